@@ -1,0 +1,91 @@
+# Recipes of the project. `./dev RECIPE` prepares the machine first; `just RECIPE` takes it as it is.
+# A recipe does one thing, and CI runs the same ones: .ci/run.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# CI builds what is in the lock file; at work a new dependency may change it.
+locked := if env("CI", "") == "" { "" } else { "--locked" }
+target_dir := absolute_path(env("CARGO_TARGET_DIR", "target"))
+
+# Crates outside the workspace: plugins, each with a lock file of its own.
+example_plugins := "examples/*/plugins/*/Cargo.toml plugins/examples/*/Cargo.toml"
+guests := example_plugins + " tests/guests/*/Cargo.toml"
+
+# List the recipes
+[private]
+default:
+    @just --list --unsorted
+
+# Run the example pipeline: plugins in WebAssembly and SQL over flights of 2013
+demo: build
+    cd examples/flights && "{{ target_dir }}/release/transom" run
+
+# Build the `transom` program, optimised
+build:
+    cargo build {{ locked }} --release --package transom-cli
+
+# Run all tests but the slow ones: the workspace, then the plugins' own unit tests on this machine's target
+test: test-host test-plugins
+
+# Test the workspace
+test-host:
+    cargo test {{ locked }} --workspace
+
+# Test the example plugins natively, as their authors do
+test-plugins: (each-crate example_plugins "test" locked)
+
+# Run the tests that are marked as slow
+test-slow:
+    cargo test {{ locked }} --workspace --tests -- --ignored
+
+# Check everything that is checked without running it
+lint: lint-format lint-host lint-plugins lint-dependencies lint-docs
+
+# Check the formatting
+lint-format: (each-crate guests "fmt" "--check")
+    cargo fmt --all --check
+
+# Check the workspace with clippy
+lint-host:
+    cargo clippy {{ locked }} --workspace --all-targets -- --deny warnings
+
+# Check the plugins with clippy
+lint-plugins: (each-crate guests "clippy" locked "--all-targets" "--" "--deny" "warnings")
+
+# Check licences, banned crates and where dependencies come from (deny.toml)
+lint-dependencies:
+    ./dev ensure cargo-deny
+    cargo deny {{ locked }} check bans licenses sources
+
+# Check that the documentation builds and its links lead somewhere
+lint-docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc {{ locked }} --workspace --no-deps
+
+# Check the dependencies against the database of known vulnerabilities (needs the network)
+audit:
+    ./dev ensure cargo-deny
+    cargo deny check advisories
+
+# Format, and apply what clippy can correct
+fix: (each-crate guests "fmt")
+    cargo fmt --all
+    cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+
+# Rewrite golden files and snapshots with what the program does now; look at the diff before committing it
+bless:
+    TRANSOM_BLESS=1 INSTA_UPDATE=always cargo test --workspace --tests
+
+# Measure; a word selects benchmarks by name
+bench *filter:
+    cargo bench --package transom-tests -- {{ filter }}
+
+# Run one cargo command in each crate that the patterns find
+[private]
+each-crate patterns command *arguments:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    shopt -s nullglob
+    for manifest in {{ patterns }}; do
+        echo "$manifest: cargo {{ command }}" >&2
+        cargo {{ command }} --manifest-path "$manifest" {{ arguments }}
+    done

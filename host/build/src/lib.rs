@@ -1,0 +1,35 @@
+//! From a plugin's folder to a component: what `transom build` does.
+//!
+//! [`build`] looks at a folder ([`detect`]), finds a compiler that can make WebAssembly from that [`Language`], runs it,
+//! wraps the core module into a component ([`componentize`]) and puts it beside the source, atomically. [`Built`] says
+//! where it is and what its digest is; the same source gives the same digest in any folder of any machine with the same
+//! compiler, so a digest in a lock file can be checked by building again. [`is_stale`] tells when to build again.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use transom_build::{BuildOptions, build, component_path, is_stale};
+//!
+//! let folder = Path::new("plugins/carriers");
+//! let component = if is_stale(folder)? {
+//!     build(folder, &BuildOptions::default())?.component
+//! } else {
+//!     component_path(folder)?
+//! };
+//! # Ok::<(), transom_build::BuildError>(())
+//! ```
+//!
+//! This crate never runs a component: it has no wasmtime, and what it made is checked again by who loads it.
+
+mod build;
+mod cache;
+mod componentize;
+mod error;
+mod language;
+mod rust;
+mod stale;
+
+pub use build::{BuildOptions, Built, build, component_path};
+pub use componentize::componentize;
+pub use error::{BuildError, BuildErrorKind};
+pub use language::{Language, detect};
+pub use stale::is_stale;

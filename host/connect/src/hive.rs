@@ -1,0 +1,101 @@
+//! Names of Hive partition folders, `column=value`, as Hive and Spark write and read them. Both directions live here, so
+//! that they cannot drift apart.
+
+use std::fmt::Write as _;
+
+/// Stands for NULL in a folder name. Spark writes the empty string so as well, and cannot read a folder named `column=`.
+pub(crate) const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
+
+/// Characters that Spark escapes besides control characters (`ExternalCatalogUtils.escapePathName`).
+const ESCAPED: &str = "\"#%'*/:=?\\{[]^";
+
+/// The folder's name for one value.
+pub(crate) fn folder_name(column: &str, value: Option<&str>) -> String {
+    let mut name = escape(column);
+    name.push('=');
+    match value {
+        Some(value) if !value.is_empty() => name.push_str(&escape(value)),
+        _ => name.push_str(NULL_PARTITION),
+    }
+    name
+}
+
+/// Column and value of a folder's name; none if the folder is not a partition. A value of `None` is NULL.
+pub(crate) fn parse_folder_name(name: &str) -> Option<(String, Option<String>)> {
+    let (column, value) = name.split_once('=')?;
+    if column.is_empty() {
+        return None;
+    }
+    let value = (value != NULL_PARTITION).then(|| unescape(value));
+    Some((unescape(column), value))
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_ascii_control() || ESCAPED.contains(character) {
+            write!(escaped, "%{:02X}", u32::from(character)).expect("a String takes all writes");
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped
+}
+
+/// Leaves alone what is no escape, as Spark does: `100%` is a value that other writers do not escape.
+fn unescape(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut unescaped = Vec::with_capacity(bytes.len());
+    let mut position = 0;
+    while position < bytes.len() {
+        let decoded = (bytes[position] == b'%')
+            .then(|| bytes.get(position + 1..position + 3))
+            .flatten()
+            .filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match decoded {
+            Some(byte) => {
+                unescaped.push(byte);
+                position += 3;
+            }
+            None => {
+                unescaped.push(bytes[position]);
+                position += 1;
+            }
+        }
+    }
+    String::from_utf8(unescaped).unwrap_or_else(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_character_survives_the_way_to_a_folder_and_back() {
+        let value = "a/b=c%20d:e\u{1}é 漢\"#'*?\\{[]^\n.";
+        let name = folder_name("k=y", Some(value));
+        assert!(!name.contains('/'));
+        assert_eq!(
+            parse_folder_name(&name),
+            Some(("k=y".to_owned(), Some(value.to_owned())))
+        );
+    }
+
+    #[test]
+    fn names_are_those_that_spark_writes() {
+        assert_eq!(folder_name("day", Some("a b:c")), "day=a b%3Ac");
+        assert_eq!(folder_name("day", None), "day=__HIVE_DEFAULT_PARTITION__");
+        assert_eq!(
+            folder_name("day", Some("")),
+            "day=__HIVE_DEFAULT_PARTITION__"
+        );
+        assert_eq!(
+            parse_folder_name("share=100%"),
+            Some(("share".into(), Some("100%".into())))
+        );
+        assert_eq!(parse_folder_name("plain"), None);
+        assert_eq!(parse_folder_name("=x"), None);
+    }
+}

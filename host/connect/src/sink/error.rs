@@ -1,0 +1,216 @@
+//! What can be wrong with a sink. Every message names the sink; causes are chained, advice is apart ([`SinkError::hint`]).
+
+use std::path::PathBuf;
+
+use arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
+
+/// Why a sink cannot take its rows. Unless it is said otherwise, the table is as it was before.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SinkError {
+    /// `partition_by` names a column that the rows do not have.
+    #[error(
+        "sink `{name}` is partitioned by `{column}`, which is not among its columns: {columns}"
+    )]
+    MissingColumn {
+        /// Name of the sink.
+        name: String,
+        /// As the pipeline gives it.
+        column: String,
+        /// All columns in backticks.
+        columns: String,
+        /// The column that was probably meant.
+        similar: Option<String>,
+    },
+    /// `partition_by` names a column twice.
+    #[error("sink `{name}` is partitioned by `{column}` twice")]
+    RepeatedPartition {
+        /// Name of the sink.
+        name: String,
+        /// The column.
+        column: String,
+    },
+    /// No column would be left for the files.
+    #[error("sink `{name}` is partitioned by all of its columns")]
+    OnlyPartitions {
+        /// Name of the sink.
+        name: String,
+    },
+    /// Two columns have the same name.
+    #[error("sink `{name}` has two columns named `{column}`")]
+    DuplicateColumn {
+        /// Name of the sink.
+        name: String,
+        /// Their name.
+        column: String,
+    },
+    /// Folders cannot be named after values of this type.
+    #[error(
+        "sink `{name}` is partitioned by `{column}` of type {data_type}, allowed are integers, strings, booleans and dates"
+    )]
+    PartitionType {
+        /// Name of the sink.
+        name: String,
+        /// The column.
+        column: String,
+        /// Its type.
+        data_type: String,
+    },
+    /// The format has no such values.
+    #[error("sink `{name}`: column `{column}` of type {data_type} cannot be written as {format}")]
+    ColumnType {
+        /// Name of the sink.
+        name: String,
+        /// The column.
+        column: String,
+        /// Its type.
+        data_type: String,
+        /// Name of the format.
+        format: &'static str,
+        /// What the writer says.
+        #[source]
+        source: ArrowError,
+    },
+    /// There is no column at all.
+    #[error("sink `{name}` has no columns")]
+    NoColumns {
+        /// Name of the sink.
+        name: String,
+    },
+    /// The path ends in no name, so that no table can stand there.
+    #[error("sink `{name}`: `{path}` does not name a table")]
+    Path {
+        /// Name of the sink.
+        name: String,
+        /// As the pipeline gives it.
+        path: PathBuf,
+    },
+    /// Something stands at the path that no sink has made.
+    #[error("sink `{name}` would replace `{path}`, which is {found}")]
+    NotOurs {
+        /// Name of the sink.
+        name: String,
+        /// Where the table should be.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+    },
+    /// Another run writes to the same path.
+    #[error("sink `{name}`: `{path}` is being written by {owner}")]
+    Busy {
+        /// Name of the sink.
+        name: String,
+        /// Where the table is.
+        path: PathBuf,
+        /// The other run, as far as it is known.
+        owner: String,
+    },
+    /// The rows could not be computed.
+    #[error("sink `{name}` got no further rows")]
+    Input {
+        /// Name of the sink.
+        name: String,
+        /// What the plan says.
+        #[source]
+        source: DataFusionError,
+    },
+    /// The streams of one table have different columns.
+    #[error("sink `{name}`: stream {stream} has other columns than the stream before it")]
+    Schema {
+        /// Name of the sink.
+        name: String,
+        /// The later one.
+        stream: usize,
+    },
+    /// A batch cannot be encoded, or the disk does not take it.
+    #[error("sink `{name}`: cannot write `{path}`")]
+    Write {
+        /// Name of the sink.
+        name: String,
+        /// The file, relative to the table.
+        path: PathBuf,
+        /// What the writer says.
+        #[source]
+        source: ArrowError,
+    },
+    /// The disk refuses.
+    #[error("sink `{name}`: cannot {action} `{path}`")]
+    Io {
+        /// Name of the sink.
+        name: String,
+        /// What was to be done.
+        action: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No stream was written, so that not even the columns are known.
+    #[error("sink `{name}` was given nothing to write, not even an empty stream")]
+    NothingWritten {
+        /// Name of the sink.
+        name: String,
+    },
+    /// A stream failed or was given up, so that rows are missing: such a version is never published.
+    #[error("sink `{name}` was not written to the end")]
+    Unfinished {
+        /// Name of the sink.
+        name: String,
+    },
+    /// Some sinks of a run show the new result, the others the old one.
+    #[error("sink `{name}` could not be published after {published} had been")]
+    PartlyPublished {
+        /// The sink that failed.
+        name: String,
+        /// Those that are published, in backticks.
+        published: String,
+        /// Why it failed.
+        #[source]
+        source: Box<SinkError>,
+    },
+    /// The work was given up: the process is shutting down.
+    #[error("sink `{name}`: writing was interrupted")]
+    Interrupted {
+        /// Name of the sink.
+        name: String,
+        /// Why the task ended.
+        #[source]
+        source: tokio::task::JoinError,
+    },
+}
+
+impl SinkError {
+    /// What to do about it, where there is something to say beyond the message.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::MissingColumn { similar, .. } => {
+                similar.as_ref().map(|similar| format!("did you mean `{similar}`?"))
+            }
+            Self::OnlyPartitions { .. } => {
+                Some("leave at least one column out of `partition_by`".to_owned())
+            }
+            Self::DuplicateColumn { column, .. } => {
+                Some(format!("give one of them another name: `... AS {column}_2`"))
+            }
+            Self::PartitionType { column, .. } => Some(format!(
+                "convert it before: `CAST({column} AS VARCHAR)`, `CAST({column} AS DATE)`"
+            )),
+            Self::ColumnType { .. } => {
+                Some("write Parquet, or convert the column in the last step".to_owned())
+            }
+            Self::NotOurs { .. } => Some(
+                "a table is a symbolic link that the first run makes: move what is there away, or choose another path"
+                    .to_owned(),
+            ),
+            Self::Busy { .. } => {
+                Some("wait until the other run has ended, or write to another path".to_owned())
+            }
+            Self::PartlyPublished { .. } => {
+                Some("run the pipeline again: the new run replaces all of its results".to_owned())
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Splits batches by the values of the partition columns.
+
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
+
+use arrow::{
+    array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array},
+    compute::{CastOptions, cast_with_options, take_record_batch},
+    datatypes::{DataType, SchemaRef},
+    error::ArrowError,
+};
+
+use crate::hive;
+
+/// The values of a partition, in the order of `partition_by`; `None` is NULL.
+pub(super) type Values = Vec<Option<String>>;
+
+/// Types that have one obvious spelling as text.
+pub(super) fn is_allowed(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Boolean | DataType::Date32 => true,
+        DataType::Dictionary(_, values) => is_allowed(values),
+        other => other.is_integer(),
+    }
+}
+
+/// How the columns of a stream are divided between folder names and files.
+#[derive(Debug, Clone)]
+pub(super) struct Splitter {
+    /// Positions in the stream's schema, in the order of `partition_by`.
+    keys: Vec<usize>,
+    names: Vec<String>,
+    /// Positions of the rest.
+    kept: Vec<usize>,
+    file_schema: SchemaRef,
+}
+
+impl Splitter {
+    /// All of `partition_by` must be in the schema.
+    pub(super) fn try_new(schema: &SchemaRef, partition_by: &[String]) -> Result<Self, ArrowError> {
+        let keys = partition_by
+            .iter()
+            .map(|column| schema.index_of(column))
+            .collect::<Result<Vec<_>, _>>()?;
+        let all = 0..schema.fields().len();
+        let kept: Vec<_> = all.filter(|position| !keys.contains(position)).collect();
+        Ok(Self {
+            file_schema: Arc::new(schema.project(&kept)?),
+            names: partition_by.to_vec(),
+            keys,
+            kept,
+        })
+    }
+
+    /// Columns of the files.
+    pub(super) fn file_schema(&self) -> &SchemaRef {
+        &self.file_schema
+    }
+
+    /// The folder of a partition, relative to the table; empty if the table has none.
+    pub(super) fn folder(&self, values: &Values) -> PathBuf {
+        let parts = self.names.iter().zip(values);
+        parts
+            .map(|(column, value)| hive::folder_name(column, value.as_deref()))
+            .collect()
+    }
+
+    /// Columns and values of a partition as a reader of the table will see them.
+    pub(super) fn named(&self, values: &Values) -> Vec<(String, Option<String>)> {
+        self.names
+            .iter()
+            .cloned()
+            .zip(values.iter().cloned())
+            .collect()
+    }
+
+    /// All keys NULL: where an empty result puts its file, so that readers find the columns.
+    pub(super) fn null_values(&self) -> Values {
+        vec![None; self.keys.len()]
+    }
+
+    /// The rows of each partition, in their order; partitions in the order in which they appear.
+    pub(super) fn split(
+        &self,
+        batch: &RecordBatch,
+    ) -> Result<Vec<(Values, RecordBatch)>, ArrowError> {
+        let kept = batch.project(&self.kept)?;
+        if self.keys.is_empty() || batch.num_rows() == 0 {
+            return Ok(vec![(self.null_values(), kept)]);
+        }
+        let strict = CastOptions {
+            safe: false,
+            ..CastOptions::default()
+        };
+        let keys = self
+            .keys
+            .iter()
+            .map(|key| cast_with_options(batch.column(*key), &DataType::Utf8, &strict))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut groups: Vec<(Values, Vec<u32>)> = Vec::new();
+        let mut known: HashMap<Values, usize> = HashMap::new();
+        let mut last: Option<(usize, usize)> = None;
+        for row in 0..batch.num_rows() {
+            // Mostly a row is of the partition of the row before it.
+            let group = match last {
+                Some((before, group)) if same(&keys, before, row) => group,
+                _ => {
+                    let values = values_of(&keys, row);
+                    *known.entry(values).or_insert_with_key(|values| {
+                        groups.push((values.clone(), Vec::new()));
+                        groups.len() - 1
+                    })
+                }
+            };
+            groups[group].1.push(row as u32);
+            last = Some((row, group));
+        }
+        if let [(_, rows)] = groups.as_slice()
+            && rows.len() == batch.num_rows()
+            && let Some((values, _)) = groups.pop()
+        {
+            return Ok(vec![(values, kept)]);
+        }
+        groups
+            .into_iter()
+            .map(|(values, rows)| Ok((values, take_record_batch(&kept, &UInt32Array::from(rows))?)))
+            .collect()
+    }
+}
+
+fn same(keys: &[ArrayRef], a: usize, b: usize) -> bool {
+    keys.iter().all(|key| {
+        let text = key.as_string::<i32>();
+        match (text.is_null(a), text.is_null(b)) {
+            (false, false) => text.value(a) == text.value(b),
+            (a, b) => a && b,
+        }
+    })
+}
+
+/// The empty string is NULL, as it is for Spark: a folder named `column=` is read by nobody.
+fn values_of(keys: &[ArrayRef], row: usize) -> Values {
+    keys.iter()
+        .map(|key| {
+            let text = key.as_string::<i32>();
+            let value = text.is_valid(row).then(|| text.value(row));
+            value.filter(|value| !value.is_empty()).map(str::to_owned)
+        })
+        .collect()
+}

@@ -1,0 +1,282 @@
+//! The files of a source as a DataFusion table.
+//!
+//! DataFusion's own `ListingTable` lists again at every scan, has no NULL partition and gives partition columns to folders
+//! only. This one reads a list of files that was made before; formats, splitting, pruning of row groups and statistics
+//! are DataFusion's.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{Array, AsArray, RecordBatch},
+    datatypes::{Schema, SchemaRef},
+};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use datafusion::{
+    catalog::{Session, TableProvider},
+    common::{
+        ColumnStatistics, DFSchema, DataFusionError, Result, ScalarValue, Statistics,
+        stats::Precision,
+    },
+    datasource::{
+        TableType,
+        file_format::FileFormat,
+        listing::{PartitionedFile, helpers::expr_applicable_for_cols},
+        physical_plan::{FileGroup, FileScanConfigBuilder},
+        table_schema::TableSchema,
+    },
+    execution::object_store::ObjectStoreUrl,
+    logical_expr::{Expr, TableProviderFilterPushDown, utils::conjunction},
+    physical_plan::{ExecutionPlan, empty::EmptyExec, streaming::StreamingTableExec},
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::{ObjectMeta, ObjectStore, path::Path as ObjectPath};
+
+use super::{
+    FileSource,
+    listing::{Found, Listing},
+    partitions::Partitions,
+    text::TextScan,
+};
+
+/// Who reads the files.
+#[derive(Debug)]
+pub(super) enum Reader {
+    /// DataFusion.
+    Native(Arc<dyn FileFormat>),
+    /// We, see [`text`](super::text).
+    Text(FileSource),
+}
+
+/// Files of one schema.
+#[derive(Debug)]
+pub(super) struct FileTable {
+    schema: TableSchema,
+    reader: Reader,
+    files: Vec<PartitionedFile>,
+    // Every file carries these too, so that a plan outlives the table that made it.
+    _leases: Arc<Listing>,
+}
+
+/// Carried by every file of a plan for what its `Drop` does.
+struct HeldVersions(#[expect(dead_code, reason = "held, not read")] Arc<Listing>);
+
+impl FileTable {
+    /// `file_schema` has no partition column.
+    pub(super) fn try_new(
+        reader: Reader,
+        listing: Listing,
+        partitions: &Partitions,
+        file_schema: SchemaRef,
+    ) -> Result<Self> {
+        let held = Arc::new(Listing {
+            files: Vec::new(),
+            leases: listing.leases,
+        });
+        let files = listing
+            .files
+            .iter()
+            .zip(&partitions.values)
+            // There is no row in an empty file, and no format's reader takes one.
+            .filter(|(found, _)| found.bytes > 0)
+            .map(|(found, values)| {
+                Ok(PartitionedFile::new_from_meta(object_meta(found)?)
+                    .with_partition_values(values.clone())
+                    .with_extension(found.clone())
+                    .with_extension(HeldVersions(Arc::clone(&held))))
+            })
+            .collect::<Result<_>>()?;
+        let schema = TableSchema::builder(file_schema)
+            .with_table_partition_cols(partitions.columns.clone())
+            .build();
+        Ok(Self {
+            schema,
+            reader,
+            files,
+            _leases: held,
+        })
+    }
+
+    /// The files whose partition can hold a row that passes. An expression that cannot be told keeps its files: DataFusion
+    /// filters the rows again.
+    fn prune(&self, filters: &[Expr]) -> Result<Vec<PartitionedFile>> {
+        let columns = self.schema.table_partition_cols();
+        let names: Vec<&str> = columns.iter().map(|field| field.name().as_str()).collect();
+        let applicable = filters
+            .iter()
+            .filter(|filter| !names.is_empty() && expr_applicable_for_cols(&names, filter))
+            .cloned();
+        let (Some(filter), false) = (conjunction(applicable), self.files.is_empty()) else {
+            return Ok(self.files.clone());
+        };
+        let schema = Arc::new(Schema::new(columns.clone()));
+        let arrays = (0..columns.len())
+            .map(|column| {
+                ScalarValue::iter_to_array(
+                    self.files
+                        .iter()
+                        .map(|file| file.partition_values[column].clone()),
+                )
+            })
+            .collect::<Result<_>>()?;
+        let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)?;
+        let kept = datafusion::physical_expr::create_physical_expr(
+            &filter,
+            &DFSchema::try_from(schema)?,
+            &Default::default(),
+            &Default::default(),
+        )
+        .and_then(|expression| expression.evaluate(&batch))
+        .and_then(|value| value.into_array(batch.num_rows()));
+        let Some(kept) = kept.ok().and_then(|array| array.as_boolean_opt().cloned()) else {
+            return Ok(self.files.clone());
+        };
+        let files = self.files.iter().enumerate();
+        Ok(files
+            .filter(|(row, _)| kept.is_valid(*row) && kept.value(*row))
+            .map(|(_, file)| file.clone())
+            .collect())
+    }
+
+    async fn with_statistics(
+        &self,
+        state: &dyn Session,
+        format: &dyn FileFormat,
+        store: &Arc<dyn ObjectStore>,
+        file: PartitionedFile,
+    ) -> Result<PartitionedFile> {
+        let mut statistics = format
+            .infer_stats(
+                state,
+                store,
+                Arc::clone(self.schema.file_schema()),
+                &file.object_meta,
+            )
+            .await?;
+        for value in &file.partition_values {
+            let column = partition_statistics(value, statistics.num_rows);
+            statistics.column_statistics.push(column);
+        }
+        Ok(PartitionedFile {
+            statistics: Some(Arc::new(statistics)),
+            ..file
+        })
+    }
+}
+
+/// DataFusion's own `with_statistics` counts no NULL in partition columns.
+fn partition_statistics(value: &ScalarValue, rows: Precision<usize>) -> ColumnStatistics {
+    if value.is_null() {
+        return ColumnStatistics {
+            null_count: rows,
+            ..ColumnStatistics::new_unknown()
+        };
+    }
+    ColumnStatistics {
+        null_count: Precision::Exact(0),
+        min_value: Precision::Exact(value.clone()),
+        max_value: Precision::Exact(value.clone()),
+        distinct_count: Precision::Exact(1),
+        ..ColumnStatistics::new_unknown()
+    }
+}
+
+/// The file as DataFusion's local object store names it.
+pub(super) fn object_meta(found: &Found) -> Result<ObjectMeta> {
+    let location = ObjectPath::from_absolute_path(&found.resolved)
+        .map_err(|error| DataFusionError::External(Box::new(error)))?;
+    Ok(ObjectMeta {
+        location,
+        last_modified: DateTime::<Utc>::from(found.modified),
+        size: found.bytes,
+        e_tag: None,
+        version: None,
+    })
+}
+
+#[async_trait]
+impl TableProvider for FileTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(self.schema.table_schema())
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let files = self.prune(filters)?;
+        if files.is_empty() {
+            let schema = datafusion::common::project_schema(&self.schema(), projection)?;
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
+        let partitions = state.config().target_partitions();
+        let format = match &self.reader {
+            Reader::Native(format) => format,
+            Reader::Text(source) => {
+                let groups = FileGroup::new(files).split_files(partitions);
+                let groups = groups.into_iter().map(FileGroup::into_inner).collect();
+                let (file, table) = (self.schema.file_schema(), self.schema.table_schema());
+                let scans = TextScan::of_groups(source, file, table, projection, groups)?;
+                let schema = datafusion::common::project_schema(table, projection)?;
+                return Ok(Arc::new(StreamingTableExec::try_new(
+                    schema,
+                    scans,
+                    None,
+                    [],
+                    false,
+                    limit,
+                )?));
+            }
+        };
+        let url = ObjectStoreUrl::local_filesystem();
+        let collect = state.config().collect_statistics();
+        let files: Vec<_> = if collect {
+            let store = state.runtime_env().object_store(&url)?;
+            let concurrency = state
+                .config_options()
+                .execution
+                .meta_fetch_concurrency
+                .get();
+            stream::iter(files)
+                .map(|file| self.with_statistics(state, format.as_ref(), &store, file))
+                .buffered(concurrency)
+                .try_collect()
+                .await?
+        } else {
+            files
+        };
+        let groups = FileGroup::new(files).split_files(partitions);
+        let (groups, statistics) = if collect {
+            datafusion_datasource::compute_all_files_statistics(
+                groups,
+                self.schema(),
+                collect,
+                false,
+            )?
+        } else {
+            (groups, Statistics::new_unknown(&self.schema()))
+        };
+        let source = format.file_source(self.schema.clone());
+        let config = FileScanConfigBuilder::new(url, source)
+            .with_file_groups(groups)
+            .with_statistics(statistics)
+            .with_projection_indices(projection.cloned())?
+            .with_limit(limit)
+            .build();
+        format.create_physical_plan(state, config).await
+    }
+}

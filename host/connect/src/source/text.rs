@@ -1,0 +1,270 @@
+//! Reads what DataFusion's own readers do not: any CSV, and compressed JSON.
+//!
+//! DataFusion 55 ignores the text for NULL when it scans CSV (it honours it only when it tells columns), and can decompress only
+//! with a feature that brings the libraries of four formats. Rows of CSV may hold line breaks, so that files could not
+//! be read in ranges anyway: a file is read by one thread, several files by several. Plain JSON is left to DataFusion,
+//! which cuts large files into ranges.
+
+use std::{io::BufReader, sync::Arc};
+
+use arrow::{
+    array::{ArrayRef, RecordBatch, RecordBatchOptions},
+    csv::{ReaderBuilder as CsvReader, reader::Format as CsvFormat},
+    datatypes::{Schema, SchemaRef},
+    error::ArrowError,
+    json::{ReaderBuilder as JsonReader, reader::infer_json_schema},
+};
+use datafusion::{
+    common::DataFusionError,
+    datasource::listing::PartitionedFile,
+    execution::{SendableRecordBatchStream, TaskContext},
+    physical_plan::{stream::RecordBatchReceiverStream, streaming::PartitionStream},
+};
+
+use super::{
+    FileSource, SourceError,
+    listing::{Found, Listing},
+    null_regex, open_text,
+};
+use crate::format::{CsvOptions, Format};
+
+/// Rows that are looked at to tell the columns, as DataFusion does.
+const INFERRED_ROWS: usize = 1000;
+/// Batches that are read ahead.
+const READ_AHEAD: usize = 2;
+
+/// Columns by the first rows of the files.
+pub(super) fn infer_schema(source: &FileSource, listing: &Listing) -> Result<Schema, InferError> {
+    let files = listing.files.iter().filter(|found| found.bytes > 0);
+    if let Format::Csv(options) = &source.format {
+        let sample = csv_sample(source, options, files)?;
+        let format = csv_format(options).with_header(options.header);
+        return Ok(format.infer_schema(sample.as_slice(), None)?.0);
+    }
+    let mut schemas = Vec::new();
+    let mut rows = 0;
+    for found in files {
+        if rows >= INFERRED_ROWS {
+            break;
+        }
+        let reader = BufReader::new(open_text(source, found)?);
+        let (schema, more) = infer_json_schema(reader, Some(INFERRED_ROWS - rows))?;
+        rows += more;
+        schemas.push(schema);
+    }
+    Ok(Schema::try_merge(schemas)?)
+}
+
+/// Why columns cannot be told.
+pub(super) enum InferError {
+    Source(SourceError),
+    Arrow(ArrowError),
+}
+
+impl From<SourceError> for InferError {
+    fn from(error: SourceError) -> Self {
+        Self::Source(error)
+    }
+}
+
+impl From<ArrowError> for InferError {
+    fn from(error: ArrowError) -> Self {
+        Self::Arrow(error)
+    }
+}
+
+/// The first rows of all files as one CSV, under the first file's header.
+fn csv_sample<'a>(
+    source: &FileSource,
+    options: &CsvOptions,
+    files: impl Iterator<Item = &'a Found>,
+) -> Result<Vec<u8>, InferError> {
+    let failed = |found: &Found, error: csv::Error| {
+        InferError::Source(super::io_error(source, &found.path, error.into()))
+    };
+    let mut sample = csv::WriterBuilder::new()
+        .delimiter(options.delimiter)
+        .quote(options.quote)
+        .flexible(true)
+        .from_writer(Vec::new());
+    let mut rows = 0;
+    for (position, found) in files.enumerate() {
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(options.delimiter)
+            .quote(options.quote)
+            .has_headers(options.header)
+            .flexible(true)
+            .from_reader(open_text(source, found)?);
+        if options.header && position == 0 {
+            let header = reader
+                .byte_headers()
+                .map_err(|error| failed(found, error))?;
+            sample
+                .write_byte_record(header)
+                .map_err(|error| failed(found, error))?;
+        }
+        for record in reader.byte_records().take(INFERRED_ROWS - rows) {
+            record
+                .and_then(|record| sample.write_byte_record(&record))
+                .map_err(|error| failed(found, error))?;
+            rows += 1;
+        }
+    }
+    let sample = sample.into_inner();
+    Ok(sample.map_err(|error| ArrowError::from(error.into_error()))?)
+}
+
+fn csv_format(options: &CsvOptions) -> CsvFormat {
+    let format = CsvFormat::default()
+        .with_delimiter(options.delimiter)
+        .with_quote(options.quote);
+    match &options.null {
+        Some(null) => format.with_null_regex(null_regex(null)),
+        None => format,
+    }
+}
+
+/// Where a column of the output comes from.
+#[derive(Debug, Clone, Copy)]
+enum Column {
+    /// Position among the columns that are read.
+    File(usize),
+    /// Position among the partition columns.
+    Partition(usize),
+}
+
+/// One partition of a scan: some files, one after another.
+#[derive(Debug)]
+pub(super) struct TextScan {
+    /// Shared with the blocking task.
+    scan: Arc<Scan>,
+    files: Vec<PartitionedFile>,
+}
+
+#[derive(Debug)]
+struct Scan {
+    source: FileSource,
+    file_schema: SchemaRef,
+    /// Positions in `file_schema`, ascending: nothing else is decoded.
+    read: Vec<usize>,
+    columns: Vec<Column>,
+    schema: SchemaRef,
+}
+
+impl TextScan {
+    /// Scans of groups of files. `projection` counts file columns, then partition columns.
+    pub(super) fn of_groups(
+        source: &FileSource,
+        file_schema: &SchemaRef,
+        table_schema: &SchemaRef,
+        projection: Option<&Vec<usize>>,
+        groups: Vec<Vec<PartitionedFile>>,
+    ) -> Result<Vec<Arc<dyn PartitionStream>>, ArrowError> {
+        let all = || (0..table_schema.fields().len()).collect();
+        let projection: Vec<usize> = projection.cloned().unwrap_or_else(all);
+        let of_file = file_schema.fields().len();
+        let read: Vec<usize> = (0..of_file).filter(|at| projection.contains(at)).collect();
+        let columns = projection
+            .iter()
+            .map(|at| match read.binary_search(at) {
+                Ok(position) => Column::File(position),
+                Err(_) => Column::Partition(at - of_file),
+            })
+            .collect();
+        let scan = Arc::new(Scan {
+            source: source.clone(),
+            file_schema: Arc::clone(file_schema),
+            read,
+            columns,
+            schema: Arc::new(table_schema.project(&projection)?),
+        });
+        let scans = groups.into_iter().map(|files| {
+            let scan = Arc::clone(&scan);
+            Arc::new(Self { scan, files }) as Arc<dyn PartitionStream>
+        });
+        Ok(scans.collect())
+    }
+}
+
+impl PartitionStream for TextScan {
+    fn schema(&self) -> &SchemaRef {
+        &self.scan.schema
+    }
+
+    fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let schema = Arc::clone(&self.scan.schema);
+        let mut stream = RecordBatchReceiverStream::builder(schema, READ_AHEAD);
+        let output = stream.tx();
+        let scan = Arc::clone(&self.scan);
+        let files = self.files.clone();
+        let batch_size = context.session_config().batch_size();
+        stream.spawn_blocking(move || {
+            for file in &files {
+                for batch in scan.batches(file, batch_size)? {
+                    let batch = scan.complete(file, &batch?)?;
+                    // Nobody wants more rows.
+                    if output.blocking_send(Ok(batch)).is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
+        });
+        stream.build()
+    }
+}
+
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;
+
+impl Scan {
+    fn batches(
+        &self,
+        file: &PartitionedFile,
+        batch_size: usize,
+    ) -> Result<Batches, DataFusionError> {
+        let found = file
+            .extension::<Found>()
+            .ok_or_else(|| DataFusionError::Internal("a file without its path".to_owned()))?;
+        let text = open_text(&self.source, found)
+            .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        if let Format::Csv(options) = &self.source.format {
+            let reader = CsvReader::new(Arc::clone(&self.file_schema))
+                .with_format(csv_format(options))
+                .with_header(options.header)
+                .with_batch_size(batch_size)
+                .with_projection(self.read.clone())
+                .build(text)?;
+            return Ok(Box::new(reader));
+        }
+        let schema = Arc::new(self.file_schema.project(&self.read)?);
+        let reader = JsonReader::new(schema)
+            .with_batch_size(batch_size)
+            .build(BufReader::new(text))?;
+        Ok(Box::new(reader))
+    }
+
+    /// Columns in the order that is wanted, with those of the path.
+    fn complete(
+        &self,
+        file: &PartitionedFile,
+        batch: &RecordBatch,
+    ) -> Result<RecordBatch, DataFusionError> {
+        let rows = batch.num_rows();
+        let columns = self
+            .columns
+            .iter()
+            .map(|column| match *column {
+                Column::File(position) => Ok(Arc::clone(batch.column(position))),
+                Column::Partition(position) => {
+                    file.partition_values[position].to_array_of_size(rows)
+                }
+            })
+            .collect::<Result<Vec<ArrayRef>, _>>()?;
+        // With no column at all, as for `count(*)`, only the number of rows is left.
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let schema = Arc::clone(&self.schema);
+        Ok(RecordBatch::try_new_with_options(
+            schema, columns, &options,
+        )?)
+    }
+}

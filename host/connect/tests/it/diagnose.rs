@@ -1,0 +1,291 @@
+//! The errors that users see when a file is wrong.
+
+use std::{error::Error, fs, path::Path, sync::Arc};
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use tempfile::tempdir;
+use transom_connect::{FileSource, Format, SinkFormat, SinkLimits, SourceError};
+
+use crate::support::{CSV, publish, put, query, session, sink, source, table};
+
+fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("id", DataType::Int64, true),
+        Field::new("delay", DataType::Float64, false),
+        Field::new("day", DataType::Date32, true),
+    ]))
+}
+
+/// The run fails, and the diagnosis is as given.
+async fn assert_diagnosed(source: &FileSource, schema: SchemaRef, expected: &str) -> SourceError {
+    let mut declared = source.clone();
+    declared.columns = Some(Arc::clone(&schema));
+    assert!(query(&declared, "SELECT * FROM t").await.is_err());
+    let error = source.diagnose(schema).await.expect("nothing found");
+    assert_eq!(error.to_string(), expected);
+    error
+}
+
+async fn csv(rows: &str, expected: &str) {
+    let root = tempdir().unwrap();
+    put(root.path(), "a.csv", "id,delay,day\n1,1.5,2024-01-01\n");
+    put(root.path(), "b.csv", format!("id,delay,day\n{rows}"));
+    assert_diagnosed(&source(root.path(), "*.csv", CSV()), schema(), expected).await;
+}
+
+#[tokio::test]
+async fn a_csv_value_that_does_not_parse() {
+    csv(
+        "1,1.5,\n2,late,2024-01-01\nx,2,\n",
+        "source `flights`: `b.csv` line 3: column `delay` holds `late`, expected Float64",
+    )
+    .await;
+    csv(
+        "1,1.5,2024-13-01\n",
+        "source `flights`: `b.csv` line 2: column `day` holds `2024-13-01`, expected Date32",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_csv_value_that_may_not_be_missing() {
+    csv(
+        "1,,\n",
+        "source `flights`: `b.csv` line 2: column `delay` holds no value, expected Float64",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_csv_row_with_too_few_or_too_many_fields() {
+    csv(
+        "1,1.5,\n2,1\n",
+        "source `flights`: `b.csv` line 3 has 2 fields, expected 3",
+    )
+    .await;
+    csv(
+        "1,1.5,,,\n",
+        "source `flights`: `b.csv` line 2 has 5 fields, expected 3",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn lines_are_counted_as_editors_do() {
+    csv(
+        "1,1.5,\r\n\r\n\r\n\"2\",\"1\",\"2024-01-01\"\r\n3,x,\r\n",
+        "source `flights`: `b.csv` line 6: column `delay` holds `x`, expected Float64",
+    )
+    .await;
+    let root = tempdir().unwrap();
+    put(root.path(), "a.csv", "text,id\n\"a\nb\n\",1\n\n\nc,x\n");
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("text", DataType::Utf8, true),
+        Field::new("id", DataType::Int64, true),
+    ]));
+    assert_diagnosed(
+        &source(root.path(), "a.csv", CSV()),
+        schema,
+        "source `flights`: `a.csv` line 7: column `id` holds `x`, expected Int64",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_row_far_into_a_large_file_is_found() {
+    let mut rows = String::new();
+    for row in 0..10_000 {
+        rows.push_str(&format!(
+            "{row},{},\n",
+            if row == 9_000 { "?" } else { "1" }
+        ));
+    }
+    csv(
+        &rows,
+        "source `flights`: `b.csv` line 9002: column `delay` holds `?`, expected Float64",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn csv_that_is_not_utf8() {
+    let root = tempdir().unwrap();
+    put(root.path(), "a.csv", b"id\nfine\n\xff\n");
+    let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Utf8, true)]));
+    assert_diagnosed(
+        &source(root.path(), "a.csv", CSV()),
+        schema,
+        "source `flights`: `a.csv` line 3 is not valid UTF-8",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn json_that_does_not_parse() {
+    let root = tempdir().unwrap();
+    put(
+        root.path(),
+        "a.json",
+        "{\"id\":1,\"delay\":2}\n\n{\"id\":1,\n",
+    );
+    let error = assert_diagnosed(
+        &source(root.path(), "a.json", Format::Json),
+        schema(),
+        "source `flights`: `a.json` line 3 is not a JSON object",
+    )
+    .await;
+    assert!(
+        error
+            .source()
+            .unwrap()
+            .to_string()
+            .starts_with("EOF while parsing")
+    );
+}
+
+#[tokio::test]
+async fn json_values_of_another_type() {
+    let root = tempdir().unwrap();
+    put(
+        root.path(),
+        "a.json",
+        "{\"id\":1,\"delay\":2}\n{\"id\":{\"a\":\"b\"},\"delay\":2}\n",
+    );
+    assert_diagnosed(
+        &source(root.path(), "a.json", Format::Json),
+        schema(),
+        "source `flights`: `a.json` line 2: column `id` holds `{\"a\":\"b\"}`, expected Int64",
+    )
+    .await;
+    put(root.path(), "b.json", "{\"id\":1}\n");
+    assert_diagnosed(
+        &source(root.path(), "b.json", Format::Json),
+        schema(),
+        "source `flights`: `b.json` line 1: column `delay` holds no value, expected Float64",
+    )
+    .await;
+}
+
+/// Writes a Parquet file of two row groups and gives its path.
+async fn parquet(root: &Path) -> std::path::PathBuf {
+    let mut sink = sink(root, SinkFormat::default(), &[]);
+    sink.limits = SinkLimits {
+        buffered_bytes: 0,
+        ..SinkLimits::default()
+    };
+    let batch = table(&[Some(1), None, Some(3)], &[Some("a"), None, Some("x")]);
+    let committed = publish(&sink, vec![batch.clone(), batch]).await;
+    fs::rename(
+        committed.path.join("part-00000-00000.parquet"),
+        root.join("a.parquet"),
+    )
+    .unwrap();
+    root.join("a.parquet")
+}
+
+fn text_schema(text: DataType) -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("id", DataType::Int64, true),
+        Field::new("text", text, true),
+    ]))
+}
+
+#[tokio::test]
+async fn what_is_not_parquet() {
+    let root = tempdir().unwrap();
+    let source = source(root.path(), "a.parquet", Format::Parquet);
+    let schema = text_schema(DataType::Utf8);
+    let whole = fs::read(parquet(root.path()).await).unwrap();
+
+    put(
+        root.path(),
+        "a.parquet",
+        "id,text\n1,a longer line of text\n",
+    );
+    let expected =
+        "source `flights`: `a.parquet` is not a Parquet file: it does not begin with `PAR1`";
+    assert_diagnosed(&source, Arc::clone(&schema), expected).await;
+    let error = source.infer_schema(&session().state()).await.unwrap_err();
+    assert_eq!(error.to_string(), expected);
+
+    put(root.path(), "a.parquet", &whole[..whole.len() / 2]);
+    let expected =
+        "source `flights`: `a.parquet` is not a Parquet file: it does not end with `PAR1`";
+    assert_diagnosed(&source, Arc::clone(&schema), expected).await;
+
+    let mut footer = whole.clone();
+    let from = footer.len() - 60;
+    footer[from..from + 40].fill(0xff);
+    put(root.path(), "a.parquet", footer);
+    let expected = "source `flights`: the footer of `a.parquet` is damaged";
+    assert_diagnosed(&source, schema, expected).await;
+}
+
+#[tokio::test]
+async fn parquet_with_a_damaged_page() {
+    let root = tempdir().unwrap();
+    let path = parquet(root.path()).await;
+    let file = fs::File::open(&path).unwrap();
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    let reader = SerializedFileReader::new(file).unwrap();
+    assert_eq!(reader.metadata().num_row_groups(), 2);
+    let (start, length) = reader.metadata().row_group(1).column(1).byte_range();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[start as usize..(start + length) as usize].fill(0xff);
+    fs::write(&path, bytes).unwrap();
+    let error = assert_diagnosed(
+        &source(root.path(), "a.parquet", Format::Parquet),
+        text_schema(DataType::Utf8),
+        "source `flights`: column `text` in row group 1 of `a.parquet` is damaged",
+    )
+    .await;
+    assert!(error.source().is_some());
+}
+
+#[tokio::test]
+async fn parquet_of_another_type() {
+    let root = tempdir().unwrap();
+    parquet(root.path()).await;
+    let error = assert_diagnosed(
+        &source(root.path(), "a.parquet", Format::Parquet),
+        text_schema(DataType::Int64),
+        "source `flights`: column `text` in row group 0 of `a.parquet` is Utf8, which cannot be read as Int64",
+    )
+    .await;
+    assert!(
+        error
+            .source()
+            .unwrap()
+            .to_string()
+            .contains("Cannot cast string 'a'")
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_found_in_files_that_are_right() {
+    let root = tempdir().unwrap();
+    parquet(root.path()).await;
+    put(
+        root.path(),
+        "k=1/a.csv",
+        "id,delay,day\n1,1.5,2024-01-01\n,-0,\n",
+    );
+    put(
+        root.path(),
+        "a.json",
+        "{\"id\":1,\"delay\":2,\"day\":\"2024-01-01\",\"more\":[]}\n",
+    );
+    let parquet = source(root.path(), "a.parquet", Format::Parquet);
+    assert!(
+        parquet
+            .diagnose(text_schema(DataType::Utf8))
+            .await
+            .is_none()
+    );
+    let json = source(root.path(), "a.json", Format::Json);
+    assert!(json.diagnose(schema()).await.is_none());
+    let csv = source(root.path(), "k=1", CSV());
+    let table = csv.infer_schema(&session().state()).await.unwrap();
+    assert_eq!(table.fields().len(), 4);
+    assert!(csv.diagnose(table).await.is_none());
+}

@@ -1,0 +1,374 @@
+//! Finding files, telling columns, reading tables.
+
+use std::{io::Write, sync::Arc};
+
+use arrow::datatypes::{DataType, Field, Schema};
+use tempfile::tempdir;
+use transom_connect::{CsvOptions, FileSource, Format, SinkFormat, SourceError};
+
+use crate::support::{CSV, publish, put, query, session, shown, sink, source, table};
+
+#[tokio::test]
+async fn a_pattern_is_a_file_a_folder_or_a_glob() {
+    let root = tempdir().unwrap();
+    for path in [
+        "data/a.csv",
+        "data/b.csv",
+        "data/deep/er/c.csv",
+        "data/[x]/d.csv",
+    ] {
+        put(root.path(), path, "id\n1\n");
+    }
+    for path in ["data/readme.md", "data/_tmp/e.csv", "data/.f.csv"] {
+        put(root.path(), path, "not data");
+    }
+    let found = async |pattern: &str| {
+        let files = source(root.path(), pattern, CSV()).files().await.unwrap();
+        let paths = files
+            .iter()
+            .map(|file| file.path.to_str().unwrap().to_owned());
+        paths.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(found("data/a.csv").await, "data/a.csv");
+    assert_eq!(
+        found("data").await,
+        "data/[x]/d.csv data/a.csv data/b.csv data/deep/er/c.csv"
+    );
+    assert_eq!(found("data/*.csv").await, "data/a.csv data/b.csv");
+    assert_eq!(found("./data/d*").await, "data/deep/er/c.csv");
+    assert_eq!(
+        found("data/**/[bc].csv").await,
+        "data/b.csv data/deep/er/c.csv"
+    );
+    assert_eq!(found("data/[x]/*.csv").await, "data/[x]/d.csv");
+}
+
+#[tokio::test]
+async fn a_pattern_without_files_says_what_is_there_instead() {
+    let root = tempdir().unwrap();
+    put(root.path(), "data/a.txt", "");
+    put(root.path(), "data/raw/b.csv", "");
+    let error = source(root.path(), "data/2024/*.csv", CSV())
+        .files()
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "source `flights`: no CSV file matches `data/2024/*.csv` under `{}`; \
+             the nearest existing folder `data` holds `a.txt`, `raw/`",
+            root.path().display()
+        )
+    );
+    assert!(error.hint().unwrap().contains("glob"));
+}
+
+#[tokio::test]
+async fn a_pattern_that_is_no_glob_is_refused() {
+    let root = tempdir().unwrap();
+    let error = source(root.path(), "data/a**b", CSV())
+        .files()
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "source `flights` has an invalid pattern `data/a**b`"
+    );
+}
+
+#[tokio::test]
+async fn parquet_strings_are_read_without_views() {
+    let root = tempdir().unwrap();
+    publish(
+        &sink(root.path(), SinkFormat::default(), &[]),
+        vec![table(&[Some(1)], &[Some("x")])],
+    )
+    .await;
+    let source = source(root.path(), "out/daily", Format::Parquet);
+    let context = session();
+    assert!(
+        context
+            .state()
+            .config()
+            .options()
+            .execution
+            .parquet
+            .schema_force_view_types
+    );
+    let schema = source.infer_schema(&context.state()).await.unwrap();
+    assert_eq!(schema.field(1).data_type(), &DataType::Utf8);
+    let batches = query(&source, "SELECT text FROM t").await.unwrap();
+    assert_eq!(batches[0].schema().field(0).data_type(), &DataType::Utf8);
+}
+
+#[tokio::test]
+async fn line_breaks_within_quotes_do_not_tear_rows() {
+    let root = tempdir().unwrap();
+    let mut text = String::from("id,text\n");
+    for row in 0..5_000 {
+        text.push_str(&format!("{row},\"a\n{row},b\n\"\n"));
+    }
+    put(root.path(), "a.csv", text);
+    let source = source(root.path(), "a.csv", CSV());
+    let sql = "SELECT count(*) AS n, sum(id) AS s, min(length(text)) AS l FROM t";
+    assert_eq!(
+        shown(&source, sql).await,
+        "\
++------+----------+---+
+| n    | s        | l |
++------+----------+---+
+| 5000 | 12497500 | 6 |
++------+----------+---+"
+    );
+}
+
+#[tokio::test]
+async fn compressed_csv_is_read_by_its_ending() {
+    let root = tempdir().unwrap();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(b"id;text\n1;'a;b'\n2;NA\n").unwrap();
+    put(root.path(), "data/a.csv.gz", gzip.finish().unwrap());
+    let options = CsvOptions {
+        delimiter: b';',
+        quote: b'\'',
+        null: Some("NA".to_owned()),
+        ..CsvOptions::default()
+    };
+    let source = source(root.path(), "data", Format::Csv(options));
+    assert_eq!(
+        shown(
+            &source,
+            "SELECT id, text, text IS NULL AS n FROM t ORDER BY id"
+        )
+        .await,
+        "\
++----+------+-------+
+| id | text | n     |
++----+------+-------+
+| 1  | a;b  | false |
+| 2  |      | true  |
++----+------+-------+"
+    );
+    // Compressed and plain files may be mixed, and JSON be compressed too.
+    put(root.path(), "data/b.csv", "id;text\n3;\n");
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(b"{\"id\":4,\"more\":[1]}\n").unwrap();
+    put(root.path(), "data/c.json.gz", gzip.finish().unwrap());
+    put(root.path(), "data/d.json", "{\"id\":5}\n");
+    assert_eq!(
+        shown(&source, "SELECT count(*) AS n FROM t").await,
+        "\
++---+
+| n |
++---+
+| 3 |
++---+"
+    );
+    let json = FileSource {
+        format: Format::Json,
+        ..source
+    };
+    assert_eq!(
+        shown(&json, "SELECT more, id FROM t ORDER BY id").await,
+        "\
++------+----+
+| more | id |
++------+----+
+| [1]  | 4  |
+|      | 5  |
++------+----+"
+    );
+}
+
+#[tokio::test]
+async fn a_header_in_another_order_is_refused() {
+    let root = tempdir().unwrap();
+    put(root.path(), "a.csv", "id,text\n1,x\n");
+    put(root.path(), "b.csv", "text,id\ny,2\n");
+    let source = source(root.path(), "*.csv", CSV());
+    let schema = Schema::new(vec![
+        Field::new("id", DataType::Utf8, true),
+        Field::new("text", DataType::Utf8, true),
+    ]);
+    let table = source
+        .table(&session().state(), Some(Arc::new(schema)))
+        .await;
+    assert_eq!(
+        table.unwrap_err().to_string(),
+        "source `flights`: the header of `b.csv` is `text`, `id`, expected `id`, `text`"
+    );
+}
+
+#[tokio::test]
+async fn folders_of_partitions_become_columns() {
+    let root = tempdir().unwrap();
+    put(
+        root.path(),
+        "t/day=2024-01-31/zip=01234/k=1/a.csv",
+        "id\n1\n",
+    );
+    put(
+        root.path(),
+        "t/day=2024-02-01/zip=a%2Fb/k=2/a.csv",
+        "id\n2\n",
+    );
+    put(
+        root.path(),
+        "t/day=__HIVE_DEFAULT_PARTITION__/zip=c/k=3/a.csv",
+        "id\n3\n",
+    );
+    let source = source(root.path(), "t", CSV());
+    let schema = source.infer_schema(&session().state()).await.unwrap();
+    let types: Vec<_> = schema
+        .fields()
+        .iter()
+        .map(|field| field.data_type().clone())
+        .collect();
+    assert_eq!(
+        types,
+        [
+            DataType::Int64,
+            DataType::Date32,
+            DataType::Utf8,
+            DataType::Int64
+        ]
+    );
+    assert_eq!(
+        shown(&source, "SELECT * FROM t ORDER BY id").await,
+        "\
++----+------------+-------+---+
+| id | day        | zip   | k |
++----+------------+-------+---+
+| 1  | 2024-01-31 | 01234 | 1 |
+| 2  | 2024-02-01 | a/b   | 2 |
+| 3  |            | c     | 3 |
++----+------------+-------+---+"
+    );
+    assert_eq!(
+        shown(
+            &source,
+            "SELECT id FROM t WHERE day IS NULL OR k = 1 ORDER BY id"
+        )
+        .await,
+        "\
++----+
+| id |
++----+
+| 1  |
+| 3  |
++----+"
+    );
+}
+
+#[tokio::test]
+async fn folders_that_no_row_can_pass_from_are_not_opened() {
+    let root = tempdir().unwrap();
+    for k in ["0", "1", "__HIVE_DEFAULT_PARTITION__"] {
+        put(root.path(), &format!("t/k={k}/a.json"), "{\"id\":1}\n");
+    }
+    let source = source(root.path(), "t", Format::Json);
+    let plan = shown(&source, "EXPLAIN SELECT id FROM t WHERE k < 1").await;
+    assert!(plan.contains("k=0/a.json"), "{plan}");
+    assert!(
+        !plan.contains("k=1/a.json") && !plan.contains("k=__"),
+        "{plan}"
+    );
+    let plan = shown(&source, "EXPLAIN SELECT id FROM t WHERE k IS NULL").await;
+    assert!(
+        plan.contains("k=__") && !plan.contains("k=0/a.json"),
+        "{plan}"
+    );
+}
+
+#[tokio::test]
+async fn the_lock_file_decides_the_type_of_a_partition() {
+    let root = tempdir().unwrap();
+    put(root.path(), "t/k=1/a.csv", "id\n1\n");
+    let source = source(root.path(), "t", CSV());
+    let locked = |data_type| {
+        Arc::new(Schema::new(vec![
+            Field::new("id", DataType::Int64, true),
+            Field::new("k", data_type, true),
+        ]))
+    };
+    let state = session().state();
+    let table = source
+        .table(&state, Some(locked(DataType::Utf8)))
+        .await
+        .unwrap();
+    assert_eq!(table.schema(), locked(DataType::Utf8));
+    put(root.path(), "t/k=x/a.csv", "id\n1\n");
+    let error = source
+        .table(&state, Some(locked(DataType::Int64)))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "source `flights`: partition `k=x` of `t/k=x/a.csv` is not a valid value of type Int64"
+    );
+}
+
+#[tokio::test]
+async fn files_partitioned_in_different_ways_are_refused() {
+    let root = tempdir().unwrap();
+    put(root.path(), "t/k=1/a.csv", "id\n1\n");
+    put(root.path(), "t/b.csv", "id\n1\n");
+    let error = source(root.path(), "t", CSV())
+        .infer_schema(&session().state())
+        .await;
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "source `flights` mixes partitions: `t/b.csv` is partitioned by nothing, `t/k=1/a.csv` by `k`"
+    );
+}
+
+#[tokio::test]
+async fn a_column_in_file_and_path_is_refused_in_csv_and_taken_from_the_path_in_json() {
+    let root = tempdir().unwrap();
+    put(root.path(), "t/k=1/a.csv", "id,k\n1,7\n");
+    put(root.path(), "t/k=1/a.json", "{\"id\":1,\"k\":7}\n");
+    let error = source(root.path(), "t", CSV())
+        .infer_schema(&session().state())
+        .await;
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "source `flights`: column `k` is both in the CSV file `t/k=1/a.csv` and a partition of its path"
+    );
+    assert_eq!(
+        shown(&source(root.path(), "t", Format::Json), "SELECT * FROM t").await,
+        "\
++----+---+
+| id | k |
++----+---+
+| 1  | 1 |
++----+---+"
+    );
+}
+
+#[tokio::test]
+async fn empty_files_have_no_rows() {
+    let root = tempdir().unwrap();
+    put(root.path(), "a.json", "{\"id\":1,\"gone\":null}\n");
+    put(root.path(), "b.json", "");
+    let mut source = source(root.path(), "*.json", Format::Json);
+    let schema = source.infer_schema(&session().state()).await.unwrap();
+    assert_eq!(
+        schema.field_with_name("gone").unwrap().data_type(),
+        &DataType::Utf8
+    );
+    assert_eq!(
+        query(&source, "SELECT id FROM t").await.unwrap()[0].num_rows(),
+        1
+    );
+    source.pattern = "b.json".to_owned();
+    let error = source.infer_schema(&session().state()).await.unwrap_err();
+    assert!(matches!(error, SourceError::NoColumns { .. }), "{error}");
+    source.columns = Some(schema);
+    let rows: usize = query(&source, "SELECT id FROM t")
+        .await
+        .unwrap()
+        .iter()
+        .map(|batch| batch.num_rows())
+        .sum();
+    assert_eq!(rows, 0);
+}

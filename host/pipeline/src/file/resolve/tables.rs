@@ -1,0 +1,297 @@
+//! Sources and sinks: their paths for the target, their formats, and that they keep apart.
+
+use std::path::{Path, PathBuf};
+
+use super::super::model::{CsvEntry, Format, SinkEntry, SourceEntry};
+use super::super::paths::{Input, Output, collisions, is_pattern, normalized};
+use super::super::pipeline::{CsvOptions, FileSink, FileSource, SinkFormat, SourceFormat};
+use super::super::problem::{Span, list};
+use super::super::reader::{Spanned, Word};
+use super::targets::Target;
+use super::{Resolver, entries};
+
+/// Rejected rows go beside the first sink unless the file says another place.
+const DEAD_LETTERS: &str = "dead_letters";
+
+impl Resolver<'_> {
+    pub(super) fn sources(&mut self, target: &Target<'_>) -> Vec<FileSource> {
+        let mut sources = Vec::new();
+        for entry in entries(self.file.sources.as_ref()) {
+            let Some(source) = &entry.value else { continue };
+            let said = target.source(&entry.name.value).or(source.path.as_ref());
+            let is_path = said.is_some_and(|said| self.path(said).is_some());
+            let format = source.format.unwrap_or_else(|| {
+                let endings = [said, source.path.as_ref()].into_iter().flatten();
+                self.format_of(endings, format_of_file, "source", &entry.name)
+            });
+            let format = format.map(|format| self.source_format(&entry.name.value, source, format));
+            if let (true, Some(path), Some(format)) = (is_path, said.cloned(), format) {
+                sources.push(FileSource {
+                    name: entry.name.clone(),
+                    path,
+                    format,
+                });
+            }
+        }
+        sources
+    }
+
+    /// The format that the endings of paths say, the first that does; reports if none does.
+    fn format_of<'p>(
+        &mut self,
+        paths: impl Iterator<Item = &'p Spanned<String>> + Clone,
+        by_ending: fn(&str) -> Option<Format>,
+        what: &str,
+        name: &Spanned<String>,
+    ) -> Option<Format> {
+        let format = paths.clone().find_map(|path| by_ending(&path.value));
+        // Without a path it was reported that it is missing.
+        if let (None, Some(first)) = (format, paths.clone().next()) {
+            let message = format!("the format of the {what} `{}` is not known", name.value);
+            let formats = list(Format::WORDS.iter().map(|(word, _)| *word));
+            let problem = self
+                .at(first.span, message)
+                .with_label("the path's ending does not say it")
+                .with_hint(format!("add `format`, one of {formats}"));
+            self.report(problem);
+        }
+        format
+    }
+
+    /// Reports a key that belongs to other formats, if it is there.
+    fn check_format(
+        &mut self,
+        key: &str,
+        span: Option<Span>,
+        what: &str,
+        format: Format,
+        allowed: &[Format],
+    ) {
+        let Some(span) = span else { return };
+        if allowed.contains(&format) {
+            return;
+        }
+        let message = format!("{what} has `{key}`, but its format is `{}`", format.word());
+        let label = format!(
+            "allowed with {}",
+            list(allowed.iter().map(|format| format.word()))
+        );
+        let mut problem = self.at(span, message).with_label(label);
+        if key == "columns" {
+            problem = problem
+                .with_hint("Parquet files know the types of their columns; change them in a step");
+        }
+        self.report(problem);
+    }
+
+    fn source_format(&mut self, name: &str, source: &SourceEntry, format: Format) -> SourceFormat {
+        let what = format!("the source `{name}`");
+        let csv = source.csv.as_ref().map(|said| said.span);
+        self.check_format("csv", csv, &what, format, &[Format::Csv]);
+        let columns = source.columns.as_ref().map(|said| said.span);
+        self.check_format(
+            "columns",
+            columns,
+            &what,
+            format,
+            &[Format::Csv, Format::Json],
+        );
+        let columns = source
+            .columns
+            .as_ref()
+            .map_or_else(Vec::new, |said| said.value.0.clone());
+        match format {
+            Format::Csv => SourceFormat::Csv {
+                csv: self.csv(source.csv.as_ref()),
+                columns,
+            },
+            Format::Json => SourceFormat::Json { columns },
+            Format::Parquet => SourceFormat::Parquet,
+        }
+    }
+
+    fn sink_format(&mut self, name: &str, sink: &SinkEntry, format: Format) -> SinkFormat {
+        let what = format!("the sink `{name}`");
+        let csv = sink.csv.as_ref().map(|said| said.span);
+        self.check_format("csv", csv, &what, format, &[Format::Csv]);
+        let compression = sink.compression.as_ref().map(|said| said.span);
+        self.check_format(
+            "compression",
+            compression,
+            &what,
+            format,
+            &[Format::Parquet],
+        );
+        match format {
+            Format::Csv => SinkFormat::Csv {
+                csv: self.csv(sink.csv.as_ref()),
+            },
+            Format::Json => SinkFormat::Json,
+            Format::Parquet => SinkFormat::Parquet {
+                compression: sink
+                    .compression
+                    .as_ref()
+                    .map(|said| said.value)
+                    .unwrap_or_default(),
+            },
+        }
+    }
+
+    fn csv(&mut self, said: Option<&Spanned<CsvEntry>>) -> CsvOptions {
+        let default = CsvOptions::default();
+        let Some(Spanned { value: said, span }) = said else {
+            return default;
+        };
+        let options = CsvOptions {
+            delimiter: said.delimiter.map_or(default.delimiter, |byte| byte.0),
+            header: said.header.unwrap_or(default.header),
+            quote: said.quote.map_or(default.quote, |byte| byte.0),
+            null: said.null.clone(),
+        };
+        if options.delimiter == options.quote {
+            let character = char::from(options.quote).escape_default();
+            let message = format!("`{character}` is both the delimiter and the quote");
+            let problem = self.at(*span, message).with_label("must be two characters");
+            self.report(problem);
+        }
+        options
+    }
+
+    pub(super) fn sinks(&mut self, target: &Target<'_>) -> Vec<FileSink> {
+        let mut sinks = Vec::new();
+        for entry in entries(self.file.sinks.as_ref()) {
+            let Some(sink) = &entry.value else { continue };
+            let name = &entry.name;
+            if let Some(from) = &sink.from {
+                self.check_table(from, &format!("the sink `{}`", name.value));
+            }
+            let said = target.sink(&name.value).or(sink.path.as_ref());
+            let path = said.and_then(|said| self.output_path(said));
+            let format = sink.format.unwrap_or_else(|| {
+                let endings = [said, sink.path.as_ref()].into_iter().flatten();
+                self.format_of(endings, format_by_ending, "sink", name)
+            });
+            let format = format.map(|format| self.sink_format(&name.value, sink, format));
+            if let (Some(from), Some(path), Some(format)) = (sink.from.clone(), path, format) {
+                let partition_by = sink
+                    .partition_by
+                    .as_ref()
+                    .map_or_else(Vec::new, |said| said.0.clone());
+                sinks.push(FileSink {
+                    name: name.clone(),
+                    from,
+                    path,
+                    format,
+                    partition_by,
+                });
+            }
+        }
+        sinks
+    }
+
+    /// The absolute path of what is written, which cannot be a pattern.
+    fn output_path(&mut self, said: &Spanned<String>) -> Option<Spanned<PathBuf>> {
+        if is_pattern(&said.value) {
+            let problem = self
+                .at(
+                    said.span,
+                    format!("`{}` is a pattern, not one path", said.value),
+                )
+                .with_label("cannot hold `*`, `?` and `[`");
+            self.report(problem);
+            return None;
+        }
+        self.path(said)
+    }
+
+    /// Where rejected rows go, and whether the file says so.
+    pub(super) fn dead_letters(&mut self, target: &Target<'_>) -> (Spanned<PathBuf>, bool) {
+        let file = self.file;
+        let said = file
+            .dead_letters
+            .as_ref()
+            .and_then(|said| said.path.as_ref());
+        if let Some(path) = target
+            .dead_letters()
+            .or(said)
+            .and_then(|said| self.output_path(said))
+        {
+            return (path, true);
+        }
+        let first = entries(file.sinks.as_ref()).next();
+        let beside = first.and_then(|entry| {
+            let said = target
+                .sink(&entry.name.value)
+                .or(entry.value.as_ref()?.path.as_ref())?;
+            let path = normalized(&self.root.join(&said.value));
+            Some((path.parent()?.to_path_buf(), said.span))
+        });
+        let (folder, span) = beside.unwrap_or_else(|| (self.root.clone(), Default::default()));
+        (
+            Spanned {
+                value: folder.join(DEAD_LETTERS),
+                span,
+            },
+            false,
+        )
+    }
+
+    /// Reports outputs that meet each other, a source's files or the pipeline itself.
+    pub(super) fn check_paths(
+        &mut self,
+        sources: &[FileSource],
+        sinks: &[FileSink],
+        (dead_letters, said): (&Spanned<PathBuf>, bool),
+    ) {
+        let mut outputs: Vec<Output> = sinks
+            .iter()
+            .map(|sink| Output {
+                what: format!("the sink `{}`", sink.name.value),
+                path: sink.path.value.clone(),
+                span: sink.path.span,
+                hint: None,
+            })
+            .collect();
+        let inputs: Vec<Input<'_>> = sources
+            .iter()
+            .map(|source| Input {
+                name: &source.name.value,
+                path: normalized(&self.root.join(&source.path.value)),
+                span: source.path.span,
+            })
+            .collect();
+        let mut found = collisions(&outputs, &inputs, &self.root, self.source);
+        // Where the default lies depends on the sinks, so it is of interest only when these are right.
+        if said || found.is_empty() {
+            outputs.insert(
+                0,
+                Output {
+                    what: "the folder of the dead letters".to_owned(),
+                    path: dead_letters.value.clone(),
+                    span: dead_letters.span,
+                    hint: (!said).then_some("say another place with `dead_letters: { path: .. }`"),
+                },
+            );
+            found = collisions(&outputs, &inputs, &self.root, self.source);
+        }
+        self.problems.extend(found);
+    }
+}
+
+/// The format that a path's ending says.
+fn format_by_ending(path: &str) -> Option<Format> {
+    match Path::new(path).extension()?.to_str()? {
+        "csv" => Some(Format::Csv),
+        "json" | "jsonl" | "ndjson" => Some(Format::Json),
+        "parquet" => Some(Format::Parquet),
+        _ => None,
+    }
+}
+
+/// The format that the ending of a file to be read says; text files may be compressed.
+fn format_of_file(path: &str) -> Option<Format> {
+    match path.strip_suffix(".gz") {
+        Some(inner) => format_by_ending(inner).filter(|format| *format != Format::Parquet),
+        None => format_by_ending(path),
+    }
+}

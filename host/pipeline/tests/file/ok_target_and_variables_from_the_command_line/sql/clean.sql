@@ -1,0 +1,1 @@
+select * from flights where dep_delay is not null

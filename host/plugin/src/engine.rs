@@ -1,0 +1,171 @@
+//! One Wasm engine per process: its settings, its clock, and the way from a file to a plugin.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fs_err as fs;
+use sha2::{Digest, Sha256};
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::bindings::host;
+use crate::cache::CompiledCache;
+use crate::error::{Error, Result};
+use crate::limits::Limits;
+use crate::plugin::Plugin;
+use crate::state::State;
+
+/// How often running guests look up: a limit on time or a cancelled query takes effect within one tick.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Memories and core instances that the pool holds; beyond it instances fail to start, so it is far more than partitions times
+/// plugins of any pipeline on one machine.
+const POOL: u32 = 1000;
+
+/// Settings of a [`Runtime`].
+#[derive(Debug, Clone, Default)]
+pub struct RuntimeOptions {
+    /// Folder for compiled code; `None` compiles every time.
+    pub cache: Option<PathBuf>,
+}
+
+/// Loads plugins. One per process: engines do not share compiled code.
+#[derive(Debug, Clone)]
+pub struct Runtime {
+    engine: Engine,
+    cache: Option<CompiledCache>,
+}
+
+impl Runtime {
+    /// Makes the engine and starts its clock.
+    pub fn new(options: RuntimeOptions) -> Result<Self> {
+        let host_error = |source: wasmtime::Error| Error::Host {
+            plugin: "(engine)".into(),
+            source: source.into(),
+        };
+        // A pool makes instances cheap but reserves address space that containers with a limit on it do not give.
+        let engine = match Engine::new(&config(true)) {
+            Ok(engine) => engine,
+            Err(error) => {
+                tracing::debug!(%error, "no room for an instance pool; instances are allocated on demand");
+                Engine::new(&config(false)).map_err(host_error)?
+            }
+        };
+        let weak = engine.weak();
+        std::thread::Builder::new()
+            .name("transom-epoch".into())
+            .spawn(move || {
+                while let Some(engine) = weak.upgrade() {
+                    engine.increment_epoch();
+                    drop(engine);
+                    std::thread::sleep(TICK);
+                }
+            })
+            .map_err(|error| host_error(error.into()))?;
+        Ok(Self {
+            engine,
+            cache: options.cache.map(CompiledCache::new),
+        })
+    }
+
+    /// Loads the component in `path`. `name` is what errors call it.
+    pub fn load(&self, name: &str, path: &Path, limits: Limits) -> Result<Arc<Plugin>> {
+        let read_error = |source| Error::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let size = fs::metadata(path).map_err(read_error)?.len();
+        check_size(name, size, &limits)?;
+        let wasm = fs::read(path).map_err(read_error)?;
+        self.load_bytes(name, &wasm, limits)
+    }
+
+    /// Loads a component from memory.
+    pub fn load_bytes(&self, name: &str, wasm: &[u8], limits: Limits) -> Result<Arc<Plugin>> {
+        check_size(name, wasm.len() as u64, &limits)?;
+        check_is_component(name, wasm)?;
+        let digest: [u8; 32] = Sha256::digest(wasm).into();
+        let component = match &self.cache {
+            Some(cache) => cache.component(&self.engine, wasm, &digest),
+            None => Component::new(&self.engine, wasm),
+        }
+        .map_err(|error| load_error(name, format!("{error:#}"), None))?;
+        let mut linker = Linker::<State>::new(&self.engine);
+        host::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state).map_err(|error| {
+            Error::Host {
+                plugin: name.to_owned(),
+                source: error.into(),
+            }
+        })?;
+        Plugin::new(name, component, &linker, digest, wasm.len(), limits).map(Arc::new)
+    }
+}
+
+fn config(pooling: bool) -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        // Off, since the contract is synchronous and the bookkeeping slows every call.
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .memory_init_cow(true)
+        // Guest stacks are shallow; a deep recursion ends in a trap well before the thread's own stack does.
+        .max_wasm_stack(1 << 20);
+    if pooling {
+        let mut pool = PoolingAllocationConfig::default();
+        pool.total_component_instances(POOL)
+            .total_core_instances(POOL)
+            .total_memories(POOL)
+            .total_tables(POOL)
+            .max_component_instance_size(16 << 20)
+            .max_core_instance_size(16 << 20)
+            .table_elements(1 << 20)
+            .max_unused_warm_slots(16);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    }
+    config
+}
+
+fn check_size(name: &str, size: u64, limits: &Limits) -> Result<()> {
+    match usize::try_from(size) {
+        Ok(size) if size <= limits.component => Ok(()),
+        _ => Err(Error::Limit {
+            plugin: name.to_owned(),
+            limit: "component",
+            allowed: crate::limits::bytes(limits.component),
+            asked: crate::limits::bytes(usize::try_from(size).unwrap_or(usize::MAX)),
+        }),
+    }
+}
+
+/// Tells the usual wrong files apart before wasmtime explains them in its own words.
+fn check_is_component(name: &str, wasm: &[u8]) -> Result<()> {
+    let build = Some("make a plugin from its folder with `transom build`".to_owned());
+    match wasm {
+        [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => Ok(()),
+        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(load_error(
+            name,
+            "it is a core WebAssembly module, not a component".into(),
+            build,
+        )),
+        [b'\0', b'a', b's', b'm', ..] => Err(load_error(
+            name,
+            "it is not a WebAssembly component of a known version".into(),
+            build,
+        )),
+        _ => Err(load_error(
+            name,
+            "it is not a WebAssembly file".into(),
+            build,
+        )),
+    }
+}
+
+pub(crate) fn load_error(name: &str, reason: String, hint: Option<String>) -> Error {
+    Error::Load {
+        plugin: name.to_owned(),
+        reason,
+        hint,
+    }
+}

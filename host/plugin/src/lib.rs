@@ -1,0 +1,37 @@
+//! The Wasm edge of Transom: loads plugins and moves Arrow batches in and out of them.
+//!
+//! A [`Runtime`] (one per process) loads a component into a [`Plugin`], which says what it offers in its [`Description`].
+//! A plugin makes any number of [`Instance`]s, each with a memory of its own and [`Limits`] that are enforced; an instance
+//! opens functions and transforms and calls them with Arrow arrays.
+//!
+//! Nothing that comes out of a guest is trusted: descriptions, schemas, buffers, row numbers and texts are checked before an
+//! Arrow array is built from them. A guest is granted nothing but logging and counting.
+//!
+//! This crate knows no DataFusion: memory is charged through [`MemoryBudget`], cancelling goes through [`Cancel`].
+
+mod batch;
+mod bindings;
+mod cache;
+mod description;
+mod engine;
+mod error;
+mod instance;
+mod interrupt;
+mod limits;
+mod plugin;
+mod state;
+
+pub use batch::border_type;
+pub use description::{
+    Accepts, Argument, Description, FunctionDescription, TransformDescription, Volatility,
+};
+pub use engine::{Runtime, RuntimeOptions};
+pub use error::{Error, GuestError, GuestErrorKind, Result};
+pub use instance::{
+    End, FunctionOutcome, Input, Instance, InstanceOptions, OpenedFunction, OpenedTransform,
+    OutputColumn, Rejected, TransformOutcome,
+};
+pub use interrupt::Cancel;
+pub use limits::{Limits, MemoryBudget};
+pub use plugin::Plugin;
+pub use state::Timing;

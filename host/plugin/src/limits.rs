@@ -1,0 +1,147 @@
+//! What a plugin may use. Every limit has a name, a default and is enforced; going over it is [`crate::Error::Limit`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::interrupt::Interrupt;
+
+/// Limits of one instance. The names are those of `limits:` in the pipeline file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Linear memory of one instance in bytes. Default 1 GiB.
+    pub memory: usize,
+    /// Wall time of one call. Default 60 s. A batch takes milliseconds; this stops endless loops.
+    pub call_time: Duration,
+    /// Bytes that one call may hand to the host. Default 512 MiB.
+    pub output: usize,
+    /// Bytes that one call may log. Default 1 MiB.
+    pub log: usize,
+    /// Size of a component in bytes. Default 64 MiB: compiling cannot be interrupted, so it is refused beforehand.
+    pub component: usize,
+    /// Names of the counters a plugin may keep. Default 64.
+    pub counters: usize,
+    /// Fields of a schema that a plugin returns, children included. Default 10,000.
+    pub fields: usize,
+    /// Bytes of a name, a reason or a message that a plugin returns. Default 64 KiB; longer messages are cut, longer names refused.
+    pub text: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 1 << 30,
+            call_time: Duration::from_secs(60),
+            output: 512 << 20,
+            log: 1 << 20,
+            component: 64 << 20,
+            counters: 64,
+            fields: 10_000,
+            text: 64 << 10,
+        }
+    }
+}
+
+/// Where the memory of instances is charged, so that a query knows what its plugins take.
+pub trait MemoryBudget: Send + Sync + std::fmt::Debug {
+    /// Takes `bytes` more, or says why not.
+    fn try_grow(&self, bytes: usize) -> Result<(), String>;
+    /// Gives `bytes` back.
+    fn shrink(&self, bytes: usize);
+}
+
+/// Counts an instance's memory and asks the budget; part of the store's data.
+#[derive(Debug)]
+pub(crate) struct MemoryMeter {
+    limit: usize,
+    budget: Option<Arc<dyn MemoryBudget>>,
+    used: usize,
+    peak: usize,
+    /// Set when the last growth was refused: the guest may well crash of it, and that is the reason to report.
+    pub(crate) refused: Option<Interrupt>,
+}
+
+/// Entries of a table; indirect calls of any real program fit many times.
+const MAX_TABLE_ELEMENTS: usize = 1 << 20;
+
+impl MemoryMeter {
+    pub(crate) fn new(limit: usize, budget: Option<Arc<dyn MemoryBudget>>) -> Self {
+        Self {
+            limit,
+            budget,
+            used: 0,
+            peak: 0,
+            refused: None,
+        }
+    }
+
+    /// Largest memory seen, in bytes.
+    pub(crate) fn peak(&self) -> usize {
+        self.peak
+    }
+}
+
+impl Drop for MemoryMeter {
+    fn drop(&mut self) {
+        if let Some(budget) = &self.budget {
+            budget.shrink(self.used);
+        }
+    }
+}
+
+impl wasmtime::ResourceLimiter for MemoryMeter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let more = desired.saturating_sub(current);
+        // A component may have several memories; the limit is for all of them.
+        let total = self.used.saturating_add(more);
+        if total > self.limit {
+            self.refused = Some(Interrupt::Limit {
+                limit: "memory",
+                allowed: bytes(self.limit),
+                asked: bytes(total),
+            });
+            return Ok(false);
+        }
+        if let Some(budget) = &self.budget {
+            if let Err(reason) = budget.try_grow(more) {
+                self.refused = Some(Interrupt::Limit {
+                    limit: "memory",
+                    allowed: reason,
+                    asked: bytes(total),
+                });
+                return Ok(false);
+            }
+        }
+        self.used = total;
+        self.peak = self.peak.max(total);
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= MAX_TABLE_ELEMENTS)
+    }
+}
+
+/// Bytes for people: `64.0 MiB`.
+pub(crate) fn bytes(count: usize) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if count < 1024 {
+        return format!("{count} B");
+    }
+    let mut value = count as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}

@@ -1,0 +1,166 @@
+//! A loaded component: which interfaces it has, what it says it offers, and instances of it.
+
+use std::sync::Arc;
+
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+use crate::bindings::{meta, scalar, table};
+use crate::cache::hex;
+use crate::description::Description;
+use crate::engine::load_error;
+use crate::error::Result;
+use crate::instance::{Instance, InstanceOptions};
+use crate::limits::Limits;
+use crate::state::State;
+
+/// The contract's package; a plugin of another version is refused by name.
+const PACKAGE: &str = "transom:plugin";
+const VERSION: &str = "0.1.0";
+
+/// A component that implements the contract, compiled and checked.
+pub struct Plugin {
+    pub(crate) name: String,
+    pub(crate) limits: Limits,
+    pub(crate) pre: InstancePre<State>,
+    pub(crate) meta: meta::GuestIndices,
+    pub(crate) scalar: Option<scalar::GuestIndices>,
+    pub(crate) table: Option<table::GuestIndices>,
+    description: Description,
+    digest: String,
+    bytes: usize,
+    imports: Vec<String>,
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plugin")
+            .field("name", &self.name)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Plugin {
+    pub(crate) fn new(
+        name: &str,
+        component: Component,
+        linker: &Linker<State>,
+        digest: [u8; 32],
+        bytes: usize,
+        limits: Limits,
+    ) -> Result<Self> {
+        let component_type = component.component_type();
+        let engine = component.engine();
+        let imports: Vec<String> = component_type
+            .imports(engine)
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        let exports: Vec<String> = component_type
+            .exports(engine)
+            .filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentInstance(_)))
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        check_contract(name, &imports, &exports)?;
+        let contract = |error: wasmtime::Error| load_error(name, format!("{error:#}"), None);
+        let pre = linker.instantiate_pre(&component).map_err(contract)?;
+        let has = |interface: &str| exports.contains(&format!("{PACKAGE}/{interface}@{VERSION}"));
+        let meta = meta::GuestIndices::new(&pre).map_err(contract)?;
+        let scalar = has("scalar")
+            .then(|| scalar::GuestIndices::new(&pre))
+            .transpose()
+            .map_err(contract)?;
+        let table = has("table")
+            .then(|| table::GuestIndices::new(&pre))
+            .transpose()
+            .map_err(contract)?;
+        let mut plugin = Self {
+            name: name.to_owned(),
+            limits,
+            pre,
+            meta,
+            scalar,
+            table,
+            description: Description {
+                name: String::new(),
+                version: String::new(),
+                functions: vec![],
+                transforms: vec![],
+            },
+            digest: hex(&digest),
+            bytes,
+            imports,
+        };
+        plugin.description = Instance::describe(&plugin)?;
+        Ok(plugin)
+    }
+
+    /// What the pipeline calls the plugin.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the plugin says it offers.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// SHA-256 of the component, hexadecimal.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Size of the component in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Interfaces that the component asks of the host.
+    pub fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
+    /// What an instance may use.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// A new instance with a memory of its own.
+    pub fn instantiate(self: &Arc<Self>, options: InstanceOptions) -> Result<Instance> {
+        Instance::new(Arc::clone(self), options)
+    }
+}
+
+fn check_contract(name: &str, imports: &[String], exports: &[String]) -> Result<()> {
+    let of_package = |item: &&String| item.split('/').next() == Some(PACKAGE);
+    let rebuild = || {
+        Some(format!(
+            "this transom speaks {PACKAGE}@{VERSION}: build the plugin again with its SDK"
+        ))
+    };
+    let meta = format!("{PACKAGE}/meta@{VERSION}");
+    if !exports.contains(&meta) {
+        return Err(match exports.iter().chain(imports).find(of_package) {
+            Some(other) => load_error(
+                name,
+                format!("it was built for another version of the contract (`{other}`)"),
+                rebuild(),
+            ),
+            None => load_error(
+                name,
+                format!("it does not export `{meta}`, so it is no Transom plugin"),
+                rebuild(),
+            ),
+        });
+    }
+    let host = format!("{PACKAGE}/host@{VERSION}");
+    let types = format!("{PACKAGE}/types@{VERSION}");
+    match imports.iter().find(|import| **import != host && **import != types) {
+        None => Ok(()),
+        Some(other) => Err(load_error(
+            name,
+            format!("it imports `{other}`; a plugin is granted nothing but `{host}`"),
+            Some("remove the code that needs files, network, clocks or randomness, or build with the plugin SDK".to_owned()),
+        )),
+    }
+}

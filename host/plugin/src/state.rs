@@ -1,0 +1,200 @@
+//! What a store carries beside the guest: its limits while a call runs, what it logged and counted, and where time went.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use wasmtime::{CallHook, StoreContextMut, UpdateDeadline};
+
+use crate::bindings::{host, types};
+use crate::interrupt::{Cancel, Interrupt};
+use crate::limits::{Limits, MemoryMeter};
+
+/// Where the time of calls went, summed over an instance's calls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// Calls into the guest.
+    pub calls: u64,
+    /// Host: Arrow buffers into the guest's memory.
+    pub lowering: Duration,
+    /// The guest's own code.
+    pub guest: Duration,
+    /// Host: out of the guest's memory, checks included.
+    pub lifting: Duration,
+}
+
+/// The last thing a guest said at level error is kept: after a trap it is most likely the panic's message.
+const KEPT_MESSAGE_BYTES: usize = 4096;
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) plugin: String,
+    pub(crate) limits: Limits,
+    pub(crate) memory: MemoryMeter,
+    pub(crate) cancel: Cancel,
+    pub(crate) counters: BTreeMap<String, u64>,
+    pub(crate) last_error: Option<String>,
+    pub(crate) clock: CallClock,
+    deadline: Instant,
+    logged: usize,
+}
+
+impl State {
+    pub(crate) fn new(plugin: String, limits: Limits, memory: MemoryMeter, cancel: Cancel) -> Self {
+        Self {
+            plugin,
+            limits,
+            memory,
+            cancel,
+            counters: BTreeMap::new(),
+            last_error: None,
+            clock: CallClock::default(),
+            deadline: Instant::now(),
+            logged: 0,
+        }
+    }
+
+    /// Starts the limits of one call.
+    pub(crate) fn begin_call(&mut self) {
+        self.deadline = Instant::now() + self.limits.call_time;
+        self.logged = 0;
+        self.last_error = None;
+        self.memory.refused = None;
+        self.clock.begin();
+    }
+
+    /// Called at every tick of the epoch while the guest runs.
+    pub(crate) fn on_tick(context: StoreContextMut<'_, Self>) -> wasmtime::Result<UpdateDeadline> {
+        let state = context.data();
+        if state.cancel.is_cancelled() {
+            return Err(wasmtime::Error::new(Interrupt::Cancelled));
+        }
+        if Instant::now() >= state.deadline {
+            let allowed = format!("{:?}", state.limits.call_time);
+            return Err(wasmtime::Error::new(Interrupt::Limit {
+                limit: "call_time",
+                asked: "more".to_owned(),
+                allowed,
+            }));
+        }
+        Ok(UpdateDeadline::Continue(1))
+    }
+
+    /// Called at every crossing of the border.
+    pub(crate) fn on_crossing(
+        mut context: StoreContextMut<'_, Self>,
+        hook: CallHook,
+    ) -> wasmtime::Result<()> {
+        context.data_mut().clock.crossing(hook);
+        Ok(())
+    }
+}
+
+impl types::Host for State {}
+
+impl host::Host for State {
+    fn log(&mut self, level: host::Level, message: Vec<u8>) -> wasmtime::Result<()> {
+        self.logged += message.len();
+        if self.logged > self.limits.log {
+            return Err(wasmtime::Error::new(Interrupt::Limit {
+                limit: "log",
+                allowed: crate::limits::bytes(self.limits.log),
+                asked: crate::limits::bytes(self.logged),
+            }));
+        }
+        let text = String::from_utf8_lossy(&message);
+        let plugin = self.plugin.as_str();
+        match level {
+            host::Level::Trace => tracing::trace!(target: "plugin", plugin, "{text}"),
+            host::Level::Debug => tracing::debug!(target: "plugin", plugin, "{text}"),
+            host::Level::Info => tracing::info!(target: "plugin", plugin, "{text}"),
+            host::Level::Warn => tracing::warn!(target: "plugin", plugin, "{text}"),
+            host::Level::Error => {
+                // A panic ends in an error that quotes it: saying it twice would only confuse.
+                if !text.starts_with("panicked at") {
+                    tracing::error!(target: "plugin", plugin, "{text}");
+                }
+                self.last_error = Some(crate::description::cut(&text, KEPT_MESSAGE_BYTES));
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, metric: String, value: u64) -> wasmtime::Result<()> {
+        if let Some(counter) = self.counters.get_mut(&metric) {
+            *counter = counter.saturating_add(value);
+            return Ok(());
+        }
+        if self.counters.len() >= self.limits.counters || metric.len() > 128 {
+            return Err(wasmtime::Error::new(Interrupt::Limit {
+                limit: "counters",
+                allowed: format!("{} names of at most 128 bytes", self.limits.counters),
+                asked: format!("one more, of {} bytes", metric.len()),
+            }));
+        }
+        self.counters.insert(metric, value);
+        Ok(())
+    }
+}
+
+/// Tells the guest's own time from the copying before and after it.
+///
+/// One call crosses the border several times: `cabi_realloc` once per list while lowering, then the function itself, then
+/// its post-return. The longest stay inside is the function; what lies before it is lowering, what follows is lifting.
+#[derive(Debug)]
+pub(crate) struct CallClock {
+    begun: Instant,
+    entered: Instant,
+    longest: (Instant, Duration),
+}
+
+impl Default for CallClock {
+    fn default() -> Self {
+        let now = Instant::now();
+        Self {
+            begun: now,
+            entered: now,
+            longest: (now, Duration::ZERO),
+        }
+    }
+}
+
+impl CallClock {
+    fn begin(&mut self) {
+        *self = Self::default();
+    }
+
+    fn crossing(&mut self, hook: CallHook) {
+        match hook {
+            CallHook::CallingWasm => self.entered = Instant::now(),
+            CallHook::ReturningFromWasm => {
+                let stay = self.entered.elapsed();
+                if stay > self.longest.1 {
+                    self.longest = (self.entered, stay);
+                }
+            }
+            CallHook::CallingHost | CallHook::ReturningFromHost => {}
+        }
+    }
+
+    /// Splits the time since the call began.
+    pub(crate) fn split(&self) -> Timing {
+        let (start, guest) = self.longest;
+        let lowering = start.saturating_duration_since(self.begun);
+        let lifting = self.begun.elapsed().saturating_sub(lowering + guest);
+        Timing {
+            calls: 1,
+            lowering,
+            guest,
+            lifting,
+        }
+    }
+}
+
+impl std::ops::AddAssign for Timing {
+    fn add_assign(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.lowering += other.lowering;
+        self.guest += other.guest;
+        self.lifting += other.lifting;
+    }
+}

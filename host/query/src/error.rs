@@ -1,0 +1,26 @@
+//! A plugin's error with the place in the plan where it happened.
+
+use datafusion::error::DataFusionError;
+
+/// A call into a plugin failed while a query ran or was planned.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} failed")]
+pub struct CallError {
+    /// The function or the step: ``function `geo.great_circle` ``.
+    pub what: String,
+    /// What the plugin or its host said.
+    #[source]
+    pub source: transom_plugin::Error,
+}
+
+impl CallError {
+    pub(crate) fn external(
+        what: impl Into<String>,
+        source: transom_plugin::Error,
+    ) -> DataFusionError {
+        DataFusionError::External(Box::new(Self {
+            what: what.into(),
+            source,
+        }))
+    }
+}

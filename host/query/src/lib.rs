@@ -1,0 +1,28 @@
+//! The SQL edge of Transom: DataFusion with plugins in it.
+//!
+//! A [`Session`] is one run: it holds the plugins, plans the steps of a pipeline one after another (each [`Session::plan_sql`] or
+//! [`Session::plan_transform`] may read the ones before it), and executes a plan as streams of record batches. Functions of a
+//! plugin are called in SQL as `plugin.function(..)`; a transform is an operator of the plan, which streams, keeps back-pressure
+//! and asks for the partitioning and order it needs.
+//!
+//! Plans run on threads of their own ([`PlanRuntime`]): a plugin may compute for as long as its limits allow, and whoever reads
+//! sources or reports progress must not wait for it.
+
+mod error;
+mod function;
+mod memory;
+mod params;
+mod pool;
+mod runtime;
+mod session;
+mod spool;
+mod transform;
+
+pub use error::CallError;
+pub use function::OnError;
+pub use params::{Params, UnknownParam};
+pub use runtime::PlanRuntime;
+pub use session::{Execution, Figures, Session, SessionOptions};
+pub use transform::{
+    DeadLetters, OnReject, OrderBy, RejectedRows, TransformMetrics, TransformStep,
+};

@@ -1,0 +1,542 @@
+//! One run: its plugins, its steps, its memory and its threads.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::TableProvider;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNodeRecursion};
+use datafusion::common::{Result, TableReference, internal_err, plan_datafusion_err, plan_err};
+use datafusion::datasource::provider_as_source;
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{
+    FairSpillPool, MemoryPool, TrackConsumersPool, UnboundedMemoryPool,
+};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
+use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder, TableType};
+use datafusion::physical_plan::{
+    ExecutionPlan, ExecutionPlanProperties, SendableRecordBatchStream,
+};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::TryStreamExt;
+use transom_plugin::{Cancel, Plugin, Timing};
+
+use crate::error::CallError;
+use crate::function::{OnError, PluginFunction};
+use crate::params::{Params, bind};
+use crate::pool::InstancePool;
+use crate::runtime::PlanRuntime;
+use crate::spool;
+use crate::transform::{
+    TransformExec, TransformMetrics, TransformNode, TransformQueryPlanner, TransformSpec,
+    TransformStep,
+};
+
+/// How a run uses the machine.
+#[derive(Debug, Clone)]
+pub struct SessionOptions {
+    /// Partitions of a plan and threads that run them. Default: the machine's cores.
+    pub partitions: usize,
+    /// Memory for operators and plugins in bytes; sorts and aggregates spill to disk beyond it. Default: no limit.
+    pub memory: Option<usize>,
+    /// Rows of a batch. Default 8,192.
+    pub batch_rows: usize,
+    /// Folder for spills and spools; `None` is the system's.
+    pub temporary: Option<PathBuf>,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        let partitions = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            partitions,
+            memory: None,
+            batch_rows: 8192,
+            temporary: None,
+        }
+    }
+}
+
+/// One run of a pipeline over DataFusion.
+pub struct Session {
+    context: SessionContext,
+    runtime: PlanRuntime,
+    memory: Arc<dyn MemoryPool>,
+    cancel: Cancel,
+    plugins: BTreeMap<String, Arc<InstancePool>>,
+    steps: BTreeMap<String, Step>,
+    spools: tempfile::TempDir,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("plugins", &self.plugins.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// A session without plugins and tables. `cancel` stops its plugins.
+    pub fn new(options: &SessionOptions, cancel: Cancel) -> Result<Self> {
+        let SessionOptions {
+            partitions,
+            memory,
+            batch_rows,
+            temporary,
+        } = options;
+        let memory: Arc<dyn MemoryPool> = match memory {
+            // The largest consumers are named when memory runs out.
+            Some(bytes) => Arc::new(TrackConsumersPool::new(FairSpillPool::new(*bytes), five())),
+            None => Arc::new(UnboundedMemoryPool::default()),
+        };
+        let mut disk = DiskManagerBuilder::default();
+        let mut spools = tempfile::Builder::new();
+        spools.prefix("transom-");
+        let spools = match temporary {
+            Some(folder) => {
+                disk = disk.with_mode(DiskManagerMode::Directories(vec![folder.clone()]));
+                spools.tempdir_in(folder)?
+            }
+            None => spools.tempdir()?,
+        };
+        let environment = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::clone(&memory))
+            .with_disk_manager_builder(disk)
+            .build_arc()?;
+        let mut config = SessionConfig::new()
+            .with_target_partitions((*partitions).max(1))
+            .with_batch_size((*batch_rows).max(1))
+            .with_information_schema(false);
+        let settings = config.options_mut();
+        // Plugins get strings with offsets; views would be converted at every call.
+        settings.execution.parquet.schema_force_view_types = false;
+        settings.sql_parser.map_string_types_to_utf8view = false;
+        // Errors point into the query.
+        settings.sql_parser.collect_spans = true;
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(environment)
+            .with_default_features()
+            .with_query_planner(Arc::new(TransformQueryPlanner))
+            .build();
+        Ok(Self {
+            context: SessionContext::new_with_state(state),
+            runtime: PlanRuntime::new(*partitions)?,
+            memory,
+            cancel,
+            plugins: BTreeMap::new(),
+            steps: BTreeMap::new(),
+            spools,
+        })
+    }
+
+    /// DataFusion's own context, for sources that need its state.
+    pub fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    /// Stops the session's plugins when set.
+    pub fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
+    /// Makes a plugin's functions and transforms known under the plugin's name.
+    pub fn add_plugin(&mut self, plugin: Arc<Plugin>) {
+        let name = plugin.name().to_owned();
+        let pool = InstancePool::new(plugin, Arc::clone(&self.memory), self.cancel.clone());
+        self.plugins.insert(name, Arc::new(pool));
+    }
+
+    /// Makes a table known to the steps.
+    pub fn add_table(&self, name: &str, table: Arc<dyn TableProvider>) -> Result<()> {
+        self.context
+            .register_table(TableReference::bare(name), table)?;
+        Ok(())
+    }
+
+    /// Makes a planned step known to the steps after it.
+    ///
+    /// What reads the step is planned against its schema alone; the step's plan takes its place when something is executed. So
+    /// the readers of each step can be counted before it is decided whether it runs once for all of them ([`Session::spool`]).
+    pub fn add_step(&mut self, name: &str, plan: LogicalPlan) -> Result<()> {
+        let schema = Arc::new(Schema::new(plan.schema().fields().to_vec()));
+        self.add_table(name, Arc::new(StepTable::new(name, schema)))?;
+        self.steps.insert(name.to_owned(), Step::Planned(plan));
+        Ok(())
+    }
+
+    /// Puts the steps' plans, or what they were spooled to, where a plan reads them.
+    fn link(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(|node| {
+            let LogicalPlan::TableScan(scan) = &node else {
+                return Ok(Transformed::no(node));
+            };
+            let name = scan.table_name.clone();
+            let linked = match self.steps.get(name.table()) {
+                None => return Ok(Transformed::no(node)),
+                Some(Step::Planned(step)) => {
+                    LogicalPlanBuilder::from(self.link(step.clone())?).alias(name)?
+                }
+                Some(Step::Spooled(table)) => {
+                    LogicalPlanBuilder::scan(name, provider_as_source(Arc::clone(table)), None)?
+                }
+            };
+            Ok(Transformed::yes(linked.build()?))
+        })
+        .data()
+    }
+
+    /// The tables that a statement reads, in no order, each once.
+    pub fn tables_of(&self, sql: &str) -> Result<Vec<String>> {
+        let state = self.context.state();
+        let statement =
+            state.sql_to_statement(sql, &state.config().options().sql_parser.dialect)?;
+        let tables = state.resolve_table_references(&statement)?;
+        Ok(tables
+            .into_iter()
+            .map(|table| table.table().to_owned())
+            .collect())
+    }
+
+    /// How often a plan reads `table`, self-joins and repeated CTEs included.
+    pub fn reads_of(plan: &LogicalPlan, table: &str) -> Result<usize> {
+        let mut reads = 0;
+        plan.apply_with_subqueries(|node| {
+            if matches!(node, LogicalPlan::TableScan(scan) if scan.table_name.table() == table) {
+                reads += 1;
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(reads)
+    }
+
+    /// Plans a query. `on_error` says for each `plugin.function` what becomes of rows that it fails on.
+    pub async fn plan_sql(
+        &self,
+        sql: &str,
+        params: &Params,
+        on_error: impl Fn(&str) -> OnError,
+    ) -> Result<LogicalPlan> {
+        let mut state = self.context.state();
+        for pool in self.plugins.values() {
+            for function in &pool.plugin().description().functions {
+                let on_error = on_error(&format!("{}.{}", pool.plugin().name(), function.name));
+                state.register_udf(Arc::new(PluginFunction::udf(function, pool, on_error)))?;
+            }
+        }
+        let mut statement =
+            state.sql_to_statement(sql, &state.config().options().sql_parser.dialect)?;
+        bind(&mut statement, params)?;
+        let plan = state.statement_to_plan(statement).await?;
+        match plan {
+            LogicalPlan::Ddl(_)
+            | LogicalPlan::Dml(_)
+            | LogicalPlan::Copy(_)
+            | LogicalPlan::Statement(_) => {
+                plan_err!("a step is a query; it cannot create, change or set anything")
+            }
+            query => Ok(query),
+        }
+    }
+
+    /// Plans a transform over the table or step `input`.
+    pub async fn plan_transform(&self, step: TransformStep, input: &str) -> Result<LogicalPlan> {
+        let pool = self
+            .plugins
+            .get(&step.plugin)
+            .ok_or_else(|| plan_datafusion_err!("there is no plugin `{}`", step.plugin))?;
+        let description = pool
+            .plugin()
+            .description()
+            .transform(&step.transform)
+            .ok_or_else(|| {
+                let names: Vec<&str> = pool
+                    .plugin()
+                    .description()
+                    .transforms
+                    .iter()
+                    .map(|t| t.name.as_str())
+                    .collect();
+                plan_datafusion_err!(
+                    "plugin `{}` has no transform `{}`; it has: {}",
+                    step.plugin,
+                    step.transform,
+                    if names.is_empty() {
+                        "none".to_owned()
+                    } else {
+                        names.join(", ")
+                    }
+                )
+            })?;
+        let input = self
+            .context
+            .table(TableReference::bare(input))
+            .await?
+            .into_unoptimized_plan();
+        let schema: SchemaRef = Arc::new(Schema::new(input.schema().fields().to_vec()));
+        for column in step
+            .partition_by
+            .iter()
+            .chain(step.order_by.iter().map(|order| &order.column))
+        {
+            if schema.index_of(column).is_err() {
+                let names: Vec<&str> = schema
+                    .fields()
+                    .iter()
+                    .map(|field| field.name().as_str())
+                    .collect();
+                return plan_err!(
+                    "there is no column `{column}`; there are: {}",
+                    names.join(", ")
+                );
+            }
+        }
+        let opened = pool
+            .instantiate()
+            .and_then(|mut instance| {
+                instance.open_transform(&step.transform, &schema, &step.options)
+            })
+            .map_err(|error| {
+                CallError::external(
+                    format!("opening `{}.{}`", step.plugin, step.transform),
+                    error,
+                )
+            })?;
+        let stateful = description.stateful;
+        let spec = TransformSpec {
+            step,
+            pool: Arc::clone(pool),
+            input: schema,
+            opened,
+            stateful,
+        };
+        let node = TransformNode::try_new(Arc::new(spec), input)?;
+        Ok(LogicalPlan::Extension(Extension {
+            node: Arc::new(node),
+        }))
+    }
+
+    /// The plan that reads all of a table or step.
+    pub async fn plan_scan(&self, table: &str) -> Result<LogicalPlan> {
+        Ok(self
+            .context
+            .table(TableReference::bare(table))
+            .await?
+            .into_unoptimized_plan())
+    }
+
+    /// The plan as DataFusion would run it.
+    pub async fn optimize(&self, plan: LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+        let (state, plan) = (self.context.state(), self.link(plan)?);
+        self.runtime
+            .spawn(async move { state.create_physical_plan(&plan).await })
+            .await
+    }
+
+    /// Starts a plan: a stream for each of its partitions.
+    pub async fn execute(&self, plan: LogicalPlan) -> Result<Execution> {
+        let plan = self.optimize(plan).await?;
+        let partitions = plan.output_partitioning().partition_count();
+        let task = self.context.task_ctx();
+        let streams = (0..partitions)
+            .map(|partition| {
+                Ok(self
+                    .runtime
+                    .drive(plan.execute(partition, Arc::clone(&task))?))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Execution {
+            plan,
+            streams,
+            _stop: StopOnDrop(self.cancel.clone()),
+        })
+    }
+
+    /// Runs a step that has several readers once; whatever reads it from now on reads the result. `rows` counts as it is written.
+    pub async fn spool(&mut self, name: &str, rows: Arc<AtomicU64>) -> Result<Execution> {
+        let Some(Step::Planned(plan)) = self.steps.get(name) else {
+            return internal_err!("`{name}` is no step that could be spooled");
+        };
+        let plan = plan.clone();
+        let mut execution = self.execute(plan).await?;
+        let schema = execution.plan.schema();
+        let streams = std::mem::take(&mut execution.streams);
+        let files: Vec<PathBuf> = (0..streams.len())
+            .map(|part| self.spools.path().join(format!("{name}-{part}.arrow")))
+            .collect();
+        let writes = streams
+            .into_iter()
+            .zip(files.clone())
+            .map(|(stream, file)| {
+                self.runtime
+                    .spawn(spool::write(stream, file, Arc::clone(&rows)))
+            });
+        futures::future::try_join_all(writes).await?;
+        self.steps.insert(
+            name.to_owned(),
+            Step::Spooled(Arc::new(spool::table(&schema, files)?)),
+        );
+        Ok(execution)
+    }
+
+    /// The first rows of a plan, for people to see.
+    pub async fn first_rows(
+        &self,
+        plan: LogicalPlan,
+        rows: usize,
+    ) -> Result<Vec<arrow::array::RecordBatch>> {
+        let plan = LogicalPlanBuilder::from(plan)
+            .limit(0, Some(rows))?
+            .build()?;
+        let mut execution = self.execute(plan).await?;
+        let mut batches = Vec::new();
+        for stream in std::mem::take(&mut execution.streams) {
+            batches.extend(stream.try_collect::<Vec<_>>().await?);
+        }
+        execution.done();
+        Ok(batches)
+    }
+
+    /// Time in functions of all plugins so far.
+    pub fn function_timing(&self) -> Timing {
+        let mut total = Timing::default();
+        self.plugins
+            .values()
+            .for_each(|pool| total += pool.timing());
+        total
+    }
+}
+
+fn five() -> std::num::NonZeroUsize {
+    std::num::NonZeroUsize::MIN.saturating_add(4)
+}
+
+/// A step of the pipeline within a run.
+enum Step {
+    Planned(LogicalPlan),
+    Spooled(Arc<dyn TableProvider>),
+}
+
+/// Stands for a step while what reads it is planned; [`Session::link`] replaces it.
+#[derive(Debug)]
+struct StepTable {
+    name: String,
+    schema: SchemaRef,
+}
+
+impl StepTable {
+    fn new(name: &str, schema: SchemaRef) -> Self {
+        Self {
+            name: name.to_owned(),
+            schema,
+        }
+    }
+}
+
+#[async_trait]
+impl TableProvider for StepTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn datafusion::catalog::Session,
+        _projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        internal_err!("step `{}` was not put in its place", self.name)
+    }
+}
+
+/// A running plan. Dropping it before it is [`Execution::done`] cancels the session.
+pub struct Execution {
+    plan: Arc<dyn ExecutionPlan>,
+    /// One stream a partition; take them out to read them.
+    pub streams: Vec<SendableRecordBatchStream>,
+    _stop: StopOnDrop,
+}
+
+impl fmt::Debug for Execution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Execution")
+            .field("plan", &self.plan)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Execution {
+    /// Schema of every stream.
+    pub fn schema(&self) -> SchemaRef {
+        self.plan.schema()
+    }
+
+    /// The operators, for EXPLAIN ANALYZE and progress.
+    pub fn plan(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.plan
+    }
+
+    /// Says that the streams were read to their end, so that nothing is left to cancel; gives the plan's figures.
+    pub fn done(mut self) -> Figures {
+        self._stop.0 = Cancel::new();
+        self.figures()
+    }
+
+    /// The figures so far.
+    pub fn figures(&self) -> Figures {
+        let mut figures = Figures::default();
+        collect(&self.plan, &mut figures);
+        figures
+    }
+}
+
+/// What the operators of a plan counted.
+#[derive(Debug, Clone, Default)]
+pub struct Figures {
+    /// Rows that scans of sources gave, after filters that were pushed into them.
+    pub rows_read: u64,
+    /// The transforms.
+    pub transforms: Vec<TransformMetrics>,
+    /// Time in operators, summed over partitions; functions are part of the operator that calls them, transforms are not.
+    pub operators: Duration,
+}
+
+fn collect(plan: &Arc<dyn ExecutionPlan>, figures: &mut Figures) {
+    plan.children()
+        .into_iter()
+        .for_each(|child| collect(child, figures));
+    if let Some(transform) = plan.downcast_ref::<TransformExec>() {
+        figures.transforms.push(transform.figures());
+        return;
+    }
+    let Some(metrics) = plan.metrics() else {
+        return;
+    };
+    figures.operators += Duration::from_nanos(metrics.elapsed_compute().unwrap_or(0) as u64);
+    if plan.is::<DataSourceExec>() {
+        figures.rows_read += metrics.output_rows().unwrap_or(0) as u64;
+    }
+}
+
+/// A plan that nobody reads any more must not leave a guest computing.
+#[derive(Debug)]
+struct StopOnDrop(Cancel);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}

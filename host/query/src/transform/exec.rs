@@ -1,0 +1,475 @@
+//! The operator that runs a transform: one guest per partition, batch after batch.
+//!
+//! It asks the planner for its input hash-partitioned by `partition_by` and sorted by `partition_by`, then `order_by`, so a guest
+//! sees the rows of a key one after another. It streams: one batch of input is in the guest at a time, and its output is handed
+//! on before the next is read.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::{SortOptions, take_record_batch};
+use arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, exec_err, internal_err};
+use datafusion::execution::TaskContext;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{
+    Distribution, EquivalenceProperties, LexRequirement, OrderingRequirements, PhysicalExpr,
+    PhysicalSortRequirement,
+};
+use datafusion::physical_plan::execution_plan::{
+    ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions,
+};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, Count, ExecutionPlanMetricsSet, Gauge, MetricBuilder, MetricsSet, Time,
+};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
+    InputDistributionRequirements, Partitioning, PlanProperties, SendableRecordBatchStream,
+};
+use futures::TryStreamExt;
+use transom_plugin::{
+    End, Input, Instance, OpenedTransform, OutputColumn, Rejected, Timing, TransformOutcome,
+};
+
+use super::step::{OnReject, RejectedRows, TransformSpec};
+use crate::error::CallError;
+
+/// Runs a transform over each partition of its input.
+#[derive(Debug, Clone)]
+pub(crate) struct TransformExec {
+    pub(crate) spec: Arc<TransformSpec>,
+    input: Arc<dyn ExecutionPlan>,
+    /// For each column the transform was opened with its position in `input`, unless pruned.
+    columns: Vec<Option<usize>>,
+    /// Columns of the transform's output that are given, in order.
+    keep: Vec<usize>,
+    schema: SchemaRef,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl TransformExec {
+    pub(crate) fn try_new(
+        spec: Arc<TransformSpec>,
+        input: Arc<dyn ExecutionPlan>,
+        columns: Vec<Option<usize>>,
+        keep: Vec<usize>,
+    ) -> Result<Self> {
+        let schema = Arc::new(spec.opened.schema.project(&keep)?);
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::clone(&schema)),
+            Partitioning::UnknownPartitioning(input.output_partitioning().partition_count()),
+            EmissionType::Incremental,
+            input.boundedness(),
+        );
+        let metrics = ExecutionPlanMetricsSet::new();
+        Ok(Self {
+            spec,
+            input,
+            columns,
+            keep,
+            schema,
+            properties: Arc::new(properties),
+            metrics,
+        })
+    }
+
+    fn column(&self, name: &str) -> Option<Arc<dyn PhysicalExpr>> {
+        let index = self.spec.input.index_of(name).ok()?;
+        let position = self.columns[index]?;
+        Some(Arc::new(Column::new(name, position)))
+    }
+
+    fn keys(&self) -> Vec<Arc<dyn PhysicalExpr>> {
+        self.spec
+            .step
+            .partition_by
+            .iter()
+            .filter_map(|name| self.column(name))
+            .collect()
+    }
+
+    /// The figures of the run so far.
+    pub(crate) fn figures(&self) -> TransformMetrics {
+        TransformMetrics::of(self)
+    }
+}
+
+impl DisplayAs for TransformExec {
+    fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let step = &self.spec.step;
+        let reads: Vec<&str> = self
+            .spec
+            .opened
+            .reads
+            .iter()
+            .map(|&index| self.spec.input.field(index).name().as_str())
+            .collect();
+        write!(
+            f,
+            "TransformExec: {}.{}, reads=[{}]",
+            step.plugin,
+            step.transform,
+            reads.join(", ")
+        )?;
+        let carried: Vec<&str> = self
+            .keep
+            .iter()
+            .filter(|&&column| matches!(self.spec.opened.output[column], OutputColumn::Input(_)))
+            .map(|&column| self.spec.opened.schema.field(column).name().as_str())
+            .collect();
+        write!(f, ", carries=[{}]", carried.join(", "))
+    }
+}
+
+impl ExecutionPlan for TransformExec {
+    fn name(&self) -> &'static str {
+        "TransformExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        // Keys and order are requirements on the input, not expressions that are evaluated here.
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        let keys = self.keys();
+        let distribution = if !keys.is_empty() {
+            Distribution::KeyPartitioned(keys)
+        } else if self.spec.stateful || !self.spec.step.order_by.is_empty() {
+            // State or order over all rows: there is one sequence, so there is one guest.
+            Distribution::SinglePartition
+        } else {
+            Distribution::UnspecifiedDistribution
+        };
+        InputDistributionRequirements::new(vec![distribution])
+    }
+
+    fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
+        let key_order = SortOptions {
+            descending: false,
+            nulls_first: false,
+        };
+        let keys = self
+            .keys()
+            .into_iter()
+            .map(|key| PhysicalSortRequirement::new(key, Some(key_order)));
+        let order = self.spec.step.order_by.iter().filter_map(|order| {
+            let options = SortOptions {
+                descending: order.descending,
+                nulls_first: order.nulls_first,
+            };
+            Some(PhysicalSortRequirement::new(
+                self.column(&order.column)?,
+                Some(options),
+            ))
+        });
+        vec![LexRequirement::new(keys.chain(order)).map(OrderingRequirements::new)]
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match (children.pop(), children.len()) {
+            (Some(input), 0) => Ok(Arc::new(Self::try_new(
+                Arc::clone(&self.spec),
+                input,
+                self.columns.clone(),
+                self.keep.clone(),
+            )?)),
+            _ => internal_err!("a transform has one input"),
+        }
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(
+            children,
+            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
+        )
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let running = Running {
+            exec: self.clone(),
+            input: self.input.execute(partition, context)?,
+            guest: None,
+            current: None,
+            ready: VecDeque::new(),
+            more: false,
+            ended: false,
+            metrics: PartitionMetrics::new(&self.metrics, partition),
+        };
+        let batches = futures::stream::try_unfold(running, |mut running| async move {
+            let batch = running.next().await?;
+            Ok(batch.map(|batch| (batch, running)))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(
+            Arc::clone(&self.schema),
+            batches,
+        )))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}
+
+/// One partition being transformed.
+struct Running {
+    exec: TransformExec,
+    input: SendableRecordBatchStream,
+    /// Made when the first batch arrives or the input ends, on the thread that runs it.
+    guest: Option<(Instance, OpenedTransform)>,
+    current: Option<Current>,
+    ready: VecDeque<RecordBatch>,
+    more: bool,
+    ended: bool,
+    metrics: PartitionMetrics,
+}
+
+/// The input batch that the guest is working on.
+struct Current {
+    batch: RecordBatch,
+    /// By index of the schema the transform was opened with.
+    columns: Vec<Option<ArrayRef>>,
+}
+
+impl Running {
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.ready.pop_front() {
+                self.metrics.baseline.record_output(batch.num_rows());
+                return Ok(Some(batch));
+            }
+            if self.more {
+                self.call(|guest, opened, input, _| guest.pull(opened, input))?;
+            } else if self.ended {
+                self.metrics.baseline.done();
+                return Ok(None);
+            } else {
+                self.advance().await?;
+            }
+        }
+    }
+
+    /// Takes the next batch of input to the guest, or the end of it.
+    async fn advance(&mut self) -> Result<()> {
+        match self.input.try_next().await? {
+            Some(batch) if batch.num_rows() == 0 => Ok(()),
+            Some(batch) => {
+                self.metrics.input_batches.add(1);
+                self.metrics.input_rows.add(batch.num_rows());
+                let columns = self
+                    .exec
+                    .columns
+                    .iter()
+                    .map(|position| position.map(|position| Arc::clone(batch.column(position))))
+                    .collect();
+                self.current = Some(Current { batch, columns });
+                self.call(|guest, opened, input, _| match input {
+                    Some(input) => guest.process(opened, input),
+                    None => Ok(TransformOutcome {
+                        batches: vec![],
+                        rejected: vec![],
+                        more: false,
+                    }),
+                })
+            }
+            None => {
+                self.current = None;
+                self.ended = true;
+                self.call(|guest, opened, _, _| guest.finish(opened, End::Input))
+            }
+        }
+    }
+
+    /// Calls the guest and takes in what it returns.
+    fn call(
+        &mut self,
+        call: impl FnOnce(
+            &mut Instance,
+            &OpenedTransform,
+            Option<&Input<'_>>,
+            (),
+        ) -> transom_plugin::Result<TransformOutcome>,
+    ) -> Result<()> {
+        let timer = self.metrics.baseline.elapsed_compute().clone();
+        let _timer = timer.timer();
+        let exec = &self.exec;
+        let failed = |error| CallError::external(exec.spec.what(), error);
+        let (guest, opened) = match &mut self.guest {
+            Some(guest) => guest,
+            None => self.guest.insert(open(exec).map_err(failed)?),
+        };
+        let before = guest.timing();
+        let input = self.current.as_ref().map(|current| {
+            Input::new(
+                &current.columns,
+                current.batch.num_rows(),
+                &exec.keep,
+                &exec.schema,
+            )
+        });
+        let outcome = call(guest, opened, input.as_ref(), ());
+        self.metrics.add(guest.timing(), before);
+        self.metrics.peak_memory.set_max(guest.peak_memory());
+        let TransformOutcome {
+            batches,
+            rejected,
+            more,
+        } = outcome.map_err(failed)?;
+        self.more = more;
+        for batch in batches {
+            if batch.num_rows() > 0 {
+                // After the end there is no current input, so the guest's batch has all columns of its output.
+                self.ready.push_back(match input {
+                    Some(_) => batch,
+                    None => batch.project(&self.exec.keep)?,
+                });
+            }
+        }
+        self.reject(&rejected)
+    }
+
+    fn reject(&mut self, rejected: &[Rejected]) -> Result<()> {
+        let (Some(first), Some(current)) = (rejected.first(), &self.current) else {
+            return Ok(());
+        };
+        self.metrics.rejected_rows.add(rejected.len());
+        let spec = &self.exec.spec;
+        match &spec.step.on_reject {
+            OnReject::Drop => Ok(()),
+            OnReject::Fail => exec_err!("{} rejected a row: {}", spec.what(), first.reason),
+            OnReject::DeadLetter(letters) => {
+                let rows: UInt32Array = rejected
+                    .iter()
+                    .map(|rejected| rejected.row)
+                    .collect::<Vec<_>>()
+                    .into();
+                let description = spec.pool.plugin().description();
+                letters.put(RejectedRows {
+                    step: spec.step.name.clone(),
+                    plugin: description.name.clone(),
+                    version: description.version.clone(),
+                    rows: take_record_batch(&current.batch, &rows)?,
+                    reasons: rejected
+                        .iter()
+                        .map(|rejected| rejected.reason.clone())
+                        .collect(),
+                })
+            }
+        }
+    }
+}
+
+fn open(exec: &TransformExec) -> transom_plugin::Result<(Instance, OpenedTransform)> {
+    let TransformSpec {
+        step, pool, input, ..
+    } = exec.spec.as_ref();
+    let mut guest = pool.instantiate()?;
+    let opened = guest.open_transform(&step.transform, input, &step.options)?;
+    Ok((guest, opened))
+}
+
+/// What a partition counts; EXPLAIN ANALYZE shows it.
+struct PartitionMetrics {
+    baseline: BaselineMetrics,
+    input_rows: Count,
+    input_batches: Count,
+    rejected_rows: Count,
+    lowering_time: Time,
+    guest_time: Time,
+    lifting_time: Time,
+    peak_memory: Gauge,
+}
+
+impl PartitionMetrics {
+    fn new(set: &ExecutionPlanMetricsSet, partition: usize) -> Self {
+        Self {
+            baseline: BaselineMetrics::new(set, partition),
+            input_rows: MetricBuilder::new(set).counter("input_rows", partition),
+            input_batches: MetricBuilder::new(set).counter("input_batches", partition),
+            rejected_rows: MetricBuilder::new(set).counter("rejected_rows", partition),
+            lowering_time: MetricBuilder::new(set).subset_time("lowering_time", partition),
+            guest_time: MetricBuilder::new(set).subset_time("guest_time", partition),
+            lifting_time: MetricBuilder::new(set).subset_time("lifting_time", partition),
+            peak_memory: MetricBuilder::new(set).gauge("guest_peak_memory", partition),
+        }
+    }
+
+    fn add(&self, after: Timing, before: Timing) {
+        self.lowering_time
+            .add_duration(after.lowering - before.lowering);
+        self.guest_time.add_duration(after.guest - before.guest);
+        self.lifting_time
+            .add_duration(after.lifting - before.lifting);
+    }
+}
+
+/// The figures of one transform step of a run, summed over its partitions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TransformMetrics {
+    /// Name of the step.
+    pub step: String,
+    /// Rows in.
+    pub input_rows: usize,
+    /// Batches in.
+    pub input_batches: usize,
+    /// Rows out.
+    pub output_rows: usize,
+    /// Rows the guest did not take.
+    pub rejected_rows: usize,
+    /// Time that went into copying batches to the guest.
+    pub lowering: Duration,
+    /// Time inside the guest.
+    pub guest: Duration,
+    /// Time that went into taking batches from the guest and checking them.
+    pub lifting: Duration,
+}
+
+impl TransformMetrics {
+    fn of(exec: &TransformExec) -> Self {
+        let metrics = exec.metrics.clone_inner();
+        let sum = |name: &str| {
+            metrics
+                .sum_by_name(name)
+                .map_or(0, |value| value.as_usize())
+        };
+        let time = |name: &str| Duration::from_nanos(sum(name) as u64);
+        Self {
+            step: exec.spec.step.name.clone(),
+            input_rows: sum("input_rows"),
+            input_batches: sum("input_batches"),
+            output_rows: metrics.output_rows().unwrap_or(0),
+            rejected_rows: sum("rejected_rows"),
+            lowering: time("lowering_time"),
+            guest: time("guest_time"),
+            lifting: time("lifting_time"),
+        }
+    }
+}

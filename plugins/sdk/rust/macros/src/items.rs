@@ -1,0 +1,120 @@
+//! `#[transform]`, `#[options]` and `#[state]`: what stands on a transform's types.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Attribute, DeriveInput, Expr, ExprLit, Lit, LitStr, Meta, Result};
+
+/// The doc comment, one leading space off every line.
+pub fn documentation(attributes: &[Attribute]) -> String {
+    let mut lines = Vec::new();
+    for attribute in attributes {
+        let Meta::NameValue(meta) = &attribute.meta else {
+            continue;
+        };
+        if !meta.path.is_ident("doc") {
+            continue;
+        }
+        if let Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) = &meta.value
+        {
+            let text = text.value();
+            lines.push(
+                text.strip_prefix(' ')
+                    .unwrap_or(&text)
+                    .trim_end()
+                    .to_owned(),
+            );
+        }
+    }
+    lines.join("\n").trim().to_owned()
+}
+
+pub fn transform(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
+    let mut name: Option<LitStr> = None;
+    let parser = syn::meta::parser(|meta| {
+        if !meta.path.is_ident("name") {
+            return Err(meta.error("expected name = \"..\""));
+        }
+        name = Some(meta.value()?.parse()?);
+        Ok(())
+    });
+    syn::parse::Parser::parse2(parser, options)?;
+    let item: DeriveInput = syn::parse2(item)?;
+    let ident = &item.ident;
+    let name = name.map_or_else(|| snake_case(&ident.to_string()), |name| name.value());
+    let doc = documentation(&item.attrs);
+    let (generics, arguments, bounds) = item.generics.split_for_impl();
+    Ok(quote! {
+        #item
+
+        impl #generics ::transom_sdk::Described for #ident #arguments #bounds {
+            const NAME: &'static str = #name;
+            const DOC: &'static str = #doc;
+        }
+    })
+}
+
+pub fn options(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
+    nothing(options)?;
+    let item: DeriveInput = syn::parse2(item)?;
+    Ok(quote! {
+        #[derive(::transom_sdk::serde::Deserialize, ::transom_sdk::schemars::JsonSchema)]
+        #[serde(crate = "::transom_sdk::serde", deny_unknown_fields)]
+        #[schemars(crate = "::transom_sdk::schemars")]
+        #item
+    })
+}
+
+pub fn state(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
+    nothing(options)?;
+    let item: DeriveInput = syn::parse2(item)?;
+    Ok(quote! {
+        #[derive(::transom_sdk::serde::Serialize, ::transom_sdk::serde::Deserialize)]
+        #[serde(crate = "::transom_sdk::serde")]
+        #item
+    })
+}
+
+fn nothing(options: TokenStream) -> Result<()> {
+    if options.is_empty() {
+        Ok(())
+    } else {
+        Err(syn::Error::new_spanned(options, "nothing stands here"))
+    }
+}
+
+/// `GapsAndIslands` as `gaps_and_islands`.
+fn snake_case(name: &str) -> String {
+    let mut snake = String::new();
+    for (index, letter) in name.trim_start_matches("r#").chars().enumerate() {
+        if letter.is_uppercase() && index > 0 {
+            snake.push('_');
+        }
+        snake.extend(letter.to_lowercase());
+    }
+    snake
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_name_becomes_a_pipeline_name() {
+        assert_eq!(snake_case("GapsAndIslands"), "gaps_and_islands");
+        assert_eq!(snake_case("Visits"), "visits");
+    }
+
+    #[test]
+    fn a_doc_comment_keeps_its_lines() {
+        let item: DeriveInput = syn::parse_quote! {
+            /// One.
+            ///
+            ///   Two.
+            struct Any;
+        };
+        assert_eq!(documentation(&item.attrs), "One.\n\n  Two.");
+    }
+}
