@@ -1,0 +1,161 @@
+//! What can go wrong with a pipeline, sorted by what the user can do about it.
+
+use datafusion::error::DataFusionError;
+use transom_build::BuildError;
+use transom_connect::{SinkError, SourceError};
+use transom_query::CallError;
+
+use crate::file::Problems;
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a pipeline could not be checked, planned or run. The results of earlier runs are as they were.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The pipeline's own files are wrong; nothing was run.
+    #[error(transparent)]
+    Problems(#[from] Problems),
+    /// A plugin's folder could not be made into a component.
+    #[error("plugin `{plugin}` could not be built")]
+    Build {
+        /// Name of the plugin.
+        plugin: String,
+        /// Why.
+        #[source]
+        source: BuildError,
+    },
+    /// A plugin failed.
+    #[error("{what}")]
+    Plugin {
+        /// What was being done.
+        what: String,
+        /// What the plugin or its host said.
+        #[source]
+        source: transom_plugin::Error,
+    },
+    /// A source cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A sink cannot be written.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// A query failed on its data.
+    #[error("{what} failed")]
+    Query {
+        /// The step or sink.
+        what: String,
+        /// What DataFusion said.
+        #[source]
+        source: DataFusionError,
+    },
+    /// The lock file is not usable.
+    #[error("{message}")]
+    Lock {
+        /// What is wrong with it.
+        message: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// The user stopped the run.
+    #[error("the run was cancelled; the results of earlier runs are as they were")]
+    Cancelled,
+    /// A file of the program itself could not be read or written.
+    #[error("{what}")]
+    Io {
+        /// What was being done with which file.
+        what: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// What callers act on: the exit code and whether to try again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The pipeline's files or the command line are wrong.
+    Pipeline,
+    /// The data, or the disk it lies on.
+    Data,
+    /// A plugin's mistake.
+    Plugin,
+    /// Trying again may help.
+    Retryable,
+    /// The user stopped the run.
+    Cancelled,
+}
+
+impl Error {
+    /// What callers act on.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Problems(_) | Self::Lock { .. } => ErrorKind::Pipeline,
+            Self::Build { .. } => ErrorKind::Plugin,
+            Self::Plugin { source, .. } if source.is_retryable() => ErrorKind::Retryable,
+            Self::Plugin { source: transom_plugin::Error::Cancelled { .. }, .. } | Self::Cancelled => ErrorKind::Cancelled,
+            Self::Plugin { source: transom_plugin::Error::Guest { error, .. }, .. } => match error.kind {
+                transom_plugin::GuestErrorKind::BadData => ErrorKind::Data,
+                transom_plugin::GuestErrorKind::Config => ErrorKind::Pipeline,
+                _ => ErrorKind::Plugin,
+            },
+            Self::Plugin { .. } => ErrorKind::Plugin,
+            Self::Source(_) | Self::Sink(_) | Self::Query { .. } | Self::Io { .. } => ErrorKind::Data,
+        }
+    }
+
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Build { source, .. } => source.hint(),
+            Self::Plugin { source, .. } => source.hint(),
+            Self::Source(source) => source.hint(),
+            Self::Sink(source) => source.hint(),
+            Self::Lock { hint, .. } => Some(hint.clone()),
+            Self::Query { source, .. } if matches!(source.find_root(), DataFusionError::ResourcesExhausted(_)) => {
+                Some("give the run more memory with `--memory`".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// The error of a plan that was running for `what`: a plugin's if one is at the bottom of it.
+    pub(crate) fn of_query(what: &str, error: DataFusionError) -> Self {
+        match take_call_error(error) {
+            Ok(call) => Self::Plugin { what: call.to_string(), source: call.source },
+            Err(source) => Self::Query { what: what.to_owned(), source },
+        }
+    }
+}
+
+/// The plugin's error inside of DataFusion's wrappers.
+fn take_call_error(error: DataFusionError) -> Result<CallError, DataFusionError> {
+    match error {
+        DataFusionError::External(source) => match source.downcast::<CallError>() {
+            Ok(call) => Ok(*call),
+            Err(source) => match source.downcast::<DataFusionError>() {
+                Ok(inner) => take_call_error(*inner),
+                Err(source) => Err(DataFusionError::External(source)),
+            },
+        },
+        DataFusionError::Context(text, inner) => {
+            take_call_error(*inner).map_err(|inner| DataFusionError::Context(text, Box::new(inner)))
+        }
+        DataFusionError::Diagnostic(diagnostic, inner) => {
+            take_call_error(*inner).map_err(|inner| DataFusionError::Diagnostic(diagnostic, Box::new(inner)))
+        }
+        DataFusionError::ArrowError(inner, backtrace) => match *inner {
+            arrow::error::ArrowError::ExternalError(source) => match source.downcast::<DataFusionError>() {
+                Ok(inner) => take_call_error(*inner),
+                Err(source) => Err(DataFusionError::External(source)),
+            },
+            inner => Err(DataFusionError::ArrowError(Box::new(inner), backtrace)),
+        },
+        DataFusionError::Shared(shared) => match std::sync::Arc::try_unwrap(shared) {
+            Ok(inner) => take_call_error(inner),
+            Err(shared) => Err(DataFusionError::Shared(shared)),
+        },
+        other => Err(other),
+    }
+}

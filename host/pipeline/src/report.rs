@@ -1,0 +1,177 @@
+//! What a run did, for people and for programs.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use serde::Serialize;
+
+/// What a run did.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunReport {
+    /// Name of the pipeline.
+    pub pipeline: String,
+    /// The target.
+    pub target: String,
+    /// Names this run in the versions of its results.
+    pub run: String,
+    /// What was read.
+    pub sources: Vec<SourceReport>,
+    /// What the transforms did.
+    pub transforms: Vec<TransformReport>,
+    /// What was written.
+    pub sinks: Vec<SinkReport>,
+    /// Rejected rows that were kept.
+    pub dead_letters: Vec<SinkReport>,
+    /// Rows that transforms did not take, kept or not.
+    pub rows_rejected: u64,
+    /// Where the time went.
+    pub time: TimeReport,
+}
+
+/// A source's files.
+#[derive(Debug, Clone, Serialize)]
+pub struct SourceReport {
+    /// Its name.
+    pub name: String,
+    /// Number of files.
+    pub files: usize,
+    /// Their size on the disk.
+    pub bytes: u64,
+}
+
+/// A transform's rows.
+#[derive(Debug, Clone, Serialize)]
+pub struct TransformReport {
+    /// Name of the step.
+    pub step: String,
+    /// Rows in.
+    pub rows_in: u64,
+    /// Rows out.
+    pub rows_out: u64,
+    /// Rows not taken.
+    pub rows_rejected: u64,
+}
+
+/// A table that was written.
+#[derive(Debug, Clone, Serialize)]
+pub struct SinkReport {
+    /// Name of the sink, or of the step for dead letters.
+    pub name: String,
+    /// Where the table is.
+    pub path: PathBuf,
+    /// Its rows.
+    pub rows: u64,
+    /// Its files.
+    pub files: usize,
+    /// Their size on the disk.
+    pub bytes: u64,
+    /// Its first rows, as many as were asked for.
+    #[serde(skip)]
+    pub head: Vec<RecordBatch>,
+}
+
+/// Where the time went, in seconds. All but `total` is processor time summed over partitions, so it may exceed `total`.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct TimeReport {
+    /// Wall time from the first plan to the published results.
+    pub total: f64,
+    /// In the code of plugins.
+    pub plugins: f64,
+    /// In passing batches to plugins and back.
+    pub border: f64,
+    /// In DataFusion's operators.
+    pub sql: f64,
+}
+
+impl TimeReport {
+    pub(crate) fn new(total: Duration, plugins: Duration, border: Duration, sql: Duration) -> Self {
+        let [total, plugins, border, sql] = [total, plugins, border, sql].map(|time| time.as_secs_f64());
+        Self { total, plugins, border, sql }
+    }
+}
+
+impl RunReport {
+    /// Rows written by all sinks, dead letters not counted.
+    pub fn rows_out(&self) -> u64 {
+        self.sinks.iter().map(|sink| sink.rows).sum()
+    }
+}
+
+/// The summary of a run, a line each.
+impl fmt::Display for RunReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let files: usize = self.sources.iter().map(|source| source.files).sum();
+        let bytes: u64 = self.sources.iter().map(|source| source.bytes).sum();
+        writeln!(f, "{:<10} {} sources, {files} files, {}", "read", self.sources.len(), Bytes(bytes))?;
+        for transform in &self.transforms {
+            let TransformReport { step, rows_in, rows_out, rows_rejected } = transform;
+            write!(f, "{:<10} {step}: {} rows in, {} out", "transform", Count(*rows_in), Count(*rows_out))?;
+            writeln!(f, ", {} rejected", Count(*rows_rejected))?;
+        }
+        for (what, sinks) in [("wrote", &self.sinks), ("rejected", &self.dead_letters)] {
+            for SinkReport { name, path, rows, files, bytes, .. } in sinks {
+                let plural = if *files == 1 { "file" } else { "files" };
+                write!(f, "{what:<10} {name}: {} rows, {files} {plural}, {}", Count(*rows), Bytes(*bytes))?;
+                writeln!(f, " -> {}", shown(path))?;
+            }
+        }
+        let TimeReport { total, plugins, border, sql } = self.time;
+        write!(f, "{:<10} {total:.2} s (processor: plugins {plugins:.2} s, border {border:.2} s, sql {sql:.2} s)", "time")
+    }
+}
+
+/// Relative to the current folder where that is shorter.
+fn shown(path: &std::path::Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path).display().to_string()
+}
+
+/// A number with thousands set apart: `336,776`.
+#[derive(Debug, Clone, Copy)]
+pub struct Count(pub u64);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        for (index, digit) in digits.chars().enumerate() {
+            if index > 0 && (digits.len() - index) % 3 == 0 {
+                f.write_str(",")?;
+            }
+            write!(f, "{digit}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A size for people: `5.2 MB`, in powers of 1000 as disks and AWS have them.
+#[derive(Debug, Clone, Copy)]
+pub struct Bytes(pub u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut value = self.0 as f64;
+        for unit in ["B", "kB", "MB", "GB"] {
+            if value < 999.5 {
+                return if unit == "B" { write!(f, "{} B", self.0) } else { write!(f, "{value:.1} {unit}") };
+            }
+            value /= 1000.0;
+        }
+        write!(f, "{value:.1} TB")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        assert_eq!(Count(336_776).to_string(), "336,776");
+        assert_eq!(Count(12).to_string(), "12");
+        assert_eq!(Count(1_000).to_string(), "1,000");
+        assert_eq!(Bytes(999).to_string(), "999 B");
+        assert_eq!(Bytes(5_230_000).to_string(), "5.2 MB");
+    }
+}

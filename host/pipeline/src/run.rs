@@ -1,0 +1,306 @@
+//! A run: steps with several readers into spools, sinks into new versions, and everything published at the end.
+//!
+//! Nothing that a reader can see changes before all sinks are complete on the disk. A run that fails, is cancelled or killed
+//! leaves the results of earlier runs as they were.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+use datafusion::physical_plan::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::StreamExt;
+use parking_lot::Mutex;
+use transom_connect::{FileSink, PreparedSink, SinkError, WriteProgress, Written, publish_all};
+use transom_query::{Figures, TransformMetrics};
+
+use crate::error::{Error, Result};
+use crate::file::{Pipeline, StepKind};
+use crate::plan::{Planned, PlannedSink};
+use crate::report::{RunReport, SinkReport, SourceReport, TimeReport, TransformReport};
+
+/// How often a running stage says how far it is.
+const PULSE: Duration = Duration::from_millis(100);
+
+/// Told how a run goes on. Called from the run's own task, so it must not block.
+pub trait Observer: Send + Sync {
+    /// A stage begins; `stage` counts from 1 to `stages`.
+    fn begin(&self, stage: usize, stages: usize, what: &str);
+    /// The current stage has come to so many rows.
+    fn rows(&self, rows: u64);
+    /// The current stage is done.
+    fn end(&self, rows: u64, took: Duration);
+}
+
+/// What a run is asked for beside its plan.
+#[derive(Debug, Clone, Default)]
+pub struct RunOptions {
+    /// Rows of each sink to keep for showing.
+    pub head: usize,
+}
+
+/// Runs a planned pipeline to the end.
+///
+/// # Errors
+/// Whatever stops it; a source's mistake is told with file and line.
+pub async fn run(pipeline: &Pipeline, planned: Planned, options: &RunOptions, observer: &dyn Observer) -> Result<RunReport> {
+    let begun = Instant::now();
+    let mut run = Run {
+        id: uuid::Uuid::new_v4().simple().to_string()[..12].to_owned(),
+        planned,
+        observer,
+        stage: 0,
+        stages: 0,
+        operators: Duration::ZERO,
+        transforms: Vec::new(),
+    };
+    let sources = run.source_reports().await?;
+    match run.all(pipeline, options).await {
+        Ok((sinks, dead_letters)) => Ok(run.report(pipeline, begun, sources, sinks, dead_letters)),
+        Err(error) => Err(run.explain(error).await),
+    }
+}
+
+struct Run<'a> {
+    id: String,
+    planned: Planned,
+    observer: &'a dyn Observer,
+    stage: usize,
+    stages: usize,
+    operators: Duration,
+    transforms: Vec<TransformMetrics>,
+}
+
+/// A sink that is complete on the disk and not yet published.
+struct Staged {
+    name: String,
+    prepared: PreparedSink,
+    head: Vec<RecordBatch>,
+}
+
+impl Run<'_> {
+    async fn all(&mut self, pipeline: &Pipeline, options: &RunOptions) -> Result<(Vec<SinkReport>, Vec<SinkReport>)> {
+        // A step with one reader is part of that reader's plan; a step without a reader does not run.
+        let spools: Vec<String> =
+            self.planned.steps.iter().filter(|step| step.readers > 1).map(|step| step.name.clone()).collect();
+        let unread = self.planned.steps.iter().filter(|step| step.readers == 0);
+        unread.for_each(|step| tracing::warn!("step `{}` is read by nothing and does not run", step.name));
+        self.stages = spools.len() + self.planned.sinks.len();
+        for step in &spools {
+            self.spool(step).await?;
+        }
+        let mut staged = Vec::new();
+        for sink in std::mem::take(&mut self.planned.sinks) {
+            staged.push(self.sink(sink, options).await?);
+        }
+        let sinks = staged.len();
+        staged.extend(self.dead_letters(pipeline).await?);
+        let mut reports = Vec::new();
+        let mut prepared = Vec::new();
+        for Staged { name, prepared: sink, head } in staged {
+            let Written { rows, bytes, files } = sink.written().clone();
+            reports.push(SinkReport { name, path: Default::default(), rows, files: files.len(), bytes, head });
+            prepared.push(sink);
+        }
+        if self.planned.session.cancel().is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        for (report, committed) in reports.iter_mut().zip(publish_all(prepared).await?) {
+            report.path = committed.path;
+        }
+        let dead_letters = reports.split_off(sinks);
+        Ok((reports, dead_letters))
+    }
+
+    /// Runs a step that several others read, once.
+    async fn spool(&mut self, step: &str) -> Result<()> {
+        let rows = Arc::new(AtomicU64::new(0));
+        let begun = self.begin(&format!("step {step}"));
+        let spooling = self.planned.session.spool(step, Arc::clone(&rows));
+        let execution = watched(spooling, || rows.load(Ordering::Relaxed), self.observer).await;
+        let execution = execution.map_err(|error| Error::of_query(&format!("step `{step}`"), error))?;
+        self.add(execution.done());
+        self.observer.end(rows.load(Ordering::Relaxed), begun.elapsed());
+        Ok(())
+    }
+
+    async fn sink(&mut self, sink: PlannedSink, options: &RunOptions) -> Result<Staged> {
+        let PlannedSink { sink, from } = sink;
+        let what = format!("sink `{}`", sink.name);
+        let begun = self.begin(&format!("sink {}", sink.name));
+        let failed = |error| Error::of_query(&what, error);
+        // The sink is taken first: a table that another run is writing, or that is not ours, costs no computing.
+        let staged = sink.begin(&self.id)?;
+        let plan = self.planned.session.plan_scan(&from).await.map_err(failed)?;
+        let mut execution = self.planned.session.execute(plan).await.map_err(failed)?;
+        let head = Arc::new(Mutex::new(Vec::new()));
+        let streams = std::mem::take(&mut execution.streams);
+        let streams = streams.into_iter().map(|stream| keep_head(stream, options.head, &head)).collect();
+        let progress = Arc::new(WriteProgress::default());
+        let written = watched(staged.write_all(streams, &progress), || progress.rows(), self.observer).await;
+        let written = written.map_err(|error| sink_error(&what, error))?;
+        self.add(execution.done());
+        let prepared = staged.prepare().await?;
+        self.observer.end(written.rows, begun.elapsed());
+        let head = std::mem::take(&mut *head.lock());
+        Ok(Staged { name: sink.name, prepared, head })
+    }
+
+    /// A table for each step that keeps rejected rows, also if there are none: the last run's must not stay.
+    async fn dead_letters(&self, pipeline: &Pipeline) -> Result<Vec<Staged>> {
+        let mut staged = Vec::new();
+        for spool in self.planned.steps.iter().filter_map(|step| step.dead_letters.as_ref()) {
+            let what = format!("dead letters of step `{}`", spool.step());
+            let sink = FileSink {
+                name: format!("dead letters of {}", spool.step()),
+                path: pipeline.dead_letters.join(spool.step()),
+                format: transom_connect::SinkFormat::Parquet {
+                    compression: transom_connect::ParquetCompression::Zstd(1),
+                },
+                partition_by: vec![],
+                limits: transom_connect::SinkLimits::default(),
+            };
+            let writing = sink.begin(&self.id)?;
+            let input = self.input_of(pipeline, spool.step());
+            let stream = spool.read(&input).map_err(|error| Error::of_query(&what, error))?;
+            let progress = Arc::new(WriteProgress::default());
+            writing.write(0, stream, &progress).await.map_err(|error| sink_error(&what, error))?;
+            tracing::debug!(step = spool.step(), rows = spool.rows(), "dead letters");
+            staged.push(Staged { name: spool.step().to_owned(), prepared: writing.prepare().await?, head: vec![] });
+        }
+        Ok(staged)
+    }
+
+    fn input_of(&self, pipeline: &Pipeline, step: &str) -> Schema {
+        let input = match pipeline.step(step).map(|step| &step.kind) {
+            Some(StepKind::Transform(transform)) => transform.input.value.as_str(),
+            _ => return Schema::empty(),
+        };
+        let source = self.planned.sources.iter().find(|planned| planned.source.name == input);
+        let step = self.planned.steps.iter().find(|planned| planned.name == input);
+        match (source, step) {
+            (Some(source), _) => source.schema.as_ref().clone(),
+            (_, Some(step)) => Schema::new(step.plan.schema().fields().to_vec()),
+            _ => Schema::empty(),
+        }
+    }
+
+    fn begin(&mut self, what: &str) -> Instant {
+        self.stage += 1;
+        self.observer.begin(self.stage, self.stages, what);
+        Instant::now()
+    }
+
+    fn add(&mut self, figures: Figures) {
+        self.operators += figures.operators;
+        self.transforms.extend(figures.transforms);
+    }
+
+    async fn source_reports(&self) -> Result<Vec<SourceReport>> {
+        let mut reports = Vec::new();
+        for planned in &self.planned.sources {
+            let files = planned.source.files().await?;
+            reports.push(SourceReport {
+                name: planned.source.name.clone(),
+                files: files.len(),
+                bytes: files.iter().map(|file| file.bytes).sum(),
+            });
+        }
+        Ok(reports)
+    }
+
+    /// The cause of a failed run, as near to the user's data as it can be told.
+    async fn explain(&self, error: Error) -> Error {
+        let cancelled = self.planned.session.cancel().is_cancelled();
+        match error {
+            Error::Query { what, source } => {
+                for planned in &self.planned.sources {
+                    if let Some(error) = planned.source.diagnose(Arc::clone(&planned.schema)).await {
+                        return error.into();
+                    }
+                }
+                Error::Query { what, source }
+            }
+            Error::Plugin { source: transom_plugin::Error::Cancelled { .. }, .. } if cancelled => Error::Cancelled,
+            other => other,
+        }
+    }
+
+    fn report(
+        self,
+        pipeline: &Pipeline,
+        begun: Instant,
+        sources: Vec<SourceReport>,
+        sinks: Vec<SinkReport>,
+        dead_letters: Vec<SinkReport>,
+    ) -> RunReport {
+        let functions = self.planned.session.function_timing();
+        let functions_border = functions.lowering + functions.lifting;
+        let transforms = |part: fn(&TransformMetrics) -> Duration| self.transforms.iter().map(part).sum::<Duration>();
+        let plugins = functions.guest + transforms(|transform| transform.guest);
+        let border = functions_border + transforms(|transform| transform.lowering + transform.lifting);
+        // Functions run inside of the operators that call them.
+        let sql = self.operators.saturating_sub(functions.guest + functions_border);
+        let transforms: Vec<TransformReport> = self
+            .transforms
+            .iter()
+            .map(|transform| TransformReport {
+                step: transform.step.clone(),
+                rows_in: transform.input_rows as u64,
+                rows_out: transform.output_rows as u64,
+                rows_rejected: transform.rejected_rows as u64,
+            })
+            .collect();
+        RunReport {
+            pipeline: pipeline.name.clone(),
+            target: pipeline.target.clone(),
+            run: self.id,
+            sources,
+            rows_rejected: transforms.iter().map(|transform| transform.rows_rejected).sum(),
+            transforms,
+            sinks,
+            dead_letters,
+            time: TimeReport::new(begun.elapsed(), plugins, border, sql),
+        }
+    }
+}
+
+/// Lets the observer know at every pulse how far `work` is.
+async fn watched<T>(work: impl Future<Output = T>, rows: impl Fn() -> u64, observer: &dyn Observer) -> T {
+    let mut pulse = tokio::time::interval(PULSE);
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            result = &mut work => return result,
+            _ = pulse.tick() => observer.rows(rows()),
+        }
+    }
+}
+
+/// Copies the first `rows` rows of all streams together into `head` as they pass.
+fn keep_head(stream: SendableRecordBatchStream, rows: usize, head: &Arc<Mutex<Vec<RecordBatch>>>) -> SendableRecordBatchStream {
+    if rows == 0 {
+        return stream;
+    }
+    let head = Arc::clone(head);
+    let schema = stream.schema();
+    let stream = stream.inspect(move |batch| {
+        let Ok(batch) = batch else { return };
+        let mut head = head.lock();
+        let kept: usize = head.iter().map(RecordBatch::num_rows).sum();
+        if kept < rows && batch.num_rows() > 0 {
+            head.push(batch.slice(0, batch.num_rows().min(rows - kept)));
+        }
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, stream))
+}
+
+/// A sink that failed because its input did: the input's error is the one to tell.
+fn sink_error(what: &str, error: SinkError) -> Error {
+    match error {
+        SinkError::Input { source, .. } => Error::of_query(what, source),
+        other => other.into(),
+    }
+}

@@ -1,0 +1,1 @@
+//! Plugins in SQL and in plans.
