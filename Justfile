@@ -75,9 +75,17 @@ fix: (each-crate guests "fmt")
 bless:
     TRANSOM_BLESS=1 INSTA_UPDATE=always cargo test --workspace --tests
 
-# Measure; a word selects benchmarks by name
-bench *filter:
-    cargo bench --package transom-tests -- {{ filter }}
+# Compare plugins with native code, the border with copying, two cores with one; words select groups (tests/benches/ratios/main.rs)
+bench *groups:
+    cargo bench {{ locked }} --package transom-tests --bench ratios -- {{ groups }}
+
+# Measure whole processes: their start, and the memory of long runs
+bench-process: build
+    TRANSOM_BIN="{{ target_dir }}/release/transom" cargo bench {{ locked }} --package transom-tests --bench process
+
+# Count the instructions of plugin calls, per row, per call and once (needs valgrind); words select subjects
+bench-instructions *subjects:
+    cargo bench {{ locked }} --package transom-tests --bench instructions -- {{ subjects }}
 
 # Run one cargo command in each crate that the patterns find
 [private]

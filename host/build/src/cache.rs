@@ -8,28 +8,41 @@ use std::path::PathBuf;
 
 use crate::BuildError;
 
-/// `$TRANSOM_CACHE_DIR/guests`, else `$XDG_CACHE_HOME/transom/guests`, else `~/.cache/transom/guests`.
+/// The folder for what can be made again: `$TRANSOM_CACHE_DIR`, else `$XDG_CACHE_HOME/transom`, else `~/.cache/transom`.
+///
+/// # Errors
+/// If none of the variables, `HOME` included, says where.
+pub fn cache_folder() -> Result<PathBuf, BuildError> {
+    cache_in(|name| std::env::var_os(name))
+}
+
+/// Where plugins' dependencies are compiled to.
 pub(crate) fn guests() -> Result<PathBuf, BuildError> {
     guests_in(|name| std::env::var_os(name))
 }
 
 fn guests_in(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, BuildError> {
+    Ok(cache_in(variable)?.join("guests"))
+}
+
+fn cache_in(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, BuildError> {
     // The XDG specification has relative paths ignored; an empty variable counts as unset everywhere.
     let absolute = |name| {
         variable(name)
             .map(PathBuf::from)
             .filter(|path| path.is_absolute())
     };
-    let root = match variable("TRANSOM_CACHE_DIR").filter(|value| !value.is_empty()) {
-        Some(root) => std::path::absolute(root)?,
-        None => match absolute("XDG_CACHE_HOME") {
-            Some(cache) => cache.join("transom"),
-            None => absolute("HOME")
-                .ok_or(BuildError::NoCache)?
-                .join(".cache/transom"),
+    Ok(
+        match variable("TRANSOM_CACHE_DIR").filter(|value| !value.is_empty()) {
+            Some(root) => std::path::absolute(root)?,
+            None => match absolute("XDG_CACHE_HOME") {
+                Some(cache) => cache.join("transom"),
+                None => absolute("HOME")
+                    .ok_or(BuildError::NoCache)?
+                    .join(".cache/transom"),
+            },
         },
-    };
-    Ok(root.join("guests"))
+    )
 }
 
 #[cfg(test)]

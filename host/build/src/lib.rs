@@ -29,6 +29,7 @@ mod rust;
 mod stale;
 
 pub use build::{BuildOptions, Built, build, component_path};
+pub use cache::cache_folder;
 pub use componentize::componentize;
 pub use error::{BuildError, BuildErrorKind};
 pub use language::{Language, detect};

@@ -23,4 +23,4 @@ pub use sink::{
     Committed, FileSink, PreparedSink, SinkError, SinkLimits, StagedSink, WriteProgress, Written,
     WrittenFile, publish_all,
 };
-pub use source::{FileSource, SourceError, SourceFile};
+pub use source::{FileSource, ReadProgress, SourceError, SourceFile};

@@ -37,15 +37,24 @@ struct Inner {
 
 impl std::fmt::Debug for DeadLetterSpool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DeadLetterSpool").field("step", &self.step).finish_non_exhaustive()
+        f.debug_struct("DeadLetterSpool")
+            .field("step", &self.step)
+            .finish_non_exhaustive()
     }
 }
 
 impl DeadLetterSpool {
     pub(crate) fn new(step: &str) -> Result<Self> {
-        let failed = |source| Error::Io { what: format!("no temporary file for the dead letters of `{step}`"), source };
+        let failed = |source| Error::Io {
+            what: format!("no temporary file for the dead letters of `{step}`"),
+            source,
+        };
         let file = tempfile::tempfile().map_err(failed)?;
-        Ok(Self { step: step.to_owned(), file, inner: Mutex::default() })
+        Ok(Self {
+            step: step.to_owned(),
+            file,
+            inner: Mutex::default(),
+        })
     }
 
     pub(crate) fn step(&self) -> &str {
@@ -62,9 +71,15 @@ impl DeadLetterSpool {
         let Some(writer) = self.inner.lock().writer.take() else {
             let empty = RecordBatch::new_empty(schema(input));
             let batches = futures::stream::iter([Ok(empty.clone())]);
-            return Ok(Box::pin(RecordBatchStreamAdapter::new(empty.schema(), batches)));
+            return Ok(Box::pin(RecordBatchStreamAdapter::new(
+                empty.schema(),
+                batches,
+            )));
         };
-        let mut file = writer.into_inner()?.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        let mut file = writer
+            .into_inner()?
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error)?;
         file.seek(SeekFrom::Start(0))?;
         let reader = StreamReader::try_new(BufReader::new(file), None)?;
         let schema = reader.schema();
@@ -76,14 +91,33 @@ impl DeadLetterSpool {
 /// The row's own columns, then [`COLUMNS`].
 fn schema(input: &Schema) -> SchemaRef {
     let added = COLUMNS.map(|name| Arc::new(Field::new(name, DataType::Utf8, false)));
-    Arc::new(Schema::new(input.fields().iter().cloned().chain(added).collect::<Vec<_>>()))
+    Arc::new(Schema::new(
+        input
+            .fields()
+            .iter()
+            .cloned()
+            .chain(added)
+            .collect::<Vec<_>>(),
+    ))
 }
 
 impl DeadLetters for DeadLetterSpool {
     fn put(&self, rejected: RejectedRows) -> QueryResult<()> {
-        let RejectedRows { step, plugin, version, rows, reasons } = rejected;
-        let same = |text: &str| Arc::new(StringArray::from(vec![text; rows.num_rows()])) as ArrayRef;
-        let added = [Arc::new(StringArray::from(reasons)) as ArrayRef, same(&step), same(&plugin), same(&version)];
+        let RejectedRows {
+            step,
+            plugin,
+            version,
+            rows,
+            reasons,
+        } = rejected;
+        let same =
+            |text: &str| Arc::new(StringArray::from(vec![text; rows.num_rows()])) as ArrayRef;
+        let added = [
+            Arc::new(StringArray::from(reasons)) as ArrayRef,
+            same(&step),
+            same(&plugin),
+            same(&version),
+        ];
         let columns = rows.columns().iter().cloned().chain(added).collect();
         let batch = RecordBatch::try_new(schema(&rows.schema()), columns)?;
         let mut inner = self.inner.lock();

@@ -94,14 +94,23 @@ impl Error {
             Self::Problems(_) | Self::Lock { .. } => ErrorKind::Pipeline,
             Self::Build { .. } => ErrorKind::Plugin,
             Self::Plugin { source, .. } if source.is_retryable() => ErrorKind::Retryable,
-            Self::Plugin { source: transom_plugin::Error::Cancelled { .. }, .. } | Self::Cancelled => ErrorKind::Cancelled,
-            Self::Plugin { source: transom_plugin::Error::Guest { error, .. }, .. } => match error.kind {
+            Self::Plugin {
+                source: transom_plugin::Error::Cancelled { .. },
+                ..
+            }
+            | Self::Cancelled => ErrorKind::Cancelled,
+            Self::Plugin {
+                source: transom_plugin::Error::Guest { error, .. },
+                ..
+            } => match error.kind {
                 transom_plugin::GuestErrorKind::BadData => ErrorKind::Data,
                 transom_plugin::GuestErrorKind::Config => ErrorKind::Pipeline,
                 _ => ErrorKind::Plugin,
             },
             Self::Plugin { .. } => ErrorKind::Plugin,
-            Self::Source(_) | Self::Sink(_) | Self::Query { .. } | Self::Io { .. } => ErrorKind::Data,
+            Self::Source(_) | Self::Sink(_) | Self::Query { .. } | Self::Io { .. } => {
+                ErrorKind::Data
+            }
         }
     }
 
@@ -113,7 +122,9 @@ impl Error {
             Self::Source(source) => source.hint(),
             Self::Sink(source) => source.hint(),
             Self::Lock { hint, .. } => Some(hint.clone()),
-            Self::Query { source, .. } if matches!(source.find_root(), DataFusionError::ResourcesExhausted(_)) => {
+            Self::Query { source, .. }
+                if matches!(source.find_root(), DataFusionError::ResourcesExhausted(_)) =>
+            {
                 Some("give the run more memory with `--memory`".to_owned())
             }
             _ => None,
@@ -123,8 +134,14 @@ impl Error {
     /// The error of a plan that was running for `what`: a plugin's if one is at the bottom of it.
     pub(crate) fn of_query(what: &str, error: DataFusionError) -> Self {
         match take_call_error(error) {
-            Ok(call) => Self::Plugin { what: call.to_string(), source: call.source },
-            Err(source) => Self::Query { what: what.to_owned(), source },
+            Ok(call) => Self::Plugin {
+                what: call.to_string(),
+                source: call.source,
+            },
+            Err(source) => Self::Query {
+                what: what.to_owned(),
+                source,
+            },
         }
     }
 }
@@ -142,14 +159,15 @@ fn take_call_error(error: DataFusionError) -> Result<CallError, DataFusionError>
         DataFusionError::Context(text, inner) => {
             take_call_error(*inner).map_err(|inner| DataFusionError::Context(text, Box::new(inner)))
         }
-        DataFusionError::Diagnostic(diagnostic, inner) => {
-            take_call_error(*inner).map_err(|inner| DataFusionError::Diagnostic(diagnostic, Box::new(inner)))
-        }
+        DataFusionError::Diagnostic(diagnostic, inner) => take_call_error(*inner)
+            .map_err(|inner| DataFusionError::Diagnostic(diagnostic, Box::new(inner))),
         DataFusionError::ArrowError(inner, backtrace) => match *inner {
-            arrow::error::ArrowError::ExternalError(source) => match source.downcast::<DataFusionError>() {
-                Ok(inner) => take_call_error(*inner),
-                Err(source) => Err(DataFusionError::External(source)),
-            },
+            arrow::error::ArrowError::ExternalError(source) => {
+                match source.downcast::<DataFusionError>() {
+                    Ok(inner) => take_call_error(*inner),
+                    Err(source) => Err(DataFusionError::External(source)),
+                }
+            }
             inner => Err(DataFusionError::ArrowError(Box::new(inner), backtrace)),
         },
         DataFusionError::Shared(shared) => match std::sync::Arc::try_unwrap(shared) {

@@ -67,20 +67,41 @@ impl Lock {
     }
 
     /// The lock of these sources and plugins.
-    pub fn new(pipeline: &Pipeline, schemas: &BTreeMap<String, SchemaRef>, plugins: &[Arc<Plugin>]) -> Self {
+    pub fn new(
+        pipeline: &Pipeline,
+        schemas: &BTreeMap<String, SchemaRef>,
+        plugins: &[Arc<Plugin>],
+    ) -> Self {
         let sources = pipeline.sources.iter().filter_map(|source| {
-            let columns = schemas.get(&source.name.value)?.fields().iter().map(|field| LockedColumn {
-                name: field.name().clone(),
-                data_type: field.data_type().to_string(),
-                nullable: field.is_nullable(),
-            });
-            Some((source.name.value.clone(), LockedSource { read_as: read_as(source), columns: columns.collect() }))
+            let columns = schemas
+                .get(&source.name.value)?
+                .fields()
+                .iter()
+                .map(|field| LockedColumn {
+                    name: field.name().clone(),
+                    data_type: field.data_type().to_string(),
+                    nullable: field.is_nullable(),
+                });
+            Some((
+                source.name.value.clone(),
+                LockedSource {
+                    read_as: read_as(source),
+                    columns: columns.collect(),
+                },
+            ))
         });
         let plugins = plugins.iter().map(|plugin| {
-            let locked = LockedPlugin { digest: plugin.digest().to_owned(), description: plugin.description().clone() };
+            let locked = LockedPlugin {
+                digest: plugin.digest().to_owned(),
+                description: plugin.description().clone(),
+            };
             (plugin.name().to_owned(), locked)
         });
-        Self { version: VERSION, sources: sources.collect(), plugins: plugins.collect() }
+        Self {
+            version: VERSION,
+            sources: sources.collect(),
+            plugins: plugins.collect(),
+        }
     }
 
     /// Reads the lock file; `None` if there is none.
@@ -88,7 +109,12 @@ impl Lock {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Error::Io { what: "the lock file cannot be read".to_owned(), source }),
+            Err(source) => {
+                return Err(Error::Io {
+                    what: "the lock file cannot be read".to_owned(),
+                    source,
+                });
+            }
         };
         let unusable = |why: String| Error::Lock {
             message: format!("`{}` {why}", path.display()),
@@ -98,17 +124,25 @@ impl Lock {
         struct Versioned {
             version: u32,
         }
-        let versioned: Versioned =
-            serde_json::from_str(&text).map_err(|error| unusable(format!("is no lock file: {error}")))?;
+        let versioned: Versioned = serde_json::from_str(&text)
+            .map_err(|error| unusable(format!("is no lock file: {error}")))?;
         if versioned.version != VERSION {
-            return Err(unusable(format!("has version {}; this transom knows version {VERSION}", versioned.version)));
+            return Err(unusable(format!(
+                "has version {}; this transom knows version {VERSION}",
+                versioned.version
+            )));
         }
-        serde_json::from_str(&text).map(Some).map_err(|error| unusable(format!("is no lock file: {error}")))
+        serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|error| unusable(format!("is no lock file: {error}")))
     }
 
     /// Writes the lock file whole; returns whether it changed.
     pub fn write(&self, path: &Path) -> Result<bool> {
-        let failed = |source| Error::Io { what: "the lock file cannot be written".to_owned(), source };
+        let failed = |source| Error::Io {
+            what: "the lock file cannot be written".to_owned(),
+            source,
+        };
         let text = serde_json::to_string_pretty(self).map_err(|error| failed(error.into()))? + "\n";
         if fs::read_to_string(path).is_ok_and(|old| old == text) {
             return Ok(false);
@@ -120,7 +154,9 @@ impl Lock {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644)).map_err(failed)?;
+            file.as_file()
+                .set_permissions(std::fs::Permissions::from_mode(0o644))
+                .map_err(failed)?;
         }
         file.persist(path).map_err(|error| failed(error.error))?;
         Ok(true)
@@ -128,19 +164,28 @@ impl Lock {
 
     /// The schema of a source, if it is still read as it was when it was locked.
     pub fn schema(&self, source: &FileSource) -> Option<SchemaRef> {
-        let locked = self.sources.get(&source.name.value).filter(|locked| locked.read_as == read_as(source))?;
+        let locked = self
+            .sources
+            .get(&source.name.value)
+            .filter(|locked| locked.read_as == read_as(source))?;
         let fields = locked.columns.iter().map(|column| {
             let data_type: DataType = column.data_type.parse().ok()?;
             Some(Field::new(&column.name, data_type, column.nullable))
         });
-        Some(Arc::new(Schema::new(fields.collect::<Option<Vec<Field>>>()?)))
+        Some(Arc::new(Schema::new(
+            fields.collect::<Option<Vec<Field>>>()?,
+        )))
     }
 
     /// Names of plugins that are not those that were locked.
     pub fn changed_plugins(&self, plugins: &[Arc<Plugin>]) -> Vec<String> {
         plugins
             .iter()
-            .filter(|plugin| self.plugins.get(plugin.name()).is_none_or(|locked| locked.digest != plugin.digest()))
+            .filter(|plugin| {
+                self.plugins
+                    .get(plugin.name())
+                    .is_none_or(|locked| locked.digest != plugin.digest())
+            })
             .map(|plugin| plugin.name().to_owned())
             .collect()
     }

@@ -4,17 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use transom_connect::{self as connect, FileSink, FileSource, ParquetCompression};
 use transom_plugin::{Cancel, Plugin};
-use transom_query::{CallError, OnError, OnReject, OrderBy, Params, Session, SessionOptions, TransformStep, UnknownParam};
+use transom_query::{
+    CallError, OnError, OnReject, OrderBy, Params, Session, SessionOptions, TransformStep,
+    UnknownParam,
+};
 
 use crate::dead_letters::DeadLetterSpool;
 use crate::error::{Error, Result};
-use crate::file::{self, ErrorPolicy, Pipeline, Problem, Problems, Span, SqlStep, Step, StepKind, Value, ValueType};
+use crate::file::{
+    self, ErrorPolicy, Pipeline, Problem, Problems, Span, SqlStep, Step, StepKind, Value, ValueType,
+};
 use crate::lock::Lock;
 
 /// Whether sources are looked at.
@@ -45,6 +51,8 @@ pub(crate) struct PlannedSource {
 #[derive(Debug)]
 pub(crate) struct PlannedStep {
     pub(crate) name: String,
+    /// The sources and steps that it reads, each once.
+    pub(crate) reads: Vec<String>,
     pub(crate) plan: LogicalPlan,
     /// How often steps and sinks read it; more than once makes it run once, into a spool.
     pub(crate) readers: usize,
@@ -60,7 +68,10 @@ pub(crate) struct PlannedSink {
 impl Planned {
     /// Schemas of the sources by name.
     pub fn source_schemas(&self) -> BTreeMap<String, SchemaRef> {
-        self.sources.iter().map(|planned| (planned.source.name.clone(), Arc::clone(&planned.schema))).collect()
+        self.sources
+            .iter()
+            .map(|planned| (planned.source.name.clone(), Arc::clone(&planned.schema)))
+            .collect()
     }
 
     /// Names of the steps in the order in which they can run, with their readers and schemas.
@@ -71,12 +82,30 @@ impl Planned {
         })
     }
 
+    /// The sources and steps that a step reads, each once; none if there is no such step.
+    pub fn reads(&self, step: &str) -> &[String] {
+        self.steps
+            .iter()
+            .find(|planned| planned.name == step)
+            .map_or(&[], |planned| &planned.reads)
+    }
+
     /// The operators that would run for a step, as DataFusion shows them.
     pub async fn explain(&self, step: &str) -> Result<Option<String>> {
-        let Some(planned) = self.steps.iter().find(|planned| planned.name == step) else { return Ok(None) };
+        let Some(planned) = self.steps.iter().find(|planned| planned.name == step) else {
+            return Ok(None);
+        };
         let what = format!("planning step `{step}`");
-        let plan = self.session.optimize(planned.plan.clone()).await.map_err(|error| Error::of_query(&what, error))?;
-        Ok(Some(datafusion::physical_plan::displayable(plan.as_ref()).indent(false).to_string()))
+        let plan = self
+            .session
+            .optimize(planned.plan.clone())
+            .await
+            .map_err(|error| Error::of_query(&what, error))?;
+        Ok(Some(
+            datafusion::physical_plan::displayable(plan.as_ref())
+                .indent(false)
+                .to_string(),
+        ))
     }
 }
 
@@ -89,9 +118,17 @@ pub async fn plan(
     options: &SessionOptions,
     cancel: Cancel,
 ) -> Result<Planned> {
-    let mut session = Session::new(options, cancel).map_err(|error| Error::of_query("starting the session", error))?;
-    plugins.iter().for_each(|plugin| session.add_plugin(Arc::clone(plugin)));
-    let mut planner = Planner { pipeline, problems: Vec::new(), tables: BTreeSet::new(), session };
+    let mut session = Session::new(options, cancel)
+        .map_err(|error| Error::of_query("starting the session", error))?;
+    plugins
+        .iter()
+        .for_each(|plugin| session.add_plugin(Arc::clone(plugin)));
+    let mut planner = Planner {
+        pipeline,
+        problems: Vec::new(),
+        tables: BTreeSet::new(),
+        session,
+    };
     let planned_sources = planner.sources(lock, sources).await?;
     let order = planner.order()?;
     let mut steps = Vec::new();
@@ -100,11 +137,18 @@ pub async fn plan(
             steps.push(planned);
         }
     }
-    let sinks = planner.sinks(&steps);
+    let sinks = planner.sinks(&planned_sources, &steps);
     count_readers(&mut steps, &sinks)?;
-    let Planner { problems, session, .. } = planner;
+    let Planner {
+        problems, session, ..
+    } = planner;
     match problems.is_empty() {
-        true => Ok(Planned { session, sources: planned_sources, steps, sinks }),
+        true => Ok(Planned {
+            session,
+            sources: planned_sources,
+            steps,
+            sinks,
+        }),
         false => Err(Problems(problems).into()),
     }
 }
@@ -113,8 +157,12 @@ fn count_readers(steps: &mut [PlannedStep], sinks: &[PlannedSink]) -> Result<()>
     let plans: Vec<LogicalPlan> = steps.iter().map(|step| step.plan.clone()).collect();
     for step in steps {
         let by_sinks = sinks.iter().filter(|sink| sink.from == step.name).count();
-        let by_steps = plans.iter().map(|plan| Session::reads_of(plan, &step.name)).sum::<Result<usize, _>>();
-        step.readers = by_sinks + by_steps.map_err(|error| Error::of_query("counting readers", error))?;
+        let by_steps = plans
+            .iter()
+            .map(|plan| Session::reads_of(plan, &step.name))
+            .sum::<Result<usize, _>>();
+        step.readers =
+            by_sinks + by_steps.map_err(|error| Error::of_query("counting readers", error))?;
     }
     Ok(())
 }
@@ -136,10 +184,12 @@ impl<'a> Planner<'a> {
             let files = file_source(self.pipeline, source);
             let state = self.session.context().state();
             let table = match (how, locked) {
-                (Sources::Open, locked) => match files.table(&state, locked).await {
+                (Sources::Open, locked) => match open_source(&files, &state, locked).await {
                     Ok(table) => table,
                     Err(error) => {
-                        let mut problem = self.pipeline.problem_at(source.path.span, error_chain(&error));
+                        let mut problem = self
+                            .pipeline
+                            .problem_at(source.path.span, error_chain(&error));
                         problem.hint = error.hint();
                         self.problems.push(problem);
                         continue;
@@ -147,16 +197,25 @@ impl<'a> Planner<'a> {
                 },
                 (Sources::FromLock, Some(schema)) => Arc::new(EmptyTable::new(schema)) as _,
                 (Sources::FromLock, None) => {
-                    let message = format!("source `{name}` is not in the lock file, so its columns are not known");
+                    let message = format!(
+                        "source `{name}` is not in the lock file, so its columns are not known"
+                    );
                     let problem = self.pipeline.problem_at(source.name.span, message);
-                    self.problems.push(problem.with_hint("run `transom lock`, which looks at the sources once"));
+                    self.problems.push(
+                        problem.with_hint("run `transom lock`, which looks at the sources once"),
+                    );
                     continue;
                 }
             };
             let schema = table.schema();
-            self.session.add_table(name, table).map_err(|error| Error::of_query("registering sources", error))?;
+            self.session
+                .add_table(name, table)
+                .map_err(|error| Error::of_query("registering sources", error))?;
             self.tables.insert(name.clone());
-            planned.push(PlannedSource { source: files, schema });
+            planned.push(PlannedSource {
+                source: files,
+                schema,
+            });
         }
         Ok(planned)
     }
@@ -167,9 +226,15 @@ impl<'a> Planner<'a> {
         let mut reads: Vec<(String, String)> = Vec::new();
         for step in &pipeline.steps {
             match &step.kind {
-                StepKind::Transform(transform) => reads.push((step.name.value.clone(), transform.input.value.clone())),
+                StepKind::Transform(transform) => {
+                    reads.push((step.name.value.clone(), transform.input.value.clone()))
+                }
                 StepKind::Sql(sql) => match self.session.tables_of(&sql.text) {
-                    Ok(tables) => reads.extend(tables.into_iter().map(|table| (step.name.value.clone(), table))),
+                    Ok(tables) => reads.extend(
+                        tables
+                            .into_iter()
+                            .map(|table| (step.name.value.clone(), table)),
+                    ),
                     Err(error) => {
                         let problem = sql_problem(pipeline, sql, &error);
                         self.problems.push(problem);
@@ -181,12 +246,18 @@ impl<'a> Planner<'a> {
         let mut order: Vec<&Step> = Vec::new();
         // Steps come in the file's order wherever they can; there is no cycle, so every round places at least one.
         while order.len() < pipeline.steps.len() {
-            let placed: BTreeSet<&str> = order.iter().map(|step| step.name.value.as_str()).collect();
+            let placed: BTreeSet<&str> =
+                order.iter().map(|step| step.name.value.as_str()).collect();
             let ready = |step: &&Step| {
                 !placed.contains(step.name.value.as_str())
-                    && reads.iter().filter(|(reader, _)| *reader == step.name.value).all(|(_, table)| {
-                        pipeline.step(table).is_none() || placed.contains(table.as_str()) || *table == step.name.value
-                    })
+                    && reads
+                        .iter()
+                        .filter(|(reader, _)| *reader == step.name.value)
+                        .all(|(_, table)| {
+                            pipeline.step(table).is_none()
+                                || placed.contains(table.as_str())
+                                || *table == step.name.value
+                        })
             };
             match pipeline.steps.iter().find(ready) {
                 Some(step) => order.push(step),
@@ -205,17 +276,47 @@ impl<'a> Planner<'a> {
                 if matches!(transform.on_reject, file::OnReject::DeadLetter) {
                     dead_letters = Some(Arc::new(DeadLetterSpool::new(name)?));
                 }
-                self.transform(name, transform, dead_letters.clone()).await?
+                self.transform(name, transform, dead_letters.clone())
+                    .await?
             }
         };
         let Some(plan) = plan else { return Ok(None) };
-        self.session.add_step(name, plan.clone()).map_err(|error| Error::of_query(&format!("step `{name}`"), error))?;
+        let mut names = BTreeSet::new();
+        if let Some(twice) = plan
+            .schema()
+            .fields()
+            .iter()
+            .find(|field| !names.insert(field.name()))
+        {
+            let message = format!("step `{name}` has two columns named `{}`", twice.name());
+            let problem = self.pipeline.problem_at(step.name.span, message);
+            self.problems
+                .push(problem.with_hint("give one of them another name with `AS`"));
+            return Ok(None);
+        }
+        self.session
+            .add_step(name, plan.clone())
+            .map_err(|error| Error::of_query(&format!("step `{name}`"), error))?;
         self.tables.insert(name.clone());
-        Ok(Some(PlannedStep { name: name.clone(), plan, readers: 0, dead_letters }))
+        let mut reads = match &step.kind {
+            StepKind::Sql(sql) => self.session.tables_of(&sql.text).unwrap_or_default(),
+            StepKind::Transform(transform) => vec![transform.input.value.clone()],
+        };
+        let mut seen = BTreeSet::new();
+        reads.retain(|table| seen.insert(table.clone()));
+        Ok(Some(PlannedStep {
+            name: name.clone(),
+            reads,
+            plan,
+            readers: 0,
+            dead_letters,
+        }))
     }
 
     async fn sql(&mut self, sql: &SqlStep) -> Result<Option<LogicalPlan>> {
-        let Ok(tables) = self.session.tables_of(&sql.text) else { return Ok(None) };
+        let Ok(tables) = self.session.tables_of(&sql.text) else {
+            return Ok(None);
+        };
         let mut complete = true;
         for table in tables.iter().filter(|table| !self.tables.contains(*table)) {
             complete = false;
@@ -223,10 +324,26 @@ impl<'a> Planner<'a> {
             if self.pipeline.source(table).is_some() || self.pipeline.step(table).is_some() {
                 continue;
             }
-            let known = self.pipeline.sources.iter().map(|source| source.name.value.as_str());
-            let known: Vec<&str> = known.chain(self.pipeline.steps.iter().map(|step| step.name.value.as_str())).collect();
-            let message = format!("there is no source or step `{table}`; there are: {}", known.join(", "));
-            let problem = self.pipeline.problem_in_sql(sql, find_word(&sql.text, table), message);
+            let known = self
+                .pipeline
+                .sources
+                .iter()
+                .map(|source| source.name.value.as_str());
+            let known: Vec<&str> = known
+                .chain(
+                    self.pipeline
+                        .steps
+                        .iter()
+                        .map(|step| step.name.value.as_str()),
+                )
+                .collect();
+            let message = format!(
+                "there is no source or step `{table}`; there are: {}",
+                known.join(", ")
+            );
+            let problem = self
+                .pipeline
+                .problem_in_sql(sql, find_word(&sql.text, table), message);
             self.problems.push(problem.with_near_name(table, known));
         }
         if !complete {
@@ -259,7 +376,11 @@ impl<'a> Planner<'a> {
             name: name.to_owned(),
             plugin: transform.plugin.clone(),
             transform: transform.transform.value.clone(),
-            partition_by: transform.partition_by.iter().map(|column| column.value.clone()).collect(),
+            partition_by: transform
+                .partition_by
+                .iter()
+                .map(|column| column.value.clone())
+                .collect(),
             order_by: transform
                 .order_by
                 .iter()
@@ -276,18 +397,36 @@ impl<'a> Planner<'a> {
                 _ => OnReject::Fail,
             },
         };
-        let planned = self.session.plan_transform(step, &transform.input.value).await;
-        let Err(error) = planned else { return Ok(planned.ok()) };
-        self.problems.push(self.transform_problem(transform, error)?);
+        let planned = self
+            .session
+            .plan_transform(step, &transform.input.value)
+            .await;
+        let Err(error) = planned else {
+            return Ok(planned.ok());
+        };
+        self.problems
+            .push(self.transform_problem(transform, error)?);
         Ok(None)
     }
 
     /// Where in the file a transform's mistake is: at a column of its keys, at one of its options, at the transform's name.
-    fn transform_problem(&self, transform: &file::TransformStep, error: DataFusionError) -> Result<Problem> {
+    fn transform_problem(
+        &self,
+        transform: &file::TransformStep,
+        error: DataFusionError,
+    ) -> Result<Problem> {
         let message = plan_message(&error);
-        let columns = transform.partition_by.iter().chain(transform.order_by.iter().map(|order| &order.column));
-        let column = columns.into_iter().find(|column| message.contains(&format!("no column `{}`", column.value)));
-        let option = transform.option_spans.iter().find(|(option, _)| message.contains(&format!("`{option}`")));
+        let columns = transform
+            .partition_by
+            .iter()
+            .chain(transform.order_by.iter().map(|order| &order.column));
+        let column = columns
+            .into_iter()
+            .find(|column| message.contains(&format!("no column `{}`", column.value)));
+        let option = transform
+            .option_spans
+            .iter()
+            .find(|(option, _)| message.contains(&format!("`{option}`")));
         let span = match (column, option) {
             (Some(column), _) => column.span,
             (None, Some((_, span))) => *span,
@@ -301,15 +440,21 @@ impl<'a> Planner<'a> {
                     problem.hint = source.hint();
                 }
                 source => {
-                    let what = format!("opening `{}.{}`", transform.plugin, transform.transform.value);
-                    return Err(Error::Plugin { what: format!("{what} failed"), source });
+                    let what = format!(
+                        "opening `{}.{}`",
+                        transform.plugin, transform.transform.value
+                    );
+                    return Err(Error::Plugin {
+                        what: format!("{what} failed"),
+                        source,
+                    });
                 }
             }
         }
         Ok(problem)
     }
 
-    fn sinks(&mut self, steps: &[PlannedStep]) -> Vec<PlannedSink> {
+    fn sinks(&mut self, sources: &[PlannedSource], steps: &[PlannedStep]) -> Vec<PlannedSink> {
         let mut sinks = Vec::new();
         for sink in &self.pipeline.sinks {
             let from = &sink.from.value;
@@ -317,47 +462,117 @@ impl<'a> Planner<'a> {
                 name: sink.name.value.clone(),
                 path: sink.path.value.clone(),
                 format: sink_format(&sink.format),
-                partition_by: sink.partition_by.iter().map(|column| column.value.clone()).collect(),
+                partition_by: sink
+                    .partition_by
+                    .iter()
+                    .map(|column| column.value.clone())
+                    .collect(),
                 limits: connect::SinkLimits::default(),
             };
-            let schema = steps.iter().find(|step| step.name == *from).map(|step| {
-                Arc::new(Schema::new(step.plan.schema().fields().to_vec()))
-            });
+            let of_source = sources.iter().find(|planned| planned.source.name == *from);
+            let of_step = steps.iter().find(|step| step.name == *from);
+            let schema = of_source
+                .map(|planned| Arc::clone(&planned.schema))
+                .or_else(|| {
+                    of_step.map(|step| Arc::new(Schema::new(step.plan.schema().fields().to_vec())))
+                });
             if let Some(Err(error)) = schema.map(|schema| planned.check(&schema)) {
                 let message = error_chain(&error);
-                let column = sink.partition_by.iter().find(|column| message.contains(&format!("`{}`", column.value)));
-                let mut problem = self.pipeline.problem_at(column.map_or(sink.name.span, |column| column.span), message);
+                let column = sink
+                    .partition_by
+                    .iter()
+                    .find(|column| message.contains(&format!("`{}`", column.value)));
+                let mut problem = self
+                    .pipeline
+                    .problem_at(column.map_or(sink.name.span, |column| column.span), message);
                 problem.hint = error.hint();
                 self.problems.push(problem);
             }
-            sinks.push(PlannedSink { sink: planned, from: from.clone() });
+            sinks.push(PlannedSink {
+                sink: planned,
+                from: from.clone(),
+            });
         }
         sinks
     }
 }
 
+/// The table of a source: locked columns hold as they are, declared ones replace what the files tell.
+async fn open_source(
+    files: &FileSource,
+    state: &dyn datafusion::catalog::Session,
+    locked: Option<SchemaRef>,
+) -> Result<Arc<dyn TableProvider>, connect::SourceError> {
+    let known = match (locked, &files.columns) {
+        (Some(locked), _) => Some(locked),
+        // Without a header the declaration is all that names the columns.
+        (None, Some(declared)) if !has_names(&files.format) => Some(Arc::clone(declared)),
+        (None, Some(declared)) => {
+            let undeclared = FileSource { columns: None, ..files.clone() };
+            Some(with_declared(&*undeclared.infer_schema(state).await?, declared))
+        }
+        (None, None) => None,
+    };
+    files.table(state, known).await
+}
+
+fn has_names(format: &connect::Format) -> bool {
+    !matches!(format, connect::Format::Csv(options) if !options.header)
+}
+
+/// The columns that were told from the files, with the declared types; declared columns that no row had come last.
+fn with_declared(told: &Schema, declared: &Schema) -> SchemaRef {
+    let mut fields: Vec<Arc<Field>> = told
+        .fields()
+        .iter()
+        .map(|field| match declared.fields().find(field.name()) {
+            Some((_, declared)) => Arc::clone(declared),
+            None => Arc::clone(field),
+        })
+        .collect();
+    fields.extend(declared.fields().iter().filter(|field| told.index_of(field.name()).is_err()).cloned());
+    Arc::new(Schema::new(fields))
+}
+
 fn file_source(pipeline: &Pipeline, source: &file::FileSource) -> FileSource {
     let (format, columns) = match &source.format {
-        file::SourceFormat::Csv { csv, columns } => (connect::Format::Csv(csv_options(csv)), Some(columns)),
+        file::SourceFormat::Csv { csv, columns } => {
+            (connect::Format::Csv(csv_options(csv)), Some(columns))
+        }
         file::SourceFormat::Json { columns } => (connect::Format::Json, Some(columns)),
         file::SourceFormat::Parquet => (connect::Format::Parquet, None),
     };
-    let declared = columns.filter(|columns| !columns.is_empty()).map(|columns| {
-        let fields = columns.iter().map(|(name, value_type)| Field::new(name, data_type(value_type), true));
-        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-    });
+    let declared = columns
+        .filter(|columns| !columns.is_empty())
+        .map(|columns| {
+            let fields = columns
+                .iter()
+                .map(|(name, value_type)| Field::new(name, data_type(value_type), true));
+            Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+        });
     FileSource {
         name: source.name.value.clone(),
         root: pipeline.root.clone(),
         pattern: source.path.value.clone(),
         format,
         columns: declared,
+        read: connect::ReadProgress::default(),
     }
 }
 
 fn csv_options(csv: &file::CsvOptions) -> connect::CsvOptions {
-    let file::CsvOptions { delimiter, header, quote, null } = csv.clone();
-    connect::CsvOptions { delimiter, header, quote, null }
+    let file::CsvOptions {
+        delimiter,
+        header,
+        quote,
+        null,
+    } = csv.clone();
+    connect::CsvOptions {
+        delimiter,
+        header,
+        quote,
+        null,
+    }
 }
 
 fn sink_format(format: &file::SinkFormat) -> connect::SinkFormat {
@@ -383,7 +598,9 @@ fn data_type(value_type: &ValueType) -> DataType {
         ValueType::Utf8 => DataType::Utf8,
         ValueType::Date => DataType::Date32,
         ValueType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
-        ValueType::Decimal { precision, scale } => DataType::Decimal128(*precision, scale.cast_signed()),
+        ValueType::Decimal { precision, scale } => {
+            DataType::Decimal128(*precision, scale.cast_signed())
+        }
     }
 }
 
@@ -399,11 +616,17 @@ fn params(pipeline: &Pipeline) -> Params {
         Value::Timestamp(value) => {
             ScalarValue::TimestampMicrosecond(Some(value.and_utc().timestamp_micros()), None)
         }
-        Value::Decimal { unscaled, precision, scale } => {
-            ScalarValue::Decimal128(Some(*unscaled), *precision, scale.cast_signed())
-        }
+        Value::Decimal {
+            unscaled,
+            precision,
+            scale,
+        } => ScalarValue::Decimal128(Some(*unscaled), *precision, scale.cast_signed()),
     };
-    pipeline.variables.iter().map(|(name, variable)| (name.clone(), value(variable))).collect()
+    pipeline
+        .variables
+        .iter()
+        .map(|(name, variable)| (name.clone(), value(variable)))
+        .collect()
 }
 
 /// An SQL error at its place in the query.
@@ -412,14 +635,34 @@ fn sql_problem(pipeline: &Pipeline, sql: &SqlStep, error: &DataFusionError) -> P
     if let Some(unknown) = source_of::<UnknownParam>(error) {
         let declared: Vec<&str> = pipeline.variables.keys().map(String::as_str).collect();
         let at = find_word(&sql.text, &format!("${}", unknown.name));
-        let message = format!("{message}; declared are: {}", if declared.is_empty() { "none".into() } else { declared.join(", ") });
-        return pipeline.problem_in_sql(sql, at, message).with_near_name(&unknown.name, declared);
+        let message = format!(
+            "{message}; declared are: {}",
+            if declared.is_empty() {
+                "none".into()
+            } else {
+                declared.join(", ")
+            }
+        );
+        return pipeline
+            .problem_in_sql(sql, at, message)
+            .with_near_name(&unknown.name, declared);
     }
-    let span = diagnostic_span(error).or_else(|| parser_span(&message)).unwrap_or_else(|| {
-        // Messages about functions name them, and a function's call is easily found.
-        let quoted = message.split(['`', '\'', '(']).find(|word| word.contains('.') && find_in(&sql.text, word).is_some());
-        quoted.map_or(Span { line: 1, column: 1, length: usize::MAX }, |word| find_word(&sql.text, word))
-    });
+    let span = diagnostic_span(error)
+        .or_else(|| parser_span(&message))
+        .unwrap_or_else(|| {
+            // Messages about functions name them, and a function's call is easily found.
+            let quoted = message
+                .split(['`', '\'', '('])
+                .find(|word| word.contains('.') && find_in(&sql.text, word).is_some());
+            quoted.map_or(
+                Span {
+                    line: 1,
+                    column: 1,
+                    length: usize::MAX,
+                },
+                |word| find_word(&sql.text, word),
+            )
+        });
     pipeline.problem_in_sql(sql, span, message)
 }
 
@@ -442,7 +685,11 @@ fn parser_span(message: &str) -> Option<Span> {
     let (_, rest) = message.rsplit_once("at Line: ")?;
     let (line, rest) = rest.split_once(", Column: ")?;
     let column: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    Some(Span { line: line.parse().ok()?, column: column.parse().ok()?, length: 1 })
+    Some(Span {
+        line: line.parse().ok()?,
+        column: column.parse().ok()?,
+        length: 1,
+    })
 }
 
 /// DataFusion's message without its prefixes, or a plugin's whole chain.
@@ -451,14 +698,18 @@ fn plan_message(error: &DataFusionError) -> String {
         return call.source.to_string();
     }
     let text = match error {
-        DataFusionError::Diagnostic(_, inner) | DataFusionError::Context(_, inner) => return plan_message(inner),
+        DataFusionError::Diagnostic(_, inner) | DataFusionError::Context(_, inner) => {
+            return plan_message(inner);
+        }
         DataFusionError::External(inner) => inner.to_string(),
         DataFusionError::SQL(inner, _) => inner.to_string(),
         other => other.message().into_owned(),
     };
     let text = text.strip_prefix("sql parser error: ").unwrap_or(&text);
     // A newcomer is served better by "unknown column" than by the catalog's full names.
-    text.replace("datafusion.public.", "").trim_end_matches('.').to_owned()
+    text.replace("datafusion.public.", "")
+        .trim_end_matches('.')
+        .to_owned()
 }
 
 /// An error and its causes in one line.
@@ -498,7 +749,11 @@ fn find_word(text: &str, word: &str) -> Span {
     let at = find_in(text, word).unwrap_or(0);
     let line = text[..at].matches('\n').count() + 1;
     let column = text[..at].chars().rev().take_while(|&c| c != '\n').count() + 1;
-    Span { line, column, length }
+    Span {
+        line,
+        column,
+        length,
+    }
 }
 
 fn find_in(text: &str, word: &str) -> Option<usize> {
@@ -515,12 +770,26 @@ mod tests {
     #[test]
     fn words_are_found_whole() {
         let at = find_word("SELECT flightsx\nFROM  flights", "flights");
-        assert_eq!(at, Span { line: 2, column: 7, length: 7 });
+        assert_eq!(
+            at,
+            Span {
+                line: 2,
+                column: 7,
+                length: 7
+            }
+        );
     }
 
     #[test]
     fn the_parser_says_where() {
         let span = parser_span("Expected: an expression, found: FROM at Line: 3, Column: 15");
-        assert_eq!(span, Some(Span { line: 3, column: 15, length: 1 }));
+        assert_eq!(
+            span,
+            Some(Span {
+                line: 3,
+                column: 15,
+                length: 1
+            })
+        );
     }
 }

@@ -19,7 +19,12 @@ pub enum Build {
 }
 
 /// Loads all plugins of a pipeline, in its order. `building` is told the name of each plugin that is being built.
-pub fn load(pipeline: &Pipeline, runtime: &Runtime, build: Build, building: impl Fn(&str)) -> Result<Vec<Arc<Plugin>>> {
+pub fn load(
+    pipeline: &Pipeline,
+    runtime: &Runtime,
+    build: Build,
+    building: impl Fn(&str),
+) -> Result<Vec<Arc<Plugin>>> {
     let mut plugins = Vec::new();
     let mut problems = Vec::new();
     for plugin in &pipeline.plugins {
@@ -33,12 +38,19 @@ pub fn load(pipeline: &Pipeline, runtime: &Runtime, build: Build, building: impl
         };
         match runtime.load(name, &component, limits(&plugin.limits)) {
             Ok(loaded) => plugins.push(loaded),
-            Err(error @ (transom_plugin::Error::Load { .. } | transom_plugin::Error::Read { .. })) => {
+            Err(
+                error @ (transom_plugin::Error::Load { .. } | transom_plugin::Error::Read { .. }),
+            ) => {
                 let mut problem = pipeline.problem_at(plugin.path.span, error.to_string());
                 problem.hint = error.hint();
                 problems.push(problem);
             }
-            Err(source) => return Err(Error::Plugin { what: format!("loading plugin `{name}` failed"), source }),
+            Err(source) => {
+                return Err(Error::Plugin {
+                    what: format!("loading plugin `{name}` failed"),
+                    source,
+                });
+            }
         }
     }
     match problems.is_empty() {
@@ -59,7 +71,10 @@ fn component(
         return Ok(Ok(path.clone()));
     }
     let name = &plugin.name.value;
-    let failed = |source| Error::Build { plugin: name.clone(), source };
+    let failed = |source| Error::Build {
+        plugin: name.clone(),
+        source,
+    };
     match build {
         Build::IfStale => {
             if transom_build::is_stale(path).map_err(failed)? {
@@ -74,21 +89,37 @@ fn component(
                 return Ok(Ok(component));
             }
             let shown = shown(&pipeline.root, path);
-            let problem = pipeline.problem_at(plugin.path.span, format!("plugin `{name}` has not been built"));
-            Ok(Err(problem.with_hint(format!("build it with `transom build {shown}`"))))
+            let problem = pipeline.problem_at(
+                plugin.path.span,
+                format!("plugin `{name}` has not been built"),
+            );
+            Ok(Err(problem.with_hint(format!(
+                "build it with `transom build {shown}`"
+            ))))
         }
     }
 }
 
 fn shown(root: &Path, path: &Path) -> String {
-    path.strip_prefix(root).unwrap_or(path).display().to_string()
+    path.strip_prefix(root)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }
 
 /// The limits that the file sets, over the defaults.
 fn limits(file: &file::Limits) -> Limits {
-    let file::Limits { memory_bytes, call_time, output_bytes } = file;
+    let file::Limits {
+        memory_bytes,
+        call_time,
+        output_bytes,
+    } = file;
     let defaults = Limits::default();
-    let size = |bytes: &Option<u64>, default| bytes.map_or(default, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    let size = |bytes: &Option<u64>, default| {
+        bytes.map_or(default, |bytes| {
+            usize::try_from(bytes).unwrap_or(usize::MAX)
+        })
+    };
     Limits {
         memory: size(memory_bytes, defaults.memory),
         output: size(output_bytes, defaults.output),

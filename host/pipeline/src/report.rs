@@ -1,5 +1,6 @@
 //! What a run did, for people and for programs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +19,8 @@ pub struct RunReport {
     pub run: String,
     /// What was read.
     pub sources: Vec<SourceReport>,
+    /// Rows that scans gave; of Parquet those left after filters that were pushed into the scan.
+    pub rows_read: u64,
     /// What the transforms did.
     pub transforms: Vec<TransformReport>,
     /// What was written.
@@ -26,6 +29,8 @@ pub struct RunReport {
     pub dead_letters: Vec<SinkReport>,
     /// Rows that transforms did not take, kept or not.
     pub rows_rejected: u64,
+    /// What plugins counted: by plugin, then by the plugin's own names.
+    pub counters: BTreeMap<String, BTreeMap<String, u64>>,
     /// Where the time went.
     pub time: TimeReport,
 }
@@ -87,8 +92,14 @@ pub struct TimeReport {
 
 impl TimeReport {
     pub(crate) fn new(total: Duration, plugins: Duration, border: Duration, sql: Duration) -> Self {
-        let [total, plugins, border, sql] = [total, plugins, border, sql].map(|time| time.as_secs_f64());
-        Self { total, plugins, border, sql }
+        let [total, plugins, border, sql] =
+            [total, plugins, border, sql].map(|time| time.as_secs_f64());
+        Self {
+            total,
+            plugins,
+            border,
+            sql,
+        }
     }
 }
 
@@ -104,28 +115,82 @@ impl fmt::Display for RunReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let files: usize = self.sources.iter().map(|source| source.files).sum();
         let bytes: u64 = self.sources.iter().map(|source| source.bytes).sum();
-        writeln!(f, "{:<10} {} sources, {files} files, {}", "read", self.sources.len(), Bytes(bytes))?;
+        let rows = Count(self.rows_read);
+        writeln!(
+            f,
+            "{:<10} {rows} rows from {} sources, {files} files, {}",
+            "read",
+            self.sources.len(),
+            Bytes(bytes)
+        )?;
         for transform in &self.transforms {
-            let TransformReport { step, rows_in, rows_out, rows_rejected } = transform;
-            write!(f, "{:<10} {step}: {} rows in, {} out", "transform", Count(*rows_in), Count(*rows_out))?;
+            let TransformReport {
+                step,
+                rows_in,
+                rows_out,
+                rows_rejected,
+            } = transform;
+            write!(
+                f,
+                "{:<10} {step}: {} rows in, {} out",
+                "transform",
+                Count(*rows_in),
+                Count(*rows_out)
+            )?;
             writeln!(f, ", {} rejected", Count(*rows_rejected))?;
         }
+        for (plugin, counters) in &self.counters {
+            let counters = counters
+                .iter()
+                .map(|(name, value)| format!("{name} {}", Count(*value)));
+            writeln!(
+                f,
+                "{:<10} {plugin}: {}",
+                "counted",
+                counters.collect::<Vec<_>>().join(", ")
+            )?;
+        }
         for (what, sinks) in [("wrote", &self.sinks), ("rejected", &self.dead_letters)] {
-            for SinkReport { name, path, rows, files, bytes, .. } in sinks {
+            for SinkReport {
+                name,
+                path,
+                rows,
+                files,
+                bytes,
+                ..
+            } in sinks
+            {
                 let plural = if *files == 1 { "file" } else { "files" };
-                write!(f, "{what:<10} {name}: {} rows, {files} {plural}, {}", Count(*rows), Bytes(*bytes))?;
+                write!(
+                    f,
+                    "{what:<10} {name}: {} rows, {files} {plural}, {}",
+                    Count(*rows),
+                    Bytes(*bytes)
+                )?;
                 writeln!(f, " -> {}", shown(path))?;
             }
         }
-        let TimeReport { total, plugins, border, sql } = self.time;
-        write!(f, "{:<10} {total:.2} s (processor: plugins {plugins:.2} s, border {border:.2} s, sql {sql:.2} s)", "time")
+        let TimeReport {
+            total,
+            plugins,
+            border,
+            sql,
+        } = self.time;
+        write!(
+            f,
+            "{:<10} {total:.2} s (processor: plugins {plugins:.2} s, border {border:.2} s, sql {sql:.2} s)",
+            "time"
+        )
     }
 }
 
 /// Relative to the current folder where that is shorter.
 fn shown(path: &std::path::Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(&here).unwrap_or(path).display().to_string()
+    path.strip_prefix(&here)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }
 
 /// A number with thousands set apart: `336,776`.
@@ -154,7 +219,11 @@ impl fmt::Display for Bytes {
         let mut value = self.0 as f64;
         for unit in ["B", "kB", "MB", "GB"] {
             if value < 999.5 {
-                return if unit == "B" { write!(f, "{} B", self.0) } else { write!(f, "{value:.1} {unit}") };
+                return if unit == "B" {
+                    write!(f, "{} B", self.0)
+                } else {
+                    write!(f, "{value:.1} {unit}")
+                };
             }
             value /= 1000.0;
         }

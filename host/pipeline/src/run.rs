@@ -14,6 +14,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
 use parking_lot::Mutex;
 use transom_connect::{FileSink, PreparedSink, SinkError, WriteProgress, Written, publish_all};
+use transom_plugin::Cancel;
 use transom_query::{Figures, TransformMetrics};
 
 use crate::error::{Error, Result};
@@ -45,7 +46,12 @@ pub struct RunOptions {
 ///
 /// # Errors
 /// Whatever stops it; a source's mistake is told with file and line.
-pub async fn run(pipeline: &Pipeline, planned: Planned, options: &RunOptions, observer: &dyn Observer) -> Result<RunReport> {
+pub async fn run(
+    pipeline: &Pipeline,
+    planned: Planned,
+    options: &RunOptions,
+    observer: &dyn Observer,
+) -> Result<RunReport> {
     let begun = Instant::now();
     let mut run = Run {
         id: uuid::Uuid::new_v4().simple().to_string()[..12].to_owned(),
@@ -54,6 +60,7 @@ pub async fn run(pipeline: &Pipeline, planned: Planned, options: &RunOptions, ob
         stage: 0,
         stages: 0,
         operators: Duration::ZERO,
+        rows_read: 0,
         transforms: Vec::new(),
     };
     let sources = run.source_reports().await?;
@@ -70,6 +77,7 @@ struct Run<'a> {
     stage: usize,
     stages: usize,
     operators: Duration,
+    rows_read: u64,
     transforms: Vec<TransformMetrics>,
 }
 
@@ -81,12 +89,23 @@ struct Staged {
 }
 
 impl Run<'_> {
-    async fn all(&mut self, pipeline: &Pipeline, options: &RunOptions) -> Result<(Vec<SinkReport>, Vec<SinkReport>)> {
+    async fn all(
+        &mut self,
+        pipeline: &Pipeline,
+        options: &RunOptions,
+    ) -> Result<(Vec<SinkReport>, Vec<SinkReport>)> {
         // A step with one reader is part of that reader's plan; a step without a reader does not run.
-        let spools: Vec<String> =
-            self.planned.steps.iter().filter(|step| step.readers > 1).map(|step| step.name.clone()).collect();
+        let spools: Vec<String> = self
+            .planned
+            .steps
+            .iter()
+            .filter(|step| step.readers > 1)
+            .map(|step| step.name.clone())
+            .collect();
         let unread = self.planned.steps.iter().filter(|step| step.readers == 0);
-        unread.for_each(|step| tracing::warn!("step `{}` is read by nothing and does not run", step.name));
+        unread.for_each(|step| {
+            tracing::warn!("step `{}` is read by nothing and does not run", step.name)
+        });
         self.stages = spools.len() + self.planned.sinks.len();
         for step in &spools {
             self.spool(step).await?;
@@ -99,9 +118,21 @@ impl Run<'_> {
         staged.extend(self.dead_letters(pipeline).await?);
         let mut reports = Vec::new();
         let mut prepared = Vec::new();
-        for Staged { name, prepared: sink, head } in staged {
+        for Staged {
+            name,
+            prepared: sink,
+            head,
+        } in staged
+        {
             let Written { rows, bytes, files } = sink.written().clone();
-            reports.push(SinkReport { name, path: Default::default(), rows, files: files.len(), bytes, head });
+            reports.push(SinkReport {
+                name,
+                path: Default::default(),
+                rows,
+                files: files.len(),
+                bytes,
+                head,
+            });
             prepared.push(sink);
         }
         if self.planned.session.cancel().is_cancelled() {
@@ -118,11 +149,20 @@ impl Run<'_> {
     async fn spool(&mut self, step: &str) -> Result<()> {
         let rows = Arc::new(AtomicU64::new(0));
         let begun = self.begin(&format!("step {step}"));
+        let cancel = self.planned.session.cancel().clone();
         let spooling = self.planned.session.spool(step, Arc::clone(&rows));
-        let execution = watched(spooling, || rows.load(Ordering::Relaxed), self.observer).await;
-        let execution = execution.map_err(|error| Error::of_query(&format!("step `{step}`"), error))?;
+        let execution = watched(
+            spooling,
+            || rows.load(Ordering::Relaxed),
+            self.observer,
+            &cancel,
+        )
+        .await?;
+        let execution =
+            execution.map_err(|error| Error::of_query(&format!("step `{step}`"), error))?;
         self.add(execution.done());
-        self.observer.end(rows.load(Ordering::Relaxed), begun.elapsed());
+        self.observer
+            .end(rows.load(Ordering::Relaxed), begun.elapsed());
         Ok(())
     }
 
@@ -133,25 +173,49 @@ impl Run<'_> {
         let failed = |error| Error::of_query(&what, error);
         // The sink is taken first: a table that another run is writing, or that is not ours, costs no computing.
         let staged = sink.begin(&self.id)?;
-        let plan = self.planned.session.plan_scan(&from).await.map_err(failed)?;
+        let plan = self
+            .planned
+            .session
+            .plan_scan(&from)
+            .await
+            .map_err(failed)?;
         let mut execution = self.planned.session.execute(plan).await.map_err(failed)?;
         let head = Arc::new(Mutex::new(Vec::new()));
         let streams = std::mem::take(&mut execution.streams);
-        let streams = streams.into_iter().map(|stream| keep_head(stream, options.head, &head)).collect();
+        let streams = streams
+            .into_iter()
+            .map(|stream| keep_head(stream, options.head, &head))
+            .collect();
         let progress = Arc::new(WriteProgress::default());
-        let written = watched(staged.write_all(streams, &progress), || progress.rows(), self.observer).await;
+        let cancel = self.planned.session.cancel();
+        let written = watched(
+            staged.write_all(streams, &progress),
+            || progress.rows(),
+            self.observer,
+            cancel,
+        )
+        .await?;
         let written = written.map_err(|error| sink_error(&what, error))?;
         self.add(execution.done());
         let prepared = staged.prepare().await?;
         self.observer.end(written.rows, begun.elapsed());
         let head = std::mem::take(&mut *head.lock());
-        Ok(Staged { name: sink.name, prepared, head })
+        Ok(Staged {
+            name: sink.name,
+            prepared,
+            head,
+        })
     }
 
     /// A table for each step that keeps rejected rows, also if there are none: the last run's must not stay.
     async fn dead_letters(&self, pipeline: &Pipeline) -> Result<Vec<Staged>> {
         let mut staged = Vec::new();
-        for spool in self.planned.steps.iter().filter_map(|step| step.dead_letters.as_ref()) {
+        for spool in self
+            .planned
+            .steps
+            .iter()
+            .filter_map(|step| step.dead_letters.as_ref())
+        {
             let what = format!("dead letters of step `{}`", spool.step());
             let sink = FileSink {
                 name: format!("dead letters of {}", spool.step()),
@@ -164,11 +228,20 @@ impl Run<'_> {
             };
             let writing = sink.begin(&self.id)?;
             let input = self.input_of(pipeline, spool.step());
-            let stream = spool.read(&input).map_err(|error| Error::of_query(&what, error))?;
+            let stream = spool
+                .read(&input)
+                .map_err(|error| Error::of_query(&what, error))?;
             let progress = Arc::new(WriteProgress::default());
-            writing.write(0, stream, &progress).await.map_err(|error| sink_error(&what, error))?;
+            writing
+                .write(0, stream, &progress)
+                .await
+                .map_err(|error| sink_error(&what, error))?;
             tracing::debug!(step = spool.step(), rows = spool.rows(), "dead letters");
-            staged.push(Staged { name: spool.step().to_owned(), prepared: writing.prepare().await?, head: vec![] });
+            staged.push(Staged {
+                name: spool.step().to_owned(),
+                prepared: writing.prepare().await?,
+                head: vec![],
+            });
         }
         Ok(staged)
     }
@@ -178,8 +251,16 @@ impl Run<'_> {
             Some(StepKind::Transform(transform)) => transform.input.value.as_str(),
             _ => return Schema::empty(),
         };
-        let source = self.planned.sources.iter().find(|planned| planned.source.name == input);
-        let step = self.planned.steps.iter().find(|planned| planned.name == input);
+        let source = self
+            .planned
+            .sources
+            .iter()
+            .find(|planned| planned.source.name == input);
+        let step = self
+            .planned
+            .steps
+            .iter()
+            .find(|planned| planned.name == input);
         match (source, step) {
             (Some(source), _) => source.schema.as_ref().clone(),
             (_, Some(step)) => Schema::new(step.plan.schema().fields().to_vec()),
@@ -195,6 +276,7 @@ impl Run<'_> {
 
     fn add(&mut self, figures: Figures) {
         self.operators += figures.operators;
+        self.rows_read += figures.rows_read;
         self.transforms.extend(figures.transforms);
     }
 
@@ -217,13 +299,17 @@ impl Run<'_> {
         match error {
             Error::Query { what, source } => {
                 for planned in &self.planned.sources {
-                    if let Some(error) = planned.source.diagnose(Arc::clone(&planned.schema)).await {
+                    if let Some(error) = planned.source.diagnose(Arc::clone(&planned.schema)).await
+                    {
                         return error.into();
                     }
                 }
                 Error::Query { what, source }
             }
-            Error::Plugin { source: transom_plugin::Error::Cancelled { .. }, .. } if cancelled => Error::Cancelled,
+            Error::Plugin {
+                source: transom_plugin::Error::Cancelled { .. },
+                ..
+            } if cancelled => Error::Cancelled,
             other => other,
         }
     }
@@ -238,11 +324,16 @@ impl Run<'_> {
     ) -> RunReport {
         let functions = self.planned.session.function_timing();
         let functions_border = functions.lowering + functions.lifting;
-        let transforms = |part: fn(&TransformMetrics) -> Duration| self.transforms.iter().map(part).sum::<Duration>();
+        let transforms = |part: fn(&TransformMetrics) -> Duration| {
+            self.transforms.iter().map(part).sum::<Duration>()
+        };
         let plugins = functions.guest + transforms(|transform| transform.guest);
-        let border = functions_border + transforms(|transform| transform.lowering + transform.lifting);
+        let border =
+            functions_border + transforms(|transform| transform.lowering + transform.lifting);
         // Functions run inside of the operators that call them.
-        let sql = self.operators.saturating_sub(functions.guest + functions_border);
+        let sql = self
+            .operators
+            .saturating_sub(functions.guest + functions_border);
         let transforms: Vec<TransformReport> = self
             .transforms
             .iter()
@@ -253,12 +344,23 @@ impl Run<'_> {
                 rows_rejected: transform.rejected_rows as u64,
             })
             .collect();
+        let text_rows: u64 = self
+            .planned
+            .sources
+            .iter()
+            .map(|planned| planned.source.read.rows())
+            .sum();
         RunReport {
+            rows_read: self.rows_read + text_rows,
+            counters: self.planned.session.counters(),
             pipeline: pipeline.name.clone(),
             target: pipeline.target.clone(),
             run: self.id,
             sources,
-            rows_rejected: transforms.iter().map(|transform| transform.rows_rejected).sum(),
+            rows_rejected: transforms
+                .iter()
+                .map(|transform| transform.rows_rejected)
+                .sum(),
             transforms,
             sinks,
             dead_letters,
@@ -267,20 +369,35 @@ impl Run<'_> {
     }
 }
 
-/// Lets the observer know at every pulse how far `work` is.
-async fn watched<T>(work: impl Future<Output = T>, rows: impl Fn() -> u64, observer: &dyn Observer) -> T {
+/// Lets the observer know at every pulse how far `work` is, and gives it up when the run is cancelled.
+async fn watched<T>(
+    work: impl Future<Output = T>,
+    rows: impl Fn() -> u64,
+    observer: &dyn Observer,
+    cancel: &Cancel,
+) -> Result<T> {
     let mut pulse = tokio::time::interval(PULSE);
     tokio::pin!(work);
     loop {
         tokio::select! {
-            result = &mut work => return result,
-            _ = pulse.tick() => observer.rows(rows()),
+            result = &mut work => return Ok(result),
+            _ = pulse.tick() => {
+                // Guests stop by themselves; operators stop when nobody reads them any more.
+                if cancel.is_cancelled() {
+                    return Err(Error::Cancelled);
+                }
+                observer.rows(rows());
+            }
         }
     }
 }
 
 /// Copies the first `rows` rows of all streams together into `head` as they pass.
-fn keep_head(stream: SendableRecordBatchStream, rows: usize, head: &Arc<Mutex<Vec<RecordBatch>>>) -> SendableRecordBatchStream {
+fn keep_head(
+    stream: SendableRecordBatchStream,
+    rows: usize,
+    head: &Arc<Mutex<Vec<RecordBatch>>>,
+) -> SendableRecordBatchStream {
     if rows == 0 {
         return stream;
     }

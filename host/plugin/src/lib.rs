@@ -33,5 +33,5 @@ pub use instance::{
 };
 pub use interrupt::Cancel;
 pub use limits::{Limits, MemoryBudget};
-pub use plugin::Plugin;
+pub use plugin::{Plugin, contract};
 pub use state::Timing;

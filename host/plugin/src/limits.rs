@@ -93,8 +93,12 @@ impl wasmtime::ResourceLimiter for MemoryMeter {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        // More than the memory itself declares is never given, so it is not charged either.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
         let more = desired.saturating_sub(current);
         // A component may have several memories; the limit is for all of them.
         let total = self.used.saturating_add(more);
@@ -144,4 +148,55 @@ pub(crate) fn bytes(count: usize) -> String {
         unit += 1;
     }
     format!("{value:.1} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use wasmtime::ResourceLimiter;
+
+    #[derive(Debug, Default)]
+    struct Counted(AtomicUsize);
+
+    impl MemoryBudget for Counted {
+        fn try_grow(&self, bytes: usize) -> Result<(), String> {
+            self.0.fetch_add(bytes, Ordering::Relaxed);
+            Ok(())
+        }
+
+        fn shrink(&self, bytes: usize) {
+            self.0.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn only_memory_that_can_be_had_is_charged() {
+        let budget = Arc::new(Counted::default());
+        let mut meter = MemoryMeter::new(1000, Some(Arc::clone(&budget) as _));
+        assert!(meter.memory_growing(0, 400, Some(500)).unwrap());
+        // A guest may ask for more than its memory declares as often as it likes.
+        assert!(!meter.memory_growing(400, 600, Some(500)).unwrap());
+        assert!(meter.refused.is_none());
+        // The limit holds for all memories together.
+        assert!(meter.memory_growing(0, 600, None).unwrap());
+        assert!(!meter.memory_growing(600, 601, None).unwrap());
+        assert!(matches!(
+            meter.refused,
+            Some(Interrupt::Limit { limit: "memory", ref asked, .. }) if asked == "1001 B"
+        ));
+        assert_eq!(
+            (budget.0.load(Ordering::Relaxed), meter.peak()),
+            (1000, 1000)
+        );
+        drop(meter);
+        assert_eq!(budget.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn bytes_are_shown_in_the_largest_fitting_unit() {
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(1 << 30), "1.0 GiB");
+        assert_eq!(bytes(1536 << 10), "1.5 MiB");
+    }
 }

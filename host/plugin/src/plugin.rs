@@ -18,6 +18,11 @@ use crate::state::State;
 const PACKAGE: &str = "transom:plugin";
 const VERSION: &str = "0.1.0";
 
+/// The contract between host and plugins that this crate speaks, with its version: `transom:plugin@0.1.0`.
+pub fn contract() -> String {
+    format!("{PACKAGE}@{VERSION}")
+}
+
 /// A component that implements the contract, compiled and checked.
 pub struct Plugin {
     pub(crate) name: String,

@@ -3,7 +3,7 @@
 //! DataFusion calls a scalar function from any of its partitions without saying which, so instances are checked out for a
 //! call and put back after it. None is ever shared: partitions do not wait for each other. An instance that crashed is not put back.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::FieldRef;
@@ -21,6 +21,7 @@ pub(crate) struct InstancePool {
     cancel: Cancel,
     idle: Mutex<Vec<Checkout>>,
     timing: Mutex<Timing>,
+    counters: Mutex<BTreeMap<String, u64>>,
 }
 
 /// An instance and what it has opened so far.
@@ -38,6 +39,7 @@ impl InstancePool {
             cancel,
             idle: Mutex::default(),
             timing: Mutex::default(),
+            counters: Mutex::default(),
         }
     }
 
@@ -72,6 +74,7 @@ impl InstancePool {
         let before = checkout.instance.timing();
         let result = checkout.run(function, arguments, call);
         self.add_timing(checkout.instance.timing(), before);
+        self.collect_counters(&mut checkout.instance);
         if !checkout.instance.is_dead() {
             self.idle.lock().push(checkout);
         }
@@ -85,6 +88,23 @@ impl InstancePool {
             guest: after.guest - before.guest,
             lifting: after.lifting - before.lifting,
         };
+    }
+
+    /// Adds what an instance has counted since the last time.
+    pub(crate) fn collect_counters(&self, instance: &mut Instance) {
+        let counted = instance.take_counters();
+        if !counted.is_empty() {
+            let mut counters = self.counters.lock();
+            for (metric, value) in counted {
+                let counter = counters.entry(metric).or_default();
+                *counter = counter.saturating_add(value);
+            }
+        }
+    }
+
+    /// What the plugin's instances have counted so far.
+    pub(crate) fn counters(&self) -> BTreeMap<String, u64> {
+        self.counters.lock().clone()
     }
 
     /// Where the time of function calls went so far, over all instances.

@@ -405,6 +405,17 @@ impl Session {
         Ok(batches)
     }
 
+    /// What plugins counted so far: by plugin, then by the plugin's own names.
+    pub fn counters(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
+        let counters = self
+            .plugins
+            .iter()
+            .map(|(name, pool)| (name.clone(), pool.counters()));
+        counters
+            .filter(|(_, counters)| !counters.is_empty())
+            .collect()
+    }
+
     /// Time in functions of all plugins so far.
     pub fn function_timing(&self) -> Timing {
         let mut total = Timing::default();

@@ -14,6 +14,7 @@ mod text;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -49,6 +50,23 @@ pub struct FileSource {
     pub format: Format,
     /// Columns that the pipeline declares, partition columns included; told from the files if none.
     pub columns: Option<SchemaRef>,
+    /// Counts the rows that scans of CSV and compressed JSON give; those of other formats are in their operators' metrics.
+    pub read: ReadProgress,
+}
+
+/// How much has been read of a source, for reports; shared by its clones.
+#[derive(Debug, Clone, Default)]
+pub struct ReadProgress(Arc<AtomicU64>);
+
+impl ReadProgress {
+    /// Rows so far.
+    pub fn rows(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn add(&self, rows: usize) {
+        self.0.fetch_add(rows as u64, Ordering::Relaxed);
+    }
 }
 
 /// One file of a source.

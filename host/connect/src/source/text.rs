@@ -202,6 +202,7 @@ impl PartitionStream for TextScan {
             for file in &files {
                 for batch in scan.batches(file, batch_size)? {
                     let batch = scan.complete(file, &batch?)?;
+                    scan.source.read.add(batch.num_rows());
                     // Nobody wants more rows.
                     if output.blocking_send(Ok(batch)).is_err() {
                         return Ok(());

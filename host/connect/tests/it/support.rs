@@ -14,7 +14,8 @@ use datafusion::{
     prelude::{SessionConfig, SessionContext},
 };
 use transom_connect::{
-    Committed, CsvOptions, FileSink, FileSource, Format, SinkFormat, SinkLimits, WriteProgress,
+    Committed, CsvOptions, FileSink, FileSource, Format, ReadProgress, SinkFormat, SinkLimits,
+    WriteProgress,
 };
 
 pub(crate) const CSV: fn() -> Format = || Format::Csv(CsvOptions::default());
@@ -32,6 +33,7 @@ pub(crate) fn source(root: &Path, pattern: &str, format: Format) -> FileSource {
         pattern: pattern.to_owned(),
         format,
         columns: None,
+        read: ReadProgress::default(),
     }
 }
 

@@ -257,9 +257,10 @@ fn leaf_type(format: &str) -> Result<DataType, String> {
     let data_type = DataType::try_from(&schema).map_err(|error| error.to_string())?;
     let sensible = match &data_type {
         DataType::FixedSizeBinary(width) => *width >= 0,
+        DataType::Decimal32(precision, scale) => decimal_fits(*precision, *scale, 9),
+        DataType::Decimal64(precision, scale) => decimal_fits(*precision, *scale, 18),
         DataType::Decimal128(precision, scale) => decimal_fits(*precision, *scale, 38),
         DataType::Decimal256(precision, scale) => decimal_fits(*precision, *scale, 76),
-        DataType::Decimal32(..) | DataType::Decimal64(..) => false,
         _ => true,
     };
     match sensible && border_type(&data_type).as_ref() == Some(&data_type) {

@@ -52,10 +52,21 @@ impl Lowered {
         Ok(lowered)
     }
 
+    /// Whether every length is one that 32 bits hold.
+    pub(crate) fn fits(&self) -> bool {
+        let lengths = self.nodes.iter().map(|node| node.length);
+        lengths.chain([self.rows]).all(|length| length < u32::MAX)
+    }
+
     fn push(&mut self, array: &dyn Array) {
+        // All of a null array is null, which Arrow's own count, made for validity bitmaps, does not say.
+        let null_count = match array.data_type() {
+            DataType::Null => array.len(),
+            _ => array.null_count(),
+        };
         self.nodes.push(Node {
             length: as_u32(array.len()),
-            null_count: as_u32(array.null_count()),
+            null_count: as_u32(null_count),
         });
         if !matches!(array.data_type(), DataType::Null) {
             self.push_validity(array.nulls());
@@ -147,7 +158,66 @@ pub(crate) fn fixed_width(data_type: &DataType) -> usize {
     }
 }
 
-/// Lengths on the wire are 32 bits; DataFusion's batches are thousands of rows, and [`crate::Instance`] refuses larger ones.
+/// Lengths on the wire are 32 bits; a length that does not fit becomes the largest, which [`Lowered::fits`] finds.
 fn as_u32(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{BooleanArray, Int32Array, NullArray, StringArray};
+    use std::sync::Arc;
+
+    fn lower(column: ArrayRef) -> Lowered {
+        Lowered::new(&[&column], column.len(), |_| "a".to_owned()).unwrap()
+    }
+
+    #[test]
+    fn a_slice_is_cut_to_its_rows_and_its_offsets_start_at_0() {
+        let texts = StringArray::from(vec![Some("one"), None, Some("three"), Some("four")]);
+        let lowered = lower(Arc::new(texts.slice(1, 2)));
+        let bytes: Vec<&[u8]> = lowered.buffers.iter().map(Buffer::as_slice).collect();
+        let offsets: Vec<u8> = [0_i32, 0, 5]
+            .iter()
+            .flat_map(|at| at.to_le_bytes())
+            .collect();
+        assert_eq!(bytes, [&[0b10][..], &offsets, b"three"]);
+        assert_eq!(
+            (lowered.nodes[0].length, lowered.nodes[0].null_count),
+            (2, 1)
+        );
+    }
+
+    #[test]
+    fn bits_are_moved_only_when_they_do_not_start_at_a_byte() {
+        let bits: BooleanArray = (0..32).map(|bit| Some(bit % 3 == 0)).collect();
+        let whole = lower(Arc::new(bits.clone()));
+        let from_byte = lower(Arc::new(bits.slice(8, 24)));
+        assert_eq!(
+            from_byte.buffers[1].as_ptr(),
+            whole.buffers[1][1..].as_ptr()
+        );
+        let moved = lower(Arc::new(bits.slice(3, 5)));
+        assert_eq!(moved.buffers[1].as_slice()[0] & 0b11111, 0b01001);
+    }
+
+    #[test]
+    fn values_are_borrowed_and_a_bitmap_without_nulls_is_left_out() {
+        let values: ArrayRef = Arc::new(Int32Array::from(vec![1, 2, 3]));
+        let lowered = lower(Arc::clone(&values));
+        assert!(lowered.buffers[0].is_empty());
+        assert_eq!(
+            lowered.buffers[1].as_ptr(),
+            values.to_data().buffers()[0].as_ptr()
+        );
+    }
+
+    #[test]
+    fn a_column_with_more_values_than_32_bits_count_does_not_fit() {
+        let nulls = lower(Arc::new(NullArray::new(7)));
+        assert_eq!((nulls.nodes[0].length, nulls.nodes[0].null_count), (7, 7));
+        assert!(nulls.fits());
+        assert!(!lower(Arc::new(NullArray::new(1 << 32))).fits());
+    }
 }

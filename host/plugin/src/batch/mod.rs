@@ -5,5 +5,6 @@
 pub(crate) mod format;
 pub(crate) mod lift;
 pub(crate) mod lower;
+mod pieces;
 
 pub use format::border_type;

@@ -338,6 +338,7 @@ impl Running {
         let outcome = call(guest, opened, input.as_ref(), ());
         self.metrics.add(guest.timing(), before);
         self.metrics.peak_memory.set_max(guest.peak_memory());
+        exec.spec.pool.collect_counters(guest);
         let TransformOutcome {
             batches,
             rejected,

@@ -3,7 +3,7 @@
 pub use crate::function::column::{Column, ReturnedColumn};
 pub use crate::function::row::{Argument, apply};
 pub use crate::function::{Accepts, Function, Gives, Registered, Volatility, argument};
-pub use crate::transform::TransformEntry;
+pub use crate::transform::{OpenTable, Source, Table, TransformEntry};
 
 use crate::Error;
 use crate::function::column::Typed;

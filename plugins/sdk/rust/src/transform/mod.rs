@@ -4,7 +4,7 @@ mod instance;
 mod opened;
 mod output;
 
-pub use instance::{Outcome, Part, Source, Table, TransformEntry};
+pub use instance::{OpenTable, Outcome, Part, Source, Table, TransformEntry};
 pub use opened::{Column, Layout, Opened, OutputColumn};
 pub use output::Output;
 

@@ -1,0 +1,78 @@
+//! `transom check`: everything that can be known without looking at data.
+
+use serde_json::json;
+use transom_pipeline::SessionOptions;
+use transom_pipeline::lock::Lock;
+use transom_pipeline::plan::{Sources, plan};
+use transom_pipeline::plugins::{self, Build};
+use transom_plugin::Cancel;
+
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// Check the pipeline without touching data: keys, names, SQL, types, plugins' options.
+///
+/// Reads the project's own files only: the pipeline, its queries, built plugins, and `transom.lock`, which tells the sources'
+/// columns. All problems are reported at once.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  transom check
+  transom check --target prod
+  transom check --json | jq -r '.error.problems[] | \"\\(.file):\\(.line) \\(.message)\"'")]
+pub(crate) struct CheckCommand {
+    /// Writes the result as JSON to stdout.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl CheckCommand {
+    pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
+        let pipeline = context.pipeline()?;
+        let lock = Lock::read(&Lock::path_of(&pipeline))?;
+        let plugins = plugins::load(&pipeline, &context.plugin_runtime()?, Build::Never, |_| ())?;
+        // Nothing runs, so nothing is gained by threads.
+        let session = SessionOptions {
+            partitions: 1,
+            ..SessionOptions::default()
+        };
+        let planning = plan(
+            &pipeline,
+            &plugins,
+            lock.as_ref(),
+            Sources::FromLock,
+            &session,
+            Cancel::new(),
+        );
+        context.block_on(async { Ok(planning.await?) })?;
+        if let Some(lock) = &lock {
+            for plugin in lock.changed_plugins(&plugins) {
+                context.printer.warn(format_args!(
+                    "plugin `{plugin}` is not the one in the lock file"
+                ));
+            }
+        }
+        let (sources, steps, sinks) = (
+            pipeline.sources.len(),
+            pipeline.steps.len(),
+            pipeline.sinks.len(),
+        );
+        if self.json {
+            let target = &pipeline.target;
+            return context.printer.json(&json!({
+                "pipeline": pipeline.name, "target": target, "sources": sources, "steps": steps, "sinks": sinks
+            }));
+        }
+        let counted = |count: usize, what: &str| {
+            format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+        };
+        let counts = [
+            counted(sources, "source"),
+            counted(steps, "step"),
+            counted(sinks, "sink"),
+        ]
+        .join(", ");
+        context.printer.say(format_args!("ok: {counts}"));
+        Ok(())
+    }
+}

@@ -1,0 +1,360 @@
+//! `transom inspect`: what a plugin says it offers, and what it asks for.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use transom_build::BuildOptions;
+use transom_pipeline::plugins::{self, Build};
+use transom_pipeline::report::Bytes;
+use transom_plugin::{Description, FunctionDescription, Limits, Plugin, TransformDescription};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::printer::{FAINT, NAME, STRONG};
+
+/// Show what a plugin offers: functions, transforms and their options; its imports, digest and limits.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  transom inspect aviation                 a plugin of the pipeline in this folder
+  transom inspect plugins/aviation         a folder, built if need be
+  transom inspect aviation.wasm --json")]
+pub(crate) struct InspectCommand {
+    /// A component (`.wasm`), a plugin's folder, or the name of a plugin in the pipeline.
+    #[arg(value_name = "PLUGIN")]
+    plugin: String,
+    /// Writes everything as JSON to stdout.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl InspectCommand {
+    pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
+        let plugin = self.load(context)?;
+        match self.json {
+            true => context.printer.json(&to_json(&plugin)),
+            false => context.printer.data(text(&plugin).trim_end()),
+        }
+    }
+
+    fn load(&self, context: &Context) -> Result<Arc<Plugin>, Failure> {
+        let runtime = context.plugin_runtime()?;
+        let path = Path::new(&self.plugin);
+        if path.exists() {
+            let component = match path.is_dir() {
+                true => component(path, context)?,
+                false => path.to_owned(),
+            };
+            let name = component.file_stem().unwrap_or_default().to_string_lossy();
+            return Ok(runtime.load(&name, &component, Limits::default())?);
+        }
+        if self.plugin.ends_with(".wasm") || self.plugin.contains(std::path::is_separator) {
+            return Err(Failure::Usage {
+                message: format!("there is no file or folder `{}`", self.plugin),
+                hint: None,
+            });
+        }
+        let mut pipeline = context.pipeline()?;
+        if pipeline.plugin(&self.plugin).is_none() {
+            let names: Vec<String> = pipeline
+                .plugins
+                .iter()
+                .map(|plugin| format!("`{}`", plugin.name.value))
+                .collect();
+            let known = match names.is_empty() {
+                true => "the pipeline has no plugins".to_owned(),
+                false => format!("the pipeline has {}", names.join(", ")),
+            };
+            let message = format!("there is no file, folder or plugin `{}`", self.plugin);
+            return Err(Failure::Usage {
+                message,
+                hint: Some(known),
+            });
+        }
+        pipeline
+            .plugins
+            .retain(|plugin| plugin.name.value == self.plugin);
+        let mut plugins = plugins::load(&pipeline, &runtime, Build::IfStale, |name| {
+            context.building(name)
+        })?;
+        plugins.pop().ok_or_else(|| Failure::Usage {
+            message: format!("there is no plugin `{}`", self.plugin),
+            hint: None,
+        })
+    }
+}
+
+fn component(folder: &Path, context: &Context) -> Result<PathBuf, Failure> {
+    let failed = |source| Failure::Build {
+        folder: folder.to_owned(),
+        source,
+    };
+    if transom_build::is_stale(folder).map_err(failed)? {
+        context.building(&folder.display().to_string());
+        let options = BuildOptions {
+            quiet: context.global.quiet,
+            ..BuildOptions::default()
+        };
+        return Ok(transom_build::build(folder, &options)
+            .map_err(failed)?
+            .component);
+    }
+    transom_build::component_path(folder).map_err(failed)
+}
+
+fn text(plugin: &Plugin) -> String {
+    let mut text = String::new();
+    let Description {
+        name,
+        version,
+        functions,
+        transforms,
+    } = plugin.description();
+    // Writing to a string does not fail.
+    let _ = writeln!(text, "{NAME}{name}{NAME:#} {version}");
+    let mut line = |label: &str, value: String| {
+        let _ = writeln!(text, "{FAINT}{label:<8}{FAINT:#} {value}");
+    };
+    line("size", Bytes(plugin.bytes() as u64).to_string());
+    line("sha256", plugin.digest().to_owned());
+    let imports = plugin.imports();
+    line(
+        "imports",
+        if imports.is_empty() {
+            "nothing".to_owned()
+        } else {
+            imports.join(", ")
+        },
+    );
+    line("limits", limits(plugin.limits()));
+    if !functions.is_empty() {
+        let _ = write!(text, "\n{STRONG}Functions{STRONG:#}\n");
+        functions
+            .iter()
+            .for_each(|function| describe_function(&mut text, plugin.name(), function));
+    }
+    if !transforms.is_empty() {
+        let _ = write!(text, "\n{STRONG}Transforms{STRONG:#}\n");
+        transforms
+            .iter()
+            .for_each(|transform| describe_transform(&mut text, plugin.name(), transform));
+    }
+    text
+}
+
+fn limits(limits: &Limits) -> String {
+    let size = |bytes: usize| Bytes(bytes as u64);
+    let Limits {
+        memory,
+        output,
+        call_time,
+        ..
+    } = limits;
+    format!(
+        "memory {}, call_time {} s, output {}",
+        size(*memory),
+        call_time.as_secs_f64(),
+        size(*output)
+    )
+}
+
+fn describe_function(text: &mut String, plugin: &str, function: &FunctionDescription) {
+    let FunctionDescription {
+        name,
+        doc,
+        output,
+        volatility,
+        ..
+    } = function;
+    let output = output.as_deref().unwrap_or("depends on the arguments");
+    let arguments = signature(function);
+    let _ = writeln!(
+        text,
+        "  {NAME}{plugin}.{name}{NAME:#}({arguments}) -> {output}  {FAINT}{volatility:?}{FAINT:#}"
+    );
+    describe(text, doc);
+}
+
+/// `a Int64, b numeric, ..`
+fn signature(function: &FunctionDescription) -> String {
+    let arguments = function
+        .arguments
+        .iter()
+        .map(|argument| format!("{} {}", argument.name, argument.accepts));
+    let mut arguments: Vec<String> = arguments.collect();
+    if function.variadic {
+        arguments.push("..".to_owned());
+    }
+    arguments.join(", ")
+}
+
+fn describe_transform(text: &mut String, plugin: &str, transform: &TransformDescription) {
+    let TransformDescription {
+        name,
+        doc,
+        options,
+        stateful,
+    } = transform;
+    let state = if *stateful { "keeps state" } else { "" };
+    let _ = writeln!(
+        text,
+        "  {NAME}{plugin}.{name}{NAME:#}  {FAINT}{state}{FAINT:#}"
+    );
+    describe(text, doc);
+    for option in Options(options).all() {
+        let _ = writeln!(text, "    {option}");
+    }
+}
+
+fn describe(text: &mut String, doc: &str) {
+    for line in doc.trim().lines() {
+        // A plugin must not steer the terminal.
+        let line = line
+            .trim_end()
+            .replace(|character: char| character.is_control(), " ");
+        let _ = writeln!(text, "    {line}");
+    }
+}
+
+/// How deep into an option's type is looked.
+const DEPTH: usize = 8;
+const MORE: &str = "..";
+
+/// A transform's options as its JSON Schema tells them.
+struct Options<'a>(&'a Value);
+
+impl Options<'_> {
+    /// A line each: `option gap: string, default "30m": After so long a new visit begins`.
+    fn all(&self) -> Vec<String> {
+        let required = self.0["required"].as_array().cloned().unwrap_or_default();
+        let Some(properties) = self.0["properties"].as_object() else {
+            return Vec::new();
+        };
+        let line = |(name, schema): (&String, &Value)| {
+            let mut line = format!("option {NAME}{name}{NAME:#}: {}", self.type_of(schema));
+            if required.contains(&Value::from(name.as_str())) {
+                line.push_str(", required");
+            }
+            if let Some(default) = schema.get("default").filter(|default| !default.is_null()) {
+                let _ = write!(line, ", default {default}");
+            }
+            if let Some(doc) = schema["description"].as_str() {
+                let _ = write!(
+                    line,
+                    " {FAINT}-{FAINT:#} {}",
+                    doc.split_whitespace().collect::<Vec<_>>().join(" ")
+                );
+            }
+            line
+        };
+        properties.iter().map(line).collect()
+    }
+
+    fn type_of(&self, schema: &Value) -> String {
+        self.type_within(schema, DEPTH)
+    }
+
+    /// The schema is the plugin's own text, which may refer to itself.
+    fn type_within(&self, schema: &Value, depth: usize) -> String {
+        let Some(depth) = depth.checked_sub(1) else {
+            return MORE.to_owned();
+        };
+        if let Some(values) = schema["enum"].as_array() {
+            return values
+                .iter()
+                .map(Value::to_string)
+                .collect::<Vec<_>>()
+                .join(" | ");
+        }
+        if let Some(definition) = schema["$ref"]
+            .as_str()
+            .and_then(|path| path.strip_prefix('#'))
+        {
+            return self.0.pointer(definition).map_or_else(
+                || "any".to_owned(),
+                |schema| self.type_within(schema, depth),
+            );
+        }
+        let either = schema["anyOf"].as_array().or(schema["oneOf"].as_array());
+        if let Some(schemas) = either {
+            return schemas
+                .iter()
+                .map(|schema| self.type_within(schema, depth))
+                .collect::<Vec<_>>()
+                .join(" | ");
+        }
+        let item = |name: &str| match name {
+            "array" => format!("array of {}", self.type_within(&schema["items"], depth)),
+            name => name.to_owned(),
+        };
+        match &schema["type"] {
+            Value::String(name) => item(name),
+            Value::Array(names) => names
+                .iter()
+                .filter_map(Value::as_str)
+                .map(item)
+                .collect::<Vec<_>>()
+                .join(" | "),
+            _ => match &schema["const"] {
+                Value::Null => "any".to_owned(),
+                value => value.to_string(),
+            },
+        }
+    }
+}
+
+fn to_json(plugin: &Plugin) -> Value {
+    let Limits {
+        memory,
+        output,
+        call_time,
+        ..
+    } = plugin.limits();
+    let mut json = json!(plugin.description());
+    json["digest"] = plugin.digest().into();
+    json["bytes"] = plugin.bytes().into();
+    json["imports"] = plugin.imports().into();
+    json["limits"] = json!({
+        "memory_bytes": memory, "call_time_secs": call_time.as_secs_f64(), "output_bytes": output
+    });
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_from_a_json_schema() {
+        let schema = json!({
+            "type": "object",
+            "required": ["gap"],
+            "properties": {
+                "gap": { "type": "string", "description": "A new visit\nbegins." },
+                "most": { "type": ["integer", "null"], "default": 3 },
+                "mode": { "$ref": "#/$defs/Mode" },
+                "columns": { "type": "array", "items": { "type": "string" } },
+            },
+            "$defs": { "Mode": { "enum": ["first", "last"] } },
+        });
+        let lines: Vec<String> = Options(&schema)
+            .all()
+            .iter()
+            .map(|line| anstream::adapter::strip_str(line).to_string())
+            .collect();
+        let expected = [
+            "option columns: array of string",
+            "option gap: string, required - A new visit begins.",
+            "option mode: \"first\" | \"last\"",
+            "option most: integer | null, default 3",
+        ];
+        let mut sorted = lines.clone();
+        sorted.sort();
+        assert_eq!(sorted, expected);
+        assert!(Options(&json!(true)).all().is_empty());
+        let endless = json!({ "properties": { "a": { "$ref": "#/properties/a" } } });
+        assert_eq!(Options(&endless).all().len(), 1);
+    }
+}

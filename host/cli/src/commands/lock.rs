@@ -1,0 +1,135 @@
+//! `transom lock`: looks at the sources and plugins once and writes down what checking needs to know of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+use transom_pipeline::SessionOptions;
+use transom_pipeline::lock::Lock;
+use transom_pipeline::plan::{Sources, plan};
+use transom_pipeline::plugins::{self, Build};
+use transom_plugin::Cancel;
+
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// Look at the sources and plugins and write `transom.lock`.
+///
+/// The lock file holds the columns of each source and the description and digest of each plugin, so that `transom check` needs
+/// no data and a run uses the same types every time. Commit it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  transom lock
+  transom lock --target prod      with the columns of that target's sources")]
+pub(crate) struct LockCommand {
+    /// Writes what changed as JSON to stdout.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl LockCommand {
+    pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
+        let pipeline = context.pipeline()?;
+        let path = Lock::path_of(&pipeline);
+        // An old lock that cannot be read is what this command is to mend.
+        let old = Lock::read(&path).ok().flatten();
+        let plugins = plugins::load(
+            &pipeline,
+            &context.plugin_runtime()?,
+            Build::IfStale,
+            |name| context.building(name),
+        )?;
+        let session = SessionOptions {
+            partitions: 1,
+            ..SessionOptions::default()
+        };
+        let planning = plan(
+            &pipeline,
+            &plugins,
+            None,
+            Sources::Open,
+            &session,
+            Cancel::new(),
+        );
+        let planned = context.block_on(async { Ok(planning.await?) })?;
+        let lock = Lock::new(&pipeline, &planned.source_schemas(), &plugins);
+        lock.write(&path)?;
+        let changes = changes(old.as_ref(), &lock);
+        if self.json {
+            let changes: Vec<_> = changes
+                .iter()
+                .map(|(change, what)| json!({ "change": change, "what": what }))
+                .collect();
+            return context
+                .printer
+                .json(&json!({ "lock": path, "changes": changes }));
+        }
+        for (change, what) in &changes {
+            context.printer.say(format_args!("{change} {what}"));
+        }
+        let file = path.file_name().unwrap_or_default().display();
+        let (sources, plugins) = (lock.sources.len(), lock.plugins.len());
+        match changes.is_empty() {
+            true => context.printer.say(format_args!("{file} is up to date")),
+            false => context.printer.say(format_args!(
+                "wrote {file}: {sources} sources, {plugins} plugins"
+            )),
+        }
+        Ok(())
+    }
+}
+
+/// What is different, sources first.
+fn changes(old: Option<&Lock>, new: &Lock) -> Vec<(&'static str, String)> {
+    let none = (BTreeMap::new(), BTreeMap::new());
+    let (sources, plugins) = old.map_or((&none.0, &none.1), |old| (&old.sources, &old.plugins));
+    let mut changes = difference("source", sources, &new.sources);
+    changes.extend(difference("plugin", plugins, &new.plugins));
+    changes
+}
+
+fn difference<T: PartialEq>(
+    what: &str,
+    old: &BTreeMap<String, T>,
+    new: &BTreeMap<String, T>,
+) -> Vec<(&'static str, String)> {
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let change = |name: &&String| match (old.get(*name), new.get(*name)) {
+        (None, _) => Some("added"),
+        (_, None) => Some("removed"),
+        (old, new) if old != new => Some("changed"),
+        _ => None,
+    };
+    names
+        .into_iter()
+        .filter_map(|name| Some((change(&name)?, format!("{what} {name}"))))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_tells_what_was_added_changed_and_removed() {
+        let map = |entries: &[(&str, u8)]| {
+            entries
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), *value))
+                .collect()
+        };
+        let found = difference(
+            "source",
+            &map(&[("a", 1), ("b", 1), ("c", 1)]),
+            &map(&[("b", 1), ("c", 2), ("d", 1)]),
+        );
+        let found: Vec<String> = found
+            .into_iter()
+            .map(|(change, what)| format!("{change} {what}"))
+            .collect();
+        assert_eq!(
+            found,
+            ["removed source a", "changed source c", "added source d"]
+        );
+    }
+}

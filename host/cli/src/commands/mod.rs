@@ -1,0 +1,11 @@
+//! The commands, each with its help, its options and what it does.
+
+pub(crate) mod build;
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod inspect;
+pub(crate) mod lock;
+pub(crate) mod plan;
+pub(crate) mod run;
+pub(crate) mod schema;
+pub(crate) mod version;

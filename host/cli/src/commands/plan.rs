@@ -1,0 +1,227 @@
+//! `transom plan`: what would run, as a list of tables or as the operators of one step.
+
+use std::fmt::Write;
+
+use arrow::datatypes::Schema;
+use serde_json::{Value, json};
+use transom_pipeline::SessionOptions;
+use transom_pipeline::file::{Pipeline, StepKind};
+use transom_pipeline::lock::Lock;
+use transom_pipeline::plan::{Planned, Sources, plan};
+use transom_pipeline::plugins::{self, Build};
+use transom_plugin::Cancel;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::printer::{FAINT, NAME, STRONG};
+use crate::table::type_name;
+use crate::values::positive;
+
+/// Show what a run would do, without doing it: each table, what it reads, and its columns.
+///
+/// A step that several others read runs once and is spooled to disk; one with a single reader streams into it. With a STEP, shows
+/// the operators that would compute it, as DataFusion plans them.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  transom plan
+  transom plan daily                   the operators of one step
+  transom plan --operators             those of all steps")]
+pub(crate) struct PlanCommand {
+    /// The step whose operators are shown.
+    #[arg(value_name = "STEP")]
+    step: Option<String>,
+    /// Shows the operators of all steps.
+    #[arg(long, conflicts_with = "step", visible_alias = "sql")]
+    operators: bool,
+    /// Partitions to plan for. [default: the machine's cores]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    partitions: Option<usize>,
+    /// Writes the tables as JSON to stdout.
+    #[arg(long, conflicts_with_all = ["step", "operators"])]
+    pub(crate) json: bool,
+}
+
+impl PlanCommand {
+    pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
+        let pipeline = context.pipeline()?;
+        if let Some(step) = &self.step {
+            check_step(&pipeline, step)?;
+        }
+        let lock = Lock::read(&Lock::path_of(&pipeline))?;
+        let plugins = plugins::load(
+            &pipeline,
+            &context.plugin_runtime()?,
+            Build::IfStale,
+            |name| context.building(name),
+        )?;
+        let mut session = SessionOptions::default();
+        session.partitions = self.partitions.unwrap_or(session.partitions);
+        let text = context.block_on(async {
+            let planned = plan(
+                &pipeline,
+                &plugins,
+                lock.as_ref(),
+                Sources::Open,
+                &session,
+                Cancel::new(),
+            )
+            .await?;
+            match (&self.step, self.operators, self.json) {
+                (Some(step), ..) => Ok(planned
+                    .explain(step)
+                    .await?
+                    .unwrap_or_default()
+                    .trim_end()
+                    .to_owned()),
+                (None, true, _) => operators(&planned).await,
+                (None, false, true) => Ok(format!("{:#}", to_json(&pipeline, &planned))),
+                (None, false, false) => Ok(tables(&pipeline, &planned)),
+            }
+        })?;
+        context.printer.data(text)
+    }
+}
+
+fn check_step(pipeline: &Pipeline, step: &str) -> Result<(), Failure> {
+    if pipeline.step(step).is_some() {
+        return Ok(());
+    }
+    let steps: Vec<String> = pipeline
+        .steps
+        .iter()
+        .map(|step| format!("`{}`", step.name.value))
+        .collect();
+    Err(Failure::Usage {
+        message: format!("there is no step `{step}`"),
+        hint: Some(format!("the steps are {}", steps.join(", "))),
+    })
+}
+
+async fn operators(planned: &Planned) -> Result<String, Failure> {
+    let mut text = String::new();
+    for (name, ..) in planned.steps() {
+        let operators = planned.explain(name).await?.unwrap_or_default();
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{STRONG}step{STRONG:#} {NAME}{name}{NAME:#}");
+        operators.lines().for_each(|line| {
+            let _ = writeln!(text, "  {line}");
+        });
+    }
+    Ok(text.trim_end().to_owned())
+}
+
+fn tables(pipeline: &Pipeline, planned: &Planned) -> String {
+    let mut text = String::new();
+    let mut entry = |kind: &str, name: &str, lines: &[String]| {
+        let _ = writeln!(text, "{STRONG}{kind}{STRONG:#} {NAME}{name}{NAME:#}");
+        lines.iter().for_each(|line| {
+            let _ = writeln!(text, "  {line}");
+        });
+    };
+    let schemas = planned.source_schemas();
+    for source in &pipeline.sources {
+        let name = &source.name.value;
+        let columns = schemas
+            .get(name)
+            .map(|schema| columns(schema))
+            .unwrap_or_default();
+        entry(
+            "source",
+            name,
+            &[labelled("files", &source.path.value), columns],
+        );
+    }
+    for (name, readers, schema) in planned.steps() {
+        let mut lines = vec![
+            labelled("by", how(pipeline, name)),
+            labelled("reads", planned.reads(name).join(", ")),
+        ];
+        match readers {
+            0 => lines.push(labelled("readers", "none: it does not run")),
+            1 => {}
+            many => lines.push(labelled(
+                "readers",
+                format!("{many}: it runs once and is spooled"),
+            )),
+        }
+        lines.push(columns(&schema));
+        entry("step", name, &lines);
+    }
+    for sink in &pipeline.sinks {
+        let path = sink
+            .path
+            .value
+            .strip_prefix(&pipeline.root)
+            .unwrap_or(&sink.path.value);
+        entry(
+            "sink",
+            &sink.name.value,
+            &[
+                labelled("reads", &sink.from.value),
+                labelled("files", path.display()),
+            ],
+        );
+    }
+    text.trim_end().to_owned()
+}
+
+fn labelled(label: &str, text: impl std::fmt::Display) -> String {
+    format!("{FAINT}{label:<8}{FAINT:#} {text}")
+}
+
+fn columns(schema: &Schema) -> String {
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| format!("{} {}", field.name(), type_name(field.data_type())));
+    labelled("columns", columns.collect::<Vec<_>>().join(", "))
+}
+
+fn how(pipeline: &Pipeline, step: &str) -> String {
+    match pipeline.step(step).map(|step| &step.kind) {
+        Some(StepKind::Transform(transform)) => {
+            let keys = match transform.partition_by.is_empty() {
+                true => String::new(),
+                false => {
+                    let keys: Vec<&str> = transform
+                        .partition_by
+                        .iter()
+                        .map(|column| column.value.as_str())
+                        .collect();
+                    format!(" for each {}", keys.join(", "))
+                }
+            };
+            format!(
+                "transform {}.{}{keys}",
+                transform.plugin, transform.transform.value
+            )
+        }
+        _ => "SQL".to_owned(),
+    }
+}
+
+fn to_json(pipeline: &Pipeline, planned: &Planned) -> Value {
+    let columns = |schema: &Schema| -> Vec<Value> {
+        let column = |field: &arrow::datatypes::FieldRef| json!({ "name": field.name(), "type": field.data_type().to_string(), "nullable": field.is_nullable() });
+        schema.fields().iter().map(column).collect()
+    };
+    let schemas = planned.source_schemas();
+    let sources = pipeline.sources.iter().map(|source| {
+        let name = &source.name.value;
+        json!({ "name": name, "path": source.path.value, "columns": schemas.get(name).map(|schema| columns(schema)) })
+    });
+    let steps = planned.steps().map(|(name, readers, schema)| {
+        json!({ "name": name, "reads": planned.reads(name), "readers": readers, "columns": columns(&schema) })
+    });
+    let sinks = pipeline.sinks.iter().map(|sink| {
+        json!({ "name": sink.name.value, "reads": [sink.from.value], "path": sink.path.value })
+    });
+    json!({
+        "pipeline": pipeline.name,
+        "target": pipeline.target,
+        "sources": sources.collect::<Vec<_>>(),
+        "steps": steps.collect::<Vec<_>>(),
+        "sinks": sinks.collect::<Vec<_>>(),
+    })
+}

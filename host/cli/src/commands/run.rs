@@ -1,0 +1,244 @@
+//! `transom run`: builds what is stale, plans, runs, publishes, and shows the first rows of each result.
+
+use transom_pipeline::lock::Lock;
+use transom_pipeline::plan::{Sources, plan};
+use transom_pipeline::plugins::{self, Build};
+use transom_pipeline::report::{Count, SinkReport};
+use transom_pipeline::run::{RunOptions, run};
+use transom_pipeline::{Error, SessionOptions};
+use transom_plugin::Cancel;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::printer::{NAME, Printer};
+use crate::progress::Progress;
+use crate::table;
+use crate::values::{bytes, positive};
+
+/// Rows of each result that a run shows unless it is told otherwise.
+const HEAD: usize = 5;
+
+/// Run the pipeline and publish its results.
+///
+/// Plugins whose source is newer than their component are built first. All results appear together at the end: a run that
+/// fails or is stopped leaves those of earlier runs as they were.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  transom run                                    the pipeline in this folder, for its default target
+  transom run --target prod --var late_minutes=30
+  transom run --memory 2GB --partitions 4        with bounded memory: sorts and joins spill to disk
+  transom run --json | jq .sinks[].rows          a report for programs
+  transom run --locked                           in CI: nothing but what was locked")]
+pub(crate) struct RunCommand {
+    /// Memory for queries and plugins, like `256MB` or `2GiB`; beyond it, sorts and aggregates spill to disk. [default: no
+    /// limit]
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    memory: Option<usize>,
+    /// Partitions of a plan, which run at the same time. [default: the machine's cores]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    partitions: Option<usize>,
+    /// Rows of a batch. [default: 8192]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    batch_rows: Option<usize>,
+    /// Rows of each result to show; 0 shows none. [default: 5]
+    #[arg(long, value_name = "N")]
+    head: Option<usize>,
+    /// Requires a lock file that knows these sources and has these plugins' digests.
+    #[arg(long)]
+    locked: bool,
+    /// Writes a report as JSON to stdout and no rows; after a failure, `{"error": ..}`.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl RunCommand {
+    pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
+        let pipeline = context.pipeline()?;
+        let lock_path = Lock::path_of(&pipeline);
+        let lock = Lock::read(&lock_path)?;
+        if self.locked && lock.is_none() {
+            return Err(unlocked(format!(
+                "there is no lock file at `{}`",
+                lock_path.display()
+            )));
+        }
+        let plugins = plugins::load(
+            &pipeline,
+            &context.plugin_runtime()?,
+            Build::IfStale,
+            |name| context.building(name),
+        )?;
+        if let (true, Some(lock)) = (self.locked, &lock) {
+            check_locked(lock, &pipeline, &plugins)?;
+        }
+        let cancel = Cancel::new();
+        let head = match (self.head, self.json, context.global.quiet) {
+            (_, true, _) => 0,
+            (Some(head), ..) => head,
+            (None, _, true) => 0,
+            (None, ..) => HEAD,
+        };
+        let session = self.session();
+        let report = context.block_on(async {
+            let progress = Progress::new(&context.printer);
+            let work = async {
+                let planned = plan(
+                    &pipeline,
+                    &plugins,
+                    lock.as_ref(),
+                    Sources::Open,
+                    &session,
+                    cancel.clone(),
+                )
+                .await?;
+                run(&pipeline, planned, &RunOptions { head }, &progress).await
+            };
+            tokio::select! {
+                report = work => Ok(report?),
+                failure = interrupted(&context.printer, &cancel) => Err(failure),
+            }
+        })?;
+        if self.json {
+            return context.printer.json(&report);
+        }
+        for sink in &report.sinks {
+            show(sink, head, &context.printer)?;
+        }
+        context.printer.say(&report);
+        Ok(())
+    }
+
+    fn session(&self) -> SessionOptions {
+        let defaults = SessionOptions::default();
+        SessionOptions {
+            partitions: self.partitions.unwrap_or(defaults.partitions),
+            memory: self.memory.or(defaults.memory),
+            batch_rows: self.batch_rows.unwrap_or(defaults.batch_rows),
+            ..defaults
+        }
+    }
+}
+
+/// The first Ctrl-C stops the run in order, which takes a moment; the second one does not wait for that.
+async fn interrupted(printer: &Printer, cancel: &Cancel) -> Failure {
+    let signal = |error| Failure::Io {
+        what: "waiting for Ctrl-C failed".to_owned(),
+        source: error,
+    };
+    if let Err(error) = tokio::signal::ctrl_c().await {
+        return signal(error);
+    }
+    cancel.cancel();
+    printer.say("stopping; press Ctrl-C again to stop at once");
+    match tokio::signal::ctrl_c().await {
+        Ok(()) => Error::Cancelled.into(),
+        Err(error) => signal(error),
+    }
+}
+
+fn check_locked(
+    lock: &Lock,
+    pipeline: &transom_pipeline::file::Pipeline,
+    plugins: &[std::sync::Arc<transom_plugin::Plugin>],
+) -> Result<(), Failure> {
+    let names = |names: &[String]| {
+        names
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let changed = lock.changed_plugins(plugins);
+    if !changed.is_empty() {
+        return Err(unlocked(format!(
+            "these plugins are not the ones in the lock file: {}",
+            names(&changed)
+        )));
+    }
+    let sources = pipeline
+        .sources
+        .iter()
+        .filter(|source| lock.schema(source).is_none());
+    let unknown: Vec<String> = sources.map(|source| source.name.value.clone()).collect();
+    match unknown.is_empty() {
+        true => Ok(()),
+        false => Err(unlocked(format!(
+            "these sources are not in the lock file as they are read now: {}",
+            names(&unknown)
+        ))),
+    }
+}
+
+fn unlocked(message: String) -> Failure {
+    Error::Lock {
+        message,
+        hint: "lock what is there now with `transom lock`, and commit the file".to_owned(),
+    }
+    .into()
+}
+
+fn show(sink: &SinkReport, head: usize, printer: &Printer) -> Result<(), Failure> {
+    let SinkReport {
+        name,
+        rows,
+        head: batches,
+        ..
+    } = sink;
+    if head == 0 {
+        return Ok(());
+    }
+    let shown: usize = batches.iter().map(|batch| batch.num_rows()).sum();
+    let of = match *rows {
+        0 => "no rows".to_owned(),
+        1 => "1 row".to_owned(),
+        rows if rows == shown as u64 => format!("{} rows", Count(rows)),
+        rows => format!("the first {shown} of {} rows", Count(rows)),
+    };
+    let failed = |error: arrow::error::ArrowError| Failure::Io {
+        what: format!("rows of `{name}` cannot be shown"),
+        source: std::io::Error::other(error),
+    };
+    printer.data(format_args!("{NAME}{name}{NAME:#}: {of}"))?;
+    match table::rows(batches, printer.width()).map_err(failed)? {
+        Some(table) => printer.data(table),
+        None => Ok(()),
+    }
+}
+
+/// The report is the pipeline's own type; a test holds the names that programs read.
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use transom_pipeline::report::RunReport;
+
+    #[test]
+    fn the_report_has_the_keys_that_the_examples_use() {
+        let report = RunReport {
+            pipeline: "p".into(),
+            target: "t".into(),
+            run: "r".into(),
+            rows_read: 0,
+            counters: Default::default(),
+            sources: vec![],
+            transforms: vec![],
+            sinks: vec![],
+            dead_letters: vec![],
+            rows_rejected: 0,
+            time: Default::default(),
+        };
+        let json = json!(report);
+        for key in [
+            "pipeline",
+            "target",
+            "run",
+            "sources",
+            "transforms",
+            "sinks",
+            "dead_letters",
+            "time",
+        ] {
+            assert!(json.get(key).is_some(), "{key}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What the commands share: the pipeline that the global options name, threads, the plugin engine.
+//!
+//! Nothing is started before a command asks for it: `transom check` and `transom --help` are to be there at once.
+
+use std::path::PathBuf;
+
+use transom_build::cache_folder;
+use transom_pipeline::file::{self, LoadOptions, Pipeline};
+use transom_plugin::{Runtime, RuntimeOptions};
+
+use crate::arguments::GlobalOptions;
+use crate::failure::Failure;
+use crate::logs;
+use crate::printer::Printer;
+
+/// Threads for files and signals; plans have their own.
+const IO_THREADS: usize = 2;
+
+/// What the commands share.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) printer: Printer,
+    pub(crate) global: GlobalOptions,
+}
+
+impl Context {
+    pub(crate) fn new(global: GlobalOptions) -> Self {
+        let printer = Printer::new(global.color, global.quiet);
+        logs::start(global.quiet, global.verbose, &printer);
+        Self { printer, global }
+    }
+
+    /// The pipeline, with the target and the variables of the command line.
+    pub(crate) fn pipeline(&self) -> Result<Pipeline, Failure> {
+        let GlobalOptions {
+            file,
+            target,
+            variables,
+            ..
+        } = &self.global;
+        if !file.exists() {
+            return Err(Failure::Usage {
+                message: format!("there is no pipeline at `{}`", file.display()),
+                hint: Some(
+                    "go to the folder of a `transom.yaml`, or name one with `--file`".to_owned(),
+                ),
+            });
+        }
+        let options = LoadOptions {
+            target: target.clone(),
+            variables: variables.iter().cloned().collect(),
+        };
+        Ok(file::load(file, &options)?)
+    }
+
+    /// The engine for plugins, with compiled code kept from one process to the next.
+    pub(crate) fn plugin_runtime(&self) -> Result<Runtime, Failure> {
+        Ok(Runtime::new(RuntimeOptions {
+            cache: self.compiled_code(),
+        })?)
+    }
+
+    /// Where compiled code is kept; without a home it is compiled every time, which is slow and not wrong.
+    fn compiled_code(&self) -> Option<PathBuf> {
+        match cache_folder() {
+            Ok(folder) => Some(folder.join("cwasm")),
+            Err(error) => {
+                tracing::warn!(%error, "compiled code is not kept");
+                None
+            }
+        }
+    }
+
+    /// Runs async work to its end. What the work left running ends with the process.
+    pub(crate) fn block_on<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(IO_THREADS)
+            .thread_name("transom-io")
+            .enable_all()
+            .build()
+            .map_err(|source| Failure::Io {
+                what: "threads cannot be started".to_owned(),
+                source,
+            })?;
+        let result = runtime.block_on(work);
+        runtime.shutdown_background();
+        result
+    }
+
+    /// Says that a plugin is being built, which takes a while.
+    pub(crate) fn building(&self, plugin: &str) {
+        self.printer.say(format_args!("building plugin {plugin}"));
+    }
+}

@@ -1,0 +1,263 @@
+//! Why a command failed: its words, its JSON and its exit code.
+//!
+//! A failure is shown as `error:` with the message, the causes below it, and advice as `hint:` apart from both. Scripts act on the
+//! exit code, which follows from who has to do something ([`ErrorKind`]), not from where the failure came up.
+
+use std::error::Error;
+use std::fmt::Write;
+use std::io;
+use std::path::PathBuf;
+
+use anstyle::{AnsiColor, Style};
+use serde_json::{Value, json};
+use transom_build::{BuildError, BuildErrorKind};
+use transom_pipeline::file::Problems;
+use transom_pipeline::{Error as PipelineError, ErrorKind};
+
+/// The exit codes, as `transom --help` tells them. They are an interface: a code keeps its meaning.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+    0  everything went well
+    1  the data, or the disk it lies on, stopped the command
+    2  the command line or the pipeline's files are wrong
+    3  a plugin failed or could not be built
+   75  a temporary failure: trying again may help
+  130  stopped by Ctrl-C
+
+Results of earlier runs stay as they were whenever a run fails.";
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// Nobody reads stdout any more: the command is over, and there is nobody to tell.
+    #[error("stdout was closed")]
+    Closed,
+    /// The pipeline could not be checked, planned or run.
+    #[error(transparent)]
+    Pipeline(PipelineError),
+    /// A plugin's folder could not be built.
+    #[error("the plugin in `{}` could not be built", folder.display())]
+    Build {
+        /// As it was given.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: BuildError,
+    },
+    /// A plugin could not be loaded.
+    #[error(transparent)]
+    Plugin(#[from] transom_plugin::Error),
+    /// What was asked for does not exist.
+    #[error("{message}")]
+    Usage {
+        /// What does not exist.
+        message: String,
+        /// What does.
+        hint: Option<String>,
+    },
+    /// The system refused something.
+    #[error("{what}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl From<PipelineError> for Failure {
+    fn from(error: PipelineError) -> Self {
+        match error {
+            // One wrapper less between the user and the plugin's own words.
+            PipelineError::Problems(problems) => Self::Pipeline(PipelineError::Problems(problems)),
+            other => Self::Pipeline(other),
+        }
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        Self::Pipeline(problems.into())
+    }
+}
+
+impl Failure {
+    /// The code that the process ends with.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self.kind() {
+            Some(ErrorKind::Data) => 1,
+            Some(ErrorKind::Pipeline) => 2,
+            Some(ErrorKind::Plugin) => 3,
+            Some(ErrorKind::Retryable) => 75,
+            Some(ErrorKind::Cancelled) => 130,
+            None => 0,
+        }
+    }
+
+    /// Who has to do something; nobody has if stdout was closed.
+    fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Closed => None,
+            Self::Pipeline(error) => Some(error.kind()),
+            Self::Build { source, .. } => Some(match source.kind() {
+                // A folder that is no plugin's is a mistake on the command line.
+                BuildErrorKind::Source
+                    if matches!(
+                        source,
+                        BuildError::NoFolder { .. } | BuildError::UnknownLanguage { .. }
+                    ) =>
+                {
+                    ErrorKind::Pipeline
+                }
+                _ => ErrorKind::Plugin,
+            }),
+            Self::Plugin(transom_plugin::Error::Read { .. }) | Self::Usage { .. } => {
+                Some(ErrorKind::Pipeline)
+            }
+            Self::Plugin(_) => Some(ErrorKind::Plugin),
+            Self::Io { .. } => Some(ErrorKind::Data),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Pipeline(error) => error.hint(),
+            Self::Build { source, .. } => source.hint(),
+            Self::Plugin(error) => error.hint(),
+            Self::Usage { hint, .. } => hint.clone(),
+            Self::Closed | Self::Io { .. } => None,
+        }
+    }
+
+    fn problems(&self) -> Option<&Problems> {
+        match self {
+            Self::Pipeline(PipelineError::Problems(problems)) => Some(problems),
+            _ => None,
+        }
+    }
+
+    /// The messages below the first one, each only if it says something new.
+    fn causes(&self) -> Vec<String> {
+        let mut said = self.to_string();
+        let mut causes = Vec::new();
+        let mut source = self.source();
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            // Libraries differ in whether a message repeats its cause.
+            if !said.contains(&text) {
+                said = text.clone();
+                causes.push(text);
+            }
+            source = cause.source();
+        }
+        causes
+    }
+
+    /// For people, without a line break at the end.
+    pub(crate) fn render(&self, color: bool) -> String {
+        if let Some(problems) = self.problems() {
+            let count = match problems.0.len() {
+                0 | 1 => String::new(),
+                many => format!("\n\n{ERROR}error{ERROR:#}: {many} problems"),
+            };
+            return problems.render(color) + &count;
+        }
+        let mut text = format!("{ERROR}error{ERROR:#}: {self}");
+        let causes = self.causes();
+        if !causes.is_empty() {
+            text.push_str("\n  Caused by:");
+        }
+        for cause in causes {
+            for (index, line) in cause.lines().enumerate() {
+                // Writing to a string does not fail.
+                let _ = write!(text, "\n    {}{line}", if index == 0 { "" } else { "  " });
+            }
+        }
+        if let Some(hint) = self.hint() {
+            let _ = write!(text, "\n{HINT}hint{HINT:#}: {hint}");
+        }
+        text
+    }
+
+    /// For programs: what stands on stdout after a failed command with `--json`.
+    pub(crate) fn to_json(&self) -> Value {
+        let kind = match self.kind() {
+            Some(ErrorKind::Data) => "data",
+            Some(ErrorKind::Pipeline) => "pipeline",
+            Some(ErrorKind::Plugin) => "plugin",
+            Some(ErrorKind::Retryable) => "retryable",
+            Some(ErrorKind::Cancelled) => "cancelled",
+            None => "closed",
+        };
+        let mut error = json!({ "kind": kind, "exit_code": self.exit_code() });
+        match self.problems() {
+            Some(problems) => {
+                let messages: Vec<&str> = problems
+                    .0
+                    .iter()
+                    .map(|problem| problem.message.as_str())
+                    .collect();
+                error["message"] = messages.join("; ").into();
+                error["problems"] = json!(problems);
+            }
+            None => {
+                error["message"] = self.to_string().into();
+                error["causes"] = self.causes().into();
+                error["hint"] = self.hint().into();
+            }
+        }
+        json!({ "error": error })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn io_failure() -> Failure {
+        Failure::Io {
+            what: "writing to stdout failed".to_owned(),
+            source: io::Error::other("no space left"),
+        }
+    }
+
+    #[test]
+    fn causes_stand_below_the_message_once() {
+        let text = anstream::adapter::strip_str(&io_failure().render(true)).to_string();
+        assert_eq!(
+            text,
+            "error: writing to stdout failed\n  Caused by:\n    no space left"
+        );
+    }
+
+    #[test]
+    fn a_failure_as_json_says_what_to_act_on() {
+        let json = io_failure().to_json();
+        assert_eq!(json["error"]["kind"], "data");
+        assert_eq!(json["error"]["exit_code"], 1);
+        assert_eq!(json["error"]["causes"][0], "no space left");
+    }
+
+    #[test]
+    fn every_kind_has_the_exit_code_that_the_help_tells() {
+        let told: Vec<&str> = EXIT_CODES
+            .lines()
+            .filter_map(|line| line.split_whitespace().next())
+            .collect();
+        let usage = Failure::Usage {
+            message: String::new(),
+            hint: None,
+        };
+        let cancelled = Failure::from(PipelineError::Cancelled);
+        for failure in [io_failure(), usage, cancelled, Failure::Closed] {
+            assert!(
+                told.contains(&failure.exit_code().to_string().as_str()),
+                "{failure:?}"
+            );
+        }
+    }
+}

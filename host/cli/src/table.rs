@@ -1,0 +1,249 @@
+//! Rows as a table for people: names with types under them, NULL to be seen, and no wider than there is room.
+//!
+//! A table that is too wide loses columns from its middle: the first ones name a row and the last ones are what was computed.
+
+use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::error::ArrowError;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// The widest value that is shown whole.
+const VALUE: usize = 40;
+/// The line and the blanks that each column costs beside its text.
+const FRAME: usize = 3;
+const MORE: &str = "…";
+
+struct Column {
+    /// Name and type.
+    header: String,
+    cells: Vec<String>,
+    right: bool,
+    width: usize,
+}
+
+/// The batches, which have one schema, as a table of at most `width` characters; `None` if there are none.
+pub(crate) fn rows(batches: &[RecordBatch], width: usize) -> Result<Option<String>, ArrowError> {
+    let Some(first) = batches.first() else {
+        return Ok(None);
+    };
+    let mut columns = Vec::new();
+    for (index, field) in first.schema().fields().iter().enumerate() {
+        let cells = batches.iter().map(|batch| cells(batch.column(index)));
+        columns.push(Column::new(
+            field,
+            cells.collect::<Result<Vec<_>, _>>()?.concat(),
+        ));
+    }
+    Ok(Some(draw(&columns, width)))
+}
+
+/// A type as people write it: Arrow's own names, shorter where they are long and usual.
+pub(crate) fn type_name(data_type: &DataType) -> String {
+    let name = match data_type {
+        DataType::Timestamp(unit, zone) => {
+            let unit = match unit {
+                TimeUnit::Second => "s",
+                TimeUnit::Millisecond => "ms",
+                TimeUnit::Microsecond => "us",
+                TimeUnit::Nanosecond => "ns",
+            };
+            match zone {
+                Some(zone) => format!("timestamp({unit}, {zone})"),
+                None => format!("timestamp({unit})"),
+            }
+        }
+        DataType::Boolean => "bool".to_owned(),
+        DataType::Date32 => "date".to_owned(),
+        DataType::Decimal128(precision, scale) => format!("decimal({precision},{scale})"),
+        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => {
+            data_type.to_string().to_lowercase()
+        }
+        DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64 => {
+            data_type.to_string().to_lowercase()
+        }
+        DataType::Float16 | DataType::Float32 | DataType::Float64 => {
+            data_type.to_string().to_lowercase()
+        }
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "utf8".to_owned(),
+        other => other.to_string(),
+    };
+    name
+}
+
+impl Column {
+    fn new(field: &Field, cells: Vec<String>) -> Self {
+        let header = format!("{}\n{}", field.name(), short(&type_name(field.data_type())));
+        let widest = cells
+            .iter()
+            .map(String::as_str)
+            .chain(header.lines())
+            .map(UnicodeWidthStr::width)
+            .max();
+        Self {
+            cells,
+            right: field.data_type().is_numeric(),
+            width: widest.unwrap_or(0) + FRAME,
+            header,
+        }
+    }
+}
+
+fn cells(array: &dyn Array) -> Result<Vec<String>, ArrowError> {
+    let options = FormatOptions::default().with_null("NULL");
+    let formatter = ArrayFormatter::try_new(array, &options)?;
+    (0..array.len())
+        .map(|row| Ok(short(&formatter.value(row).try_to_string()?)))
+        .collect()
+}
+
+/// One line of at most [`VALUE`] characters, with control characters escaped: data must not steer a terminal.
+fn short(text: &str) -> String {
+    let mut line = String::new();
+    let mut width = 0;
+    for character in text.chars() {
+        let shown: String = match character.is_control() {
+            true => character.escape_debug().collect(),
+            false => character.into(),
+        };
+        width += shown
+            .chars()
+            .map(|character| character.width().unwrap_or(0))
+            .sum::<usize>();
+        if width > VALUE {
+            line.push_str(MORE);
+            break;
+        }
+        line.push_str(&shown);
+    }
+    line
+}
+
+/// The columns that fit: as many from the left as from the right, the left first.
+fn fitting(columns: &[Column], width: usize) -> (usize, usize) {
+    let all: usize = columns.iter().map(|column| column.width).sum::<usize>() + 1;
+    if all <= width {
+        return (columns.len(), 0);
+    }
+    let mut used = 1 + FRAME + MORE.width();
+    let (mut left, mut right) = (0, 0);
+    while left + right < columns.len() {
+        let from_left = left <= right;
+        let next = if from_left {
+            left
+        } else {
+            columns.len() - 1 - right
+        };
+        used += columns[next].width;
+        // Two columns stand even where they do not fit: a table of nothing tells nothing.
+        if used > width && left + right >= 2 {
+            break;
+        }
+        if from_left { left += 1 } else { right += 1 }
+    }
+    (left, right)
+}
+
+fn draw(columns: &[Column], width: usize) -> String {
+    let (left, right) = fitting(columns, width);
+    let hidden = columns.len() - left - right;
+    let shown: Vec<Option<&Column>> = columns[..left]
+        .iter()
+        .map(Some)
+        .chain((hidden > 0).then_some(None))
+        .chain(columns[columns.len() - right..].iter().map(Some))
+        .collect();
+    let mut table = Table::new();
+    table
+        .load_preset(presets::UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(shown.iter().map(|column| match column {
+        Some(column) => Cell::new(&column.header).set_alignment(alignment(column)),
+        None => Cell::new(MORE),
+    }));
+    let rows = columns.first().map_or(0, |column| column.cells.len());
+    for row in 0..rows {
+        table.add_row(shown.iter().map(|column| match column {
+            Some(column) => Cell::new(&column.cells[row]).set_alignment(alignment(column)),
+            None => Cell::new(MORE),
+        }));
+    }
+    match hidden {
+        0 => table.to_string(),
+        1 => format!("{table}\n1 column is not shown"),
+        _ => format!("{table}\n{hidden} columns are not shown"),
+    }
+}
+
+fn alignment(column: &Column) -> CellAlignment {
+    if column.right {
+        CellAlignment::Right
+    } else {
+        CellAlignment::Left
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, StringArray};
+
+    use super::*;
+
+    fn batch(columns: usize) -> RecordBatch {
+        let column = |index| {
+            (
+                format!("column_{index}"),
+                Arc::new(Int64Array::from(vec![Some(index), None])) as ArrayRef,
+            )
+        };
+        RecordBatch::try_from_iter((0..columns as i64).map(column)).unwrap()
+    }
+
+    #[test]
+    fn a_narrow_table_is_shown_whole_with_types_and_nulls() {
+        let table = rows(&[batch(2)], 80).unwrap().unwrap();
+        assert_eq!(
+            table,
+            "\
+┌──────────┬──────────┐
+│ column_0 ┆ column_1 │
+│    int64 ┆    int64 │
+╞══════════╪══════════╡
+│        0 ┆        1 │
+│     NULL ┆     NULL │
+└──────────┴──────────┘"
+        );
+    }
+
+    #[test]
+    fn a_wide_table_loses_its_middle_and_keeps_to_the_width() {
+        let table = rows(&[batch(20)], 60).unwrap().unwrap();
+        assert!(table.lines().all(|line| line.width() <= 60), "{table}");
+        for there in ["column_0 ", "column_19 ", "│ …", "16 columns are not shown"] {
+            assert!(table.contains(there), "{there}: {table}");
+        }
+        assert!(!table.contains("column_10"), "{table}");
+    }
+
+    #[test]
+    fn long_values_and_control_characters_stay_on_one_line() {
+        assert_eq!(short("a\nb\x1b[31m"), "a\\nb\\u{1b}[31m");
+        assert_eq!(short(&"é".repeat(60)), format!("{}…", "é".repeat(40)));
+    }
+
+    #[test]
+    fn several_batches_make_one_table() {
+        let strings = |values: Vec<&str>| {
+            RecordBatch::try_from_iter([("name", Arc::new(StringArray::from(values)) as ArrayRef)])
+                .unwrap()
+        };
+        let table = rows(&[strings(vec!["a"]), strings(vec!["b", "c"])], 80)
+            .unwrap()
+            .unwrap();
+        assert_eq!(table.lines().count(), 8, "{table}");
+        assert_eq!(rows(&[], 80).unwrap(), None);
+    }
+}

@@ -1,0 +1,74 @@
+//! Values of options that clap does not know how to read.
+
+/// `NAME=VALUE`; the value may be empty and may hold more `=`.
+pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected a name, `=` and a value, like `late_minutes=30`".to_owned()),
+    }
+}
+
+/// A size with its unit, as in the pipeline's file: `256MB`, `2GiB`.
+pub(crate) fn bytes(text: &str) -> Result<usize, String> {
+    let expected = || {
+        "expected a whole number and a unit (kB, MB, GB, KiB, MiB, GiB), like `256MB`".to_owned()
+    };
+    let end = text
+        .find(|character: char| !character.is_ascii_digit())
+        .ok_or_else(expected)?;
+    let (number, unit) = text.split_at(end);
+    let factor: usize = match unit.trim_start() {
+        "B" => 1,
+        "kB" | "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(expected()),
+    };
+    let bytes = number
+        .parse::<usize>()
+        .ok()
+        .and_then(|number| number.checked_mul(factor));
+    bytes.filter(|bytes| *bytes > 0).ok_or_else(expected)
+}
+
+/// A number of at least one.
+pub(crate) fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("expected a whole number, at least 1".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_has_a_unit() {
+        assert_eq!(bytes("256MB"), Ok(256_000_000));
+        assert_eq!(bytes("2 GiB"), Ok(2 << 30));
+        for wrong in [
+            "",
+            "256",
+            "MB",
+            "0MB",
+            "-1MB",
+            "1.5GB",
+            "99999999999999999999GB",
+            "1TB",
+        ] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_variable_is_a_name_and_a_value() {
+        assert_eq!(variable("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        assert_eq!(variable("a="), Ok(("a".to_owned(), String::new())));
+        assert!(variable("a").is_err());
+        assert!(variable("=b").is_err());
+    }
+}

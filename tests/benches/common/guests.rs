@@ -1,0 +1,35 @@
+//! Plugins as the benchmarks need them: built from this repository, compiled once, loaded.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use transom_build::{BuildOptions, build, component_path, is_stale};
+use transom_plugin::{Limits, Plugin, Runtime, RuntimeOptions};
+
+use super::Result;
+
+/// The repository.
+pub(crate) fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The component of the plugin in `folder`, relative to the repository; built if its source is newer.
+pub(crate) fn component(folder: &str) -> Result<PathBuf> {
+    let folder = repository().join(folder);
+    Ok(match is_stale(&folder)? {
+        true => build(&folder, &BuildOptions::default())?.component,
+        false => component_path(&folder)?,
+    })
+}
+
+/// An engine that keeps compiled code beside the build's own results.
+pub(crate) fn runtime() -> Result<Runtime> {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+    Ok(Runtime::new(RuntimeOptions { cache: Some(cache) })?)
+}
+
+/// Loads the plugin in `folder` under its folder's name.
+pub(crate) fn load(runtime: &Runtime, folder: &str) -> Result<Arc<Plugin>> {
+    let name = folder.rsplit('/').next().unwrap_or(folder);
+    Ok(runtime.load(name, &component(folder)?, Limits::default())?)
+}

@@ -1,0 +1,51 @@
+//! Runs a program and says what it used.
+
+use std::io::Error;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::common::Result;
+
+/// What a process used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Used {
+    /// From before it started until it was gone.
+    pub(crate) time: Duration,
+    /// Its resident memory at its largest, in bytes; files that are mapped count.
+    pub(crate) resident: u64,
+}
+
+/// Runs `program` in `folder` to its end.
+pub(crate) fn run(program: &Path, folder: &Path, arguments: &[&str]) -> Result<Used> {
+    let start = Instant::now();
+    let child = Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()?;
+    let (status, usage) = wait(child.id())?;
+    let time = start.elapsed();
+    if status != 0 {
+        let arguments = arguments.join(" ");
+        return Err(format!("`{} {arguments}` ended with {status}", program.display()).into());
+    }
+    // Linux counts in KiB.
+    let resident = u64::try_from(usage.ru_maxrss)? * 1024;
+    Ok(Used { time, resident })
+}
+
+/// Waits for a child of this process; its status as the kernel says it, and its resources, which std does not tell.
+fn wait(child: u32) -> Result<(i32, libc::rusage)> {
+    let child = libc::pid_t::try_from(child)?;
+    let mut status = 0;
+    let mut usage = std::mem::MaybeUninit::zeroed();
+    // SAFETY: both pointers are to places of their types that live beyond the call.
+    let waited = unsafe { libc::wait4(child, &raw mut status, 0, usage.as_mut_ptr()) };
+    if waited != child {
+        return Err(Error::last_os_error().into());
+    }
+    // SAFETY: all zeros is a value of the type, and the call has filled it in.
+    Ok((status, unsafe { usage.assume_init() }))
+}

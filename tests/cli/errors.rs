@@ -1,0 +1,151 @@
+//! What users meet when something is wrong: where, what, what is allowed, and the exit code.
+
+use insta::assert_snapshot;
+
+use crate::program::Project;
+use crate::{plugged, shop};
+
+/// What a run of the fixture says after a text in a file was replaced.
+fn run_with(project: Project, path: &str, from: &str, to: &str) -> String {
+    project.replace(path, from, to);
+    project.run(&["run", "--quiet", "--partitions", "1"]).all()
+}
+
+#[test]
+fn there_is_no_pipeline() {
+    assert_snapshot!(Project::empty().run(&["run"]).all());
+}
+
+#[test]
+fn a_source_has_no_file() {
+    assert_snapshot!(run_with(shop(), "transom.yaml", "data/orders.csv", "data/order.csv"));
+}
+
+#[test]
+fn a_row_of_a_csv_file_is_broken() {
+    assert_snapshot!(run_with(shop(), "data/orders.csv", "3,1,2024-03-02,40.00", "3,1,2024-03-02"));
+}
+
+#[test]
+fn a_value_of_a_csv_file_has_another_type() {
+    assert_snapshot!(run_with(shop(), "data/orders.csv", "40.00", "forty"));
+}
+
+#[test]
+fn a_parquet_file_is_corrupt() {
+    let project = shop();
+    project.write("data/orders.parquet", "PAR1 this is no Parquet file PAR1");
+    let source = "data/orders.csv, columns: { amount: \"decimal(10,2)\" }";
+    assert_snapshot!(run_with(project, "transom.yaml", source, "data/orders.parquet"));
+}
+
+#[test]
+fn a_column_does_not_exist() {
+    assert_snapshot!(run_with(shop(), "sql/large.sql", "customer, day", "custmer, day"));
+}
+
+#[test]
+fn a_table_does_not_exist() {
+    assert_snapshot!(run_with(shop(), "sql/by_customer.sql", "JOIN large", "JOIN larg"));
+}
+
+#[test]
+fn a_query_does_not_parse() {
+    assert_snapshot!(run_with(shop(), "sql/large.sql", "WHERE amount", "WERE amount"));
+}
+
+#[test]
+fn types_of_a_query_do_not_fit() {
+    assert_snapshot!(run_with(shop(), "sql/large.sql", "amount >=", "day + amount >="));
+}
+
+#[test]
+fn a_function_gets_another_type() {
+    assert_snapshot!(run_with(plugged(), "transom.yaml", "echo.shout(word)", "echo.gcd(word, id)"));
+}
+
+#[test]
+fn a_function_does_not_exist() {
+    assert_snapshot!(run_with(plugged(), "transom.yaml", "echo.shout(word)", "echo.shuot(word)"));
+}
+
+#[test]
+fn a_transform_does_not_exist() {
+    assert_snapshot!(run_with(plugged(), "transom.yaml", "echo.running", "echo.runing"));
+}
+
+#[test]
+fn an_option_of_a_transform_is_wrong() {
+    assert_snapshot!(run_with(plugged(), "transom.yaml", "{ column: v }", "{ colum: v }"));
+}
+
+#[test]
+fn steps_read_each_other() {
+    assert_snapshot!(run_with(shop(), "sql/large.sql", "FROM orders", "FROM by_customer AS o (id, customer, day, amount)"));
+}
+
+#[test]
+fn a_plugin_is_no_component() {
+    let project = plugged();
+    project.write("echo.wasm", b"\0asm\x01\0\0\0");
+    assert_snapshot!(project.run(&["run"]).all());
+}
+
+#[test]
+fn a_plugin_panics() {
+    let project = plugged();
+    project.replace("transom.yaml", "echo.running", "echo.fail");
+    project.replace("transom.yaml", "column: v", "kind: panic");
+    project.replace("transom.yaml", "max(running_sum)", "max(v)");
+    let ran = project.run(&["run", "--quiet"]);
+    assert_eq!(ran.code, 3, "{}", ran.all());
+    assert_snapshot!(ran.all());
+}
+
+#[test]
+fn a_plugin_asks_to_be_tried_again() {
+    let project = plugged();
+    project.replace("transom.yaml", "echo.running", "echo.fail");
+    project.replace("transom.yaml", "column: v", "kind: retryable");
+    project.replace("transom.yaml", "max(running_sum)", "max(v)");
+    let ran = project.run(&["run", "--quiet"]);
+    assert_eq!(ran.code, 75, "{}", ran.all());
+}
+
+#[test]
+fn several_mistakes_are_told_at_once() {
+    let project = shop();
+    project.replace("transom.yaml", "from: by_day", "from: by_dya");
+    project.replace("transom.yaml", "format: json", "format: jsno");
+    project.replace("transom.yaml", "sinks:", "snks: {}\nsinks:");
+    assert_snapshot!(project.run(&["run"]).all());
+}
+
+#[test]
+fn a_target_and_a_variable_do_not_exist() {
+    assert_snapshot!(shop().run(&["run", "--target", "srict", "--var", "smalest=1"]).all());
+}
+
+#[test]
+fn memory_is_not_enough() {
+    let project = plugged();
+    let ran = project.run(&["run", "--quiet", "--memory", "1MB"]);
+    assert_ne!(ran.code, 0, "{}", ran.all());
+    assert!(ran.stderr.contains("--memory"), "{}", ran.all());
+}
+
+#[test]
+fn a_folder_is_no_plugin() {
+    let project = shop();
+    assert_snapshot!([project.run(&["build", "data"]), project.run(&["inspect", "nothing"])].map(|ran| ran.all()).join("\n"));
+}
+
+#[test]
+fn a_lock_file_is_torn() {
+    let project = shop();
+    project.write("transom.lock", "{\"version\": 1, \"sour");
+    let torn = project.run(&["check"]);
+    project.write("transom.lock", "{\"version\": 99}");
+    let newer = project.run(&["check"]);
+    assert_snapshot!([torn, newer].map(|ran| ran.all()).join("\n"));
+}

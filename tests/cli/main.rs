@@ -1,0 +1,24 @@
+//! The command line: what each command writes to stdout and stderr, and its exit code.
+
+mod commands;
+mod errors;
+mod help;
+mod json;
+mod program;
+mod streams;
+
+use program::Project;
+
+/// A pipeline of SQL alone.
+fn shop() -> Project {
+    Project::copy_of(&fixture("shop"))
+}
+
+/// A pipeline with a plugin.
+fn plugged() -> Project {
+    Project::copy_of(&fixture("plugged")).with_echo()
+}
+
+fn fixture(name: &str) -> std::path::PathBuf {
+    program::repository().join("tests/cli/fixtures").join(name)
+}

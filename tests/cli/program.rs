@@ -1,0 +1,220 @@
+//! The program under test: run in a folder of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+/// The repository.
+pub fn repository() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    folder.canonicalize().expect("the repository")
+}
+
+/// The component of the guest `echo`.
+pub fn echo() -> &'static Path {
+    static COMPONENT: OnceLock<PathBuf> = OnceLock::new();
+    COMPONENT.get_or_init(|| {
+        let folder = repository().join("tests/guests/echo");
+        match transom_build::is_stale(&folder).expect("the guest's folder") {
+            true => {
+                transom_build::build(&folder, &Default::default())
+                    .expect("the guest builds")
+                    .component
+            }
+            false => transom_build::component_path(&folder).expect("the guest's component"),
+        }
+    })
+}
+
+/// A folder of its own for one test, with a copy of a fixture in it.
+pub struct Project {
+    folder: tempfile::TempDir,
+}
+
+/// What a command did.
+pub struct Ran {
+    /// The exit code.
+    pub code: i32,
+    /// What was written to stdout.
+    pub stdout: String,
+    /// What was written to stderr.
+    pub stderr: String,
+}
+
+impl Project {
+    /// Without any file.
+    pub fn empty() -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+        }
+    }
+
+    /// With the files of `fixture`, a folder.
+    pub fn copy_of(fixture: &Path) -> Self {
+        let project = Self::empty();
+        copy(fixture, project.path())
+            .unwrap_or_else(|error| panic!("{}: {error}", fixture.display()));
+        project
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Adds the component of the guest `echo` as `echo.wasm`.
+    pub fn with_echo(self) -> Self {
+        std::fs::copy(echo(), self.path().join("echo.wasm")).expect("the component is copied");
+        self
+    }
+
+    /// Writes a file.
+    pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        let path = self.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is made");
+        std::fs::write(path, content).expect("the file is written");
+    }
+
+    /// Replaces a text in a file, which must be there.
+    pub fn replace(&self, path: &str, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.path().join(path)).expect("the file is read");
+        assert!(text.contains(from), "`{from}` is not in {path}:\n{text}");
+        self.write(path, text.replace(from, to));
+    }
+
+    /// The program with these arguments in this folder, in an environment that is the same everywhere.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_transom"));
+        command.args(arguments).current_dir(self.path());
+        // Compiled code of these tests is not the user's.
+        command.env(
+            "TRANSOM_CACHE_DIR",
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join("transom-cache"),
+        );
+        for variable in [
+            "NO_COLOR",
+            "CLICOLOR",
+            "CLICOLOR_FORCE",
+            "COLUMNS",
+            "RUST_BACKTRACE",
+            "TRANSOM_LOG",
+        ] {
+            command.env_remove(variable);
+        }
+        command
+    }
+
+    /// Runs the program to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        self.told(
+            self.command(arguments)
+                .output()
+                .expect("the program starts"),
+        )
+    }
+
+    /// What a command wrote, with what differs from run to run replaced by names.
+    pub fn told(&self, output: Output) -> Ran {
+        let text = |bytes| {
+            stable(
+                &String::from_utf8(bytes).expect("output in UTF-8"),
+                self.path(),
+            )
+        };
+        let code = output.status.code().expect("the program was not killed");
+        Ran {
+            code,
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+}
+
+impl Ran {
+    /// Everything together, for a snapshot.
+    pub fn all(&self) -> String {
+        let Self {
+            code,
+            stdout,
+            stderr,
+        } = self;
+        let part = |name: &str, text: &str| match text.trim_end() {
+            "" => String::new(),
+            text => format!("----- {name} -----\n{text}\n"),
+        };
+        format!(
+            "exit code {code}\n{}{}",
+            part("stdout", stdout),
+            part("stderr", stderr)
+        )
+    }
+
+    /// What stdout holds, which must be one JSON value.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}:\n{}", self.all()))
+    }
+}
+
+/// Replaces what differs from run to run: the folder, times, sizes of compressed files, digests.
+fn stable(text: &str, folder: &Path) -> String {
+    let text = text.replace('\r', "");
+    let canonical = folder.canonicalize().expect("the folder is there");
+    let text = text
+        .replace(&*canonical.to_string_lossy(), "$ROOT")
+        .replace(&*folder.to_string_lossy(), "$ROOT");
+    let text = number_before(&text, " s", "0.00");
+    hexadecimal(&text)
+}
+
+/// Replaces each decimal number that stands before `unit`: times are different every time.
+fn number_before(text: &str, unit: &str, with: &str) -> String {
+    let mut stable = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(unit) {
+        let (before, after) = rest.split_at(at);
+        let number = before.len()
+            - before
+                .bytes()
+                .rev()
+                .take_while(|byte| byte.is_ascii_digit() || *byte == b'.')
+                .count();
+        stable.push_str(&before[..number]);
+        let ends = after[unit.len()..]
+            .bytes()
+            .next()
+            .is_none_or(|byte| !byte.is_ascii_alphanumeric());
+        let is_time = before[number..].contains('.') && ends;
+        stable.push_str(if is_time { with } else { &before[number..] });
+        stable.push_str(unit);
+        rest = &after[unit.len()..];
+    }
+    stable + rest
+}
+
+/// Replaces digests: words of 12 or more hexadecimal digits.
+fn hexadecimal(text: &str) -> String {
+    let is_hex = |word: &str| word.len() >= 12 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut stable = String::with_capacity(text.len());
+    for piece in text.split_inclusive(|character: char| !character.is_ascii_alphanumeric()) {
+        let word = piece.trim_end_matches(|character: char| !character.is_ascii_alphanumeric());
+        stable.push_str(if is_hex(word) { "$DIGEST" } else { word });
+        stable.push_str(&piece[word.len()..]);
+    }
+    stable
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            true => copy(&entry.path(), &to)?,
+            false => std::fs::copy(entry.path(), to).map(drop)?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! The example pipeline, run as its users run it, against figures computed without Transom (`transom_tests::flights`).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use transom_pipeline::file::{LoadOptions, load};
+use transom_pipeline::plan::{Sources, plan};
+use transom_pipeline::plugins::{self, Build};
+use transom_pipeline::report::RunReport;
+use transom_pipeline::run::{Observer, RunOptions, run};
+use transom_pipeline::{Result, SessionOptions};
+use transom_plugin::{Cancel, Runtime, RuntimeOptions};
+use transom_tests::flights::{Daily, expected};
+
+struct Silent;
+
+impl Observer for Silent {
+    fn begin(&self, _stage: usize, _stages: usize, _what: &str) {}
+    fn rows(&self, _rows: u64) {}
+    fn end(&self, _rows: u64, _took: Duration) {}
+}
+
+fn example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../examples/flights")
+        .canonicalize()
+        .unwrap()
+}
+
+/// The example in a folder of its own, so that its results are too; data and plugins stay where they are.
+fn copy_of_example() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["data", "plugins", "sql", "transom.yaml"] {
+        std::os::unix::fs::symlink(example().join(name), folder.path().join(name)).unwrap();
+    }
+    folder
+}
+
+fn run_example(folder: &Path, target: &str) -> Result<RunReport> {
+    let options = LoadOptions {
+        target: Some(target.to_owned()),
+        ..LoadOptions::default()
+    };
+    let pipeline = load(&folder.join("transom.yaml"), &options)?;
+    // Compiled code is shared by all tests of this machine.
+    let cache = transom_build::cache_folder()
+        .ok()
+        .map(|cache| cache.join("cwasm"));
+    let runtime = Runtime::new(RuntimeOptions { cache }).unwrap();
+    let plugins = plugins::load(&pipeline, &runtime, Build::IfStale, |_| {})?;
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let session = SessionOptions::default();
+        let planned = plan(
+            &pipeline,
+            &plugins,
+            None,
+            Sources::Open,
+            &session,
+            Cancel::new(),
+        )
+        .await?;
+        run(&pipeline, planned, &RunOptions::default(), &Silent).await
+    })
+}
+
+/// All rows under a folder, in files and Hive folders.
+fn read_all(folder: &Path) -> Vec<RecordBatch> {
+    let mut batches = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            batches.extend(read_all(&path));
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "parquet")
+        {
+            let reader =
+                ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(path).unwrap())
+                    .unwrap();
+            batches.extend(reader.build().unwrap().map(|batch| batch.unwrap()));
+        }
+    }
+    batches
+}
+
+fn daily_of(batches: &[RecordBatch]) -> BTreeMap<(String, String), Daily> {
+    let mut daily = BTreeMap::new();
+    for batch in batches {
+        let text = |name: &str| cast(batch.column_by_name(name).unwrap(), &DataType::Utf8).unwrap();
+        let whole =
+            |name: &str| cast(batch.column_by_name(name).unwrap(), &DataType::Int64).unwrap();
+        let float =
+            |name: &str| cast(batch.column_by_name(name).unwrap(), &DataType::Float64).unwrap();
+        for row in 0..batch.num_rows() {
+            let text = |name: &str| text(name).as_string::<i32>().value(row).to_owned();
+            let maybe = |name: &str| {
+                let column = whole(name);
+                column
+                    .is_valid(row)
+                    .then(|| column.as_primitive::<Int64Type>().value(row))
+            };
+            let whole = |name: &str| maybe(name).unwrap();
+            let float = |name: &str| {
+                let column = float(name);
+                column
+                    .is_valid(row)
+                    .then(|| column.as_primitive::<Float64Type>().value(row))
+            };
+            let day = Daily {
+                airline: text("airline"),
+                flights: whole("flights"),
+                cancelled: whole("cancelled"),
+                mean_delay: float("mean_delay"),
+                median_delay: float("median_delay"),
+                late: whole("late"),
+                late_again: whole("late_again"),
+                inherited_share: float("inherited_share"),
+                worst_gust: float("worst_gust"),
+                worst_visibility: float("worst_visibility"),
+                seats: maybe("seats"),
+                seats_known: whole("seats_known"),
+                mean_age: float("mean_age"),
+                untraced: whole("untraced"),
+                max_deviation: float("max_deviation"),
+            };
+            let twice = daily.insert((text("day"), text("carrier")), day);
+            assert_eq!(twice, None, "a day and carrier stands there twice");
+        }
+    }
+    daily
+}
+
+fn agrees_with_the_independent_computation(target: &str, months: std::ops::RangeInclusive<u32>) {
+    let folder = copy_of_example();
+    let report =
+        run_example(folder.path(), target).unwrap_or_else(|error| panic!("{error}: {error:?}"));
+    let expected = expected(&example().join("data"), months);
+
+    let daily = daily_of(&read_all(&folder.path().join("out/daily")));
+    assert_eq!(
+        daily.keys().collect::<Vec<_>>(),
+        expected.daily.keys().collect::<Vec<_>>()
+    );
+    for (key, computed) in &daily {
+        let independent = &expected.daily[key];
+        if let Some(column) = computed.disagreement(independent) {
+            panic!("{key:?} differs in `{column}`: {computed:?} is not {independent:?}");
+        }
+    }
+
+    let rows = |path: &str| {
+        read_all(&folder.path().join(path))
+            .iter()
+            .map(RecordBatch::num_rows)
+            .sum::<usize>()
+    };
+    assert_eq!(rows("out/aircraft"), expected.aircraft);
+    assert_eq!(
+        rows("out/dead_letters/turnarounds"),
+        expected.dead_letters.len()
+    );
+
+    let [transform] = report.transforms.as_slice() else {
+        panic!("{:?}", report.transforms)
+    };
+    assert_eq!(transform.rows_out, expected.turnarounds as u64);
+    assert_eq!(report.rows_rejected, expected.dead_letters.len() as u64);
+    assert_eq!(
+        report.rows_out(),
+        (expected.daily.len() + expected.aircraft) as u64
+    );
+}
+
+#[test]
+fn january_agrees_with_the_independent_computation() {
+    agrees_with_the_independent_computation("january", 1..=1);
+}
+
+#[test]
+#[ignore = "slow in a debug build; `just test-slow` runs it"]
+fn the_year_agrees_with_the_independent_computation() {
+    agrees_with_the_independent_computation("year", 1..=12);
+}
