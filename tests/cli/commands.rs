@@ -2,47 +2,84 @@
 
 use std::process::Command;
 
-use insta::assert_snapshot;
-
 use crate::program::{Project, echo, repository};
-use crate::{plugged, shop};
+use crate::{assert_snapshot, plugged, shop};
 
 #[test]
 fn a_run_shows_stages_first_rows_and_a_summary() {
     let project = shop();
     assert_snapshot!(project.run(&["run", "--partitions", "1"]).all());
-    let written = std::fs::read_to_string(project.path().join("out/by_customer/part-0-0.csv")).unwrap();
-    assert!(written.starts_with("name,country,orders,amount\n"), "{written}");
+    let written =
+        std::fs::read_to_string(project.path().join("out/by_customer/part-00000-00000.csv"))
+            .unwrap();
+    assert!(
+        written.starts_with("name,country,orders,amount\n"),
+        "{written}"
+    );
 }
 
 #[test]
 fn a_run_for_a_target_with_variables_and_fewer_rows() {
-    let arguments = ["run", "--partitions", "1", "--target", "strict", "--var", "smallest=30", "--head", "1"];
+    let arguments = [
+        "run",
+        "--partitions",
+        "1",
+        "--target",
+        "strict",
+        "--var",
+        "smallest=30",
+        "--head",
+        "1",
+    ];
     assert_snapshot!(shop().run(&arguments).all());
 }
 
 #[test]
 fn a_run_with_a_plugin() {
-    assert_snapshot!(plugged().run(&["run", "--partitions", "1", "--memory", "1GiB", "--batch-rows", "2"]).all());
+    assert_snapshot!(
+        plugged()
+            .run(&[
+                "run",
+                "--partitions",
+                "1",
+                "--memory",
+                "1GiB",
+                "--batch-rows",
+                "2"
+            ])
+            .all()
+    );
 }
 
 #[test]
 fn a_quiet_run_says_nothing() {
     let ran = plugged().run(&["run", "--quiet"]);
-    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, "", ""));
+    assert_eq!(
+        (ran.code, ran.stdout.as_str(), ran.stderr.as_str()),
+        (0, "", "")
+    );
 }
 
 #[test]
 fn a_quiet_run_shows_the_rows_that_are_asked_for() {
     let ran = shop().run(&["run", "--quiet", "--head", "1"]);
-    assert!(ran.stdout.contains("Ada") && ran.stderr.is_empty(), "{}", ran.all());
+    assert!(
+        ran.stdout.contains("Ada") && ran.stderr.is_empty(),
+        "{}",
+        ran.all()
+    );
 }
 
 #[test]
 fn a_run_in_another_folder_finds_the_files_beside_the_pipeline() {
     let project = shop();
     let elsewhere = Project::empty();
-    let ran = elsewhere.run(&["run", "-q", "--file", project.path().join("transom.yaml").to_str().unwrap()]);
+    let ran = elsewhere.run(&[
+        "run",
+        "-q",
+        "--file",
+        project.path().join("transom.yaml").to_str().unwrap(),
+    ]);
     assert_eq!(ran.code, 0, "{}", ran.all());
     assert!(project.path().join("out/by_day").is_dir());
 }
@@ -70,7 +107,11 @@ fn a_lock_says_what_changed() {
     let project = plugged();
     project.run(&["lock"]);
     project.write("data/numbers.csv", "id,word,v\n1,one,1.5\n");
-    project.replace("transom.yaml", "  numbers: {", "  more: { path: data/numbers.csv }\n  numbers: {");
+    project.replace(
+        "transom.yaml",
+        "  numbers: {",
+        "  more: { path: data/numbers.csv }\n  numbers: {",
+    );
     project.replace("transom.yaml", "echo.running", "echo.reject_odd");
     project.replace("transom.yaml", "    options: { column: v }\n", "");
     project.replace("transom.yaml", "max(running_sum)", "max(v)");
@@ -94,7 +135,10 @@ fn a_locked_run_needs_the_lock_and_the_plugins_of_the_lock() {
 
 fn transom_digest(lock: &str) -> String {
     let lock: serde_json::Value = serde_json::from_str(lock).unwrap();
-    lock["plugins"]["echo"]["digest"].as_str().unwrap().to_owned()
+    lock["plugins"]["echo"]["digest"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[test]
@@ -121,9 +165,17 @@ fn inspecting_finds_a_component_a_folder_and_a_plugin_of_the_pipeline() {
     let project = plugged();
     let by_name = project.run(&["inspect", "echo"]);
     assert_snapshot!(by_name.all().replace(&size_of_echo(), "$SIZE"));
-    for plugin in ["echo.wasm", repository().join("tests/guests/echo").to_str().unwrap()] {
+    for plugin in [
+        "echo.wasm",
+        repository().join("tests/guests/echo").to_str().unwrap(),
+    ] {
         let ran = project.run(&["inspect", plugin]);
-        assert_eq!((ran.code, &ran.stdout), (0, &by_name.stdout), "{}", ran.all());
+        assert_eq!(
+            (ran.code, &ran.stdout),
+            (0, &by_name.stdout),
+            "{}",
+            ran.all()
+        );
     }
 }
 
@@ -135,17 +187,32 @@ fn size_of_echo() -> String {
 fn building_a_folder_gives_its_component() {
     let folder = repository().join("tests/guests/echo");
     let project = Project::empty();
-    let mut command: Command = project.command(&["build", "--json", "--quiet", folder.to_str().unwrap()]);
+    let mut command: Command =
+        project.command(&["build", "--json", "--quiet", folder.to_str().unwrap()]);
     // What the plugins' own dependencies were compiled to is shared by all tests of this machine.
     let ran = project.told(command.env_remove("TRANSOM_CACHE_DIR").output().unwrap());
     assert_eq!(ran.code, 0, "{}", ran.all());
     let built = &ran.json()["plugins"][0];
-    assert_eq!((&built["name"], &built["language"]), (&"echo".into(), &"Rust".into()));
-    assert!(built["component"].as_str().unwrap().ends_with("tests/guests/echo/.transom/echo.wasm"), "{built}");
+    assert_eq!(
+        (&built["name"], &built["language"]),
+        (&"echo".into(), &"Rust".into())
+    );
+    assert!(
+        built["component"]
+            .as_str()
+            .unwrap()
+            .ends_with("tests/guests/echo/.transom/echo.wasm"),
+        "{built}"
+    );
 }
 
 #[test]
 fn the_schema_of_the_pipeline_file_is_a_json_schema() {
     let schema = Project::empty().run(&["schema"]).json();
-    assert_eq!(schema["properties"]["steps"]["type"].as_str().or(schema["type"].as_str()), Some("object"));
+    assert_eq!(
+        schema["properties"]["steps"]["type"]
+            .as_str()
+            .or(schema["type"].as_str()),
+        Some("object")
+    );
 }

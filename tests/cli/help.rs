@@ -1,7 +1,6 @@
 //! Help is part of the program: its texts are seen in review when they change.
 
-use insta::assert_snapshot;
-
+use crate::assert_snapshot;
 use crate::program::Project;
 
 fn help(arguments: &[&str]) -> String {
@@ -17,9 +16,22 @@ fn the_program_lists_its_commands_options_and_exit_codes() {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    for command in ["run", "check", "plan", "lock", "build", "inspect", "schema", "version", "completions"] {
+    for command in [
+        "run",
+        "check",
+        "plan",
+        "lock",
+        "build",
+        "inspect",
+        "schema",
+        "version",
+        "completions",
+    ] {
         let text = help(&[command, "--help"]);
-        assert!(command == "version" || text.contains("Examples:"), "{command}");
+        assert!(
+            command == "version" || text.contains("Examples:"),
+            "{command}"
+        );
         assert_snapshot!(format!("help_{command}"), text);
     }
 }
@@ -32,24 +44,38 @@ fn an_unknown_command_gets_a_suggestion() {
 
 #[test]
 fn a_wrong_value_is_told_with_what_is_allowed() {
-    let told = ["--memory=12", "--var=x", "--partitions=0", "--color=blue"].map(|option| Project::empty().run(&["run", option]).all());
+    let told = ["--memory=12", "--var=x", "--partitions=0", "--color=blue"]
+        .map(|option| Project::empty().run(&["run", option]).all());
     assert_snapshot!(told.join("\n"));
 }
 
 #[test]
 fn versions_of_the_engines_are_told() {
     let text = help(&["version"]);
-    let names: Vec<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+    let names: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
     assert_eq!(names, ["transom", "contract", "wasmtime", "datafusion"]);
     for line in text.lines() {
-        assert!(line.chars().any(|character| character.is_ascii_digit()), "{line}");
+        assert!(
+            line.chars().any(|character| character.is_ascii_digit()),
+            "{line}"
+        );
     }
-    assert_eq!(help(&["--version"]), format!("{}\n", text.lines().next().unwrap()));
+    assert_eq!(
+        help(&["--version"]),
+        format!("{}\n", text.lines().next().unwrap())
+    );
 }
 
 #[test]
 fn completions_are_written_for_shells() {
-    for (shell, marker) in [("bash", "complete -F _transom"), ("zsh", "#compdef transom"), ("fish", "complete -c transom")] {
+    for (shell, marker) in [
+        ("bash", "complete -F _transom"),
+        ("zsh", "#compdef transom"),
+        ("fish", "complete -c transom"),
+    ] {
         assert!(help(&["completions", shell]).contains(marker), "{shell}");
     }
 }

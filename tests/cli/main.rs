@@ -9,6 +9,17 @@ mod streams;
 
 use program::Project;
 
+/// `insta::assert_snapshot`, with snapshots beside these tests: insta would look for them beneath the package that runs them.
+macro_rules! assert_snapshot {
+    ($($arguments:tt)*) => {
+        insta::with_settings!({
+            snapshot_path => crate::program::repository().join("tests/cli/snapshots"),
+            omit_expression => true,
+        }, { insta::assert_snapshot!($($arguments)*) })
+    };
+}
+use assert_snapshot;
+
 /// A pipeline of SQL alone.
 fn shop() -> Project {
     Project::copy_of(&fixture("shop"))

@@ -7,13 +7,13 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 /// The repository.
-pub fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     folder.canonicalize().expect("the repository")
 }
 
 /// The component of the guest `echo`.
-pub fn echo() -> &'static Path {
+pub(crate) fn echo() -> &'static Path {
     static COMPONENT: OnceLock<PathBuf> = OnceLock::new();
     COMPONENT.get_or_init(|| {
         let folder = repository().join("tests/guests/echo");
@@ -29,30 +29,30 @@ pub fn echo() -> &'static Path {
 }
 
 /// A folder of its own for one test, with a copy of a fixture in it.
-pub struct Project {
+pub(crate) struct Project {
     folder: tempfile::TempDir,
 }
 
 /// What a command did.
-pub struct Ran {
+pub(crate) struct Ran {
     /// The exit code.
-    pub code: i32,
+    pub(crate) code: i32,
     /// What was written to stdout.
-    pub stdout: String,
+    pub(crate) stdout: String,
     /// What was written to stderr.
-    pub stderr: String,
+    pub(crate) stderr: String,
 }
 
 impl Project {
     /// Without any file.
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self {
             folder: tempfile::tempdir().expect("a temporary folder"),
         }
     }
 
     /// With the files of `fixture`, a folder.
-    pub fn copy_of(fixture: &Path) -> Self {
+    pub(crate) fn copy_of(fixture: &Path) -> Self {
         let project = Self::empty();
         copy(fixture, project.path())
             .unwrap_or_else(|error| panic!("{}: {error}", fixture.display()));
@@ -60,32 +60,32 @@ impl Project {
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// Adds the component of the guest `echo` as `echo.wasm`.
-    pub fn with_echo(self) -> Self {
+    pub(crate) fn with_echo(self) -> Self {
         std::fs::copy(echo(), self.path().join("echo.wasm")).expect("the component is copied");
         self
     }
 
     /// Writes a file.
-    pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         let path = self.path().join(path);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is made");
         std::fs::write(path, content).expect("the file is written");
     }
 
     /// Replaces a text in a file, which must be there.
-    pub fn replace(&self, path: &str, from: &str, to: &str) {
+    pub(crate) fn replace(&self, path: &str, from: &str, to: &str) {
         let text = std::fs::read_to_string(self.path().join(path)).expect("the file is read");
         assert!(text.contains(from), "`{from}` is not in {path}:\n{text}");
         self.write(path, text.replace(from, to));
     }
 
     /// The program with these arguments in this folder, in an environment that is the same everywhere.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_transom"));
         command.args(arguments).current_dir(self.path());
         // Compiled code of these tests is not the user's.
@@ -107,7 +107,7 @@ impl Project {
     }
 
     /// Runs the program to its end.
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         self.told(
             self.command(arguments)
                 .output()
@@ -116,7 +116,7 @@ impl Project {
     }
 
     /// What a command wrote, with what differs from run to run replaced by names.
-    pub fn told(&self, output: Output) -> Ran {
+    pub(crate) fn told(&self, output: Output) -> Ran {
         let text = |bytes| {
             stable(
                 &String::from_utf8(bytes).expect("output in UTF-8"),
@@ -134,7 +134,7 @@ impl Project {
 
 impl Ran {
     /// Everything together, for a snapshot.
-    pub fn all(&self) -> String {
+    pub(crate) fn all(&self) -> String {
         let Self {
             code,
             stdout,
@@ -152,7 +152,7 @@ impl Ran {
     }
 
     /// What stdout holds, which must be one JSON value.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("{error}:\n{}", self.all()))
     }

@@ -30,10 +30,20 @@ fn colors_are_for_terminals_unless_they_are_asked_for() {
 #[test]
 fn a_reader_who_leaves_early_ends_the_program_quietly() {
     let project = shop();
-    let mut child = project.command(&["schema"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = project
+        .command(&["schema"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     drop(child.stdout.take());
     let mut stderr = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut stderr)
+        .unwrap();
     assert!(child.wait().unwrap().success());
     assert_eq!(stderr, "");
 }
@@ -41,10 +51,20 @@ fn a_reader_who_leaves_early_ends_the_program_quietly() {
 #[test]
 fn a_closed_stderr_does_not_stop_a_run() {
     let project = shop();
-    let mut child = project.command(&["run"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = project
+        .command(&["run"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     drop(child.stderr.take());
     let mut stdout = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut stdout)
+        .unwrap();
     assert!(child.wait().unwrap().success());
     assert!(stdout.contains("by_customer"), "{stdout}");
 }
@@ -82,11 +102,22 @@ fn ctrl_c_stops_a_run_and_leaves_no_result() {
                 project.replace("transom.yaml", "max(running_sum)", "max(v)");
             }
             _ => {
-                let hours = "sum(a.value * b.value) AS total FROM range(10000000) AS a CROSS JOIN range(10000000) AS b";
-                project.replace("transom.yaml", "max(running_sum) AS total FROM running", hours);
+                let numbers: String = (0..20_000).map(|id| format!("{id},,{id}\n")).collect();
+                project.write("data/numbers.csv", format!("id,word,v\n{numbers}"));
+                let hours = "sum(a.v * b.v + c.v) AS total FROM numbers AS a CROSS JOIN numbers AS b CROSS JOIN numbers AS c";
+                project.replace(
+                    "transom.yaml",
+                    "max(running_sum) AS total FROM running",
+                    hours,
+                );
             }
         }
-        let mut child = project.command(&["run"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = project
+            .command(&["run"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut text = String::new();
         // The run has begun when its first stage has.

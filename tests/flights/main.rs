@@ -8,12 +8,12 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use transom_pipeline::SessionOptions;
 use transom_pipeline::file::{LoadOptions, load};
 use transom_pipeline::plan::{Sources, plan};
 use transom_pipeline::plugins::{self, Build};
 use transom_pipeline::report::RunReport;
 use transom_pipeline::run::{Observer, RunOptions, run};
-use transom_pipeline::{Result, SessionOptions};
 use transom_plugin::{Cancel, Runtime, RuntimeOptions};
 use transom_tests::flights::{Daily, expected};
 
@@ -41,20 +41,20 @@ fn copy_of_example() -> tempfile::TempDir {
     folder
 }
 
-fn run_example(folder: &Path, target: &str) -> Result<RunReport> {
+fn run_example(folder: &Path, target: &str) -> RunReport {
     let options = LoadOptions {
         target: Some(target.to_owned()),
         ..LoadOptions::default()
     };
-    let pipeline = load(&folder.join("transom.yaml"), &options)?;
+    let pipeline = load(&folder.join("transom.yaml"), &options).expect("the example is right");
     // Compiled code is shared by all tests of this machine.
     let cache = transom_build::cache_folder()
         .ok()
         .map(|cache| cache.join("cwasm"));
     let runtime = Runtime::new(RuntimeOptions { cache }).unwrap();
-    let plugins = plugins::load(&pipeline, &runtime, Build::IfStale, |_| {})?;
+    let plugins = plugins::load(&pipeline, &runtime, Build::IfStale, |_| {}).unwrap();
+    let session = SessionOptions::default();
     tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let session = SessionOptions::default();
         let planned = plan(
             &pipeline,
             &plugins,
@@ -62,9 +62,11 @@ fn run_example(folder: &Path, target: &str) -> Result<RunReport> {
             Sources::Open,
             &session,
             Cancel::new(),
-        )
-        .await?;
-        run(&pipeline, planned, &RunOptions::default(), &Silent).await
+        );
+        let planned = planned.await.unwrap();
+        run(&pipeline, planned, &RunOptions::default(), &Silent)
+            .await
+            .unwrap()
     })
 }
 
@@ -137,8 +139,7 @@ fn daily_of(batches: &[RecordBatch]) -> BTreeMap<(String, String), Daily> {
 
 fn agrees_with_the_independent_computation(target: &str, months: std::ops::RangeInclusive<u32>) {
     let folder = copy_of_example();
-    let report =
-        run_example(folder.path(), target).unwrap_or_else(|error| panic!("{error}: {error:?}"));
+    let report = run_example(folder.path(), target);
     let expected = expected(&example().join("data"), months);
 
     let daily = daily_of(&read_all(&folder.path().join("out/daily")));

@@ -62,11 +62,9 @@ pub(crate) struct GlobalOptions {
 /// When to use colors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal.
+    // No doc comments: each would take a line in the help of every command.
     Auto,
-    /// Also in files and pipes.
     Always,
-    /// Never.
     Never,
 }
 

@@ -9,6 +9,7 @@ use std::io;
 use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
+use datafusion::error::DataFusionError;
 use serde_json::{Value, json};
 use transom_build::{BuildError, BuildErrorKind};
 use transom_pipeline::file::Problems;
@@ -37,7 +38,7 @@ pub(crate) enum Failure {
     Closed,
     /// The pipeline could not be checked, planned or run.
     #[error(transparent)]
-    Pipeline(PipelineError),
+    Pipeline(Box<PipelineError>),
     /// A plugin's folder could not be built.
     #[error("the plugin in `{}` could not be built", folder.display())]
     Build {
@@ -49,7 +50,7 @@ pub(crate) enum Failure {
     },
     /// A plugin could not be loaded.
     #[error(transparent)]
-    Plugin(#[from] transom_plugin::Error),
+    Plugin(Box<transom_plugin::Error>),
     /// What was asked for does not exist.
     #[error("{message}")]
     Usage {
@@ -71,17 +72,19 @@ pub(crate) enum Failure {
 
 impl From<PipelineError> for Failure {
     fn from(error: PipelineError) -> Self {
-        match error {
-            // One wrapper less between the user and the plugin's own words.
-            PipelineError::Problems(problems) => Self::Pipeline(PipelineError::Problems(problems)),
-            other => Self::Pipeline(other),
-        }
+        Self::Pipeline(Box::new(error))
     }
 }
 
 impl From<Problems> for Failure {
     fn from(problems: Problems) -> Self {
-        Self::Pipeline(problems.into())
+        PipelineError::from(problems).into()
+    }
+}
+
+impl From<transom_plugin::Error> for Failure {
+    fn from(error: transom_plugin::Error) -> Self {
+        Self::Plugin(Box::new(error))
     }
 }
 
@@ -115,7 +118,9 @@ impl Failure {
                 }
                 _ => ErrorKind::Plugin,
             }),
-            Self::Plugin(transom_plugin::Error::Read { .. }) | Self::Usage { .. } => {
+            Self::Usage { .. } => Some(ErrorKind::Pipeline),
+            // The command line named a file that cannot be read.
+            Self::Plugin(error) if matches!(**error, transom_plugin::Error::Read { .. }) => {
                 Some(ErrorKind::Pipeline)
             }
             Self::Plugin(_) => Some(ErrorKind::Plugin),
@@ -135,7 +140,10 @@ impl Failure {
 
     fn problems(&self) -> Option<&Problems> {
         match self {
-            Self::Pipeline(PipelineError::Problems(problems)) => Some(problems),
+            Self::Pipeline(error) => match &**error {
+                PipelineError::Problems(problems) => Some(problems),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -146,7 +154,11 @@ impl Failure {
         let mut causes = Vec::new();
         let mut source = self.source();
         while let Some(cause) = source {
-            let text = cause.to_string();
+            let text = match cause.downcast_ref::<DataFusionError>() {
+                // Without "Execution error: " and the like, which tell nothing to who wrote the pipeline.
+                Some(error) => error.message().into_owned(),
+                None => cause.to_string(),
+            };
             // Libraries differ in whether a message repeats its cause.
             if !said.contains(&text) {
                 said = text.clone();

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use transom_pipeline::report::Count;
+use transom_pipeline::report::{Count, counted};
 use transom_pipeline::run::Observer;
 
 use crate::printer::{FAINT, Printer};
@@ -41,9 +41,7 @@ impl Progress {
     }
 
     fn stage(&self) -> MutexGuard<'_, Stage> {
-        self.stage
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -55,7 +53,9 @@ impl Observer for Progress {
         self.bar.set_message("");
         match self.bar.is_hidden() {
             // In a log, a stage that never ends is found by its beginning.
-            true => self.printer.say(format_args!("{FAINT}{number}{FAINT:#} {what}")),
+            true => self
+                .printer
+                .say(format_args!("{FAINT}{number}{FAINT:#} {what}")),
             false => self.bar.enable_steady_tick(TICK),
         }
         *self.stage() = Stage {
@@ -74,9 +74,9 @@ impl Observer for Progress {
         let Stage { number, what } = std::mem::take(&mut *self.stage());
         self.bar.disable_steady_tick();
         let took = took.as_secs_f64();
-        let rows = Count(rows);
+        let rows = counted(rows, "row");
         self.printer.say(format_args!(
-            "{FAINT}{number}{FAINT:#} {what}: {rows} rows in {took:.2} s"
+            "{FAINT}{number}{FAINT:#} {what}: {rows} in {took:.2} s"
         ));
     }
 }

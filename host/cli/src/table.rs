@@ -41,7 +41,7 @@ pub(crate) fn rows(batches: &[RecordBatch], width: usize) -> Result<Option<Strin
 
 /// A type as people write it: Arrow's own names, shorter where they are long and usual.
 pub(crate) fn type_name(data_type: &DataType) -> String {
-    let name = match data_type {
+    match data_type {
         DataType::Timestamp(unit, zone) => {
             let unit = match unit {
                 TimeUnit::Second => "s",
@@ -57,19 +57,10 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
         DataType::Boolean => "bool".to_owned(),
         DataType::Date32 => "date".to_owned(),
         DataType::Decimal128(precision, scale) => format!("decimal({precision},{scale})"),
-        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => {
-            data_type.to_string().to_lowercase()
-        }
-        DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64 => {
-            data_type.to_string().to_lowercase()
-        }
-        DataType::Float16 | DataType::Float32 | DataType::Float64 => {
-            data_type.to_string().to_lowercase()
-        }
+        simple if simple.is_integer() || simple.is_floating() => simple.to_string().to_lowercase(),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "utf8".to_owned(),
         other => other.to_string(),
-    };
-    name
+    }
 }
 
 impl Column {
@@ -222,7 +213,7 @@ mod tests {
     fn a_wide_table_loses_its_middle_and_keeps_to_the_width() {
         let table = rows(&[batch(20)], 60).unwrap().unwrap();
         assert!(table.lines().all(|line| line.width() <= 60), "{table}");
-        for there in ["column_0 ", "column_19 ", "│ …", "16 columns are not shown"] {
+        for there in ["column_0 ", "column_19 ", "┆ …", "16 columns are not shown"] {
             assert!(table.contains(there), "{there}: {table}");
         }
         assert!(!table.contains("column_10"), "{table}");

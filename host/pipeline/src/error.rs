@@ -3,7 +3,7 @@
 use datafusion::error::DataFusionError;
 use transom_build::BuildError;
 use transom_connect::{SinkError, SourceError};
-use transom_query::CallError;
+use transom_query::{CallError, RowsFailed};
 
 use crate::file::Problems;
 
@@ -49,6 +49,15 @@ pub enum Error {
         /// What DataFusion said.
         #[source]
         source: DataFusionError,
+    },
+    /// A plugin did not take rows, and the pipeline says that it must.
+    #[error("{what} failed")]
+    Rows {
+        /// The step or sink.
+        what: String,
+        /// Who did not take which rows, and why.
+        #[source]
+        source: RowsFailed,
     },
     /// The lock file is not usable.
     #[error("{message}")]
@@ -108,9 +117,11 @@ impl Error {
                 _ => ErrorKind::Plugin,
             },
             Self::Plugin { .. } => ErrorKind::Plugin,
-            Self::Source(_) | Self::Sink(_) | Self::Query { .. } | Self::Io { .. } => {
-                ErrorKind::Data
-            }
+            Self::Source(_)
+            | Self::Sink(_)
+            | Self::Query { .. }
+            | Self::Rows { .. }
+            | Self::Io { .. } => ErrorKind::Data,
         }
     }
 
@@ -133,45 +144,51 @@ impl Error {
 
     /// The error of a plan that was running for `what`: a plugin's if one is at the bottom of it.
     pub(crate) fn of_query(what: &str, error: DataFusionError) -> Self {
-        match take_call_error(error) {
-            Ok(call) => Self::Plugin {
-                what: call.to_string(),
-                source: call.source,
-            },
-            Err(source) => Self::Query {
-                what: what.to_owned(),
-                source,
-            },
+        let error = match take::<CallError>(error) {
+            Ok(call) => {
+                let what = call.to_string();
+                return Self::Plugin {
+                    what,
+                    source: call.source,
+                };
+            }
+            Err(error) => error,
+        };
+        let what = what.to_owned();
+        match take::<RowsFailed>(error) {
+            Ok(source) => Self::Rows { what, source },
+            Err(source) => Self::Query { what, source },
         }
     }
 }
 
-/// The plugin's error inside of DataFusion's wrappers.
-fn take_call_error(error: DataFusionError) -> Result<CallError, DataFusionError> {
+/// The error of our own inside of DataFusion's wrappers.
+fn take<E: std::error::Error + 'static>(error: DataFusionError) -> Result<E, DataFusionError> {
     match error {
-        DataFusionError::External(source) => match source.downcast::<CallError>() {
-            Ok(call) => Ok(*call),
+        DataFusionError::External(source) => match source.downcast::<E>() {
+            Ok(found) => Ok(*found),
             Err(source) => match source.downcast::<DataFusionError>() {
-                Ok(inner) => take_call_error(*inner),
+                Ok(inner) => take(*inner),
                 Err(source) => Err(DataFusionError::External(source)),
             },
         },
         DataFusionError::Context(text, inner) => {
-            take_call_error(*inner).map_err(|inner| DataFusionError::Context(text, Box::new(inner)))
+            take(*inner).map_err(|inner| DataFusionError::Context(text, Box::new(inner)))
         }
-        DataFusionError::Diagnostic(diagnostic, inner) => take_call_error(*inner)
-            .map_err(|inner| DataFusionError::Diagnostic(diagnostic, Box::new(inner))),
+        DataFusionError::Diagnostic(diagnostic, inner) => {
+            take(*inner).map_err(|inner| DataFusionError::Diagnostic(diagnostic, Box::new(inner)))
+        }
         DataFusionError::ArrowError(inner, backtrace) => match *inner {
             arrow::error::ArrowError::ExternalError(source) => {
                 match source.downcast::<DataFusionError>() {
-                    Ok(inner) => take_call_error(*inner),
+                    Ok(inner) => take(*inner),
                     Err(source) => Err(DataFusionError::External(source)),
                 }
             }
             inner => Err(DataFusionError::ArrowError(Box::new(inner), backtrace)),
         },
         DataFusionError::Shared(shared) => match std::sync::Arc::try_unwrap(shared) {
-            Ok(inner) => take_call_error(inner),
+            Ok(inner) => take(inner),
             Err(shared) => Err(DataFusionError::Shared(shared)),
         },
         other => Err(other),

@@ -115,12 +115,13 @@ impl fmt::Display for RunReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let files: usize = self.sources.iter().map(|source| source.files).sum();
         let bytes: u64 = self.sources.iter().map(|source| source.bytes).sum();
-        let rows = Count(self.rows_read);
+        let rows = counted(self.rows_read, "row");
+        let sources = counted(self.sources.len() as u64, "source");
+        let files = counted(files as u64, "file");
         writeln!(
             f,
-            "{:<10} {rows} rows from {} sources, {files} files, {}",
+            "{:<10} {rows} from {sources}, {files}, {}",
             "read",
-            self.sources.len(),
             Bytes(bytes)
         )?;
         for transform in &self.transforms {
@@ -132,9 +133,9 @@ impl fmt::Display for RunReport {
             } = transform;
             write!(
                 f,
-                "{:<10} {step}: {} rows in, {} out",
+                "{:<10} {step}: {} in, {} out",
                 "transform",
-                Count(*rows_in),
+                counted(*rows_in, "row"),
                 Count(*rows_out)
             )?;
             writeln!(f, ", {} rejected", Count(*rows_rejected))?;
@@ -160,13 +161,8 @@ impl fmt::Display for RunReport {
                 ..
             } in sinks
             {
-                let plural = if *files == 1 { "file" } else { "files" };
-                write!(
-                    f,
-                    "{what:<10} {name}: {} rows, {files} {plural}, {}",
-                    Count(*rows),
-                    Bytes(*bytes)
-                )?;
+                let (rows, files) = (counted(*rows, "row"), counted(*files as u64, "file"));
+                write!(f, "{what:<10} {name}: {rows}, {files}, {}", Bytes(*bytes))?;
                 writeln!(f, " -> {}", shown(path))?;
             }
         }
@@ -201,13 +197,19 @@ impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = self.0.to_string();
         for (index, digit) in digits.chars().enumerate() {
-            if index > 0 && (digits.len() - index) % 3 == 0 {
+            if index > 0 && (digits.len() - index).is_multiple_of(3) {
                 f.write_str(",")?;
             }
             write!(f, "{digit}")?;
         }
         Ok(())
     }
+}
+
+/// A number of things: `1 row`, `336,776 rows`.
+pub fn counted(count: u64, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", Count(count))
 }
 
 /// A size for people: `5.2 MB`, in powers of 1000 as disks and AWS have them.
@@ -240,6 +242,10 @@ mod tests {
         assert_eq!(Count(336_776).to_string(), "336,776");
         assert_eq!(Count(12).to_string(), "12");
         assert_eq!(Count(1_000).to_string(), "1,000");
+        assert_eq!(
+            (counted(1, "row"), counted(0, "row")),
+            ("1 row".to_owned(), "0 rows".to_owned())
+        );
         assert_eq!(Bytes(999).to_string(), "999 B");
         assert_eq!(Bytes(5_230_000).to_string(), "5.2 MB");
     }

@@ -104,7 +104,7 @@ impl Run<'_> {
             .collect();
         let unread = self.planned.steps.iter().filter(|step| step.readers == 0);
         unread.for_each(|step| {
-            tracing::warn!("step `{}` is read by nothing and does not run", step.name)
+            tracing::warn!("step `{}` is read by nothing and does not run", step.name);
         });
         self.stages = spools.len() + self.planned.sinks.len();
         for step in &spools {

@@ -150,7 +150,10 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Load { hint, .. } => hint.clone(),
-            Self::Limit { limit, .. } => Some(format!("raise `{limit}` under the plugin's `limits` in the pipeline file")),
+            // The others have no key in the pipeline file: no real plugin comes near them.
+            Self::Limit { limit: "memory" | "call_time" | "output", .. } => {
+                Some("raise it under the plugin's `limits` in the pipeline file, if the plugin needs so much".to_owned())
+            }
             Self::Unsupported { .. } => {
                 Some("cast the column in SQL before the plugin, for example with `arrow_cast(column, 'Utf8')`".to_owned())
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::interrupt::Interrupt;
 
-/// Limits of one instance. The names are those of `limits:` in the pipeline file.
+/// Limits of one instance. `memory`, `call_time` and `output` can be set under `limits:` in the pipeline file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Linear memory of one instance in bytes. Default 1 GiB.
@@ -110,15 +110,15 @@ impl wasmtime::ResourceLimiter for MemoryMeter {
             });
             return Ok(false);
         }
-        if let Some(budget) = &self.budget {
-            if let Err(reason) = budget.try_grow(more) {
-                self.refused = Some(Interrupt::Limit {
-                    limit: "memory",
-                    allowed: reason,
-                    asked: bytes(total),
-                });
-                return Ok(false);
-            }
+        if let Some(budget) = &self.budget
+            && let Err(reason) = budget.try_grow(more)
+        {
+            self.refused = Some(Interrupt::Limit {
+                limit: "memory",
+                allowed: reason,
+                asked: bytes(total),
+            });
+            return Ok(false);
         }
         self.used = total;
         self.peak = self.peak.max(total);

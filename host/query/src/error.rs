@@ -24,3 +24,14 @@ impl CallError {
         }))
     }
 }
+
+/// Rows that a plugin did not take, in a step that does not go on without them.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct RowsFailed(pub(crate) String);
+
+impl RowsFailed {
+    pub(crate) fn external(message: String) -> DataFusionError {
+        DataFusionError::External(Box::new(Self(message)))
+    }
+}

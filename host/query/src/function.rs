@@ -6,14 +6,14 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, BooleanArray, make_array};
 use arrow::compute::nullif;
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
+use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
 use transom_plugin::{Accepts, FunctionDescription, Rejected, border_type};
 
-use crate::error::CallError;
+use crate::error::{CallError, RowsFailed};
 use crate::pool::InstancePool;
 
 /// What becomes of a row whose function call fails.
@@ -225,13 +225,13 @@ impl PluginFunction {
             return Ok(column);
         };
         match self.on_error {
-            OnError::Fail => exec_err!(
+            OnError::Fail => Err(RowsFailed::external(format!(
                 "`{}` failed on {} of {} rows, first: {}",
                 self.name,
                 rejected.len(),
                 column.len(),
                 first.reason
-            ),
+            ))),
             OnError::Null => {
                 let mut failed = vec![false; column.len()];
                 rejected

@@ -6,11 +6,7 @@
 //!
 //! Needs `valgrind`. `just bench-instructions`; a word selects subjects by name.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "the table is what it is run for"
-)]
+#![allow(clippy::print_stdout, reason = "the table is what it is run for")]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -18,7 +14,6 @@ mod common;
 mod fit;
 mod subjects;
 
-use std::path::Path;
 use std::process::Command;
 
 use common::Result;
@@ -33,10 +28,10 @@ const COUNTED: &str = "counted";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [first, subject, side, rows, calls] = arguments.as_slice() {
-        if first == COUNTED {
-            return subjects::run(subject, side.parse()?, rows.parse()?, calls.parse()?);
-        }
+    if let [first, subject, side, rows, calls] = arguments.as_slice()
+        && first == COUNTED
+    {
+        return subjects::run(subject, side.parse()?, rows.parse()?, calls.parse()?);
     }
     let words: Vec<&String> = arguments
         .iter()
@@ -53,6 +48,9 @@ fn main() -> Result<()> {
             continue;
         }
         for side in subject.sides() {
+            // Valgrind's processor has other features than this one, so the guest's code is compiled for it once more. That
+            // takes a minute, and many when it is counted.
+            valgrind(&["--tool=none"], &counted_process(subject.name, side, 1, 1))?;
             let mut points = Vec::new();
             for rows in ROWS {
                 for calls in CALLS {
@@ -80,24 +78,6 @@ fn main() -> Result<()> {
 
 /// Instructions within [`subjects::transom_counted`].
 fn count(subject: &str, side: Side, rows: usize, calls: usize) -> Result<u64> {
-    let me = std::env::current_exe()?;
-    let counted = [
-        COUNTED,
-        subject,
-        &side.to_string(),
-        &rows.to_string(),
-        &calls.to_string(),
-    ]
-    .map(str::to_owned);
-    // Valgrind's processor has other features than this one, so code is compiled for it once more: that is not to be counted,
-    // and is faster without counting.
-    static COMPILED: std::sync::Once = std::sync::Once::new();
-    let mut compiled = Ok(());
-    COMPILED.call_once(|| {
-        eprintln!("compiling the guests for Valgrind's processor");
-        compiled = valgrind(&me, &["--tool=none"], &counted);
-    });
-    compiled?;
     let folder = tempfile::tempdir()?;
     let profile = folder.path().join("profile");
     let options = [
@@ -106,7 +86,7 @@ fn count(subject: &str, side: Side, rows: usize, calls: usize) -> Result<u64> {
         "--separate-threads=no",
         &format!("--callgrind-out-file={}", profile.display()),
     ];
-    valgrind(&me, &options, &counted)?;
+    valgrind(&options, &counted_process(subject, side, rows, calls))?;
     let profile = std::fs::read_to_string(profile)?;
     let total = profile
         .lines()
@@ -115,11 +95,23 @@ fn count(subject: &str, side: Side, rows: usize, calls: usize) -> Result<u64> {
     Ok(total.trim().parse()?)
 }
 
-fn valgrind(me: &Path, options: &[&str], arguments: &[String]) -> Result<()> {
+/// The arguments of the process that is counted.
+fn counted_process(subject: &str, side: Side, rows: usize, calls: usize) -> [String; 5] {
+    [
+        COUNTED.to_owned(),
+        subject.to_owned(),
+        side.to_string(),
+        rows.to_string(),
+        calls.to_string(),
+    ]
+}
+
+/// Runs this program under Valgrind.
+fn valgrind(options: &[&str], arguments: &[String]) -> Result<()> {
     let output = Command::new("valgrind")
         .args(["--quiet", "--error-exitcode=0"])
         .args(options)
-        .arg(me)
+        .arg(std::env::current_exe()?)
         .args(arguments)
         .output()
         .map_err(|error| format!("cannot start `valgrind`, which counts: {error}"))?;

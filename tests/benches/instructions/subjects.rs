@@ -133,7 +133,7 @@ pub(crate) fn run(subject: &str, side: Side, rows: usize, calls: usize) -> Resul
 // SAFETY: no other symbol is named so.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C-unwind" fn transom_counted(work: &mut dyn FnMut()) {
+fn transom_counted(work: &mut dyn FnMut()) {
     work();
 }
 
@@ -176,7 +176,7 @@ fn add(batch: &RecordBatch) -> ArrayRef {
         batch.column(0).as_primitive(),
         batch.column(1).as_primitive(),
     );
-    Arc::new(echo::functions::add(a, b))
+    Arc::new(crate::common::native::echo::add(a, b))
 }
 
 fn gcd(batch: &RecordBatch) -> ArrayRef {

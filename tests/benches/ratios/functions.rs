@@ -54,7 +54,8 @@ fn gcd(runtime: &Runtime, plugin: &Arc<Plugin>, rows: usize) -> Result<[Duration
     session.add_table("pairs", Arc::new(table))?;
     let plan = |sql| {
         runtime.block_on(async {
-            let plan = session.plan_sql(sql, &Params::new(), |_| OnError::Fail);
+            let params = Params::new();
+            let plan = session.plan_sql(sql, &params, |_| OnError::Fail);
             session.optimize(plan.await?).await
         })
     };

@@ -21,7 +21,6 @@ mod bindings {
     wasmtime::component::bindgen!({
         world: "transom:ipc/ipc",
         path: ["../wit", "guests/ipc/wit"],
-        ownership: Borrowing { duplicate_if_necessary: true },
     });
 }
 
@@ -65,7 +64,6 @@ impl Ipc {
         let mut writer = StreamWriter::try_new(&mut self.encoded, self.batch.schema_ref())?;
         writer.write(&self.batch)?;
         writer.finish()?;
-        drop(writer);
         let answer = self.guest.call_run(&mut self.store, &self.encoded)??;
         let mut batches = StreamReader::try_new(answer.as_slice(), None)?;
         Ok(batches.next().ok_or("the guest gave nothing back")??)

@@ -17,7 +17,7 @@ use crate::printer::{FAINT, NAME};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  transom build                          all plugins of the pipeline in this folder, or the plugin that this folder is
+  transom build                          all plugins of the pipeline here, or the plugin that is here
   transom build plugins/aviation
   transom build plugins/* --json")]
 pub(crate) struct BuildCommand {

@@ -5,6 +5,7 @@ use transom_pipeline::SessionOptions;
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Sources, plan};
 use transom_pipeline::plugins::{self, Build};
+use transom_pipeline::report::counted;
 use transom_plugin::Cancel;
 
 use crate::context::Context;
@@ -63,13 +64,10 @@ impl CheckCommand {
                 "pipeline": pipeline.name, "target": target, "sources": sources, "steps": steps, "sinks": sinks
             }));
         }
-        let counted = |count: usize, what: &str| {
-            format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-        };
         let counts = [
-            counted(sources, "source"),
-            counted(steps, "step"),
-            counted(sinks, "sink"),
+            counted(sources as u64, "source"),
+            counted(steps as u64, "step"),
+            counted(sinks as u64, "sink"),
         ]
         .join(", ");
         context.printer.say(format_args!("ok: {counts}"));

@@ -77,7 +77,7 @@ impl InspectCommand {
             .plugins
             .retain(|plugin| plugin.name.value == self.plugin);
         let mut plugins = plugins::load(&pipeline, &runtime, Build::IfStale, |name| {
-            context.building(name)
+            context.building(name);
         })?;
         plugins.pop().ok_or_else(|| Failure::Usage {
             message: format!("there is no plugin `{}`", self.plugin),
@@ -197,10 +197,10 @@ fn describe_transform(text: &mut String, plugin: &str, transform: &TransformDesc
         options,
         stateful,
     } = transform;
-    let state = if *stateful { "keeps state" } else { "" };
+    let state = if *stateful { "  keeps state" } else { "" };
     let _ = writeln!(
         text,
-        "  {NAME}{plugin}.{name}{NAME:#}  {FAINT}{state}{FAINT:#}"
+        "  {NAME}{plugin}.{name}{NAME:#}{FAINT}{state}{FAINT:#}"
     );
     describe(text, doc);
     for option in Options(options).all() {
@@ -277,6 +277,9 @@ impl Options<'_> {
                 |schema| self.type_within(schema, depth),
             );
         }
+        if let Some(value) = schema.get("const") {
+            return value.to_string();
+        }
         let either = schema["anyOf"].as_array().or(schema["oneOf"].as_array());
         if let Some(schemas) = either {
             return schemas
@@ -297,10 +300,7 @@ impl Options<'_> {
                 .map(item)
                 .collect::<Vec<_>>()
                 .join(" | "),
-            _ => match &schema["const"] {
-                Value::Null => "any".to_owned(),
-                value => value.to_string(),
-            },
+            _ => "any".to_owned(),
         }
     }
 }

@@ -7,6 +7,7 @@ use transom_pipeline::SessionOptions;
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Sources, plan};
 use transom_pipeline::plugins::{self, Build};
+use transom_pipeline::report::counted;
 use transom_plugin::Cancel;
 
 use crate::context::Context;
@@ -37,7 +38,9 @@ impl LockCommand {
             &pipeline,
             &context.plugin_runtime()?,
             Build::IfStale,
-            |name| context.building(name),
+            |name| {
+                context.building(name);
+            },
         )?;
         let session = SessionOptions {
             partitions: 1,
@@ -68,11 +71,13 @@ impl LockCommand {
             context.printer.say(format_args!("{change} {what}"));
         }
         let file = path.file_name().unwrap_or_default().display();
-        let (sources, plugins) = (lock.sources.len(), lock.plugins.len());
+        let (sources, plugins) = (lock.sources.len() as u64, lock.plugins.len() as u64);
         match changes.is_empty() {
             true => context.printer.say(format_args!("{file} is up to date")),
             false => context.printer.say(format_args!(
-                "wrote {file}: {sources} sources, {plugins} plugins"
+                "wrote {file}: {}, {}",
+                counted(sources, "source"),
+                counted(plugins, "plugin")
             )),
         }
         Ok(())

@@ -53,7 +53,9 @@ impl PlanCommand {
             &pipeline,
             &context.plugin_runtime()?,
             Build::IfStale,
-            |name| context.building(name),
+            |name| {
+                context.building(name);
+            },
         )?;
         let mut session = SessionOptions::default();
         session.partitions = self.partitions.unwrap_or(session.partitions);

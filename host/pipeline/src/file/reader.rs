@@ -226,6 +226,13 @@ impl<'n> Fields<'_, 'n, '_> {
                 .at(reader.place(key.span))
                 .with_label(format!("allowed: {}", list(asked.iter().copied())))
                 .with_near_name(&key.name, asked.iter().copied());
+            // A query between braces is the usual way to get there.
+            let problem = match key.name.contains(char::is_whitespace) {
+                true => problem.with_hint(
+                    "between `{` and `}` a comma ends a value: put a text that has one in quotes",
+                ),
+                false => problem,
+            };
             reader.report(problem);
         }
     }

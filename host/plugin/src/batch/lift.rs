@@ -530,7 +530,7 @@ mod tests {
         };
         assert!(texts(&[0, 2], b"a\xff").contains("UTF"));
         // The whole is UTF-8, but the first text ends within a character.
-        assert!(texts(&[0, 1, 2], "ä".as_bytes()).contains("Split UTF-8 codepoint"));
+        assert!(texts(&[0, 1, 2], "ä".as_bytes()).contains("incomplete utf-8"));
         // Bytes are bytes.
         let bytes = lift_one(
             DataType::Binary,

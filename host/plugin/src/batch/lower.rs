@@ -42,11 +42,12 @@ impl Lowered {
             if data_type == *column.data_type() {
                 lowered.push(column.as_ref());
             } else {
-                lowered.push(
-                    cast(column, &data_type)
-                        .map_err(|_| unsupported())?
-                        .as_ref(),
-                );
+                // Arrow's cast forgets how many rows there are when every row is a list of no items.
+                let plain = cast(column, &data_type)
+                    .ok()
+                    .filter(|plain| plain.len() == column.len())
+                    .ok_or_else(unsupported)?;
+                lowered.push(plain.as_ref());
             }
         }
         Ok(lowered)

@@ -100,7 +100,7 @@ fn data_type() -> impl Strategy<Value = DataType> {
             inner
                 .clone()
                 .prop_map(move |inner| DataType::LargeList(field("element", inner))),
-            (inner.clone(), 0..4_i32)
+            (inner.clone(), 1..4_i32)
                 .prop_map(move |(inner, size)| DataType::FixedSizeList(field("item", inner), size)),
             (inner.clone()).prop_map(|inner| map_of(&DataType::Int32, &inner)),
             prop::collection::vec(inner, 0..4).prop_map(|children| {

@@ -48,7 +48,7 @@ fn columns_that_are_passed_on_do_not_change_and_need_no_type_of_the_border() {
     // The view stays a view: it never crosses.
     assert_eq!(opened.schema.as_ref(), sent.schema().as_ref());
     let outcome = process(&mut instance, &opened, &sent).unwrap();
-    assert_eq!(outcome.batches, [sent.clone()]);
+    assert_eq!(outcome.batches, std::slice::from_ref(&sent));
     assert!(Arc::ptr_eq(outcome.batches[0].column(0), sent.column(0)));
     assert_eq!(instance.take_counters()["nulls"], 1);
     assert!(instance.take_counters().is_empty());
@@ -276,4 +276,23 @@ fn a_column_that_cannot_cross_is_named_with_its_type() {
         );
         assert!(text.ends_with("cannot be passed to a plugin"), "{text}");
     }
+}
+
+#[test]
+fn lists_of_no_items_that_would_lose_their_rows_are_refused() {
+    let item = Arc::new(Field::new_list_field(DataType::Utf8View, true));
+    let column = crate::arrays::array(
+        &mut crate::arrays::Numbers(1),
+        &DataType::FixedSizeList(item, 0),
+        3,
+        crate::arrays::Nulls::None,
+    );
+    let sent = batch(vec![column]);
+    let mut instance = support::instance();
+    let opened = open(&mut instance, "echo", &sent, r#"{"reads": "all"}"#);
+    let error = process(&mut instance, &opened, &sent).unwrap_err();
+    assert!(
+        matches!(error, Error::Unsupported { ref column, .. } if column == "c0"),
+        "{error:?}"
+    );
 }

@@ -13,7 +13,7 @@ use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{SortOptions, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result, exec_err, internal_err};
+use datafusion::common::{Result, internal_err};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{
@@ -37,7 +37,7 @@ use transom_plugin::{
 };
 
 use super::step::{OnReject, RejectedRows, TransformSpec};
-use crate::error::CallError;
+use crate::error::{CallError, RowsFailed};
 
 /// Runs a transform over each partition of its input.
 #[derive(Debug, Clone)]
@@ -365,7 +365,10 @@ impl Running {
         let spec = &self.exec.spec;
         match &spec.step.on_reject {
             OnReject::Drop => Ok(()),
-            OnReject::Fail => exec_err!("{} rejected a row: {}", spec.what(), first.reason),
+            OnReject::Fail => {
+                let message = format!("{} rejected a row: {}", spec.what(), first.reason);
+                Err(RowsFailed::external(message))
+            }
             OnReject::DeadLetter(letters) => {
                 let rows: UInt32Array = rejected
                     .iter()

@@ -22,17 +22,26 @@ async fn a_function_is_called_with_columns_literals_and_null() {
     )
     .await
     .unwrap();
-    assert_eq!(rows, ["4||S0|NULL", "2||S1|NULL", "4||S2|NULL", "||S3|NULL"]);
+    assert_eq!(
+        rows,
+        ["4||S0|NULL", "2||S1|NULL", "4||S2|NULL", "||S3|NULL"]
+    );
 }
 
 #[tokio::test]
 async fn a_call_with_constants_is_computed_while_planning() {
     let session = session();
-    let plan = plan(&session, "SELECT echo.gcd(12, 18) AS g, echo.nothing() AS f FROM t")
-        .await
-        .unwrap();
+    let plan = plan(
+        &session,
+        "SELECT echo.gcd(12, 18) AS g, echo.nothing() AS f FROM t",
+    )
+    .await
+    .unwrap();
     let text = crate::support::operators(&session.optimize(plan.clone()).await.unwrap());
-    assert!(text.contains("6 as g") && text.contains("42 as f"), "{text}");
+    assert!(
+        text.contains("6 as g") && text.contains("42 as f"),
+        "{text}"
+    );
     assert_eq!(rows_of(&run(&session, plan).await.unwrap().0), ["6|42"; 4]);
 }
 
@@ -48,7 +57,7 @@ async fn a_volatile_function_is_asked_for_every_row() {
 async fn arguments_are_cast_where_no_value_is_lost() {
     let rows = answer(
         &session(),
-        "SELECT echo.gcd(CAST(4 AS SMALLINT), n), echo.doubled(1.25), echo.next_day(DATE '2024-02-28') \
+        "SELECT echo.gcd(CAST(4 AS SMALLINT), n), echo.doubled(CAST(1.25 AS DECIMAL(9, 2))), echo.next_day(DATE '2024-02-28') \
          FROM t WHERE n = 2",
     )
     .await
@@ -60,7 +69,9 @@ async fn arguments_are_cast_where_no_value_is_lost() {
 async fn an_argument_of_another_type_is_refused_while_planning() {
     let text = refused("SELECT echo.gcd(s, 1) FROM t").await;
     assert!(
-        text.contains("`echo.gcd(a Int64, b Int64)`: argument 1 (`a`) is Int64 and the SQL gives Utf8"),
+        text.contains(
+            "`echo.gcd(a Int64, b Int64)`: argument 1 (`a`) is Int64 and the SQL gives Utf8"
+        ),
         "{text}"
     );
 }
@@ -73,7 +84,10 @@ async fn a_wrong_number_of_arguments_is_refused_while_planning() {
         "{text}"
     );
     let text = refused("SELECT echo.nothing(n) FROM t").await;
-    assert!(text.contains("`echo.nothing()` takes 0 arguments, not 1"), "{text}");
+    assert!(
+        text.contains("`echo.nothing()` takes 0 arguments, not 1"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -88,7 +102,12 @@ async fn a_row_that_fails_ends_the_run_or_becomes_null() {
     let sql = "SELECT s, echo.parse(replace(s, 's', CASE WHEN n = 1 THEN 'x' ELSE '' END)) FROM t ORDER BY s";
     let error = answer(&session, sql).await.unwrap_err();
     let text = whole(&error);
-    assert!(text.contains("`echo.parse` failed on 1 of 4 rows, first: `x1` is not a number"), "{text}");
+    assert!(
+        text.contains("`echo.parse` failed on 1 of 4 rows, first: `x1` is not a number"),
+        "{text}"
+    );
+    // A run that failed has ended with its session.
+    let session = self::session();
     let plan = session
         .plan_sql(sql, &Params::new(), |name| match name {
             "echo.parse" => OnError::Null,
@@ -96,7 +115,10 @@ async fn a_row_that_fails_ends_the_run_or_becomes_null() {
         })
         .await
         .unwrap();
-    assert_eq!(rows_of(&run(&session, plan).await.unwrap().0), ["s0|0", "s1|", "s2|2", "s3|3"]);
+    assert_eq!(
+        rows_of(&run(&session, plan).await.unwrap().0),
+        ["s0|0", "s1|", "s2|2", "s3|3"]
+    );
 }
 
 #[tokio::test]
@@ -115,9 +137,16 @@ async fn functions_work_in_filters_and_within_and_around_aggregates() {
 #[tokio::test]
 async fn a_function_serves_partitions_that_run_at_the_same_time() {
     let session = session();
-    let partition = |from: i64| (0..20).map(|part| letters(from + part * 100..from + part * 100 + 100));
-    add(&session, "big", vec![partition(10).collect(), partition(5000).collect()]);
-    let plan = plan(&session, "SELECT echo.add(n, 1) - n AS one FROM big").await.unwrap();
+    let partition =
+        |from: i64| (0..20).map(move |part| letters(from + part * 100..from + part * 100 + 100));
+    add(
+        &session,
+        "big",
+        vec![partition(10).collect(), partition(5000).collect()],
+    );
+    let plan = plan(&session, "SELECT echo.add(n, 1) - n AS one FROM big")
+        .await
+        .unwrap();
     let physical = session.optimize(plan.clone()).await.unwrap();
     assert_eq!(physical.properties().partitioning.partition_count(), 2);
     let (batches, _) = run(&session, plan).await.unwrap();

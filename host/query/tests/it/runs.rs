@@ -24,16 +24,24 @@ async fn a_step_that_is_spooled_runs_once_and_gives_the_same_answer() {
         .await
         .unwrap();
     session.add_step("sums", sums).unwrap();
-    let (batches, figures) = run(&session, plan(&session, sql).await.unwrap()).await.unwrap();
+    let (batches, figures) = run(&session, plan(&session, sql).await.unwrap())
+        .await
+        .unwrap();
     assert_eq!(rows_of(&batches), expected);
     assert_eq!(figures.transforms.len(), 2, "each reader runs the step");
 
     let rows = Arc::new(AtomicU64::new(0));
-    let spooled = session.spool("sums", Arc::clone(&rows)).await.unwrap().done();
+    let spooled = session
+        .spool("sums", Arc::clone(&rows))
+        .await
+        .unwrap()
+        .done();
     assert_eq!(rows.load(Ordering::Relaxed), 4);
     assert_eq!(spooled.transforms.len(), 1);
     assert_eq!(spooled.transforms[0].input_rows, 4);
-    let (batches, figures) = run(&session, plan(&session, sql).await.unwrap()).await.unwrap();
+    let (batches, figures) = run(&session, plan(&session, sql).await.unwrap())
+        .await
+        .unwrap();
     assert_eq!(rows_of(&batches), expected);
     assert!(figures.transforms.is_empty());
 }
@@ -47,9 +55,15 @@ async fn every_reader_of_a_step_is_counted() {
         ("SELECT * FROM t", 0),
         ("SELECT * FROM base", 1),
         ("SELECT a.n FROM base a JOIN base b ON a.n = b.n", 2),
-        ("WITH c AS (SELECT n FROM base) SELECT * FROM c UNION ALL SELECT * FROM c", 2),
+        (
+            "WITH c AS (SELECT n FROM base) SELECT * FROM c UNION ALL SELECT * FROM c",
+            2,
+        ),
         ("SELECT n FROM base WHERE n > (SELECT avg(n) FROM base)", 2),
-        ("SELECT n FROM t WHERE EXISTS (SELECT 1 FROM base WHERE base.n = t.n)", 1),
+        (
+            "SELECT n FROM t WHERE EXISTS (SELECT 1 FROM base WHERE base.n = t.n)",
+            1,
+        ),
     ] {
         let plan = plan(&session, sql).await.unwrap();
         assert_eq!(Session::reads_of(&plan, "base").unwrap(), reads, "{sql}");
@@ -67,9 +81,15 @@ async fn variables_have_types_and_are_never_text_of_the_statement() {
     let session = session();
     let params = Params::from([
         ("least".to_owned(), ScalarValue::Int64(Some(2))),
-        ("text".to_owned(), ScalarValue::Utf8(Some("' OR 1=1 --".to_owned()))),
+        (
+            "text".to_owned(),
+            ScalarValue::Utf8(Some("' OR 1=1 --".to_owned())),
+        ),
         ("day".to_owned(), ScalarValue::Date32(Some(19_782))),
-        ("price".to_owned(), ScalarValue::Decimal128(Some(125), 10, 2)),
+        (
+            "price".to_owned(),
+            ScalarValue::Decimal128(Some(125), 10, 2),
+        ),
         ("none".to_owned(), ScalarValue::Utf8(None)),
     ]);
     let plan = session
@@ -91,7 +111,10 @@ async fn variables_have_types_and_are_never_text_of_the_statement() {
 #[tokio::test]
 async fn an_unknown_variable_is_named() {
     let error = plan(&session(), "SELECT $nobody FROM t").await.unwrap_err();
-    assert!(whole(&error).contains("unknown variable `$nobody`"), "{error}");
+    assert!(
+        whole(&error).contains("unknown variable `$nobody`"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -112,14 +135,20 @@ async fn a_step_cannot_create_change_or_set_anything() {
             "{sql}: {error}"
         );
     }
-    assert_eq!(answer(&session, "SELECT count(*) FROM t").await.unwrap(), ["4"]);
+    assert_eq!(
+        answer(&session, "SELECT count(*) FROM t").await.unwrap(),
+        ["4"]
+    );
 }
 
 /// Time until nobody but the session holds the plugin, that is, until the guest has ended.
 fn time_until_idle(plugin: &Arc<Plugin>, idle: usize) -> Duration {
     let begun = Instant::now();
     while Arc::strong_count(plugin) > idle {
-        assert!(begun.elapsed() < Duration::from_secs(10), "the guest goes on");
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "the guest goes on"
+        );
         std::thread::sleep(Duration::from_millis(1));
     }
     begun.elapsed()
@@ -144,7 +173,11 @@ async fn dropping_an_execution_stops_its_guest_within_a_tenth_of_a_second() {
         let idle = Arc::strong_count(&plugin);
         let mut execution = session.execute(looping).await.unwrap();
         let first = execution.streams[0].next();
-        assert!(tokio::time::timeout(Duration::from_millis(300), first).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_millis(300), first)
+                .await
+                .is_err()
+        );
         assert!(Arc::strong_count(&plugin) > idle, "the guest runs");
         drop(execution);
         best = best.min(time_until_idle(&plugin, idle));
@@ -194,7 +227,11 @@ async fn a_sort_for_a_transform_spills_when_memory_is_small() {
         while let Some(batch) = stream.next().await {
             let batch = batch.unwrap();
             rows += batch.num_rows();
-            let keys = batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap();
+            let keys = batch
+                .column(0)
+                .as_any()
+                .downcast_ref::<Int64Array>()
+                .unwrap();
             for key in keys.values() {
                 assert!(last <= *key);
                 last = *key;
@@ -203,7 +240,10 @@ async fn a_sort_for_a_transform_spills_when_memory_is_small() {
     }
     assert_eq!(rows, 50_000);
     fn spills(plan: &Arc<dyn datafusion::physical_plan::ExecutionPlan>) -> usize {
-        let own = plan.metrics().and_then(|metrics| metrics.spill_count()).unwrap_or(0);
+        let own = plan
+            .metrics()
+            .and_then(|metrics| metrics.spill_count())
+            .unwrap_or(0);
         own + plan.children().into_iter().map(spills).sum::<usize>()
     }
     assert!(spills(execution.plan()) > 0);
@@ -215,9 +255,14 @@ async fn plugins_are_charged_to_the_memory_of_the_run() {
     let session = limited(24 << 20);
     let pool = Arc::clone(&session.context().runtime_env().memory_pool);
     let before = pool.reserved();
-    let plan = plan(&session, "SELECT echo.gcd(n, 2) FROM t").await.unwrap();
+    let plan = plan(&session, "SELECT echo.gcd(n, 2) FROM t")
+        .await
+        .unwrap();
     run(&session, plan).await.unwrap();
-    assert!(pool.reserved() > before, "an idle instance keeps its memory");
+    assert!(
+        pool.reserved() > before,
+        "an idle instance keeps its memory"
+    );
     drop(session);
     assert_eq!(pool.reserved(), 0);
 }
@@ -243,14 +288,28 @@ async fn memory_that_a_guest_grows_into_is_limited_by_that_of_the_run() {
         .await
         .unwrap();
     let text = whole(&run(&session, plan).await.unwrap_err());
-    assert!(text.contains("step `fail_step` (transform `echo.fail`) failed"), "{text}");
-    assert!(text.contains("exceeded its memory") && text.contains("plugin echo"), "{text}");
+    assert!(
+        text.contains("step `fail_step` (transform `echo.fail`) failed"),
+        "{text}"
+    );
+    assert!(
+        text.contains("exceeded its memory") && text.contains("plugin echo"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn the_first_rows_of_a_plan_are_given_without_running_all_of_it() {
     let session = session();
-    add(&session, "big", vec![(0..100).map(|part| letters(part * 100..part * 100 + 100)).collect()]);
+    add(
+        &session,
+        "big",
+        vec![
+            (0..100)
+                .map(|part| letters(part * 100..part * 100 + 100))
+                .collect(),
+        ],
+    );
     let plan = session
         .plan_transform(step("pass", r#"{"column": "n"}"#), "big")
         .await
@@ -258,5 +317,8 @@ async fn the_first_rows_of_a_plan_are_given_without_running_all_of_it() {
     let batches = session.first_rows(plan, 3).await.unwrap();
     assert_eq!(rows_of(&batches).len(), 3);
     // The session goes on.
-    assert_eq!(answer(&session, "SELECT count(*) FROM t").await.unwrap(), ["4"]);
+    assert_eq!(
+        answer(&session, "SELECT count(*) FROM t").await.unwrap(),
+        ["4"]
+    );
 }

@@ -12,9 +12,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use futures::TryStreamExt;
 use transom_plugin::{Cancel, Limits, Plugin, Runtime, RuntimeOptions};
-use transom_query::{
-    Figures, OnError, OnReject, Params, Session, SessionOptions, TransformStep,
-};
+use transom_query::{Figures, OnError, OnReject, Params, Session, SessionOptions, TransformStep};
 
 /// Where compiled code is kept between runs of the tests, so that Cranelift runs once for each guest.
 fn compiled_code() -> PathBuf {

@@ -1,26 +1,24 @@
 //! From a pipeline to plans: every step planned, every mistake that SQL, types and plugins reveal placed in its file.
 
+mod convert;
+mod messages;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::catalog::TableProvider;
-use datafusion::common::ScalarValue;
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
-use transom_connect::{self as connect, FileSink, FileSource, ParquetCompression};
+use transom_connect::{FileSink, FileSource, SinkLimits};
 use transom_plugin::{Cancel, Plugin};
-use transom_query::{
-    CallError, OnError, OnReject, OrderBy, Params, Session, SessionOptions, TransformStep,
-    UnknownParam,
-};
+use transom_query::{OnError, OnReject, OrderBy, Session, SessionOptions, TransformStep};
 
+use self::convert::{file_source, open_source, params, sink_format};
+use self::messages::{error_chain, find_word, plan_message, sql_problem};
 use crate::dead_letters::DeadLetterSpool;
 use crate::error::{Error, Result};
-use crate::file::{
-    self, ErrorPolicy, Pipeline, Problem, Problems, Span, SqlStep, Step, StepKind, Value, ValueType,
-};
+use crate::file::{self, ErrorPolicy, Pipeline, Problem, Problems, SqlStep, Step, StepKind};
 use crate::lock::Lock;
 
 /// Whether sources are looked at.
@@ -227,7 +225,7 @@ impl<'a> Planner<'a> {
         for step in &pipeline.steps {
             match &step.kind {
                 StepKind::Transform(transform) => {
-                    reads.push((step.name.value.clone(), transform.input.value.clone()))
+                    reads.push((step.name.value.clone(), transform.input.value.clone()));
                 }
                 StepKind::Sql(sql) => match self.session.tables_of(&sql.text) {
                     Ok(tables) => reads.extend(
@@ -467,7 +465,7 @@ impl<'a> Planner<'a> {
                     .iter()
                     .map(|column| column.value.clone())
                     .collect(),
-                limits: connect::SinkLimits::default(),
+                limits: SinkLimits::default(),
             };
             let of_source = sources.iter().find(|planned| planned.source.name == *from);
             let of_step = steps.iter().find(|step| step.name == *from);
@@ -494,302 +492,5 @@ impl<'a> Planner<'a> {
             });
         }
         sinks
-    }
-}
-
-/// The table of a source: locked columns hold as they are, declared ones replace what the files tell.
-async fn open_source(
-    files: &FileSource,
-    state: &dyn datafusion::catalog::Session,
-    locked: Option<SchemaRef>,
-) -> Result<Arc<dyn TableProvider>, connect::SourceError> {
-    let known = match (locked, &files.columns) {
-        (Some(locked), _) => Some(locked),
-        // Without a header the declaration is all that names the columns.
-        (None, Some(declared)) if !has_names(&files.format) => Some(Arc::clone(declared)),
-        (None, Some(declared)) => {
-            let undeclared = FileSource { columns: None, ..files.clone() };
-            Some(with_declared(&*undeclared.infer_schema(state).await?, declared))
-        }
-        (None, None) => None,
-    };
-    files.table(state, known).await
-}
-
-fn has_names(format: &connect::Format) -> bool {
-    !matches!(format, connect::Format::Csv(options) if !options.header)
-}
-
-/// The columns that were told from the files, with the declared types; declared columns that no row had come last.
-fn with_declared(told: &Schema, declared: &Schema) -> SchemaRef {
-    let mut fields: Vec<Arc<Field>> = told
-        .fields()
-        .iter()
-        .map(|field| match declared.fields().find(field.name()) {
-            Some((_, declared)) => Arc::clone(declared),
-            None => Arc::clone(field),
-        })
-        .collect();
-    fields.extend(declared.fields().iter().filter(|field| told.index_of(field.name()).is_err()).cloned());
-    Arc::new(Schema::new(fields))
-}
-
-fn file_source(pipeline: &Pipeline, source: &file::FileSource) -> FileSource {
-    let (format, columns) = match &source.format {
-        file::SourceFormat::Csv { csv, columns } => {
-            (connect::Format::Csv(csv_options(csv)), Some(columns))
-        }
-        file::SourceFormat::Json { columns } => (connect::Format::Json, Some(columns)),
-        file::SourceFormat::Parquet => (connect::Format::Parquet, None),
-    };
-    let declared = columns
-        .filter(|columns| !columns.is_empty())
-        .map(|columns| {
-            let fields = columns
-                .iter()
-                .map(|(name, value_type)| Field::new(name, data_type(value_type), true));
-            Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-        });
-    FileSource {
-        name: source.name.value.clone(),
-        root: pipeline.root.clone(),
-        pattern: source.path.value.clone(),
-        format,
-        columns: declared,
-        read: connect::ReadProgress::default(),
-    }
-}
-
-fn csv_options(csv: &file::CsvOptions) -> connect::CsvOptions {
-    let file::CsvOptions {
-        delimiter,
-        header,
-        quote,
-        null,
-    } = csv.clone();
-    connect::CsvOptions {
-        delimiter,
-        header,
-        quote,
-        null,
-    }
-}
-
-fn sink_format(format: &file::SinkFormat) -> connect::SinkFormat {
-    match format {
-        file::SinkFormat::Csv { csv } => connect::SinkFormat::Csv(csv_options(csv)),
-        file::SinkFormat::Json => connect::SinkFormat::Json,
-        file::SinkFormat::Parquet { compression } => connect::SinkFormat::Parquet {
-            compression: match compression {
-                file::Compression::Zstd => ParquetCompression::Zstd(1),
-                file::Compression::Snappy => ParquetCompression::Snappy,
-                file::Compression::None => ParquetCompression::Uncompressed,
-            },
-        },
-    }
-}
-
-fn data_type(value_type: &ValueType) -> DataType {
-    use arrow::datatypes::TimeUnit;
-    match value_type {
-        ValueType::Bool => DataType::Boolean,
-        ValueType::Int64 => DataType::Int64,
-        ValueType::Float64 => DataType::Float64,
-        ValueType::Utf8 => DataType::Utf8,
-        ValueType::Date => DataType::Date32,
-        ValueType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
-        ValueType::Decimal { precision, scale } => {
-            DataType::Decimal128(*precision, scale.cast_signed())
-        }
-    }
-}
-
-fn params(pipeline: &Pipeline) -> Params {
-    let value = |value: &Value| match value {
-        Value::Bool(value) => ScalarValue::Boolean(Some(*value)),
-        Value::Int64(value) => ScalarValue::Int64(Some(*value)),
-        Value::Float64(value) => ScalarValue::Float64(Some(*value)),
-        Value::Utf8(value) => ScalarValue::Utf8(Some(value.clone())),
-        Value::Date(value) => {
-            ScalarValue::Date32(Some(arrow::datatypes::Date32Type::from_naive_date(*value)))
-        }
-        Value::Timestamp(value) => {
-            ScalarValue::TimestampMicrosecond(Some(value.and_utc().timestamp_micros()), None)
-        }
-        Value::Decimal {
-            unscaled,
-            precision,
-            scale,
-        } => ScalarValue::Decimal128(Some(*unscaled), *precision, scale.cast_signed()),
-    };
-    pipeline
-        .variables
-        .iter()
-        .map(|(name, variable)| (name.clone(), value(variable)))
-        .collect()
-}
-
-/// An SQL error at its place in the query.
-fn sql_problem(pipeline: &Pipeline, sql: &SqlStep, error: &DataFusionError) -> Problem {
-    let message = plan_message(error);
-    if let Some(unknown) = source_of::<UnknownParam>(error) {
-        let declared: Vec<&str> = pipeline.variables.keys().map(String::as_str).collect();
-        let at = find_word(&sql.text, &format!("${}", unknown.name));
-        let message = format!(
-            "{message}; declared are: {}",
-            if declared.is_empty() {
-                "none".into()
-            } else {
-                declared.join(", ")
-            }
-        );
-        return pipeline
-            .problem_in_sql(sql, at, message)
-            .with_near_name(&unknown.name, declared);
-    }
-    let span = diagnostic_span(error)
-        .or_else(|| parser_span(&message))
-        .unwrap_or_else(|| {
-            // Messages about functions name them, and a function's call is easily found.
-            let quoted = message
-                .split(['`', '\'', '('])
-                .find(|word| word.contains('.') && find_in(&sql.text, word).is_some());
-            quoted.map_or(
-                Span {
-                    line: 1,
-                    column: 1,
-                    length: usize::MAX,
-                },
-                |word| find_word(&sql.text, word),
-            )
-        });
-    pipeline.problem_in_sql(sql, span, message)
-}
-
-fn diagnostic_span(error: &DataFusionError) -> Option<Span> {
-    let span = error.diagnostic()?.span?;
-    let length = match span.end.line == span.start.line {
-        true => span.end.column.saturating_sub(span.start.column),
-        false => 1,
-    };
-    let to_usize = |number: u64| usize::try_from(number).unwrap_or(1);
-    Some(Span {
-        line: to_usize(span.start.line),
-        column: to_usize(span.start.column),
-        length: to_usize(length).max(1),
-    })
-}
-
-/// The parser says `.. at Line: 3, Column: 5`.
-fn parser_span(message: &str) -> Option<Span> {
-    let (_, rest) = message.rsplit_once("at Line: ")?;
-    let (line, rest) = rest.split_once(", Column: ")?;
-    let column: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    Some(Span {
-        line: line.parse().ok()?,
-        column: column.parse().ok()?,
-        length: 1,
-    })
-}
-
-/// DataFusion's message without its prefixes, or a plugin's whole chain.
-fn plan_message(error: &DataFusionError) -> String {
-    if let Some(call) = source_of::<CallError>(error) {
-        return call.source.to_string();
-    }
-    let text = match error {
-        DataFusionError::Diagnostic(_, inner) | DataFusionError::Context(_, inner) => {
-            return plan_message(inner);
-        }
-        DataFusionError::External(inner) => inner.to_string(),
-        DataFusionError::SQL(inner, _) => inner.to_string(),
-        other => other.message().into_owned(),
-    };
-    let text = text.strip_prefix("sql parser error: ").unwrap_or(&text);
-    // A newcomer is served better by "unknown column" than by the catalog's full names.
-    text.replace("datafusion.public.", "")
-        .trim_end_matches('.')
-        .to_owned()
-}
-
-/// An error and its causes in one line.
-pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
-}
-
-fn source_of<E: std::error::Error + 'static>(error: &DataFusionError) -> Option<&E> {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(current) = source {
-        if let Some(found) = current.downcast_ref::<E>() {
-            return Some(found);
-        }
-        // An `External` gives its inner error's source as its own, so the inner error is asked for itself.
-        if let Some(DataFusionError::External(inner)) = current.downcast_ref::<DataFusionError>() {
-            if let Some(found) = inner.downcast_ref::<E>() {
-                return Some(found);
-            }
-        }
-        source = current.source();
-    }
-    None
-}
-
-/// The first place of a word in a text, not as a part of another word.
-fn find_word(text: &str, word: &str) -> Span {
-    let length = word.chars().count();
-    let at = find_in(text, word).unwrap_or(0);
-    let line = text[..at].matches('\n').count() + 1;
-    let column = text[..at].chars().rev().take_while(|&c| c != '\n').count() + 1;
-    Span {
-        line,
-        column,
-        length,
-    }
-}
-
-fn find_in(text: &str, word: &str) -> Option<usize> {
-    let part_of_word = |c: char| c.is_alphanumeric() || c == '_';
-    text.match_indices(word).map(|(at, _)| at).find(|&at| {
-        !text[..at].ends_with(part_of_word) && !text[at + word.len()..].starts_with(part_of_word)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_found_whole() {
-        let at = find_word("SELECT flightsx\nFROM  flights", "flights");
-        assert_eq!(
-            at,
-            Span {
-                line: 2,
-                column: 7,
-                length: 7
-            }
-        );
-    }
-
-    #[test]
-    fn the_parser_says_where() {
-        let span = parser_span("Expected: an expression, found: FROM at Line: 3, Column: 15");
-        assert_eq!(
-            span,
-            Some(Span {
-                line: 3,
-                column: 15,
-                length: 1
-            })
-        );
     }
 }

@@ -1,0 +1,154 @@
+//! What the file model says, in the terms of the rooms that do it: sources and sinks, types and values.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::catalog::TableProvider;
+use datafusion::common::ScalarValue;
+use transom_connect::{self as connect, FileSource, ParquetCompression};
+use transom_query::Params;
+
+use crate::file::{self, Pipeline, Value, ValueType};
+
+/// The table of a source: locked columns hold as they are, declared ones replace what the files tell.
+pub(super) async fn open_source(
+    files: &FileSource,
+    state: &dyn datafusion::catalog::Session,
+    locked: Option<SchemaRef>,
+) -> Result<Arc<dyn TableProvider>, connect::SourceError> {
+    let known = match (locked, &files.columns) {
+        (Some(locked), _) => Some(locked),
+        // Without a header the declaration is all that names the columns.
+        (None, Some(declared)) if !has_names(&files.format) => Some(Arc::clone(declared)),
+        (None, Some(declared)) => {
+            let undeclared = FileSource {
+                columns: None,
+                ..files.clone()
+            };
+            Some(with_declared(
+                &*undeclared.infer_schema(state).await?,
+                declared,
+            ))
+        }
+        (None, None) => None,
+    };
+    files.table(state, known).await
+}
+
+fn has_names(format: &connect::Format) -> bool {
+    !matches!(format, connect::Format::Csv(options) if !options.header)
+}
+
+/// The columns that were told from the files, with the declared types; declared columns that no row had come last.
+fn with_declared(told: &Schema, declared: &Schema) -> SchemaRef {
+    let mut fields: Vec<Arc<Field>> = told
+        .fields()
+        .iter()
+        .map(|field| match declared.fields().find(field.name()) {
+            Some((_, declared)) => Arc::clone(declared),
+            None => Arc::clone(field),
+        })
+        .collect();
+    fields.extend(
+        declared
+            .fields()
+            .iter()
+            .filter(|field| told.index_of(field.name()).is_err())
+            .cloned(),
+    );
+    Arc::new(Schema::new(fields))
+}
+
+pub(super) fn file_source(pipeline: &Pipeline, source: &file::FileSource) -> FileSource {
+    let (format, columns) = match &source.format {
+        file::SourceFormat::Csv { csv, columns } => {
+            (connect::Format::Csv(csv_options(csv)), Some(columns))
+        }
+        file::SourceFormat::Json { columns } => (connect::Format::Json, Some(columns)),
+        file::SourceFormat::Parquet => (connect::Format::Parquet, None),
+    };
+    let declared = columns
+        .filter(|columns| !columns.is_empty())
+        .map(|columns| {
+            let fields = columns
+                .iter()
+                .map(|(name, value_type)| Field::new(name, data_type(value_type), true));
+            Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+        });
+    FileSource {
+        name: source.name.value.clone(),
+        root: pipeline.root.clone(),
+        pattern: source.path.value.clone(),
+        format,
+        columns: declared,
+        read: connect::ReadProgress::default(),
+    }
+}
+
+fn csv_options(csv: &file::CsvOptions) -> connect::CsvOptions {
+    let file::CsvOptions {
+        delimiter,
+        header,
+        quote,
+        null,
+    } = csv.clone();
+    connect::CsvOptions {
+        delimiter,
+        header,
+        quote,
+        null,
+    }
+}
+
+pub(super) fn sink_format(format: &file::SinkFormat) -> connect::SinkFormat {
+    match format {
+        file::SinkFormat::Csv { csv } => connect::SinkFormat::Csv(csv_options(csv)),
+        file::SinkFormat::Json => connect::SinkFormat::Json,
+        file::SinkFormat::Parquet { compression } => connect::SinkFormat::Parquet {
+            compression: match compression {
+                file::Compression::Zstd => ParquetCompression::Zstd(1),
+                file::Compression::Snappy => ParquetCompression::Snappy,
+                file::Compression::None => ParquetCompression::Uncompressed,
+            },
+        },
+    }
+}
+
+fn data_type(value_type: &ValueType) -> DataType {
+    match value_type {
+        ValueType::Bool => DataType::Boolean,
+        ValueType::Int64 => DataType::Int64,
+        ValueType::Float64 => DataType::Float64,
+        ValueType::Utf8 => DataType::Utf8,
+        ValueType::Date => DataType::Date32,
+        ValueType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+        ValueType::Decimal { precision, scale } => {
+            DataType::Decimal128(*precision, scale.cast_signed())
+        }
+    }
+}
+
+pub(super) fn params(pipeline: &Pipeline) -> Params {
+    let value = |value: &Value| match value {
+        Value::Bool(value) => ScalarValue::Boolean(Some(*value)),
+        Value::Int64(value) => ScalarValue::Int64(Some(*value)),
+        Value::Float64(value) => ScalarValue::Float64(Some(*value)),
+        Value::Utf8(value) => ScalarValue::Utf8(Some(value.clone())),
+        Value::Date(value) => {
+            ScalarValue::Date32(Some(arrow::datatypes::Date32Type::from_naive_date(*value)))
+        }
+        Value::Timestamp(value) => {
+            ScalarValue::TimestampMicrosecond(Some(value.and_utc().timestamp_micros()), None)
+        }
+        Value::Decimal {
+            unscaled,
+            precision,
+            scale,
+        } => ScalarValue::Decimal128(Some(*unscaled), *precision, scale.cast_signed()),
+    };
+    pipeline
+        .variables
+        .iter()
+        .map(|(name, variable)| (name.clone(), value(variable)))
+        .collect()
+}

@@ -1,0 +1,177 @@
+//! Errors of planning as problems in the pipeline's files: in which words, and at which place of a query.
+
+use datafusion::error::DataFusionError;
+use transom_query::{CallError, UnknownParam};
+
+use crate::file::{Pipeline, Problem, Span, SqlStep};
+
+/// An SQL error at its place in the query.
+pub(super) fn sql_problem(pipeline: &Pipeline, sql: &SqlStep, error: &DataFusionError) -> Problem {
+    let message = plan_message(error);
+    if let Some(unknown) = source_of::<UnknownParam>(error) {
+        let declared: Vec<&str> = pipeline.variables.keys().map(String::as_str).collect();
+        let at = find_word(&sql.text, &format!("${}", unknown.name));
+        let message = format!(
+            "{message}; declared are: {}",
+            if declared.is_empty() {
+                "none".into()
+            } else {
+                declared.join(", ")
+            }
+        );
+        return pipeline
+            .problem_in_sql(sql, at, message)
+            .with_near_name(&unknown.name, declared);
+    }
+    let span = diagnostic_span(error)
+        .or_else(|| parser_span(&message))
+        .unwrap_or_else(|| {
+            // Messages about functions name them, and a function's call is easily found.
+            let quoted = message
+                .split(['`', '\'', '('])
+                .find(|word| word.contains('.') && find_in(&sql.text, word).is_some());
+            quoted.map_or(
+                Span {
+                    line: 1,
+                    column: 1,
+                    length: usize::MAX,
+                },
+                |word| find_word(&sql.text, word),
+            )
+        });
+    pipeline.problem_in_sql(sql, span, message)
+}
+
+fn diagnostic_span(error: &DataFusionError) -> Option<Span> {
+    let span = error.diagnostic()?.span?;
+    let length = match span.end.line == span.start.line {
+        true => span.end.column.saturating_sub(span.start.column),
+        false => 1,
+    };
+    let to_usize = |number: u64| usize::try_from(number).unwrap_or(1);
+    Some(Span {
+        line: to_usize(span.start.line),
+        column: to_usize(span.start.column),
+        length: to_usize(length).max(1),
+    })
+}
+
+/// The parser says `.. at Line: 3, Column: 5`.
+fn parser_span(message: &str) -> Option<Span> {
+    let (_, rest) = message.rsplit_once("at Line: ")?;
+    let (line, rest) = rest.split_once(", Column: ")?;
+    let column: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    Some(Span {
+        line: line.parse().ok()?,
+        column: column.parse().ok()?,
+        length: 1,
+    })
+}
+
+/// DataFusion's message without its prefixes, or a plugin's whole chain.
+pub(super) fn plan_message(error: &DataFusionError) -> String {
+    if let Some(call) = source_of::<CallError>(error) {
+        return call.source.to_string();
+    }
+    let text = match error {
+        DataFusionError::Diagnostic(_, inner) | DataFusionError::Context(_, inner) => {
+            return plan_message(inner);
+        }
+        DataFusionError::External(inner) => inner.to_string(),
+        DataFusionError::SQL(inner, _) => inner.to_string(),
+        other => other.message().into_owned(),
+    };
+    // What a function says of its arguments comes wrapped into two sentences of DataFusion's.
+    let own = text.split_once("user-defined coercion failed with: ");
+    let own = own.and_then(|(_, own)| own.split(" No function matches").next());
+    let text = own.map_or(text.as_str(), |own| {
+        own.strip_prefix("Error during planning: ").unwrap_or(own)
+    });
+    let text = text.strip_prefix("sql parser error: ").unwrap_or(text);
+    // A newcomer is served better by "unknown column" than by the catalog's full names.
+    text.replace("datafusion.public.", "")
+        .trim_end_matches('.')
+        .to_owned()
+}
+
+/// An error and its causes in one line.
+pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn source_of<E: std::error::Error + 'static>(error: &DataFusionError) -> Option<&E> {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(current) = source {
+        if let Some(found) = current.downcast_ref::<E>() {
+            return Some(found);
+        }
+        // An `External` gives its inner error's source as its own, so the inner error is asked for itself.
+        if let Some(DataFusionError::External(inner)) = current.downcast_ref::<DataFusionError>()
+            && let Some(found) = inner.downcast_ref::<E>()
+        {
+            return Some(found);
+        }
+        source = current.source();
+    }
+    None
+}
+
+/// The first place of a word in a text, not as a part of another word.
+pub(super) fn find_word(text: &str, word: &str) -> Span {
+    let length = word.chars().count();
+    let at = find_in(text, word).unwrap_or(0);
+    let line = text[..at].matches('\n').count() + 1;
+    let column = text[..at].chars().rev().take_while(|&c| c != '\n').count() + 1;
+    Span {
+        line,
+        column,
+        length,
+    }
+}
+
+fn find_in(text: &str, word: &str) -> Option<usize> {
+    let part_of_word = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(word).map(|(at, _)| at).find(|&at| {
+        !text[..at].ends_with(part_of_word) && !text[at + word.len()..].starts_with(part_of_word)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_found_whole() {
+        let at = find_word("SELECT flightsx\nFROM  flights", "flights");
+        assert_eq!(
+            at,
+            Span {
+                line: 2,
+                column: 7,
+                length: 7
+            }
+        );
+    }
+
+    #[test]
+    fn the_parser_says_where() {
+        let span = parser_span("Expected: an expression, found: FROM at Line: 3, Column: 15");
+        assert_eq!(
+            span,
+            Some(Span {
+                line: 3,
+                column: 15,
+                length: 1
+            })
+        );
+    }
+}
