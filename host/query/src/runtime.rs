@@ -37,6 +37,11 @@ impl PlanRuntime {
         self.0.0.as_ref().expect("taken only on drop").handle()
     }
 
+    /// Until the guard is dropped, what this thread spawns runs on the workers.
+    pub(crate) fn enter(&self) -> tokio::runtime::EnterGuard<'_> {
+        self.handle().enter()
+    }
+
     /// Runs a future on the workers.
     pub async fn spawn<T: Send + 'static>(
         &self,

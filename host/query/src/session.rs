@@ -346,13 +346,17 @@ impl Session {
         let plan = self.optimize(plan).await?;
         let partitions = plan.output_partitioning().partition_count();
         let task = self.context.task_ctx();
-        let streams = (0..partitions)
-            .map(|partition| {
-                Ok(self
-                    .runtime
-                    .drive(plan.execute(partition, Arc::clone(&task))?))
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let streams = {
+            // Operators spawn tasks on the runtime that they are started in.
+            let _context = self.runtime.enter();
+            (0..partitions)
+                .map(|partition| {
+                    Ok(self
+                        .runtime
+                        .drive(plan.execute(partition, Arc::clone(&task))?))
+                })
+                .collect::<Result<Vec<_>>>()?
+        };
         Ok(Execution {
             plan,
             streams,

@@ -155,7 +155,16 @@ impl FileSource {
 
     async fn list(&self) -> Result<Listing, SourceError> {
         let source = self.clone();
-        self.blocking(move || listing::list(&source)).await
+        self.blocking(move || {
+            let listing = listing::list(&source)?;
+            if matches!(source.format, Format::Parquet) {
+                for found in listing.files.iter().filter(|found| found.bytes > 0) {
+                    diagnose::check_parquet(&source, found)?;
+                }
+            }
+            Ok(listing)
+        })
+        .await
     }
 
     async fn blocking<T: Send + 'static>(

@@ -218,7 +218,13 @@ async fn what_is_not_parquet() {
     footer[from..from + 40].fill(0xff);
     put(root.path(), "a.parquet", footer);
     let expected = "source `flights`: the footer of `a.parquet` is damaged";
+    assert_diagnosed(&source, Arc::clone(&schema), expected).await;
+
+    // A footer longer than the file.
+    put(root.path(), "a.parquet", b"PAR1\xff\xff\xff\xffPAR1");
     assert_diagnosed(&source, schema, expected).await;
+    let error = source.infer_schema(&session().state()).await.unwrap_err();
+    assert_eq!(error.to_string(), expected);
 }
 
 #[tokio::test]

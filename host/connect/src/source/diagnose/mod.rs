@@ -10,13 +10,21 @@ mod parquet;
 use arrow::datatypes::SchemaRef;
 
 pub(super) use self::csv::check_header;
-use super::{FileSource, SourceError, listing::Listing};
+use super::{
+    FileSource, SourceError,
+    listing::{Found, Listing},
+};
 use crate::format::Format;
 
 /// Longest piece of a value that a message shows, in characters.
 const SHOWN_CHARACTERS: usize = 60;
 /// Rows that are decoded at once while nothing is wrong.
 const CHUNK_ROWS: usize = 4096;
+
+/// Whether a file can be Parquet at all; reads its first and last bytes.
+pub(super) fn check_parquet(source: &FileSource, found: &Found) -> Result<(), SourceError> {
+    parquet::open_checked(source, found).map(drop)
+}
 
 /// The first thing that is wrong in the files, as an error. `schema` has no partition columns. Blocking.
 pub(super) fn diagnose(

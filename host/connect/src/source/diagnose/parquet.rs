@@ -15,17 +15,17 @@ use parquet::arrow::{
     ProjectionMask,
     arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder},
 };
+use parquet::errors::ParquetError;
 
 use super::CHUNK_ROWS;
 use crate::source::{FileSource, SourceError, io_error, listing::Found};
 
 const MAGIC: &[u8; 4] = b"PAR1";
 
-pub(super) fn diagnose(
-    source: &FileSource,
-    found: &Found,
-    schema: Option<&SchemaRef>,
-) -> Result<(), SourceError> {
+/// Opens a file that begins and ends as Parquet does, with a footer that has room in it.
+///
+/// The parquet crate takes the footer's length as it stands there, and reckons with it before it looks at the file's.
+pub(super) fn open_checked(source: &FileSource, found: &Found) -> Result<File, SourceError> {
     let failed = |error| io_error(source, &found.path, error);
     let mut file = File::open(&found.resolved).map_err(failed)?;
     for (part, from) in [("begin", SeekFrom::Start(0)), ("end", SeekFrom::End(-4))] {
@@ -40,6 +40,30 @@ pub(super) fn diagnose(
             });
         }
     }
+    let mut length = [0; 4];
+    file.seek(SeekFrom::End(-8))
+        .and_then(|_| file.read_exact(&mut length))
+        .map_err(failed)?;
+    let (length, bytes) = (u64::from(u32::from_le_bytes(length)), found.bytes);
+    // Two magic words and the length itself.
+    match length.checked_add(12) {
+        Some(needed) if needed <= bytes => Ok(file),
+        _ => Err(SourceError::ParquetFooter {
+            name: source.name.clone(),
+            path: found.path.clone(),
+            source: ParquetError::General(format!(
+                "a footer of {length} bytes in a file of {bytes}"
+            )),
+        }),
+    }
+}
+
+pub(super) fn diagnose(
+    source: &FileSource,
+    found: &Found,
+    schema: Option<&SchemaRef>,
+) -> Result<(), SourceError> {
+    let file = open_checked(source, found)?;
     let metadata =
         ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|error| {
             SourceError::ParquetFooter {
