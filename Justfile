@@ -29,7 +29,7 @@ test: test-host test-plugins
 
 # Test the workspace
 test-host:
-    cargo test {{ locked }} --workspace
+    cargo test {{ locked }} --workspace --no-fail-fast
 
 # Test the example plugins natively, as their authors do
 test-plugins: (each-crate example_plugins "test" locked)
