@@ -20,7 +20,7 @@ use transom_query::{DeadLetters, RejectedRows};
 use crate::error::{Error, Result};
 
 /// Columns that a dead letter has beside its row's own.
-const COLUMNS: [&str; 4] = ["_reason", "_step", "_plugin", "_plugin_version"];
+pub(crate) const COLUMNS: [&str; 4] = ["_reason", "_step", "_plugin", "_plugin_version"];
 
 /// Rejected rows of one step.
 pub(crate) struct DeadLetterSpool {

@@ -214,6 +214,8 @@ impl Run<'_> {
             .planned
             .steps
             .iter()
+            // A step that did not run rejected nothing: what its last run rejected stays.
+            .filter(|step| step.readers > 0)
             .filter_map(|step| step.dead_letters.as_ref())
         {
             let what = format!("dead letters of step `{}`", spool.step());

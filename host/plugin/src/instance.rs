@@ -487,7 +487,7 @@ impl Instance {
             Err(error) => Err(guest_error(&self.plugin, error)),
         };
         // A guest that breaks the contract once is not asked again.
-        self.dead |= matches!(result, Err(Error::Invalid { .. }));
+        self.dead |= matches!(result, Err(Error::Invalid { .. } | Error::Limit { .. }));
         self.timing += self.store.data().clock.split();
         result
     }
@@ -701,16 +701,24 @@ enum Phase {
 }
 
 fn rejects(wire: Vec<scalar::Rejected>, rows: usize, plugin: &Plugin) -> Result<Vec<Rejected>> {
+    let mut seen = vec![false; if wire.is_empty() { 0 } else { rows }];
     wire.into_iter()
-        .map(|rejected| match (rejected.row as usize) < rows {
-            true => Ok(Rejected {
-                row: rejected.row,
-                reason: cut(&rejected.reason, plugin.limits.text),
-            }),
-            false => Err(invalid(
-                plugin,
-                format!("it rejects row {} of a batch of {rows}", rejected.row),
-            )),
+        .map(|rejected| {
+            let row = rejected.row;
+            let twice = seen
+                .get_mut(row as usize)
+                .map(|seen| std::mem::replace(seen, true));
+            match twice {
+                Some(false) => Ok(Rejected {
+                    row,
+                    reason: cut(&rejected.reason, plugin.limits.text),
+                }),
+                Some(true) => Err(invalid(plugin, format!("it rejects row {row} twice"))),
+                None => Err(invalid(
+                    plugin,
+                    format!("it rejects row {row} of a batch of {rows}"),
+                )),
+            }
         })
         .collect()
 }
@@ -727,6 +735,16 @@ fn assemble(
         rejected,
         more,
     } = outcome;
+    // Rows cost the guest nothing where all its columns are carried over, so the bytes it returns do not bound them.
+    let rows: usize = parts.iter().map(|part| part.batch.rows as usize).sum();
+    if rows > plugin.limits.rows {
+        return Err(Error::Limit {
+            plugin: plugin.name.clone(),
+            limit: "rows",
+            allowed: plugin.limits.rows.to_string(),
+            asked: rows.to_string(),
+        });
+    }
     let rejected = rejects(rejected, input.map_or(0, |input| input.rows), plugin)?;
     let batches = parts
         .into_iter()

@@ -14,6 +14,9 @@ pub struct Limits {
     pub call_time: Duration,
     /// Bytes that one call may hand to the host. Default 512 MiB.
     pub output: usize,
+    /// Rows that one call of a transform returns. Default 4,000,000: few bytes can stand for many rows, and the host makes
+    /// the columns that are carried over. A transform that has more says so and is asked again.
+    pub rows: usize,
     /// Bytes that one call may log. Default 1 MiB.
     pub log: usize,
     /// Size of a component in bytes. Default 64 MiB: compiling cannot be interrupted, so it is refused beforehand.
@@ -32,6 +35,7 @@ impl Default for Limits {
             memory: 1 << 30,
             call_time: Duration::from_secs(60),
             output: 512 << 20,
+            rows: 4_000_000,
             log: 1 << 20,
             component: 64 << 20,
             counters: 64,

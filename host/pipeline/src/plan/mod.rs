@@ -16,7 +16,7 @@ use transom_query::{OnError, OnReject, OrderBy, Session, SessionOptions, Transfo
 
 use self::convert::{file_source, open_source, params, sink_format};
 use self::messages::{error_chain, find_word, plan_message, sql_problem};
-use crate::dead_letters::DeadLetterSpool;
+use crate::dead_letters::{COLUMNS, DeadLetterSpool};
 use crate::error::{Error, Result};
 use crate::file::{self, ErrorPolicy, Pipeline, Problem, Problems, SqlStep, Step, StepKind};
 use crate::lock::Lock;
@@ -370,6 +370,9 @@ impl<'a> Planner<'a> {
         if !self.tables.contains(&transform.input.value) {
             return Ok(None);
         }
+        if dead_letters.is_some() && !self.dead_letters_fit(name, transform).await? {
+            return Ok(None);
+        }
         let step = TransformStep {
             name: name.to_owned(),
             plugin: transform.plugin.clone(),
@@ -405,6 +408,33 @@ impl<'a> Planner<'a> {
         self.problems
             .push(self.transform_problem(transform, error)?);
         Ok(None)
+    }
+
+    /// Dead letters have columns of their own beside the row's; a row that has one of them already is refused here.
+    async fn dead_letters_fit(
+        &mut self,
+        name: &str,
+        transform: &file::TransformStep,
+    ) -> Result<bool> {
+        let input = self.session.plan_scan(&transform.input.value).await;
+        let input = input.map_err(|error| Error::of_query(&format!("step `{name}`"), error))?;
+        let clash = input
+            .schema()
+            .fields()
+            .iter()
+            .find(|field| COLUMNS.contains(&field.name().as_str()));
+        if let Some(clash) = clash {
+            let message = format!(
+                "`{}` has a column `{}`, which dead letters add to a rejected row",
+                transform.input.value,
+                clash.name()
+            );
+            let problem = self.pipeline.problem_at(transform.input.span, message);
+            self.problems
+                .push(problem.with_hint("give the column another name in the step before"));
+            return Ok(false);
+        }
+        Ok(true)
     }
 
     /// Where in the file a transform's mistake is: at a column of its keys, at one of its options, at the transform's name.
