@@ -21,7 +21,7 @@ const ROUNDS: usize = 10;
 pub(crate) fn compare() -> Result<Vec<Comparison>> {
     let plugin = guests::load(&guests::runtime()?, "tests/guests/echo")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(std::env::var("THREADS").map_or(1, |n| n.parse().unwrap()))
+        .worker_threads(1)
         .enable_all()
         .build()?;
     let batches: Vec<RecordBatch> = (0..(ROWS / BATCH) as u64)
