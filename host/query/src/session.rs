@@ -92,6 +92,7 @@ impl Session {
             batch_rows,
             temporary,
         } = options;
+        let limited = *memory;
         let memory: Arc<dyn MemoryPool> = match memory {
             // The largest consumers are named when memory runs out.
             Some(bytes) => Arc::new(TrackConsumersPool::new(FairSpillPool::new(*bytes), five())),
@@ -119,6 +120,8 @@ impl Session {
         // Plugins get strings with offsets; views would be converted at every call.
         settings.execution.parquet.schema_force_view_types = false;
         settings.sql_parser.map_string_types_to_utf8view = false;
+        // A hash join holds one side in memory and cannot spill; a sort-merge join can.
+        settings.optimizer.prefer_hash_join = limited.is_none();
         // Errors point into the query.
         settings.sql_parser.collect_spans = true;
         let state = SessionStateBuilder::new()
