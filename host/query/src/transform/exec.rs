@@ -267,7 +267,7 @@ impl Running {
                 return Ok(Some(batch));
             }
             if self.more {
-                self.call(|guest, opened, input, _| guest.pull(opened, input))?;
+                self.call(|guest, opened, input| guest.pull(opened, input))?;
             } else if self.ended {
                 self.metrics.baseline.done();
                 return Ok(None);
@@ -291,7 +291,7 @@ impl Running {
                     .map(|position| position.map(|position| Arc::clone(batch.column(position))))
                     .collect();
                 self.current = Some(Current { batch, columns });
-                self.call(|guest, opened, input, _| match input {
+                self.call(|guest, opened, input| match input {
                     Some(input) => guest.process(opened, input),
                     None => Ok(TransformOutcome {
                         batches: vec![],
@@ -303,7 +303,7 @@ impl Running {
             None => {
                 self.current = None;
                 self.ended = true;
-                self.call(|guest, opened, _, _| guest.finish(opened, End::Input))
+                self.call(|guest, opened, _| guest.finish(opened, End::Input))
             }
         }
     }
@@ -315,7 +315,6 @@ impl Running {
             &mut Instance,
             &OpenedTransform,
             Option<&Input<'_>>,
-            (),
         ) -> transom_plugin::Result<TransformOutcome>,
     ) -> Result<()> {
         let timer = self.metrics.baseline.elapsed_compute().clone();
@@ -335,7 +334,7 @@ impl Running {
                 &exec.schema,
             )
         });
-        let outcome = call(guest, opened, input.as_ref(), ());
+        let outcome = call(guest, opened, input.as_ref());
         self.metrics.add(guest.timing(), before);
         self.metrics.peak_memory.set_max(guest.peak_memory());
         exec.spec.pool.collect_counters(guest);
