@@ -103,6 +103,27 @@ fn a_lock_is_made_once_and_checking_needs_no_data() {
 }
 
 #[test]
+fn a_step_that_nothing_reads_is_warned_of() {
+    let project = plugged();
+    project.run(&["lock"]);
+    project.replace(
+        "transom.yaml",
+        "steps:",
+        "steps:\n  forgotten: { sql: SELECT 1 AS one }",
+    );
+    for command in ["check", "run"] {
+        let ran = project.run(&[command]);
+        assert_eq!(ran.code, 0, "{}", ran.all());
+        assert!(
+            ran.stderr
+                .contains("warning: step `forgotten` is read by nothing and does not run"),
+            "{}",
+            ran.all()
+        );
+    }
+}
+
+#[test]
 fn a_lock_says_what_changed() {
     let project = plugged();
     project.run(&["lock"]);

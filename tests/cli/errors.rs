@@ -195,8 +195,16 @@ fn a_target_and_a_variable_do_not_exist() {
 fn memory_is_not_enough() {
     let project = plugged();
     let ran = project.run(&["run", "--quiet", "--memory", "1MB"]);
-    assert_ne!(ran.code, 0, "{}", ran.all());
-    assert!(ran.stderr.contains("exceeded its memory"), "{}", ran.all());
+    assert_eq!(ran.code, 1, "{}", ran.all());
+    assert!(
+        ran.stderr
+            .contains("exceeded its share of the run's memory")
+            && ran
+                .stderr
+                .contains("hint: give the run more memory with `--memory`"),
+        "{}",
+        ran.all()
+    );
 }
 
 #[test]

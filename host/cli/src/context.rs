@@ -3,10 +3,13 @@
 //! Nothing is started before a command asks for it: `transom check` and `transom --help` are to be there at once.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use transom_build::cache_folder;
 use transom_pipeline::file::{self, LoadOptions, Pipeline};
-use transom_plugin::{Runtime, RuntimeOptions};
+use transom_pipeline::plan::Planned;
+use transom_pipeline::plugins::{self, Build};
+use transom_plugin::{Plugin, Runtime, RuntimeOptions};
 
 use crate::arguments::GlobalOptions;
 use crate::failure::Failure;
@@ -53,6 +56,32 @@ impl Context {
         Ok(file::load(file, &options)?)
     }
 
+    /// The pipeline's plugins; those being built are named.
+    pub(crate) fn plugins(
+        &self,
+        pipeline: &Pipeline,
+        build: Build,
+    ) -> Result<Vec<Arc<Plugin>>, Failure> {
+        let runtime = self.plugin_runtime()?;
+        Ok(plugins::load(pipeline, &runtime, build, |plugin| {
+            self.building(plugin);
+        })?)
+    }
+
+    /// Says that a plugin is being built, which takes a while.
+    pub(crate) fn building(&self, plugin: &str) {
+        self.printer.say(format_args!("building plugin {plugin}"));
+    }
+
+    /// Warns of steps that are planned and would not run.
+    pub(crate) fn warn_of_unread(&self, planned: &Planned) {
+        for (step, ..) in planned.steps().filter(|(_, readers, _)| *readers == 0) {
+            self.printer.warn(format_args!(
+                "step `{step}` is read by nothing and does not run"
+            ));
+        }
+    }
+
     /// The engine for plugins, with compiled code kept from one process to the next.
     pub(crate) fn plugin_runtime(&self) -> Result<Runtime, Failure> {
         Ok(Runtime::new(RuntimeOptions {
@@ -88,10 +117,5 @@ impl Context {
         let result = runtime.block_on(work);
         runtime.shutdown_background();
         result
-    }
-
-    /// Says that a plugin is being built, which takes a while.
-    pub(crate) fn building(&self, plugin: &str) {
-        self.printer.say(format_args!("building plugin {plugin}"));
     }
 }

@@ -14,7 +14,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The pipeline's own files are wrong; nothing was run.
+    /// The pipeline's own files are wrong, or its sources cannot be read as they say; nothing was run.
     #[error(transparent)]
     Problems(#[from] Problems),
     /// A plugin's folder could not be made into a component.
@@ -100,6 +100,9 @@ impl Error {
     /// What callers act on.
     pub fn kind(&self) -> ErrorKind {
         match self {
+            Self::Problems(problems) if problems.0.iter().all(|problem| problem.in_data) => {
+                ErrorKind::Data
+            }
             Self::Problems(_) | Self::Lock { .. } => ErrorKind::Pipeline,
             Self::Build { .. } => ErrorKind::Plugin,
             Self::Plugin { source, .. } if source.is_retryable() => ErrorKind::Retryable,
@@ -116,6 +119,7 @@ impl Error {
                 transom_plugin::GuestErrorKind::Config => ErrorKind::Pipeline,
                 _ => ErrorKind::Plugin,
             },
+            Self::Plugin { source, .. } if source.is_out_of_shared_memory() => ErrorKind::Data,
             Self::Plugin { .. } => ErrorKind::Plugin,
             Self::Source(_)
             | Self::Sink(_)

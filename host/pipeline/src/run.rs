@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
+use arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
@@ -94,7 +96,7 @@ impl Run<'_> {
         pipeline: &Pipeline,
         options: &RunOptions,
     ) -> Result<(Vec<SinkReport>, Vec<SinkReport>)> {
-        // A step with one reader is part of that reader's plan; a step without a reader does not run.
+        // A step with one reader is part of that reader's plan; a step without a reader does not run, of which callers warn.
         let spools: Vec<String> = self
             .planned
             .steps
@@ -102,17 +104,16 @@ impl Run<'_> {
             .filter(|step| step.readers > 1)
             .map(|step| step.name.clone())
             .collect();
-        let unread = self.planned.steps.iter().filter(|step| step.readers == 0);
-        unread.for_each(|step| {
-            tracing::warn!("step `{}` is read by nothing and does not run", step.name);
-        });
         self.stages = spools.len() + self.planned.sinks.len();
         for step in &spools {
-            self.spool(step).await?;
+            let spooled = self.spool(step).await;
+            spooled.map_err(|error| self.with_steps(error, self.planned.reads(step)))?;
         }
         let mut staged = Vec::new();
         for sink in std::mem::take(&mut self.planned.sinks) {
-            staged.push(self.sink(sink, options).await?);
+            let from = sink.from.clone();
+            let written = self.sink(sink, options).await;
+            staged.push(written.map_err(|error| self.with_steps(error, &[from]))?);
         }
         let sinks = staged.len();
         staged.extend(self.dead_letters(pipeline).await?);
@@ -135,7 +136,7 @@ impl Run<'_> {
             });
             prepared.push(sink);
         }
-        if self.planned.session.cancel().is_cancelled() {
+        if self.planned.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
         for (report, committed) in reports.iter_mut().zip(publish_all(prepared).await?) {
@@ -149,7 +150,7 @@ impl Run<'_> {
     async fn spool(&mut self, step: &str) -> Result<()> {
         let rows = Arc::new(AtomicU64::new(0));
         let begun = self.begin(&format!("step {step}"));
-        let cancel = self.planned.session.cancel().clone();
+        let cancel = self.planned.cancel.clone();
         let spooling = self.planned.session.spool(step, Arc::clone(&rows));
         let execution = watched(
             spooling,
@@ -187,7 +188,7 @@ impl Run<'_> {
             .map(|stream| keep_head(stream, options.head, &head))
             .collect();
         let progress = Arc::new(WriteProgress::default());
-        let cancel = self.planned.session.cancel();
+        let cancel = &self.planned.cancel;
         let written = watched(
             staged.write_all(streams, &progress),
             || progress.rows(),
@@ -234,10 +235,14 @@ impl Run<'_> {
                 .read(&input)
                 .map_err(|error| Error::of_query(&what, error))?;
             let progress = Arc::new(WriteProgress::default());
-            writing
-                .write(0, stream, &progress)
-                .await
-                .map_err(|error| sink_error(&what, error))?;
+            let written = watched(
+                writing.write(0, stream, &progress),
+                || progress.rows(),
+                self.observer,
+                &self.planned.cancel,
+            )
+            .await?;
+            written.map_err(|error| sink_error(&what, error))?;
             tracing::debug!(step = spool.step(), rows = spool.rows(), "dead letters");
             staged.push(Staged {
                 name: spool.step().to_owned(),
@@ -270,6 +275,29 @@ impl Run<'_> {
         }
     }
 
+    /// Names the steps that a failed query was part of, since DataFusion does not say where in a plan it failed: those that
+    /// `tables` are and read, unless they had been spooled.
+    fn with_steps(&self, error: Error, tables: &[String]) -> Error {
+        let Error::Query { what, source } = error else {
+            return error;
+        };
+        let mut names = Vec::new();
+        let mut open = tables.to_vec();
+        while let Some(table) = open.pop() {
+            let mut steps = self.planned.steps.iter();
+            if let Some(step) = steps.find(|step| step.name == table && step.readers == 1) {
+                names.push(format!("`{table}`"));
+                open.extend(step.reads.iter().cloned());
+            }
+        }
+        let what = match names.as_slice() {
+            [] => what,
+            [one] => format!("{what} with step {one}"),
+            many => format!("{what} with steps {}", many.join(", ")),
+        };
+        Error::Query { what, source }
+    }
+
     fn begin(&mut self, what: &str) -> Instant {
         self.stage += 1;
         self.observer.begin(self.stage, self.stages, what);
@@ -297,13 +325,16 @@ impl Run<'_> {
 
     /// The cause of a failed run, as near to the user's data as it can be told.
     async fn explain(&self, error: Error) -> Error {
-        let cancelled = self.planned.session.cancel().is_cancelled();
+        let cancelled = self.planned.cancel.is_cancelled();
         match error {
-            Error::Query { what, source } => {
+            Error::Query { what, source } if may_be_of_source(&source) => {
                 for planned in &self.planned.sources {
-                    if let Some(error) = planned.source.diagnose(Arc::clone(&planned.schema)).await
-                    {
-                        return error.into();
+                    let diagnosing = planned.source.diagnose(Arc::clone(&planned.schema));
+                    let cancel = &self.planned.cancel;
+                    match watched(diagnosing, || 0, self.observer, cancel).await {
+                        Ok(Some(error)) => return error.into(),
+                        Ok(None) => {}
+                        Err(cancelled) => return cancelled,
                     }
                 }
                 Error::Query { what, source }
@@ -368,6 +399,18 @@ impl Run<'_> {
             dead_letters,
             time: TimeReport::new(begun.elapsed(), plugins, border, sql),
         }
+    }
+}
+
+/// Whether reading the sources again may find the cause. It may not where memory ran out or values did not fit.
+fn may_be_of_source(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::ResourcesExhausted(_) => false,
+        DataFusionError::ArrowError(error, _) => !matches!(
+            **error,
+            ArrowError::DivideByZero | ArrowError::ArithmeticOverflow(_)
+        ),
+        _ => true,
     }
 }
 

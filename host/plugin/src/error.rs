@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::limits::BUDGET;
+
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -146,6 +148,11 @@ impl Error {
         matches!(self, Self::Guest { error, .. } if error.kind == GuestErrorKind::Retryable)
     }
 
+    /// Whether the plugin did nothing wrong, but the memory that the run shares is used up.
+    pub fn is_out_of_shared_memory(&self) -> bool {
+        matches!(self, Self::Limit { limit, .. } if *limit == BUDGET)
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -153,6 +160,9 @@ impl Error {
             // The others have no key in the pipeline file: no real plugin comes near them.
             Self::Limit { limit: "memory" | "call_time" | "output", .. } => {
                 Some("raise it under the plugin's `limits` in the pipeline file, if the plugin needs so much".to_owned())
+            }
+            Self::Limit { .. } if self.is_out_of_shared_memory() => {
+                Some("give the run more memory with `--memory`".to_owned())
             }
             Self::Unsupported { .. } => {
                 Some("cast the column in SQL before the plugin, for example with `arrow_cast(column, 'Utf8')`".to_owned())

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A flag that many instances watch; once set, guests stop at the next tick of the epoch (10 ms).
 #[derive(Debug, Clone, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel {
+    flag: Arc<AtomicBool>,
+    parent: Option<Arc<Self>>,
+}
 
 impl Cancel {
     /// A flag that nobody has set.
@@ -13,14 +16,27 @@ impl Cancel {
         Self::default()
     }
 
+    /// A flag of its own that is set with this one as well: a part of the work can be stopped without the whole.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self {
+            flag: Arc::default(),
+            parent: Some(Arc::new(self.clone())),
+        }
+    }
+
     /// Stops every guest that watches the flag. Cannot be undone.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.flag.store(true, Ordering::Relaxed);
     }
 
     /// Whether the flag is set.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.flag.load(Ordering::Relaxed)
+            || self
+                .parent
+                .as_ref()
+                .is_some_and(|parent| parent.is_cancelled())
     }
 }
 
@@ -35,4 +51,22 @@ pub(crate) enum Interrupt {
         allowed: String,
         asked: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_stopped_with_the_whole_and_not_the_other_way_round() {
+        let whole = Cancel::new();
+        let (one, other) = (whole.child(), whole.child());
+        one.cancel();
+        assert_eq!(
+            [&one, &other, &whole].map(Cancel::is_cancelled),
+            [true, false, false]
+        );
+        whole.cancel();
+        assert!(other.is_cancelled());
+    }
 }

@@ -53,6 +53,9 @@ pub trait MemoryBudget: Send + Sync + std::fmt::Debug {
     fn shrink(&self, bytes: usize);
 }
 
+/// What an instance exceeds when its [`MemoryBudget`] says no.
+pub(crate) const BUDGET: &str = "share of the run's memory";
+
 /// Counts an instance's memory and asks the budget; part of the store's data.
 #[derive(Debug)]
 pub(crate) struct MemoryMeter {
@@ -118,9 +121,9 @@ impl wasmtime::ResourceLimiter for MemoryMeter {
             && let Err(reason) = budget.try_grow(more)
         {
             self.refused = Some(Interrupt::Limit {
-                limit: "memory",
+                limit: BUDGET,
                 allowed: reason,
-                asked: bytes(total),
+                asked: format!("{} more", bytes(more)),
             });
             return Ok(false);
         }

@@ -2,27 +2,43 @@
 
 use std::sync::Arc;
 
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use datafusion::execution::memory_pool::{
+    MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation, human_readable_size,
+};
 use transom_plugin::MemoryBudget;
 
 /// One reservation for one instance; given back when the instance is dropped.
 #[derive(Debug)]
-pub(crate) struct GuestMemory(MemoryReservation);
+pub(crate) struct GuestMemory {
+    reservation: MemoryReservation,
+    pool: Arc<dyn MemoryPool>,
+}
 
 impl GuestMemory {
     pub(crate) fn new(pool: &Arc<dyn MemoryPool>, plugin: &str) -> Self {
-        Self(MemoryConsumer::new(format!("plugin {plugin}")).register(pool))
+        Self {
+            reservation: MemoryConsumer::new(format!("plugin {plugin}")).register(pool),
+            pool: Arc::clone(pool),
+        }
     }
 }
 
 impl MemoryBudget for GuestMemory {
     fn try_grow(&self, bytes: usize) -> Result<(), String> {
-        self.0
+        self.reservation
             .try_grow(bytes)
-            .map_err(|error| error.message().into_owned())
+            .map_err(|_| match self.pool.memory_limit() {
+                // DataFusion's own words go on for several lines about reservations and consumers.
+                MemoryLimit::Finite(limit) => format!(
+                    "{} in all, of which {} are taken",
+                    human_readable_size(limit),
+                    human_readable_size(self.pool.reserved())
+                ),
+                _ => "none".to_owned(),
+            })
     }
 
     fn shrink(&self, bytes: usize) {
-        self.0.shrink(bytes);
+        self.reservation.shrink(bytes);
     }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use transom_pipeline::SessionOptions;
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Sources, plan};
-use transom_pipeline::plugins::{self, Build};
+use transom_pipeline::plugins::Build;
 use transom_pipeline::report::counted;
 use transom_plugin::Cancel;
 
@@ -31,7 +31,7 @@ impl CheckCommand {
     pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
         let pipeline = context.pipeline()?;
         let lock = Lock::read(&Lock::path_of(&pipeline))?;
-        let plugins = plugins::load(&pipeline, &context.plugin_runtime()?, Build::Never, |_| ())?;
+        let plugins = context.plugins(&pipeline, Build::Never)?;
         // Nothing runs, so nothing is gained by threads.
         let session = SessionOptions {
             partitions: 1,
@@ -45,7 +45,8 @@ impl CheckCommand {
             &session,
             Cancel::new(),
         );
-        context.block_on(async { Ok(planning.await?) })?;
+        let planned = context.block_on(async { Ok(planning.await?) })?;
+        context.warn_of_unread(&planned);
         if let Some(lock) = &lock {
             for plugin in lock.changed_plugins(&plugins) {
                 context.printer.warn(format_args!(

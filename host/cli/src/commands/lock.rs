@@ -6,7 +6,7 @@ use serde_json::json;
 use transom_pipeline::SessionOptions;
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Sources, plan};
-use transom_pipeline::plugins::{self, Build};
+use transom_pipeline::plugins::Build;
 use transom_pipeline::report::counted;
 use transom_plugin::Cancel;
 
@@ -34,14 +34,7 @@ impl LockCommand {
         let path = Lock::path_of(&pipeline);
         // An old lock that cannot be read is what this command is to mend.
         let old = Lock::read(&path).ok().flatten();
-        let plugins = plugins::load(
-            &pipeline,
-            &context.plugin_runtime()?,
-            Build::IfStale,
-            |name| {
-                context.building(name);
-            },
-        )?;
+        let plugins = context.plugins(&pipeline, Build::IfStale)?;
         let session = SessionOptions {
             partitions: 1,
             ..SessionOptions::default()

@@ -8,7 +8,7 @@ use transom_pipeline::SessionOptions;
 use transom_pipeline::file::{Pipeline, StepKind};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Planned, Sources, plan};
-use transom_pipeline::plugins::{self, Build};
+use transom_pipeline::plugins::Build;
 use transom_plugin::Cancel;
 
 use crate::context::Context;
@@ -49,14 +49,7 @@ impl PlanCommand {
             check_step(&pipeline, step)?;
         }
         let lock = Lock::read(&Lock::path_of(&pipeline))?;
-        let plugins = plugins::load(
-            &pipeline,
-            &context.plugin_runtime()?,
-            Build::IfStale,
-            |name| {
-                context.building(name);
-            },
-        )?;
+        let plugins = context.plugins(&pipeline, Build::IfStale)?;
         let mut session = SessionOptions::default();
         session.partitions = self.partitions.unwrap_or(session.partitions);
         let text = context.block_on(async {

@@ -2,7 +2,7 @@
 
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Sources, plan};
-use transom_pipeline::plugins::{self, Build};
+use transom_pipeline::plugins::Build;
 use transom_pipeline::report::{SinkReport, counted};
 use transom_pipeline::run::{RunOptions, run};
 use transom_pipeline::{Error, SessionOptions};
@@ -63,14 +63,7 @@ impl RunCommand {
                 lock_path.display()
             )));
         }
-        let plugins = plugins::load(
-            &pipeline,
-            &context.plugin_runtime()?,
-            Build::IfStale,
-            |name| {
-                context.building(name);
-            },
-        )?;
+        let plugins = context.plugins(&pipeline, Build::IfStale)?;
         if let (true, Some(lock)) = (self.locked, &lock) {
             check_locked(lock, &pipeline, &plugins)?;
         }
@@ -94,6 +87,7 @@ impl RunCommand {
                     cancel.clone(),
                 )
                 .await?;
+                context.warn_of_unread(&planned);
                 run(&pipeline, planned, &RunOptions { head }, &progress).await
             };
             tokio::select! {

@@ -123,6 +123,15 @@ pub enum SinkError {
         /// The later one.
         stream: usize,
     },
+    /// A row belongs to no partition.
+    #[error("sink `{name}`: rows cannot be divided into partitions")]
+    Split {
+        /// Name of the sink.
+        name: String,
+        /// Which value of which column.
+        #[source]
+        source: ArrowError,
+    },
     /// A batch cannot be encoded, or the disk does not take it.
     #[error("sink `{name}`: cannot write `{path}`")]
     Write {
@@ -170,6 +179,15 @@ pub enum SinkError {
         #[source]
         source: Box<SinkError>,
     },
+    /// Readers find the new result; whether it would outlive a power failure is not known.
+    #[error("sink `{name}` is published, but the disk did not confirm it")]
+    Unconfirmed {
+        /// Name of the sink.
+        name: String,
+        /// What the disk said.
+        #[source]
+        source: Box<SinkError>,
+    },
     /// The work was given up: the process is shutting down.
     #[error("sink `{name}`: writing was interrupted")]
     Interrupted {
@@ -207,7 +225,7 @@ impl SinkError {
             Self::Busy { .. } => {
                 Some("wait until the other run has ended, or write to another path".to_owned())
             }
-            Self::PartlyPublished { .. } => {
+            Self::PartlyPublished { .. } | Self::Unconfirmed { .. } => {
                 Some("run the pipeline again: the new run replaces all of its results".to_owned())
             }
             _ => None,

@@ -79,6 +79,25 @@ impl Splitter {
         vec![None; self.keys.len()]
     }
 
+    /// The empty string is NULL, as it is for Spark: a folder named `column=` is read by nobody. The text that stands for NULL
+    /// in folder names is refused, since every reader would take it for NULL.
+    fn values_of(&self, keys: &[ArrayRef], row: usize) -> Result<Values, ArrowError> {
+        keys.iter()
+            .zip(&self.names)
+            .map(|(key, name)| {
+                let text = key.as_string::<i32>();
+                let value = text.is_valid(row).then(|| text.value(row));
+                match value {
+                    Some(hive::NULL_PARTITION) => Err(ArrowError::InvalidArgumentError(format!(
+                        "column `{name}` holds the text `{}`, which means NULL in the name of a partition's folder",
+                        hive::NULL_PARTITION
+                    ))),
+                    value => Ok(value.filter(|value| !value.is_empty()).map(str::to_owned)),
+                }
+            })
+            .collect()
+    }
+
     /// The rows of each partition, in their order; partitions in the order in which they appear.
     pub(super) fn split(
         &self,
@@ -105,7 +124,7 @@ impl Splitter {
             let group = match last {
                 Some((before, group)) if same(&keys, before, row) => group,
                 _ => {
-                    let values = values_of(&keys, row);
+                    let values = self.values_of(&keys, row)?;
                     *known.entry(values).or_insert_with_key(|values| {
                         groups.push((values.clone(), Vec::new()));
                         groups.len() - 1
@@ -136,15 +155,4 @@ fn same(keys: &[ArrayRef], a: usize, b: usize) -> bool {
             (a, b) => a && b,
         }
     })
-}
-
-/// The empty string is NULL, as it is for Spark: a folder named `column=` is read by nobody.
-fn values_of(keys: &[ArrayRef], row: usize) -> Values {
-    keys.iter()
-        .map(|key| {
-            let text = key.as_string::<i32>();
-            let value = text.is_valid(row).then(|| text.value(row));
-            value.filter(|value| !value.is_empty()).map(str::to_owned)
-        })
-        .collect()
 }

@@ -395,18 +395,7 @@ fn switch_all(mut sinks: Vec<PreparedSink>) -> Result<Vec<Committed>, SinkError>
     for sink in &mut sinks {
         match sink.switch() {
             Ok(switched) => committed.push(switched),
-            Err(error) if committed.is_empty() => return Err(error),
-            Err(error) => {
-                let published: Vec<_> = committed
-                    .iter()
-                    .map(|sink| format!("`{}`", sink.name))
-                    .collect();
-                return Err(SinkError::PartlyPublished {
-                    name: sink.stage.sink.name.clone(),
-                    published: published.join(", "),
-                    source: Box::new(error),
-                });
-            }
+            Err(error) => return Err(partly(&sinks, committed.len(), error)),
         }
     }
     for (sink, committed) in sinks.iter().zip(&committed) {
@@ -415,4 +404,30 @@ fn switch_all(mut sinks: Vec<PreparedSink>) -> Result<Vec<Committed>, SinkError>
             .remove_old(committed.previous.as_deref());
     }
     Ok(committed)
+}
+
+/// What readers see after the switch of the sink at `failed` came to `error`. The sink itself may show its new result: a disk that
+/// does not sync after the switch has switched all the same.
+fn partly(sinks: &[PreparedSink], failed: usize, error: SinkError) -> SinkError {
+    let name = |sink: &PreparedSink| sink.stage.sink.name.clone();
+    let error = match sinks[failed].stage.published {
+        true => SinkError::Unconfirmed {
+            name: name(&sinks[failed]),
+            source: Box::new(error),
+        },
+        false => error,
+    };
+    let published: Vec<String> = sinks
+        .iter()
+        .filter(|sink| sink.stage.published)
+        .map(|sink| format!("`{}`", name(sink)))
+        .collect();
+    match sinks.iter().find(|sink| !sink.stage.published) {
+        Some(old) if !published.is_empty() => SinkError::PartlyPublished {
+            name: name(old),
+            published: published.join(", "),
+            source: Box::new(error),
+        },
+        _ => error,
+    }
 }

@@ -82,7 +82,10 @@ impl<'a> StreamWriter<'a> {
         let groups = self
             .splitter
             .split(batch)
-            .map_err(|error| self.error(Path::new(""), error))?;
+            .map_err(|error| SinkError::Split {
+                name: self.sink.name.clone(),
+                source: error,
+            })?;
         for (values, rows) in groups {
             self.append(&values, &rows)?;
         }

@@ -372,6 +372,32 @@ async fn parquet_says_who_wrote_it() {
     assert_eq!(created_by.value.as_deref(), Some(version.as_str()));
 }
 
+#[tokio::test]
+async fn a_text_that_means_null_in_folder_names_is_refused_and_the_old_result_stays() {
+    let root = tempdir().unwrap();
+    let places = |places: Vec<&str>| {
+        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..places.len() as i64));
+        let places: ArrayRef = Arc::new(StringArray::from(places));
+        RecordBatch::try_from_iter([("place", places), ("id", ids)]).unwrap()
+    };
+    let sink = sink(root.path(), SinkFormat::default(), &["place"]);
+    let committed = publish(&sink, vec![places(vec!["LGA"])]).await;
+    let staged = sink.begin("second").unwrap();
+    let batch = places(vec!["LGA", "__HIVE_DEFAULT_PARTITION__"]);
+    let batches = stream(batch.schema(), vec![batch]);
+    let error = staged.write(0, batches, &Arc::default()).await.unwrap_err();
+    assert_eq!(
+        format!("{error}: {}", std::error::Error::source(&error).unwrap()),
+        "sink `daily`: rows cannot be divided into partitions: Invalid argument error: column `place` holds the text \
+         `__HIVE_DEFAULT_PARTITION__`, which means NULL in the name of a partition's folder"
+    );
+    drop(staged);
+    assert_eq!(
+        names(&committed.path),
+        ["place=LGA/part-00000-00000.parquet"]
+    );
+}
+
 fn refused(format: SinkFormat, partition_by: &[&str], fields: Vec<Field>) -> SinkError {
     let root = tempdir().unwrap();
     let sink = sink(root.path(), format, partition_by);

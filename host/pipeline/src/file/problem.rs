@@ -98,6 +98,9 @@ pub struct Problem {
     pub hint: Option<String>,
     /// Other places that explain it.
     pub related: Vec<Related>,
+    /// Whether the pipeline's files are right and the data that they name is not.
+    #[serde(skip)]
+    pub in_data: bool,
 }
 
 impl Problem {
@@ -110,6 +113,7 @@ impl Problem {
             label: None,
             hint: None,
             related: Vec::new(),
+            in_data: false,
         }
     }
 

@@ -34,6 +34,8 @@ pub enum Sources {
 #[derive(Debug)]
 pub struct Planned {
     pub(crate) session: Session,
+    /// Set by the caller to stop the run. The session has a child of it, which a plan that fails sets as well.
+    pub(crate) cancel: Cancel,
     pub(crate) sources: Vec<PlannedSource>,
     pub(crate) steps: Vec<PlannedStep>,
     pub(crate) sinks: Vec<PlannedSink>,
@@ -116,13 +118,14 @@ pub async fn plan(
     options: &SessionOptions,
     cancel: Cancel,
 ) -> Result<Planned> {
-    let mut session = Session::new(options, cancel)
+    let mut session = Session::new(options, cancel.child())
         .map_err(|error| Error::of_query("starting the session", error))?;
     plugins
         .iter()
         .for_each(|plugin| session.add_plugin(Arc::clone(plugin)));
     let mut planner = Planner {
         pipeline,
+        plugins,
         problems: Vec::new(),
         tables: BTreeSet::new(),
         session,
@@ -143,6 +146,7 @@ pub async fn plan(
     match problems.is_empty() {
         true => Ok(Planned {
             session,
+            cancel,
             sources: planned_sources,
             steps,
             sinks,
@@ -167,6 +171,7 @@ fn count_readers(steps: &mut [PlannedStep], sinks: &[PlannedSink]) -> Result<()>
 
 struct Planner<'a> {
     pipeline: &'a Pipeline,
+    plugins: &'a [Arc<Plugin>],
     problems: Vec<Problem>,
     /// Sources and steps that can be read.
     tables: BTreeSet<String>,
@@ -189,6 +194,7 @@ impl<'a> Planner<'a> {
                             .pipeline
                             .problem_at(source.path.span, error_chain(&error));
                         problem.hint = error.hint();
+                        problem.in_data = true;
                         self.problems.push(problem);
                         continue;
                     }
@@ -355,7 +361,13 @@ impl<'a> Planner<'a> {
         match self.session.plan_sql(&sql.text, &params, on_error).await {
             Ok(plan) => Ok(Some(plan)),
             Err(error) => {
-                self.problems.push(sql_problem(self.pipeline, sql, &error));
+                let problem = sql_problem(self.pipeline, sql, &error);
+                if let Error::Plugin { what, source } = Error::of_query("", error)
+                    && !is_of_the_pipeline(&source)
+                {
+                    return Err(Error::Plugin { what, source });
+                }
+                self.problems.push(problem);
                 Ok(None)
             }
         }
@@ -461,23 +473,30 @@ impl<'a> Planner<'a> {
             (None, None) => transform.transform.span,
         };
         let mut problem = self.pipeline.problem_at(span, message);
-        if let Error::Plugin { source, .. } = Error::of_query("", error) {
-            match source {
-                // What the guest says of options and columns is the pipeline's mistake; a crash while opening is the plugin's.
-                transom_plugin::Error::Guest { .. } | transom_plugin::Error::Unsupported { .. } => {
-                    problem.hint = source.hint();
-                }
-                source => {
-                    let what = format!(
-                        "opening `{}.{}`",
-                        transform.plugin, transform.transform.value
-                    );
-                    return Err(Error::Plugin {
-                        what: format!("{what} failed"),
-                        source,
-                    });
-                }
+        let plugin = self
+            .plugins
+            .iter()
+            .find(|plugin| plugin.name() == transform.plugin);
+        if let Some(plugin) = plugin {
+            let name = &transform.transform.value;
+            let description = plugin.description();
+            if description.transform(name).is_none() {
+                let names = description
+                    .transforms
+                    .iter()
+                    .map(|known| known.name.as_str());
+                problem = problem.with_near_name(name, names);
             }
+        }
+        if let Error::Plugin { source, .. } = Error::of_query("", error) {
+            if !is_of_the_pipeline(&source) {
+                let (plugin, name) = (&transform.plugin, &transform.transform.value);
+                return Err(Error::Plugin {
+                    what: format!("opening `{plugin}.{name}` failed"),
+                    source,
+                });
+            }
+            problem.hint = source.hint();
         }
         Ok(problem)
     }
@@ -523,4 +542,12 @@ impl<'a> Planner<'a> {
         }
         sinks
     }
+}
+
+/// What a guest says of options and columns while it is opened is the pipeline's mistake; a crash or a limit is not.
+fn is_of_the_pipeline(error: &transom_plugin::Error) -> bool {
+    matches!(
+        error,
+        transom_plugin::Error::Guest { .. } | transom_plugin::Error::Unsupported { .. }
+    )
 }

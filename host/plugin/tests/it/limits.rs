@@ -33,10 +33,11 @@ fn assert_limit(error: &Error, name: &str, expected: &str) {
         other => panic!("{other:?}"),
     }
     // The hint is for limits that the pipeline file can raise.
-    let raisable = ["memory", "call_time", "output"].contains(&name);
+    let raisable = ["memory", "call_time", "output", BUDGET].contains(&name);
     assert_eq!(error.hint().is_some(), raisable, "{:?}", error.hint());
 }
 
+const BUDGET: &str = "share of the run's memory";
 const LOOP: &str = r#"{"kind": "loop"}"#;
 
 #[test]
@@ -154,6 +155,26 @@ fn more_output_than_allowed_is_a_limit() {
     assert!(instance.is_dead());
 }
 
+// With all its columns carried over a row costs the guest four bytes, so bytes alone would not bound it.
+#[test]
+fn more_rows_than_allowed_are_a_limit() {
+    let plugin = plugin_with(Limits {
+        rows: 100_000,
+        ..Limits::default()
+    });
+    let times = |times: usize| format!(r#"{{"times": {times}, "part_rows": 1000000}}"#);
+    let rows = rows(10_000);
+    let mut instance = start(&plugin);
+    let opened = instance
+        .open_transform("explode", &rows.schema(), &times(10))
+        .unwrap();
+    let fits = process_and_pull(&mut instance, &opened, &rows);
+    assert_eq!(fits[0].num_rows(), 100_000);
+    let error = run(&mut instance, "explode", &times(11));
+    assert_limit(&error, "rows", "100000");
+    assert!(instance.is_dead());
+}
+
 #[test]
 fn a_guest_that_logs_or_counts_too_much_is_stopped() {
     let silent = plugin_with(Limits {
@@ -238,12 +259,12 @@ fn a_budget_that_says_no_gives_the_reason() {
     let budget = Budget::of(16 << 20);
     let mut instance = charged(&budget).unwrap();
     let error = run(&mut instance, "fail", r#"{"kind": "allocate"}"#);
-    assert_limit(&error, "memory", "the budget has 16777216 bytes");
+    assert_limit(&error, BUDGET, "the budget has 16777216 bytes");
     drop(instance);
     assert_eq!(budget.used(), 0);
 
     let none = Budget::of(0);
     let error = charged(&none).unwrap_err();
-    assert_limit(&error, "memory", "the budget has 0 bytes");
+    assert_limit(&error, BUDGET, "the budget has 0 bytes");
     assert_eq!(none.used(), 0);
 }
