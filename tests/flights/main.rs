@@ -51,7 +51,11 @@ fn run_example(folder: &Path, target: &str) -> RunReport {
     let cache = transom_build::cache_folder()
         .ok()
         .map(|cache| cache.join("cwasm"));
-    let runtime = Runtime::new(RuntimeOptions { cache }).unwrap();
+    let runtime = Runtime::new(RuntimeOptions {
+        cache,
+        ..RuntimeOptions::default()
+    })
+    .unwrap();
     let plugins = plugins::load(&pipeline, &runtime, Build::IfStale, |_| {}).unwrap();
     let session = SessionOptions::default();
     tokio::runtime::Runtime::new().unwrap().block_on(async {

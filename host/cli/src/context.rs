@@ -86,6 +86,7 @@ impl Context {
     pub(crate) fn plugin_runtime(&self) -> Result<Runtime, Failure> {
         Ok(Runtime::new(RuntimeOptions {
             cache: self.compiled_code(),
+            ..RuntimeOptions::default()
         })?)
     }
 

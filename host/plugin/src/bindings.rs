@@ -9,11 +9,11 @@
 
 wasmtime::component::bindgen!({
     path: "../../wit",
-    world: "plugin",
+    world: "runner-plugin",
     // Lists are lowered straight from Arrow's buffers, without a `Vec` in between.
     ownership: Borrowing { duplicate_if_necessary: true },
     imports: { default: trappable },
 });
 
-pub(crate) use exports::transom::plugin::{meta, scalar, table};
+pub(crate) use exports::transom::plugin::{meta, runner, scalar, table};
 pub(crate) use transom::plugin::{host, types};

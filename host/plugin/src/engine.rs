@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fs_err as fs;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
@@ -13,8 +14,10 @@ use crate::bindings::host;
 use crate::cache::CompiledCache;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
-use crate::plugin::Plugin;
+use crate::packed;
+use crate::plugin::{Loaded, Plugin};
 use crate::state::State;
+use crate::wasi;
 
 /// How often running guests look up: a limit on time or a cancelled query takes effect within one tick.
 const TICK: Duration = Duration::from_millis(10);
@@ -28,13 +31,27 @@ const POOL: u32 = 1000;
 pub struct RuntimeOptions {
     /// Folder for compiled code; `None` compiles every time.
     pub cache: Option<PathBuf>,
+    /// The component that runs plugins of Python source. Without it they cannot be loaded.
+    pub python_runner: Option<PathBuf>,
 }
 
 /// Loads plugins. One per process: engines do not share compiled code.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Runtime {
     engine: Engine,
     cache: Option<CompiledCache>,
+    python_runner: Option<PathBuf>,
+    /// Loaded when the first plugin needs it, for all plugins of its language.
+    runner: Arc<Mutex<Option<Component>>>,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime")
+            .field("cache", &self.cache)
+            .field("python_runner", &self.python_runner)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Runtime {
@@ -66,10 +83,12 @@ impl Runtime {
         Ok(Self {
             engine,
             cache: options.cache.map(CompiledCache::new),
+            python_runner: options.python_runner,
+            runner: Arc::default(),
         })
     }
 
-    /// Loads the component in `path`. `name` is what errors call it.
+    /// Loads the component or the archive of source files in `path`. `name` is what errors call it.
     pub fn load(&self, name: &str, path: &Path, limits: Limits) -> Result<Arc<Plugin>> {
         let read_error = |source| Error::Read {
             path: path.to_owned(),
@@ -81,24 +100,70 @@ impl Runtime {
         self.load_bytes(name, &wasm, limits)
     }
 
-    /// Loads a component from memory.
-    pub fn load_bytes(&self, name: &str, wasm: &[u8], limits: Limits) -> Result<Arc<Plugin>> {
-        check_size(name, wasm.len() as u64, &limits)?;
-        check_is_component(name, wasm)?;
-        let digest: [u8; 32] = Sha256::digest(wasm).into();
-        let component = match &self.cache {
-            Some(cache) => cache.component(&self.engine, wasm, &digest),
+    /// Loads a component, or an archive of source files, from memory.
+    pub fn load_bytes(&self, name: &str, bytes: &[u8], limits: Limits) -> Result<Arc<Plugin>> {
+        check_size(name, bytes.len() as u64, &limits)?;
+        let digest: [u8; 32] = Sha256::digest(bytes).into();
+        let (component, files) = if bytes.starts_with(packed::MAGIC) {
+            let files = packed::unpack(bytes, limits.component);
+            let files = files.map_err(|reason| load_error(name, reason, None))?;
+            (self.runner(name)?, Some(files))
+        } else {
+            check_is_component(name, bytes)?;
+            let component = self.compile(bytes, &digest);
+            let component =
+                component.map_err(|error| load_error(name, format!("{error:#}"), None))?;
+            (component, None)
+        };
+        let host_error = |error: wasmtime::Error| Error::Host {
+            plugin: name.to_owned(),
+            source: error.into(),
+        };
+        let mut linker = Linker::<State>::new(&self.engine);
+        host::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state).map_err(host_error)?;
+        if files.is_some() {
+            wasi::add_to_linker(&mut linker, &self.engine, &component).map_err(host_error)?;
+        }
+        let loaded = Loaded {
+            component,
+            files,
+            digest,
+            bytes: bytes.len(),
+        };
+        Plugin::new(name, loaded, &linker, limits).map(Arc::new)
+    }
+
+    fn compile(&self, wasm: &[u8], digest: &[u8; 32]) -> wasmtime::Result<Component> {
+        match &self.cache {
+            Some(cache) => cache.component(&self.engine, wasm, digest),
             None => Component::new(&self.engine, wasm),
         }
-        .map_err(|error| load_error(name, format!("{error:#}"), None))?;
-        let mut linker = Linker::<State>::new(&self.engine);
-        host::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state).map_err(|error| {
-            Error::Host {
-                plugin: name.to_owned(),
-                source: error.into(),
-            }
+    }
+
+    /// The component that runs Python, for the plugin `name`.
+    fn runner(&self, name: &str) -> Result<Component> {
+        let mut runner = self.runner.lock();
+        if let Some(component) = &*runner {
+            return Ok(component.clone());
+        }
+        let Some(path) = &self.python_runner else {
+            return Err(load_error(
+                name,
+                "it is Python source, and there is no runner for Python".to_owned(),
+                Some("name the runner's file in `TRANSOM_PYTHON_RUNNER`".to_owned()),
+            ));
+        };
+        let wasm = fs::read(path).map_err(|source| Error::Read {
+            path: path.clone(),
+            source,
         })?;
-        Plugin::new(name, component, &linker, digest, wasm.len(), limits).map(Arc::new)
+        let digest: [u8; 32] = Sha256::digest(&wasm).into();
+        let component = self.compile(&wasm, &digest).map_err(|error| {
+            let reason = format!("the runner `{}`: {error:#}", path.display());
+            load_error(name, reason, None)
+        })?;
+        *runner = Some(component.clone());
+        Ok(component)
     }
 }
 

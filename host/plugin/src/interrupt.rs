@@ -45,6 +45,8 @@ impl Cancel {
 pub(crate) enum Interrupt {
     #[error("cancelled")]
     Cancelled,
+    #[error("it asks for `{what}`, which no plugin is granted")]
+    Denied { what: String },
     #[error("over the limit `{limit}`")]
     Limit {
         limit: &'static str,

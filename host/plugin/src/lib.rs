@@ -7,6 +7,9 @@
 //! Nothing that comes out of a guest is trusted: descriptions, schemas, buffers, row numbers and texts are checked before an
 //! Arrow array is built from them. A guest is granted nothing but logging and counting.
 //!
+//! A plugin is a component, or an archive of source files that a language runner runs: one component for all plugins of that
+//! language, which gets the files before anything else is called.
+//!
 //! This crate knows no DataFusion: memory is charged through [`MemoryBudget`], cancelling goes through [`Cancel`].
 
 mod batch;
@@ -18,8 +21,10 @@ mod error;
 mod instance;
 mod interrupt;
 mod limits;
+mod packed;
 mod plugin;
 mod state;
+mod wasi;
 
 pub use batch::border_type;
 pub use description::{
@@ -35,3 +40,4 @@ pub use interrupt::Cancel;
 pub use limits::{Limits, MemoryBudget};
 pub use plugin::{Plugin, contract};
 pub use state::Timing;
+pub use wasi::LogicalTime;

@@ -81,6 +81,11 @@ impl MemoryMeter {
         }
     }
 
+    /// Memory now, in bytes.
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
+
     /// Largest memory seen, in bytes.
     pub(crate) fn peak(&self) -> usize {
         self.peak

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
-use crate::bindings::{meta, scalar, table};
+use crate::bindings::{meta, runner, scalar, table};
 use crate::cache::hex;
 use crate::description::Description;
 use crate::engine::load_error;
@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::instance::{Instance, InstanceOptions};
 use crate::limits::Limits;
 use crate::state::State;
+use crate::wasi;
 
 /// The contract's package; a plugin of another version is refused by name.
 const PACKAGE: &str = "transom:plugin";
@@ -31,10 +32,29 @@ pub struct Plugin {
     pub(crate) meta: meta::GuestIndices,
     pub(crate) scalar: Option<scalar::GuestIndices>,
     pub(crate) table: Option<table::GuestIndices>,
+    pub(crate) runner: Option<Runner>,
     description: Description,
     digest: String,
     bytes: usize,
     imports: Vec<String>,
+}
+
+/// What a plugin of source files adds to the component that runs them.
+pub(crate) struct Runner {
+    pub(crate) indices: runner::GuestIndices,
+    /// Paths within the plugin, with what is in them.
+    pub(crate) files: Vec<(String, Vec<u8>)>,
+}
+
+/// What a plugin was loaded from.
+pub(crate) struct Loaded {
+    pub(crate) component: Component,
+    /// The author's files, if the component is a language runner.
+    pub(crate) files: Option<Vec<(String, Vec<u8>)>>,
+    /// SHA-256 of what the author built.
+    pub(crate) digest: [u8; 32],
+    /// Size of it.
+    pub(crate) bytes: usize,
 }
 
 impl std::fmt::Debug for Plugin {
@@ -49,12 +69,16 @@ impl std::fmt::Debug for Plugin {
 impl Plugin {
     pub(crate) fn new(
         name: &str,
-        component: Component,
+        loaded: Loaded,
         linker: &Linker<State>,
-        digest: [u8; 32],
-        bytes: usize,
         limits: Limits,
     ) -> Result<Self> {
+        let Loaded {
+            component,
+            files,
+            digest,
+            bytes,
+        } = loaded;
         let component_type = component.component_type();
         let engine = component.engine();
         let imports: Vec<String> = component_type
@@ -66,7 +90,7 @@ impl Plugin {
             .filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentInstance(_)))
             .map(|(name, _)| name.to_owned())
             .collect();
-        check_contract(name, &imports, &exports)?;
+        check_contract(name, &imports, &exports, files.is_some())?;
         let contract = |error: wasmtime::Error| load_error(name, format!("{error:#}"), None);
         let pre = linker.instantiate_pre(&component).map_err(contract)?;
         let has = |interface: &str| exports.contains(&format!("{PACKAGE}/{interface}@{VERSION}"));
@@ -79,6 +103,12 @@ impl Plugin {
             .then(|| table::GuestIndices::new(&pre))
             .transpose()
             .map_err(contract)?;
+        let runner = files
+            .map(|files| {
+                let indices = runner::GuestIndices::new(&pre).map_err(contract)?;
+                Ok(Runner { indices, files })
+            })
+            .transpose()?;
         let mut plugin = Self {
             name: name.to_owned(),
             limits,
@@ -86,6 +116,7 @@ impl Plugin {
             meta,
             scalar,
             table,
+            runner,
             description: Description {
                 name: String::new(),
                 version: String::new(),
@@ -110,12 +141,12 @@ impl Plugin {
         &self.description
     }
 
-    /// SHA-256 of the component, hexadecimal.
+    /// SHA-256 of the component, or of the archive of source files; hexadecimal.
     pub fn digest(&self) -> &str {
         &self.digest
     }
 
-    /// Size of the component in bytes.
+    /// Size of the component or archive in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -136,7 +167,7 @@ impl Plugin {
     }
 }
 
-fn check_contract(name: &str, imports: &[String], exports: &[String]) -> Result<()> {
+fn check_contract(name: &str, imports: &[String], exports: &[String], is_run: bool) -> Result<()> {
     let of_package = |item: &&String| item.split('/').next() == Some(PACKAGE);
     let rebuild = || {
         Some(format!(
@@ -160,7 +191,10 @@ fn check_contract(name: &str, imports: &[String], exports: &[String]) -> Result<
     }
     let host = format!("{PACKAGE}/host@{VERSION}");
     let types = format!("{PACKAGE}/types@{VERSION}");
-    match imports.iter().find(|import| **import != host && **import != types) {
+    // What a language's interpreter needs to start is answered with nothing: crate::wasi.
+    let answered = |import: &str| is_run && import.starts_with(wasi::PACKAGE);
+    let other = |import: &&String| **import != host && **import != types && !answered(import);
+    match imports.iter().find(other) {
         None => Ok(()),
         Some(other) => Err(load_error(
             name,

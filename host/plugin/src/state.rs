@@ -8,6 +8,7 @@ use wasmtime::{CallHook, StoreContextMut, UpdateDeadline};
 use crate::bindings::{host, types};
 use crate::interrupt::{Cancel, Interrupt};
 use crate::limits::{Limits, MemoryMeter};
+use crate::wasi::Wasi;
 
 /// Where the time of calls went, summed over an instance's calls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,12 +35,20 @@ pub(crate) struct State {
     pub(crate) counters: BTreeMap<String, u64>,
     pub(crate) last_error: Option<String>,
     pub(crate) clock: CallClock,
+    /// Of guests that a language runner runs; others import nothing of it.
+    wasi: Option<Wasi>,
     deadline: Instant,
     logged: usize,
 }
 
 impl State {
-    pub(crate) fn new(plugin: String, limits: Limits, memory: MemoryMeter, cancel: Cancel) -> Self {
+    pub(crate) fn new(
+        plugin: String,
+        limits: Limits,
+        memory: MemoryMeter,
+        cancel: Cancel,
+        wasi: Option<Wasi>,
+    ) -> Self {
         Self {
             plugin,
             limits,
@@ -48,9 +57,20 @@ impl State {
             counters: BTreeMap::new(),
             last_error: None,
             clock: CallClock::default(),
+            wasi,
             deadline: Instant::now(),
             logged: 0,
         }
+    }
+
+    /// What WASI shows to the guest.
+    ///
+    /// # Panics
+    /// If the guest is not run by a language runner: only those are linked with it.
+    pub(crate) fn wasi(&mut self) -> &mut Wasi {
+        self.wasi
+            .as_mut()
+            .expect("only runners are linked with WASI")
     }
 
     /// Starts the limits of one call.

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use arrow::datatypes::FieldRef;
 use datafusion::execution::memory_pool::MemoryPool;
 use parking_lot::Mutex;
-use transom_plugin::{Cancel, Instance, InstanceOptions, OpenedFunction, Plugin, Result, Timing};
+use transom_plugin::{
+    Cancel, Instance, InstanceOptions, LogicalTime, OpenedFunction, Plugin, Result, Timing,
+};
 
 use crate::memory::GuestMemory;
 
@@ -19,6 +21,7 @@ pub(crate) struct InstancePool {
     plugin: Arc<Plugin>,
     memory: Arc<dyn MemoryPool>,
     cancel: Cancel,
+    time: LogicalTime,
     idle: Mutex<Vec<Checkout>>,
     timing: Mutex<Timing>,
     counters: Mutex<BTreeMap<String, u64>>,
@@ -32,11 +35,17 @@ struct Checkout {
 }
 
 impl InstancePool {
-    pub(crate) fn new(plugin: Arc<Plugin>, memory: Arc<dyn MemoryPool>, cancel: Cancel) -> Self {
+    pub(crate) fn new(
+        plugin: Arc<Plugin>,
+        memory: Arc<dyn MemoryPool>,
+        cancel: Cancel,
+        time: LogicalTime,
+    ) -> Self {
         Self {
             plugin,
             memory,
             cancel,
+            time,
             idle: Mutex::default(),
             timing: Mutex::default(),
             counters: Mutex::default(),
@@ -53,6 +62,7 @@ impl InstancePool {
         self.plugin.instantiate(InstanceOptions {
             memory: Some(Arc::new(memory)),
             cancel: self.cancel.clone(),
+            time: self.time,
         })
     }
 
@@ -75,7 +85,7 @@ impl InstancePool {
         let result = checkout.run(function, arguments, call);
         self.add_timing(checkout.instance.timing(), before);
         self.collect_counters(&mut checkout.instance);
-        if !checkout.instance.is_dead() {
+        if !checkout.instance.is_dead() && !checkout.instance.is_worn() {
             self.idle.lock().push(checkout);
         }
         result

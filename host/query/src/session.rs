@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
@@ -26,7 +26,7 @@ use datafusion::physical_plan::{
 };
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::TryStreamExt;
-use transom_plugin::{Cancel, Plugin, Timing};
+use transom_plugin::{Cancel, LogicalTime, Plugin, Timing};
 
 use crate::error::CallError;
 use crate::function::{OnError, PluginFunction};
@@ -46,8 +46,10 @@ pub struct SessionOptions {
     pub partitions: usize,
     /// Memory for operators and plugins in bytes; sorts and aggregates spill to disk beyond it. Default: no limit.
     pub memory: Option<usize>,
-    /// Rows of a batch. Default 8,192.
-    pub batch_rows: usize,
+    /// Rows of a batch. Default 8,192; with little memory 2,048, as every operator and every open spill file holds some batches.
+    pub batch_rows: Option<usize>,
+    /// What plugins take for the time and for randomness. Default: now, and the seed 0.
+    pub time: LogicalTime,
     /// Folder for spills and spools; `None` is the system's.
     pub temporary: Option<PathBuf>,
 }
@@ -58,11 +60,22 @@ impl Default for SessionOptions {
         Self {
             partitions,
             memory: None,
-            batch_rows: 8192,
+            batch_rows: None,
+            time: LogicalTime {
+                now: SystemTime::now(),
+                seed: 0,
+            },
             temporary: None,
         }
     }
 }
+
+/// Less memory than this for a run is little.
+const LITTLE_MEMORY: usize = 1 << 30;
+
+/// Spilled runs that a sort merges at once when memory is limited. Without a bound the first sort that merges takes all memory
+/// there is, and the next one, which waits for the first one's rows, finds none.
+const SPILL_FAN_IN: usize = 8;
 
 /// One run of a pipeline over DataFusion.
 pub struct Session {
@@ -70,6 +83,7 @@ pub struct Session {
     runtime: PlanRuntime,
     memory: Arc<dyn MemoryPool>,
     cancel: Cancel,
+    time: LogicalTime,
     plugins: BTreeMap<String, Arc<InstancePool>>,
     steps: BTreeMap<String, Step>,
     spools: tempfile::TempDir,
@@ -90,9 +104,14 @@ impl Session {
             partitions,
             memory,
             batch_rows,
+            time,
             temporary,
         } = options;
         let limited = *memory;
+        let rows = batch_rows.unwrap_or(match limited {
+            Some(bytes) if bytes < LITTLE_MEMORY => 2048,
+            _ => 8192,
+        });
         let memory: Arc<dyn MemoryPool> = match memory {
             // The largest consumers are named when memory runs out.
             Some(bytes) => Arc::new(TrackConsumersPool::new(FairSpillPool::new(*bytes), five())),
@@ -111,10 +130,15 @@ impl Session {
         let environment = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::clone(&memory))
             .with_disk_manager_builder(disk)
+            .with_max_spill_merge_fan_in(match limited {
+                Some(_) => SPILL_FAN_IN,
+                // DataFusion's own way: as many as there are.
+                None => 0,
+            })
             .build_arc()?;
         let mut config = SessionConfig::new()
             .with_target_partitions((*partitions).max(1))
-            .with_batch_size((*batch_rows).max(1))
+            .with_batch_size(rows.max(1))
             .with_information_schema(false);
         let settings = config.options_mut();
         // Plugins get strings with offsets; views would be converted at every call.
@@ -122,6 +146,11 @@ impl Session {
         settings.sql_parser.map_string_types_to_utf8view = false;
         // A hash join holds one side in memory and cannot spill; a sort-merge join can.
         settings.optimizer.prefer_hash_join = limited.is_none();
+        // Every sort sets this aside before it has anything to sort, and a plan of many joins has many sorts.
+        if let Some(bytes) = limited {
+            let reservation = &mut settings.execution.sort_spill_reservation_bytes;
+            *reservation = (*reservation).min(bytes / 128);
+        }
         // Errors point into the query.
         settings.sql_parser.collect_spans = true;
         let state = SessionStateBuilder::new()
@@ -135,6 +164,7 @@ impl Session {
             runtime: PlanRuntime::new(*partitions)?,
             memory,
             cancel,
+            time: *time,
             plugins: BTreeMap::new(),
             steps: BTreeMap::new(),
             spools,
@@ -154,7 +184,12 @@ impl Session {
     /// Makes a plugin's functions and transforms known under the plugin's name.
     pub fn add_plugin(&mut self, plugin: Arc<Plugin>) {
         let name = plugin.name().to_owned();
-        let pool = InstancePool::new(plugin, Arc::clone(&self.memory), self.cancel.clone());
+        let pool = InstancePool::new(
+            plugin,
+            Arc::clone(&self.memory),
+            self.cancel.clone(),
+            self.time,
+        );
         self.plugins.insert(name, Arc::new(pool));
     }
 

@@ -25,7 +25,10 @@ pub(crate) fn component(folder: &str) -> Result<PathBuf> {
 /// An engine that keeps compiled code beside the build's own results.
 pub(crate) fn runtime() -> Result<Runtime> {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
-    Ok(Runtime::new(RuntimeOptions { cache: Some(cache) })?)
+    Ok(Runtime::new(RuntimeOptions {
+        cache: Some(cache),
+        ..RuntimeOptions::default()
+    })?)
 }
 
 /// Loads the plugin in `folder` under its folder's name.

@@ -38,7 +38,7 @@ pub(crate) struct RunCommand {
     /// Partitions of a plan, which run at the same time. [default: the machine's cores]
     #[arg(long, value_name = "N", value_parser = positive)]
     partitions: Option<usize>,
-    /// Rows of a batch. [default: 8192]
+    /// Rows of a batch. [default: 8192; with `--memory` below 1GB: 2048]
     #[arg(long, value_name = "N", value_parser = positive)]
     batch_rows: Option<usize>,
     /// Rows of each result to show; 0 shows none. [default: 5]
@@ -110,7 +110,7 @@ impl RunCommand {
         SessionOptions {
             partitions: self.partitions.unwrap_or(defaults.partitions),
             memory: self.memory.or(defaults.memory),
-            batch_rows: self.batch_rows.unwrap_or(defaults.batch_rows),
+            batch_rows: self.batch_rows,
             ..defaults
         }
     }

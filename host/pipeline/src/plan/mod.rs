@@ -118,7 +118,8 @@ pub async fn plan(
     options: &SessionOptions,
     cancel: Cancel,
 ) -> Result<Planned> {
-    let mut session = Session::new(options, cancel.child())
+    let (options, sink_limits) = shared_out(options);
+    let mut session = Session::new(&options, cancel.child())
         .map_err(|error| Error::of_query("starting the session", error))?;
     plugins
         .iter()
@@ -126,6 +127,7 @@ pub async fn plan(
     let mut planner = Planner {
         pipeline,
         plugins,
+        sink_limits,
         problems: Vec::new(),
         tables: BTreeSet::new(),
         session,
@@ -155,6 +157,17 @@ pub async fn plan(
     }
 }
 
+/// A memory limit is for the query and the sink that takes its rows, which run at the same time: the sink gets a quarter.
+fn shared_out(options: &SessionOptions) -> (SessionOptions, SinkLimits) {
+    let mut session = options.clone();
+    let mut sinks = SinkLimits::default();
+    if let Some(memory) = &mut session.memory {
+        sinks.buffered_bytes = sinks.buffered_bytes.min(*memory / 4);
+        *memory -= sinks.buffered_bytes;
+    }
+    (session, sinks)
+}
+
 fn count_readers(steps: &mut [PlannedStep], sinks: &[PlannedSink]) -> Result<()> {
     let plans: Vec<LogicalPlan> = steps.iter().map(|step| step.plan.clone()).collect();
     for step in steps {
@@ -172,6 +185,7 @@ fn count_readers(steps: &mut [PlannedStep], sinks: &[PlannedSink]) -> Result<()>
 struct Planner<'a> {
     pipeline: &'a Pipeline,
     plugins: &'a [Arc<Plugin>],
+    sink_limits: SinkLimits,
     problems: Vec<Problem>,
     /// Sources and steps that can be read.
     tables: BTreeSet<String>,
@@ -514,7 +528,7 @@ impl<'a> Planner<'a> {
                     .iter()
                     .map(|column| column.value.clone())
                     .collect(),
-                limits: SinkLimits::default(),
+                limits: self.sink_limits,
             };
             let of_source = sources.iter().find(|planned| planned.source.name == *from);
             let of_step = steps.iter().find(|step| step.name == *from);

@@ -26,6 +26,7 @@ pub(crate) fn runtime() -> &'static Runtime {
     RUNTIME.get_or_init(|| {
         Runtime::new(RuntimeOptions {
             cache: Some(compiled_code()),
+            ..RuntimeOptions::default()
         })
         .expect("the engine starts")
     })

@@ -353,7 +353,29 @@ impl Running {
                 });
             }
         }
-        self.reject(&rejected)
+        self.reject(&rejected)?;
+        if !self.more && !self.ended {
+            self.replace_worn()?;
+        }
+        Ok(())
+    }
+
+    /// Gives a worn guest's state to a new one. Between two batches nothing else is in it that would be lost.
+    fn replace_worn(&mut self) -> Result<()> {
+        let Some((mut guest, opened)) = self.guest.take_if(|(guest, _)| guest.is_worn()) else {
+            return Ok(());
+        };
+        let exec = &self.exec;
+        let failed = |error| CallError::external(exec.spec.what(), error);
+        let state = guest.save(&opened).map_err(failed)?;
+        // Before the new one: a run with little memory may not have enough for both.
+        drop(guest);
+        let (mut guest, opened) = open(exec).map_err(failed)?;
+        guest.restore(&opened, &state).map_err(failed)?;
+        guest.settle();
+        self.metrics.replaced_guests.add(1);
+        self.guest = Some((guest, opened));
+        Ok(())
     }
 
     fn reject(&mut self, rejected: &[Rejected]) -> Result<()> {
@@ -405,6 +427,7 @@ struct PartitionMetrics {
     input_rows: Count,
     input_batches: Count,
     rejected_rows: Count,
+    replaced_guests: Count,
     lowering_time: Time,
     guest_time: Time,
     lifting_time: Time,
@@ -418,6 +441,7 @@ impl PartitionMetrics {
             input_rows: MetricBuilder::new(set).counter("input_rows", partition),
             input_batches: MetricBuilder::new(set).counter("input_batches", partition),
             rejected_rows: MetricBuilder::new(set).counter("rejected_rows", partition),
+            replaced_guests: MetricBuilder::new(set).counter("replaced_guests", partition),
             lowering_time: MetricBuilder::new(set).subset_time("lowering_time", partition),
             guest_time: MetricBuilder::new(set).subset_time("guest_time", partition),
             lifting_time: MetricBuilder::new(set).subset_time("lifting_time", partition),

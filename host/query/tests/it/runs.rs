@@ -206,7 +206,7 @@ fn limited(memory: usize) -> Session {
     session_with(SessionOptions {
         partitions: 1,
         memory: Some(memory),
-        batch_rows: 1000,
+        batch_rows: Some(1000),
         ..SessionOptions::default()
     })
 }

@@ -44,6 +44,7 @@ pub(crate) fn plugin() -> Arc<Plugin> {
     let (runtime, component) = RUNTIME.get_or_init(|| {
         let options = RuntimeOptions {
             cache: Some(compiled_code()),
+            ..RuntimeOptions::default()
         };
         let runtime = Runtime::new(options).expect("the engine starts");
         let component = component();

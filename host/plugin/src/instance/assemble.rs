@@ -1,0 +1,187 @@
+//! Puts a transform's output together: the columns that the guest computed and those that are carried over.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::take;
+use arrow_schema::SchemaRef;
+
+use super::fault::invalid;
+use super::opened::{OpenedTransform, OutputColumn, Rejected, TransformOutcome};
+use crate::batch::lift::lift;
+use crate::bindings::{scalar, table};
+use crate::description::cut;
+use crate::error::{Error, Result};
+use crate::plugin::Plugin;
+
+/// A batch of input for a transform: the columns of the schema it was opened with, some of them perhaps pruned.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    columns: &'a [Option<ArrayRef>],
+    pub(super) rows: usize,
+    keep: &'a [usize],
+    schema: &'a SchemaRef,
+}
+
+impl<'a> Input<'a> {
+    /// `columns` by index of the input's schema (`None` = pruned), `keep` the output columns wanted and `schema` theirs.
+    pub fn new(
+        columns: &'a [Option<ArrayRef>],
+        rows: usize,
+        keep: &'a [usize],
+        schema: &'a SchemaRef,
+    ) -> Self {
+        Self {
+            columns,
+            rows,
+            keep,
+            schema,
+        }
+    }
+
+    pub(super) fn column(&self, index: usize) -> Option<&'a ArrayRef> {
+        self.columns.get(index).and_then(Option::as_ref)
+    }
+}
+
+pub(super) fn rejects(
+    wire: Vec<scalar::Rejected>,
+    rows: usize,
+    plugin: &Plugin,
+) -> Result<Vec<Rejected>> {
+    let mut seen = vec![false; if wire.is_empty() { 0 } else { rows }];
+    wire.into_iter()
+        .map(|rejected| {
+            let row = rejected.row;
+            let twice = seen
+                .get_mut(row as usize)
+                .map(|seen| std::mem::replace(seen, true));
+            match twice {
+                Some(false) => Ok(Rejected {
+                    row,
+                    reason: cut(&rejected.reason, plugin.limits.text),
+                }),
+                Some(true) => Err(invalid(plugin, format!("it rejects row {row} twice"))),
+                None => Err(invalid(
+                    plugin,
+                    format!("it rejects row {row} of a batch of {rows}"),
+                )),
+            }
+        })
+        .collect()
+}
+
+/// Puts the computed columns and those carried over together.
+pub(super) fn assemble(
+    outcome: table::Outcome,
+    transform: &OpenedTransform,
+    input: Option<&Input<'_>>,
+    plugin: &Plugin,
+) -> Result<TransformOutcome> {
+    let table::Outcome {
+        parts,
+        rejected,
+        more,
+    } = outcome;
+    // Rows cost the guest nothing where all its columns are carried over, so the bytes it returns do not bound them.
+    let rows: usize = parts.iter().map(|part| part.batch.rows as usize).sum();
+    if rows > plugin.limits.rows {
+        return Err(Error::Limit {
+            plugin: plugin.name.clone(),
+            limit: "rows",
+            allowed: plugin.limits.rows.to_string(),
+            asked: rows.to_string(),
+        });
+    }
+    let rejected = rejects(rejected, input.map_or(0, |input| input.rows), plugin)?;
+    let batches = parts
+        .into_iter()
+        .map(|part| {
+            assemble_part(part, transform, input).map_err(|problem| invalid(plugin, problem))
+        })
+        .collect::<Result<_>>()?;
+    Ok(TransformOutcome {
+        batches,
+        rejected,
+        more,
+    })
+}
+
+fn assemble_part(
+    part: table::Part,
+    transform: &OpenedTransform,
+    input: Option<&Input<'_>>,
+) -> Result<RecordBatch, String> {
+    let table::Part { batch, source_rows } = part;
+    let rows = batch.rows as usize;
+    let computed = lift(batch, &transform.computed)?;
+    let all: Vec<usize>;
+    let (keep, schema) = match input {
+        Some(input) => (input.keep, input.schema),
+        None => {
+            all = (0..transform.output.len()).collect();
+            (all.as_slice(), &transform.schema)
+        }
+    };
+    // Asked of all columns, not only of those kept: whether a guest does right must not depend on who reads it.
+    let carries_over = transform
+        .output
+        .iter()
+        .any(|column| matches!(column, OutputColumn::Input(_)));
+    let source = match (source_rows, input) {
+        (_, None) if carries_over && rows > 0 => {
+            return Err("rows with columns carried over, but there is no current input".to_owned());
+        }
+        (None, Some(input)) if carries_over && rows != input.rows => {
+            return Err(format!(
+                "{rows} rows one to one with {} rows of input",
+                input.rows
+            ));
+        }
+        (Some(bytes), Some(input)) => Some(source_rows_of(&bytes, rows, input.rows)?),
+        (_, _) => None,
+    };
+    let columns = keep
+        .iter()
+        .map(|&column| match (transform.output[column], input) {
+            (OutputColumn::Computed(index), _) => Ok(Arc::clone(&computed[index])),
+            (OutputColumn::Input(index), Some(input)) => {
+                let column = input
+                    .column(index)
+                    .ok_or_else(|| format!("input column {index} was not given"))?;
+                match &source {
+                    Some(source) => take(column, source, None).map_err(|error| error.to_string()),
+                    None => Ok(Arc::clone(column)),
+                }
+            }
+            // No rows, as checked above.
+            (OutputColumn::Input(_), None) => Ok(arrow::array::new_empty_array(
+                transform.schema.field(column).data_type(),
+            )),
+        })
+        .collect::<Result<Vec<ArrayRef>, String>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+        .map_err(|error| error.to_string())
+}
+
+fn source_rows_of(bytes: &[u8], rows: usize, input_rows: usize) -> Result<UInt32Array, String> {
+    let (numbers, rest) = bytes.as_chunks::<4>();
+    if numbers.len() != rows || !rest.is_empty() {
+        return Err(format!(
+            "source rows of {} bytes for {rows} rows",
+            bytes.len()
+        ));
+    }
+    let numbers: Vec<u32> = numbers
+        .iter()
+        .map(|&number| u32::from_le_bytes(number))
+        .collect();
+    match numbers
+        .iter()
+        .find(|&&number| number as usize >= input_rows)
+    {
+        Some(number) => Err(format!("source row {number} of a batch of {input_rows}")),
+        None => Ok(numbers.into()),
+    }
+}
