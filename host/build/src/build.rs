@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sha2::{Digest, Sha256};
 
-use crate::{BuildError, Language, componentize, detect, rust};
+use crate::{BuildError, Language, componentize, detect, go, rust};
 
 /// How to build. The default is what `transom build` does without options.
 #[derive(Debug, Clone, Default)]
@@ -58,19 +58,23 @@ pub fn build(folder: &Path, options: &BuildOptions) -> Result<Built, BuildError>
     let started = Instant::now();
     let language = detect(folder)?;
     let folder = fs_err::canonicalize(folder)?;
-    let (name, module) = match language {
+    let (name, component, as_of) = match language {
         Language::Rust => {
             let manifest = rust::Manifest::read(&folder)?;
             let module = rust::compile(&folder, &manifest, options)?;
-            (manifest.package, module)
+            (manifest.package, componentize(&module.core)?, module.as_of)
+        }
+        Language::Go => {
+            let manifest = go::Manifest::read(&folder)?;
+            let module = go::compile(&folder, options)?;
+            (manifest.package, go::wrap(module.core)?, module.as_of)
         }
     };
-    let component = componentize(&module.core)?;
     let path = match &options.out {
         Some(out) => std::path::absolute(out)?,
         None => default_path(&folder, &name),
     };
-    write_atomically(&path, &component, module.as_of)?;
+    write_atomically(&path, &component, as_of)?;
     if options.out.is_none() {
         keep_out_of_version_control(&folder)?;
     }
@@ -92,6 +96,7 @@ pub fn build(folder: &Path, options: &BuildOptions) -> Result<Built, BuildError>
 pub fn component_path(folder: &Path) -> Result<PathBuf, BuildError> {
     let name = match detect(folder)? {
         Language::Rust => rust::Manifest::read(folder)?.package,
+        Language::Go => go::Manifest::read(folder)?.package,
     };
     Ok(default_path(folder, &name))
 }

@@ -99,6 +99,16 @@ fn check_exports(component: &[u8]) -> Result<(), BuildError> {
     })
 }
 
+/// Whether a module that is imported from is the host.
+pub(crate) fn is_host(module: &str) -> bool {
+    is_interface(module, HOST)
+}
+
+/// Whether an export of a core module is a function of `meta`: `transom:plugin/meta@0.1.0#describe`.
+pub(crate) fn is_meta(export: &str) -> bool {
+    is_interface(export.split('#').next().unwrap_or_default(), META)
+}
+
 /// Whether `name` is the interface `wanted`, in any version: which versions the host speaks is the host's matter.
 fn is_interface(name: &str, wanted: &str) -> bool {
     name.strip_prefix(wanted)

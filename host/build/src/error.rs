@@ -87,6 +87,13 @@ pub enum BuildError {
         lacks: String,
     },
 
+    /// The Go compiler on the `PATH` is too old.
+    #[error("the Go compiler here is {version}; plugins need Go 1.24 or newer")]
+    UnfitGo {
+        /// What it says of itself.
+        version: String,
+    },
+
     /// A tool could not be started.
     #[error("could not start `{program}`")]
     Start {
@@ -186,9 +193,10 @@ impl BuildError {
             | Self::ForbiddenImport { .. }
             | Self::NoMeta { .. }
             | Self::Componentize(_) => BuildErrorKind::Source,
-            Self::NoCompiler { .. } | Self::UnfitCompiler { .. } | Self::Start { .. } => {
-                BuildErrorKind::Toolchain
-            }
+            Self::NoCompiler { .. }
+            | Self::UnfitCompiler { .. }
+            | Self::UnfitGo { .. }
+            | Self::Start { .. } => BuildErrorKind::Toolchain,
             Self::NotAModule(_) | Self::Report { .. } | Self::NoCache | Self::Io(_) => {
                 BuildErrorKind::Environment
             }
@@ -209,8 +217,15 @@ impl BuildError {
             Self::Start { program, .. } if program.ends_with("cargo") => {
                 "install Rust: https://rustup.rs".to_owned()
             }
-            Self::NoInterfaceTypes | Self::NoMeta { .. } => {
+            Self::UnfitGo { .. } => INSTALL_GO.to_owned(),
+            Self::Start { program, .. } if program == "go" => INSTALL_GO.to_owned(),
+            Self::NoInterfaceTypes => {
                 "a plugin declares what it offers with the macros of the `transom-sdk` crate"
+                    .to_owned()
+            }
+            Self::NoMeta { .. } => {
+                "a plugin declares what it offers with its SDK: the macros of `transom-sdk` in Rust, `transom.Function` \
+                 and the like in Go"
                     .to_owned()
             }
             Self::ForbiddenImport { module, .. } => hint_of_import(module)?.to_owned(),
@@ -222,6 +237,8 @@ impl BuildError {
 const INSTALL_COMPILER: &str = "one of these installs such a compiler:\n\
     rustup target add wasm32-unknown-unknown\n\
     apt-get install --no-install-recommends rustc-web rust-web-src lld-22    (Debian 12)";
+
+const INSTALL_GO: &str = "install Go 1.24 or newer and put it on the `PATH`: https://go.dev/dl";
 
 /// Imports that are met in practice, and where they come from.
 fn hint_of_import(module: &str) -> Option<&'static str> {

@@ -14,17 +14,20 @@ use crate::BuildError;
 pub enum Language {
     /// A crate with a `cdylib` library, compiled for `wasm32-unknown-unknown`.
     Rust,
+    /// A module with a main package, compiled for `wasip1` and linked with an adapter that leaves nothing of it.
+    Go,
 }
 
 impl Language {
     /// Every language that [`crate::build`] takes, in the order in which [`detect`] looks.
-    pub const ALL: &[Self] = &[Self::Rust];
+    pub const ALL: &[Self] = &[Self::Rust, Self::Go];
 
     /// The file that tells that a folder holds a plugin in this language.
     #[must_use]
     pub const fn marker(self) -> &'static str {
         match self {
             Self::Rust => "Cargo.toml",
+            Self::Go => "go.mod",
         }
     }
 }
@@ -33,13 +36,13 @@ impl fmt::Display for Language {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Rust => "Rust",
+            Self::Go => "Go",
         })
     }
 }
 
 /// Files of languages that plugins cannot be built from yet.
 const UNSUPPORTED: &[(&str, &str)] = &[
-    ("go.mod", "Go"),
     ("pyproject.toml", "Python"),
     ("requirements.txt", "Python"),
     ("setup.py", "Python"),
@@ -97,8 +100,16 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_with_a_go_module_is_go() {
+        assert_eq!(
+            detect(folder_with("go.mod").path()).unwrap(),
+            Language::Go
+        );
+    }
+
+    #[test]
     fn a_language_that_cannot_be_built_yet_is_named_with_those_that_can() {
-        for (marker, language) in [("go.mod", "Go"), ("requirements.txt", "Python")] {
+        for (marker, language) in [("package.json", "JavaScript"), ("requirements.txt", "Python")] {
             let error = detect(folder_with(marker).path()).unwrap_err();
             let message = error.to_string();
             assert!(message.contains(&format!("`{marker}`")), "{message}");

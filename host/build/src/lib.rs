@@ -24,6 +24,7 @@ mod build;
 mod cache;
 mod componentize;
 mod error;
+mod go;
 mod language;
 mod rust;
 mod stale;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::{BuildError, Language, component_path, detect, rust};
+use crate::{BuildError, Language, component_path, detect, go, rust};
 
 /// Folders in which no source lives.
 const NO_SOURCE: &[&str] = &["target", ".transom", ".git"];
@@ -26,6 +26,7 @@ pub fn is_stale(folder: &Path) -> Result<bool, BuildError> {
     };
     let folders = match detect(folder)? {
         Language::Rust => with_path_dependencies(folder)?,
+        Language::Go => with_replacements(folder)?,
     };
     for folder in folders {
         if holds_newer(&folder, built, Depth::Root)? {
@@ -50,6 +51,19 @@ fn with_path_dependencies(folder: &Path) -> Result<BTreeSet<PathBuf>, BuildError
             }
         }
     }
+    Ok(found)
+}
+
+/// `folder` and the folders that its Go module puts in place of others. Theirs do not count: Go asks the main module only.
+fn with_replacements(folder: &Path) -> Result<BTreeSet<PathBuf>, BuildError> {
+    let folder = fs_err::canonicalize(folder)?;
+    let replacements = go::Manifest::read(&folder)?.replacements;
+    // A folder that is not there is the compiler's to report.
+    let mut found: BTreeSet<PathBuf> = replacements
+        .into_iter()
+        .filter_map(|path| fs_err::canonicalize(folder.join(path)).ok())
+        .collect();
+    found.insert(folder);
     Ok(found)
 }
 
@@ -168,6 +182,27 @@ mod tests {
     fn an_edited_path_dependency_makes_it_stale() {
         let root = built_plugin();
         set_age(&root.path().join("sdk/src/lib.rs"), 10);
+        assert!(stale(&root));
+    }
+
+    #[test]
+    fn an_edited_folder_that_replaces_a_go_module_makes_it_stale() {
+        let root = tempfile::tempdir().unwrap();
+        let plugin = root.path().join("plugin");
+        fs_err::create_dir_all(&plugin).unwrap();
+        fs_err::create_dir_all(root.path().join("sdk")).unwrap();
+        let manifest = "module carriers\nreplace example.com/sdk => ../sdk\n";
+        fs_err::write(plugin.join("go.mod"), manifest).unwrap();
+        fs_err::write(root.path().join("sdk/sdk.go"), "").unwrap();
+        let component = component_path(&plugin).unwrap();
+        fs_err::create_dir_all(component.parent().unwrap()).unwrap();
+        fs_err::write(&component, "").unwrap();
+        for path in ["plugin/go.mod", "sdk/sdk.go", "sdk"] {
+            set_age(&root.path().join(path), 60);
+        }
+        set_age(&component, 30);
+        assert!(!stale(&root));
+        set_age(&root.path().join("sdk/sdk.go"), 10);
         assert!(stale(&root));
     }
 

@@ -1,0 +1,103 @@
+package transom
+
+// Errors with the kinds of the contract: whose fault it is decides what becomes of the run.
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Kind says who has to act.
+type Kind uint8
+
+const (
+	// KindBadData: the data is wrong; trying again gives the same error.
+	KindBadData Kind = iota
+	// KindConfig: the pipeline asks for something that the plugin cannot do: an option, a column, a type.
+	KindConfig
+	// KindRetryable: trying again may help.
+	KindRetryable
+	// KindInternal: a mistake in the plugin.
+	KindInternal
+)
+
+// String is the kind's name in the contract.
+func (k Kind) String() string {
+	switch k {
+	case KindBadData:
+		return "bad-data"
+	case KindConfig:
+		return "config"
+	case KindRetryable:
+		return "retryable"
+	}
+	return "internal"
+}
+
+// Error ends the run. A row that is wrong is better rejected.
+type Error struct {
+	// Kind says who has to act.
+	Kind Kind
+	// Message says what failed on which object.
+	Message string
+	// Row of the current input batch, from 0.
+	Row Null[int]
+	// Column of the input that the error is about, by name; empty for none.
+	Column string
+	// cause is what `%w` wrapped.
+	cause error
+}
+
+// BadData is an error of the data. Format and arguments are those of [fmt.Errorf].
+func BadData(format string, arguments ...any) *Error {
+	return newError(KindBadData, fmt.Errorf(format, arguments...))
+}
+
+// Config is an error of the pipeline: an option, a column, a type.
+func Config(format string, arguments ...any) *Error {
+	return newError(KindConfig, fmt.Errorf(format, arguments...))
+}
+
+// Retryable is an error that may pass.
+func Retryable(format string, arguments ...any) *Error {
+	return newError(KindRetryable, fmt.Errorf(format, arguments...))
+}
+
+// Internal is an error of the plugin.
+func Internal(format string, arguments ...any) *Error {
+	return newError(KindInternal, fmt.Errorf(format, arguments...))
+}
+
+func newError(kind Kind, cause error) *Error {
+	return &Error{Kind: kind, Message: cause.Error(), cause: errors.Unwrap(cause)}
+}
+
+// AtRow names the row of the current input batch, from 0.
+func (e *Error) AtRow(row int) *Error {
+	e.Row = Some(row)
+	return e
+}
+
+// AtColumn names the input column.
+func (e *Error) AtColumn(name string) *Error {
+	e.Column = name
+	return e
+}
+
+// Error is the message alone.
+func (e *Error) Error() string { return e.Message }
+
+// Unwrap is what `%w` wrapped, if anything.
+func (e *Error) Unwrap() error { return e.cause }
+
+// asError gives any other error the kind internal.
+func asError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		// The outer text may say more than the error within.
+		wrapped := *e
+		wrapped.Message = err.Error()
+		return &wrapped
+	}
+	return newError(KindInternal, err)
+}

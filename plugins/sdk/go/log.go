@@ -1,0 +1,40 @@
+package transom
+
+// The two things that a plugin may ask of its host.
+
+import "fmt"
+
+// Level of a message.
+type Level uint8
+
+// Levels, as the contract numbers them.
+const (
+	LevelTrace Level = iota
+	LevelDebug
+	LevelInfo
+	LevelWarn
+	LevelError
+)
+
+var levelNames = [...]string{"trace", "debug", "info", "warn", "error"}
+
+// String is the level's name in the contract.
+func (l Level) String() string { return levelNames[min(l, LevelError)] }
+
+// Tracef logs at level trace. Format and arguments are those of [fmt.Printf].
+func Tracef(format string, arguments ...any) { host.Log(LevelTrace, fmt.Sprintf(format, arguments...)) }
+
+// Debugf logs at level debug.
+func Debugf(format string, arguments ...any) { host.Log(LevelDebug, fmt.Sprintf(format, arguments...)) }
+
+// Infof logs at level info.
+func Infof(format string, arguments ...any) { host.Log(LevelInfo, fmt.Sprintf(format, arguments...)) }
+
+// Warnf logs at level warn.
+func Warnf(format string, arguments ...any) { host.Log(LevelWarn, fmt.Sprintf(format, arguments...)) }
+
+// Errorf logs at level error; it does not end anything.
+func Errorf(format string, arguments ...any) { host.Log(LevelError, fmt.Sprintf(format, arguments...)) }
+
+// Count adds to a counter of the run, which its report shows.
+func Count(metric string, value uint64) { host.Count(metric, value) }
