@@ -1,12 +1,12 @@
 //go:build wasip1
 
-package transom
-
 // Memory layouts of the canonical ABI, by hand: no generated code, no external module. All of the contract's records are
 // made of 32-bit words; a bool, an enum or a variant's case stands in the low byte of one.
 //
 // Go's collector never moves an object, so a Go reference to a buffer is all that keeps its address valid. `inbound` holds
 // what the host has written arguments to until the call ends, `kept` what a result points to until the host has copied it.
+
+package transom
 
 import (
 	"unsafe"

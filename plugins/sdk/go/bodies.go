@@ -1,7 +1,7 @@
-package transom
-
 // The bodies of functions, for each number of arguments: Go has no generics over that. The loops are written out so that
 // a call costs no reflection and no boxing.
+
+package transom
 
 // Func1 sees one row at a time. A row with a null gives null without a call, unless the argument's type is [Null].
 func Func1[A, R any](f func(A) R) Body {

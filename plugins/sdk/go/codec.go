@@ -1,6 +1,6 @@
-package transom
-
 // Between the buffers of a column and Go values in memory: a slice of values, or one field of a slice of structs.
+
+package transom
 
 import (
 	"fmt"
@@ -59,8 +59,24 @@ func (v valueType) read(c *Column, from, n int, to place) {
 	}
 	if v.nullable {
 		for i := range n {
-			*(*bool)(unsafe.Add(to.row(i), v.validAt)) = !c.IsNull(from + i)
+			isNull := c.nulls > 0 && c.IsNull(from+i)
+			*(*bool)(unsafe.Add(to.row(i), v.validAt)) = !isNull
+			if isNull {
+				v.zero(to.row(i))
+			}
 		}
+	}
+}
+
+// zero makes all nulls equal: what stands in the place of one is arbitrary.
+func (v valueType) zero(at unsafe.Pointer) {
+	switch v.kind {
+	case valueString:
+		*(*string)(at) = ""
+	case valueBytes:
+		*(*[]byte)(at) = nil
+	default:
+		clear(unsafe.Slice((*byte)(at), v.size))
 	}
 }
 

@@ -1,6 +1,6 @@
-package transom
-
 // A column as the contract has it: lengths and buffers, which cross the border as they are.
+
+package transom
 
 import (
 	"math/bits"

@@ -1,9 +1,9 @@
 //go:build wasip1
 
-package transom
-
 // The exports of the contract on top of the rest of the package: calls from the host in the canonical ABI of the component
 // model. abi_wasip1.go has its memory layouts.
+
+package transom
 
 import (
 	"os"

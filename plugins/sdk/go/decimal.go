@@ -1,6 +1,6 @@
-package transom
-
 // Decimal numbers: 128-bit integers whose digits behind the point are part of the type.
+
+package transom
 
 import (
 	"math/big"

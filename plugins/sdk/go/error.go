@@ -1,6 +1,6 @@
-package transom
-
 // Errors with the kinds of the contract: whose fault it is decides what becomes of the run.
+
+package transom
 
 import (
 	"errors"

@@ -1,6 +1,6 @@
-package transom
-
 // Functions for SQL: what is registered, and how a call goes from columns to the author's function and back.
+
+package transom
 
 import (
 	"errors"

@@ -1,6 +1,6 @@
-package transom
-
 // The host's side: what it asks of a plugin. Wasm exports and transomtest are built on it; plugins need none of it.
+
+package transom
 
 import (
 	"fmt"
@@ -170,4 +170,14 @@ func identity(n int) []uint32 {
 		rows[i] = uint32(i)
 	}
 	return rows
+}
+
+// OptionsSchema is the JSON Schema of a registered transform's options; empty when there is no such transform.
+func OptionsSchema(name string) string {
+	for _, t := range plugin.transforms {
+		if t.name == name {
+			return optionsSchema(t.options)
+		}
+	}
+	return ""
 }

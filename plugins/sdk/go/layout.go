@@ -1,6 +1,6 @@
-package transom
-
 // What the buffers of a column are, told from its format string, and what its type is called in messages.
+
+package transom
 
 import (
 	"strconv"

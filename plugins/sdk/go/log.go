@@ -1,6 +1,6 @@
-package transom
-
 // The two things that a plugin may ask of its host.
+
+package transom
 
 import "fmt"
 

@@ -1,6 +1,6 @@
-package transom
-
 // Options of a transform: a struct, read strictly from the JSON object that the pipeline file gives.
+
+package transom
 
 import (
 	"bytes"

@@ -1,6 +1,6 @@
-package transom
-
 // The JSON Schema of options, derived from their struct, so that editors complete and check a pipeline file.
+
+package transom
 
 import (
 	"encoding/json"

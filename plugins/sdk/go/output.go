@@ -1,6 +1,6 @@
-package transom
-
 // Where a transform puts its rows, and the rows that it rejects.
+
+package transom
 
 // Output takes what a transform emits for the current batch. A mistake, such as a column too few, ends the run with an
 // error of the kind internal when the call is over.

@@ -1,6 +1,6 @@
-package transom
-
 // Where a panic was, for the message that a user sees.
+
+package transom
 
 import (
 	"fmt"

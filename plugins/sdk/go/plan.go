@@ -1,6 +1,6 @@
-package transom
-
 // What a transform says when it is opened: the columns that it reads, and those of its output.
+
+package transom
 
 import "slices"
 

@@ -1,6 +1,6 @@
-package transom
-
 // What a plugin offers, as its init functions registered it, and the handles that the host opens on it.
+
+package transom
 
 import (
 	"fmt"

@@ -1,7 +1,7 @@
-package transom
-
 // Transforms over rows: structs whose fields name their columns. Reflection runs once, when a transform is registered;
 // batches are decoded and encoded column by column.
+
+package transom
 
 import (
 	"errors"
@@ -51,11 +51,8 @@ func Rows[O, In, Out any, T RowProcessor[In, Out]](name, doc string, open func(o
 	if err != nil {
 		panic(fmt.Sprintf("transom: the rows that the transform `%s` emits are wrong: %v", name, err))
 	}
-	_, finishes := reflect.TypeFor[T]().MethodByName("Finish")
-	if finishes && !reflect.TypeFor[T]().Implements(reflect.TypeFor[RowFinisher[Out]]()) {
-		panic(fmt.Sprintf("transom: `Finish` of the transform `%s` should be `Finish(transom.End, *transom.Emitter[%s]) error`",
-			name, reflect.TypeFor[Out]()))
-	}
+	checkMethod[T, RowFinisher[Out]](name, "Finish",
+		fmt.Sprintf("Finish(transom.End, *transom.Emitter[%s]) error", reflect.TypeFor[Out]()))
 	computedOnly := slices.Contains(carry, ComputedOnly)
 	register[O, T](name, doc, func(plan *Plan, options O) (instance, error) {
 		t, err := open(options)

@@ -1,6 +1,6 @@
-package transom
-
 // Fields of a schema, as a tree; the contract lists them depth first.
+
+package transom
 
 import (
 	"slices"

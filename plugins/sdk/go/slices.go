@@ -1,6 +1,6 @@
-package transom
-
 // The bodies of functions that see whole columns, for each number of arguments.
+
+package transom
 
 // Slices1 sees whole columns and gives one of as many rows. A row with a null gives null, whatever was computed from the
 // arbitrary value that stands in its place, unless the argument's type is [Null].

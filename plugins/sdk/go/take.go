@@ -1,6 +1,6 @@
-package transom
-
 // Rows of a column, picked by number: for rejected rows that are left out, and for tests that carry columns over.
+
+package transom
 
 // Take is the column with these rows of c, in this order; a row may come any number of times.
 func (c *Column) Take(rows []uint32) *Column {

@@ -1,6 +1,6 @@
-package transom
-
 // Values that Go has no type for, each with the very layout that Arrow gives it, so that a column of them is a Go slice.
+
+package transom
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
-package transom
-
 // Which Arrow type a Go type crosses as, found out by reflection once, when something is registered.
+
+package transom
 
 import (
 	"fmt"
