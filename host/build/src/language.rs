@@ -101,15 +101,15 @@ mod tests {
 
     #[test]
     fn a_folder_with_a_go_module_is_go() {
-        assert_eq!(
-            detect(folder_with("go.mod").path()).unwrap(),
-            Language::Go
-        );
+        assert_eq!(detect(folder_with("go.mod").path()).unwrap(), Language::Go);
     }
 
     #[test]
     fn a_language_that_cannot_be_built_yet_is_named_with_those_that_can() {
-        for (marker, language) in [("package.json", "JavaScript"), ("requirements.txt", "Python")] {
+        for (marker, language) in [
+            ("package.json", "JavaScript"),
+            ("requirements.txt", "Python"),
+        ] {
             let error = detect(folder_with(marker).path()).unwrap_err();
             let message = error.to_string();
             assert!(message.contains(&format!("`{marker}`")), "{message}");

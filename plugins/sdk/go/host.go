@@ -181,3 +181,12 @@ func OptionsSchema(name string) string {
 	}
 	return ""
 }
+
+// ValueBytes is the width of the values of a format in bytes; 0 when its columns have no buffer of values of one width. For
+// bridges to Arrow libraries.
+func ValueBytes(format string) int {
+	if l, ok := layoutOf(format); ok && l.kind == layoutFixed {
+		return l.width
+	}
+	return 0
+}

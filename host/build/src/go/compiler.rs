@@ -27,7 +27,12 @@ pub(crate) fn compile(folder: &Path, options: &BuildOptions) -> Result<Module, B
     let mut command = go(folder);
     command
         // A library that is initialised and then called, not a program that runs once.
-        .args(["build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false"])
+        .args([
+            "build",
+            "-buildmode=c-shared",
+            "-trimpath",
+            "-buildvcs=false",
+        ])
         // No symbol table and no DWARF; panics still know their file and line.
         .args(["-ldflags=-s -w", "-tags", TAGS, "-o"])
         .arg(&module)

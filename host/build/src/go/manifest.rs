@@ -50,7 +50,8 @@ impl Manifest {
                 "replace" => {
                     let target = words.skip_while(|word| *word != "=>").nth(1);
                     // Only a path that begins like one is a folder; anything else is a module.
-                    replacements.extend(target.filter(|target| is_folder(target)).map(PathBuf::from));
+                    replacements
+                        .extend(target.filter(|target| is_folder(target)).map(PathBuf::from));
                 }
                 _ => {}
             }
@@ -63,7 +64,8 @@ impl Manifest {
             }),
             None => Err(BuildError::Manifest {
                 path,
-                problem: "it names no module; `go mod init example.com/my-plugin` writes one".to_owned(),
+                problem: "it names no module; `go mod init example.com/my-plugin` writes one"
+                    .to_owned(),
             }),
         }
     }
@@ -88,8 +90,9 @@ fn last_part(module: &str) -> Option<&str> {
 
 /// `v2` and on, which a module's path ends with from the second major version on.
 fn is_version(part: &str) -> bool {
-    part.strip_prefix('v')
-        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+    part.strip_prefix('v').is_some_and(|digits| {
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 #[cfg(test)]
@@ -123,7 +126,12 @@ mod tests {
     #[test]
     fn a_module_without_a_dot_or_a_slash_is_named_as_it_is() {
         assert_eq!(read("module vat\n").unwrap().package, "vat");
-        assert_eq!(read("module (\n\t\"example.com/v2ray\"\n)\n").unwrap().package, "v2ray");
+        assert_eq!(
+            read("module (\n\t\"example.com/v2ray\"\n)\n")
+                .unwrap()
+                .package,
+            "v2ray"
+        );
     }
 
     #[test]

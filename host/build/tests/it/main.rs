@@ -5,4 +5,5 @@
 //! the tests then say so and pass, unless `CI` is set, where a missing compiler is a failure.
 
 mod crates;
+mod go;
 mod rust;
