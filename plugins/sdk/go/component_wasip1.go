@@ -7,22 +7,15 @@ package transom
 
 import (
 	"os"
-	"runtime/debug"
 	"unsafe"
 )
-
-// maxStack bounds what endless recursion may take of the instance's memory before it is told as what it is.
-const maxStack = 64 << 20
 
 var (
 	openFunctions handles[OpenFunction]
 	openTables    handles[table]
 )
 
-func init() {
-	host = component{}
-	debug.SetMaxStack(maxStack)
-}
+func init() { host = component{} }
 
 // component is the host of a component.
 type component struct{}
