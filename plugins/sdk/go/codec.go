@@ -4,6 +4,7 @@ package transom
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 )
 
@@ -57,13 +58,21 @@ func (v valueType) read(c *Column, from, n int, to place) {
 			*(*[]byte)(to.row(i)) = data[start:end:end]
 		}
 	}
-	if v.nullable {
+	if !v.nullable {
+		return
+	}
+	flags := place{unsafe.Add(to.at, v.validAt), to.stride}
+	if c.nulls == 0 {
 		for i := range n {
-			isNull := c.nulls > 0 && c.IsNull(from+i)
-			*(*bool)(unsafe.Add(to.row(i), v.validAt)) = !isNull
-			if isNull {
-				v.zero(to.row(i))
-			}
+			*(*bool)(flags.row(i)) = true
+		}
+		return
+	}
+	for i := range n {
+		isNull := c.IsNull(from + i)
+		*(*bool)(flags.row(i)) = !isNull
+		if isNull {
+			v.zero(to.row(i))
 		}
 	}
 }
@@ -133,18 +142,31 @@ func (b *builder) write(from place, n int, valid []byte) (int, error) {
 			return v.checkDecimals(b.fixed[before*16:], n, func(i int) bool { return b.isNull(before + i) })
 		}
 	case valueString, valueBytes:
-		for i := range n {
-			if !b.isNull(before + i) {
-				// A string and a slice both begin with where they are and how long they are.
-				text := *(*string)(from.row(i))
-				if len(b.data)+len(text) > maxData {
-					return i, fmt.Errorf("the values of a column are more than 2 GiB")
-				}
-				b.data = append(b.data, text...)
-			}
-			b.offsets = append(b.offsets, int32(len(b.data)))
+		return b.writeBytes(from, before, n)
+	}
+	return 0, nil
+}
+
+// writeBytes appends texts. A string and a slice both begin with where they are and how long they are.
+func (b *builder) writeBytes(from place, before, n int) (int, error) {
+	size := len(b.data)
+	for i := range n {
+		if b.nulls == 0 || !b.isNull(before+i) {
+			size += len(*(*string)(from.row(i)))
+		}
+		if size > maxData {
+			return i, fmt.Errorf("the values of a column are more than 2 GiB")
+		}
+		b.offsets = append(b.offsets, int32(size))
+	}
+	data := slices.Grow(b.data, size-len(b.data))[:size]
+	for i := range n {
+		at := b.offsets[before+i]
+		if end := b.offsets[before+i+1]; at < end {
+			copy(data[at:end], *(*string)(from.row(i)))
 		}
 	}
+	b.data = data
 	return 0, nil
 }
 
@@ -163,6 +185,9 @@ func (b *builder) writeValidity(from place, n int, valid []byte) {
 				setBit(b.validity, before+i)
 			}
 		}
+		return
+	}
+	if valid == nil && b.nulls == 0 && v.allValid(from, n) {
 		return
 	}
 	for i := range n {
@@ -185,6 +210,17 @@ func (b *builder) writeValidity(from place, n int, valid []byte) {
 			b.nulls++
 		}
 	}
+}
+
+// allValid says that none of n nullable values is null: the common case, found out without a bitmap.
+func (v valueType) allValid(from place, n int) bool {
+	flags := place{unsafe.Add(from.at, v.validAt), from.stride}
+	for i := range n {
+		if !*(*bool)(flags.row(i)) {
+			return false
+		}
+	}
+	return true
 }
 
 func writeFixed[T any](b *builder, before int, from place) {

@@ -7,6 +7,7 @@ package transom
 
 import (
 	"os"
+	"runtime/debug"
 	"unsafe"
 )
 
@@ -15,7 +16,19 @@ var (
 	openTables    handles[table]
 )
 
-func init() { host = component{} }
+// The collector runs less often than by default: batches come and go, so that little is alive whenever it looks. Measured
+// on a transform over rows, that saves a fifth of the time for some 12 MiB more. Near the memory that hosts allow by default
+// (1 GiB) it runs as often as need be.
+const (
+	gcPercent   = 400
+	memoryLimit = 768 << 20
+)
+
+func init() {
+	host = component{}
+	debug.SetGCPercent(gcPercent)
+	debug.SetMemoryLimit(memoryLimit)
+}
 
 // component is the host of a component.
 type component struct{}
