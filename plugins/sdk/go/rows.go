@@ -51,7 +51,8 @@ func Rows[O, In, Out any, T RowProcessor[In, Out]](name, doc string, open func(o
 	if err != nil {
 		panic(fmt.Sprintf("transom: the rows that the transform `%s` emits are wrong: %v", name, err))
 	}
-	checkMethod[T, RowFinisher[Out]](name, "Finish",
+	_, finishes := reflect.TypeFor[T]().MethodByName("Finish")
+	checkMethod[T, RowFinisher[Out]](name, "Finish", finishes,
 		fmt.Sprintf("Finish(transom.End, *transom.Emitter[%s]) error", reflect.TypeFor[Out]()))
 	computedOnly := slices.Contains(carry, ComputedOnly)
 	register[O, T](name, doc, func(plan *Plan, options O) (instance, error) {

@@ -67,18 +67,22 @@ type instance interface {
 // the plan which columns it reads, carries over and computes, and returns what processes the batches. O is a struct; see
 // [NoOptions] and the page docs/writing-plugins-go.md for its tags.
 func Transform[O any, T Processor](name, doc string, open func(plan *Plan, options O) (T, error)) {
-	checkMethod[T, Puller](name, "Pull", "Pull(*transom.Output) error")
-	checkMethod[T, Finisher](name, "Finish", "Finish(transom.End, *transom.Output) error")
+	_, pulls := reflect.TypeFor[T]().MethodByName("Pull")
+	checkMethod[T, Puller](name, "Pull", pulls, "Pull(*transom.Output) error")
+	_, finishes := reflect.TypeFor[T]().MethodByName("Finish")
+	checkMethod[T, Finisher](name, "Finish", finishes, "Finish(transom.End, *transom.Output) error")
 	register[O, T](name, doc, func(plan *Plan, options O) (instance, error) {
 		t, err := open(plan, options)
 		return &columnInstance{name, t}, err
 	})
 }
 
-// checkMethod finds a method that has the name of an optional one and would never be called, since its type is another.
-func checkMethod[T, Interface any](transform, method, wanted string) {
-	t := reflect.TypeFor[T]()
-	if _, has := t.MethodByName(method); has && !t.Implements(reflect.TypeFor[Interface]()) {
+// checkMethod refuses a method that has the name of an optional one and would never be called, since its type is another.
+//
+// The caller looks the method up, by a name that the linker sees: with one that it does not see it would keep every method of
+// every type, which makes a plugin a quarter larger.
+func checkMethod[T, Interface any](transform, method string, has bool, wanted string) {
+	if has && !reflect.TypeFor[T]().Implements(reflect.TypeFor[Interface]()) {
 		panic(fmt.Sprintf("transom: the method `%s` of the transform `%s` should be `%s`", method, transform, wanted))
 	}
 }
@@ -87,7 +91,8 @@ func register[O, T any](name, doc string, open func(*Plan, O) (instance, error))
 	if err := checkName(name); err != nil {
 		panic("transom: the name of a transform is wrong: " + err.Error())
 	}
-	checkMethod[T, Stateful](name, "State", "State() any")
+	_, keeps := reflect.TypeFor[T]().MethodByName("State")
+	checkMethod[T, Stateful](name, "State", keeps, "State() any")
 	options, err := optionsOf(reflect.TypeFor[O]())
 	if err != nil {
 		panic(fmt.Sprintf("transom: the options of the transform `%s` are wrong: %v", name, err))
