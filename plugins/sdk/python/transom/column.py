@@ -1,0 +1,199 @@
+"""Columns: from buffers to Python's values and back, nulls included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
+from typing import Any, Generic, TypeVar
+
+from . import bits
+from .codec import DataType
+from .contract import Batch, Node
+
+T = TypeVar("T")
+
+
+class Column(Generic[T]):
+    """A column as it crossed, or one to be returned by a function with `columns=True`.
+
+    `values` is the cheapest sequence of its slots: a memoryview for numbers (dates and timestamps are numbers here), bytes of
+    0 and 1 for bools, a list for text, binary and decimals. What stands in the slot of a null is not to be read. `valid` is
+    None when no row is null, else one byte for each row: 1 is a value, 0 is null.
+
+    Iterating gives Python's values, with None for null.
+    """
+
+    __slots__ = ("_list", "_values", "_wire", "null_count", "rows", "type", "valid")
+
+    def __init__(self, values: Sequence, valid: bytes | None = None):
+        self.type: DataType | None = None
+        self.rows = len(values)
+        self.valid = bytes(valid) if valid is not None else None
+        if self.valid is not None and len(self.valid) != self.rows:
+            raise ValueError(f"`valid` has {len(self.valid)} rows, the values have {self.rows}")
+        self.null_count = self.valid.count(0) if self.valid is not None else 0
+        self._values: Sequence | None = values
+        self._wire: Sequence[bytes] = ()
+        self._list: list | None = None
+
+    @classmethod
+    def from_wire(cls, data_type: DataType, node: Node, bitmap: bytes, buffers: Sequence[bytes]) -> Column:
+        """A column as the host sent it; nothing is read yet."""
+        column = cls.__new__(cls)
+        column.type = data_type
+        column.rows = node.length
+        column.null_count = node.null_count
+        column.valid = bits.unpack(bitmap, node.length) if node.null_count and bitmap else None
+        column._values = None
+        column._wire = buffers
+        column._list = None
+        return column
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __iter__(self) -> Iterator[T | None]:
+        return iter(self.to_list())
+
+    @property
+    def values(self) -> Any:
+        """The slots, nulls' among them: a memoryview for numbers."""
+        if self._values is None:
+            assert self.type is not None
+            self._values = self.type.raw(self.rows, self._wire)
+        return self._values
+
+    def to_list(self) -> list[T | None]:
+        """The values, with None for null."""
+        if self._list is None:
+            if self.type is None:
+                self._list = list(self.values)
+                if self.valid is not None:
+                    self._list = [v if ok else None for v, ok in zip(self._list, self.valid)]
+            elif self.valid is None:
+                self._list = self.type.convert(self.values)
+            else:
+                self._list = spread(self.type.convert(compress(self.values, self.valid)), self.valid)
+        return self._list
+
+    def pick(self, selected: bytes | None) -> list[T]:
+        """The values of the rows that `selected` marks with 1; None stands for all. No selected row may be null."""
+        assert self.type is not None
+        return self.type.convert(self.values if selected is None else compress(self.values, selected))
+
+
+def spread(values: Iterable, valid: bytes) -> list:
+    """Values, each in the next row that is valid, and None in the others."""
+    value = iter(values).__next__
+    return [value() if ok else None for ok in valid]
+
+
+class Misfit(Exception):
+    """A value that cannot stand in a column: at `row`, because of `reason`; `wrong_class` when it is of another class."""
+
+    def __init__(self, row: int, reason: str, wrong_class: bool):
+        super().__init__(reason)
+        self.row = row
+        self.reason = reason
+        self.wrong_class = wrong_class
+
+
+#: What a wrong value makes the loops of `pack` raise.
+_WRONG = (TypeError, AttributeError)
+_UNFIT = (OverflowError, ValueError)
+
+
+def encode(data_type: DataType, values: Sequence, valid: bytes | None = None) -> Batch:
+    """A batch of one column. None among the values is null; so is each row that `valid` marks with 0.
+
+    `Misfit` when a value is of another class than the type's, or does not fit it.
+    """
+    rows = len(values)
+    if isinstance(values, Column):
+        if values.type == data_type and values._wire and valid is None:
+            # As it came: nothing to convert.
+            bitmap = bits.pack(values.valid) if values.valid is not None else b""
+            return _batch(rows, values.null_count, [bitmap, *values._wire], data_type)
+        if values.valid is not None:
+            valid = values.valid if valid is None else intersect(values.valid, valid)
+        values = values.to_list() if values.type is not None else values.values
+    if valid is None and not isinstance(values, list):
+        packed = _as_it_is(data_type, values)
+        if packed is not None:
+            return _batch(rows, 0, [b"", packed], data_type)
+    values = values if isinstance(values, list) else list(values)
+    if data_type.format == "n":
+        if any(value is not None for value in values):
+            raise Misfit(0, "it is no null", wrong_class=True)
+        return Batch(rows, [Node(rows, rows)], [])
+    if valid is None:
+        try:
+            # Mostly there is no None. To look for one first would cost more than all the rest of this.
+            return _batch(rows, 0, [b"", *data_type.pack(values)], data_type)
+        except (*_WRONG, *_UNFIT):
+            valid = bytes([value is not None for value in values])
+            if 0 not in valid:
+                raise _misfit(data_type, values) from None
+    placeholder = data_type.placeholder
+    try:
+        filled = [value if ok else placeholder for value, ok in zip(values, valid)]
+        buffers = data_type.pack(filled)
+    except (*_WRONG, *_UNFIT):
+        # `valid` may have been given with a None that it does not mark.
+        valid = bytes([bool(ok) and value is not None for value, ok in zip(values, valid)])
+        filled = [value if ok else placeholder for value, ok in zip(values, valid)]
+        buffers = _pack(data_type, filled)
+    null_count = valid.count(0)
+    return _batch(rows, null_count, [bits.pack(valid) if null_count else b"", *buffers], data_type)
+
+
+def _as_it_is(data_type: DataType, values: object) -> bytes | None:
+    """The bytes of an array or memoryview whose items are those of the type; None when they are not."""
+    code = getattr(data_type, "code", None)
+    if code is None:
+        return None
+    try:
+        view = memoryview(values)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+    # `l` and `q` are the same on some machines and not on others.
+    same = view.format == code or (view.format in "ql" and code == "q" and view.itemsize == 8)
+    return view.tobytes() if same and view.ndim == 1 else None
+
+
+def _batch(rows: int, null_count: int, buffers: list[bytes], data_type: DataType) -> Batch:
+    if data_type.format == "n":
+        return Batch(rows, [Node(rows, rows)], [])
+    return Batch(rows, [Node(rows, null_count)], buffers)
+
+
+def _pack(data_type: DataType, values: list) -> list[bytes]:
+    try:
+        return data_type.pack(values)
+    except (*_WRONG, *_UNFIT):
+        raise _misfit(data_type, values) from None
+
+
+def _misfit(data_type: DataType, values: list) -> Misfit:
+    """The first value that does not go, and why. Only when something has gone wrong is each tried alone."""
+    for row, value in enumerate(values):
+        try:
+            data_type.pack([value])
+        except _WRONG:
+            shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
+            reason = f"{shown} is a `{type(value).__name__}`, not a `{data_type.python.__name__}`"
+            return Misfit(row, reason, wrong_class=True)
+        except OverflowError:
+            return Misfit(row, f"{value} does not fit {data_type.name}", wrong_class=False)
+        except ValueError as error:
+            return Misfit(row, f"`{value!s}` does not fit {data_type.name}: {error}", wrong_class=False)
+    return Misfit(0, f"the values do not fit {data_type.name}", wrong_class=True)
+
+
+def intersect(first: bytes | None, second: bytes | None) -> bytes | None:
+    """The rows that are valid in both; None stands for all."""
+    if first is None or second is None:
+        return second if first is None else first
+    length = len(first)
+    both = int.from_bytes(first, "little") & int.from_bytes(second, "little")
+    return both.to_bytes(length, "little")

@@ -1,0 +1,109 @@
+"""The errors an author raises, and what becomes of every other exception.
+
+The kind decides what the host does (retry or not, whose fault it is), so it is chosen by the class that is raised. An
+exception that is none of these is a mistake in the plugin, and crosses with its traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+
+#: Frames of these files are the SDK's, which an author has no use for.
+OWN_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+class Error(Exception):
+    """Ends the run. Raise one of its subclasses; this one itself is a mistake in the plugin (kind `internal`).
+
+    `row` counts rows of the current batch from 0; `column` names an input column. Both may be left out.
+    """
+
+    kind = "internal"
+
+    def __init__(self, message: object, *, row: int | None = None, column: str | None = None):
+        super().__init__(str(message))
+        self.message = str(message)
+        self.row = row
+        self.column = column
+
+
+class BadData(Error, ValueError):
+    """The data is wrong; trying again gives the same error.
+
+    In a function it rejects the row. In a transform it ends the run: to leave out a row and go on, use `output.reject`.
+    """
+
+    kind = "bad-data"
+
+
+class Config(Error):
+    """The pipeline asks for something that the plugin cannot do: an option, a column, a type."""
+
+    kind = "config"
+
+
+class Retryable(Error):
+    """Trying again may help."""
+
+    kind = "retryable"
+
+
+class Reject(ValueError):
+    """Rejects the row that a function was called for, with the message as the reason. Any `ValueError` does."""
+
+
+def failure(exception: BaseException, row: int | None = None) -> Error:
+    """The error that `exception` is to the host: itself if it is one of the above, else an internal one.
+
+    `row` is the row that was worked on, if one was.
+    """
+    if isinstance(exception, Error):
+        if exception.row is None:
+            exception.row = row
+        return exception
+    return Error(describe(exception), row=row)
+
+
+def describe(exception: BaseException) -> str:
+    """What was raised, then where: `KeyError: 'x'`, and the frames of the author's code, innermost last.
+
+    The exception comes first, since whoever shows the message may show its first line alone.
+    """
+    name = type(exception).__name__
+    if isinstance(exception, SyntaxError):
+        # Its place is not on the stack: the text below tells file, line and column.
+        head = f"{name}: {exception.msg} ({exception.filename}, line {exception.lineno})"
+    else:
+        text = str(exception)
+        head = f"{name}: {text}" if text else name
+    frames = []
+    walked: BaseException | None = exception
+    seen: set[int] = set()
+    while walked is not None and id(walked) not in seen:
+        seen.add(id(walked))
+        if walked is not exception:
+            frames.append(f"caused by {type(walked).__name__}: {walked}")
+        frames.extend(frames_of(walked))
+        suppressed = walked.__suppress_context__
+        walked = walked.__cause__ or (None if suppressed else walked.__context__)
+    return "\n".join([head, *frames])
+
+
+def frames_of(exception: BaseException) -> list[str]:
+    """The author's frames, as Python prints them: two lines each."""
+    try:
+        extracted = traceback.extract_tb(exception.__traceback__, limit=-50)
+    except RecursionError:
+        return []
+    lines = []
+    for frame in extracted:
+        if frame.filename.startswith((OWN_FOLDER, "<frozen importlib")):
+            continue
+        lines.append(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}')
+        if frame.line:
+            lines.append(f"    {frame.line}")
+    if isinstance(exception, SyntaxError) and exception.text:
+        lines.append(f'  File "{exception.filename}", line {exception.lineno}')
+        lines.append(f"    {exception.text.strip()}")
+    return lines

@@ -1,0 +1,284 @@
+"""Scalar functions: what `@function` registers, and how a call goes from columns to the author's function and back.
+
+The loop over rows is `map` in C: Python calls the author's function and nothing else. A call that rejects its row ends that
+loop; it is then taken up where it was left, so that only rejected rows cost extra.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from itertools import compress
+from typing import Any
+
+from .codec import DataType
+from .column import Column, Misfit, encode, intersect, spread
+from .contract import Batch
+from .errors import Config, Error, Reject, failure
+from .types import from_annotation, show
+
+VOLATILITIES = ("immutable", "stable", "volatile")
+
+#: Functions in the order of their definition, over all modules.
+registry: list[Function] = []
+
+
+class Function:
+    """An author's function with everything the host asks about it."""
+
+    def __init__(self, function: Callable, name: str, volatility: str, by_column: bool):
+        self.function = function
+        self.name = name
+        self.doc = inspect.cleandoc(function.__doc__ or "")
+        self.volatility = volatility
+        self.by_column = by_column
+        self._signature: tuple[list[tuple[str, DataType, bool]], DataType, bool] | None = None
+
+    @property
+    def where(self) -> str:
+        """File and line of the definition."""
+        code = self.function.__code__
+        return f"{code.co_filename}, line {code.co_firstlineno}"
+
+    @property
+    def arguments(self) -> list[tuple[str, DataType, bool]]:
+        """Name, type, and whether the function sees nulls, of each argument."""
+        return self._resolved()[0]
+
+    @property
+    def output(self) -> DataType:
+        """The type of the result."""
+        return self._resolved()[1]
+
+    @property
+    def gives_null(self) -> bool:
+        """Whether the function may return None."""
+        return self._resolved()[2]
+
+    def _resolved(self) -> tuple[list[tuple[str, DataType, bool]], DataType, bool]:
+        # Not when it is decorated: an annotation may name what is defined further down.
+        if self._signature is None:
+            self._signature = self._resolve()
+        return self._signature
+
+    def _resolve(self) -> tuple[list[tuple[str, DataType, bool]], DataType, bool]:
+        try:
+            hints = typing.get_type_hints(self.function, include_extras=True)
+        except NameError as error:
+            raise self._wrong(f"an annotation cannot be read: {error}") from None
+        arguments = []
+        for parameter in inspect.signature(self.function).parameters.values():
+            name = parameter.name
+            if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+                raise self._wrong(f"the argument `{name}` is not a plain one")
+            if name not in hints:
+                raise self._wrong(f"the argument `{name}` has no annotation: write `{name}: int` or its like")
+            arguments.append((name, *self._annotated(hints[name], f"the argument `{name}`")))
+        if "return" not in hints:
+            raise self._wrong("the result has no annotation: write `-> int` or its like")
+        return arguments, *self._annotated(hints["return"], "the result")
+
+    def _annotated(self, annotation: object, what: str) -> tuple[DataType, bool]:
+        if self.by_column:
+            if typing.get_origin(annotation) is not Column:
+                raise self._wrong(f"{what} is `{show(annotation)}`; by column it is `transom.Column[int]` or its like")
+            annotation = typing.get_args(annotation)[0]
+        try:
+            return from_annotation(annotation)
+        except TypeError as error:
+            raise self._wrong(f"{what}: {error}") from None
+
+    def _wrong(self, problem: str) -> Error:
+        return Error(f"the function `{self.name}` ({self.where}): {problem}")
+
+    def open(self, given: Sequence[tuple[str, str]]) -> DataType:
+        """Checks names and formats of the arguments that a query gives; returns the type of the result."""
+        if len(given) != len(self.arguments):
+            raise Config(f"the function `{self.name}` takes {len(self.arguments)} arguments, not {len(given)}")
+        for (name, data_type, _), (_, format) in zip(self.arguments, given):
+            if format != data_type.format:
+                raise Config(f"the argument `{name}` of the function `{self.name}` is {data_type.name}, not `{format}`")
+        return self.output
+
+    def call(self, columns: Sequence[Column], rows: int) -> tuple[Batch, list[tuple[int, str]]]:
+        """Calls the author's function on columns of `rows` rows: the result's column, and rejected rows with reasons."""
+        if self.by_column:
+            return self._call_columns(columns, rows)
+        return Call(self, columns, rows).run()
+
+    def _call_columns(self, columns: Sequence[Column], rows: int) -> tuple[Batch, list[tuple[int, str]]]:
+        try:
+            result = self.function(*columns)
+        except Reject as error:
+            raise Error(f"`{self.name}` works by column, so it cannot reject a single row: {error}") from error
+        except Exception as error:
+            raise failure(error) from None
+        try:
+            length = len(result)
+        except TypeError:
+            raise Error(f"`{self.name}` returned a `{type(result).__name__}`, not a column") from None
+        if length != rows:
+            raise Error(f"`{self.name}` returned {length} rows for {rows}")
+        valid = None
+        if not isinstance(result, (list, tuple, Column)):
+            # An array has no place for nulls: a row is null where an argument is.
+            for column in columns:
+                valid = intersect(valid, column.valid)
+        try:
+            return encode(self.output, result, valid), []
+        except Misfit as misfit:
+            raise Error(f"`{self.name}` returned a wrong column: {misfit.reason}", row=misfit.row) from None
+
+
+class Call:
+    """One call of a function that sees one row at a time."""
+
+    def __init__(self, function: Function, columns: Sequence[Column], rows: int):
+        self.function = function
+        self.columns = columns
+        self.rows = rows
+        self.rejected: list[tuple[int, str]] = []
+        #: Rows for which the function is called, as bytes of 0 and 1; None stands for all.
+        self.selected: bytes | None = None
+
+    def run(self) -> tuple[Batch, list[tuple[int, str]]]:
+        """Calls, and encodes what came."""
+        arguments = self.function.arguments
+        for column, (_, _, sees_null) in zip(self.columns, arguments):
+            if not sees_null:
+                self.selected = intersect(self.selected, column.valid)
+        values = self._arguments()
+        results = self._results(values)
+        batch = self._encode(results)
+        self.rejected.sort()
+        return batch, self.rejected
+
+    def _arguments(self) -> list[Sequence]:
+        """The values of each argument, for selected rows only."""
+        while True:
+            values: list[Sequence] = []
+            for column, (_, _, sees_null) in zip(self.columns, self.function.arguments):
+                try:
+                    if not sees_null:
+                        values.append(column.pick(self.selected))
+                    elif self.selected is None:
+                        values.append(column.to_list())
+                    else:
+                        values.append(self._pick_nullable(column))
+                except (OverflowError, ValueError):
+                    self._reject_unreadable(column)
+                    break
+            else:
+                return values
+
+    def _pick_nullable(self, column: Column) -> list:
+        """As `Column.pick`, with None for null."""
+        if column.valid is None:
+            return column.pick(self.selected)
+        both = intersect(self.selected, column.valid)
+        return spread(column.pick(both), bytes(compress(column.valid, self.selected)))
+
+    def _reject_unreadable(self, column: Column) -> None:
+        """Takes out rows whose value Python's class cannot hold, such as a date after 9999."""
+        selected = bytearray(self.selected if self.selected is not None else b"\1" * self.rows)
+        valid = column.valid
+        for row, item in enumerate(column.type.items(column.values)):
+            if not selected[row] or (valid is not None and not valid[row]):
+                continue
+            try:
+                column.type.convert([item])
+            except (OverflowError, ValueError):
+                selected[row] = 0
+                reason = f"{item!s} is out of the range of `{column.type.python.__name__}`"
+                self.rejected.append((row, reason))
+        self.selected = bytes(selected)
+
+    def _results(self, values: list[Sequence]) -> list:
+        """What the function gives for each selected row; None for one that it rejects."""
+        function = self.function.function
+        count = self.rows if self.selected is None else self.selected.count(1)
+        calls: Iterator = map(function, *values) if values else (function() for _ in range(count))
+        results: list[Any] = []
+        take = results.extend
+        while True:
+            try:
+                # What came before an exception stays in the list, and `map` goes on with the row after it.
+                take(calls)
+                break
+            except ValueError as error:
+                self._reject(len(results), str(error) or type(error).__name__)
+                results.append(None)
+                if not values:
+                    calls = (function() for _ in range(count - len(results)))
+            except Exception as error:
+                raise failure(error, self._row(len(results))) from None
+        if len(results) != count:
+            # `map` takes a StopIteration of the author's function for the end.
+            raise Error(f"`{self.function.name}` raised StopIteration", row=self._row(len(results)))
+        return results
+
+    def _row(self, index: int) -> int:
+        """The row of the batch that the selected row at `index` is."""
+        if self.selected is None:
+            return index
+        return list(compress(range(self.rows), self.selected))[index]
+
+    def _reject(self, index: int, reason: str) -> None:
+        self.rejected.append((self._row(index), reason))
+
+    def _encode(self, results: list) -> Batch:
+        function, selected = self.function, self.selected
+        while True:
+            column = results if selected is None else spread(results, selected)
+            # Without a None among the results, the rows that were not selected are the nulls.
+            valid = None if selected is None or self.rejected or function.gives_null else selected
+            try:
+                batch = encode(function.output, column, valid)
+                break
+            except Misfit as misfit:
+                if misfit.wrong_class:
+                    message = f"`{function.name}` ({function.where}) returned a wrong value: {misfit.reason}"
+                    raise Error(message, row=misfit.row) from None
+                self.rejected.append((misfit.row, misfit.reason))
+                index = misfit.row if selected is None else selected[: misfit.row].count(1)
+                results[index] = None
+        if not function.gives_null and batch.nodes[0].null_count > self.rows - len(results) + len(self.rejected):
+            self._check_none(results)
+        return batch
+
+    def _check_none(self, results: list) -> None:
+        rejected = {row for row, _ in self.rejected}
+        for index, result in enumerate(results):
+            if result is None and self._row(index) not in rejected:
+                name = self.function.name
+                message = f"`{name}` ({self.function.where}) returned None: annotate the result with `| None` to allow it"
+                raise Error(message, row=self._row(index))
+
+
+def function(
+    wrapped: Callable | None = None,
+    *,
+    name: str | None = None,
+    volatility: str = "immutable",
+    columns: bool = False,
+) -> Any:
+    """Makes a function callable from SQL; it stays callable from Python as it stands.
+
+    Its docstring describes it, its annotations say the types. An argument sees null only if annotated with `| None`; a row with
+    a null elsewhere gives null without a call. A ValueError rejects the row.
+
+    `name` is the name in SQL. `volatility` says how far results may be kept: `immutable` (the same arguments always give
+    the same result), `stable` (the same within a run), `volatile` (may differ from row to row). With `columns=True` the function
+    gets a whole `Column` for each argument and returns one, or an array or a list.
+    """
+    if volatility not in VOLATILITIES:
+        raise ValueError(f"no volatility `{volatility}`; there are {', '.join(VOLATILITIES)}")
+
+    def decorate(function: Callable) -> Callable:
+        registered = Function(function, name or function.__name__, volatility, columns)
+        registry.append(registered)
+        function.__transom__ = registered  # type: ignore[attr-defined]
+        return function
+
+    return decorate if wrapped is None else decorate(wrapped)

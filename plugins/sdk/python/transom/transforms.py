@@ -1,0 +1,199 @@
+"""Transforms: the class an author derives from, what it says when opened, and the batches it gets."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import inspect
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from .column import Column
+from .errors import BadData, Config, Error
+from .schema import Field, Schema
+
+if TYPE_CHECKING:
+    from .output import Output
+
+#: Transforms in the order of their definition, over all modules.
+registry: list[type[Transform]] = []
+
+
+class End(enum.Enum):
+    """Which end has come."""
+
+    #: The slice ends: the state is saved afterwards, and input goes on another day.
+    SLICE = "slice"
+    #: No input will ever follow.
+    INPUT = "input"
+
+
+class _All:
+    """Every column of the input."""
+
+    def __repr__(self) -> str:
+        return "ALL"
+
+
+#: Every column of the input, in its order.
+ALL = _All()
+
+
+class Opened:
+    """What a transform says when it is opened: the columns that it reads, and those of its output.
+
+    `reads` names the columns that batches will hold, in this order. `passes` names those that the host carries over to the
+    output; one that is passed and not read never leaves the host. `computes` names the columns that the transform makes, with
+    their types: `{"session": int, "note": str | None}`, or a list of `Field`. The output has first those passed, then those
+    computed.
+    """
+
+    def __init__(
+        self,
+        *,
+        reads: Iterable[str | int] | _All = (),
+        passes: Iterable[str | int] | _All = (),
+        computes: Mapping[str, object] | Iterable[Field] = (),
+    ):
+        self.reads = reads
+        self.passes = passes
+        if isinstance(computes, Mapping):
+            computes = [Field(name, annotation) for name, annotation in computes.items()]
+        self.computes = list(computes)
+
+    def places(self, columns: Iterable[str | int] | _All, schema: Schema) -> list[int]:
+        """Columns of the input by name or place, as places."""
+        if isinstance(columns, _All):
+            return list(range(len(schema)))
+        if isinstance(columns, str):
+            raise Error(f'columns are given as a list: write `["{columns}"]`')
+        places = []
+        for column in columns:
+            if isinstance(column, str):
+                places.append(schema.place(column))
+            elif 0 <= column < len(schema):
+                places.append(column)
+            else:
+                raise Config(f"the input has {len(schema)} columns, none at place {column}")
+        return places
+
+
+class Transform:
+    """A function from a table to a table: batches in, batches out. Derive from it; the docstring describes it.
+
+    One object lives for one partition of the input: `open`, then `restore` if there is a state, then `process` for each
+    batch (and `pull` while the output says there is more), then `finish`, then `save`.
+
+    Its name in pipelines is the class's in snake case, or `class Visits(Transform, name="visits")`. A class that others derive
+    from and that is none itself says `abstract=True`. Options are a class in it, of annotated attributes:
+
+        class Options:
+            pause: Annotated[int, "Seconds without a click that end a session."] = 1800
+    """
+
+    name: ClassVar[str]
+    #: The options' class, if there are any; it becomes a dataclass.
+    Options: ClassVar[type | None] = None
+    #: The options as the pipeline gives them.
+    options: Any
+
+    def __init_subclass__(cls, *, name: str | None = None, abstract: bool = False, **rest: Any):
+        super().__init_subclass__(**rest)
+        options = cls.__dict__.get("Options")
+        if options is not None and not dataclasses.is_dataclass(options):
+            cls.Options = dataclasses.dataclass(options)
+        if not abstract:
+            cls.name = name or snake_case(cls.__name__)
+            registry.append(cls)
+
+    def open(self, input: Schema) -> Opened:
+        """Says which columns it reads and makes, given those of its input.
+
+        Called while a pipeline is checked, too: it must not need data. Raise `Config` when it cannot work on such an input.
+        """
+        raise NotImplementedError(f"the transform `{self.name}` has no `open`")
+
+    def process(self, batch: RecordBatch, output: Output) -> None:
+        """Takes a batch, which holds the columns read and no other."""
+        raise NotImplementedError(f"the transform `{self.name}` has no `process`")
+
+    def pull(self, output: Output) -> None:
+        """Goes on with the output for the current batch; called as long as `output.more()` was said."""
+        raise Error(f"the transform `{self.name}` said there was more output, but has no `pull`")
+
+    def finish(self, end: End, output: Output) -> None:
+        """Emits what was held back. There is no current batch: rows cannot be rejected nor columns carried over."""
+
+    def save(self) -> Any:
+        """The state to go on from in the next slice: anything that JSON can hold. Only a transform with it is stateful."""
+        return None
+
+    def restore(self, state: Any) -> None:
+        """Goes on from what `save` returned."""
+        raise Error(f"the transform `{self.name}` keeps state, but has no `restore`")
+
+    @classmethod
+    def is_stateful(cls) -> bool:
+        """Whether anything is kept between slices."""
+        return cls.save is not Transform.save
+
+    @classmethod
+    def doc(cls) -> str:
+        """The docstring of the class itself."""
+        return inspect.cleandoc(cls.__dict__.get("__doc__") or "")
+
+
+def snake_case(name: str) -> str:
+    """`RunningSum` as `running_sum`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+class RecordBatch:
+    """Some rows of the columns that a transform reads.
+
+    `batch["carrier"]` is a column as a list of Python's values, None for null, read once. `len(batch)` is the number of rows.
+    """
+
+    def __init__(self, rows: int, names: Sequence[str], columns: Sequence[Column]):
+        self.rows = rows
+        self.names = list(names)
+        self.columns = list(columns)
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def column(self, name: str | int) -> Column:
+        """A column with all that is known of it, by name or place among those read."""
+        if isinstance(name, int):
+            return self.columns[name]
+        try:
+            return self.columns[self.names.index(name)]
+        except ValueError:
+            names = ", ".join(f"`{other}`" for other in self.names) or "none"
+            raise Error(f"the batch has no column `{name}`; `open` said that it reads {names}") from None
+
+    def __getitem__(self, name: str | int) -> list:
+        column = self.column(name)
+        try:
+            return column.to_list()
+        except (OverflowError, ValueError):
+            raise self._unreadable(column) from None
+
+    def view(self, name: str | int) -> Any:
+        """The slots of a column, nulls' among them, without a copy: a memoryview for numbers, dates and timestamps."""
+        return self.column(name).values
+
+    def _unreadable(self, column: Column) -> Error:
+        data_type = column.type
+        assert data_type is not None
+        name = self.names[self.columns.index(column)]
+        for row, item in enumerate(data_type.items(column.values)):
+            if column.valid is not None and not column.valid[row]:
+                continue
+            try:
+                data_type.convert([item])
+            except (OverflowError, ValueError):
+                reason = f"{item!s} is out of the range of `{data_type.python.__name__}`"
+                return BadData(reason, row=row, column=name)
+        return BadData(f"a value is out of the range of `{data_type.python.__name__}`", column=name)
