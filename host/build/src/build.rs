@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sha2::{Digest, Sha256};
 
-use crate::{BuildError, Language, componentize, detect, go, rust};
+use crate::{BuildError, Language, componentize, detect, go, python, rust};
 
 /// How to build. The default is what `transom build` does without options.
 #[derive(Debug, Clone, Default)]
@@ -25,7 +25,7 @@ pub struct BuildOptions {
 /// A component that was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Built {
-    /// The component's file.
+    /// The component's file; the zip of a plugin in Python.
     pub component: PathBuf,
     /// The plugin's package name.
     pub name: String,
@@ -69,10 +69,15 @@ pub fn build(folder: &Path, options: &BuildOptions) -> Result<Built, BuildError>
             let module = go::compile(&folder, options)?;
             (manifest.package, go::wrap(module.core)?, module.as_of)
         }
+        Language::Python => {
+            let project = python::Project::read(&folder)?;
+            let package = python::pack(&folder, &project, options)?;
+            (project.name, package.bytes, package.as_of)
+        }
     };
     let path = match &options.out {
         Some(out) => std::path::absolute(out)?,
-        None => default_path(&folder, &name),
+        None => default_path(&folder, &name, language),
     };
     write_atomically(&path, &component, as_of)?;
     if options.out.is_none() {
@@ -88,21 +93,29 @@ pub fn build(folder: &Path, options: &BuildOptions) -> Result<Built, BuildError>
     })
 }
 
-/// Where [`build`] puts the component of the plugin in `folder` unless told otherwise: `.transom/<package>.wasm` in it. The
-/// file need not be there.
+/// Where [`build`] puts the component of the plugin in `folder` unless told otherwise: `.transom/<package>.wasm` in it,
+/// `.transom/<package>.zip` for Python. The file need not be there.
 ///
 /// # Errors
 /// Those of [`detect`], and [`BuildError::Manifest`] when the manifest does not name the package.
 pub fn component_path(folder: &Path) -> Result<PathBuf, BuildError> {
-    let name = match detect(folder)? {
+    let language = detect(folder)?;
+    let name = match language {
         Language::Rust => rust::Manifest::read(folder)?.package,
         Language::Go => go::Manifest::read(folder)?.package,
+        Language::Python => python::Project::read(folder)?.name,
     };
-    Ok(default_path(folder, &name))
+    Ok(default_path(folder, &name, language))
 }
 
-fn default_path(folder: &Path, package: &str) -> PathBuf {
-    folder.join(".transom").join(format!("{package}.wasm"))
+fn default_path(folder: &Path, package: &str, language: Language) -> PathBuf {
+    let extension = match language {
+        Language::Rust | Language::Go => "wasm",
+        Language::Python => "zip",
+    };
+    folder
+        .join(".transom")
+        .join(format!("{package}.{extension}"))
 }
 
 /// Writes beside the final name and renames: a reader sees the old component or the new one.

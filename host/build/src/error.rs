@@ -127,6 +127,13 @@ pub enum BuildError {
         source: Box<dyn Error + Send + Sync>,
     },
 
+    /// A package that a plugin in Python asks for is not Python alone.
+    #[error("`{package}` contains native code, which a plugin in Python cannot run")]
+    NativeCode {
+        /// The package.
+        package: String,
+    },
+
     /// The bytes are no core module.
     #[error("the compiler's output is no WebAssembly module")]
     NotAModule(#[source] Box<dyn Error + Send + Sync>),
@@ -189,6 +196,7 @@ impl BuildError {
             | Self::ManifestSyntax { .. }
             | Self::NotCdylib { .. }
             | Self::Compile { .. }
+            | Self::NativeCode { .. }
             | Self::NoInterfaceTypes
             | Self::ForbiddenImport { .. }
             | Self::NoMeta { .. }
@@ -219,6 +227,15 @@ impl BuildError {
             }
             Self::UnfitGo { .. } => INSTALL_GO.to_owned(),
             Self::Start { program, .. } if program == "go" => INSTALL_GO.to_owned(),
+            Self::Start { program, .. } if program.ends_with("python3") => {
+                "the plugin has a requirements.txt, which needs Python 3 with pip here: https://www.python.org/downloads"
+                    .to_owned()
+            }
+            Self::NativeCode { .. } => {
+                "only packages of pure Python go into a plugin; leave it out of requirements.txt and compute in SQL, or \
+                 write this plugin in Rust"
+                    .to_owned()
+            }
             Self::NoInterfaceTypes => {
                 "a plugin declares what it offers with the macros of the `transom-sdk` crate"
                     .to_owned()

@@ -16,11 +16,13 @@ pub enum Language {
     Rust,
     /// A module with a main package, compiled for `wasip1` and linked with an adapter that leaves nothing of it.
     Go,
+    /// A project whose source is packed into a zip, which the Python runner loads.
+    Python,
 }
 
 impl Language {
     /// Every language that [`crate::build`] takes, in the order in which [`detect`] looks.
-    pub const ALL: &[Self] = &[Self::Rust, Self::Go];
+    pub const ALL: &[Self] = &[Self::Rust, Self::Go, Self::Python];
 
     /// The file that tells that a folder holds a plugin in this language.
     #[must_use]
@@ -28,6 +30,7 @@ impl Language {
         match self {
             Self::Rust => "Cargo.toml",
             Self::Go => "go.mod",
+            Self::Python => "pyproject.toml",
         }
     }
 }
@@ -37,17 +40,13 @@ impl fmt::Display for Language {
         formatter.write_str(match self {
             Self::Rust => "Rust",
             Self::Go => "Go",
+            Self::Python => "Python",
         })
     }
 }
 
 /// Files of languages that plugins cannot be built from yet.
-const UNSUPPORTED: &[(&str, &str)] = &[
-    ("pyproject.toml", "Python"),
-    ("requirements.txt", "Python"),
-    ("setup.py", "Python"),
-    ("package.json", "JavaScript"),
-];
+const UNSUPPORTED: &[(&str, &str)] = &[("package.json", "JavaScript")];
 
 /// Tells which language the plugin in `folder` is written in.
 ///
@@ -105,11 +104,16 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_with_a_python_project_is_python() {
+        assert_eq!(
+            detect(folder_with("pyproject.toml").path()).unwrap(),
+            Language::Python
+        );
+    }
+
+    #[test]
     fn a_language_that_cannot_be_built_yet_is_named_with_those_that_can() {
-        for (marker, language) in [
-            ("package.json", "JavaScript"),
-            ("requirements.txt", "Python"),
-        ] {
+        for (marker, language) in [("package.json", "JavaScript")] {
             let error = detect(folder_with(marker).path()).unwrap_err();
             let message = error.to_string();
             assert!(message.contains(&format!("`{marker}`")), "{message}");

@@ -1,7 +1,8 @@
 //! From a plugin's folder to a component: what `transom build` does.
 //!
 //! [`build`] looks at a folder ([`detect`]), finds a compiler that can make WebAssembly from that [`Language`], runs it,
-//! wraps the core module into a component ([`componentize`]) and puts it beside the source, atomically. [`Built`] says
+//! wraps the core module into a component ([`componentize`]) and puts it beside the source, atomically. A plugin in Python
+//! is packed into a zip instead, for the runner that every one of them shares. [`Built`] says
 //! where it is and what its digest is; the same source gives the same digest in any folder of any machine with the same
 //! compiler, so a digest in a lock file can be checked by building again. [`is_stale`] tells when to build again.
 //!
@@ -26,6 +27,7 @@ mod componentize;
 mod error;
 mod go;
 mod language;
+mod python;
 mod rust;
 mod stale;
 

@@ -9,12 +9,20 @@ use std::time::SystemTime;
 use crate::{BuildError, Language, component_path, detect, go, rust};
 
 /// Folders in which no source lives.
-const NO_SOURCE: &[&str] = &["target", ".transom", ".git"];
+const NO_SOURCE: &[&str] = &[
+    "target",
+    ".transom",
+    ".git",
+    "__pycache__",
+    ".pytest_cache",
+    ".venv",
+];
 
 /// Whether the component of the plugin in `folder` is missing or older than a source of it.
 ///
 /// Sources are all files of the folder and of the folders that its manifest depends on by path (the SDK within this
-/// repository), except `target`, `.transom` and `.git`.
+/// repository), except those in which no source
+/// lives (`target`, `.transom`, `.git`, Python's caches).
 ///
 /// # Errors
 /// Those of [`component_path`], and [`BuildError::Io`] when a file cannot be looked at.
@@ -27,6 +35,7 @@ pub fn is_stale(folder: &Path) -> Result<bool, BuildError> {
     let folders = match detect(folder)? {
         Language::Rust => with_path_dependencies(folder)?,
         Language::Go => with_replacements(folder)?,
+        Language::Python => BTreeSet::from([folder.to_owned()]),
     };
     for folder in folders {
         if holds_newer(&folder, built, Depth::Root)? {

@@ -6,4 +6,5 @@
 
 mod crates;
 mod go;
+mod python;
 mod rust;

@@ -1,0 +1,86 @@
+//! Plugins in Python: a folder -> a zip of source, which the Python runner loads. Nothing is compiled.
+//!
+//! The zip holds the author's modules (tests left out), the packages that `requirements.txt` asks for, and a manifest that
+//! says what to import. Which project it is, [`project`] reads; what goes in, [`sources`] and [`requirements`] collect; how it
+//! is written, [`archive`] decides: the same files give the same bytes.
+
+mod archive;
+mod project;
+mod requirements;
+mod sources;
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+pub(crate) use project::Project;
+
+use crate::{BuildError, BuildOptions};
+
+/// Version of what the archive looks like, which the runner checks.
+const FORMAT: u32 = 1;
+/// Version of the contract that the runner speaks: the package of `wit/transom.wit`.
+const CONTRACT: &str = "0.1.0";
+/// The manifest's place in the archive.
+const MANIFEST: &str = "transom.json";
+/// Folder of the archive for packages of others.
+const VENDOR: &str = "vendor";
+
+/// What the runner reads first.
+#[derive(Serialize)]
+struct Manifest<'project> {
+    format: u32,
+    language: &'static str,
+    contract: &'static str,
+    name: &'project str,
+    version: &'project str,
+    /// The module to import.
+    entry: &'project str,
+    /// Folders of the archive that imports start from, the author's first.
+    roots: Vec<&'project str>,
+}
+
+/// An archive that was packed.
+pub(crate) struct Package {
+    /// The zip.
+    pub(crate) bytes: Vec<u8>,
+    /// When the first file began to be read.
+    pub(crate) as_of: SystemTime,
+}
+
+/// Packs the plugin in `folder` (an absolute path).
+///
+/// # Errors
+/// [`BuildError::Manifest`] when there is no module to import, [`BuildError::NativeCode`] and the other errors of installing
+/// what `requirements.txt` asks for.
+pub(crate) fn pack(
+    folder: &Path,
+    project: &Project,
+    options: &BuildOptions,
+) -> Result<Package, BuildError> {
+    let as_of = SystemTime::now();
+    let root = project.root(folder)?;
+    let mut files = sources::collect(folder, root)?;
+    let vendored = requirements::vendor(folder, options)?;
+    let mut roots = vec![root];
+    if !vendored.is_empty() {
+        roots.push(VENDOR);
+        files.extend(vendored);
+    }
+    let manifest = Manifest {
+        format: FORMAT,
+        language: "python",
+        contract: CONTRACT,
+        name: &project.name,
+        version: &project.version,
+        entry: &project.entry,
+        roots,
+    };
+    let manifest = serde_json::to_vec_pretty(&manifest).map_err(std::io::Error::from)?;
+    files.insert(MANIFEST.to_owned(), manifest);
+    Ok(Package {
+        bytes: archive::write(&files)?,
+        as_of,
+    })
+}

@@ -1,0 +1,280 @@
+//! Packages of others: what `requirements.txt` asks for, installed by pip into the cache, then taken into the archive.
+//!
+//! Only wheels that are pure Python for any platform are taken, for the runner's version of Python and not for that of this
+//! machine. pip says of a package with native code merely that it finds none; it is asked once more, so that the error can
+//! tell native code from a name that does not exist.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use sha2::{Digest, Sha256};
+
+use super::VENDOR;
+use super::archive::Files;
+use crate::{BuildError, BuildOptions, cache};
+
+/// The Python that the runner is built with.
+const PYTHON_VERSION: &str = "3.14";
+
+/// Only wheels for any platform.
+const PURE: &[&str] = &[
+    "--python-version",
+    PYTHON_VERSION,
+    "--implementation",
+    "py",
+    "--abi",
+    "none",
+    "--platform",
+    "any",
+    "--only-binary=:all:",
+];
+
+/// Settings of the user's shell that would install to another place.
+const FORGOTTEN: &[&str] = &[
+    "PIP_TARGET",
+    "PIP_PREFIX",
+    "PIP_USER",
+    "PIP_ROOT",
+    "PIP_REQUIREMENT",
+    "PIP_PLATFORM",
+    "PIP_PYTHON",
+    "PIP_REQUIRE_VIRTUALENV",
+];
+
+/// Endings of files that are native code.
+const NATIVE: &[&str] = &["so", "pyd", "dylib", "dll"];
+
+/// The files of what `requirements.txt` of the project asks for, by their place in the archive; none without that file.
+pub(super) fn vendor(folder: &Path, options: &BuildOptions) -> Result<Files, BuildError> {
+    let list = match fs_err::read_to_string(folder.join("requirements.txt")) {
+        Ok(list) => list,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Files::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let wanted = without_the_sdk(&list);
+    if wanted.is_empty() {
+        return Ok(Files::new());
+    }
+    let installed = install(folder, &wanted, options)?;
+    let mut files = Files::new();
+    walk(&installed, VENDOR, &mut files)?;
+    Ok(files)
+}
+
+/// Lines that ask for something. The SDK is in the runner; the author may have it here for tests.
+fn without_the_sdk(list: &str) -> Vec<&str> {
+    let lines = list.lines().map(str::trim);
+    lines
+        .filter(|line| {
+            !line.is_empty() && !line.starts_with('#') && requirement_name(line) != "transom"
+        })
+        .collect()
+}
+
+/// `Requests[socks]>=2` -> `requests`.
+fn requirement_name(line: &str) -> String {
+    let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)));
+    line[..end.unwrap_or(line.len())].to_ascii_lowercase()
+}
+
+/// Installs into a folder of the cache that is named after what is asked for; once.
+fn install(folder: &Path, wanted: &[&str], options: &BuildOptions) -> Result<PathBuf, BuildError> {
+    let list = wanted.join("\n") + "\n";
+    let key = format!("{:x}", Sha256::digest(format!("{PYTHON_VERSION}\n{list}")));
+    let place = cache::cache_folder()?
+        .join("python")
+        .join(format!("vendor-{}", &key[..16]));
+    // What stands in another file or folder may change without the list.
+    let is_whole = !wanted
+        .iter()
+        .any(|line| line.starts_with('-') || line.contains('/'));
+    if is_whole && place.is_dir() {
+        return Ok(place);
+    }
+    let parent = place.parent().unwrap_or(Path::new("."));
+    fs_err::create_dir_all(parent)?;
+    let made = tempfile::Builder::new()
+        .prefix(".vendor-")
+        .tempdir_in(parent)?;
+    let requirements = made.path().join("requirements.txt");
+    let target = made.path().join("packages");
+    fs_err::create_dir_all(&target)?;
+    fs_err::write(&requirements, &list)?;
+
+    let mut pip = pip(folder, "install", options);
+    pip.args(PURE)
+        .arg("--no-compile")
+        .arg("--target")
+        .arg(&target)
+        .arg("-r")
+        .arg(&requirements);
+    let output = pip.stdin(Stdio::null()).output().map_err(cannot_start)?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        if let Some(package) = not_found(&said)
+            && exists_for_this_machine(folder, &requirements, options)?
+        {
+            return Err(BuildError::NativeCode { package });
+        }
+        eprint!("{said}");
+        return Err(BuildError::Compile {
+            command: "pip install",
+            folder: folder.to_owned(),
+            status: output.status.to_string(),
+        });
+    }
+    if place.is_dir() {
+        fs_err::remove_dir_all(&place)?;
+    }
+    match fs_err::rename(&target, &place) {
+        Ok(()) => {}
+        // Another build was quicker, with the same packages.
+        Err(_) if place.is_dir() => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(place)
+}
+
+fn pip(folder: &Path, command: &str, options: &BuildOptions) -> Command {
+    let mut pip = Command::new("python3");
+    pip.args([
+        "-m",
+        "pip",
+        command,
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+    ])
+    .current_dir(folder);
+    for name in FORGOTTEN {
+        pip.env_remove(name);
+    }
+    if options.offline {
+        pip.arg("--no-index");
+    }
+    pip
+}
+
+fn cannot_start(source: std::io::Error) -> BuildError {
+    BuildError::Start {
+        program: "python3".to_owned(),
+        source,
+    }
+}
+
+/// The package for which pip found no pure wheel.
+fn not_found(said: &str) -> Option<String> {
+    let line = said
+        .lines()
+        .find_map(|line| line.split_once("No matching distribution found for "))?;
+    Some(requirement_name(line.1.trim()))
+}
+
+/// Whether there are wheels for this machine of all that is asked for; nothing is installed.
+fn exists_for_this_machine(
+    folder: &Path,
+    requirements: &Path,
+    options: &BuildOptions,
+) -> Result<bool, BuildError> {
+    let mut pip = pip(folder, "install", options);
+    pip.args(["--dry-run", "--no-deps", "--ignore-installed"])
+        .args(["--only-binary=:all:", "-r"])
+        .arg(requirements);
+    let output = pip.stdin(Stdio::null()).output().map_err(cannot_start)?;
+    Ok(output.status.success())
+}
+
+fn walk(folder: &Path, prefix: &str, files: &mut Files) -> Result<(), BuildError> {
+    for entry in fs_err::read_dir(folder)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        let path = entry.path();
+        let inside = format!("{prefix}/{name}");
+        if entry.file_type()?.is_dir() {
+            // Scripts and compiled modules are of no use there.
+            let is_script_folder = prefix == VENDOR && name == "bin";
+            if !is_script_folder && name != "__pycache__" {
+                walk(&path, &inside, files)?;
+            }
+            continue;
+        }
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        if extension.is_some_and(|extension| NATIVE.contains(&extension)) {
+            let package = inside.split('/').nth(1).unwrap_or(&name);
+            return Err(BuildError::NativeCode {
+                package: package.split('.').next().unwrap_or(package).to_owned(),
+            });
+        }
+        // pip's own notes tell of this machine. Licences and names, beside them, belong to what is passed on.
+        let is_note = prefix.ends_with(".dist-info")
+            && ["RECORD", "INSTALLER", "REQUESTED", "direct_url.json"].contains(&name.as_str());
+        if !is_note {
+            files.insert(inside, fs_err::read(&path)?);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sdk_comments_and_empty_lines_ask_for_nothing() {
+        let list = "# rules\n\ntransom\ntransom==0.1.0\n python-dateutil>=2 \nTransom-Extras\n";
+        assert_eq!(
+            without_the_sdk(list),
+            ["python-dateutil>=2", "Transom-Extras"]
+        );
+    }
+
+    #[test]
+    fn a_package_without_a_pure_wheel_is_found_in_what_pip_says() {
+        let said = "ERROR: Could not find a version that satisfies the requirement numpy>=2 (from versions: none)\n\
+                    ERROR: No matching distribution found for numpy>=2\n";
+        assert_eq!(not_found(said).as_deref(), Some("numpy"));
+        assert_eq!(not_found("ERROR: no network"), None);
+    }
+
+    #[test]
+    fn a_wheel_that_claims_to_be_pure_and_is_not_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        fs_err::create_dir_all(folder.path().join("fast/core")).unwrap();
+        fs_err::write(folder.path().join("fast/core/loop.so"), "").unwrap();
+        let error = walk(folder.path(), VENDOR, &mut Files::new()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`fast` contains native code, which a plugin in Python cannot run"
+        );
+    }
+
+    #[test]
+    fn code_data_and_licences_are_taken_and_pips_notes_left() {
+        let folder = tempfile::tempdir().unwrap();
+        for file in [
+            "dates/__init__.py",
+            "dates/zones.json",
+            "dates/__pycache__/x.pyc",
+            "dates-1.dist-info/LICENSE",
+            "dates-1.dist-info/RECORD",
+            "bin/dates",
+        ] {
+            let path = folder.path().join(file);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, "").unwrap();
+        }
+        let mut files = Files::new();
+        walk(folder.path(), VENDOR, &mut files).unwrap();
+        let names: Vec<&str> = files.keys().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            [
+                "vendor/dates-1.dist-info/LICENSE",
+                "vendor/dates/__init__.py",
+                "vendor/dates/zones.json"
+            ]
+        );
+    }
+}
