@@ -82,10 +82,10 @@ class Column(Generic[T]):
         return self.type.convert(self.values if selected is None else compress(self.values, selected))
 
 
-def spread(values: Iterable, valid: bytes) -> list:
-    """Values, each in the next row that is valid, and None in the others."""
+def spread(values: Iterable, valid: bytes, missing: object = None) -> list:
+    """Values, each in the next row that is valid, and `missing` in the others."""
     value = iter(values).__next__
-    return [value() if ok else None for ok in valid]
+    return [value() if ok else missing for ok in valid]
 
 
 class Misfit(Exception):
@@ -134,11 +134,11 @@ def encode(data_type: DataType, values: Sequence, valid: bytes | None = None) ->
             valid = bytes([value is not None for value in values])
             if 0 not in valid:
                 raise _misfit(data_type, values) from None
-    placeholder = data_type.placeholder
     try:
-        filled = [value if ok else placeholder for value, ok in zip(values, valid)]
-        buffers = data_type.pack(filled)
+        # Whoever knows what is null may have put the type's placeholder there.
+        buffers = data_type.pack(values)
     except (*_WRONG, *_UNFIT):
+        placeholder = data_type.placeholder
         # `valid` may have been given with a None that it does not mark.
         valid = bytes([bool(ok) and value is not None for value, ok in zip(values, valid)])
         filled = [value if ok else placeholder for value, ok in zip(values, valid)]

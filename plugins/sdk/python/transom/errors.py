@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import traceback
 
-#: Frames of these files are the SDK's, which an author has no use for.
-OWN_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
+#: Frames of files in these folders are not the author's: the SDK, and what the runner adds.
+HIDDEN_FOLDERS = [os.path.dirname(os.path.abspath(__file__)) + os.sep]
 
 
 class Error(Exception):
@@ -98,7 +98,7 @@ def frames_of(exception: BaseException) -> list[str]:
         return []
     lines = []
     for frame in extracted:
-        if frame.filename.startswith((OWN_FOLDER, "<frozen importlib")):
+        if frame.filename.startswith((*HIDDEN_FOLDERS, "<frozen importlib")):
             continue
         lines.append(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}')
         if frame.line:

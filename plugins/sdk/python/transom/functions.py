@@ -1,14 +1,14 @@
 """Scalar functions: what `@function` registers, and how a call goes from columns to the author's function and back.
 
-The loop over rows is `map` in C: Python calls the author's function and nothing else. A call that rejects its row ends that
-loop; it is then taken up where it was left, so that only rejected rows cost extra.
+The loop over rows (`loops`) calls the author's function and nothing else. A call that rejects its row ends that loop; it is
+then taken up where it was left, so that only rejected rows cost extra.
 """
 
 from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import compress
 from typing import Any
 
@@ -16,6 +16,7 @@ from .codec import DataType
 from .column import Column, Misfit, encode, intersect, spread
 from .contract import Batch
 from .errors import Config, Error, Reject, failure
+from .loops import loop_of, rows_of
 from .types import from_annotation, show
 
 VOLATILITIES = ("immutable", "stable", "volatile")
@@ -65,7 +66,8 @@ class Function:
     def _resolve(self) -> tuple[list[tuple[str, DataType, bool]], DataType, bool]:
         try:
             hints = typing.get_type_hints(self.function, include_extras=True)
-        except NameError as error:
+        except Exception as error:
+            # Annotations are expressions; of a string they are evaluated only now.
             raise self._wrong(f"an annotation cannot be read: {error}") from None
         arguments = []
         for parameter in inspect.signature(self.function).parameters.values():
@@ -198,25 +200,18 @@ class Call:
         """What the function gives for each selected row; None for one that it rejects."""
         function = self.function.function
         count = self.rows if self.selected is None else self.selected.count(1)
-        calls: Iterator = map(function, *values) if values else (function() for _ in range(count))
+        loop = loop_of(len(values))
+        rows = rows_of(values, count)
         results: list[Any] = []
-        take = results.extend
         while True:
             try:
-                # What came before an exception stays in the list, and `map` goes on with the row after it.
-                take(calls)
-                break
+                loop(function, rows, results)
+                return results
             except ValueError as error:
                 self._reject(len(results), str(error) or type(error).__name__)
                 results.append(None)
-                if not values:
-                    calls = (function() for _ in range(count - len(results)))
             except Exception as error:
                 raise failure(error, self._row(len(results))) from None
-        if len(results) != count:
-            # `map` takes a StopIteration of the author's function for the end.
-            raise Error(f"`{self.function.name}` raised StopIteration", row=self._row(len(results)))
-        return results
 
     def _row(self, index: int) -> int:
         """The row of the batch that the selected row at `index` is."""
@@ -230,9 +225,12 @@ class Call:
     def _encode(self, results: list) -> Batch:
         function, selected = self.function, self.selected
         while True:
-            column = results if selected is None else spread(results, selected)
-            # Without a None among the results, the rows that were not selected are the nulls.
-            valid = None if selected is None or self.rejected or function.gives_null else selected
+            column, valid = results, None
+            if selected is not None and not self.rejected and not function.gives_null:
+                # Without a None among the results, the rows that were not selected are the nulls.
+                column, valid = spread(results, selected, function.output.placeholder), selected
+            elif selected is not None:
+                column = spread(results, selected)
             try:
                 batch = encode(function.output, column, valid)
                 break

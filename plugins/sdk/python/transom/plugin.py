@@ -91,7 +91,7 @@ def describe_transform(transform: type[Transform]) -> contract.TransformDescript
     """A transform, as `describe` tells of it."""
     try:
         schema = options.schema_of(transform.Options)
-    except (TypeError, NameError) as error:
+    except Exception as error:
         raise Error(f"the options of the transform `{transform.name}`: {error}") from None
     return contract.TransformDescription(
         transform.name, transform.doc(), json.dumps(schema), transform.is_stateful()

@@ -7,10 +7,10 @@ point than its type. Nanoseconds, which `datetime` does not have, stay integers.
 from __future__ import annotations
 
 import datetime as dt
+import struct
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow
-from functools import partial
 from itertools import repeat
 
 from .codec import DataType, Number
@@ -18,22 +18,28 @@ from .codec import DataType, Number
 _EPOCH = dt.datetime(1970, 1, 1)
 _EPOCH_UTC = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 _EPOCH_DAY = _EPOCH.toordinal()
-_MICROSECOND = dt.timedelta(microseconds=1)
 _DAY = {"s": 86_400, "m": 86_400_000, "u": 86_400_000_000}
 _DAY_MILLIS = _DAY["m"]
 
 #: Microseconds of a unit.
 _MICROS = {"s": 1_000_000, "m": 1_000, "u": 1}
+_SPANS = {unit: dt.timedelta(microseconds=micros) for unit, micros in _MICROS.items()}
 _WORDS = {"s": "s", "m": "ms", "u": "us", "n": "ns"}
 
 
-def _spans(items: Iterable[int], micros: int) -> Iterable[dt.timedelta]:
-    """Numbers of a unit as timedeltas."""
-    if micros == 1_000_000:
-        return map(partial(dt.timedelta, 0), items)
-    if micros == 1_000:
-        items = [item * 1_000 for item in items]
-    return map(partial(dt.timedelta, 0, 0), items)
+def _each_once(items: Iterable[int], convert: Callable[[Iterable[int]], list]) -> list:
+    """What `convert` makes of items, each different one converted once if they repeat, as dates mostly do."""
+    items = items if isinstance(items, (list, memoryview)) else list(items)
+    different = set(items)
+    if len(different) * 2 > len(items):
+        return convert(items)
+    made = dict(zip(different, convert(different)))
+    return [made[item] for item in items]
+
+
+def _micros_of(spans: Iterable[dt.timedelta]) -> list[int]:
+    """Timedeltas as microseconds."""
+    return [(span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds for span in spans]
 
 
 def _exactly(micros: list[int], unit: int) -> list[int]:
@@ -54,7 +60,7 @@ class Date(Number):
 
     def convert(self, items: Iterable) -> list:
         from_ordinal = dt.date.fromordinal
-        return [from_ordinal(day + _EPOCH_DAY) for day in items]
+        return _each_once(items, lambda days: [from_ordinal(day + _EPOCH_DAY) for day in days])
 
     def pack(self, values: list) -> list[bytes]:
         return [array("i", [day.toordinal() - _EPOCH_DAY for day in values]).tobytes()]
@@ -71,7 +77,7 @@ class DateMillis(Number):
         items = list(items)
         if any(item % _DAY_MILLIS for item in items):
             raise ValueError("it is no midnight")
-        return [from_ordinal(item // _DAY_MILLIS + _EPOCH_DAY) for item in items]
+        return _each_once(items, lambda slots: [from_ordinal(slot // _DAY_MILLIS + _EPOCH_DAY) for slot in slots])
 
     def pack(self, values: list) -> list[bytes]:
         return [array("q", [(day.toordinal() - _EPOCH_DAY) * _DAY_MILLIS for day in values]).tobytes()]
@@ -89,8 +95,9 @@ class Time(Number):
         items = list(items)
         if items and (min(items) < 0 or max(items) >= _DAY[self.unit]):
             raise ValueError("it is not within a day")
-        # A date of any day, whose time is what is wanted.
-        return [moment.time() for moment in map(_EPOCH.__add__, _spans(items, _MICROS[self.unit]))]
+        span = _SPANS[self.unit]
+        # A moment of any day, whose time is what is wanted.
+        return _each_once(items, lambda slots: [(_EPOCH + span * slot).time() for slot in slots])
 
     def pack(self, values: list) -> list[bytes]:
         micros = [((t.hour * 60 + t.minute) * 60 + t.second) * 1_000_000 + t.microsecond for t in values]
@@ -108,11 +115,12 @@ class Timestamp(Number):
         self.zone = zone
 
     def convert(self, items: Iterable) -> list:
-        return list(map(self.epoch.__add__, _spans(items, _MICROS[self.unit])))
+        epoch, span = self.epoch, _SPANS[self.unit]
+        return _each_once(items, lambda slots: [epoch + span * slot for slot in slots])
 
     def pack(self, values: list) -> list[bytes]:
         epoch = self.epoch
-        micros = [(moment - epoch) // _MICROSECOND for moment in values]
+        micros = _micros_of([moment - epoch for moment in values])
         return [array("q", _exactly(micros, _MICROS[self.unit])).tobytes()]
 
 
@@ -124,10 +132,11 @@ class Duration(Number):
         self.unit = unit
 
     def convert(self, items: Iterable) -> list:
-        return list(_spans(items, _MICROS[self.unit]))
+        span = _SPANS[self.unit]
+        return _each_once(items, lambda slots: [span * slot for slot in slots])
 
     def pack(self, values: list) -> list[bytes]:
-        micros = [span // _MICROSECOND for span in values]
+        micros = _micros_of(values)
         return [array("q", _exactly(micros, _MICROS[self.unit])).tobytes()]
 
 
@@ -159,11 +168,17 @@ class DecimalType(DataType):
         data, width = buffers[0], self.width
         if width <= 8:
             return memoryview(data).cast("q" if width == 8 else "i").tolist()
+        if width == 16:
+            words = array("q", data)
+            low, high = words[::2].tolist(), words[1::2].tolist()
+            # Mostly the upper half holds nothing but the sign.
+            if [word >> 63 for word in low] == high:
+                return low
         from_bytes = int.from_bytes
         return [from_bytes(data[at : at + width], "little", signed=True) for at in range(0, rows * width, width)]
 
     def convert(self, items: Iterable) -> list:
-        return list(map(_EXACT.multiply, map(Decimal, items), repeat(self._unit)))
+        return list(map(_EXACT.multiply, items, repeat(self._unit)))
 
     def pack(self, values: list) -> list[bytes]:
         width, scale, unit, fits = self.width, self.scale, self._unit, self._fits
@@ -173,4 +188,14 @@ class DecimalType(DataType):
             raise ValueError(f"it has more than {scale} digits behind the point") from None
         except DecimalException:
             raise ValueError("it has too many digits") from None
+        if width == 16:
+            try:
+                low = array("q", struct.pack(f"{len(unscaled)}q", *unscaled))
+            except struct.error:
+                pass  # Some number is longer than half of its slot.
+            else:
+                words = array("q", bytes(width * len(unscaled)))
+                words[::2] = low
+                words[1::2] = array("q", [word >> 63 for word in low])
+                return [words.tobytes()]
         return [b"".join([number.to_bytes(width, "little", signed=True) for number in unscaled])]

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import random
 
-from transom.errors import Error, describe
+from transom.errors import HIDDEN_FOLDERS, Error, describe
 from transom.plugin import Plugin
 
 from .importer import Importer
 from .streams import connect
+
+HIDDEN_FOLDERS.append(os.path.dirname(os.path.abspath(__file__)) + os.sep)
+# Modules that a plugin imports run below these, which the standard library has as files.
+HIDDEN_FOLDERS.append(os.path.dirname(os.path.abspath(importlib.__file__)) + os.sep)
 
 #: The file that `transom build` writes; see host/build/src/python.
 MANIFEST = "transom.json"
