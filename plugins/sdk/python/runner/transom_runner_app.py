@@ -6,6 +6,7 @@ the contract: an exception that left an export would end the instance, and nobod
 
 from __future__ import annotations
 
+import gc
 from typing import NoReturn
 
 from componentize_py_types import Err
@@ -20,6 +21,10 @@ from transom_runner import standard_library
 from transom_runner.loading import load_plugin
 
 standard_library.preload()
+# What is here now stays. Otherwise each instance's collector would walk through all of it, which takes longer than to load a
+# plugin, and would write to all of its memory, which instances share as long as nobody does.
+gc.collect()
+gc.freeze()
 
 _KINDS = {
     "bad-data": types.ErrorKind.BAD_DATA,

@@ -97,9 +97,12 @@ class Loading(unittest.TestCase):
     def test_a_plugin_that_offers_nothing_is_told_so(self):
         self.assertIn("the plugin `p` offers nothing: its entry module `rules`", self.failure(rules="x = 1"))
 
-    def test_a_wrong_annotation_fails_when_it_is_loaded(self):
-        message = self.failure(rules="import transom\n@transom.function\ndef f(x: list) -> int: ...\n")
-        self.assertIn("the function `f` (rules.py, line 2): the argument `x`: `list` is no type", message)
+    def test_a_wrong_annotation_is_told_with_its_file_when_the_plugin_is_described(self):
+        plugin = self.load(rules="import transom\n@transom.function\ndef f(x: list) -> int: ...\n")
+        with self.assertRaises(transom.Error) as raised:
+            plugin.describe()
+        message = "the function `f` (rules.py, line 2): the argument `x`: `list` is no type"
+        self.assertIn(message, str(raised.exception))
 
     def test_an_error_while_a_module_runs_shows_its_line(self):
         message = self.failure(rules="limits = {}\nlimits['wind']\n")

@@ -90,7 +90,7 @@ def result_field(function: Function, data_type: DataType) -> WireField:
 def describe_transform(transform: type[Transform]) -> contract.TransformDescription:
     """A transform, as `describe` tells of it."""
     try:
-        schema = options.schema_of(transform.Options)
+        schema = options.schema_of(transform.options_class())
     except Exception as error:
         raise Error(f"the options of the transform `{transform.name}`: {error}") from None
     return contract.TransformDescription(
@@ -217,7 +217,7 @@ class Handles:
         schema = Schema.from_wire(input)
         try:
             transform = self.plugin.find("transform", name, self.plugin.transforms)
-            parsed = options.parse(name, transform.Options, given)
+            parsed = options.parse(name, transform.options_class(), given)
             try:
                 created = transform()
             except Exception as error:

@@ -93,16 +93,13 @@ class Transform:
     """
 
     name: ClassVar[str]
-    #: The options' class, if there are any; it becomes a dataclass.
+    #: The options' class, if there are any.
     Options: ClassVar[type | None] = None
     #: The options as the pipeline gives them.
     options: Any
 
     def __init_subclass__(cls, *, name: str | None = None, abstract: bool = False, **rest: Any):
         super().__init_subclass__(**rest)
-        options = cls.__dict__.get("Options")
-        if options is not None and not dataclasses.is_dataclass(options):
-            cls.Options = dataclasses.dataclass(options)
         if not abstract:
             cls.name = name or snake_case(cls.__name__)
             registry.append(cls)
@@ -132,6 +129,13 @@ class Transform:
     def restore(self, state: Any) -> None:
         """Goes on from what `save` returned."""
         raise Error(f"the transform `{self.name}` keeps state, but has no `restore`")
+
+    @classmethod
+    def options_class(cls) -> type | None:
+        """The options' class as a dataclass, which it becomes when it is first asked for: that takes its time."""
+        if cls.Options is not None and "__dataclass_fields__" not in cls.Options.__dict__:
+            cls.Options = dataclasses.dataclass(cls.Options)
+        return cls.Options
 
     @classmethod
     def is_stateful(cls) -> bool:

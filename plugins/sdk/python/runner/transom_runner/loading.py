@@ -25,8 +25,8 @@ FORMAT = 1
 def load_plugin(files: dict[str, bytes]) -> Plugin:
     """The plugin that the files make.
 
-    Every mistake in them (a syntax error, a missing module, an annotation that is no type) is an `Error` with the author's
-    file and line.
+    Every mistake in them that shows when they are imported (a syntax error, a missing module) is an `Error` with the author's
+    file and line. Annotations are read later, when the plugin is described: many instances are loaded for one description.
     """
     manifest = _manifest(files)
     # The generator was seeded while this component was built: without this every run would draw the same numbers,
@@ -45,7 +45,6 @@ def load_plugin(files: dict[str, bytes]) -> Plugin:
             f"the plugin `{plugin.name}` offers nothing: its entry module `{entry}` has and imports no "
             "`@transom.function` and no `transom.Transform`"
         )
-    plugin.describe()
     return plugin
 
 
