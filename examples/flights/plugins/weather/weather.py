@@ -1,7 +1,7 @@
 """The plugin `weather` of the example pipeline `flights`: how bad the weather of an hour was, in one word.
 
-The rule is written to be read and changed by whoever looks at the delays. Nothing in it knows of Arrow or WebAssembly; SQL
-calls it for every hour of the year, the tests beside it call it as the function that it is.
+The rule is written to be read and changed by whoever looks at the delays. Nothing in it knows of Arrow or
+WebAssembly; SQL calls it for every hour of the year, the tests beside it call it as the function that it is.
 """
 
 import transom
@@ -9,7 +9,8 @@ import transom
 #: From what nobody notices to what closes runways.
 LEVELS = ["good", "marginal", "poor", "severe"]
 
-# Miles per hour: a strong breeze and a gale of the Beaufort scale, and what the Weather Service calls severe in a thunderstorm.
+# Miles per hour: a strong breeze and a gale of the Beaufort scale, and what the Weather Service calls severe in a
+# thunderstorm.
 WIND = [(58.0, 3), (39.0, 2), (25.0, 1)]
 
 # Inches in an hour: heavy, moderate and light rain of the American Meteorological Society.
@@ -32,9 +33,9 @@ def severity(
 ) -> str:
     """How bad the weather of an hour was for flying: `good`, `marginal`, `poor` or `severe`.
 
-    Wind in miles per hour, visibility in miles, precipitation in inches, temperature in degrees Fahrenheit. The worst of them
-    counts. What was not reported is taken for harmless; so is a wind that cannot be true, and the counter `impossible_wind`
-    tells of it.
+    Wind in miles per hour, visibility in miles, precipitation in inches, temperature in degrees Fahrenheit. The worst
+    of them counts. What was not reported is taken for harmless; so is a wind that cannot be true, and the counter
+    `impossible_wind` tells of it.
     """
     level = max(of_wind(wind_speed), of_wind(wind_gust), of_visibility(visib), of_rain(precip))
     if precip and temp is not None and temp <= FREEZING:
@@ -54,7 +55,8 @@ def of_wind(speed: float | None) -> int:
 
 def of_visibility(miles: float | None) -> int:
     """The level of a visibility."""
-    # The FAA's flight categories, as far as visibility goes (the data has no ceilings): low IFR, IFR, marginal VFR, VFR.
+    # The FAA's flight categories, as far as visibility goes (the data has no ceilings): low IFR, IFR, marginal VFR,
+    # VFR.
     if miles is None or miles > 5.0:
         return 0
     return 3 if miles < 1.0 else 2 if miles < 3.0 else 1

@@ -1,7 +1,8 @@
 """The runner's component: the contract's exports on top of the SDK, for a plugin that comes as files.
 
-componentize-py looks for a class of each exported interface's name in this module. Whatever is raised is returned as an error of
-the contract: an exception that left an export would end the instance, and nobody would learn where it was.
+componentize-py looks for a class of each exported interface's name in this module. Whatever is raised is returned as
+an error of the contract: an exception that left an export would end the instance, and nobody would learn where it
+was.
 """
 
 from __future__ import annotations
@@ -10,19 +11,19 @@ import gc
 from typing import NoReturn
 
 from componentize_py_types import Err
+from transom_runner import standard_library
+from transom_runner.loading import load_plugin
+from wit_world.exports import meta, scalar, table
+from wit_world.imports import host, types
+
 from transom import contract, log
 from transom.errors import Error
 from transom.plugin import Handles, wire_error
 from transom.transforms import End
-from wit_world.exports import meta, scalar, table
-from wit_world.imports import host, types
-
-from transom_runner import standard_library
-from transom_runner.loading import load_plugin
 
 standard_library.preload()
-# What is here now stays. Otherwise each instance's collector would walk through all of it, which takes longer than to load a
-# plugin, and would write to all of its memory, which instances share as long as nobody does.
+# What is here now stays. Otherwise each instance's collector would walk through all of it, which takes longer than to
+# load a plugin, and would write to all of its memory, which instances share as long as nobody does.
 gc.collect()
 gc.freeze()
 

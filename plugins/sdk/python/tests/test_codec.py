@@ -11,7 +11,7 @@ from transom.column import Column, Misfit, encode
 from transom.schema import Field, decode
 
 MOMENT = dt.datetime(1969, 12, 31, 23, 59, 59, 999_999)
-UTC = dt.datetime(2024, 2, 29, 12, tzinfo=dt.timezone.utc)
+UTC = dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC)
 
 #: Types with values at their limits.
 VALUES = [

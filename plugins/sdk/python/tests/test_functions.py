@@ -109,7 +109,9 @@ class Rows(unittest.TestCase):
         days = array("i", [0, 2**31 - 1, 365]).tobytes()
         batch = transom.testing.Batch(3, [transom.column.Node(3, 0)], [b"", days])
         outcome = handles.call(opened.handle, batch)
-        self.assertEqual([(r.row, r.reason) for r in outcome.rejected], [(1, "2147483647 is out of the range of `date`")])
+        self.assertEqual(
+            [(r.row, r.reason) for r in outcome.rejected], [(1, "2147483647 is out of the range of `date`")]
+        )
         self.assertEqual(outcome.column.buffers[1][:8], array("q", [1970]).tobytes())
 
     def test_none_is_null_only_if_the_annotation_says_so(self):

@@ -1,11 +1,11 @@
 """The runner's part that needs no component: imports from memory, their errors, streams."""
 
-import importlib
 import json
 import logging
 import random
 import sys
 import unittest
+import zoneinfo
 from pathlib import Path
 
 import transom
@@ -74,6 +74,35 @@ class Loading(unittest.TestCase):
         }
         loading.load_plugin(files)
         self.assertEqual((sys.modules["rules"].SCALE, sys.modules["rules"].NAMES), (12, b"calm"))
+
+    def test_a_package_of_time_zones_is_found_by_the_standard_library(self):
+        # As tzdata on PyPI is laid out; this zone is UTC with another name.
+        zone = b"TZif" + b"\0" * 16 + b"".join(n.to_bytes(4, "big") for n in [0, 0, 0, 0, 1, 4]) + bytes(6) + b"HRE\0"
+        text = "from zoneinfo import ZoneInfo\nZONE = ZoneInfo('Atlantis/Here')\n" + self.RULE
+        files = {
+            "transom.json": json.dumps({**MANIFEST, "roots": ["", "vendor"]}).encode(),
+            "rules.py": text.encode(),
+            "vendor/tzdata/__init__.py": b"",
+            "vendor/tzdata/zoneinfo/__init__.py": b"",
+            "vendor/tzdata/zoneinfo/Atlantis/__init__.py": b"",
+            "vendor/tzdata/zoneinfo/Atlantis/Here": zone,
+        }
+        loading.load_plugin(files)
+        # Imported above, as the component has it in memory.
+        self.assertIsInstance(sys.modules["rules"].ZONE, zoneinfo.ZoneInfo)
+
+    def test_a_package_reads_its_own_files(self):
+        text = "from importlib.resources import files\n"
+        text += "HERE = files(__name__)\nNAMES = sorted(entry.name for entry in HERE.iterdir())\n"
+        text += "TEXT = HERE.joinpath('data', 'calm.txt').read_text()\n"
+        files = {
+            "transom.json": json.dumps(MANIFEST).encode(),
+            "rules/__init__.py": (text + self.RULE).encode(),
+            "rules/data/calm.txt": "still, łódź".encode(),
+        }
+        loading.load_plugin(files)
+        rules = sys.modules["rules"]
+        self.assertEqual((rules.NAMES, rules.TEXT), (["__init__.py", "data"], "still, łódź"))
 
     def test_a_syntax_error_has_file_and_line(self):
         message = self.failure(rules="import wind", wind="x = 1\ndef broken(:\n")

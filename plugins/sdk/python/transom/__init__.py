@@ -7,8 +7,8 @@
         '''In capitals.'''
         return text.upper() + "!"
 
-A module like this is a plugin: SQL calls `shout` on whole tables, and tests call it as the plain function that it is. What is
-remembered from row to row is a `Transform`'s. See docs/writing-plugins-python.md.
+A module like this is a plugin: SQL calls `shout` on whole tables, and tests call it as the plain function that it is.
+What is remembered from row to row is a `Transform`'s. See docs/writing-plugins-python.md.
 """
 
 from . import log

@@ -1,8 +1,8 @@
 """How values of each Arrow type become Python's and back: whole columns at a time, in loops that run in C.
 
-A `DataType` knows three forms of a column. *Buffers* are what crosses the border. *Raw* is the cheapest thing that can be
-iterated, such as a memoryview of numbers. *Values* are what an author sees, such as dates. Nulls are no matter of this
-module: it converts only what is there.
+A `DataType` knows three forms of a column. *Buffers* are what crosses the border. *Raw* is the cheapest thing that
+can be iterated, such as a memoryview of numbers. *Values* are what an author sees, such as dates. Nulls are no matter
+of this module: it converts only what is there.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from . import bits
 class DataType:
     """One Arrow type that Python can express.
 
-    `format` is the format string of Arrow's C data interface, `name` what messages call it, `python` the class of its values,
-    `placeholder` a value for the slot beneath a null.
+    `format` is the format string of Arrow's C data interface, `name` what messages call it, `python` the class of its
+    values, `placeholder` a value for the slot beneath a null.
     """
 
     #: Buffers after the validity bitmap.

@@ -16,9 +16,9 @@ T = TypeVar("T")
 class Column(Generic[T]):
     """A column as it crossed, or one to be returned by a function with `columns=True`.
 
-    `values` is the cheapest sequence of its slots: a memoryview for numbers (dates and timestamps are numbers here), bytes of
-    0 and 1 for bools, a list for text, binary and decimals. What stands in the slot of a null is not to be read. `valid` is
-    None when no row is null, else one byte for each row: 1 is a value, 0 is null.
+    `values` is the cheapest sequence of its slots: a memoryview for numbers (dates and timestamps are numbers here),
+    bytes of 0 and 1 for bools, a list for text, binary and decimals. What stands in the slot of a null is not to be
+    read. `valid` is None when no row is null, else one byte for each row: 1 is a value, 0 is null.
 
     Iterating gives Python's values, with None for null.
     """
@@ -89,7 +89,8 @@ def spread(values: Iterable, valid: bytes, missing: object = None) -> list:
 
 
 class Misfit(Exception):
-    """A value that cannot stand in a column: at `row`, because of `reason`; `wrong_class` when it is of another class."""
+    """A value that cannot stand in a column: at `row`, because of `reason`; `wrong_class` when it is of another
+    class."""
 
     def __init__(self, row: int, reason: str, wrong_class: bool):
         super().__init__(reason)

@@ -1,8 +1,8 @@
 """The records of the contract (`wit/transom.wit`), as plain classes.
 
-The runner's generated bindings have classes of the same names and attributes; conversion reads attributes, so these serve in
-the component and natively alike. Variants and enums are plain strings and tuples here; the runner turns them into the
-bindings' own.
+The runner's generated bindings have classes of the same names and attributes; conversion reads attributes, so these
+serve in the component and natively alike. Variants and enums are plain strings and tuples here; the runner turns them
+into the bindings' own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Scalar functions: what `@function` registers, and how a call goes from columns to the author's function and back.
 
-The loop over rows (`loops`) calls the author's function and nothing else. A call that rejects its row ends that loop; it is
-then taken up where it was left, so that only rejected rows cost extra.
+The loop over rows (`loops`) calls the author's function and nothing else. A call that rejects its row ends that loop;
+it is then taken up where it was left, so that only rejected rows cost extra.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Function:
         return self.output
 
     def call(self, columns: Sequence[Column], rows: int) -> tuple[Batch, list[tuple[int, str]]]:
-        """Calls the author's function on columns of `rows` rows: the result's column, and rejected rows with reasons."""
+        """Calls the author's function on columns of `rows` rows: the result's column, and rejected rows."""
         if self.by_column:
             return self._call_columns(columns, rows)
         return Call(self, columns, rows).run()
@@ -250,7 +250,9 @@ class Call:
         for index, result in enumerate(results):
             if result is None and self._row(index) not in rejected:
                 name = self.function.name
-                message = f"`{name}` ({self.function.where}) returned None: annotate the result with `| None` to allow it"
+                message = (
+                    f"`{name}` ({self.function.where}) returned None: annotate the result with `| None` to allow it"
+                )
                 raise Error(message, row=self._row(index))
 
 
@@ -263,12 +265,12 @@ def function(
 ) -> Any:
     """Makes a function callable from SQL; it stays callable from Python as it stands.
 
-    Its docstring describes it, its annotations say the types. An argument sees null only if annotated with `| None`; a row with
-    a null elsewhere gives null without a call. A ValueError rejects the row.
+    Its docstring describes it, its annotations say the types. An argument sees null only if annotated with `| None`;
+    a row with a null elsewhere gives null without a call. A ValueError rejects the row.
 
-    `name` is the name in SQL. `volatility` says how far results may be kept: `immutable` (the same arguments always give
-    the same result), `stable` (the same within a run), `volatile` (may differ from row to row). With `columns=True` the function
-    gets a whole `Column` for each argument and returns one, or an array or a list.
+    `name` is the name in SQL. `volatility` says how far results may be kept: `immutable` (the same arguments always
+    give the same result), `stable` (the same within a run), `volatile` (may differ from row to row). With
+    `columns=True` the function gets a whole `Column` for each argument and returns one, or an array or a list.
     """
     if volatility not in VOLATILITIES:
         raise ValueError(f"no volatility `{volatility}`; there are {', '.join(VOLATILITIES)}")

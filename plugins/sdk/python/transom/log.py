@@ -58,5 +58,7 @@ def error(message: object) -> None:
 def count(metric: str, value: int = 1) -> None:
     """Adds to a counter of the run. `value` is from 0 to 2^64 - 1."""
     if not isinstance(value, int) or not 0 <= value < 1 << 64:
-        raise ValueError(f"`{value}` cannot be added to the counter `{metric}`: it must be an integer from 0 to 2^64 - 1")
+        raise ValueError(
+            f"`{value}` cannot be added to the counter `{metric}`: it must be an integer from 0 to 2^64 - 1"
+        )
     add(metric, int(value))

@@ -1,10 +1,11 @@
 """The loop over rows, written out for each number of arguments.
 
-`for a, b in rows: results.append(function(a, b))` is what CPython is quickest at: it enters the author's function without
-leaving its own loop, which `map` and `function(*row)` do. In the component that is more than twice as fast for a small function.
+`for a, b in rows: results.append(function(a, b))` is what CPython is quickest at: it enters the author's function
+without leaving its own loop, which `map` and `function(*row)` do. In the component that is more than twice as fast
+for a small function.
 
-Each loop appends to `results` as it goes and takes its rows from an iterator: after an exception the number of results is the
-row that failed, and the same iterator goes on with the row after it.
+Each loop appends to `results` as it goes and takes its rows from an iterator: after an exception the number of
+results is the row that failed, and the same iterator goes on with the row after it.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from .schema import Field, join
 class Output:
     """Takes what a transform emits for the current batch.
 
-    Columns are given by name, `output.emit(session=sessions)`, or as a mapping: lists of Python's values, arrays, memoryviews
-    of the type's own numbers, or a `Column`.
+    Columns are given by name, `output.emit(session=sessions)`, or as a mapping: lists of Python's values, arrays,
+    memoryviews of the type's own numbers, or a `Column`.
     """
 
     def __init__(self, computed: Sequence[Field], passes: bool, rows: int | None):
@@ -67,7 +67,7 @@ class Output:
         self._parts.append(Part(self._encode(ordered, rows), None))
 
     def reject(self, row: int, reason: object) -> None:
-        """Leaves a row of the current batch out, and says why. What becomes of it is the pipeline's choice (`on_reject`)."""
+        """Leaves a row of the current batch out, and says why. What becomes of it the pipeline says (`on_reject`)."""
         rows = self.rows or 0
         if not 0 <= row < rows:
             raise Error(f"rejected row {row}, which is not in a batch of {rows} rows")

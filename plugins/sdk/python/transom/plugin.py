@@ -1,7 +1,7 @@
 """A plugin as its author's files make it, and the host's calls on it in the contract's records.
 
-Nothing here is bound to Wasm: tests make the same calls natively. Handles count upwards and are never used again, so that a
-closed one is told apart from every other.
+Nothing here is bound to Wasm: tests make the same calls natively. Handles count upwards and are never used again, so
+that a closed one is told apart from every other.
 """
 
 from __future__ import annotations
@@ -77,9 +77,7 @@ def describe_function(function: Function) -> contract.FunctionDescription:
         for name, data_type, _ in function.arguments
     ]
     output = [result_field(function, function.output)]
-    return contract.FunctionDescription(
-        function.name, function.doc, arguments, False, output, function.volatility
-    )
+    return contract.FunctionDescription(function.name, function.doc, arguments, False, output, function.volatility)
 
 
 def result_field(function: Function, data_type: DataType) -> WireField:
@@ -93,9 +91,7 @@ def describe_transform(transform: type[Transform]) -> contract.TransformDescript
         schema = options.schema_of(transform.options_class())
     except Exception as error:
         raise Error(f"the options of the transform `{transform.name}`: {error}") from None
-    return contract.TransformDescription(
-        transform.name, transform.doc(), json.dumps(schema), transform.is_stateful()
-    )
+    return contract.TransformDescription(transform.name, transform.doc(), json.dumps(schema), transform.is_stateful())
 
 
 class Table:
@@ -288,5 +284,3 @@ def wire_error(exception: BaseException) -> contract.WireError:
             # A name that is no column of the input must not be lost.
             message = f"{message} (column `{error.column}`)"
     return contract.WireError(error.kind, message, error.row, column)
-
-

@@ -1,7 +1,7 @@
 """Dates, times and decimals: numbers on the wire, classes of the standard library to an author.
 
-What Python's class cannot hold is an error and never rounded: dates beyond the year 9999, a decimal with more digits behind the
-point than its type. Nanoseconds, which `datetime` does not have, stay integers.
+What Python's class cannot hold is an error and never rounded: dates beyond the year 9999, a decimal with more digits
+behind the point than its type. Nanoseconds, which `datetime` does not have, stay integers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from itertools import repeat
 from .codec import DataType, Number
 
 _EPOCH = dt.datetime(1970, 1, 1)
-_EPOCH_UTC = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+_EPOCH_UTC = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _EPOCH_DAY = _EPOCH.toordinal()
 _DAY = {"s": 86_400, "m": 86_400_000, "u": 86_400_000_000}
 _DAY_MILLIS = _DAY["m"]

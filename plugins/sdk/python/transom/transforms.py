@@ -43,10 +43,10 @@ ALL = _All()
 class Opened:
     """What a transform says when it is opened: the columns that it reads, and those of its output.
 
-    `reads` names the columns that batches will hold, in this order. `passes` names those that the host carries over to the
-    output; one that is passed and not read never leaves the host. `computes` names the columns that the transform makes, with
-    their types: `{"session": int, "note": str | None}`, or a list of `Field`. The output has first those passed, then those
-    computed.
+    `reads` names the columns that batches will hold, in this order. `passes` names those that the host carries over
+    to the output; one that is passed and not read never leaves the host. `computes` names the columns that the
+    transform makes, with their types: `{"session": int, "note": str | None}`, or a list of `Field`. The output has
+    first those passed, then those computed.
     """
 
     def __init__(
@@ -85,8 +85,9 @@ class Transform:
     One object lives for one partition of the input: `open`, then `restore` if there is a state, then `process` for each
     batch (and `pull` while the output says there is more), then `finish`, then `save`.
 
-    Its name in pipelines is the class's in snake case, or `class Visits(Transform, name="visits")`. A class that others derive
-    from and that is none itself says `abstract=True`. Options are a class in it, of annotated attributes:
+    Its name in pipelines is the class's in snake case, or `class Visits(Transform, name="visits")`. A class that
+    others derive from and that is none itself says `abstract=True`. Options are a class in it, of annotated
+    attributes:
 
         class Options:
             pause: Annotated[int, "Seconds without a click that end a session."] = 1800
@@ -107,7 +108,8 @@ class Transform:
     def open(self, input: Schema) -> Opened:
         """Says which columns it reads and makes, given those of its input.
 
-        Called while a pipeline is checked, too: it must not need data. Raise `Config` when it cannot work on such an input.
+        Called while a pipeline is checked, too: it must not need data. Raise `Config` when it cannot work on such an
+        input.
         """
         raise NotImplementedError(f"the transform `{self.name}` has no `open`")
 
@@ -123,7 +125,7 @@ class Transform:
         """Emits what was held back. There is no current batch: rows cannot be rejected nor columns carried over."""
 
     def save(self) -> Any:
-        """The state to go on from in the next slice: anything that JSON can hold. Only a transform with it is stateful."""
+        """The state to go on from in the next slice: anything that JSON can hold. With it a transform is stateful."""
         return None
 
     def restore(self, state: Any) -> None:
@@ -156,7 +158,8 @@ def snake_case(name: str) -> str:
 class RecordBatch:
     """Some rows of the columns that a transform reads.
 
-    `batch["carrier"]` is a column as a list of Python's values, None for null, read once. `len(batch)` is the number of rows.
+    `batch["carrier"]` is a column as a list of Python's values, None for null, read once. `len(batch)` is the number
+    of rows.
     """
 
     def __init__(self, rows: int, names: Sequence[str], columns: Sequence[Column]):

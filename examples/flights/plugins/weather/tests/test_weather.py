@@ -1,6 +1,6 @@
 """The rule, hour by hour, and once as SQL calls it.
 
-    PYTHONPATH=plugins/sdk/python python3 -m unittest discover -s examples/flights/plugins/weather/tests
+Run by `PYTHONPATH=plugins/sdk/python python3 -m unittest discover -s examples/flights/plugins/weather/tests`.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Imports from a dictionary of files, and says clearly what cannot be imported.
 
-There is no file system where the component runs. What is not among the plugin's files and was not imported while the component was
-built does not exist, and the message says which of the two would have been needed.
+There is no file system where the component runs. What is not among the plugin's files and was not imported while the
+component was built does not exist, and the message says which of the two would have been needed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 from types import CodeType, ModuleType
 
 from . import standard_library
+from .resources import Resources
 
 
 class Importer(importlib.abc.MetaPathFinder):
@@ -34,7 +35,8 @@ class Importer(importlib.abc.MetaPathFinder):
     def install(self) -> None:
         """Takes the place of the file system. What is frozen into the interpreter stays importable."""
         finders = [importlib.machinery.BuiltinImporter, importlib.machinery.FrozenImporter]
-        # The plugin's files come first, as a script's folder does, so that a module `types.py` means what it does natively.
+        # The plugin's files come first, as a script's folder does, so that a module `types.py` means what it does
+        # natively.
         sys.meta_path[:] = [self, *finders, Missing()]
         sys.path.clear()
         sys.path_importer_cache.clear()
@@ -97,6 +99,10 @@ class Loader(importlib.abc.InspectLoader):
             return self.files[path]
         except KeyError:
             raise FileNotFoundError(f"no file `{path}` among the plugin's") from None
+
+    def get_resource_reader(self, fullname: str) -> Resources:
+        """The files beside the module, for `importlib.resources`."""
+        return Resources(self.files, self.path.rpartition("/")[0])
 
 
 class Missing(importlib.abc.MetaPathFinder):

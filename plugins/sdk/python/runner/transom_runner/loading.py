@@ -25,8 +25,9 @@ FORMAT = 1
 def load_plugin(files: dict[str, bytes]) -> Plugin:
     """The plugin that the files make.
 
-    Every mistake in them that shows when they are imported (a syntax error, a missing module) is an `Error` with the author's
-    file and line. Annotations are read later, when the plugin is described: many instances are loaded for one description.
+    Every mistake in them that shows when they are imported (a syntax error, a missing module) is an `Error` with the
+    author's file and line. Annotations are read later, when the plugin is described: many instances are loaded for
+    one description.
     """
     manifest = _manifest(files)
     # The generator was seeded while this component was built: without this every run would draw the same numbers,

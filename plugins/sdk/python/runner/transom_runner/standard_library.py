@@ -1,16 +1,15 @@
 """The standard library as far as it works in the component: imported while the component is built.
 
-There is no file system later, so a module that is not in memory then does not exist. What needs threads, processes, sockets or
-native libraries is left out by failing to import; `missing` tells which that was.
+There is no file system later, so a module that is not in memory then does not exist. What needs threads, processes,
+sockets or native libraries is left out by failing to import; `missing` tells which that was.
 """
 
 from __future__ import annotations
+import __future__  # noqa: F401  # its name starts as those of private modules do
 
 import importlib
 import pkgutil
 import sys
-
-import __future__  # noqa: F401  # its name starts as those of private modules do
 
 #: Not for programs that run without a person, or not without an operating system. Left out to save memory: what is
 #: imported here is in the memory of every instance.

@@ -1,7 +1,7 @@
 """The conformance plugin in Python: what every language's guest offers, so that one list of cases runs through all.
 
-Functions stand in `functions`, transforms that hand rows on in `passing`, those that change their number or keep state in
-`making`, those that go wrong in `failing`.
+Functions stand in `functions`, transforms that hand rows on in `passing`, those that change their number or keep
+state in `making`, those that go wrong in `failing`.
 """
 
 from . import failing, functions, making, passing

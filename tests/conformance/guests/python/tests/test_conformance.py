@@ -1,6 +1,6 @@
 """The guest natively, as its author would test it. The cases of tests/conformance run it as a component.
 
-    PYTHONPATH=plugins/sdk/python python3 -m unittest discover -s tests/conformance/guests/python/tests
+Run by `PYTHONPATH=plugins/sdk/python python3 -m unittest discover -s tests/conformance/guests/python/tests`.
 """
 
 import datetime
