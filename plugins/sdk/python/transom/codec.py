@@ -11,6 +11,7 @@ import struct
 from array import array
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
+from typing import Any
 
 from . import bits
 
@@ -62,6 +63,8 @@ class DataType:
 
 class Number(DataType):
     """Types whose slots are numbers of a fixed width; `code` is their letter in `array` and `memoryview.cast`."""
+
+    code: Any
 
     def __init__(self, format: str, name: str, code: str, python: type = int, placeholder: object = 0):
         super().__init__(format, name, python, placeholder)
@@ -135,6 +138,8 @@ class Bytes(DataType):
     """binary: offsets, then data. Its slots are pairs of offsets, with the data beside them."""
 
     buffers = 2
+
+    offset: Any
 
     def __init__(self, format: str, name: str, offset: str, python: type = bytes, placeholder: object = b""):
         super().__init__(format, name, python, placeholder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from . import bits
 from .codec import DataType
@@ -13,7 +13,7 @@ from .contract import Batch, Node
 T = TypeVar("T")
 
 
-class Column(Generic[T]):
+class Column(Sequence[T | None]):
     """A column as it crossed, or one to be returned by a function with `columns=True`.
 
     `values` is the cheapest sequence of its slots: a memoryview for numbers (dates and timestamps are numbers here),
@@ -54,6 +54,10 @@ class Column(Generic[T]):
 
     def __iter__(self) -> Iterator[T | None]:
         return iter(self.to_list())
+
+    def __getitem__(self, row):
+        """The value of a row, or a list of some."""
+        return self.to_list()[row]
 
     @property
     def values(self) -> Any:

@@ -10,7 +10,7 @@ import inspect
 import typing
 from collections.abc import Callable, Sequence
 from itertools import compress
-from typing import Any
+from typing import Any, TypeVar
 
 from .codec import DataType
 from .column import Column, Misfit, encode, intersect, spread
@@ -178,21 +178,22 @@ class Call:
         """As `Column.pick`, with None for null."""
         if column.valid is None:
             return column.pick(self.selected)
-        both = intersect(self.selected, column.valid)
-        return spread(column.pick(both), bytes(compress(column.valid, self.selected)))
+        selected = self.selected or b"\1" * self.rows
+        return spread(column.pick(intersect(selected, column.valid)), bytes(compress(column.valid, selected)))
 
     def _reject_unreadable(self, column: Column) -> None:
         """Takes out rows whose value Python's class cannot hold, such as a date after 9999."""
         selected = bytearray(self.selected if self.selected is not None else b"\1" * self.rows)
-        valid = column.valid
-        for row, item in enumerate(column.type.items(column.values)):
+        data_type, valid = column.type, column.valid
+        assert data_type is not None
+        for row, item in enumerate(data_type.items(column.values)):
             if not selected[row] or (valid is not None and not valid[row]):
                 continue
             try:
-                column.type.convert([item])
+                data_type.convert([item])
             except (OverflowError, ValueError):
                 selected[row] = 0
-                reason = f"{item!s} is out of the range of `{column.type.python.__name__}`"
+                reason = f"{item!s} is out of the range of `{data_type.python.__name__}`"
                 self.rejected.append((row, reason))
         self.selected = bytes(selected)
 
@@ -254,6 +255,17 @@ class Call:
                     f"`{name}` ({self.function.where}) returned None: annotate the result with `| None` to allow it"
                 )
                 raise Error(message, row=self._row(index))
+
+
+F = TypeVar("F", bound=Callable)
+
+
+@typing.overload
+def function(wrapped: F, /) -> F: ...
+
+
+@typing.overload
+def function(*, name: str | None = None, volatility: str = "immutable", columns: bool = False) -> Callable[[F], F]: ...
 
 
 def function(

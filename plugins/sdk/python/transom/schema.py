@@ -119,6 +119,7 @@ def decode(fields: Sequence[Field], batch: Batch) -> list[Column]:
     columns, at, buffers = [], 0, batch.buffers
     for field, node in zip(fields, batch.nodes):
         data_type = field.type
+        assert data_type is not None
         if data_type.format == "n":
             column = Column.from_wire(data_type, node, b"", ())
             column.valid = bytes(node.length)

@@ -114,7 +114,8 @@ def _run(
     handle = opened.handle
     if state is not None:
         handles.restore(handle, json.dumps(state).encode())
-    names = [schema[place].name if kind == "input" else place[0].name for kind, place in opened.output]
+    layout: list[tuple[str, Any]] = opened.output
+    names = [schema[place].name if kind == "input" else place[0].name for kind, place in layout]
     ran = Ran({name: [] for name in names})
     for number, table in enumerate(tables):
         rows = len(next(iter(table.values()), ()))
