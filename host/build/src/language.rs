@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_language_that_cannot_be_built_yet_is_named_with_those_that_can() {
-        for (marker, language) in [("package.json", "JavaScript")] {
+        let (marker, language) = ("package.json", "JavaScript");
             let error = detect(folder_with(marker).path()).unwrap_err();
             let message = error.to_string();
             assert!(message.contains(&format!("`{marker}`")), "{message}");
@@ -122,7 +122,6 @@ mod tests {
                 "{message}"
             );
             assert!(message.contains("Rust"), "{message}");
-        }
     }
 
     #[test]

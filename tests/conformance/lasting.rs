@@ -1,0 +1,166 @@
+//! What shows only after a while: state from slice to slice, many calls, memory that stays flat, the same result again.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::Int64Type;
+use transom_plugin::{
+    End, Error, GuestErrorKind, Instance, InstanceOptions, Limits, OpenedTransform,
+};
+
+use crate::guest::{Language, Tests, run};
+
+/// Tests by name.
+pub(crate) const TESTS: Tests = &[
+    ("state moves to a new instance", state_moves),
+    ("a state that is none is refused", foreign_state),
+    ("handles do not know of each other", handles),
+    ("twenty thousand calls leave memory flat", many_calls),
+    ("an instance goes on after an error of the guest", goes_on),
+    ("two runs give the same bytes", same_again),
+];
+
+const SUM: &str = r#"{"column": "v"}"#;
+
+fn values(values: impl IntoIterator<Item = i64>) -> RecordBatch {
+    let column: ArrayRef = Arc::new(Int64Array::from_iter_values(values));
+    RecordBatch::try_from_iter_with_nullable([("v", column, true)]).unwrap()
+}
+
+fn sums(batches: &[RecordBatch]) -> Vec<i64> {
+    let columns = batches
+        .iter()
+        .map(|batch| batch.column(1).as_primitive::<Int64Type>());
+    columns
+        .flat_map(|column| column.values().to_vec())
+        .collect()
+}
+
+fn opened(instance: &mut Instance) -> OpenedTransform {
+    let schema = values([]).schema();
+    instance
+        .open_transform("running_sum", &schema, SUM)
+        .unwrap()
+}
+
+fn state_moves(language: Language) {
+    let mut first = language.instance();
+    let sum = opened(&mut first);
+    let ran = run(&mut first, &sum, &[values([1, 2]), values([3])], End::Slice).unwrap();
+    assert_eq!(sums(&ran.batches), [1, 3, 6]);
+    let state = first.save(&sum).unwrap();
+    drop(first);
+
+    let mut second = language.instance();
+    let sum = opened(&mut second);
+    second.restore(&sum, &state).unwrap();
+    let ran = run(&mut second, &sum, &[values([4])], End::Input).unwrap();
+    assert_eq!(sums(&ran.batches), [10]);
+
+    let described = language.plugin();
+    let stateful = |name| described.description().transform(name).unwrap().stateful;
+    assert!(stateful("running_sum"));
+}
+
+fn foreign_state(language: Language) {
+    let mut instance = language.instance();
+    let sum = opened(&mut instance);
+    let error = instance.restore(&sum, b"\x00no state").unwrap_err();
+    let Error::Guest { error, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(error.kind, GuestErrorKind::Config, "{error}");
+}
+
+fn handles(language: Language) {
+    let mut instance = language.instance();
+    let (one, other) = (opened(&mut instance), opened(&mut instance));
+    let ran = run(&mut instance, &one, &[values([1])], End::Slice).unwrap();
+    assert_eq!(sums(&ran.batches), [1]);
+    let ran = run(&mut instance, &other, &[values([5])], End::Slice).unwrap();
+    assert_eq!(sums(&ran.batches), [5]);
+    instance.close_transform(one).unwrap();
+    let ran = run(&mut instance, &other, &[values([5])], End::Slice).unwrap();
+    assert_eq!(sums(&ran.batches), [10]);
+}
+
+/// Sums over 20,000 batches of numbers and texts that have to be collected, replacing the instance as a run does.
+fn many_calls(language: Language) {
+    let limits = Limits {
+        memory: 256 << 20,
+        ..Limits::default()
+    };
+    let plugin = language.plugin_with(limits);
+    let start = || plugin.instantiate(InstanceOptions::default()).unwrap();
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values(
+        (0..64).map(|row| format!("{row:0100}")),
+    ));
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..64));
+    let batch = RecordBatch::try_from_iter([("v", numbers), ("s", texts)]).unwrap();
+
+    let mut instance = start();
+    let sum = |instance: &mut Instance| {
+        let sum = instance.open_transform("running_sum", &batch.schema(), SUM);
+        (
+            sum.unwrap(),
+            instance
+                .open_transform("echo", &batch.schema(), "{}")
+                .unwrap(),
+        )
+    };
+    let (mut running, mut echo) = sum(&mut instance);
+    let mut peak = 0;
+    let mut total = 0;
+    for call in 0..10_000 {
+        let ran = run(
+            &mut instance,
+            &running,
+            std::slice::from_ref(&batch),
+            End::Slice,
+        )
+        .unwrap();
+        total += 64 * 63 / 2;
+        let column = ran.batches[0].column(2).as_primitive::<Int64Type>();
+        assert_eq!(column.value(63), total, "call {call}");
+        let ran = run(
+            &mut instance,
+            &echo,
+            std::slice::from_ref(&batch),
+            End::Slice,
+        )
+        .unwrap();
+        assert_eq!(ran.batches[0], batch, "call {call}");
+        peak = peak.max(instance.peak_memory());
+        if instance.is_worn() {
+            let state = instance.save(&running).unwrap();
+            instance = start();
+            (running, echo) = sum(&mut instance);
+            instance.restore(&running, &state).unwrap();
+            instance.settle();
+        }
+    }
+    assert!(peak < 128 << 20, "{peak} bytes");
+}
+
+fn goes_on(language: Language) {
+    let mut instance = language.instance();
+    let sum = opened(&mut instance);
+    run(&mut instance, &sum, &[values([1])], End::Slice).unwrap();
+    let failing = r#"{"kind": "bad-data", "at": "process"}"#;
+    let schema = values([]).schema();
+    let fail = instance.open_transform("fail", &schema, failing).unwrap();
+    run(&mut instance, &fail, &[values([1])], End::Slice).unwrap_err();
+    assert!(!instance.is_dead());
+    let ran = run(&mut instance, &sum, &[values([1])], End::Slice).unwrap();
+    assert_eq!(sums(&ran.batches), [2]);
+}
+
+fn same_again(language: Language) {
+    let ran = || {
+        let mut instance = language.instance();
+        let sum = opened(&mut instance);
+        let ran = run(&mut instance, &sum, &[values(0..1000)], End::Slice).unwrap();
+        (ran.batches, instance.save(&sum).unwrap())
+    };
+    assert_eq!(ran(), ran());
+}
