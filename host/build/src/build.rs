@@ -11,8 +11,9 @@ use crate::{BuildError, Language, componentize, detect, go, python, rust};
 /// How to build. The default is what `transom build` does without options.
 #[derive(Debug, Clone, Default)]
 pub struct BuildOptions {
-    /// Where compiled dependencies are kept between builds. Default: `guests` in `$TRANSOM_CACHE_DIR`, else in `transom` in
-    /// `$XDG_CACHE_HOME` or `~/.cache`. Plugins share it, so that their dependencies are compiled once.
+    /// Where compiled dependencies of Rust plugins are kept between builds; Go has a cache of its own. Default: `guests` in
+    /// `$TRANSOM_CACHE_DIR`, else in `transom` in `$XDG_CACHE_HOME` or `~/.cache`. Plugins share it, so that their
+    /// dependencies are compiled once.
     pub target_dir: Option<PathBuf>,
     /// Where the component goes. Default: [`component_path`].
     pub out: Option<PathBuf>,

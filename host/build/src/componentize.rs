@@ -1,8 +1,9 @@
 //! A core module -> a component.
 //!
-//! A module compiled for `wasm32-unknown-unknown` has no WASI in it, so nothing has to be adapted or stubbed: the module's
+//! A Rust module, compiled for `wasm32-unknown-unknown`, has no WASI in it, so nothing has to be adapted or stubbed: the module's
 //! imports are the component's imports. They are checked *before* wrapping, because that is where the import can still be
-//! named as the author's linker named it, and because a plugin that cannot reach anything is a promise of the project.
+//! named as the author's linker named it, and because a plugin that cannot reach anything is a promise of the project. Go's
+//! modules, which need an adapter, are wrapped in `go/wrap.rs`.
 
 use wasmparser::{Parser, Payload};
 use wit_component::ComponentEncoder;

@@ -83,3 +83,60 @@ fn check(core: &[u8]) -> Result<(), BuildError> {
         exports: "nothing".to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrap_text(text: &str) -> BuildError {
+        wrap(wat::parse_str(text).unwrap()).unwrap_err()
+    }
+
+    #[test]
+    fn the_adapter_is_a_valid_module_that_imports_the_host_only() {
+        let adapter = wat::parse_str(ADAPTER).unwrap();
+        wasmparser::Validator::new().validate_all(&adapter).unwrap();
+        let imports: Vec<String> = Parser::new(0)
+            .parse_all(&adapter)
+            .filter_map(|payload| match payload.unwrap() {
+                Payload::ImportSection(imports) => Some(imports),
+                _ => None,
+            })
+            .flat_map(wasmparser::ImportSectionReader::into_imports)
+            .map(|import| import.unwrap().module.to_owned())
+            .collect();
+        assert_eq!(imports, ["env", "transom:plugin/host@0.1.0"]);
+    }
+
+    #[test]
+    fn an_import_of_anything_but_wasi_and_the_host_is_refused_and_named() {
+        let error = wrap_text(
+            r#"(module
+                (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
+                (import "env" "query" (func)))"#,
+        );
+        assert_eq!(
+            error.to_string(),
+            "the module imports `query` from `env`; a plugin may import from `transom:plugin/host` only"
+        );
+    }
+
+    #[test]
+    fn a_module_without_the_sdks_exports_is_no_plugin() {
+        let error = wrap_text(r#"(module (memory (export "memory") 1))"#);
+        assert!(matches!(error, BuildError::NoMeta { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_module_that_lacks_a_function_of_the_contract_is_refused_with_the_functions_name() {
+        let error = wrap_text(
+            r#"(module
+                (memory (export "memory") 1)
+                (func (export "transom:plugin/meta@0.1.0#describe") (result i32) unreachable))"#,
+        );
+        let BuildError::Componentize(cause) = error else {
+            panic!("{error}");
+        };
+        assert!(format!("{cause:?}").contains("scalar"), "{cause:?}");
+    }
+}
