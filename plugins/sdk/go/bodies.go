@@ -5,7 +5,7 @@ package transom
 
 // Func1 sees one row at a time. A row with a null gives null without a call, unless the argument's type is [Null].
 func Func1[A, R any](f func(A) R) Body {
-	return newBody(mustValueType[R](), []valueType{mustValueType[A]()}, func() callFunc {
+	return newBody(of[R](), []valueType{of[A]()}, func() callFunc {
 		var out []R
 		var sA []A
 		return func(c *call) {
@@ -24,7 +24,7 @@ func Func1[A, R any](f func(A) R) Body {
 
 // Func2 sees one row at a time.
 func Func2[A, B, R any](f func(A, B) R) Body {
-	return newBody(mustValueType[R](), []valueType{mustValueType[A](), mustValueType[B]()}, func() callFunc {
+	return newBody(of[R](), []valueType{of[A](), of[B]()}, func() callFunc {
 		var out []R
 		var sA []A
 		var sB []B
@@ -45,7 +45,7 @@ func Func2[A, B, R any](f func(A, B) R) Body {
 
 // Func3 sees one row at a time.
 func Func3[A, B, C, R any](f func(A, B, C) R) Body {
-	return newBody(mustValueType[R](), []valueType{mustValueType[A](), mustValueType[B](), mustValueType[C]()}, func() callFunc {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C]()}, func() callFunc {
 		var out []R
 		var sA []A
 		var sB []B
@@ -68,7 +68,7 @@ func Func3[A, B, C, R any](f func(A, B, C) R) Body {
 
 // Func4 sees one row at a time.
 func Func4[A, B, C, D, R any](f func(A, B, C, D) R) Body {
-	return newBody(mustValueType[R](), []valueType{mustValueType[A](), mustValueType[B](), mustValueType[C](), mustValueType[D]()}, func() callFunc {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D]()}, func() callFunc {
 		var out []R
 		var sA []A
 		var sB []B
@@ -93,7 +93,7 @@ func Func4[A, B, C, D, R any](f func(A, B, C, D) R) Body {
 
 // Func5 sees one row at a time.
 func Func5[A, B, C, D, E, R any](f func(A, B, C, D, E) R) Body {
-	return newBody(mustValueType[R](), []valueType{mustValueType[A](), mustValueType[B](), mustValueType[C](), mustValueType[D](), mustValueType[E]()}, func() callFunc {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E]()}, func() callFunc {
 		var out []R
 		var sA []A
 		var sB []B
@@ -120,7 +120,7 @@ func Func5[A, B, C, D, E, R any](f func(A, B, C, D, E) R) Body {
 
 // Func6 sees one row at a time.
 func Func6[A, B, C, D, E, F, R any](f func(A, B, C, D, E, F) R) Body {
-	return newBody(mustValueType[R](), []valueType{mustValueType[A](), mustValueType[B](), mustValueType[C](), mustValueType[D](), mustValueType[E](), mustValueType[F]()}, func() callFunc {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E](), of[F]()}, func() callFunc {
 		var out []R
 		var sA []A
 		var sB []B
@@ -150,7 +150,7 @@ func Func6[A, B, C, D, E, F, R any](f func(A, B, C, D, E, F) R) Body {
 // Try1 is like [Func1], but may refuse a row: an error rejects it, with the error's text as the reason; an [*Error] ends the
 // run.
 func Try1[A, R any](f func(A) (R, error)) Body {
-	return newBody(mustValueType[R](), []valueType{mustValueType[A]()}, func() callFunc {
+	return newBody(of[R](), []valueType{of[A]()}, func() callFunc {
 		var out []R
 		var sA []A
 		return func(c *call) {
@@ -172,7 +172,7 @@ func Try1[A, R any](f func(A) (R, error)) Body {
 
 // Try2 is like [Func2], but may refuse a row.
 func Try2[A, B, R any](f func(A, B) (R, error)) Body {
-	return newBody(mustValueType[R](), []valueType{mustValueType[A](), mustValueType[B]()}, func() callFunc {
+	return newBody(of[R](), []valueType{of[A](), of[B]()}, func() callFunc {
 		var out []R
 		var sA []A
 		var sB []B
@@ -196,7 +196,7 @@ func Try2[A, B, R any](f func(A, B) (R, error)) Body {
 
 // Try3 is like [Func3], but may refuse a row.
 func Try3[A, B, C, R any](f func(A, B, C) (R, error)) Body {
-	return newBody(mustValueType[R](), []valueType{mustValueType[A](), mustValueType[B](), mustValueType[C]()}, func() callFunc {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C]()}, func() callFunc {
 		var out []R
 		var sA []A
 		var sB []B
@@ -222,7 +222,7 @@ func Try3[A, B, C, R any](f func(A, B, C) (R, error)) Body {
 
 // Try4 is like [Func4], but may refuse a row.
 func Try4[A, B, C, D, R any](f func(A, B, C, D) (R, error)) Body {
-	return newBody(mustValueType[R](), []valueType{mustValueType[A](), mustValueType[B](), mustValueType[C](), mustValueType[D]()}, func() callFunc {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D]()}, func() callFunc {
 		var out []R
 		var sA []A
 		var sB []B
@@ -250,7 +250,7 @@ func Try4[A, B, C, D, R any](f func(A, B, C, D) (R, error)) Body {
 
 // Try5 is like [Func5], but may refuse a row.
 func Try5[A, B, C, D, E, R any](f func(A, B, C, D, E) (R, error)) Body {
-	return newBody(mustValueType[R](), []valueType{mustValueType[A](), mustValueType[B](), mustValueType[C](), mustValueType[D](), mustValueType[E]()}, func() callFunc {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E]()}, func() callFunc {
 		var out []R
 		var sA []A
 		var sB []B
@@ -280,7 +280,7 @@ func Try5[A, B, C, D, E, R any](f func(A, B, C, D, E) (R, error)) Body {
 
 // Try6 is like [Func6], but may refuse a row.
 func Try6[A, B, C, D, E, F, R any](f func(A, B, C, D, E, F) (R, error)) Body {
-	return newBody(mustValueType[R](), []valueType{mustValueType[A](), mustValueType[B](), mustValueType[C](), mustValueType[D](), mustValueType[E](), mustValueType[F]()}, func() callFunc {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E](), of[F]()}, func() callFunc {
 		var out []R
 		var sA []A
 		var sB []B

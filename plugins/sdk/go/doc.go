@@ -39,7 +39,7 @@
 //
 // # Memory
 //
-// Strings and slices that a plugin is given point into the batch that they came with. They are ordinary Go memory: what is
-// kept stays valid. Keeping one string keeps its whole column; use [strings.Clone] for a short string that is kept for long.
-// Slices that a plugin is given are not to be written to.
+// Strings and slices that a plugin is given point into the batch that they came with. They are ordinary Go memory: what
+// is kept stays valid. Keeping one string keeps its whole column; use [strings.Clone] for a short string that is kept for
+// long. Slices that a plugin is given are not to be written to.
 package transom

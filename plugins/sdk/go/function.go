@@ -30,6 +30,9 @@ type Body struct {
 // callFunc serves the calls of one opening. It keeps its scratch memory from call to call.
 type callFunc func(*call)
 
+// of is how values of T cross; it stands short, since the bodies name it for each argument.
+func of[T any]() valueType { return mustValueType[T]() }
+
 func newBody(result valueType, arguments []valueType, open func() callFunc) Body {
 	return Body{arguments, result, open}
 }

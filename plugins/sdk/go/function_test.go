@@ -47,12 +47,12 @@ func init() {
 		return sums
 	}))
 	transom.Function("short(a)", "Too few rows.", transom.Slices1(func(a []int64) []int64 { return a[:len(a)/2] }))
-	transom.Function("times_ten(price)", "Ten times.", transom.Func1(func(price transom.Decimal[cents]) transom.Decimal[cents] {
-		return price.Times(10)
-	}))
+	type price = transom.Decimal[cents]
+	transom.Function("times_ten(price)", "Ten times.", transom.Func1(func(p price) price { return p.Times(10) }))
 	transom.Function("same_day(day, at, moment, clock, length)", "Each moved on by one.", transom.Func5(
 		func(day transom.Date, at transom.Timestamp, moment transom.Instant, clock transom.Time, length transom.Duration) string {
-			return fmt.Sprint(day+1, "|", at.Add(time.Second), "|", moment.Add(time.Second), "|", clock+1_000_000, "|", length+1_000_000)
+			later := at.Add(time.Second)
+			return fmt.Sprint(day+1, "|", later, "|", moment.Add(time.Second), "|", clock+1_000_000, "|", length+1_000_000)
 		}))
 	transom.Function("flip(flag)", "Not.", transom.Func1(func(flag bool) bool { return !flag }))
 	transom.Function("roll_call(v)", "How often it was called.", transom.Func1(rollCall()), transom.Volatile)
@@ -139,7 +139,8 @@ func TestAFunctionOfWholeColumnsThatGivesTooFewRowsIsAtFault(t *testing.T) {
 }
 
 func TestADecimalWithTooManyDigitsRejectsItsRow(t *testing.T) {
-	prices := []transom.Decimal[cents]{transom.DecimalOf[cents](999), transom.DecimalOf[cents](-10_000), transom.DecimalOf[cents](5)}
+	price := transom.DecimalOf[cents]
+	prices := []transom.Decimal[cents]{price(999), price(-10_000), price(5)}
 	got, rejected := transomtest.Call[transom.Decimal[cents]](t, "times_ten", transom.NewColumn(prices))
 	if got[0].V.String() != "99.90" || got[1].Valid || got[2].V.String() != "0.50" {
 		t.Errorf("got %v", got)
@@ -148,10 +149,11 @@ func TestADecimalWithTooManyDigitsRejectsItsRow(t *testing.T) {
 }
 
 func TestTypesOfTimeCross(t *testing.T) {
+	departed := time.Date(2013, 1, 1, 5, 17, 0, 0, time.FixedZone("EST", -18_000))
 	got, _ := transomtest.Call[string](t, "same_day",
 		transom.NewColumn([]transom.Date{transom.DateOf(2013, time.December, 31)}),
-		transom.NewColumn([]transom.Timestamp{transom.TimestampOf(time.Date(2013, 1, 1, 5, 17, 0, 0, time.FixedZone("EST", -18_000)))}),
-		transom.NewColumn([]transom.Instant{transom.InstantOf(time.Date(2013, 1, 1, 5, 17, 0, 0, time.FixedZone("EST", -18_000)))}),
+		transom.NewColumn([]transom.Timestamp{transom.TimestampOf(departed)}),
+		transom.NewColumn([]transom.Instant{transom.InstantOf(departed)}),
 		transom.NewColumn([]transom.Time{transom.TimeOf(23, 59, 0)}),
 		transom.NewColumn([]transom.Duration{transom.DurationOf(time.Minute)}))
 	want := "2014-01-01|2013-01-01 05:17:01|2013-01-01T10:17:01Z|23:59:01|1m1s"

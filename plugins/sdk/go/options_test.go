@@ -98,7 +98,8 @@ func TestTheSchemaOfOptionsSaysWhatTheStructSays(t *testing.T) {
 			t.Errorf("%s is not in %s", want, text)
 		}
 	}
-	if required, _ := json.Marshal(schema["required"]); string(required) != `["column"]` || schema["additionalProperties"] != false {
+	required, _ := json.Marshal(schema["required"])
+	if string(required) != `["column"]` || schema["additionalProperties"] != false {
 		t.Errorf("got %s, %v", required, schema["additionalProperties"])
 	}
 }

@@ -38,8 +38,8 @@ const (
 // Rows offers a transform over rows to pipelines. Call it from init.
 //
 // In and Out are structs. A field with the tag `arrow:"carrier"` is the column of that name; other fields are left alone.
-// A column of In whose type is not [Null] must not be null: such a row is rejected. `open` gets the options and returns what
-// takes the rows.
+// A column of In whose type is not [Null] must not be null: such a row is rejected. `open` gets the options and returns
+// what takes the rows.
 //
 // Output of any size is fine: what is too large for one answer is handed over in several.
 func Rows[O, In, Out any, T RowProcessor[In, Out]](name, doc string, open func(options O) (T, error), carry ...Carry) {

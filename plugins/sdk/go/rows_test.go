@@ -274,7 +274,8 @@ func (wrongFinish) Finish() error { return nil }
 
 func TestAMethodThatWouldNeverBeCalledIsRefused(t *testing.T) {
 	defer func() {
-		if got := fmt.Sprint(recover()); !strings.Contains(got, "should be `Finish(transom.End, *transom.Emitter[struct {}]) error`") {
+		want := "should be `Finish(transom.End, *transom.Emitter[struct {}]) error`"
+		if got := fmt.Sprint(recover()); !strings.Contains(got, want) {
 			t.Errorf("got %s", got)
 		}
 	}()

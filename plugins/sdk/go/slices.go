@@ -5,7 +5,7 @@ package transom
 // Slices1 sees whole columns and gives one of as many rows. A row with a null gives null, whatever was computed from the
 // arbitrary value that stands in its place, unless the argument's type is [Null].
 func Slices1[A, R any](f func([]A) []R) Body {
-	return newBody(mustValueType[R](), []valueType{mustValueType[A]()}, func() callFunc {
+	return newBody(of[R](), []valueType{of[A]()}, func() callFunc {
 		var sA []A
 		return func(c *call) {
 			sA = argument(c, 0, sA)
@@ -16,7 +16,7 @@ func Slices1[A, R any](f func([]A) []R) Body {
 
 // Slices2 sees whole columns.
 func Slices2[A, B, R any](f func([]A, []B) []R) Body {
-	return newBody(mustValueType[R](), []valueType{mustValueType[A](), mustValueType[B]()}, func() callFunc {
+	return newBody(of[R](), []valueType{of[A](), of[B]()}, func() callFunc {
 		var sA []A
 		var sB []B
 		return func(c *call) {
@@ -29,7 +29,7 @@ func Slices2[A, B, R any](f func([]A, []B) []R) Body {
 
 // Slices3 sees whole columns.
 func Slices3[A, B, C, R any](f func([]A, []B, []C) []R) Body {
-	return newBody(mustValueType[R](), []valueType{mustValueType[A](), mustValueType[B](), mustValueType[C]()}, func() callFunc {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C]()}, func() callFunc {
 		var sA []A
 		var sB []B
 		var sC []C
@@ -44,7 +44,7 @@ func Slices3[A, B, C, R any](f func([]A, []B, []C) []R) Body {
 
 // Slices4 sees whole columns.
 func Slices4[A, B, C, D, R any](f func([]A, []B, []C, []D) []R) Body {
-	return newBody(mustValueType[R](), []valueType{mustValueType[A](), mustValueType[B](), mustValueType[C](), mustValueType[D]()}, func() callFunc {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D]()}, func() callFunc {
 		var sA []A
 		var sB []B
 		var sC []C
@@ -61,7 +61,7 @@ func Slices4[A, B, C, D, R any](f func([]A, []B, []C, []D) []R) Body {
 
 // Slices5 sees whole columns.
 func Slices5[A, B, C, D, E, R any](f func([]A, []B, []C, []D, []E) []R) Body {
-	return newBody(mustValueType[R](), []valueType{mustValueType[A](), mustValueType[B](), mustValueType[C](), mustValueType[D](), mustValueType[E]()}, func() callFunc {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E]()}, func() callFunc {
 		var sA []A
 		var sB []B
 		var sC []C
@@ -80,7 +80,7 @@ func Slices5[A, B, C, D, E, R any](f func([]A, []B, []C, []D, []E) []R) Body {
 
 // Slices6 sees whole columns.
 func Slices6[A, B, C, D, E, F, R any](f func([]A, []B, []C, []D, []E, []F) []R) Body {
-	return newBody(mustValueType[R](), []valueType{mustValueType[A](), mustValueType[B](), mustValueType[C](), mustValueType[D](), mustValueType[E](), mustValueType[F]()}, func() callFunc {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E](), of[F]()}, func() callFunc {
 		var sA []A
 		var sB []B
 		var sC []C

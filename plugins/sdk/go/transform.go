@@ -79,8 +79,8 @@ func Transform[O any, T Processor](name, doc string, open func(plan *Plan, optio
 
 // checkMethod refuses a method that has the name of an optional one and would never be called, since its type is another.
 //
-// The caller looks the method up, by a name that the linker sees: with one that it does not see it would keep every method of
-// every type, which makes a plugin a quarter larger.
+// The caller looks the method up, by a name that the linker sees: with one that it does not see it would keep every
+// method of every type, which makes a plugin a quarter larger.
 func checkMethod[T, Interface any](transform, method string, has bool, wanted string) {
 	if has && !reflect.TypeFor[T]().Implements(reflect.TypeFor[Interface]()) {
 		panic(fmt.Sprintf("transom: the method `%s` of the transform `%s` should be `%s`", method, transform, wanted))

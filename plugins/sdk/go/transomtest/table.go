@@ -65,8 +65,8 @@ func tableOf(batch any) (Table, error) {
 	return table, nil
 }
 
-// Rows is the output as structs whose fields name their columns; it need not name all. A column that is null somewhere must be
-// a Null.
+// Rows is the output as structs whose fields name their columns; it need not name all. A column that is null somewhere
+// must be a Null.
 func Rows[Out any](t testing.TB, ran *Ran) []Out {
 	t.Helper()
 	var all []Out

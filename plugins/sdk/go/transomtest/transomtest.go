@@ -53,8 +53,8 @@ func (l listener) Count(metric string, value uint64) { l.ran.Counts[metric] += v
 
 // Run runs a registered transform over batches to the end of the input, and ends the test if that fails.
 //
-// `options` is a JSON object, as in the pipeline file. A batch is a slice of structs whose fields name their columns, as the
-// rows of a transform do, or a [Table]; all have the same columns.
+// `options` is a JSON object, as in the pipeline file. A batch is a slice of structs whose fields name their columns, as
+// the rows of a transform do, or a [Table]; all have the same columns.
 func Run(t testing.TB, name, options string, batches ...any) *Ran {
 	t.Helper()
 	ran, err := run(name, options, "", transom.EndOfInput, batches)
