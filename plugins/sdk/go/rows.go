@@ -181,10 +181,17 @@ type rowInstance[In, Out any] struct {
 	// batch that is being taken, and its next row.
 	batch *Batch
 	next  int
+	// checked are the columns of the batch that have nulls and must not.
+	checked []cell
 }
 
 func (i *rowInstance[In, Out]) process(batch *Batch, output *Output) error {
-	i.batch, i.next = batch, 0
+	i.batch, i.next, i.checked = batch, 0, i.checked[:0]
+	for _, c := range i.in {
+		if !c.value.nullable && batch.Columns[c.column].nulls > 0 {
+			i.checked = append(i.checked, c)
+		}
+	}
 	return i.pull(output)
 }
 
@@ -288,8 +295,8 @@ func (i *rowInstance[In, Out]) block(output *Output) error {
 
 // missing names a column that is null in a row and must not be.
 func (i *rowInstance[In, Out]) missing(row int) (string, bool) {
-	for _, c := range i.in {
-		if column := i.batch.Columns[c.column]; column.nulls > 0 && !c.value.nullable && column.IsNull(row) {
+	for _, c := range i.checked {
+		if i.batch.Columns[c.column].IsNull(row) {
 			return c.name, true
 		}
 	}
