@@ -1,3 +1,5 @@
+// Columns of every layout, and the place of a panic.
+
 package transom
 
 import (

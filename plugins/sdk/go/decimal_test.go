@@ -1,3 +1,5 @@
+// Decimal arithmetic against math/big.
+
 package transom
 
 import (

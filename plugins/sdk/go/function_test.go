@@ -1,3 +1,5 @@
+// Functions as SQL sees them: nulls, rejected rows, types, and registrations that are wrong.
+
 package transom_test
 
 import (

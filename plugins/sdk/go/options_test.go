@@ -1,3 +1,5 @@
+// Options: what is read, what is refused and how that is said, the JSON Schema.
+
 package transom_test
 
 import (

@@ -1,3 +1,5 @@
+// Transforms over rows, run as the host runs them.
+
 package transom_test
 
 import (

@@ -1,3 +1,5 @@
+// Transforms over columns, and what becomes of output that is not as planned.
+
 package transom_test
 
 import (

@@ -1,3 +1,5 @@
+// Places whose directions and distances are known.
+
 package main
 
 import (

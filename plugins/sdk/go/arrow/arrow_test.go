@@ -1,3 +1,5 @@
+// Every type that crosses, from arrow-go and back.
+
 package transomarrow_test
 
 import (
