@@ -52,7 +52,6 @@ _handles: Handles | None = None
 
 
 def _log(level: str, message: str) -> None:
-    # A lone surrogate has no UTF-8, and a message is no reason to fail.
     host.log(_LEVELS[level], message.encode("utf-8", "backslashreplace"))
 
 

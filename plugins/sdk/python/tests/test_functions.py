@@ -6,7 +6,8 @@ from array import array
 from typing import Annotated
 
 import transom
-from transom.plugin import Handles, Plugin, describe_function
+from transom.contract import Batch, Node, WireField
+from transom.plugin import Handles, Plugin, describe_function, wire_error
 from transom.testing import call_function
 
 
@@ -107,7 +108,7 @@ class Rows(unittest.TestCase):
         handles = Handles(Plugin("test", "0", [function], []))
         opened = handles.open_function("year", describe_function(function).arguments[0].accepts[1], "{}")
         days = array("i", [0, 2**31 - 1, 365]).tobytes()
-        batch = transom.testing.Batch(3, [transom.column.Node(3, 0)], [b"", days])
+        batch = Batch(3, [Node(3, 0)], [b"", days])
         outcome = handles.call(opened.handle, batch)
         self.assertEqual(
             [(r.row, r.reason) for r in outcome.rejected], [(1, "2147483647 is out of the range of `date`")]
@@ -137,6 +138,31 @@ class Rows(unittest.TestCase):
         self.assertIn("test_functions.py", error.message)
         self.assertIn("return a / b", error.message)
         self.assertNotIn("loops.py", error.message)
+
+    def test_a_recursion_without_end_shows_a_round_or_two(self):
+        @transom.function
+        def deep(value: int) -> int:
+            return deep(value)
+
+        with self.assertRaises(transom.Error) as raised:
+            call_function(deep, [1])
+        self.assertTrue(raised.exception.message.startswith("RecursionError"))
+        self.assertLess(raised.exception.message.count("in deep"), 5)
+
+    def test_a_message_without_utf8_can_cross_all_the_same(self):
+        @transom.function
+        def odd(value: int) -> int:
+            if value:
+                raise KeyError("\ud800")
+            raise ValueError("ż\ud800")
+
+        handles = Handles(Plugin("test", "0", [odd.__transom__], []))
+        opened = handles.open_function("odd", [WireField("value", "l")], "{}")
+        outcome = handles.call(opened.handle, Batch(1, [Node(1, 0)], [b"", bytes(8)]))
+        self.assertEqual([rejected.reason for rejected in outcome.rejected], ["ż\\ud800"])
+        with self.assertRaises(transom.Error) as raised:
+            call_function(odd, [1])
+        self.assertIn("ud800", wire_error(raised.exception).message.encode().decode())
 
     def test_an_error_of_the_sdk_keeps_its_kind(self):
         @transom.function

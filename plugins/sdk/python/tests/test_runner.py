@@ -1,5 +1,6 @@
 """The runner's part that needs no component: imports from memory, their errors, streams."""
 
+import importlib
 import json
 import logging
 import random
@@ -14,6 +15,9 @@ from transom import functions, log, transforms
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "runner"))
 
 from transom_runner import loading, streams  # noqa: E402
+
+# Imported late by `importlib.resources`; the component has it in memory.
+importlib.import_module("importlib.resources._adapters")
 
 MANIFEST = {"format": 1, "language": "python", "contract": "0.1.0", "name": "p", "version": "1", "entry": "rules"}
 

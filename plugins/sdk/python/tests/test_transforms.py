@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import transom
 from transom import options
-from transom.contract import Batch, WireField
+from transom.contract import Batch, Node, WireField
 from transom.plugin import Handles, Located, Plugin, describe_transform, wire_error
 from transom.testing import run_transform
 
@@ -264,6 +264,42 @@ class State(unittest.TestCase):
         first = run_transform(self.Count, {}, TABLE, end=transom.End.SLICE)
         self.assertEqual((first.columns["rows"], first.state), ([], [3]))
         self.assertEqual(run_transform(self.Count, {}, TABLE, state=first.state).columns["rows"], [6])
+
+    def test_a_transform_without_save_can_be_moved_with_what_it_remembers(self):
+        class Remembers(Base):
+            def open(self, input):
+                self.seen, self.words = 0, set()
+                return transom.Opened(reads=["text"], computes={"seen": int, "words": int})
+
+            def process(self, batch, output):
+                self.seen += len(batch)
+                self.words.update(batch["text"])
+                output.emit_new(seen=[self.seen], words=[len(self.words)])
+
+        fields = [WireField("text", "u")]
+        batch = Batch(1, [Node(1, 0)], [b"", b"\0\0\0\0\1\0\0\0", b"a"])
+        results = []
+        state = b""
+        for _ in range(2):
+            handles = Handles(Plugin("test", "0", [], [Remembers]))
+            handle = handles.open_table("remembers", fields, "{}").handle
+            handles.restore(handle, state)
+            results.append(handles.process(handle, batch).parts[0].batch.buffers)
+            state = handles.save(handle)
+        one = (1).to_bytes(8, "little")
+        self.assertEqual(results, [[b"", one, b"", one], [b"", (2).to_bytes(8, "little"), b"", one]])
+
+    def test_a_transform_that_cannot_be_moved_is_told_what_to_write(self):
+        class Holds(Base):
+            def open(self, input):
+                self.numbers = (number for number in range(3))
+                return transom.Opened()
+
+        handles = Handles(Plugin("test", "0", [], [Holds]))
+        handle = handles.open_table("holds", [], "{}").handle
+        with self.assertRaises(Located) as raised:
+            handles.save(handle)
+        self.assertIn("give it `save` and `restore`", wire_error(raised.exception).message)
 
     def test_a_state_of_another_version_is_a_matter_of_config(self):
         handles = Handles(Plugin("test", "0", [], [self.Count]))

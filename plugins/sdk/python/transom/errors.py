@@ -53,6 +53,11 @@ class Reject(ValueError):
     """Rejects the row that a function was called for, with the message as the reason. Any `ValueError` does."""
 
 
+def clean(text: str) -> str:
+    """A text that can cross: a lone surrogate has no UTF-8, and is shown as `\\ud800`."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
 def failure(exception: BaseException, row: int | None = None) -> Error:
     """The error that `exception` is to the host: itself if it is one of the above, else an internal one.
 
@@ -96,9 +101,15 @@ def frames_of(exception: BaseException) -> list[str]:
         extracted = traceback.extract_tb(exception.__traceback__, limit=-50)
     except RecursionError:
         return []
-    lines = []
+    lines: list[str] = []
+    last, repeated = None, 0
     for frame in extracted:
         if frame.filename.startswith((*HIDDEN_FOLDERS, "<frozen importlib")):
+            continue
+        # Of a recursion without end one round is enough.
+        repeated = repeated + 1 if frame == last else 0
+        last = frame
+        if repeated > 2:
             continue
         lines.append(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}')
         if frame.line:

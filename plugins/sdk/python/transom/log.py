@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 
+from .errors import clean
+
 #: From what matters least to what matters most.
 LEVELS = ("trace", "debug", "info", "warn", "error")
 
@@ -61,4 +63,4 @@ def count(metric: str, value: int = 1) -> None:
         raise ValueError(
             f"`{value}` cannot be added to the counter `{metric}`: it must be an integer from 0 to 2^64 - 1"
         )
-    add(metric, int(value))
+    add(clean(metric), int(value))

@@ -8,7 +8,7 @@ from itertools import compress
 
 from .column import Column, Misfit, encode
 from .contract import Batch, Part, Rejected, TableOutcome
-from .errors import Error
+from .errors import Error, clean
 from .schema import Field, join
 
 
@@ -79,7 +79,7 @@ class Output:
 
     def outcome(self) -> TableOutcome:
         """All that was emitted, rejected rows taken out of what was emitted one to one."""
-        rejected = [Rejected(row, reason) for row, reason in sorted(self._rejected.items())]
+        rejected = [Rejected(row, clean(reason)) for row, reason in sorted(self._rejected.items())]
         return TableOutcome([self._finished(part) for part in self._parts], rejected, self._more)
 
     def _current(self) -> int:

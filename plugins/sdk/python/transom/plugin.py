@@ -7,13 +7,14 @@ that a closed one is told apart from every other.
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from . import contract, functions, options, transforms
 from .codec import DataType
 from .contract import Batch, WireField
-from .errors import Config, Error, failure
+from .errors import Config, Error, clean, failure
 from .functions import Function
 from .output import Output
 from .schema import Field, Schema, decode
@@ -147,18 +148,36 @@ class Table:
         return self._with_output(self.transform.finish, end)
 
     def save(self) -> bytes:
-        """The state as JSON; empty for a transform without."""
+        """The state as JSON.
+
+        For a transform without `save`, its attributes, pickled: not for another slice, but for another instance of the
+        same plugin, which the host moves it to when this one's memory has grown too large.
+        """
         if not self.transform.is_stateful():
-            return b""
+            return self._pickle()
         state = self._author(self.transform.save)
         try:
             return json.dumps(state, allow_nan=True, separators=(",", ":")).encode()
         except (TypeError, ValueError) as error:
             raise Error(f"the state of the transform `{self.transform.name}` has no JSON form: {error}") from None
 
+    def _pickle(self) -> bytes:
+        attributes = {name: value for name, value in vars(self.transform).items() if name != "options"}
+        if not attributes:
+            return b""
+        try:
+            return pickle.dumps(attributes)
+        except Exception as error:
+            name = self.transform.name
+            raise Error(
+                f"the transform `{name}` cannot be moved to another instance: give it `save` and `restore` ({error})"
+            ) from None
+
     def restore(self, state: bytes) -> None:
         """Goes on from what `save` gave."""
-        if not self.transform.is_stateful() and not state:
+        if not self.transform.is_stateful():
+            if state:
+                vars(self.transform).update(self._author(pickle.loads, state))
             return
         try:
             value = json.loads(state)
@@ -200,7 +219,7 @@ class Handles:
             raise Error(f"the handle {handle} is not open")
         function, fields = self.functions[handle]
         column, rejected = function.call(decode(fields, arguments), arguments.rows)
-        return contract.ScalarOutcome(column, [contract.Rejected(row, reason) for row, reason in rejected])
+        return contract.ScalarOutcome(column, [contract.Rejected(row, clean(reason)) for row, reason in rejected])
 
     def close_function(self, handle: int) -> None:
         """See `scalar.close`. A handle that is not open is left alone."""
@@ -283,4 +302,4 @@ def wire_error(exception: BaseException) -> contract.WireError:
         else:
             # A name that is no column of the input must not be lost.
             message = f"{message} (column `{error.column}`)"
-    return contract.WireError(error.kind, message, error.row, column)
+    return contract.WireError(error.kind, clean(message), error.row, column)

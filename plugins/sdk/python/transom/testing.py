@@ -130,8 +130,8 @@ def _run(
     while outcome.more:
         outcome = handles.pull(handle)
         _take(ran, opened.output, outcome, schema, None, len(tables))
-    saved = handles.save(handle)
-    ran.state = json.loads(saved) if saved else None
+    if handles.plugin.transforms[name].is_stateful():
+        ran.state = json.loads(handles.save(handle))
     return ran
 
 

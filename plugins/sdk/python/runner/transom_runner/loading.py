@@ -13,7 +13,7 @@ from transom.plugin import Plugin
 from .importer import Importer
 from .streams import connect
 
-HIDDEN_FOLDERS.append(os.path.dirname(os.path.abspath(__file__)) + os.sep)
+HIDDEN_FOLDERS.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep)
 # Modules that a plugin imports run below these, which the standard library has as files.
 HIDDEN_FOLDERS.append(os.path.dirname(os.path.abspath(importlib.__file__)) + os.sep)
 
