@@ -25,6 +25,8 @@ class DataType:
 
     #: Buffers after the validity bitmap.
     buffers = 1
+    #: Whether raw slots are an author's values already.
+    is_plain = False
 
     def __init__(self, format: str, name: str, python: type, placeholder: object):
         self.format = format
@@ -69,6 +71,7 @@ class Number(DataType):
     def __init__(self, format: str, name: str, code: str, python: type = int, placeholder: object = 0):
         super().__init__(format, name, python, placeholder)
         self.code = code
+        self.is_plain = type(self) is Number
 
     def raw(self, rows: int, buffers: Sequence[bytes]) -> memoryview:
         return memoryview(buffers[0]).cast(self.code)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
 from typing import Any, TypeVar
 
@@ -156,16 +156,16 @@ class Call:
         self.rejected.sort()
         return batch, self.rejected
 
-    def _arguments(self) -> list[Sequence]:
+    def _arguments(self) -> list[Iterable]:
         """The values of each argument, for selected rows only."""
         while True:
-            values: list[Sequence] = []
+            values: list[Iterable] = []
             for column, (_, _, sees_null) in zip(self.columns, self.function.arguments):
                 try:
                     if not sees_null:
                         values.append(column.pick(self.selected))
                     elif self.selected is None:
-                        values.append(column.to_list())
+                        values.append(column.to_list() if column.valid is not None else column.pick(None))
                     else:
                         values.append(self._pick_nullable(column))
                 except (OverflowError, ValueError):
@@ -174,7 +174,7 @@ class Call:
             else:
                 return values
 
-    def _pick_nullable(self, column: Column) -> list:
+    def _pick_nullable(self, column: Column) -> Iterable:
         """As `Column.pick`, with None for null."""
         if column.valid is None:
             return column.pick(self.selected)
@@ -197,7 +197,7 @@ class Call:
                 self.rejected.append((row, reason))
         self.selected = bytes(selected)
 
-    def _results(self, values: list[Sequence]) -> list:
+    def _results(self, values: list[Iterable]) -> list:
         """What the function gives for each selected row; None for one that it rejects."""
         function = self.function.function
         count = self.rows if self.selected is None else self.selected.count(1)

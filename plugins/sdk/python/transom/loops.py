@@ -10,10 +10,10 @@ results is the row that failed, and the same iterator goes on with the row after
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 
-def rows_of(arguments: Sequence[Sequence], count: int) -> Iterator:
+def rows_of(arguments: Sequence[Iterable], count: int) -> Iterator:
     """The rows of some columns of `count` values, as `loop_of` takes them: bare values for one column."""
     if len(arguments) == 1:
         return iter(arguments[0])
