@@ -4,7 +4,7 @@
 //! machine. pip says of a package with native code merely that it finds none; it is asked once more, so that the error can
 //! tell native code from a name that does not exist.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use sha2::{Digest, Sha256};
@@ -55,10 +55,7 @@ pub(super) fn vendor(folder: &Path, options: &BuildOptions) -> Result<Files, Bui
     if wanted.is_empty() {
         return Ok(Files::new());
     }
-    let installed = install(folder, &wanted, options)?;
-    let mut files = Files::new();
-    walk(&installed, VENDOR, &mut files)?;
-    Ok(files)
+    install(folder, &wanted, options)
 }
 
 /// Lines that ask for something. The SDK is in the runner; the author may have it here for tests.
@@ -77,70 +74,87 @@ fn requirement_name(line: &str) -> String {
     line[..end.unwrap_or(line.len())].to_ascii_lowercase()
 }
 
-/// Installs into a folder of the cache that is named after what is asked for; once.
-fn install(folder: &Path, wanted: &[&str], options: &BuildOptions) -> Result<PathBuf, BuildError> {
-    let list = wanted.join("\n") + "\n";
-    let key = format!("{:x}", Sha256::digest(format!("{PYTHON_VERSION}\n{list}")));
-    let place = cache::cache_folder()?
-        .join("python")
-        .join(format!("vendor-{}", &key[..16]));
-    // What stands in another file or folder may change without the list.
+/// Reads what is asked for, installed if it was not yet.
+fn install(folder: &Path, wanted: &[&str], options: &BuildOptions) -> Result<Files, BuildError> {
+    let cache = cache::cache_folder()?.join("python");
+    fs_err::create_dir_all(&cache)?;
+    let made = tempfile::Builder::new()
+        .prefix(".vendor-")
+        .tempdir_in(&cache)?;
+    let target = made.path().join("packages");
+    fs_err::create_dir_all(&target)?;
+    // What stands in another file or folder may change without the list, so nothing of it is kept; and it is found from
+    // where the list stands.
     let is_whole = !wanted
         .iter()
         .any(|line| line.starts_with('-') || line.contains('/'));
-    if is_whole && place.is_dir() {
-        return Ok(place);
+    if !is_whole {
+        run_pip(folder, &folder.join("requirements.txt"), &target, options)?;
+        return read(&target);
     }
-    let parent = place.parent().unwrap_or(Path::new("."));
-    fs_err::create_dir_all(parent)?;
-    let made = tempfile::Builder::new()
-        .prefix(".vendor-")
-        .tempdir_in(parent)?;
-    let requirements = made.path().join("requirements.txt");
-    let target = made.path().join("packages");
-    fs_err::create_dir_all(&target)?;
-    fs_err::write(&requirements, &list)?;
 
-    let mut pip = pip(folder, "install", options);
+    let list = wanted.join("\n") + "\n";
+    let key = format!("{:x}", Sha256::digest(format!("{PYTHON_VERSION}\n{list}")));
+    let place = cache.join(format!("vendor-{}", &key[..16]));
+    if !place.is_dir() {
+        let requirements = made.path().join("requirements.txt");
+        fs_err::write(&requirements, &list)?;
+        run_pip(folder, &requirements, &target, options)?;
+        match fs_err::rename(&target, &place) {
+            Ok(()) => {}
+            // Another build was quicker, with the same packages.
+            Err(_) if place.is_dir() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    read(&place)
+}
+
+/// Installs what `requirements` asks for into `target`.
+fn run_pip(
+    folder: &Path,
+    requirements: &Path,
+    target: &Path,
+    options: &BuildOptions,
+) -> Result<(), BuildError> {
+    let mut pip = pip(folder, options);
     pip.args(PURE)
         .arg("--no-compile")
         .arg("--target")
-        .arg(&target)
+        .arg(target)
         .arg("-r")
-        .arg(&requirements);
+        .arg(requirements);
     let output = pip.stdin(Stdio::null()).output().map_err(cannot_start)?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        if let Some(package) = not_found(&said)
-            && exists_for_this_machine(folder, &requirements, options)?
-        {
-            return Err(BuildError::NativeCode { package });
-        }
-        eprint!("{said}");
-        return Err(BuildError::Compile {
-            command: "pip install",
-            folder: folder.to_owned(),
-            status: output.status.to_string(),
-        });
+    if output.status.success() {
+        return Ok(());
     }
-    if place.is_dir() {
-        fs_err::remove_dir_all(&place)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if let Some(package) = not_found(&said)
+        && exists_for_this_machine(folder, requirements, options)?
+    {
+        return Err(BuildError::NativeCode { package });
     }
-    match fs_err::rename(&target, &place) {
-        Ok(()) => {}
-        // Another build was quicker, with the same packages.
-        Err(_) if place.is_dir() => {}
-        Err(error) => return Err(error.into()),
-    }
-    Ok(place)
+    eprint!("{said}");
+    Err(BuildError::Compile {
+        command: "pip install",
+        folder: folder.to_owned(),
+        status: output.status.to_string(),
+    })
 }
 
-fn pip(folder: &Path, command: &str, options: &BuildOptions) -> Command {
+/// All files of an installation, by their place in the archive.
+fn read(installed: &Path) -> Result<Files, BuildError> {
+    let mut files = Files::new();
+    walk(installed, VENDOR, &mut files)?;
+    Ok(files)
+}
+
+fn pip(folder: &Path, options: &BuildOptions) -> Command {
     let mut pip = Command::new("python3");
     pip.args([
         "-m",
         "pip",
-        command,
+        "install",
         "--quiet",
         "--disable-pip-version-check",
         "--no-input",
@@ -176,7 +190,7 @@ fn exists_for_this_machine(
     requirements: &Path,
     options: &BuildOptions,
 ) -> Result<bool, BuildError> {
-    let mut pip = pip(folder, "install", options);
+    let mut pip = pip(folder, options);
     pip.args(["--dry-run", "--no-deps", "--ignore-installed"])
         .args(["--only-binary=:all:", "-r"])
         .arg(requirements);
