@@ -9,7 +9,9 @@ target_dir := absolute_path(env("CARGO_TARGET_DIR", "target"))
 
 # Crates outside the workspace: plugins, each with a lock file of its own.
 example_plugins := "examples/*/plugins/*/Cargo.toml plugins/examples/*/Cargo.toml"
-guests := example_plugins + " tests/guests/*/Cargo.toml"
+guests := example_plugins + " tests/guests/*/Cargo.toml tests/conformance/guests/*/Cargo.toml"
+go_modules := "plugins/sdk/go/go.mod plugins/sdk/go/*/go.mod examples/*/plugins/*/go.mod tests/guests/*/go.mod tests/conformance/guests/*/go.mod"
+python_tests := "plugins/sdk/python/tests examples/*/plugins/*/tests tests/conformance/guests/*/tests"
 
 # List the recipes
 [private]
@@ -17,8 +19,12 @@ default:
     @just --list --unsorted
 
 # Run the example pipeline: plugins in WebAssembly and SQL over flights of 2013
-demo: build
+demo: build python-runner
     cd examples/flights && "{{ target_dir }}/release/transom" run
+
+# Build the component that runs plugins in Python, where programs of this target folder find it
+python-runner:
+    plugins/sdk/python/runner/build "{{ target_dir }}/lib/transom/python-runner.wasm"
 
 # Build the `transom` program, optimised
 build:
@@ -28,11 +34,23 @@ build:
 test: test-host test-plugins
 
 # Test the workspace
-test-host:
+test-host: python-runner
     cargo test {{ locked }} --workspace --no-fail-fast
 
-# Test the example plugins natively, as their authors do
-test-plugins: (each-crate example_plugins "test" locked)
+# Test SDKs and example plugins natively, as their authors do
+test-plugins: (each-crate example_plugins "test" locked) test-go test-python
+
+# Test everything in Go
+test-go: (each-go-module "vet" "-tags=arrow_json_stdlib" "./...") (each-go-module "test" "-tags=arrow_json_stdlib" "./...")
+
+# Test everything in Python
+test-python:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    for tests in {{ python_tests }}; do
+        echo "$tests: python3 -m unittest" >&2
+        PYTHONPATH=plugins/sdk/python PYTHONDONTWRITEBYTECODE=1 python3 -W error -m unittest discover --quiet --start-directory "$tests"
+    done
 
 # Run the tests that are marked as slow
 test-slow:
@@ -42,8 +60,12 @@ test-slow:
 lint: lint-format lint-host lint-plugins lint-dependencies lint-docs
 
 # Check the formatting
-lint-format: (each-crate guests "fmt" "--check")
+lint-format: (each-crate guests "fmt" "--check") lint-format-go
     cargo fmt --all --check
+
+# Check the formatting of Go
+lint-format-go:
+    unformatted=$(git ls-files '*.go' | xargs gofmt -l) && [ -z "$unformatted" ] || { echo "gofmt would change: $unformatted" >&2; exit 1; }
 
 # Check the workspace with clippy
 lint-host:
@@ -86,6 +108,16 @@ bench-process: build
 # Count the instructions of plugin calls, per row, per call and once (needs valgrind); words select subjects
 bench-instructions *subjects:
     cargo bench {{ locked }} --package transom-tests --bench instructions -- {{ subjects }}
+
+# Run one go command in each module
+[private]
+each-go-module command *arguments:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    for manifest in {{ go_modules }}; do
+        echo "$manifest: go {{ command }}" >&2
+        (cd "$(dirname "$manifest")" && GOFLAGS=-mod=readonly go {{ command }} {{ arguments }})
+    done
 
 # Run one cargo command in each crate that the patterns find
 [private]

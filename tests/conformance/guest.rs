@@ -9,6 +9,7 @@ use transom_plugin::{
     End, Error, Input, Instance, InstanceOptions, Limits, OpenedTransform, Plugin, Result, Runtime,
     RuntimeOptions, TransformOutcome,
 };
+use transom_tests::runner::python_runner;
 
 /// Tests that run for each language, by name.
 pub(crate) type Tests = &'static [(&'static str, fn(Language))];
@@ -82,15 +83,9 @@ fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let runner = target.join("../lib/transom/python-runner.wasm");
-        assert!(
-            runner.is_file(),
-            "there is no `{}`: build it with `just python-runner`",
-            runner.display()
-        );
         Runtime::new(RuntimeOptions {
             cache: Some(target.join("compiled")),
-            python_runner: Some(runner),
+            python_runner: Some(python_runner(env!("CARGO_TARGET_TMPDIR"))),
         })
         .unwrap()
     })

@@ -39,6 +39,8 @@ pub struct Daily {
     pub worst_gust: Option<f64>,
     /// Miles; null without a report.
     pub worst_visibility: Option<f64>,
+    /// Flights in an hour of poor or severe weather.
+    pub rough: i64,
     /// Seats of all departures whose aircraft is known; null without any.
     pub seats: Option<i64>,
     /// Departures whose aircraft is known.
@@ -60,6 +62,7 @@ impl Daily {
             ("cancelled", self.cancelled == other.cancelled),
             ("late", self.late == other.late),
             ("late_again", self.late_again == other.late_again),
+            ("rough", self.rough == other.rough),
             ("seats", self.seats == other.seats),
             ("seats_known", self.seats_known == other.seats_known),
             ("untraced", self.untraced == other.untraced),

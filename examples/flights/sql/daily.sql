@@ -10,12 +10,13 @@ WITH flight AS (
         coalesce(d.delay >= $late_minutes AND t.late_before >= $late_minutes, false) AS inherits,
         least(d.delay, t.late_before) AS inherited_minutes,
         w.wind_gust,
-        w.visib
+        w.visib,
+        w.severity
     FROM departures d
     -- Left joins only: what the transform rejected is still a flight, and so is one in an hour without a weather report.
     LEFT JOIN turnarounds t
         ON t.carrier = d.carrier AND t.flight = d.flight AND t.scheduled = d.scheduled
-    LEFT JOIN weather w ON w.origin = d.origin AND w.time_hour = d.time_hour
+    LEFT JOIN hours w ON w.origin = d.origin AND w.time_hour = d.time_hour
 )
 SELECT
     to_char(f.day, '%Y-%m') AS month,
@@ -35,6 +36,7 @@ SELECT
     -- Null: no gust was reported.
     max(f.wind_gust) AS worst_gust,
     min(f.visib) AS worst_visibility,
+    count(*) FILTER (WHERE f.severity IN ('poor', 'severe')) AS rough,
     sum(f.seats) FILTER (WHERE NOT f.cancelled) AS seats,
     -- `seats` and `mean_age` speak of these departures alone: the aircraft of the others is not known.
     count(f.seats) FILTER (WHERE NOT f.cancelled) AS seats_known,

@@ -20,6 +20,8 @@ SELECT
     f.distance,
     -- `airports.csv` lacks four airports in the Caribbean (BQN, PSE, SJU, STT): null there.
     aviation.great_circle(o.lat, o.lon, d.lat, d.lon) AS great_circle,
+    geography.geodesic(o.lat, o.lon, d.lat, d.lon) AS geodesic,
+    geography.compass(geography.initial_bearing(o.lat, o.lon, d.lat, d.lon)) AS heading,
     p.manufacturer,
     p.model,
     p.year AS built,

@@ -114,14 +114,14 @@ mod tests {
     #[test]
     fn a_language_that_cannot_be_built_yet_is_named_with_those_that_can() {
         let (marker, language) = ("package.json", "JavaScript");
-            let error = detect(folder_with(marker).path()).unwrap_err();
-            let message = error.to_string();
-            assert!(message.contains(&format!("`{marker}`")), "{message}");
-            assert!(
-                message.contains(&format!("{language} are not yet supported")),
-                "{message}"
-            );
-            assert!(message.contains("Rust"), "{message}");
+        let error = detect(folder_with(marker).path()).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains(&format!("`{marker}`")), "{message}");
+        assert!(
+            message.contains(&format!("{language} are not yet supported")),
+            "{message}"
+        );
+        assert!(message.contains("Rust"), "{message}");
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl Context {
     pub(crate) fn plugin_runtime(&self) -> Result<Runtime, Failure> {
         Ok(Runtime::new(RuntimeOptions {
             cache: self.compiled_code(),
-            ..RuntimeOptions::default()
+            python_runner: python_runner(),
         })?)
     }
 
@@ -119,4 +119,18 @@ impl Context {
         runtime.shutdown_background();
         result
     }
+}
+
+/// The component that runs Python: what the environment says, else beside the program as it is installed (`bin/transom` and
+/// `lib/transom/python-runner.wasm`) or built (`target/debug/transom` and `target/lib/..`).
+fn python_runner() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("TRANSOM_PYTHON_RUNNER") {
+        return Some(named.into());
+    }
+    let program = std::env::current_exe().ok()?;
+    let runner = program
+        .parent()?
+        .parent()?
+        .join("lib/transom/python-runner.wasm");
+    runner.is_file().then_some(runner)
 }

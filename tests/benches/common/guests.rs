@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use transom_build::{BuildOptions, build, component_path, is_stale};
 use transom_plugin::{Limits, Plugin, Runtime, RuntimeOptions};
+use transom_tests::runner::python_runner;
 
 use super::Result;
 
@@ -27,7 +28,7 @@ pub(crate) fn runtime() -> Result<Runtime> {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
     Ok(Runtime::new(RuntimeOptions {
         cache: Some(cache),
-        ..RuntimeOptions::default()
+        python_runner: Some(python_runner(env!("CARGO_TARGET_TMPDIR"))),
     })?)
 }
 

@@ -123,12 +123,31 @@ pub(super) fn summarise(airline: &str, rows: &[Row<'_>]) -> Daily {
             .iter()
             .filter_map(|row| Some(row.weather?.visibility))
             .reduce(f64::min),
+        rough: count(
+            rows.iter()
+                .filter(|row| row.weather.is_some_and(is_rough))
+                .count(),
+        ),
         seats: (!seats.is_empty()).then(|| seats.iter().sum()),
         seats_known: count(seats.len()),
         mean_age: ratio(ages.iter().sum(), count(ages.len())),
         untraced: count(flown.iter().filter(|row| !row.trace.is_traced()).count()),
         max_deviation: deviations.reduce(f64::max),
     }
+}
+
+/// Poor or severe, by the thresholds of the plugin `weather`: one thing that is bad, or one that is not good in freezing rain.
+fn is_rough(weather: Weather) -> bool {
+    // One station reported a wind of more than a thousand miles per hour.
+    let winds = [weather.wind, weather.gust].into_iter().flatten();
+    let wind = winds.filter(|wind| *wind <= 231.0).fold(0.0, f64::max);
+    let rain = weather.precipitation.unwrap_or(0.0);
+    let freezing = rain > 0.0 && weather.fahrenheit.is_some_and(|degrees| degrees <= 32.0);
+    let exceeds = |winds: f64, miles: f64, inches: f64| {
+        wind >= winds || weather.visibility <= miles || rain >= inches
+    };
+    // `visibility < 3` for poor; the reports are multiples of a hundredth.
+    exceeds(39.0, 2.995, 0.3) || freezing && exceeds(25.0, 5.0, 0.1)
 }
 
 fn count(rows: usize) -> i64 {

@@ -44,8 +44,11 @@ impl Flight {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Weather {
+    pub(super) wind: Option<f64>,
     pub(super) gust: Option<f64>,
     pub(super) visibility: f64,
+    pub(super) precipitation: Option<f64>,
+    pub(super) fahrenheit: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -149,7 +152,10 @@ pub(super) fn read_weather(path: &Path) -> HashMap<(String, i64), Weather> {
                 .text("origin", row)
                 .expect("every report is of an airport");
             let report = Weather {
+                wind: cells.float("wind_speed", row),
                 gust: cells.float("wind_gust", row),
+                precipitation: cells.float("precip", row),
+                fahrenheit: cells.float("temp", row),
                 visibility: cells
                     .float("visib", row)
                     .expect("every report has a visibility"),

@@ -235,7 +235,7 @@ fn options_that_the_transform_does_not_know_are_refused() {
         ("{}", "column"),
         (r#"{"column": 1}"#, "string"),
         (r#"{"column": "no_such"}"#, "no_such"),
-        ("not json", "line 1"),
+        ("not json", "expected ident"),
     ] {
         let error = instance
             .open_transform("pass", &schema, options)

@@ -122,9 +122,20 @@ struct Instance<T> {
 
 fn open<T: Transform>(input: &Schema, options: &str) -> Result<OpenTable, Error> {
     let options = if options.is_empty() { "{}" } else { options };
-    let options = serde_json::from_str(options).map_err(|error| {
+    let mut json = serde_json::Deserializer::from_str(options);
+    let options = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        // The place in a JSON text that the author of a pipeline never sees.
+        let message = error.inner().to_string();
+        let message = message.split(" at line ").next().unwrap_or_default();
+        // Of an option that is missing or not known the message has the name already.
+        let message = match path.as_str() {
+            "." => message.to_owned(),
+            path if message.contains(&format!("`{path}`")) => message.to_owned(),
+            path => format!("`{path}`: {message}"),
+        };
         Error::config(format!(
-            "the options of the transform `{}` are wrong: {error}",
+            "the options of the transform `{}` are wrong: {message}",
             T::NAME
         ))
     })?;
