@@ -68,7 +68,7 @@ pub struct TransformOutcome {
     pub batches: Vec<RecordBatch>,
     /// Rows of the current input that the guest did not take.
     pub rejected: Vec<Rejected>,
-    /// The guest has more for the current input: [`Instance::pull`].
+    /// The guest has more for the current input: [`Instance::pull`](crate::Instance::pull).
     pub more: bool,
 }
 
