@@ -11,6 +11,8 @@ target_dir := absolute_path(env("CARGO_TARGET_DIR", "target"))
 example_plugins := "examples/*/plugins/*/Cargo.toml plugins/examples/*/Cargo.toml"
 guests := example_plugins + " tests/guests/*/Cargo.toml tests/conformance/guests/*/Cargo.toml"
 go_modules := "plugins/sdk/go/go.mod plugins/sdk/go/*/go.mod examples/*/plugins/*/go.mod tests/guests/*/go.mod tests/conformance/guests/*/go.mod"
+# The program beside the benchmarks: alone, they would compile the same dependencies with other features once more.
+bench_packages := "--package transom-tests --package transom-cli"
 python_tests := "plugins/sdk/python/tests examples/*/plugins/*/tests tests/conformance/guests/*/tests"
 
 # List the recipes
@@ -99,15 +101,15 @@ bless:
 
 # Compare plugins with native code, the border with copying, two cores with one; words select groups (tests/benches/ratios/main.rs)
 bench *groups:
-    cargo bench {{ locked }} --package transom-tests --bench ratios -- {{ groups }}
+    cargo bench {{ locked }} {{ bench_packages }} --bench ratios -- {{ groups }}
 
 # Measure whole processes: their start, and the memory of long runs
 bench-process: build
-    TRANSOM_BIN="{{ target_dir }}/release/transom" cargo bench {{ locked }} --package transom-tests --bench process
+    TRANSOM_BIN="{{ target_dir }}/release/transom" cargo bench {{ locked }} {{ bench_packages }} --bench process
 
 # Count the instructions of plugin calls, per row, per call and once (needs valgrind); words select subjects
 bench-instructions *subjects:
-    cargo bench {{ locked }} --package transom-tests --bench instructions -- {{ subjects }}
+    cargo bench {{ locked }} {{ bench_packages }} --bench instructions -- {{ subjects }}
 
 # Run one go command in each module
 [private]
