@@ -79,7 +79,7 @@ pub(crate) fn build(folder: &Path, out: Option<PathBuf>) -> PathBuf {
 }
 
 /// The one engine of this process. `just test` builds the runner before it runs the tests.
-fn runtime() -> &'static Runtime {
+pub(crate) fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR"));

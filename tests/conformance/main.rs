@@ -2,11 +2,12 @@
 //!
 //! The guests under `guests/` offer the same functions and transforms. What is given to them and what is expected of them stands in
 //! `cases/*.yaml` ([`cases`]); what cannot be written down as rows is in [`types`] (every Arrow type) and [`lasting`] (state,
-//! long runs, the same result again).
+//! long runs, the same result again) and [`python`] (what only an interpreter can try).
 
 mod cases;
 mod guest;
 mod lasting;
+mod python;
 mod types;
 
 // The generator of the host's own tests of the border.
@@ -35,7 +36,11 @@ fn main() -> ExitCode {
             let name = case.name.clone();
             add(&name, Box::new(move || case.run(language)));
         }
-        for (name, test) in types::TESTS.iter().chain(lasting::TESTS) {
+        let own = match language {
+            Language::Python => python::TESTS,
+            Language::Rust | Language::Go => &[],
+        };
+        for (name, test) in types::TESTS.iter().chain(lasting::TESTS).chain(own) {
             add(name, Box::new(move || test(language)));
         }
     }
