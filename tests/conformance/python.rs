@@ -4,16 +4,22 @@ use std::io::{Cursor, Write};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use arrow::array::{ArrayRef, AsArray, Int64Array};
-use arrow::datatypes::{DataType, Field};
-use transom_plugin::{Error, InstanceOptions, Limits, LogicalTime, Plugin};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Int64Type};
+use datafusion::datasource::MemTable;
+use futures::TryStreamExt;
+use transom_plugin::{Cancel, Error, InstanceOptions, Limits, LogicalTime, Plugin};
+use transom_query::{OnReject, Session, SessionOptions, TransformStep};
 
-use crate::guest::{Tests, runtime};
+use crate::guest::{Language, Tests, runtime};
 
 /// Tests by name.
 pub(crate) const TESTS: Tests = &[
     ("clocks and randomness are those of the run", |_| clocks()),
     ("nothing of the machine is there", |_| machine()),
+    ("a run replaces a worn guest and loses nothing", |_| {
+        worn_guests();
+    }),
     ("a mistake in the source is told with its place", |_| {
         mistakes();
     }),
@@ -128,6 +134,50 @@ def probe(question: int) -> str:
             Err(error) => assert!(error.contains("plugin `probe`"), "{question}: {error}"),
         }
     }
+}
+
+/// A running total over ten million rows, of which the guest loses every byte it returned.
+fn worn_guests() {
+    const BATCHES: usize = 1_250;
+    const ROWS: i64 = 8_192;
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..ROWS));
+    let batch = RecordBatch::try_from_iter([("v", numbers)]).unwrap();
+    let table = MemTable::try_new(batch.schema(), vec![vec![batch; BATCHES]]).unwrap();
+    let options = SessionOptions {
+        partitions: 1,
+        ..SessionOptions::default()
+    };
+    let mut session = Session::new(&options, Cancel::new()).unwrap();
+    session.add_plugin(Language::Python.plugin());
+    session.add_table("t", Arc::new(table)).unwrap();
+    let step = TransformStep {
+        name: "sums".to_owned(),
+        plugin: "conformance".to_owned(),
+        transform: "running_sum".to_owned(),
+        partition_by: vec![],
+        order_by: vec![],
+        options: r#"{"column": "v"}"#.to_owned(),
+        on_reject: OnReject::Fail,
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (last, replaced) = runtime.block_on(async {
+        let plan = session.plan_transform(step, "t").await.unwrap();
+        let mut execution = session.execute(plan).await.unwrap();
+        let streams = std::mem::take(&mut execution.streams);
+        let mut last = None;
+        for mut stream in streams {
+            while let Some(batch) = stream.try_next().await.unwrap() {
+                let sums = batch.column_by_name("sum").unwrap();
+                let sums = sums.as_primitive::<Int64Type>();
+                last = sums.values().last().copied();
+            }
+        }
+        let metrics = execution.plan().metrics().unwrap();
+        let replaced = metrics.sum_by_name("replaced_guests").unwrap();
+        (last, replaced.as_usize())
+    });
+    assert_eq!(last, Some(BATCHES as i64 * (ROWS * (ROWS - 1) / 2)));
+    assert!(replaced >= 1, "nothing was replaced");
 }
 
 fn mistakes() {
