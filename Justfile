@@ -55,7 +55,7 @@ test-python:
     done
 
 # Run the tests that are marked as slow
-test-slow:
+test-slow: python-runner
     cargo test {{ locked }} --workspace --tests -- --ignored
 
 # Check everything that is checked without running it

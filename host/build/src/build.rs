@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sha2::{Digest, Sha256};
 
+use crate::sdk::place_if_used;
 use crate::{BuildError, Language, componentize, detect, go, python, rust};
 
 /// How to build. The default is what `transom build` does without options.
@@ -59,6 +60,7 @@ pub fn build(folder: &Path, options: &BuildOptions) -> Result<Built, BuildError>
     let started = Instant::now();
     let language = detect(folder)?;
     let folder = fs_err::canonicalize(folder)?;
+    place_if_used(&folder, language)?;
     let (name, component, as_of) = match language {
         Language::Rust => {
             let manifest = rust::Manifest::read(&folder)?;
@@ -147,9 +149,10 @@ fn new_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
 }
 
 /// What is built is not to be committed by accident, in a repository whose `.gitignore` knows nothing of Transom.
-fn keep_out_of_version_control(folder: &Path) -> Result<(), BuildError> {
+pub(crate) fn keep_out_of_version_control(folder: &Path) -> Result<(), BuildError> {
     let ignore = folder.join(".transom/.gitignore");
     if !ignore.is_file() {
+        fs_err::create_dir_all(folder.join(".transom"))?;
         fs_err::write(ignore, "*\n")?;
     }
     Ok(())

@@ -29,11 +29,15 @@ mod go;
 mod language;
 mod python;
 mod rust;
+mod sdk;
 mod stale;
+mod toolchain;
 
 pub use build::{BuildOptions, Built, build, component_path};
 pub use cache::cache_folder;
 pub use componentize::componentize;
 pub use error::{BuildError, BuildErrorKind};
 pub use language::{Language, detect};
+pub use sdk::{place_sdk, sdk_folder};
 pub use stale::is_stale;
+pub use toolchain::{Toolchain, toolchains};

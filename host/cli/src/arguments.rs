@@ -7,7 +7,9 @@ use clap::builder::Styles;
 use clap::builder::styling::{AnsiColor, Effects};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{build, check, completions, inspect, lock, plan, run, schema, version};
+use crate::commands::{
+    build, check, completions, doctor, init, inspect, lock, plan, run, schema, version,
+};
 use crate::context::Context;
 use crate::failure::{EXIT_CODES, Failure};
 use crate::values::variable;
@@ -71,12 +73,14 @@ pub(crate) enum Color {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Init(init::InitCommand),
     Run(run::RunCommand),
     Check(check::CheckCommand),
     Plan(plan::PlanCommand),
     Lock(lock::LockCommand),
     Build(build::BuildCommand),
     Inspect(inspect::InspectCommand),
+    Doctor(doctor::DoctorCommand),
     Schema(schema::SchemaCommand),
     Version(version::VersionCommand),
     Completions(completions::CompletionsCommand),
@@ -87,12 +91,14 @@ impl Command {
     pub(crate) fn execute(self, context: &Context) -> ExitCode {
         let json = self.is_json();
         let result = match self {
+            Self::Init(command) => command.execute(context),
             Self::Run(command) => command.execute(context),
             Self::Check(command) => command.execute(context),
             Self::Plan(command) => command.execute(context),
             Self::Lock(command) => command.execute(context),
             Self::Build(command) => command.execute(context),
             Self::Inspect(command) => command.execute(context),
+            Self::Doctor(command) => command.execute(context),
             Self::Schema(command) => command.execute(context),
             Self::Version(command) => command.execute(context),
             Self::Completions(command) => command.execute(context),
@@ -120,8 +126,9 @@ impl Command {
             Self::Lock(command) => command.json,
             Self::Build(command) => command.json,
             Self::Inspect(command) => command.json,
+            Self::Doctor(command) => command.json,
             Self::Version(command) => command.json,
-            Self::Schema(_) | Self::Completions(_) => false,
+            Self::Init(_) | Self::Schema(_) | Self::Completions(_) => false,
         }
     }
 }

@@ -123,7 +123,7 @@ impl Context {
 
 /// The component that runs Python: what the environment says, else beside the program as it is installed (`bin/transom` and
 /// `lib/transom/python-runner.wasm`) or built (`target/debug/transom` and `target/lib/..`).
-fn python_runner() -> Option<PathBuf> {
+pub(crate) fn python_runner() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("TRANSOM_PYTHON_RUNNER") {
         return Some(named.into());
     }

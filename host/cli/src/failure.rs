@@ -59,6 +59,12 @@ pub(crate) enum Failure {
         /// What does.
         hint: Option<String>,
     },
+    /// `transom doctor` found what keeps runs from working.
+    #[error("{broken} of these must be mended before pipelines can run")]
+    Unfit {
+        /// How many.
+        broken: usize,
+    },
     /// The system refused something.
     #[error("{what}")]
     Io {
@@ -124,7 +130,7 @@ impl Failure {
                 Some(ErrorKind::Pipeline)
             }
             Self::Plugin(_) => Some(ErrorKind::Plugin),
-            Self::Io { .. } => Some(ErrorKind::Data),
+            Self::Io { .. } | Self::Unfit { .. } => Some(ErrorKind::Data),
         }
     }
 
@@ -134,7 +140,7 @@ impl Failure {
             Self::Build { source, .. } => source.hint(),
             Self::Plugin(error) => error.hint(),
             Self::Usage { hint, .. } => hint.clone(),
-            Self::Closed | Self::Io { .. } => None,
+            Self::Closed | Self::Io { .. } | Self::Unfit { .. } => None,
         }
     }
 

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use super::OLDEST;
 use crate::build::Module;
+use crate::toolchain::first_line;
 use crate::{BuildError, BuildOptions};
 
 /// The caller's settings that would change what comes out.
@@ -80,6 +81,12 @@ fn go(folder: &Path) -> Command {
 }
 
 /// Says so before the compiler does, which would only not know what to do with the SDK's exports.
+/// What Go there is, in words.
+pub(crate) fn toolchain(folder: &Path) -> Result<String, BuildError> {
+    check_version(folder)?;
+    first_line("go", &["version"])
+}
+
 fn check_version(folder: &Path) -> Result<(), BuildError> {
     let output = go(folder)
         .args(["env", "GOVERSION"])

@@ -10,6 +10,7 @@ use std::process::Command;
 
 use super::TARGET;
 use crate::BuildError;
+use crate::toolchain::first_line;
 
 /// The variable by which a user names the compiler.
 const VARIABLE: &str = "TRANSOM_WASM_RUSTC";
@@ -35,6 +36,17 @@ pub(super) enum StandardLibrary {
         /// The linker to name to cargo; none when the compiler brings its own.
         linker: Option<PathBuf>,
     },
+}
+
+/// What compilers there are, in words.
+pub(crate) fn toolchain(folder: &Path) -> Result<String, BuildError> {
+    let cargo = first_line("cargo", &["--version"])?;
+    let compiler = Compiler::find(folder)?;
+    let library = match compiler.standard_library {
+        StandardLibrary::Installed => "with the standard library for WebAssembly",
+        StandardLibrary::FromSource { .. } => "compiles the standard library from source",
+    };
+    Ok(format!("{cargo}; {} ({library})", compiler.rustc.display()))
 }
 
 impl Compiler {

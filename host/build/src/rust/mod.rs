@@ -8,6 +8,7 @@ mod compiler;
 mod manifest;
 
 pub(crate) use cargo::compile;
+pub(crate) use compiler::toolchain;
 pub(crate) use manifest::Manifest;
 
 /// The target that plugins are compiled for.

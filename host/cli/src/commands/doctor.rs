@@ -1,0 +1,228 @@
+//! `transom doctor`: what there is on this machine, and what is missing for what.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::json;
+use transom_build::{cache_folder, toolchains};
+
+use crate::context::{Context, python_runner};
+use crate::failure::Failure;
+use crate::printer::{FAINT, NAME};
+
+/// See what there is on this machine to build and run plugins with.
+///
+/// Each line says what was found, or what is missing, what that is needed for, and the command that installs it. Ends with 1 if
+/// something is broken; a language whose tools are missing is only told of.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  transom doctor
+  transom doctor --json | jq '.checks[] | select(.state != \"ok\")'")]
+pub(crate) struct DoctorCommand {
+    /// Writes what was found as JSON to stdout.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Ok,
+    /// Nothing is broken, but something cannot be done.
+    Missing,
+    /// Runs fail, or are slower than they need be.
+    Broken,
+}
+
+struct Check {
+    what: String,
+    state: State,
+    found: String,
+    hint: Option<String>,
+}
+
+impl DoctorCommand {
+    pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
+        let here = Path::new(".");
+        let mut checks: Vec<Check> = toolchains(here).into_iter().map(of_toolchain).collect();
+        checks.push(runner());
+        checks.push(cache());
+        checks.push(links(here));
+        checks.push(temporary());
+        let broken = checks
+            .iter()
+            .filter(|check| check.state == State::Broken)
+            .count();
+        if self.json {
+            let checks: Vec<_> = checks.iter().map(to_json).collect();
+            context.printer.json(&json!({ "checks": checks }))?;
+        } else {
+            context.printer.data(text(&checks))?;
+        }
+        match broken {
+            0 => Ok(()),
+            _ => Err(Failure::Unfit { broken }),
+        }
+    }
+}
+
+fn of_toolchain(toolchain: transom_build::Toolchain) -> Check {
+    let what = format!("plugins in {}", toolchain.language);
+    match toolchain.found {
+        Ok(found) => Check {
+            what,
+            state: State::Ok,
+            found,
+            hint: None,
+        },
+        Err(error) => Check {
+            what,
+            state: State::Missing,
+            found: error.to_string(),
+            hint: error.hint(),
+        },
+    }
+}
+
+fn runner() -> Check {
+    let runner = python_runner();
+    let found = runner.as_ref().is_some_and(|runner| runner.is_file());
+    Check {
+        what: "running plugins in Python".to_owned(),
+        state: if found { State::Ok } else { State::Missing },
+        found: match &runner {
+            Some(runner) if found => runner.display().to_string(),
+            Some(runner) => format!("there is no `{}`", runner.display()),
+            None => "there is no runner beside this program".to_owned(),
+        },
+        hint: (!found).then(|| {
+            "install the release with its `lib` folder, or name the runner's file in `TRANSOM_PYTHON_RUNNER`"
+                .to_owned()
+        }),
+    }
+}
+
+fn cache() -> Check {
+    let what = "cache".to_owned();
+    let folder = match cache_folder() {
+        Ok(folder) => folder,
+        Err(error) => {
+            return Check {
+                what,
+                state: State::Broken,
+                found: error.to_string(),
+                hint: error.hint(),
+            };
+        }
+    };
+    let probed = std::fs::create_dir_all(&folder).and_then(|()| {
+        tempfile::Builder::new()
+            .prefix("doctor-")
+            .tempfile_in(&folder)
+    });
+    match probed {
+        Ok(_) => Check {
+            what,
+            state: State::Ok,
+            found: folder.display().to_string(),
+            hint: None,
+        },
+        Err(error) => Check {
+            what,
+            state: State::Broken,
+            found: format!("`{}` cannot be written: {error}", folder.display()),
+            hint: Some(
+                "plugins are compiled at every start without it: name another in `TRANSOM_CACHE_DIR`"
+                    .to_owned(),
+            ),
+        },
+    }
+}
+
+/// A result is switched by a symbolic link, so the file system of the results must have them.
+fn links(here: &Path) -> Check {
+    let what = "results in this folder".to_owned();
+    let probed = tempfile::Builder::new()
+        .prefix(".transom-doctor-")
+        .tempdir_in(here)
+        .and_then(|folder| {
+            link(&folder.path().join("link"))?;
+            // As a switch does it: over one that is there.
+            link(&folder.path().join("next"))?;
+            std::fs::rename(folder.path().join("next"), folder.path().join("link"))
+        });
+    match probed {
+        Ok(()) => Check {
+            what,
+            state: State::Ok,
+            found: "the file system has links, and replaces them in one step".to_owned(),
+            hint: None,
+        },
+        Err(error) => Check {
+            what,
+            state: State::Broken,
+            found: format!("no link can be made and replaced here: {error}"),
+            hint: Some("results need a folder on a file system with symbolic links".to_owned()),
+        },
+    }
+}
+
+#[cfg(unix)]
+fn link(path: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink("version", path)
+}
+
+#[cfg(not(unix))]
+fn link(_path: &Path) -> std::io::Result<()> {
+    Err(std::io::Error::from(std::io::ErrorKind::Unsupported))
+}
+
+fn temporary() -> Check {
+    let folder = std::env::temp_dir();
+    let what = "spilling to disk".to_owned();
+    match tempfile::tempdir() {
+        Ok(_) => Check {
+            what,
+            state: State::Ok,
+            found: folder.display().to_string(),
+            hint: None,
+        },
+        Err(error) => Check {
+            what,
+            state: State::Broken,
+            found: format!("`{}` cannot be written: {error}", folder.display()),
+            hint: Some("name another folder in `TMPDIR`".to_owned()),
+        },
+    }
+}
+
+fn word(state: State) -> &'static str {
+    match state {
+        State::Ok => "ok",
+        State::Missing => "missing",
+        State::Broken => "broken",
+    }
+}
+
+fn text(checks: &[Check]) -> String {
+    let mut text = String::new();
+    for Check {
+        what,
+        state,
+        found,
+        hint,
+    } in checks
+    {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{:<8} {NAME}{what}{NAME:#}: {found}", word(*state));
+        for line in hint.iter().flat_map(|hint| hint.lines()) {
+            let _ = writeln!(text, "         {FAINT}{line}{FAINT:#}");
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+fn to_json(check: &Check) -> serde_json::Value {
+    json!({ "what": check.what, "state": word(check.state), "found": check.found, "hint": check.hint })
+}

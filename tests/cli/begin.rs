@@ -1,0 +1,113 @@
+//! The first minutes: `transom init`, and what it wrote, built and run; `transom doctor`.
+
+use crate::assert_snapshot;
+use crate::program::{Project, Ran};
+
+/// What a plugin that was begun offers, once it is built.
+fn inspect(project: &Project, language: &str) {
+    let mut command = project.command(&["inspect", "privacy", "--quiet"]);
+    // The compiled standard library of the user's own cache: compiling it again takes minutes.
+    command.env_remove("TRANSOM_CACHE_DIR");
+    let inspected = project.told(command.output().unwrap());
+    assert_eq!(inspected.code, 0, "{}", inspected.all());
+    assert!(
+        inspected.stdout.contains("mask_email(email Utf8) -> Utf8"),
+        "{language}: {}",
+        inspected.all()
+    );
+}
+
+#[test]
+fn a_plugin_is_begun_in_each_language() {
+    for language in ["rust", "go", "python"] {
+        let project = Project::empty();
+        let ran = project.run(&["init", "privacy", "--lang", language]);
+        assert_eq!(ran.code, 0, "{}", ran.all());
+        assert_snapshot!(format!("init_{language}"), ran.all());
+        if language != "rust" {
+            inspect(&project, language);
+        }
+    }
+}
+
+#[test]
+#[ignore = "slow: compiles the SDK for WebAssembly"]
+fn a_plugin_that_was_begun_in_rust_offers_its_function() {
+    let project = Project::empty();
+    project.run(&["init", "privacy", "--lang", "rust"]);
+    inspect(&project, "rust");
+}
+
+#[test]
+fn a_pipeline_that_was_begun_runs_as_it_is() {
+    let project = Project::empty();
+    let ran = project.run(&["init", "--pipeline", "customers"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    assert_snapshot!(ran.all());
+    let file = ["--file", "customers/transom.yaml"];
+    let ran = project.run(&[&["run"], &file[..]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    assert_snapshot!("begun_pipeline_run", ran.stdout);
+    let checked = project.run(&[&["lock"], &file[..]].concat());
+    assert_eq!(checked.code, 0, "{}", checked.all());
+    let checked = project.run(&[&["check"], &file[..]].concat());
+    assert_eq!(checked.code, 0, "{}", checked.all());
+}
+
+#[test]
+fn what_is_there_is_not_written_over() {
+    let project = Project::empty();
+    project.write("privacy/notes.txt", "mine");
+    let ran = project.run(&["init", "privacy", "--lang", "python"]);
+    assert_snapshot!(ran.all());
+    assert!(!project.path().join("privacy/pyproject.toml").exists());
+    let ran = project.run(&["init", "Privacy-2", "--lang", "python"]);
+    assert_snapshot!("name_of_a_plugin", ran.all());
+}
+
+#[test]
+fn the_sdk_comes_back_where_it_is_missing() {
+    let project = Project::empty();
+    project.run(&["init", "privacy", "--lang", "go"]);
+    std::fs::remove_dir_all(project.path().join("privacy/.transom")).unwrap();
+    let ran = project.run(&["build", "privacy"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+}
+
+/// Runs `transom doctor` with a variable of the environment.
+fn with(project: &Project, variable: &str, value: &str) -> Ran {
+    let output = project.command(&["doctor"]).env(variable, value).output();
+    project.told(output.unwrap())
+}
+
+#[test]
+fn the_doctor_tells_what_there_is() {
+    let project = Project::empty();
+    let ran = project.run(&["doctor", "--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    let told: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let whats: Vec<&str> = told["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| check["what"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        whats,
+        [
+            "plugins in Rust",
+            "plugins in Go",
+            "plugins in Python",
+            "running plugins in Python",
+            "cache",
+            "results in this folder",
+            "spilling to disk"
+        ]
+    );
+    let ran = with(&project, "PATH", "/nowhere");
+    assert_eq!(ran.code, 0, "a language that is missing breaks nothing");
+    assert!(ran.stdout.contains("https://go.dev/dl"), "{}", ran.all());
+    let ran = with(&project, "TRANSOM_CACHE_DIR", "/proc/nowhere");
+    assert_eq!(ran.code, 1, "{}", ran.all());
+    assert!(ran.stdout.contains("broken   cache"), "{}", ran.all());
+}
