@@ -130,3 +130,11 @@ func TestFunctionsAgreeWithTheirDescription(t *testing.T) {
 	days, _ := transomtest.Call[transom.Date](t, "next_day", transom.NewColumn([]transom.Date{transom.DateOf(2024, 2, 28)}))
 	expect(t, days, []string{"2024-02-29"})
 }
+
+func TestBenchmarkedFiltersKeepTheSameRows(t *testing.T) {
+	table := []measuredRow{{1, 2, 3, 4, "one", "two"}, {9, 8, 7, 6, "nine", "eight"}, {5, 5, 5, 5, "five", "five"}}
+	for _, name := range []string{"keep_rows", "pick_rows", "pick_columns"} {
+		got := transomtest.Rows[measuredRow](t, transomtest.Run(t, name, `{"above": 4}`, table))
+		expect(t, got, table[1:])
+	}
+}

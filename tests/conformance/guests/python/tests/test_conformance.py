@@ -14,7 +14,7 @@ from transom.testing import call_function, run_transform
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from conformance import failing, functions, making, passing  # noqa: E402
+from conformance import failing, functions, making, measured, passing  # noqa: E402
 
 
 class Functions(unittest.TestCase):
@@ -50,6 +50,16 @@ class Functions(unittest.TestCase):
         self.assertEqual((raised.exception.kind, raised.exception.row), ("internal", 2))
         self.assertIn("RuntimeError: unlucky 13", str(raised.exception))
         self.assertIn('raise RuntimeError("unlucky 13")', str(raised.exception))
+
+
+    def test_what_is_measured_by_column_gives_what_it_gives_by_row(self):
+        for by_row, by_column, given in [
+            (measured.plus, measured.plus_columns, [[1, -5], [2, 5]]),
+            (functions.half, measured.half_columns, [[3.0, -0.5]]),
+            (functions.shout, measured.shout_columns, [["straße", ""]]),
+        ]:
+            with self.subTest(function=by_row.__name__):
+                self.assertEqual(call_function(by_row, *given).values, call_function(by_column, *given).values)
 
 
 class Transforms(unittest.TestCase):
