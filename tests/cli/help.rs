@@ -19,6 +19,8 @@ fn every_command_has_help_with_examples() {
     for command in [
         "run",
         "check",
+        "test",
+        "preview",
         "plan",
         "lock",
         "build",

@@ -5,8 +5,10 @@ mod commands;
 mod errors;
 mod help;
 mod json;
+mod preview;
 mod program;
 mod streams;
+mod testing;
 
 use program::Project;
 

@@ -8,7 +8,8 @@ use clap::builder::styling::{AnsiColor, Effects};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    build, check, completions, doctor, init, inspect, lock, plan, run, schema, version,
+    build, check, completions, doctor, init, inspect, lock, plan, preview, run, schema, test,
+    version,
 };
 use crate::context::Context;
 use crate::failure::{EXIT_CODES, Failure};
@@ -76,6 +77,8 @@ pub(crate) enum Command {
     Init(init::InitCommand),
     Run(run::RunCommand),
     Check(check::CheckCommand),
+    Test(test::TestCommand),
+    Preview(preview::PreviewCommand),
     Plan(plan::PlanCommand),
     Lock(lock::LockCommand),
     Build(build::BuildCommand),
@@ -94,6 +97,8 @@ impl Command {
             Self::Init(command) => command.execute(context),
             Self::Run(command) => command.execute(context),
             Self::Check(command) => command.execute(context),
+            Self::Test(command) => command.execute(context),
+            Self::Preview(command) => command.execute(context),
             Self::Plan(command) => command.execute(context),
             Self::Lock(command) => command.execute(context),
             Self::Build(command) => command.execute(context),
@@ -122,13 +127,14 @@ impl Command {
         match self {
             Self::Run(command) => command.json,
             Self::Check(command) => command.json,
+            Self::Test(command) => command.json,
             Self::Plan(command) => command.json,
             Self::Lock(command) => command.json,
             Self::Build(command) => command.json,
             Self::Inspect(command) => command.json,
             Self::Doctor(command) => command.json,
             Self::Version(command) => command.json,
-            Self::Init(_) | Self::Schema(_) | Self::Completions(_) => false,
+            Self::Init(_) | Self::Preview(_) | Self::Schema(_) | Self::Completions(_) => false,
         }
     }
 }

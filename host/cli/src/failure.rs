@@ -13,13 +13,14 @@ use datafusion::error::DataFusionError;
 use serde_json::{Value, json};
 use transom_build::{BuildError, BuildErrorKind};
 use transom_pipeline::file::Problems;
+use transom_pipeline::report::counted;
 use transom_pipeline::{Error as PipelineError, ErrorKind};
 
 /// The exit codes, as `transom --help` tells them. They are an interface: a code keeps its meaning.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
     0  everything went well
-    1  the data, or the disk it lies on, stopped the command
+    1  the data, or the disk it lies on, stopped the command; or a test failed
     2  the command line or the pipeline's files are wrong
     3  a plugin failed or could not be built
    75  a temporary failure: trying again may help
@@ -64,6 +65,16 @@ pub(crate) enum Failure {
     Unfit {
         /// How many.
         broken: usize,
+    },
+    /// Tests ran, and not all of them passed.
+    #[error("{failed} of {} failed", counted(*of as u64, "test"))]
+    Tests {
+        /// Tests that failed.
+        failed: usize,
+        /// Tests that ran.
+        of: usize,
+        /// What is told of them in JSON.
+        report: Value,
     },
     /// The system refused something.
     #[error("{what}")]
@@ -125,6 +136,7 @@ impl Failure {
                 _ => ErrorKind::Plugin,
             }),
             Self::Usage { .. } => Some(ErrorKind::Pipeline),
+            Self::Tests { .. } => Some(ErrorKind::Data),
             // The command line named a file that cannot be read.
             Self::Plugin(error) if matches!(**error, transom_plugin::Error::Read { .. }) => {
                 Some(ErrorKind::Pipeline)
@@ -140,7 +152,7 @@ impl Failure {
             Self::Build { source, .. } => source.hint(),
             Self::Plugin(error) => error.hint(),
             Self::Usage { hint, .. } => hint.clone(),
-            Self::Closed | Self::Io { .. } | Self::Unfit { .. } => None,
+            Self::Closed | Self::Io { .. } | Self::Unfit { .. } | Self::Tests { .. } => None,
         }
     }
 
@@ -228,7 +240,13 @@ impl Failure {
                 error["hint"] = self.hint().into();
             }
         }
-        json!({ "error": error })
+        let mut json = json!({ "error": error });
+        // What the command found belongs to what failed.
+        if let (Self::Tests { report, .. }, Some(json)) = (self, json.as_object_mut()) {
+            let report = report.as_object().cloned().unwrap_or_default();
+            json.extend(report);
+        }
+        json
     }
 }
 

@@ -7,12 +7,14 @@
 mod arguments;
 mod commands;
 mod context;
+mod diff;
 mod failure;
 mod logs;
 mod printer;
 mod progress;
 mod table;
 mod values;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -21,6 +21,8 @@ pub(crate) const STRONG: Style = AnsiColor::Green.on_default().bold();
 pub(crate) const NAME: Style = Style::new().bold();
 /// What stands beside the point.
 pub(crate) const FAINT: Style = Style::new().dimmed();
+/// What is not as it should be.
+pub(crate) const FAILED: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
 /// Width of a table where there is no terminal and no `COLUMNS` to tell it.
@@ -54,11 +56,28 @@ impl Printer {
 
     /// Writes data, and a line break after it.
     pub(crate) fn data(&self, text: impl Display) -> Result<(), Failure> {
-        let write = || {
+        self.stdout(|| {
             let mut stdout = anstream::stdout().lock();
             writeln!(stdout, "{text}")?;
             stdout.flush()
-        };
+        })
+    }
+
+    /// Writes data as it is.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
+        self.stdout(|| {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(bytes)?;
+            stdout.flush()
+        })
+    }
+
+    /// Whether data goes to a terminal.
+    pub(crate) fn is_terminal(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+
+    fn stdout(&self, write: impl FnOnce() -> io::Result<()>) -> Result<(), Failure> {
         match self.bars.suspend(write) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::Closed),
@@ -122,7 +141,8 @@ impl Printer {
         }
     }
 
-    fn is_colored(&self) -> bool {
+    /// Whether errors are colored.
+    pub(crate) fn is_colored(&self) -> bool {
         AutoStream::choice(&io::stderr()) != ColorChoice::Never
     }
 

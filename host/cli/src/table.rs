@@ -3,10 +3,11 @@
 //! A table that is too wide loses columns from its middle: the first ones name a row and the last ones are what was computed.
 
 use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::datatypes::Field;
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use transom_pipeline::type_name;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The widest value that is shown whole.
@@ -39,30 +40,6 @@ pub(crate) fn rows(batches: &[RecordBatch], width: usize) -> Result<Option<Strin
     Ok(Some(draw(&columns, width)))
 }
 
-/// A type as people write it: Arrow's own names, shorter where they are long and usual.
-pub(crate) fn type_name(data_type: &DataType) -> String {
-    match data_type {
-        DataType::Timestamp(unit, zone) => {
-            let unit = match unit {
-                TimeUnit::Second => "s",
-                TimeUnit::Millisecond => "ms",
-                TimeUnit::Microsecond => "us",
-                TimeUnit::Nanosecond => "ns",
-            };
-            match zone {
-                Some(zone) => format!("timestamp({unit}, {zone})"),
-                None => format!("timestamp({unit})"),
-            }
-        }
-        DataType::Boolean => "bool".to_owned(),
-        DataType::Date32 => "date".to_owned(),
-        DataType::Decimal128(precision, scale) => format!("decimal({precision},{scale})"),
-        simple if simple.is_integer() || simple.is_floating() => simple.to_string().to_lowercase(),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "utf8".to_owned(),
-        other => other.to_string(),
-    }
-}
-
 impl Column {
     fn new(field: &Field, cells: Vec<String>) -> Self {
         let header = format!("{}\n{}", field.name(), short(&type_name(field.data_type())));
@@ -90,7 +67,7 @@ fn cells(array: &dyn Array) -> Result<Vec<String>, ArrowError> {
 }
 
 /// One line of at most [`VALUE`] characters, with control characters escaped: data must not steer a terminal.
-fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     let mut line = String::new();
     let mut width = 0;
     for character in text.chars() {

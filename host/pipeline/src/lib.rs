@@ -2,7 +2,8 @@
 //!
 //! [`file::load`] reads `transom.yaml` and the queries beside it into a [`file::Pipeline`] for one target, or every mistake
 //! in them at once. [`plugins::load`] builds and loads its plugins, [`plan::plan`] plans its steps over DataFusion, and
-//! [`run::run`] executes the plans and publishes the results. [`lock::Lock`] remembers what checking needs to know of the world.
+//! [`run::run`] executes the plans and publishes the results. [`testing`] runs the tests
+//! beside a pipeline and [`preview`] computes single tables of it. [`lock::Lock`] remembers what checking needs to know of the world.
 
 mod dead_letters;
 mod error;
@@ -10,8 +11,12 @@ pub mod file;
 pub mod lock;
 pub mod plan;
 pub mod plugins;
+pub mod preview;
 pub mod report;
 pub mod run;
+pub mod testing;
+mod types;
 
 pub use error::{Error, ErrorKind, Result};
 pub use transom_query::SessionOptions;
+pub use types::type_name;

@@ -19,7 +19,7 @@ use datafusion::execution::memory_pool::{
     FairSpillPool, MemoryPool, TrackConsumersPool, UnboundedMemoryPool,
 };
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
+use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder, TableType};
 use datafusion::physical_plan::{
     ExecutionPlan, ExecutionPlanProperties, SendableRecordBatchStream,
@@ -48,7 +48,7 @@ pub struct SessionOptions {
     pub memory: Option<usize>,
     /// Rows of a batch. Default 8,192; with little memory 2,048, as every operator and every open spill file holds some batches.
     pub batch_rows: Option<usize>,
-    /// What plugins take for the time and for randomness. Default: now, and the seed 0.
+    /// What plugins and SQL's `now()` take for the time, and plugins for randomness. Default: now, and the seed 0.
     pub time: LogicalTime,
     /// Folder for spills and spools; `None` is the system's.
     pub temporary: Option<PathBuf>,
@@ -176,6 +176,13 @@ impl Session {
         &self.context
     }
 
+    /// What a statement is planned with: SQL is told the same time as plugins are.
+    fn state(&self) -> SessionState {
+        let mut state = self.context.state();
+        state.execution_props_mut().query_execution_start_time = Some(self.time.now.into());
+        state
+    }
+
     /// Stops the session's plugins when set.
     pub fn cancel(&self) -> &Cancel {
         &self.cancel
@@ -263,7 +270,7 @@ impl Session {
         params: &Params,
         on_error: impl Fn(&str) -> OnError,
     ) -> Result<LogicalPlan> {
-        let mut state = self.context.state();
+        let mut state = self.state();
         for pool in self.plugins.values() {
             for function in &pool.plugin().description().functions {
                 let on_error = on_error(&format!("{}.{}", pool.plugin().name(), function.name));
@@ -373,7 +380,7 @@ impl Session {
 
     /// The plan as DataFusion would run it.
     pub async fn optimize(&self, plan: LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
-        let (state, plan) = (self.context.state(), self.link(plan)?);
+        let (state, plan) = (self.state(), self.link(plan)?);
         self.runtime
             .spawn(async move { state.create_physical_plan(&plan).await })
             .await

@@ -9,12 +9,13 @@ use transom_pipeline::file::{Pipeline, StepKind};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Planned, Sources, plan};
 use transom_pipeline::plugins::Build;
+use transom_pipeline::type_name;
 use transom_plugin::Cancel;
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::printer::{FAINT, NAME, STRONG};
-use crate::table::type_name;
+
 use crate::values::positive;
 
 /// Show what a run would do, without doing it: each table, what it reads, and its columns.
@@ -78,7 +79,8 @@ impl PlanCommand {
     }
 }
 
-fn check_step(pipeline: &Pipeline, step: &str) -> Result<(), Failure> {
+/// That there is such a step.
+pub(crate) fn check_step(pipeline: &Pipeline, step: &str) -> Result<(), Failure> {
     if pipeline.step(step).is_some() {
         return Ok(());
     }

@@ -12,20 +12,20 @@
 
 mod cycles;
 mod model;
-mod names;
-mod node;
+pub(crate) mod names;
+pub(crate) mod node;
 mod options;
-mod parts;
+pub(crate) mod parts;
 mod paths;
 mod pipeline;
 mod positions;
-mod problem;
+pub(crate) mod problem;
 mod quantity;
 mod read;
-mod reader;
+pub(crate) mod reader;
 mod resolve;
-mod schema;
-mod value;
+pub(crate) mod schema;
+pub(crate) mod value;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -40,8 +40,10 @@ pub use reader::Spanned;
 pub use schema::json_schema;
 pub use value::{Value, ValueType};
 
+pub(crate) use model::Format;
 use problem::Source;
 use reader::{Read, Reader};
+pub(crate) use resolve::format_of_file;
 
 /// What is chosen for one run, beside what the file says.
 #[derive(Debug, Clone, Default)]

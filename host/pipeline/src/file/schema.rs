@@ -1,8 +1,8 @@
 //! The JSON Schema of `transom.yaml`, for editors: derived from `model`.
 
-use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
+use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 use super::model::PipelineFile;
@@ -10,10 +10,15 @@ use super::model::PipelineFile;
 /// The JSON Schema (draft 2020-12) of a pipeline's file.
 #[must_use]
 pub fn json_schema() -> Value {
+    schema_of::<PipelineFile>()
+}
+
+/// The JSON Schema of a file that is read as `T`.
+pub(crate) fn schema_of<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft2020_12().with_transform(NoNulls);
     settings
         .into_generator()
-        .into_root_schema_for::<PipelineFile>()
+        .into_root_schema_for::<T>()
         .to_value()
 }
 

@@ -238,6 +238,24 @@ pub enum Value {
     },
 }
 
+impl Value {
+    /// The type that the value is of.
+    #[must_use]
+    pub fn value_type(&self) -> ValueType {
+        match *self {
+            Self::Bool(_) => ValueType::Bool,
+            Self::Int64(_) => ValueType::Int64,
+            Self::Float64(_) => ValueType::Float64,
+            Self::Utf8(_) => ValueType::Utf8,
+            Self::Date(_) => ValueType::Date,
+            Self::Timestamp(_) => ValueType::Timestamp,
+            Self::Decimal {
+                precision, scale, ..
+            } => ValueType::Decimal { precision, scale },
+        }
+    }
+}
+
 /// JSON numbers hold 53 bits for many readers.
 fn as_text<S: Serializer>(number: &i128, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(number)

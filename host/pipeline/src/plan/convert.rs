@@ -11,7 +11,7 @@ use transom_query::Params;
 use crate::file::{self, Pipeline, Value, ValueType};
 
 /// The table of a source: locked columns hold as they are, declared ones replace what the files tell.
-pub(super) async fn open_source(
+pub(crate) async fn open_source(
     files: &FileSource,
     state: &dyn datafusion::catalog::Session,
     locked: Option<SchemaRef>,
@@ -59,7 +59,7 @@ fn with_declared(told: &Schema, declared: &Schema) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-pub(super) fn file_source(pipeline: &Pipeline, source: &file::FileSource) -> FileSource {
+pub(crate) fn file_source(pipeline: &Pipeline, source: &file::FileSource) -> FileSource {
     let (format, columns) = match &source.format {
         file::SourceFormat::Csv { csv, columns } => {
             (connect::Format::Csv(csv_options(csv)), Some(columns))
@@ -114,7 +114,8 @@ pub(super) fn sink_format(format: &file::SinkFormat) -> connect::SinkFormat {
     }
 }
 
-fn data_type(value_type: &ValueType) -> DataType {
+/// The Arrow type of a declared column.
+pub(crate) fn data_type(value_type: &ValueType) -> DataType {
     match value_type {
         ValueType::Bool => DataType::Boolean,
         ValueType::Int64 => DataType::Int64,
@@ -128,7 +129,7 @@ fn data_type(value_type: &ValueType) -> DataType {
     }
 }
 
-pub(super) fn params(pipeline: &Pipeline) -> Params {
+pub(crate) fn params(pipeline: &Pipeline) -> Params {
     let value = |value: &Value| match value {
         Value::Bool(value) => ScalarValue::Boolean(Some(*value)),
         Value::Int64(value) => ScalarValue::Int64(Some(*value)),

@@ -69,7 +69,7 @@ fn parser_span(message: &str) -> Option<Span> {
 }
 
 /// DataFusion's message without its prefixes, or a plugin's whole chain.
-pub(super) fn plan_message(error: &DataFusionError) -> String {
+pub(crate) fn plan_message(error: &DataFusionError) -> String {
     if let Some(call) = source_of::<CallError>(error) {
         return call.source.to_string();
     }
@@ -95,7 +95,7 @@ pub(super) fn plan_message(error: &DataFusionError) -> String {
 }
 
 /// An error and its causes in one line.
-pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -2,11 +2,13 @@
 
 mod convert;
 mod messages;
+mod part;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
@@ -14,12 +16,17 @@ use transom_connect::{FileSink, FileSource, SinkLimits};
 use transom_plugin::{Cancel, Plugin};
 use transom_query::{OnError, OnReject, OrderBy, Session, SessionOptions, TransformStep};
 
-use self::convert::{file_source, open_source, params, sink_format};
-use self::messages::{error_chain, find_word, plan_message, sql_problem};
+use self::convert::sink_format;
+use self::messages::{find_word, sql_problem};
+use self::part::Reads;
 use crate::dead_letters::{COLUMNS, DeadLetterSpool};
 use crate::error::{Error, Result};
 use crate::file::{self, ErrorPolicy, Pipeline, Problem, Problems, SqlStep, Step, StepKind};
 use crate::lock::Lock;
+
+pub(crate) use self::convert::{data_type, file_source, open_source, params};
+pub(crate) use self::messages::{error_chain, plan_message};
+pub use self::part::Part;
 
 /// Whether sources are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +35,8 @@ pub enum Sources {
     Open,
     /// Only the lock file says what they are; a plan made so cannot be run.
     FromLock,
+    /// They are not: a source that is needed must be given ([`Part::given`]).
+    Given,
 }
 
 /// A pipeline whose steps have been planned.
@@ -118,6 +127,23 @@ pub async fn plan(
     options: &SessionOptions,
     cancel: Cancel,
 ) -> Result<Planned> {
+    let whole = Part::default();
+    plan_part(pipeline, plugins, lock, sources, &whole, options, cancel).await
+}
+
+/// Plans what a part of a pipeline needs, and nothing else; its sinks only if the part is the whole.
+///
+/// # Errors
+/// All mistakes in what is planned; sources that are needed and not there.
+pub async fn plan_part(
+    pipeline: &Pipeline,
+    plugins: &[Arc<Plugin>],
+    lock: Option<&Lock>,
+    sources: Sources,
+    part: &Part,
+    options: &SessionOptions,
+    cancel: Cancel,
+) -> Result<Planned> {
     let (options, sink_limits) = shared_out(options);
     let mut session = Session::new(&options, cancel.child())
         .map_err(|error| Error::of_query("starting the session", error))?;
@@ -127,21 +153,27 @@ pub async fn plan(
     let mut planner = Planner {
         pipeline,
         plugins,
+        part,
         sink_limits,
         problems: Vec::new(),
         tables: BTreeSet::new(),
         session,
     };
-    let planned_sources = planner.sources(lock, sources).await?;
-    let order = planner.order()?;
+    let reads = Reads::of(pipeline, &planner.session);
+    let needed = part.needs(&reads);
+    let planned_sources = planner.sources(lock, sources, &needed).await?;
+    let order = planner.order(&reads, &needed)?;
     let mut steps = Vec::new();
     for step in order {
         if let Some(planned) = planner.step(step).await? {
             steps.push(planned);
         }
     }
-    let sinks = planner.sinks(&planned_sources, &steps);
-    count_readers(&mut steps, &sinks)?;
+    let sinks = match part.tables {
+        None => planner.sinks(&planned_sources, &steps),
+        Some(_) => Vec::new(),
+    };
+    count_readers(&mut steps, &sinks, part)?;
     let Planner {
         problems, session, ..
     } = planner;
@@ -168,7 +200,7 @@ fn shared_out(options: &SessionOptions) -> (SessionOptions, SinkLimits) {
     (session, sinks)
 }
 
-fn count_readers(steps: &mut [PlannedStep], sinks: &[PlannedSink]) -> Result<()> {
+fn count_readers(steps: &mut [PlannedStep], sinks: &[PlannedSink], part: &Part) -> Result<()> {
     let plans: Vec<LogicalPlan> = steps.iter().map(|step| step.plan.clone()).collect();
     for step in steps {
         let by_sinks = sinks.iter().filter(|sink| sink.from == step.name).count();
@@ -176,8 +208,10 @@ fn count_readers(steps: &mut [PlannedStep], sinks: &[PlannedSink]) -> Result<()>
             .iter()
             .map(|plan| Session::reads_of(plan, &step.name))
             .sum::<Result<usize, _>>();
-        step.readers =
-            by_sinks + by_steps.map_err(|error| Error::of_query("counting readers", error))?;
+        let by_caller = usize::from(part.wants(&step.name));
+        step.readers = by_caller
+            + by_sinks
+            + by_steps.map_err(|error| Error::of_query("counting readers", error))?;
     }
     Ok(())
 }
@@ -185,6 +219,7 @@ fn count_readers(steps: &mut [PlannedStep], sinks: &[PlannedSink]) -> Result<()>
 struct Planner<'a> {
     pipeline: &'a Pipeline,
     plugins: &'a [Arc<Plugin>],
+    part: &'a Part,
     sink_limits: SinkLimits,
     problems: Vec<Problem>,
     /// Sources and steps that can be read.
@@ -193,10 +228,21 @@ struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    async fn sources(&mut self, lock: Option<&Lock>, how: Sources) -> Result<Vec<PlannedSource>> {
+    async fn sources(
+        &mut self,
+        lock: Option<&Lock>,
+        how: Sources,
+        needed: &BTreeSet<&str>,
+    ) -> Result<Vec<PlannedSource>> {
         let mut planned = Vec::new();
+        for (name, table) in &self.part.given {
+            self.add_table(name, Arc::clone(table))?;
+        }
         for source in &self.pipeline.sources {
             let name = &source.name.value;
+            if !needed.contains(name.as_str()) || self.part.given.contains_key(name) {
+                continue;
+            }
             let locked = lock.and_then(|lock| lock.schema(source));
             let files = file_source(self.pipeline, source);
             let state = self.session.context().state();
@@ -214,6 +260,10 @@ impl<'a> Planner<'a> {
                     }
                 },
                 (Sources::FromLock, Some(schema)) => Arc::new(EmptyTable::new(schema)) as _,
+                (Sources::Given, _) => {
+                    self.problems.push(self.part.not_given(name));
+                    continue;
+                }
                 (Sources::FromLock, None) => {
                     let message = format!(
                         "source `{name}` is not in the lock file, so its columns are not known"
@@ -226,10 +276,9 @@ impl<'a> Planner<'a> {
                 }
             };
             let schema = table.schema();
-            self.session
-                .add_table(name, table)
-                .map_err(|error| Error::of_query("registering sources", error))?;
-            self.tables.insert(name.clone());
+            let table = self.part.limited(table);
+            let table = table.map_err(|error| Error::of_query("limiting sources", error))?;
+            self.add_table(name, table)?;
             planned.push(PlannedSource {
                 source: files,
                 schema,
@@ -238,46 +287,38 @@ impl<'a> Planner<'a> {
         Ok(planned)
     }
 
-    /// The steps in an order in which each comes after what it reads.
-    fn order(&mut self) -> Result<Vec<&'a Step>> {
+    fn add_table(&mut self, name: &str, table: Arc<dyn TableProvider>) -> Result<()> {
+        self.session
+            .add_table(name, table)
+            .map_err(|error| Error::of_query("registering sources", error))?;
+        self.tables.insert(name.to_owned());
+        Ok(())
+    }
+
+    /// The needed steps in an order in which each comes after what it reads.
+    fn order(&mut self, reads: &Reads, needed: &BTreeSet<&str>) -> Result<Vec<&'a Step>> {
         let pipeline = self.pipeline;
-        let mut reads: Vec<(String, String)> = Vec::new();
-        for step in &pipeline.steps {
-            match &step.kind {
-                StepKind::Transform(transform) => {
-                    reads.push((step.name.value.clone(), transform.input.value.clone()));
-                }
-                StepKind::Sql(sql) => match self.session.tables_of(&sql.text) {
-                    Ok(tables) => reads.extend(
-                        tables
-                            .into_iter()
-                            .map(|table| (step.name.value.clone(), table)),
-                    ),
-                    Err(error) => {
-                        let problem = sql_problem(pipeline, sql, &error);
-                        self.problems.push(problem);
-                    }
-                },
-            }
-        }
-        pipeline.check_cycles(&reads)?;
+        let is_needed = |name: &str| needed.contains(name) && !self.part.given.contains_key(name);
+        let unparsed = reads.unparsed.iter().filter(|(name, _)| is_needed(name));
+        self.problems
+            .extend(unparsed.map(|(_, problem)| problem.clone()));
+        pipeline.check_cycles(&reads.edges)?;
+        let steps = pipeline.steps.iter();
+        let steps: Vec<&Step> = steps.filter(|step| is_needed(&step.name.value)).collect();
+        let is_step = |table: &str| steps.iter().any(|step| step.name.value == table);
         let mut order: Vec<&Step> = Vec::new();
         // Steps come in the file's order wherever they can; there is no cycle, so every round places at least one.
-        while order.len() < pipeline.steps.len() {
+        while order.len() < steps.len() {
             let placed: BTreeSet<&str> =
                 order.iter().map(|step| step.name.value.as_str()).collect();
-            let ready = |step: &&Step| {
-                !placed.contains(step.name.value.as_str())
+            let ready = |step: &&&Step| {
+                let name = step.name.value.as_str();
+                !placed.contains(name)
                     && reads
-                        .iter()
-                        .filter(|(reader, _)| *reader == step.name.value)
-                        .all(|(_, table)| {
-                            pipeline.step(table).is_none()
-                                || placed.contains(table.as_str())
-                                || *table == step.name.value
-                        })
+                        .by(name)
+                        .all(|table| !is_step(table) || placed.contains(table) || table == name)
             };
-            match pipeline.steps.iter().find(ready) {
+            match steps.iter().find(ready) {
                 Some(step) => order.push(step),
                 None => break,
             }
@@ -291,7 +332,7 @@ impl<'a> Planner<'a> {
         let plan = match &step.kind {
             StepKind::Sql(sql) => self.sql(sql).await?,
             StepKind::Transform(transform) => {
-                if matches!(transform.on_reject, file::OnReject::DeadLetter) {
+                if self.part.keeps_rejected(name, transform) {
                     dead_letters = Some(Arc::new(DeadLetterSpool::new(name)?));
                 }
                 self.transform(name, transform, dead_letters.clone())
@@ -419,8 +460,8 @@ impl<'a> Planner<'a> {
                 .collect(),
             options: serde_json::Value::Object(transform.options.clone()).to_string(),
             on_reject: match (&transform.on_reject, dead_letters) {
-                (file::OnReject::DeadLetter, Some(spool)) => OnReject::DeadLetter(spool),
-                (file::OnReject::Drop, _) => OnReject::Drop,
+                (_, Some(spool)) => OnReject::DeadLetter(spool),
+                (file::OnReject::Drop, None) => OnReject::Drop,
                 _ => OnReject::Fail,
             },
         };

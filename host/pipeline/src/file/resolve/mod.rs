@@ -7,6 +7,8 @@ mod steps;
 mod tables;
 mod targets;
 
+pub(crate) use self::tables::format_of_file;
+
 use std::path::{Path, PathBuf};
 
 use super::LoadOptions;

@@ -289,7 +289,7 @@ fn format_by_ending(path: &str) -> Option<Format> {
 }
 
 /// The format that the ending of a file to be read says; text files may be compressed.
-fn format_of_file(path: &str) -> Option<Format> {
+pub(crate) fn format_of_file(path: &str) -> Option<Format> {
     match path.strip_suffix(".gz") {
         Some(inner) => format_by_ending(inner).filter(|format| *format != Format::Parquet),
         None => format_by_ending(path),

@@ -1,0 +1,190 @@
+//! `transom preview`: the first rows of any table of the pipeline, computed alone.
+
+use std::io::Write;
+
+use arrow::array::RecordBatch;
+use clap::ValueEnum;
+use datafusion::parquet::arrow::ArrowWriter;
+use transom_pipeline::SessionOptions;
+use transom_pipeline::file::Pipeline;
+use transom_pipeline::lock::Lock;
+use transom_pipeline::plan::{Part, Sources, plan_part};
+use transom_pipeline::plugins::Build;
+use transom_pipeline::report::counted;
+use transom_plugin::Cancel;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::printer::NAME;
+use crate::table;
+use crate::values::positive;
+
+/// Rows that are shown unless it is told otherwise.
+const ROWS: usize = 20;
+
+/// Show what comes out of a step, a source or a sink, without running the rest and without publishing anything.
+///
+/// Reads only what the table needs. On a terminal the rows are a table that fits it, elsewhere CSV.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  transom preview daily
+  transom preview daily --where \"carrier = 'UA' AND flights > 100\"
+  transom preview turnarounds --source-rows 1000     of the first rows of each source, which is quick
+  transom preview daily --rows 100000 --format parquet > daily.parquet")]
+pub(crate) struct PreviewCommand {
+    /// The step, source or sink.
+    #[arg(value_name = "STEP")]
+    table: String,
+    /// Rows to show at most. [default: 20]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    rows: Option<usize>,
+    /// Shows the rows alone for which this condition holds.
+    #[arg(long = "where", value_name = "SQL")]
+    condition: Option<String>,
+    /// Reads so many rows of each source at most.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    source_rows: Option<usize>,
+    /// How the rows are written. [default: table on a terminal, csv elsewhere]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+}
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people: types under names, as wide as the terminal.
+    Table,
+    /// Comma-separated values with a header.
+    Csv,
+    /// One JSON object on each line.
+    Json,
+    /// Apache Parquet.
+    Parquet,
+}
+
+impl PreviewCommand {
+    pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
+        let pipeline = context.pipeline()?;
+        let table = self.table(&pipeline)?.to_owned();
+        let format = self.format.unwrap_or(match context.printer.is_terminal() {
+            true => Format::Table,
+            false => Format::Csv,
+        });
+        if format == Format::Parquet && context.printer.is_terminal() {
+            return Err(Failure::Usage {
+                message: "Parquet is not for terminals".to_owned(),
+                hint: Some("write it to a file with `> FILE`".to_owned()),
+            });
+        }
+        let lock = Lock::read(&Lock::path_of(&pipeline))?;
+        let plugins = context.plugins(&pipeline, Build::IfStale)?;
+        let part = Part {
+            source_rows: self.source_rows,
+            ..Part::of(&table)
+        };
+        let session = SessionOptions::default();
+        let rows = self.rows.unwrap_or(ROWS);
+        let batch = context.block_on(async {
+            let planned = plan_part(
+                &pipeline,
+                &plugins,
+                lock.as_ref(),
+                Sources::Open,
+                &part,
+                &session,
+                Cancel::new(),
+            )
+            .await?;
+            let condition = self.condition.as_deref();
+            Ok(planned.preview(&pipeline, &table, condition, rows).await?)
+        })?;
+        self.show(context, &batch, format)
+    }
+
+    /// The source or step that is meant.
+    fn table<'p>(&self, pipeline: &'p Pipeline) -> Result<&'p str, Failure> {
+        let name = &self.table;
+        let step = pipeline.step(name).map(|step| &step.name.value);
+        let source = pipeline.source(name).map(|source| &source.name.value);
+        let mut sinks = pipeline.sinks.iter();
+        let sink = sinks
+            .find(|sink| sink.name.value == *name)
+            .map(|sink| &sink.from.value);
+        if let Some(table) = step.or(source).or(sink) {
+            return Ok(table);
+        }
+        let list = |names: Vec<&String>| match names.is_empty() {
+            true => "none".to_owned(),
+            false => names
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", "),
+        };
+        let steps = list(pipeline.steps.iter().map(|step| &step.name.value).collect());
+        let sources = list(
+            pipeline
+                .sources
+                .iter()
+                .map(|source| &source.name.value)
+                .collect(),
+        );
+        Err(Failure::Usage {
+            message: format!("there is no step, source or sink `{name}`"),
+            hint: Some(format!("the steps are {steps}; the sources are {sources}")),
+        })
+    }
+
+    fn show(&self, context: &Context, batch: &RecordBatch, format: Format) -> Result<(), Failure> {
+        let printer = &context.printer;
+        let failed = |error: std::io::Error| Failure::Io {
+            what: format!("the rows of `{}` cannot be written", self.table),
+            source: error,
+        };
+        if format != Format::Table {
+            let bytes = encode(batch, format).map_err(failed)?;
+            return printer.bytes(&bytes);
+        }
+        let name = &self.table;
+        let shown = batch.num_rows() as u64;
+        let count = match (shown, self.rows.unwrap_or(ROWS) as u64) {
+            (0, _) => "no rows".to_owned(),
+            (rows, limit) if rows < limit => counted(rows, "row"),
+            (rows, _) => format!("the first {}", counted(rows, "row")),
+        };
+        printer.data(format_args!("{NAME}{name}{NAME:#}: {count}"))?;
+        let text = table::rows(std::slice::from_ref(batch), printer.width());
+        match text.map_err(|error| failed(std::io::Error::other(error)))? {
+            Some(text) => printer.data(text),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The rows in a format for programs.
+fn encode(batch: &RecordBatch, format: Format) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    match format {
+        Format::Table | Format::Csv => {
+            let mut writer = arrow::csv::WriterBuilder::new()
+                .with_header(true)
+                .build(&mut bytes);
+            writer.write(batch).map_err(std::io::Error::other)?;
+        }
+        Format::Json => {
+            let mut writer = arrow::json::WriterBuilder::new()
+                .with_explicit_nulls(true)
+                .build::<_, arrow::json::writer::LineDelimited>(&mut bytes);
+            writer.write(batch).map_err(std::io::Error::other)?;
+            writer.finish().map_err(std::io::Error::other)?;
+        }
+        Format::Parquet => {
+            let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None)?;
+            writer.write(batch)?;
+            writer.close()?;
+        }
+    }
+    bytes.flush()?;
+    Ok(bytes)
+}

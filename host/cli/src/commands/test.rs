@@ -1,0 +1,364 @@
+//! `transom test`: runs the tests beside the pipeline, and writes them.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use transom_pipeline::file::{Pipeline, Problems};
+use transom_pipeline::lock::Lock;
+use transom_pipeline::plugins::Build;
+use transom_pipeline::report::counted;
+use transom_pipeline::testing::{self, Test, TestReport, Tester};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::printer::{FAILED, FAINT, STRONG};
+use crate::values::positive;
+use crate::watch::{self, Seen};
+
+mod show;
+
+/// Test the pipeline: what comes out of steps for rows that are given.
+///
+/// Runs the tests in the YAML files of the folder `tests` beside the pipeline, or in the files that are named. Each says which
+/// rows sources have and which rows steps make of them; sources themselves are not read. Plugins whose source is newer than
+/// their component are built first.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  transom test                                   all tests
+  transom test tests/daily.yaml --filter delay   those in a file whose names contain a word
+  transom test --create daily --rows 5           writes tests/daily.yaml from real data
+  transom test --update                          expects from now on what was found, and shows the difference
+  transom test --watch                           runs what a saved file touches, until Ctrl-C
+  transom test --json | jq '.tests[] | select(.passed | not) | .name'")]
+pub(crate) struct TestCommand {
+    /// The files of tests. [default: all in the folder `tests` beside the pipeline]
+    #[arg(value_name = "TESTS")]
+    files: Vec<PathBuf>,
+    /// Runs the tests alone whose names contain this. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    filter: Vec<String>,
+    /// Writes a test of this step instead: given are the first rows of what it reads, expected what it makes of them.
+    #[arg(long, value_name = "STEP", conflicts_with_all = ["filter", "update", "watch", "json"])]
+    create: Option<String>,
+    /// Rows of each table for the new test. [default: 5]
+    #[arg(long, value_name = "N", requires = "create", value_parser = positive)]
+    rows: Option<usize>,
+    /// Writes what was found into the tests, in place of what they expected.
+    #[arg(long)]
+    update: bool,
+    /// Runs again whatever is touched by a file that is saved, builds included.
+    #[arg(long, conflicts_with_all = ["json", "update"])]
+    watch: bool,
+    /// Writes a report as JSON to stdout.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl TestCommand {
+    pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
+        if let Some(step) = &self.create {
+            return self.create(context, step);
+        }
+        if self.watch {
+            return self.watch(context);
+        }
+        let tests = self.tests(context)?;
+        let tester = tester(context, &tests)?;
+        let reports = self.run(context, &tester, tests.iter())?;
+        if self.update {
+            update(context, &reports)?;
+        }
+        self.finish(context, &reports)
+    }
+
+    /// The folder of the tests that are not named.
+    fn folder(context: &Context) -> PathBuf {
+        let beside = context.global.file.parent();
+        beside.unwrap_or(&PathBuf::new()).join(testing::FOLDER)
+    }
+
+    fn test_files(&self, context: &Context) -> Result<Vec<PathBuf>, Failure> {
+        match self.files.is_empty() {
+            true => Ok(testing::find(&Self::folder(context))?),
+            false => Ok(self.files.clone()),
+        }
+    }
+
+    /// All tests that are asked for; at least one.
+    fn tests(&self, context: &Context) -> Result<Vec<Test>, Failure> {
+        let mut tests = Vec::new();
+        let mut problems = Vec::new();
+        for file in self.test_files(context)? {
+            match testing::read(&file) {
+                Ok(read) => tests.extend(read),
+                Err(Problems(more)) => problems.extend(more),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Problems(problems).into());
+        }
+        let written = tests.len();
+        tests.retain(|test| {
+            let mut words = self.filter.iter();
+            self.filter.is_empty() || words.any(|word| test.name().contains(word.as_str()))
+        });
+        if !tests.is_empty() {
+            return Ok(tests);
+        }
+        let (message, hint) = match written {
+            0 => {
+                let folder = Self::folder(context);
+                let message = format!("there are no tests in `{}`", folder.display());
+                let hint = "write one from real data with `transom test --create STEP`";
+                (message, hint.to_owned())
+            }
+            written => {
+                let words: Vec<String> =
+                    self.filter.iter().map(|word| format!("`{word}`")).collect();
+                let message = format!("no test has a name with {}", words.join(" or "));
+                let hint = format!(
+                    "without `--filter`, {} would run",
+                    counted(written as u64, "test")
+                );
+                (message, hint)
+            }
+        };
+        let hint = Some(hint);
+        Err(Failure::Usage { message, hint })
+    }
+
+    fn run<'t>(
+        &self,
+        context: &Context,
+        tester: &Tester,
+        tests: impl Iterator<Item = &'t Test>,
+    ) -> Result<Vec<TestReport>, Failure> {
+        context.block_on(async {
+            let mut reports = Vec::new();
+            for test in tests {
+                let report = tester.run(test).await;
+                if !self.json && (!report.passed || !context.global.quiet) {
+                    let text = show::report(
+                        &report,
+                        context.printer.width(),
+                        context.printer.is_colored(),
+                    );
+                    context.printer.data(text)?;
+                }
+                reports.push(report);
+            }
+            Ok(reports)
+        })
+    }
+
+    fn finish(&self, context: &Context, reports: &[TestReport]) -> Result<(), Failure> {
+        let failed = reports.iter().filter(|report| !report.passed).count();
+        let of = reports.len();
+        let report = json!({ "tests": reports, "passed": of - failed, "failed": failed });
+        if failed > 0 {
+            return Err(Failure::Tests { failed, of, report });
+        }
+        if self.json {
+            return context.printer.json(&report);
+        }
+        summary(context, reports);
+        Ok(())
+    }
+
+    fn create(&self, context: &Context, step: &str) -> Result<(), Failure> {
+        let pipeline = context.pipeline()?;
+        super::plan::check_step(&pipeline, step)?;
+        let path = match self.files.as_slice() {
+            [] => Self::folder(context).join(format!("{step}.yaml")),
+            [path] => path.clone(),
+            _ => {
+                return Err(Failure::Usage {
+                    message: "a new test goes into one file".to_owned(),
+                    hint: None,
+                });
+            }
+        };
+        if path.exists() {
+            return Err(Failure::Usage {
+                message: format!("there is a file at `{}` already", path.display()),
+                hint: Some(format!(
+                    "name another one: `transom test --create {step} FILE`"
+                )),
+            });
+        }
+        let tester = tester_of(context, pipeline)?;
+        let rows = self.rows.unwrap_or(5);
+        let text = context.block_on(async { Ok(testing::create(&tester, step, rows).await?) })?;
+        let failed = |source| Failure::Io {
+            what: format!("`{}` cannot be written", path.display()),
+            source,
+        };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(failed)?;
+        }
+        std::fs::write(&path, text).map_err(failed)?;
+        let path = path.display();
+        context.printer.say(format_args!(
+            "{STRONG}wrote{STRONG:#} {path}; run it with `transom test {path}`"
+        ));
+        Ok(())
+    }
+
+    /// Runs all tests, then those that a saved file touches, until the user ends it.
+    fn watch(&self, context: &Context) -> Result<(), Failure> {
+        let mut reports: Vec<TestReport> = Vec::new();
+        let mut touched: Option<Vec<PathBuf>> = None;
+        loop {
+            let seen = Seen::now(self.watched(context, &reports));
+            match self.again(context, &reports, touched.as_deref()) {
+                Ok(again) => {
+                    summary(context, &again);
+                    // What did not run again is as it was.
+                    let is_again = |report: &TestReport| {
+                        again
+                            .iter()
+                            .any(|other| other.file == report.file && other.name == report.name)
+                    };
+                    reports.retain(|report| !is_again(report));
+                    reports.extend(again);
+                }
+                Err(Failure::Closed) => return Err(Failure::Closed),
+                Err(failure) => {
+                    context.printer.failure(&failure);
+                    // Everything is to be run when it is mended.
+                    reports.clear();
+                }
+            }
+            let files = || self.watched(context, &reports);
+            context.printer.say(format_args!(
+                "{FAINT}waiting for a file to be saved; Ctrl-C ends{FAINT:#}"
+            ));
+            // Files that a run has named for the first time are seen as they are now.
+            let mut seen = seen;
+            seen.add(files());
+            let changed = watch::changes(&seen, files);
+            let names = changed.iter().map(|file| file.display().to_string());
+            context.printer.say(format_args!(
+                "\n{FAINT}saved: {}{FAINT:#}",
+                names.collect::<Vec<_>>().join(", ")
+            ));
+            touched = Some(changed);
+        }
+    }
+
+    fn again(
+        &self,
+        context: &Context,
+        reports: &[TestReport],
+        touched: Option<&[PathBuf]>,
+    ) -> Result<Vec<TestReport>, Failure> {
+        let tests = self.tests(context)?;
+        let tester = tester(context, &tests)?;
+        let is_touched = |test: &&Test| {
+            let Some(touched) = touched else { return true };
+            let report = reports
+                .iter()
+                .find(|report| report.file == test.file() && report.name == test.name());
+            // A file that no test names is part of all: the pipeline, a plugin's source.
+            let of_all = |file: &PathBuf| !reports.iter().any(|report| report.files.contains(file));
+            report.is_none_or(|report| {
+                touched
+                    .iter()
+                    .any(|file| of_all(file) || report.files.contains(file))
+            })
+        };
+        self.run(context, &tester, tests.iter().filter(is_touched))
+    }
+
+    /// The files that tests depend on.
+    fn watched(&self, context: &Context, reports: &[TestReport]) -> Vec<PathBuf> {
+        let mut files = vec![context.global.file.clone()];
+        files.extend(self.test_files(context).unwrap_or_default());
+        files.extend(reports.iter().flat_map(|report| report.files.clone()));
+        if let Ok(pipeline) = context.pipeline() {
+            files.push(Lock::path_of(&pipeline));
+            for plugin in &pipeline.plugins {
+                match plugin.path.value.is_dir() {
+                    true => files.extend(watch::files_in(&plugin.path.value)),
+                    false => files.push(plugin.path.value.clone()),
+                }
+            }
+        }
+        files
+    }
+}
+
+/// Writes what was found into the files of tests.
+fn update(context: &Context, reports: &[TestReport]) -> Result<(), Failure> {
+    let mut files: Vec<&PathBuf> = reports.iter().map(|report| &report.file).collect();
+    files.dedup();
+    for file in files {
+        let of_file = reports.iter().filter(|report| report.file == *file);
+        let edits: Vec<_> = of_file.flat_map(|report| report.edits.clone()).collect();
+        if edits.is_empty() {
+            continue;
+        }
+        let made = testing::update(file, &edits)?;
+        let (path, left) = (file.display(), edits.len() - made);
+        context.printer.say(format_args!(
+            "{STRONG}updated{STRONG:#} {path}: {}",
+            counted(made as u64, "value")
+        ));
+        if left > 0 {
+            context.printer.warn(format_args!(
+                "{} in {path} cannot be updated: a key must begin its line",
+                counted(left as u64, "value")
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn summary(context: &Context, reports: &[TestReport]) {
+    let failed = reports.iter().filter(|report| !report.passed).count();
+    let seconds: f64 = reports.iter().map(|report| report.seconds).sum();
+    let passed = counted((reports.len() - failed) as u64, "test");
+    let (word, style) = match failed {
+        0 => (format!("{passed} passed"), STRONG),
+        failed => (
+            format!("{failed} failed, {} passed", reports.len() - failed),
+            FAILED,
+        ),
+    };
+    context
+        .printer
+        .say(format_args!("{style}{word}{style:#} in {seconds:.2} s"));
+}
+
+/// The pipeline with its plugins, loaded once for all tests.
+fn tester(context: &Context, tests: &[Test]) -> Result<Tester, Failure> {
+    tester_of(context, pipeline(context, tests)?)
+}
+
+fn tester_of(context: &Context, pipeline: Pipeline) -> Result<Tester, Failure> {
+    let lock = Lock::read(&Lock::path_of(&pipeline))?;
+    let plugins = context.plugins(&pipeline, Build::IfStale)?;
+    Ok(Tester::new(pipeline, plugins, lock)?)
+}
+
+/// The pipeline. A variable that neither the file nor the command line sets may be set by the tests.
+fn pipeline(context: &Context, tests: &[Test]) -> Result<Pipeline, Failure> {
+    let failure = match context.pipeline() {
+        Ok(pipeline) => return Ok(pipeline),
+        Err(failure) => failure,
+    };
+    let pipelines = tests
+        .iter()
+        .filter(|test| test.variables().next().is_some())
+        .map(|test| {
+            let mut global = context.global.clone();
+            global.variables.extend(test.variables());
+            Context {
+                printer: context.printer.clone(),
+                global,
+            }
+            .pipeline()
+        });
+    pipelines.flatten().next().ok_or(failure)
+}

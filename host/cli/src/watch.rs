@@ -1,0 +1,103 @@
+//! Waits until a file is saved.
+//!
+//! Files are looked at a few times a second: the system's own notices differ between systems, do not come from mounted
+//! folders, and the files of a project are few.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// How often files are looked at.
+const PULSE: Duration = Duration::from_millis(250);
+
+/// Files with the times at which they were last changed; `None` for those that are not there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Seen(BTreeMap<PathBuf, Option<SystemTime>>);
+
+impl Seen {
+    /// The files as they are now.
+    pub(crate) fn now(files: impl IntoIterator<Item = PathBuf>) -> Self {
+        let changed = |file: &Path| {
+            std::fs::metadata(file)
+                .and_then(|file| file.modified())
+                .ok()
+        };
+        let files = files.into_iter().map(|file| {
+            let changed = changed(&file);
+            (file, changed)
+        });
+        Self(files.collect())
+    }
+
+    /// Adds files that were not looked at before, as they are now.
+    pub(crate) fn add(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+        let Self(now) = Self::now(files);
+        for (file, changed) in now {
+            self.0.entry(file).or_insert(changed);
+        }
+    }
+
+    /// The files that are not as they were at `before`: changed, new or gone.
+    pub(crate) fn since(&self, before: &Self) -> Vec<PathBuf> {
+        let all = self.0.keys().chain(before.0.keys());
+        let mut changed: Vec<PathBuf> = all
+            .filter(|file| self.0.get(*file) != before.0.get(*file))
+            .cloned()
+            .collect();
+        changed.sort();
+        changed.dedup();
+        changed
+    }
+}
+
+/// Waits until one of the files that `files` lists is not as it was at `before`; returns those.
+pub(crate) fn changes(before: &Seen, files: impl Fn() -> Vec<PathBuf>) -> Vec<PathBuf> {
+    loop {
+        std::thread::sleep(PULSE);
+        let changed = Seen::now(files()).since(before);
+        if !changed.is_empty() {
+            return changed;
+        }
+    }
+}
+
+/// The files in a folder and below it, without those that are hidden or that a compiler wrote.
+pub(crate) fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return files;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') || matches!(&*name, "target" | "__pycache__") {
+            continue;
+        }
+        let path = entry.path();
+        match path.is_dir() {
+            true => files.append(&mut files_in(&path)),
+            false => files.push(path),
+        }
+    }
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_appears_or_goes_has_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.sql");
+        let look = || Seen::now([file.clone()]);
+        let before = look();
+        assert_eq!(look().since(&before), Vec::<PathBuf>::new());
+        std::fs::write(&file, "SELECT 1").unwrap();
+        let there = look();
+        assert_eq!(there.since(&before), vec![file.clone()]);
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(look().since(&there), vec![file.clone()]);
+        assert_eq!(Seen::default().since(&there), vec![file]);
+    }
+}

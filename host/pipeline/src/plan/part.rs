@@ -1,0 +1,147 @@
+//! A part of a pipeline: some of its tables and what they need, with other tables in place of its sources.
+//!
+//! What computes one step (a test, a preview) reads and plans nothing else: a mistake in a step that nobody asked for is not its
+//! concern, and a source that nobody reads need not be there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::common::{Result as QueryResult, TableReference};
+use datafusion::datasource::{ViewTable, provider_as_source};
+use datafusion::logical_expr::LogicalPlanBuilder;
+use transom_query::Session;
+
+use super::messages::sql_problem;
+use crate::file::{self, OnReject, Pipeline, Problem, StepKind};
+
+/// What is planned of a pipeline. The default is all of it.
+#[derive(Debug, Clone, Default)]
+pub struct Part {
+    /// Sources and steps that the caller reads; `None` for the sinks and all steps.
+    pub tables: Option<Vec<String>>,
+    /// Tables that stand in place of the sources and steps of these names.
+    pub given: BTreeMap<String, Arc<dyn TableProvider>>,
+    /// Rows that are read of each source at most; `None` for all.
+    pub source_rows: Option<usize>,
+    /// Keep the rows that steps in `tables` reject, also where the pipeline drops them.
+    pub keep_rejected: bool,
+}
+
+impl Part {
+    /// The part that computes `table`.
+    #[must_use]
+    pub fn of(table: &str) -> Self {
+        Self {
+            tables: Some(vec![table.to_owned()]),
+            ..Self::default()
+        }
+    }
+
+    /// Whether the caller reads `table`.
+    pub(super) fn wants(&self, table: &str) -> bool {
+        let tables = self.tables.as_deref().unwrap_or_default();
+        tables.iter().any(|wanted| wanted == table)
+    }
+
+    /// The sources and steps of this part: those that are wanted and, unless they are given, all that they read.
+    pub(super) fn needs<'r>(&'r self, reads: &'r Reads) -> BTreeSet<&'r str> {
+        let Some(tables) = &self.tables else {
+            return reads.tables.iter().map(String::as_str).collect();
+        };
+        let mut needed = BTreeSet::new();
+        let mut open: Vec<&str> = tables.iter().map(String::as_str).collect();
+        while let Some(table) = open.pop() {
+            if needed.insert(table) && !self.given.contains_key(table) {
+                open.extend(reads.by(table));
+            }
+        }
+        needed
+    }
+
+    /// The problem of a source that is needed and not given.
+    pub(super) fn not_given(&self, source: &str) -> Problem {
+        let tables = self.tables.as_deref().unwrap_or_default();
+        let message = format!(
+            "`{}` needs the source `{source}`, which is not given",
+            tables.join("`, `")
+        );
+        Problem::new(message).with_hint(format!(
+            "add `{source}` below `given`; `{source}: []` is a table without rows"
+        ))
+    }
+
+    pub(super) fn keeps_rejected(&self, step: &str, transform: &file::TransformStep) -> bool {
+        match transform.on_reject {
+            OnReject::DeadLetter => true,
+            OnReject::Drop => self.keep_rejected && self.wants(step),
+            OnReject::Fail => false,
+        }
+    }
+
+    /// The table of a source, cut to the rows that are wanted of it.
+    pub(super) fn limited(
+        &self,
+        table: Arc<dyn TableProvider>,
+    ) -> QueryResult<Arc<dyn TableProvider>> {
+        let Some(rows) = self.source_rows else {
+            return Ok(table);
+        };
+        // A plan instead of a scan with a limit: the optimizer must not move a filter below it. No step has this name.
+        let name = TableReference::bare("first rows");
+        let first = LogicalPlanBuilder::scan(name, provider_as_source(table), None)?
+            .limit(0, Some(rows))?
+            .build()?;
+        Ok(Arc::new(ViewTable::new(first, None)))
+    }
+}
+
+/// Which table each step reads, as its query or its `input` says.
+#[derive(Debug, Default)]
+pub(super) struct Reads {
+    /// All sources and steps.
+    tables: Vec<String>,
+    /// A step and a table that it reads, each pair once.
+    pub(super) edges: Vec<(String, String)>,
+    /// Steps whose query does not parse.
+    pub(super) unparsed: Vec<(String, Problem)>,
+}
+
+impl Reads {
+    pub(super) fn of(pipeline: &Pipeline, session: &Session) -> Self {
+        let sources = pipeline.sources.iter().map(|source| &source.name.value);
+        let steps = pipeline.steps.iter().map(|step| &step.name.value);
+        let mut reads = Self {
+            tables: sources.chain(steps).cloned().collect(),
+            ..Self::default()
+        };
+        for step in &pipeline.steps {
+            let name = &step.name.value;
+            match &step.kind {
+                StepKind::Transform(transform) => {
+                    let input = transform.input.value.clone();
+                    reads.edges.push((name.clone(), input));
+                }
+                StepKind::Sql(sql) => match session.tables_of(&sql.text) {
+                    Ok(tables) => {
+                        let edges = tables.into_iter().map(|table| (name.clone(), table));
+                        reads.edges.extend(edges);
+                    }
+                    Err(error) => {
+                        let problem = sql_problem(pipeline, sql, &error);
+                        reads.unparsed.push((name.clone(), problem));
+                    }
+                },
+            }
+        }
+        reads
+    }
+
+    /// The tables that `step` reads.
+    pub(super) fn by<'r>(&'r self, step: &str) -> impl Iterator<Item = &'r str> {
+        let edges = self.edges.iter();
+        edges
+            .filter(move |(reader, _)| *reader == step)
+            .map(|(_, table)| table.as_str())
+    }
+}

@@ -1,0 +1,123 @@
+//! What comes out of single tables of a pipeline: planned alone, computed, collected.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use futures::TryStreamExt;
+use transom_query::{OnError, Session};
+
+use crate::error::{Error, Result};
+use crate::file::{Pipeline, Problem, Problems};
+use crate::plan::{Planned, params};
+
+/// All rows of a table, and those that it rejected.
+#[derive(Debug)]
+pub(crate) struct Computed {
+    pub(crate) rows: RecordBatch,
+    /// `None` if the table keeps no rejected rows.
+    pub(crate) rejected: Option<RecordBatch>,
+}
+
+impl Planned {
+    /// The first `rows` rows of a source or step for which `condition`, an expression of SQL, holds.
+    ///
+    /// Steps with several readers are computed for each of them: the first rows are wanted soon, not all rows once.
+    ///
+    /// # Errors
+    /// A condition that does not plan; whatever computing the rows ends with.
+    pub async fn preview(
+        &self,
+        pipeline: &Pipeline,
+        table: &str,
+        condition: Option<&str>,
+        rows: usize,
+    ) -> Result<RecordBatch> {
+        let what = format!("`{table}`");
+        let failed = |error| Error::of_query(&what, error);
+        let plan = match condition {
+            None => self.session.plan_scan(table).await.map_err(failed)?,
+            Some(condition) => {
+                let query = format!("SELECT * FROM \"{table}\" WHERE ({condition}\n)");
+                let params = params(pipeline);
+                let planned = self.session.plan_sql(&query, &params, |_| OnError::Fail);
+                planned
+                    .await
+                    .map_err(|error| condition_problem(condition, &error))?
+            }
+        };
+        let plan = LogicalPlanBuilder::from(plan).limit(0, Some(rows));
+        let plan = plan.and_then(LogicalPlanBuilder::build).map_err(failed)?;
+        collect(&self.session, plan).await.map_err(failed)
+    }
+
+    /// All rows of a source or step, computed as a run would.
+    pub(crate) async fn compute(mut self, pipeline: &Pipeline, table: &str) -> Result<Computed> {
+        let spools: Vec<String> = self
+            .steps
+            .iter()
+            .filter(|step| step.readers > 1)
+            .map(|step| step.name.clone())
+            .collect();
+        for step in spools {
+            let spooled = self.session.spool(&step, Arc::new(AtomicU64::new(0))).await;
+            spooled
+                .map_err(|error| Error::of_query(&format!("step `{step}`"), error))?
+                .done();
+        }
+        let what = format!("step `{table}`");
+        let failed = |error| Error::of_query(&what, error);
+        let plan = self.session.plan_scan(table).await.map_err(failed)?;
+        let rows = collect(&self.session, plan).await.map_err(failed)?;
+        let mut steps = self.steps.iter();
+        let spool = steps
+            .find(|step| step.name == table)
+            .and_then(|step| step.dead_letters.as_ref());
+        let Some(spool) = spool else {
+            return Ok(Computed {
+                rows,
+                rejected: None,
+            });
+        };
+        let input = match pipeline.step(table).map(|step| &step.kind) {
+            Some(crate::file::StepKind::Transform(transform)) => &transform.input.value,
+            _ => table,
+        };
+        let input = self.session.plan_scan(input).await.map_err(failed)?;
+        let stream = spool.read(input.schema().as_arrow()).map_err(failed)?;
+        let schema = stream.schema();
+        let batches: Vec<RecordBatch> = stream.try_collect().await.map_err(failed)?;
+        let rejected = concat_batches(&schema, &batches);
+        let rejected = rejected.map_err(|error| failed(error.into()))?;
+        Ok(Computed {
+            rows,
+            rejected: Some(rejected),
+        })
+    }
+}
+
+/// All rows of a plan.
+pub(crate) async fn collect(
+    session: &Session,
+    plan: LogicalPlan,
+) -> Result<RecordBatch, DataFusionError> {
+    let mut execution = session.execute(plan).await?;
+    let schema = execution.schema();
+    let mut batches = Vec::new();
+    for stream in std::mem::take(&mut execution.streams) {
+        batches.extend(stream.try_collect::<Vec<_>>().await?);
+    }
+    execution.done();
+    Ok(concat_batches(&schema, &batches)?)
+}
+
+fn condition_problem(condition: &str, error: &DataFusionError) -> Error {
+    let message = format!(
+        "the condition `{condition}` is not one: {}",
+        crate::plan::plan_message(error)
+    );
+    Problems::from(Problem::new(message)).into()
+}

@@ -1,0 +1,86 @@
+//! Writes a test from real data: the first rows of what a step reads, and what the step makes of them.
+
+use std::fmt::Write;
+
+use arrow::array::RecordBatch;
+use transom_plugin::Cancel;
+use transom_query::SessionOptions;
+
+use super::run::{Given, Tester, table_of};
+use super::yaml;
+use crate::error::{Error, Result};
+use crate::plan::{Part, Sources, plan_part};
+
+impl Tester {
+    /// The first `rows` rows of a source or step, of the real data.
+    async fn real_rows(&self, table: &str, rows: usize) -> Result<RecordBatch> {
+        let (pipeline, plugins, lock) = self.parts();
+        let planned = plan_part(
+            pipeline,
+            plugins,
+            lock,
+            Sources::Open,
+            &Part::of(table),
+            &SessionOptions::default(),
+            Cancel::new(),
+        )
+        .await?;
+        planned.preview(pipeline, table, None, rows).await
+    }
+}
+
+/// A file with one test of `step`: given are the first `rows` rows of each table that it reads, expected what it makes of them.
+///
+/// # Errors
+/// If a source is not in the lock file, without which the types of given rows are not known; whatever reading or running ends with.
+pub async fn create(tester: &Tester, step: &str, rows: usize) -> Result<String> {
+    let (pipeline, plugins, lock) = tester.parts();
+    let unlocked = |message: String| Error::Lock {
+        message,
+        hint: "lock the sources with `transom lock`".to_owned(),
+    };
+    let Some(lock) = lock else {
+        return Err(unlocked(
+            "a test from real data needs the lock file, which says their types".to_owned(),
+        ));
+    };
+    let options = super::run::options(None, 0);
+    let part = Part::of(step);
+    let planned = plan_part(
+        pipeline,
+        plugins,
+        Some(lock),
+        Sources::FromLock,
+        &part,
+        &options,
+        Cancel::new(),
+    )
+    .await?;
+    let mut given = Given::new();
+    let mut text = format!(
+        "# Made by `transom test --create {step} --rows {rows}`. Cut it down to what it is about.\ntests:\n  {step}_of_real_rows:\n    given:\n"
+    );
+    for table in planned.reads(step) {
+        let batch = tester.real_rows(table, rows).await?;
+        write_rows(&mut text, table, &batch)?;
+        given.insert(table.clone(), table_of(batch)?);
+    }
+    let (computed, _) = tester
+        .compute(pipeline, step, &given, &options, false)
+        .await?;
+    text.push_str("    expect:\n");
+    write_rows(&mut text, step, &computed.rows)?;
+    Ok(text)
+}
+
+fn write_rows(text: &mut String, table: &str, batch: &RecordBatch) -> Result<()> {
+    let order: Vec<usize> = (0..batch.num_rows()).collect();
+    let lines = yaml::items(batch, &order, 8);
+    let lines = lines.map_err(|error| Error::of_query("writing rows", error.into()))?;
+    // Writing to a string does not fail.
+    let _ = match lines.is_empty() {
+        true => writeln!(text, "      {table}: []"),
+        false => writeln!(text, "      {table}:\n{}", lines.join("\n")),
+    };
+    Ok(())
+}

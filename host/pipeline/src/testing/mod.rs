@@ -1,0 +1,150 @@
+//! Tests of a pipeline: tables are given in place of its sources and steps, and what comes out of others is compared.
+//!
+//! Tests stand in YAML files beside the pipeline. [`find`] finds them, [`read`] reads one into [`Test`]s, or all mistakes in it, and
+//! a [`Tester`] runs them, each in a session of its own: `rows` and `data` make tables of what a test gives, the pipeline's own
+//! planner plans what the expected tables need and nothing else, `compare` compares every row. [`create`] writes a test from
+//! real data, [`update()`] writes what was found in place of what was expected.
+
+mod case;
+mod compare;
+mod create;
+mod data;
+mod expect;
+mod model;
+mod read;
+mod report;
+mod rows;
+mod run;
+mod update;
+mod yaml;
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use fs_err as fs;
+
+pub use self::compare::{DiffColumn, DiffRow, DiffSide, RowDiff};
+pub use self::create::create;
+use self::model::{ExpectEntry, GivenEntry, TestsFile};
+pub use self::report::{Mismatch, TestFailure, TestReport, TypeDiff};
+pub use self::run::Tester;
+pub use self::update::{Edit, update};
+use crate::error::{Error, Result};
+use crate::file::problem::Source;
+use crate::file::reader::{Entry, Read, Reader, Spanned};
+use crate::file::value::Scalar;
+use crate::file::{Problem, Problems, node};
+
+/// The folder beside the pipeline in which its tests are.
+pub const FOLDER: &str = "tests";
+
+/// A test as it is written.
+#[derive(Debug)]
+pub struct Test {
+    name: Spanned<String>,
+    source: Source,
+    clock: Option<SystemTime>,
+    seed: u64,
+    variables: Vec<(Spanned<String>, Scalar)>,
+    given: Vec<(Spanned<String>, GivenEntry)>,
+    expect: Vec<(Spanned<String>, ExpectEntry)>,
+}
+
+impl Test {
+    /// Its name, which no other test of its file has.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name.value
+    }
+
+    /// The file that it stands in, as it was named.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.source.shown
+    }
+
+    /// The values of variables that it sets, as text.
+    pub fn variables(&self) -> impl Iterator<Item = (String, String)> {
+        self.variables
+            .iter()
+            .map(|(name, value)| (name.value.clone(), value.text.clone()))
+    }
+}
+
+/// The files of tests in `folder` and in the folders below it, by name.
+///
+/// # Errors
+/// If a folder cannot be read. That there is none is no error.
+pub fn find(folder: &Path) -> Result<Vec<PathBuf>> {
+    let failed = |source| Error::Io {
+        what: format!("the tests in `{}` cannot be listed", folder.display()),
+        source,
+    };
+    let mut files = Vec::new();
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(files),
+        Err(error) => return Err(failed(error)),
+    };
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        if path.is_dir() {
+            files.append(&mut find(&path)?);
+        } else if matches!(ending, Some("yaml" | "yml")) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Reads the tests in a file, in its order.
+///
+/// # Errors
+/// All mistakes in the file.
+pub fn read(path: &Path) -> Result<Vec<Test>, Problems> {
+    let text = fs::read_to_string(path).map_err(|error| Problem::new(error.to_string()))?;
+    let source = Source::new(path, &text);
+    let (node, mut problems) = node::parse(&source);
+    let mut reader = Reader::new(&source);
+    let file = node.and_then(|node| TestsFile::read(&mut reader, &node));
+    problems.append(&mut reader.problems);
+    if file.is_none() && problems.is_empty() {
+        let problem = Problem::new(format!("`{}` is empty", path.display()));
+        problems.push(problem.with_hint("start with `tests:` and the name of a test below it"));
+    }
+    if !problems.is_empty() {
+        return Err(Problems(problems).sorted());
+    }
+    let entries = file.and_then(|file| file.tests).unwrap_or_default().0;
+    let tests = entries.into_iter().filter_map(|Entry { name, value }| {
+        let entry = value?;
+        Some(Test {
+            name,
+            source: source.clone(),
+            clock: entry.clock.map(|clock| clock.0),
+            seed: entry.seed.map_or(0, |seed| seed.0),
+            variables: complete(entry.variables)
+                .map(|(name, scalar)| (name, scalar.value))
+                .collect(),
+            given: complete(entry.given).collect(),
+            expect: complete(entry.expect).collect(),
+        })
+    });
+    Ok(tests.collect())
+}
+
+/// The entries of a map; all have values if nothing was reported.
+fn complete<T>(
+    entries: Option<crate::file::reader::Entries<T>>,
+) -> impl Iterator<Item = (Spanned<String>, T)> {
+    let entries = entries.unwrap_or_default().0.into_iter();
+    entries.filter_map(|Entry { name, value }| Some((name, value?)))
+}
+
+/// The JSON Schema (draft 2020-12) of a file of tests.
+#[must_use]
+pub fn json_schema() -> serde_json::Value {
+    crate::file::schema::schema_of::<TestsFile>()
+}
