@@ -147,7 +147,7 @@ mod tests {
             "{lines:?}"
         );
         assert!(
-            lines[1].starts_with("        column_3: ") && lines[1].ends_with(" }"),
+            lines[1].starts_with("        column_2: ") && lines[1].ends_with(" }"),
             "{lines:?}"
         );
     }
