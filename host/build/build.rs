@@ -35,10 +35,40 @@ fn main() -> io::Result<()> {
         }
         code.push_str("];\n");
     }
+    let _ = writeln!(code, "const RUNNER: &[(&str, &[u8])] = &[");
+    for (name, path) in runner_sources(&sdks)? {
+        let _ = writeln!(code, "    ({name:?}, include_bytes!({path:?})),");
+    }
+    code.push_str("];\n");
     let out = env::var_os("OUT_DIR")
         .map(PathBuf::from)
         .unwrap_or_default();
     fs::write(out.join("sdk.rs"), code)
+}
+
+/// What the Python runner is made of, in the order of `plugins/sdk/python/runner/build`: names within the repository, and paths.
+fn runner_sources(sdks: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    let root = sdks.join("../..").canonicalize()?;
+    let python = root.join("plugins/sdk/python");
+    let mut modules = Vec::new();
+    for folder in ["transom", "runner"] {
+        collect(&python.join(folder), &mut modules)?;
+    }
+    modules.retain(|path| path.extension().is_some_and(|extension| extension == "py"));
+    modules.sort();
+    let first = [
+        "plugins/sdk/python/runner/build",
+        "plugins/sdk/python/runner/requirements.txt",
+        "wit/transom.wit",
+    ];
+    let first = first.map(|name| root.join(name)).into_iter();
+    first
+        .chain(modules)
+        .map(|path| {
+            let name = path.strip_prefix(&root).map_err(io::Error::other)?;
+            Ok((name.to_string_lossy().into_owned(), path))
+        })
+        .collect()
 }
 
 fn manifest_folder() -> PathBuf {

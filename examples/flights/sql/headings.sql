@@ -2,7 +2,7 @@
 SELECT
     heading,
     count(*) AS flights,
-    -- In the air, taxiing left out; westward is against the wind.
+    -- In the air, taxiing left out. Long flights are faster, and the longest go west.
     60.0 * sum(distance) FILTER (WHERE air_time IS NOT NULL) / sum(air_time) AS mph,
     avg(delay) AS mean_delay,
     -- Stated less computed, in miles: on a sphere, and on the flattened earth.

@@ -38,6 +38,6 @@ pub use cache::cache_folder;
 pub use componentize::componentize;
 pub use error::{BuildError, BuildErrorKind};
 pub use language::{Language, detect};
-pub use sdk::{place_sdk, sdk_folder};
+pub use sdk::{place_sdk, python_runner_digest, sdk_folder};
 pub use stale::is_stale;
 pub use toolchain::{Toolchain, toolchains};

@@ -54,6 +54,18 @@ pub fn place_sdk(folder: &Path, language: Language) -> Result<(), BuildError> {
     Ok(fs_err::write(stamp, digest)?)
 }
 
+/// What `<runner>.digest` holds beside the Python runner that belongs to this program: SHA-256 of its sources, as
+/// `plugins/sdk/python/runner/build` computes it.
+#[must_use]
+pub fn python_runner_digest() -> String {
+    let mut hasher = Sha256::new();
+    for (name, bytes) in RUNNER {
+        hasher.update(format!("{name}\0{}\0", bytes.len()));
+        hasher.update(bytes);
+    }
+    format!("{:x}", hasher.finalize())
+}
+
 /// Writes the SDK if the plugin's manifest speaks of its place.
 pub(crate) fn place_if_used(folder: &Path, language: Language) -> Result<(), BuildError> {
     let manifest = fs_err::read_to_string(folder.join(language.marker()))?;

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use transom_build::cache_folder;
+use transom_build::{cache_folder, python_runner_digest};
 use transom_pipeline::file::{self, LoadOptions, Pipeline};
 use transom_pipeline::plan::Planned;
 use transom_pipeline::plugins::{self, Build};
@@ -87,6 +87,7 @@ impl Context {
         Ok(Runtime::new(RuntimeOptions {
             cache: self.compiled_code(),
             python_runner: python_runner(),
+            python_runner_digest: Some(python_runner_digest()),
         })?)
     }
 

@@ -37,7 +37,7 @@ impl CompiledCache {
         digest: &[u8; DIGEST],
     ) -> wasmtime::Result<Component> {
         let key = key(engine, digest);
-        let path = self.folder.join(format!("{}.cwasm", hex(&key)));
+        let path = self.path(&key);
         if let Some(component) = load(engine, &path, &key) {
             return Ok(component);
         }
@@ -47,6 +47,15 @@ impl CompiledCache {
             tracing::warn!(path = %path.display(), %error, "compiled code was not cached");
         }
         Ok(component)
+    }
+
+    /// Whether there is an entry for the component with that SHA-256, whatever it is worth.
+    pub(crate) fn has(&self, engine: &Engine, digest: &[u8; DIGEST]) -> bool {
+        self.path(&key(engine, digest)).is_file()
+    }
+
+    fn path(&self, key: &[u8; DIGEST]) -> PathBuf {
+        self.folder.join(format!("{}.cwasm", hex(key)))
     }
 
     fn store(&self, path: &Path, key: &[u8; DIGEST], code: &[u8]) -> std::io::Result<()> {

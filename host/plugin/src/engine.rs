@@ -33,6 +33,8 @@ pub struct RuntimeOptions {
     pub cache: Option<PathBuf>,
     /// The component that runs plugins of Python source. Without it they cannot be loaded.
     pub python_runner: Option<PathBuf>,
+    /// What the file `<runner>.digest` must hold: another release's runner may compute something else. `None` takes any.
+    pub python_runner_digest: Option<String>,
 }
 
 /// Loads plugins. One per process: engines do not share compiled code.
@@ -41,6 +43,7 @@ pub struct Runtime {
     engine: Engine,
     cache: Option<CompiledCache>,
     python_runner: Option<PathBuf>,
+    python_runner_digest: Option<String>,
     /// Loaded when the first plugin needs it, for all plugins of its language.
     runner: Arc<Mutex<Option<Component>>>,
 }
@@ -84,6 +87,7 @@ impl Runtime {
             engine,
             cache: options.cache.map(CompiledCache::new),
             python_runner: options.python_runner,
+            python_runner_digest: options.python_runner_digest,
             runner: Arc::default(),
         })
     }
@@ -153,11 +157,30 @@ impl Runtime {
                 Some("name the runner's file in `TRANSOM_PYTHON_RUNNER`".to_owned()),
             ));
         };
+        if let Some(expected) = &self.python_runner_digest {
+            let mut beside = path.clone().into_os_string();
+            beside.push(".digest");
+            let found = fs::read_to_string(PathBuf::from(beside)).unwrap_or_default();
+            if found.trim() != expected {
+                return Err(load_error(
+                    name,
+                    format!("the Python runner `{}` is not of this program's release", path.display()),
+                    Some("build it again with `just python-runner`, or install program and runner together".to_owned()),
+                ));
+            }
+        }
         let wasm = fs::read(path).map_err(|source| Error::Read {
             path: path.clone(),
             source,
         })?;
         let digest: [u8; 32] = Sha256::digest(&wasm).into();
+        let is_cached = self
+            .cache
+            .as_ref()
+            .is_some_and(|cache| cache.has(&self.engine, &digest));
+        if !is_cached {
+            tracing::warn!(target: "transom", "compiling the Python runner, once: this takes some seconds");
+        }
         let component = self.compile(&wasm, &digest).map_err(|error| {
             let reason = format!("the runner `{}`: {error:#}", path.display());
             load_error(name, reason, None)

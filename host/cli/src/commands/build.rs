@@ -12,7 +12,8 @@ use crate::printer::{FAINT, NAME};
 
 /// Build plugins: their folders to WebAssembly components.
 ///
-/// A component appears as `.transom/NAME.wasm` in the plugin's folder. The same source and compiler give the same digest on
+/// A component appears as `.transom/NAME.wasm` in the plugin's folder, the packed source of a Python plugin as `.transom/NAME.zip`.
+/// The same source and compiler give the same digest on
 /// every machine. `transom run` builds what is stale by itself.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

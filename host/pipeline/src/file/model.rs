@@ -52,7 +52,7 @@ pub(crate) struct PipelineFile {
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(crate) struct PluginEntry {
-    /// A folder with the plugin's source, or a `.wasm` file; relative to this file.
+    /// A folder with the plugin's source, or what was built from it, a `.wasm` or `.zip` file; relative to this file.
     #[schemars(required)]
     pub(crate) path: Option<Spanned<String>>,
     /// What an instance of the plugin may use at most.

@@ -49,7 +49,7 @@ pub struct Pipeline {
 pub struct Plugin {
     /// The name that SQL and steps call it by.
     pub name: Spanned<String>,
-    /// A folder with source or a `.wasm` file, which exists; absolute.
+    /// A folder with source, or a `.wasm` or `.zip` file, which exists; absolute.
     pub path: Spanned<PathBuf>,
     /// What an instance may use.
     pub limits: Limits,

@@ -210,13 +210,13 @@ impl Resolver<'_> {
             Ok(_)
                 if path
                     .extension()
-                    .is_some_and(|extension| extension == "wasm") =>
+                    .is_some_and(|extension| extension == "wasm" || extension == "zip") =>
             {
                 return;
             }
             Ok(_) => (
                 format!("`{}` is no plugin", said.value),
-                "a file, but no `.wasm`",
+                "a file, but no `.wasm` or `.zip`",
             ),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => (
                 format!("the plugin path `{}` does not exist", said.value),
@@ -225,7 +225,7 @@ impl Resolver<'_> {
             Err(error) => (error.to_string(), "cannot be read"),
         };
         let problem = self.at(said.span, message).with_label(label).with_hint(
-            "name a folder with a plugin's source, or a `.wasm` file, relative to this file",
+            "name a folder with a plugin's source, or a `.wasm` or `.zip` file, relative to this file",
         );
         self.report(problem);
     }
