@@ -132,10 +132,10 @@ fn many_calls(language: Language) {
         assert_eq!(ran.batches[0], batch, "call {call}");
         peak = peak.max(instance.peak_memory());
         if instance.is_worn() {
-            let state = instance.save(&running).unwrap();
+            let snapshot = instance.snapshot(&running).unwrap();
             instance = start();
             (running, echo) = sum(&mut instance);
-            instance.restore(&running, &state).unwrap();
+            instance.resume(&running, &snapshot).unwrap();
             instance.settle();
         }
     }

@@ -39,6 +39,16 @@ pub fn place_sdk(folder: &Path, language: Language) -> Result<(), BuildError> {
     if fs_err::read_to_string(&stamp).is_ok_and(|found| found == digest) {
         return Ok(());
     }
+    // A plugin may be a stranger's: a link here would have files replaced somewhere else.
+    for folder in [folder.join(".transom"), folder.join(FOLDER), sdk.clone()] {
+        if fs_err::symlink_metadata(&folder).is_ok_and(|found| found.is_symlink()) {
+            let message = format!(
+                "`{}` is a link; the SDK needs a folder of its own",
+                folder.display()
+            );
+            return Err(std::io::Error::other(message).into());
+        }
+    }
     // What an older SDK had and this one has not must go.
     match fs_err::remove_dir_all(&sdk) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
@@ -112,5 +122,20 @@ mod tests {
             assert!(!sdk.join("left").exists());
         }
         assert!(folder.path().join(".transom/.gitignore").is_file());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_replaced_behind_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs_err::create_dir(elsewhere.path().join("go")).unwrap();
+        fs_err::write(elsewhere.path().join("go/work.txt"), "mine").unwrap();
+        fs_err::create_dir(folder.path().join(".transom")).unwrap();
+        let link = folder.path().join(FOLDER);
+        std::os::unix::fs::symlink(elsewhere.path(), link).unwrap();
+        let error = place_sdk(folder.path(), Language::Go).unwrap_err();
+        assert!(matches!(error, BuildError::Io(_)), "{error}");
+        assert!(elsewhere.path().join("go/work.txt").is_file());
     }
 }

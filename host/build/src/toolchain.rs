@@ -46,5 +46,15 @@ pub(crate) fn first_line(program: &str, arguments: &[&str]) -> Result<String, Bu
             source,
         })?;
     let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text.lines().next().unwrap_or_default().to_owned())
+    match text.lines().next() {
+        Some(line) if output.status.success() => Ok(line.to_owned()),
+        _ => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let said = said.lines().next().unwrap_or("it said nothing");
+            Err(BuildError::Start {
+                program: program.to_owned(),
+                source: std::io::Error::other(format!("{}: {said}", output.status)),
+            })
+        }
+    }
 }

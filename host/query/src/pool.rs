@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::datatypes::FieldRef;
 use datafusion::execution::memory_pool::MemoryPool;
@@ -15,6 +16,9 @@ use transom_plugin::{
 
 use crate::memory::GuestMemory;
 
+/// An odd number, so that different factors give different products.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// A plugin within one run.
 #[derive(Debug)]
 pub(crate) struct InstancePool {
@@ -22,6 +26,7 @@ pub(crate) struct InstancePool {
     memory: Arc<dyn MemoryPool>,
     cancel: Cancel,
     time: LogicalTime,
+    instances: AtomicU64,
     idle: Mutex<Vec<Checkout>>,
     timing: Mutex<Timing>,
     counters: Mutex<BTreeMap<String, u64>>,
@@ -46,6 +51,7 @@ impl InstancePool {
             memory,
             cancel,
             time,
+            instances: AtomicU64::new(0),
             idle: Mutex::default(),
             timing: Mutex::default(),
             counters: Mutex::default(),
@@ -56,13 +62,24 @@ impl InstancePool {
         &self.plugin
     }
 
-    /// A fresh instance that the pool does not see again; transforms keep theirs for a whole partition.
-    pub(crate) fn instantiate(&self) -> Result<Instance> {
+    /// A fresh instance that the pool does not see again, for a transform, which keeps it as long as it can. The same partition
+    /// has the same randomness in every run.
+    pub(crate) fn instantiate_for(&self, partition: usize, generation: usize) -> Result<Instance> {
+        self.instantiate(1 + ((partition as u64) << 32) + generation as u64)
+    }
+
+    /// A fresh instance. Instances of different numbers draw different numbers from the run's seed: what is to be unique, such as
+    /// a UUID, must not come twice from two of them.
+    fn instantiate(&self, number: u64) -> Result<Instance> {
+        let time = LogicalTime {
+            seed: self.time.seed ^ number.wrapping_mul(SPREAD),
+            ..self.time
+        };
         let memory = GuestMemory::new(&self.memory, self.plugin.name());
         self.plugin.instantiate(InstanceOptions {
             memory: Some(Arc::new(memory)),
             cancel: self.cancel.clone(),
-            time: self.time,
+            time,
         })
     }
 
@@ -77,7 +94,9 @@ impl InstancePool {
         let mut checkout = match idle {
             Some(checkout) => checkout,
             None => Checkout {
-                instance: self.instantiate()?,
+                // Beyond the numbers of partitions. Which batch a function's instance gets is chance anyway.
+                instance: self
+                    .instantiate(u64::MAX - self.instances.fetch_add(1, Ordering::Relaxed))?,
                 opened: HashMap::new(),
             },
         };

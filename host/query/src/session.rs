@@ -345,7 +345,7 @@ impl Session {
             }
         }
         let opened = pool
-            .instantiate()
+            .instantiate_for(0, 0)
             .and_then(|mut instance| {
                 instance.open_transform(&step.transform, &schema, &step.options)
             })

@@ -80,13 +80,13 @@ fn go(folder: &Path) -> Command {
     command
 }
 
-/// Says so before the compiler does, which would only not know what to do with the SDK's exports.
 /// What Go there is, in words.
 pub(crate) fn toolchain(folder: &Path) -> Result<String, BuildError> {
     check_version(folder)?;
     first_line("go", &["version"])
 }
 
+/// Says so before the compiler does, which would only not know what to do with the SDK's exports.
 fn check_version(folder: &Path) -> Result<(), BuildError> {
     let output = go(folder)
         .args(["env", "GOVERSION"])

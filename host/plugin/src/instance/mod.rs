@@ -26,7 +26,7 @@ use crate::batch::format::{
 };
 use crate::batch::lift::lift;
 use crate::batch::lower::Lowered;
-use crate::bindings::{scalar, table, types};
+use crate::bindings::{runner, scalar, table, types};
 use crate::description::Description;
 use crate::error::{Error, Result};
 use crate::interrupt::Cancel;
@@ -55,6 +55,7 @@ pub struct Instance {
     store: Store<State>,
     scalar: Option<scalar::Guest>,
     table: Option<table::Guest>,
+    runner: Option<runner::Guest>,
     timing: Timing,
     /// Linear memory in bytes when [`Self::settle`] was called last.
     settled: usize,
@@ -74,10 +75,17 @@ impl Instance {
     pub(crate) fn new(plugin: Arc<Plugin>, options: InstanceOptions) -> Result<Self> {
         let (mut store, instance) = start(&plugin, options)?;
         let (scalar, table) = interfaces(&plugin, &mut store, &instance)?;
+        let runner = plugin
+            .runner
+            .as_ref()
+            .map(|runner| runner.indices.load(&mut store, &instance))
+            .transpose()
+            .map_err(|error| unlike_the_contract(&plugin, &error))?;
         Ok(Self {
             plugin,
             scalar,
             table,
+            runner,
             settled: store.data().memory.used(),
             timing: Timing::default(),
             dead: false,
@@ -116,12 +124,12 @@ impl Instance {
         self.store.data().memory.peak()
     }
 
-    /// Says that all the instance has to hold is in its memory now: a transform's state was restored.
+    /// Says that all the instance has to hold is in its memory now: a transform has resumed, or cannot be moved.
     pub fn settle(&mut self) {
         self.settled = self.store.data().memory.used();
     }
 
-    /// Whether the instance ought to be replaced by a new one, which takes its state over. Language runners leak some of what they
+    /// Whether the instance ought to be replaced by a new one, which resumes from its snapshot. Language runners leak some of what they
     /// hand to the host (componentize-py loses every list of bytes), and linear memory never shrinks.
     pub fn is_worn(&self) -> bool {
         let grown = self.store.data().memory.used() - self.settled;
@@ -309,6 +317,18 @@ impl Instance {
     pub fn restore(&mut self, transform: &OpenedTransform, state: &[u8]) -> Result<()> {
         let guest = self.table()?;
         self.call(|store| guest.call_restore(store, transform.handle, state))
+    }
+
+    /// All that a transform of a language runner holds between two batches, for [`Self::resume`] in a new instance of the plugin.
+    pub fn snapshot(&mut self, transform: &OpenedTransform) -> Result<Vec<u8>> {
+        let guest = self.interface(self.runner.clone(), "language runner")?;
+        self.call(|store| guest.call_snapshot(store, transform.handle))
+    }
+
+    /// Goes on from a snapshot with a transform that was opened just now.
+    pub fn resume(&mut self, transform: &OpenedTransform, snapshot: &[u8]) -> Result<()> {
+        let guest = self.interface(self.runner.clone(), "language runner")?;
+        self.call(|store| guest.call_resume(store, transform.handle, snapshot))
     }
 
     /// Closes a transform; its handle is of no use afterwards.

@@ -218,6 +218,8 @@ impl ExecutionPlan for TransformExec {
             exec: self.clone(),
             input: self.input.execute(partition, context)?,
             guest: None,
+            partition,
+            generation: 0,
             current: None,
             ready: VecDeque::new(),
             more: false,
@@ -245,6 +247,9 @@ struct Running {
     input: SendableRecordBatchStream,
     /// Made when the first batch arrives or the input ends, on the thread that runs it.
     guest: Option<(Instance, OpenedTransform)>,
+    partition: usize,
+    /// How often the guest was replaced.
+    generation: usize,
     current: Option<Current>,
     ready: VecDeque<RecordBatch>,
     more: bool,
@@ -323,7 +328,9 @@ impl Running {
         let failed = |error| CallError::external(exec.spec.what(), error);
         let (guest, opened) = match &mut self.guest {
             Some(guest) => guest,
-            None => self.guest.insert(open(exec).map_err(failed)?),
+            None => self
+                .guest
+                .insert(open(exec, self.partition, self.generation).map_err(failed)?),
         };
         let before = guest.timing();
         let input = self.current.as_ref().map(|current| {
@@ -360,19 +367,31 @@ impl Running {
         Ok(())
     }
 
-    /// Gives a worn guest's state to a new one. Between two batches nothing else is in it that would be lost.
+    /// Lets a new guest go on in the place of a worn one.
     fn replace_worn(&mut self) -> Result<()> {
-        let Some((mut guest, opened)) = self.guest.take_if(|(guest, _)| guest.is_worn()) else {
-            return Ok(());
-        };
         let exec = &self.exec;
         let failed = |error| CallError::external(exec.spec.what(), error);
-        let state = guest.save(&opened).map_err(failed)?;
+        let Some((guest, opened)) = self.guest.as_mut().filter(|(guest, _)| guest.is_worn()) else {
+            return Ok(());
+        };
+        let snapshot = match guest.snapshot(opened) {
+            Ok(snapshot) => snapshot,
+            // It may well come to its end within its limit, and is asked again when it has grown as much once more.
+            Err(error @ transom_plugin::Error::Guest { .. }) => {
+                tracing::warn!(target: "transom", "{}: {error}; it goes on with the memory it has", exec.spec.what());
+                guest.settle();
+                return Ok(());
+            }
+            Err(error) => return Err(failed(error)),
+        };
         // Before the new one: a run with little memory may not have enough for both.
-        drop(guest);
-        let (mut guest, opened) = open(exec).map_err(failed)?;
-        guest.restore(&opened, &state).map_err(failed)?;
+        self.guest = None;
+        self.generation += 1;
+        let (mut guest, opened) = open(exec, self.partition, self.generation).map_err(failed)?;
+        guest.resume(&opened, &snapshot).map_err(failed)?;
         guest.settle();
+        // What it counted while it was opened was counted for the first guest already.
+        guest.take_counters();
         self.metrics.replaced_guests.add(1);
         self.guest = Some((guest, opened));
         Ok(())
@@ -412,11 +431,15 @@ impl Running {
     }
 }
 
-fn open(exec: &TransformExec) -> transom_plugin::Result<(Instance, OpenedTransform)> {
+fn open(
+    exec: &TransformExec,
+    partition: usize,
+    generation: usize,
+) -> transom_plugin::Result<(Instance, OpenedTransform)> {
     let TransformSpec {
         step, pool, input, ..
     } = exec.spec.as_ref();
-    let mut guest = pool.instantiate()?;
+    let mut guest = pool.instantiate_for(partition, generation)?;
     let opened = guest.open_transform(&step.transform, input, &step.options)?;
     Ok((guest, opened))
 }

@@ -72,7 +72,7 @@ def _loaded() -> Handles:
 
 
 class Runner:
-    """`runner`: takes the author's files."""
+    """`runner`: takes the author's files, and moves what is open to another instance."""
 
     def load(self, files: list[tuple[str, bytes]]) -> None:
         global _handles
@@ -80,6 +80,18 @@ class Runner:
             if _handles is not None:
                 raise Error("a plugin is loaded already: an instance holds one")
             _handles = Handles(load_plugin(dict(files)))
+        except BaseException as error:
+            _fail(error)
+
+    def snapshot(self, handle: int) -> bytes:
+        try:
+            return _loaded().snapshot(handle)
+        except BaseException as error:
+            _fail(error)
+
+    def resume(self, handle: int, snapshot: bytes) -> None:
+        try:
+            _loaded().resume(handle, snapshot)
         except BaseException as error:
             _fail(error)
 

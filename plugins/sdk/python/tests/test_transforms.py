@@ -265,8 +265,16 @@ class State(unittest.TestCase):
         self.assertEqual((first.columns["rows"], first.state), ([], [3]))
         self.assertEqual(run_transform(self.Count, {}, TABLE, state=first.state).columns["rows"], [6])
 
-    def test_a_transform_without_save_can_be_moved_with_what_it_remembers(self):
+    def test_a_transform_can_be_moved_with_what_it_remembers_and_not_only_with_what_it_saves(self):
         class Remembers(Base):
+            __slots__ = ("words",)
+
+            def save(self):
+                return None
+
+            def restore(self, state):
+                raise AssertionError("a move is no end of a slice")
+
             def open(self, input):
                 self.seen, self.words = 0, set()
                 return transom.Opened(reads=["text"], computes={"seen": int, "words": int})
@@ -279,17 +287,18 @@ class State(unittest.TestCase):
         fields = [WireField("text", "u")]
         batch = Batch(1, [Node(1, 0)], [b"", b"\0\0\0\0\1\0\0\0", b"a"])
         results = []
-        state = b""
+        snapshot = None
         for _ in range(2):
             handles = Handles(Plugin("test", "0", [], [Remembers]))
             handle = handles.open_table("remembers", fields, "{}").handle
-            handles.restore(handle, state)
+            if snapshot is not None:
+                handles.resume(handle, snapshot)
             results.append(handles.process(handle, batch).parts[0].batch.buffers)
-            state = handles.save(handle)
+            snapshot = handles.snapshot(handle)
         one = (1).to_bytes(8, "little")
         self.assertEqual(results, [[b"", one, b"", one], [b"", (2).to_bytes(8, "little"), b"", one]])
 
-    def test_a_transform_that_cannot_be_moved_is_told_what_to_write(self):
+    def test_a_transform_that_cannot_be_moved_is_told_why(self):
         class Holds(Base):
             def open(self, input):
                 self.numbers = (number for number in range(3))
@@ -298,8 +307,9 @@ class State(unittest.TestCase):
         handles = Handles(Plugin("test", "0", [], [Holds]))
         handle = handles.open_table("holds", [], "{}").handle
         with self.assertRaises(Located) as raised:
-            handles.save(handle)
-        self.assertIn("give it `save` and `restore`", wire_error(raised.exception).message)
+            handles.snapshot(handle)
+        self.assertIn("cannot be moved to another instance", wire_error(raised.exception).message)
+        self.assertEqual(handles.save(handle), b"")
 
     def test_a_state_of_another_version_is_a_matter_of_config(self):
         handles = Handles(Plugin("test", "0", [], [self.Count]))

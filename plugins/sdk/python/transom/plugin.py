@@ -148,43 +148,45 @@ class Table:
         return self._with_output(self.transform.finish, end)
 
     def save(self) -> bytes:
-        """The state as JSON.
-
-        For a transform without `save`, its attributes, pickled: not for another slice, but for another instance of the
-        same plugin, which the host moves it to when this one's memory has grown too large.
-        """
+        """The state as JSON; nothing for a transform without one."""
         if not self.transform.is_stateful():
-            return self._pickle()
+            return b""
         state = self._author(self.transform.save)
         try:
             return json.dumps(state, allow_nan=True, separators=(",", ":")).encode()
         except (TypeError, ValueError) as error:
             raise Error(f"the state of the transform `{self.transform.name}` has no JSON form: {error}") from None
 
-    def _pickle(self) -> bytes:
-        attributes = {name: value for name, value in vars(self.transform).items() if name != "options"}
-        if not attributes:
-            return b""
-        try:
-            return pickle.dumps(attributes)
-        except Exception as error:
-            name = self.transform.name
-            raise Error(
-                f"the transform `{name}` cannot be moved to another instance: give it `save` and `restore` ({error})"
-            ) from None
-
     def restore(self, state: bytes) -> None:
         """Goes on from what `save` gave."""
+        name = self.transform.name
         if not self.transform.is_stateful():
             if state:
-                vars(self.transform).update(self._author(pickle.loads, state))
+                raise Config(f"the transform `{name}` keeps no state, and was given {len(state)} bytes of it")
             return
         try:
             value = json.loads(state)
         except ValueError as error:
-            name = self.transform.name
             raise Config(f"the saved state does not fit this version of the transform `{name}`: {error}") from None
         self._author(self.transform.restore, value)
+
+    def snapshot(self) -> bytes:
+        """The transform's attributes, pickled: for another instance of the same plugin, and for nobody else."""
+        state = self.transform.__getstate__()
+        if isinstance(state, dict):
+            state = {name: value for name, value in state.items() if name != "options"}
+        try:
+            return pickle.dumps(state)
+        except Exception as error:
+            name = self.transform.name
+            raise Error(f"what the transform `{name}` holds cannot be moved to another instance: {error}") from None
+
+    def resume(self, snapshot: bytes) -> None:
+        """Goes on from what `snapshot` gave, which the host kept: whoever can hand in a pickle can run code."""
+        state = self._author(pickle.loads, snapshot)
+        attributes, slots = state if isinstance(state, tuple) else (state, None)
+        for name, value in {**(attributes or {}), **(slots or {})}.items():
+            setattr(self.transform, name, value)
 
 
 class Handles:
@@ -273,6 +275,14 @@ class Handles:
     def restore(self, handle: int, state: bytes) -> None:
         """See `table.restore`."""
         self._table(handle, lambda table: table.restore(state))
+
+    def snapshot(self, handle: int) -> bytes:
+        """See `runner.snapshot`."""
+        return self._table(handle, Table.snapshot)
+
+    def resume(self, handle: int, snapshot: bytes) -> None:
+        """See `runner.resume`."""
+        self._table(handle, lambda table: table.resume(snapshot))
 
     def close_table(self, handle: int) -> None:
         """See `table.close`. A handle that is not open is left alone."""
