@@ -228,12 +228,14 @@ fn building_a_folder_gives_its_component() {
 }
 
 #[test]
-fn the_schema_of_the_pipeline_file_is_a_json_schema() {
-    let schema = Project::empty().run(&["schema"]).json();
+fn the_schemas_of_the_files_are_json_schemas() {
+    for (file, key) in [("pipeline", "steps"), ("tests", "tests")] {
+        let schema = Project::empty().run(&["schema", file]).json();
+        assert_eq!(schema["properties"][key]["type"], "object", "{schema}");
+    }
+    let default = Project::empty().run(&["schema"]).stdout;
     assert_eq!(
-        schema["properties"]["steps"]["type"]
-            .as_str()
-            .or(schema["type"].as_str()),
-        Some("object")
+        default,
+        Project::empty().run(&["schema", "pipeline"]).stdout
     );
 }

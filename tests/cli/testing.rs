@@ -478,3 +478,101 @@ tests:
     let after = std::fs::read_to_string(project.path().join("tests/shop.yaml")).unwrap();
     assert_eq!(after, before);
 }
+
+/// A watching program, whose lines are read as they come.
+struct Watching {
+    child: std::process::Child,
+    lines: std::sync::mpsc::Receiver<String>,
+}
+
+impl Watching {
+    fn of(project: &Project) -> Self {
+        use std::io::BufRead;
+        let mut command = project.command(&["test", "--watch"]);
+        command.stdout(std::process::Stdio::piped());
+        command.stderr(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (sender, lines) = std::sync::mpsc::channel();
+        let streams: [Box<dyn std::io::Read + Send>; 2] = [
+            Box::new(child.stdout.take().unwrap()),
+            Box::new(child.stderr.take().unwrap()),
+        ];
+        for stream in streams {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                for line in std::io::BufReader::new(stream)
+                    .lines()
+                    .map_while(Result::ok)
+                {
+                    let _ = sender.send(line);
+                }
+            });
+        }
+        Self { child, lines }
+    }
+
+    /// The lines up to the one that says that it waits.
+    fn until_it_waits(&self) -> String {
+        let mut text = String::new();
+        loop {
+            let patience = std::time::Duration::from_secs(60);
+            let line = self.lines.recv_timeout(patience).expect(&text);
+            if line.starts_with("waiting for a file") {
+                // The other stream's last lines may come a little later.
+                let late = std::time::Duration::from_millis(100);
+                text.extend(std::iter::from_fn(|| self.lines.recv_timeout(late).ok()));
+                return text;
+            }
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn watching_runs_again_what_a_saved_file_touches() {
+    let project = shop_with(LARGE);
+    let other = LARGE
+        .replace("small", "tiny")
+        .replace("by_day", "by_customer");
+    let customers = "    given:\n      customers: [{ id: 1, name: Ada, country: GB }]";
+    let other = other.replace("    given:", customers);
+    let rows = other.find("        rows:").unwrap();
+    project.write(
+        "tests/other.yaml",
+        format!("{}        count: 1\n", &other[..rows]),
+    );
+    let watching = Watching::of(&project);
+    let first = watching.until_it_waits();
+    assert!(first.contains("2 tests passed"), "{first}");
+    // A file of tests touches its own, a query those whose steps it makes, the pipeline all.
+    project.replace("tests/other.yaml", "count: 1", "count: 4");
+    let told = watching.until_it_waits();
+    assert!(
+        told.contains("saved: tests/other.yaml") && told.contains("by_customer: has 1 row"),
+        "{told}"
+    );
+    assert!(told.contains("1 failed, 0 passed"), "{told}");
+    project.replace("tests/other.yaml", "count: 4", "count: 1");
+    assert!(watching.until_it_waits().contains("1 test passed"));
+    project.replace("sql/by_customer.sql", "ORDER BY", "-- sorted\nORDER BY");
+    let told = watching.until_it_waits();
+    assert!(
+        told.contains("tiny_orders") && told.contains("1 test passed"),
+        "{told}"
+    );
+    // A mistake does not end it.
+    project.replace("transom.yaml", "from: by_day", "from: by_dya");
+    let told = watching.until_it_waits();
+    assert!(told.contains("by_dya"), "{told}");
+    project.replace("transom.yaml", "from: by_dya", "from: by_day");
+    let told = watching.until_it_waits();
+    assert!(told.contains("2 tests passed"), "{told}");
+}

@@ -1,10 +1,12 @@
 //! What comes out of single tables of a pipeline: planned alone, computed, collected.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use futures::TryStreamExt;
@@ -52,6 +54,36 @@ impl Planned {
         let plan = LogicalPlanBuilder::from(plan).limit(0, Some(rows));
         let plan = plan.and_then(LogicalPlanBuilder::build).map_err(failed)?;
         collect(&self.session, plan).await.map_err(failed)
+    }
+
+    /// The tables that a step reads, with the columns of each that its result depends on; at least one of each.
+    pub(crate) fn columns_read(&self, step: &str) -> Result<BTreeMap<String, BTreeSet<String>>> {
+        let mut read: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut steps = self.steps.iter();
+        let Some(planned) = steps.find(|planned| planned.name == step) else {
+            return Ok(read);
+        };
+        let failed = |error| Error::of_query(&format!("planning step `{step}`"), error);
+        let state = self.session.context().state();
+        // Optimized, a plan scans no column that it does not need.
+        let plan = state.optimize(&planned.plan).map_err(failed)?;
+        let visited = plan.apply_with_subqueries(|node| {
+            if let LogicalPlan::TableScan(scan) = node {
+                let columns = read.entry(scan.table_name.table().to_owned()).or_default();
+                let fields = scan.projected_schema.fields().iter();
+                columns.extend(fields.map(|field| field.name().clone()));
+                let all = scan.source.schema();
+                let filters = scan.filters.iter().flat_map(|filter| filter.column_refs());
+                columns.extend(filters.map(|column| column.name.clone()));
+                // Of a table whose rows are only counted no column is scanned, and rows without columns cannot be written.
+                if let (true, Some(first)) = (columns.is_empty(), all.fields().first()) {
+                    columns.insert(first.name().clone());
+                }
+            }
+            Ok(TreeNodeRecursion::Continue)
+        });
+        visited.map_err(failed)?;
+        Ok(read)
     }
 
     /// All rows of a source or step, computed as a run would.

@@ -3,19 +3,20 @@
 //! A folder holds `transom.yaml`, perhaps `options.json` (`{"target": .., "variables": {..}}`), and the outcome: either
 //! `pipeline.json` or `error.txt`. Its name says what the JSON Schema must think of it: `ok_*` is accepted, `shape_*` is
 //! refused, and `bad_*` has the right shape, which only the loader finds wrong. `TRANSOM_BLESS=1` rewrites the outcomes
-//! and the checked-in schema.
+//! and the checked-in schemas.
 
 use std::path::{Path, PathBuf};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde::Deserialize;
 use transom_pipeline::file::{LoadOptions, json_schema, load};
+use transom_pipeline::testing;
 
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials = vec![Trial::test(
-        "the_checked_in_schema_is_the_generated_one",
-        check_schema,
+        "the_checked_in_schemas_are_the_generated_ones",
+        check_schemas,
     )];
     // Relative, so that messages are the same on every machine; cargo runs tests in the package's folder.
     for entry in std::fs::read_dir("tests/file").expect("the folder of cases") {
@@ -126,10 +127,17 @@ fn check_against_schema(file: &Path, name: &str) -> Result<(), Failed> {
     .into())
 }
 
-fn check_schema() -> Result<(), Failed> {
-    let path = PathBuf::from("../../schema/transom.schema.json");
-    compare(
-        &path,
-        &format!("{}\n", serde_json::to_string_pretty(&json_schema())?),
-    )
+fn check_schemas() -> Result<(), Failed> {
+    let schemas = [
+        ("transom", json_schema()),
+        ("tests", testing::json_schema()),
+    ];
+    for (name, schema) in schemas {
+        let path = PathBuf::from(format!("../../schema/{name}.schema.json"));
+        compare(
+            &path,
+            &format!("{}\n", serde_json::to_string_pretty(&schema)?),
+        )?;
+    }
+    Ok(())
 }

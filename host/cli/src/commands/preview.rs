@@ -53,13 +53,11 @@ pub(crate) struct PreviewCommand {
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people: types under names, as wide as the terminal.
+    // No doc comments: each would make the help of all options long.
     Table,
-    /// Comma-separated values with a header.
     Csv,
-    /// One JSON object on each line.
+    // One object on each line.
     Json,
-    /// Apache Parquet.
     Parquet,
 }
 

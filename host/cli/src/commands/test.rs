@@ -1,6 +1,6 @@
 //! `transom test`: runs the tests beside the pipeline, and writes them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use transom_pipeline::file::{Pipeline, Problems};
@@ -75,7 +75,7 @@ impl TestCommand {
     /// The folder of the tests that are not named.
     fn folder(context: &Context) -> PathBuf {
         let beside = context.global.file.parent();
-        beside.unwrap_or(&PathBuf::new()).join(testing::FOLDER)
+        beside.unwrap_or(Path::new("")).join(testing::FOLDER)
     }
 
     fn test_files(&self, context: &Context) -> Result<Vec<PathBuf>, Failure> {
@@ -238,7 +238,11 @@ impl TestCommand {
             let mut seen = seen;
             seen.add(files());
             let changed = watch::changes(&seen, files);
-            let names = changed.iter().map(|file| file.display().to_string());
+            let here = std::env::current_dir().unwrap_or_default();
+            let names = changed.iter().map(|file| {
+                let shown = file.strip_prefix(&here).unwrap_or(file);
+                shown.display().to_string()
+            });
             context.printer.say(format_args!(
                 "\n{FAINT}saved: {}{FAINT:#}",
                 names.collect::<Vec<_>>().join(", ")
@@ -276,6 +280,12 @@ impl TestCommand {
         let mut files = vec![context.global.file.clone()];
         files.extend(self.test_files(context).unwrap_or_default());
         files.extend(reports.iter().flat_map(|report| report.files.clone()));
+        // A query that a mistake in the pipeline hides may be the one that mends it.
+        let here = std::env::current_dir().unwrap_or_default();
+        let root = here.join(context.global.file.parent().unwrap_or(Path::new("")));
+        let root = std::path::absolute(&root).unwrap_or(root);
+        let is_query = |file: &PathBuf| file.extension().is_some_and(|ending| ending == "sql");
+        files.extend(watch::files_in(&root).into_iter().filter(is_query));
         if let Ok(pipeline) = context.pipeline() {
             files.push(Lock::path_of(&pipeline));
             for plugin in &pipeline.plugins {

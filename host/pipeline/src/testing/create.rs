@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
 use transom_plugin::Cancel;
 use transom_query::SessionOptions;
 
@@ -29,7 +30,8 @@ impl Tester {
     }
 }
 
-/// A file with one test of `step`: given are the first `rows` rows of each table that it reads, expected what it makes of them.
+/// A file with one test of `step`: given are the first `rows` rows of each table that it reads, of these the columns that matter to
+/// it; expected is what it makes of them.
 ///
 /// # Errors
 /// If a source is not in the lock file, without which the types of given rows are not known; whatever reading or running ends with.
@@ -60,10 +62,16 @@ pub async fn create(tester: &Tester, step: &str, rows: usize) -> Result<String> 
     let mut text = format!(
         "# Made by `transom test --create {step} --rows {rows}`. Cut it down to what it is about.\ntests:\n  {step}_of_real_rows:\n    given:\n"
     );
-    for table in planned.reads(step) {
-        let batch = tester.real_rows(table, rows).await?;
-        write_rows(&mut text, table, &batch)?;
-        given.insert(table.clone(), table_of(batch)?);
+    for (table, columns) in planned.columns_read(step)? {
+        let batch = tester.real_rows(&table, rows).await?;
+        // In the order of the table. What is not given is NULL, which the step does not see.
+        let schema = batch.schema();
+        let read: Vec<usize> = (0..schema.fields().len())
+            .filter(|&at| columns.contains(schema.field(at).name()))
+            .collect();
+        let failed = |error: ArrowError| Error::of_query("choosing columns", error.into());
+        write_rows(&mut text, &table, &batch.project(&read).map_err(failed)?)?;
+        given.insert(table, table_of(batch)?);
     }
     let (computed, _) = tester
         .compute(pipeline, step, &given, &options, false)

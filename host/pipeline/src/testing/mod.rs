@@ -148,3 +148,59 @@ fn complete<T>(
 pub fn json_schema() -> serde_json::Value {
     crate::file::schema::schema_of::<TestsFile>()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    const KEYS: &str = "\
+tests:
+  one:
+    strange: 1
+    expect:
+      daily: { strange: 1 }
+      hourly: { rejected: { strange: 1 } }
+    given:
+      flights: { strange: 1 }
+strange: 1
+";
+
+    /// The keys that the reader allows, at each place of a key that it does not know.
+    fn keys_of_reader() -> Vec<BTreeSet<String>> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), KEYS).unwrap();
+        let Problems(problems) = read(file.path()).unwrap_err();
+        let unknown = problems
+            .iter()
+            .filter(|problem| problem.message.starts_with("unknown key `strange`"));
+        let allowed = |problem: &Problem| {
+            let label = problem.label.clone().unwrap_or_default();
+            let words = label.split('`').skip(1).step_by(2);
+            words.map(str::to_owned).collect()
+        };
+        unknown.map(allowed).collect()
+    }
+
+    #[test]
+    fn the_reader_and_the_schema_know_the_same_keys() {
+        let schema = json_schema();
+        let keys = |map: &Value| -> BTreeSet<String> {
+            assert_eq!(map["additionalProperties"], Value::Bool(false), "{map}");
+            let properties = map["properties"].as_object().unwrap();
+            properties.keys().cloned().collect()
+        };
+        let definition = |name: &str| &schema["$defs"][name];
+        let of_schema = [
+            keys(definition("TestEntry")),
+            keys(&definition("Expect")["anyOf"][1]),
+            keys(&definition("Rejected")["anyOf"][1]),
+            keys(&definition("Given")["anyOf"][1]),
+            keys(&schema),
+        ];
+        assert_eq!(keys_of_reader(), of_schema);
+    }
+}
