@@ -576,3 +576,86 @@ fn watching_runs_again_what_a_saved_file_touches() {
     let told = watching.until_it_waits();
     assert!(told.contains("2 tests passed"), "{told}");
 }
+
+#[test]
+fn lists_structs_and_times_are_written_as_they_are_read() {
+    let project = shop_with(
+        "\
+tests:
+  nested:
+    given:
+      orders: [{ id: 1, customer: 1, day: 2024-03-01, amount: 9 }]
+      customers:
+        - { id: 1, tags: [a, null], place: { lat: 1.5, seen: [2] } }
+        - { id: 2, tags: null, place: null }
+        - { id: 3, tags: [], place: { seen: [] } }
+    expect:
+      everything:
+        - { id: 3, tags: [], place: { lat: null, seen: [] } }
+        - { id: 2, tags: null, place: null }
+        - { id: 1, tags: [a, \"\"], place: { lat: 1.5, seen: [2] } }
+      times:
+        schema: { at: \"timestamp(ns)\", after: date }
+        rows: [{ at: 2024-03-01 10:30:00, after: 2024-03-02 }]
+",
+    );
+    project.replace(
+        "transom.yaml",
+        "steps:\n",
+        "steps:\n  everything: { sql: SELECT * FROM customers }\n  times: { sql: \"SELECT TIMESTAMP '2024-03-01 10:30:00' \
+         AS at, DATE '2024-03-02' AS after FROM large\" }\n",
+    );
+    assert_snapshot!(project.run(&["test"]).all());
+}
+
+#[test]
+fn plugins_see_the_clock_and_the_seed_of_the_test() {
+    let project = Project::empty();
+    project.write(
+        "chance/pyproject.toml",
+        "[project]\nname = \"chance\"\nversion = \"0.1.0\"\n",
+    );
+    project.write(
+        "chance/chance.py",
+        "\
+import random, time
+import transom
+
+@transom.function(volatility=\"volatile\")
+def roll(sides: int) -> int:
+    return random.randrange(10**9)
+
+@transom.function(volatility=\"volatile\")
+def seconds(sides: int) -> int:
+    return int(time.time())
+",
+    );
+    project.write(
+        "transom.yaml",
+        "\
+name: games
+plugins: { chance: { path: chance } }
+sources: { games: { path: games.csv } }
+steps:
+  rolls:
+    sql: >-
+      SELECT chance.roll(sides) AS roll, chance.seconds(sides) AS plugin, CAST(to_unixtime(now()) AS bigint) AS query
+      FROM games
+",
+    );
+    let test = |name: &str, seed: u64| {
+        format!(
+            "  {name}:\n    clock: 2024-01-01\n    seed: {seed}\n    given: {{ games: [{{ sides: 6 }}] }}\n    \
+             expect: {{ rolls: [{{ roll: -1, plugin: 1704067200, query: 1704067200 }}] }}\n"
+        )
+    };
+    let tests = [test("one", 1), test("two", 2), test("one_again", 1)].concat();
+    project.write("tests/chance.yaml", format!("tests:\n{tests}"));
+    let json = project.run(&["test", "--json"]).json();
+    let found = |test: usize| &json["tests"][test]["failures"][0]["diff"]["rows"][0];
+    // Nothing but the roll is not as expected.
+    assert_eq!(found(0)["differing"], serde_json::json!([0]), "{json:#}");
+    let roll = |test: usize| &found(test)["found"]["cells"][0];
+    assert_eq!(roll(0), roll(2));
+    assert_ne!(roll(0), roll(1));
+}

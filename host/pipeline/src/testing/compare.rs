@@ -6,12 +6,13 @@
 use std::collections::{HashMap, VecDeque};
 
 use arrow::array::AsArray;
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde::Serialize;
 
+use super::yaml;
 use crate::types::type_name;
 
 /// More rows than this are not looked at for pairs that are alike: a diff of so many rows is read by nobody.
@@ -160,20 +161,13 @@ struct Cells {
 
 impl Cells {
     fn of(batch: &RecordBatch) -> Result<Self, ArrowError> {
-        let options = FormatOptions::default();
         let mut cells = Self {
             rows: batch.num_rows(),
             texts: Vec::new(),
             numbers: Vec::new(),
         };
         for array in batch.columns() {
-            let formatter = ArrayFormatter::try_new(array, &options)?;
-            let text = |row| match array.is_null(row) {
-                true => Ok(None),
-                false => formatter.value(row).try_to_string().map(Some),
-            };
-            let texts = (0..batch.num_rows()).map(text);
-            cells.texts.push(texts.collect::<Result<_, _>>()?);
+            cells.texts.push(texts(array)?);
             cells.numbers.push(match array.data_type() {
                 DataType::Float64 => Some(array.as_primitive::<Float64Type>().values().to_vec()),
                 DataType::Float32 => {
@@ -222,6 +216,24 @@ impl Cells {
             _ => false,
         }
     }
+}
+
+/// The values as text; `None` for NULL.
+fn texts(array: &ArrayRef) -> Result<Vec<Option<String>>, ArrowError> {
+    if array.data_type().is_nested() {
+        // In JSON a NULL within is told from an empty text.
+        let texts = yaml::nested(array)?.into_iter().enumerate();
+        return Ok(texts
+            .map(|(row, text)| array.is_valid(row).then_some(text))
+            .collect());
+    }
+    let options = FormatOptions::default();
+    let formatter = ArrayFormatter::try_new(array, &options)?;
+    let text = |row| match array.is_null(row) {
+        true => Ok(None),
+        false => formatter.value(row).try_to_string().map(Some),
+    };
+    (0..array.len()).map(text).collect()
 }
 
 fn close(expected: f64, found: f64, tolerance: f64) -> bool {
@@ -338,7 +350,7 @@ fn pair_alike(pairs: &mut [Option<usize>], left: &Cells, right: &Cells, toleranc
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
+    use arrow::array::{Float64Array, Int64Array, ListBuilder, StringArray, StringBuilder};
 
     use super::*;
 
@@ -449,6 +461,19 @@ mod tests {
             told(&null, &table(&[("a", Some(0), 0.5)]), ANY_ORDER),
             [(1, 1, vec![1])]
         );
+    }
+
+    #[test]
+    fn a_null_in_a_list_is_no_empty_text() {
+        let list = |item: Option<&str>| {
+            let mut list = ListBuilder::new(StringBuilder::new());
+            list.values().append_option(item);
+            list.append(true);
+            RecordBatch::try_from_iter([("list", Arc::new(list.finish()) as ArrayRef)]).unwrap()
+        };
+        assert_eq!(told(&list(None), &list(None), ANY_ORDER), []);
+        let differing = told(&list(None), &list(Some("")), ANY_ORDER);
+        assert_eq!(differing, [(1, 0, vec![]), (0, 1, vec![])]);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
-use arrow::json::ArrayWriter;
+use arrow::json::WriterBuilder;
+use arrow::json::writer::JsonArray;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde_json::Value;
 
@@ -75,10 +76,11 @@ fn values(array: &ArrayRef) -> Result<Vec<String>, ArrowError> {
 }
 
 /// Lists and maps in JSON, which YAML holds.
-fn nested(array: &ArrayRef) -> Result<Vec<String>, ArrowError> {
+pub(super) fn nested(array: &ArrayRef) -> Result<Vec<String>, ArrowError> {
     let batch = RecordBatch::try_from_iter([("value", ArrayRef::clone(array))])?;
     let mut json = Vec::new();
-    let mut writer = ArrayWriter::new(&mut json);
+    let builder = WriterBuilder::new().with_explicit_nulls(true);
+    let mut writer = builder.build::<_, JsonArray>(&mut json);
     writer.write(&batch)?;
     writer.finish()?;
     let rows: Vec<Value> =
