@@ -459,6 +459,58 @@ fn an_update_expects_what_was_found_and_leaves_the_rest_as_it_is() {
 }
 
 #[test]
+fn an_update_writes_files_that_were_expected() {
+    let project = shop_with(
+        "\
+tests:
+  files:
+    given: { orders: { file: orders.csv } }
+    expect:
+      large: { file: large.jsonl }
+      by_day: { file: by_day.csv, ordered: true }
+",
+    );
+    let orders =
+        "id,customer,day,amount\n1,1,2024-03-01,12.50\n2,1,2024-03-01,1\n3,1,2024-03-02,40\n";
+    project.write("tests/orders.csv", orders);
+    project.write("tests/large.jsonl", "{\"id\": 3}\n");
+    project.write("tests/by_day.csv", "day,orders,amount\n2024-03-02,7,40\n");
+    let ran = project.run(&["test", "--update"]);
+    assert!(
+        ran.code == 1 && ran.stderr.contains("2 values"),
+        "{}",
+        ran.all()
+    );
+    let written = std::fs::read_to_string(project.path().join("tests/by_day.csv")).unwrap();
+    assert_eq!(
+        written,
+        "day,orders,amount\n2024-03-01,1,12.50\n2024-03-02,1,40.00\n"
+    );
+    passes(&project.run(&["test"]));
+}
+
+#[test]
+fn what_is_given_of_a_table_must_be_columns_that_it_has() {
+    let project = shop_with(
+        "\
+tests:
+  no_columns:
+    given: { customers: [], orders: [] }
+    expect: { by_customer: [] }
+",
+    );
+    let unknown = project.run(&["test"]);
+    let project = shop();
+    project.run(&["lock"]);
+    project.write(
+        "tests/shop.yaml",
+        LARGE.replace("customer: 1", "custommer: 1"),
+    );
+    let unlike = project.run(&["test"]);
+    assert_snapshot!([unknown, unlike].map(|ran| ran.all()).join("\n"));
+}
+
+#[test]
 fn what_stands_within_a_line_is_not_updated() {
     let project = shop_with(
         "\

@@ -6,6 +6,7 @@
 //! beside a pipeline and [`preview`] computes single tables of it. [`lock::Lock`] remembers what checking needs to know of the world.
 
 mod dead_letters;
+mod encode;
 mod error;
 pub mod file;
 pub mod lock;
@@ -17,6 +18,7 @@ pub mod run;
 pub mod testing;
 mod types;
 
+pub use encode::{Encoding, encode};
 pub use error::{Error, ErrorKind, Result};
 pub use transom_query::SessionOptions;
 pub use types::type_name;

@@ -1,16 +1,13 @@
 //! `transom preview`: the first rows of any table of the pipeline, computed alone.
 
-use std::io::Write;
-
 use arrow::array::RecordBatch;
 use clap::ValueEnum;
-use datafusion::parquet::arrow::ArrowWriter;
-use transom_pipeline::SessionOptions;
 use transom_pipeline::file::Pipeline;
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources, plan_part};
 use transom_pipeline::plugins::Build;
 use transom_pipeline::report::counted;
+use transom_pipeline::{Encoding, SessionOptions, encode};
 use transom_plugin::Cancel;
 
 use crate::context::Context;
@@ -140,9 +137,14 @@ impl PreviewCommand {
             what: format!("the rows of `{}` cannot be written", self.table),
             source: error,
         };
-        if format != Format::Table {
-            let bytes = encode(batch, format).map_err(failed)?;
-            return printer.bytes(&bytes);
+        let encoding = match format {
+            Format::Table => None,
+            Format::Csv => Some(Encoding::Csv),
+            Format::Json => Some(Encoding::Json),
+            Format::Parquet => Some(Encoding::Parquet),
+        };
+        if let Some(encoding) = encoding {
+            return printer.bytes(&encode(batch, encoding).map_err(failed)?);
         }
         let name = &self.table;
         let shown = batch.num_rows() as u64;
@@ -158,31 +160,4 @@ impl PreviewCommand {
             None => Ok(()),
         }
     }
-}
-
-/// The rows in a format for programs.
-fn encode(batch: &RecordBatch, format: Format) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    match format {
-        Format::Table | Format::Csv => {
-            let mut writer = arrow::csv::WriterBuilder::new()
-                .with_header(true)
-                .build(&mut bytes);
-            writer.write(batch).map_err(std::io::Error::other)?;
-        }
-        Format::Json => {
-            let mut writer = arrow::json::WriterBuilder::new()
-                .with_explicit_nulls(true)
-                .build::<_, arrow::json::writer::LineDelimited>(&mut bytes);
-            writer.write(batch).map_err(std::io::Error::other)?;
-            writer.finish().map_err(std::io::Error::other)?;
-        }
-        Format::Parquet => {
-            let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None)?;
-            writer.write(batch)?;
-            writer.close()?;
-        }
-    }
-    bytes.flush()?;
-    Ok(bytes)
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, UInt64Array};
+use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType, Schema, TimeUnit};
 use arrow::error::ArrowError;
 
@@ -11,6 +12,7 @@ use super::compare::{How, compare};
 use super::model::{Data, ExpectEntry, RejectedEntry};
 use super::report::{Mismatch, TypeDiff};
 use super::update::Edit;
+use crate::file::format_of_file;
 use crate::file::reader::Spanned;
 use crate::preview::Computed;
 use crate::types::type_name;
@@ -112,9 +114,23 @@ impl Case<'_> {
             rewritten = true;
             self.fail(name, Mismatch::Rows { diff });
         }
-        if let (true, Data::Rows(rows)) = (rewritten, data) {
-            self.edits
-                .push(Edit::rows(rows.key, found, &comparison.placed)?);
+        if !rewritten {
+            return Ok(());
+        }
+        match data {
+            Data::Rows(rows) => {
+                let edit = Edit::rows(rows.key, found, &comparison.placed)?;
+                self.edits.push(edit);
+            }
+            Data::File(path) => {
+                let placed = comparison.placed.iter().map(|&row| row as u64);
+                let found = take_record_batch(found, &UInt64Array::from_iter_values(placed))?;
+                let format = format_of_file(&path.value);
+                let file = self.folder().join(&path.value);
+                let edit = format.and_then(|format| Edit::file(file, format, &found));
+                self.edits.extend(edit);
+            }
+            Data::Sql(_) => {}
         }
         Ok(())
     }

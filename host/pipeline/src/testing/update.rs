@@ -2,19 +2,31 @@
 //!
 //! The file is changed as text, a key's value at a time, so that all else in it stays as its author wrote it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use fs_err as fs;
 
 use super::yaml;
+use crate::encode::{Encoding, encode};
 use crate::error::{Error, Result};
-use crate::file::Span;
+use crate::file::{Format, Span};
 
-/// A new value for one key of a file of tests.
+/// What is to be written so that a test expects what was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edit {
+pub struct Edit(Change);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Change {
+    /// A new value for one key of the file of tests.
+    Key(KeyEdit),
+    /// New content of a file that it names.
+    File { path: PathBuf, content: Vec<u8> },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct KeyEdit {
     /// Where the key is.
     key: Span,
     /// What the key is to hold: a line beside it, or lines below it.
@@ -29,10 +41,24 @@ enum Value {
 
 impl Edit {
     pub(super) fn count(key: Span, count: u64) -> Self {
-        Self {
+        Self(Change::Key(KeyEdit {
             key,
             value: Value::Beside(count.to_string()),
+        }))
+    }
+
+    /// Rows for a file of this format; `None` if such a file cannot be written.
+    pub(super) fn file(path: PathBuf, format: Format, batch: &RecordBatch) -> Option<Self> {
+        let encoding = match format {
+            Format::Csv => Encoding::Csv,
+            Format::Json => Encoding::Json,
+            Format::Parquet => Encoding::Parquet,
+        };
+        if path.extension().is_some_and(|ending| ending == "gz") {
+            return None;
         }
+        let content = encode(batch, encoding).ok()?;
+        Some(Self(Change::File { path, content }))
     }
 
     pub(super) fn rows(
@@ -46,32 +72,46 @@ impl Edit {
             true => Value::Beside("[]".to_owned()),
             false => Value::Below(lines),
         };
-        Ok(Self { key, value })
+        Ok(Self(Change::Key(KeyEdit { key, value })))
     }
 }
 
-/// Writes the edits into the file; returns how many of them could be made. One whose key does not begin its line cannot.
+/// Writes the edits into the file at `path` and those that it names; returns how many of them could be made. One whose key does not
+/// begin its line cannot.
 ///
 /// # Errors
 /// If the file cannot be read or written.
 pub fn update(path: &Path, edits: &[Edit]) -> Result<usize> {
-    let failed = |what: &str| {
+    let failed = |path: &Path, what: &str| {
         let what = format!("`{}` cannot be {what}", path.display());
         move |source| Error::Io { what, source }
     };
-    let text = fs::read_to_string(path).map_err(failed("read"))?;
-    let (text, made) = apply(&text, edits);
-    fs::write(path, text).map_err(failed("written"))?;
+    let mut made = 0;
+    let mut keys = Vec::new();
+    for Edit(change) in edits {
+        match change {
+            Change::Key(edit) => keys.push(edit),
+            Change::File { path, content } => {
+                fs::write(path, content).map_err(failed(path, "written"))?;
+                made += 1;
+            }
+        }
+    }
+    if !keys.is_empty() {
+        let text = fs::read_to_string(path).map_err(failed(path, "read"))?;
+        let (text, of_keys) = apply(&text, keys);
+        fs::write(path, text).map_err(failed(path, "written"))?;
+        made += of_keys;
+    }
     Ok(made)
 }
 
-fn apply(text: &str, edits: &[Edit]) -> (String, usize) {
+fn apply(text: &str, mut edits: Vec<&KeyEdit>) -> (String, usize) {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    let mut edits: Vec<&Edit> = edits.iter().collect();
     // From the end, so that the lines before stay where they were.
     edits.sort_by_key(|edit| std::cmp::Reverse(edit.key));
     let mut made = 0;
-    for Edit { key, value } in edits {
+    for KeyEdit { key, value } in edits {
         let first = key.line - 1;
         let indent = key.column - 1;
         let Some(line) = lines.get(first) else {
@@ -147,12 +187,15 @@ tests:
 ";
         let rows = Value::Below(vec!["          - { a: 9 }".to_owned()]);
         let edits = [
-            Edit {
+            KeyEdit {
                 key: key(6, 9),
                 value: rows,
             },
-            Edit::count(key(13, 9), 1),
-            Edit {
+            KeyEdit {
+                key: key(13, 9),
+                value: Value::Beside("1".to_owned()),
+            },
+            KeyEdit {
                 key: key(14, 7),
                 value: Value::Beside("[]".to_owned()),
             },
@@ -170,25 +213,32 @@ tests:
         count: 1
       other: []
 ";
-        assert_eq!(apply(text, &edits), (expected.to_owned(), 3));
+        assert_eq!(
+            apply(text, edits.iter().collect()),
+            (expected.to_owned(), 3)
+        );
     }
 
     #[test]
     fn items_may_stand_below_their_key() {
         let text = "rows:\n- { a: 1 }\n- { a: 2 }\ncount: 2\n";
-        let edit = Edit {
+        let edit = KeyEdit {
             key: key(1, 1),
             value: Value::Below(vec!["  - { a: 3 }".to_owned()]),
         };
-        assert_eq!(apply(text, &[edit]).0, "rows:\n  - { a: 3 }\ncount: 2\n");
+        assert_eq!(
+            apply(text, vec![&edit]).0,
+            "rows:\n  - { a: 3 }\ncount: 2\n"
+        );
     }
 
     #[test]
     fn a_key_within_a_line_is_left_alone() {
         let text = "daily: { count: 2 }\n";
-        assert_eq!(
-            apply(text, &[Edit::count(key(1, 10), 3)]),
-            (text.to_owned(), 0)
-        );
+        let edit = KeyEdit {
+            key: key(1, 10),
+            value: Value::Beside("3".to_owned()),
+        };
+        assert_eq!(apply(text, vec![&edit]), (text.to_owned(), 0));
     }
 }
