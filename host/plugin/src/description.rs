@@ -142,10 +142,10 @@ impl Description {
             functions,
             transforms,
         } = wire;
-        let too_many = functions.len() + transforms.len() > limits.fields;
-        if too_many {
+        let things: usize = functions.iter().map(|f| 1 + f.arguments.len()).sum();
+        if things + transforms.len() > limits.fields {
             return Err(format!(
-                "it describes more than {} functions and transforms",
+                "it describes more than {} functions, arguments and transforms",
                 limits.fields
             ));
         }
@@ -265,16 +265,27 @@ fn check_name(name: &str, what: &str) -> Result<(), String> {
     }
 }
 
-/// At most `bytes` of the text, cut between characters, with a mark where something is missing.
+/// A guest's text as it may be shown: characters that would move the cursor, colour the terminal or turn the direction of
+/// what follows are replaced. Line breaks and tabs stay.
+pub(crate) fn plain(text: &str) -> String {
+    let acts = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t')
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let text = text.replace("\r\n", "\n");
+    text.replace(acts, "\u{fffd}")
+}
+
+/// At most `bytes` of the text, cut between characters, with a mark where something is missing; [`plain`].
 pub(crate) fn cut(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {
-        return text.to_owned();
+        return plain(text);
     }
     let end = (0..=bytes)
         .rev()
         .find(|&at| text.is_char_boundary(at))
         .unwrap_or(0);
-    format!("{}… ({} bytes more)", &text[..end], text.len() - end)
+    format!("{}… ({} bytes more)", plain(&text[..end]), text.len() - end)
 }
 
 #[cfg(test)]
@@ -310,6 +321,17 @@ mod tests {
         for name in ["", "2nd", "Great", "a.b", "a b", &"x".repeat(129)] {
             assert!(check_name(name, "function").is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn texts_do_nothing_to_a_terminal() {
+        let text = "\u{1b}[2Jall\tis\r\nwell\r\u{9b}2J\u{202e}\u{7}";
+        assert_eq!(
+            plain(text),
+            "\u{fffd}[2Jall\tis\nwell\u{fffd}\u{fffd}2J\u{fffd}\u{fffd}"
+        );
+        assert_eq!(cut(text, 1), "\u{fffd}… (24 bytes more)");
+        assert_eq!(plain("Zoë 😀 שלום"), "Zoë 😀 שלום");
     }
 
     #[test]

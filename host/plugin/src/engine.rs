@@ -1,7 +1,8 @@
 //! One Wasm engine per process: its settings, its clock, and the way from a file to a plugin.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use fs_err as fs;
@@ -12,8 +13,9 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 
 use crate::bindings::host;
 use crate::cache::CompiledCache;
+use crate::description::cut;
 use crate::error::{Error, Result};
-use crate::limits::Limits;
+use crate::limits::{Limits, MAX_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
 use crate::packed;
 use crate::plugin::{Loaded, Plugin};
 use crate::state::State;
@@ -22,9 +24,15 @@ use crate::wasi;
 /// How often running guests look up: a limit on time or a cancelled query takes effect within one tick.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Memories and core instances that the pool holds; beyond it instances fail to start, so it is far more than partitions times
+/// Memories and tables that the pool holds; beyond it instances fail to start, so it is far more than partitions times
 /// plugins of any pipeline on one machine.
 const POOL: u32 = 1000;
+
+/// Core instances that the pool holds. They take memory only when they are there.
+const CORE_INSTANCES: u32 = 100_000;
+
+/// Stack of the thread that compiles: Cranelift recurses where code is nested.
+const COMPILER_STACK: usize = 16 << 20;
 
 /// Settings of a [`Runtime`].
 #[derive(Debug, Clone, Default)]
@@ -100,7 +108,14 @@ impl Runtime {
         };
         let size = fs::metadata(path).map_err(read_error)?.len();
         check_size(name, size, &limits)?;
-        let wasm = fs::read(path).map_err(read_error)?;
+        // A pipe or a device has no size, and a file may grow while it is read.
+        let mut wasm = Vec::new();
+        fs::File::open(path)
+            .and_then(|file| {
+                file.take(limits.component as u64 + 1)
+                    .read_to_end(&mut wasm)
+            })
+            .map_err(read_error)?;
         self.load_bytes(name, &wasm, limits)
     }
 
@@ -114,10 +129,7 @@ impl Runtime {
             (self.runner(name)?, Some(files))
         } else {
             check_is_component(name, bytes)?;
-            let component = self.compile(bytes, &digest);
-            let component =
-                component.map_err(|error| load_error(name, format!("{error:#}"), None))?;
-            (component, None)
+            (self.compile_in_time(name, bytes, digest, &limits)?, None)
         };
         let host_error = |error: wasmtime::Error| Error::Host {
             plugin: name.to_owned(),
@@ -141,6 +153,42 @@ impl Runtime {
         match &self.cache {
             Some(cache) => cache.component(&self.engine, wasm, digest),
             None => Component::new(&self.engine, wasm),
+        }
+    }
+
+    /// Compiles what somebody else wrote: for as long as the limits say, whatever the compiler is at then.
+    fn compile_in_time(
+        &self,
+        name: &str,
+        wasm: &[u8],
+        digest: [u8; 32],
+        limits: &Limits,
+    ) -> Result<Component> {
+        let refused = |reason: String| load_error(name, reason, None);
+        let (runtime, wasm) = (self.clone(), wasm.to_owned());
+        let (sender, receiver) = mpsc::sync_channel(1);
+        std::thread::Builder::new()
+            .name("transom-compile".into())
+            .stack_size(COMPILER_STACK)
+            .spawn(move || {
+                // Nobody listens any more if it took too long.
+                let _ = sender.send(runtime.compile(&wasm, &digest));
+            })
+            .map_err(|error| Error::Host {
+                plugin: name.to_owned(),
+                source: error.into(),
+            })?;
+        match receiver.recv_timeout(limits.compile_time) {
+            Ok(compiled) => compiled.map_err(|error| refused(format!("{error:#}"))),
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                Err(refused("the compiler crashed over it".to_owned()))
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => Err(Error::Limit {
+                plugin: name.to_owned(),
+                limit: "compile_time",
+                allowed: format!("{:?}", limits.compile_time),
+                asked: "more".to_owned(),
+            }),
         }
     }
 
@@ -203,12 +251,15 @@ fn config(pooling: bool) -> Config {
     if pooling {
         let mut pool = PoolingAllocationConfig::default();
         pool.total_component_instances(POOL)
-            .total_core_instances(POOL)
+            .total_core_instances(CORE_INSTANCES)
             .total_memories(POOL)
             .total_tables(POOL)
             .max_component_instance_size(16 << 20)
-            .max_core_instance_size(16 << 20)
-            .table_elements(1 << 20)
+            .max_core_instance_size(4 << 20)
+            .max_core_instances_per_component(MAX_INSTANCES)
+            .max_memories_per_component(MAX_MEMORIES)
+            .max_tables_per_component(MAX_TABLES)
+            .table_elements(MAX_TABLE_ELEMENTS)
             .max_unused_warm_slots(16);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     }
@@ -253,7 +304,8 @@ fn check_is_component(name: &str, wasm: &[u8]) -> Result<()> {
 pub(crate) fn load_error(name: &str, reason: String, hint: Option<String>) -> Error {
     Error::Load {
         plugin: name.to_owned(),
-        reason,
+        // Names of imports and exports in it are the plugin's own.
+        reason: cut(&reason, 4096),
         hint,
     }
 }

@@ -8,19 +8,25 @@ use crate::interrupt::Interrupt;
 /// Limits of one instance. `memory`, `call_time` and `output` can be set under `limits:` in the pipeline file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Linear memory of one instance in bytes. Default 1 GiB.
+    /// Linear memory and tables of one instance in bytes. Default 1 GiB.
     pub memory: usize,
-    /// Wall time of one call. Default 60 s. A batch takes milliseconds; this stops endless loops.
+    /// Wall time of one call, and of calls in a row that ask a transform for more and get no rows. Default 60 s. A batch takes
+    /// milliseconds; this stops endless loops.
     pub call_time: Duration,
-    /// Bytes that one call may hand to the host. Default 512 MiB.
+    /// Bytes that one call may hand to the host, those of columns that the host carries over for it included. Default 512 MiB.
     pub output: usize,
     /// Rows that one call of a transform returns. Default 4,000,000: few bytes can stand for many rows, and the host makes
     /// the columns that are carried over. A transform that has more says so and is asked again.
     pub rows: usize,
-    /// Bytes that one call may log. Default 1 MiB.
+    /// How often a transform is asked for more output of one batch of input. Default 1,000,000: it stops output without end.
+    pub pulls: usize,
+    /// Bytes that one call may log, each message taken for 64 bytes more than it has. Default 1 MiB.
     pub log: usize,
     /// Size of a component in bytes. Default 64 MiB: compiling cannot be interrupted, so it is refused beforehand.
     pub component: usize,
+    /// Time in which a component is compiled, which happens once. Default 5 minutes. What is still being compiled then goes on in
+    /// the background until it is done, since a compiler cannot be interrupted; nobody waits for it.
+    pub compile_time: Duration,
     /// Names of the counters a plugin may keep. Default 64.
     pub counters: usize,
     /// Fields of a schema that a plugin returns, children included. Default 10,000.
@@ -36,8 +42,10 @@ impl Default for Limits {
             call_time: Duration::from_secs(60),
             output: 512 << 20,
             rows: 4_000_000,
+            pulls: 1_000_000,
             log: 1 << 20,
             component: 64 << 20,
+            compile_time: Duration::from_secs(300),
             counters: 64,
             fields: 10_000,
             text: 64 << 10,
@@ -68,7 +76,16 @@ pub(crate) struct MemoryMeter {
 }
 
 /// Entries of a table; indirect calls of any real program fit many times.
-const MAX_TABLE_ELEMENTS: usize = 1 << 20;
+pub(crate) const MAX_TABLE_ELEMENTS: usize = 1 << 20;
+
+/// What an entry of a table takes of the host's memory, in bytes.
+const TABLE_ELEMENT: usize = 16;
+
+/// Core instances of one component, memories and tables in all of them. An interpreter with its libraries has some dozens of
+/// instances around one memory; more would take the places that other plugins need.
+pub(crate) const MAX_INSTANCES: u32 = 256;
+pub(crate) const MAX_MEMORIES: u32 = 16;
+pub(crate) const MAX_TABLES: u32 = 32;
 
 impl MemoryMeter {
     pub(crate) fn new(limit: usize, budget: Option<Arc<dyn MemoryBudget>>) -> Self {
@@ -79,6 +96,33 @@ impl MemoryMeter {
             peak: 0,
             refused: None,
         }
+    }
+
+    /// Takes what a memory or a table grows by, if limit and budget allow it.
+    fn grow(&mut self, more: usize) -> bool {
+        // A component may have several memories and tables; the limit is for all of them.
+        let total = self.used.saturating_add(more);
+        if total > self.limit {
+            self.refused = Some(Interrupt::Limit {
+                limit: "memory",
+                allowed: bytes(self.limit),
+                asked: bytes(total),
+            });
+            return false;
+        }
+        if let Some(budget) = &self.budget
+            && let Err(reason) = budget.try_grow(more)
+        {
+            self.refused = Some(Interrupt::Limit {
+                limit: BUDGET,
+                allowed: reason,
+                asked: format!("{} more", bytes(more)),
+            });
+            return false;
+        }
+        self.used = total;
+        self.peak = self.peak.max(total);
+        true
     }
 
     /// Memory now, in bytes.
@@ -111,39 +155,32 @@ impl wasmtime::ResourceLimiter for MemoryMeter {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
-        let more = desired.saturating_sub(current);
-        // A component may have several memories; the limit is for all of them.
-        let total = self.used.saturating_add(more);
-        if total > self.limit {
-            self.refused = Some(Interrupt::Limit {
-                limit: "memory",
-                allowed: bytes(self.limit),
-                asked: bytes(total),
-            });
-            return Ok(false);
-        }
-        if let Some(budget) = &self.budget
-            && let Err(reason) = budget.try_grow(more)
-        {
-            self.refused = Some(Interrupt::Limit {
-                limit: BUDGET,
-                allowed: reason,
-                asked: format!("{} more", bytes(more)),
-            });
-            return Ok(false);
-        }
-        self.used = total;
-        self.peak = self.peak.max(total);
-        Ok(true)
+        Ok(self.grow(desired.saturating_sub(current)))
     }
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= MAX_TABLE_ELEMENTS)
+        if desired > maximum.unwrap_or(usize::MAX).min(MAX_TABLE_ELEMENTS) {
+            return Ok(false);
+        }
+        let elements = desired.saturating_sub(current);
+        Ok(self.grow(elements.saturating_mul(TABLE_ELEMENT)))
+    }
+
+    fn instances(&self) -> usize {
+        MAX_INSTANCES as usize
+    }
+
+    fn memories(&self) -> usize {
+        MAX_MEMORIES as usize
+    }
+
+    fn tables(&self) -> usize {
+        MAX_TABLES as usize
     }
 }
 
@@ -203,6 +240,16 @@ mod tests {
         );
         drop(meter);
         assert_eq!(budget.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn tables_are_memory_too() {
+        let mut meter = MemoryMeter::new(1000, None);
+        assert!(meter.table_growing(0, 60, None).unwrap());
+        assert_eq!(meter.used(), 960);
+        assert!(!meter.table_growing(60, 63, None).unwrap());
+        assert!(!meter.memory_growing(0, 41, None).unwrap());
+        assert!(meter.refused.is_some());
     }
 
     #[test]

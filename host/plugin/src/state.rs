@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use wasmtime::{CallHook, StoreContextMut, UpdateDeadline};
 
 use crate::bindings::{host, types};
+use crate::description::{cut, plain};
 use crate::interrupt::{Cancel, Interrupt};
 use crate::limits::{Limits, MemoryMeter};
 use crate::wasi::Wasi;
@@ -23,6 +24,9 @@ pub struct Timing {
     pub lifting: Duration,
 }
 
+/// What a message costs beside its bytes: an empty line is a line in somebody's log too.
+const MESSAGE_BYTES: usize = 64;
+
 /// The last thing a guest said at level error is kept: after a trap it is most likely the panic's message.
 const KEPT_MESSAGE_BYTES: usize = 4096;
 
@@ -37,6 +41,8 @@ pub(crate) struct State {
     pub(crate) clock: CallClock,
     /// Of guests that a language runner runs; others import nothing of it.
     wasi: Option<Wasi>,
+    /// Time of the calls before, if they and the next one count as one.
+    pub(crate) idle: Duration,
     deadline: Instant,
     logged: usize,
 }
@@ -58,6 +64,7 @@ impl State {
             last_error: None,
             clock: CallClock::default(),
             wasi,
+            idle: Duration::ZERO,
             deadline: Instant::now(),
             logged: 0,
         }
@@ -75,7 +82,7 @@ impl State {
 
     /// Starts the limits of one call.
     pub(crate) fn begin_call(&mut self) {
-        self.deadline = Instant::now() + self.limits.call_time;
+        self.deadline = Instant::now() + self.limits.call_time.saturating_sub(self.idle);
         self.logged = 0;
         self.last_error = None;
         self.memory.refused = None;
@@ -113,7 +120,7 @@ impl types::Host for State {}
 
 impl host::Host for State {
     fn log(&mut self, level: host::Level, message: Vec<u8>) -> wasmtime::Result<()> {
-        self.logged += message.len();
+        self.logged += message.len() + MESSAGE_BYTES;
         if self.logged > self.limits.log {
             return Err(wasmtime::Error::new(Interrupt::Limit {
                 limit: "log",
@@ -121,25 +128,28 @@ impl host::Host for State {
                 asked: crate::limits::bytes(self.logged),
             }));
         }
-        let text = String::from_utf8_lossy(&message);
+        let text = plain(String::from_utf8_lossy(&message).trim_end());
+        // What follows a line break is set apart, so that it cannot pass for a line of the host.
+        let shown = text.replace('\n', "\n    ");
         let plugin = self.plugin.as_str();
         match level {
-            host::Level::Trace => tracing::trace!(target: "plugin", plugin, "{text}"),
-            host::Level::Debug => tracing::debug!(target: "plugin", plugin, "{text}"),
-            host::Level::Info => tracing::info!(target: "plugin", plugin, "{text}"),
-            host::Level::Warn => tracing::warn!(target: "plugin", plugin, "{text}"),
+            host::Level::Trace => tracing::trace!(target: "plugin", plugin, "{shown}"),
+            host::Level::Debug => tracing::debug!(target: "plugin", plugin, "{shown}"),
+            host::Level::Info => tracing::info!(target: "plugin", plugin, "{shown}"),
+            host::Level::Warn => tracing::warn!(target: "plugin", plugin, "{shown}"),
             host::Level::Error => {
                 // A panic ends in an error that quotes it: saying it twice would only confuse.
                 if !text.starts_with("panicked at") {
-                    tracing::error!(target: "plugin", plugin, "{text}");
+                    tracing::error!(target: "plugin", plugin, "{shown}");
                 }
-                self.last_error = Some(crate::description::cut(&text, KEPT_MESSAGE_BYTES));
+                self.last_error = Some(cut(&text, KEPT_MESSAGE_BYTES));
             }
         }
         Ok(())
     }
 
     fn count(&mut self, metric: String, value: u64) -> wasmtime::Result<()> {
+        let metric = plain(&metric);
         if let Some(counter) = self.counters.get_mut(&metric) {
             *counter = counter.saturating_add(value);
             return Ok(());

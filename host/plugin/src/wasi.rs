@@ -50,6 +50,8 @@ pub(crate) struct Wasi {
     blocks: u64,
     /// Lines that have not come to their end, of stdout and stderr.
     lines: [Vec<u8>; 2],
+    /// Handles of streams that the guest holds.
+    streams: usize,
 }
 
 /// Streams by the number that stands for them in the guest; every other resource is made by nobody.
@@ -59,6 +61,9 @@ const STDERR: u32 = 2;
 
 /// Nanoseconds from one reading of the monotonic clock to the next, as many as seconds in a float tell apart.
 const READING: u64 = 1000;
+
+/// Streams that a guest may hold at once: each takes memory of the host.
+const MAX_STREAMS: usize = 1000;
 
 /// A longer line is logged in pieces.
 const LINE_BYTES: usize = 64 << 10;
@@ -70,6 +75,7 @@ impl Wasi {
             readings: 0,
             blocks: 0,
             lines: [Vec::new(), Vec::new()],
+            streams: 0,
         }
     }
 
@@ -126,7 +132,12 @@ fn add_interface(
     for (name, item) in instance.exports(engine) {
         match item.ty {
             ComponentItem::Resource(_) => {
-                linker.resource(name, ResourceType::host::<Nothing>(), |_, _| Ok(()))?;
+                // Streams are the only resources that are ever made.
+                linker.resource(name, ResourceType::host::<Nothing>(), |mut store, _| {
+                    let wasi = store.data_mut().wasi();
+                    wasi.streams = wasi.streams.saturating_sub(1);
+                    Ok(())
+                })?;
             }
             ComponentItem::ComponentFunc(_) => {
                 let (interface, function) = (interface.to_owned(), name.to_owned());
@@ -165,10 +176,12 @@ fn answer(
         ("cli/stdout", "get-stdout") => stream(store, STDOUT)?,
         ("cli/stderr", "get-stderr") => stream(store, STDERR)?,
         ("io/streams", "[method]input-stream.read" | "[method]input-stream.blocking-read") => {
+            give_back(store, arguments)?;
             let closed = Val::Variant("closed".to_owned(), None);
             Val::Result(Err(Some(Box::new(closed))))
         }
         ("io/streams", "[method]output-stream.check-write") => {
+            give_back(store, arguments)?;
             Val::Result(Ok(Some(Box::new(Val::U64(LINE_BYTES as u64)))))
         }
         (
@@ -179,6 +192,7 @@ fn answer(
             unit()
         }
         ("io/streams", "[method]output-stream.flush" | "[method]output-stream.blocking-flush") => {
+            give_back(store, arguments)?;
             unit()
         }
         ("clocks/wall-clock", "now") => {
@@ -226,9 +240,24 @@ fn datetime(seconds: u64, nanoseconds: u32) -> Val {
     ])
 }
 
-fn stream(store: StoreContextMut<'_, State>, number: u32) -> wasmtime::Result<Val> {
+fn stream(mut store: StoreContextMut<'_, State>, number: u32) -> wasmtime::Result<Val> {
+    let wasi = store.data_mut().wasi();
+    if wasi.streams >= MAX_STREAMS {
+        return Err(wasmtime::Error::new(Interrupt::Denied {
+            what: format!("more than {MAX_STREAMS} streams"),
+        }));
+    }
+    wasi.streams += 1;
     let stream = Resource::<Nothing>::new_own(number).try_into_resource_any(store)?;
     Ok(Val::Resource(stream))
+}
+
+/// Ends the loan of the streams that a method was called on: wasmtime refuses a call that keeps one.
+fn give_back(mut store: StoreContextMut<'_, State>, arguments: &[Val]) -> wasmtime::Result<()> {
+    arguments.iter().try_for_each(|argument| match argument {
+        Val::Resource(stream) => stream.resource_drop(&mut store),
+        _ => Ok(()),
+    })
 }
 
 /// Logs what a program prints, line by line.

@@ -12,6 +12,9 @@ use crate::bindings::types;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
+/// Bytes of a format string: the longest is a timestamp's with the name of its time zone.
+const MAX_FORMAT: usize = 256;
+
 /// Nesting that no real schema reaches; deeper ones would only serve to overflow a stack.
 const MAX_DEPTH: usize = 32;
 
@@ -178,6 +181,17 @@ fn field_from_wire(
             limits.text.min(4096)
         ));
     }
+    // Ends a name in the C data interface, so that the field could go nowhere.
+    if wire.name.contains('\0') {
+        return Err(format!("field `{}` has a zero byte in its name", wire.name));
+    }
+    if wire.format.len() > MAX_FORMAT {
+        return Err(format!(
+            "field `{}` has a format of {} bytes; allowed are {MAX_FORMAT}",
+            wire.name,
+            wire.format.len()
+        ));
+    }
     if depth > MAX_DEPTH {
         return Err(format!("a schema nested deeper than {MAX_DEPTH} levels"));
     }
@@ -249,7 +263,7 @@ fn data_type(format: &str, children: Vec<FieldRef>) -> Result<DataType, String> 
 }
 
 fn leaf_type(format: &str) -> Result<DataType, String> {
-    if format.starts_with('+') || format.starts_with('v') || format.contains('\0') {
+    if format.starts_with('+') || format.starts_with('v') || format.contains(char::is_control) {
         return Err("no such type can cross from a plugin".to_owned());
     }
     let schema =

@@ -21,9 +21,13 @@ use crate::bindings::types;
 const PADDING: usize = 64;
 
 /// Builds the columns `fields` from a guest's batch, or says what is wrong with it.
+///
+/// Nulls and empty values take no bytes, so that the bytes that a guest hands over do not bound them: below the top level there may
+/// be `free` of them beyond the batch's rows.
 pub(crate) fn lift(
     batch: types::BatchResult,
     fields: &[Arc<Field>],
+    free: usize,
 ) -> Result<Vec<ArrayRef>, String> {
     let types::BatchResult {
         rows,
@@ -33,6 +37,8 @@ pub(crate) fn lift(
     let mut parts = Parts {
         nodes: nodes.into_iter(),
         buffers: buffers.into_iter(),
+        rows: rows as usize,
+        free,
     };
     let columns = fields
         .iter()
@@ -63,6 +69,9 @@ pub(crate) fn lift(
 struct Parts {
     nodes: std::vec::IntoIter<types::Node>,
     buffers: std::vec::IntoIter<Vec<u8>>,
+    rows: usize,
+    /// How many values that take no bytes there may still be.
+    free: usize,
 }
 
 impl Parts {
@@ -83,6 +92,14 @@ impl Parts {
         let node = self.nodes.next().ok_or("its node is missing")?;
         if node.length as usize != length {
             return Err(format!("{} rows where {length} were expected", node.length));
+        }
+        if takes_no_bytes(data_type) {
+            let more = length.saturating_sub(self.rows);
+            self.free = self.free.checked_sub(more).ok_or_else(|| {
+                format!(
+                    "{length} values of {data_type}, which take no bytes: more than there may be"
+                )
+            })?;
         }
         let mut data = ArrayDataBuilder::new(data_type.clone())
             .len(length)
@@ -213,6 +230,15 @@ impl Parts {
     }
 }
 
+/// Whether values have neither bytes nor children of their own that are counted.
+fn takes_no_bytes(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Null | DataType::FixedSizeBinary(0) | DataType::FixedSizeList(_, 0) => true,
+        DataType::Struct(fields) => fields.is_empty(),
+        _ => false,
+    }
+}
+
 /// Takes the buffer over if it is as long as it must be, give or take the padding.
 fn fitting(bytes: Vec<u8>, name: &str, needed: usize) -> Result<Buffer, String> {
     match bytes.len() {
@@ -265,6 +291,9 @@ mod tests {
     use super::*;
     use arrow::datatypes::Fields;
 
+    /// How many values that take no bytes there may be in these tests.
+    const FREE: usize = 100;
+
     fn node(length: u32, null_count: u32) -> types::Node {
         types::Node { length, null_count }
     }
@@ -296,7 +325,7 @@ mod tests {
             nodes,
             buffers,
         };
-        lift(batch, &[field]).map(|mut columns| columns.remove(0))
+        lift(batch, &[field], FREE).map(|mut columns| columns.remove(0))
     }
 
     /// What is said about a column of one node.
@@ -348,7 +377,7 @@ mod tests {
             nodes: vec![],
             buffers: vec![],
         };
-        assert!(lift(nothing, &[]).unwrap().is_empty());
+        assert!(lift(nothing, &[], FREE).unwrap().is_empty());
     }
 
     #[test]
@@ -434,7 +463,7 @@ mod tests {
             buffers: vec![vec![0], vec![0; 4]],
         };
         let field = Arc::new(Field::new("a", DataType::Int32, false));
-        let error = lift(batch(), &[field]).unwrap_err();
+        let error = lift(batch(), &[field], FREE).unwrap_err();
         assert_eq!(error, "column `a`: 1 nulls in a column that has none");
         let fields = Fields::from(vec![Field::new("x", DataType::Int32, false)]);
         let nested = lift_one(

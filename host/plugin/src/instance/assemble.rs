@@ -6,6 +6,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::take;
 use arrow_schema::SchemaRef;
 
+use super::carried::bytes_of;
 use super::fault::invalid;
 use super::opened::{OpenedTransform, OutputColumn, Rejected, TransformOutcome};
 use crate::batch::lift::lift;
@@ -94,10 +95,22 @@ pub(super) fn assemble(
         });
     }
     let rejected = rejects(rejected, input.map_or(0, |input| input.rows), plugin)?;
+    let mut carried = Carried {
+        left: plugin.limits.output,
+        rows: plugin.limits.rows,
+    };
     let batches = parts
         .into_iter()
         .map(|part| {
-            assemble_part(part, transform, input).map_err(|problem| invalid(plugin, problem))
+            assemble_part(part, transform, input, &mut carried).map_err(|problem| match problem {
+                Problem::Invalid(reason) => invalid(plugin, reason),
+                Problem::TooMuch(asked) => Error::Limit {
+                    plugin: plugin.name.clone(),
+                    limit: "output",
+                    allowed: crate::limits::bytes(plugin.limits.output),
+                    asked: crate::limits::bytes(asked),
+                },
+            })
         })
         .collect::<Result<_>>()?;
     Ok(TransformOutcome {
@@ -107,14 +120,35 @@ pub(super) fn assemble(
     })
 }
 
+/// What is left of the limits on what one call hands over.
+struct Carried {
+    /// Bytes that the host may copy for it.
+    left: usize,
+    rows: usize,
+}
+
+/// What is wrong with a part.
+enum Problem {
+    Invalid(String),
+    /// So many bytes would be copied.
+    TooMuch(usize),
+}
+
+impl From<String> for Problem {
+    fn from(reason: String) -> Self {
+        Self::Invalid(reason)
+    }
+}
+
 fn assemble_part(
     part: table::Part,
     transform: &OpenedTransform,
     input: Option<&Input<'_>>,
-) -> Result<RecordBatch, String> {
+    carried: &mut Carried,
+) -> Result<RecordBatch, Problem> {
     let table::Part { batch, source_rows } = part;
     let rows = batch.rows as usize;
-    let computed = lift(batch, &transform.computed)?;
+    let computed = lift(batch, &transform.computed, carried.rows)?;
     let all: Vec<usize>;
     let (keep, schema) = match input {
         Some(input) => (input.keep, input.schema),
@@ -130,13 +164,12 @@ fn assemble_part(
         .any(|column| matches!(column, OutputColumn::Input(_)));
     let source = match (source_rows, input) {
         (_, None) if carries_over && rows > 0 => {
-            return Err("rows with columns carried over, but there is no current input".to_owned());
+            let reason = "rows with columns carried over, but there is no current input";
+            return Err(Problem::Invalid(reason.to_owned()));
         }
         (None, Some(input)) if carries_over && rows != input.rows => {
-            return Err(format!(
-                "{rows} rows one to one with {} rows of input",
-                input.rows
-            ));
+            let of = input.rows;
+            return Err(format!("{rows} rows one to one with {of} rows of input").into());
         }
         (Some(bytes), Some(input)) => Some(source_rows_of(&bytes, rows, input.rows)?),
         (_, _) => None,
@@ -150,7 +183,15 @@ fn assemble_part(
                     .column(index)
                     .ok_or_else(|| format!("input column {index} was not given"))?;
                 match &source {
-                    Some(source) => take(column, source, None).map_err(|error| error.to_string()),
+                    Some(source) => {
+                        // A long text, named by many rows, is copied for each of them.
+                        let bytes = bytes_of(column.as_ref(), source.values());
+                        carried.left = carried
+                            .left
+                            .checked_sub(bytes)
+                            .ok_or(Problem::TooMuch(bytes))?;
+                        Ok(take(column, source, None).map_err(|error| error.to_string())?)
+                    }
                     None => Ok(Arc::clone(column)),
                 }
             }
@@ -159,10 +200,10 @@ fn assemble_part(
                 transform.schema.field(column).data_type(),
             )),
         })
-        .collect::<Result<Vec<ArrayRef>, String>>()?;
+        .collect::<Result<Vec<ArrayRef>, Problem>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
-        .map_err(|error| error.to_string())
+        .map_err(|error| Problem::Invalid(error.to_string()))
 }
 
 fn source_rows_of(bytes: &[u8], rows: usize, input_rows: usize) -> Result<UInt32Array, String> {

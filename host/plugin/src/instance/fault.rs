@@ -104,6 +104,8 @@ pub(super) fn trap_error(
         }
         // Once a guest runs, all that is left is what it handed over: a text that is no UTF-8, a list outside its memory.
         None if phase == Phase::Call => invalid(plugin, cause),
+        // More instances, memories or tables than a plugin may have.
+        None if cause.starts_with("resource limit exceeded") => load_error(&name, cause, None),
         None => Error::Host {
             plugin: name,
             source: trap.into(),

@@ -4,11 +4,13 @@
 //! is dead; every further call says so, and the caller makes a new one.
 
 mod assemble;
+mod carried;
 mod fault;
 mod opened;
 mod start;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::array::ArrayRef;
 use arrow_schema::{FieldRef, SchemaRef};
@@ -59,6 +61,8 @@ pub struct Instance {
     timing: Timing,
     /// Linear memory in bytes when [`Self::settle`] was called last.
     settled: usize,
+    /// How often the guest was asked for more of the current input.
+    pulls: usize,
     dead: bool,
 }
 
@@ -88,6 +92,7 @@ impl Instance {
             runner,
             settled: store.data().memory.used(),
             timing: Timing::default(),
+            pulls: 0,
             dead: false,
             store,
         })
@@ -154,17 +159,22 @@ impl Instance {
             .collect::<Result<Vec<_>>>()?;
         let wire = fields_to_wire(&fields)?;
         let guest = self.scalar()?;
-        let opened = with_params(&wire, |fields| {
-            self.call(|store| guest.call_open(store, name, fields, "{}"))
-        })?;
-        let output =
-            one_field_from_wire(&opened.output, &self.plugin.limits).map_err(|problem| {
-                invalid(&self.plugin, format!("the result of `{name}`: {problem}"))
-            })?;
-        Ok(OpenedFunction {
-            handle: opened.handle,
-            name: name.to_owned(),
-            output: Arc::new(output.with_name(name)),
+        let plugin = Arc::clone(&self.plugin);
+        with_params(&wire, |fields| {
+            self.call_and(
+                |store| guest.call_open(store, name, fields, "{}"),
+                |opened| {
+                    let output = one_field_from_wire(&opened.output, &plugin.limits);
+                    let output = output.map_err(|problem| {
+                        invalid(&plugin, format!("the result of `{name}`: {problem}"))
+                    })?;
+                    Ok(OpenedFunction {
+                        handle: opened.handle,
+                        name: name.to_owned(),
+                        output: Arc::new(output.with_name(name)),
+                    })
+                },
+            )
         })
     }
 
@@ -210,7 +220,7 @@ impl Instance {
                     [Arc::new(fields[0].as_ref().clone().with_nullable(
                         fields[0].is_nullable() || !rejected.is_empty(),
                     ))];
-                let mut columns = lift(column, &nullable).map_err(bad)?;
+                let mut columns = lift(column, &nullable, plugin.limits.rows).map_err(bad)?;
                 let rejected = rejects(rejected, rows, &plugin)?;
                 let column = columns
                     .pop()
@@ -236,11 +246,16 @@ impl Instance {
         let border = border_schema(input)?;
         let wire = fields_to_wire(border.fields().iter().map(AsRef::as_ref))?;
         let guest = self.table()?;
-        let opened = with_params(&wire, |fields| {
-            self.call(|store| guest.call_open(store, name, fields, options))
-        })?;
-        OpenedTransform::from_wire(opened, input, &border, &self.plugin.limits)
-            .map_err(|problem| invalid(&self.plugin, format!("opening `{name}`: {problem}")))
+        let plugin = Arc::clone(&self.plugin);
+        with_params(&wire, |fields| {
+            self.call_and(
+                |store| guest.call_open(store, name, fields, options),
+                |opened| {
+                    OpenedTransform::from_wire(opened, input, &border, &plugin.limits)
+                        .map_err(|problem| invalid(&plugin, format!("opening `{name}`: {problem}")))
+                },
+            )
+        })
     }
 
     /// Hands the next batch of input to the guest. Columns that the guest does not read stay here.
@@ -280,6 +295,10 @@ impl Instance {
     }
 
     /// Asks for more output of the current input, after an outcome that said so.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] also when the guest says so again and again: after [`crate::Limits::pulls`] calls, or when calls without
+    /// a row between them have together taken [`crate::Limits::call_time`].
     pub fn pull(
         &mut self,
         transform: &OpenedTransform,
@@ -287,10 +306,38 @@ impl Instance {
     ) -> Result<TransformOutcome> {
         let guest = self.table()?;
         let plugin = Arc::clone(&self.plugin);
-        self.call_and(
+        let (pulls, idle) = (self.pulls + 1, self.store.data().idle);
+        let limits = &plugin.limits;
+        if pulls > limits.pulls || idle >= limits.call_time {
+            self.dead = true;
+            let (limit, allowed, asked) = match pulls > limits.pulls {
+                true => ("pulls", limits.pulls.to_string(), "one more".to_owned()),
+                false => (
+                    "call_time",
+                    format!("{:?}", limits.call_time),
+                    "more".to_owned(),
+                ),
+            };
+            return Err(Error::Limit {
+                plugin: plugin.name.clone(),
+                limit,
+                allowed,
+                asked,
+            });
+        }
+        let begun = Instant::now();
+        let outcome = self.call_and(
             |store| guest.call_pull(store, transform.handle),
             |outcome| assemble(outcome, transform, input, &plugin),
-        )
+        );
+        self.pulls = pulls;
+        // Calls that give no rows count as one: the guest may take its time, but not for ever.
+        let nothing =
+            matches!(&outcome, Ok(outcome) if outcome.batches.iter().all(|b| b.num_rows() == 0));
+        if nothing {
+            self.store.data_mut().idle = idle + begun.elapsed();
+        }
+        outcome
     }
 
     /// Tells the guest that input has ended and takes what it still has.
@@ -397,6 +444,8 @@ impl Instance {
         };
         // A guest that breaks the contract once is not asked again.
         self.dead |= matches!(result, Err(Error::Invalid { .. } | Error::Limit { .. }));
+        self.pulls = 0;
+        self.store.data_mut().idle = Duration::ZERO;
         self.timing += self.store.data().clock.split();
         result
     }

@@ -99,14 +99,25 @@ impl OpenedTransform {
             true => Ok(index as usize),
             false => Err(format!("input column {index} of {columns}")),
         };
+        if reads.len() > limits.fields {
+            return Err(format!(
+                "it reads {} columns; allowed are {}",
+                reads.len(),
+                limits.fields
+            ));
+        }
         let reads = reads
             .into_iter()
             .map(known)
             .collect::<Result<Vec<_>, _>>()?;
-        if output.len() > limits.fields {
+        let fields_of = |column: &table::Output| match column {
+            table::Output::Computed(fields) => fields.len().max(1),
+            table::Output::Input(_) => 1,
+        };
+        let all: usize = output.iter().map(fields_of).sum();
+        if all > limits.fields {
             return Err(format!(
-                "{} output columns; allowed are {}",
-                output.len(),
+                "output columns of {all} fields; allowed are {}",
                 limits.fields
             ));
         }

@@ -171,11 +171,11 @@ fn functions_unlike_those_of_the_contract_are_refused_when_the_plugin_is_loaded(
 
 #[test]
 fn a_result_larger_than_the_fields_allow_is_refused() {
-    let columns = (0..30)
+    let columns = (0..90)
         .map(|_| Arc::new(Int64Array::from(vec![1])) as _)
         .collect();
     let limits = Limits {
-        fields: 20,
+        fields: 80,
         ..Limits::default()
     };
     let mut instance = plugin_with(limits)
@@ -186,7 +186,7 @@ fn a_result_larger_than_the_fields_allow_is_refused() {
         .unwrap_err();
     assert!(
         matches!(error, Error::Invalid { ref reason, .. }
-            if reason == "opening `echo`: 30 output columns; allowed are 20"),
+            if reason == "opening `echo`: it reads 90 columns; allowed are 80"),
         "{error:?}"
     );
 }
