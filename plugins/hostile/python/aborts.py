@@ -1,0 +1,8 @@
+import os
+
+import transom
+
+
+@transom.function
+def f(a: int) -> int:
+    os.abort()

@@ -1,0 +1,11 @@
+import transom
+
+
+@transom.function
+def f(a: int) -> int:
+    while True:
+        try:
+            while True:
+                pass
+        except BaseException:
+            pass

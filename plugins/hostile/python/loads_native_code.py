@@ -1,0 +1,8 @@
+import transom
+
+
+@transom.function
+def f(a: int) -> int:
+    import ctypes
+
+    return ctypes.string_at(0)

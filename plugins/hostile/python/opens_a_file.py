@@ -1,0 +1,7 @@
+import transom
+
+
+@transom.function
+def f(a: int) -> str:
+    with open("/etc/passwd") as file:
+        return file.read()

@@ -1,0 +1,7 @@
+import transom
+
+
+@transom.function
+def f(a: int) -> int:
+    while True:
+        print()

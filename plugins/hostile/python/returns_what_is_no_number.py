@@ -1,0 +1,6 @@
+import transom
+
+
+@transom.function
+def f(a: int) -> int:
+    return "DROP TABLE users"

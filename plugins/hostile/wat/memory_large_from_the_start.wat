@@ -1,0 +1,1 @@
+(memory $memory 32768)

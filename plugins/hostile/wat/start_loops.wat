@@ -1,0 +1,3 @@
+;; Never comes to be an instance.
+(func $start (loop $again (br $again)))
+(start $start)

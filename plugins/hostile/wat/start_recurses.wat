@@ -1,0 +1,2 @@
+(func $deep (call $deep))
+(start $deep)

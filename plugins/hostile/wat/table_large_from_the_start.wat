@@ -1,0 +1,1 @@
+(table 10000000 funcref)
