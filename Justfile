@@ -58,6 +58,26 @@ test-python:
 test-slow: python-runner
     cargo test {{ locked }} --workspace --tests -- --ignored
 
+# Feed the readers of what guests hand over with made-up input, each target for some seconds: `just fuzz 3600 batch`
+fuzz seconds="60" *targets="batch description envelope":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    export RUSTC_WORKSPACE_WRAPPER="$PWD/fuzz/instrument"
+    ./dev ensure c++
+    cargo build {{ locked }} --package transom-fuzz --features libfuzzer
+    for target in {{ targets }}; do
+        # What is found goes to a folder of its own; the corpus that is kept is only read.
+        found="{{ target_dir }}/fuzz-found/$target"
+        mkdir -p "$found"
+        echo "$target: {{ seconds }} s" >&2
+        "{{ target_dir }}/debug/fuzz-$target" -max_total_time={{ seconds }} -max_len=4096 -timeout=10 \
+            -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 -artifact_prefix="fuzz/" "$found" "fuzz/corpus/$target"
+    done
+
+# Keep of what was found the inputs that reach code no other of the corpus does
+fuzz-merge target:
+    "{{ target_dir }}/debug/fuzz-{{ target }}" -set_cover_merge=1 -max_len=1024 "fuzz/corpus/{{ target }}" "{{ target_dir }}/fuzz-found/{{ target }}"
+
 # Check everything that is checked without running it
 lint: lint-format lint-host lint-plugins lint-dependencies lint-docs
 

@@ -16,7 +16,8 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 const MAGIC: &[u8; 16] = b"transom-cwasm-1\n";
-const DIGEST: usize = 32;
+/// Bytes of a SHA-256.
+pub(crate) const DIGEST: usize = 32;
 
 /// A folder with compiled components.
 #[derive(Debug, Clone)]
@@ -62,9 +63,7 @@ impl CompiledCache {
         create_private_folder(&self.folder)?;
         // Written beside and renamed: a reader sees a whole entry or none. Temporary files are private to the user.
         let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        file.write_all(MAGIC)?;
-        file.write_all(key)?;
-        file.write_all(&checksum(key, code))?;
+        file.write_all(&header(key, code))?;
         file.write_all(code)?;
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
@@ -83,8 +82,13 @@ fn load(engine: &Engine, path: &Path, key: &[u8; DIGEST]) -> Option<Component> {
     unsafe { Component::deserialize(engine, code) }.ok()
 }
 
+/// What stands before the code in an envelope.
+pub(crate) fn header(key: &[u8; DIGEST], code: &[u8]) -> Vec<u8> {
+    [MAGIC, &key[..], &checksum(key, code)].concat()
+}
+
 /// The code in an envelope, if all of it is as [`CompiledCache::store`] wrote it for `key`.
-fn open_envelope<'a>(bytes: &'a [u8], key: &[u8; DIGEST]) -> Option<&'a [u8]> {
+pub(crate) fn open_envelope<'a>(bytes: &'a [u8], key: &[u8; DIGEST]) -> Option<&'a [u8]> {
     let rest = bytes.strip_prefix(MAGIC)?.strip_prefix(key)?;
     let (sum, code) = rest.split_at_checked(DIGEST)?;
     (checksum(key, code) == sum).then_some(code)

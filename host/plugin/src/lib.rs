@@ -18,6 +18,8 @@ mod cache;
 mod description;
 mod engine;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod instance;
 mod interrupt;
 mod limits;
