@@ -15,7 +15,9 @@ use crate::bindings::host;
 use crate::cache::CompiledCache;
 use crate::description::cut;
 use crate::error::{Error, Result};
-use crate::limits::{Limits, MAX_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
+use crate::limits::{
+    Limits, MAX_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES, WASM_STACK,
+};
 use crate::packed;
 use crate::plugin::{Loaded, Plugin};
 use crate::state::State;
@@ -246,8 +248,8 @@ fn config(pooling: bool) -> Config {
         .concurrency_support(false)
         .epoch_interruption(true)
         .memory_init_cow(true)
-        // Guest stacks are shallow; a deep recursion ends in a trap well before the thread's own stack does.
-        .max_wasm_stack(1 << 20);
+        // Guest stacks are shallow; `with_stack` sees to it that so much is there.
+        .max_wasm_stack(WASM_STACK);
     if pooling {
         let mut pool = PoolingAllocationConfig::default();
         pool.total_component_instances(POOL)

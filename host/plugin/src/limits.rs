@@ -75,6 +75,19 @@ pub(crate) struct MemoryMeter {
     pub(crate) refused: Option<Interrupt>,
 }
 
+/// Stack of a guest's code, in bytes; a deep recursion ends in a trap there.
+pub(crate) const WASM_STACK: usize = 1 << 20;
+
+/// What the host's own functions below and above a guest's code may need of the same stack.
+const HOST_STACK: usize = 512 << 10;
+
+/// Runs what calls a guest with all the stack that it may use. wasmtime counts from where the stack is at the call and does not ask
+/// where it ends: a thread that is deep in a plan already would overflow before the guest is stopped, and the process with it.
+pub(crate) fn with_stack<T>(call: impl FnOnce() -> T) -> T {
+    let needed = WASM_STACK + HOST_STACK;
+    stacker::maybe_grow(needed, 2 * needed, call)
+}
+
 /// Entries of a table; indirect calls of any real program fit many times.
 pub(crate) const MAX_TABLE_ELEMENTS: usize = 1 << 20;
 

@@ -32,7 +32,7 @@ use crate::bindings::{runner, scalar, table, types};
 use crate::description::Description;
 use crate::error::{Error, Result};
 use crate::interrupt::Cancel;
-use crate::limits::MemoryBudget;
+use crate::limits::{MemoryBudget, with_stack};
 use crate::plugin::Plugin;
 use crate::state::{State, Timing};
 use crate::wasi::LogicalTime;
@@ -77,7 +77,7 @@ impl std::fmt::Debug for Instance {
 
 impl Instance {
     pub(crate) fn new(plugin: Arc<Plugin>, options: InstanceOptions) -> Result<Self> {
-        let (mut store, instance) = start(&plugin, options)?;
+        let (mut store, instance) = with_stack(|| start(&plugin, options))?;
         let (scalar, table) = interfaces(&plugin, &mut store, &instance)?;
         let runner = plugin
             .runner
@@ -100,6 +100,10 @@ impl Instance {
 
     /// Asks a plugin that is just being loaded what it offers.
     pub(crate) fn describe(plugin: &Plugin) -> Result<Description> {
+        with_stack(|| Self::start_and_describe(plugin))
+    }
+
+    fn start_and_describe(plugin: &Plugin) -> Result<Description> {
         let (mut store, instance) = start(plugin, InstanceOptions::default())?;
         let guest = plugin
             .meta
@@ -452,7 +456,7 @@ impl Instance {
 
     fn run<W>(&mut self, call: impl FnOnce(&mut Store<State>) -> wasmtime::Result<W>) -> Result<W> {
         begin(&self.plugin, &mut self.store)?;
-        call(&mut self.store).map_err(|trap| {
+        with_stack(|| call(&mut self.store)).map_err(|trap| {
             self.dead = true;
             trap_error(&self.plugin, &mut self.store, Phase::Call, trap)
         })

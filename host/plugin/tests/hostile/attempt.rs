@@ -24,6 +24,21 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
         let plugin = load(&Guest::new().component(), limits()).unwrap();
         assert_well(&plugin);
     }),
+    (
+        "a_recursion_on_a_thread_with_little_stack_is_a_crash",
+        || {
+            let text = include_str!("../../../../plugins/hostile/wat/recursion.wat");
+            let plugin = load(&Guest::with_text(text).component(), limits()).unwrap();
+            // A quarter of what a guest may use, which is about what is left to it deep in a plan.
+            let thread = std::thread::Builder::new().stack_size(256 << 10);
+            let error = thread.spawn(move || {
+                let mut instance = plugin.instantiate(InstanceOptions::default()).unwrap();
+                use_all(&mut instance, &mut Clock(Instant::now())).unwrap_err()
+            });
+            let error = error.unwrap().join().unwrap();
+            assert!(told(&error).ends_with("call stack exhausted"), "{error}");
+        },
+    ),
     ("all_cases_of_the_snapshot_exist", || {
         let groups = [
             crate::code::cases(),
