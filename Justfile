@@ -123,9 +123,12 @@ bless:
 bench *groups:
     cargo bench {{ locked }} {{ bench_packages }} --bench ratios -- {{ groups }}
 
-# Measure whole processes: their start, and the memory of long runs
-bench-process: build
-    TRANSOM_BIN="{{ target_dir }}/release/transom" cargo bench {{ locked }} {{ bench_packages }} --bench process
+# Compare plugins in Rust, Go and Python with each other, and Python with native CPython
+bench-languages: python-runner (bench "languages")
+
+# Measure whole processes: their start, the memory of long runs and of many batches; words select groups (tests/benches/process/main.rs)
+bench-process *groups: build python-runner
+    TRANSOM_BIN="{{ target_dir }}/release/transom" cargo bench {{ locked }} {{ bench_packages }} --bench process -- {{ groups }}
 
 # Count the instructions of plugin calls, per row, per call and once (needs valgrind); words select subjects
 bench-instructions *subjects:

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 
 /// SplitMix64: good enough to keep branch predictors from learning the data, and no dependency.
 #[derive(Debug)]
@@ -30,8 +30,14 @@ pub(crate) fn integers(random: &mut Random, rows: usize) -> ArrayRef {
     Arc::new(Int64Array::from_iter_values(values))
 }
 
+/// Multiples of an eighth below 2^28: written as decimals they are short, and read they are the same again.
+pub(crate) fn floats(random: &mut Random, rows: usize) -> ArrayRef {
+    let values = (0..rows).map(|_| (random.next() >> 33) as f64 / 8.0);
+    Arc::new(Float64Array::from_iter_values(values))
+}
+
 /// Words of 8 to 24 letters.
-fn words(random: &mut Random, rows: usize) -> ArrayRef {
+pub(crate) fn words(random: &mut Random, rows: usize) -> ArrayRef {
     let mut word = |_| {
         let length = 8 + random.next() % 17;
         let letters = (0..length).map(|_| char::from(b'a' + (random.next() % 26) as u8));

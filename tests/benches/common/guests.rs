@@ -23,6 +23,20 @@ pub(crate) fn component(folder: &str) -> Result<PathBuf> {
     })
 }
 
+/// The absolute path of the plugin in `folder`, as a pipeline names it; its component is as new as its source.
+pub(crate) fn folder(folder: &str) -> Result<PathBuf> {
+    component(folder)?;
+    Ok(repository().join(folder).canonicalize()?)
+}
+
+/// Languages that plugins are written in, by the folder of their conformance guest; the first is what others are compared with.
+pub(crate) const LANGUAGES: [&str; 3] = ["rust", "go", "python"];
+
+/// The folder of the conformance guest in `language`, relative to the repository.
+pub(crate) fn conformance(language: &str) -> String {
+    format!("tests/conformance/guests/{language}")
+}
+
 /// An engine that keeps compiled code beside the build's own results.
 pub(crate) fn runtime() -> Result<Runtime> {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");

@@ -1,7 +1,7 @@
 //! Runs a program and says what it used.
 
 use std::io::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,24 +16,35 @@ pub(crate) struct Used {
     pub(crate) resident: u64,
 }
 
-/// Runs `program` in `folder` to its end.
-pub(crate) fn run(program: &Path, folder: &Path, arguments: &[&str]) -> Result<Used> {
-    let start = Instant::now();
-    let child = Command::new(program)
-        .args(arguments)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()?;
-    let (status, usage) = wait(child.id())?;
-    let time = start.elapsed();
-    if status != 0 {
-        let arguments = arguments.join(" ");
-        return Err(format!("`{} {arguments}` ended with {status}", program.display()).into());
+/// The program that is measured.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) path: PathBuf,
+    /// Where it keeps compiled code; a folder of our own, so that nothing is there at first.
+    pub(crate) cache: PathBuf,
+}
+
+impl Program {
+    /// Runs it in `folder` to its end.
+    pub(crate) fn run(&self, folder: &Path, arguments: &[&str]) -> Result<Used> {
+        let start = Instant::now();
+        let child = Command::new(&self.path)
+            .args(arguments)
+            .current_dir(folder)
+            .env("TRANSOM_CACHE_DIR", &self.cache)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()?;
+        let (status, usage) = wait(child.id())?;
+        let time = start.elapsed();
+        if status != 0 {
+            let (program, arguments) = (self.path.display(), arguments.join(" "));
+            return Err(format!("`{program} {arguments}` ended with {status}").into());
+        }
+        // Linux counts in KiB.
+        let resident = u64::try_from(usage.ru_maxrss)? * 1024;
+        Ok(Used { time, resident })
     }
-    // Linux counts in KiB.
-    let resident = u64::try_from(usage.ru_maxrss)? * 1024;
-    Ok(Used { time, resident })
 }
 
 /// Waits for a child of this process; its status as the kernel says it, and its resources, which std does not tell.

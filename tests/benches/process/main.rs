@@ -1,21 +1,29 @@
-//! What a whole process takes: time from its start, and memory at its largest.
+//! What a whole process takes: time from its start, and memory at its largest; and whether memory stays flat over many batches.
 //!
-//! Runs `transom` (the program that `TRANSOM_BIN` names) as a person would, in copies of the example: over a handful of rows for
-//! the time that starting takes, over the year and over ten years with little memory for what is really held. `just bench-process`.
+//! Runs `transom` (the program that `TRANSOM_BIN` names) as a person would: over a handful of rows for the time that starting
+//! takes (`starts`), and in copies of the example, over the year and over ten years with little memory, for what is really held
+//! (`years`). What 100,000 batches leave behind in a plugin of each language is seen from within (`batches`). `just bench-process`
+//! runs all of it, `just bench-process starts` a part.
 
 #![allow(clippy::print_stdout, reason = "the table is what it is run for")]
 
 #[path = "../common/mod.rs"]
 mod common;
 
+mod batches;
 mod child;
 mod pipelines;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use child::{Used, run};
+use child::{Program, Used};
 use common::Result;
+use common::guests::{LANGUAGES, conformance};
+
+/// As in the program, so that the memory of batches is what it is there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Rounds over the handful of rows, and over the year.
 const STARTS: usize = 30;
@@ -24,46 +32,112 @@ const RUNS: usize = 3;
 const MEMORY: &str = "256MB";
 
 fn main() -> Result<()> {
-    let transom = std::env::var_os("TRANSOM_BIN")
-        .map(PathBuf::from)
-        .ok_or("the variable `TRANSOM_BIN` does not name the program to measure")?;
+    // Cargo adds options of its own, `--bench` for one.
+    let words: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with('-'))
+        .collect();
+    let is_asked = |group: &str| words.is_empty() || words.iter().any(|word| word == group);
+    if is_asked("batches") {
+        batches::report()?;
+        println!();
+    }
+    if !is_asked("starts") && !is_asked("years") {
+        return Ok(());
+    }
     let folder = tempfile::tempdir()?;
+    let program = Program {
+        path: std::env::var_os("TRANSOM_BIN")
+            .map(PathBuf::from)
+            .ok_or("the variable `TRANSOM_BIN` does not name the program to measure")?,
+        cache: folder.path().join("cache"),
+    };
     println!("| what | time | largest resident memory | target |");
     println!("| --- | ---: | ---: | --- |");
-    let line = |what: &str, used: Used, target: &str| {
-        let mebibytes = used.resident as f64 / f64::from(1 << 20);
-        println!(
-            "| {what} | {:.1?} | {mebibytes:.0} MiB | {target} |",
-            used.time
-        );
-    };
+    if is_asked("starts") {
+        starts(&program, folder.path())?;
+    }
+    if is_asked("years") {
+        years(&program, folder.path())?;
+    }
+    Ok(())
+}
 
-    let handful = pipelines::handful(&folder.path().join("handful"))?;
-    // The first start compiles the plugin; all others find it compiled.
-    line(
-        "a handful of rows, nothing compiled yet",
-        run(&transom, &handful, &["run", "--quiet"])?,
-        "",
+fn line(what: &str, used: Used, target: &str) {
+    let mebibytes = used.resident as f64 / f64::from(1 << 20);
+    println!(
+        "| {what} | {:.1?} | {mebibytes:.0} MiB | {target} |",
+        used.time
     );
-    let starts = repeated(STARTS, || run(&transom, &handful, &["run", "--quiet"]))?;
-    line(
-        "a handful of rows: from process start to the sink's last byte",
-        starts,
-        "< 60 ms to the first batch",
-    );
+}
+
+/// A handful of rows through a transform and a function of a plugin in each language.
+fn starts(program: &Program, folder: &Path) -> Result<()> {
+    let handful = pipelines::Handful {
+        plugin: "tests/guests/echo",
+        transform: "pass",
+        options: "column: a",
+        function: "gcd",
+    };
+    let target = "< 60 ms to the first batch";
+    start(
+        program,
+        &folder.join("echo"),
+        &handful,
+        "echo in rust",
+        target,
+    )?;
+    for (language, target) in LANGUAGES.into_iter().zip(["", "< 60 ms", "< 120 ms"]) {
+        let handful = pipelines::Handful {
+            plugin: &conformance(language),
+            transform: "keep",
+            options: "column: a, above: 0",
+            function: "add",
+        };
+        let name = format!("conformance guest in {language}");
+        start(program, &folder.join(language), &handful, &name, target)?;
+    }
+    let version = || program.run(folder, &["version"]);
     line(
         "no pipeline: `transom version`",
-        repeated(STARTS, || run(&transom, &handful, &["version"]))?,
+        repeated(STARTS, version)?,
         "",
     );
+    Ok(())
+}
 
+fn start(
+    program: &Program,
+    folder: &Path,
+    handful: &pipelines::Handful<'_>,
+    name: &str,
+    target: &str,
+) -> Result<()> {
+    handful.write(folder)?;
+    let run = || program.run(folder, &["run", "--quiet"]);
+    // The first start compiles the plugin; all others find it compiled.
+    line(
+        &format!("a handful of rows, {name}: nothing compiled yet"),
+        run()?,
+        "",
+    );
+    line(
+        &format!("a handful of rows, {name}: from process start to the sink's last byte"),
+        repeated(STARTS, run)?,
+        target,
+    );
+    Ok(())
+}
+
+/// The example over a year and over ten, with and without a limit on memory.
+fn years(program: &Program, folder: &Path) -> Result<()> {
     for (name, years, rounds) in [("the year", 1, RUNS), ("ten years", 10, 1)] {
-        let pipeline = pipelines::years(&folder.path().join(years.to_string()), years)?;
+        let pipeline = pipelines::years(&folder.join(years.to_string()), years)?;
         for arguments in [
             &["run", "--quiet"][..],
             &["run", "--quiet", "--memory", MEMORY],
         ] {
-            let used = repeated(rounds, || run(&transom, &pipeline, arguments))?;
+            let used = repeated(rounds, || program.run(&pipeline, arguments))?;
             let what = format!("{name}: `transom {}`", arguments.join(" "));
             line(&what, used, "");
         }

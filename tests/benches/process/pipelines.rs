@@ -14,45 +14,66 @@ use crate::common::{Result, guests};
 
 const SECONDS_PER_YEAR: i64 = 365 * 24 * 60 * 60;
 
-/// A few rows through a transform and a function.
-pub(crate) fn handful(folder: &Path) -> Result<PathBuf> {
-    fs::create_dir_all(folder)?;
-    let plugin = guests::component("tests/guests/echo")?;
-    fs::write(folder.join("pairs.csv"), "a,b\n12,18\n7,21\n10,4\n")?;
-    fs::write(
-        folder.join("gcds.sql"),
-        "SELECT a, b, echo.gcd(a, b) AS gcd FROM passed\n",
-    )?;
-    let file = format!(
-        "name: handful\n\
-         plugins:\n  echo: {{ path: {} }}\n\
-         sources:\n  pairs: {{ path: pairs.csv }}\n\
-         steps:\n  \
-           passed: {{ transform: echo.pass, input: pairs, options: {{ column: a }} }}\n  \
-           gcds: {{ sql: gcds.sql }}\n\
-         sinks:\n  gcds: {{ from: gcds, path: out/gcds, format: parquet }}\n",
-        plugin.display()
-    );
-    fs::write(folder.join("transom.yaml"), file)?;
-    Ok(folder.to_owned())
+/// A few rows through a transform and a function of one plugin.
+#[derive(Debug)]
+pub(crate) struct Handful<'a> {
+    /// Folder of the plugin, relative to the repository.
+    pub(crate) plugin: &'a str,
+    pub(crate) transform: &'a str,
+    /// Of the transform, as YAML within braces.
+    pub(crate) options: &'a str,
+    /// Of two integers.
+    pub(crate) function: &'a str,
+}
+
+impl Handful<'_> {
+    /// Writes the pipeline to `folder`.
+    pub(crate) fn write(&self, folder: &Path) -> Result<()> {
+        let Self {
+            transform,
+            options,
+            function,
+            ..
+        } = self;
+        fs::create_dir_all(folder)?;
+        let plugin = guests::folder(self.plugin)?;
+        fs::write(folder.join("pairs.csv"), "a,b\n12,18\n7,21\n10,4\n")?;
+        fs::write(
+            folder.join("made.sql"),
+            format!("SELECT a, b, guest.{function}(a, b) AS made FROM passed\n"),
+        )?;
+        let file = format!(
+            "name: handful\n\
+             plugins:\n  guest: {{ path: {} }}\n\
+             sources:\n  pairs: {{ path: pairs.csv }}\n\
+             steps:\n  \
+               passed: {{ transform: guest.{transform}, input: pairs, options: {{ {options} }} }}\n  \
+               made: {{ sql: made.sql }}\n\
+             sinks:\n  made: {{ from: made, path: out/made, format: parquet }}\n",
+            plugin.display()
+        );
+        fs::write(folder.join("transom.yaml"), file)?;
+        Ok(())
+    }
 }
 
 /// The example `flights` over that many years: 2013 again and again, each time with other aircraft.
 pub(crate) fn years(folder: &Path, years: i32) -> Result<PathBuf> {
     let example = guests::repository().join("examples/flights");
-    let plugin = guests::component("examples/flights/plugins/aviation")?;
     for part in ["sql", "data/flights"] {
         fs::create_dir_all(folder.join(part))?;
     }
-    let file = fs::read_to_string(example.join("transom.yaml"))?;
-    let built = file.replace(
-        "path: plugins/aviation",
-        &format!("path: {}", plugin.display()),
-    );
-    if built == file {
-        return Err("the example's plugin is no longer at `plugins/aviation`".into());
+    let mut file = fs::read_to_string(example.join("transom.yaml"))?;
+    for plugin in ["aviation", "geography", "weather"] {
+        let source = format!("path: plugins/{plugin} ");
+        let folder = guests::folder(&format!("examples/flights/plugins/{plugin}"))?;
+        let built = file.replace(&source, &format!("path: {} ", folder.display()));
+        if built == file {
+            return Err(format!("the example's plugin is no longer at `plugins/{plugin}`").into());
+        }
+        file = built;
     }
-    fs::write(folder.join("transom.yaml"), built)?;
+    fs::write(folder.join("transom.yaml"), file)?;
     for part in ["sql", "data"] {
         for entry in fs::read_dir(example.join(part))? {
             let entry = entry?;

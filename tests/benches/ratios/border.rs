@@ -7,13 +7,13 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
-use transom_plugin::{Input, Instance, InstanceOptions, OpenedTransform};
+use arrow::array::{Array, RecordBatch};
 
 use super::common::Result;
 use super::common::data;
 use super::common::guests;
 use super::common::measure::{Comparison, Target, interleaved};
+use super::crossing::Crossing;
 use super::ipc::Ipc;
 
 /// DataFusion's batches have as many.
@@ -24,9 +24,8 @@ const ROUNDS: usize = 3000;
 pub(crate) fn compare() -> Result<Vec<Comparison>> {
     let batch = data::table(ROWS)?;
     let plugin = guests::load(&guests::runtime()?, "tests/guests/echo")?;
-    let new_instance = || plugin.instantiate(InstanceOptions::default());
-    let mut echo = Crossing::open(new_instance()?, "echo", r#"{"reads": "all"}"#, &batch)?;
-    let mut pass = Crossing::open(new_instance()?, "pass", r#"{"column": "number_0"}"#, &batch)?;
+    let mut echo = Crossing::open(&plugin, "echo", r#"{"reads": "all"}"#, &batch)?;
+    let mut pass = Crossing::open(&plugin, "pass", r#"{"column": "number_0"}"#, &batch)?;
     let mut ipc = Ipc::start(batch.clone())?;
     let mut block = Copies::as_one(&batch);
     let mut pieces = Copies::in_pieces(&batch);
@@ -53,6 +52,7 @@ pub(crate) fn compare() -> Result<Vec<Comparison>> {
         baseline,
         ours,
         target,
+        split: None,
     };
     Ok(vec![
         comparison(
@@ -80,39 +80,6 @@ pub(crate) fn compare() -> Result<Vec<Comparison>> {
             Target::Faster(3.0),
         ),
     ])
-}
-
-/// A transform that is ready to be given `batch`.
-struct Crossing {
-    instance: Instance,
-    opened: OpenedTransform,
-    columns: Vec<Option<ArrayRef>>,
-    rows: usize,
-    keep: Vec<usize>,
-}
-
-impl Crossing {
-    fn open(
-        mut instance: Instance,
-        transform: &str,
-        options: &str,
-        batch: &RecordBatch,
-    ) -> Result<Self> {
-        let opened = instance.open_transform(transform, &batch.schema(), options)?;
-        Ok(Self {
-            keep: (0..opened.output.len()).collect(),
-            instance,
-            opened,
-            columns: batch.columns().iter().cloned().map(Some).collect(),
-            rows: batch.num_rows(),
-        })
-    }
-
-    fn cross(&mut self) -> Result<RecordBatch> {
-        let input = Input::new(&self.columns, self.rows, &self.keep, &self.opened.schema);
-        let mut outcome = self.instance.process(&self.opened, &input)?;
-        Ok(outcome.batches.pop().ok_or("the guest gave nothing back")?)
-    }
 }
 
 /// The batch's bytes, copied from buffers into others and from there into others again.

@@ -35,6 +35,7 @@ pub(crate) fn compare() -> Result<Vec<Comparison>> {
                 baseline: ("native function", native),
                 ours,
                 target: Target::Slower(3.0),
+                split: None,
             })
         })
         .collect()

@@ -9,9 +9,11 @@
 mod common;
 
 mod border;
+mod crossing;
 mod flights;
 mod functions;
 mod ipc;
+mod languages;
 mod partitions;
 
 use common::Result;
@@ -24,11 +26,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// A group of comparisons by name.
 type Group = (&'static str, fn() -> Result<Vec<Comparison>>);
 
-const GROUPS: [Group; 4] = [
+const GROUPS: [Group; 5] = [
     ("border", border::compare),
     ("functions", functions::compare),
     ("flights", flights::compare),
     ("partitions", partitions::compare),
+    ("languages", languages::compare),
 ];
 
 fn main() -> Result<()> {

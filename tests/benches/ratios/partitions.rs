@@ -49,6 +49,7 @@ pub(crate) fn compare() -> Result<Vec<Comparison>> {
             baseline: ("one partition", alone),
             ours: both,
             target: Target::Faster(1.7),
+            split: None,
         })
     })
     .collect()

@@ -1,9 +1,12 @@
-//! The example pipeline `flights` over the whole year, beside the same pipeline with the plugin's code compiled into the program.
+//! The example pipeline `flights` over the whole year, beside the same pipeline with the plugins' code compiled into the program.
 //!
 //! Both do what a run does: read the files, run the steps, and spool those with several readers; only the sinks are left out.
-//! The SQL is the example's own. The native side calls the very functions of the plugin's crate: great_circle in a loop over
-//! the columns' values, the transform in an operator that asks for the same partitioning and order ([`native`]).
+//! The SQL is the example's own. For the plugin in Rust the native side calls the very functions of its crate: great_circle in
+//! a loop over the columns' values, the transform in an operator that asks for the same partitioning and order ([`native`]). Of
+//! the plugins in Go and Python it has the same rules in Rust ([`functions`]). One side has one plugin, or all three; what is not
+//! a plugin there is native on both sides.
 
+mod functions;
 mod native;
 
 use std::sync::Arc;
@@ -14,7 +17,7 @@ use arrow::util::display::array_value_to_string;
 use datafusion::common::ScalarValue;
 use futures::TryStreamExt;
 use transom_connect::{CsvOptions, FileSource, Format};
-use transom_plugin::{Cancel, Plugin};
+use transom_plugin::{Cancel, Limits, Plugin};
 use transom_query::{OnError, OnReject, OrderBy, Params, Session, SessionOptions, TransformStep};
 
 use super::common::Result;
@@ -24,46 +27,89 @@ use super::common::measure::{Comparison, Target, interleaved};
 const ROUNDS: usize = 10;
 const OPTIONS: &str = r#"{"longest": "10h"}"#;
 
+/// A plugin of the example: its name in the SQL, its folder, and its language.
+type Part = (&'static str, &'static str, &'static str);
+
+const PARTS: [Part; 3] = [
+    ("aviation", "aviation", "Rust"),
+    ("geography", "geography", "Go"),
+    ("conditions", "weather", "Python"),
+];
+
 /// All comparisons of the group.
 pub(crate) fn compare() -> Result<Vec<Comparison>> {
-    let plugin = guests::load(&guests::runtime()?, "examples/flights/plugins/aviation")?;
+    let plugins = guests::runtime()?;
+    let load = |(name, folder, _): Part| -> Result<Arc<Plugin>> {
+        let component = guests::component(&format!("examples/flights/plugins/{folder}"))?;
+        Ok(plugins.load(name, &component, Limits::default())?)
+    };
+    let all = PARTS.into_iter().map(load).collect::<Result<Vec<_>>>()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()?;
-    let run = |plugin| runtime.block_on(run(plugin));
-    let (ours, native) = (run(Some(&plugin))?, run(None)?);
-    assert_eq!(rows(&ours)?, rows(&native)?, "both give the same figures");
+    let run = |plugins| runtime.block_on(run(plugins));
+    assert_eq!(
+        rows(&run(&all)?)?,
+        rows(&run(&[])?)?,
+        "both give the same figures"
+    );
 
-    let [native, ours] = interleaved(
+    let [native, rust, go, python, three] = interleaved(
         ROUNDS,
-        [&mut || run(None).map(drop), &mut || {
-            run(Some(&plugin)).map(drop)
-        }],
+        [
+            &mut || run(&[]).map(drop),
+            &mut || run(&all[..1]).map(drop),
+            &mut || run(&all[1..2]).map(drop),
+            &mut || run(&all[2..]).map(drop),
+            &mut || run(&all).map(drop),
+        ],
     )?;
-    Ok(vec![Comparison {
-        name: "pipeline `flights`, the whole year".to_owned(),
-        baseline: ("the plugin's code compiled in", native),
+    let comparison = |what: &str, ours, target| Comparison {
+        name: format!("pipeline `flights`, the whole year: {what}"),
+        baseline: ("all plugins' code compiled in", native),
         ours,
-        target: Target::Faster(0.9),
-    }])
+        target,
+        split: None,
+    };
+    let alone = |part: usize| format!("`{}` in {}", PARTS[part].0, PARTS[part].2);
+    Ok(vec![
+        comparison(&alone(0), rust, Target::Faster(0.9)),
+        comparison(&alone(1), go, Target::None),
+        comparison(&alone(2), python, Target::None),
+        comparison("plugins in three languages", three, Target::None),
+    ])
 }
 
-/// Runs all steps, with the plugin or natively; gives the batches of the two steps that the sinks take.
-async fn run(plugin: Option<&Arc<Plugin>>) -> Result<[Vec<RecordBatch>; 2]> {
+/// Runs all steps, with these plugins and the others natively; gives the batches of the four steps that the sinks take.
+async fn run(plugins: &[Arc<Plugin>]) -> Result<[Vec<RecordBatch>; 4]> {
     let mut session = Session::new(&SessionOptions::default(), Cancel::new())?;
     add_sources(&session).await?;
-    match plugin {
-        Some(plugin) => session.add_plugin(Arc::clone(plugin)),
-        None => session.context().register_udf(native::great_circle()),
+    for plugin in plugins {
+        session.add_plugin(Arc::clone(plugin));
+    }
+    let is_plugin = |part: Part| plugins.iter().any(|plugin| plugin.name() == part.0);
+    let [aviation, geography, conditions] = PARTS.map(is_plugin);
+    let mut natives = Vec::new();
+    if !aviation {
+        natives.push(native::great_circle());
+    }
+    if !geography {
+        natives.extend(functions::geography());
+    }
+    if !conditions {
+        natives.extend(functions::conditions());
+    }
+    for native in natives {
+        session.context().register_udf(native);
     }
     let departures = plan(&session, "departures").await?;
     session.add_step("departures", departures)?;
     spool(&mut session, "departures").await?;
 
-    let turnarounds = match plugin {
-        Some(_) => session.plan_transform(turnarounds(), "departures").await?,
-        None => {
+    let turnarounds = match aviation {
+        true => session.plan_transform(turnarounds(), "departures").await?,
+        false => {
             let input = session.plan_scan("departures").await?;
             let table = native::turnarounds(session.optimize(input).await?, OPTIONS)?;
             session.add_table("native_turnarounds", Arc::new(table))?;
@@ -73,9 +119,15 @@ async fn run(plugin: Option<&Arc<Plugin>>) -> Result<[Vec<RecordBatch>; 2]> {
     session.add_step("turnarounds", turnarounds)?;
     spool(&mut session, "turnarounds").await?;
 
+    let hours = plan(&session, "hours").await?;
+    session.add_step("hours", hours)?;
+    spool(&mut session, "hours").await?;
+
     Ok([
         collect(&session, "daily").await?,
         collect(&session, "aircraft").await?,
+        collect(&session, "severity").await?,
+        collect(&session, "headings").await?,
     ])
 }
 
@@ -146,7 +198,7 @@ async fn collect(session: &Session, step: &str) -> Result<Vec<RecordBatch>> {
 }
 
 /// Every row as text, sorted: streams and hash tables keep no order.
-fn rows(steps: &[Vec<RecordBatch>; 2]) -> Result<Vec<String>> {
+fn rows(steps: &[Vec<RecordBatch>; 4]) -> Result<Vec<String>> {
     let mut rows = Vec::new();
     for batch in steps.iter().flatten() {
         for row in 0..batch.num_rows() {
