@@ -241,12 +241,33 @@ fn transform(wire: meta::Transform, limits: &Limits) -> Result<TransformDescript
         text => serde_json::from_str(text)
             .map_err(|error| format!("the option schema of `{name}` is not JSON: {error}"))?,
     };
+    if !options.is_object() && !options.is_boolean() {
+        return Err(format!(
+            "the option schema of `{name}` is neither an object nor a boolean"
+        ));
+    }
+    let options = as_written(options)
+        .map_err(|problem| format!("the option schema of `{name}` {problem}"))?;
     Ok(TransformDescription {
         doc: cut(&doc, limits.text),
         options,
         stateful,
         name,
     })
+}
+
+/// The value as it is when it was written and read again, which the lock file does with it. Reading a number of many digits may
+/// be off by the last bit; what comes of it is mostly read as it was written.
+fn as_written(mut value: serde_json::Value) -> Result<serde_json::Value, String> {
+    for _ in 0..4 {
+        let read = serde_json::from_str(&value.to_string())
+            .map_err(|error| format!("cannot be written and read again: {error}"))?;
+        if read == value {
+            return Ok(value);
+        }
+        value = read;
+    }
+    Err("holds a number that cannot be written".to_owned())
 }
 
 /// Names end up in SQL, so they are plain identifiers.
@@ -313,6 +334,15 @@ mod tests {
                 "{json}"
             );
         }
+    }
+
+    #[test]
+    fn numbers_of_an_option_schema_survive_the_lock_file() {
+        let text = r#"{"default": 333333333333333333333333333333333333333333}"#;
+        let value: serde_json::Value = serde_json::from_str(text).unwrap();
+        let value = as_written(value).unwrap();
+        let read: serde_json::Value = serde_json::from_str(&value.to_string()).unwrap();
+        assert_eq!(read, value);
     }
 
     #[test]

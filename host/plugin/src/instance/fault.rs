@@ -1,5 +1,7 @@
 //! Why a call failed: what the guest said, what it did wrong, what stopped it.
 
+use std::time::Duration;
+
 use wasmtime::Store;
 
 use crate::bindings::types;
@@ -44,6 +46,25 @@ pub(super) fn guest_error(plugin: &Plugin, error: types::Error) -> Error {
             column,
         },
     }
+}
+
+/// Whether a transform that always has more is not asked again. Calls that give no rows count as one: the guest may take its time,
+/// but not for ever.
+pub(super) fn asked_too_often(plugin: &Plugin, pulls: usize, idle: Duration) -> Option<Error> {
+    let limits = &plugin.limits;
+    let (limit, allowed, asked) = if pulls > limits.pulls {
+        ("pulls", limits.pulls.to_string(), "one more")
+    } else if idle >= limits.call_time {
+        ("call_time", format!("{:?}", limits.call_time), "more")
+    } else {
+        return None;
+    };
+    Some(Error::Limit {
+        plugin: plugin.name.clone(),
+        limit,
+        allowed,
+        asked: asked.to_owned(),
+    })
 }
 
 /// Why a call ended early: our own doing (a limit, cancelled), the guest's (a trap) or the host's.

@@ -18,7 +18,7 @@ use wasmtime::Store;
 
 pub use self::assemble::Input;
 use self::assemble::{assemble, rejects};
-use self::fault::{Phase, guest_error, invalid, trap_error, unlike_the_contract};
+use self::fault::{Phase, asked_too_often, guest_error, invalid, trap_error, unlike_the_contract};
 pub use self::opened::{
     End, FunctionOutcome, OpenedFunction, OpenedTransform, OutputColumn, Rejected, TransformOutcome,
 };
@@ -63,6 +63,8 @@ pub struct Instance {
     settled: usize,
     /// How often the guest was asked for more of the current input.
     pulls: usize,
+    /// Time of the last of those calls, as many of them as gave no rows.
+    idle: Duration,
     dead: bool,
 }
 
@@ -93,6 +95,7 @@ impl Instance {
             settled: store.data().memory.used(),
             timing: Timing::default(),
             pulls: 0,
+            idle: Duration::ZERO,
             dead: false,
             store,
         })
@@ -310,38 +313,22 @@ impl Instance {
     ) -> Result<TransformOutcome> {
         let guest = self.table()?;
         let plugin = Arc::clone(&self.plugin);
-        let (pulls, idle) = (self.pulls + 1, self.store.data().idle);
-        let limits = &plugin.limits;
-        if pulls > limits.pulls || idle >= limits.call_time {
+        let (pulls, idle) = (self.pulls + 1, self.idle);
+        if let Some(error) = asked_too_often(&plugin, pulls, idle) {
             self.dead = true;
-            let (limit, allowed, asked) = match pulls > limits.pulls {
-                true => ("pulls", limits.pulls.to_string(), "one more".to_owned()),
-                false => (
-                    "call_time",
-                    format!("{:?}", limits.call_time),
-                    "more".to_owned(),
-                ),
-            };
-            return Err(Error::Limit {
-                plugin: plugin.name.clone(),
-                limit,
-                allowed,
-                asked,
-            });
+            return Err(error);
         }
+        self.store.data_mut().idle = idle;
         let begun = Instant::now();
         let outcome = self.call_and(
             |store| guest.call_pull(store, transform.handle),
             |outcome| assemble(outcome, transform, input, &plugin),
-        );
+        )?;
         self.pulls = pulls;
-        // Calls that give no rows count as one: the guest may take its time, but not for ever.
-        let nothing =
-            matches!(&outcome, Ok(outcome) if outcome.batches.iter().all(|b| b.num_rows() == 0));
-        if nothing {
-            self.store.data_mut().idle = idle + begun.elapsed();
+        if outcome.batches.iter().all(|batch| batch.num_rows() == 0) {
+            self.idle = idle + begun.elapsed();
         }
-        outcome
+        Ok(outcome)
     }
 
     /// Tells the guest that input has ended and takes what it still has.
@@ -448,7 +435,7 @@ impl Instance {
         };
         // A guest that breaks the contract once is not asked again.
         self.dead |= matches!(result, Err(Error::Invalid { .. } | Error::Limit { .. }));
-        self.pulls = 0;
+        (self.pulls, self.idle) = (0, Duration::ZERO);
         self.store.data_mut().idle = Duration::ZERO;
         self.timing += self.store.data().clock.split();
         result

@@ -49,6 +49,10 @@ fn descriptions() -> Vec<Case> {
             let transform = image.transform("t", "{\"properties\": ");
             image.description("hostile", &[], &[transform])
         }),
+        described("option_schema_that_is_a_number", |image| {
+            let transform = image.transform("t", "3.333333333333333e41");
+            image.description("hostile", &[], &[transform])
+        }),
         described("option_schema_nested_100000_deep", |image| {
             let transform = image.transform("t", &"[".repeat(60_000));
             image.description("hostile", &[], &[transform])
