@@ -191,7 +191,15 @@ fn function(wire: meta::Function, limits: &Limits) -> Result<FunctionDescription
             check_name(&argument.name, "argument")?;
             let accepts = match argument.accepts {
                 meta::ArgumentType::Exact(fields) => {
-                    Accepts::Exact(one_field_from_wire(&fields, limits)?.data_type().clone())
+                    let data_type = one_field_from_wire(&fields, limits)?.data_type().clone();
+                    // Arrow reads no type with a nameless field, and some others, from their own text.
+                    if data_type.to_string().parse().ok().as_ref() != Some(&data_type) {
+                        return Err(format!(
+                            "argument `{}` has a type that the lock file cannot hold: {data_type}",
+                            argument.name
+                        ));
+                    }
+                    Accepts::Exact(data_type)
                 }
                 meta::ArgumentType::Any => Accepts::Any,
                 meta::ArgumentType::Numeric => Accepts::Numeric,

@@ -49,6 +49,11 @@ fn descriptions() -> Vec<Case> {
             let transform = image.transform("t", "{\"properties\": ");
             image.description("hostile", &[], &[transform])
         }),
+        described("argument_of_a_struct_with_a_nameless_field", |image| {
+            let argument = [Field::parent("a", "+s", 1), Field::new("", "l")];
+            let function = image.function("f", &argument, &int());
+            image.description("hostile", &[function], &[])
+        }),
         described("option_schema_that_is_a_number", |image| {
             let transform = image.transform("t", "3.333333333333333e41");
             image.description("hostile", &[], &[transform])
