@@ -1,5 +1,6 @@
 //! `transom test`: runs the tests beside the pipeline, and writes them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -153,6 +154,7 @@ impl TestCommand {
     }
 
     fn finish(&self, context: &Context, reports: &[TestReport]) -> Result<(), Failure> {
+        warn_of_untyped(context, reports);
         let failed = reports.iter().filter(|report| !report.passed).count();
         let of = reports.len();
         let report = json!({ "tests": reports, "passed": of - failed, "failed": failed });
@@ -213,6 +215,7 @@ impl TestCommand {
             let seen = Seen::now(self.watched(context, &reports));
             match self.again(context, &reports, touched.as_deref()) {
                 Ok(again) => {
+                    warn_of_untyped(context, &again);
                     summary(context, &again);
                     // What did not run again is as it was.
                     let is_again = |report: &TestReport| {
@@ -297,6 +300,19 @@ impl TestCommand {
         }
         files
     }
+}
+
+/// A test that takes other types than a run proves less than it seems to.
+fn warn_of_untyped(context: &Context, reports: &[TestReport]) {
+    let untyped: BTreeSet<&String> = reports.iter().flat_map(|report| &report.untyped).collect();
+    if untyped.is_empty() {
+        return;
+    }
+    let names: Vec<String> = untyped.iter().map(|name| format!("`{name}`")).collect();
+    context.printer.warn(format_args!(
+        "types of columns of {} are told from the rows of tests; `transom lock` locks those of the sources",
+        names.join(", ")
+    ));
 }
 
 /// Writes what was found into the files of tests.

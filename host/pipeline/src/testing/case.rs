@@ -20,6 +20,7 @@ pub(super) struct Case<'a> {
     pub(super) pipeline: Pipeline,
     pub(super) reported: Reported<'a>,
     pub(super) failures: Vec<TestFailure>,
+    pub(super) untyped: Vec<String>,
     pub(super) edits: Vec<Edit>,
     pub(super) files: Vec<PathBuf>,
 }
@@ -95,6 +96,10 @@ impl Case<'_> {
                 let types = columns.value.0.iter();
                 let types = types.map(|(name, value_type)| (name.clone(), data_type(value_type)));
                 known.types.extend(types);
+            }
+            let is_source = self.pipeline.source(&name.value).is_some();
+            if is_source && known.is_told(data) {
+                self.untyped.push(name.value.clone());
             }
             self.depends_on(data);
             let folder = self.folder();

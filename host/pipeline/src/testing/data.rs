@@ -231,6 +231,14 @@ impl Known {
         Schema::new(fields)
     }
 
+    /// Whether the type of a column is told from the values of rows in a test, where a date is a text.
+    pub(super) fn is_told(&self, data: &Data) -> bool {
+        let Data::Rows(rows) = data else { return false };
+        let is_typed = |column: &str| self.types.iter().any(|(name, _)| name == column);
+        let mut columns = rows.columns().into_iter();
+        self.schema.is_none() && columns.any(|column| !is_typed(&column.value))
+    }
+
     /// Reports a column that the table does not have.
     fn check(&self, table: &str, column: &Spanned<String>, reported: &mut Reported<'_>) {
         let Some(schema) = &self.schema else { return };

@@ -70,6 +70,7 @@ impl Tester {
             pipeline: self.pipeline.clone(),
             reported: Reported::new(&test.source),
             failures: Vec::new(),
+            untyped: Vec::new(),
             edits: Vec::new(),
             files: vec![test.source.shown.clone()],
         };
@@ -77,6 +78,7 @@ impl Tester {
         let Case {
             reported,
             mut failures,
+            untyped,
             edits,
             files,
             ..
@@ -92,6 +94,7 @@ impl Tester {
             passed: failures.is_empty(),
             seconds: begun.elapsed().as_secs_f64(),
             failures,
+            untyped,
             edits,
             files,
         }
