@@ -40,31 +40,38 @@ pub(crate) fn taking_turns<const N: usize>(
             }
         }
     }
-    Ok(times.map(|mut times| {
-        let middle = times.len() / 2;
-        *times.select_nth_unstable(middle).1
-    }))
+    Ok(times.map(|mut times| median(&mut times)))
+}
+
+/// The middle one of some times, of which there is at least one.
+pub(crate) fn median(times: &mut [Duration]) -> Duration {
+    let middle = times.len() / 2;
+    *times.select_nth_unstable(middle).1
 }
 
 /// The processor time that this thread takes for `call`. On a machine with other work it says more than the clock does: long calls
 /// are interrupted more often than short ones, which would look as if they were slower.
 pub(crate) fn processor_time<T>(call: impl FnOnce() -> Result<T>) -> Result<Duration> {
-    let before = this_thread()?;
+    let before = clock(libc::CLOCK_THREAD_CPUTIME_ID)?;
     let made = call()?;
-    let time = this_thread()? - before;
+    let time = clock(libc::CLOCK_THREAD_CPUTIME_ID)? - before;
     // What is made is not a part of making it.
     drop(made);
     Ok(time)
 }
 
-/// Processor time of this thread since its start.
-fn this_thread() -> Result<Duration> {
+/// The processor time of all threads of this process so far.
+pub(crate) fn all_threads() -> Result<Duration> {
+    clock(libc::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+fn clock(clock: libc::clockid_t) -> Result<Duration> {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
     // SAFETY: the pointer is to a place of its type that lives beyond the call.
-    match unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) } {
+    match unsafe { libc::clock_gettime(clock, &raw mut time) } {
         0 => {
             let seconds = Duration::from_secs(time.tv_sec.try_into()?);
             Ok(seconds + Duration::from_nanos(time.tv_nsec.try_into()?))

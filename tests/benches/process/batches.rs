@@ -56,16 +56,19 @@ pub(crate) fn report() -> Result<()> {
 struct Memory {
     /// Linear memory of any instance so far, at its largest.
     largest: usize,
-    /// This process's, now.
+    /// This process's, at its largest whenever it was looked at.
     resident: usize,
 }
+
+/// An instance is replaced after some thousand batches, and before that memory is at its largest.
+const LOOK_EVERY: usize = 100;
 
 struct Running {
     plugin: Arc<Plugin>,
     batch: RecordBatch,
     guest: Guest,
     total: i64,
-    largest: usize,
+    memory: Memory,
     replaced: usize,
 }
 
@@ -80,13 +83,16 @@ impl Running {
             guest: Guest::start(plugin, &batch)?,
             batch,
             total: 0,
-            largest: 0,
+            memory: Memory {
+                largest: 0,
+                resident: 0,
+            },
             replaced: 0,
         })
     }
 
     fn run(&mut self, batches: usize) -> Result<Memory> {
-        for _ in 0..batches {
+        for number in 0..batches {
             let Guest {
                 instance,
                 sum,
@@ -98,13 +104,14 @@ impl Running {
             assert_eq!(sums.value(ROWS - 1), self.total, "no row is lost");
             let echoed = process(instance, echo, &self.batch)?;
             assert_eq!(echoed, self.batch, "what came back is what went in");
-            self.largest = self.largest.max(instance.peak_memory());
+            let memory = &mut self.memory;
+            memory.largest = memory.largest.max(instance.peak_memory());
+            if number % LOOK_EVERY == 0 {
+                memory.resident = memory.resident.max(resident()?);
+            }
             self.replace_worn()?;
         }
-        Ok(Memory {
-            largest: self.largest,
-            resident: resident()?,
-        })
+        Ok(self.memory)
     }
 
     fn replace_worn(&mut self) -> Result<()> {

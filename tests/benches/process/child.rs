@@ -12,6 +12,9 @@ use crate::common::Result;
 pub(crate) struct Used {
     /// From before it started until it was gone.
     pub(crate) time: Duration,
+    /// Processor time of all its threads, its own and the kernel's for it: what is left of the former without other work on the machine
+    /// and with one core.
+    pub(crate) processor: Duration,
     /// Its resident memory at its largest, in bytes; files that are mapped count.
     pub(crate) resident: u64,
 }
@@ -41,10 +44,18 @@ impl Program {
             let (program, arguments) = (self.path.display(), arguments.join(" "));
             return Err(format!("`{program} {arguments}` ended with {status}").into());
         }
-        // Linux counts in KiB.
-        let resident = u64::try_from(usage.ru_maxrss)? * 1024;
-        Ok(Used { time, resident })
+        Ok(Used {
+            time,
+            processor: duration(usage.ru_utime)? + duration(usage.ru_stime)?,
+            // Linux counts in KiB.
+            resident: u64::try_from(usage.ru_maxrss)? * 1024,
+        })
     }
+}
+
+fn duration(time: libc::timeval) -> Result<Duration> {
+    let seconds = Duration::from_secs(time.tv_sec.try_into()?);
+    Ok(seconds + Duration::from_micros(time.tv_usec.try_into()?))
 }
 
 /// Waits for a child of this process; its status as the kernel says it, and its resources, which std does not tell.

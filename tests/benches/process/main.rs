@@ -52,8 +52,8 @@ fn main() -> Result<()> {
             .ok_or("the variable `TRANSOM_BIN` does not name the program to measure")?,
         cache: folder.path().join("cache"),
     };
-    println!("| what | time | largest resident memory | target |");
-    println!("| --- | ---: | ---: | --- |");
+    println!("| what | time | processor time | largest resident memory | target |");
+    println!("| --- | ---: | ---: | ---: | --- |");
     if is_asked("starts") {
         starts(&program, folder.path())?;
     }
@@ -66,8 +66,8 @@ fn main() -> Result<()> {
 fn line(what: &str, used: Used, target: &str) {
     let mebibytes = used.resident as f64 / f64::from(1 << 20);
     println!(
-        "| {what} | {:.1?} | {mebibytes:.0} MiB | {target} |",
-        used.time
+        "| {what} | {:.1?} | {:.1?} | {mebibytes:.0} MiB | {target} |",
+        used.time, used.processor
     );
 }
 
@@ -145,18 +145,17 @@ fn years(program: &Program, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The median time and the largest memory.
+/// The median times and the largest memory.
 fn repeated(rounds: usize, run: impl Fn() -> Result<Used>) -> Result<Used> {
-    let mut times = Vec::<Duration>::new();
-    let mut resident = 0;
-    for _ in 0..rounds {
-        let used = run()?;
-        times.push(used.time);
-        resident = resident.max(used.resident);
-    }
-    times.sort_unstable();
+    let runs = (0..rounds).map(|_| run()).collect::<Result<Vec<_>>>()?;
+    let median = |time: fn(&Used) -> Duration| {
+        let mut times: Vec<Duration> = runs.iter().map(time).collect();
+        times.sort_unstable();
+        times[times.len() / 2]
+    };
     Ok(Used {
-        time: times[times.len() / 2],
-        resident,
+        time: median(|used| used.time),
+        processor: median(|used| used.processor),
+        resident: runs.iter().map(|used| used.resident).max().unwrap_or(0),
     })
 }
