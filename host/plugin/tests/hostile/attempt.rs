@@ -17,7 +17,7 @@ use crate::{Case, limits, secret, snapshot};
 const GRACE: Duration = Duration::from_secs(1);
 
 /// What the process may keep after a case: an allocator does not give every page back.
-const KEPT_BYTES: usize = 48 << 20;
+const KEPT_BYTES: usize = 96 << 20;
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
     ("the_guest_that_does_right_has_no_error", || {

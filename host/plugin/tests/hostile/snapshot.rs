@@ -20,6 +20,11 @@ fn read() -> BTreeMap<String, String> {
 
 /// Compares an error with that of the file; with `TRANSOM_BLESS=1` it is put there.
 pub(crate) fn assert_is(name: &str, error: &str) {
+    // Which trap bytes that are no program run into differs from one build of the interpreter to the next.
+    let error = match name {
+        "python::crafts_bytecode" => error.split_inclusive("trap:").next().unwrap_or(error),
+        _ => error,
+    };
     let error = short(&error.replace('\n', "\\n"));
     let mut all = read();
     if std::env::var_os("TRANSOM_BLESS").is_some() {
