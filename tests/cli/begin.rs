@@ -48,6 +48,8 @@ fn a_pipeline_that_was_begun_runs_as_it_is() {
     let ran = project.run(&[&["run"], &file[..]].concat());
     assert_eq!(ran.code, 0, "{}", ran.all());
     assert_snapshot!("begun_pipeline_run", ran.stdout);
+    let tested = project.run(&[&["test"], &file[..]].concat());
+    assert_eq!(tested.code, 0, "{}", tested.all());
     let checked = project.run(&[&["lock"], &file[..]].concat());
     assert_eq!(checked.code, 0, "{}", checked.all());
     let checked = project.run(&[&["check"], &file[..]].concat());

@@ -68,7 +68,7 @@ impl InitCommand {
         }
         write_plugin(&plugin, PLUGIN, lang)?;
         context.printer.say(format_args!(
-            "began pipeline {NAME}{name}{NAME:#} in {shown}\n\nRun it, then test its plugin:\n{enter}  transom run\n  cd plugins/{PLUGIN} && {}",
+            "began pipeline {NAME}{name}{NAME:#} in {shown}\n\nTest it, then run it:\n{enter}  transom test\n  transom run\n\nIts plugin is in plugins/{PLUGIN}, with unit tests of its own: {}",
             test_command(lang)
         ));
         Ok(())
@@ -83,6 +83,10 @@ const PIPELINE: &[(&str, &str)] = &[
     (
         "sql/masked.sql",
         include_str!("../../templates/pipeline/masked.sql"),
+    ),
+    (
+        "tests/masked.yaml",
+        include_str!("../../templates/pipeline/masked.yaml"),
     ),
     (
         "data/customers.csv",
