@@ -1,6 +1,6 @@
 //! What the fuzz targets in `fuzz/` call: the readers of everything that a guest or a file may have made up.
 //!
-//! Each entry takes bytes, reads from them what a guest would have handed over ([`Source`]), and asserts what must be true
+//! Each entry takes bytes, reads from them what a guest would have handed over (`Source`), and asserts what must be true
 //! of whatever is let through. Not part of the crate's interface.
 
 use std::sync::Arc;
