@@ -81,11 +81,11 @@ mod tests {
         let odd = [
             ("TRANSOM_CACHE_DIR", ""),
             ("XDG_CACHE_HOME", "relative"),
-            ("HOME", "/root"),
+            ("HOME", "/home/ada"),
         ];
         assert_eq!(
             guests_with(&odd).unwrap(),
-            PathBuf::from("/root/.cache/transom/guests")
+            PathBuf::from("/home/ada/.cache/transom/guests")
         );
         assert!(matches!(guests_with(&[]), Err(BuildError::NoCache)));
     }
