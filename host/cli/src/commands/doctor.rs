@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use serde_json::json;
-use transom_build::{cache_folder, toolchains};
+use transom_build::{BuildError, cache_folder, toolchains};
 
 use crate::context::{Context, python_runner};
 use crate::failure::Failure;
@@ -67,82 +67,81 @@ impl DoctorCommand {
     }
 }
 
+impl Check {
+    /// What was found; or what is wrong and what to do about it, which is as bad as `otherwise` says.
+    fn of(
+        what: impl Into<String>,
+        found: Result<String, (String, Option<String>)>,
+        otherwise: State,
+    ) -> Self {
+        let (state, found, hint) = match found {
+            Ok(found) => (State::Ok, found, None),
+            Err((wrong, hint)) => (otherwise, wrong, hint),
+        };
+        Self {
+            what: what.into(),
+            state,
+            found,
+            hint,
+        }
+    }
+}
+
 fn of_toolchain(toolchain: transom_build::Toolchain) -> Check {
     let what = format!("plugins in {}", toolchain.language);
-    match toolchain.found {
-        Ok(found) => Check {
-            what,
-            state: State::Ok,
-            found,
-            hint: None,
-        },
-        Err(error) => Check {
-            what,
-            state: State::Missing,
-            found: error.to_string(),
-            hint: error.hint(),
-        },
-    }
+    Check::of(what, toolchain.found.map_err(in_words), State::Missing)
+}
+
+fn in_words(error: BuildError) -> (String, Option<String>) {
+    (error.to_string(), error.hint())
 }
 
 fn runner() -> Check {
-    let runner = python_runner();
-    let found = runner.as_ref().is_some_and(|runner| runner.is_file());
-    Check {
-        what: "running plugins in Python".to_owned(),
-        state: if found { State::Ok } else { State::Missing },
-        found: match &runner {
-            Some(runner) if found => runner.display().to_string(),
-            Some(runner) => format!("there is no `{}`", runner.display()),
-            None => "there is no runner beside this program".to_owned(),
-        },
-        hint: (!found).then(|| {
-            "install the release with its `lib` folder, or name the runner's file in `TRANSOM_PYTHON_RUNNER`"
-                .to_owned()
-        }),
-    }
+    let found = match python_runner() {
+        Some(runner) if runner.is_file() => Ok(runner.display().to_string()),
+        Some(runner) => Err(format!("there is no `{}`", runner.display())),
+        None => Err("there is no runner beside this program".to_owned()),
+    };
+    let hint = "install the release with its `lib` folder, or name the runner's file in `TRANSOM_PYTHON_RUNNER`";
+    Check::of(
+        "running plugins in Python",
+        found.map_err(|wrong| (wrong, Some(hint.to_owned()))),
+        State::Missing,
+    )
 }
 
 fn cache() -> Check {
-    let what = "cache".to_owned();
-    let folder = match cache_folder() {
-        Ok(folder) => folder,
-        Err(error) => {
-            return Check {
-                what,
-                state: State::Broken,
-                found: error.to_string(),
-                hint: error.hint(),
-            };
-        }
-    };
-    let probed = std::fs::create_dir_all(&folder).and_then(|()| {
-        tempfile::Builder::new()
-            .prefix("doctor-")
-            .tempfile_in(&folder)
+    let hint =
+        "plugins are compiled at every start without it: name another in `TRANSOM_CACHE_DIR`";
+    let found = cache_folder().map_err(in_words).and_then(|folder| {
+        let probed = std::fs::create_dir_all(&folder).and_then(|()| {
+            tempfile::Builder::new()
+                .prefix("doctor-")
+                .tempfile_in(&folder)
+        });
+        writable(&folder, probed, hint)
     });
+    Check::of("cache", found, State::Broken)
+}
+
+/// The folder, if something could be made in it.
+fn writable<T>(
+    folder: &Path,
+    probed: std::io::Result<T>,
+    hint: &str,
+) -> Result<String, (String, Option<String>)> {
+    let shown = folder.display();
     match probed {
-        Ok(_) => Check {
-            what,
-            state: State::Ok,
-            found: folder.display().to_string(),
-            hint: None,
-        },
-        Err(error) => Check {
-            what,
-            state: State::Broken,
-            found: format!("`{}` cannot be written: {error}", folder.display()),
-            hint: Some(
-                "plugins are compiled at every start without it: name another in `TRANSOM_CACHE_DIR`"
-                    .to_owned(),
-            ),
-        },
+        Ok(_) => Ok(shown.to_string()),
+        Err(error) => Err((
+            format!("`{shown}` cannot be written: {error}"),
+            Some(hint.to_owned()),
+        )),
     }
 }
 
 /// A result is switched by a symbolic link, so the file system of the results must have them.
 fn links(here: &Path) -> Check {
-    let what = "results in this folder".to_owned();
     let probed = tempfile::Builder::new()
         .prefix(".transom-doctor-")
         .tempdir_in(here)
@@ -152,20 +151,14 @@ fn links(here: &Path) -> Check {
             link(&folder.path().join("next"))?;
             std::fs::rename(folder.path().join("next"), folder.path().join("link"))
         });
-    match probed {
-        Ok(()) => Check {
-            what,
-            state: State::Ok,
-            found: "the file system has links, and replaces them in one step".to_owned(),
-            hint: None,
-        },
-        Err(error) => Check {
-            what,
-            state: State::Broken,
-            found: format!("no link can be made and replaced here: {error}"),
-            hint: Some("results need a folder on a file system with symbolic links".to_owned()),
-        },
-    }
+    let found = match probed {
+        Ok(()) => Ok("the file system has links, and replaces them in one step".to_owned()),
+        Err(error) => Err((
+            format!("no link can be made and replaced here: {error}"),
+            Some("results need a folder on a file system with symbolic links".to_owned()),
+        )),
+    };
+    Check::of("results in this folder", found, State::Broken)
 }
 
 #[cfg(unix)]
@@ -179,22 +172,9 @@ fn link(_path: &Path) -> std::io::Result<()> {
 }
 
 fn temporary() -> Check {
-    let folder = std::env::temp_dir();
-    let what = "spilling to disk".to_owned();
-    match tempfile::tempdir() {
-        Ok(_) => Check {
-            what,
-            state: State::Ok,
-            found: folder.display().to_string(),
-            hint: None,
-        },
-        Err(error) => Check {
-            what,
-            state: State::Broken,
-            found: format!("`{}` cannot be written: {error}", folder.display()),
-            hint: Some("name another folder in `TMPDIR`".to_owned()),
-        },
-    }
+    let hint = "name another folder in `TMPDIR`";
+    let found = writable(&std::env::temp_dir(), tempfile::tempdir(), hint);
+    Check::of("spilling to disk", found, State::Broken)
 }
 
 fn word(state: State) -> &'static str {
