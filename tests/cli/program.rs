@@ -17,14 +17,7 @@ pub(crate) fn echo() -> &'static Path {
     static COMPONENT: OnceLock<PathBuf> = OnceLock::new();
     COMPONENT.get_or_init(|| {
         let folder = repository().join("tests/guests/echo");
-        match transom_build::is_stale(&folder).expect("the guest's folder") {
-            true => {
-                transom_build::build(&folder, &Default::default())
-                    .expect("the guest builds")
-                    .component
-            }
-            false => transom_build::component_path(&folder).expect("the guest's component"),
-        }
+        transom_build::up_to_date(&folder, &Default::default(), || ()).expect("the guest builds")
     })
 }
 

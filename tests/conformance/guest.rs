@@ -41,11 +41,12 @@ impl Language {
 
     /// Its guest with limits of its own.
     pub(crate) fn plugin_with(self, limits: Limits) -> Arc<Plugin> {
-        let folder = self.folder();
-        let component = match transom_build::is_stale(&folder).unwrap() {
-            true => build(&folder, None),
-            false => transom_build::component_path(&folder).unwrap(),
+        let options = transom_build::BuildOptions {
+            quiet: true,
+            ..Default::default()
         };
+        let component = transom_build::up_to_date(&self.folder(), &options, || ());
+        let component = component.unwrap_or_else(|error| panic!("{error}"));
         runtime().load("conformance", &component, limits).unwrap()
     }
 
@@ -65,17 +66,6 @@ impl fmt::Display for Language {
             Self::Python => "python",
         })
     }
-}
-
-/// Builds the plugin in `folder`; what was built.
-pub(crate) fn build(folder: &Path, out: Option<PathBuf>) -> PathBuf {
-    let options = transom_build::BuildOptions {
-        quiet: true,
-        out,
-        ..Default::default()
-    };
-    let built = transom_build::build(folder, &options);
-    built.unwrap_or_else(|error| panic!("{error}")).component
 }
 
 /// The one engine of this process. `just test` builds the runner before it runs the tests.

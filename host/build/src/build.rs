@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use sha2::{Digest, Sha256};
 
 use crate::sdk::place_if_used;
-use crate::{BuildError, Language, componentize, detect, go, python, rust};
+use crate::{BuildError, Language, componentize, detect, go, is_stale, python, rust};
 
 /// How to build. The default is what `transom build` does without options.
 #[derive(Debug, Clone, Default)]
@@ -94,6 +94,22 @@ pub fn build(folder: &Path, options: &BuildOptions) -> Result<Built, BuildError>
         language,
         took: started.elapsed(),
     })
+}
+
+/// The component of the plugin in `folder`, built first if it is missing or older than its source; `building` is told so before.
+///
+/// # Errors
+/// Those of [`is_stale`] and [`build`].
+pub fn up_to_date(
+    folder: &Path,
+    options: &BuildOptions,
+    building: impl FnOnce(),
+) -> Result<PathBuf, BuildError> {
+    if !is_stale(folder)? {
+        return component_path(folder);
+    }
+    building();
+    Ok(build(folder, options)?.component)
 }
 
 /// Where [`build`] puts the component of the plugin in `folder` unless told otherwise: `.transom/<package>.wasm` in it,

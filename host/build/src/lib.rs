@@ -8,14 +8,10 @@
 //!
 //! ```no_run
 //! use std::path::Path;
-//! use transom_build::{BuildOptions, build, component_path, is_stale};
+//! use transom_build::{BuildOptions, up_to_date};
 //!
 //! let folder = Path::new("plugins/carriers");
-//! let component = if is_stale(folder)? {
-//!     build(folder, &BuildOptions::default())?.component
-//! } else {
-//!     component_path(folder)?
-//! };
+//! let component = up_to_date(folder, &BuildOptions::default(), || eprintln!("building"))?;
 //! # Ok::<(), transom_build::BuildError>(())
 //! ```
 //!
@@ -33,7 +29,7 @@ mod sdk;
 mod stale;
 mod toolchain;
 
-pub use build::{BuildOptions, Built, build, component_path};
+pub use build::{BuildOptions, Built, build, component_path, up_to_date};
 pub use cache::cache_folder;
 pub use componentize::componentize;
 pub use error::{BuildError, BuildErrorKind};

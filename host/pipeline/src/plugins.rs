@@ -77,11 +77,9 @@ fn component(
     };
     match build {
         Build::IfStale => {
-            if transom_build::is_stale(path).map_err(failed)? {
-                building(name);
-                transom_build::build(path, &BuildOptions::default()).map_err(failed)?;
-            }
-            Ok(Ok(transom_build::component_path(path).map_err(failed)?))
+            let options = BuildOptions::default();
+            let component = transom_build::up_to_date(path, &options, || building(name));
+            Ok(Ok(component.map_err(failed)?))
         }
         Build::Never => {
             let component = transom_build::component_path(path).map_err(failed)?;

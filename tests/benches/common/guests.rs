@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use transom_build::{BuildOptions, build, component_path, is_stale};
+use transom_build::{BuildOptions, up_to_date};
 use transom_plugin::{Limits, Plugin, Runtime, RuntimeOptions};
 use transom_tests::runner::python_runner;
 
@@ -17,10 +17,7 @@ pub(crate) fn repository() -> PathBuf {
 /// The component of the plugin in `folder`, relative to the repository; built if its source is newer.
 pub(crate) fn component(folder: &str) -> Result<PathBuf> {
     let folder = repository().join(folder);
-    Ok(match is_stale(&folder)? {
-        true => build(&folder, &BuildOptions::default())?.component,
-        false => component_path(&folder)?,
-    })
+    Ok(up_to_date(&folder, &BuildOptions::default(), || ())?)
 }
 
 /// The absolute path of the plugin in `folder`, as a pipeline names it; its component is as new as its source.

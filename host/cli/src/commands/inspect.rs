@@ -87,21 +87,15 @@ impl InspectCommand {
 }
 
 fn component(folder: &Path, context: &Context) -> Result<PathBuf, Failure> {
-    let failed = |source| Failure::Build {
+    let options = BuildOptions {
+        quiet: context.global.quiet,
+        ..BuildOptions::default()
+    };
+    let building = || context.building(&folder.display().to_string());
+    transom_build::up_to_date(folder, &options, building).map_err(|source| Failure::Build {
         folder: folder.to_owned(),
         source,
-    };
-    if transom_build::is_stale(folder).map_err(failed)? {
-        context.building(&folder.display().to_string());
-        let options = BuildOptions {
-            quiet: context.global.quiet,
-            ..BuildOptions::default()
-        };
-        return Ok(transom_build::build(folder, &options)
-            .map_err(failed)?
-            .component);
-    }
-    transom_build::component_path(folder).map_err(failed)
+    })
 }
 
 fn text(plugin: &Plugin) -> String {

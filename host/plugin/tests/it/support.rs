@@ -37,16 +37,11 @@ pub(crate) fn component() -> &'static Path {
     static COMPONENT: OnceLock<PathBuf> = OnceLock::new();
     COMPONENT.get_or_init(|| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests/echo");
-        if !transom_build::is_stale(&folder).expect("the echo guest has a manifest") {
-            return transom_build::component_path(&folder).expect("it has one");
-        }
         let options = transom_build::BuildOptions {
             quiet: true,
             ..Default::default()
         };
-        transom_build::build(&folder, &options)
-            .expect("the echo guest builds")
-            .component
+        transom_build::up_to_date(&folder, &options, || ()).expect("the echo guest builds")
     })
 }
 
