@@ -21,6 +21,7 @@ fn every_command_has_help_with_examples() {
         "check",
         "test",
         "preview",
+        "bench",
         "plan",
         "lock",
         "build",

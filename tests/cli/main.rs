@@ -1,6 +1,8 @@
 //! The command line: what each command writes to stdout and stderr, and its exit code.
 
 mod begin;
+mod bench;
+mod building;
 mod commands;
 mod errors;
 mod help;
@@ -9,6 +11,7 @@ mod preview;
 mod program;
 mod streams;
 mod testing;
+mod watching;
 
 use program::Project;
 

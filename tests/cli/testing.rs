@@ -1,6 +1,7 @@
 //! `transom test`: what a test may give and expect, and what is told of one that fails.
 
 use crate::program::{Project, Ran};
+use crate::watching::Watching;
 use crate::{assert_snapshot, plugged, shop};
 
 /// The pipeline of SQL alone with these tests, without the data of its sources: tests do not read them.
@@ -531,63 +532,6 @@ tests:
     assert_eq!(after, before);
 }
 
-/// A watching program, whose lines are read as they come.
-struct Watching {
-    child: std::process::Child,
-    lines: std::sync::mpsc::Receiver<String>,
-}
-
-impl Watching {
-    fn of(project: &Project) -> Self {
-        use std::io::BufRead;
-        let mut command = project.command(&["test", "--watch"]);
-        command.stdout(std::process::Stdio::piped());
-        command.stderr(std::process::Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let (sender, lines) = std::sync::mpsc::channel();
-        let streams: [Box<dyn std::io::Read + Send>; 2] = [
-            Box::new(child.stdout.take().unwrap()),
-            Box::new(child.stderr.take().unwrap()),
-        ];
-        for stream in streams {
-            let sender = sender.clone();
-            std::thread::spawn(move || {
-                for line in std::io::BufReader::new(stream)
-                    .lines()
-                    .map_while(Result::ok)
-                {
-                    let _ = sender.send(line);
-                }
-            });
-        }
-        Self { child, lines }
-    }
-
-    /// The lines up to the one that says that it waits.
-    fn until_it_waits(&self) -> String {
-        let mut text = String::new();
-        loop {
-            let patience = std::time::Duration::from_secs(60);
-            let line = self.lines.recv_timeout(patience).expect(&text);
-            if line.starts_with("waiting for a file") {
-                // The other stream's last lines may come a little later.
-                let late = std::time::Duration::from_millis(100);
-                text.extend(std::iter::from_fn(|| self.lines.recv_timeout(late).ok()));
-                return text;
-            }
-            text.push_str(&line);
-            text.push('\n');
-        }
-    }
-}
-
-impl Drop for Watching {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[test]
 fn watching_runs_again_what_a_saved_file_touches() {
     let project = shop_with(LARGE);
@@ -601,7 +545,7 @@ fn watching_runs_again_what_a_saved_file_touches() {
         "tests/other.yaml",
         format!("{}        count: 1\n", &other[..rows]),
     );
-    let watching = Watching::of(&project);
+    let watching = Watching::of(&project, &["test", "--watch"]);
     let first = watching.until_it_waits();
     assert!(first.contains("2 tests passed"), "{first}");
     // A file of tests touches its own, a query those whose steps it makes, the pipeline all.

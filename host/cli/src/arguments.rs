@@ -8,8 +8,8 @@ use clap::builder::styling::{AnsiColor, Effects};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    build, check, completions, doctor, init, inspect, lock, plan, preview, run, schema, test,
-    version,
+    bench, build, check, completions, doctor, init, inspect, lock, plan, preview, run, schema,
+    test, version,
 };
 use crate::context::Context;
 use crate::failure::{EXIT_CODES, Failure};
@@ -79,6 +79,7 @@ pub(crate) enum Command {
     Check(check::CheckCommand),
     Test(test::TestCommand),
     Preview(preview::PreviewCommand),
+    Bench(bench::BenchCommand),
     Plan(plan::PlanCommand),
     Lock(lock::LockCommand),
     Build(build::BuildCommand),
@@ -99,6 +100,7 @@ impl Command {
             Self::Check(command) => command.execute(context),
             Self::Test(command) => command.execute(context),
             Self::Preview(command) => command.execute(context),
+            Self::Bench(command) => command.execute(context),
             Self::Plan(command) => command.execute(context),
             Self::Lock(command) => command.execute(context),
             Self::Build(command) => command.execute(context),
@@ -128,6 +130,7 @@ impl Command {
             Self::Run(command) => command.json,
             Self::Check(command) => command.json,
             Self::Test(command) => command.json,
+            Self::Bench(command) => command.json,
             Self::Plan(command) => command.json,
             Self::Lock(command) => command.json,
             Self::Build(command) => command.json,

@@ -15,6 +15,7 @@ use transom_build::{BuildError, BuildErrorKind};
 use transom_pipeline::file::Problems;
 use transom_pipeline::report::counted;
 use transom_pipeline::{Error as PipelineError, ErrorKind};
+use transom_plugin::GuestErrorKind;
 
 /// The exit codes, as `transom --help` tells them. They are an interface: a code keeps its meaning.
 pub(crate) const EXIT_CODES: &str = "\
@@ -141,7 +142,15 @@ impl Failure {
             Self::Plugin(error) if matches!(**error, transom_plugin::Error::Read { .. }) => {
                 Some(ErrorKind::Pipeline)
             }
-            Self::Plugin(_) => Some(ErrorKind::Plugin),
+            Self::Plugin(error) => Some(match &**error {
+                transom_plugin::Error::Guest { error, .. } => match error.kind {
+                    GuestErrorKind::BadData => ErrorKind::Data,
+                    GuestErrorKind::Config => ErrorKind::Pipeline,
+                    GuestErrorKind::Retryable => ErrorKind::Retryable,
+                    GuestErrorKind::Internal => ErrorKind::Plugin,
+                },
+                _ => ErrorKind::Plugin,
+            }),
             Self::Io { .. } | Self::Unfit { .. } => Some(ErrorKind::Data),
         }
     }

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::printer::{FAINT, Printer};
+
 /// How often files are looked at.
 const PULSE: Duration = Duration::from_millis(250);
 
@@ -50,15 +52,32 @@ impl Seen {
     }
 }
 
-/// Waits until one of the files that `files` lists is not as it was at `before`; returns those.
-pub(crate) fn changes(before: &Seen, files: impl Fn() -> Vec<PathBuf>) -> Vec<PathBuf> {
-    loop {
+/// Waits until one of the files that `files` lists is not as it was at `before`; returns those. Says that it waits, and what came.
+pub(crate) fn changes(
+    printer: &Printer,
+    before: &Seen,
+    files: impl Fn() -> Vec<PathBuf>,
+) -> Vec<PathBuf> {
+    printer.say(format_args!(
+        "{FAINT}waiting for a file to be saved; Ctrl-C ends{FAINT:#}"
+    ));
+    let changed = loop {
         std::thread::sleep(PULSE);
         let changed = Seen::now(files()).since(before);
         if !changed.is_empty() {
-            return changed;
+            break changed;
         }
-    }
+    };
+    let here = std::env::current_dir().unwrap_or_default();
+    let names = changed.iter().map(|file| {
+        let shown = file.strip_prefix(&here).unwrap_or(file);
+        shown.display().to_string()
+    });
+    printer.say(format_args!(
+        "\n{FAINT}saved: {}{FAINT:#}",
+        names.collect::<Vec<_>>().join(", ")
+    ));
+    changed
 }
 
 /// The files in a folder and below it, without those that are hidden or that a compiler wrote.

@@ -9,6 +9,7 @@ mod dead_letters;
 mod encode;
 mod error;
 pub mod file;
+mod file_rows;
 pub mod lock;
 pub mod plan;
 pub mod plugins;
@@ -20,5 +21,6 @@ mod types;
 
 pub use encode::{Encoding, encode};
 pub use error::{Error, ErrorKind, Result};
+pub use file_rows::read_rows;
 pub use transom_query::SessionOptions;
 pub use types::type_name;

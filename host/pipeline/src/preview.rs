@@ -6,14 +6,15 @@ use std::sync::atomic::AtomicU64;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
+use datafusion::common::Column;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, col};
 use futures::TryStreamExt;
 use transom_query::{OnError, Session};
 
 use crate::error::{Error, Result};
-use crate::file::{Pipeline, Problem, Problems};
+use crate::file::{OrderBy, Pipeline, Problem, Problems, TransformStep};
 use crate::plan::{Planned, params};
 
 /// All rows of a table, and those that it rejected.
@@ -52,6 +53,37 @@ impl Planned {
             }
         };
         let plan = LogicalPlanBuilder::from(plan).limit(0, Some(rows));
+        let plan = plan.and_then(LogicalPlanBuilder::build).map_err(failed)?;
+        collect(&self.session, plan).await.map_err(failed)
+    }
+
+    /// The first `rows` rows that a transform reads, in the order in which it gets them.
+    ///
+    /// # Errors
+    /// As of [`preview`](Self::preview).
+    pub async fn input_of(&self, step: &TransformStep, rows: usize) -> Result<RecordBatch> {
+        let input = &step.input.value;
+        let what = format!("`{input}`");
+        let failed = |error| Error::of_query(&what, error);
+        let keys = step
+            .partition_by
+            .iter()
+            .map(|column| col(Column::from_name(&column.value)).sort(true, true));
+        let order = step.order_by.iter().map(|order| {
+            let OrderBy {
+                column,
+                desc,
+                nulls_first,
+            } = order;
+            col(Column::from_name(&column.value)).sort(!desc, *nulls_first)
+        });
+        let order: Vec<_> = keys.chain(order).collect();
+        let plan = self.session.plan_scan(input).await.map_err(failed)?;
+        let plan = LogicalPlanBuilder::from(plan).limit(0, Some(rows));
+        let plan = match order.is_empty() {
+            true => plan,
+            false => plan.and_then(|plan| plan.sort(order)),
+        };
         let plan = plan.and_then(LogicalPlanBuilder::build).map_err(failed)?;
         collect(&self.session, plan).await.map_err(failed)
     }

@@ -9,6 +9,7 @@ use transom_pipeline::report::Bytes;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::printer::{FAINT, NAME};
+use crate::watch::{self, Seen};
 
 /// Build plugins: their folders to WebAssembly components.
 ///
@@ -20,6 +21,7 @@ use crate::printer::{FAINT, NAME};
 Examples:
   transom build                          all plugins of the pipeline here, or the plugin that is here
   transom build plugins/aviation
+  transom build --watch                  again whenever a file of one is saved
   transom build plugins/* --json")]
 pub(crate) struct BuildCommand {
     /// Folders of plugins. [default: those of the pipeline, or this folder]
@@ -28,6 +30,9 @@ pub(crate) struct BuildCommand {
     /// Asks no package registry for anything.
     #[arg(long)]
     offline: bool,
+    /// Builds what a saved file belongs to, again and again until Ctrl-C.
+    #[arg(long, conflicts_with = "json")]
+    watch: bool,
     /// Writes what was built as JSON to stdout.
     #[arg(long)]
     pub(crate) json: bool,
@@ -40,13 +45,13 @@ impl BuildCommand {
             quiet: context.global.quiet,
             ..BuildOptions::default()
         };
+        let folders = self.folders(context)?;
+        if self.watch {
+            return watch(context, &folders, &options);
+        }
         let mut all = Vec::new();
-        for folder in self.folders(context)? {
-            let failed = |source| Failure::Build {
-                folder: folder.clone(),
-                source,
-            };
-            let built = transom_build::build(&folder, &options).map_err(failed)?;
+        for folder in &folders {
+            let built = build(folder, &options)?;
             if !self.json {
                 context.printer.data(line(&built))?;
             }
@@ -81,6 +86,33 @@ impl BuildCommand {
                 .say("no plugin of this pipeline is a folder: there is nothing to build");
         }
         Ok(folders)
+    }
+}
+
+fn build(folder: &Path, options: &BuildOptions) -> Result<Built, Failure> {
+    transom_build::build(folder, options).map_err(|source| Failure::Build {
+        folder: folder.to_owned(),
+        source,
+    })
+}
+
+/// Builds all, then those of which a file was saved, until the user ends it. A mistake is told, and waited for its end.
+fn watch(context: &Context, folders: &[PathBuf], options: &BuildOptions) -> Result<(), Failure> {
+    let files = || folders.iter().flat_map(|folder| watch::files_in(folder));
+    let mut stale = folders.to_vec();
+    loop {
+        let mut seen = Seen::now(files());
+        for folder in &stale {
+            match build(folder, options) {
+                Ok(built) => context.printer.data(line(&built))?,
+                Err(failure) => context.printer.failure(&failure),
+            }
+        }
+        // What a build writes for the first time, such as `Cargo.lock`, is nobody's saving.
+        seen.add(files());
+        let saved = watch::changes(&context.printer, &seen, || files().collect());
+        let is_stale = |folder: &&PathBuf| saved.iter().any(|file| file.starts_with(folder));
+        stale = folders.iter().filter(is_stale).cloned().collect();
     }
 }
 

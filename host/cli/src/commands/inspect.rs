@@ -1,15 +1,12 @@
 //! `transom inspect`: what a plugin says it offers, and what it asks for.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde_json::{Value, json};
-use transom_build::BuildOptions;
-use transom_pipeline::plugins::{self, Build};
 use transom_pipeline::report::Bytes;
 use transom_plugin::{Description, FunctionDescription, Limits, Plugin, TransformDescription};
 
+use crate::commands::plugin::plugin_named;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::printer::{FAINT, NAME, STRONG};
@@ -32,70 +29,12 @@ pub(crate) struct InspectCommand {
 
 impl InspectCommand {
     pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
-        let plugin = self.load(context)?;
+        let plugin = plugin_named(&self.plugin, context, &context.plugin_runtime()?)?;
         match self.json {
             true => context.printer.json(&to_json(&plugin)),
             false => context.printer.data(text(&plugin).trim_end()),
         }
     }
-
-    fn load(&self, context: &Context) -> Result<Arc<Plugin>, Failure> {
-        let runtime = context.plugin_runtime()?;
-        let path = Path::new(&self.plugin);
-        if path.exists() {
-            let component = match path.is_dir() {
-                true => component(path, context)?,
-                false => path.to_owned(),
-            };
-            let name = component.file_stem().unwrap_or_default().to_string_lossy();
-            return Ok(runtime.load(&name, &component, Limits::default())?);
-        }
-        if self.plugin.ends_with(".wasm") || self.plugin.contains(std::path::is_separator) {
-            return Err(Failure::Usage {
-                message: format!("there is no file or folder `{}`", self.plugin),
-                hint: None,
-            });
-        }
-        let mut pipeline = context.pipeline()?;
-        if pipeline.plugin(&self.plugin).is_none() {
-            let names: Vec<String> = pipeline
-                .plugins
-                .iter()
-                .map(|plugin| format!("`{}`", plugin.name.value))
-                .collect();
-            let known = match names.is_empty() {
-                true => "the pipeline has no plugins".to_owned(),
-                false => format!("the pipeline has {}", names.join(", ")),
-            };
-            let message = format!("there is no file, folder or plugin `{}`", self.plugin);
-            return Err(Failure::Usage {
-                message,
-                hint: Some(known),
-            });
-        }
-        pipeline
-            .plugins
-            .retain(|plugin| plugin.name.value == self.plugin);
-        let mut plugins = plugins::load(&pipeline, &runtime, Build::IfStale, |name| {
-            context.building(name);
-        })?;
-        plugins.pop().ok_or_else(|| Failure::Usage {
-            message: format!("there is no plugin `{}`", self.plugin),
-            hint: None,
-        })
-    }
-}
-
-fn component(folder: &Path, context: &Context) -> Result<PathBuf, Failure> {
-    let options = BuildOptions {
-        quiet: context.global.quiet,
-        ..BuildOptions::default()
-    };
-    let building = || context.building(&folder.display().to_string());
-    transom_build::up_to_date(folder, &options, building).map_err(|source| Failure::Build {
-        folder: folder.to_owned(),
-        source,
-    })
 }
 
 fn text(plugin: &Plugin) -> String {

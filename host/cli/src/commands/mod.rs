@@ -1,5 +1,6 @@
 //! The commands, each with its help, its options and what it does.
 
+pub(crate) mod bench;
 pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod completions;
@@ -8,6 +9,7 @@ pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod lock;
 pub(crate) mod plan;
+pub(crate) mod plugin;
 pub(crate) mod preview;
 pub(crate) mod run;
 pub(crate) mod schema;

@@ -12,7 +12,7 @@ use transom_pipeline::testing::{self, Test, TestReport, Tester};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::printer::{FAILED, FAINT, STRONG};
+use crate::printer::{FAILED, STRONG};
 use crate::values::positive;
 use crate::watch::{self, Seen};
 
@@ -234,23 +234,10 @@ impl TestCommand {
                 }
             }
             let files = || self.watched(context, &reports);
-            context.printer.say(format_args!(
-                "{FAINT}waiting for a file to be saved; Ctrl-C ends{FAINT:#}"
-            ));
             // Files that a run has named for the first time are seen as they are now.
             let mut seen = seen;
             seen.add(files());
-            let changed = watch::changes(&seen, files);
-            let here = std::env::current_dir().unwrap_or_default();
-            let names = changed.iter().map(|file| {
-                let shown = file.strip_prefix(&here).unwrap_or(file);
-                shown.display().to_string()
-            });
-            context.printer.say(format_args!(
-                "\n{FAINT}saved: {}{FAINT:#}",
-                names.collect::<Vec<_>>().join(", ")
-            ));
-            touched = Some(changed);
+            touched = Some(watch::changes(&context.printer, &seen, files));
         }
     }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::prelude::DataFrame;
 use transom_connect::{CsvOptions, FileSource, ReadProgress};
 use transom_query::{OnError, Params, Session};
 
@@ -15,7 +14,8 @@ use super::rows;
 use crate::file::problem::list;
 use crate::file::reader::Spanned;
 use crate::file::{Format, Span, format_of_file};
-use crate::plan::{error_chain, plan_message};
+use crate::file_rows::{Unread, file_rows};
+use crate::plan::plan_message;
 use crate::preview::collect;
 use crate::types::type_name;
 
@@ -152,39 +152,13 @@ impl Loader<'_> {
             columns: None,
             read: ReadProgress::default(),
         };
-        let state = self.session.context().state();
-        let read = async {
-            let told = source.infer_schema(&state).await?;
-            let schema = match format {
-                Format::Parquet => told,
-                Format::Csv | Format::Json => with_types(&told, types),
-            };
-            source.table(&state, Some(schema)).await
-        };
-        let table = match read.await {
-            Ok(table) => table,
-            Err(error) => {
-                let mut problem = reported.at(path.span, error_chain(&error));
-                problem.hint = error.hint();
-                reported.report(problem);
-                return None;
-            }
-        };
-        let schema = table.schema();
-        let frame = self.session.context().read_table(table);
-        let plan = frame.map(DataFrame::into_unoptimized_plan);
-        let rows = match plan {
-            Ok(plan) => collect(self.session, plan).await,
-            Err(error) => Err(error),
-        };
-        match rows {
+        let typed = (format != Format::Parquet).then_some(types);
+        match file_rows(self.session, &source, typed, None).await {
             Ok(rows) => Some(rows),
-            Err(error) => {
-                let message = match source.diagnose(schema).await {
-                    Some(error) => error_chain(&error),
-                    None => format!("`{}` cannot be read: {}", path.value, error.message()),
-                };
-                reported.report(reported.at(path.span, message));
+            Err(Unread { message, hint }) => {
+                let mut problem = reported.at(path.span, message);
+                problem.hint = hint;
+                reported.report(problem);
                 None
             }
         }
@@ -279,15 +253,6 @@ fn of_names(schema: &Schema, names: &[String]) -> Schema {
     let fields = schema.fields().iter();
     let fields = fields.filter(|field| names.contains(field.name()));
     Schema::new(fields.cloned().collect::<Vec<_>>())
-}
-
-/// The columns of `told`, with the types that `types` has for them.
-fn with_types(told: &Schema, types: &Schema) -> SchemaRef {
-    let fields = told.fields().iter().map(|field| {
-        let known = types.fields().find(field.name());
-        known.map_or_else(|| Arc::clone(field), |(_, known)| Arc::clone(known))
-    });
-    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 /// The columns of `schema`: cast where the rows have another type, NULL where they have no such column.

@@ -1,0 +1,148 @@
+//! `transom bench`: what a plugin costs, by itself and beside another one.
+
+mod data;
+mod fit;
+mod measure;
+mod show;
+mod subject;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::json;
+use transom_plugin::Plugin;
+
+use self::measure::{Measured, measure};
+use self::subject::Subjects;
+use crate::commands::plugin::plugin_named;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::values::positive;
+
+/// Rows of a batch, as runs have them.
+const ROWS: usize = 8192;
+
+/// Measure what a plugin's functions and transforms cost: once, per call, per row.
+///
+/// Each is called with batches of different sizes, on one core; a straight line through the medians tells what a call costs and what a
+/// row adds. Functions get made-up rows, or those of `--data` whose columns are named as their arguments. A transform gets the rows
+/// that it gets in the pipeline, or those of `--data`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  transom bench conditions                       all functions, and the transforms that the pipeline uses
+  transom bench conditions.wind_chill
+  transom bench conditions.wind_chill --compare plugins/conditions-in-go
+  transom bench aviation.wasm.turnarounds --data departures.parquet --options '{\"longest\": \"10h\"}'")]
+pub(crate) struct BenchCommand {
+    /// A component, a plugin's folder, or the name of a plugin in the pipeline; with a function or a transform of it, or all.
+    #[arg(value_name = "PLUGIN[.NAME]")]
+    plugin: String,
+    /// Measures another plugin in turns with it, and says how many times as long it takes.
+    #[arg(long, value_name = "PLUGIN")]
+    compare: Option<String>,
+    /// Rows to call it with: Parquet, CSV or JSON lines. [default: made up, or the pipeline's]
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Options of a transform. [default: those of the pipeline's step]
+    #[arg(long, value_name = "JSON", value_parser = object)]
+    options: Option<String>,
+    /// Rows of the largest batch.
+    #[arg(long, value_name = "N", default_value_t = ROWS, value_parser = positive)]
+    rows: usize,
+    /// How long each function and transform is measured.
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    seconds: Duration,
+    /// Writes the figures as JSON to stdout.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A function or transform with its figures, in the order of the plugins.
+struct Result {
+    subject: subject::Subject,
+    measured: Vec<Measured>,
+}
+
+impl BenchCommand {
+    pub(crate) fn execute(self, context: &Context) -> std::result::Result<(), Failure> {
+        let runtime = context.plugin_runtime()?;
+        let Subjects {
+            plugin,
+            mut subjects,
+        } = Subjects::find(&self, context, &runtime)?;
+        let mut plugins = vec![plugin];
+        if let Some(other) = &self.compare {
+            let other = plugin_named(other, context, &runtime)?;
+            subjects.retain(|subject| self.is_shared(subject, &plugins[0], &other, context));
+            plugins.push(other);
+        }
+        if subjects.is_empty() {
+            return Err(Failure::Usage {
+                message: format!("there is nothing to measure in `{}`", self.plugin),
+                hint: Some("name a function, or a transform together with `--data`".to_owned()),
+            });
+        }
+        let mut results = Vec::new();
+        for subject in subjects {
+            let measured = measure(&plugins, &subject.work, self.rows, self.seconds)?;
+            let result = Result { subject, measured };
+            if let [ours, other, ..] = result.measured.as_slice()
+                && let Some(difference) = ours.difference(other)
+            {
+                context.printer.warn(format_args!(
+                    "`{}` differs between the two plugins: {difference}",
+                    result.subject.name
+                ));
+            }
+            if !self.json {
+                context.printer.data(show::text(&plugins, &result))?;
+            }
+            results.push(result);
+        }
+        if self.json {
+            let results: Vec<_> = results
+                .iter()
+                .map(|result| show::to_json(&plugins, result))
+                .collect();
+            context.printer.json(&json!({ "results": results }))?;
+        }
+        Ok(())
+    }
+
+    /// Whether both plugins have the subject; if only one has, that is said.
+    fn is_shared(
+        &self,
+        subject: &subject::Subject,
+        plugin: &Plugin,
+        other: &Plugin,
+        context: &Context,
+    ) -> bool {
+        let has = subject.is_in(other.description());
+        if !has {
+            let (name, plugin, other) = (&subject.name, plugin.name(), other.name());
+            context.printer.warn(format_args!(
+                "`{other}` has no `{name}` to compare with that of `{plugin}`"
+            ));
+        }
+        has
+    }
+}
+
+/// The text of a JSON object.
+fn object(text: &str) -> std::result::Result<String, String> {
+    match serde_json::from_str(text) {
+        Ok(serde_json::Value::Object(_)) => Ok(text.to_owned()),
+        Ok(_) => Err("expected an object, like `{\"longest\": \"10h\"}`".to_owned()),
+        Err(error) => Err(format!("not JSON: {error}")),
+    }
+}
+
+/// A time of more than nothing, in seconds.
+fn seconds(text: &str) -> std::result::Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok();
+    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    duration
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| "expected seconds, like `0.5`".to_owned())
+}

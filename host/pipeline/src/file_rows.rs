@@ -1,0 +1,106 @@
+//! Rows of a single file, outside of any pipeline: what a test is given, what a benchmark runs over.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use transom_connect::{CsvOptions, FileSource, ReadProgress};
+use transom_query::{Session, SessionOptions};
+
+use crate::error::{Error, Result};
+use crate::file::{Format, Problem, Problems, format_of_file};
+use crate::plan::error_chain;
+use crate::preview::collect;
+
+/// Why a file was not read.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+}
+
+/// The first `rows` rows of a Parquet file, a CSV file with a header or a file of JSON lines; its name says which it is.
+///
+/// # Errors
+/// A name that says no format; a file that is not there or is not what its name says.
+pub async fn read_rows(file: &Path, rows: usize) -> Result<RecordBatch> {
+    let shown = file.display().to_string();
+    let problem = |message: String, hint: Option<String>| {
+        let mut problem = Problem::new(message);
+        problem.hint = hint;
+        Error::from(Problems::from(problem))
+    };
+    let format = match format_of_file(&shown) {
+        Some(Format::Csv) => transom_connect::Format::Csv(CsvOptions::default()),
+        Some(Format::Json) => transom_connect::Format::Json,
+        Some(Format::Parquet) => transom_connect::Format::Parquet,
+        None => {
+            let allowed = "allowed: `.csv`, `.jsonl`, `.parquet`".to_owned();
+            return Err(problem(
+                format!("the format of `{shown}` is not known"),
+                Some(allowed),
+            ));
+        }
+    };
+    let source = FileSource {
+        name: shown.clone(),
+        root: Path::new(".").to_owned(),
+        pattern: shown,
+        format,
+        columns: None,
+        read: ReadProgress::default(),
+    };
+    let session = Session::new(&SessionOptions::default(), transom_plugin::Cancel::new())
+        .map_err(|error| Error::of_query("starting the session", error))?;
+    file_rows(&session, &source, None, Some(rows))
+        .await
+        .map_err(|unread| problem(unread.message, unread.hint))
+}
+
+/// Rows of a file, all or the first `limit`, with `types` for the columns that it shares with them.
+pub(crate) async fn file_rows(
+    session: &Session,
+    source: &FileSource,
+    types: Option<&Schema>,
+    limit: Option<usize>,
+) -> std::result::Result<RecordBatch, Unread> {
+    let state = session.context().state();
+    let read = async {
+        let told = source.infer_schema(&state).await?;
+        let schema = types.map_or_else(|| Arc::clone(&told), |types| with_types(&told, types));
+        source.table(&state, Some(schema)).await
+    };
+    let table = read.await.map_err(|error| Unread {
+        message: error_chain(&error),
+        hint: error.hint(),
+    })?;
+    let schema = table.schema();
+    let rows = async {
+        let frame = session.context().read_table(table)?;
+        let frame = match limit {
+            Some(_) => frame.limit(0, limit)?,
+            None => frame,
+        };
+        collect(session, frame.into_unoptimized_plan()).await
+    };
+    match rows.await {
+        Ok(rows) => Ok(rows),
+        Err(error) => Err(Unread {
+            message: match source.diagnose(schema).await {
+                Some(error) => error_chain(&error),
+                None => format!("`{}` cannot be read: {}", source.name, error.message()),
+            },
+            hint: None,
+        }),
+    }
+}
+
+/// The columns of `told`, with the types that `types` has for them.
+fn with_types(told: &Schema, types: &Schema) -> SchemaRef {
+    let fields = told.fields().iter().map(|field| {
+        let known = types.fields().find(field.name());
+        known.map_or_else(|| Arc::clone(field), |(_, known)| Arc::clone(known))
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
