@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
 
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
@@ -13,6 +14,51 @@ use crate::BuildError;
 
 /// Files by their path in the archive, with `/` between folders.
 pub(super) type Files = BTreeMap<String, Vec<u8>>;
+
+/// A file or folder that may go into an archive.
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) path: PathBuf,
+    /// Its place in the archive.
+    pub(super) inside: String,
+    pub(super) is_folder: bool,
+}
+
+/// The files below `folder`, placed below `inside`, of which `takes` says yes, and to each folder that leads there.
+pub(super) fn collect(
+    folder: &Path,
+    inside: &str,
+    takes: &dyn Fn(&Entry) -> Result<bool, BuildError>,
+) -> Result<Files, BuildError> {
+    let mut files = Files::new();
+    for entry in fs_err::read_dir(folder)? {
+        let entry = entry?;
+        // A name that is not UTF-8 is none of a module, nor of what belongs to one.
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        let entry = Entry {
+            inside: if inside.is_empty() {
+                name.clone()
+            } else {
+                format!("{inside}/{name}")
+            },
+            name,
+            path: entry.path(),
+            is_folder: entry.file_type()?.is_dir(),
+        };
+        // A link to a file is taken as the file, one to a folder is not followed: it could run in circles.
+        if !(entry.is_folder || entry.path.is_file()) || !takes(&entry)? {
+            continue;
+        }
+        if entry.is_folder {
+            files.extend(collect(&entry.path, &entry.inside, takes)?);
+        } else {
+            files.insert(entry.inside, fs_err::read(&entry.path)?);
+        }
+    }
+    Ok(files)
+}
 
 /// Writes `files` into a zip.
 pub(super) fn write(files: &Files) -> Result<Vec<u8>, BuildError> {

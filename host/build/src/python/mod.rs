@@ -84,3 +84,23 @@ pub(crate) fn pack(
         as_of,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::archive::Files;
+
+    /// A folder in which each of `files` holds its own path.
+    pub(super) fn folder_of(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, file).unwrap();
+        }
+        folder
+    }
+
+    pub(super) fn names(files: &Files) -> Vec<&str> {
+        files.keys().map(String::as_str).collect()
+    }
+}

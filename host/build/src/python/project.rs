@@ -110,16 +110,12 @@ impl Project {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::folder_of;
     use super::*;
 
     fn folder_with(project: &str, files: &[&str]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder_of(files);
         fs_err::write(folder.path().join("pyproject.toml"), project).unwrap();
-        for file in files {
-            let path = folder.path().join(file);
-            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-            fs_err::write(path, "").unwrap();
-        }
         folder
     }
 

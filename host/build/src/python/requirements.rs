@@ -4,13 +4,14 @@
 //! machine. pip says of a package with native code merely that it finds none; it is asked once more, so that the error can
 //! tell native code from a name that does not exist.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use sha2::{Digest, Sha256};
 
 use super::VENDOR;
-use super::archive::Files;
+use super::archive::{self, Files};
 use crate::{BuildError, BuildOptions, cache};
 
 /// The Python that the runner is built with.
@@ -43,6 +44,12 @@ const FORGOTTEN: &[&str] = &[
 
 /// Endings of files that are native code.
 const NATIVE: &[&str] = &["so", "pyd", "dylib", "dll"];
+
+/// Where pip puts scripts.
+const SCRIPTS: &str = "vendor/bin";
+
+/// What pip notes of an installation, beside the package's description.
+const NOTES: &[&str] = &["RECORD", "INSTALLER", "REQUESTED", "direct_url.json"];
 
 /// The files of what `requirements.txt` of the project asks for, by their place in the archive; none without that file.
 pub(super) fn vendor(folder: &Path, options: &BuildOptions) -> Result<Files, BuildError> {
@@ -144,9 +151,22 @@ fn run_pip(
 
 /// All files of an installation, by their place in the archive.
 fn read(installed: &Path) -> Result<Files, BuildError> {
-    let mut files = Files::new();
-    walk(installed, VENDOR, &mut files)?;
-    Ok(files)
+    archive::collect(installed, VENDOR, &|entry| {
+        let (folder, name) = entry.inside.rsplit_once('/').unwrap_or_default();
+        if entry.is_folder {
+            // Scripts and compiled modules are of no use there.
+            return Ok(entry.inside != SCRIPTS && name != "__pycache__");
+        }
+        let extension = entry.path.extension().and_then(OsStr::to_str);
+        if extension.is_some_and(|extension| NATIVE.contains(&extension)) {
+            let package = entry.inside.split('/').nth(1).unwrap_or(name);
+            return Err(BuildError::NativeCode {
+                package: package.split('.').next().unwrap_or(package).to_owned(),
+            });
+        }
+        // pip's own notes tell of this machine. Licences and names, beside them, belong to what is passed on.
+        Ok(!(folder.ends_with(".dist-info") && NOTES.contains(&name)))
+    })
 }
 
 fn pip(folder: &Path, options: &BuildOptions) -> Command {
@@ -198,41 +218,9 @@ fn exists_for_this_machine(
     Ok(output.status.success())
 }
 
-fn walk(folder: &Path, prefix: &str, files: &mut Files) -> Result<(), BuildError> {
-    for entry in fs_err::read_dir(folder)? {
-        let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else {
-            continue;
-        };
-        let path = entry.path();
-        let inside = format!("{prefix}/{name}");
-        if entry.file_type()?.is_dir() {
-            // Scripts and compiled modules are of no use there.
-            let is_script_folder = prefix == VENDOR && name == "bin";
-            if !is_script_folder && name != "__pycache__" {
-                walk(&path, &inside, files)?;
-            }
-            continue;
-        }
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        if extension.is_some_and(|extension| NATIVE.contains(&extension)) {
-            let package = inside.split('/').nth(1).unwrap_or(&name);
-            return Err(BuildError::NativeCode {
-                package: package.split('.').next().unwrap_or(package).to_owned(),
-            });
-        }
-        // pip's own notes tell of this machine. Licences and names, beside them, belong to what is passed on.
-        let is_note = prefix.ends_with(".dist-info")
-            && ["RECORD", "INSTALLER", "REQUESTED", "direct_url.json"].contains(&name.as_str());
-        if !is_note {
-            files.insert(inside, fs_err::read(&path)?);
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{folder_of, names};
     use super::*;
 
     #[test]
@@ -254,10 +242,8 @@ mod tests {
 
     #[test]
     fn a_wheel_that_claims_to_be_pure_and_is_not_is_refused_by_name() {
-        let folder = tempfile::tempdir().unwrap();
-        fs_err::create_dir_all(folder.path().join("fast/core")).unwrap();
-        fs_err::write(folder.path().join("fast/core/loop.so"), "").unwrap();
-        let error = walk(folder.path(), VENDOR, &mut Files::new()).unwrap_err();
+        let folder = folder_of(&["fast/core/loop.so"]);
+        let error = read(folder.path()).unwrap_err();
         assert_eq!(
             error.to_string(),
             "`fast` contains native code, which a plugin in Python cannot run"
@@ -266,29 +252,19 @@ mod tests {
 
     #[test]
     fn code_data_and_licences_are_taken_and_pips_notes_left() {
-        let folder = tempfile::tempdir().unwrap();
-        for file in [
+        let folder = folder_of(&[
             "dates/__init__.py",
             "dates/zones.json",
             "dates/__pycache__/x.pyc",
             "dates-1.dist-info/LICENSE",
             "dates-1.dist-info/RECORD",
             "bin/dates",
-        ] {
-            let path = folder.path().join(file);
-            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-            fs_err::write(path, "").unwrap();
-        }
-        let mut files = Files::new();
-        walk(folder.path(), VENDOR, &mut files).unwrap();
-        let names: Vec<&str> = files.keys().map(String::as_str).collect();
-        assert_eq!(
-            names,
-            [
-                "vendor/dates-1.dist-info/LICENSE",
-                "vendor/dates/__init__.py",
-                "vendor/dates/zones.json"
-            ]
-        );
+        ]);
+        let expected = [
+            "vendor/dates-1.dist-info/LICENSE",
+            "vendor/dates/__init__.py",
+            "vendor/dates/zones.json",
+        ];
+        assert_eq!(names(&read(folder.path()).unwrap()), expected);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::archive::Files;
+use super::archive::{self, Files};
 use crate::BuildError;
 
 /// Folders that hold no module of the plugin. Those whose name begins with a dot are left out as well.
@@ -23,34 +23,13 @@ const NO_MODULE_FILES: &[&str] = &["conftest.py", "noxfile.py", "setup.py", "tas
 
 /// Collects the modules below `root` of `folder`, by their path in `folder`.
 pub(super) fn collect(folder: &Path, root: &str) -> Result<Files, BuildError> {
-    let mut files = Files::new();
-    let prefix = if root.is_empty() {
-        String::new()
-    } else {
-        format!("{root}/")
-    };
-    walk(&folder.join(root), &prefix, &mut files)?;
-    Ok(files)
-}
-
-fn walk(folder: &Path, prefix: &str, files: &mut Files) -> Result<(), BuildError> {
-    for entry in fs_err::read_dir(folder)? {
-        let entry = entry?;
-        // A name that is not UTF-8 is none of a module.
-        let Ok(name) = entry.file_name().into_string() else {
-            continue;
-        };
-        let path = entry.path();
-        // A link to a file is taken as the file, one to a folder is not followed: it could run in circles.
-        if entry.file_type()?.is_dir() {
-            if holds_modules(&path, &name) {
-                walk(&path, &format!("{prefix}{name}/"), files)?;
-            }
-        } else if is_module(&name) && path.is_file() {
-            files.insert(format!("{prefix}{name}"), fs_err::read(&path)?);
-        }
-    }
-    Ok(())
+    archive::collect(&folder.join(root), root, &|entry| {
+        Ok(if entry.is_folder {
+            holds_modules(&entry.path, &entry.name)
+        } else {
+            is_module(&entry.name)
+        })
+    })
 }
 
 fn holds_modules(path: &Path, name: &str) -> bool {
@@ -68,12 +47,12 @@ fn is_module(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{folder_of, names};
     use super::*;
 
     #[test]
     fn modules_are_taken_and_tests_environments_and_caches_left() {
-        let folder = tempfile::tempdir().unwrap();
-        for file in [
+        let folder = folder_of(&[
             "weather.py",
             "rules/__init__.py",
             "rules/wind.py",
@@ -86,18 +65,13 @@ mod tests {
             ".venv/lib/x.py",
             "my-env/pyvenv.cfg",
             "my-env/lib/y.py",
-        ] {
-            let path = folder.path().join(file);
-            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-            fs_err::write(path, file).unwrap();
-        }
+        ]);
         let files = collect(folder.path(), "").unwrap();
-        let names: Vec<&str> = files.keys().map(String::as_str).collect();
-        assert_eq!(names, ["rules/__init__.py", "rules/wind.py", "weather.py"]);
+        let expected = ["rules/__init__.py", "rules/wind.py", "weather.py"];
+        assert_eq!(names(&files), expected);
         assert_eq!(files["rules/wind.py"], b"rules/wind.py");
 
         let files = collect(folder.path(), "rules").unwrap();
-        let names: Vec<&str> = files.keys().map(String::as_str).collect();
-        assert_eq!(names, ["rules/__init__.py", "rules/wind.py"]);
+        assert_eq!(names(&files), ["rules/__init__.py", "rules/wind.py"]);
     }
 }
