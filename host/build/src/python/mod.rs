@@ -61,7 +61,7 @@ pub(crate) fn pack(
 ) -> Result<Package, BuildError> {
     let as_of = SystemTime::now();
     let root = project.root(folder)?;
-    let mut files = sources::collect(folder, root)?;
+    let mut files = sources::collect(folder, root, &project.entry)?;
     let vendored = requirements::vendor(folder, options)?;
     let mut roots = vec![root];
     if !vendored.is_empty() {
