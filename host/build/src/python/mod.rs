@@ -5,6 +5,7 @@
 //! is written, [`archive`] decides: the same files give the same bytes.
 
 mod archive;
+mod lists;
 mod project;
 mod requirements;
 mod sources;

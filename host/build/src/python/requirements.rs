@@ -4,7 +4,8 @@
 //! machine. pip says of a package with native code merely that it finds none; it is asked once more, so that the error can
 //! tell native code from a name that does not exist.
 
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -12,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::VENDOR;
 use super::archive::{self, Files};
+use super::lists::{Lists, requirement_name};
 use crate::{BuildError, BuildOptions, cache};
 
 /// The Python that the runner is built with.
@@ -51,70 +53,69 @@ const SCRIPTS: &str = "vendor/bin";
 /// What pip notes of an installation, beside the package's description.
 const NOTES: &[&str] = &["RECORD", "INSTALLER", "REQUESTED", "direct_url.json"];
 
+/// Settings of pip that name what may change while they stay as they are.
+const REACHING_OUT: &[&str] = &["PIP_FIND_LINKS", "PIP_CONSTRAINT", "PIP_CONFIG_FILE"];
+
 /// The files of what `requirements.txt` of the project asks for, by their place in the archive; none without that file.
 pub(super) fn vendor(folder: &Path, options: &BuildOptions) -> Result<Files, BuildError> {
-    let list = match fs_err::read_to_string(folder.join("requirements.txt")) {
-        Ok(list) => list,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Files::new()),
-        Err(error) => return Err(error.into()),
-    };
-    let wanted = without_the_sdk(&list);
-    if wanted.is_empty() {
+    let lists = Lists::read(folder)?;
+    if lists.requirements.is_empty() {
         return Ok(Files::new());
     }
-    install(folder, &wanted, options)
-}
-
-/// Lines that ask for something. The SDK is in the runner; the author may have it here for tests.
-fn without_the_sdk(list: &str) -> Vec<&str> {
-    let lines = list.lines().map(str::trim);
-    lines
-        .filter(|line| {
-            !line.is_empty() && !line.starts_with('#') && requirement_name(line) != "transom"
-        })
-        .collect()
-}
-
-/// `Requests[socks]>=2` -> `requests`.
-fn requirement_name(line: &str) -> String {
-    let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)));
-    line[..end.unwrap_or(line.len())].to_ascii_lowercase()
-}
-
-/// Reads what is asked for, installed if it was not yet.
-fn install(folder: &Path, wanted: &[&str], options: &BuildOptions) -> Result<Files, BuildError> {
     let cache = cache::cache_folder()?.join("python");
     fs_err::create_dir_all(&cache)?;
+    let kept = kept_as(&lists, std::env::vars_os()).map(|name| cache.join(name));
+    if let Some(place) = kept.as_ref().filter(|place| place.is_dir()) {
+        return read(place);
+    }
     let made = tempfile::Builder::new()
         .prefix(".vendor-")
         .tempdir_in(&cache)?;
     let target = made.path().join("packages");
     fs_err::create_dir_all(&target)?;
-    // What stands in another file or folder may change without the list, so nothing of it is kept; and it is found from
-    // where the list stands.
-    let is_whole = !wanted
-        .iter()
-        .any(|line| line.starts_with('-') || line.contains('/'));
-    if !is_whole {
-        run_pip(folder, &folder.join("requirements.txt"), &target, options)?;
-        return read(&target);
+    let mut list = lists.requirements.join("\n") + "\n";
+    if !lists.constraints.is_empty() {
+        let constraints = lists.constraints.join("\n") + "\n";
+        fs_err::write(made.path().join("constraints.txt"), constraints)?;
+        list.push_str("-c constraints.txt\n");
     }
-
-    let list = wanted.join("\n") + "\n";
-    let key = format!("{:x}", Sha256::digest(format!("{PYTHON_VERSION}\n{list}")));
-    let place = cache.join(format!("vendor-{}", &key[..16]));
-    if !place.is_dir() {
-        let requirements = made.path().join("requirements.txt");
-        fs_err::write(&requirements, &list)?;
-        run_pip(folder, &requirements, &target, options)?;
+    let requirements = made.path().join("requirements.txt");
+    fs_err::write(&requirements, list)?;
+    run_pip(folder, &requirements, &target, options)?;
+    let files = read(&target)?;
+    if let Some(place) = kept {
         match fs_err::rename(&target, &place) {
-            Ok(()) => {}
             // Another build was quicker, with the same packages.
-            Err(_) if place.is_dir() => {}
-            Err(error) => return Err(error.into()),
+            Err(error) if !place.is_dir() => return Err(error.into()),
+            _ => {}
         }
     }
-    read(&place)
+    Ok(files)
+}
+
+/// The name under which an installation is kept for the next build: the same for the same lines and settings of pip. None if
+/// these do not tell all of what would be installed.
+fn kept_as(
+    lists: &Lists,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Option<String> {
+    let settings: BTreeMap<OsString, OsString> = variables
+        .into_iter()
+        .filter(|(name, value)| {
+            let name = name.to_string_lossy();
+            name.starts_with("PIP_") && !FORGOTTEN.contains(&&*name) && !value.is_empty()
+        })
+        .collect();
+    let reaches_out = |name: &&str| settings.contains_key(OsStr::new(name));
+    if lists.depends_on_more || REACHING_OUT.iter().any(|name| reaches_out(name)) {
+        return None;
+    }
+    let asked = format!(
+        "{PYTHON_VERSION}{:?}{:?}{settings:?}",
+        lists.requirements, lists.constraints
+    );
+    let key = format!("{:x}", Sha256::digest(asked));
+    Some(format!("vendor-{}", &key[..16]))
 }
 
 /// Installs what `requirements` asks for into `target`.
@@ -224,12 +225,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sdk_comments_and_empty_lines_ask_for_nothing() {
-        let list = "# rules\n\ntransom\ntransom==0.1.0\n python-dateutil>=2 \nTransom-Extras\n";
-        assert_eq!(
-            without_the_sdk(list),
-            ["python-dateutil>=2", "Transom-Extras"]
-        );
+    fn an_installation_is_kept_for_the_same_lines_and_settings_only() {
+        let lists = |line: &str| Lists {
+            requirements: vec![line.to_owned()],
+            ..Lists::default()
+        };
+        let kept = |line: &str, settings: &[(&str, &str)]| {
+            let settings = settings.iter();
+            kept_as(
+                &lists(line),
+                settings.map(|(name, value)| (name.into(), value.into())),
+            )
+        };
+        let plain = kept("six==1.17.0", &[]).unwrap();
+        assert_ne!(kept("six==1.16.0", &[]).unwrap(), plain);
+        let elsewhere = [("PIP_INDEX_URL", "https://example.com/simple")];
+        assert_ne!(kept("six==1.17.0", &elsewhere).unwrap(), plain);
+        let of_no_matter = [
+            ("HOME", "/home/ada"),
+            ("PIP_TARGET", "/x"),
+            ("PIP_CONSTRAINT", ""),
+        ];
+        assert_eq!(kept("six==1.17.0", &of_no_matter).unwrap(), plain);
+        assert_eq!(kept("six==1.17.0", &[("PIP_FIND_LINKS", "/wheels")]), None);
+        let by_path = Lists {
+            depends_on_more: true,
+            ..lists("./six")
+        };
+        assert_eq!(kept_as(&by_path, []), None);
     }
 
     #[test]

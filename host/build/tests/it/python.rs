@@ -1,6 +1,7 @@
 //! Python plugins: a project becomes a zip. Nothing is compiled, so this needs no tool of Python.
 
-use std::io::{Cursor, Read, Write};
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use transom_build::{BuildOptions, Language, build, component_path, is_stale};
@@ -35,20 +36,9 @@ fn a_project_becomes_a_zip_with_a_manifest_and_the_same_digest_in_any_folder() {
     assert!(built.component.ends_with(".transom/weather.zip"));
     assert!(!is_stale(&folder).unwrap());
 
-    let mut archive =
-        zip::ZipArchive::new(Cursor::new(fs_err::read(&built.component).unwrap())).unwrap();
-    let names: Vec<String> = archive
-        .file_names()
-        .map(|name| name.unwrap().into_owned())
-        .collect();
-    assert_eq!(names, ["transom.json", "weather.py"]);
-    let mut manifest = String::new();
-    archive
-        .by_name("transom.json")
-        .unwrap()
-        .read_to_string(&mut manifest)
-        .unwrap();
-    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let files = read_archive(&built.component);
+    assert!(files.keys().eq(["transom.json", "weather.py"]), "{files:?}");
+    let manifest: serde_json::Value = serde_json::from_str(&files["transom.json"]).unwrap();
     let expected = serde_json::json!({
         "format": 1,
         "language": "python",
@@ -73,8 +63,26 @@ fn the_contract_that_the_manifest_names_is_that_of_the_repository() {
     assert!(wit.starts_with("package transom:plugin@0.1.0;"));
 }
 
+/// The files of an archive, by name.
+fn read_archive(path: &Path) -> BTreeMap<String, String> {
+    let mut archive = zip::ZipArchive::new(fs_err::File::open(path).unwrap()).unwrap();
+    (0..archive.len())
+        .map(|index| {
+            let mut file = archive.by_index(index).unwrap();
+            let mut text = String::new();
+            file.read_to_string(&mut text).unwrap();
+            (file.name().unwrap().into_owned(), text)
+        })
+        .collect()
+}
+
 /// Puts a wheel of the package `name` into `folder`, for the platform `tag`.
 fn write_wheel(folder: &Path, name: &str, tag: &str) {
+    write_wheel_with(folder, name, tag, "ONE = 1\n");
+}
+
+/// The same, with a module that holds `code`.
+fn write_wheel_with(folder: &Path, name: &str, tag: &str, code: &str) {
     let info = format!("{name}-1.0.dist-info");
     let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n");
     let wheel = format!(
@@ -82,7 +90,7 @@ fn write_wheel(folder: &Path, name: &str, tag: &str) {
     );
     let record = format!("{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n");
     let files = [
-        (format!("{name}.py"), "ONE = 1\n".to_owned()),
+        (format!("{name}.py"), code.to_owned()),
         (format!("{info}/METADATA"), metadata),
         (format!("{info}/WHEEL"), wheel),
         (format!("{info}/RECORD"), record),
@@ -131,23 +139,47 @@ fn a_pure_package_of_the_requirements_is_packed_beside_the_source() {
     write_wheel(&folder.join("wheels"), "tiny", "any");
     require(&folder, "tiny==1.0");
     let built = build(&folder, &BuildOptions::default()).unwrap();
-    let archive =
-        zip::ZipArchive::new(Cursor::new(fs_err::read(&built.component).unwrap())).unwrap();
-    let names: Vec<String> = archive
-        .file_names()
-        .map(|name| name.unwrap().into_owned())
-        .collect();
-    let vendored = [
+    let files = read_archive(&built.component);
+    for name in [
         "vendor/tiny-1.0.dist-info/METADATA",
         "vendor/tiny-1.0.dist-info/WHEEL",
         "vendor/tiny.py",
-    ];
-    for name in vendored {
-        assert!(
-            names.iter().any(|found| found == name),
-            "no {name} in {names:?}"
-        );
+    ] {
+        assert!(files.contains_key(name), "no {name} in {files:?}");
     }
+}
+
+#[test]
+fn a_wheel_beside_the_source_is_installed_as_it_is_now_and_not_as_it_was() {
+    if !has_pip() {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let folder = write_project(root.path());
+    let list = "tiny-1.0-py3-none-any.whl\n";
+    fs_err::write(folder.join("requirements.txt"), list).unwrap();
+    for number in ["ONE = 1\n", "ONE = 1.0\n"] {
+        write_wheel_with(&folder, "tiny", "any", number);
+        let built = build(&folder, &BuildOptions::default()).unwrap();
+        assert_eq!(read_archive(&built.component)["vendor/tiny.py"], number);
+    }
+}
+
+#[test]
+fn the_sdk_is_not_asked_of_pip_by_a_list_that_another_names_either() {
+    if !has_pip() {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let folder = write_project(root.path());
+    write_wheel(&folder.join("wheels"), "tiny", "any");
+    let list = "--no-index\n-f wheels\n-r ../common/all.txt\n";
+    fs_err::write(folder.join("requirements.txt"), list).unwrap();
+    fs_err::create_dir_all(root.path().join("common")).unwrap();
+    fs_err::write(root.path().join("common/all.txt"), "transom\ntiny\n").unwrap();
+    let built = build(&folder, &BuildOptions::default()).unwrap();
+    let files = read_archive(&built.component);
+    assert!(files.contains_key("vendor/tiny.py"), "{files:?}");
 }
 
 #[test]
