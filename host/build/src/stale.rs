@@ -3,42 +3,51 @@
 //! It may say "stale" too often (a compiler then finds nothing to do), never "fresh" for a source that was edited.
 
 use std::collections::BTreeSet;
+use std::fs::Metadata;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::{BuildError, Language, component_path, detect, go, rust};
+use fs_err::DirEntry;
 
-/// Folders in which no source lives.
-const NO_SOURCE: &[&str] = &[
-    "target",
-    ".transom",
-    ".git",
-    "__pycache__",
-    ".pytest_cache",
-    ".venv",
-];
+use crate::{BuildError, Language, component_path, detect, go, python, rust};
+
+/// Folders in which no source of any language lives.
+const NO_SOURCE: &[&str] = &[".transom", ".git", "__pycache__", ".pytest_cache", ".venv"];
+
+/// Where cargo writes to, beside a manifest. Below, and in other languages, it is a name as any.
+const CARGO_OUTPUT: &str = "target";
+
+/// Where pip writes to, beside the manifest of a package that it installs from a folder.
+const PIP_OUTPUT: &str = "build";
 
 /// Whether the component of the plugin in `folder` is missing or older than a source of it.
 ///
-/// Sources are all files of the folder and of the folders that its manifest depends on by path (the SDK within this
-/// repository), except those in which no source
-/// lives (`target`, `.transom`, `.git`, Python's caches).
+/// Sources are all files of the folder and of what its manifest depends on by path (the SDK within this repository, what a
+/// requirements.txt names), except in folders where no source lives (`.transom`, `.git`, Python's caches, cargo's `target`).
 ///
 /// # Errors
 /// Those of [`component_path`], and [`BuildError::Io`] when a file cannot be looked at.
 pub fn is_stale(folder: &Path) -> Result<bool, BuildError> {
-    let built = match fs_err::metadata(component_path(folder)?) {
-        Ok(metadata) => metadata.modified()?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
-        Err(error) => return Err(error.into()),
+    let Some(built) = found(&component_path(folder)?)? else {
+        return Ok(true);
     };
-    let folders = match detect(folder)? {
-        Language::Rust => with_path_dependencies(folder)?,
-        Language::Go => with_replacements(folder)?,
-        Language::Python => BTreeSet::from([folder.to_owned()]),
+    let built = built.modified()?;
+    let (sources, output) = match detect(folder)? {
+        Language::Rust => (with_path_dependencies(folder)?, Some(CARGO_OUTPUT)),
+        Language::Go => (with_replacements(folder)?, None),
+        Language::Python => (with_requirements(folder)?, Some(PIP_OUTPUT)),
     };
-    for folder in folders {
-        if holds_newer(&folder, built, Depth::Root)? {
+    for source in sources {
+        let Some(metadata) = found(&source)? else {
+            // It was there when the component was built; otherwise the build will say what is missing.
+            return Ok(true);
+        };
+        let is_newer = match metadata.is_dir() {
+            true => holds_newer(&source, built, Depth::Root { output })?,
+            false => metadata.modified()? > built,
+        };
+        if is_newer {
             return Ok(true);
         }
     }
@@ -76,37 +85,61 @@ fn with_replacements(folder: &Path) -> Result<BTreeSet<PathBuf>, BuildError> {
     Ok(found)
 }
 
+/// `folder` and what its requirements.txt names here: lists, packages, folders of packages.
+fn with_requirements(folder: &Path) -> Result<BTreeSet<PathBuf>, BuildError> {
+    let mut found = python::Lists::read(folder)?.files;
+    found.insert(folder.to_owned());
+    Ok(found)
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Depth {
-    Root,
+    /// The folder of a plugin or dependency; `output` in it is what the compiler writes.
+    Root {
+        output: Option<&'static str>,
+    },
     Below,
 }
 
 fn holds_newer(folder: &Path, than: SystemTime, depth: Depth) -> Result<bool, BuildError> {
-    // A folder's own time tells of deleted and renamed files. Not the plugin's own: making `.transom` or `target` changes it.
-    if depth == Depth::Below && fs_err::metadata(folder)?.modified()? > than {
-        return Ok(true);
-    }
+    let output = match depth {
+        // Making `.transom` or `target` changes its time.
+        Depth::Root { output } => output,
+        // A folder's own time tells of deleted and renamed files.
+        Depth::Below if fs_err::metadata(folder)?.modified()? > than => return Ok(true),
+        Depth::Below => None,
+    };
     for entry in fs_err::read_dir(folder)? {
         let entry = entry?;
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            let skipped = NO_SOURCE.iter().any(|name| entry.file_name() == *name);
-            if !skipped && holds_newer(&entry.path(), than, Depth::Below)? {
+        if entry.file_type()?.is_dir() {
+            if !is_output(&entry, output) && holds_newer(&entry.path(), than, Depth::Below)? {
                 return Ok(true);
             }
-        } else {
+        } else if let Some(metadata) = found(&entry.path())? {
             // Links are followed for their time, but not into folders, where they could run in circles.
-            match fs_err::metadata(entry.path()) {
-                Ok(metadata) if metadata.modified()? > than => return Ok(true),
-                Ok(_) => {}
-                // A dangling link or a file that an editor has just taken away.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error.into()),
+            if metadata.modified()? > than {
+                return Ok(true);
             }
         }
     }
     Ok(false)
+}
+
+fn is_output(folder: &DirEntry, output: Option<&str>) -> bool {
+    let name = folder.file_name();
+    NO_SOURCE.iter().any(|other| name == *other)
+        || name.to_string_lossy().ends_with(".egg-info")
+        || (output.is_some_and(|output| name == output)
+            && !folder.path().join("__init__.py").is_file())
+}
+
+/// None of a dangling link or a file that an editor has just taken away.
+fn found(path: &Path) -> Result<Option<Metadata>, BuildError> {
+    match fs_err::metadata(path) {
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[cfg(test)]
@@ -194,25 +227,85 @@ mod tests {
         assert!(stale(&root));
     }
 
-    #[test]
-    fn an_edited_folder_that_replaces_a_go_module_makes_it_stale() {
+    /// A plugin as `built_plugin`, of these files, by their path and text.
+    fn built_of(files: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
-        let plugin = root.path().join("plugin");
-        fs_err::create_dir_all(&plugin).unwrap();
-        fs_err::create_dir_all(root.path().join("sdk")).unwrap();
-        let manifest = "module carriers\nreplace example.com/sdk => ../sdk\n";
-        fs_err::write(plugin.join("go.mod"), manifest).unwrap();
-        fs_err::write(root.path().join("sdk/sdk.go"), "").unwrap();
-        let component = component_path(&plugin).unwrap();
+        let mut made = BTreeSet::new();
+        for (file, text) in files {
+            let path = root.path().join(file);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(&path, text).unwrap();
+            made.extend(path.ancestors().map(Path::to_owned));
+        }
+        for path in made.iter().filter(|path| path.starts_with(&root)) {
+            set_age(path, 60);
+        }
+        let component = component_path(&root.path().join("plugin")).unwrap();
         fs_err::create_dir_all(component.parent().unwrap()).unwrap();
         fs_err::write(&component, "").unwrap();
-        for path in ["plugin/go.mod", "sdk/sdk.go", "sdk"] {
-            set_age(&root.path().join(path), 60);
-        }
         set_age(&component, 30);
+        root
+    }
+
+    #[test]
+    fn an_edited_folder_that_replaces_a_go_module_makes_it_stale() {
+        let manifest = "module carriers\nreplace example.com/sdk => ../sdk\n";
+        let root = built_of(&[("plugin/go.mod", manifest), ("sdk/sdk.go", "")]);
         assert!(!stale(&root));
         set_age(&root.path().join("sdk/sdk.go"), 10);
         assert!(stale(&root));
+    }
+
+    #[test]
+    fn an_edited_package_named_target_makes_it_stale() {
+        let manifests = [
+            (
+                "plugin/go.mod",
+                "module carriers\n",
+                "plugin/target/target.go",
+            ),
+            ("plugin/Cargo.toml", MANIFEST, "plugin/src/target/mod.rs"),
+        ];
+        for (manifest, text, source) in manifests {
+            let root = built_of(&[(manifest, text), (source, "")]);
+            assert!(!stale(&root), "{source}");
+            set_age(&root.path().join(source), 10);
+            assert!(stale(&root), "{source}");
+        }
+    }
+
+    #[test]
+    fn what_a_list_of_requirements_names_makes_it_stale_when_it_is_edited_or_gone() {
+        let files = [
+            (
+                "plugin/pyproject.toml",
+                "[project]\nname = \"carriers\"\nversion = \"1\"\n",
+            ),
+            (
+                "plugin/requirements.txt",
+                "-r ../common.txt\n-e ../lib\n../tiny.whl\n",
+            ),
+            ("common.txt", "six\n"),
+            ("lib/lib/names.py", ""),
+            ("tiny.whl", ""),
+        ];
+        for (edited, _) in &files[2..] {
+            let root = built_of(&files);
+            assert!(!stale(&root), "{edited}");
+            set_age(&root.path().join(edited), 10);
+            assert!(stale(&root), "{edited}");
+            let root = built_of(&files);
+            fs_err::remove_file(root.path().join(edited)).unwrap();
+            assert!(stale(&root), "{edited}");
+        }
+        // What pip leaves behind.
+        let root = built_of(&files);
+        for folder in ["lib/build", "lib/lib.egg-info"] {
+            let folder = root.path().join(folder);
+            fs_err::create_dir_all(&folder).unwrap();
+            fs_err::write(folder.join("names.py"), "").unwrap();
+        }
+        assert!(!stale(&root));
     }
 
     #[test]

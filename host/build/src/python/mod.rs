@@ -15,6 +15,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
+pub(crate) use lists::Lists;
 pub(crate) use project::Project;
 
 use crate::{BuildError, BuildOptions};

@@ -106,8 +106,8 @@ fn kept_as(
             name.starts_with("PIP_") && !FORGOTTEN.contains(&&*name) && !value.is_empty()
         })
         .collect();
-    let reaches_out = |name: &&str| settings.contains_key(OsStr::new(name));
-    if lists.depends_on_more || REACHING_OUT.iter().any(|name| reaches_out(name)) {
+    let mut reaching_out = REACHING_OUT.iter();
+    if lists.depends_on_more || reaching_out.any(|name| settings.contains_key(OsStr::new(name))) {
         return None;
     }
     let asked = format!(
