@@ -2,11 +2,14 @@
 
 import json
 import unittest
+from array import array
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import transom
 from transom import options
+from transom.column import Column
 from transom.contract import Batch, Node, WireField
 from transom.plugin import Handles, Located, Plugin, describe_transform, wire_error
 from transom.testing import run_transform
@@ -83,6 +86,22 @@ class Emitting(unittest.TestCase):
     def test_rejected_rows_are_left_out_of_what_is_emitted_one_to_one(self):
         ran = run_transform(Lengths, None, {"id": [1, 2, 3], "text": ["ab", "", None]})
         self.assertEqual(ran.columns, {"id": [1, 3], "text": ["ab", None], "length": [2, None]})
+
+    def test_what_is_written_into_a_column_after_it_was_emitted_changes_nothing(self):
+        ones = (1, 1, 1)
+        owned = [list(ones), array("q", ones), bytearray(ones), memoryview(array("q", ones)), deque(ones)]
+        for column in [*owned, Column(array("q", ones))]:
+
+            def work(self, batch, output, column=column):
+                output.emit(x=column)
+                owner = column.values if isinstance(column, Column) else column
+                for row in range(3):
+                    owner[row] = 2
+                output.reject(1, "odd")
+
+            with self.subTest(type=type(column).__name__):
+                ran = run_transform(whatever(work, computes={"x": int}), {}, TABLE)
+                self.assertEqual(ran.columns["x"], [1, 1])
 
     def test_what_is_emitted_must_be_as_open_promised(self):
         cases = [

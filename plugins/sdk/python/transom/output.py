@@ -43,8 +43,7 @@ class Output:
                     f"the column `{field.name}` has {len(column)} rows for a batch of {rows}: "
                     "use `emit_rows` or `emit_new`"
                 )
-        # A list may be filled anew by its owner before it is read.
-        self._parts.append([column.copy() if isinstance(column, list) else column for column in ordered])
+        self._parts.append([held(column) for column in ordered])
 
     def emit_rows(
         self, source_rows: Sequence[int], columns: Mapping[str, Sequence] | None = None, /, **more: Sequence
@@ -128,6 +127,17 @@ class Output:
                 raise Error(f"the column `{name}` has nulls; `open` promised none")
             encoded.append(batch)
         return join(rows, encoded)
+
+
+def held(column: Sequence) -> Sequence:
+    """The column as it is now, whatever its owner writes into it before it is read."""
+    if isinstance(column, (list, array, bytearray)):
+        return column[:]
+    if isinstance(column, (tuple, range, bytes)) or (isinstance(column, memoryview) and column.readonly):
+        return column
+    if isinstance(column, Column):
+        return column if column.type is not None else Column(held(column.values), column.valid)
+    return list(column)
 
 
 def taken(column: Sequence, keep: bytes | bytearray) -> Sequence:
