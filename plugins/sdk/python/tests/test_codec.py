@@ -145,6 +145,8 @@ class WhatDoesNotFit(unittest.TestCase):
             (types.binary, "a"),
             (types.boolean, 2),
             (types.date32, "2024-01-01"),
+            (types.date32, MOMENT),
+            (types.date64, UTC),
             (types.timestamp("us"), UTC),
             (types.decimal(5, 2), 1.5),
         ]:

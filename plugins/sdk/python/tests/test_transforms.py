@@ -1,5 +1,6 @@
 """Transforms through the host's calls: options, layouts, ways to emit, state, errors."""
 
+import datetime as dt
 import json
 import unittest
 from array import array
@@ -122,6 +123,14 @@ class Emitting(unittest.TestCase):
                 run_transform(whatever(work, passes=["id"], computes={"x": int}), {}, TABLE)
             self.assertIn(message, str(raised.exception))
             self.assertEqual(raised.exception.kind, "internal")
+
+    def test_a_column_of_dates_does_not_lose_the_time_of_a_datetime(self):
+        noon = dt.datetime(2024, 2, 29, 12)
+        day = whatever(lambda _, b, o: o.emit(day=[noon.date(), None, noon]), computes={"day": dt.date | None})
+        with self.assertRaises(transom.Error) as raised:
+            run_transform(day, {}, TABLE)
+        message = "the column `day` cannot hold what was emitted: datetime.datetime(2024, 2, 29, 12, 0) is a `datetime`, "
+        self.assertEqual(str(raised.exception), message + "not a `date`")
 
     def test_views_are_the_numbers_themselves(self):
         seen = []

@@ -52,6 +52,13 @@ def _exactly(micros: list[int], unit: int) -> list[int]:
     return [value // unit for value in micros]
 
 
+def _days(values: list[dt.date]) -> list[int]:
+    """Days since 1970-01-01. A datetime is a date to Python, but its time would be lost."""
+    if any(issubclass(cls, dt.datetime) for cls in set(map(type, values))):
+        raise TypeError("a datetime is no date")
+    return [day.toordinal() - _EPOCH_DAY for day in values]
+
+
 class Date(Number):
     """date32: days."""
 
@@ -63,7 +70,7 @@ class Date(Number):
         return _each_once(items, lambda days: [from_ordinal(day + _EPOCH_DAY) for day in days])
 
     def pack(self, values: list) -> list[bytes]:
-        return [array("i", [day.toordinal() - _EPOCH_DAY for day in values]).tobytes()]
+        return [array("i", _days(values)).tobytes()]
 
 
 class DateMillis(Number):
@@ -80,7 +87,7 @@ class DateMillis(Number):
         return _each_once(items, lambda slots: [from_ordinal(slot // _DAY_MILLIS + _EPOCH_DAY) for slot in slots])
 
     def pack(self, values: list) -> list[bytes]:
-        return [array("q", [(day.toordinal() - _EPOCH_DAY) * _DAY_MILLIS for day in values]).tobytes()]
+        return [array("q", [day * _DAY_MILLIS for day in _days(values)]).tobytes()]
 
 
 class Time(Number):
