@@ -162,7 +162,10 @@ class Bytes(DataType):
     def offsets(self, values: Sequence) -> bytes:
         """The offsets of values that follow each other."""
         ends = accumulate([len(value) for value in values], initial=0)
-        return struct.pack(f"{len(values) + 1}{self.offset}", *ends)
+        try:
+            return struct.pack(f"{len(values) + 1}{self.offset}", *ends)
+        except struct.error:
+            raise OverflowError("the values are longer together than an offset can say") from None
 
 
 class Text(Bytes):

@@ -188,14 +188,19 @@ def _misfit(data_type: DataType, values: list) -> Misfit:
         try:
             data_type.pack([value])
         except _WRONG:
-            shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
-            reason = f"{shown} is a `{type(value).__name__}`, not a `{data_type.python.__name__}`"
+            reason = f"{_cut(repr(value))} is a `{type(value).__name__}`, not a `{data_type.python.__name__}`"
             return Misfit(row, reason, wrong_class=True)
         except OverflowError:
-            return Misfit(row, f"{value} does not fit {data_type.name}", wrong_class=False)
+            return Misfit(row, f"{_cut(str(value))} does not fit {data_type.name}", wrong_class=False)
         except ValueError as error:
-            return Misfit(row, f"`{value!s}` does not fit {data_type.name}: {error}", wrong_class=False)
-    return Misfit(0, f"the values do not fit {data_type.name}", wrong_class=True)
+            return Misfit(row, f"`{_cut(str(value))}` does not fit {data_type.name}: {error}", wrong_class=False)
+    # Only offsets speak of more than one value.
+    reason = f"the values of one batch are longer together than a column of {data_type.name} holds, which is 2 GiB"
+    return Misfit(0, f"{reason}: make smaller batches", wrong_class=True)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def intersect(first: bytes | None, second: bytes | None) -> bytes | None:
