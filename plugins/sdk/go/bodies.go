@@ -147,8 +147,8 @@ func Func6[A, B, C, D, E, F, R any](f func(A, B, C, D, E, F) R) Body {
 	})
 }
 
-// Try1 is like [Func1], but may refuse a row: an error rejects it, with the error's text as the reason; an [*Error] ends the
-// run.
+// Try1 is like [Func1], but may refuse a row: an error rejects it, with the error's text as the reason. An [*Error] of another
+// kind than bad data ends the run.
 func Try1[A, R any](f func(A) (R, error)) Body {
 	return newBody(of[R](), []valueType{of[A]()}, func() callFunc {
 		var out []R

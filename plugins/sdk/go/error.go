@@ -34,7 +34,7 @@ func (k Kind) String() string {
 	return "internal"
 }
 
-// Error ends the run. A row that is wrong is better rejected.
+// Error ends the run, but for [BadData] from a function, which rejects the row. A transform rejects rows with Output.Reject.
 type Error struct {
 	// Kind says who has to act.
 	Kind Kind
@@ -48,7 +48,7 @@ type Error struct {
 	cause error
 }
 
-// BadData is an error of the data. Format and arguments are those of [fmt.Errorf].
+// BadData is an error of the data: from a function it rejects the row, from a transform it ends the run. Format and arguments are those of [fmt.Errorf].
 func BadData(format string, arguments ...any) *Error {
 	return newError(KindBadData, fmt.Errorf(format, arguments...))
 }

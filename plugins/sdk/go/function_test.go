@@ -36,6 +36,9 @@ func init() {
 		if text == "stop" {
 			return 0, transom.Retryable("told to stop")
 		}
+		if text == "" {
+			return 0, transom.BadData("no digit")
+		}
 		if len(text) != 1 || text < "0" || text > "9" {
 			return 0, fmt.Errorf("`%s` is no digit", text)
 		}
@@ -112,7 +115,13 @@ func TestAnErrorRejectsItsRowWithItsText(t *testing.T) {
 	equal(t, rejected, []transomtest.Rejected{{Row: 1, Reason: "`x` is no digit"}})
 }
 
-func TestAnErrorWithAKindEndsTheRunAndNamesTheRow(t *testing.T) {
+func TestAnErrorOfTheDataRejectsItsRowAlone(t *testing.T) {
+	got, rejected := transomtest.Call[uint8](t, "parse", texts("", "7"))
+	equal(t, got, []transom.Null[uint8]{{}, transom.Some(uint8(7))})
+	equal(t, rejected, []transomtest.Rejected{{Row: 0, Reason: "no digit"}})
+}
+
+func TestAnErrorOfAnotherKindEndsTheRunAndNamesTheRow(t *testing.T) {
 	f, err := transom.OpenFunctionByName("parse", transom.Schema{{Name: "a", Format: "u"}})
 	if err != nil {
 		t.Fatal(err)

@@ -46,10 +46,13 @@ pub struct Error {
     pub(crate) message: String,
     pub(crate) row: Option<u32>,
     pub(crate) column: Option<String>,
+    /// Whether it came in through `?`: nobody has said whose fault it is.
+    pub(crate) foreign: bool,
 }
 
 impl Error {
-    /// The data is wrong. To leave out a row and go on, use [`crate::Output::reject`] instead.
+    /// The data is wrong. In a function that works by row it rejects the row. In a transform it ends the run: to leave out a
+    /// row and go on, use [`crate::Output::reject`] instead.
     pub fn bad_data(message: impl fmt::Display) -> Self {
         Self::new(ErrorKind::BadData, message)
     }
@@ -75,6 +78,7 @@ impl Error {
             message: message.to_string(),
             row: None,
             column: None,
+            foreign: false,
         }
     }
 
@@ -128,7 +132,10 @@ impl<E: std::error::Error + 'static> From<E> for Error {
             }
             source = cause.source();
         }
-        Self::internal(message)
+        Self {
+            foreign: true,
+            ..Self::internal(message)
+        }
     }
 }
 

@@ -29,6 +29,7 @@ func init() {
 	transom.Function("or_zero(v)", "The value, or 0 for null.", transom.Func1(orZero))
 	transom.Function("checked(v)", "The value; rejects a negative one.", transom.Try1(checked))
 	transom.Function("unlucky(v)", "The value; panics at 13.", transom.Func1(unlucky))
+	transom.Function("blame(v)", "The value; from 1 to 4 an error of each kind.", transom.Try1(blame))
 }
 
 // add sees whole columns, for the speed of it.
@@ -66,4 +67,18 @@ func unlucky(v int64) int64 {
 		panic(errors.New("unlucky 13"))
 	}
 	return v
+}
+
+func blame(v int64) (int64, error) {
+	switch v {
+	case 1:
+		return 0, transom.BadData("the data")
+	case 2:
+		return 0, transom.Config("the pipeline")
+	case 3:
+		return 0, transom.Retryable("bad luck")
+	case 4:
+		return 0, transom.Internal("the plugin")
+	}
+	return v, nil
 }

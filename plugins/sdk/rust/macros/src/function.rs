@@ -204,7 +204,7 @@ fn by_row(ident: &Ident, arguments: &[(String, Type)], output: &Type) -> Body {
         |arguments, rows| {
             #(let column_of: &<#ty as #argument>::Column = ::transom_sdk::__private::argument(arguments, #index)?;
               let #column = ::transom_sdk::__private::of_length(column_of, rows)?;)*
-            ::std::result::Result::Ok(::transom_sdk::__private::apply(
+            ::transom_sdk::__private::apply(
                 rows,
                 &[#(<#ty as #argument>::skips(#column)),*],
                 |row| {
@@ -214,7 +214,7 @@ fn by_row(ident: &Ident, arguments: &[(String, Type)], output: &Type) -> Body {
                             .map_err(|reason| ::transom_sdk::__private::unreadable(#name, reason))?
                     ),*))
                 },
-            ))
+            )
         }
     };
     Body {

@@ -4,9 +4,11 @@
 
 use super::Called;
 use super::value::{Readable, Writable};
+use crate::{Error, ErrorKind};
 use arrow_array::Array;
 use arrow_buffer::{NullBuffer, NullBufferBuilder};
 use arrow_schema::DataType;
+use std::any::Any;
 use std::fmt::Display;
 
 /// A type of an argument of a row function: a readable value, or an `Option` of one.
@@ -125,40 +127,62 @@ pub trait Returned {
     ///
     /// # Errors
     ///
-    /// Why the row is rejected.
-    fn outcome(self) -> Result<Option<Self::Value>, String>;
+    /// Why the row is rejected, or what ends the run.
+    fn outcome(self) -> Result<Option<Self::Value>, Refusal>;
 }
 
 impl<T: Nullable> Returned for T {
     type Value = T::Value;
 
     #[inline(always)]
-    fn outcome(self) -> Result<Option<Self::Value>, String> {
+    fn outcome(self) -> Result<Option<Self::Value>, Refusal> {
         Ok(self.value())
     }
 }
 
-impl<T: Nullable, E: Display> Returned for Result<T, E> {
+impl<T: Nullable, E: Display + 'static> Returned for Result<T, E> {
     type Value = T::Value;
 
     #[inline]
-    fn outcome(self) -> Result<Option<Self::Value>, String> {
-        match self {
-            Ok(value) => Ok(value.value()),
-            Err(reason) => Err(reason.to_string()),
+    fn outcome(self) -> Result<Option<Self::Value>, Refusal> {
+        self.map(Nullable::value).map_err(|error| refusal(&error))
+    }
+}
+
+/// What an Err ends.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The row is rejected, for this reason.
+    Row(String),
+    /// The run.
+    Run(Box<Error>),
+}
+
+#[cold]
+fn refusal<E: Display + 'static>(error: &E) -> Refusal {
+    match (error as &dyn Any).downcast_ref::<Error>() {
+        None => Refusal::Row(error.to_string()),
+        // What is wrong with the data is wrong with one row. So is what came in through `?`, mostly a value that did not parse.
+        Some(error) if error.kind == ErrorKind::BadData || error.foreign => {
+            Refusal::Row(error.message.clone())
         }
+        Some(error) => Refusal::Run(Box::new(error.clone())),
     }
 }
 
 /// Calls `function` for each of `rows` rows that none of `skips` marks.
 ///
 /// `function` is an author's function with the reading of its arguments around it; an Err rejects the row.
+///
+/// # Errors
+///
+/// The author's, if it is not one of the data, with its row.
 #[inline]
 pub fn apply<R: Returned>(
     rows: usize,
     skips: &[Option<&NullBuffer>],
     mut function: impl FnMut(usize) -> Result<R, String>,
-) -> Called {
+) -> Result<Called, Error> {
     let mut loop_ = Loop::<R::Value> {
         gathered: R::Value::gather(rows),
         nulls: NullBufferBuilder::new(rows),
@@ -167,23 +191,31 @@ pub fn apply<R: Returned>(
     let skipped = skips
         .iter()
         .fold(None, |all, more| NullBuffer::union(all.as_ref(), *more));
+    let mut outcome = |row| function(row).map_err(Refusal::Row).and_then(R::outcome);
     match skipped.filter(|skipped| skipped.null_count() > 0) {
         None => {
             for row in 0..rows {
-                loop_.take(row, function(row).and_then(R::outcome));
+                loop_.take(row, outcome(row)).map_err(|error| *error)?;
             }
         }
         Some(skipped) => {
             for row in 0..rows {
                 if skipped.is_valid(row) {
-                    loop_.take(row, function(row).and_then(R::outcome));
+                    loop_.take(row, outcome(row)).map_err(|error| *error)?;
                 } else {
                     loop_.null();
                 }
             }
         }
     }
-    loop_.finish()
+    Ok(loop_.finish())
+}
+
+/// The error with the row that it is about, unless it names one.
+#[cold]
+fn at_row(mut error: Box<Error>, row: usize) -> Box<Error> {
+    error.row = error.row.or(u32::try_from(row).ok());
+    error
 }
 
 struct Loop<T: Writable> {
@@ -194,17 +226,22 @@ struct Loop<T: Writable> {
 
 impl<T: Writable> Loop<T> {
     #[inline(always)]
-    fn take(&mut self, row: usize, outcome: Result<Option<T>, String>) {
+    fn take(&mut self, row: usize, outcome: Result<Option<T>, Refusal>) -> Result<(), Box<Error>> {
         let added = match outcome {
             Ok(Some(value)) => value.add(&mut self.gathered),
-            Ok(None) => return self.null(),
-            Err(reason) => Err(reason),
+            Ok(None) => {
+                self.null();
+                return Ok(());
+            }
+            Err(Refusal::Row(reason)) => Err(reason),
+            Err(Refusal::Run(error)) => return Err(at_row(error, row)),
         };
         match added {
             // As long as there is no null this only counts.
             Ok(()) => self.nulls.append_non_null(),
             Err(reason) => self.reject(row, reason),
         }
+        Ok(())
     }
 
     fn null(&mut self) {

@@ -1,6 +1,7 @@
 //! What authors' functions see and give: NULL, rejected rows, and every type of a single value.
 
 use super::{Accepts, Called, Gives, Registered, Volatility};
+use crate::ErrorKind;
 use crate::prelude::*;
 use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, DurationMicrosecondType, Time64MicrosecondType,
@@ -125,6 +126,38 @@ fn an_error_rejects_its_row_alone() {
         (parse::FUNCTION.name, parse::FUNCTION.volatility),
         ("parse_int", Volatility::Volatile)
     );
+}
+
+#[function]
+fn judged(text: &str) -> Result<i64, Error> {
+    match text {
+        "data" => Err(Error::bad_data("of the data").column("text")),
+        "pipeline" => Err(Error::config("of the pipeline")),
+        "plugin" => Err(Error::internal("of the plugin").row(0)),
+        text => Ok(text.parse()?),
+    }
+}
+
+#[test]
+fn an_error_of_the_data_or_of_nobody_rejects_its_row_and_any_other_ends_the_run() {
+    let called = call::<judged>(&[texts(&[Some("data"), Some("x"), Some("7")])], 3);
+    assert_eq!(
+        called.column.as_ref(),
+        integers([None, None, Some(7)]).as_ref()
+    );
+    let reasons = ["of the data", "invalid digit found in string"];
+    let rejected = [(0, reasons[0].to_owned()), (1, reasons[1].to_owned())];
+    assert_eq!(called.rejected, rejected);
+
+    for (text, kind, row) in [
+        ("pipeline", ErrorKind::Config, 1),
+        ("plugin", ErrorKind::Internal, 0),
+    ] {
+        let given = [texts(&[Some("data"), Some(text), None])];
+        let error = judged::FUNCTION.call(&given, 3, &DataType::Int64);
+        let error = error.unwrap_err();
+        assert_eq!((error.kind(), error.row), (kind, Some(row)), "{error}");
+    }
 }
 
 #[function]

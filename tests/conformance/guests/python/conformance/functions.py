@@ -78,3 +78,18 @@ def unlucky(v: int) -> int:
     if v == 13:
         raise RuntimeError("unlucky 13")
     return v
+
+
+@transom.function
+def blame(v: int) -> int:
+    """The value; from 1 to 4 an error of each kind."""
+    match v:
+        case 1:
+            raise transom.BadData("the data")
+        case 2:
+            raise transom.Config("the pipeline")
+        case 3:
+            raise transom.Retryable("bad luck")
+        case 4:
+            raise transom.Error("the plugin")
+    return v

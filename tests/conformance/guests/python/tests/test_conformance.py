@@ -44,6 +44,14 @@ class Functions(unittest.TestCase):
         self.assertEqual(called.values, [1, None, 3])
         self.assertEqual(called.rejected, [(1, "negative: -5")])
 
+    def test_bad_data_rejects_its_row_and_the_other_kinds_end_the_run(self):
+        called = call_function(functions.blame, [1, 5])
+        self.assertEqual((called.values, called.rejected), ([None, 5], [(0, "the data")]))
+        for v, kind in [(2, "config"), (3, "retryable"), (4, "internal")]:
+            with self.subTest(kind=kind), self.assertRaises(transom.Error) as raised:
+                call_function(functions.blame, [1, v])
+            self.assertEqual((raised.exception.kind, raised.exception.row), (kind, 1))
+
     def test_thirteen_fails_with_the_line_and_the_row(self):
         with self.assertRaises(transom.Error) as raised:
             call_function(functions.unlucky, [12, None, 13])

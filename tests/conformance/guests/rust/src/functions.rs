@@ -72,3 +72,15 @@ pub fn unlucky(v: i64) -> i64 {
     assert!(v != 13, "unlucky 13");
     v
 }
+
+/// The value; from 1 to 4 an error of each kind.
+#[function]
+pub fn blame(v: i64) -> Result<i64, Error> {
+    match v {
+        1 => Err(Error::bad_data("the data")),
+        2 => Err(Error::config("the pipeline")),
+        3 => Err(Error::retryable("bad luck")),
+        4 => Err(Error::internal("the plugin")),
+        v => Ok(v),
+    }
+}

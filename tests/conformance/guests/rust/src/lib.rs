@@ -19,6 +19,7 @@ plugin! {
         functions::or_zero,
         functions::checked,
         functions::unlucky,
+        functions::blame,
     ],
     transforms: [
         transforms::Echo,
