@@ -9,7 +9,7 @@ target_dir := absolute_path(env("CARGO_TARGET_DIR", "target"))
 
 # Crates outside the workspace: plugins, each with a lock file of its own.
 example_plugins := "examples/*/plugins/*/Cargo.toml plugins/examples/*/Cargo.toml"
-guests := example_plugins + " tests/guests/*/Cargo.toml tests/conformance/guests/*/Cargo.toml"
+guests := example_plugins + " plugins/hostile/rust/Cargo.toml tests/guests/*/Cargo.toml tests/conformance/guests/*/Cargo.toml"
 go_modules := "plugins/sdk/go/go.mod plugins/sdk/go/*/go.mod examples/*/plugins/*/go.mod tests/guests/*/go.mod tests/conformance/guests/*/go.mod"
 # The program beside the benchmarks: alone, they would compile the same dependencies with other features once more.
 bench_packages := "--package transom-tests --package transom-cli"

@@ -15,6 +15,7 @@ pub(crate) const TESTS: Tests = &[
     ("state moves to a new instance", state_moves),
     ("a state that is none is refused", foreign_state),
     ("handles do not know of each other", handles),
+    ("a handle that is closed is an error", closed_handles),
     ("twenty thousand calls leave memory flat", many_calls),
     ("an instance goes on after an error of the guest", goes_on),
     ("two runs give the same bytes", same_again),
@@ -65,11 +66,57 @@ fn state_moves(language: Language) {
 fn foreign_state(language: Language) {
     let mut instance = language.instance();
     let sum = opened(&mut instance);
-    let error = instance.restore(&sum, b"\x00no state").unwrap_err();
-    let Error::Guest { error, .. } = error else {
-        panic!("{error:?}");
+    let state = instance.save(&sum).unwrap();
+    let torn = &state[..state.len() - 1];
+    let other_version = br#"{"running_total": [1, 2]}"#;
+    for foreign in [b"\x00no state", torn, b"\"3\"", b"1e999", other_version] {
+        let error = instance.restore(&sum, foreign).unwrap_err();
+        let Error::Guest { error, .. } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(error.kind, GuestErrorKind::Config, "{error}");
+        let told = "the saved state does not fit this version of the transform `running_sum`";
+        assert!(error.message.starts_with(told), "{error}");
+    }
+    // The instance is not worse for it.
+    instance.restore(&sum, &state).unwrap();
+    let ran = run(&mut instance, &sum, &[values([4])], End::Input).unwrap();
+    assert_eq!(sums(&ran.batches), [4]);
+
+    // Nested too deep for a parser that calls itself, which Python's does until its stack ends.
+    let error = instance.restore(&sum, &b"[".repeat(100_000)).unwrap_err();
+    assert!(
+        matches!(error, Error::Guest { .. } | Error::Crash { .. }),
+        "{error:?}"
+    );
+}
+
+fn closed_handles(language: Language) {
+    let is_not_open = |error: Error| {
+        let Error::Guest { error, .. } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(error.kind, GuestErrorKind::Internal, "{error}");
+        assert!(error.message.ends_with("is not open"), "{error}");
     };
-    assert_eq!(error.kind, GuestErrorKind::Config, "{error}");
+    let mut instance = language.instance();
+    let sum = opened(&mut instance);
+    instance.close_transform(sum.clone()).unwrap();
+    is_not_open(instance.save(&sum).unwrap_err());
+    is_not_open(instance.restore(&sum, b"0").unwrap_err());
+    is_not_open(instance.finish(&sum, End::Input).unwrap_err());
+    is_not_open(run(&mut instance, &sum, &[values([1])], End::Slice).unwrap_err());
+    instance.close_transform(sum).unwrap();
+
+    let batch = values([1]);
+    let v = Arc::clone(&batch.schema().fields()[0]);
+    let function = instance.open_function("or_zero", &[v]).unwrap();
+    instance.close_function(function.clone()).unwrap();
+    is_not_open(
+        instance
+            .call_function(&function, batch.columns(), 1)
+            .unwrap_err(),
+    );
 }
 
 fn handles(language: Language) {

@@ -11,7 +11,7 @@ use transom_plugin::{
 };
 
 use crate::guest::Guest;
-use crate::{Case, limits, secret, snapshot};
+use crate::{Case, limits, rust, secret, snapshot};
 
 /// How long after its limit a guest is stopped at the latest.
 const GRACE: Duration = Duration::from_secs(1);
@@ -40,14 +40,7 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
         },
     ),
     ("all_cases_of_the_snapshot_exist", || {
-        let groups = [
-            crate::code::cases(),
-            crate::answers::cases(),
-            crate::batches::cases(),
-            crate::files::cases(),
-            crate::python::cases(),
-        ];
-        let mut cases: Vec<String> = groups.into_iter().flatten().map(|case| case.name).collect();
+        let mut cases: Vec<String> = crate::cases().into_iter().map(|case| case.name).collect();
         cases.sort();
         assert_eq!(cases, snapshot::names());
     }),
@@ -83,6 +76,7 @@ pub(crate) fn run(case: Case) {
     let Case {
         name,
         bytes,
+        only,
         limits,
     } = case;
     let good = good();
@@ -90,7 +84,7 @@ pub(crate) fn run(case: Case) {
     let bytes = bytes();
     let before = resident();
     let budget = Arc::new(Budget::default());
-    let error = fail(&bytes, limits, &budget);
+    let error = fail(&bytes, only.as_deref(), limits, &budget);
     drop(bytes);
     assert_eq!(
         budget.0.load(Ordering::SeqCst),
@@ -106,7 +100,7 @@ pub(crate) fn run(case: Case) {
         .find(|&c| c.is_control() && c != '\n' && c != '\t');
     assert_eq!(odd, None, "{text:?}");
     assert!(text.len() < 100_000, "an error of {} bytes", text.len());
-    snapshot::assert_is(&name, &text);
+    snapshot::assert_is(&name, &rust::without_lines_of_the_library(&text));
 }
 
 /// Everything that the user is told.
@@ -123,7 +117,7 @@ fn told(error: &Error) -> String {
 }
 
 /// The first error of a guest, which must come in time.
-fn fail(bytes: &[u8], limits: Limits, budget: &Arc<Budget>) -> Error {
+fn fail(bytes: &[u8], only: Option<&str>, limits: Limits, budget: &Arc<Budget>) -> Error {
     let time = limits.call_time;
     let plugin = match load(bytes, limits) {
         Ok(plugin) => plugin,
@@ -138,14 +132,14 @@ fn fail(bytes: &[u8], limits: Limits, budget: &Arc<Budget>) -> Error {
     let error = match plugin.instantiate(options) {
         Err(error) => error,
         Ok(mut instance) => {
-            let error = use_all(&mut instance, &mut clock).expect_err("a guest that does wrong");
+            let error = call(&mut instance, only, &mut clock).expect_err("a guest that does wrong");
             assert_eq!(
                 instance.is_dead(),
                 !matches!(error, Error::Guest { .. }),
                 "an error leaves the instance alive, all else ends it: {error}"
             );
             if instance.is_dead() {
-                let again = use_all(&mut instance, &mut clock).unwrap_err();
+                let again = call(&mut instance, only, &mut clock).unwrap_err();
                 assert!(matches!(again, Error::Host { .. }), "{again:?}");
             }
             error
@@ -173,9 +167,19 @@ fn rows() -> RecordBatch {
 
 /// Calls all that a plugin offers.
 fn use_all(instance: &mut Instance, clock: &mut Clock) -> Result<()> {
+    call(instance, None, clock)
+}
+
+/// Calls the function `only`, or all that a plugin offers.
+fn call(instance: &mut Instance, only: Option<&str>, clock: &mut Clock) -> Result<()> {
     let rows = rows();
     let description = instance.plugin().description().clone();
-    for function in &description.functions {
+    let is_meant = |name: &str| only.is_none_or(|only| only == name);
+    for function in description
+        .functions
+        .iter()
+        .filter(|function| is_meant(&function.name))
+    {
         clock.tick();
         let argument = Arc::new(rows.schema().field(0).clone());
         let opened = instance.open_function(&function.name, &[argument])?;
@@ -185,7 +189,11 @@ fn use_all(instance: &mut Instance, clock: &mut Clock) -> Result<()> {
         clock.tick();
         instance.close_function(opened)?;
     }
-    for transform in &description.transforms {
+    for transform in description
+        .transforms
+        .iter()
+        .filter(|transform| is_meant(&transform.name))
+    {
         clock.tick();
         let opened = instance.open_transform(&transform.name, &rows.schema(), "{}")?;
         run_transform(instance, &opened, &rows, clock)?;

@@ -3,7 +3,7 @@
 //! What every case has to show is in [`attempt`]: a typed error within a second of its limit, all memory given back, a dead
 //! instance that stays dead, and another plugin that goes on working. The errors themselves are a snapshot,
 //! `plugins/hostile/errors.txt`; `TRANSOM_BLESS=1` writes it anew. Guests come from `plugins/hostile/wat` and
-//! `plugins/hostile/python` (a file, a case), or are a wrong answer made here ([`answers`], [`batches`], [`code`], [`files`]).
+//! `plugins/hostile/python` (a file, a case) and from `plugins/hostile/rust` (a function, a case), or are a wrong answer made here ([`answers`], [`batches`], [`code`], [`files`]).
 //!
 //! Cases run one after another, since time and memory are measured.
 
@@ -15,6 +15,7 @@ mod code;
 mod files;
 mod guest;
 mod python;
+mod rust;
 mod secret;
 mod snapshot;
 
@@ -29,6 +30,8 @@ pub(crate) struct Case {
     pub(crate) name: String,
     /// Makes the component or archive.
     pub(crate) bytes: Box<dyn FnOnce() -> Vec<u8> + Send>,
+    /// The function that is called; all that there is, if it is `None`.
+    pub(crate) only: Option<String>,
     pub(crate) limits: Limits,
 }
 
@@ -40,6 +43,7 @@ impl Case {
         Self {
             name: name.into(),
             bytes: Box::new(bytes),
+            only: None,
             limits: limits(),
         }
     }
@@ -58,21 +62,26 @@ pub(crate) fn limits() -> Limits {
     }
 }
 
-fn main() -> ExitCode {
-    secret::put_into_the_environment();
-    secret::record_the_log();
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads = Some(1);
+/// All cases.
+pub(crate) fn cases() -> Vec<Case> {
     let groups = [
         code::cases(),
         answers::cases(),
         batches::cases(),
         files::cases(),
         python::cases(),
+        rust::cases(),
     ];
-    let mut trials: Vec<Trial> = groups
+    groups.into_iter().flatten().collect()
+}
+
+fn main() -> ExitCode {
+    secret::put_into_the_environment();
+    secret::record_the_log();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let mut trials: Vec<Trial> = cases()
         .into_iter()
-        .flatten()
         .map(|case| {
             Trial::test(case.name.clone(), move || {
                 attempt::run(case);

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from . import contract, functions, options, transforms
 from .codec import DataType
 from .contract import Batch, WireField
-from .errors import Config, Error, clean, failure
+from .errors import Config, Error, clean, describe, failure
 from .functions import Function
 from .output import Output
 from .schema import Field, Schema, decode
@@ -165,10 +165,13 @@ class Table:
                 raise Config(f"the transform `{name}` keeps no state, and was given {len(state)} bytes of it")
             return
         try:
-            value = json.loads(state)
-        except ValueError as error:
-            raise Config(f"the saved state does not fit this version of the transform `{name}`: {error}") from None
-        self._author(self.transform.restore, value)
+            self.transform.restore(json.loads(state))
+        except Error:
+            raise
+        except Exception as error:
+            # A class says nothing of its state: what another version saved shows where it is taken apart.
+            reason = describe(error)
+            raise Config(f"the saved state does not fit this version of the transform `{name}`: {reason}") from None
 
     def snapshot(self) -> bytes:
         """The transform's attributes, pickled: for another instance of the same plugin, and for nobody else."""
