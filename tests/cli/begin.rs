@@ -68,6 +68,34 @@ fn what_is_there_is_not_written_over() {
 }
 
 #[test]
+fn a_name_that_the_language_keeps_for_itself_is_refused() {
+    let project = Project::empty();
+    let refused = [
+        ("json", "python"),
+        ("class", "python"),
+        ("test_x", "python"),
+        ("transom", "python"),
+        ("match", "rust"),
+        ("core", "rust"),
+        ("transom_sdk", "rust"),
+        ("v2", "go"),
+    ]
+    .map(|(name, language)| {
+        let ran = project.run(&["init", name, "--lang", language]);
+        assert!(!project.path().join(name).exists(), "{name}");
+        ran.all()
+    });
+    assert_snapshot!(refused.join("\n"));
+    // What is taken in one language is free in another.
+    let ran = project.run(&["init", "strings", "--lang", "go"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    let ran = project.run(&["build", "strings"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    let ran = project.run(&["init", "--pipeline", "json"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+}
+
+#[test]
 fn the_sdk_comes_back_where_it_is_missing() {
     let project = Project::empty();
     project.run(&["init", "privacy", "--lang", "go"]);

@@ -12,6 +12,7 @@ mod failure;
 mod logs;
 mod printer;
 mod progress;
+mod reserved;
 mod table;
 mod values;
 mod watch;

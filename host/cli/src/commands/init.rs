@@ -8,6 +8,7 @@ use transom_build::{Language, place_sdk, sdk_folder};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::printer::NAME;
+use crate::reserved;
 
 /// Begin a plugin, or a pipeline with one.
 ///
@@ -40,6 +41,16 @@ enum Lang {
     Python,
 }
 
+impl From<Lang> for Language {
+    fn from(lang: Lang) -> Self {
+        match lang {
+            Lang::Rust => Self::Rust,
+            Lang::Go => Self::Go,
+            Lang::Python => Self::Python,
+        }
+    }
+}
+
 /// The plugin within a new pipeline.
 const PLUGIN: &str = "privacy";
 
@@ -49,6 +60,9 @@ impl InitCommand {
         let name = name_of(folder)?;
         must_be_empty(folder)?;
         let lang = self.lang.unwrap_or(Lang::Python);
+        if !self.pipeline {
+            must_be_free(&name, lang.into())?;
+        }
         let shown = folder.display();
         let enter = match folder == Path::new(".") {
             true => String::new(),
@@ -131,10 +145,11 @@ const PYTHON: &[(&str, &str)] = &[
 ];
 
 fn write_plugin(folder: &Path, name: &str, lang: Lang) -> Result<(), Failure> {
-    let (language, files) = match lang {
-        Lang::Rust => (Language::Rust, RUST),
-        Lang::Go => (Language::Go, GO),
-        Lang::Python => (Language::Python, PYTHON),
+    let language = lang.into();
+    let files = match lang {
+        Lang::Rust => RUST,
+        Lang::Go => GO,
+        Lang::Python => PYTHON,
     };
     let sdk = sdk_folder(language).display().to_string();
     for (path, text) in files {
@@ -183,6 +198,15 @@ fn name_of(folder: &Path) -> Result<String, Failure> {
             ),
         }),
     }
+}
+
+fn must_be_free(name: &str, language: Language) -> Result<(), Failure> {
+    reserved::reason(name, language).map_or(Ok(()), |reason| {
+        Err(Failure::Usage {
+            message: format!("a plugin in {language} cannot be named `{name}`: {reason}"),
+            hint: Some(format!("name the folder otherwise, such as `my_{name}`")),
+        })
+    })
 }
 
 fn must_be_empty(folder: &Path) -> Result<(), Failure> {
