@@ -1,7 +1,8 @@
 //! What only Python has: clocks and randomness that the host answers, and an interpreter that tries the rest of WASI.
 
 use std::io::{Cursor, Write};
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
@@ -9,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Int64Type};
 use datafusion::datasource::MemTable;
 use futures::TryStreamExt;
 use transom_plugin::{Cancel, Error, InstanceOptions, Limits, LogicalTime, Plugin};
-use transom_query::{OnReject, Session, SessionOptions, TransformStep};
+use transom_query::{DeadLetters, OnReject, RejectedRows, Session, SessionOptions, TransformStep};
 
 use crate::guest::{Language, Tests, runtime};
 
@@ -20,6 +21,10 @@ pub(crate) const TESTS: Tests = &[
     ("a run replaces a worn guest and loses nothing", |_| {
         worn_guests();
     }),
+    (
+        "a worn guest hands on the rows that it holds, and what it rejects",
+        |_| worn_guests_that_hold_rows(),
+    ),
     ("a mistake in the source is told with its place", |_| {
         mistakes();
     }),
@@ -27,6 +32,10 @@ pub(crate) const TESTS: Tests = &[
 
 /// A plugin of one file, packed as `transom build` does.
 fn plugin(source: &str) -> transom_plugin::Result<Arc<Plugin>> {
+    plugin_with(source, Limits::default())
+}
+
+fn plugin_with(source: &str, limits: Limits) -> transom_plugin::Result<Arc<Plugin>> {
     let manifest = r#"{"format": 1, "language": "python", "contract": "0.1.0", "name": "probe", "version": "0.1.0",
         "entry": "probe", "roots": [""]}"#;
     let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
@@ -36,7 +45,7 @@ fn plugin(source: &str) -> transom_plugin::Result<Arc<Plugin>> {
         archive.write_all(text.as_bytes()).unwrap();
     }
     let archive = archive.finish().unwrap().into_inner();
-    runtime().load_bytes("probe", &archive, Limits::default())
+    runtime().load_bytes("probe", &archive, limits)
 }
 
 /// What the function `probe` says of the numbers from 0 to `questions`.
@@ -140,44 +149,155 @@ def probe(question: int) -> str:
 fn worn_guests() {
     const BATCHES: usize = 1_250;
     const ROWS: i64 = 8_192;
-    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..ROWS));
-    let batch = RecordBatch::try_from_iter([("v", numbers)]).unwrap();
-    let table = MemTable::try_new(batch.schema(), vec![vec![batch; BATCHES]]).unwrap();
-    let options = SessionOptions {
+    let mut last = None;
+    let replaced = run_step(
+        Language::Python.plugin(),
+        ("running_sum", r#"{"column": "v"}"#),
+        OnReject::Fail,
+        vec![numbers(0..ROWS); BATCHES],
+        |batch| {
+            let sums = batch.column_by_name("sum").unwrap();
+            last = sums.as_primitive::<Int64Type>().values().last().copied();
+        },
+    );
+    assert_eq!(last, Some(BATCHES as i64 * (ROWS * (ROWS - 1) / 2)));
+    assert!(replaced >= 1, "nothing was replaced");
+}
+
+/// A transform that saves nothing, remembers much, rejects rows and hands over the rest at the end.
+fn worn_guests_that_hold_rows() {
+    const BATCHES: i64 = 60;
+    const ROWS: i64 = 4_096;
+    let plugin = plugin_with(
+        r#"
+from collections import Counter, deque
+from dataclasses import dataclass
+import re
+import transom
+
+@dataclass
+class Held:
+    v: int
+    words: set
+
+class Late(transom.Transform):
+    """Keeps every thousandth row for the end."""
+
+    def open(self, input):
+        self.held, self.seen, self.last = deque(), Counter(), re.compile("[0-9]$")
+        return transom.Opened(reads=["v"], computes={"v": int, "ballast": str})
+
+    def process(self, batch, output):
+        rows, values = [], []
+        for row, v in enumerate(batch["v"]):
+            self.seen[self.last.search(str(v))[0]] += 1
+            if v % 1000 == 0:
+                self.held.append(Held(v, {str(v)}))
+            elif v % 1000 == 1:
+                output.reject(row, f"seen {sum(self.seen.values())}")
+            else:
+                rows.append(row)
+                values.append(v)
+        output.emit_rows(rows, v=values, ballast=["x" * 400] * len(rows))
+
+    def finish(self, end, output):
+        words = [",".join(held.words) for held in self.held]
+        output.emit_new(v=[held.v for held in self.held], ballast=words)
+        output.emit_new(v=[self.seen["7"]], ballast=["7"])
+"#,
+        Limits {
+            memory: 128 << 20,
+            ..Limits::default()
+        },
+    )
+    .unwrap();
+    let letters = Arc::new(Letters::default());
+    let (mut values, mut texts) = (Vec::new(), Vec::new());
+    let replaced = run_step(
+        plugin,
+        ("late", "{}"),
+        OnReject::DeadLetter(Arc::clone(&letters) as Arc<dyn DeadLetters>),
+        (0..BATCHES).map(|batch| numbers(batch * ROWS..(batch + 1) * ROWS)),
+        |batch| {
+            values.extend_from_slice(batch.column(0).as_primitive::<Int64Type>().values());
+            let ballast = batch.column(1).as_string::<i32>().iter().flatten();
+            texts.extend(ballast.map(|text| text[..text.len().min(8)].to_owned()));
+        },
+    );
+    assert!(replaced >= 2, "{replaced} replaced");
+    let all = 0..BATCHES * ROWS;
+    let at_once = || all.clone().filter(|v| v % 1000 > 1);
+    let held = || all.clone().filter(|v| v % 1000 == 0);
+    let sevens = all.clone().filter(|v| v % 10 == 7).count() as i64;
+    assert!(at_once().chain(held()).chain([sevens]).eq(values));
+    let words = at_once().map(|_| "x".repeat(8));
+    let words = words
+        .chain(held().map(|v| v.to_string()))
+        .chain(["7".to_owned()]);
+    assert!(words.eq(texts));
+    let rejected = all.clone().filter(|v| v % 1000 == 1);
+    let reasons = rejected.map(|v| (v, format!("seen {}", v + 1)));
+    assert!(reasons.eq(letters.0.lock().unwrap().drain(..)));
+}
+
+/// Rejected rows: the number in the first column, and why.
+#[derive(Debug, Default)]
+struct Letters(Mutex<Vec<(i64, String)>>);
+
+impl DeadLetters for Letters {
+    fn put(&self, rejected: RejectedRows) -> datafusion::error::Result<()> {
+        let numbers = rejected.rows.column(0).as_primitive::<Int64Type>().clone();
+        let numbers = numbers.values().iter().copied();
+        self.0.lock().unwrap().extend(numbers.zip(rejected.reasons));
+        Ok(())
+    }
+}
+
+/// One column of numbers, `v`.
+fn numbers(values: Range<i64>) -> RecordBatch {
+    let column: ArrayRef = Arc::new(Int64Array::from_iter_values(values));
+    RecordBatch::try_from_iter([("v", column)]).unwrap()
+}
+
+/// Runs a transform (its name and options) over batches, as a step of a plan; `take` is given what comes out. How many guests were
+/// replaced on the way.
+fn run_step(
+    plugin: Arc<Plugin>,
+    (transform, options): (&str, &str),
+    on_reject: OnReject,
+    batches: impl IntoIterator<Item = RecordBatch>,
+    mut take: impl FnMut(RecordBatch),
+) -> usize {
+    let batches: Vec<RecordBatch> = batches.into_iter().collect();
+    let table = MemTable::try_new(batches[0].schema(), vec![batches]).unwrap();
+    let session_options = SessionOptions {
         partitions: 1,
         ..SessionOptions::default()
     };
-    let mut session = Session::new(&options, Cancel::new()).unwrap();
-    session.add_plugin(Language::Python.plugin());
-    session.add_table("t", Arc::new(table)).unwrap();
+    let mut session = Session::new(&session_options, Cancel::new()).unwrap();
     let step = TransformStep {
-        name: "sums".to_owned(),
-        plugin: "conformance".to_owned(),
-        transform: "running_sum".to_owned(),
+        name: "step".to_owned(),
+        plugin: plugin.name().to_owned(),
+        transform: transform.to_owned(),
         partition_by: vec![],
         order_by: vec![],
-        options: r#"{"column": "v"}"#.to_owned(),
-        on_reject: OnReject::Fail,
+        options: options.to_owned(),
+        on_reject,
     };
+    session.add_plugin(plugin);
+    session.add_table("t", Arc::new(table)).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (last, replaced) = runtime.block_on(async {
+    runtime.block_on(async {
         let plan = session.plan_transform(step, "t").await.unwrap();
         let mut execution = session.execute(plan).await.unwrap();
-        let streams = std::mem::take(&mut execution.streams);
-        let mut last = None;
-        for mut stream in streams {
+        for mut stream in std::mem::take(&mut execution.streams) {
             while let Some(batch) = stream.try_next().await.unwrap() {
-                let sums = batch.column_by_name("sum").unwrap();
-                let sums = sums.as_primitive::<Int64Type>();
-                last = sums.values().last().copied();
+                take(batch);
             }
         }
         let metrics = execution.plan().metrics().unwrap();
-        let replaced = metrics.sum_by_name("replaced_guests").unwrap();
-        (last, replaced.as_usize())
-    });
-    assert_eq!(last, Some(BATCHES as i64 * (ROWS * (ROWS - 1) / 2)));
-    assert!(replaced >= 1, "nothing was replaced");
+        metrics.sum_by_name("replaced_guests").unwrap().as_usize()
+    })
 }
 
 fn mistakes() {
