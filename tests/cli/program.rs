@@ -2,23 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 
 use serde_json::Value;
+
+#[path = "../guests/echo.rs"]
+mod echo;
+
+pub(crate) use echo::component as echo;
 
 /// The repository.
 pub(crate) fn repository() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     folder.canonicalize().expect("the repository")
-}
-
-/// The component of the guest `echo`.
-pub(crate) fn echo() -> &'static Path {
-    static COMPONENT: OnceLock<PathBuf> = OnceLock::new();
-    COMPONENT.get_or_init(|| {
-        let folder = repository().join("tests/guests/echo");
-        transom_build::up_to_date(&folder, &Default::default(), || ()).expect("the guest builds")
-    })
 }
 
 /// A folder of its own for one test, with a copy of a fixture in it.

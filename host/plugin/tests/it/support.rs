@@ -1,6 +1,5 @@
 //! The echo guest, built and loaded once, and shorthands that every test needs.
 
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -10,38 +9,23 @@ use transom_plugin::{
     TransformOutcome,
 };
 
-/// Where compiled code is kept between runs of the tests, so that Cranelift runs once for each guest.
-fn compiled_code() -> PathBuf {
-    let from = |name| std::env::var_os(name).map(PathBuf::from);
-    let root = from("TRANSOM_CACHE_DIR")
-        .or_else(|| Some(from("XDG_CACHE_HOME")?.join("transom")))
-        .or_else(|| Some(from("HOME")?.join(".cache/transom")))
-        .unwrap_or_else(std::env::temp_dir);
-    root.join("compiled")
-}
+#[path = "../../../../tests/guests/echo.rs"]
+mod echo;
+
+pub(crate) use echo::component;
 
 /// The one engine of this process.
 pub(crate) fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
         Runtime::new(RuntimeOptions {
-            cache: Some(compiled_code()),
+            // Kept between runs of the tests, so that Cranelift runs once for each guest.
+            cache: transom_build::cache_folder()
+                .map(|folder| folder.join("compiled"))
+                .ok(),
             ..RuntimeOptions::default()
         })
         .expect("the engine starts")
-    })
-}
-
-/// The component of `tests/guests/echo`.
-pub(crate) fn component() -> &'static Path {
-    static COMPONENT: OnceLock<PathBuf> = OnceLock::new();
-    COMPONENT.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests/echo");
-        let options = transom_build::BuildOptions {
-            quiet: true,
-            ..Default::default()
-        };
-        transom_build::up_to_date(&folder, &options, || ()).expect("the echo guest builds")
     })
 }
 

@@ -1,6 +1,5 @@
 //! A session with the echo plugin and a small table, and shorthands that every test needs.
 
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
@@ -14,43 +13,32 @@ use futures::TryStreamExt;
 use transom_plugin::{Cancel, Limits, Plugin, Runtime, RuntimeOptions};
 use transom_query::{Figures, OnError, OnReject, Params, Session, SessionOptions, TransformStep};
 
-/// Where compiled code is kept between runs of the tests, so that Cranelift runs once for each guest.
-fn compiled_code() -> PathBuf {
-    let from = |name| std::env::var_os(name).map(PathBuf::from);
-    let root = from("TRANSOM_CACHE_DIR")
-        .or_else(|| Some(from("XDG_CACHE_HOME")?.join("transom")))
-        .or_else(|| Some(from("HOME")?.join(".cache/transom")))
-        .unwrap_or_else(std::env::temp_dir);
-    root.join("compiled")
-}
+#[path = "../../../../tests/guests/echo.rs"]
+mod echo;
 
-fn component() -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests/echo");
-    let options = transom_build::BuildOptions {
-        quiet: true,
-        ..Default::default()
-    };
-    transom_build::up_to_date(&folder, &options, || ()).expect("the echo guest builds")
-}
+use echo::component;
 
 /// The echo plugin, loaded anew, so that a test sees who holds it; its code is compiled once.
 pub(crate) fn plugin() -> Arc<Plugin> {
-    static RUNTIME: OnceLock<(Runtime, PathBuf)> = OnceLock::new();
-    let (runtime, component) = RUNTIME.get_or_init(|| {
-        let options = RuntimeOptions {
-            cache: Some(compiled_code()),
-            ..RuntimeOptions::default()
-        };
-        let runtime = Runtime::new(options).expect("the engine starts");
-        let component = component();
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    let load = |runtime: &Runtime| {
         runtime
-            .load("echo", &component, Limits::default())
-            .expect("the echo guest loads");
-        (runtime, component)
+            .load("echo", component(), Limits::default())
+            .expect("the echo guest loads")
+    };
+    let runtime = RUNTIME.get_or_init(|| {
+        let runtime = Runtime::new(RuntimeOptions {
+            // Kept between runs of the tests, so that Cranelift runs once for each guest.
+            cache: transom_build::cache_folder()
+                .map(|folder| folder.join("compiled"))
+                .ok(),
+            ..RuntimeOptions::default()
+        });
+        let runtime = runtime.expect("the engine starts");
+        load(&runtime);
+        runtime
     });
-    runtime
-        .load("echo", component, Limits::default())
-        .expect("the echo guest loads")
+    load(runtime)
 }
 
 /// A session of two partitions with the plugin `echo` and the table `t`.
