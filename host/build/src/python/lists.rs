@@ -63,7 +63,7 @@ impl Lists {
                 }
                 // An address, or a file that is missing, which is pip's to report.
                 if is_path(named) {
-                    line = format!("-r {}", path.display());
+                    line = format!("-r {path:?}");
                     self.files.insert(path);
                 }
                 self.depends_on_more = true;
@@ -74,7 +74,7 @@ impl Lists {
                     } else {
                         folder.join(named)
                     };
-                    line = format!("--find-links {}", path.display());
+                    line = format!("--find-links {path:?}");
                     self.files.insert(path);
                 }
                 self.depends_on_more = true;
@@ -83,7 +83,7 @@ impl Lists {
             } else if let Some(path) = local_package(&line) {
                 self.files.insert(folder.join(path));
                 self.depends_on_more = true;
-            } else if line.contains("${") || (!line.starts_with('-') && line.contains("://")) {
+            } else if line.contains("${") || names_address(&line) {
                 self.depends_on_more = true;
             }
             match constrains {
@@ -151,6 +151,12 @@ fn local_package(line: &str) -> Option<&str> {
         || path.contains(['/', '\\'])
         || ARCHIVES.iter().any(|ending| path.ends_with(ending));
     (is_place && is_path(named)).then_some(path)
+}
+
+/// Whether a package is asked for by an address, and not by its name in an index.
+fn names_address(line: &str) -> bool {
+    let is_option = line.starts_with('-') && value(line, "-e", "--editable").is_none();
+    !is_option && line.contains("://")
 }
 
 /// Whether it is a path that is known here, and no address and no variable, which pip replaces.
@@ -246,6 +252,7 @@ mod tests {
         for line in [
             "lib @ https://example.com/lib.whl",
             "git+https://example.com/lib@main",
+            "-e git+https://example.com/lib@main",
             "-r https://example.com/list.txt",
             "--index-url ${INDEX}",
         ] {

@@ -172,8 +172,8 @@ fn the_sdk_is_not_asked_of_pip_by_a_list_that_another_names_either() {
     }
     let root = tempfile::tempdir().unwrap();
     let folder = write_project(root.path());
-    write_wheel(&folder.join("wheels"), "tiny", "any");
-    let list = "--no-index\n-f wheels\n-r ../common/all.txt\n";
+    write_wheel(&folder.join("my wheels"), "tiny", "any");
+    let list = "--no-index\n-f 'my wheels'\n-r ../common/all.txt\n";
     fs_err::write(folder.join("requirements.txt"), list).unwrap();
     fs_err::create_dir_all(root.path().join("common")).unwrap();
     fs_err::write(root.path().join("common/all.txt"), "transom\ntiny\n").unwrap();
