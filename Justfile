@@ -59,7 +59,7 @@ test-slow: python-runner
     cargo test {{ locked }} --workspace --tests -- --ignored
 
 # Feed the readers of what guests hand over with made-up input, each target for some seconds: `just fuzz 3600 batch`
-fuzz seconds="60" *targets="batch description envelope":
+fuzz seconds="60" *targets="batch description stamp":
     #!/usr/bin/env bash
     set -euo pipefail
     export RUSTC_WORKSPACE_WRAPPER="$PWD/fuzz/instrument"

@@ -76,7 +76,7 @@ pub(crate) fn runtime() -> &'static Runtime {
         Runtime::new(RuntimeOptions {
             cache: Some(target.join("compiled")),
             python_runner: Some(python_runner(env!("CARGO_TARGET_TMPDIR"))),
-            python_runner_digest: Some(transom_build::python_runner_digest()),
+            python_runner_digest: Some(transom_build::python_runner_digest),
         })
         .unwrap()
     })

@@ -55,7 +55,7 @@ fn run_example(folder: &Path, target: &str) -> RunReport {
     let runtime = Runtime::new(RuntimeOptions {
         cache,
         python_runner: Some(python_runner(env!("CARGO_TARGET_TMPDIR"))),
-        python_runner_digest: Some(transom_build::python_runner_digest()),
+        python_runner_digest: Some(transom_build::python_runner_digest),
     })
     .unwrap();
     let plugins = plugins::load(&pipeline, &runtime, Build::IfStale, |_| {}).unwrap();

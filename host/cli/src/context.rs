@@ -87,7 +87,7 @@ impl Context {
         Ok(Runtime::new(RuntimeOptions {
             cache: self.compiled_code(),
             python_runner: python_runner(),
-            python_runner_digest: Some(python_runner_digest()),
+            python_runner_digest: Some(python_runner_digest),
         })?)
     }
 

@@ -20,6 +20,7 @@ use crate::limits::{
 };
 use crate::packed;
 use crate::plugin::{Loaded, Plugin};
+use crate::stamp::Sum;
 use crate::state::State;
 use crate::wasi;
 
@@ -43,8 +44,9 @@ pub struct RuntimeOptions {
     pub cache: Option<PathBuf>,
     /// The component that runs plugins of Python source. Without it they cannot be loaded.
     pub python_runner: Option<PathBuf>,
-    /// What the file `<runner>.digest` must hold: another release's runner may compute something else. `None` takes any.
-    pub python_runner_digest: Option<String>,
+    /// What the file `<runner>.digest` must hold, asked for when a plugin of Python source is loaded: another release's runner may
+    /// compute something else. `None` takes any.
+    pub python_runner_digest: Option<fn() -> String>,
 }
 
 /// Loads plugins. One per process: engines do not share compiled code.
@@ -53,7 +55,7 @@ pub struct Runtime {
     engine: Engine,
     cache: Option<CompiledCache>,
     python_runner: Option<PathBuf>,
-    python_runner_digest: Option<String>,
+    python_runner_digest: Option<fn() -> String>,
     /// Loaded when the first plugin needs it, for all plugins of its language.
     runner: Arc<Mutex<Option<Component>>>,
 }
@@ -124,7 +126,7 @@ impl Runtime {
     /// Loads a component, or an archive of source files, from memory.
     pub fn load_bytes(&self, name: &str, bytes: &[u8], limits: Limits) -> Result<Arc<Plugin>> {
         check_size(name, bytes.len() as u64, &limits)?;
-        let digest: [u8; 32] = Sha256::digest(bytes).into();
+        let digest: Sum = Sha256::digest(bytes).into();
         let (component, files) = if bytes.starts_with(packed::MAGIC) {
             let files = packed::unpack(bytes, limits.component);
             let files = files.map_err(|reason| load_error(name, reason, None))?;
@@ -151,9 +153,13 @@ impl Runtime {
         Plugin::new(name, loaded, &linker, limits).map(Arc::new)
     }
 
-    fn compile(&self, wasm: &[u8], digest: &[u8; 32]) -> wasmtime::Result<Component> {
+    fn cached(&self, digest: &Sum) -> Option<Component> {
+        self.cache.as_ref()?.find(&self.engine, digest)
+    }
+
+    fn compile(&self, wasm: &[u8], digest: &Sum) -> wasmtime::Result<Component> {
         match &self.cache {
-            Some(cache) => cache.component(&self.engine, wasm, digest),
+            Some(cache) => cache.compile(&self.engine, wasm, digest),
             None => Component::new(&self.engine, wasm),
         }
     }
@@ -163,9 +169,12 @@ impl Runtime {
         &self,
         name: &str,
         wasm: &[u8],
-        digest: [u8; 32],
+        digest: Sum,
         limits: &Limits,
     ) -> Result<Component> {
+        if let Some(component) = self.cached(&digest) {
+            return Ok(component);
+        }
         let refused = |reason: String| load_error(name, reason, None);
         let (runtime, wasm) = (self.clone(), wasm.to_owned());
         let (sender, receiver) = mpsc::sync_channel(1);
@@ -207,11 +216,11 @@ impl Runtime {
                 Some("name the runner's file in `TRANSOM_PYTHON_RUNNER`".to_owned()),
             ));
         };
-        if let Some(expected) = &self.python_runner_digest {
+        if let Some(expected) = self.python_runner_digest {
             let mut beside = path.clone().into_os_string();
             beside.push(".digest");
             let found = fs::read_to_string(PathBuf::from(beside)).unwrap_or_default();
-            if found.trim() != expected {
+            if found.trim() != expected() {
                 return Err(load_error(
                     name,
                     format!("the Python runner `{}` is not of this program's release", path.display()),
@@ -219,24 +228,30 @@ impl Runtime {
                 ));
             }
         }
-        let wasm = fs::read(path).map_err(|source| Error::Read {
-            path: path.clone(),
-            source,
-        })?;
-        let digest: [u8; 32] = Sha256::digest(&wasm).into();
-        let is_cached = self
-            .cache
-            .as_ref()
-            .is_some_and(|cache| cache.has(&self.engine, &digest));
-        if !is_cached {
-            tracing::warn!(target: "transom", "compiling the Python runner, once: this takes some seconds");
-        }
-        let component = self.compile(&wasm, &digest).map_err(|error| {
-            let reason = format!("the runner `{}`: {error:#}", path.display());
-            load_error(name, reason, None)
-        })?;
+        let component = self.compiled_runner(name, path)?;
         *runner = Some(component.clone());
         Ok(component)
+    }
+
+    fn compiled_runner(&self, name: &str, path: &Path) -> Result<Component> {
+        let read_error = |source| Error::Read {
+            path: path.to_owned(),
+            source,
+        };
+        // Its 30 MB are not read if they were before.
+        if let Some(cache) = &self.cache {
+            let digest = cache.digest_of(path).map_err(read_error)?;
+            if let Some(component) = cache.find(&self.engine, &digest) {
+                return Ok(component);
+            }
+        }
+        let wasm = fs::read(path).map_err(read_error)?;
+        tracing::warn!(target: "transom", "compiling the Python runner, once: this takes some seconds");
+        self.compile(&wasm, &Sha256::digest(&wasm).into())
+            .map_err(|error| {
+                let reason = format!("the runner `{}`: {error:#}", path.display());
+                load_error(name, reason, None)
+            })
     }
 }
 

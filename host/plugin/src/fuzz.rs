@@ -12,9 +12,9 @@ use crate::batch::format::{fields_from_wire, fields_to_wire};
 use crate::batch::lift::lift;
 use crate::batch::lower::Lowered;
 use crate::bindings::{meta, types};
-use crate::cache;
 use crate::description::Description;
 use crate::limits::Limits;
+use crate::stamp::{Identity, Stamp};
 
 /// Values read from bytes; at their end there are zeros and empty lists.
 #[derive(Debug)]
@@ -219,15 +219,19 @@ pub fn description(bytes: &[u8]) {
     assert_eq!(read, description);
 }
 
-/// An entry of the cache of compiled code that somebody changed.
+/// A stamp of compiled code that somebody changed.
 ///
 /// # Panics
-/// If an envelope opens that is not byte for byte as it was written, or one that is does not.
-pub fn envelope(bytes: &[u8]) {
+/// If a stamp is read that is not byte for byte as it was written, or one that is is not.
+pub fn stamp(bytes: &[u8]) {
     let mut source = Source(bytes);
-    let key = [source.byte(); cache::DIGEST];
-    let code = source.bytes();
-    let written = [&cache::header(&key, code)[..], code].concat();
+    let key = [source.byte(); 32];
+    let seen = [(); 5].map(|()| u64::from(source.number()));
+    let stamp = Stamp {
+        digest: [source.byte(); 32],
+        seen: (seen != [0; 5]).then_some(Identity(seen)),
+    };
+    let written = stamp.encode(&key);
     let mut changed = written.clone();
     let changes = source.list(|source| (source.number(), source.byte()));
     for (at, with) in changes {
@@ -240,9 +244,8 @@ pub fn envelope(bytes: &[u8]) {
         3 => changed = source.0.to_vec(),
         _ => {}
     }
-    let opened = cache::open_envelope(&changed, &key);
-    assert_eq!(opened.is_some(), changed == written);
-    assert!(opened.is_none_or(|opened| opened == code));
+    let read = Stamp::decode(&changed, &key);
+    assert_eq!(read, (changed == written).then_some(stamp));
 }
 
 #[cfg(test)]
@@ -271,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn the_corpus_of_envelopes_passes() {
-        corpus("envelope", envelope);
+    fn the_corpus_of_stamps_passes() {
+        corpus("stamp", stamp);
     }
 }

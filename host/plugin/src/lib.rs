@@ -25,6 +25,7 @@ mod interrupt;
 mod limits;
 mod packed;
 mod plugin;
+mod stamp;
 mod state;
 mod wasi;
 

@@ -40,7 +40,7 @@ pub(crate) fn runtime() -> Result<Runtime> {
     Ok(Runtime::new(RuntimeOptions {
         cache: Some(cache),
         python_runner: Some(python_runner(env!("CARGO_TARGET_TMPDIR"))),
-        python_runner_digest: Some(transom_build::python_runner_digest()),
+        python_runner_digest: Some(transom_build::python_runner_digest),
     })?)
 }
 

@@ -76,6 +76,6 @@ pub(crate) fn options() -> RuntimeOptions {
         // Compiling the interpreter takes minutes without optimisation.
         cache: Some(target.join("compiled")),
         python_runner: Some(target.join("../lib/transom/python-runner.wasm")),
-        python_runner_digest: Some(transom_build::python_runner_digest()),
+        python_runner_digest: Some(transom_build::python_runner_digest),
     }
 }
