@@ -44,6 +44,8 @@ pub(crate) struct Runner {
     pub(crate) indices: runner::GuestIndices,
     /// Paths within the plugin, with what is in them.
     pub(crate) files: Vec<(String, Vec<u8>)>,
+    /// What the first instance compiled them to; only the runner knows what it means.
+    pub(crate) compiled: Vec<u8>,
 }
 
 /// What a plugin was loaded from.
@@ -106,7 +108,11 @@ impl Plugin {
         let runner = files
             .map(|files| {
                 let indices = runner::GuestIndices::new(&pre).map_err(contract)?;
-                Ok(Runner { indices, files })
+                Ok(Runner {
+                    indices,
+                    files,
+                    compiled: vec![],
+                })
             })
             .transpose()?;
         let mut plugin = Self {
@@ -131,7 +137,11 @@ impl Plugin {
                 .filter(|import| !import.starts_with(wasi::PACKAGE))
                 .collect(),
         };
-        plugin.description = Instance::describe(&plugin)?;
+        let (description, compiled) = Instance::describe(&plugin)?;
+        plugin.description = description;
+        if let Some(runner) = &mut plugin.runner {
+            runner.compiled = compiled;
+        }
         Ok(plugin)
     }
 

@@ -22,7 +22,7 @@ use self::fault::{Phase, asked_too_often, guest_error, invalid, trap_error, unli
 pub use self::opened::{
     End, FunctionOutcome, OpenedFunction, OpenedTransform, OutputColumn, Rejected, TransformOutcome,
 };
-use self::start::{begin, interfaces, start};
+use self::start::{begin, compiled, interfaces, start};
 use crate::batch::format::{
     border_field, border_schema, fields_to_wire, one_field_from_wire, with_params,
 };
@@ -101,12 +101,12 @@ impl Instance {
         })
     }
 
-    /// Asks a plugin that is just being loaded what it offers.
-    pub(crate) fn describe(plugin: &Plugin) -> Result<Description> {
+    /// Asks a plugin that is just being loaded what it offers, and what makes its other instances start faster.
+    pub(crate) fn describe(plugin: &Plugin) -> Result<(Description, Vec<u8>)> {
         with_stack(|| Self::start_and_describe(plugin))
     }
 
-    fn start_and_describe(plugin: &Plugin) -> Result<Description> {
+    fn start_and_describe(plugin: &Plugin) -> Result<(Description, Vec<u8>)> {
         let (mut store, instance) = start(plugin, InstanceOptions::default())?;
         let guest = plugin
             .meta
@@ -118,7 +118,9 @@ impl Instance {
             Ok(answer) => answer.map_err(|error| guest_error(plugin, error))?,
             Err(trap) => return Err(trap_error(plugin, &mut store, Phase::Call, trap)),
         };
-        Description::from_wire(wire, &plugin.limits).map_err(|reason| invalid(plugin, reason))
+        let description = Description::from_wire(wire, &plugin.limits)
+            .map_err(|reason| invalid(plugin, reason))?;
+        Ok((description, compiled(plugin, &mut store, &instance)?))
     }
 
     /// The plugin this is an instance of.

@@ -59,7 +59,27 @@ fn hand_over(
         .map(|(path, bytes)| (path.as_str(), bytes.as_slice()))
         .collect();
     begin(plugin, store)?;
-    match guest.call_load(&mut *store, &files) {
+    match guest.call_load(&mut *store, &files, &runner.compiled) {
+        Ok(answer) => answer.map_err(|error| guest_error(plugin, error)),
+        Err(trap) => Err(trap_error(plugin, store, Phase::Call, trap)),
+    }
+}
+
+/// What a language runner has compiled the plugin's files to; nothing of others.
+pub(super) fn compiled(
+    plugin: &Plugin,
+    store: &mut Store<State>,
+    instance: &wasmtime::component::Instance,
+) -> Result<Vec<u8>> {
+    let Some(runner) = &plugin.runner else {
+        return Ok(vec![]);
+    };
+    let guest = runner
+        .indices
+        .load(&mut *store, instance)
+        .map_err(|error| unlike_the_contract(plugin, &error))?;
+    begin(plugin, store)?;
+    match guest.call_compiled(&mut *store) {
         Ok(answer) => answer.map_err(|error| guest_error(plugin, error)),
         Err(trap) => Err(trap_error(plugin, store, Phase::Call, trap)),
     }

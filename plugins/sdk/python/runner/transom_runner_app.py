@@ -8,6 +8,9 @@ was.
 from __future__ import annotations
 
 import gc
+import marshal
+import sys
+from types import CodeType
 from typing import NoReturn
 
 from componentize_py_types import Err
@@ -22,6 +25,8 @@ from transom.plugin import Handles, wire_error
 from transom.transforms import End
 
 standard_library.preload()
+# What was found on the disk, and nobody asks for again.
+sys.path_importer_cache.clear()
 # What is here now stays. Otherwise each instance's collector would walk through all of it, which takes longer than to
 # load a plugin, and would write to all of its memory, which instances share as long as nobody does.
 gc.collect()
@@ -49,6 +54,8 @@ _ENDS = {table.End.SLICE: End.SLICE, table.End.INPUT: End.INPUT}
 
 #: What is open; None until a plugin is loaded.
 _handles: Handles | None = None
+#: What the plugin's files were compiled to, by their paths.
+_compiled: dict[str, CodeType] = {}
 
 
 def _log(level: str, message: str) -> None:
@@ -74,12 +81,20 @@ def _loaded() -> Handles:
 class Runner:
     """`runner`: takes the author's files, and moves what is open to another instance."""
 
-    def load(self, files: list[tuple[str, bytes]]) -> None:
+    def load(self, files: list[tuple[str, bytes]], compiled: bytes) -> None:
         global _handles
         try:
             if _handles is not None:
                 raise Error("a plugin is loaded already: an instance holds one")
-            _handles = Handles(load_plugin(dict(files)))
+            if compiled:
+                _compiled.update(marshal.loads(compiled))
+            _handles = Handles(load_plugin(dict(files), _compiled))
+        except BaseException as error:
+            _fail(error)
+
+    def compiled(self) -> bytes:
+        try:
+            return marshal.dumps(_compiled)
         except BaseException as error:
             _fail(error)
 

@@ -3,6 +3,7 @@
 import importlib
 import json
 import logging
+import marshal
 import random
 import sys
 import unittest
@@ -45,10 +46,10 @@ class Loading(unittest.TestCase):
 
         self.addCleanup(restore)
 
-    def load(self, manifest=None, **files):
+    def load(self, manifest=None, compiled=None, **files):
         encoded = {f"{name.replace('__', '/')}.py": text.encode() for name, text in files.items()}
         described = json.dumps({**MANIFEST, **(manifest or {})}).encode()
-        return loading.load_plugin({"transom.json": described, **encoded})
+        return loading.load_plugin({"transom.json": described, **encoded}, {} if compiled is None else compiled)
 
     def failure(self, manifest=None, **files):
         with self.assertRaises(transom.Error) as raised:
@@ -76,7 +77,7 @@ class Loading(unittest.TestCase):
             "rules/wind.py": b"SCALE = 12\n",
             "rules/names.txt": b"calm",
         }
-        loading.load_plugin(files)
+        loading.load_plugin(files, {})
         self.assertEqual((sys.modules["rules"].SCALE, sys.modules["rules"].NAMES), (12, b"calm"))
 
     def test_a_package_of_time_zones_is_found_by_the_standard_library(self):
@@ -91,7 +92,7 @@ class Loading(unittest.TestCase):
             "vendor/tzdata/zoneinfo/Atlantis/__init__.py": b"",
             "vendor/tzdata/zoneinfo/Atlantis/Here": zone,
         }
-        loading.load_plugin(files)
+        loading.load_plugin(files, {})
         # Imported above, as the component has it in memory.
         self.assertIsInstance(sys.modules["rules"].ZONE, zoneinfo.ZoneInfo)
 
@@ -104,7 +105,7 @@ class Loading(unittest.TestCase):
             "rules/__init__.py": (text + self.RULE).encode(),
             "rules/data/calm.txt": "still, łódź".encode(),
         }
-        loading.load_plugin(files)
+        loading.load_plugin(files, {})
         rules = sys.modules["rules"]
         self.assertEqual((rules.NAMES, rules.TEXT), (["__init__.py", "data"], "still, łódź"))
 
@@ -142,10 +143,29 @@ class Loading(unittest.TestCase):
         self.assertIn("KeyError: 'wind'", message)
         self.assertIn("limits['wind']", message)
 
+    def test_what_is_compiled_already_is_not_compiled_again(self):
+        compiled = {}
+        self.load(compiled=compiled, rules="import wind\n" + self.RULE, wind="x = 1\n")
+        self.assertEqual(sorted(compiled), ["rules.py", "wind.py"])
+        for name in ("rules", "wind"):
+            del sys.modules[name]
+        functions.registry.clear()
+        compiled = marshal.loads(marshal.dumps(compiled))
+        # A file that cannot be compiled stands for one that is not looked at.
+        self.load(compiled=compiled, rules="def", wind="def")
+        self.assertEqual(sys.modules["wind"].x, 1)
+
+    def test_an_error_of_what_is_compiled_already_shows_its_line(self):
+        text = "limits = {}\nlimits['wind']\n"
+        compiled = {"rules.py": compile(text, "rules.py", "exec")}
+        with self.assertRaises(transom.Error) as raised:
+            self.load(compiled=compiled, rules=text)
+        self.assertIn('File "rules.py", line 2, in <module>\n    limits[\'wind\']', str(raised.exception))
+
     def test_an_archive_of_another_format_is_refused(self):
         self.assertIn("has format 2; this runner reads 1", self.failure({"format": 2}, rules=self.RULE))
         with self.assertRaisesRegex(transom.Error, "`transom.json` is missing"):
-            loading.load_plugin({})
+            loading.load_plugin({}, {})
 
     def test_random_numbers_differ_from_those_of_the_build(self):
         random.seed(1)

@@ -6,6 +6,7 @@ component was built does not exist, and the message says which of the two would 
 
 from __future__ import annotations
 
+import functools
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -21,10 +22,12 @@ class Importer(importlib.abc.MetaPathFinder):
     """Finds modules among a plugin's files.
 
     `roots` are the folders that imports start from, in the order in which they are looked through: `""`, `"src"`.
+    `compiled` has the code of files by their paths; what is compiled is put there.
     """
 
-    def __init__(self, files: dict[str, bytes], roots: list[str]):
+    def __init__(self, files: dict[str, bytes], roots: list[str], compiled: dict[str, CodeType]):
         self.files = files
+        self.compiled = compiled
         self.roots = [f"{root}/" if root else "" for root in roots]
         self.folders = {path.rpartition("/")[0] for path in files}
         for folder in list(self.folders):
@@ -60,7 +63,7 @@ class Importer(importlib.abc.MetaPathFinder):
         return (path.startswith(f"{folder}/") and path.endswith(".py") for path in self.files)
 
     def _spec(self, fullname: str, path: str, is_package: bool) -> importlib.machinery.ModuleSpec:
-        loader = Loader(self.files, path)
+        loader = Loader(self.files, path, self.compiled)
         spec = importlib.machinery.ModuleSpec(fullname, loader, origin=path, is_package=is_package)
         spec.has_location = True
         if is_package:
@@ -71,9 +74,10 @@ class Importer(importlib.abc.MetaPathFinder):
 class Loader(importlib.abc.InspectLoader):
     """Loads one file, and lets tracebacks show its lines."""
 
-    def __init__(self, files: dict[str, bytes], path: str):
+    def __init__(self, files: dict[str, bytes], path: str, compiled: dict[str, CodeType]):
         self.files = files
         self.path = path
+        self.compiled = compiled
 
     def get_source(self, fullname: str) -> str:
         """The text of the file, in the encoding that its first lines declare."""
@@ -85,9 +89,13 @@ class Loader(importlib.abc.InspectLoader):
 
     def get_code(self, fullname: str) -> CodeType:
         """The compiled file."""
-        text = self.get_source(fullname)
-        linecache.cache[self.path] = (len(text), None, text.splitlines(keepends=True), self.path)
-        return compile(text, self.path, "exec", dont_inherit=True)
+        # Its lines, when a traceback asks for them.
+        linecache.cache[self.path] = (functools.partial(self.get_source, fullname),)
+        code = self.compiled.get(self.path)
+        if code is None:
+            code = compile(self.get_source(fullname), self.path, "exec", dont_inherit=True)
+            self.compiled[self.path] = code
+        return code
 
     def exec_module(self, module: ModuleType) -> None:
         """Runs it."""

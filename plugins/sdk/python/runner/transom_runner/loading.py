@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import random
+from types import CodeType
 
 from transom.errors import HIDDEN_FOLDERS, Error, describe
 from transom.plugin import Plugin
@@ -22,8 +23,8 @@ MANIFEST = "transom.json"
 FORMAT = 1
 
 
-def load_plugin(files: dict[str, bytes]) -> Plugin:
-    """The plugin that the files make.
+def load_plugin(files: dict[str, bytes], compiled: dict[str, CodeType]) -> Plugin:
+    """The plugin that the files make. `compiled` has the code of some or none of them, and gets that of the others.
 
     Every mistake in them that shows when they are imported (a syntax error, a missing module) is an `Error` with the
     author's file and line. Annotations are read later, when the plugin is described: many instances are loaded for
@@ -34,7 +35,7 @@ def load_plugin(files: dict[str, bytes]) -> Plugin:
     # whatever the host's randomness says.
     random.seed()
     connect()
-    Importer(files, manifest["roots"]).install()
+    Importer(files, manifest["roots"], compiled).install()
     try:
         importlib.import_module(manifest["entry"])
     except BaseException as error:
