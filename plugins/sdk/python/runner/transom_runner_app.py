@@ -7,14 +7,12 @@ was.
 
 from __future__ import annotations
 
-import gc
 import marshal
-import sys
 from types import CodeType
 from typing import NoReturn
 
 from componentize_py_types import Err
-from transom_runner import standard_library
+from transom_runner import image, standard_library
 from transom_runner.loading import load_plugin
 from wit_world.exports import meta, scalar, table
 from wit_world.imports import host, types
@@ -25,12 +23,6 @@ from transom.plugin import Handles, wire_error
 from transom.transforms import End
 
 standard_library.preload()
-# What was found on the disk, and nobody asks for again.
-sys.path_importer_cache.clear()
-# What is here now stays. Otherwise each instance's collector would walk through all of it, which takes longer than to
-# load a plugin, and would write to all of its memory, which instances share as long as nobody does.
-gc.collect()
-gc.freeze()
 
 _KINDS = {
     "bad-data": types.ErrorKind.BAD_DATA,
@@ -209,3 +201,7 @@ class Table:
     def close(self, handle: int) -> None:
         if _handles is not None:
             _handles.close_table(handle)
+
+
+# Last: what is defined later would be written behind what is filled here.
+image.prepare()

@@ -15,7 +15,7 @@ from transom import functions, log, transforms
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "runner"))
 
-from transom_runner import loading, streams  # noqa: E402
+from transom_runner import image, loading, streams  # noqa: E402
 
 # Imported late by `importlib.resources`; the component has it in memory.
 importlib.import_module("importlib.resources._adapters")
@@ -179,6 +179,18 @@ class Loading(unittest.TestCase):
         self.load(rules=text + self.RULE)
         expected = [("info", "a"), ("info", "b"), ("info", "c"), ("warn", "oh"), ("warn", "wind: high 3")]
         self.assertEqual(self.logged, expected)
+
+
+    def test_a_rehearsal_leaves_nothing_behind(self):
+        state = (list(sys.meta_path), list(sys.path), sys.stdout, sys.stderr, list(logging.root.handlers), log.emit)
+        modules = set(sys.modules)
+        image.rehearse()
+        after = (list(sys.meta_path), list(sys.path), sys.stdout, sys.stderr, list(logging.root.handlers), log.emit)
+        self.assertEqual(after, state)
+        self.assertNotIn("rehearsed", sys.modules)
+        self.assertEqual(set(sys.modules), modules)
+        self.assertEqual((functions.registry, transforms.registry, self.logged), ([], [], []))
+        self.assertEqual(sorted(self.load(rules=self.RULE).functions), ["one"])
 
 
 class Streams(unittest.TestCase):
