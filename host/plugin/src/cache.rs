@@ -27,8 +27,9 @@ const UNUSED: Duration = Duration::from_secs(30 * DAY.as_secs());
 /// A use is noted once in so long: by the time of the stamp, since file systems seldom keep the time of a reading.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Endings of the files of an entry.
+/// Endings of the files of an entry: what wasmtime or a language runner made, and its stamp.
 const CODE: &str = "cwasm";
+const BYTECODE: &str = "bytecode";
 const STAMP: &str = "stamp";
 
 /// A folder with compiled components.
@@ -44,18 +45,7 @@ impl CompiledCache {
 
     /// The compiled component whose source has that SHA-256, if it is here and whole.
     pub(crate) fn find(&self, engine: &Engine, digest: &Sum) -> Option<Component> {
-        let key = key(engine, digest);
-        let code = self.path(&key, CODE);
-        let known = self.stamp(&key)?;
-        if !belongs_to_user_only(&code) {
-            tracing::warn!(path = %code.display(), "compiled code is writable by others and was not used");
-            return None;
-        }
-        let now = Stamp::of(&code, Some(&known)).ok()?;
-        if now.digest != known.digest {
-            return None;
-        }
-        self.note(&key, &known, &now);
+        let code = self.checked(&key(engine, digest), CODE)?;
         // SAFETY: the file has the digest that `store` wrote for this very key, and only this user can write the two; wasmtime
         // itself refuses code of another version or configuration.
         unsafe { Component::deserialize_file(engine, &code) }
@@ -76,12 +66,18 @@ impl CompiledCache {
         digest: &Sum,
     ) -> wasmtime::Result<Component> {
         let component = Component::new(engine, wasm)?;
-        // A cache that cannot be written costs time, not correctness.
-        if let Err(error) = self.store(&key(engine, digest), &component.serialize()?) {
-            let folder = self.folder.display();
-            tracing::warn!(%folder, %error, "compiled code was not cached");
-        }
+        self.keep(&key(engine, digest), CODE, &component.serialize()?);
         Ok(component)
+    }
+
+    /// What a runner has compiled a plugin to, both given by their SHA-256.
+    pub(crate) fn find_bytecode(&self, runner: &Sum, plugin: &Sum) -> Option<Vec<u8>> {
+        fs::read(self.checked(&bytecode_key(runner, plugin), BYTECODE)?).ok()
+    }
+
+    /// Keeps what a runner has compiled a plugin to.
+    pub(crate) fn keep_bytecode(&self, runner: &Sum, plugin: &Sum, bytecode: &[u8]) {
+        self.keep(&bytecode_key(runner, plugin), BYTECODE, bytecode);
     }
 
     /// SHA-256 of a file somewhere else, remembered here.
@@ -99,6 +95,22 @@ impl CompiledCache {
 
     fn path(&self, key: &Sum, extension: &str) -> PathBuf {
         self.folder.join(format!("{}.{extension}", hex(key)))
+    }
+
+    /// The file of an entry, if it is whole.
+    fn checked(&self, key: &Sum, ending: &str) -> Option<PathBuf> {
+        let file = self.path(key, ending);
+        let known = self.stamp(key)?;
+        if !belongs_to_user_only(&file) {
+            tracing::warn!(path = %file.display(), "compiled code is writable by others and was not used");
+            return None;
+        }
+        let now = Stamp::of(&file, Some(&known)).ok()?;
+        if now.digest != known.digest {
+            return None;
+        }
+        self.note(key, &known, &now);
+        Some(file)
     }
 
     fn stamp(&self, key: &Sum) -> Option<Stamp> {
@@ -130,10 +142,19 @@ impl CompiledCache {
         }
     }
 
-    fn store(&self, key: &Sum, code: &[u8]) -> std::io::Result<()> {
+    /// A cache that cannot be written costs time, not correctness.
+    fn keep(&self, key: &Sum, ending: &str, code: &[u8]) {
+        if let Err(error) = self.store(key, ending, code) {
+            let folder = self.folder.display();
+            tracing::warn!(%folder, %error, "compiled code was not cached");
+        }
+    }
+
+    fn store(&self, key: &Sum, ending: &str, code: &[u8]) -> std::io::Result<()> {
         create_private_folder(&self.folder)?;
         self.delete_unused();
-        replace(&self.path(key, CODE), code)?;
+        // A stamp must not outlive a power failure that its file did not.
+        replace(&self.path(key, ending), code)?.sync_all()?;
         let stamp = Stamp {
             digest: Sha256::digest(code).into(),
             // Read once more at the next start: what happened to the file since it was written does not show.
@@ -147,7 +168,7 @@ impl CompiledCache {
         let files = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let ours = |file: &PathBuf| {
             let ending = file.extension();
-            [CODE, STAMP, PART]
+            [CODE, BYTECODE, STAMP, PART]
                 .iter()
                 .any(|known| ending == Some(known.as_ref()))
         };
@@ -180,6 +201,14 @@ fn key(engine: &Engine, digest: &Sum) -> Sum {
     hasher.update(compatibility.finish().to_le_bytes());
     hasher.update(env!("CARGO_PKG_VERSION"));
     hasher.finalize().into()
+}
+
+fn bytecode_key(runner: &Sum, plugin: &Sum) -> Sum {
+    Sha256::new()
+        .chain_update(runner)
+        .chain_update(plugin)
+        .finalize()
+        .into()
 }
 
 /// Lower-case hexadecimal.
@@ -411,6 +440,20 @@ mod tests {
             ]
         );
         assert!(cached.is_found());
+    }
+
+    #[test]
+    fn bytecode_is_kept_for_one_plugin_and_one_runner() {
+        let cached = Cached::new();
+        let (runner, plugin) = ([1; 32], [2; 32]);
+        assert_eq!(cached.cache.find_bytecode(&runner, &plugin), None);
+        cached.cache.keep_bytecode(&runner, &plugin, b"code");
+        let found = |runner, plugin| cached.cache.find_bytecode(runner, plugin);
+        assert_eq!(found(&runner, &plugin).as_deref(), Some(&b"code"[..]));
+        assert_eq!(found(&plugin, &runner), None);
+        let file = cached.cache.path(&bytecode_key(&runner, &plugin), BYTECODE);
+        tamper(&file, b"c0de");
+        assert_eq!(found(&runner, &plugin), None);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::limits::{
     Limits, MAX_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES, WASM_STACK,
 };
 use crate::packed;
-use crate::plugin::{Loaded, Plugin};
+use crate::plugin::{Loaded, Plugin, Source};
 use crate::stamp::Sum;
 use crate::state::State;
 use crate::wasi;
@@ -60,8 +60,8 @@ pub struct Runtime {
     cache: Option<CompiledCache>,
     python_runner: Option<PathBuf>,
     python_runner_digest: Option<fn() -> String>,
-    /// Loaded when the first plugin needs it, for all plugins of its language.
-    runner: Arc<Mutex<Option<Component>>>,
+    /// Loaded when the first plugin needs it, for all plugins of its language; with its SHA-256.
+    runner: Arc<Mutex<Option<(Component, Sum)>>>,
 }
 
 impl std::fmt::Debug for Runtime {
@@ -131,29 +131,57 @@ impl Runtime {
     pub fn load_bytes(&self, name: &str, bytes: &[u8], limits: Limits) -> Result<Arc<Plugin>> {
         check_size(name, bytes.len() as u64, &limits)?;
         let digest: Sum = Sha256::digest(bytes).into();
-        let (component, files) = if bytes.starts_with(packed::MAGIC) {
-            let files = packed::unpack(bytes, limits.component);
-            let files = files.map_err(|reason| load_error(name, reason, None))?;
-            (self.runner(name)?, Some(files))
-        } else {
-            check_is_component(name, bytes)?;
-            (self.compile_in_time(name, bytes, digest, &limits)?, None)
+        if bytes.starts_with(packed::MAGIC) {
+            return self.load_source(name, bytes, digest, limits);
+        }
+        check_is_component(name, bytes)?;
+        let loaded = Loaded {
+            component: self.compile_in_time(name, bytes, digest, &limits)?,
+            source: None,
+            digest,
+            bytes: bytes.len(),
         };
+        self.link(name, loaded, limits)
+    }
+
+    /// Loads an archive of source files, with what the runner has compiled them to if that is known.
+    fn load_source(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        digest: Sum,
+        limits: Limits,
+    ) -> Result<Arc<Plugin>> {
+        let files = packed::unpack(bytes, limits.component);
+        let files = files.map_err(|reason| load_error(name, reason, None))?;
+        let (component, runner) = self.runner(name)?;
+        let cache = self.cache.as_ref();
+        let bytecode = cache.and_then(|cache| cache.find_bytecode(&runner, &digest));
+        let is_known = bytecode.is_some();
+        let loaded = Loaded {
+            component,
+            source: Some(Source { files, bytecode }),
+            digest,
+            bytes: bytes.len(),
+        };
+        let plugin = self.link(name, loaded, limits)?;
+        if let (Some(cache), Some(bytecode), false) = (cache, plugin.bytecode(), is_known) {
+            cache.keep_bytecode(&runner, &digest, bytecode);
+        }
+        Ok(plugin)
+    }
+
+    fn link(&self, name: &str, loaded: Loaded, limits: Limits) -> Result<Arc<Plugin>> {
         let host_error = |error: wasmtime::Error| Error::Host {
             plugin: name.to_owned(),
             source: error.into(),
         };
         let mut linker = Linker::<State>::new(&self.engine);
         host::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state).map_err(host_error)?;
-        if files.is_some() {
-            wasi::add_to_linker(&mut linker, &self.engine, &component).map_err(host_error)?;
+        if loaded.source.is_some() {
+            wasi::add_to_linker(&mut linker, &self.engine, &loaded.component)
+                .map_err(host_error)?;
         }
-        let loaded = Loaded {
-            component,
-            files,
-            digest,
-            bytes: bytes.len(),
-        };
         Plugin::new(name, loaded, &linker, limits).map(Arc::new)
     }
 
@@ -207,11 +235,11 @@ impl Runtime {
         }
     }
 
-    /// The component that runs Python, for the plugin `name`.
-    fn runner(&self, name: &str) -> Result<Component> {
+    /// The component that runs Python and its SHA-256, for the plugin `name`.
+    fn runner(&self, name: &str) -> Result<(Component, Sum)> {
         let mut runner = self.runner.lock();
-        if let Some(component) = &*runner {
-            return Ok(component.clone());
+        if let Some(loaded) = &*runner {
+            return Ok(loaded.clone());
         }
         let Some(path) = &self.python_runner else {
             return Err(load_error(
@@ -232,12 +260,12 @@ impl Runtime {
                 ));
             }
         }
-        let component = self.compiled_runner(name, path)?;
-        *runner = Some(component.clone());
-        Ok(component)
+        let loaded = self.compiled_runner(name, path)?;
+        *runner = Some(loaded.clone());
+        Ok(loaded)
     }
 
-    fn compiled_runner(&self, name: &str, path: &Path) -> Result<Component> {
+    fn compiled_runner(&self, name: &str, path: &Path) -> Result<(Component, Sum)> {
         let read_error = |source| Error::Read {
             path: path.to_owned(),
             source,
@@ -246,16 +274,17 @@ impl Runtime {
         if let Some(cache) = &self.cache {
             let digest = cache.digest_of(path).map_err(read_error)?;
             if let Some(component) = cache.find(&self.engine, &digest) {
-                return Ok(component);
+                return Ok((component, digest));
             }
         }
         let wasm = fs::read(path).map_err(read_error)?;
         tracing::warn!(target: "transom", "compiling the Python runner, once: this takes some seconds");
-        self.compile(&wasm, &Sha256::digest(&wasm).into())
-            .map_err(|error| {
-                let reason = format!("the runner `{}`: {error:#}", path.display());
-                load_error(name, reason, None)
-            })
+        let digest: Sum = Sha256::digest(&wasm).into();
+        let component = self.compile(&wasm, &digest).map_err(|error| {
+            let reason = format!("the runner `{}`: {error:#}", path.display());
+            load_error(name, reason, None)
+        })?;
+        Ok((component, digest))
     }
 }
 

@@ -42,17 +42,22 @@ pub struct Plugin {
 /// What a plugin of source files adds to the component that runs them.
 pub(crate) struct Runner {
     pub(crate) indices: runner::GuestIndices,
+    pub(crate) source: Source,
+}
+
+/// What a language runner is handed.
+pub(crate) struct Source {
     /// Paths within the plugin, with what is in them.
     pub(crate) files: Vec<(String, Vec<u8>)>,
-    /// What the first instance compiled them to; only the runner knows what it means.
-    pub(crate) compiled: Vec<u8>,
+    /// What an instance compiled them to; only the runner knows what it means.
+    pub(crate) bytecode: Option<Vec<u8>>,
 }
 
 /// What a plugin was loaded from.
 pub(crate) struct Loaded {
     pub(crate) component: Component,
-    /// The author's files, if the component is a language runner.
-    pub(crate) files: Option<Vec<(String, Vec<u8>)>>,
+    /// What the author wrote, if the component is a language runner.
+    pub(crate) source: Option<Source>,
     /// SHA-256 of what the author built.
     pub(crate) digest: [u8; 32],
     /// Size of it.
@@ -77,7 +82,7 @@ impl Plugin {
     ) -> Result<Self> {
         let Loaded {
             component,
-            files,
+            source,
             digest,
             bytes,
         } = loaded;
@@ -92,7 +97,7 @@ impl Plugin {
             .filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentInstance(_)))
             .map(|(name, _)| name.to_owned())
             .collect();
-        check_contract(name, &imports, &exports, files.is_some())?;
+        check_contract(name, &imports, &exports, source.is_some())?;
         let contract = |error: wasmtime::Error| load_error(name, format!("{error:#}"), None);
         let pre = linker.instantiate_pre(&component).map_err(contract)?;
         let has = |interface: &str| exports.contains(&format!("{PACKAGE}/{interface}@{VERSION}"));
@@ -105,14 +110,10 @@ impl Plugin {
             .then(|| table::GuestIndices::new(&pre))
             .transpose()
             .map_err(contract)?;
-        let runner = files
-            .map(|files| {
+        let runner = source
+            .map(|source| {
                 let indices = runner::GuestIndices::new(&pre).map_err(contract)?;
-                Ok(Runner {
-                    indices,
-                    files,
-                    compiled: vec![],
-                })
+                Ok(Runner { indices, source })
             })
             .transpose()?;
         let mut plugin = Self {
@@ -137,10 +138,10 @@ impl Plugin {
                 .filter(|import| !import.starts_with(wasi::PACKAGE))
                 .collect(),
         };
-        let (description, compiled) = Instance::describe(&plugin)?;
+        let (description, bytecode) = Instance::describe(&plugin)?;
         plugin.description = description;
-        if let Some(runner) = &mut plugin.runner {
-            runner.compiled = compiled;
+        if let (Some(runner), Some(_)) = (&mut plugin.runner, &bytecode) {
+            runner.source.bytecode = bytecode;
         }
         Ok(plugin)
     }
@@ -163,6 +164,11 @@ impl Plugin {
     /// Size of the component or archive in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// What a runner has compiled the plugin's files to.
+    pub(crate) fn bytecode(&self) -> Option<&[u8]> {
+        self.runner.as_ref()?.source.bytecode.as_deref()
     }
 
     /// Interfaces that the component asks of the host.

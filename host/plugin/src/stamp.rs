@@ -60,7 +60,7 @@ impl Stamp {
 
     /// Writes it to `path`.
     pub(crate) fn write(&self, path: &Path, key: &Sum) -> std::io::Result<()> {
-        replace(path, &self.encode(key))
+        replace(path, &self.encode(key)).map(drop)
     }
 
     pub(crate) fn encode(&self, key: &Sum) -> Vec<u8> {
@@ -128,17 +128,14 @@ impl Identity {
 /// Ending of files that are being written, or were when their process was killed.
 pub(crate) const PART: &str = "part";
 
-/// Writes a file that only the user can read, beside its place, and renames it: readers see the one before or all of this one, and
-/// so does who comes after a power failure.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Writes a file that only the user can read, beside its place, and renames it: readers see the one before or all of this one.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<std::fs::File> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()
         .suffix(&format!(".{PART}"))
         .tempfile_in(folder)?;
     file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    file.persist(path).map_err(|error| error.error)
 }
 
 #[cfg(test)]

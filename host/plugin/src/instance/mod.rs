@@ -22,7 +22,7 @@ use self::fault::{Phase, asked_too_often, guest_error, invalid, trap_error, unli
 pub use self::opened::{
     End, FunctionOutcome, OpenedFunction, OpenedTransform, OutputColumn, Rejected, TransformOutcome,
 };
-use self::start::{begin, compiled, interfaces, start};
+use self::start::{begin, bytecode, interfaces, start};
 use crate::batch::format::{
     border_field, border_schema, fields_to_wire, one_field_from_wire, with_params,
 };
@@ -102,11 +102,11 @@ impl Instance {
     }
 
     /// Asks a plugin that is just being loaded what it offers, and what makes its other instances start faster.
-    pub(crate) fn describe(plugin: &Plugin) -> Result<(Description, Vec<u8>)> {
+    pub(crate) fn describe(plugin: &Plugin) -> Result<(Description, Option<Vec<u8>>)> {
         with_stack(|| Self::start_and_describe(plugin))
     }
 
-    fn start_and_describe(plugin: &Plugin) -> Result<(Description, Vec<u8>)> {
+    fn start_and_describe(plugin: &Plugin) -> Result<(Description, Option<Vec<u8>>)> {
         let (mut store, instance) = start(plugin, InstanceOptions::default())?;
         let guest = plugin
             .meta
@@ -120,7 +120,7 @@ impl Instance {
         };
         let description = Description::from_wire(wire, &plugin.limits)
             .map_err(|reason| invalid(plugin, reason))?;
-        Ok((description, compiled(plugin, &mut store, &instance)?))
+        Ok((description, bytecode(plugin, &mut store, &instance)?))
     }
 
     /// The plugin this is an instance of.

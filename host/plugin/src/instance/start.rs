@@ -54,25 +54,31 @@ fn hand_over(
         .load(&mut *store, instance)
         .map_err(|error| unlike_the_contract(plugin, &error))?;
     let files: Vec<(&str, &[u8])> = runner
+        .source
         .files
         .iter()
         .map(|(path, bytes)| (path.as_str(), bytes.as_slice()))
         .collect();
+    let bytecode = runner.source.bytecode.as_deref().unwrap_or_default();
     begin(plugin, store)?;
-    match guest.call_load(&mut *store, &files, &runner.compiled) {
+    match guest.call_load(&mut *store, &files, bytecode) {
         Ok(answer) => answer.map_err(|error| guest_error(plugin, error)),
         Err(trap) => Err(trap_error(plugin, store, Phase::Call, trap)),
     }
 }
 
-/// What a language runner has compiled the plugin's files to; nothing of others.
-pub(super) fn compiled(
+/// What a language runner has compiled the plugin's files to, if that is not known yet; nothing of others.
+pub(super) fn bytecode(
     plugin: &Plugin,
     store: &mut Store<State>,
     instance: &wasmtime::component::Instance,
-) -> Result<Vec<u8>> {
-    let Some(runner) = &plugin.runner else {
-        return Ok(vec![]);
+) -> Result<Option<Vec<u8>>> {
+    let Some(runner) = plugin
+        .runner
+        .as_ref()
+        .filter(|runner| runner.source.bytecode.is_none())
+    else {
+        return Ok(None);
     };
     let guest = runner
         .indices
@@ -80,7 +86,7 @@ pub(super) fn compiled(
         .map_err(|error| unlike_the_contract(plugin, &error))?;
     begin(plugin, store)?;
     match guest.call_compiled(&mut *store) {
-        Ok(answer) => answer.map_err(|error| guest_error(plugin, error)),
+        Ok(answer) => answer.map(Some).map_err(|error| guest_error(plugin, error)),
         Err(trap) => Err(trap_error(plugin, store, Phase::Call, trap)),
     }
 }
