@@ -283,6 +283,7 @@ fn run_step(
         order_by: vec![],
         options: options.to_owned(),
         on_reject,
+        origin: None,
     };
     session.add_plugin(plugin);
     session.add_table("t", Arc::new(table)).unwrap();

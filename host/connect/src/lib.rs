@@ -23,4 +23,6 @@ pub use sink::{
     Committed, FileSink, PreparedSink, SinkError, SinkLimits, StagedSink, WriteProgress, Written,
     WrittenFile, publish_all,
 };
-pub use source::{FileSource, ReadProgress, SourceError, SourceFile};
+pub use source::{
+    FileSource, ORIGIN_FILE, ORIGIN_ROW, ReadProgress, SourceError, SourceFile, with_origin,
+};

@@ -7,7 +7,9 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Seek, SeekFrom};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, new_null_array};
+use arrow::compute::cast;
+use arrow::compute::kernels::numeric::add;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
@@ -15,12 +17,34 @@ use datafusion::common::Result as QueryResult;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use parking_lot::Mutex;
+use transom_connect::{ORIGIN_FILE, ORIGIN_ROW};
 use transom_query::{DeadLetters, RejectedRows};
 
 use crate::error::{Error, Result};
 
-/// Columns that a dead letter has beside its row's own.
-pub(crate) const COLUMNS: [&str; 4] = ["_reason", "_step", "_plugin", "_plugin_version"];
+/// The columns that a dead letter has beside its row's own: name, type, and whether they may be NULL.
+///
+/// `_row` counts from 1: within `_file` where the step reads a source's files directly, otherwise among the rows that the step was
+/// given of partition `_partition`.
+const ADDED: [(&str, DataType, bool); 7] = [
+    (REASON, DataType::Utf8, false),
+    ("_step", DataType::Utf8, false),
+    ("_plugin", DataType::Utf8, false),
+    ("_plugin_version", DataType::Utf8, false),
+    (FILE, DataType::Utf8, true),
+    (PARTITION, DataType::Int32, true),
+    (ROW, DataType::Int64, false),
+];
+
+pub(crate) const REASON: &str = "_reason";
+pub(crate) const FILE: &str = "_file";
+pub(crate) const PARTITION: &str = "_partition";
+pub(crate) const ROW: &str = "_row";
+
+/// Whether a dead letter has this column beside its row's own.
+pub(crate) fn is_added(column: &str) -> bool {
+    ADDED.iter().any(|(name, ..)| *name == column)
+}
 
 /// Rejected rows of one step.
 pub(crate) struct DeadLetterSpool {
@@ -88,9 +112,9 @@ impl DeadLetterSpool {
     }
 }
 
-/// The row's own columns, then [`COLUMNS`].
+/// The row's own columns, then [`ADDED`].
 fn schema(input: &Schema) -> SchemaRef {
-    let added = COLUMNS.map(|name| Arc::new(Field::new(name, DataType::Utf8, false)));
+    let added = ADDED.map(|(name, kind, nullable)| Arc::new(Field::new(name, kind, nullable)));
     Arc::new(Schema::new(
         input
             .fields()
@@ -108,15 +132,42 @@ impl DeadLetters for DeadLetterSpool {
             plugin,
             version,
             rows,
+            origin,
+            partition,
+            numbers,
             reasons,
         } = rejected;
-        let same =
-            |text: &str| Arc::new(StringArray::from(vec![text; rows.num_rows()])) as ArrayRef;
+        let count = rows.num_rows();
+        let same = |text: &str| Arc::new(StringArray::from(vec![text; count])) as ArrayRef;
+        let numbers = numbers.into_iter().map(|number| number as i64);
+        let numbers = Int64Array::from_iter_values(numbers);
+        let column = |origin: &RecordBatch, name| origin.column_by_name(name).cloned();
+        let files = origin
+            .as_ref()
+            .and_then(|origin| column(origin, ORIGIN_FILE));
+        let rows_of_files = origin
+            .as_ref()
+            .and_then(|origin| column(origin, ORIGIN_ROW));
+        let (file, partition, number) = match (files, rows_of_files) {
+            (Some(files), Some(rows)) => {
+                let unknown = new_null_array(&DataType::Int32, count);
+                (cast(&files, &DataType::Utf8)?, unknown, rows)
+            }
+            _ => {
+                let unknown = new_null_array(&DataType::Utf8, count);
+                let partition = Int32Array::from_value(partition as i32, count);
+                (unknown, Arc::new(partition) as _, Arc::new(numbers) as _)
+            }
+        };
         let added = [
             Arc::new(StringArray::from(reasons)) as ArrayRef,
             same(&step),
             same(&plugin),
             same(&version),
+            file,
+            partition,
+            // People count from 1.
+            add(&number, &Int64Array::new_scalar(1))?,
         ];
         let columns = rows.columns().iter().cloned().chain(added).collect();
         let batch = RecordBatch::try_new(schema(&rows.schema()), columns)?;

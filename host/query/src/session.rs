@@ -321,12 +321,16 @@ impl Session {
                     }
                 )
             })?;
-        let input = self
-            .context
-            .table(TableReference::bare(input))
-            .await?
-            .into_unoptimized_plan();
+        let name = TableReference::bare(input);
+        let input = self.context.table(name.clone()).await?;
         let schema: SchemaRef = Arc::new(Schema::new(input.schema().fields().to_vec()));
+        let input = match &step.origin {
+            Some(table) => {
+                let table = provider_as_source(Arc::clone(table));
+                LogicalPlanBuilder::scan(name, table, None)?.build()?
+            }
+            None => input.into_unoptimized_plan(),
+        };
         for column in step
             .partition_by
             .iter()

@@ -25,6 +25,7 @@ use datafusion::{
 };
 
 pub use self::error::SourceError;
+pub use self::table::{ORIGIN_FILE, ORIGIN_ROW, with_origin};
 use self::{
     listing::Listing,
     partitions::Partitions,
@@ -131,7 +132,7 @@ impl FileSource {
             }
         };
         let listing = self.check_headers(listing, &file_schema).await?;
-        let table = FileTable::try_new(reader, listing, &partitions, file_schema)
+        let table = FileTable::try_new(self.clone(), reader, listing, &partitions, file_schema)
             .map_err(|error| self.infer_error(error))?;
         Ok(Arc::new(table))
     }
@@ -200,7 +201,7 @@ impl FileSource {
             Format::Json if of_kind(true).is_none() => {
                 Reader::Native(Arc::new(JsonFormat::default()))
             }
-            Format::Csv(_) | Format::Json => Reader::Text(self.clone()),
+            Format::Csv(_) | Format::Json => Reader::Text,
         })
     }
 
@@ -219,7 +220,7 @@ impl FileSource {
         }
         let inferred = match reader {
             Reader::Native(format) => self.infer_native(state, format.as_ref(), listing).await,
-            Reader::Text(_) => {
+            Reader::Text => {
                 let (source, files) = (self.clone(), listing.clone());
                 self.blocking(move || {
                     text::infer_schema(&source, &files).map_err(|error| match error {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::{
     array::{Array, AsArray, RecordBatch},
-    datatypes::{Schema, SchemaRef},
+    datatypes::{DataType, Field, FieldRef, Schema, SchemaRef},
 };
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -31,6 +31,7 @@ use datafusion::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectMeta, ObjectStore, path::Path as ObjectPath};
+use parquet::arrow::RowNumber;
 
 use super::{
     FileSource,
@@ -38,24 +39,43 @@ use super::{
     partitions::Partitions,
     text::TextScan,
 };
+use crate::format::Format;
 
 /// Who reads the files.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Reader {
     /// DataFusion.
     Native(Arc<dyn FileFormat>),
     /// We, see [`text`](super::text).
-    Text(FileSource),
+    Text,
 }
 
 /// Files of one schema.
 #[derive(Debug)]
 pub(super) struct FileTable {
+    source: FileSource,
     schema: TableSchema,
     reader: Reader,
     files: Vec<PartitionedFile>,
     // Every file carries these too, so that a plan outlives the table that made it.
-    _leases: Arc<Listing>,
+    leases: Arc<Listing>,
+}
+
+/// The column of [`with_origin`] that names the file of a row: a path relative to the source's root.
+pub const ORIGIN_FILE: &str = "_file";
+/// The column of [`with_origin`] that counts the rows of a file from 0, without the header.
+pub const ORIGIN_ROW: &str = "_row";
+
+/// The table of a [`FileSource`] with two more columns behind its own, [`ORIGIN_FILE`] and [`ORIGIN_ROW`], which say where a row
+/// comes from. It reads the very files of the other. `None` if `table` is no such table, or has a column of these names.
+#[must_use]
+pub fn with_origin(table: &Arc<dyn TableProvider>) -> Option<Arc<dyn TableProvider>> {
+    let table = table.downcast_ref::<FileTable>()?;
+    let taken = |name| table.schema.table_schema().index_of(name).is_ok();
+    if taken(ORIGIN_FILE) || taken(ORIGIN_ROW) {
+        return None;
+    }
+    Some(Arc::new(table.with_origin()))
 }
 
 /// Carried by every file of a plan for what its `Drop` does.
@@ -64,6 +84,7 @@ struct HeldVersions(#[expect(dead_code, reason = "held, not read")] Arc<Listing>
 impl FileTable {
     /// `file_schema` has no partition column.
     pub(super) fn try_new(
+        source: FileSource,
         reader: Reader,
         listing: Listing,
         partitions: &Partitions,
@@ -90,11 +111,47 @@ impl FileTable {
             .with_table_partition_cols(partitions.columns.clone())
             .build();
         Ok(Self {
+            source,
             schema,
             reader,
             files,
-            _leases: held,
+            leases: held,
         })
+    }
+
+    /// A file's name is the same for all its rows, as a folder's value is. Rows are numbered by their reader: Parquet's can, and of
+    /// text ours can, since it does not cut files into ranges.
+    fn with_origin(&self) -> Self {
+        // Written once a batch, not once a row.
+        let kind = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        let file: FieldRef = Arc::new(Field::new(ORIGIN_FILE, kind, false));
+        let row = Field::new(ORIGIN_ROW, DataType::Int64, false).with_extension_type(RowNumber);
+        let mut partitions = self.schema.table_partition_cols().to_vec();
+        partitions.push(file);
+        let schema = TableSchema::builder(Arc::clone(self.schema.file_schema()))
+            .with_table_partition_cols(partitions)
+            .with_virtual_columns(vec![Arc::new(row)])
+            .build();
+        let named = |file: &PartitionedFile| {
+            let path = file.extension::<Found>().map(|found| &found.path);
+            let path = path.map(|path| path.to_string_lossy().into_owned());
+            let name = ScalarValue::Utf8(path);
+            let mut file = file.clone();
+            let kind = Box::new(DataType::Int32);
+            file.partition_values
+                .push(ScalarValue::Dictionary(kind, Box::new(name)));
+            file
+        };
+        Self {
+            source: self.source.clone(),
+            schema,
+            reader: match self.source.format {
+                Format::Parquet => self.reader.clone(),
+                Format::Csv(_) | Format::Json => Reader::Text,
+            },
+            files: self.files.iter().map(named).collect(),
+            leases: Arc::clone(&self.leases),
+        }
     }
 
     /// The files whose partition can hold a row that passes. An expression that cannot be told keeps its files: DataFusion
@@ -157,6 +214,9 @@ impl FileTable {
             let column = partition_statistics(value, statistics.num_rows);
             statistics.column_statistics.push(column);
         }
+        let numbered = self.schema.virtual_columns().iter();
+        let unknown = numbered.map(|_| ColumnStatistics::new_unknown());
+        statistics.column_statistics.extend(unknown);
         Ok(PartitionedFile {
             statistics: Some(Arc::new(statistics)),
             ..file
@@ -226,11 +286,11 @@ impl TableProvider for FileTable {
         let partitions = state.config().target_partitions();
         let format = match &self.reader {
             Reader::Native(format) => format,
-            Reader::Text(source) => {
+            Reader::Text => {
                 let groups = FileGroup::new(files).split_files(partitions);
                 let groups = groups.into_iter().map(FileGroup::into_inner).collect();
-                let (file, table) = (self.schema.file_schema(), self.schema.table_schema());
-                let scans = TextScan::of_groups(source, file, table, projection, groups)?;
+                let scans = TextScan::of_groups(&self.source, &self.schema, projection, groups)?;
+                let table = self.schema.table_schema();
                 let schema = datafusion::common::project_schema(table, projection)?;
                 return Ok(Arc::new(StreamingTableExec::try_new(
                     schema,

@@ -8,7 +8,7 @@
 use std::{io::BufReader, sync::Arc};
 
 use arrow::{
-    array::{ArrayRef, RecordBatch, RecordBatchOptions},
+    array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions},
     csv::{ReaderBuilder as CsvReader, reader::Format as CsvFormat},
     datatypes::{Schema, SchemaRef},
     error::ArrowError,
@@ -16,7 +16,7 @@ use arrow::{
 };
 use datafusion::{
     common::DataFusionError,
-    datasource::listing::PartitionedFile,
+    datasource::{listing::PartitionedFile, table_schema::TableSchema},
     execution::{SendableRecordBatchStream, TaskContext},
     physical_plan::{stream::RecordBatchReceiverStream, streaming::PartitionStream},
 };
@@ -131,6 +131,8 @@ enum Column {
     File(usize),
     /// Position among the partition columns.
     Partition(usize),
+    /// The number of the row in its file, from 0.
+    Row,
 }
 
 /// One partition of a scan: some files, one after another.
@@ -152,23 +154,25 @@ struct Scan {
 }
 
 impl TextScan {
-    /// Scans of groups of files. `projection` counts file columns, then partition columns.
+    /// Scans of groups of files. `projection` counts file columns, then partition columns, then the number of the row.
     pub(super) fn of_groups(
         source: &FileSource,
-        file_schema: &SchemaRef,
-        table_schema: &SchemaRef,
+        schema: &TableSchema,
         projection: Option<&Vec<usize>>,
         groups: Vec<Vec<PartitionedFile>>,
     ) -> Result<Vec<Arc<dyn PartitionStream>>, ArrowError> {
+        let (file_schema, table_schema) = (schema.file_schema(), schema.table_schema());
         let all = || (0..table_schema.fields().len()).collect();
         let projection: Vec<usize> = projection.cloned().unwrap_or_else(all);
         let of_file = file_schema.fields().len();
+        let partitions = schema.table_partition_cols().len();
         let read: Vec<usize> = (0..of_file).filter(|at| projection.contains(at)).collect();
         let columns = projection
             .iter()
             .map(|at| match read.binary_search(at) {
                 Ok(position) => Column::File(position),
-                Err(_) => Column::Partition(at - of_file),
+                Err(_) if at - of_file < partitions => Column::Partition(at - of_file),
+                Err(_) => Column::Row,
             })
             .collect();
         let scan = Arc::new(Scan {
@@ -200,8 +204,10 @@ impl PartitionStream for TextScan {
         let batch_size = context.session_config().batch_size();
         stream.spawn_blocking(move || {
             for file in &files {
+                let mut first_row = 0;
                 for batch in scan.batches(file, batch_size)? {
-                    let batch = scan.complete(file, &batch?)?;
+                    let batch = scan.complete(file, first_row, &batch?)?;
+                    first_row += batch.num_rows() as i64;
                     scan.source.read.add(batch.num_rows());
                     // Nobody wants more rows.
                     if output.blocking_send(Ok(batch)).is_err() {
@@ -248,6 +254,7 @@ impl Scan {
     fn complete(
         &self,
         file: &PartitionedFile,
+        first_row: i64,
         batch: &RecordBatch,
     ) -> Result<RecordBatch, DataFusionError> {
         let rows = batch.num_rows();
@@ -258,6 +265,10 @@ impl Scan {
                 Column::File(position) => Ok(Arc::clone(batch.column(position))),
                 Column::Partition(position) => {
                     file.partition_values[position].to_array_of_size(rows)
+                }
+                Column::Row => {
+                    let numbers = first_row..first_row + rows as i64;
+                    Ok(Arc::new(Int64Array::from_iter_values(numbers)) as ArrayRef)
                 }
             })
             .collect::<Result<Vec<ArrayRef>, _>>()?;

@@ -1,6 +1,7 @@
 //! Sources and sinks over a real disk. One binary, since each one links DataFusion.
 
 mod diagnose;
+mod origin;
 mod publish;
 mod sink;
 mod source;

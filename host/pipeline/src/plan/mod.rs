@@ -19,7 +19,7 @@ use transom_query::{OnError, OnReject, OrderBy, Session, SessionOptions, Transfo
 use self::convert::sink_format;
 use self::messages::{find_word, sql_problem};
 use self::part::Reads;
-use crate::dead_letters::{COLUMNS, DeadLetterSpool};
+use crate::dead_letters::{self, DeadLetterSpool};
 use crate::error::{Error, Result};
 use crate::file::{self, ErrorPolicy, Pipeline, Problem, Problems, SqlStep, Step, StepKind};
 use crate::lock::Lock;
@@ -157,6 +157,7 @@ pub async fn plan_part(
         sink_limits,
         problems: Vec::new(),
         tables: BTreeSet::new(),
+        origins: BTreeMap::new(),
         session,
     };
     let reads = Reads::of(pipeline, &planner.session);
@@ -224,6 +225,8 @@ struct Planner<'a> {
     problems: Vec<Problem>,
     /// Sources and steps that can be read.
     tables: BTreeSet<String>,
+    /// Sources with columns that say where a row comes from.
+    origins: BTreeMap<String, Arc<dyn TableProvider>>,
     session: Session,
 }
 
@@ -276,6 +279,12 @@ impl<'a> Planner<'a> {
                 }
             };
             let schema = table.schema();
+            // A part of a pipeline is computed for its rows alone: nobody keeps its dead letters.
+            if self.part.tables.is_none()
+                && let Some(origin) = transom_connect::with_origin(&table)
+            {
+                self.origins.insert(name.clone(), origin);
+            }
             let table = self.part.limited(table);
             let table = table.map_err(|error| Error::of_query("limiting sources", error))?;
             self.add_table(name, table)?;
@@ -440,6 +449,9 @@ impl<'a> Planner<'a> {
         if dead_letters.is_some() && !self.dead_letters_fit(name, transform).await? {
             return Ok(None);
         }
+        let origin = dead_letters
+            .as_ref()
+            .and_then(|_| self.origins.get(&transform.input.value).cloned());
         let step = TransformStep {
             name: name.to_owned(),
             plugin: transform.plugin.clone(),
@@ -464,6 +476,7 @@ impl<'a> Planner<'a> {
                 (file::OnReject::Drop, None) => OnReject::Drop,
                 _ => OnReject::Fail,
             },
+            origin,
         };
         let planned = self
             .session
@@ -489,7 +502,7 @@ impl<'a> Planner<'a> {
             .schema()
             .fields()
             .iter()
-            .find(|field| COLUMNS.contains(&field.name().as_str()));
+            .find(|field| dead_letters::is_added(field.name()));
         if let Some(clash) = clash {
             let message = format!(
                 "`{}` has a column `{}`, which dead letters add to a rejected row",

@@ -221,6 +221,7 @@ impl ExecutionPlan for TransformExec {
             partition,
             generation: 0,
             current: None,
+            rows_before: 0,
             ready: VecDeque::new(),
             more: false,
             ended: false,
@@ -251,6 +252,8 @@ struct Running {
     /// How often the guest was replaced.
     generation: usize,
     current: Option<Current>,
+    /// Rows of input before those of the current batch.
+    rows_before: u64,
     ready: VecDeque<RecordBatch>,
     more: bool,
     ended: bool,
@@ -284,6 +287,9 @@ impl Running {
 
     /// Takes the next batch of input to the guest, or the end of it.
     async fn advance(&mut self) -> Result<()> {
+        if let Some(current) = self.current.take() {
+            self.rows_before += current.batch.num_rows() as u64;
+        }
         match self.input.try_next().await? {
             Some(batch) if batch.num_rows() == 0 => Ok(()),
             Some(batch) => {
@@ -306,7 +312,6 @@ impl Running {
                 })
             }
             None => {
-                self.current = None;
                 self.ended = true;
                 self.call(|guest, opened, _| guest.finish(opened, End::Input))
             }
@@ -415,12 +420,25 @@ impl Running {
                     .map(|rejected| rejected.row)
                     .collect::<Vec<_>>()
                     .into();
+                let rows = take_record_batch(&current.batch, &rows)?;
+                // No column of a dead letter was pruned, so what is not the input's is the origin's.
+                let (own, origin): (Vec<usize>, Vec<usize>) =
+                    (0..rows.num_columns()).partition(|at| self.exec.columns.contains(&Some(*at)));
                 let description = spec.pool.plugin().description();
                 letters.put(RejectedRows {
                     step: spec.step.name.clone(),
                     plugin: description.name.clone(),
                     version: description.version.clone(),
-                    rows: take_record_batch(&current.batch, &rows)?,
+                    rows: rows.project(&own)?,
+                    origin: match spec.step.origin {
+                        Some(_) => Some(rows.project(&origin)?),
+                        None => None,
+                    },
+                    partition: self.partition,
+                    numbers: rejected
+                        .iter()
+                        .map(|rejected| self.rows_before + u64::from(rejected.row))
+                        .collect(),
                     reasons: rejected
                         .iter()
                         .map(|rejected| rejected.reason.clone())

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
 use datafusion::common::Result;
 use transom_plugin::OpenedTransform;
 
@@ -26,6 +27,8 @@ pub struct TransformStep {
     pub options: String,
     /// What becomes of rows that the transform rejects.
     pub on_reject: OnReject,
+    /// Read in place of the input: a table that has more columns, which only dead letters get to see. They say where a row is from.
+    pub origin: Option<Arc<dyn TableProvider>>,
 }
 
 /// One column of an order.
@@ -67,6 +70,12 @@ pub struct RejectedRows {
     pub version: String,
     /// The rows as they came in.
     pub rows: RecordBatch,
+    /// The columns that [`TransformStep::origin`] has beside the input's.
+    pub origin: Option<RecordBatch>,
+    /// The partition of the plan, from 0.
+    pub partition: usize,
+    /// The number of each row among those that the transform was given of this partition, from 0.
+    pub numbers: Vec<u64>,
     /// A reason for each row.
     pub reasons: Vec<String>,
 }

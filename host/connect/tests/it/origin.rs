@@ -1,0 +1,80 @@
+//! Where a row comes from: the file and the number of the row in it.
+
+use arrow::util::pretty::pretty_format_batches;
+use tempfile::tempdir;
+use transom_connect::{FileSource, Format, SinkFormat, with_origin};
+
+use crate::support::{CSV, publish, put, session, sink, source, table};
+
+async fn shown(source: &FileSource, sql: &str) -> String {
+    let context = session();
+    let table = source.table(&context.state(), None).await.unwrap();
+    let table = with_origin(&table).unwrap();
+    context.register_table("t", table).unwrap();
+    let rows = context.sql(sql).await.unwrap().collect().await.unwrap();
+    pretty_format_batches(&rows).unwrap().to_string()
+}
+
+#[tokio::test]
+async fn rows_of_csv_and_json_are_numbered_within_their_files() {
+    let root = tempdir().unwrap();
+    put(root.path(), "csv/day=1/a.csv", "id,text\n1,\"x\ny\"\n2,z\n");
+    put(root.path(), "csv/day=2/b.csv", "id,text\n3,x\n");
+    put(root.path(), "json/a.json", "{\"id\": 1}\n{\"id\": 2}\n");
+    put(root.path(), "json/b.json", "{\"id\": 3}\n");
+    let csv = source(root.path(), "csv", CSV());
+    let text = shown(&csv, "SELECT id, day, _file, _row FROM t ORDER BY id").await;
+    assert_eq!(
+        text,
+        "\
++----+-----+-----------------+------+
+| id | day | _file           | _row |
++----+-----+-----------------+------+
+| 1  | 1   | csv/day=1/a.csv | 0    |
+| 2  | 1   | csv/day=1/a.csv | 1    |
+| 3  | 2   | csv/day=2/b.csv | 0    |
++----+-----+-----------------+------+"
+    );
+    let json = source(root.path(), "json", Format::Json);
+    let text = shown(
+        &json,
+        "SELECT _row, id, _file FROM t WHERE id > 1 ORDER BY id",
+    )
+    .await;
+    assert_eq!(
+        text,
+        "\
++------+----+-------------+
+| _row | id | _file       |
++------+----+-------------+
+| 1    | 2  | json/a.json |
+| 0    | 3  | json/b.json |
++------+----+-------------+"
+    );
+}
+
+#[tokio::test]
+async fn rows_of_parquet_keep_their_numbers_in_ranges_and_behind_filters() {
+    let root = tempdir().unwrap();
+    let ids: Vec<Option<i64>> = (0..3000).map(Some).collect();
+    let texts = vec![Some("x"); ids.len()];
+    let parquet = SinkFormat::Parquet {
+        compression: transom_connect::ParquetCompression::Uncompressed,
+    };
+    publish(&sink(root.path(), parquet, &[]), vec![table(&ids, &texts)]).await;
+    let source = source(root.path(), "out/daily", Format::Parquet);
+    let sql = "SELECT count(*) AS rows, count(DISTINCT _file) AS files FROM t WHERE id = _row";
+    let text = shown(&source, sql).await;
+    assert!(text.contains("| 3000 | 1     |"), "{text}");
+    let text = shown(&source, "SELECT _row, text FROM t WHERE id = 2100").await;
+    assert!(text.contains("| 2100 | x    |"), "{text}");
+}
+
+#[tokio::test]
+async fn a_table_with_such_columns_of_its_own_has_no_origin() {
+    let root = tempdir().unwrap();
+    put(root.path(), "a.csv", "_row\n1\n");
+    let source = source(root.path(), "a.csv", CSV());
+    let table = source.table(&session().state(), None).await.unwrap();
+    assert!(with_origin(&table).is_none());
+}
