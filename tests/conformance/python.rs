@@ -283,6 +283,7 @@ fn run_step(
         order_by: vec![],
         options: options.to_owned(),
         on_reject,
+        max_rejected: None,
         origin: None,
     };
     session.add_plugin(plugin);

@@ -57,6 +57,7 @@ pub(crate) struct DeadLetterSpool {
 struct Inner {
     writer: Option<StreamWriter<BufWriter<File>>>,
     rows: u64,
+    reason: Option<String>,
 }
 
 impl std::fmt::Debug for DeadLetterSpool {
@@ -83,6 +84,11 @@ impl DeadLetterSpool {
 
     pub(crate) fn step(&self) -> &str {
         &self.step
+    }
+
+    /// Why one of the rows was rejected, if there is one.
+    pub(crate) fn reason(&self) -> Option<String> {
+        self.inner.lock().reason.clone()
     }
 
     /// Rows so far.
@@ -159,6 +165,7 @@ impl DeadLetters for DeadLetterSpool {
                 (unknown, Arc::new(partition) as _, Arc::new(numbers) as _)
             }
         };
+        let reason = reasons.first().cloned();
         let added = [
             Arc::new(StringArray::from(reasons)) as ArrayRef,
             same(&step),
@@ -179,6 +186,7 @@ impl DeadLetters for DeadLetterSpool {
         if let Some(writer) = &mut inner.writer {
             writer.write(&batch)?;
         }
+        inner.reason = inner.reason.take().or(reason);
         inner.rows += batch.num_rows() as u64;
         Ok(())
     }

@@ -3,9 +3,10 @@
 use datafusion::error::DataFusionError;
 use transom_build::BuildError;
 use transom_connect::{SinkError, SourceError};
-use transom_query::{CallError, RowsFailed};
+use transom_query::{CallError, RowsFailed, TooManyRejected};
 
-use crate::file::Problems;
+use crate::file::{MaxRejects, Problems};
+use crate::report::{Count, counted};
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -58,6 +59,21 @@ pub enum Error {
         /// Who did not take which rows, and why.
         #[source]
         source: RowsFailed,
+    },
+    /// A step rejected more rows than it may.
+    #[error("step `{step}` rejected {}, and its `max_rejects` is {limit}", share(*.rejected, *.given, *.limit))]
+    TooManyRejected {
+        /// Name of the step.
+        step: String,
+        /// What it may reject.
+        limit: MaxRejects,
+        /// Rows that it rejected; with a number as the limit, until that was passed.
+        rejected: u64,
+        /// Rows that it was given until then.
+        given: u64,
+        /// Why one of them was rejected, where that is known.
+        #[source]
+        source: Option<RejectedReason>,
     },
     /// The lock file is not usable.
     #[error("{message}")]
@@ -125,6 +141,7 @@ impl Error {
             | Self::Sink(_)
             | Self::Query { .. }
             | Self::Rows { .. }
+            | Self::TooManyRejected { .. }
             | Self::Io { .. } => ErrorKind::Data,
         }
     }
@@ -137,6 +154,10 @@ impl Error {
             Self::Source(source) => source.hint(),
             Self::Sink(source) => source.hint(),
             Self::Lock { hint, .. } => Some(hint.clone()),
+            Self::TooManyRejected { .. } => Some(
+                "nothing was published; mend the data or the transform, or raise `max_rejects` of the step"
+                    .to_owned(),
+            ),
             Self::Query { source, .. }
                 if matches!(source.find_root(), DataFusionError::ResourcesExhausted(_)) =>
             {
@@ -158,10 +179,47 @@ impl Error {
             }
             Err(error) => error,
         };
+        let error = match take::<TooManyRejected>(error) {
+            Ok(passed) => return passed.into(),
+            Err(error) => error,
+        };
         let what = what.to_owned();
         match take::<RowsFailed>(error) {
             Ok(source) => Self::Rows { what, source },
             Err(source) => Self::Query { what, source },
+        }
+    }
+}
+
+/// Why a row was rejected, in the plugin's words.
+#[derive(Debug, thiserror::Error)]
+#[error("for example: {0}")]
+pub struct RejectedReason(pub(crate) String);
+
+impl From<TooManyRejected> for Error {
+    fn from(passed: TooManyRejected) -> Self {
+        Self::TooManyRejected {
+            step: passed.step,
+            limit: MaxRejects::Rows(passed.allowed),
+            rejected: passed.rejected,
+            given: passed.given,
+            source: Some(RejectedReason(passed.reason)),
+        }
+    }
+}
+
+/// `3 rows`, or `3 of 6 rows (50%)` where the limit is a percentage.
+fn share(rejected: u64, given: u64, limit: MaxRejects) -> String {
+    match limit {
+        MaxRejects::Rows(_) => counted(rejected, "row"),
+        MaxRejects::Percent(_) => {
+            let hundredths = (rejected as f64 * 10_000.0 / given as f64).round();
+            let percent = MaxRejects::Percent(hundredths / 100.0);
+            format!(
+                "{} of {} ({percent})",
+                Count(rejected),
+                counted(given, "row")
+            )
         }
     }
 }

@@ -19,9 +19,9 @@ use transom_connect::{FileSink, PreparedSink, SinkError, WriteProgress, Written,
 use transom_plugin::Cancel;
 use transom_query::{Figures, TransformMetrics};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, RejectedReason, Result};
 use crate::file::{Pipeline, StepKind};
-use crate::plan::{Planned, PlannedSink};
+use crate::plan::{Planned, PlannedSink, PlannedStep};
 use crate::report::{RunReport, SinkReport, SourceReport, TimeReport, TransformReport};
 
 /// How often a running stage says how far it is.
@@ -161,7 +161,7 @@ impl Run<'_> {
         .await?;
         let execution =
             execution.map_err(|error| Error::of_query(&format!("step `{step}`"), error))?;
-        self.add(execution.done());
+        self.add(execution.done())?;
         self.observer
             .end(rows.load(Ordering::Relaxed), begun.elapsed());
         Ok(())
@@ -197,7 +197,7 @@ impl Run<'_> {
         )
         .await?;
         let written = written.map_err(|error| sink_error(&what, error))?;
-        self.add(execution.done());
+        self.add(execution.done())?;
         let prepared = staged.prepare().await?;
         self.observer.end(written.rows, begun.elapsed());
         let head = std::mem::take(&mut *head.lock());
@@ -304,10 +304,18 @@ impl Run<'_> {
         Instant::now()
     }
 
-    fn add(&mut self, figures: Figures) {
+    /// Takes in what a plan counted that has come to its end.
+    fn add(&mut self, figures: Figures) -> Result<()> {
         self.operators += figures.operators;
         self.rows_read += figures.rows_read;
-        self.transforms.extend(figures.transforms);
+        for transform in figures.transforms {
+            let steps = &mut self.planned.steps.iter();
+            if let Some(step) = steps.find(|step| step.name == transform.step) {
+                check_rejects(step, &transform)?;
+            }
+            self.transforms.push(transform);
+        }
+        Ok(())
     }
 
     async fn source_reports(&self) -> Result<Vec<SourceReport>> {
@@ -399,6 +407,26 @@ impl Run<'_> {
             dead_letters,
             time: TimeReport::new(begun.elapsed(), plugins, border, sql),
         }
+    }
+}
+
+/// Whether a step rejected no more rows than it may. A share is judged when all rows are known; a number of rows is also by the
+/// operator, which ends the run as soon as it is passed.
+fn check_rejects(step: &PlannedStep, counted: &TransformMetrics) -> Result<()> {
+    let (rejected, given) = (counted.rejected_rows as u64, counted.input_rows as u64);
+    match step.max_rejects {
+        Some(limit) if !limit.allows(rejected, given) => Err(Error::TooManyRejected {
+            step: step.name.clone(),
+            limit,
+            rejected,
+            given,
+            source: step
+                .dead_letters
+                .as_ref()
+                .and_then(|letters| letters.reason())
+                .map(RejectedReason),
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -25,6 +25,22 @@ impl CallError {
     }
 }
 
+/// A transform rejected more rows than its step allows.
+#[derive(Debug, thiserror::Error)]
+#[error("step `{step}` rejected more than {allowed} rows")]
+pub struct TooManyRejected {
+    /// Name of the step.
+    pub step: String,
+    /// Rows that may be rejected.
+    pub allowed: u64,
+    /// Rows that were rejected until now.
+    pub rejected: u64,
+    /// Rows that the transform was given until now.
+    pub given: u64,
+    /// Why one of them was.
+    pub reason: String,
+}
+
 /// Rows that a plugin did not take, in a step that does not go on without them.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

@@ -11,6 +11,7 @@
 //! so that checking a file stays a matter of milliseconds.
 
 mod cycles;
+mod max_rejects;
 mod model;
 pub(crate) mod names;
 pub(crate) mod node;
@@ -30,6 +31,7 @@ pub(crate) mod value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use max_rejects::MaxRejects;
 pub use model::{Compression, ErrorPolicy, OnReject};
 pub use pipeline::{
     CsvOptions, FileSink, FileSource, Limits, OnError, OrderBy, Pipeline, Plugin, SinkFormat,

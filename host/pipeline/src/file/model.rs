@@ -9,6 +9,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::max_rejects::MaxRejects;
 use super::names::NameText;
 use super::options::Options;
 use super::parts::{ByteText, ColumnNames, Columns, OnErrorEntry, Order, SqlText};
@@ -113,6 +114,7 @@ pub(crate) struct CsvEntry {
         "order_by": ["transform"],
         "options": ["transform"],
         "on_reject": ["transform"],
+        "max_rejects": ["transform"],
     },
 ))]
 pub(crate) struct StepEntry {
@@ -131,7 +133,10 @@ pub(crate) struct StepEntry {
     /// The transform's own options; the plugin says which there are.
     pub(crate) options: Option<Options>,
     /// What happens to rows that the transform rejects.
-    pub(crate) on_reject: Option<OnReject>,
+    #[schemars(with = "Option<OnReject>")]
+    pub(crate) on_reject: Option<Option<OnReject>>,
+    /// How many rows the transform may reject before the run fails: a number, or a percentage such as `1%`.
+    pub(crate) max_rejects: Option<Spanned<MaxRejects>>,
 }
 
 /// A table that is written to files.

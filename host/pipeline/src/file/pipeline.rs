@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Map;
 
+use super::max_rejects::MaxRejects;
 use super::model::{Compression, ErrorPolicy, OnReject};
 use super::node::TextStyle;
 use super::problem::{Source, Span};
@@ -202,6 +203,8 @@ pub struct TransformStep {
     pub option_spans: BTreeMap<String, Span>,
     /// What happens to rejected rows.
     pub on_reject: OnReject,
+    /// How many rows may be rejected before the run fails; as many as there are if `None`.
+    pub max_rejects: Option<MaxRejects>,
 }
 
 /// One column of an order.

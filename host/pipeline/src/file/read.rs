@@ -173,6 +173,7 @@ impl Read for StepEntry {
             order_by: fields.optional("order_by"),
             options: fields.optional("options"),
             on_reject: fields.optional("on_reject"),
+            max_rejects: fields.optional("max_rejects"),
         };
         fields.finish();
         check_kind(reader, node);
@@ -181,13 +182,14 @@ impl Read for StepEntry {
 }
 
 /// The keys that belong to a step with a transform.
-const TRANSFORM_KEYS: [&str; 6] = [
+const TRANSFORM_KEYS: [&str; 7] = [
     "transform",
     "input",
     "partition_by",
     "order_by",
     "options",
     "on_reject",
+    "max_rejects",
 ];
 
 /// Reports a step that is neither a query nor a transform, or both, or has a key of the other kind.

@@ -21,7 +21,9 @@ use self::messages::{find_word, sql_problem};
 use self::part::Reads;
 use crate::dead_letters::{self, DeadLetterSpool};
 use crate::error::{Error, Result};
-use crate::file::{self, ErrorPolicy, Pipeline, Problem, Problems, SqlStep, Step, StepKind};
+use crate::file::{
+    self, ErrorPolicy, MaxRejects, Pipeline, Problem, Problems, SqlStep, Step, StepKind,
+};
 use crate::lock::Lock;
 
 pub(crate) use self::convert::{data_type, file_source, open_source, params};
@@ -66,6 +68,8 @@ pub(crate) struct PlannedStep {
     /// How often steps and sinks read it; more than once makes it run once, into a spool.
     pub(crate) readers: usize,
     pub(crate) dead_letters: Option<Arc<DeadLetterSpool>>,
+    /// Rows that it may reject.
+    pub(crate) max_rejects: Option<MaxRejects>,
 }
 
 #[derive(Debug)]
@@ -378,6 +382,10 @@ impl<'a> Planner<'a> {
             plan,
             readers: 0,
             dead_letters,
+            max_rejects: match &step.kind {
+                StepKind::Transform(transform) => transform.max_rejects,
+                StepKind::Sql(_) => None,
+            },
         }))
     }
 
@@ -475,6 +483,11 @@ impl<'a> Planner<'a> {
                 (_, Some(spool)) => OnReject::DeadLetter(spool),
                 (file::OnReject::Drop, None) => OnReject::Drop,
                 _ => OnReject::Fail,
+            },
+            // A test gives a few rows to see them rejected; a limit is for the data that is published.
+            max_rejected: match transform.max_rejects {
+                Some(MaxRejects::Rows(rows)) if self.part.tables.is_none() => Some(rows),
+                _ => None,
             },
             origin,
         };

@@ -14,6 +14,7 @@ use arrow::compute::{SortOptions, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};
+use datafusion::error::DataFusionError;
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{
@@ -37,7 +38,7 @@ use transom_plugin::{
 };
 
 use super::step::{OnReject, RejectedRows, TransformSpec};
-use crate::error::{CallError, RowsFailed};
+use crate::error::{CallError, RowsFailed, TooManyRejected};
 
 /// Runs a transform over each partition of its input.
 #[derive(Debug, Clone)]
@@ -408,6 +409,23 @@ impl Running {
         };
         self.metrics.rejected_rows.add(rejected.len());
         let spec = &self.exec.spec;
+        if let Some(allowed) = spec.step.max_rejected {
+            // Of all partitions.
+            let TransformMetrics {
+                rejected_rows,
+                input_rows,
+                ..
+            } = self.exec.figures();
+            if rejected_rows as u64 > allowed {
+                return Err(DataFusionError::External(Box::new(TooManyRejected {
+                    step: spec.step.name.clone(),
+                    allowed,
+                    rejected: rejected_rows as u64,
+                    given: input_rows as u64,
+                    reason: first.reason.clone(),
+                })));
+            }
+        }
         match &spec.step.on_reject {
             OnReject::Drop => Ok(()),
             OnReject::Fail => {

@@ -133,6 +133,7 @@ pub(crate) fn step(transform: &str, options: &str) -> TransformStep {
         order_by: vec![],
         options: options.to_owned(),
         on_reject: OnReject::Fail,
+        max_rejected: None,
         origin: None,
     }
 }

@@ -151,6 +151,7 @@ fn turnarounds() -> TransformStep {
         }],
         options: OPTIONS.to_owned(),
         on_reject: OnReject::Drop,
+        max_rejected: None,
         origin: None,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::super::model::{ErrorPolicy, StepEntry};
+use super::super::model::{ErrorPolicy, OnReject, StepEntry};
 use super::super::names::is_name;
 use super::super::parts::{OnErrorEntry, OrderEntry, SqlText};
 use super::super::pipeline::{OnError, OrderBy, SqlStep, Step, StepKind, TransformStep};
@@ -138,6 +138,16 @@ impl Resolver<'_> {
         if let Some(input) = &entry.input {
             self.check_table(input, &format!("the step `{step}`"));
         }
+        let on_reject = entry.on_reject.unwrap_or(Some(OnReject::Fail));
+        let limit = entry.transform.as_ref().and(entry.max_rejects.as_ref());
+        if let (Some(limit), Some(OnReject::Fail)) = (limit, on_reject) {
+            let message = format!("the step `{step}` has `max_rejects`, but rejects no row");
+            let problem = self
+                .at(limit.span, message)
+                .with_label("needs `on_reject: drop` or `on_reject: dead_letter`")
+                .with_hint("with `on_reject: fail` the first rejected row fails the run");
+            self.report(problem);
+        }
         let (plugin, transform) = names?;
         let options = entry.options.as_ref();
         Some(TransformStep {
@@ -161,7 +171,8 @@ impl Resolver<'_> {
                 .map(|options| options.values.clone())
                 .unwrap_or_default(),
             option_spans: options.map_or_else(BTreeMap::new, |options| options.spans.clone()),
-            on_reject: entry.on_reject.unwrap_or_default(),
+            on_reject: on_reject?,
+            max_rejects: entry.max_rejects.as_ref().map(|limit| limit.value),
         })
     }
 }
