@@ -22,6 +22,7 @@ fn every_command_has_help_with_examples() {
         "test",
         "preview",
         "bench",
+        "reject",
         "plan",
         "lock",
         "build",
@@ -32,11 +33,16 @@ fn every_command_has_help_with_examples() {
     ] {
         let text = help(&[command, "--help"]);
         assert!(
-            command == "version" || text.contains("Examples:"),
+            ["version", "reject"].contains(&command) || text.contains("Examples:"),
             "{command}"
         );
         assert_snapshot!(format!("help_{command}"), text);
     }
+}
+
+#[test]
+fn a_command_of_a_command_has_help_too() {
+    assert_snapshot!(help(&["reject", "list", "--help"]));
 }
 
 #[test]

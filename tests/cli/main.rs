@@ -9,6 +9,7 @@ mod help;
 mod json;
 mod preview;
 mod program;
+mod reject;
 mod streams;
 mod testing;
 mod watching;

@@ -8,8 +8,8 @@ use clap::builder::styling::{AnsiColor, Effects};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    bench, build, check, completions, doctor, init, inspect, lock, plan, preview, run, schema,
-    test, version,
+    bench, build, check, completions, doctor, init, inspect, lock, plan, preview, reject, run,
+    schema, test, version,
 };
 use crate::context::Context;
 use crate::failure::{EXIT_CODES, Failure};
@@ -80,6 +80,7 @@ pub(crate) enum Command {
     Test(test::TestCommand),
     Preview(preview::PreviewCommand),
     Bench(bench::BenchCommand),
+    Reject(reject::RejectCommand),
     Plan(plan::PlanCommand),
     Lock(lock::LockCommand),
     Build(build::BuildCommand),
@@ -101,6 +102,7 @@ impl Command {
             Self::Test(command) => command.execute(context),
             Self::Preview(command) => command.execute(context),
             Self::Bench(command) => command.execute(context),
+            Self::Reject(command) => command.execute(context),
             Self::Plan(command) => command.execute(context),
             Self::Lock(command) => command.execute(context),
             Self::Build(command) => command.execute(context),
@@ -131,6 +133,7 @@ impl Command {
             Self::Check(command) => command.json,
             Self::Test(command) => command.json,
             Self::Bench(command) => command.json,
+            Self::Reject(command) => command.is_json(),
             Self::Plan(command) => command.json,
             Self::Lock(command) => command.json,
             Self::Build(command) => command.json,

@@ -68,6 +68,11 @@ fn cells(array: &dyn Array) -> Result<Vec<String>, ArrowError> {
 
 /// One line of at most [`VALUE`] characters, with control characters escaped: data must not steer a terminal.
 pub(crate) fn short(text: &str) -> String {
+    cut(text, VALUE)
+}
+
+/// One line of at most `most` characters.
+pub(crate) fn cut(text: &str, most: usize) -> String {
     let mut line = String::new();
     let mut width = 0;
     for character in text.chars() {
@@ -79,7 +84,7 @@ pub(crate) fn short(text: &str) -> String {
             .chars()
             .map(|character| character.width().unwrap_or(0))
             .sum::<usize>();
-        if width > VALUE {
+        if width > most {
             line.push_str(MORE);
             break;
         }

@@ -3,7 +3,7 @@
 //! [`file::load`] reads `transom.yaml` and the queries beside it into a [`file::Pipeline`] for one target, or every mistake
 //! in them at once. [`plugins::load`] builds and loads its plugins, [`plan::plan`] plans its steps over DataFusion, and
 //! [`run::run`] executes the plans and publishes the results. [`testing`] runs the tests
-//! beside a pipeline and [`preview`] computes single tables of it. [`lock::Lock`] remembers what checking needs to know of the world.
+//! beside a pipeline, [`preview`] computes single tables of it and [`rejects`] reads what its transforms did not take. [`lock::Lock`] remembers what checking needs to know of the world.
 
 mod dead_letters;
 mod encode;
@@ -14,6 +14,7 @@ pub mod lock;
 pub mod plan;
 pub mod plugins;
 pub mod preview;
+pub mod rejects;
 pub mod report;
 pub mod run;
 pub mod testing;

@@ -11,6 +11,7 @@ pub(crate) mod lock;
 pub(crate) mod plan;
 pub(crate) mod plugin;
 pub(crate) mod preview;
+pub(crate) mod reject;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod test;
