@@ -10,6 +10,7 @@ mod json;
 mod preview;
 mod program;
 mod reject;
+mod rows;
 mod streams;
 mod testing;
 mod watching;

@@ -12,7 +12,7 @@ use crate::commands::{
     schema, test, version,
 };
 use crate::context::Context;
-use crate::failure::{EXIT_CODES, Failure};
+use crate::failure::{EXIT_CODES, FailedRow, Failure};
 use crate::values::variable;
 
 const STYLES: Styles = Styles::styled()
@@ -94,7 +94,7 @@ pub(crate) enum Command {
 impl Command {
     /// Executes the command and says how it ended, also with words where it failed.
     pub(crate) fn execute(self, context: &Context) -> ExitCode {
-        let json = self.is_json();
+        let (json, row) = (self.is_json(), self.failed_row());
         let result = match self {
             Self::Init(command) => command.execute(context),
             Self::Run(command) => command.execute(context),
@@ -118,12 +118,21 @@ impl Command {
         if let Failure::Closed = failure {
             return ExitCode::SUCCESS;
         }
-        context.printer.failure(&failure);
+        context.printer.failure(&failure, row);
         if json {
             // The exit code tells the failure also to a reader who is gone.
-            let _ = context.printer.json(&failure.to_json());
+            let _ = context.printer.json(&failure.to_json(row));
         }
         ExitCode::from(failure.exit_code())
+    }
+
+    /// What is told of a row that a plugin failed on.
+    fn failed_row(&self) -> FailedRow {
+        match self {
+            Self::Run(command) => FailedRow::on_request(command.show_row),
+            Self::Preview(command) => FailedRow::on_request(command.show_row),
+            _ => FailedRow::Untold,
+        }
     }
 
     /// Whether stdout is to hold one JSON value and nothing else.

@@ -9,13 +9,16 @@ use std::io;
 use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
+use arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
 use serde_json::{Value, json};
 use transom_build::{BuildError, BuildErrorKind};
 use transom_pipeline::file::Problems;
 use transom_pipeline::report::counted;
-use transom_pipeline::{Error as PipelineError, ErrorKind};
+use transom_pipeline::{Encoding, Error as PipelineError, ErrorKind, encode};
 use transom_plugin::GuestErrorKind;
+
+use crate::table;
 
 /// The exit codes, as `transom --help` tells them. They are an interface: a code keeps its meaning.
 pub(crate) const EXIT_CODES: &str = "\
@@ -31,6 +34,27 @@ Results of earlier runs stay as they were whenever a run fails.";
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+/// What is told of the row that a plugin failed on. Its values may be personal data: they are shown to who asks for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FailedRow {
+    /// Nothing: the command cannot show it.
+    Untold,
+    /// That it can be asked for.
+    Offered,
+    /// Its values.
+    Shown,
+}
+
+impl FailedRow {
+    /// Of a command that has the option `--show-row`.
+    pub(crate) fn on_request(show_row: bool) -> Self {
+        match show_row {
+            true => Self::Shown,
+            false => Self::Offered,
+        }
+    }
+}
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -155,13 +179,24 @@ impl Failure {
         }
     }
 
-    fn hint(&self) -> Option<String> {
+    fn hint(&self, row: FailedRow) -> Option<String> {
+        if let (Some(_), FailedRow::Offered) = (self.row(), row) {
+            return Some("see the values of the row with `--show-row`".to_owned());
+        }
         match self {
             Self::Pipeline(error) => error.hint(),
             Self::Build { source, .. } => source.hint(),
             Self::Plugin(error) => error.hint(),
             Self::Usage { hint, .. } => hint.clone(),
             Self::Closed | Self::Io { .. } | Self::Unfit { .. } | Self::Tests { .. } => None,
+        }
+    }
+
+    /// The row that a plugin failed on.
+    fn row(&self) -> Option<&RecordBatch> {
+        match self {
+            Self::Pipeline(error) => error.row(),
+            _ => None,
         }
     }
 
@@ -197,7 +232,7 @@ impl Failure {
     }
 
     /// For people, without a line break at the end.
-    pub(crate) fn render(&self, color: bool) -> String {
+    pub(crate) fn render(&self, color: bool, row: FailedRow) -> String {
         if let Some(problems) = self.problems() {
             let count = match problems.0.len() {
                 0 | 1 => String::new(),
@@ -216,14 +251,20 @@ impl Failure {
                 let _ = write!(text, "\n    {}{line}", if index == 0 { "" } else { "  " });
             }
         }
-        if let Some(hint) = self.hint() {
+        if let (Some(values), FailedRow::Shown) = (self.row(), row) {
+            let _ = match table::row(values) {
+                Ok(table) => write!(text, "\nthe row, as the plugin was given it:\n{table}"),
+                Err(error) => write!(text, "\nthe row cannot be shown: {error}"),
+            };
+        }
+        if let Some(hint) = self.hint(row) {
             let _ = write!(text, "\n{HINT}hint{HINT:#}: {hint}");
         }
         text
     }
 
     /// For programs: what stands on stdout after a failed command with `--json`.
-    pub(crate) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self, row: FailedRow) -> Value {
         let kind = match self.kind() {
             Some(ErrorKind::Data) => "data",
             Some(ErrorKind::Pipeline) => "pipeline",
@@ -246,7 +287,10 @@ impl Failure {
             None => {
                 error["message"] = self.to_string().into();
                 error["causes"] = self.causes().into();
-                error["hint"] = self.hint().into();
+                error["hint"] = self.hint(row).into();
+                if let (Some(values), FailedRow::Shown) = (self.row(), row) {
+                    error["row"] = json_of(values);
+                }
             }
         }
         let mut json = json!({ "error": error });
@@ -257,6 +301,12 @@ impl Failure {
         }
         json
     }
+}
+
+/// One row as an object; null if JSON does not hold its types.
+fn json_of(row: &RecordBatch) -> Value {
+    let line = encode(row, Encoding::Json).unwrap_or_default();
+    serde_json::from_slice(&line).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -272,7 +322,8 @@ mod tests {
 
     #[test]
     fn causes_stand_below_the_message_once() {
-        let text = anstream::adapter::strip_str(&io_failure().render(true)).to_string();
+        let text =
+            anstream::adapter::strip_str(&io_failure().render(true, FailedRow::Untold)).to_string();
         assert_eq!(
             text,
             "error: writing to stdout failed\n  Caused by:\n    no space left"
@@ -281,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_failure_as_json_says_what_to_act_on() {
-        let json = io_failure().to_json();
+        let json = io_failure().to_json(FailedRow::Untold);
         assert_eq!(json["error"]["kind"], "data");
         assert_eq!(json["error"]["exit_code"], 1);
         assert_eq!(json["error"]["causes"][0], "no space left");

@@ -13,7 +13,7 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
 
 use crate::arguments::Color;
-use crate::failure::Failure;
+use crate::failure::{FailedRow, Failure};
 
 /// Headings on stdout and the beginnings of finished lines on stderr.
 pub(crate) const STRONG: Style = AnsiColor::Green.on_default().bold();
@@ -110,8 +110,8 @@ impl Printer {
     }
 
     /// Says why a command failed.
-    pub(crate) fn failure(&self, failure: &Failure) {
-        self.talk(failure.render(self.is_colored()));
+    pub(crate) fn failure(&self, failure: &Failure, row: FailedRow) {
+        self.talk(failure.render(self.is_colored(), row));
     }
 
     /// Writes a line of the log, which ends in a line break already.

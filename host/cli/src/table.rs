@@ -40,6 +40,37 @@ pub(crate) fn rows(batches: &[RecordBatch], width: usize) -> Result<Option<Strin
     Ok(Some(draw(&columns, width)))
 }
 
+/// The first row of a batch, a line for each column: what is looked at closely loses no column.
+pub(crate) fn row(batch: &RecordBatch) -> Result<String, ArrowError> {
+    let schema = batch.schema();
+    let fields = schema.fields().iter();
+    let column = |header: &str, cells| Column {
+        header: header.to_owned(),
+        cells,
+        right: false,
+        width: 0,
+    };
+    let values = batch
+        .columns()
+        .iter()
+        .map(|values| cells(&values.slice(0, 1)));
+    let values = values.collect::<Result<Vec<_>, _>>()?.concat();
+    let columns = [
+        column(
+            "column",
+            fields.clone().map(|field| short(field.name())).collect(),
+        ),
+        column(
+            "type",
+            fields
+                .map(|field| short(&type_name(field.data_type())))
+                .collect(),
+        ),
+        column("value", values),
+    ];
+    Ok(draw(&columns, usize::MAX))
+}
+
 impl Column {
     fn new(field: &Field, cells: Vec<String>) -> Self {
         let header = format!("{}\n{}", field.name(), short(&type_name(field.data_type())));

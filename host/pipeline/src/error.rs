@@ -1,9 +1,10 @@
 //! What can go wrong with a pipeline, sorted by what the user can do about it.
 
+use arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
 use transom_build::BuildError;
 use transom_connect::{SinkError, SourceError};
-use transom_query::{CallError, RowsFailed, TooManyRejected};
+use transom_query::{CallError, FailedRow, RowsFailed, TooManyRejected};
 
 use crate::file::{MaxRejects, Problems};
 use crate::report::{Count, counted};
@@ -35,6 +36,8 @@ pub enum Error {
         /// What the plugin or its host said.
         #[source]
         source: transom_plugin::Error,
+        /// The row that the plugin was at, where it says so.
+        row: Option<FailedRow>,
     },
     /// A source cannot be read.
     #[error(transparent)]
@@ -167,6 +170,16 @@ impl Error {
         }
     }
 
+    /// The row that a plugin failed on, as it was given to the plugin. Whoever shows it was asked to.
+    pub fn row(&self) -> Option<&RecordBatch> {
+        let row = match self {
+            Self::Plugin { row, .. } => row,
+            Self::Rows { source, .. } => &source.row,
+            _ => return None,
+        };
+        row.as_ref().map(FailedRow::values)
+    }
+
     /// The error of a plan that was running for `what`: a plugin's if one is at the bottom of it.
     pub(crate) fn of_query(what: &str, error: DataFusionError) -> Self {
         let error = match take::<CallError>(error) {
@@ -175,6 +188,7 @@ impl Error {
                 return Self::Plugin {
                     what,
                     source: call.source,
+                    row: call.row,
                 };
             }
             Err(error) => error,

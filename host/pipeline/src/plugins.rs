@@ -49,6 +49,7 @@ pub fn load(
                 return Err(Error::Plugin {
                     what: format!("loading plugin `{name}` failed"),
                     source,
+                    row: None,
                 });
             }
         }

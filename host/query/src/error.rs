@@ -1,5 +1,9 @@
 //! A plugin's error with the place in the plan where it happened.
 
+use std::fmt;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{Field, FieldRef, Schema};
 use datafusion::error::DataFusionError;
 
 /// A call into a plugin failed while a query ran or was planned.
@@ -11,6 +15,8 @@ pub struct CallError {
     /// What the plugin or its host said.
     #[source]
     pub source: transom_plugin::Error,
+    /// The row that the plugin was at, where it says so.
+    pub row: Option<FailedRow>,
 }
 
 impl CallError {
@@ -18,11 +24,59 @@ impl CallError {
         what: impl Into<String>,
         source: transom_plugin::Error,
     ) -> DataFusionError {
-        DataFusionError::External(Box::new(Self {
-            what: what.into(),
-            source,
-        }))
+        Self::in_batch(what, source, || None)
     }
+
+    /// An error that may name a row of a batch, which is asked for only then.
+    pub(crate) fn in_batch(
+        what: impl Into<String>,
+        source: transom_plugin::Error,
+        batch: impl FnOnce() -> Option<RecordBatch>,
+    ) -> DataFusionError {
+        let row = match &source {
+            transom_plugin::Error::Guest { error, .. } => error.row,
+            _ => None,
+        };
+        let row = row.and_then(|row| FailedRow::of(&batch()?, row));
+        let what = what.into();
+        DataFusionError::External(Box::new(Self { what, source, row }))
+    }
+}
+
+/// A row that a plugin failed on, as the plugin was given it.
+///
+/// Its values may be nobody's business: they stand in no message and no log, not even by `Debug`, unless somebody asks for them.
+#[derive(Clone)]
+pub struct FailedRow(Box<RecordBatch>);
+
+impl FailedRow {
+    /// A guest's row number is not to be trusted.
+    pub(crate) fn of(batch: &RecordBatch, row: u32) -> Option<Self> {
+        let row = row as usize;
+        (row < batch.num_rows()).then(|| Self(Box::new(batch.slice(row, 1))))
+    }
+
+    /// The row, alone in a batch.
+    #[must_use]
+    pub fn values(&self) -> &RecordBatch {
+        &self.0
+    }
+}
+
+impl fmt::Debug for FailedRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FailedRow(..)")
+    }
+}
+
+/// The arguments of a function as a batch, under the names that the plugin gives them.
+pub(crate) fn arguments(fields: &[FieldRef], columns: &[ArrayRef]) -> Option<RecordBatch> {
+    let fields = fields
+        .iter()
+        .zip(columns)
+        .map(|(field, column)| Field::new(field.name(), column.data_type().clone(), true));
+    let schema = Schema::new(fields.collect::<Vec<_>>());
+    RecordBatch::try_new(schema.into(), columns.to_vec()).ok()
 }
 
 /// A transform rejected more rows than its step allows.
@@ -43,11 +97,15 @@ pub struct TooManyRejected {
 
 /// Rows that a plugin did not take, in a step that does not go on without them.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct RowsFailed(pub(crate) String);
+#[error("{message}")]
+pub struct RowsFailed {
+    message: String,
+    /// The first of them.
+    pub row: Option<FailedRow>,
+}
 
 impl RowsFailed {
-    pub(crate) fn external(message: String) -> DataFusionError {
-        DataFusionError::External(Box::new(Self(message)))
+    pub(crate) fn external(message: String, row: Option<FailedRow>) -> DataFusionError {
+        DataFusionError::External(Box::new(Self { message, row }))
     }
 }

@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, make_array};
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, make_array};
 use arrow::compute::nullif;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue, plan_err};
@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
 };
 use transom_plugin::{Accepts, FunctionDescription, Rejected, border_type};
 
-use crate::error::{CallError, RowsFailed};
+use crate::error::{self, CallError, FailedRow, RowsFailed};
 use crate::pool::InstancePool;
 
 /// What becomes of a row whose function call fails.
@@ -190,8 +190,11 @@ impl ScalarUDFImpl for PluginFunction {
             .with_function(&self.description.name, &fields, |instance, opened| {
                 instance.call_function(opened, &columns, rows)
             })
-            .map_err(|error| CallError::external(self.what(), error))?;
-        let column = self.without_rejected(outcome.column, &outcome.rejected)?;
+            .map_err(|error| {
+                CallError::in_batch(self.what(), error, || error::arguments(&fields, &columns))
+            })?;
+        let given = || error::arguments(&fields, &columns);
+        let column = self.without_rejected(outcome.column, &outcome.rejected, given)?;
         match constant {
             true => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
                 &column, 0,
@@ -220,18 +223,27 @@ impl PluginFunction {
             .collect()
     }
 
-    fn without_rejected(&self, column: ArrayRef, rejected: &[Rejected]) -> Result<ArrayRef> {
+    fn without_rejected(
+        &self,
+        column: ArrayRef,
+        rejected: &[Rejected],
+        given: impl FnOnce() -> Option<RecordBatch>,
+    ) -> Result<ArrayRef> {
         let Some(first) = rejected.first() else {
             return Ok(column);
         };
         match self.on_error {
-            OnError::Fail => Err(RowsFailed::external(format!(
-                "`{}` failed on {} of {} rows, first: {}",
-                self.name,
-                rejected.len(),
-                column.len(),
-                first.reason
-            ))),
+            OnError::Fail => {
+                let message = format!(
+                    "`{}` failed on {} of {} rows, first: {}",
+                    self.name,
+                    rejected.len(),
+                    column.len(),
+                    first.reason
+                );
+                let row = given().and_then(|given| FailedRow::of(&given, first.row));
+                Err(RowsFailed::external(message, row))
+            }
             OnError::Null => {
                 let mut failed = vec![false; column.len()];
                 rejected

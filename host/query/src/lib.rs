@@ -18,7 +18,7 @@ mod session;
 mod spool;
 mod transform;
 
-pub use error::{CallError, RowsFailed, TooManyRejected};
+pub use error::{CallError, FailedRow, RowsFailed, TooManyRejected};
 pub use function::OnError;
 pub use params::{Params, UnknownParam};
 pub use runtime::PlanRuntime;

@@ -45,6 +45,9 @@ pub(crate) struct PreviewCommand {
     /// How the rows are written. [default: table on a terminal, csv elsewhere]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
+    /// Shows the values of the row that a plugin failed on with its error.
+    #[arg(long)]
+    pub(crate) show_row: bool,
 }
 
 /// How rows are written.

@@ -47,6 +47,9 @@ pub(crate) struct RunCommand {
     /// Requires a lock file that knows these sources and has these plugins' digests.
     #[arg(long)]
     locked: bool,
+    /// Shows the values of the row that a plugin failed on with its error; they may be personal data.
+    #[arg(long)]
+    pub(crate) show_row: bool,
     /// Writes a report as JSON to stdout and no rows; after a failure, `{"error": ..}`.
     #[arg(long)]
     pub(crate) json: bool,

@@ -11,7 +11,7 @@ use transom_pipeline::report::counted;
 use transom_pipeline::testing::{self, Test, TestReport, Tester};
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{FailedRow, Failure};
 use crate::printer::{FAILED, STRONG};
 use crate::values::positive;
 use crate::watch::{self, Seen};
@@ -228,7 +228,7 @@ impl TestCommand {
                 }
                 Err(Failure::Closed) => return Err(Failure::Closed),
                 Err(failure) => {
-                    context.printer.failure(&failure);
+                    context.printer.failure(&failure, FailedRow::Untold);
                     // Everything is to be run when it is mended.
                     reports.clear();
                 }

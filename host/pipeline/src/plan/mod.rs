@@ -434,10 +434,9 @@ impl<'a> Planner<'a> {
             Ok(plan) => Ok(Some(plan)),
             Err(error) => {
                 let problem = sql_problem(self.pipeline, sql, &error);
-                if let Error::Plugin { what, source } = Error::of_query("", error)
-                    && !is_of_the_pipeline(&source)
-                {
-                    return Err(Error::Plugin { what, source });
+                let error = Error::of_query("", error);
+                if matches!(&error, Error::Plugin { source, .. } if !is_of_the_pipeline(source)) {
+                    return Err(error);
                 }
                 self.problems.push(problem);
                 Ok(None)
@@ -575,6 +574,7 @@ impl<'a> Planner<'a> {
                 return Err(Error::Plugin {
                     what: format!("opening `{plugin}.{name}` failed"),
                     source,
+                    row: None,
                 });
             }
             problem.hint = source.hint();

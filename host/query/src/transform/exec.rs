@@ -38,7 +38,7 @@ use transom_plugin::{
 };
 
 use super::step::{OnReject, RejectedRows, TransformSpec};
-use crate::error::{CallError, RowsFailed, TooManyRejected};
+use crate::error::{CallError, FailedRow, RowsFailed, TooManyRejected};
 
 /// Runs a transform over each partition of its input.
 #[derive(Debug, Clone)]
@@ -268,6 +268,14 @@ struct Current {
     columns: Vec<Option<ArrayRef>>,
 }
 
+impl Current {
+    /// The input's columns that were not pruned, without those of an origin.
+    fn own(&self, exec: &TransformExec) -> Result<RecordBatch> {
+        let own: Vec<usize> = exec.columns.iter().copied().flatten().collect();
+        Ok(self.batch.project(&own)?)
+    }
+}
+
 impl Running {
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
@@ -355,7 +363,10 @@ impl Running {
             batches,
             rejected,
             more,
-        } = outcome.map_err(failed)?;
+        } = outcome.map_err(|error| {
+            let batch = || self.current.as_ref()?.own(exec).ok();
+            CallError::in_batch(exec.spec.what(), error, batch)
+        })?;
         self.more = more;
         for batch in batches {
             if batch.num_rows() > 0 {
@@ -430,7 +441,8 @@ impl Running {
             OnReject::Drop => Ok(()),
             OnReject::Fail => {
                 let message = format!("{} rejected a row: {}", spec.what(), first.reason);
-                Err(RowsFailed::external(message))
+                let row = FailedRow::of(&current.own(&self.exec)?, first.row);
+                Err(RowsFailed::external(message, row))
             }
             OnReject::DeadLetter(letters) => {
                 let rows: UInt32Array = rejected

@@ -1,0 +1,59 @@
+//! `--show-row`: the values of the row that a plugin failed on, for who asks.
+
+use crate::program::{Project, repository};
+use crate::{assert_snapshot, plugged};
+
+/// A number that overflows the running sum of the transform, in a row with a name.
+fn overflowing() -> Project {
+    let project = plugged();
+    let largest = i64::MAX;
+    let long = "Boris ".repeat(20);
+    project.write(
+        "data/numbers.csv",
+        format!("id,word,v\n1,ada,{largest}\n2,{long},1\n"),
+    );
+    project
+}
+
+const RUN: [&str; 4] = ["run", "--quiet", "--partitions", "1"];
+
+fn case(name: &str) -> Project {
+    Project::copy_of(&repository().join("tests/cases").join(name)).with_echo()
+}
+
+#[test]
+fn a_row_that_a_plugin_names_is_shown_on_request() {
+    let project = overflowing();
+    let untold = project.run(&RUN);
+    let told = project.run(&[&RUN[..], &["--show-row"]].concat());
+    let preview = project.run(&["preview", "running", "--show-row"]);
+    assert_eq!(preview.code, 1, "{}", preview.all());
+    assert!(preview.stderr.contains("BORIS"), "{}", preview.all());
+    assert_snapshot!([untold.all(), told.all()].join("\n"));
+}
+
+#[test]
+fn arguments_of_a_function_and_a_rejected_row_are_shown_on_request() {
+    let shown = ["on_error_fail", "on_reject_fail"]
+        .map(|name| case(name).run(&[&RUN[..], &["--show-row"]].concat()).all());
+    assert_snapshot!(shown.join("\n"));
+}
+
+#[test]
+fn json_has_the_row_on_request() {
+    let project = overflowing();
+    let ran = project.run(&["run", "--json", "--show-row"]);
+    let row = &ran.json()["error"]["row"];
+    assert_eq!(row["v"], 1, "{}", ran.all());
+    assert!(row["word"].as_str().unwrap().starts_with("BORIS"), "{row}");
+    let ran = project.run(&["run", "--json"]);
+    assert!(ran.json()["error"].get("row").is_none(), "{}", ran.all());
+}
+
+#[test]
+fn the_values_of_a_row_are_in_no_log() {
+    let ran = overflowing().run(&["run", "-vv"]);
+    assert_eq!(ran.code, 1, "{}", ran.all());
+    let all = ran.all().to_lowercase();
+    assert!(!all.contains("boris"), "{all}");
+}
