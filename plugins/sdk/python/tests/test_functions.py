@@ -139,6 +139,49 @@ class Rows(unittest.TestCase):
         self.assertIn("return a / b", error.message)
         self.assertNotIn("loops.py", error.message)
 
+    def test_an_exception_that_cannot_say_its_message_is_told_with_its_place(self):
+        class Odd(Exception):
+            def __str__(self):
+                raise self
+
+        @transom.function
+        def odd(value: int) -> int:
+            raise Odd
+
+        with self.assertRaises(transom.Error) as raised:
+            call_function(odd, [1])
+        lines = raised.exception.message.splitlines()
+        self.assertEqual(lines[0], "Odd: (its message cannot be told: `__str__` raised Odd)")
+        self.assertEqual(lines[-1].strip(), "raise Odd")
+        self.assertEqual(len(lines), 3, lines)
+
+    def test_a_row_is_rejected_also_by_an_exception_that_cannot_say_its_message(self):
+        class Odd(ValueError):
+            def __str__(self):
+                return 1 / 0
+
+        @transom.function
+        def odd(value: int) -> int:
+            raise Odd
+
+        self.assertEqual(
+            call_function(odd, [1]).rejected,
+            [(0, "(its message cannot be told: `__str__` raised ZeroDivisionError)")],
+        )
+
+    def test_a_message_without_end_is_cut_and_keeps_its_place(self):
+        @transom.function
+        def loud(value: int) -> int:
+            raise KeyError("\ud800" * 10_000_000)
+
+        with self.assertRaises(transom.Error) as raised:
+            call_function(loud, [1])
+        told = wire_error(raised.exception).message
+        told.encode()
+        self.assertLess(len(told), 100_000)
+        self.assertIn("characters)", told)
+        self.assertIn("raise KeyError", told)
+
     def test_a_recursion_without_end_shows_a_round_or_two(self):
         @transom.function
         def deep(value: int) -> int:

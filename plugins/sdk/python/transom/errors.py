@@ -13,6 +13,10 @@ import traceback
 HIDDEN_FOLDERS = [os.path.dirname(os.path.abspath(__file__)) + os.sep]
 
 
+#: Characters of an exception's message that are told. What comes after them would push its place out of sight.
+LONGEST = 4000
+
+
 class Error(Exception):
     """Ends the run. Raise one of its subclasses; this one itself is a mistake in the plugin (kind `internal`).
 
@@ -58,6 +62,15 @@ def clean(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
+def said(exception: BaseException) -> str:
+    """An exception's message, in bounds. An exception of the author's may fail to say one, and must not hide itself so."""
+    try:
+        text = str(exception)
+        return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"
+    except BaseException as error:
+        return f"(its message cannot be told: `__str__` raised {type(error).__name__})"
+
+
 def failure(exception: BaseException, row: int | None = None) -> Error:
     """The error that `exception` is to the host: itself if it is one of the above, else an internal one.
 
@@ -76,23 +89,27 @@ def describe(exception: BaseException) -> str:
     The exception comes first, since whoever shows the message may show its first line alone.
     """
     name = type(exception).__name__
+    # Before its message is asked for, which may raise it once more.
+    frames = frames_of(exception)
     if isinstance(exception, SyntaxError):
         # Its place is not on the stack: the text below tells file, line and column.
         head = f"{name}: {exception.msg} ({exception.filename}, line {exception.lineno})"
     else:
-        text = str(exception)
+        text = said(exception)
         head = f"{name}: {text}" if text else name
-    frames = []
-    walked: BaseException | None = exception
-    seen: set[int] = set()
-    while walked is not None and id(walked) not in seen:
-        seen.add(id(walked))
-        if walked is not exception:
-            frames.append(f"caused by {type(walked).__name__}: {walked}")
-        frames.extend(frames_of(walked))
-        suppressed = walked.__suppress_context__
-        walked = walked.__cause__ or (None if suppressed else walked.__context__)
+    cause, seen = cause_of(exception), {id(exception)}
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        places = frames_of(cause)
+        frames.append(f"caused by {type(cause).__name__}: {said(cause)}")
+        frames.extend(places)
+        cause = cause_of(cause)
     return "\n".join([head, *frames])
+
+
+def cause_of(exception: BaseException) -> BaseException | None:
+    """What Python shows above it: what it was raised from, or what was being handled."""
+    return exception.__cause__ or (None if exception.__suppress_context__ else exception.__context__)
 
 
 def frames_of(exception: BaseException) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from .codec import DataType
 from .column import Column, Misfit, encode, intersect, spread
 from .contract import Batch
-from .errors import Config, Error, Reject, failure
+from .errors import Config, Error, Reject, failure, said
 from .loops import loop_of, rows_of
 from .types import from_annotation, show
 
@@ -209,7 +209,7 @@ class Call:
                 loop(function, rows, results)
                 return results
             except ValueError as error:
-                self._reject(len(results), str(error) or type(error).__name__)
+                self._reject(len(results), said(error) or type(error).__name__)
                 results.append(None)
             except Exception as error:
                 raise failure(error, self._row(len(results))) from None

@@ -12,7 +12,7 @@ import types
 import typing
 from typing import Annotated, Any, Literal
 
-from .errors import Config
+from .errors import Config, said
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _object(options: type, given: dict, path: str, problems: list[str]) -> Any:
         return options(**arguments)
     except ValueError as error:
         # Raised by the author's `__post_init__`.
-        problems.append(str(error))
+        problems.append(said(error))
         return None
 
 
