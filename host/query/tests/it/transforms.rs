@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::common::Result;
+use datafusion::datasource::MemTable;
 use datafusion::physical_plan::ExecutionPlan;
 use parking_lot::Mutex;
 use transom_query::{
@@ -220,6 +222,83 @@ async fn dead_letters_keep_whole_rows_though_the_query_needs_few_columns() {
         ["b|1|s1|1", "b||s3|3"]
     );
     assert_eq!(rejected.reasons, ["row 1 is odd", "row 3 is odd"]);
+}
+
+#[tokio::test]
+async fn dead_letters_are_numbered_from_batch_to_batch_of_a_partition() {
+    let letters_of = Arc::new(Collected::default());
+    let (session, step) = rejecting(OnReject::DeadLetter(Arc::clone(&letters_of) as _)).await;
+    let parts = vec![
+        vec![letters(0..4), letters(4..7)],
+        vec![letters(10..12), letters(12..14)],
+    ];
+    add(&session, "parts", parts);
+    let plan = session.plan_transform(step, "parts").await.unwrap();
+    run(&session, plan).await.unwrap();
+    let letters = letters_of.0.lock();
+    let mut numbers: Vec<_> = letters
+        .iter()
+        .map(|rejected| (rejected.partition, rejected.numbers.clone()))
+        .collect();
+    numbers.sort();
+    assert_eq!(
+        numbers,
+        [(0, vec![1, 3]), (0, vec![5]), (1, vec![1]), (1, vec![3])]
+    );
+}
+
+#[tokio::test]
+async fn columns_of_an_origin_reach_dead_letters_and_nobody_else() {
+    let letters_of = Arc::new(Collected::default());
+    let (mut session, mut step) =
+        rejecting(OnReject::DeadLetter(Arc::clone(&letters_of) as _)).await;
+    let rows = letters(0..4);
+    let places = StringArray::from(vec!["a", "b", "c", "d"]);
+    let mut columns: Vec<(String, ArrayRef)> = rows
+        .schema()
+        .fields()
+        .iter()
+        .zip(rows.columns())
+        .map(|(field, column)| (field.name().clone(), Arc::clone(column)))
+        .collect();
+    // In front: it is told by its name, not by its place.
+    columns.insert(0, ("place".to_owned(), Arc::new(places)));
+    let placed = RecordBatch::try_from_iter_with_nullable(
+        columns
+            .into_iter()
+            .map(|(name, column)| (name, column, true)),
+    )
+    .unwrap();
+    let origin = MemTable::try_new(placed.schema(), vec![vec![placed]]).unwrap();
+    step.origin = Some(Arc::new(origin));
+    with_step(&mut session, step, "t").await;
+    assert_eq!(
+        answer(&session, "SELECT * FROM out").await.unwrap(),
+        ["a|0|s0|0", "a|2|s2|2"]
+    );
+    let letters = letters_of.0.lock();
+    let rejected = &letters[0];
+    let text = |batch: &RecordBatch| rows_of(std::slice::from_ref(batch));
+    assert_eq!(text(&rejected.rows), ["b|1|s1|1", "b||s3|3"]);
+    assert_eq!(text(rejected.origin.as_ref().unwrap()), ["b", "d"]);
+}
+
+#[tokio::test]
+async fn a_rejected_row_too_many_ends_the_run() {
+    for (allowed, ends) in [(1, true), (2, false)] {
+        let (session, mut step) = rejecting(OnReject::Drop).await;
+        step.max_rejected = Some(allowed);
+        let plan = session.plan_transform(step, "t").await.unwrap();
+        let ran = run(&session, plan).await;
+        let told = ran.as_ref().err().map(whole).unwrap_or_default();
+        assert_eq!(ran.is_err(), ends, "{told}");
+        if ends {
+            assert!(
+                told.contains("step `reject_odd_step` rejected more than 1 rows"),
+                "{told}"
+            );
+        }
+    }
 }
 
 #[tokio::test]
