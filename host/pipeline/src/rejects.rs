@@ -104,9 +104,13 @@ async fn read(pipeline: &Pipeline, step: &str, examples: usize) -> Result<Record
     let table = source.table(&session.context().state(), None).await?;
     session.add_table("rejected", table).map_err(failed)?;
     let first = examples.max(1);
+    let columns = match examples {
+        0 => [REASON, FILE, PARTITION, ROW].join(", "),
+        _ => "*".to_owned(),
+    };
     let query = format!(
         "SELECT * FROM (
-            SELECT *, count(*) OVER (PARTITION BY {REASON}) AS \"{ROWS}\",
+            SELECT {columns}, count(*) OVER (PARTITION BY {REASON}) AS \"{ROWS}\",
                 row_number() OVER (PARTITION BY {REASON} ORDER BY {FILE}, {PARTITION}, {ROW}) AS \"{NUMBER}\"
             FROM rejected
         ) WHERE \"{NUMBER}\" <= {first} ORDER BY \"{ROWS}\" DESC, {REASON}, \"{NUMBER}\""
