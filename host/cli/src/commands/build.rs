@@ -7,7 +7,7 @@ use transom_build::{BuildOptions, Built};
 use transom_pipeline::report::Bytes;
 
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{FailedRow, Failure};
 use crate::printer::{FAINT, NAME};
 use crate::watch::{self, Seen};
 
@@ -105,7 +105,7 @@ fn watch(context: &Context, folders: &[PathBuf], options: &BuildOptions) -> Resu
         for folder in &stale {
             match build(folder, options) {
                 Ok(built) => context.printer.data(line(&built))?,
-                Err(failure) => context.printer.failure(&failure),
+                Err(failure) => context.printer.failure(&failure, FailedRow::Untold),
             }
         }
         // What a build writes for the first time, such as `Cargo.lock`, is nobody's saving.
