@@ -28,6 +28,7 @@ pub(crate) const TESTS: Tests = &[
     ("a mistake in the source is told with its place", |_| {
         mistakes();
     }),
+    ("bytecode that is known changes nothing", |_| bytecode()),
 ];
 
 /// A plugin of one file, packed as `transom build` does.
@@ -323,5 +324,30 @@ fn mistakes() {
         for expected in expected {
             assert!(error.message.contains(expected), "no {expected}: {error}");
         }
+    }
+}
+
+fn bytecode() {
+    // Other source each time, so that it is compiled for the first one.
+    let source = format!(
+        r#"
+import transom
+SALT = "{:?}"
+
+@transom.function
+def probe(question: int) -> str:
+    """Divides by zero."""
+    return str(1 // question)
+"#,
+        std::time::SystemTime::now()
+    );
+    let plugins = [plugin(&source).unwrap(), plugin(&source).unwrap()];
+    assert_eq!(plugins[0].description(), plugins[1].description());
+    let [compiled, known] = plugins.map(|plugin| ask(&plugin, LogicalTime::default(), 2));
+    assert_eq!(compiled, known);
+    assert_eq!(known[1].as_deref(), Ok("1"));
+    let error = known[0].as_ref().unwrap_err();
+    for expected in ["probe.py\", line 8, in probe", "return str(1 // question)"] {
+        assert!(error.contains(expected), "no {expected}: {error}");
     }
 }
