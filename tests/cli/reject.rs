@@ -20,6 +20,18 @@ fn rejected_rows_are_listed_by_reason() {
 }
 
 #[test]
+fn reasons_that_differ_in_numbers_alone_are_one() {
+    let project = strict();
+    assert_eq!(project.run(&RUN[..4]).code, 0);
+    let shown = project.run(&["reject", "list", "--rows", "2"]);
+    assert_snapshot!(shown.all());
+    let json = project.run(&["reject", "list", "--json"]).json();
+    let reason = &json["steps"][0]["reasons"][0];
+    assert_eq!(reason["reason"], "row # is odd");
+    assert_eq!(reason["first"]["reason"], "row 1 is odd");
+}
+
+#[test]
 fn rows_of_each_reason_are_shown_on_request() {
     let project = strict();
     assert_eq!(project.run(&RUN).code, 0);

@@ -27,23 +27,25 @@ pub struct Rejects {
     pub reasons: Vec<RejectReason>,
 }
 
-/// Rows that were rejected for one reason, word by word.
+/// Rows that were rejected for one reason. Reasons that differ in their numbers alone are one.
 #[derive(Debug, Clone, Serialize)]
 pub struct RejectReason {
-    /// The plugin's words.
+    /// The plugin's words; with `#` in place of each number if the rows differ in it.
     pub reason: String,
     /// How many rows there are.
     pub rows: u64,
     /// The first of them.
-    pub first: RowPlace,
+    pub first: RejectedRow,
     /// The first ones, as many as were asked for: their own columns and those that say where they are from.
     #[serde(skip)]
     pub examples: RecordBatch,
 }
 
-/// Where a row stands: in a file, or among those that a transform was given of a partition.
+/// Why a row was rejected and where it stands: in a file, or among those that a transform was given of a partition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RowPlace {
+pub struct RejectedRow {
+    /// The plugin's words.
+    pub reason: String,
     /// The source's file, relative to the pipeline's folder.
     pub file: Option<String>,
     /// The partition, where no file is known.
@@ -87,8 +89,7 @@ pub async fn list(pipeline: &Pipeline, step: &str, examples: usize) -> Result<Re
     Ok(rejects)
 }
 
-/// The first rows of each reason, one reason after another, with two columns more: how many rows the reason has, and the row's
-/// number among them.
+/// The first rows of each reason, one reason after another, with four columns more.
 async fn read(pipeline: &Pipeline, step: &str, examples: usize) -> Result<RecordBatch> {
     let source = FileSource {
         name: format!("dead letters of {step}"),
@@ -102,18 +103,24 @@ async fn read(pipeline: &Pipeline, step: &str, examples: usize) -> Result<Record
     let failed = |error| Error::of_query(&what, error);
     let session = Session::new(&SessionOptions::default(), Cancel::new()).map_err(failed)?;
     let table = source.table(&session.context().state(), None).await?;
-    session.add_table("rejected", table).map_err(failed)?;
+    session.add_table("dead_letters", table).map_err(failed)?;
     let first = examples.max(1);
     let columns = match examples {
         0 => [REASON, FILE, PARTITION, ROW].join(", "),
         _ => "*".to_owned(),
     };
+    // `1,048`, `10:35` and `1.5` are a number each.
+    let number = "[0-9]+([.,:][0-9]+)*";
     let query = format!(
-        "SELECT * FROM (
-            SELECT {columns}, count(*) OVER (PARTITION BY {REASON}) AS \"{ROWS}\",
-                row_number() OVER (PARTITION BY {REASON} ORDER BY {FILE}, {PARTITION}, {ROW}) AS \"{NUMBER}\"
-            FROM rejected
-        ) WHERE \"{NUMBER}\" <= {first} ORDER BY \"{ROWS}\" DESC, {REASON}, \"{NUMBER}\""
+        r#"WITH rejected AS (
+            SELECT {columns}, regexp_replace({REASON}, '{number}', '#', 'g') AS "{PATTERN}" FROM dead_letters
+        ), numbered AS (
+            SELECT *, count(*) OVER pattern AS "{ROWS}",
+                min({REASON}) OVER pattern = max({REASON}) OVER pattern AS "{ONE}",
+                row_number() OVER (PARTITION BY "{PATTERN}" ORDER BY {FILE}, {PARTITION}, {ROW}) AS "{NUMBER}"
+            FROM rejected WINDOW pattern AS (PARTITION BY "{PATTERN}")
+        )
+        SELECT * FROM numbered WHERE "{NUMBER}" <= {first} ORDER BY "{ROWS}" DESC, "{PATTERN}", "{NUMBER}""#
     );
     let params = Params::default();
     let plan = session.plan_sql(&query, &params, |_| OnError::Fail);
@@ -122,8 +129,14 @@ async fn read(pipeline: &Pipeline, step: &str, examples: usize) -> Result<Record
 }
 
 // No column of a pipeline is called so.
-const ROWS: &str = "rows of the reason";
-const NUMBER: &str = "number in the reason";
+/// The reason without its numbers.
+const PATTERN: &str = "pattern of the reason";
+/// How many rows have it.
+const ROWS: &str = "rows of the pattern";
+/// Whether their reasons are the same with the numbers.
+const ONE: &str = "one reason";
+/// The row's number among them.
+const NUMBER: &str = "number in the pattern";
 
 /// The reason that the rows begin with, and how many of them have it.
 fn group(rows: &RecordBatch, examples: usize) -> Result<(RejectReason, usize)> {
@@ -132,35 +145,40 @@ fn group(rows: &RecordBatch, examples: usize) -> Result<(RejectReason, usize)> {
         source: std::io::ErrorKind::InvalidData.into(),
     };
     let column = |name: &str| rows.column_by_name(name).ok_or_else(|| missing(name));
-    let reasons = column(REASON)?.as_string_opt::<i32>();
-    let reasons = reasons.ok_or_else(|| missing(REASON))?;
+    let text = |name: &str| {
+        let column = column(name)?.as_string_opt::<i32>();
+        column.ok_or_else(|| missing(name))
+    };
+    let (reasons, patterns, files) = (text(REASON)?, text(PATTERN)?, text(FILE)?);
+    let one = column(ONE)?.as_boolean_opt();
+    let one = one.ok_or_else(|| missing(ONE))?.value(0);
     let number = |name: &str| {
         let column = column(name)?.as_primitive_opt::<Int64Type>();
         column
             .map(|column| column.value(0))
             .ok_or_else(|| missing(name))
     };
-    let files = column(FILE)?.as_string_opt::<i32>();
-    let files = files.ok_or_else(|| missing(FILE))?;
     let partitions = column(PARTITION)?.as_primitive_opt::<Int32Type>();
     let partitions = partitions.ok_or_else(|| missing(PARTITION))?;
     let length = (0..rows.num_rows())
-        .take_while(|row| reasons.value(*row) == reasons.value(0))
+        .take_while(|row| patterns.value(*row) == patterns.value(0))
         .count();
     let schema = rows.schema();
     let fields = schema.fields().iter().enumerate();
     let shown = fields.filter(|(at, field)| match field.name().as_str() {
         FILE | PARTITION => rows.column(*at).is_valid(0),
         ROW => true,
-        ROWS | NUMBER => false,
+        REASON => !one,
+        PATTERN | ROWS | ONE | NUMBER => false,
         name => !dead_letters::is_added(name),
     });
     let shown: Vec<usize> = shown.map(|(at, _)| at).collect();
     let examples = rows.slice(0, length.min(examples)).project(&shown);
     let reason = RejectReason {
-        reason: reasons.value(0).to_owned(),
+        reason: if one { reasons } else { patterns }.value(0).to_owned(),
         rows: number(ROWS)? as u64,
-        first: RowPlace {
+        first: RejectedRow {
+            reason: reasons.value(0).to_owned(),
             file: files.is_valid(0).then(|| files.value(0).to_owned()),
             partition: partitions.is_valid(0).then(|| partitions.value(0)),
             row: number(ROW)?,

@@ -1,7 +1,7 @@
 //! `transom reject`: the rows that transforms did not take.
 
 use serde_json::{Value, json};
-use transom_pipeline::rejects::{self, RejectReason, Rejects, RowPlace};
+use transom_pipeline::rejects::{self, RejectReason, RejectedRow, Rejects};
 use transom_pipeline::report::{Count, counted};
 use transom_pipeline::{Encoding, encode};
 
@@ -27,7 +27,7 @@ enum Command {
 
 /// Show the dead letters of the last run that published any, by reason, the most frequent first.
 ///
-/// Reasons are grouped as they were written, word by word. The values of rows are shown only with `--rows`.
+/// Reasons that differ in numbers alone are one, shown with `#` for each number. The values of rows are shown only with `--rows`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -160,7 +160,7 @@ impl ListCommand {
 }
 
 /// Where a row is, in words.
-fn shown(place: &RowPlace) -> String {
+fn shown(place: &RejectedRow) -> String {
     let row = Count(place.row.unsigned_abs());
     match (&place.file, place.partition) {
         (Some(file), _) => format!("row {row} of {}", table::cut(file, 60)),
