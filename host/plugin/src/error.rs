@@ -46,15 +46,22 @@ impl std::fmt::Display for GuestErrorKind {
 
 impl std::fmt::Display for GuestError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.kind, self.message)?;
+        // The lines after the first are a traceback: the place belongs to what was raised.
+        let (first, rest) = match self.message.find('\n') {
+            Some(end) => self.message.split_at(end),
+            None => (self.message.as_str(), ""),
+        };
+        write!(f, "{}: {first}", self.kind)?;
         match (self.row, self.column) {
-            (Some(row), Some(column)) => {
-                write!(f, " (row {row} of the batch, input column {column})")
-            }
-            (Some(row), None) => write!(f, " (row {row} of the batch)"),
-            (None, Some(column)) => write!(f, " (input column {column})"),
-            (None, None) => Ok(()),
+            (Some(row), Some(column)) => write!(
+                f,
+                " (row index {row} of the batch, input column index {column})"
+            )?,
+            (Some(row), None) => write!(f, " (row index {row} of the batch)")?,
+            (None, Some(column)) => write!(f, " (input column index {column})")?,
+            (None, None) => (),
         }
+        f.write_str(rest)
     }
 }
 

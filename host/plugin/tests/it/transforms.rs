@@ -189,7 +189,7 @@ fn an_error_names_row_and_column_of_the_input() {
     }
     assert_eq!(
         error.to_string(),
-        "plugin `echo` reports bad data: the running sum overflows (row 1 of the batch, input column 1)"
+        "plugin `echo` reports bad data: the running sum overflows (row index 1 of the batch, input column index 1)"
     );
 }
 

@@ -72,13 +72,18 @@ pub(super) fn text(plugins: &[Arc<Plugin>], result: &Result) -> String {
                 Count(measured.rejected as u64),
                 counted(largest as u64, "row"),
             );
-            lines.push(format!(
-                "  `{plugin}` rejects {rejected} of {rows}: `--data` gives it others"
-            ));
+            let hint = match subject.is_made_up {
+                true => ": give it real ones with `--data FILE`",
+                false => "",
+            };
+            lines.push(format!("  `{plugin}` rejects {rejected} of {rows}{hint}"));
         }
         if measured.line.off > 0.25 {
             let off = percent(measured.line.off);
-            lines.push(format!("  {FAINT}`{plugin}`: some call is {off} off the line that tells its costs per call and row{FAINT:#}"));
+            let note = format!(
+                "`{plugin}`: costs per call and row are up to {off} off the measured times"
+            );
+            lines.push(format!("  {FAINT}{note}{FAINT:#}"));
         }
     }
     lines.join("\n") + "\n"

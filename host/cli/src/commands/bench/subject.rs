@@ -35,6 +35,8 @@ pub(super) struct Subject {
     pub(super) name: String,
     /// Where the rows come from.
     pub(super) origin: String,
+    /// Whether they are made up, so that a function may refuse them.
+    pub(super) is_made_up: bool,
     pub(super) work: Work,
 }
 
@@ -199,6 +201,7 @@ impl Finder<'_> {
                 Some(file) => format!("rows of {}", file.display()),
                 None => "made-up rows".to_owned(),
             },
+            is_made_up: self.command.data.is_none(),
             work: Work::Function {
                 name: function.name.clone(),
                 fields,
@@ -292,6 +295,7 @@ impl Finder<'_> {
         Ok(Some(Subject {
             name,
             origin: format!("{origin}, {}", counted(input.num_rows() as u64, "row")),
+            is_made_up: false,
             work: Work::Transform {
                 name: transform.name.clone(),
                 options,
