@@ -253,7 +253,7 @@ impl Failure {
         }
         if let (Some(values), FailedRow::Shown) = (self.row(), row) {
             let _ = match table::row(values) {
-                Ok(table) => write!(text, "\nthe row, as the plugin was given it:\n{table}"),
+                Ok(table) => write!(text, "\nthe row that the plugin failed on:\n{table}"),
                 Err(error) => write!(text, "\nthe row cannot be shown: {error}"),
             };
         }

@@ -15,7 +15,8 @@ pub(crate) struct Used {
     /// Processor time of all its threads, its own and the kernel's for it: what is left of the former without other work on the machine
     /// and with one core.
     pub(crate) processor: Duration,
-    /// Its resident memory at its largest, in bytes; files that are mapped count.
+    /// Its resident memory at its largest, in bytes; files that are mapped count. Not less than what the process that measures had when
+    /// it started this one.
     pub(crate) resident: u64,
 }
 

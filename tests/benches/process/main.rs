@@ -38,13 +38,17 @@ fn main() -> Result<()> {
         .filter(|word| !word.starts_with('-'))
         .collect();
     let is_asked = |group: &str| words.is_empty() || words.iter().any(|word| word == group);
+    // The small processes come first: the kernel says of a child that it has at least been as large as this process when it began.
+    if is_asked("starts") || is_asked("years") {
+        processes(&is_asked)?;
+    }
     if is_asked("batches") {
         batches::report()?;
-        println!();
     }
-    if !is_asked("starts") && !is_asked("years") {
-        return Ok(());
-    }
+    Ok(())
+}
+
+fn processes(is_asked: &impl Fn(&str) -> bool) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let program = Program {
         path: std::env::var_os("TRANSOM_BIN")
@@ -60,6 +64,7 @@ fn main() -> Result<()> {
     if is_asked("years") {
         years(&program, folder.path())?;
     }
+    println!();
     Ok(())
 }
 

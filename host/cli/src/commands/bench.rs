@@ -3,6 +3,7 @@
 mod data;
 mod fit;
 mod measure;
+mod outcome;
 mod show;
 mod subject;
 
@@ -21,6 +22,7 @@ use crate::values::positive;
 
 /// Rows of a batch, as runs have them.
 const ROWS: usize = 8192;
+const MOST_ROWS: usize = 1_000_000;
 
 /// Measure what a plugin's functions and transforms cost: once, per call, per row.
 ///
@@ -48,7 +50,7 @@ pub(crate) struct BenchCommand {
     #[arg(long, value_name = "JSON", value_parser = object)]
     options: Option<String>,
     /// Rows of the largest batch.
-    #[arg(long, value_name = "N", default_value_t = ROWS, value_parser = positive)]
+    #[arg(long, value_name = "N", default_value_t = ROWS, value_parser = rows)]
     rows: usize,
     /// How long each function and transform is measured.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
@@ -59,13 +61,13 @@ pub(crate) struct BenchCommand {
 }
 
 /// A function or transform with its figures, in the order of the plugins.
-struct Result {
+struct Figures {
     subject: subject::Subject,
     measured: Vec<Measured>,
 }
 
 impl BenchCommand {
-    pub(crate) fn execute(self, context: &Context) -> std::result::Result<(), Failure> {
+    pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
         let runtime = context.plugin_runtime()?;
         let Subjects {
             plugin,
@@ -83,29 +85,41 @@ impl BenchCommand {
                 hint: Some("name a function, or a transform together with `--data`".to_owned()),
             });
         }
-        let mut results = Vec::new();
+        let is_one = subjects.len() == 1;
+        let mut all = Vec::new();
         for subject in subjects {
-            let measured = measure(&plugins, &subject.work, self.rows, self.seconds)?;
-            let result = Result { subject, measured };
-            if let [ours, other, ..] = result.measured.as_slice()
-                && let Some(difference) = ours.difference(other)
+            let measured = match measure(&plugins, &subject.work, self.rows, self.seconds) {
+                Ok(measured) => measured,
+                Err(error) if is_one => return Err(error.into()),
+                // Made-up values may be what a function crashes of; the others have figures all the same.
+                Err(error) => {
+                    let name = &subject.name;
+                    context
+                        .printer
+                        .warn(format_args!("`{name}` is passed over: {error}"));
+                    continue;
+                }
+            };
+            let figures = Figures { subject, measured };
+            if let [ours, other] = figures.measured.as_slice()
+                && let Some(difference) = ours.outcome.difference(&other.outcome)
             {
                 context.printer.warn(format_args!(
                     "`{}` differs between the two plugins: {difference}",
-                    result.subject.name
+                    figures.subject.name
                 ));
             }
             if !self.json {
-                context.printer.data(show::text(&plugins, &result))?;
+                context.printer.data(show::text(&plugins, &figures))?;
             }
-            results.push(result);
+            all.push(figures);
         }
         if self.json {
-            let results: Vec<_> = results
+            let all: Vec<_> = all
                 .iter()
-                .map(|result| show::to_json(&plugins, result))
+                .map(|figures| show::to_json(&plugins, figures))
                 .collect();
-            context.printer.json(&json!({ "results": results }))?;
+            context.printer.json(&json!({ "results": all }))?;
         }
         Ok(())
     }
@@ -130,7 +144,7 @@ impl BenchCommand {
 }
 
 /// The text of a JSON object.
-fn object(text: &str) -> std::result::Result<String, String> {
+fn object(text: &str) -> Result<String, String> {
     match serde_json::from_str(text) {
         Ok(serde_json::Value::Object(_)) => Ok(text.to_owned()),
         Ok(_) => Err("expected an object, like `{\"longest\": \"10h\"}`".to_owned()),
@@ -138,11 +152,20 @@ fn object(text: &str) -> std::result::Result<String, String> {
     }
 }
 
-/// A time of more than nothing, in seconds.
-fn seconds(text: &str) -> std::result::Result<Duration, String> {
+/// Rows of a batch: some millions are the most that a transform may return of one.
+fn rows(text: &str) -> Result<usize, String> {
+    positive(text)
+        .ok()
+        .filter(|rows| *rows <= MOST_ROWS)
+        .ok_or_else(|| format!("expected a whole number from 1 to {MOST_ROWS}"))
+}
+
+/// A time of more than nothing and less than a day, in seconds.
+fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<f64>().ok();
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let day = Duration::from_secs(24 * 60 * 60);
     duration
-        .filter(|duration| !duration.is_zero())
+        .filter(|duration| !duration.is_zero() && *duration < day)
         .ok_or_else(|| "expected seconds, like `0.5`".to_owned())
 }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::compute::concat_batches;
 use transom_plugin::{
     Input, Instance, InstanceOptions, OpenedFunction, OpenedTransform, Plugin, Result, Timing,
 };
 
 use super::fit::Line;
+use super::outcome::Outcome;
 use super::subject::Work;
 
 /// How often an instance is started to tell what a start costs.
@@ -31,38 +31,8 @@ pub(super) struct Measured {
     pub(super) split: Timing,
     /// Bytes of the guest's memory at most.
     pub(super) peak_memory: usize,
-    /// Rows of the largest batch that were rejected.
-    pub(super) rejected: usize,
-    /// What the first call with the largest batch gave, unless it is too large to be one batch.
-    result: Option<RecordBatch>,
-}
-
-impl Measured {
-    /// Where two results differ; `None` if they are the same.
-    pub(super) fn difference(&self, other: &Self) -> Option<String> {
-        let (ours, theirs) = (self.result.as_ref()?, other.result.as_ref()?);
-        if ours.num_rows() != theirs.num_rows() {
-            let (ours, theirs) = (ours.num_rows(), theirs.num_rows());
-            return Some(format!("it gives {ours} rows here and {theirs} there"));
-        }
-        if ours.num_columns() != theirs.num_columns() {
-            let (ours, theirs) = (ours.num_columns(), theirs.num_columns());
-            return Some(format!("it gives {ours} columns here and {theirs} there"));
-        }
-        let columns = ours.columns().iter().zip(theirs.columns());
-        for ((ours, theirs), field) in columns.zip(ours.schema().fields()) {
-            let (name, here, there) = (field.name(), ours.data_type(), theirs.data_type());
-            if here != there {
-                return Some(format!("`{name}` is {here} here and {there} there"));
-            }
-            let differs =
-                |row: &usize| ours.slice(*row, 1).as_ref() != theirs.slice(*row, 1).as_ref();
-            if let Some(row) = (0..ours.len()).find(differs) {
-                return Some(format!("`{name}` of row {} is not the same", row + 1));
-            }
-        }
-        None
-    }
+    /// What the first call with the largest batch gave.
+    pub(super) outcome: Outcome,
 }
 
 /// Measures the same work with batches of at most `rows` rows in each of the plugins, each for the time `each`.
@@ -129,8 +99,7 @@ struct Contender<'a> {
     times: Vec<Vec<Duration>>,
     split: Timing,
     peak_memory: usize,
-    rejected: usize,
-    result: Option<RecordBatch>,
+    outcome: Outcome,
 }
 
 /// An instance with the function or transform opened.
@@ -146,20 +115,6 @@ enum Opened {
         /// Rows of the input that it was given.
         given: usize,
     },
-}
-
-/// What came of a call.
-struct Called {
-    /// Of one schema.
-    batches: Vec<RecordBatch>,
-    rejected: usize,
-}
-
-impl Called {
-    fn into_batch(self) -> Option<RecordBatch> {
-        let schema = self.batches.first()?.schema();
-        concat_batches(&schema, &self.batches).ok()
-    }
 }
 
 impl<'a> Contender<'a> {
@@ -183,8 +138,7 @@ impl<'a> Contender<'a> {
             times: Vec::new(),
             split: Timing::default(),
             peak_memory: 0,
-            rejected: 0,
-            result: None,
+            outcome: Outcome::default(),
         })
     }
 
@@ -193,13 +147,12 @@ impl<'a> Contender<'a> {
         let input = self.running.input(self.work, rows)?;
         let before = self.running.instance.timing();
         let begun = Instant::now();
-        let called = self.running.call(&input)?;
+        let outcome = self.running.call(&input)?;
         let took = begun.elapsed();
         if round == 0 {
             self.times.push(Vec::new());
             if is_largest {
-                self.rejected = called.rejected;
-                self.result = called.into_batch();
+                self.outcome = outcome;
             }
         } else {
             self.times[size].push(took);
@@ -232,8 +185,7 @@ impl<'a> Contender<'a> {
             largest: medians.last().copied().unwrap_or_default(),
             split: self.split,
             peak_memory: self.peak_memory,
-            rejected: self.rejected,
-            result: self.result,
+            outcome: self.outcome,
         }
     }
 }
@@ -300,18 +252,15 @@ impl Running {
         })
     }
 
-    fn call(&mut self, input: &Slice) -> Result<Called> {
+    fn call(&mut self, input: &Slice) -> Result<Outcome> {
+        let mut all = Outcome::default();
         match &self.opened {
             Opened::Function(function) => {
-                let outcome = self
-                    .instance
-                    .call_function(function, &input.columns, input.rows)?;
-                let rejected = outcome.rejected.len();
+                let instance = &mut self.instance;
+                let outcome = instance.call_function(function, &input.columns, input.rows)?;
+                all.reject(&outcome.rejected);
                 let batch = RecordBatch::try_from_iter([(function.output.name(), outcome.column)]);
-                Ok(Called {
-                    batches: batch.into_iter().collect(),
-                    rejected,
-                })
+                all.batches.extend(batch);
             }
             Opened::Transform { opened, .. } => {
                 let columns: Vec<Option<ArrayRef>> =
@@ -319,15 +268,17 @@ impl Running {
                 let keep: Vec<usize> = (0..opened.output.len()).collect();
                 let given = Input::new(&columns, input.rows, &keep, &opened.schema);
                 let mut outcome = self.instance.process(opened, &given)?;
-                let rejected = outcome.rejected.len();
-                let mut batches = std::mem::take(&mut outcome.batches);
-                while outcome.more {
+                loop {
+                    all.reject(&outcome.rejected);
+                    all.batches.append(&mut outcome.batches);
+                    if !outcome.more {
+                        break;
+                    }
                     outcome = self.instance.pull(opened, Some(&given))?;
-                    batches.append(&mut outcome.batches);
                 }
-                Ok(Called { batches, rejected })
             }
         }
+        Ok(all)
     }
 }
 

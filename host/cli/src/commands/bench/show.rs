@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use transom_pipeline::report::{Bytes, Count, counted};
 use transom_plugin::{Plugin, Timing};
 
-use super::Result;
+use super::Figures;
 use super::measure::Measured;
 use crate::printer::{FAINT, NAME};
 
 /// The figures of a function or transform, a line each; of two plugins beside each other, with how many times as long the first takes.
-pub(super) fn text(plugins: &[Arc<Plugin>], result: &Result) -> String {
-    let Result { subject, measured } = result;
+pub(super) fn text(plugins: &[Arc<Plugin>], figures: &Figures) -> String {
+    let Figures { subject, measured } = figures;
     let largest = measured.first().map_or(0, |ours| ours.largest.0);
     let (name, origin) = (&subject.name, &subject.origin);
     let mut lines = vec![format!("{NAME}{name}{NAME:#} {FAINT}{origin}{FAINT:#}")];
@@ -67,11 +67,9 @@ pub(super) fn text(plugins: &[Arc<Plugin>], result: &Result) -> String {
     }
     for (plugin, measured) in plugins.iter().zip(measured) {
         let plugin = plugin.name();
-        if measured.rejected > 0 {
-            let (rejected, rows) = (
-                Count(measured.rejected as u64),
-                counted(largest as u64, "row"),
-            );
+        let rejected = measured.outcome.rejected.len();
+        if rejected > 0 {
+            let (rejected, rows) = (Count(rejected as u64), counted(largest as u64, "row"));
             let hint = match subject.is_made_up {
                 true => ": give it real ones with `--data FILE`",
                 false => "",
@@ -141,8 +139,8 @@ fn shares(split: &Timing) -> [f64; 3] {
 }
 
 /// Everything, times in seconds.
-pub(super) fn to_json(plugins: &[Arc<Plugin>], result: &Result) -> Value {
-    let Result { subject, measured } = result;
+pub(super) fn to_json(plugins: &[Arc<Plugin>], figures: &Figures) -> Value {
+    let Figures { subject, measured } = figures;
     let plugins = plugins.iter().zip(measured).map(|(plugin, measured)| {
         let [lowering, guest, lifting] = shares(&measured.split);
         let (rows, seconds) = measured.largest;
@@ -157,7 +155,7 @@ pub(super) fn to_json(plugins: &[Arc<Plugin>], result: &Result) -> Value {
             "largest": { "rows": rows, "seconds": seconds.as_secs_f64(), "rows_per_second": measured.per_second() },
             "shares": { "lowering": lowering, "guest": guest, "lifting": lifting },
             "peak_memory": measured.peak_memory,
-            "rejected": measured.rejected,
+            "rejected": measured.outcome.rejected.len(),
         })
     });
     json!({
@@ -165,7 +163,7 @@ pub(super) fn to_json(plugins: &[Arc<Plugin>], result: &Result) -> Value {
         "data": subject.origin,
         "plugins": plugins.collect::<Vec<_>>(),
         "differ": match measured.as_slice() {
-            [ours, other] => json!(ours.difference(other)),
+            [ours, other] => json!(ours.outcome.difference(&other.outcome)),
             _ => Value::Null,
         },
     })

@@ -81,7 +81,14 @@ impl Subjects {
             given: match &command.data {
                 Some(file) => {
                     let rows = command.rows * BATCHES;
-                    Some(context.block_on(async { Ok(read_rows(file, rows).await?) })?)
+                    let read = context.block_on(async { Ok(read_rows(file, rows).await?) })?;
+                    if read.num_rows() == 0 {
+                        return Err(Failure::Usage {
+                            message: format!("`{}` has no rows", file.display()),
+                            hint: None,
+                        });
+                    }
+                    Some(read)
                 }
                 None => None,
             },
@@ -134,7 +141,8 @@ fn split(
     context: &Context,
     runtime: &Runtime,
 ) -> Result<(Arc<Plugin>, Option<String>), Failure> {
-    let is_plugin = std::path::Path::new(named).exists();
+    let is_component = [".wasm", ".zip"].iter().any(|end| named.ends_with(end));
+    let is_plugin = is_component || std::path::Path::new(named).exists();
     match named.rsplit_once('.') {
         Some((plugin, name)) if !is_plugin && !name.contains(std::path::is_separator) => {
             let plugin = plugin_named(plugin, context, runtime)?;
@@ -257,7 +265,8 @@ impl Finder<'_> {
     /// The transform with the rows of `--data`, or with those of the first step that uses it; `None` if there are neither.
     fn transform(&self, transform: &TransformDescription) -> Result<Option<Subject>, Failure> {
         let name = format!("{}.{}", self.plugin.name(), transform.name);
-        let pipeline = match self.context.global.file.exists() {
+        let is_told = self.given.is_some() && self.command.options.is_some();
+        let pipeline = match !is_told && self.context.global.file.exists() {
             true => Some(self.context.pipeline()?),
             false => None,
         };
