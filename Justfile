@@ -76,7 +76,7 @@ fuzz seconds="60" *targets="batch description stamp":
 
 # Keep of what was found the inputs that reach code no other of the corpus does
 fuzz-merge target:
-    "{{ target_dir }}/debug/fuzz-{{ target }}" -set_cover_merge=1 -max_len=1024 "fuzz/corpus/{{ target }}" "{{ target_dir }}/fuzz-found/{{ target }}"
+    "{{ target_dir }}/debug/fuzz-{{ target }}" -set_cover_merge=1 -use_counters=0 -max_len=1024 "fuzz/corpus/{{ target }}" "{{ target_dir }}/fuzz-found/{{ target }}"
 
 # Check everything that is checked without running it
 lint: lint-format lint-host lint-plugins lint-dependencies lint-docs
