@@ -9,6 +9,7 @@
 //! sources or reports progress must not wait for it.
 
 mod error;
+mod execution;
 mod function;
 mod memory;
 mod params;
@@ -19,10 +20,11 @@ mod spool;
 mod transform;
 
 pub use error::{CallError, FailedRow, RowsFailed, TooManyRejected};
+pub use execution::{Execution, Figures};
 pub use function::OnError;
 pub use params::{Params, UnknownParam};
 pub use runtime::PlanRuntime;
-pub use session::{Execution, Figures, Session, SessionOptions};
+pub use session::{Session, SessionOptions};
 pub use transform::{
     DeadLetters, OnReject, OrderBy, RejectedRows, TransformMetrics, TransformStep,
 };

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
@@ -13,7 +13,6 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNodeRecursion};
 use datafusion::common::{Result, TableReference, internal_err, plan_datafusion_err, plan_err};
 use datafusion::datasource::provider_as_source;
-use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{
     FairSpillPool, MemoryPool, TrackConsumersPool, UnboundedMemoryPool,
@@ -21,23 +20,19 @@ use datafusion::execution::memory_pool::{
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder, TableType};
-use datafusion::physical_plan::{
-    ExecutionPlan, ExecutionPlanProperties, SendableRecordBatchStream,
-};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::TryStreamExt;
 use transom_plugin::{Cancel, LogicalTime, Plugin, Timing};
 
 use crate::error::CallError;
+use crate::execution::Execution;
 use crate::function::{OnError, PluginFunction};
 use crate::params::{Params, bind};
 use crate::pool::InstancePool;
 use crate::runtime::PlanRuntime;
 use crate::spool;
-use crate::transform::{
-    TransformExec, TransformMetrics, TransformNode, TransformQueryPlanner, TransformSpec,
-    TransformStep,
-};
+use crate::transform::{TransformNode, TransformQueryPlanner, TransformSpec, TransformStep};
 
 /// How a run uses the machine.
 #[derive(Debug, Clone)]
@@ -406,11 +401,7 @@ impl Session {
                 })
                 .collect::<Result<Vec<_>>>()?
         };
-        Ok(Execution {
-            plan,
-            streams,
-            _stop: StopOnDrop(self.cancel.clone()),
-        })
+        Ok(Execution::new(plan, streams, self.cancel.clone()))
     }
 
     /// Runs a step that has several readers once; whatever reads it from now on reads the result. `rows` counts as it is written.
@@ -420,7 +411,7 @@ impl Session {
         };
         let plan = plan.clone();
         let mut execution = self.execute(plan).await?;
-        let schema = execution.plan.schema();
+        let schema = execution.schema();
         let streams = std::mem::take(&mut execution.streams);
         let files: Vec<PathBuf> = (0..streams.len())
             .map(|part| self.spools.path().join(format!("{name}-{part}.arrow")))
@@ -523,84 +514,5 @@ impl TableProvider for StepTable {
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         internal_err!("step `{}` was not put in its place", self.name)
-    }
-}
-
-/// A running plan. Dropping it before it is [`Execution::done`] cancels the session.
-pub struct Execution {
-    plan: Arc<dyn ExecutionPlan>,
-    /// One stream a partition; take them out to read them.
-    pub streams: Vec<SendableRecordBatchStream>,
-    _stop: StopOnDrop,
-}
-
-impl fmt::Debug for Execution {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Execution")
-            .field("plan", &self.plan)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Execution {
-    /// Schema of every stream.
-    pub fn schema(&self) -> SchemaRef {
-        self.plan.schema()
-    }
-
-    /// The operators, for EXPLAIN ANALYZE and progress.
-    pub fn plan(&self) -> &Arc<dyn ExecutionPlan> {
-        &self.plan
-    }
-
-    /// Says that the streams were read to their end, so that nothing is left to cancel; gives the plan's figures.
-    pub fn done(mut self) -> Figures {
-        self._stop.0 = Cancel::new();
-        self.figures()
-    }
-
-    /// The figures so far.
-    pub fn figures(&self) -> Figures {
-        let mut figures = Figures::default();
-        collect(&self.plan, &mut figures);
-        figures
-    }
-}
-
-/// What the operators of a plan counted.
-#[derive(Debug, Clone, Default)]
-pub struct Figures {
-    /// Rows that scans of sources gave, after filters that were pushed into them.
-    pub rows_read: u64,
-    /// The transforms.
-    pub transforms: Vec<TransformMetrics>,
-    /// Time in operators, summed over partitions; functions are part of the operator that calls them, transforms are not.
-    pub operators: Duration,
-}
-
-fn collect(plan: &Arc<dyn ExecutionPlan>, figures: &mut Figures) {
-    plan.children()
-        .into_iter()
-        .for_each(|child| collect(child, figures));
-    if let Some(transform) = plan.downcast_ref::<TransformExec>() {
-        figures.transforms.push(transform.figures());
-        return;
-    }
-    let Some(metrics) = plan.metrics() else {
-        return;
-    };
-    figures.operators += Duration::from_nanos(metrics.elapsed_compute().unwrap_or(0) as u64);
-    if plan.is::<DataSourceExec>() {
-        figures.rows_read += metrics.output_rows().unwrap_or(0) as u64;
-    }
-}
-
-/// A plan that nobody reads any more must not leave a guest computing.
-#[derive(Debug)]
-struct StopOnDrop(Cancel);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.cancel();
     }
 }

@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{SortOptions, take_record_batch};
@@ -24,9 +23,7 @@ use datafusion::physical_expr::{
 use datafusion::physical_plan::execution_plan::{
     ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions,
 };
-use datafusion::physical_plan::metrics::{
-    BaselineMetrics, Count, ExecutionPlanMetricsSet, Gauge, MetricBuilder, MetricsSet, Time,
-};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
@@ -34,9 +31,10 @@ use datafusion::physical_plan::{
 };
 use futures::TryStreamExt;
 use transom_plugin::{
-    End, Input, Instance, OpenedTransform, OutputColumn, Rejected, Timing, TransformOutcome,
+    End, Input, Instance, OpenedTransform, OutputColumn, Rejected, TransformOutcome,
 };
 
+use super::metrics::{PartitionMetrics, TransformMetrics};
 use super::step::{OnReject, RejectedRows, TransformSpec};
 use crate::error::{CallError, FailedRow, RowsFailed, TooManyRejected};
 
@@ -97,7 +95,7 @@ impl TransformExec {
 
     /// The figures of the run so far.
     pub(crate) fn figures(&self) -> TransformMetrics {
-        TransformMetrics::of(self)
+        TransformMetrics::of(&self.spec.step.name, &self.metrics.clone_inner())
     }
 }
 
@@ -490,84 +488,4 @@ fn open(
     let mut guest = pool.instantiate_for(partition, generation)?;
     let opened = guest.open_transform(&step.transform, input, &step.options)?;
     Ok((guest, opened))
-}
-
-/// What a partition counts; EXPLAIN ANALYZE shows it.
-struct PartitionMetrics {
-    baseline: BaselineMetrics,
-    input_rows: Count,
-    input_batches: Count,
-    rejected_rows: Count,
-    replaced_guests: Count,
-    lowering_time: Time,
-    guest_time: Time,
-    lifting_time: Time,
-    peak_memory: Gauge,
-}
-
-impl PartitionMetrics {
-    fn new(set: &ExecutionPlanMetricsSet, partition: usize) -> Self {
-        Self {
-            baseline: BaselineMetrics::new(set, partition),
-            input_rows: MetricBuilder::new(set).counter("input_rows", partition),
-            input_batches: MetricBuilder::new(set).counter("input_batches", partition),
-            rejected_rows: MetricBuilder::new(set).counter("rejected_rows", partition),
-            replaced_guests: MetricBuilder::new(set).counter("replaced_guests", partition),
-            lowering_time: MetricBuilder::new(set).subset_time("lowering_time", partition),
-            guest_time: MetricBuilder::new(set).subset_time("guest_time", partition),
-            lifting_time: MetricBuilder::new(set).subset_time("lifting_time", partition),
-            peak_memory: MetricBuilder::new(set).gauge("guest_peak_memory", partition),
-        }
-    }
-
-    fn add(&self, after: Timing, before: Timing) {
-        self.lowering_time
-            .add_duration(after.lowering - before.lowering);
-        self.guest_time.add_duration(after.guest - before.guest);
-        self.lifting_time
-            .add_duration(after.lifting - before.lifting);
-    }
-}
-
-/// The figures of one transform step of a run, summed over its partitions.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TransformMetrics {
-    /// Name of the step.
-    pub step: String,
-    /// Rows in.
-    pub input_rows: usize,
-    /// Batches in.
-    pub input_batches: usize,
-    /// Rows out.
-    pub output_rows: usize,
-    /// Rows the guest did not take.
-    pub rejected_rows: usize,
-    /// Time that went into copying batches to the guest.
-    pub lowering: Duration,
-    /// Time inside the guest.
-    pub guest: Duration,
-    /// Time that went into taking batches from the guest and checking them.
-    pub lifting: Duration,
-}
-
-impl TransformMetrics {
-    fn of(exec: &TransformExec) -> Self {
-        let metrics = exec.metrics.clone_inner();
-        let sum = |name: &str| {
-            metrics
-                .sum_by_name(name)
-                .map_or(0, |value| value.as_usize())
-        };
-        let time = |name: &str| Duration::from_nanos(sum(name) as u64);
-        Self {
-            step: exec.spec.step.name.clone(),
-            input_rows: sum("input_rows"),
-            input_batches: sum("input_batches"),
-            output_rows: metrics.output_rows().unwrap_or(0),
-            rejected_rows: sum("rejected_rows"),
-            lowering: time("lowering_time"),
-            guest: time("guest_time"),
-            lifting: time("lifting_time"),
-        }
-    }
 }

@@ -1,15 +1,16 @@
 //! Transforms of plugins as operators of a plan.
 //!
 //! `step` says what a transform step is, `node` is its place in the logical plan (which columns it needs), `exec` the operator
-//! (how it runs), `planner` the way from one to the other.
+//! (how it runs), `metrics` what that counts, `planner` the way from one to the other.
 
 mod exec;
+mod metrics;
 mod node;
 mod planner;
 mod step;
 
 pub(crate) use exec::TransformExec;
-pub use exec::TransformMetrics;
+pub use metrics::TransformMetrics;
 pub(crate) use node::TransformNode;
 pub(crate) use planner::TransformQueryPlanner;
 pub(crate) use step::TransformSpec;
