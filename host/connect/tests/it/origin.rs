@@ -56,18 +56,31 @@ async fn rows_of_csv_and_json_are_numbered_within_their_files() {
 #[tokio::test]
 async fn rows_of_parquet_keep_their_numbers_in_ranges_and_behind_filters() {
     let root = tempdir().unwrap();
-    let ids: Vec<Option<i64>> = (0..3000).map(Some).collect();
-    let texts = vec![Some("x"); ids.len()];
     let parquet = SinkFormat::Parquet {
         compression: transom_connect::ParquetCompression::Uncompressed,
     };
-    publish(&sink(root.path(), parquet, &[]), vec![table(&ids, &texts)]).await;
+    let mut sink = sink(root.path(), parquet, &[]);
+    // Less than one batch, so that each of the ten is a row group.
+    sink.limits.row_group_bytes = 1000;
+    let batch = |first: i64| {
+        let ids: Vec<Option<i64>> = (first..first + 300).map(Some).collect();
+        table(&ids, &vec![Some("x"); ids.len()])
+    };
+    publish(&sink, (0..3000).step_by(300).map(batch).collect()).await;
     let source = source(root.path(), "out/daily", Format::Parquet);
     let sql = "SELECT count(*) AS rows, count(DISTINCT _file) AS files FROM t WHERE id = _row";
     let text = shown(&source, sql).await;
     assert!(text.contains("| 3000 | 1     |"), "{text}");
-    let text = shown(&source, "SELECT _row, text FROM t WHERE id = 2100").await;
+    let sql = "SELECT _row, text FROM t WHERE id = 2100";
+    let text = shown(&source, sql).await;
     assert!(text.contains("| 2100 | x    |"), "{text}");
+    let text = shown(&source, &format!("EXPLAIN ANALYZE {sql}")).await;
+    for expected in [
+        "4 groups",
+        "row_groups_pruned_statistics=10 total → 1 matched",
+    ] {
+        assert!(text.contains(expected), "no {expected}: {text}");
+    }
 }
 
 #[tokio::test]
