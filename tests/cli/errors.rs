@@ -164,6 +164,31 @@ fn a_plugin_panics() {
 }
 
 #[test]
+fn a_plugin_panics_before_rows_are_grouped() {
+    let project = plugged();
+    let pipeline = "\
+name: grouped
+plugins:
+  echo: { path: echo.wasm }
+sources:
+  numbers: { path: data/numbers.csv }
+steps:
+  failing: { transform: echo.fail, input: numbers, options: { kind: panic } }
+  grouped: { sql: \"SELECT word, count(*) AS rows FROM failing GROUP BY word\" }
+sinks:
+  grouped: { from: grouped, path: out/grouped, format: csv }
+";
+    project.write("transom.yaml", pipeline);
+    // Each partition that waits for the rows is given the error, and which of them tells it is a matter of chance.
+    for _ in 0..10 {
+        let ran = project.run(&["run", "--quiet", "--partitions", "4"]);
+        assert_eq!(ran.code, 3, "{}", ran.all());
+        assert!(ran.stderr.contains("panic, as asked"), "{}", ran.all());
+        assert!(ran.stderr.contains("hint: "), "{}", ran.all());
+    }
+}
+
+#[test]
 fn a_plugin_asks_to_be_tried_again() {
     let project = plugged();
     project.replace("transom.yaml", "echo.running", "echo.fail");

@@ -1,5 +1,7 @@
 //! What can go wrong with a pipeline, sorted by what the user can do about it.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
 use transom_build::BuildError;
@@ -35,7 +37,7 @@ pub enum Error {
         what: String,
         /// What the plugin or its host said.
         #[source]
-        source: transom_plugin::Error,
+        source: Arc<transom_plugin::Error>,
         /// The row that the plugin was at, where it says so.
         row: Option<FailedRow>,
     },
@@ -124,22 +126,8 @@ impl Error {
             }
             Self::Problems(_) | Self::Lock { .. } => ErrorKind::Pipeline,
             Self::Build { .. } => ErrorKind::Plugin,
-            Self::Plugin { source, .. } if source.is_retryable() => ErrorKind::Retryable,
-            Self::Plugin {
-                source: transom_plugin::Error::Cancelled { .. },
-                ..
-            }
-            | Self::Cancelled => ErrorKind::Cancelled,
-            Self::Plugin {
-                source: transom_plugin::Error::Guest { error, .. },
-                ..
-            } => match error.kind {
-                transom_plugin::GuestErrorKind::BadData => ErrorKind::Data,
-                transom_plugin::GuestErrorKind::Config => ErrorKind::Pipeline,
-                _ => ErrorKind::Plugin,
-            },
-            Self::Plugin { source, .. } if source.is_out_of_shared_memory() => ErrorKind::Data,
-            Self::Plugin { .. } => ErrorKind::Plugin,
+            Self::Plugin { source, .. } => kind_of_plugin(source),
+            Self::Cancelled => ErrorKind::Cancelled,
             Self::Source(_)
             | Self::Sink(_)
             | Self::Query { .. }
@@ -182,26 +170,41 @@ impl Error {
 
     /// The error of a plan that was running for `what`: a plugin's if one is at the bottom of it.
     pub(crate) fn of_query(what: &str, error: DataFusionError) -> Self {
-        let error = match take::<CallError>(error) {
-            Ok(call) => {
-                let what = call.to_string();
-                return Self::Plugin {
-                    what,
-                    source: call.source,
-                    row: call.row,
-                };
-            }
-            Err(error) => error,
-        };
-        let error = match take::<TooManyRejected>(error) {
-            Ok(passed) => return passed.into(),
-            Err(error) => error,
-        };
-        let what = what.to_owned();
-        match take::<RowsFailed>(error) {
-            Ok(source) => Self::Rows { what, source },
-            Err(source) => Self::Query { what, source },
+        if let Some(call) = source_of::<CallError>(&error) {
+            return Self::Plugin {
+                what: call.to_string(),
+                source: Arc::clone(&call.source),
+                row: call.row.clone(),
+            };
         }
+        if let Some(passed) = source_of::<TooManyRejected>(&error) {
+            return passed.clone().into();
+        }
+        let what = what.to_owned();
+        match source_of::<RowsFailed>(&error) {
+            Some(rows) => Self::Rows {
+                what,
+                source: rows.clone(),
+            },
+            None => Self::Query {
+                what,
+                source: error,
+            },
+        }
+    }
+}
+
+fn kind_of_plugin(error: &transom_plugin::Error) -> ErrorKind {
+    match error {
+        error if error.is_retryable() => ErrorKind::Retryable,
+        transom_plugin::Error::Cancelled { .. } => ErrorKind::Cancelled,
+        transom_plugin::Error::Guest { error, .. } => match error.kind {
+            transom_plugin::GuestErrorKind::BadData => ErrorKind::Data,
+            transom_plugin::GuestErrorKind::Config => ErrorKind::Pipeline,
+            _ => ErrorKind::Plugin,
+        },
+        error if error.is_out_of_shared_memory() => ErrorKind::Data,
+        _ => ErrorKind::Plugin,
     }
 }
 
@@ -238,35 +241,51 @@ fn share(rejected: u64, given: u64, limit: MaxRejects) -> String {
     }
 }
 
-/// The error of our own inside of DataFusion's wrappers.
-fn take<E: std::error::Error + 'static>(error: DataFusionError) -> Result<E, DataFusionError> {
-    match error {
-        DataFusionError::External(source) => match source.downcast::<E>() {
-            Ok(found) => Ok(*found),
-            Err(source) => match source.downcast::<DataFusionError>() {
-                Ok(inner) => take(*inner),
-                Err(source) => Err(DataFusionError::External(source)),
-            },
-        },
-        DataFusionError::Context(text, inner) => {
-            take(*inner).map_err(|inner| DataFusionError::Context(text, Box::new(inner)))
+/// The error of our own inside of DataFusion's wrappers. Those may be shared: a repartition gives one error to all its outputs.
+pub(crate) fn source_of<E: std::error::Error + 'static>(error: &DataFusionError) -> Option<&E> {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(current) = source {
+        if let Some(found) = current.downcast_ref::<E>() {
+            return Some(found);
         }
-        DataFusionError::Diagnostic(diagnostic, inner) => {
-            take(*inner).map_err(|inner| DataFusionError::Diagnostic(diagnostic, Box::new(inner)))
-        }
-        DataFusionError::ArrowError(inner, backtrace) => match *inner {
-            arrow::error::ArrowError::ExternalError(source) => {
-                match source.downcast::<DataFusionError>() {
-                    Ok(inner) => take(*inner),
-                    Err(source) => Err(DataFusionError::External(source)),
-                }
-            }
-            inner => Err(DataFusionError::ArrowError(Box::new(inner), backtrace)),
-        },
-        DataFusionError::Shared(shared) => match std::sync::Arc::try_unwrap(shared) {
-            Ok(inner) => take(inner),
-            Err(shared) => Err(DataFusionError::Shared(shared)),
-        },
-        other => Err(other),
+        source = current.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::error::ArrowError;
+
+    use super::*;
+
+    #[test]
+    fn an_error_that_other_partitions_hold_too_is_known() {
+        let call = CallError {
+            what: "step `late`".to_owned(),
+            source: Arc::new(transom_plugin::Error::Crash {
+                plugin: "late".to_owned(),
+                message: "out of cheese".to_owned(),
+            }),
+            row: None,
+        };
+        let shared = Arc::new(DataFusionError::External(Box::new(call)));
+        let wrapped = ArrowError::from(DataFusionError::Shared(Arc::clone(&shared)));
+        let error = DataFusionError::from(wrapped).context("sorting");
+        let error = Error::of_query("sink `daily`", error);
+        assert_eq!(error.to_string(), "step `late` failed");
+        assert_eq!(error.kind(), ErrorKind::Plugin);
+        assert!(error.hint().is_some());
+
+        let passed = TooManyRejected {
+            step: "late".to_owned(),
+            allowed: 1,
+            rejected: 2,
+            given: 3,
+            reason: "too late".to_owned(),
+        };
+        let shared = Arc::new(DataFusionError::External(Box::new(passed)));
+        let error = Error::of_query("sink `daily`", (&shared).into());
+        assert!(matches!(error, Error::TooManyRejected { rejected: 2, .. }));
     }
 }

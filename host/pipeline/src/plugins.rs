@@ -48,7 +48,7 @@ pub fn load(
             Err(source) => {
                 return Err(Error::Plugin {
                     what: format!("loading plugin `{name}` failed"),
-                    source,
+                    source: Arc::new(source),
                     row: None,
                 });
             }

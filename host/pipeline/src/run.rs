@@ -19,7 +19,7 @@ use transom_connect::{FileSink, PreparedSink, SinkError, WriteProgress, Written,
 use transom_plugin::Cancel;
 use transom_query::{Figures, TransformMetrics};
 
-use crate::error::{Error, RejectedReason, Result};
+use crate::error::{Error, ErrorKind, RejectedReason, Result};
 use crate::file::{Pipeline, StepKind};
 use crate::plan::{Planned, PlannedSink, PlannedStep};
 use crate::report::{RunReport, SinkReport, SourceReport, TimeReport, TransformReport};
@@ -347,10 +347,7 @@ impl Run<'_> {
                 }
                 Error::Query { what, source }
             }
-            Error::Plugin {
-                source: transom_plugin::Error::Cancelled { .. },
-                ..
-            } if cancelled => Error::Cancelled,
+            error if cancelled && error.kind() == ErrorKind::Cancelled => Error::Cancelled,
             other => other,
         }
     }

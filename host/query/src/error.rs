@@ -1,20 +1,23 @@
 //! A plugin's error with the place in the plan where it happened.
 
 use std::fmt;
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{Field, FieldRef, Schema};
 use datafusion::error::DataFusionError;
 
 /// A call into a plugin failed while a query ran or was planned.
-#[derive(Debug, thiserror::Error)]
+///
+/// Like all errors here it can be cloned: DataFusion hands one error to every partition that waits for it.
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{what} failed")]
 pub struct CallError {
     /// The function or the step: ``function `geo.great_circle` ``.
     pub what: String,
     /// What the plugin or its host said.
     #[source]
-    pub source: transom_plugin::Error,
+    pub source: Arc<transom_plugin::Error>,
     /// The row that the plugin was at, where it says so.
     pub row: Option<FailedRow>,
 }
@@ -38,8 +41,11 @@ impl CallError {
             _ => None,
         };
         let row = row.and_then(|row| FailedRow::of(&batch()?, row));
-        let what = what.into();
-        DataFusionError::External(Box::new(Self { what, source, row }))
+        DataFusionError::External(Box::new(Self {
+            what: what.into(),
+            source: Arc::new(source),
+            row,
+        }))
     }
 }
 
@@ -80,7 +86,7 @@ pub(crate) fn arguments(fields: &[FieldRef], columns: &[ArrayRef]) -> Option<Rec
 }
 
 /// A transform rejected more rows than its step allows.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("step `{step}` rejected more than {allowed} rows")]
 pub struct TooManyRejected {
     /// Name of the step.
@@ -96,7 +102,7 @@ pub struct TooManyRejected {
 }
 
 /// Rows that a plugin did not take, in a step that does not go on without them.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub struct RowsFailed {
     message: String,

@@ -3,6 +3,7 @@
 use datafusion::error::DataFusionError;
 use transom_query::{CallError, UnknownParam};
 
+use crate::error::source_of;
 use crate::file::{Pipeline, Problem, Span, SqlStep};
 
 /// An SQL error at its place in the query.
@@ -106,23 +107,6 @@ pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-fn source_of<E: std::error::Error + 'static>(error: &DataFusionError) -> Option<&E> {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(current) = source {
-        if let Some(found) = current.downcast_ref::<E>() {
-            return Some(found);
-        }
-        // An `External` gives its inner error's source as its own, so the inner error is asked for itself.
-        if let Some(DataFusionError::External(inner)) = current.downcast_ref::<DataFusionError>()
-            && let Some(found) = inner.downcast_ref::<E>()
-        {
-            return Some(found);
-        }
-        source = current.source();
-    }
-    None
 }
 
 /// The first place of a word in a text, not as a part of another word.
