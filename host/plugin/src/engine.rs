@@ -34,8 +34,11 @@ const POOL: u32 = 1000;
 /// Core instances that the pool holds. They take memory only when they are there.
 const CORE_INSTANCES: u32 = 100_000;
 
-/// Places in the pool that keep some memory when their instance has ended, and how much each of them keeps, in bytes.
+/// Free places in the pool, last used by other components, from which on the next instance takes the oldest of them and not one
+/// that was never used. So about as many more places are ever used than there were instances at once.
 const WARM_SLOTS: u32 = 16;
+
+/// What a place that was used keeps of its memory when its instance has ended, in bytes.
 const WARM_MEMORY: usize = 2 << 20;
 
 /// Stack of the thread that compiles: Cranelift recurses where code is nested.
@@ -310,11 +313,14 @@ fn config(pooling: bool) -> Config {
             .max_memories_per_component(MAX_MEMORIES)
             .max_tables_per_component(MAX_TABLES)
             .table_elements(MAX_TABLE_ELEMENTS)
-            .max_unused_warm_slots(WARM_SLOTS)
-            // What an instance has written is put back by copying and not by giving its pages to the kernel: the next one in its
-            // place would fault for each of them, which is half of what starting Go costs.
-            .linear_memory_keep_resident(WARM_MEMORY)
-            .pagemap_scan(Enabled::Auto);
+            .max_unused_warm_slots(WARM_SLOTS);
+        // What an instance has written is put back by copying and not by giving its pages to the kernel: the next one in its place
+        // would fault for each of them, which is half of what starting Go costs. Which pages those are, Linux says since 6.7;
+        // elsewhere wasmtime would write the first 2 MiB of every place, used or not, and all of that would stay.
+        if PoolingAllocationConfig::is_pagemap_scan_available() {
+            pool.linear_memory_keep_resident(WARM_MEMORY)
+                .pagemap_scan(Enabled::Auto);
+        }
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     }
     config
