@@ -71,15 +71,22 @@ impl fmt::Display for Language {
 /// The one engine of this process. `just test` builds the runner before it runs the tests.
 pub(crate) fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(|| {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        Runtime::new(RuntimeOptions {
-            cache: Some(target.join("compiled")),
-            python_runner: Some(python_runner(env!("CARGO_TARGET_TMPDIR"))),
-            python_runner_digest: Some(transom_build::python_runner_digest),
-        })
-        .unwrap()
+    RUNTIME.get_or_init(|| runtime_with(compiled()))
+}
+
+/// Where [`runtime`] keeps compiled code.
+pub(crate) fn compiled() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled")
+}
+
+/// An engine with a cache of its own.
+pub(crate) fn runtime_with(cache: PathBuf) -> Runtime {
+    Runtime::new(RuntimeOptions {
+        cache: Some(cache),
+        python_runner: Some(python_runner(env!("CARGO_TARGET_TMPDIR"))),
+        python_runner_digest: Some(transom_build::python_runner_digest),
     })
+    .unwrap()
 }
 
 /// What a transform gave for all its input.

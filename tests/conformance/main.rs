@@ -2,8 +2,9 @@
 //!
 //! The guests under `guests/` offer the same functions and transforms. What is given to them and what is expected of them stands in
 //! `cases/*.yaml` ([`cases`]); what cannot be written down as rows is in [`types`] (every Arrow type) and [`lasting`] (state,
-//! long runs, the same result again) and [`python`] (what only an interpreter can try).
+//! long runs, the same result again), [`python`] (what only an interpreter can try) and [`bytecode`] (what its instances share).
 
+mod bytecode;
 mod cases;
 mod guest;
 mod lasting;
@@ -37,10 +38,14 @@ fn main() -> ExitCode {
             add(&name, Box::new(move || case.run(language)));
         }
         let own = match language {
-            Language::Python => python::TESTS,
-            Language::Rust | Language::Go => &[],
+            Language::Python => [python::TESTS, bytecode::TESTS],
+            Language::Rust | Language::Go => [&[][..]; 2],
         };
-        for (name, test) in types::TESTS.iter().chain(lasting::TESTS).chain(own) {
+        for (name, test) in types::TESTS
+            .iter()
+            .chain(lasting::TESTS)
+            .chain(own.into_iter().flatten())
+        {
             add(name, Box::new(move || test(language)));
         }
     }

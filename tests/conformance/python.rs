@@ -28,7 +28,6 @@ pub(crate) const TESTS: Tests = &[
     ("a mistake in the source is told with its place", |_| {
         mistakes();
     }),
-    ("bytecode that is known changes nothing", |_| bytecode()),
 ];
 
 /// A plugin of one file, packed as `transom build` does.
@@ -37,20 +36,28 @@ fn plugin(source: &str) -> transom_plugin::Result<Arc<Plugin>> {
 }
 
 fn plugin_with(source: &str, limits: Limits) -> transom_plugin::Result<Arc<Plugin>> {
+    runtime().load_bytes("probe", &archive(&[("probe.py", source)]), limits)
+}
+
+/// Files packed as `transom build` does; the entry module is `probe.py`.
+pub(crate) fn archive(files: &[(&str, &str)]) -> Vec<u8> {
     let manifest = r#"{"format": 1, "language": "python", "contract": "0.1.0", "name": "probe", "version": "0.1.0",
         "entry": "probe", "roots": [""]}"#;
     let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, text) in [("transom.json", manifest), ("probe.py", source)] {
+    for (name, text) in [("transom.json", manifest)].iter().chain(files) {
         let options = zip::write::SimpleFileOptions::default();
-        archive.start_file(name, options).unwrap();
+        archive.start_file(*name, options).unwrap();
         archive.write_all(text.as_bytes()).unwrap();
     }
-    let archive = archive.finish().unwrap().into_inner();
-    runtime().load_bytes("probe", &archive, limits)
+    archive.finish().unwrap().into_inner()
 }
 
 /// What the function `probe` says of the numbers from 0 to `questions`.
-fn ask(plugin: &Arc<Plugin>, time: LogicalTime, questions: i64) -> Vec<Result<String, String>> {
+pub(crate) fn ask(
+    plugin: &Arc<Plugin>,
+    time: LogicalTime,
+    questions: i64,
+) -> Vec<Result<String, String>> {
     let options = InstanceOptions {
         time,
         ..InstanceOptions::default()
@@ -324,30 +331,5 @@ fn mistakes() {
         for expected in expected {
             assert!(error.message.contains(expected), "no {expected}: {error}");
         }
-    }
-}
-
-fn bytecode() {
-    // Other source each time, so that it is compiled for the first one.
-    let source = format!(
-        r#"
-import transom
-SALT = "{:?}"
-
-@transom.function
-def probe(question: int) -> str:
-    """Divides by zero."""
-    return str(1 // question)
-"#,
-        std::time::SystemTime::now()
-    );
-    let plugins = [plugin(&source).unwrap(), plugin(&source).unwrap()];
-    assert_eq!(plugins[0].description(), plugins[1].description());
-    let [compiled, known] = plugins.map(|plugin| ask(&plugin, LogicalTime::default(), 2));
-    assert_eq!(compiled, known);
-    assert_eq!(known[1].as_deref(), Ok("1"));
-    let error = known[0].as_ref().unwrap_err();
-    for expected in ["probe.py\", line 8, in probe", "return str(1 // question)"] {
-        assert!(error.contains(expected), "no {expected}: {error}");
     }
 }
