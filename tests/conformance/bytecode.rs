@@ -10,12 +10,15 @@ use crate::guest::{Language, Tests, compiled, runtime_with};
 use crate::python::{archive, ask};
 
 /// Tests by name.
-pub(crate) const TESTS: Tests = &[(
-    "bytecode that is known is used, and changes nothing",
-    |_| {
-        known();
-    },
-)];
+pub(crate) const TESTS: Tests = &[
+    (
+        "bytecode that is known is used, and changes nothing",
+        |_| {
+            known();
+        },
+    ),
+    ("bytecode is no output that a limit is for", |_| output()),
+];
 
 /// Two modules; how often the first had the second compiled is what it is described with.
 const PROBE: &str = r#"
@@ -100,4 +103,15 @@ fn known() {
             assert!(error.contains(expected), "no {expected}: {error}");
         }
     }
+}
+
+fn output() {
+    let fresh = Fresh::new();
+    let limits = Limits {
+        output: 16 << 10,
+        ..Limits::default()
+    };
+    let rules = format!("{RULES}TEXT = \"{}\"\n", "text ".repeat(10_000));
+    let docs = [(); 2].map(|()| doc(&fresh.load(&rules, limits.clone())).to_owned());
+    assert_eq!(docs, ["Compiled: 1.", "Compiled: 0."]);
 }

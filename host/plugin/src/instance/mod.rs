@@ -120,7 +120,7 @@ impl Instance {
         };
         let description = Description::from_wire(wire, &plugin.limits)
             .map_err(|reason| invalid(plugin, reason))?;
-        Ok((description, bytecode(plugin, &mut store, &instance)?))
+        Ok((description, bytecode(plugin, &mut store, &instance)))
     }
 
     /// The plugin this is an instance of.

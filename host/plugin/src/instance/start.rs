@@ -67,26 +67,39 @@ fn hand_over(
     }
 }
 
-/// What a language runner has compiled the plugin's files to, if that is not known yet; nothing of others.
+/// What a language runner has compiled the plugin's files to, if that is not known yet; nothing of others. It only saves time, so
+/// no plugin fails for what goes wrong with it.
 pub(super) fn bytecode(
     plugin: &Plugin,
     store: &mut Store<State>,
     instance: &wasmtime::component::Instance,
-) -> Result<Option<Vec<u8>>> {
-    let Some(runner) = plugin
-        .runner
-        .as_ref()
-        .filter(|runner| runner.source.bytecode.is_none())
-    else {
-        return Ok(None);
-    };
+) -> Option<Vec<u8>> {
+    let runner = plugin.runner.as_ref()?;
+    if runner.source.bytecode.is_some() {
+        return None;
+    }
+    compiled(plugin, runner, store, instance)
+        .inspect_err(|error| {
+            tracing::debug!(plugin = plugin.name, %error, "bytecode was not handed back");
+        })
+        .ok()
+}
+
+fn compiled(
+    plugin: &Plugin,
+    runner: &Runner,
+    store: &mut Store<State>,
+    instance: &wasmtime::component::Instance,
+) -> Result<Vec<u8>> {
     let guest = runner
         .indices
         .load(&mut *store, instance)
         .map_err(|error| unlike_the_contract(plugin, &error))?;
     begin(plugin, store)?;
+    // The limit on output is for results.
+    store.set_hostcall_fuel(plugin.limits.component);
     match guest.call_compiled(&mut *store) {
-        Ok(answer) => answer.map(Some).map_err(|error| guest_error(plugin, error)),
+        Ok(answer) => answer.map_err(|error| guest_error(plugin, error)),
         Err(trap) => Err(trap_error(plugin, store, Phase::Call, trap)),
     }
 }
