@@ -18,6 +18,12 @@ pub(crate) const TESTS: Tests = &[
         },
     ),
     ("bytecode is no output that a limit is for", |_| output()),
+    (
+        "bytecode that is far larger than its source is not kept",
+        |_| {
+            large();
+        },
+    ),
 ];
 
 /// Two modules; how often the first had the second compiled is what it is described with.
@@ -114,4 +120,18 @@ fn output() {
     let rules = format!("{RULES}TEXT = \"{}\"\n", "text ".repeat(10_000));
     let docs = [(); 2].map(|()| doc(&fresh.load(&rules, limits.clone())).to_owned());
     assert_eq!(docs, ["Compiled: 1.", "Compiled: 0."]);
+}
+
+fn large() {
+    let fresh = Fresh::new();
+    // Constants that the compiler computes: 4 KB for each line of 22 bytes.
+    let lines = (0..1000).map(|line| format!("A{line} = \"{line:04}\" * 1000\n"));
+    let rules = lines.fold(RULES.to_owned(), |rules, line| rules + &line);
+    for _ in 0..2 {
+        let plugin = fresh.load(&rules, Limits::default());
+        assert_eq!(doc(&plugin), "Compiled: 1.");
+        let answers = ask(&plugin, LogicalTime::default(), 2);
+        assert_eq!(answers[1].as_deref(), Ok("1, 1"));
+    }
+    assert_eq!(fresh.kept(), 0);
 }

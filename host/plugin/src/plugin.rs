@@ -53,6 +53,16 @@ pub(crate) struct Source {
     pub(crate) bytecode: Option<Vec<u8>>,
 }
 
+impl Source {
+    /// Bytes of bytecode that are taken from the runner. The plugin has a say in what is in it, and the user's disk and every instance
+    /// hold it. Compilers make about as much of it as there is source.
+    pub(crate) fn max_bytecode(&self, limits: &Limits) -> usize {
+        let source: usize = self.files.iter().map(|(_, bytes)| bytes.len()).sum();
+        let max = source.saturating_mul(8).saturating_add(1 << 20);
+        max.min(limits.component)
+    }
+}
+
 /// What a plugin was loaded from.
 pub(crate) struct Loaded {
     pub(crate) component: Component,

@@ -97,7 +97,7 @@ fn compiled(
         .map_err(|error| unlike_the_contract(plugin, &error))?;
     begin(plugin, store)?;
     // The limit on output is for results.
-    store.set_hostcall_fuel(plugin.limits.component);
+    store.set_hostcall_fuel(runner.source.max_bytecode(&plugin.limits));
     match guest.call_compiled(&mut *store) {
         Ok(answer) => answer.map_err(|error| guest_error(plugin, error)),
         Err(trap) => Err(trap_error(plugin, store, Phase::Call, trap)),
