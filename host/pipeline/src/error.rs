@@ -8,7 +8,7 @@ use transom_build::BuildError;
 use transom_connect::{SinkError, SourceError};
 use transom_query::{CallError, FailedRow, RowsFailed, TooManyRejected};
 
-use crate::file::{MaxRejects, Problems};
+use crate::file::{MaxRejects, Percent, Problems};
 use crate::report::{Count, counted};
 
 /// Result of this crate.
@@ -229,15 +229,12 @@ impl From<TooManyRejected> for Error {
 fn share(rejected: u64, given: u64, limit: MaxRejects) -> String {
     match limit {
         MaxRejects::Rows(_) => counted(rejected, "row"),
-        MaxRejects::Percent(_) => {
-            let hundredths = (rejected as f64 * 10_000.0 / given as f64).round();
-            let percent = MaxRejects::Percent(hundredths / 100.0);
-            format!(
-                "{} of {} ({percent})",
-                Count(rejected),
-                counted(given, "row")
-            )
-        }
+        MaxRejects::Percent(limit) => format!(
+            "{} of {} ({})",
+            Count(rejected),
+            counted(given, "row"),
+            Percent::share(rejected, given, limit)
+        ),
     }
 }
 

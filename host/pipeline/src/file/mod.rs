@@ -31,7 +31,7 @@ pub(crate) mod value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-pub use max_rejects::MaxRejects;
+pub use max_rejects::{MaxRejects, Percent};
 pub use model::{Compression, ErrorPolicy, OnReject};
 pub use pipeline::{
     CsvOptions, FileSink, FileSource, Limits, OnError, OrderBy, Pipeline, Plugin, SinkFormat,
