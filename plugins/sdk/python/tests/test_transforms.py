@@ -104,6 +104,20 @@ class Emitting(unittest.TestCase):
                 ran = run_transform(whatever(work, computes={"x": int}), {}, TABLE)
                 self.assertEqual(ran.columns["x"], [1, 1])
 
+    def test_a_view_of_what_is_written_into_after_it_was_emitted_is_copied_with_its_type(self):
+        owner = array("i", [1, 1, 1])
+        views = [memoryview(owner), memoryview(owner).toreadonly(), memoryview(array("i", [1, 9, 1, 9, 1]))[::2]]
+        for view in views:
+
+            def work(self, batch, output, view=view):
+                output.emit(day=view)
+                owner[0] = 2
+
+            with self.subTest(readonly=view.readonly, contiguous=view.contiguous):
+                owner[0] = 1
+                ran = run_transform(whatever(work, computes={"day": dt.date}), {}, TABLE)
+                self.assertEqual(ran.columns["day"], [dt.date(1970, 1, 2)] * 3)
+
     def test_what_is_emitted_must_be_as_open_promised(self):
         cases = [
             (lambda _, b, o: o.emit(), "the column `x`, which `open` promised, was not emitted"),

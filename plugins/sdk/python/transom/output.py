@@ -133,8 +133,11 @@ def held(column: Sequence) -> Sequence:
     """The column as it is now, whatever its owner writes into it before it is read."""
     if isinstance(column, (list, array, bytearray)):
         return column[:]
-    if isinstance(column, (tuple, range, bytes)) or (isinstance(column, memoryview) and column.readonly):
+    if isinstance(column, (tuple, range, bytes)):
         return column
+    if isinstance(column, memoryview):
+        # One that is read-only may still look at what others write into.
+        return column if isinstance(column.obj, bytes) else memoryview(column.tobytes()).cast(column.format)
     if isinstance(column, Column):
         return column if column.type is not None else Column(held(column.values), column.valid)
     return list(column)
