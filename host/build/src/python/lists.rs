@@ -63,7 +63,7 @@ impl Lists {
                 }
                 // An address, or a file that is missing, which is pip's to report.
                 if is_path(named) {
-                    line = format!("-r {path:?}");
+                    line = format!("-r {}", quoted(&path));
                     self.files.insert(path);
                 }
                 self.depends_on_more = true;
@@ -74,14 +74,18 @@ impl Lists {
                     } else {
                         folder.join(named)
                     };
-                    line = format!("--find-links {path:?}");
+                    line = format!("--find-links {}", quoted(&path));
                     self.files.insert(path);
                 }
                 self.depends_on_more = true;
-            } else if requirement_name(&line) == "transom" {
+            } else if asks_for_sdk(&line) {
                 continue;
             } else if let Some(path) = local_package(&line) {
-                self.files.insert(folder.join(path));
+                let path = folder.join(path);
+                // With a marker, one that is missing may be meant for other machines.
+                if !line.contains(';') || path.exists() {
+                    self.files.insert(path);
+                }
                 self.depends_on_more = true;
             } else if line.contains("${") || names_address(&line) {
                 self.depends_on_more = true;
@@ -100,6 +104,17 @@ impl Lists {
 pub(super) fn requirement_name(line: &str) -> String {
     let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)));
     line[..end.unwrap_or(line.len())].to_ascii_lowercase()
+}
+
+/// Whether a line asks for the SDK, and not for a file in a folder of its name.
+fn asks_for_sdk(line: &str) -> bool {
+    let name = requirement_name(line);
+    name == "transom" && !line[name.len()..].starts_with(['/', '\\'])
+}
+
+/// A path as pip reads it after an option: as a shell does.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r#"'"'"'"#))
 }
 
 /// Lines that say something, without comments, those that end in `\` joined with the next.
@@ -235,19 +250,22 @@ mod tests {
                 "weather/tiny-1.0-py3-none-any.whl",
             ),
             ("./tiny", "weather/./tiny"),
-            ("../lib[fast]; python_version > '3.8'", "weather/../lib"),
+            ("../lib[fast]", "weather/../lib"),
+            ("../common; python_version > '3.8'", "weather/../common"),
+            ("transom/rules.whl", "weather/transom/rules.whl"),
             ("-e ../lib", "weather/../lib"),
             ("--editable=lib", "weather/lib"),
             ("lib @ file:///opt/lib", "/opt/lib"),
             ("--find-links ../wheels", "weather/../wheels"),
             ("-r missing.txt", "weather/missing.txt"),
         ] {
-            let folder = folder_with(line, &[]);
+            let folder = folder_with(line, &[("common/setup.py", "")]);
             // Where the system's folder for such folders is a link, paths are told by what it leads to.
             let root = folder.path().canonicalize().unwrap();
             let lists = Lists::read(&root.join("weather")).unwrap();
             assert!(lists.depends_on_more, "{line}");
             assert!(lists.files.contains(&root.join(file)), "{:?}", lists.files);
+            assert_eq!(lists.requirements.len(), 1, "{line}");
         }
         for line in [
             "lib @ https://example.com/lib.whl",
@@ -269,5 +287,27 @@ mod tests {
         ] {
             assert!(!read(line).depends_on_more, "{line}");
         }
+    }
+
+    #[test]
+    fn a_package_for_other_machines_need_not_be_there() {
+        let lists = read("../windows; sys_platform == 'win32'\n");
+        assert_eq!(lists.requirements, ["../windows; sys_platform == 'win32'"]);
+        assert!(lists.depends_on_more);
+        assert_eq!(lists.files.len(), 1, "{:?}", lists.files);
+    }
+
+    #[test]
+    fn paths_are_passed_on_as_pip_reads_them() {
+        let list = "-r \"e\u{301} it's.txt\"\n--find-links e\u{301}\n";
+        let folder = folder_with(list, &[("weather/e\u{301}/tiny.whl", "")]);
+        let root = folder.path().canonicalize().unwrap();
+        let root = root.to_str().unwrap();
+        let lists = Lists::read(&Path::new(root).join("weather")).unwrap();
+        let expected = [
+            format!("-r '{root}/weather/e\u{301} it'\"'\"'s.txt'"),
+            format!("--find-links '{root}/weather/e\u{301}'"),
+        ];
+        assert_eq!(lists.requirements, expected);
     }
 }
