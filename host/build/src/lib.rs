@@ -35,5 +35,5 @@ pub use componentize::componentize;
 pub use error::{BuildError, BuildErrorKind};
 pub use language::{Language, detect};
 pub use sdk::{place_sdk, python_runner_digest, sdk_folder};
-pub use stale::is_stale;
+pub use stale::{is_stale, source_files};
 pub use toolchain::{Toolchain, toolchains};

@@ -6,19 +6,16 @@ use std::collections::BTreeSet;
 use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
-
-use fs_err::DirEntry;
 
 use crate::{BuildError, Language, component_path, detect, go, python, rust};
 
 /// Folders in which no source of any language lives.
 const NO_SOURCE: &[&str] = &[".transom", ".git", "__pycache__", ".pytest_cache", ".venv"];
 
-/// Where cargo writes to, beside a manifest. Below, and in other languages, it is a name as any.
+/// Where cargo writes to, beside a manifest of its own. Elsewhere it is a name as any.
 const CARGO_OUTPUT: &str = "target";
 
-/// Where pip writes to, beside the manifest of a package that it installs from a folder.
+/// Where pip writes to, in the folder of a package that it installs. Elsewhere it is a name as any.
 const PIP_OUTPUT: &str = "build";
 
 /// Whether the component of the plugin in `folder` is missing or older than a source of it.
@@ -33,31 +30,114 @@ pub fn is_stale(folder: &Path) -> Result<bool, BuildError> {
         return Ok(true);
     };
     let built = built.modified()?;
-    let (sources, output) = match detect(folder)? {
-        Language::Rust => (with_path_dependencies(folder)?, Some(CARGO_OUTPUT)),
-        Language::Go => (with_replacements(folder)?, None),
-        Language::Python => (with_requirements(folder)?, Some(PIP_OUTPUT)),
-    };
-    for source in sources {
-        let Some(metadata) = found(&source)? else {
-            // It was there when the component was built; otherwise the build will say what is missing.
-            return Ok(true);
+    for source in Roots::of(folder)?.sources()? {
+        // One that is missing was there when the component was built; otherwise the build will say what is missing.
+        let is_older = match found(&source)? {
+            Some(metadata) => metadata.modified()? <= built,
+            None => false,
         };
-        let is_newer = match metadata.is_dir() {
-            true => holds_newer(&source, built, Depth::Root { output })?,
-            false => metadata.modified()? > built,
-        };
-        if is_newer {
+        if !is_older {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
+/// The files that [`is_stale`] looks at, for whoever waits until one is saved: those that are missing too, but none that is
+/// hidden, as editors write them beside what they edit. Where the manifest is wrong it is the folder's own files.
+#[must_use]
+pub fn source_files(folder: &Path) -> Vec<PathBuf> {
+    let roots = Roots::of(folder).unwrap_or_else(|_| Roots {
+        all: fs_err::canonicalize(folder).into_iter().collect(),
+        ..Roots::default()
+    });
+    let mut sources = roots.sources().unwrap_or_default();
+    sources.retain(|source| {
+        let name = source.file_name().unwrap_or_default();
+        !name.as_encoded_bytes().starts_with(b".") && !source.is_dir()
+    });
+    sources
+}
+
+/// What a plugin is built from.
+#[derive(Debug, Default)]
+struct Roots {
+    /// Folders with all that is in them, and files.
+    all: BTreeSet<PathBuf>,
+    /// Those that pip installs from.
+    of_pip: BTreeSet<PathBuf>,
+}
+
+impl Roots {
+    fn of(folder: &Path) -> Result<Self, BuildError> {
+        let folder = fs_err::canonicalize(folder)?;
+        let mut of_pip = BTreeSet::new();
+        let mut all = match detect(&folder)? {
+            Language::Rust => with_path_dependencies(&folder)?,
+            Language::Go => replacements(&folder)?,
+            Language::Python => {
+                let named = python::Lists::read(&folder)?.files.into_iter();
+                of_pip = named
+                    .map(|path| fs_err::canonicalize(&path).unwrap_or(path))
+                    .collect();
+                of_pip.clone()
+            }
+        };
+        all.insert(folder);
+        Ok(Self { all, of_pip })
+    }
+
+    /// The files, and the folders below the roots: a folder's own time tells of deleted and renamed files. That of a root does
+    /// not, since making `.transom` or `target` changes it.
+    fn sources(&self) -> Result<Vec<PathBuf>, BuildError> {
+        let mut sources = Vec::new();
+        for root in &self.all {
+            match root.is_dir() {
+                true => self.add(root, &mut sources)?,
+                false => sources.push(root.clone()),
+            }
+        }
+        Ok(sources)
+    }
+
+    fn add(&self, folder: &Path, sources: &mut Vec<PathBuf>) -> Result<(), BuildError> {
+        let entries = match fs_err::read_dir(folder) {
+            // It was taken away after its parent was read, whose time tells so.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let path = entry.path();
+            if entry.file_type()?.is_dir() {
+                if !self.is_output(folder, &path) {
+                    self.add(&path, sources)?;
+                    sources.push(path);
+                }
+            } else if found(&path)?.is_some() {
+                // Links are followed for their time, but not into folders, where they could run in circles.
+                sources.push(path);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether no source lives in the folder `path` of `parent`.
+    fn is_output(&self, parent: &Path, path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default();
+        let is_named = |other: &str| name == other;
+        let is_of_tool = (is_named(CARGO_OUTPUT) && parent.join("Cargo.toml").is_file())
+            || (is_named(PIP_OUTPUT) && self.of_pip.contains(parent));
+        NO_SOURCE.iter().any(|other| is_named(other))
+            || name.to_string_lossy().ends_with(".egg-info")
+            || (is_of_tool && !path.join("__init__.py").is_file())
+    }
+}
+
 /// `folder`, the folders that its crate depends on by path, theirs, and so on.
 fn with_path_dependencies(folder: &Path) -> Result<BTreeSet<PathBuf>, BuildError> {
     let mut found = BTreeSet::new();
-    let mut open = vec![fs_err::canonicalize(folder)?];
+    let mut open = vec![folder.to_owned()];
     while let Some(folder) = open.pop() {
         let manifest = rust::Manifest::read_any(&folder)?;
         if found.insert(folder.clone()) {
@@ -72,65 +152,12 @@ fn with_path_dependencies(folder: &Path) -> Result<BTreeSet<PathBuf>, BuildError
     Ok(found)
 }
 
-/// `folder` and the folders that its Go module puts in place of others. Theirs do not count: Go asks the main module only.
-fn with_replacements(folder: &Path) -> Result<BTreeSet<PathBuf>, BuildError> {
-    let folder = fs_err::canonicalize(folder)?;
-    let replacements = go::Manifest::read(&folder)?.replacements;
+/// The folders that the Go module in `folder` puts in place of others. Theirs do not count: Go asks the main module only.
+fn replacements(folder: &Path) -> Result<BTreeSet<PathBuf>, BuildError> {
+    let replacements = go::Manifest::read(folder)?.replacements.into_iter();
     // A folder that is not there is the compiler's to report.
-    let mut found: BTreeSet<PathBuf> = replacements
-        .into_iter()
-        .filter_map(|path| fs_err::canonicalize(folder.join(path)).ok())
-        .collect();
-    found.insert(folder);
-    Ok(found)
-}
-
-/// `folder` and what its requirements.txt names here: lists, packages, folders of packages.
-fn with_requirements(folder: &Path) -> Result<BTreeSet<PathBuf>, BuildError> {
-    let mut found = python::Lists::read(folder)?.files;
-    found.insert(folder.to_owned());
-    Ok(found)
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Depth {
-    /// The folder of a plugin or dependency; `output` in it is what the compiler writes.
-    Root {
-        output: Option<&'static str>,
-    },
-    Below,
-}
-
-fn holds_newer(folder: &Path, than: SystemTime, depth: Depth) -> Result<bool, BuildError> {
-    let output = match depth {
-        // Making `.transom` or `target` changes its time.
-        Depth::Root { output } => output,
-        // A folder's own time tells of deleted and renamed files.
-        Depth::Below if fs_err::metadata(folder)?.modified()? > than => return Ok(true),
-        Depth::Below => None,
-    };
-    for entry in fs_err::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            if !is_output(&entry, output) && holds_newer(&entry.path(), than, Depth::Below)? {
-                return Ok(true);
-            }
-        } else if let Some(metadata) = found(&entry.path())? {
-            // Links are followed for their time, but not into folders, where they could run in circles.
-            if metadata.modified()? > than {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
-}
-
-fn is_output(folder: &DirEntry, output: Option<&str>) -> bool {
-    let name = folder.file_name();
-    NO_SOURCE.iter().any(|other| name == *other)
-        || name.to_string_lossy().ends_with(".egg-info")
-        || (output.is_some_and(|output| name == output)
-            && !folder.path().join("__init__.py").is_file())
+    let found = replacements.filter_map(|path| fs_err::canonicalize(folder.join(path)).ok());
+    Ok(found.collect())
 }
 
 /// None of a dangling link or a file that an editor has just taken away.
@@ -144,7 +171,7 @@ fn found(path: &Path) -> Result<Option<Metadata>, BuildError> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
 
     use super::*;
 
@@ -306,6 +333,74 @@ mod tests {
             fs_err::write(folder.join("names.py"), "").unwrap();
         }
         assert!(!stale(&root));
+    }
+
+    #[test]
+    fn an_edited_module_of_a_plugin_whose_package_is_named_build_makes_it_stale() {
+        let project = "[project]\nname = \"carriers\"\nversion = \"1\"\n\
+                       [tool.transom]\nentry = \"build.main\"\n";
+        let root = built_of(&[
+            ("plugin/pyproject.toml", project),
+            ("plugin/build/main.py", ""),
+        ]);
+        assert!(!stale(&root));
+        set_age(&root.path().join("plugin/build/main.py"), 10);
+        assert!(stale(&root));
+    }
+
+    #[test]
+    fn what_pip_leaves_in_a_package_of_the_plugin_does_not_make_it_stale() {
+        let project = "[project]\nname = \"carriers\"\nversion = \"1\"\n";
+        let root = built_of(&[
+            ("plugin/pyproject.toml", project),
+            ("plugin/requirements.txt", "./lib\n"),
+            ("plugin/lib/names.py", ""),
+        ]);
+        let output = root.path().join("plugin/lib/build");
+        fs_err::create_dir(&output).unwrap();
+        fs_err::write(output.join("names.py"), "").unwrap();
+        set_age(&root.path().join("plugin/lib"), 60);
+        assert!(!stale(&root));
+    }
+
+    #[test]
+    fn source_files_are_those_that_make_it_stale_but_for_what_editors_write() {
+        let root = built_plugin();
+        let manifest = "[package]\nname = \"sdk\"\n";
+        for (file, text) in [
+            ("plugin/src/target/mod.rs", ""),
+            ("plugin/src/.lib.rs.swp", ""),
+            ("plugin/.cargo/config.toml", ""),
+            ("plugin/target/debug/a.d", ""),
+            ("sdk/Cargo.toml", manifest),
+        ] {
+            let path = root.path().join(file);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, text).unwrap();
+        }
+        let base = root.path().canonicalize().unwrap();
+        let files = || {
+            let mut files: Vec<String> = source_files(&root.path().join("plugin"))
+                .iter()
+                .map(|file| file.strip_prefix(&base).unwrap_or(file))
+                .map(|file| file.to_str().unwrap().replace('\\', "/"))
+                .collect();
+            files.sort();
+            files
+        };
+        let own = [
+            "plugin/.cargo/config.toml",
+            "plugin/Cargo.toml",
+            "plugin/src/lib.rs",
+            "plugin/src/target/mod.rs",
+        ];
+        assert_eq!(
+            files(),
+            [&own[..], &["sdk/Cargo.toml", "sdk/src/lib.rs"]].concat()
+        );
+        // A manifest with a mistake is a file to be saved again.
+        fs_err::write(root.path().join("plugin/Cargo.toml"), "[package").unwrap();
+        assert_eq!(files(), own);
     }
 
     #[test]
