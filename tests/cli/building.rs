@@ -41,3 +41,38 @@ fn watching_builds_again_what_a_saved_file_belongs_to() {
         "{told}"
     );
 }
+
+#[test]
+fn watching_sees_sources_beside_the_plugin_and_in_a_package_named_target() {
+    let project = Project::empty();
+    let ran = project.run(&["init", "privacy", "--lang", "python"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    project.write("common.txt", "# nothing\n");
+    project.write("privacy/requirements.txt", "-r ../common.txt\n");
+    project.write("privacy/target/__init__.py", "");
+    let watching = Watching::of(&project, &["build", "--watch", "privacy"]);
+    watching.until_it_waits();
+    for file in ["privacy/target/__init__.py", "common.txt"] {
+        project.write(file, "# changed\n");
+        let told = watching.until_it_waits();
+        assert!(told.contains(&format!("saved: {file}\n")), "{told}");
+        assert!(told.contains("privacy: Python"), "{told}");
+    }
+}
+
+#[test]
+fn watching_ends_where_there_is_nothing_to_build() {
+    let project = Project::empty();
+    project.write("geo.wasm", "");
+    project.write(
+        "transom.yaml",
+        "name: sealed\nplugins: { geo: { path: geo.wasm } }\n",
+    );
+    let ran = project.run(&["build", "--watch"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    assert!(
+        ran.all().contains("there is nothing to build"),
+        "{}",
+        ran.all()
+    );
+}

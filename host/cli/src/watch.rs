@@ -56,7 +56,7 @@ impl Seen {
 pub(crate) fn changes(
     printer: &Printer,
     before: &Seen,
-    files: impl Fn() -> Vec<PathBuf>,
+    mut files: impl FnMut() -> Vec<PathBuf>,
 ) -> Vec<PathBuf> {
     printer.say(format_args!(
         "{FAINT}waiting for a file to be saved; Ctrl-C ends{FAINT:#}"
@@ -78,27 +78,6 @@ pub(crate) fn changes(
         names.collect::<Vec<_>>().join(", ")
     ));
     changed
-}
-
-/// The files in a folder and below it, without those that are hidden or that a compiler wrote.
-pub(crate) fn files_in(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return files;
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with('.') || matches!(&*name, "target" | "__pycache__") {
-            continue;
-        }
-        let path = entry.path();
-        match path.is_dir() {
-            true => files.append(&mut files_in(&path)),
-            false => files.push(path),
-        }
-    }
-    files
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `transom build`: plugins' folders to components.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -46,7 +47,7 @@ impl BuildCommand {
             ..BuildOptions::default()
         };
         let folders = self.folders(context)?;
-        if self.watch {
+        if self.watch && !folders.is_empty() {
             return watch(context, &folders, &options);
         }
         let mut all = Vec::new();
@@ -96,24 +97,49 @@ fn build(folder: &Path, options: &BuildOptions) -> Result<Built, Failure> {
     })
 }
 
+/// A folder of a plugin that is watched.
+struct Watched {
+    folder: PathBuf,
+    /// All files that were ever a source of it: one that is gone, or that a mistake in the manifest hides, is still looked at.
+    files: BTreeSet<PathBuf>,
+    is_stale: bool,
+}
+
 /// Builds all, then those of which a file was saved, until the user ends it. A mistake is told, and waited for its end.
 fn watch(context: &Context, folders: &[PathBuf], options: &BuildOptions) -> Result<(), Failure> {
-    let files = || folders.iter().flat_map(|folder| watch::files_in(folder));
-    let mut stale = folders.to_vec();
+    let mut all: Vec<Watched> = folders
+        .iter()
+        .map(|folder| Watched {
+            folder: folder.clone(),
+            files: BTreeSet::new(),
+            is_stale: true,
+        })
+        .collect();
     loop {
-        let mut seen = Seen::now(files());
-        for folder in &stale {
-            match build(folder, options) {
+        let mut seen = Seen::now(look(&mut all));
+        for plugin in all.iter().filter(|plugin| plugin.is_stale) {
+            match build(&plugin.folder, options) {
                 Ok(built) => context.printer.data(line(&built))?,
                 Err(failure) => context.printer.failure(&failure, FailedRow::Untold),
             }
         }
         // What a build writes for the first time, such as `Cargo.lock`, is nobody's saving.
-        seen.add(files());
-        let saved = watch::changes(&context.printer, &seen, || files().collect());
-        let is_stale = |folder: &&PathBuf| saved.iter().any(|file| file.starts_with(folder));
-        stale = folders.iter().filter(is_stale).cloned().collect();
+        seen.add(look(&mut all));
+        let saved = watch::changes(&context.printer, &seen, || look(&mut all));
+        for plugin in &mut all {
+            plugin.is_stale = saved.iter().any(|file| plugin.files.contains(file));
+        }
     }
+}
+
+/// The files of all plugins, with those that are new.
+fn look(all: &mut [Watched]) -> Vec<PathBuf> {
+    for plugin in all.iter_mut() {
+        plugin
+            .files
+            .extend(transom_build::source_files(&plugin.folder));
+    }
+    all.iter().flat_map(|plugin| plugin.files.clone()).collect()
 }
 
 fn line(built: &Built) -> String {

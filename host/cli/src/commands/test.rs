@@ -274,18 +274,35 @@ impl TestCommand {
         let here = std::env::current_dir().unwrap_or_default();
         let root = here.join(context.global.file.parent().unwrap_or(Path::new("")));
         let root = std::path::absolute(&root).unwrap_or(root);
-        let is_query = |file: &PathBuf| file.extension().is_some_and(|ending| ending == "sql");
-        files.extend(watch::files_in(&root).into_iter().filter(is_query));
+        add_queries(&root, &mut files);
         if let Ok(pipeline) = context.pipeline() {
             files.push(Lock::path_of(&pipeline));
             for plugin in &pipeline.plugins {
                 match plugin.path.value.is_dir() {
-                    true => files.extend(watch::files_in(&plugin.path.value)),
+                    true => files.extend(transom_build::source_files(&plugin.path.value)),
                     false => files.push(plugin.path.value.clone()),
                 }
             }
         }
         files
+    }
+}
+
+/// Adds the queries in a folder and below it, but in folders that are hidden or that cargo writes to.
+fn add_queries(folder: &Path, files: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let name = entry.file_name();
+        let is_hidden = name.as_encoded_bytes().starts_with(b".");
+        let is_cargos = || name == "target" && folder.join("Cargo.toml").is_file();
+        match path.is_dir() {
+            true if !is_hidden && !is_cargos() => add_queries(&path, files),
+            false if path.extension().is_some_and(|ending| ending == "sql") => files.push(path),
+            _ => {}
+        }
     }
 }
 
