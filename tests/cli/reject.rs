@@ -54,6 +54,32 @@ fn rows_of_each_reason_are_shown_on_request() {
 }
 
 #[test]
+fn rows_without_a_file_and_columns_of_any_name_are_shown() {
+    let project = strict();
+    project.replace("transom.yaml", "input: numbers", "input: named");
+    project.replace(
+        "transom.yaml",
+        "  even:\n    transform",
+        "  named:\n    sql: SELECT id, k AS pattern, v AS number, v AS \"rows\", 1 AS is_one FROM numbers\n  even:\n    transform",
+    );
+    let ran = project.run(&RUN);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    assert_snapshot!(project.run(&["reject", "list", "--rows", "2"]).all());
+}
+
+#[test]
+fn dead_letters_of_another_version_are_told() {
+    let project = strict();
+    // A table without `_file`, where the step's dead letters are.
+    let rows = "path: out/even, format: csv";
+    project.replace("transom.yaml", rows, "path: old/even, format: parquet");
+    assert_eq!(project.run(&RUN).code, 0);
+    project.replace("transom.yaml", "path: old/even", "path: out/even");
+    project.replace("transom.yaml", "path: out/dead_letters", "path: old");
+    assert_snapshot!(project.run(&["reject", "list"]).all());
+}
+
+#[test]
 fn what_there_is_no_list_of_is_told() {
     let project = strict();
     let before = project.run(&["reject", "list"]);

@@ -124,6 +124,19 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
     line
 }
 
+/// One line of the last `most` characters: of a path the end tells more than the beginning.
+pub(crate) fn cut_left(text: &str, most: usize) -> String {
+    let line = cut(text, usize::MAX);
+    let mut width = 0;
+    for (at, character) in line.char_indices().rev() {
+        width += character.width().unwrap_or(0);
+        if width > most {
+            return format!("{MORE}{}", &line[at + character.len_utf8()..]);
+        }
+    }
+    line
+}
+
 /// The columns that fit: as many from the left as from the right, the left first.
 fn fitting(columns: &[Column], width: usize) -> (usize, usize) {
     let all: usize = columns.iter().map(|column| column.width).sum::<usize>() + 1;
@@ -236,6 +249,16 @@ mod tests {
     fn long_values_and_control_characters_stay_on_one_line() {
         assert_eq!(short("a\nb\x1b[31m"), "a\\nb\\u{1b}[31m");
         assert_eq!(short(&"é".repeat(60)), format!("{}…", "é".repeat(40)));
+    }
+
+    #[test]
+    fn a_long_path_keeps_its_end() {
+        assert_eq!(cut_left("data/é\n.csv", 20), "data/é\\n.csv");
+        assert_eq!(cut_left("data/2024/numbers.csv", 11), "…numbers.csv");
+        assert_eq!(
+            cut_left(&format!("{}漢", "é".repeat(60)), 10),
+            format!("…{}漢", "é".repeat(8))
+        );
     }
 
     #[test]

@@ -80,6 +80,16 @@ pub enum Error {
         #[source]
         source: Option<RejectedReason>,
     },
+    /// The dead letters of a step are not what this version writes.
+    #[error(
+        "the dead letters of step `{step}` lack the column `{column}`: another version of Transom wrote them"
+    )]
+    DeadLetters {
+        /// Name of the step.
+        step: String,
+        /// The column that is missing or of another type.
+        column: String,
+    },
     /// The lock file is not usable.
     #[error("{message}")]
     Lock {
@@ -133,6 +143,7 @@ impl Error {
             | Self::Query { .. }
             | Self::Rows { .. }
             | Self::TooManyRejected { .. }
+            | Self::DeadLetters { .. }
             | Self::Io { .. } => ErrorKind::Data,
         }
     }
@@ -145,6 +156,7 @@ impl Error {
             Self::Source(source) => source.hint(),
             Self::Sink(source) => source.hint(),
             Self::Lock { hint, .. } => Some(hint.clone()),
+            Self::DeadLetters { .. } => Some("run the pipeline again: it writes them anew".to_owned()),
             Self::TooManyRejected { .. } => Some(
                 "nothing was published; mend the data or the transform, or raise `max_rejects` of the step"
                     .to_owned(),

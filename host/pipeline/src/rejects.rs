@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
+use arrow::error::ArrowError;
 use serde::Serialize;
 use transom_connect::{FileSource, Format, ReadProgress};
 use transom_plugin::Cancel;
@@ -65,7 +66,7 @@ pub fn steps(pipeline: &Pipeline) -> Vec<&str> {
 /// The dead letters of a step, with `examples` rows for each reason.
 ///
 /// # Errors
-/// If their table cannot be read.
+/// If their table cannot be read, or lacks what this version writes.
 pub async fn list(pipeline: &Pipeline, step: &str, examples: usize) -> Result<Rejects> {
     let path = pipeline.dead_letters.join(step);
     let mut rejects = Rejects {
@@ -81,7 +82,7 @@ pub async fn list(pipeline: &Pipeline, step: &str, examples: usize) -> Result<Re
     let count = found.num_rows();
     let mut begin = 0;
     while begin < count {
-        let group = group(&found.slice(begin, count - begin), examples)?;
+        let group = group(step, &found.slice(begin, count - begin), examples)?;
         begin += group.1;
         rejects.reasons.push(group.0);
     }
@@ -89,7 +90,7 @@ pub async fn list(pipeline: &Pipeline, step: &str, examples: usize) -> Result<Re
     Ok(rejects)
 }
 
-/// The first rows of each reason, one reason after another, with four columns more.
+/// The first rows of each reason, one reason after another, with [`BEFORE`] columns more.
 async fn read(pipeline: &Pipeline, step: &str, examples: usize) -> Result<RecordBatch> {
     let source = FileSource {
         name: format!("dead letters of {step}"),
@@ -103,24 +104,38 @@ async fn read(pipeline: &Pipeline, step: &str, examples: usize) -> Result<Record
     let failed = |error| Error::of_query(&what, error);
     let session = Session::new(&SessionOptions::default(), Cancel::new()).map_err(failed)?;
     let table = source.table(&session.context().state(), None).await?;
+    let columns = table.schema();
+    let place = [REASON, FILE, PARTITION, ROW];
+    if let Some(column) = place.iter().find(|name| columns.index_of(name).is_err()) {
+        return Err(unusable(step, column));
+    }
     session.add_table("dead_letters", table).map_err(failed)?;
     let first = examples.max(1);
-    let columns = match examples {
-        0 => [REASON, FILE, PARTITION, ROW].join(", "),
-        _ => "*".to_owned(),
-    };
+    let place = place.join(", ");
     // `1,048`, `10:35` and `1.5` are a number each.
     let number = "[0-9]+([.,:][0-9]+)*";
+    // Columns of the rows may be called as those here: these are told by their place. And they may be many: what is counted and
+    // sorted leaves them out.
+    let columns = match examples {
+        0 => format!("{place} FROM chosen"),
+        _ => format!(
+            "rejected.* FROM chosen JOIN dead_letters AS rejected ON rejected.{ROW} = chosen.{ROW}
+                AND (rejected.{FILE} IS NOT DISTINCT FROM chosen.{FILE})
+                AND (rejected.{PARTITION} IS NOT DISTINCT FROM chosen.{PARTITION})"
+        ),
+    };
     let query = format!(
-        r#"WITH rejected AS (
-            SELECT {columns}, regexp_replace({REASON}, '{number}', '#', 'g') AS "{PATTERN}" FROM dead_letters
+        "WITH reasons AS (
+            SELECT {place}, regexp_replace({REASON}, '{number}', '#', 'g') AS pattern FROM dead_letters
         ), numbered AS (
-            SELECT *, count(*) OVER pattern AS "{ROWS}",
-                min({REASON}) OVER pattern = max({REASON}) OVER pattern AS "{ONE}",
-                row_number() OVER (PARTITION BY "{PATTERN}" ORDER BY {FILE}, {PARTITION}, {ROW}) AS "{NUMBER}"
-            FROM rejected WINDOW pattern AS (PARTITION BY "{PATTERN}")
+            SELECT *, count(*) OVER same AS rows, min({REASON}) OVER same = max({REASON}) OVER same AS is_one,
+                row_number() OVER (PARTITION BY pattern ORDER BY {FILE}, {PARTITION}, {ROW}) AS number
+            FROM reasons WINDOW same AS (PARTITION BY pattern)
+        ), chosen AS (
+            SELECT * FROM numbered WHERE number <= {first}
         )
-        SELECT * FROM numbered WHERE "{NUMBER}" <= {first} ORDER BY "{ROWS}" DESC, "{PATTERN}", "{NUMBER}""#
+        SELECT chosen.pattern, chosen.rows, chosen.is_one, {columns}
+        ORDER BY chosen.rows DESC, chosen.pattern, chosen.number"
     );
     let params = Params::default();
     let plan = session.plan_sql(&query, &params, |_| OnError::Fail);
@@ -128,36 +143,36 @@ async fn read(pipeline: &Pipeline, step: &str, examples: usize) -> Result<Record
     collect(&session, plan).await.map_err(failed)
 }
 
-// No column of a pipeline is called so.
-/// The reason without its numbers.
-const PATTERN: &str = "pattern of the reason";
-/// How many rows have it.
-const ROWS: &str = "rows of the pattern";
-/// Whether their reasons are the same with the numbers.
-const ONE: &str = "one reason";
-/// The row's number among them.
-const NUMBER: &str = "number in the pattern";
+/// How many columns [`read`] puts before those of the dead letters: the reason without its numbers, how many rows have it, and
+/// whether their reasons are the same with the numbers.
+const BEFORE: usize = 3;
+
+fn unusable(step: &str, column: &str) -> Error {
+    Error::DeadLetters {
+        step: step.to_owned(),
+        column: column.to_owned(),
+    }
+}
 
 /// The reason that the rows begin with, and how many of them have it.
-fn group(rows: &RecordBatch, examples: usize) -> Result<(RejectReason, usize)> {
-    let missing = |name: &str| Error::Io {
-        what: format!("dead letters have no column `{name}` of its type"),
-        source: std::io::ErrorKind::InvalidData.into(),
-    };
+fn group(step: &str, rows: &RecordBatch, examples: usize) -> Result<(RejectReason, usize)> {
+    let missing = |name: &str| unusable(step, name);
+    let (patterns, counts, one) = (rows.column(0), rows.column(1), rows.column(2));
+    let patterns = patterns.as_string_opt::<i32>();
+    let patterns = patterns.ok_or_else(|| missing(REASON))?;
+    let count = counts.as_primitive::<Int64Type>().value(0);
+    let one = one.as_boolean().value(0);
+    let own: Vec<usize> = (BEFORE..rows.num_columns()).collect();
+    let failed = |error: ArrowError| Error::of_query("reading dead letters", error.into());
+    let rows = rows.project(&own).map_err(failed)?;
     let column = |name: &str| rows.column_by_name(name).ok_or_else(|| missing(name));
     let text = |name: &str| {
         let column = column(name)?.as_string_opt::<i32>();
         column.ok_or_else(|| missing(name))
     };
-    let (reasons, patterns, files) = (text(REASON)?, text(PATTERN)?, text(FILE)?);
-    let one = column(ONE)?.as_boolean_opt();
-    let one = one.ok_or_else(|| missing(ONE))?.value(0);
-    let number = |name: &str| {
-        let column = column(name)?.as_primitive_opt::<Int64Type>();
-        column
-            .map(|column| column.value(0))
-            .ok_or_else(|| missing(name))
-    };
+    let (reasons, files) = (text(REASON)?, text(FILE)?);
+    let number = column(ROW)?.as_primitive_opt::<Int64Type>();
+    let number = number.ok_or_else(|| missing(ROW))?.value(0);
     let partitions = column(PARTITION)?.as_primitive_opt::<Int32Type>();
     let partitions = partitions.ok_or_else(|| missing(PARTITION))?;
     let length = (0..rows.num_rows())
@@ -169,22 +184,20 @@ fn group(rows: &RecordBatch, examples: usize) -> Result<(RejectReason, usize)> {
         FILE | PARTITION => rows.column(*at).is_valid(0),
         ROW => true,
         REASON => !one,
-        PATTERN | ROWS | ONE | NUMBER => false,
         name => !dead_letters::is_added(name),
     });
     let shown: Vec<usize> = shown.map(|(at, _)| at).collect();
     let examples = rows.slice(0, length.min(examples)).project(&shown);
     let reason = RejectReason {
         reason: if one { reasons } else { patterns }.value(0).to_owned(),
-        rows: number(ROWS)? as u64,
+        rows: count as u64,
         first: RejectedRow {
             reason: reasons.value(0).to_owned(),
             file: files.is_valid(0).then(|| files.value(0).to_owned()),
             partition: partitions.is_valid(0).then(|| partitions.value(0)),
-            row: number(ROW)?,
+            row: number,
         },
-        examples: examples
-            .map_err(|error| Error::of_query("reading dead letters", error.into()))?,
+        examples: examples.map_err(failed)?,
     };
     Ok((reason, length))
 }

@@ -163,7 +163,7 @@ impl ListCommand {
 fn shown(place: &RejectedRow) -> String {
     let row = Count(place.row.unsigned_abs());
     match (&place.file, place.partition) {
-        (Some(file), _) => format!("row {row} of {}", table::cut(file, 60)),
+        (Some(file), _) => format!("row {row} of {}", table::cut_left(file, 60)),
         (None, Some(partition)) => format!("row {row} of partition {partition}"),
         (None, None) => format!("row {row}"),
     }
