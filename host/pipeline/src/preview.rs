@@ -57,7 +57,7 @@ impl Planned {
         collect(&self.session, plan).await.map_err(failed)
     }
 
-    /// The first `rows` rows that a transform reads, in the order in which it gets them.
+    /// Any `rows` of the rows that a transform reads, in the order in which it gets them.
     ///
     /// # Errors
     /// As of [`preview`](Self::preview).
