@@ -112,7 +112,7 @@ impl<T: Writable> Nullable for Option<T> {
     }
 }
 
-/// A type of a result of a row function: a value, an `Option` of one, or a `Result` of either.
+/// A type of a result of a row function: a value, an `Option` of one, or a `Result` of either with an error that borrows nothing.
 #[diagnostic::on_unimplemented(
     message = "a function cannot give `{Self}`",
     label = "not a type of a result",
@@ -140,6 +140,7 @@ impl<T: Nullable> Returned for T {
     }
 }
 
+// `'static` tells the SDK's own error from others: an error that borrows from the arguments has no type that can be asked for.
 impl<T: Nullable, E: Display + 'static> Returned for Result<T, E> {
     type Value = T::Value;
 
