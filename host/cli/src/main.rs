@@ -10,6 +10,7 @@ mod context;
 mod diff;
 mod failure;
 mod logs;
+mod plugin_named;
 mod printer;
 mod progress;
 mod reserved;

@@ -15,9 +15,9 @@ use transom_plugin::Plugin;
 
 use self::measure::{Measured, measure};
 use self::subject::Subjects;
-use crate::commands::plugin::plugin_named;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::plugin_named::plugin_named;
 use crate::values::positive;
 
 /// Rows of a batch, as runs have them.

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use transom_pipeline::report::Bytes;
 use transom_plugin::{Description, FunctionDescription, Limits, Plugin, TransformDescription};
 
-use crate::commands::plugin::plugin_named;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::plugin_named::plugin_named;
 use crate::printer::{FAINT, NAME, STRONG};
 
 /// Show what a plugin offers: functions, transforms and their options; its imports, digest and limits.

@@ -9,7 +9,6 @@ pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod lock;
 pub(crate) mod plan;
-pub(crate) mod plugin;
 pub(crate) mod preview;
 pub(crate) mod reject;
 pub(crate) mod run;

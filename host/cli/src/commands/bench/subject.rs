@@ -17,9 +17,9 @@ use transom_plugin::{
 };
 
 use super::{BenchCommand, data};
-use crate::commands::plugin::plugin_named;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::plugin_named::plugin_named;
 
 /// Rows of a transform's input, as a number of the largest batches: it gets one after the other.
 const BATCHES: usize = 8;

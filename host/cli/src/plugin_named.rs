@@ -32,28 +32,20 @@ pub(crate) fn plugin_named(
         });
     }
     let mut pipeline = context.pipeline()?;
-    if pipeline.plugin(named).is_none() {
-        let names: Vec<String> = pipeline
-            .plugins
-            .iter()
-            .map(|plugin| format!("`{}`", plugin.name.value))
-            .collect();
-        let known = match names.is_empty() {
-            true => "the pipeline has no plugins".to_owned(),
-            false => format!("the pipeline has {}", names.join(", ")),
-        };
-        return Err(Failure::Usage {
-            message: format!("there is no file, folder or plugin `{named}`"),
-            hint: Some(known),
-        });
-    }
+    let plugins = pipeline.plugins.iter();
+    let names: Vec<String> = plugins
+        .map(|plugin| format!("`{}`", plugin.name.value))
+        .collect();
     pipeline.plugins.retain(|plugin| plugin.name.value == named);
-    let mut plugins = plugins::load(&pipeline, runtime, Build::IfStale, |name| {
+    let mut loaded = plugins::load(&pipeline, runtime, Build::IfStale, |name| {
         context.building(name);
     })?;
-    plugins.pop().ok_or_else(|| Failure::Usage {
-        message: format!("there is no plugin `{named}`"),
-        hint: None,
+    loaded.pop().ok_or_else(|| Failure::Usage {
+        message: format!("there is no file, folder or plugin `{named}`"),
+        hint: Some(match names.is_empty() {
+            true => "the pipeline has no plugins".to_owned(),
+            false => format!("the pipeline has {}", names.join(", ")),
+        }),
     })
 }
 
