@@ -27,7 +27,10 @@ fn watching_builds_again_what_a_saved_file_belongs_to() {
         told.contains("privacy: Python") && !told.contains("other: Python"),
         "{told}"
     );
-    // A mistake does not end it.
+    // A mistake does not end it, nor does one that shows only when the module is loaded.
+    project.replace("privacy/privacy.py", "(email: str)", "(email: strr)");
+    let told = watching.until_it_waits();
+    assert!(told.contains("strr"), "{told}");
     project.replace("other/pyproject.toml", "[project]", "[project");
     let told = watching.until_it_waits();
     assert!(

@@ -17,6 +17,8 @@ pub(crate) struct Watching {
 impl Watching {
     pub(crate) fn of(project: &Project, arguments: &[&str]) -> Self {
         let mut command = project.command(arguments);
+        // The compiled standard library of the user's own cache: compiling it again takes minutes.
+        command.env_remove("TRANSOM_CACHE_DIR");
         command.stdout(Stdio::piped());
         command.stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();

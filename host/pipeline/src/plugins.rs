@@ -84,14 +84,16 @@ fn component(
         }
         Build::Never => {
             let component = transom_build::component_path(path).map_err(failed)?;
-            if component.is_file() {
-                return Ok(Ok(component));
-            }
+            let message = match component.is_file() {
+                false => format!("plugin `{name}` has not been built"),
+                // What it offers may be something else by now.
+                true if transom_build::is_stale(path).map_err(failed)? => {
+                    format!("plugin `{name}` has changed since it was built")
+                }
+                true => return Ok(Ok(component)),
+            };
             let shown = shown(&pipeline.root, path);
-            let problem = pipeline.problem_at(
-                plugin.path.span,
-                format!("plugin `{name}` has not been built"),
-            );
+            let problem = pipeline.problem_at(plugin.path.span, message);
             Ok(Err(problem.with_hint(format!(
                 "build it with `transom build {shown}`"
             ))))

@@ -255,11 +255,19 @@ impl Runtime {
             let mut beside = path.clone().into_os_string();
             beside.push(".digest");
             let found = fs::read_to_string(PathBuf::from(beside)).unwrap_or_default();
-            if found.trim() != expected() {
+            let wrong = match path.is_file() {
+                false => Some("does not exist"),
+                true if found.trim() != expected() => Some("is not of this program's release"),
+                true => None,
+            };
+            if let Some(wrong) = wrong {
                 return Err(load_error(
                     name,
-                    format!("the Python runner `{}` is not of this program's release", path.display()),
-                    Some("build it again with `just python-runner`, or install program and runner together".to_owned()),
+                    format!("the Python runner `{}` {wrong}", path.display()),
+                    Some(
+                        "install program and runner together, or build it with `./dev python-runner` in a checkout of Transom"
+                            .to_owned(),
+                    ),
                 ));
             }
         }

@@ -54,7 +54,7 @@ func (o *Output) Emit(columns ...*Column) {
 	case !o.current:
 		o.fail("there is no current batch at the end: use EmitNew")
 	case len(columns) > 0 && columns[0].length != o.rows:
-		o.fail("emitted %d rows for a batch of %d: use EmitRows or EmitNew", columns[0].length, o.rows)
+		o.fail("emitted %d rows for a batch of %d: a rejected row needs a value too; other rows are for EmitRows and EmitNew", columns[0].length, o.rows)
 	default:
 		o.push(part{columns: columns, length: o.rows, source: sourceOneToOne})
 	}

@@ -94,7 +94,7 @@ func TestOutputThatIsNotAsPlannedIsAtFault(t *testing.T) {
 		transform, want string
 		emit            func(*transom.Output)
 	}{
-		{"carrying", "emitted 2 rows for a batch of 3: use EmitRows or EmitNew", func(o *transom.Output) { o.Emit(n(1, 2)) }},
+		{"carrying", "emitted 2 rows for a batch of 3: a rejected row needs a value too; other rows are for EmitRows and EmitNew", func(o *transom.Output) { o.Emit(n(1, 2)) }},
 		{"carrying", "emitted 0 columns; the plan computes 1", func(o *transom.Output) { o.Emit() }},
 		{"carrying", "source row 3 is not in a batch of 3 rows", func(o *transom.Output) { o.EmitRows([]uint32{3}, n(1)) }},
 		{"carrying", "the column `n` has 2 rows, not 1", func(o *transom.Output) { o.EmitRows([]uint32{0}, n(1, 2)) }},

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use transom_build::{BuildOptions, Built};
+use transom_build::{BuildOptions, Built, Language};
 use transom_pipeline::report::Bytes;
+use transom_plugin::Limits;
 
-use crate::context::Context;
+use crate::context::{Context, python_runner};
 use crate::failure::{FailedRow, Failure};
 use crate::printer::{FAINT, NAME};
 use crate::watch::{self, Seen};
@@ -52,7 +53,7 @@ impl BuildCommand {
         }
         let mut all = Vec::new();
         for folder in &folders {
-            let built = build(folder, &options)?;
+            let built = build(context, folder, &options)?;
             if !self.json {
                 context.printer.data(line(&built))?;
             }
@@ -90,11 +91,17 @@ impl BuildCommand {
     }
 }
 
-fn build(folder: &Path, options: &BuildOptions) -> Result<Built, Failure> {
-    transom_build::build(folder, options).map_err(|source| Failure::Build {
+/// Builds a plugin. One in Python is loaded as well: packing looks at no line of it, and a mistake is to be told now.
+fn build(context: &Context, folder: &Path, options: &BuildOptions) -> Result<Built, Failure> {
+    let built = transom_build::build(folder, options).map_err(|source| Failure::Build {
         folder: folder.to_owned(),
         source,
-    })
+    })?;
+    if built.language == Language::Python && python_runner().is_some() {
+        let runtime = context.plugin_runtime()?;
+        runtime.load(&built.name, &built.component, Limits::default())?;
+    }
+    Ok(built)
 }
 
 /// A folder of a plugin that is watched.
@@ -118,7 +125,7 @@ fn watch(context: &Context, folders: &[PathBuf], options: &BuildOptions) -> Resu
     loop {
         let mut seen = Seen::now(look(&mut all));
         for plugin in all.iter().filter(|plugin| plugin.is_stale) {
-            match build(&plugin.folder, options) {
+            match build(context, &plugin.folder, options) {
                 Ok(built) => context.printer.data(line(&built))?,
                 Err(failure) => context.printer.failure(&failure, FailedRow::Untold),
             }

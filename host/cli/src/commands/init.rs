@@ -82,7 +82,7 @@ impl InitCommand {
         }
         write_plugin(&plugin, PLUGIN, lang)?;
         context.printer.say(format_args!(
-            "began pipeline {NAME}{name}{NAME:#} in {shown}\n\nTest it, then run it:\n{enter}  transom test\n  transom run\n\nIts plugin is in plugins/{PLUGIN}, with unit tests of its own: {}",
+            "began pipeline {NAME}{name}{NAME:#} in {shown}\n\nTest it, then run it:\n{enter}  transom test\n  transom run\n\nIts plugin is in plugins/{PLUGIN}, with unit tests of its own:\n  cd plugins/{PLUGIN} && {}\n\n`transom lock` remembers the columns of the sources; from then on `transom check` finds mistakes without data.",
             test_command(lang)
         ));
         Ok(())

@@ -67,8 +67,11 @@ impl TestCommand {
         let tests = self.tests(context)?;
         let tester = tester(context, &tests)?;
         let reports = self.run(context, &tester, tests.iter())?;
-        if self.update {
-            update(context, &reports)?;
+        if self.update && update(context, &reports)? > 0 {
+            // What is written now is to pass.
+            let tests = self.tests(context)?;
+            let reports = self.run(context, &tester, tests.iter())?;
+            return self.finish(context, &reports);
         }
         self.finish(context, &reports)
     }
@@ -319,8 +322,9 @@ fn warn_of_untyped(context: &Context, reports: &[TestReport]) {
     ));
 }
 
-/// Writes what was found into the files of tests.
-fn update(context: &Context, reports: &[TestReport]) -> Result<(), Failure> {
+/// Writes what was found into the files of tests; how many values it was.
+fn update(context: &Context, reports: &[TestReport]) -> Result<usize, Failure> {
+    let mut all = 0;
     let mut files: Vec<&PathBuf> = reports.iter().map(|report| &report.file).collect();
     files.dedup();
     for file in files {
@@ -330,6 +334,7 @@ fn update(context: &Context, reports: &[TestReport]) -> Result<(), Failure> {
             continue;
         }
         let made = testing::update(file, &edits)?;
+        all += made;
         let (path, left) = (file.display(), edits.len() - made);
         context.printer.say(format_args!(
             "{STRONG}updated{STRONG:#} {path}: {}",
@@ -342,7 +347,7 @@ fn update(context: &Context, reports: &[TestReport]) -> Result<(), Failure> {
             ));
         }
     }
-    Ok(())
+    Ok(all)
 }
 
 fn summary(context: &Context, reports: &[TestReport]) {

@@ -1,14 +1,26 @@
 //! Errors of planning as problems in the pipeline's files: in which words, and at which place of a query.
 
+use std::sync::Arc;
+
 use datafusion::error::DataFusionError;
+use transom_plugin::Plugin;
 use transom_query::{CallError, UnknownParam};
 
 use crate::error::source_of;
+use crate::file::problem::list;
 use crate::file::{Pipeline, Problem, Span, SqlStep};
 
 /// An SQL error at its place in the query.
-pub(super) fn sql_problem(pipeline: &Pipeline, sql: &SqlStep, error: &DataFusionError) -> Problem {
+pub(super) fn sql_problem(
+    pipeline: &Pipeline,
+    plugins: &[Arc<Plugin>],
+    sql: &SqlStep,
+    error: &DataFusionError,
+) -> Problem {
     let message = plan_message(error);
+    if let Some(problem) = unknown_function(pipeline, plugins, sql, &message) {
+        return problem;
+    }
     if let Some(unknown) = source_of::<UnknownParam>(error) {
         let declared: Vec<&str> = pipeline.variables.keys().map(String::as_str).collect();
         let at = find_word(&sql.text, &format!("${}", unknown.name));
@@ -41,6 +53,36 @@ pub(super) fn sql_problem(pipeline: &Pipeline, sql: &SqlStep, error: &DataFusion
             )
         });
     pipeline.problem_in_sql(sql, span, message)
+}
+
+/// A function of a plugin that is not there. DataFusion would suggest any of its own whose name is as long.
+fn unknown_function(
+    pipeline: &Pipeline,
+    plugins: &[Arc<Plugin>],
+    sql: &SqlStep,
+    message: &str,
+) -> Option<Problem> {
+    let name = message.strip_prefix("Invalid function '")?;
+    let name = name.split('\'').next()?;
+    let (plugin, function) = name.split_once('.')?;
+    let at = find_word(&sql.text, name);
+    let Some(found) = plugins.iter().find(|found| found.name() == plugin) else {
+        let known = || plugins.iter().map(|plugin| plugin.name());
+        let message = format!(
+            "there is no plugin `{plugin}`; the pipeline has: {}",
+            list(known())
+        );
+        let problem = pipeline.problem_in_sql(sql, at, message);
+        return Some(problem.with_near_name(plugin, known()));
+    };
+    let functions = &found.description().functions;
+    let known = || functions.iter().map(|function| function.name.as_str());
+    let message = format!(
+        "the plugin `{plugin}` has no function `{function}`; it has: {}",
+        list(known())
+    );
+    let problem = pipeline.problem_in_sql(sql, at, message);
+    Some(problem.with_near_name(function, known()))
 }
 
 fn diagnostic_span(error: &DataFusionError) -> Option<Span> {

@@ -433,7 +433,7 @@ impl<'a> Planner<'a> {
         match self.session.plan_sql(&sql.text, &params, on_error).await {
             Ok(plan) => Ok(Some(plan)),
             Err(error) => {
-                let problem = sql_problem(self.pipeline, sql, &error);
+                let problem = sql_problem(self.pipeline, self.plugins, sql, &error);
                 let error = Error::of_query("", error);
                 if matches!(&error, Error::Plugin { source, .. } if !is_of_the_pipeline(source)) {
                     return Err(error);

@@ -128,7 +128,7 @@ impl Reads {
                         reads.edges.extend(edges);
                     }
                     Err(error) => {
-                        let problem = sql_problem(pipeline, sql, &error);
+                        let problem = sql_problem(pipeline, &[], sql, &error);
                         reads.unparsed.push((name.clone(), problem));
                     }
                 },

@@ -97,6 +97,9 @@ def describe(exception: BaseException) -> str:
     else:
         text = said(exception)
         head = f"{name}: {text}" if text else name
+    if isinstance(exception, OSError):
+        # What the system says, "No such file", would have its reader look for the file.
+        head += " (a plugin has no files, no network and no other programs)"
     cause, seen = cause_of(exception), {id(exception)}
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))

@@ -41,7 +41,7 @@ class Output:
             if len(column) != rows:
                 raise Error(
                     f"the column `{field.name}` has {len(column)} rows for a batch of {rows}: "
-                    "use `emit_rows` or `emit_new`"
+                    "a rejected row needs a value too; other rows are for `emit_rows` and `emit_new`"
                 )
         self._parts.append([held(column) for column in ordered])
 

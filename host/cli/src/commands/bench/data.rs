@@ -75,9 +75,17 @@ fn values(data_type: &DataType, rows: usize, random: &mut Rng) -> Option<ArrayRe
         }
         Duration(unit) => whole(0, DAY * per_second(unit)),
         Utf8 | LargeUtf8 | Utf8View | Binary | LargeBinary | BinaryView | Dictionary(..) => {
+            // Mostly words; what functions forget about stands among them.
             let mut word = || -> String {
                 let letters = random.usize(4..=12);
-                (0..letters).map(|_| random.lowercase()).collect()
+                let word: String = (0..letters).map(|_| random.lowercase()).collect();
+                match random.u8(0..16) {
+                    0 => String::new(),
+                    1 => format!("Ünï {word}"),
+                    2 => word.to_uppercase(),
+                    3 => format!(" {word} {letters}\n"),
+                    _ => word,
+                }
             };
             Arc::new((0..rows).map(|_| Some(word())).collect::<StringArray>())
         }

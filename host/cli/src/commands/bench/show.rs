@@ -24,7 +24,7 @@ pub(super) fn text(plugins: &[Arc<Plugin>], figures: &Figures) -> String {
             [ours, other] if ours != other => (ours.to_owned(), other.to_owned()),
             _ => ("this".to_owned(), "other".to_owned()),
         };
-        lines.push(row("", &[first, second, "times".to_owned()]));
+        lines.push(row("", &[first, second, "as long".to_owned()]));
         let times = |label: &str, figure: fn(&Measured) -> f64| {
             let (ours, other) = (figure(ours), figure(other));
             row(label, &[time(ours), time(other), ratio(ours, other)])
@@ -65,6 +65,12 @@ pub(super) fn text(plugins: &[Arc<Plugin>], figures: &Figures) -> String {
         line("share", percent(share[1]), &border);
         line("memory", memory, "at most");
     }
+    if let [ours, other] = measured.as_slice()
+        && ours.outcome.difference(&other.outcome).is_none()
+    {
+        let rows = counted(largest as u64, "row");
+        lines.push(format!("  {FAINT}both give the same for {rows}{FAINT:#}"));
+    }
     for (plugin, measured) in plugins.iter().zip(measured) {
         let plugin = plugin.name();
         let rejected = measured.outcome.rejected.len();
@@ -79,7 +85,7 @@ pub(super) fn text(plugins: &[Arc<Plugin>], figures: &Figures) -> String {
         if measured.line.off > 0.25 {
             let off = percent(measured.line.off);
             let note = format!(
-                "`{plugin}`: costs per call and row are up to {off} off the measured times"
+                "`{plugin}`: costs per call and row are up to {off} off the measured times; `--seconds` measures longer"
             );
             lines.push(format!("  {FAINT}{note}{FAINT:#}"));
         }

@@ -265,7 +265,7 @@ fn what_was_not_promised_is_refused() {
         ),
         (
             "rows",
-            "emitted 3 rows for a batch of 2: use `emit_rows` or `emit_new`",
+            "emitted 3 rows for a batch of 2: a rejected row needs a value too; other rows are for `emit_rows` and `emit_new`",
         ),
         ("source", "source row 2 is not in a batch of 2 rows"),
         ("lengths", "the column `number` has 2 rows, not 1"),

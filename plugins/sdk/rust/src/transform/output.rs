@@ -47,7 +47,8 @@ impl Output {
         let rows = columns.first().map_or(input, |first| first.len());
         if rows != input {
             return Err(Error::internal(format!(
-                "emitted {rows} rows for a batch of {input}: use `emit_rows` or `emit_new`"
+                "emitted {rows} rows for a batch of {input}: a rejected row needs a value too; other rows are for \
+                 `emit_rows` and `emit_new`"
             )));
         }
         self.push(columns, rows, Source::OneToOne)
