@@ -7,13 +7,8 @@ use crate::{assert_snapshot, plugged};
 
 /// Measures for a short time and returns the results.
 fn results(project: &Project, arguments: &[&str]) -> Vec<Value> {
-    let output = project
-        .command(&[&["bench", "--json", "--seconds", "0.01"], arguments].concat())
-        .output()
-        .unwrap();
-    // Read as it is: what makes output stable elsewhere takes long numbers for digests.
-    let report: Value = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", project.told(output).all()));
+    let ran = project.run(&[&["bench", "--json", "--seconds", "0.01"], arguments].concat());
+    let report = ran.json();
     report["results"].as_array().unwrap().clone()
 }
 

@@ -182,13 +182,15 @@ fn number_before(text: &str, unit: &str, with: &str) -> String {
     stable + rest
 }
 
-/// Replaces digests: words of 12 or more hexadecimal digits.
+/// Replaces digests: words of 12 or more hexadecimal digits that are no fraction of a number.
 fn hexadecimal(text: &str) -> String {
     let is_hex = |word: &str| word.len() >= 12 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     let mut stable = String::with_capacity(text.len());
     for piece in text.split_inclusive(|character: char| !character.is_ascii_alphanumeric()) {
         let word = piece.trim_end_matches(|character: char| !character.is_ascii_alphanumeric());
-        stable.push_str(if is_hex(word) { "$DIGEST" } else { word });
+        let is_fraction = stable.ends_with('.') && word.bytes().all(|byte| byte.is_ascii_digit());
+        let is_digest = is_hex(word) && !is_fraction;
+        stable.push_str(if is_digest { "$DIGEST" } else { word });
         stable.push_str(&piece[word.len()..]);
     }
     stable
