@@ -188,7 +188,13 @@ fn hexadecimal(text: &str) -> String {
     let mut stable = String::with_capacity(text.len());
     for piece in text.split_inclusive(|character: char| !character.is_ascii_alphanumeric()) {
         let word = piece.trim_end_matches(|character: char| !character.is_ascii_alphanumeric());
-        let is_fraction = stable.ends_with('.') && word.bytes().all(|byte| byte.is_ascii_digit());
+        // With an `e` behind it where there is an exponent, which is hexadecimal too.
+        let whole = stable.strip_suffix('.');
+        let is_fraction = whole.is_some_and(|whole| whole.ends_with(|c: char| c.is_ascii_digit()))
+            && word
+                .trim_end_matches('e')
+                .bytes()
+                .all(|byte| byte.is_ascii_digit());
         let is_digest = is_hex(word) && !is_fraction;
         stable.push_str(if is_digest { "$DIGEST" } else { word });
         stable.push_str(&piece[word.len()..]);
