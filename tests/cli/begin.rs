@@ -152,6 +152,12 @@ fn the_doctor_tells_what_there_is() {
     let ran = with(&project, "PATH", "/nowhere");
     assert_eq!(ran.code, 0, "a language that is missing breaks nothing");
     assert!(ran.stdout.contains("https://go.dev/dl"), "{}", ran.all());
+    // Half of a runner is told before a run is.
+    let runner = project.path().join("python-runner.wasm");
+    std::fs::write(&runner, "half").unwrap();
+    let ran = with(&project, "TRANSOM_PYTHON_RUNNER", runner.to_str().unwrap());
+    let told = "broken   running plugins in Python";
+    assert!(ran.code == 1 && ran.stdout.contains(told), "{}", ran.all());
     let ran = with(&project, "TRANSOM_CACHE_DIR", "/proc/nowhere");
     assert_eq!(ran.code, 1, "{}", ran.all());
     assert!(ran.stdout.contains("broken   cache"), "{}", ran.all());

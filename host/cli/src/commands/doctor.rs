@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use serde_json::json;
-use transom_build::{BuildError, cache_folder, toolchains};
+use transom_build::{BuildError, BuildOptions, cache_folder, toolchains};
+use transom_plugin::Limits;
 
 use crate::context::{Context, python_runner};
 use crate::failure::Failure;
@@ -46,7 +47,7 @@ impl DoctorCommand {
     pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
         let here = Path::new(".");
         let mut checks: Vec<Check> = toolchains(here).into_iter().map(of_toolchain).collect();
-        checks.push(runner());
+        checks.push(runner(context));
         checks.push(cache());
         checks.push(links(here));
         checks.push(temporary());
@@ -96,18 +97,45 @@ fn in_words(error: BuildError) -> (String, Option<String>) {
     (error.to_string(), error.hint())
 }
 
-fn runner() -> Check {
-    let found = match python_runner() {
-        Some(runner) if runner.is_file() => Ok(runner.display().to_string()),
-        Some(runner) => Err(format!("there is no `{}`", runner.display())),
-        None => Err("there is no runner beside this program".to_owned()),
-    };
+/// A plugin of three lines is packed and loaded: a runner of another release, or half of one, shows only then.
+fn runner(context: &Context) -> Check {
+    let what = "running plugins in Python";
     let hint = "install the release with its `lib` folder, or name the runner's file in `TRANSOM_PYTHON_RUNNER`";
-    Check::of(
-        "running plugins in Python",
-        found.map_err(|wrong| (wrong, Some(hint.to_owned()))),
-        State::Missing,
+    let missing =
+        |wrong: String| Check::of(what, Err((wrong, Some(hint.to_owned()))), State::Missing);
+    match python_runner() {
+        Some(runner) if runner.is_file() => {
+            let found = probe(context).map(|()| runner.display().to_string());
+            Check::of(what, found, State::Broken)
+        }
+        Some(runner) => missing(format!("there is no `{}`", runner.display())),
+        None => missing("there is no runner beside this program".to_owned()),
+    }
+}
+
+fn probe(context: &Context) -> Result<(), (String, Option<String>)> {
+    let told = |wrong: std::io::Error| (wrong.to_string(), None);
+    let folder = tempfile::tempdir().map_err(told)?;
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text);
+    write(
+        "pyproject.toml",
+        "[project]\nname = \"probe\"\nversion = \"0\"\n",
     )
+    .and_then(|()| {
+        write(
+            "probe.py",
+            "import transom\n\n\n@transom.function\ndef same(a: int) -> int:\n    return a\n",
+        )
+    })
+    .map_err(told)?;
+    let built = transom_build::build(folder.path(), &BuildOptions::default()).map_err(in_words)?;
+    let runtime = context
+        .plugin_runtime()
+        .map_err(|failure| (failure.to_string(), None))?;
+    runtime
+        .load(&built.name, &built.component, Limits::default())
+        .map(drop)
+        .map_err(|error| (error.to_string(), error.hint()))
 }
 
 fn cache() -> Check {
