@@ -1,7 +1,7 @@
 //! The first minutes: `transom init`, and what it wrote, built and run; `transom doctor`.
 
-use crate::assert_snapshot;
 use crate::program::{Project, Ran};
+use crate::{assert_snapshot, shop};
 
 /// What a plugin that was begun offers, once it is built.
 fn inspect(project: &Project, language: &str) {
@@ -69,6 +69,13 @@ fn a_pipeline_that_was_begun_runs_as_it_is() {
     project.replace("customers/sql/masked.sql", "privacy.", "privcy.");
     let told = "there is no plugin `privcy`; the pipeline has: `privacy`";
     assert!(check().stderr.contains(told), "{}", check().all());
+}
+
+#[test]
+fn a_plugin_that_is_begun_in_a_pipeline_says_how_it_is_named_there() {
+    let project = shop();
+    let ran = project.run(&["init", "plugins/privacy", "--lang", "python"]);
+    assert_snapshot!(ran.all());
 }
 
 #[test]

@@ -66,6 +66,18 @@ fn a_column_does_not_exist() {
 }
 
 #[test]
+fn a_column_is_in_the_file_but_not_in_the_lock() {
+    let project = shop();
+    project.run(&["lock", "--quiet"]);
+    assert_snapshot!(run_with(
+        project,
+        "sql/large.sql",
+        "customer, day",
+        "customer, dy"
+    ));
+}
+
+#[test]
 fn a_table_does_not_exist() {
     assert_snapshot!(run_with(
         shop(),

@@ -74,6 +74,17 @@ impl InitCommand {
                 "began plugin {NAME}{name}{NAME:#} in {shown}\n\nTest it, then look at what it offers:\n{enter}  {}\n  transom inspect .",
                 test_command(lang)
             ));
+            let file = &context.global.file;
+            let root = file.parent().unwrap_or(Path::new(""));
+            if let Ok(path) = folder.strip_prefix(root)
+                && file.exists()
+            {
+                context.printer.say(format_args!(
+                    "\nFor the pipeline, below `plugins:` of {}:\n  {name}: {{ path: {} }}",
+                    file.display(),
+                    path.display()
+                ));
+            }
             return Ok(());
         }
         let plugin = folder.join("plugins").join(PLUGIN);

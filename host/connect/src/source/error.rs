@@ -270,7 +270,7 @@ impl SourceError {
                 Some("check the delimiter, and quotes around fields that hold it".to_owned())
             }
             Self::Value { column, .. } => Some(format!(
-                "correct the file, or declare column `{column}` as Utf8 and convert it in SQL with `try_cast`"
+                "correct the file, or declare column `{column}` as `utf8` and convert it in SQL with `try_cast`"
             )),
             Self::Encoding { .. } => Some("convert the file to UTF-8".to_owned()),
             Self::Json { .. } => {

@@ -81,10 +81,42 @@ pub(crate) fn parse(source: &Source) -> (Option<Node>, Vec<Problem>) {
             let problem = Problem::new("the file is not valid YAML")
                 .at(source.place(at))
                 .with_label(error.info());
+            let problem = match advice(&source.text, &error.info()) {
+                Some(hint) => problem.with_hint(hint),
+                None => problem,
+            };
             builder.problems.push(problem);
             (None, builder.problems)
         }
     }
+}
+
+/// What is most often behind a mistake that the parser tells in its own words, and often lines below.
+fn advice(text: &str, info: &str) -> Option<String> {
+    let tab = text.lines().position(|line| {
+        let indentation = line.len() - line.trim_start().len();
+        line[..indentation].contains('\t')
+    });
+    if let Some(line) = tab {
+        let line = line + 1;
+        return Some(format!(
+            "line {line} is indented with a tab: YAML takes spaces"
+        ));
+    }
+    if info.contains("anchor") || info.contains("alias") {
+        return Some(
+            "a value that begins with `*` or `&` stands in quotes: `\"*.csv\"`".to_owned(),
+        );
+    }
+    if info.contains("flow") {
+        return Some("look for a `{` or `[` in the lines above that is not closed".to_owned());
+    }
+    let is_indentation = ["mapping", "block", "indent"]
+        .iter()
+        .any(|word| info.contains(word));
+    is_indentation.then(|| {
+        "look at the indentation here and in the lines above: keys that belong together begin in one column".to_owned()
+    })
 }
 
 struct Builder<'a> {

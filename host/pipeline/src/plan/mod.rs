@@ -161,6 +161,15 @@ pub async fn plan_part(
         sink_limits,
         problems: Vec::new(),
         tables: BTreeSet::new(),
+        columns: match (sources, lock) {
+            (Sources::Given, _) => Some(
+                "the columns of a source are those in `transom.lock`, or else of the rows that the test gives",
+            ),
+            (_, Some(_)) => Some(
+                "the columns of a source are those in `transom.lock`: `transom lock` looks at the files again",
+            ),
+            (_, None) => None,
+        },
         origins: BTreeMap::new(),
         session,
     };
@@ -229,6 +238,8 @@ struct Planner<'a> {
     problems: Vec<Problem>,
     /// Sources and steps that can be read.
     tables: BTreeSet<String>,
+    /// Where the columns of sources are from, if that is not their files.
+    columns: Option<&'static str>,
     /// Sources with columns that say where a row comes from.
     origins: BTreeMap<String, Arc<dyn TableProvider>>,
     session: Session,
@@ -438,9 +449,24 @@ impl<'a> Planner<'a> {
                 if matches!(&error, Error::Plugin { source, .. } if !is_of_the_pipeline(source)) {
                     return Err(error);
                 }
+                let problem = self.with_origin_of_columns(problem, &tables);
                 self.problems.push(problem);
                 Ok(None)
             }
+        }
+    }
+
+    /// Says where the columns of sources are from, to whom one is missed that a file may well have.
+    fn with_origin_of_columns(&self, problem: Problem, tables: &[String]) -> Problem {
+        let reads_a_source = tables
+            .iter()
+            .any(|table| self.pipeline.source(table).is_some());
+        let is_missing = problem.message.contains("No field named");
+        match self.columns {
+            Some(origin) if is_missing && reads_a_source && problem.hint.is_none() => {
+                problem.with_hint(origin)
+            }
+            _ => problem,
         }
     }
 
