@@ -170,7 +170,7 @@ fn a_plugin_panics() {
     project.replace("transom.yaml", "echo.running", "echo.fail");
     project.replace("transom.yaml", "column: v", "kind: panic");
     project.replace("transom.yaml", "max(running_sum)", "max(v)");
-    let ran = project.run(&["run", "--quiet"]);
+    let ran = project.run(&["run", "--quiet", "--partitions", "1"]);
     assert_eq!(ran.code, 3, "{}", ran.all());
     assert_snapshot!(ran.all());
 }

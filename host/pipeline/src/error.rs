@@ -1,5 +1,6 @@
 //! What can go wrong with a pipeline, sorted by what the user can do about it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -76,9 +77,9 @@ pub enum Error {
         rejected: u64,
         /// Rows that it was given until then.
         given: u64,
-        /// Why one of them was rejected, where that is known.
+        /// Why they were rejected, where that is known.
         #[source]
-        source: Option<RejectedReason>,
+        source: Option<RejectedReasons>,
     },
     /// The dead letters of a step are not what this version writes.
     #[error(
@@ -220,10 +221,39 @@ fn kind_of_plugin(error: &transom_plugin::Error) -> ErrorKind {
     }
 }
 
-/// Why a row was rejected, in the plugin's words.
-#[derive(Debug, thiserror::Error)]
-#[error("for example: {0}")]
-pub struct RejectedReason(pub(crate) String);
+/// Why rows were rejected, in the plugin's words.
+#[derive(Debug)]
+pub enum RejectedReasons {
+    /// One of the reasons.
+    One(String),
+    /// How many rows for which reason, with `#` in place of numbers that differ; the most frequent first.
+    Counted(Vec<(u64, String)>),
+}
+
+/// Reasons that are told with an error.
+const REASONS: usize = 5;
+
+impl fmt::Display for RejectedReasons {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reasons = match self {
+            Self::One(reason) => return write!(f, "for example: {reason}"),
+            Self::Counted(reasons) => reasons,
+        };
+        f.write_str("rows and reasons:")?;
+        let count = |rows: u64| Count(rows).to_string();
+        let width = reasons.first().map_or(0, |(rows, _)| count(*rows).len());
+        for (rows, reason) in reasons.iter().take(REASONS) {
+            let reason = reason.lines().next().unwrap_or_default();
+            write!(f, "\n{:>width$}  {reason}", count(*rows))?;
+        }
+        match reasons.len().saturating_sub(REASONS) {
+            0 => Ok(()),
+            more => write!(f, "\nand {}", counted(more as u64, "more reason")),
+        }
+    }
+}
+
+impl std::error::Error for RejectedReasons {}
 
 impl From<TooManyRejected> for Error {
     fn from(passed: TooManyRejected) -> Self {
@@ -232,7 +262,7 @@ impl From<TooManyRejected> for Error {
             limit: MaxRejects::Rows(passed.allowed),
             rejected: passed.rejected,
             given: passed.given,
-            source: Some(RejectedReason(passed.reason)),
+            source: Some(RejectedReasons::One(passed.reason)),
         }
     }
 }
@@ -272,6 +302,7 @@ mod tests {
     fn an_error_that_other_partitions_hold_too_is_known() {
         let call = CallError {
             what: "step `late`".to_owned(),
+            place: None,
             source: Arc::new(transom_plugin::Error::Crash {
                 plugin: "late".to_owned(),
                 message: "out of cheese".to_owned(),

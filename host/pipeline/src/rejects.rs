@@ -10,7 +10,7 @@ use transom_connect::{FileSource, Format, ReadProgress};
 use transom_plugin::Cancel;
 use transom_query::{OnError, Params, Session, SessionOptions};
 
-use crate::dead_letters::{self, FILE, PARTITION, REASON, ROW};
+use crate::dead_letters::{self, FILE, NUMBER, PARTITION, REASON, ROW};
 use crate::error::{Error, Result};
 use crate::file::{OnReject, Pipeline, StepKind};
 use crate::preview::collect;
@@ -112,8 +112,6 @@ async fn read(pipeline: &Pipeline, step: &str, examples: usize) -> Result<Record
     session.add_table("dead_letters", table).map_err(failed)?;
     let first = examples.max(1);
     let place = place.join(", ");
-    // `1,048`, `10:35` and `1.5` are a number each.
-    let number = "[0-9]+([.,:][0-9]+)*";
     // Columns of the rows may be called as those here: these are told by their place. And they may be many: what is counted and
     // sorted leaves them out.
     let columns = match examples {
@@ -126,7 +124,7 @@ async fn read(pipeline: &Pipeline, step: &str, examples: usize) -> Result<Record
     };
     let query = format!(
         "WITH reasons AS (
-            SELECT {place}, regexp_replace({REASON}, '{number}', '#', 'g') AS pattern FROM dead_letters
+            SELECT {place}, regexp_replace({REASON}, '{NUMBER}', '#', 'g') AS pattern FROM dead_letters
         ), numbered AS (
             SELECT *, count(*) OVER same AS rows, min({REASON}) OVER same = max({REASON}) OVER same AS is_one,
                 row_number() OVER (PARTITION BY pattern ORDER BY {FILE}, {PARTITION}, {ROW}) AS number

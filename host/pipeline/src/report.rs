@@ -31,6 +31,8 @@ pub struct RunReport {
     pub rows_rejected: u64,
     /// What plugins counted: by plugin, then by the plugin's own names.
     pub counters: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Values that `on_error: null` made of rows that a function failed for.
+    pub nulled: Vec<NulledReport>,
     /// Where the time went.
     pub time: TimeReport,
 }
@@ -57,6 +59,17 @@ pub struct TransformReport {
     pub rows_out: u64,
     /// Rows not taken.
     pub rows_rejected: u64,
+}
+
+/// Values of a function that are null because it failed for their rows.
+#[derive(Debug, Clone, Serialize)]
+pub struct NulledReport {
+    /// `plugin.function`.
+    pub function: String,
+    /// How often; a value that the plan computes twice counts twice.
+    pub values: u64,
+    /// Why one of them is, in the plugin's words.
+    pub reason: String,
 }
 
 /// A table that was written.
@@ -149,6 +162,20 @@ impl fmt::Display for RunReport {
                 "{:<10} {plugin}: {}",
                 "counted",
                 counters.collect::<Vec<_>>().join(", ")
+            )?;
+        }
+        for NulledReport {
+            function,
+            values,
+            reason,
+        } in &self.nulled
+        {
+            let rows = counted(*values, "row");
+            let reason = reason.lines().next().unwrap_or_default();
+            writeln!(
+                f,
+                "{:<10} {function}: null for {rows}, for example: {reason}",
+                "on_error"
             )?;
         }
         for (what, sinks) in [("wrote", &self.sinks), ("rejected", &self.dead_letters)] {

@@ -19,10 +19,12 @@ use transom_connect::{FileSink, PreparedSink, SinkError, WriteProgress, Written,
 use transom_plugin::Cancel;
 use transom_query::{Figures, TransformMetrics};
 
-use crate::error::{Error, ErrorKind, RejectedReason, Result};
+use crate::error::{Error, ErrorKind, RejectedReasons, Result};
 use crate::file::{Pipeline, StepKind};
 use crate::plan::{Planned, PlannedSink, PlannedStep};
-use crate::report::{RunReport, SinkReport, SourceReport, TimeReport, TransformReport};
+use crate::report::{
+    NulledReport, RunReport, SinkReport, SourceReport, TimeReport, TransformReport,
+};
 
 /// How often a running stage says how far it is.
 const PULSE: Duration = Duration::from_millis(100);
@@ -347,9 +349,33 @@ impl Run<'_> {
                 }
                 Error::Query { what, source }
             }
+            Error::TooManyRejected {
+                step,
+                limit,
+                rejected,
+                given,
+                source,
+            } => Error::TooManyRejected {
+                source: self.reasons_of(&step).or(source),
+                step,
+                limit,
+                rejected,
+                given,
+            },
             error if cancelled && error.kind() == ErrorKind::Cancelled => Error::Cancelled,
             other => other,
         }
+    }
+
+    /// Why a step rejected rows, if it keeps them.
+    fn reasons_of(&self, step: &str) -> Option<RejectedReasons> {
+        let step = self
+            .planned
+            .steps
+            .iter()
+            .find(|planned| planned.name == step)?;
+        let reasons = step.dead_letters.as_ref()?.reasons();
+        (!reasons.is_empty()).then_some(RejectedReasons::Counted(reasons))
     }
 
     fn report(
@@ -382,6 +408,12 @@ impl Run<'_> {
                 rows_rejected: transform.rejected_rows as u64,
             })
             .collect();
+        let nulled = self.planned.session.nulled().into_iter();
+        let nulled = nulled.map(|(function, nulled)| NulledReport {
+            function,
+            values: nulled.values,
+            reason: nulled.reason,
+        });
         let text_rows: u64 = self
             .planned
             .sources
@@ -391,6 +423,7 @@ impl Run<'_> {
         RunReport {
             rows_read: self.rows_read + text_rows,
             counters: self.planned.session.counters(),
+            nulled: nulled.collect(),
             pipeline: pipeline.name.clone(),
             target: pipeline.target.clone(),
             run: self.id,
@@ -417,11 +450,7 @@ fn check_rejects(step: &PlannedStep, counted: &TransformMetrics) -> Result<()> {
             limit,
             rejected,
             given,
-            source: step
-                .dead_letters
-                .as_ref()
-                .and_then(|letters| letters.reason())
-                .map(RejectedReason),
+            source: None,
         }),
         _ => Ok(()),
     }

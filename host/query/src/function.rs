@@ -160,7 +160,7 @@ impl ScalarUDFImpl for PluginFunction {
             .with_function(&self.description.name, &fields, |_, opened| {
                 Ok(Arc::clone(&opened.output))
             })
-            .map_err(|error| CallError::external(self.what(), error))?;
+            .map_err(|error| CallError::new(self.what(), error))?;
         let nullable = output.is_nullable() || self.on_error == OnError::Null;
         Ok(Arc::new(
             output
@@ -191,7 +191,7 @@ impl ScalarUDFImpl for PluginFunction {
                 instance.call_function(opened, &columns, rows)
             })
             .map_err(|error| {
-                CallError::in_batch(self.what(), error, || error::arguments(&fields, &columns))
+                CallError::new(self.what(), error).with_row(|| error::arguments(&fields, &columns))
             })?;
         let given = || error::arguments(&fields, &columns);
         let column = self.without_rejected(outcome.column, &outcome.rejected, given)?;
@@ -245,6 +245,9 @@ impl PluginFunction {
                 Err(RowsFailed::external(message, row))
             }
             OnError::Null => {
+                let function = &self.description.name;
+                self.pool
+                    .count_nulled(function, rejected.len(), &first.reason);
                 let mut failed = vec![false; column.len()];
                 rejected
                     .iter()

@@ -19,10 +19,11 @@ mod session;
 mod spool;
 mod transform;
 
-pub use error::{CallError, FailedRow, RowsFailed, TooManyRejected};
+pub use error::{CallError, FailedRow, Place, RowsFailed, TooManyRejected};
 pub use execution::{Execution, Figures};
 pub use function::OnError;
 pub use params::{Params, UnknownParam};
+pub use pool::NulledValues;
 pub use runtime::PlanRuntime;
 pub use session::{Session, SessionOptions};
 pub use transform::{

@@ -30,6 +30,16 @@ pub(crate) struct InstancePool {
     idle: Mutex<Vec<Checkout>>,
     timing: Mutex<Timing>,
     counters: Mutex<BTreeMap<String, u64>>,
+    nulled: Mutex<BTreeMap<String, NulledValues>>,
+}
+
+/// Values of a function that are NULL because it failed for their rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NulledValues {
+    /// How many.
+    pub values: u64,
+    /// Why one of them is, in the plugin's words.
+    pub reason: String,
 }
 
 /// An instance and what it has opened so far.
@@ -55,6 +65,7 @@ impl InstancePool {
             idle: Mutex::default(),
             timing: Mutex::default(),
             counters: Mutex::default(),
+            nulled: Mutex::default(),
         }
     }
 
@@ -134,6 +145,26 @@ impl InstancePool {
     /// What the plugin's instances have counted so far.
     pub(crate) fn counters(&self) -> BTreeMap<String, u64> {
         self.counters.lock().clone()
+    }
+
+    /// Counts values that are NULL because `function` failed for them.
+    pub(crate) fn count_nulled(&self, function: &str, values: usize, reason: &str) {
+        let mut nulled = self.nulled.lock();
+        match nulled.get_mut(function) {
+            Some(nulled) => nulled.values += values as u64,
+            None => {
+                let counted = NulledValues {
+                    values: values as u64,
+                    reason: reason.to_owned(),
+                };
+                nulled.insert(function.to_owned(), counted);
+            }
+        }
+    }
+
+    /// What was counted so, by function.
+    pub(crate) fn nulled(&self) -> BTreeMap<String, NulledValues> {
+        self.nulled.lock().clone()
     }
 
     /// Where the time of function calls went so far, over all instances.

@@ -29,7 +29,7 @@ use crate::error::CallError;
 use crate::execution::Execution;
 use crate::function::{OnError, PluginFunction};
 use crate::params::{Params, bind};
-use crate::pool::InstancePool;
+use crate::pool::{InstancePool, NulledValues};
 use crate::runtime::PlanRuntime;
 use crate::spool;
 use crate::transform::{TransformNode, TransformQueryPlanner, TransformSpec, TransformStep};
@@ -349,7 +349,7 @@ impl Session {
                 instance.open_transform(&step.transform, &schema, &step.options)
             })
             .map_err(|error| {
-                CallError::external(
+                CallError::new(
                     format!("opening `{}.{}`", step.plugin, step.transform),
                     error,
                 )
@@ -458,6 +458,16 @@ impl Session {
         counters
             .filter(|(_, counters)| !counters.is_empty())
             .collect()
+    }
+
+    /// Values that are NULL because a function failed for them, so far: by `plugin.function`. A value that the plan computes twice
+    /// counts twice.
+    pub fn nulled(&self) -> BTreeMap<String, NulledValues> {
+        let functions = self.plugins.iter().flat_map(|(plugin, pool)| {
+            let nulled = pool.nulled().into_iter();
+            nulled.map(move |(function, nulled)| (format!("{plugin}.{function}"), nulled))
+        });
+        functions.collect()
     }
 
     /// Time in functions of all plugins so far.

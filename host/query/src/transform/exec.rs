@@ -36,7 +36,7 @@ use transom_plugin::{
 
 use super::metrics::{PartitionMetrics, TransformMetrics};
 use super::step::{OnReject, RejectedRows, TransformSpec};
-use crate::error::{CallError, FailedRow, RowsFailed, TooManyRejected};
+use crate::error::{CallError, FailedRow, Place, RowsFailed, TooManyRejected};
 
 /// Runs a transform over each partition of its input.
 #[derive(Debug, Clone)]
@@ -220,6 +220,7 @@ impl ExecutionPlan for TransformExec {
             partition,
             generation: 0,
             current: None,
+            batches: 0,
             rows_before: 0,
             ready: VecDeque::new(),
             more: false,
@@ -251,6 +252,8 @@ struct Running {
     /// How often the guest was replaced.
     generation: usize,
     current: Option<Current>,
+    /// Batches of input until now, with the current one.
+    batches: u64,
     /// Rows of input before those of the current batch.
     rows_before: u64,
     ready: VecDeque<RecordBatch>,
@@ -300,6 +303,7 @@ impl Running {
         match self.input.try_next().await? {
             Some(batch) if batch.num_rows() == 0 => Ok(()),
             Some(batch) => {
+                self.batches += 1;
                 self.metrics.input_batches.add(1);
                 self.metrics.input_rows.add(batch.num_rows());
                 let columns = self
@@ -337,7 +341,8 @@ impl Running {
         let timer = self.metrics.baseline.elapsed_compute().clone();
         let _timer = timer.timer();
         let exec = &self.exec;
-        let failed = |error| CallError::external(exec.spec.what(), error);
+        let failed = |error| CallError::new(exec.spec.what(), error);
+        let place = self.place();
         let (guest, opened) = match &mut self.guest {
             Some(guest) => guest,
             None => self
@@ -363,7 +368,7 @@ impl Running {
             more,
         } = outcome.map_err(|error| {
             let batch = || self.current.as_ref()?.own(exec).ok();
-            CallError::in_batch(exec.spec.what(), error, batch)
+            failed(error).with_row(batch).at(place)
         })?;
         self.more = more;
         for batch in batches {
@@ -382,10 +387,22 @@ impl Running {
         Ok(())
     }
 
+    /// Where in the input the guest is.
+    fn place(&self) -> Place {
+        let rows = self.current.as_ref();
+        Place {
+            partition: self.partition,
+            batch: rows.map(|_| self.batches),
+            row: None,
+            rows_before: self.rows_before,
+            rows: rows.map_or(0, |current| current.batch.num_rows() as u64),
+        }
+    }
+
     /// Lets a new guest go on in the place of a worn one.
     fn replace_worn(&mut self) -> Result<()> {
         let exec = &self.exec;
-        let failed = |error| CallError::external(exec.spec.what(), error);
+        let failed = |error| CallError::new(exec.spec.what(), error);
         let Some((guest, opened)) = self.guest.as_mut().filter(|(guest, _)| guest.is_worn()) else {
             return Ok(());
         };
@@ -397,7 +414,7 @@ impl Running {
                 guest.settle();
                 return Ok(());
             }
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(failed(error).into()),
         };
         // Before the new one: a run with little memory may not have enough for both.
         self.guest = None;
@@ -418,29 +435,18 @@ impl Running {
         };
         self.metrics.rejected_rows.add(rejected.len());
         let spec = &self.exec.spec;
-        if let Some(allowed) = spec.step.max_rejected {
-            // Of all partitions.
-            let TransformMetrics {
-                rejected_rows,
-                input_rows,
-                ..
-            } = self.exec.figures();
-            if rejected_rows as u64 > allowed {
-                return Err(DataFusionError::External(Box::new(TooManyRejected {
-                    step: spec.step.name.clone(),
-                    allowed,
-                    rejected: rejected_rows as u64,
-                    given: input_rows as u64,
-                    reason: first.reason.clone(),
-                })));
-            }
-        }
         match &spec.step.on_reject {
-            OnReject::Drop => Ok(()),
+            OnReject::Drop => {}
             OnReject::Fail => {
-                let message = format!("{} rejected a row: {}", spec.what(), first.reason);
+                let row = self.rows_before + u64::from(first.row) + 1;
+                let message = format!(
+                    "{} rejected row {row} of partition {}: {}",
+                    spec.what(),
+                    self.partition,
+                    first.reason
+                );
                 let row = FailedRow::of(&current.own(&self.exec)?, first.row);
-                Err(RowsFailed::external(message, row))
+                return Err(RowsFailed::external(message, row));
             }
             OnReject::DeadLetter(letters) => {
                 let rows: UInt32Array = rejected
@@ -471,9 +477,27 @@ impl Running {
                         .iter()
                         .map(|rejected| rejected.reason.clone())
                         .collect(),
-                })
+                })?;
             }
         }
+        if let Some(allowed) = spec.step.max_rejected {
+            // Of all partitions.
+            let TransformMetrics {
+                rejected_rows,
+                input_rows,
+                ..
+            } = self.exec.figures();
+            if rejected_rows as u64 > allowed {
+                return Err(DataFusionError::External(Box::new(TooManyRejected {
+                    step: spec.step.name.clone(),
+                    allowed,
+                    rejected: rejected_rows as u64,
+                    given: input_rows as u64,
+                    reason: first.reason.clone(),
+                })));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -185,7 +185,7 @@ async fn rejected_rows_end_the_run_when_asked() {
     let text = whole(&run(&session, plan).await.unwrap_err());
     assert!(
         text.contains(
-            "step `reject_odd_step` (transform `echo.reject_odd`) rejected a row: row 1 is odd"
+            "step `reject_odd_step` (transform `echo.reject_odd`) rejected row 2 of partition 0: row 1 is odd"
         ),
         "{text}"
     );
