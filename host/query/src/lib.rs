@@ -14,6 +14,7 @@ mod function;
 mod memory;
 mod params;
 mod pool;
+mod random;
 mod runtime;
 mod session;
 mod spool;

@@ -30,6 +30,7 @@ use crate::execution::Execution;
 use crate::function::{OnError, PluginFunction};
 use crate::params::{Params, bind};
 use crate::pool::{InstancePool, NulledValues};
+use crate::random;
 use crate::runtime::PlanRuntime;
 use crate::spool;
 use crate::transform::{TransformNode, TransformQueryPlanner, TransformSpec, TransformStep};
@@ -45,6 +46,9 @@ pub struct SessionOptions {
     pub batch_rows: Option<usize>,
     /// What plugins and SQL's `now()` take for the time, and plugins for randomness. Default: now, and the seed 0.
     pub time: LogicalTime,
+    /// SQL's `random()` and `uuid()` start from the seed of `time`, which gives the same numbers again with one partition.
+    /// Default: they start anywhere, as a run must not repeat the keys of another.
+    pub seeded: bool,
     /// Folder for spills and spools; `None` is the system's.
     pub temporary: Option<PathBuf>,
 }
@@ -60,6 +64,7 @@ impl Default for SessionOptions {
                 now: SystemTime::now(),
                 seed: 0,
             },
+            seeded: false,
             temporary: None,
         }
     }
@@ -100,6 +105,7 @@ impl Session {
             memory,
             batch_rows,
             time,
+            seeded,
             temporary,
         } = options;
         let limited = *memory;
@@ -154,8 +160,14 @@ impl Session {
             .with_default_features()
             .with_query_planner(Arc::new(TransformQueryPlanner))
             .build();
+        let context = SessionContext::new_with_state(state);
+        if *seeded {
+            for function in random::functions(time.seed) {
+                context.register_udf(function);
+            }
+        }
         Ok(Self {
-            context: SessionContext::new_with_state(state),
+            context,
             runtime: PlanRuntime::new(*partitions)?,
             memory,
             cancel,

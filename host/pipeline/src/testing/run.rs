@@ -201,6 +201,7 @@ pub(super) fn options(clock: Option<SystemTime>, seed: u64) -> SessionOptions {
     SessionOptions {
         partitions: 1,
         time,
+        seeded: true,
         ..SessionOptions::default()
     }
 }

@@ -1,8 +1,11 @@
 //! Plugin functions in SQL.
 
-use transom_query::{OnError, Params};
+use std::collections::BTreeSet;
 
-use crate::support::{add, answer, letters, plan, rows_of, run, session, whole};
+use transom_plugin::LogicalTime;
+use transom_query::{OnError, Params, SessionOptions};
+
+use crate::support::{add, answer, letters, plan, rows_of, run, session, session_with, whole};
 
 async fn refused(sql: &str) -> String {
     let session = session();
@@ -162,4 +165,33 @@ async fn a_function_serves_partitions_that_run_at_the_same_time() {
     let timing = session.function_timing();
     assert!(timing.calls >= 40, "{timing:?}");
     assert!(timing.guest > std::time::Duration::ZERO);
+}
+
+#[tokio::test]
+async fn random_numbers_and_uuids_follow_the_seed_when_asked() {
+    let of = async |seeded, seed| {
+        let time = LogicalTime {
+            seed,
+            ..LogicalTime::default()
+        };
+        let session = session_with(SessionOptions {
+            partitions: 1,
+            time,
+            seeded,
+            ..SessionOptions::default()
+        });
+        let sql = "SELECT random(), rand(), uuid() FROM t";
+        answer(&session, sql).await.unwrap()
+    };
+    let numbers = of(true, 7).await;
+    assert_eq!(numbers, of(true, 7).await);
+    assert_ne!(numbers, of(true, 8).await);
+    assert_ne!(of(false, 7).await, of(false, 7).await);
+    let values: BTreeSet<&str> = numbers.iter().flat_map(|row| row.split('|')).collect();
+    assert_eq!(values.len(), 12, "{numbers:?}");
+    for row in &numbers {
+        let values: Vec<&str> = row.split('|').collect();
+        assert!((0.0..1.0).contains(&values[0].parse::<f64>().unwrap()));
+        assert_eq!(&values[2][14..15], "4", "a random UUID: {row}");
+    }
 }
