@@ -1,0 +1,191 @@
+//! What is being planned: sources, the order of the steps, sinks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::empty::EmptyTable;
+use transom_connect::{FileSink, SinkLimits};
+use transom_plugin::Plugin;
+use transom_query::Session;
+
+use super::convert::{file_source, open_source, sink_format};
+use super::messages::error_chain;
+use super::part::{Part, Reads};
+use super::{PlannedSink, PlannedSource, PlannedStep, Sources};
+use crate::error::{Error, Result};
+use crate::file::{Pipeline, Problem, Step};
+use crate::lock::Lock;
+
+/// A pipeline that is being planned, with the mistakes that were found.
+pub(super) struct Planner<'a> {
+    pub(super) pipeline: &'a Pipeline,
+    pub(super) plugins: &'a [Arc<Plugin>],
+    pub(super) part: &'a Part,
+    pub(super) sink_limits: SinkLimits,
+    pub(super) problems: Vec<Problem>,
+    /// Sources and steps that can be read.
+    pub(super) tables: BTreeSet<String>,
+    /// Where the columns of sources are from, if that is not their files.
+    pub(super) columns: Option<&'static str>,
+    /// Sources with columns that say where a row comes from.
+    pub(super) origins: BTreeMap<String, Arc<dyn TableProvider>>,
+    pub(super) session: Session,
+}
+
+impl<'a> Planner<'a> {
+    pub(super) async fn sources(
+        &mut self,
+        lock: Option<&Lock>,
+        how: Sources,
+        needed: &BTreeSet<&str>,
+    ) -> Result<Vec<PlannedSource>> {
+        let mut planned = Vec::new();
+        for (name, table) in &self.part.given {
+            self.add_table(name, Arc::clone(table))?;
+        }
+        for source in &self.pipeline.sources {
+            let name = &source.name.value;
+            if !needed.contains(name.as_str()) || self.part.given.contains_key(name) {
+                continue;
+            }
+            let locked = lock.and_then(|lock| lock.schema(source));
+            let files = file_source(self.pipeline, source);
+            let state = self.session.context().state();
+            let table = match (how, locked) {
+                (Sources::Open, locked) => match open_source(&files, &state, locked).await {
+                    Ok(table) => table,
+                    Err(error) => {
+                        let mut problem = self
+                            .pipeline
+                            .problem_at(source.path.span, error_chain(&error));
+                        problem.hint = error.hint();
+                        problem.in_data = true;
+                        self.problems.push(problem);
+                        continue;
+                    }
+                },
+                (Sources::FromLock, Some(schema)) => Arc::new(EmptyTable::new(schema)) as _,
+                (Sources::Given, _) => {
+                    self.problems.push(self.part.not_given(name));
+                    continue;
+                }
+                (Sources::FromLock, None) => {
+                    let message = format!(
+                        "source `{name}` is not in the lock file, so its columns are not known"
+                    );
+                    let problem = self.pipeline.problem_at(source.name.span, message);
+                    self.problems.push(
+                        problem.with_hint("run `transom lock`, which looks at the sources once"),
+                    );
+                    continue;
+                }
+            };
+            let schema = table.schema();
+            // A part of a pipeline is computed for its rows alone: nobody keeps its dead letters.
+            if self.part.tables.is_none()
+                && let Some(origin) = transom_connect::with_origin(&table)
+            {
+                self.origins.insert(name.clone(), origin);
+            }
+            let table = self.part.limited(table);
+            let table = table.map_err(|error| Error::of_query("limiting sources", error))?;
+            self.add_table(name, table)?;
+            planned.push(PlannedSource {
+                source: files,
+                schema,
+            });
+        }
+        Ok(planned)
+    }
+
+    pub(super) fn add_table(&mut self, name: &str, table: Arc<dyn TableProvider>) -> Result<()> {
+        self.session
+            .add_table(name, table)
+            .map_err(|error| Error::of_query("registering sources", error))?;
+        self.tables.insert(name.to_owned());
+        Ok(())
+    }
+
+    /// The needed steps in an order in which each comes after what it reads.
+    pub(super) fn order(
+        &mut self,
+        reads: &Reads,
+        needed: &BTreeSet<&str>,
+    ) -> Result<Vec<&'a Step>> {
+        let pipeline = self.pipeline;
+        let is_needed = |name: &str| needed.contains(name) && !self.part.given.contains_key(name);
+        let unparsed = reads.unparsed.iter().filter(|(name, _)| is_needed(name));
+        self.problems
+            .extend(unparsed.map(|(_, problem)| problem.clone()));
+        pipeline.check_cycles(&reads.edges)?;
+        let steps = pipeline.steps.iter();
+        let steps: Vec<&Step> = steps.filter(|step| is_needed(&step.name.value)).collect();
+        let is_step = |table: &str| steps.iter().any(|step| step.name.value == table);
+        let mut order: Vec<&Step> = Vec::new();
+        // Steps come in the file's order wherever they can; there is no cycle, so every round places at least one.
+        while order.len() < steps.len() {
+            let placed: BTreeSet<&str> =
+                order.iter().map(|step| step.name.value.as_str()).collect();
+            let ready = |step: &&&Step| {
+                let name = step.name.value.as_str();
+                !placed.contains(name)
+                    && reads
+                        .by(name)
+                        .all(|table| !is_step(table) || placed.contains(table) || table == name)
+            };
+            match steps.iter().find(ready) {
+                Some(step) => order.push(step),
+                None => break,
+            }
+        }
+        Ok(order)
+    }
+
+    pub(super) fn sinks(
+        &mut self,
+        sources: &[PlannedSource],
+        steps: &[PlannedStep],
+    ) -> Vec<PlannedSink> {
+        let mut sinks = Vec::new();
+        for sink in &self.pipeline.sinks {
+            let from = &sink.from.value;
+            let planned = FileSink {
+                name: sink.name.value.clone(),
+                path: sink.path.value.clone(),
+                format: sink_format(&sink.format),
+                partition_by: sink
+                    .partition_by
+                    .iter()
+                    .map(|column| column.value.clone())
+                    .collect(),
+                limits: self.sink_limits,
+            };
+            let of_source = sources.iter().find(|planned| planned.source.name == *from);
+            let of_step = steps.iter().find(|step| step.name == *from);
+            let schema = of_source
+                .map(|planned| Arc::clone(&planned.schema))
+                .or_else(|| {
+                    of_step.map(|step| Arc::new(Schema::new(step.plan.schema().fields().to_vec())))
+                });
+            if let Some(Err(error)) = schema.map(|schema| planned.check(&schema)) {
+                let message = error_chain(&error);
+                let column = sink
+                    .partition_by
+                    .iter()
+                    .find(|column| message.contains(&format!("`{}`", column.value)));
+                let mut problem = self
+                    .pipeline
+                    .problem_at(column.map_or(sink.name.span, |column| column.span), message);
+                problem.hint = error.hint();
+                self.problems.push(problem);
+            }
+            sinks.push(PlannedSink {
+                sink: planned,
+                from: from.clone(),
+            });
+        }
+        sinks
+    }
+}

@@ -1,0 +1,284 @@
+//! One step: its plan, and where in the pipeline's files its mistakes are.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::LogicalPlan;
+use transom_query::{OnError, OnReject, OrderBy, TransformStep};
+
+use super::PlannedStep;
+use super::convert::params;
+use super::messages::{find_word, plan_message, sql_problem};
+use super::planner::Planner;
+use crate::dead_letters::{self, DeadLetterSpool};
+use crate::error::{Error, Result};
+use crate::file::{self, ErrorPolicy, MaxRejects, Problem, SqlStep, Step, StepKind};
+
+impl Planner<'_> {
+    pub(super) async fn step(&mut self, step: &Step) -> Result<Option<PlannedStep>> {
+        let name = &step.name.value;
+        let mut dead_letters = None;
+        let plan = match &step.kind {
+            StepKind::Sql(sql) => self.sql(sql).await?,
+            StepKind::Transform(transform) => {
+                if self.part.keeps_rejected(name, transform) {
+                    dead_letters = Some(Arc::new(DeadLetterSpool::new(name)?));
+                }
+                self.transform(name, transform, dead_letters.clone())
+                    .await?
+            }
+        };
+        let Some(plan) = plan else { return Ok(None) };
+        let mut names = BTreeSet::new();
+        if let Some(twice) = plan
+            .schema()
+            .fields()
+            .iter()
+            .find(|field| !names.insert(field.name()))
+        {
+            let message = format!("step `{name}` has two columns named `{}`", twice.name());
+            let problem = self.pipeline.problem_at(step.name.span, message);
+            self.problems
+                .push(problem.with_hint("give one of them another name with `AS`"));
+            return Ok(None);
+        }
+        self.session
+            .add_step(name, plan.clone())
+            .map_err(|error| Error::of_query(&format!("step `{name}`"), error))?;
+        self.tables.insert(name.clone());
+        let mut reads = match &step.kind {
+            StepKind::Sql(sql) => self.session.tables_of(&sql.text).unwrap_or_default(),
+            StepKind::Transform(transform) => vec![transform.input.value.clone()],
+        };
+        let mut seen = BTreeSet::new();
+        reads.retain(|table| seen.insert(table.clone()));
+        Ok(Some(PlannedStep {
+            name: name.clone(),
+            reads,
+            plan,
+            readers: 0,
+            dead_letters,
+            max_rejects: match &step.kind {
+                StepKind::Transform(transform) => transform.max_rejects,
+                StepKind::Sql(_) => None,
+            },
+        }))
+    }
+
+    async fn sql(&mut self, sql: &SqlStep) -> Result<Option<LogicalPlan>> {
+        let Ok(tables) = self.session.tables_of(&sql.text) else {
+            return Ok(None);
+        };
+        let mut complete = true;
+        for table in tables.iter().filter(|table| !self.tables.contains(*table)) {
+            complete = false;
+            // A table that is declared but could not be planned has a problem of its own.
+            if self.pipeline.source(table).is_some() || self.pipeline.step(table).is_some() {
+                continue;
+            }
+            let known = self
+                .pipeline
+                .sources
+                .iter()
+                .map(|source| source.name.value.as_str());
+            let known: Vec<&str> = known
+                .chain(
+                    self.pipeline
+                        .steps
+                        .iter()
+                        .map(|step| step.name.value.as_str()),
+                )
+                .collect();
+            let message = format!(
+                "there is no source or step `{table}`; there are: {}",
+                known.join(", ")
+            );
+            let problem = self
+                .pipeline
+                .problem_in_sql(sql, find_word(&sql.text, table), message);
+            self.problems.push(problem.with_near_name(table, known));
+        }
+        if !complete {
+            return Ok(None);
+        }
+        let params = params(self.pipeline);
+        let on_error = |function: &str| match sql.on_error.policy(function) {
+            ErrorPolicy::Fail => OnError::Fail,
+            ErrorPolicy::Null => OnError::Null,
+        };
+        match self.session.plan_sql(&sql.text, &params, on_error).await {
+            Ok(plan) => Ok(Some(plan)),
+            Err(error) => {
+                let problem = sql_problem(self.pipeline, self.plugins, sql, &error);
+                let error = Error::of_query("", error);
+                if matches!(&error, Error::Plugin { source, .. } if !is_of_the_pipeline(source)) {
+                    return Err(error);
+                }
+                let problem = self.with_origin_of_columns(problem, &tables);
+                self.problems.push(problem);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Says where the columns of sources are from, to whom one is missed that a file may well have.
+    fn with_origin_of_columns(&self, problem: Problem, tables: &[String]) -> Problem {
+        let reads_a_source = tables
+            .iter()
+            .any(|table| self.pipeline.source(table).is_some());
+        let is_missing = problem.message.contains("No field named");
+        match self.columns {
+            Some(origin) if is_missing && reads_a_source && problem.hint.is_none() => {
+                problem.with_hint(origin)
+            }
+            _ => problem,
+        }
+    }
+
+    async fn transform(
+        &mut self,
+        name: &str,
+        transform: &file::TransformStep,
+        dead_letters: Option<Arc<DeadLetterSpool>>,
+    ) -> Result<Option<LogicalPlan>> {
+        if !self.tables.contains(&transform.input.value) {
+            return Ok(None);
+        }
+        if dead_letters.is_some() && !self.dead_letters_fit(name, transform).await? {
+            return Ok(None);
+        }
+        let origin = dead_letters
+            .as_ref()
+            .and_then(|_| self.origins.get(&transform.input.value).cloned());
+        let step = TransformStep {
+            name: name.to_owned(),
+            plugin: transform.plugin.clone(),
+            transform: transform.transform.value.clone(),
+            partition_by: transform
+                .partition_by
+                .iter()
+                .map(|column| column.value.clone())
+                .collect(),
+            order_by: transform
+                .order_by
+                .iter()
+                .map(|order| OrderBy {
+                    column: order.column.value.clone(),
+                    descending: order.desc,
+                    nulls_first: order.nulls_first,
+                })
+                .collect(),
+            options: serde_json::Value::Object(transform.options.clone()).to_string(),
+            on_reject: match (&transform.on_reject, dead_letters) {
+                (_, Some(spool)) => OnReject::DeadLetter(spool),
+                (file::OnReject::Drop, None) => OnReject::Drop,
+                _ => OnReject::Fail,
+            },
+            // A test gives a few rows to see them rejected; a limit is for the data that is published.
+            max_rejected: match transform.max_rejects {
+                Some(MaxRejects::Rows(rows)) if self.part.tables.is_none() => Some(rows),
+                _ => None,
+            },
+            origin,
+        };
+        let planned = self
+            .session
+            .plan_transform(step, &transform.input.value)
+            .await;
+        let Err(error) = planned else {
+            return Ok(planned.ok());
+        };
+        self.problems
+            .push(self.transform_problem(transform, error)?);
+        Ok(None)
+    }
+
+    /// Dead letters have columns of their own beside the row's; a row that has one of them already is refused here.
+    async fn dead_letters_fit(
+        &mut self,
+        name: &str,
+        transform: &file::TransformStep,
+    ) -> Result<bool> {
+        let input = self.session.plan_scan(&transform.input.value).await;
+        let input = input.map_err(|error| Error::of_query(&format!("step `{name}`"), error))?;
+        let clash = input
+            .schema()
+            .fields()
+            .iter()
+            .find(|field| dead_letters::is_added(field.name()));
+        if let Some(clash) = clash {
+            let message = format!(
+                "`{}` has a column `{}`, which dead letters add to a rejected row",
+                transform.input.value,
+                clash.name()
+            );
+            let problem = self.pipeline.problem_at(transform.input.span, message);
+            self.problems
+                .push(problem.with_hint("give the column another name in the step before"));
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Where in the file a transform's mistake is: at a column of its keys, at one of its options, at the transform's name.
+    fn transform_problem(
+        &self,
+        transform: &file::TransformStep,
+        error: DataFusionError,
+    ) -> Result<Problem> {
+        let message = plan_message(&error);
+        let columns = transform
+            .partition_by
+            .iter()
+            .chain(transform.order_by.iter().map(|order| &order.column));
+        let column = columns
+            .into_iter()
+            .find(|column| message.contains(&format!("no column `{}`", column.value)));
+        let option = transform
+            .option_spans
+            .iter()
+            .find(|(option, _)| message.contains(&format!("`{option}`")));
+        let span = match (column, option) {
+            (Some(column), _) => column.span,
+            (None, Some((_, span))) => *span,
+            (None, None) => transform.transform.span,
+        };
+        let mut problem = self.pipeline.problem_at(span, message);
+        let plugin = self
+            .plugins
+            .iter()
+            .find(|plugin| plugin.name() == transform.plugin);
+        if let Some(plugin) = plugin {
+            let name = &transform.transform.value;
+            let description = plugin.description();
+            if description.transform(name).is_none() {
+                let names = description
+                    .transforms
+                    .iter()
+                    .map(|known| known.name.as_str());
+                problem = problem.with_near_name(name, names);
+            }
+        }
+        if let Error::Plugin { source, .. } = Error::of_query("", error) {
+            if !is_of_the_pipeline(&source) {
+                let (plugin, name) = (&transform.plugin, &transform.transform.value);
+                return Err(Error::Plugin {
+                    what: format!("opening `{plugin}.{name}` failed"),
+                    source,
+                    row: None,
+                });
+            }
+            problem.hint = source.hint();
+        }
+        Ok(problem)
+    }
+}
+
+/// What a guest says of options and columns while it is opened is the pipeline's mistake; a crash or a limit is not.
+fn is_of_the_pipeline(error: &transom_plugin::Error) -> bool {
+    matches!(
+        error,
+        transom_plugin::Error::Guest { .. } | transom_plugin::Error::Unsupported { .. }
+    )
+}
