@@ -78,7 +78,8 @@ fn rows_are_written_as_json_and_parquet_too() {
 #[test]
 fn what_cannot_be_shown_is_told() {
     let project = shop();
+    let untold = project.run(&["preview"]);
     let unknown = project.run(&["preview", "larg"]);
     let condition = project.run(&["preview", "large", "--where", "amout > 1"]);
-    assert_snapshot!([unknown, condition].map(|ran| ran.all()).join("\n"));
+    assert_snapshot!([untold, unknown, condition].map(|ran| ran.all()).join("\n"));
 }

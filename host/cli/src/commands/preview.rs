@@ -30,9 +30,9 @@ Examples:
   transom preview turnarounds --source-rows 1000     of the first rows of each source, which is quick
   transom preview daily --rows 100000 --format parquet > daily.parquet")]
 pub(crate) struct PreviewCommand {
-    /// The step, source or sink.
+    /// The step, source or sink. Without one the command fails and tells which there are.
     #[arg(value_name = "STEP")]
-    table: String,
+    table: Option<String>,
     /// Rows to show at most. [default: 20]
     #[arg(long, value_name = "N", value_parser = positive)]
     rows: Option<usize>,
@@ -102,15 +102,16 @@ impl PreviewCommand {
 
     /// The source or step that is meant.
     fn table<'p>(&self, pipeline: &'p Pipeline) -> Result<&'p str, Failure> {
-        let name = &self.table;
-        let step = pipeline.step(name).map(|step| &step.name.value);
-        let source = pipeline.source(name).map(|source| &source.name.value);
-        let mut sinks = pipeline.sinks.iter();
-        let sink = sinks
-            .find(|sink| sink.name.value == *name)
-            .map(|sink| &sink.from.value);
-        if let Some(table) = step.or(source).or(sink) {
-            return Ok(table);
+        if let Some(name) = &self.table {
+            let step = pipeline.step(name).map(|step| &step.name.value);
+            let source = pipeline.source(name).map(|source| &source.name.value);
+            let mut sinks = pipeline.sinks.iter();
+            let sink = sinks
+                .find(|sink| sink.name.value == *name)
+                .map(|sink| &sink.from.value);
+            if let Some(table) = step.or(source).or(sink) {
+                return Ok(table);
+            }
         }
         let list = |names: Vec<&String>| match names.is_empty() {
             true => "none".to_owned(),
@@ -129,15 +130,19 @@ impl PreviewCommand {
                 .collect(),
         );
         Err(Failure::Usage {
-            message: format!("there is no step, source or sink `{name}`"),
+            message: match &self.table {
+                Some(name) => format!("there is no step, source or sink `{name}`"),
+                None => "say which step to preview: `transom preview STEP`".to_owned(),
+            },
             hint: Some(format!("the steps are {steps}; the sources are {sources}")),
         })
     }
 
     fn show(&self, context: &Context, batch: &RecordBatch, format: Format) -> Result<(), Failure> {
         let printer = &context.printer;
+        let name = self.table.as_deref().unwrap_or_default();
         let failed = |error: std::io::Error| Failure::Io {
-            what: format!("the rows of `{}` cannot be written", self.table),
+            what: format!("the rows of `{name}` cannot be written"),
             source: error,
         };
         let encoding = match format {
@@ -149,7 +154,6 @@ impl PreviewCommand {
         if let Some(encoding) = encoding {
             return printer.bytes(&encode(batch, encoding).map_err(failed)?);
         }
-        let name = &self.table;
         let shown = batch.num_rows() as u64;
         let count = match (shown, self.rows.unwrap_or(ROWS) as u64) {
             (0, _) => "no rows".to_owned(),
