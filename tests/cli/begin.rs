@@ -76,6 +76,16 @@ fn a_plugin_that_is_begun_in_a_pipeline_says_how_it_is_named_there() {
     let project = shop();
     let ran = project.run(&["init", "plugins/privacy", "--lang", "python"]);
     assert_snapshot!(ran.all());
+    let odd = project.run(&["init", "plug, ins/privacy", "--lang", "python"]);
+    let line = "privacy: { path: \"plug, ins/privacy\" }";
+    assert!(odd.stderr.contains(line), "{}", odd.all());
+    // It is no folder of this pipeline's.
+    let elsewhere = Project::empty();
+    let folder = elsewhere.path().join("privacy");
+    let folder = folder.to_str().unwrap();
+    let ran = project.run(&["init", folder, "--lang", "python"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    assert!(!ran.stderr.contains("plugins:"), "{}", ran.all());
 }
 
 #[test]

@@ -69,12 +69,25 @@ fn a_column_does_not_exist() {
 fn a_column_is_in_the_file_but_not_in_the_lock() {
     let project = shop();
     project.run(&["lock", "--quiet"]);
-    assert_snapshot!(run_with(
-        project,
-        "sql/large.sql",
-        "customer, day",
-        "customer, dy"
-    ));
+    project.write(
+        "data/customers.jsonl",
+        "{\"id\": 1, \"name\": \"Ada\", \"shop\": 7}\n",
+    );
+    let steps = "steps:\n  shops: { sql: SELECT shop FROM customers }\n";
+    assert_snapshot!(run_with(project, "transom.yaml", "steps:\n", steps));
+}
+
+#[test]
+fn a_column_of_a_source_that_is_not_locked_is_looked_for_in_its_files() {
+    let project = shop();
+    project.run(&["lock", "--quiet"]);
+    project.write("data/shops.csv", "id,name\n1,Centre\n");
+    let sources = "sources:\n  shops: { path: data/shops.csv }\n";
+    project.replace("transom.yaml", "sources:\n", sources);
+    let steps = "steps:\n  named: { sql: SELECT nam FROM shops }\n";
+    let said = run_with(project, "transom.yaml", "steps:\n", steps);
+    assert!(said.contains("No field named nam"), "{said}");
+    assert!(!said.contains("transom.lock"), "{said}");
 }
 
 #[test]

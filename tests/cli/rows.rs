@@ -43,12 +43,12 @@ fn arguments_of_a_function_and_a_rejected_row_are_shown_on_request() {
 fn values_that_are_null_because_a_function_failed_are_counted() {
     let case = case("on_error_null");
     let ran = case.run(&["run", "--partitions", "1"]);
-    let line = "on_error   echo.parse: null for 1 row, for example: `x12` is not a number: invalid digit found in string";
+    let line = "on_error   echo.parse: failed 1 time and gave null, for example: `x12` is not a number: invalid digit found in string";
     assert!(ran.stderr.contains(line), "{}", ran.all());
     let ran = case.run(&["run", "--json"]);
-    let nulled = &ran.json()["nulled"][0];
-    assert_eq!(nulled["function"], "echo.parse", "{}", ran.all());
-    assert_eq!(nulled["values"], 1, "{}", ran.all());
+    let failures = &ran.json()["function_failures"][0];
+    assert_eq!(failures["function"], "echo.parse", "{}", ran.all());
+    assert_eq!(failures["count"], 1, "{}", ran.all());
 }
 
 #[test]

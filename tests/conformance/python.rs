@@ -291,7 +291,7 @@ fn run_step(
         order_by: vec![],
         options: options.to_owned(),
         on_reject,
-        max_rejected: None,
+        max_rejects: None,
         origin: None,
     };
     session.add_plugin(plugin);

@@ -3,7 +3,6 @@
 //! They are kept in a temporary file while the step runs, since a step may reject any number of rows from any partition, and become
 //! a table with the other results of the run: dead letters of a failed run are given up like its other results.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Seek, SeekFrom};
 use std::sync::Arc;
@@ -18,11 +17,11 @@ use datafusion::common::Result as QueryResult;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use parking_lot::Mutex;
-use regex::Regex;
 use transom_connect::{ORIGIN_FILE, ORIGIN_ROW};
 use transom_query::{DeadLetters, RejectedRows};
 
 use crate::error::{Error, Result};
+use crate::reasons::Reasons;
 
 /// The columns that a dead letter has beside its row's own: name, type, and whether they may be NULL.
 ///
@@ -43,12 +42,6 @@ pub(crate) const FILE: &str = "_file";
 pub(crate) const PARTITION: &str = "_partition";
 pub(crate) const ROW: &str = "_row";
 
-/// Reasons that differ in what this matches are one: `1,048`, `10:35` and `1.5` are a number each.
-pub(crate) const NUMBER: &str = "[0-9]+([.,:][0-9]+)*";
-
-/// Reasons that are told apart before the rows are a table.
-const REASONS: usize = 1000;
-
 /// Whether a dead letter has this column beside its row's own.
 pub(crate) fn is_added(column: &str) -> bool {
     ADDED.iter().any(|(name, ..)| *name == column)
@@ -59,54 +52,14 @@ pub(crate) struct DeadLetterSpool {
     step: String,
     file: File,
     inner: Mutex<Inner>,
+    /// Counted only if somebody may ask for them.
+    reasons: Option<Mutex<Reasons>>,
 }
 
 #[derive(Default)]
 struct Inner {
     writer: Option<StreamWriter<BufWriter<File>>>,
     rows: u64,
-    reasons: Reasons,
-}
-
-/// How many rows were rejected why. Of reasons beyond [`REASONS`] no more is known than that there are such rows.
-struct Reasons {
-    number: Regex,
-    /// By the reason with `#` for each number: the first reason as it was, whether there are others, and the rows.
-    rows: HashMap<String, (String, bool, u64)>,
-}
-
-impl Default for Reasons {
-    fn default() -> Self {
-        Self {
-            number: Regex::new(NUMBER).expect("a regular expression"),
-            rows: HashMap::new(),
-        }
-    }
-}
-
-impl Reasons {
-    fn count(&mut self, reason: &str) {
-        let pattern = self.number.replace_all(reason, "#");
-        if let Some((first, differ, rows)) = self.rows.get_mut(pattern.as_ref()) {
-            *differ |= first != reason;
-            *rows += 1;
-        } else if self.rows.len() < REASONS {
-            let first = (reason.to_owned(), false, 1);
-            self.rows.insert(pattern.into_owned(), first);
-        }
-    }
-
-    /// The most frequent first.
-    fn most_frequent(&self) -> Vec<(u64, String)> {
-        let reasons = self.rows.iter();
-        let told = reasons.map(|(pattern, (first, differ, rows))| {
-            let reason = if *differ { pattern } else { first };
-            (*rows, reason.clone())
-        });
-        let mut told: Vec<_> = told.collect();
-        told.sort_by(|one, other| other.0.cmp(&one.0).then_with(|| one.1.cmp(&other.1)));
-        told
-    }
 }
 
 impl std::fmt::Debug for DeadLetterSpool {
@@ -118,7 +71,8 @@ impl std::fmt::Debug for DeadLetterSpool {
 }
 
 impl DeadLetterSpool {
-    pub(crate) fn new(step: &str) -> Result<Self> {
+    /// `counts_reasons`: what [`DeadLetterSpool::reasons`] tells is asked for if the step rejects too many rows.
+    pub(crate) fn new(step: &str, counts_reasons: bool) -> Result<Self> {
         let failed = |source| Error::Io {
             what: format!("no temporary file for the dead letters of `{step}`"),
             source,
@@ -128,6 +82,7 @@ impl DeadLetterSpool {
             step: step.to_owned(),
             file,
             inner: Mutex::default(),
+            reasons: counts_reasons.then(Mutex::default),
         })
     }
 
@@ -135,9 +90,9 @@ impl DeadLetterSpool {
         &self.step
     }
 
-    /// Why rows were rejected so far, with how many were; the most frequent reason first.
-    pub(crate) fn reasons(&self) -> Vec<(u64, String)> {
-        self.inner.lock().reasons.most_frequent()
+    /// How many rows were rejected why so far, if that is counted; the most frequent reason first. Then the rows with other reasons.
+    pub(crate) fn reasons(&self) -> Option<(Vec<(u64, String)>, u64)> {
+        Some(self.reasons.as_ref()?.lock().most_frequent())
     }
 
     /// Rows so far.
@@ -234,41 +189,12 @@ impl DeadLetters for DeadLetterSpool {
         if let Some(writer) = &mut inner.writer {
             writer.write(&batch)?;
         }
-        for reason in &reasons {
-            inner.reasons.count(reason);
-        }
         inner.rows += batch.num_rows() as u64;
+        drop(inner);
+        if let Some(counted) = &self.reasons {
+            let mut counted = counted.lock();
+            reasons.iter().for_each(|reason| counted.count(reason));
+        }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reasons_that_differ_in_numbers_alone_are_counted_as_one() {
-        let mut reasons = Reasons::default();
-        for reason in [
-            "no name",
-            "12 is odd",
-            "3 is odd",
-            "late at 10:35",
-            "late at 10:35",
-        ] {
-            reasons.count(reason);
-        }
-        let told = [(2, "# is odd"), (2, "late at 10:35"), (1, "no name")];
-        let told = told.map(|(rows, reason)| (rows, reason.to_owned()));
-        assert_eq!(reasons.most_frequent(), told);
-    }
-
-    #[test]
-    fn reasons_without_end_take_no_memory_without_end() {
-        let mut reasons = Reasons::default();
-        for at in 0..2 * REASONS {
-            reasons.count(&"x".repeat(at));
-        }
-        assert_eq!(reasons.most_frequent().len(), REASONS);
     }
 }

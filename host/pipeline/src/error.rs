@@ -10,6 +10,7 @@ use transom_connect::{SinkError, SourceError};
 use transom_query::{CallError, FailedRow, RowsFailed, TooManyRejected};
 
 use crate::file::{MaxRejects, Percent, Problems};
+use crate::reasons::short;
 use crate::report::{Count, counted};
 
 /// Result of this crate.
@@ -226,29 +227,36 @@ fn kind_of_plugin(error: &transom_plugin::Error) -> ErrorKind {
 pub enum RejectedReasons {
     /// One of the reasons.
     One(String),
-    /// How many rows for which reason, with `#` in place of numbers that differ; the most frequent first.
-    Counted(Vec<(u64, String)>),
+    /// All of them.
+    Counted {
+        /// How many rows for which reason, with `#` in place of numbers that vary; the most frequent first.
+        reasons: Vec<(u64, String)>,
+        /// Rows with other reasons.
+        others: u64,
+    },
 }
 
 /// Reasons that are told with an error.
-const REASONS: usize = 5;
+const TOLD: usize = 5;
 
 impl fmt::Display for RejectedReasons {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reasons = match self {
-            Self::One(reason) => return write!(f, "for example: {reason}"),
-            Self::Counted(reasons) => reasons,
+        let (reasons, others) = match self {
+            Self::One(reason) => return write!(f, "for example: {}", short(reason)),
+            Self::Counted { reasons, others } => (reasons, others),
         };
         f.write_str("rows and reasons:")?;
+        let (told, untold) = reasons.split_at(reasons.len().min(TOLD));
+        let others = others + untold.iter().map(|(rows, _)| rows).sum::<u64>();
         let count = |rows: u64| Count(rows).to_string();
-        let width = reasons.first().map_or(0, |(rows, _)| count(*rows).len());
-        for (rows, reason) in reasons.iter().take(REASONS) {
-            let reason = reason.lines().next().unwrap_or_default();
+        let widest = told.iter().map(|(rows, _)| *rows).chain([others]).max();
+        let width = widest.map_or(0, |rows| count(rows).len());
+        for (rows, reason) in told {
             write!(f, "\n{:>width$}  {reason}", count(*rows))?;
         }
-        match reasons.len().saturating_sub(REASONS) {
+        match others {
             0 => Ok(()),
-            more => write!(f, "\nand {}", counted(more as u64, "more reason")),
+            rows => write!(f, "\n{:>width$}  for other reasons", count(rows)),
         }
     }
 }

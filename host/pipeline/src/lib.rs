@@ -14,6 +14,7 @@ pub mod lock;
 pub mod plan;
 pub mod plugins;
 pub mod preview;
+mod reasons;
 pub mod rejects;
 pub mod report;
 pub mod run;

@@ -10,10 +10,11 @@ use transom_connect::{FileSource, Format, ReadProgress};
 use transom_plugin::Cancel;
 use transom_query::{OnError, Params, Session, SessionOptions};
 
-use crate::dead_letters::{self, FILE, NUMBER, PARTITION, REASON, ROW};
+use crate::dead_letters::{self, FILE, PARTITION, REASON, ROW};
 use crate::error::{Error, Result};
 use crate::file::{OnReject, Pipeline, StepKind};
 use crate::preview::collect;
+use crate::reasons::NUMBER;
 
 /// The rows that a step rejected.
 #[derive(Debug, Clone, Serialize)]

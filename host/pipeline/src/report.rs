@@ -8,6 +8,8 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use serde::Serialize;
 
+use crate::reasons::short;
+
 /// What a run did.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunReport {
@@ -31,8 +33,8 @@ pub struct RunReport {
     pub rows_rejected: u64,
     /// What plugins counted: by plugin, then by the plugin's own names.
     pub counters: BTreeMap<String, BTreeMap<String, u64>>,
-    /// Values that `on_error: null` made of rows that a function failed for.
-    pub nulled: Vec<NulledReport>,
+    /// Functions that failed for rows where `on_error` makes the value null.
+    pub function_failures: Vec<FailureReport>,
     /// Where the time went.
     pub time: TimeReport,
 }
@@ -61,14 +63,14 @@ pub struct TransformReport {
     pub rows_rejected: u64,
 }
 
-/// Values of a function that are null because it failed for their rows.
+/// A function that failed for rows where `on_error` makes the value null.
 #[derive(Debug, Clone, Serialize)]
-pub struct NulledReport {
+pub struct FailureReport {
     /// `plugin.function`.
     pub function: String,
-    /// How often; a value that the plan computes twice counts twice.
-    pub values: u64,
-    /// Why one of them is, in the plugin's words.
+    /// How often; a value that the plan computes twice counts twice, a call with nothing but constants once for all rows.
+    pub count: u64,
+    /// Why once, in the plugin's words.
     pub reason: String,
 }
 
@@ -164,17 +166,17 @@ impl fmt::Display for RunReport {
                 counters.collect::<Vec<_>>().join(", ")
             )?;
         }
-        for NulledReport {
+        for FailureReport {
             function,
-            values,
+            count,
             reason,
-        } in &self.nulled
+        } in &self.function_failures
         {
-            let rows = counted(*values, "row");
-            let reason = reason.lines().next().unwrap_or_default();
+            let times = counted(*count, "time");
+            let reason = short(reason);
             writeln!(
                 f,
-                "{:<10} {function}: null for {rows}, for example: {reason}",
+                "{:<10} {function}: failed {times} and gave null, for example: {reason}",
                 "on_error"
             )?;
         }

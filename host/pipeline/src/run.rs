@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorKind, RejectedReasons, Result};
 use crate::file::{Pipeline, StepKind};
 use crate::plan::{Planned, PlannedSink, PlannedStep};
 use crate::report::{
-    NulledReport, RunReport, SinkReport, SourceReport, TimeReport, TransformReport,
+    FailureReport, RunReport, SinkReport, SourceReport, TimeReport, TransformReport,
 };
 
 /// How often a running stage says how far it is.
@@ -355,27 +355,35 @@ impl Run<'_> {
                 rejected,
                 given,
                 source,
-            } => Error::TooManyRejected {
-                source: self.reasons_of(&step).or(source),
-                step,
-                limit,
-                rejected,
-                given,
+            } => match self.reasons_of(&step) {
+                // Other partitions may have rejected more since the limit was passed: what is told belongs together.
+                Some((counted, reasons)) => Error::TooManyRejected {
+                    step,
+                    limit,
+                    rejected: counted,
+                    given,
+                    source: Some(reasons),
+                },
+                None => Error::TooManyRejected {
+                    step,
+                    limit,
+                    rejected,
+                    given,
+                    source,
+                },
             },
             error if cancelled && error.kind() == ErrorKind::Cancelled => Error::Cancelled,
             other => other,
         }
     }
 
-    /// Why a step rejected rows, if it keeps them.
-    fn reasons_of(&self, step: &str) -> Option<RejectedReasons> {
-        let step = self
-            .planned
-            .steps
-            .iter()
-            .find(|planned| planned.name == step)?;
-        let reasons = step.dead_letters.as_ref()?.reasons();
-        (!reasons.is_empty()).then_some(RejectedReasons::Counted(reasons))
+    /// How many rows a step rejected so far and why, if it keeps them.
+    fn reasons_of(&self, step: &str) -> Option<(u64, RejectedReasons)> {
+        let mut steps = self.planned.steps.iter();
+        let step = steps.find(|planned| planned.name == step)?;
+        let (reasons, others) = step.dead_letters.as_ref()?.reasons()?;
+        let rows = reasons.iter().map(|(rows, _)| rows).sum::<u64>() + others;
+        Some((rows, RejectedReasons::Counted { reasons, others }))
     }
 
     fn report(
@@ -408,11 +416,11 @@ impl Run<'_> {
                 rows_rejected: transform.rejected_rows as u64,
             })
             .collect();
-        let nulled = self.planned.session.nulled().into_iter();
-        let nulled = nulled.map(|(function, nulled)| NulledReport {
+        let failures = self.planned.session.failures().into_iter();
+        let failures = failures.map(|(function, failures)| FailureReport {
             function,
-            values: nulled.values,
-            reason: nulled.reason,
+            count: failures.count,
+            reason: failures.reason,
         });
         let text_rows: u64 = self
             .planned
@@ -423,7 +431,7 @@ impl Run<'_> {
         RunReport {
             rows_read: self.rows_read + text_rows,
             counters: self.planned.session.counters(),
-            nulled: nulled.collect(),
+            function_failures: failures.collect(),
             pipeline: pipeline.name.clone(),
             target: pipeline.target.clone(),
             run: self.id,

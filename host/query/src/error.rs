@@ -11,7 +11,7 @@ use datafusion::error::DataFusionError;
 ///
 /// Like all errors here it can be cloned: DataFusion hands one error to every partition that waits for it.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{what} failed{}", at(place.as_ref()))]
+#[error("{what} failed{}", shown(place.as_ref()))]
 pub struct CallError {
     /// The function or the step: ``function `geo.great_circle` ``.
     pub what: String,
@@ -24,48 +24,94 @@ pub struct CallError {
     pub row: Option<FailedRow>,
 }
 
-fn at(place: Option<&Place>) -> String {
+fn shown(place: Option<&Place>) -> String {
     place.map(|place| format!(" {place}")).unwrap_or_default()
 }
 
-/// Where in the input of a transform its guest was.
+/// Where in the input of a transform its guest is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// The partition of the plan, from 0.
-    pub partition: usize,
-    /// The batch of the partition, from 1; none where the guest was called after all of them.
-    pub batch: Option<u64>,
-    /// The row of the partition that the plugin named, from 1.
-    pub row: Option<u64>,
+    partition: usize,
     /// Rows of the partition before the batch.
-    pub rows_before: u64,
-    /// Rows of the batch.
-    pub rows: u64,
+    rows_before: u64,
+    /// None where the guest is called after all batches.
+    batch: Option<Batch>,
+    /// The index in the batch of the row that is meant.
+    row: Option<u32>,
 }
 
+/// One batch of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Batch {
+    /// From 1.
+    number: u64,
+    rows: u64,
+}
+
+impl Place {
+    pub(crate) fn in_batch(partition: usize, number: u64, rows_before: u64, rows: u64) -> Self {
+        Self {
+            partition,
+            rows_before,
+            batch: Some(Batch { number, rows }),
+            row: None,
+        }
+    }
+
+    pub(crate) fn at_end(partition: usize, rows_before: u64) -> Self {
+        Self {
+            partition,
+            rows_before,
+            batch: None,
+            row: None,
+        }
+    }
+
+    /// The same, at a row of the batch. A guest's row number is not to be trusted: one that is not there changes nothing.
+    pub(crate) fn at_row(self, row: u32) -> Self {
+        let is_there = self.batch.is_some_and(|batch| u64::from(row) < batch.rows);
+        Self {
+            row: is_there.then_some(row),
+            ..self
+        }
+    }
+}
+
+/// Rows and batches count from 1, as in dead letters.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             partition,
             rows_before,
-            rows,
             ..
         } = self;
+        let first = rows_before + 1;
         match (self.batch, self.row) {
-            (Some(batch), Some(row)) => {
-                write!(f, "at row {row} of partition {partition}, in batch {batch}")
-            }
-            (Some(batch), None) => {
-                let (first, last) = (rows_before + 1, rows_before + rows);
+            (Some(Batch { number, .. }), Some(row)) => {
+                let row = first + u64::from(row);
                 write!(
                     f,
-                    "in batch {batch} of partition {partition}, rows {first} to {last}"
+                    "at row {row} of partition {partition}, in batch {number}"
                 )
             }
-            (None, _) => write!(
-                f,
-                "at the end of partition {partition}, after {rows_before} rows"
-            ),
+            (Some(Batch { number, rows: 1 }), None) => {
+                write!(f, "in batch {number} of partition {partition}, row {first}")
+            }
+            (Some(Batch { number, rows }), None) => {
+                let last = rows_before + rows;
+                write!(
+                    f,
+                    "in batch {number} of partition {partition}, rows {first} to {last}"
+                )
+            }
+            (None, _) => {
+                let plural = if *rows_before == 1 { "" } else { "s" };
+                write!(
+                    f,
+                    "at the end of partition {partition}, after {rows_before} row{plural}"
+                )
+            }
         }
     }
 }
@@ -89,13 +135,8 @@ impl CallError {
     }
 
     pub(crate) fn at(mut self, place: Place) -> Self {
-        let row = self.named_row().map(u64::from);
-        // A guest's row number is not to be trusted.
-        let row = row.filter(|row| *row < place.rows);
-        self.place = Some(Place {
-            row: row.map(|row| place.rows_before + row + 1),
-            ..place
-        });
+        let row = self.named_row();
+        self.place = Some(row.map_or(place, |row| place.at_row(row)));
         self
     }
 
@@ -187,7 +228,7 @@ mod tests {
 
     use super::*;
 
-    fn failed(row: Option<u32>, batch: Option<u64>) -> String {
+    fn failed(row: Option<u32>, place: Place) -> String {
         let error = GuestError {
             kind: GuestErrorKind::BadData,
             message: "too late".to_owned(),
@@ -198,28 +239,26 @@ mod tests {
             plugin: "late".to_owned(),
             error,
         };
-        let place = Place {
-            partition: 1,
-            batch,
-            row: None,
-            rows_before: 8192,
-            rows: if batch.is_some() { 100 } else { 0 },
-        };
         CallError::new("step `late`", source).at(place).to_string()
     }
 
     #[test]
     fn a_failure_says_where_in_the_input() {
+        let batch = Place::in_batch(1, 2, 8192, 100);
         assert_eq!(
-            failed(Some(4), Some(2)),
+            failed(Some(4), batch),
             "step `late` failed at row 8197 of partition 1, in batch 2"
         );
         let rows = "step `late` failed in batch 2 of partition 1, rows 8193 to 8292";
-        assert_eq!(failed(None, Some(2)), rows);
+        assert_eq!(failed(None, batch), rows);
         // There is no such row.
-        assert_eq!(failed(Some(100), Some(2)), rows);
+        assert_eq!(failed(Some(100), batch), rows);
         assert_eq!(
-            failed(Some(0), None),
+            failed(None, Place::in_batch(0, 1, 0, 1)),
+            "step `late` failed in batch 1 of partition 0, row 1"
+        );
+        assert_eq!(
+            failed(Some(0), Place::at_end(1, 8192)),
             "step `late` failed at the end of partition 1, after 8192 rows"
         );
     }

@@ -247,7 +247,7 @@ impl PluginFunction {
             OnError::Null => {
                 let function = &self.description.name;
                 self.pool
-                    .count_nulled(function, rejected.len(), &first.reason);
+                    .count_failures(function, rejected.len(), &first.reason);
                 let mut failed = vec![false; column.len()];
                 rejected
                     .iter()

@@ -24,7 +24,7 @@ pub use error::{CallError, FailedRow, Place, RowsFailed, TooManyRejected};
 pub use execution::{Execution, Figures};
 pub use function::OnError;
 pub use params::{Params, UnknownParam};
-pub use pool::NulledValues;
+pub use pool::Failures;
 pub use runtime::PlanRuntime;
 pub use session::{Session, SessionOptions};
 pub use transform::{

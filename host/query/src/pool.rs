@@ -30,15 +30,15 @@ pub(crate) struct InstancePool {
     idle: Mutex<Vec<Checkout>>,
     timing: Mutex<Timing>,
     counters: Mutex<BTreeMap<String, u64>>,
-    nulled: Mutex<BTreeMap<String, NulledValues>>,
+    failures: Mutex<BTreeMap<String, Failures>>,
 }
 
-/// Values of a function that are NULL because it failed for their rows.
+/// How often a function failed for a row where that makes the value NULL.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NulledValues {
-    /// How many.
-    pub values: u64,
-    /// Why one of them is, in the plugin's words.
+pub struct Failures {
+    /// How often.
+    pub count: u64,
+    /// Why once, in the plugin's words.
     pub reason: String,
 }
 
@@ -65,7 +65,7 @@ impl InstancePool {
             idle: Mutex::default(),
             timing: Mutex::default(),
             counters: Mutex::default(),
-            nulled: Mutex::default(),
+            failures: Mutex::default(),
         }
     }
 
@@ -147,24 +147,24 @@ impl InstancePool {
         self.counters.lock().clone()
     }
 
-    /// Counts values that are NULL because `function` failed for them.
-    pub(crate) fn count_nulled(&self, function: &str, values: usize, reason: &str) {
-        let mut nulled = self.nulled.lock();
-        match nulled.get_mut(function) {
-            Some(nulled) => nulled.values += values as u64,
+    /// Counts rows that `function` failed for and that go on with NULL.
+    pub(crate) fn count_failures(&self, function: &str, rows: usize, reason: &str) {
+        let mut failures = self.failures.lock();
+        match failures.get_mut(function) {
+            Some(failures) => failures.count += rows as u64,
             None => {
-                let counted = NulledValues {
-                    values: values as u64,
+                let first = Failures {
+                    count: rows as u64,
                     reason: reason.to_owned(),
                 };
-                nulled.insert(function.to_owned(), counted);
+                failures.insert(function.to_owned(), first);
             }
         }
     }
 
     /// What was counted so, by function.
-    pub(crate) fn nulled(&self) -> BTreeMap<String, NulledValues> {
-        self.nulled.lock().clone()
+    pub(crate) fn failures(&self) -> BTreeMap<String, Failures> {
+        self.failures.lock().clone()
     }
 
     /// Where the time of function calls went so far, over all instances.

@@ -29,7 +29,7 @@ use crate::error::CallError;
 use crate::execution::Execution;
 use crate::function::{OnError, PluginFunction};
 use crate::params::{Params, bind};
-use crate::pool::{InstancePool, NulledValues};
+use crate::pool::{Failures, InstancePool};
 use crate::random;
 use crate::runtime::PlanRuntime;
 use crate::spool;
@@ -472,12 +472,12 @@ impl Session {
             .collect()
     }
 
-    /// Values that are NULL because a function failed for them, so far: by `plugin.function`. A value that the plan computes twice
-    /// counts twice.
-    pub fn nulled(&self) -> BTreeMap<String, NulledValues> {
+    /// How often functions failed so far where `on_error` makes the value NULL: by `plugin.function`. A value that a plan computes
+    /// twice counts twice, a call with nothing but constants once for all rows.
+    pub fn failures(&self) -> BTreeMap<String, Failures> {
         let functions = self.plugins.iter().flat_map(|(plugin, pool)| {
-            let nulled = pool.nulled().into_iter();
-            nulled.map(move |(function, nulled)| (format!("{plugin}.{function}"), nulled))
+            let failures = pool.failures().into_iter();
+            failures.map(move |(function, failures)| (format!("{plugin}.{function}"), failures))
         });
         functions.collect()
     }

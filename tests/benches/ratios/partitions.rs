@@ -88,7 +88,7 @@ impl Work {
                 order_by: Vec::new(),
                 options: r#"{"reads": "all"}"#.to_owned(),
                 on_reject: OnReject::Fail,
-                max_rejected: None,
+                max_rejects: None,
                 origin: None,
             };
             let plan = session.plan_transform(step, "pairs").await?;

@@ -80,3 +80,21 @@ steps:
         assert_ne!(value(0), value(1));
     }
 }
+
+#[test]
+fn queries_of_a_test_follow_its_clock_and_seed_whatever_ran_before() {
+    let test = |name: &str, seed: u64| {
+        format!(
+            "  {name}:\n    clock: 2024-01-01\n    seed: {seed}\n    given:\n      orders:\n        sql: >-\n          SELECT 1 AS id, \
+             1 AS customer, CAST(now() AS date) AS day, random() * 100 + 50 AS amount\n    expect: {{ large: {{ columns: [day, amount], rows: [] }} }}\n"
+        )
+    };
+    let tests = [test("one", 1), test("two", 2), test("one_again", 1)].concat();
+    let json = shop_with(&format!("tests:\n{tests}"))
+        .run(&["test", "--json"])
+        .json();
+    let found = |test: usize| &json["tests"][test]["failures"];
+    assert!(found(0).to_string().contains("2024-01-01"), "{json:#}");
+    assert_eq!(found(0), found(2));
+    assert_ne!(found(0), found(1));
+}

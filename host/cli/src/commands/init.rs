@@ -75,14 +75,11 @@ impl InitCommand {
                 test_command(lang)
             ));
             let file = &context.global.file;
-            let root = file.parent().unwrap_or(Path::new(""));
-            if let Ok(path) = folder.strip_prefix(root)
-                && file.exists()
-            {
+            if let Some(path) = within(file, folder) {
                 context.printer.say(format_args!(
                     "\nFor the pipeline, below `plugins:` of {}:\n  {name}: {{ path: {} }}",
                     file.display(),
-                    path.display()
+                    path
                 ));
             }
             return Ok(());
@@ -209,6 +206,18 @@ fn name_of(folder: &Path) -> Result<String, Failure> {
             ),
         }),
     }
+}
+
+/// A folder's path as the pipeline's file names it, if both are there and the folder is in the file's.
+fn within(file: &Path, folder: &Path) -> Option<String> {
+    let (file, folder) = (file.canonicalize().ok()?, folder.canonicalize().ok()?);
+    let path = folder.strip_prefix(file.parent()?).ok()?.to_str()?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    Some(match path.chars().all(is_plain) {
+        true => path.to_owned(),
+        // What JSON quotes, YAML reads.
+        false => serde_json::json!(path).to_string(),
+    })
 }
 
 fn must_be_free(name: &str, language: Language) -> Result<(), Failure> {

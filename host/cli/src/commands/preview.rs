@@ -64,7 +64,7 @@ enum Format {
 impl PreviewCommand {
     pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
         let pipeline = context.pipeline()?;
-        let table = self.table(&pipeline)?.to_owned();
+        let (name, table) = self.table(&pipeline)?;
         let format = self.format.unwrap_or(match context.printer.is_terminal() {
             true => Format::Table,
             false => Format::Csv,
@@ -79,7 +79,7 @@ impl PreviewCommand {
         let plugins = context.plugins(&pipeline, Build::IfStale)?;
         let part = Part {
             source_rows: self.source_rows,
-            ..Part::of(&table)
+            ..Part::of(table)
         };
         let session = SessionOptions::default();
         let rows = self.rows.unwrap_or(ROWS);
@@ -95,52 +95,55 @@ impl PreviewCommand {
             )
             .await?;
             let condition = self.condition.as_deref();
-            Ok(planned.preview(&pipeline, &table, condition, rows).await?)
+            Ok(planned.preview(&pipeline, table, condition, rows).await?)
         })?;
-        self.show(context, &batch, format)
+        self.show(context, name, &batch, format)
     }
 
-    /// The source or step that is meant.
-    fn table<'p>(&self, pipeline: &'p Pipeline) -> Result<&'p str, Failure> {
-        if let Some(name) = &self.table {
-            let step = pipeline.step(name).map(|step| &step.name.value);
-            let source = pipeline.source(name).map(|source| &source.name.value);
-            let mut sinks = pipeline.sinks.iter();
-            let sink = sinks
-                .find(|sink| sink.name.value == *name)
-                .map(|sink| &sink.from.value);
-            if let Some(table) = step.or(source).or(sink) {
-                return Ok(table);
-            }
+    /// What is meant, as it was named, and the source or step whose rows it has.
+    fn table<'p>(&self, pipeline: &'p Pipeline) -> Result<(&'p str, &'p str), Failure> {
+        let steps = pipeline.steps.iter().map(|step| &step.name.value);
+        let sources = pipeline.sources.iter().map(|source| &source.name.value);
+        let sinks = pipeline.sinks.iter();
+        let sinks = sinks.map(|sink| (&sink.name.value, &sink.from.value));
+        let own = steps
+            .clone()
+            .chain(sources.clone())
+            .map(|name| (name, name));
+        let wanted = self.table.as_ref();
+        let mut tables = own.chain(sinks.clone());
+        if let Some((name, table)) = tables.find(|(name, _)| Some(*name) == wanted) {
+            return Ok((name, table));
         }
-        let list = |names: Vec<&String>| match names.is_empty() {
-            true => "none".to_owned(),
-            false => names
-                .iter()
-                .map(|name| format!("`{name}`"))
-                .collect::<Vec<_>>()
-                .join(", "),
+        let list = |names: &mut dyn Iterator<Item = &String>| {
+            let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+            match names.is_empty() {
+                true => "none".to_owned(),
+                false => names.join(", "),
+            }
         };
-        let steps = list(pipeline.steps.iter().map(|step| &step.name.value).collect());
-        let sources = list(
-            pipeline
-                .sources
-                .iter()
-                .map(|source| &source.name.value)
-                .collect(),
-        );
         Err(Failure::Usage {
-            message: match &self.table {
+            message: match wanted {
                 Some(name) => format!("there is no step, source or sink `{name}`"),
                 None => "say which step to preview: `transom preview STEP`".to_owned(),
             },
-            hint: Some(format!("the steps are {steps}; the sources are {sources}")),
+            hint: Some(format!(
+                "the steps are {}; the sources are {}; the sinks are {}",
+                list(&mut steps.clone()),
+                list(&mut sources.clone()),
+                list(&mut sinks.clone().map(|(name, _)| name)),
+            )),
         })
     }
 
-    fn show(&self, context: &Context, batch: &RecordBatch, format: Format) -> Result<(), Failure> {
+    fn show(
+        &self,
+        context: &Context,
+        name: &str,
+        batch: &RecordBatch,
+        format: Format,
+    ) -> Result<(), Failure> {
         let printer = &context.printer;
-        let name = self.table.as_deref().unwrap_or_default();
         let failed = |error: std::io::Error| Failure::Io {
             what: format!("the rows of `{name}` cannot be written"),
             source: error,

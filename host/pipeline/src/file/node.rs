@@ -81,7 +81,7 @@ pub(crate) fn parse(source: &Source) -> (Option<Node>, Vec<Problem>) {
             let problem = Problem::new("the file is not valid YAML")
                 .at(source.place(at))
                 .with_label(error.info());
-            let problem = match advice(&source.text, &error.info()) {
+            let problem = match advice(&error.info()) {
                 Some(hint) => problem.with_hint(hint),
                 None => problem,
             };
@@ -91,32 +91,38 @@ pub(crate) fn parse(source: &Source) -> (Option<Node>, Vec<Problem>) {
     }
 }
 
-/// What is most often behind a mistake that the parser tells in its own words, and often lines below.
-fn advice(text: &str, info: &str) -> Option<String> {
-    let tab = text.lines().position(|line| {
-        let indentation = line.len() - line.trim_start().len();
-        line[..indentation].contains('\t')
-    });
-    if let Some(line) = tab {
-        let line = line + 1;
-        return Some(format!(
-            "line {line} is indented with a tab: YAML takes spaces"
-        ));
-    }
-    if info.contains("anchor") || info.contains("alias") {
-        return Some(
-            "a value that begins with `*` or `&` stands in quotes: `\"*.csv\"`".to_owned(),
-        );
-    }
-    if info.contains("flow") {
-        return Some("look for a `{` or `[` in the lines above that is not closed".to_owned());
-    }
-    let is_indentation = ["mapping", "block", "indent"]
-        .iter()
-        .any(|word| info.contains(word));
-    is_indentation.then(|| {
-        "look at the indentation here and in the lines above: keys that belong together begin in one column".to_owned()
-    })
+/// What is most often behind a mistake that the parser tells in its own words: a part of those, and what to do.
+const ADVICE: [(&str, &str); 11] = [
+    (
+        "tab",
+        "YAML is indented with spaces: put them in place of the tab",
+    ),
+    (
+        "mapping values are not allowed",
+        "a value that holds `: ` stands in quotes, and keys that belong together begin in one column",
+    ),
+    ("unknown anchor", BEGINS_WITH_A_SIGN),
+    ("anchor or alias", BEGINS_WITH_A_SIGN),
+    (
+        "a block scalar, did not find",
+        "what follows `|` or `>` begins on the next line",
+    ),
+    ("unclosed bracket", IS_NOT_CLOSED),
+    ("a flow mapping", IS_NOT_CLOSED),
+    ("a flow sequence", IS_NOT_CLOSED),
+    ("did not find expected key", BEGIN_IN_ONE_COLUMN),
+    ("did not find expected '-'", BEGIN_IN_ONE_COLUMN),
+    ("invalid indentation", BEGIN_IN_ONE_COLUMN),
+];
+
+const BEGINS_WITH_A_SIGN: &str =
+    "a value that begins with `*` or `&` stands in quotes: `\"*.csv\"`";
+const IS_NOT_CLOSED: &str = "a `{` or `[` is not closed, here or in the lines above";
+const BEGIN_IN_ONE_COLUMN: &str = "look at the indentation here and in the lines above: keys that belong together begin in one column";
+
+fn advice(info: &str) -> Option<&'static str> {
+    let advice = ADVICE.iter().find(|(part, _)| info.contains(part));
+    advice.map(|(_, advice)| *advice)
 }
 
 struct Builder<'a> {

@@ -85,6 +85,18 @@ fn unknown_function(
     Some(problem.with_near_name(function, known()))
 }
 
+/// The table and the column that a query names and that are not there. DataFusion says it in words alone: `No field named a.b. Did you
+/// mean ..`, with quotes around names that are not in small letters.
+pub(crate) fn missing_column(message: &str) -> Option<(Option<&str>, &str)> {
+    let name = message.strip_prefix("No field named ")?;
+    let name = name.lines().next()?;
+    let name = name.split(". ").next()?.trim_end_matches('.');
+    Some(match name.split_once('.') {
+        Some((table, column)) => (Some(table.trim_matches('"')), column.trim_matches('"')),
+        None => (None, name.trim_matches('"')),
+    })
+}
+
 fn diagnostic_span(error: &DataFusionError) -> Option<Span> {
     let span = error.diagnostic()?.span?;
     let length = match span.end.line == span.start.line {
@@ -186,6 +198,28 @@ mod tests {
                 length: 7
             }
         );
+    }
+
+    #[test]
+    fn a_missing_column_is_taken_from_the_message() {
+        for (message, found) in [
+            ("No field named shop.", Some((None, "shop"))),
+            (
+                "No field named o.shop. Did you mean 'o.shops'?",
+                Some((Some("o"), "shop")),
+            ),
+            (
+                "No field named \"O\".\"Shop\". Valid fields are o.id",
+                Some((Some("O"), "Shop")),
+            ),
+            (
+                "No field named dy. Did you mean 'orders.day'?\nValid fields are orders.id",
+                Some((None, "dy")),
+            ),
+            ("table 'shop' not found", None),
+        ] {
+            assert_eq!(missing_column(message), found, "{message}");
+        }
     }
 
     #[test]

@@ -157,15 +157,7 @@ pub async fn plan_part(
         sink_limits,
         problems: Vec::new(),
         tables: BTreeSet::new(),
-        columns: match (sources, lock) {
-            (Sources::Given, _) => Some(
-                "the columns of a source are those in `transom.lock`, or else of the rows that the test gives",
-            ),
-            (_, Some(_)) => Some(
-                "the columns of a source are those in `transom.lock`: `transom lock` looks at the files again",
-            ),
-            (_, None) => None,
-        },
+        remembered: BTreeSet::new(),
         origins: BTreeMap::new(),
         session,
     };

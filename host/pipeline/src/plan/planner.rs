@@ -27,8 +27,8 @@ pub(super) struct Planner<'a> {
     pub(super) problems: Vec<Problem>,
     /// Sources and steps that can be read.
     pub(super) tables: BTreeSet<String>,
-    /// Where the columns of sources are from, if that is not their files.
-    pub(super) columns: Option<&'static str>,
+    /// Sources whose columns are those of the lock file or of a test, whatever their files have by now.
+    pub(super) remembered: BTreeSet<String>,
     /// Sources with columns that say where a row comes from.
     pub(super) origins: BTreeMap<String, Arc<dyn TableProvider>>,
     pub(super) session: Session,
@@ -44,6 +44,9 @@ impl<'a> Planner<'a> {
         let mut planned = Vec::new();
         for (name, table) in &self.part.given {
             self.add_table(name, Arc::clone(table))?;
+            if self.pipeline.source(name).is_some() {
+                self.remembered.insert(name.clone());
+            }
         }
         for source in &self.pipeline.sources {
             let name = &source.name.value;
@@ -51,6 +54,9 @@ impl<'a> Planner<'a> {
                 continue;
             }
             let locked = lock.and_then(|lock| lock.schema(source));
+            if locked.is_some() {
+                self.remembered.insert(name.clone());
+            }
             let files = file_source(self.pipeline, source);
             let state = self.session.context().state();
             let table = match (how, locked) {

@@ -9,7 +9,7 @@ use transom_query::{OnError, OnReject, OrderBy, TransformStep};
 
 use super::PlannedStep;
 use super::convert::params;
-use super::messages::{find_word, plan_message, sql_problem};
+use super::messages::{find_word, missing_column, plan_message, sql_problem};
 use super::planner::Planner;
 use crate::dead_letters::{self, DeadLetterSpool};
 use crate::error::{Error, Result};
@@ -23,7 +23,10 @@ impl Planner<'_> {
             StepKind::Sql(sql) => self.sql(sql).await?,
             StepKind::Transform(transform) => {
                 if self.part.keeps_rejected(name, transform) {
-                    dead_letters = Some(Arc::new(DeadLetterSpool::new(name)?));
+                    dead_letters = Some(Arc::new(DeadLetterSpool::new(
+                        name,
+                        transform.max_rejects.is_some(),
+                    )?));
                 }
                 self.transform(name, transform, dead_letters.clone())
                     .await?
@@ -122,17 +125,28 @@ impl Planner<'_> {
         }
     }
 
-    /// Says where the columns of sources are from, to whom one is missed that a file may well have.
+    /// A column may be missed that its file has: then a hint says why the source does not have it.
     fn with_origin_of_columns(&self, problem: Problem, tables: &[String]) -> Problem {
-        let reads_a_source = tables
-            .iter()
-            .any(|table| self.pipeline.source(table).is_some());
-        let is_missing = problem.message.contains("No field named");
-        match self.columns {
-            Some(origin) if is_missing && reads_a_source && problem.hint.is_none() => {
-                problem.with_hint(origin)
+        let Some((table, _)) = missing_column(&problem.message) else {
+            return problem;
+        };
+        let reads_it = tables.iter().any(|read| {
+            self.remembered.contains(read) && table.is_none_or(|table| table == read.as_str())
+        });
+        match reads_it && problem.hint.is_none() {
+            true => problem.with_hint(self.origin_of_columns()),
+            false => problem,
+        }
+    }
+
+    fn origin_of_columns(&self) -> &'static str {
+        match self.part.given.is_empty() {
+            true => {
+                "the columns of a source are those in `transom.lock`: `transom lock` looks at the files again"
             }
-            _ => problem,
+            false => {
+                "the columns of a source are those in `transom.lock`, or else of the rows that the test gives"
+            }
         }
     }
 
@@ -176,7 +190,7 @@ impl Planner<'_> {
                 _ => OnReject::Fail,
             },
             // A test gives a few rows to see them rejected; a limit is for the data that is published.
-            max_rejected: match transform.max_rejects {
+            max_rejects: match transform.max_rejects {
                 Some(MaxRejects::Rows(rows)) if self.part.tables.is_none() => Some(rows),
                 _ => None,
             },
@@ -259,6 +273,9 @@ impl Planner<'_> {
                     .map(|known| known.name.as_str());
                 problem = problem.with_near_name(name, names);
             }
+        }
+        if column.is_some() && self.remembered.contains(&transform.input.value) {
+            problem.hint = Some(self.origin_of_columns().to_owned());
         }
         if let Error::Plugin { source, .. } = Error::of_query("", error) {
             if !is_of_the_pipeline(&source) {

@@ -105,7 +105,7 @@ impl Case<'_> {
             let folder = self.folder();
             let loader = self
                 .tester
-                .loader(&self.pipeline, Some(&name.value), &folder);
+                .loader(&self.pipeline, self.test, Some(&name.value), &folder);
             let Some(rows) = loader.given(name, data, &known, &mut self.reported).await else {
                 continue;
             };

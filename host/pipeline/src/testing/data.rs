@@ -7,7 +7,8 @@ use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use transom_connect::{CsvOptions, FileSource, ReadProgress};
-use transom_query::{OnError, Params, Session};
+use transom_plugin::Cancel;
+use transom_query::{OnError, Params, Session, SessionOptions};
 
 use super::model::{Data, Reported};
 use super::rows;
@@ -31,8 +32,10 @@ pub(super) struct Known {
 /// Reads rows for tests.
 #[derive(Debug)]
 pub(super) struct Loader<'a> {
-    /// Without any table.
+    /// For files.
     pub(super) session: &'a Session,
+    /// For queries, each of which begins anew with the test's clock and seed.
+    pub(super) options: SessionOptions,
     /// What paths start from.
     pub(super) folder: &'a Path,
     /// How CSV files are written.
@@ -170,14 +173,12 @@ impl Loader<'_> {
         reported: &mut Reported<'_>,
     ) -> Option<RecordBatch> {
         let params = Params::default();
-        let planned = self
-            .session
-            .plan_sql(&sql.value, &params, |_| OnError::Fail);
-        let rows = match planned.await {
-            Ok(plan) => collect(self.session, plan).await,
-            Err(error) => Err(error),
+        let rows = async {
+            let session = Session::new(&self.options, Cancel::new())?;
+            let planned = session.plan_sql(&sql.value, &params, |_| OnError::Fail);
+            collect(&session, planned.await?).await
         };
-        match rows {
+        match rows.await {
             Ok(rows) => Some(rows),
             Err(error) => {
                 let problem = reported.at(sql.span, plan_message(&error));

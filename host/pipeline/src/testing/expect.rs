@@ -85,7 +85,7 @@ impl Case<'_> {
         only: Option<&Vec<Spanned<String>>>,
     ) -> Result<(), ArrowError> {
         let folder = self.folder();
-        let loader = self.tester.loader(&self.pipeline, None, &folder);
+        let loader = self.tester.loader(&self.pipeline, self.test, None, &folder);
         let schema = found.schema();
         let loading = loader.expected(&name.value, data, &schema, &mut self.reported);
         let Some((expected, mut names)) = loading.await else {

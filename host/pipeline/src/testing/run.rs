@@ -36,7 +36,7 @@ pub struct Tester {
     pipeline: Pipeline,
     plugins: Vec<Arc<Plugin>>,
     lock: Option<Lock>,
-    /// For what a test gives as a file or query.
+    /// For what tests give as files.
     scratch: Session,
 }
 
@@ -166,6 +166,7 @@ impl Tester {
     pub(super) fn loader<'a>(
         &'a self,
         pipeline: &Pipeline,
+        test: &Test,
         table: Option<&str>,
         folder: &'a Path,
     ) -> Loader<'a> {
@@ -179,6 +180,7 @@ impl Tester {
         };
         Loader {
             session: &self.scratch,
+            options: options(test.clock, test.seed),
             folder,
             csv,
         }

@@ -341,8 +341,8 @@ impl Running {
         let timer = self.metrics.baseline.elapsed_compute().clone();
         let _timer = timer.timer();
         let exec = &self.exec;
-        let failed = |error| CallError::new(exec.spec.what(), error);
         let place = self.place();
+        let failed = |error| CallError::new(exec.spec.what(), error).at(place);
         let (guest, opened) = match &mut self.guest {
             Some(guest) => guest,
             None => self
@@ -368,7 +368,7 @@ impl Running {
             more,
         } = outcome.map_err(|error| {
             let batch = || self.current.as_ref()?.own(exec).ok();
-            failed(error).with_row(batch).at(place)
+            failed(error).with_row(batch)
         })?;
         self.more = more;
         for batch in batches {
@@ -389,20 +389,20 @@ impl Running {
 
     /// Where in the input the guest is.
     fn place(&self) -> Place {
-        let rows = self.current.as_ref();
-        Place {
-            partition: self.partition,
-            batch: rows.map(|_| self.batches),
-            row: None,
-            rows_before: self.rows_before,
-            rows: rows.map_or(0, |current| current.batch.num_rows() as u64),
+        match &self.current {
+            Some(current) => {
+                let rows = current.batch.num_rows() as u64;
+                Place::in_batch(self.partition, self.batches, self.rows_before, rows)
+            }
+            None => Place::at_end(self.partition, self.rows_before),
         }
     }
 
     /// Lets a new guest go on in the place of a worn one.
     fn replace_worn(&mut self) -> Result<()> {
         let exec = &self.exec;
-        let failed = |error| CallError::new(exec.spec.what(), error);
+        let place = self.place();
+        let failed = |error| CallError::new(exec.spec.what(), error).at(place);
         let Some((guest, opened)) = self.guest.as_mut().filter(|(guest, _)| guest.is_worn()) else {
             return Ok(());
         };
@@ -433,18 +433,12 @@ impl Running {
         let (Some(first), Some(current)) = (rejected.first(), &self.current) else {
             return Ok(());
         };
-        self.metrics.rejected_rows.add(rejected.len());
         let spec = &self.exec.spec;
         match &spec.step.on_reject {
             OnReject::Drop => {}
             OnReject::Fail => {
-                let row = self.rows_before + u64::from(first.row) + 1;
-                let message = format!(
-                    "{} rejected row {row} of partition {}: {}",
-                    spec.what(),
-                    self.partition,
-                    first.reason
-                );
+                let place = self.place().at_row(first.row);
+                let message = format!("{} rejected a row, {place}: {}", spec.what(), first.reason);
                 let row = FailedRow::of(&current.own(&self.exec)?, first.row);
                 return Err(RowsFailed::external(message, row));
             }
@@ -480,7 +474,9 @@ impl Running {
                 })?;
             }
         }
-        if let Some(allowed) = spec.step.max_rejected {
+        // After they were kept, so that no more rows are counted than the dead letters hold.
+        self.metrics.rejected_rows.add(rejected.len());
+        if let Some(allowed) = spec.step.max_rejects {
             // Of all partitions.
             let TransformMetrics {
                 rejected_rows,

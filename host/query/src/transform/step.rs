@@ -28,7 +28,7 @@ pub struct TransformStep {
     /// What becomes of rows that the transform rejects.
     pub on_reject: OnReject,
     /// Rows that may be rejected; one more ends the run.
-    pub max_rejected: Option<u64>,
+    pub max_rejects: Option<u64>,
     /// Read in place of the input: a table that has more columns, which only dead letters get to see. They say where a row is from.
     pub origin: Option<Arc<dyn TableProvider>>,
 }

@@ -122,11 +122,11 @@ async fn a_row_that_fails_ends_the_run_or_becomes_null() {
         rows_of(&run(&session, plan).await.unwrap().0),
         ["s0|0", "s1|", "s2|2", "s3|3"]
     );
-    let nulled = &session.nulled()["echo.parse"];
-    assert_eq!(nulled.values, 1);
+    let failures = &session.failures()["echo.parse"];
+    assert_eq!(failures.count, 1);
     assert!(
-        nulled.reason.starts_with("`x1` is not a number"),
-        "{nulled:?}"
+        failures.reason.starts_with("`x1` is not a number"),
+        "{failures:?}"
     );
 }
 

@@ -133,7 +133,7 @@ pub(crate) fn step(transform: &str, options: &str) -> TransformStep {
         order_by: vec![],
         options: options.to_owned(),
         on_reject: OnReject::Fail,
-        max_rejected: None,
+        max_rejects: None,
         origin: None,
     }
 }

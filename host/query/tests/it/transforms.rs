@@ -185,7 +185,7 @@ async fn rejected_rows_end_the_run_when_asked() {
     let text = whole(&run(&session, plan).await.unwrap_err());
     assert!(
         text.contains(
-            "step `reject_odd_step` (transform `echo.reject_odd`) rejected row 2 of partition 0: row 1 is odd"
+            "step `reject_odd_step` (transform `echo.reject_odd`) rejected a row, at row 2 of partition 0, in batch 1: row 1 is odd"
         ),
         "{text}"
     );
@@ -287,7 +287,7 @@ async fn columns_of_an_origin_reach_dead_letters_and_nobody_else() {
 async fn a_rejected_row_too_many_ends_the_run() {
     for (allowed, ends) in [(1, true), (2, false)] {
         let (session, mut step) = rejecting(OnReject::Drop).await;
-        step.max_rejected = Some(allowed);
+        step.max_rejects = Some(allowed);
         let plan = session.plan_transform(step, "t").await.unwrap();
         let ran = run(&session, plan).await;
         let told = ran.as_ref().err().map(whole).unwrap_or_default();

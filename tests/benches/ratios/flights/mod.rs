@@ -151,7 +151,7 @@ fn turnarounds() -> TransformStep {
         }],
         options: OPTIONS.to_owned(),
         on_reject: OnReject::Drop,
-        max_rejected: None,
+        max_rejects: None,
         origin: None,
     }
 }
