@@ -141,6 +141,16 @@ fn a_function_does_not_exist() {
 }
 
 #[test]
+fn on_error_names_a_function_that_does_not_exist() {
+    assert_snapshot!(run_with(
+        plugged(),
+        "transom.yaml",
+        "FROM numbers\" }",
+        "FROM numbers\", on_error: { echo.shoutt: null } }"
+    ));
+}
+
+#[test]
 fn a_transform_does_not_exist() {
     assert_snapshot!(run_with(
         plugged(),
@@ -158,6 +168,33 @@ fn an_option_of_a_transform_is_wrong() {
         "{ column: v }",
         "{ colum: v }"
     ));
+}
+
+#[test]
+fn the_option_that_is_wrong_is_marked_and_no_other() {
+    assert_snapshot!(run_with(
+        plugged(),
+        "transom.yaml",
+        "options: { column: v }",
+        "options: { column: v, colz: v }"
+    ));
+}
+
+#[test]
+fn a_sink_cannot_hold_the_type_of_a_column() {
+    let project = plugged();
+    project.replace(
+        "transom.yaml",
+        "path: out/total, format: csv",
+        "path: out/total, format: parquet",
+    );
+    let step = "\"SELECT max(running_sum) AS total, INTERVAL '1' DAY AS day FROM running\"";
+    project.replace(
+        "transom.yaml",
+        "SELECT max(running_sum) AS total FROM running",
+        step,
+    );
+    assert_snapshot!(project.run(&["run", "--quiet"]).all());
 }
 
 #[test]

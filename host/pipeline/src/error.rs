@@ -158,11 +158,18 @@ impl Error {
             Self::Source(source) => source.hint(),
             Self::Sink(source) => source.hint(),
             Self::Lock { hint, .. } => Some(hint.clone()),
-            Self::DeadLetters { .. } => Some("run the pipeline again: it writes them anew".to_owned()),
-            Self::TooManyRejected { .. } => Some(
-                "nothing was published; mend the data or the transform, or raise `max_rejects` of the step"
-                    .to_owned(),
-            ),
+            Self::DeadLetters { .. } => {
+                Some("run the pipeline again: it writes them anew".to_owned())
+            }
+            Self::TooManyRejected { source, .. } => {
+                let hint = "nothing was published; mend the data or the transform, or raise `max_rejects` of the step";
+                Some(match source {
+                    Some(RejectedReasons::Counted { .. }) => {
+                        format!("{hint}: then `transom reject list` shows the rows")
+                    }
+                    _ => hint.to_owned(),
+                })
+            }
             Self::Query { source, .. }
                 if matches!(source.find_root(), DataFusionError::ResourcesExhausted(_)) =>
             {

@@ -164,6 +164,10 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Load { hint, .. } => hint.clone(),
+            // A guest in Python meets its limit as an exception of its own.
+            Self::Guest { error, .. } if error.message.starts_with("MemoryError") => {
+                Some("the plugin came to the end of its memory: raise `memory` under its `limits` in the pipeline file, if it needs so much".to_owned())
+            }
             // The others have no key in the pipeline file: no real plugin comes near them.
             Self::Limit { limit: "memory" | "call_time" | "output", .. } => {
                 Some("raise it under the plugin's `limits` in the pipeline file, if the plugin needs so much".to_owned())

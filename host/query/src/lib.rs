@@ -18,6 +18,7 @@ mod random;
 mod runtime;
 mod session;
 mod spool;
+mod sql_types;
 mod transform;
 
 pub use error::{CallError, FailedRow, Place, RowsFailed, TooManyRejected};

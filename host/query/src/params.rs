@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::Statement;
@@ -78,7 +79,11 @@ fn literal(value: &ScalarValue) -> Result<Expr, DataFusionError> {
     };
     let inner = match value.is_null() {
         true => Value::Null,
-        false => Value::SingleQuotedString(value.to_string()),
+        // As Arrow shows it: a `ScalarValue` shows a time as a number.
+        false => match value.cast_to(&DataType::Utf8)? {
+            ScalarValue::Utf8(Some(text)) => Value::SingleQuotedString(text),
+            other => return Err(DataFusionError::Plan(format!("{other} is no text"))),
+        },
     };
     Ok(Expr::Cast {
         kind: CastKind::Cast,

@@ -33,6 +33,7 @@ use crate::pool::{Failures, InstancePool};
 use crate::random;
 use crate::runtime::PlanRuntime;
 use crate::spool;
+use crate::sql_types::SqlTypes;
 use crate::transform::{TransformNode, TransformQueryPlanner, TransformSpec, TransformStep};
 
 /// How a run uses the machine.
@@ -159,6 +160,7 @@ impl Session {
             .with_runtime_env(environment)
             .with_default_features()
             .with_query_planner(Arc::new(TransformQueryPlanner))
+            .with_type_planner(Arc::new(SqlTypes))
             .build();
         let context = SessionContext::new_with_state(state);
         if *seeded {

@@ -296,3 +296,24 @@ tests:
     let unlike = project.run(&["test"]);
     assert_snapshot!([unknown, unlike].map(|ran| ran.all()).join("\n"));
 }
+
+#[test]
+fn a_test_that_expects_nothing_or_columns_that_are_not_there_fails() {
+    let project = shop_with("tests:\n  nothing:\n    expect: {}\n");
+    let ran = project.run(&["test"]);
+    assert_eq!(ran.code, 2, "{}", ran.all());
+    assert!(
+        ran.stderr.contains("`tests.nothing` expects nothing"),
+        "{}",
+        ran.all()
+    );
+    let tests = LARGE
+        .replace("orders: 1, amount", "bogus: 1, amount")
+        .replace(
+            "        rows:",
+            "        columns: [day, amount]\n        rows:",
+        );
+    let ran = shop_with(&tests).run(&["test"]);
+    assert_eq!(ran.code, 1, "{}", ran.all());
+    assert!(ran.stdout.contains("bogus"), "{}", ran.all());
+}

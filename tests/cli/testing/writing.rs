@@ -105,7 +105,7 @@ tests:
         - { id: 2, tags: null, place: null }
         - { id: 1, tags: [a, \"\"], place: { lat: 1.5, seen: [2] } }
       times:
-        schema: { at: \"timestamp(ns)\", after: date }
+        schema: { at: \"timestamp(us)\", after: date }
         rows: [{ at: 2024-03-01 10:30:00, after: 2024-03-02 }]
 ",
     );
@@ -116,4 +116,18 @@ tests:
          AS at, DATE '2024-03-02' AS after FROM large\" }\n",
     );
     assert_snapshot!(project.run(&["test"]).all());
+}
+
+#[test]
+fn a_test_from_real_data_that_depends_on_the_day_has_a_clock_and_its_durations_are_read() {
+    let project = shop();
+    let steps = "steps:\n  ages:\n    sql: >-\n      SELECT id, CAST(now() AS timestamp) - CAST(day AS timestamp) AS age, now() AS seen FROM orders\n";
+    project.replace("transom.yaml", "steps:\n", steps);
+    project.run(&["lock", "--quiet"]);
+    let ran = project.run(&["test", "--create", "ages", "--rows", "2"]);
+    passes(&ran);
+    let written = std::fs::read_to_string(project.path().join("tests/ages.yaml")).unwrap();
+    assert!(written.contains("\n    clock: 20"), "{written}");
+    assert!(written.contains("age: PT"), "{written}");
+    passes(&project.run(&["test"]));
 }

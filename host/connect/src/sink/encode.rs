@@ -11,7 +11,10 @@ use std::{
 };
 
 use arrow::{
-    array::RecordBatch, datatypes::SchemaRef, error::ArrowError, json::LineDelimitedWriter,
+    array::{RecordBatch, new_null_array},
+    datatypes::{Field, Schema, SchemaRef},
+    error::ArrowError,
+    json::LineDelimitedWriter,
 };
 use parquet::{
     arrow::ArrowWriter,
@@ -202,10 +205,58 @@ impl Encoder {
     }
 }
 
-/// Whether the format can hold columns of this schema, by writing no row of them.
+/// Whether the format can hold columns of this schema, by writing a row of nulls: some types that an encoder does not know it finds
+/// with the first row only.
 pub(super) fn probe(format: &SinkFormat, schema: &SchemaRef) -> Result<(), ArrowError> {
-    let mut writer = Writer::try_new(io::sink(), format, schema, BUFFER_BYTES)?;
-    let batch = RecordBatch::new_empty(Arc::clone(schema));
+    let fields = schema.fields().iter();
+    let columns = fields
+        .clone()
+        .map(|field| new_null_array(field.data_type(), 1));
+    let fields: Vec<Field> = fields
+        .map(|field| field.as_ref().clone().with_nullable(true))
+        .collect();
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.collect())?;
+    let mut writer = Writer::try_new(io::sink(), format, &batch.schema(), BUFFER_BYTES)?;
     writer.write(&batch)?;
     writer.finish().map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{DataType, Fields, IntervalUnit, TimeUnit};
+
+    use super::*;
+
+    fn holds(format: &SinkFormat, data_type: DataType, nullable: bool) -> bool {
+        let field = Field::new("column", data_type, nullable);
+        probe(format, &Arc::new(Schema::new(vec![field]))).is_ok()
+    }
+
+    #[test]
+    fn a_column_that_may_not_be_null_is_probed_like_another() {
+        let parquet = SinkFormat::Parquet {
+            compression: ParquetCompression::Uncompressed,
+        };
+        let required = |data_type| Arc::new(Field::new("item", data_type, false));
+        let inner = DataType::Struct(Fields::from(vec![
+            Field::new("one", DataType::Int64, false),
+            Field::new("two", DataType::Utf8, true),
+        ]));
+        for data_type in [
+            DataType::Null,
+            DataType::Decimal128(10, 2),
+            DataType::FixedSizeBinary(3),
+            DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
+            DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+            DataType::List(required(inner.clone())),
+            DataType::FixedSizeList(required(DataType::Int64), 2),
+            DataType::Struct(Fields::from(vec![Field::new("inner", inner, false)])),
+        ] {
+            for nullable in [false, true] {
+                assert!(holds(&parquet, data_type.clone(), nullable), "{data_type}");
+            }
+        }
+        let interval = DataType::Interval(IntervalUnit::MonthDayNano);
+        assert!(!holds(&parquet, interval, true));
+    }
 }

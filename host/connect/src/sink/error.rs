@@ -215,8 +215,12 @@ impl SinkError {
             Self::PartitionType { column, .. } => Some(format!(
                 "convert it before: `CAST({column} AS VARCHAR)`, `CAST({column} AS DATE)`"
             )),
-            Self::ColumnType { .. } => {
-                Some("write Parquet, or convert the column in the last step".to_owned())
+            Self::ColumnType { format, .. } => {
+                let convert = "convert the column in the last step";
+                Some(match *format {
+                    "Parquet" => convert.to_owned(),
+                    _ => format!("write Parquet, or {convert}"),
+                })
             }
             Self::NotOurs { .. } => Some(
                 "a table is a symbolic link that the first run makes: move what is there away, or choose another path"

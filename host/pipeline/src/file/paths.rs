@@ -19,12 +19,14 @@ pub(crate) struct Output {
     pub(crate) hint: Option<&'static str>,
 }
 
-/// Files that are read.
+/// Files that are read: a source's, or the pipeline's own.
 #[derive(Debug)]
-pub(crate) struct Input<'a> {
-    pub(crate) name: &'a str,
+pub(crate) struct Input {
+    /// What they belong to, for messages: ``source `flights` ``.
+    pub(crate) of: String,
     pub(crate) path: PathBuf,
-    pub(crate) span: Span,
+    /// Where their path is said; `None` if it is said nowhere.
+    pub(crate) span: Option<Span>,
 }
 
 /// `path` without `.` and `..`, so that two ways to write a place are seen to be one; follows no link.
@@ -69,7 +71,7 @@ pub(crate) fn is_pattern(path: &str) -> bool {
 /// The problems of outputs that meet each other, a source, or the pipeline's folder `root`.
 pub(crate) fn collisions(
     outputs: &[Output],
-    inputs: &[Input<'_>],
+    inputs: &[Input],
     root: &Path,
     source: &Source,
 ) -> Vec<Problem> {
@@ -117,12 +119,11 @@ pub(crate) fn collisions(
         }
         for input in inputs {
             if may_hold(&output.path, &input.path) {
-                let message = format!(
-                    "{} writes to files of the source `{}`",
-                    output.what, input.name
-                );
-                let related = (format!("source `{}` is here", input.name), input.span);
-                report(message, "must keep apart", Some(related), output.hint);
+                let message = format!("{} writes to files of the {}", output.what, input.of);
+                let related = input
+                    .span
+                    .map(|span| (format!("{} is here", input.of), span));
+                report(message, "must keep apart", related, output.hint);
             }
         }
     }

@@ -170,6 +170,9 @@ pub struct OnError {
     pub default: ErrorPolicy,
     /// For functions by their names in SQL, such as `geo.parse`.
     pub functions: BTreeMap<String, ErrorPolicy>,
+    /// Where each function is written.
+    #[serde(skip)]
+    pub spans: BTreeMap<String, Span>,
 }
 
 impl OnError {

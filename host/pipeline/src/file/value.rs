@@ -79,7 +79,9 @@ impl ValueType {
             Self::Float64 => "a number".to_owned(),
             Self::Utf8 => "a text".to_owned(),
             Self::Date => "a date like `2024-01-31`".to_owned(),
-            Self::Timestamp => "a time like `2024-01-31 10:00:00`, without a time zone".to_owned(),
+            Self::Timestamp => {
+                "a time like `2024-01-31 10:00:00` or `2024-01-31`, without a time zone".to_owned()
+            }
             Self::Decimal { precision, scale } => format!(
                 "a decimal number with at most {} digits before the point and {scale} after it",
                 precision - scale
@@ -100,8 +102,13 @@ impl ValueType {
             Self::Date => Value::Date(NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?),
             Self::Timestamp => {
                 let parse = |format| NaiveDateTime::parse_from_str(text, format).ok();
-                let time =
-                    parse("%Y-%m-%d %H:%M:%S%.f").or_else(|| parse("%Y-%m-%dT%H:%M:%S%.f"))?;
+                let midnight = || {
+                    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+                    date.and_hms_opt(0, 0, 0)
+                };
+                let time = parse("%Y-%m-%d %H:%M:%S%.f")
+                    .or_else(|| parse("%Y-%m-%dT%H:%M:%S%.f"))
+                    .or_else(midnight)?;
                 // Finer than the microseconds of the type would be lost without a word.
                 (time.and_utc().timestamp_subsec_nanos() % 1000 == 0)
                     .then_some(Value::Timestamp(time))?

@@ -77,12 +77,18 @@ fn unknown_function(
     };
     let functions = &found.description().functions;
     let known = || functions.iter().map(|function| function.name.as_str());
-    let message = format!(
-        "the plugin `{plugin}` has no function `{function}`; it has: {}",
-        list(known())
-    );
+    let message = no_function(plugin, function, known());
     let problem = pipeline.problem_in_sql(sql, at, message);
     Some(problem.with_near_name(function, known()))
+}
+
+pub(crate) fn no_function<'a>(
+    plugin: &str,
+    function: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> String {
+    let known = list(known);
+    format!("the plugin `{plugin}` has no function `{function}`; it has: {known}")
 }
 
 /// The table and the column that a query names and that are not there. DataFusion says it in words alone: `No field named a.b. Did you

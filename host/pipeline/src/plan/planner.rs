@@ -79,7 +79,7 @@ impl<'a> Planner<'a> {
                 }
                 (Sources::FromLock, None) => {
                     let message = format!(
-                        "source `{name}` is not in the lock file, so its columns are not known"
+                        "the lock file does not have source `{name}` as it is written here, so its columns are not known"
                     );
                     let problem = self.pipeline.problem_at(source.name.span, message);
                     self.problems.push(

@@ -9,7 +9,7 @@ use transom_query::{OnError, OnReject, OrderBy, TransformStep};
 
 use super::PlannedStep;
 use super::convert::params;
-use super::messages::{find_word, missing_column, plan_message, sql_problem};
+use super::messages::{find_word, missing_column, no_function, plan_message, sql_problem};
 use super::planner::Planner;
 use crate::dead_letters::{self, DeadLetterSpool};
 use crate::error::{Error, Result};
@@ -105,6 +105,7 @@ impl Planner<'_> {
         if !complete {
             return Ok(None);
         }
+        self.check_on_error(sql);
         let params = params(self.pipeline);
         let on_error = |function: &str| match sql.on_error.policy(function) {
             ErrorPolicy::Fail => OnError::Fail,
@@ -122,6 +123,28 @@ impl Planner<'_> {
                 self.problems.push(problem);
                 Ok(None)
             }
+        }
+    }
+
+    /// Reports functions below `on_error` that their plugins do not have: as they stand there, they would change nothing.
+    fn check_on_error(&mut self, sql: &SqlStep) {
+        for (function, span) in &sql.on_error.spans {
+            let found = function.split_once('.').and_then(|(plugin, function)| {
+                let mut plugins = self.plugins.iter();
+                let plugin = plugins.find(|known| known.name() == plugin)?;
+                Some((plugin, function))
+            });
+            let Some((plugin, name)) = found else {
+                continue;
+            };
+            let functions = &plugin.description().functions;
+            if functions.iter().any(|known| known.name == name) {
+                continue;
+            }
+            let known = || functions.iter().map(|function| function.name.as_str());
+            let message = no_function(plugin.name(), name, known());
+            let problem = self.pipeline.problem_at(*span, message);
+            self.problems.push(problem.with_near_name(name, known()));
         }
     }
 
@@ -249,10 +272,12 @@ impl Planner<'_> {
         let column = columns
             .into_iter()
             .find(|column| message.contains(&format!("no column `{}`", column.value)));
+        // The first that is named: those that are allowed come after it.
         let option = transform
             .option_spans
             .iter()
-            .find(|(option, _)| message.contains(&format!("`{option}`")));
+            .filter_map(|(option, span)| Some((message.find(&format!("`{option}`"))?, span)))
+            .min_by_key(|(at, _)| *at);
         let span = match (column, option) {
             (Some(column), _) => column.span,
             (None, Some((_, span))) => *span,

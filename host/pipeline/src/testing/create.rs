@@ -1,9 +1,11 @@
 //! Writes a test from real data: the first rows of what a step reads, and what the step makes of them.
 
 use std::fmt::Write;
+use std::time::{Duration, SystemTime};
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
+use chrono::{DateTime, Utc};
 use transom_plugin::Cancel;
 use transom_query::SessionOptions;
 
@@ -46,7 +48,8 @@ pub async fn create(tester: &Tester, step: &str, rows: usize) -> Result<String> 
             "a test from real data needs the lock file, which says their types".to_owned(),
         ));
     };
-    let options = super::run::options(None, 0);
+    let clock = midnight(SystemTime::now());
+    let options = super::run::options(Some(clock), 0);
     let part = Part::of(step);
     let planned = plan_part(
         pipeline,
@@ -60,8 +63,10 @@ pub async fn create(tester: &Tester, step: &str, rows: usize) -> Result<String> 
     .await?;
     let mut given = Given::new();
     let mut text = format!(
-        "# Made by `transom test --create {step} --rows {rows}`. Cut it down to what it is about.\ntests:\n  {step}_of_real_rows:\n    given:\n"
+        "# Made by `transom test --create {step} --rows {rows}`. Cut it down to what it is about.\ntests:\n  {step}_of_real_rows:\n"
     );
+    let clock_at = text.len();
+    text.push_str("    given:\n");
     for (table, columns) in planned.columns_read(step)? {
         let batch = tester.real_rows(&table, rows).await?;
         // In the order of the table. What is not given is NULL, which the step does not see.
@@ -78,7 +83,29 @@ pub async fn create(tester: &Tester, step: &str, rows: usize) -> Result<String> 
         .await?;
     text.push_str("    expect:\n");
     write_rows(&mut text, step, &computed.rows)?;
+    // Rows that another day changes need a clock to stay as they are.
+    let other = super::run::options(Some(clock + 400 * DAY), 0);
+    let (other, _) = tester
+        .compute(pipeline, step, &given, &other, false)
+        .await?;
+    if other.rows != computed.rows {
+        let line = format!(
+            "    clock: {}\n",
+            DateTime::<Utc>::from(clock).format("%Y-%m-%d")
+        );
+        text.insert_str(clock_at, &line);
+    }
     Ok(text)
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The beginning of a day in UTC.
+fn midnight(time: SystemTime) -> SystemTime {
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs() / DAY.as_secs() * DAY.as_secs())
 }
 
 fn write_rows(text: &mut String, table: &str, batch: &RecordBatch) -> Result<()> {

@@ -92,7 +92,10 @@ impl Case<'_> {
             return Ok(());
         };
         if let Some(only) = only {
-            names.retain(|name| only.iter().any(|column| column.value == *name));
+            // A column that is not there is a mistake, also if it is not to be compared.
+            names.retain(|name| {
+                only.iter().any(|column| column.value == *name) || schema.index_of(name).is_err()
+            });
         }
         let is_there = |name: &String| schema.index_of(name).is_ok();
         let missing: Vec<String> = names

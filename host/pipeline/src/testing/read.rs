@@ -33,6 +33,15 @@ impl Read for TestEntry {
             expect: fields.required("expect"),
         };
         fields.finish();
+        if let Some(key) = written(node, &["expect"]).first()
+            && let Some(expect) = &entry.expect
+            && expect.0.is_empty()
+        {
+            let problem = Problem::new(format!("{} expects nothing", reader.here()))
+                .at(reader.place(key.span))
+                .with_label("needs a step or a sink, and what comes out of it");
+            reader.report(problem);
+        }
         Some(entry)
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::json::ReaderBuilder;
 use serde_json::{Map, Value, json};
@@ -266,6 +266,14 @@ fn decode(values: &[Value], data_type: &DataType) -> Result<ArrayRef, ArrowError
     if values.is_empty() {
         return Ok(new_null_array(data_type, 0));
     }
+    let counted: Vec<Value>;
+    let values = match data_type {
+        DataType::Duration(unit) => {
+            counted = values.iter().map(|value| duration(value, *unit)).collect();
+            &counted
+        }
+        _ => values,
+    };
     let field = Field::new("value", data_type.clone(), true);
     let decoder = ReaderBuilder::new(Arc::new(Schema::new(vec![field])))
         .with_batch_size(values.len())
@@ -283,6 +291,40 @@ fn decode(values: &[Value], data_type: &DataType) -> Result<ArrayRef, ArrowError
     match batch {
         Some(batch) => Ok(Arc::clone(batch.column(0))),
         None => Ok(new_null_array(data_type, 0)),
+    }
+}
+
+/// A duration as it is shown, such as `PT90.5S`, as the number of its units, which is how Arrow reads one from JSON. Another text stays
+/// as it is, and is found to be none.
+fn duration(value: &Value, unit: TimeUnit) -> Value {
+    let counted = |text: &str| {
+        let (sign, text) = match text.strip_prefix('-') {
+            Some(text) => (-1, text),
+            None => (1, text),
+        };
+        let text = text.strip_prefix("PT")?.strip_suffix('S')?;
+        let (sign, text) = match text.strip_prefix('-') {
+            Some(text) => (-sign, text),
+            None => (sign, text),
+        };
+        let digits = match unit {
+            TimeUnit::Second => 0,
+            TimeUnit::Millisecond => 3,
+            TimeUnit::Microsecond => 6,
+            TimeUnit::Nanosecond => 9,
+        };
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let is_number = |text: &str| text.chars().all(|c| c.is_ascii_digit());
+        let fits = !whole.is_empty() && is_number(whole) && is_number(fraction);
+        // More digits than the unit has would be lost, unless they are zeros.
+        let (kept, lost) = fraction.split_at(fraction.len().min(digits));
+        (fits && lost.chars().all(|c| c == '0')).then_some(())?;
+        let count: i64 = format!("{whole}{kept:0<digits$}").parse().ok()?;
+        Some(sign * count)
+    };
+    match value.as_str().and_then(counted) {
+        Some(count) => json!(count),
+        None => value.clone(),
     }
 }
 

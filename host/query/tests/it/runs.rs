@@ -91,11 +91,15 @@ async fn variables_have_types_and_are_never_text_of_the_statement() {
             ScalarValue::Decimal128(Some(125), 10, 2),
         ),
         ("none".to_owned(), ScalarValue::Utf8(None)),
+        (
+            "since".to_owned(),
+            ScalarValue::TimestampMicrosecond(Some(1_706_745_600_500_000), None),
+        ),
     ]);
     let plan = session
         .plan_sql(
-            "SELECT n, $text AS x, $day + INTERVAL '1 day' AS d, echo.doubled($price), $none IS NULL \
-             FROM t WHERE n >= $least AND s <> $text",
+            "SELECT n, $text AS x, $day + INTERVAL '1 day' AS d, echo.doubled($price), $none IS NULL, \
+             $since FROM t WHERE n >= $least AND s <> $text",
             &params,
             |_| OnError::Fail,
         )
@@ -105,7 +109,22 @@ async fn variables_have_types_and_are_never_text_of_the_statement() {
     let rows = rows_of(&batches);
     assert_eq!(rows.len(), 1);
     assert!(rows[0].starts_with("2|' OR 1=1 --|2024-03-01"), "{rows:?}");
-    assert!(rows[0].ends_with("|2.50|true"), "{rows:?}");
+    assert!(
+        rows[0].ends_with("|2.50|true|2024-02-01T00:00:00.500"),
+        "{rows:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_timestamp_of_sql_counts_microseconds() {
+    let rows = answer(
+        &session(),
+        "SELECT arrow_typeof(try_cast(s AS timestamp)), arrow_typeof(TIMESTAMP '2024-01-31 10:00:00'), \
+         arrow_typeof(CAST(s AS timestamp(9))) AS nanos FROM (SELECT '2024-01-31' AS s)",
+    )
+    .await
+    .unwrap();
+    assert_eq!(rows, ["Timestamp(µs)|Timestamp(µs)|Timestamp(ns)"]);
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ pub(super) fn resolve(
     let steps = resolver.steps();
     let sinks = resolver.sinks(&target);
     let (dead_letters, said) = resolver.dead_letters(&target);
-    resolver.check_paths(&sources, &sinks, (&dead_letters, said));
+    resolver.check_paths(&plugins, &sources, &steps, &sinks, (&dead_letters, said));
     resolver.check_input_cycles();
     Some(Pipeline {
         name: file.name.as_ref()?.0.clone(),

@@ -85,23 +85,25 @@ impl Resolver<'_> {
             OnErrorEntry::All(default) => {
                 return OnError {
                     default: *default,
-                    functions: BTreeMap::new(),
+                    ..OnError::default()
                 };
             }
             OnErrorEntry::Each(each) => each,
         };
-        let mut functions = BTreeMap::new();
+        let (mut functions, mut spans) = (BTreeMap::new(), BTreeMap::new());
         for (function, policy) in each {
             if self
                 .plugin_item(function, "function", "geo.parse")
                 .is_some()
             {
                 functions.insert(function.value.clone(), *policy);
+                spans.insert(function.value.clone(), function.span);
             }
         }
         OnError {
             default: ErrorPolicy::Fail,
             functions,
+            spans,
         }
     }
 

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::super::model::{CsvEntry, Format, SinkEntry, SourceEntry};
 use super::super::paths::{Input, Output, collisions, is_pattern, normalized};
-use super::super::pipeline::{CsvOptions, FileSink, FileSource, SinkFormat, SourceFormat};
+use super::super::pipeline::{
+    CsvOptions, FileSink, FileSource, Plugin, SinkFormat, SourceFormat, Step, StepKind,
+};
 use super::super::problem::{Span, list};
 use super::super::reader::{Spanned, Word};
 use super::targets::Target;
@@ -239,7 +241,9 @@ impl Resolver<'_> {
     /// Reports outputs that meet each other, a source's files or the pipeline itself.
     pub(super) fn check_paths(
         &mut self,
+        plugins: &[Plugin],
         sources: &[FileSource],
+        steps: &[Step],
         sinks: &[FileSink],
         (dead_letters, said): (&Spanned<PathBuf>, bool),
     ) {
@@ -252,13 +256,33 @@ impl Resolver<'_> {
                 hint: None,
             })
             .collect();
-        let inputs: Vec<Input<'_>> = sources
-            .iter()
-            .map(|source| Input {
-                name: &source.name.value,
-                path: normalized(&self.root.join(&source.path.value)),
-                span: source.path.span,
-            })
+        let sources = sources.iter().map(|source| Input {
+            of: format!("source `{}`", source.name.value),
+            path: normalized(&self.root.join(&source.path.value)),
+            span: Some(source.path.span),
+        });
+        let plugins = plugins.iter().map(|plugin| Input {
+            of: format!("plugin `{}`", plugin.name.value),
+            path: normalized(&plugin.path.value),
+            span: Some(plugin.path.span),
+        });
+        let queries = steps.iter().filter_map(|step| match &step.kind {
+            StepKind::Sql(sql) => Some(Input {
+                of: format!("step `{}`", step.name.value),
+                path: normalized(sql.file.as_ref()?),
+                span: Some(sql.span),
+            }),
+            StepKind::Transform(_) => None,
+        });
+        let tests = Input {
+            of: "pipeline's tests".to_owned(),
+            path: self.root.join(crate::testing::FOLDER),
+            span: None,
+        };
+        let inputs: Vec<Input> = sources
+            .chain(plugins)
+            .chain(queries)
+            .chain([tests])
             .collect();
         let mut found = collisions(&outputs, &inputs, &self.root, self.source);
         // Where the default lies depends on the sinks, so it is of interest only when these are right.
@@ -266,7 +290,7 @@ impl Resolver<'_> {
             outputs.insert(
                 0,
                 Output {
-                    what: "the folder of the dead letters".to_owned(),
+                    what: "`dead_letters`".to_owned(),
                     path: dead_letters.value.clone(),
                     span: dead_letters.span,
                     hint: (!said).then_some("say another place with `dead_letters: { path: .. }`"),
