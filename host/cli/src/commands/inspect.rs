@@ -78,7 +78,12 @@ fn text(plugin: &Plugin) -> String {
 }
 
 fn limits(limits: &Limits) -> String {
-    let size = |bytes: usize| Bytes(bytes as u64);
+    // As the pipeline's file says them.
+    let size = |bytes: usize| match bytes {
+        bytes if bytes % (1 << 30) == 0 => format!("{} GiB", bytes >> 30),
+        bytes if bytes % (1 << 20) == 0 => format!("{} MiB", bytes >> 20),
+        bytes => Bytes(bytes as u64).to_string(),
+    };
     let Limits {
         memory,
         output,
