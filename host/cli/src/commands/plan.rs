@@ -5,7 +5,7 @@ use std::fmt::Write;
 use arrow::datatypes::Schema;
 use serde_json::{Value, json};
 use transom_pipeline::SessionOptions;
-use transom_pipeline::file::{Pipeline, StepKind};
+use transom_pipeline::file::{Pipeline, StepKind, did_you_mean};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Planned, Sources, plan};
 use transom_pipeline::plugins::Build;
@@ -89,9 +89,15 @@ pub(crate) fn check_step(pipeline: &Pipeline, step: &str) -> Result<(), Failure>
         .iter()
         .map(|step| format!("`{}`", step.name.value))
         .collect();
+    let names = pipeline.steps.iter().map(|step| step.name.value.as_str());
+    let meant = did_you_mean(step, names).map(|meant| format!("{meant} "));
     Err(Failure::Usage {
         message: format!("there is no step `{step}`"),
-        hint: Some(format!("the steps are {}", steps.join(", "))),
+        hint: Some(format!(
+            "{}the steps are {}",
+            meant.unwrap_or_default(),
+            steps.join(", ")
+        )),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use arrow::array::RecordBatch;
 use clap::ValueEnum;
-use transom_pipeline::file::Pipeline;
+use transom_pipeline::file::{Pipeline, did_you_mean};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources, plan_part};
 use transom_pipeline::plugins::Build;
@@ -122,13 +122,19 @@ impl PreviewCommand {
                 false => names.join(", "),
             }
         };
+        let meant = wanted.and_then(|name| {
+            let names = steps.clone().chain(sources.clone());
+            let names = names.chain(sinks.clone().map(|(name, _)| name));
+            did_you_mean(name, names.map(String::as_str)).map(|meant| format!("{meant} "))
+        });
         Err(Failure::Usage {
             message: match wanted {
                 Some(name) => format!("there is no step, source or sink `{name}`"),
                 None => "say which step to preview: `transom preview STEP`".to_owned(),
             },
             hint: Some(format!(
-                "the steps are {}; the sources are {}; the sinks are {}",
+                "{}the steps are {}; the sources are {}; the sinks are {}",
+                meant.unwrap_or_default(),
                 list(&mut steps.clone()),
                 list(&mut sources.clone()),
                 list(&mut sinks.clone().map(|(name, _)| name)),

@@ -277,7 +277,8 @@ pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// `did you mean` with the allowed name that is nearest to `word`, if one is near enough to be meant.
-fn did_you_mean<'a>(word: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<String> {
+#[must_use]
+pub fn did_you_mean<'a>(word: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<String> {
     // One edit in a short word, one in three characters of a longer one: more suggests words nobody meant.
     let limit = (word.chars().count() / 3).max(1);
     allowed
