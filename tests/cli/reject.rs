@@ -87,3 +87,27 @@ fn what_there_is_no_list_of_is_told() {
     let none = shop().run(&["reject", "list"]);
     assert_snapshot!([before.all(), unknown.all(), none.all()].join("\n"));
 }
+
+#[test]
+fn rows_of_a_run_that_rejected_too_many_are_listed_apart() {
+    let project = strict();
+    assert_eq!(project.run(&RUN).code, 0);
+    let published = project.run(&["reject", "list"]).all();
+    let none = project.run(&["reject", "list", "--failed"]).all();
+    let keeps = "on_reject: dead_letter";
+    project.replace(
+        "transom.yaml",
+        keeps,
+        "on_reject: dead_letter\n    max_rejects: 2",
+    );
+    assert_eq!(project.run(&RUN).code, 1);
+    assert_eq!(project.run(&["reject", "list"]).all(), published);
+    let failed = project
+        .run(&["reject", "list", "--failed", "--rows", "1"])
+        .all();
+    assert_snapshot!([none.as_str(), &failed].join("\n"));
+    // As often as it fails.
+    assert_eq!(project.run(&RUN).code, 1);
+    let again = project.run(&["reject", "list", "--failed", "--rows", "1"]);
+    assert_eq!(again.all(), failed);
+}

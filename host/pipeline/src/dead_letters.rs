@@ -42,6 +42,11 @@ pub(crate) const FILE: &str = "_file";
 pub(crate) const PARTITION: &str = "_partition";
 pub(crate) const ROW: &str = "_row";
 
+/// The folder, below that of the dead letters, for the rows of a step that rejected too many. No step has such a name.
+pub(crate) fn failed(step: &str) -> String {
+    format!("{step}.failed")
+}
+
 /// Whether a dead letter has this column beside its row's own.
 pub(crate) fn is_added(column: &str) -> bool {
     ADDED.iter().any(|(name, ..)| *name == column)
@@ -60,6 +65,8 @@ pub(crate) struct DeadLetterSpool {
 struct Inner {
     writer: Option<StreamWriter<BufWriter<File>>>,
     rows: u64,
+    /// They are being read. What other partitions of a failed run still reject is too late.
+    is_closed: bool,
 }
 
 impl std::fmt::Debug for DeadLetterSpool {
@@ -102,7 +109,12 @@ impl DeadLetterSpool {
 
     /// All rows as one stream; `input` is the schema of the step's input, for the case that there are none.
     pub(crate) fn read(&self, input: &Schema) -> QueryResult<SendableRecordBatchStream> {
-        let Some(writer) = self.inner.lock().writer.take() else {
+        let writer = {
+            let mut inner = self.inner.lock();
+            inner.is_closed = true;
+            inner.writer.take()
+        };
+        let Some(writer) = writer else {
             let empty = RecordBatch::new_empty(schema(input));
             let batches = futures::stream::iter([Ok(empty.clone())]);
             return Ok(Box::pin(RecordBatchStreamAdapter::new(
@@ -182,6 +194,9 @@ impl DeadLetters for DeadLetterSpool {
         let columns = rows.columns().iter().cloned().chain(added).collect();
         let batch = RecordBatch::try_new(schema(&rows.schema()), columns)?;
         let mut inner = self.inner.lock();
+        if inner.is_closed {
+            return Ok(());
+        }
         if inner.writer.is_none() {
             let file = BufWriter::new(self.file.try_clone()?);
             inner.writer = Some(StreamWriter::try_new(file, &batch.schema())?);

@@ -165,7 +165,7 @@ impl Error {
                 let hint = "nothing was published; mend the data or the transform, or raise `max_rejects` of the step";
                 Some(match source {
                     Some(RejectedReasons::Counted { .. }) => {
-                        format!("{hint}: then `transom reject list` shows the rows")
+                        format!("{hint}; `transom reject list --failed` shows the rows")
                     }
                     _ => hint.to_owned(),
                 })

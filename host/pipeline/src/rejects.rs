@@ -64,12 +64,22 @@ pub fn steps(pipeline: &Pipeline) -> Vec<&str> {
     steps.map(|step| step.name.value.as_str()).collect()
 }
 
-/// The dead letters of a step, with `examples` rows for each reason.
+/// The dead letters of a step, with `examples` rows for each reason: of the last run that published, or of the last that `failed`
+/// because the step rejected too many.
 ///
 /// # Errors
 /// If their table cannot be read, or lacks what this version writes.
-pub async fn list(pipeline: &Pipeline, step: &str, examples: usize) -> Result<Rejects> {
-    let path = pipeline.dead_letters.join(step);
+pub async fn list(
+    pipeline: &Pipeline,
+    step: &str,
+    failed: bool,
+    examples: usize,
+) -> Result<Rejects> {
+    let folder = match failed {
+        true => dead_letters::failed(step),
+        false => step.to_owned(),
+    };
+    let path = pipeline.dead_letters.join(&folder);
     let mut rejects = Rejects {
         step: step.to_owned(),
         rows: None,
@@ -79,7 +89,7 @@ pub async fn list(pipeline: &Pipeline, step: &str, examples: usize) -> Result<Re
     if !rejects.path.exists() {
         return Ok(rejects);
     }
-    let found = read(pipeline, step, examples).await?;
+    let found = read(pipeline, step, folder, examples).await?;
     let count = found.num_rows();
     let mut begin = 0;
     while begin < count {
@@ -92,11 +102,16 @@ pub async fn list(pipeline: &Pipeline, step: &str, examples: usize) -> Result<Re
 }
 
 /// The first rows of each reason, one reason after another, with [`BEFORE`] columns more.
-async fn read(pipeline: &Pipeline, step: &str, examples: usize) -> Result<RecordBatch> {
+async fn read(
+    pipeline: &Pipeline,
+    step: &str,
+    folder: String,
+    examples: usize,
+) -> Result<RecordBatch> {
     let source = FileSource {
         name: format!("dead letters of {step}"),
         root: pipeline.dead_letters.clone(),
-        pattern: step.to_owned(),
+        pattern: folder,
         format: Format::Parquet,
         columns: None,
         read: ReadProgress::default(),

@@ -1,8 +1,9 @@
 //! A run: steps with several readers into spools, sinks into new versions, and everything published at the end.
 //!
 //! Nothing that a reader can see changes before all sinks are complete on the disk. A run that fails, is cancelled or killed
-//! leaves the results of earlier runs as they were.
+//! leaves the results of earlier runs as they were; of one that rejected too many rows these rows are kept beside them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use transom_connect::{FileSink, PreparedSink, SinkError, WriteProgress, Written,
 use transom_plugin::Cancel;
 use transom_query::{Figures, TransformMetrics};
 
+use crate::dead_letters::{self, DeadLetterSpool};
 use crate::error::{Error, ErrorKind, RejectedReasons, Result};
 use crate::file::{Pipeline, StepKind};
 use crate::plan::{Planned, PlannedSink, PlannedStep};
@@ -70,7 +72,13 @@ pub async fn run(
     let sources = run.source_reports().await?;
     match run.all(pipeline, options).await {
         Ok((sinks, dead_letters)) => Ok(run.report(pipeline, begun, sources, sinks, dead_letters)),
-        Err(error) => Err(run.explain(error).await),
+        Err(error) => {
+            let error = run.explain(error).await;
+            if let Error::TooManyRejected { step, .. } = &error {
+                run.keep_failed(pipeline, step).await;
+            }
+            Err(error)
+        }
     }
 }
 
@@ -221,38 +229,67 @@ impl Run<'_> {
             .filter(|step| step.readers > 0)
             .filter_map(|step| step.dead_letters.as_ref())
         {
-            let what = format!("dead letters of step `{}`", spool.step());
-            let sink = FileSink {
-                name: format!("dead letters of {}", spool.step()),
-                path: pipeline.dead_letters.join(spool.step()),
-                format: transom_connect::SinkFormat::Parquet {
-                    compression: transom_connect::ParquetCompression::Zstd(1),
-                },
-                partition_by: vec![],
-                limits: transom_connect::SinkLimits::default(),
-            };
-            let writing = sink.begin(&self.id)?;
-            let input = self.input_of(pipeline, spool.step());
-            let stream = spool
-                .read(&input)
-                .map_err(|error| Error::of_query(&what, error))?;
-            let progress = Arc::new(WriteProgress::default());
-            let written = watched(
-                writing.write(0, stream, &progress),
-                || progress.rows(),
-                self.observer,
-                &self.planned.cancel,
-            )
-            .await?;
-            written.map_err(|error| sink_error(&what, error))?;
-            tracing::debug!(step = spool.step(), rows = spool.rows(), "dead letters");
-            staged.push(Staged {
-                name: spool.step().to_owned(),
-                prepared: writing.prepare().await?,
-                head: vec![],
-            });
+            let path = pipeline.dead_letters.join(spool.step());
+            staged.push(self.stage(pipeline, spool, path).await?);
         }
         Ok(staged)
+    }
+
+    /// Publishes the dead letters of a step that rejected too many, beside those of the last run that went well: whoever is to mend the
+    /// data needs to see them. The run has failed already, so that nothing becomes of a mistake here but a warning.
+    async fn keep_failed(&self, pipeline: &Pipeline, step: &str) {
+        let mut steps = self.planned.steps.iter();
+        let spool = steps.find(|planned| planned.name == step);
+        let Some(spool) = spool.and_then(|step| step.dead_letters.as_ref()) else {
+            return;
+        };
+        let path = pipeline.dead_letters.join(dead_letters::failed(step));
+        let kept = async {
+            let staged = self.stage(pipeline, spool, path).await?;
+            Ok::<_, Error>(staged.prepared.publish().await?)
+        };
+        if let Err(error) = kept.await {
+            tracing::warn!(target: "transom", "the rows that step `{step}` rejected are not kept: {error}");
+        }
+    }
+
+    /// The table of a step's rejected rows, complete on the disk.
+    async fn stage(
+        &self,
+        pipeline: &Pipeline,
+        spool: &DeadLetterSpool,
+        path: PathBuf,
+    ) -> Result<Staged> {
+        let what = format!("dead letters of step `{}`", spool.step());
+        let sink = FileSink {
+            name: format!("dead letters of {}", spool.step()),
+            path,
+            format: transom_connect::SinkFormat::Parquet {
+                compression: transom_connect::ParquetCompression::Zstd(1),
+            },
+            partition_by: vec![],
+            limits: transom_connect::SinkLimits::default(),
+        };
+        let writing = sink.begin(&self.id)?;
+        let input = self.input_of(pipeline, spool.step());
+        let stream = spool
+            .read(&input)
+            .map_err(|error| Error::of_query(&what, error))?;
+        let progress = Arc::new(WriteProgress::default());
+        let written = watched(
+            writing.write(0, stream, &progress),
+            || progress.rows(),
+            self.observer,
+            &self.planned.cancel,
+        )
+        .await?;
+        written.map_err(|error| sink_error(&what, error))?;
+        tracing::debug!(step = spool.step(), rows = spool.rows(), "dead letters");
+        Ok(Staged {
+            name: spool.step().to_owned(),
+            prepared: writing.prepare().await?,
+            head: vec![],
+        })
     }
 
     fn input_of(&self, pipeline: &Pipeline, step: &str) -> Schema {

@@ -33,11 +33,15 @@ enum Command {
 Examples:
   transom reject list                       of all steps with `on_reject: dead_letter`
   transom reject list turnarounds --rows 3
+  transom reject list --failed              after a run that `max_rejects` ended
   transom reject list --target prod --json")]
 struct ListCommand {
     /// The step. [default: all that keep rejected rows]
     #[arg(value_name = "STEP")]
     step: Option<String>,
+    /// Of the last run that failed because the step rejected too many, in place of the last that published.
+    #[arg(long)]
+    failed: bool,
     /// Shows so many rows of each reason as well.
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     rows: usize,
@@ -65,7 +69,7 @@ impl ListCommand {
         let found = context.block_on(async {
             let mut found = Vec::new();
             for step in steps {
-                found.push(rejects::list(&pipeline, step, self.rows).await?);
+                found.push(rejects::list(&pipeline, step, self.failed, self.rows).await?);
             }
             Ok(found)
         })?;
@@ -109,6 +113,7 @@ impl ListCommand {
             ..
         } = rejects;
         let summary = match rows {
+            None if self.failed => "no run has failed because it rejected too many".to_owned(),
             None => "no run has published its dead letters yet".to_owned(),
             Some(0) => "no rows".to_owned(),
             Some(rows) => {
