@@ -197,8 +197,9 @@ impl wasmtime::ResourceLimiter for MemoryMeter {
     }
 }
 
-/// Bytes for people: `64.0 MiB`.
-pub(crate) fn bytes(count: usize) -> String {
+/// Bytes for people, as messages about limits have them: `64.0 MiB`.
+#[must_use]
+pub fn bytes(count: usize) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if count < 1024 {
         return format!("{count} B");

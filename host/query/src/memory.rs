@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::execution::memory_pool::{
-    MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation, human_readable_size,
+    MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
 use transom_plugin::MemoryBudget;
 
@@ -31,8 +31,8 @@ impl MemoryBudget for GuestMemory {
                 // DataFusion's own words go on for several lines about reservations and consumers.
                 MemoryLimit::Finite(limit) => format!(
                     "{} in all, of which {} are taken",
-                    human_readable_size(limit),
-                    human_readable_size(self.pool.reserved())
+                    transom_plugin::bytes(limit),
+                    transom_plugin::bytes(self.pool.reserved())
                 ),
                 _ => "none".to_owned(),
             })
