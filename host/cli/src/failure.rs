@@ -13,7 +13,7 @@ use arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
 use serde_json::{Value, json};
 use transom_build::{BuildError, BuildErrorKind};
-use transom_pipeline::file::Problems;
+use transom_pipeline::file::{Problems, did_you_mean};
 use transom_pipeline::report::counted;
 use transom_pipeline::{Encoding, Error as PipelineError, ErrorKind, encode};
 use transom_plugin::GuestErrorKind;
@@ -131,6 +131,23 @@ impl From<transom_plugin::Error> for Failure {
 }
 
 impl Failure {
+    /// There is nothing of that name; `hint` says what there is.
+    pub(crate) fn unknown<'a>(
+        message: String,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str>,
+        hint: String,
+    ) -> Self {
+        let hint = match did_you_mean(name, known) {
+            Some(meant) => format!("{meant} {hint}"),
+            None => hint,
+        };
+        Self::Usage {
+            message,
+            hint: Some(hint),
+        }
+    }
+
     /// The code that the process ends with.
     pub(crate) fn exit_code(&self) -> u8 {
         match self.kind() {

@@ -91,8 +91,7 @@ impl Planned {
     /// The tables that a step reads, with the columns of each that its result depends on; at least one of each.
     pub(crate) fn columns_read(&self, step: &str) -> Result<BTreeMap<String, BTreeSet<String>>> {
         let mut read: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        let mut steps = self.steps.iter();
-        let Some(planned) = steps.find(|planned| planned.name == step) else {
+        let Some(planned) = self.step(step) else {
             return Ok(read);
         };
         let failed = |error| Error::of_query(&format!("planning step `{step}`"), error);
@@ -136,10 +135,7 @@ impl Planned {
         let failed = |error| Error::of_query(&what, error);
         let plan = self.session.plan_scan(table).await.map_err(failed)?;
         let rows = collect(&self.session, plan).await.map_err(failed)?;
-        let mut steps = self.steps.iter();
-        let spool = steps
-            .find(|step| step.name == table)
-            .and_then(|step| step.dead_letters.as_ref());
+        let spool = self.step(table).and_then(|step| step.dead_letters.as_ref());
         let Some(spool) = spool else {
             return Ok(Computed {
                 rows,

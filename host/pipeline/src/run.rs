@@ -238,8 +238,7 @@ impl Run<'_> {
     /// Publishes the dead letters of a step that rejected too many, beside those of the last run that went well: whoever is to mend the
     /// data needs to see them. The run has failed already, so that nothing becomes of a mistake here but a warning.
     async fn keep_failed(&self, pipeline: &Pipeline, step: &str) {
-        let mut steps = self.planned.steps.iter();
-        let spool = steps.find(|planned| planned.name == step);
+        let spool = self.planned.step(step);
         let Some(spool) = spool.and_then(|step| step.dead_letters.as_ref()) else {
             return;
         };
@@ -302,12 +301,7 @@ impl Run<'_> {
             .sources
             .iter()
             .find(|planned| planned.source.name == input);
-        let step = self
-            .planned
-            .steps
-            .iter()
-            .find(|planned| planned.name == input);
-        match (source, step) {
+        match (source, self.planned.step(input)) {
             (Some(source), _) => source.schema.as_ref().clone(),
             (_, Some(step)) => Schema::new(step.plan.schema().fields().to_vec()),
             _ => Schema::empty(),
@@ -323,8 +317,7 @@ impl Run<'_> {
         let mut names = Vec::new();
         let mut open = tables.to_vec();
         while let Some(table) = open.pop() {
-            let mut steps = self.planned.steps.iter();
-            if let Some(step) = steps.find(|step| step.name == table && step.readers == 1) {
+            if let Some(step) = self.planned.step(&table).filter(|step| step.readers == 1) {
                 names.push(format!("`{table}`"));
                 open.extend(step.reads.iter().cloned());
             }
@@ -348,8 +341,7 @@ impl Run<'_> {
         self.operators += figures.operators;
         self.rows_read += figures.rows_read;
         for transform in figures.transforms {
-            let steps = &mut self.planned.steps.iter();
-            if let Some(step) = steps.find(|step| step.name == transform.step) {
+            if let Some(step) = self.planned.step(&transform.step) {
                 check_rejects(step, &transform)?;
             }
             self.transforms.push(transform);
@@ -371,7 +363,19 @@ impl Run<'_> {
     }
 
     /// The cause of a failed run, as near to the user's data as it can be told.
-    async fn explain(&self, error: Error) -> Error {
+    async fn explain(&self, mut error: Error) -> Error {
+        if let Error::TooManyRejected {
+            step,
+            rejected,
+            source,
+            ..
+        } = &mut error
+            && let Some((counted, reasons)) = self.reasons_of(step)
+        {
+            // Other partitions may have rejected more since the limit was passed: what is told belongs together.
+            *rejected = counted;
+            *source = Some(reasons);
+        }
         let cancelled = self.planned.cancel.is_cancelled();
         match error {
             Error::Query { what, source } if may_be_of_source(&source) => {
@@ -386,29 +390,6 @@ impl Run<'_> {
                 }
                 Error::Query { what, source }
             }
-            Error::TooManyRejected {
-                step,
-                limit,
-                rejected,
-                given,
-                source,
-            } => match self.reasons_of(&step) {
-                // Other partitions may have rejected more since the limit was passed: what is told belongs together.
-                Some((counted, reasons)) => Error::TooManyRejected {
-                    step,
-                    limit,
-                    rejected: counted,
-                    given,
-                    source: Some(reasons),
-                },
-                None => Error::TooManyRejected {
-                    step,
-                    limit,
-                    rejected,
-                    given,
-                    source,
-                },
-            },
             error if cancelled && error.kind() == ErrorKind::Cancelled => Error::Cancelled,
             other => other,
         }
@@ -416,9 +397,8 @@ impl Run<'_> {
 
     /// How many rows a step rejected so far and why, if it keeps them.
     fn reasons_of(&self, step: &str) -> Option<(u64, RejectedReasons)> {
-        let mut steps = self.planned.steps.iter();
-        let step = steps.find(|planned| planned.name == step)?;
-        let (reasons, others) = step.dead_letters.as_ref()?.reasons()?;
+        let letters = self.planned.step(step)?.dead_letters.as_ref()?;
+        let (reasons, others) = letters.reasons()?;
         let rows = reasons.iter().map(|(rows, _)| rows).sum::<u64>() + others;
         Some((rows, RejectedReasons::Counted { reasons, others }))
     }

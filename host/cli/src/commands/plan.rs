@@ -5,7 +5,7 @@ use std::fmt::Write;
 use arrow::datatypes::Schema;
 use serde_json::{Value, json};
 use transom_pipeline::SessionOptions;
-use transom_pipeline::file::{Pipeline, StepKind, did_you_mean};
+use transom_pipeline::file::{Pipeline, StepKind, list};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Planned, Sources, plan};
 use transom_pipeline::plugins::Build;
@@ -84,21 +84,10 @@ pub(crate) fn check_step(pipeline: &Pipeline, step: &str) -> Result<(), Failure>
     if pipeline.step(step).is_some() {
         return Ok(());
     }
-    let steps: Vec<String> = pipeline
-        .steps
-        .iter()
-        .map(|step| format!("`{}`", step.name.value))
-        .collect();
-    let names = pipeline.steps.iter().map(|step| step.name.value.as_str());
-    let meant = did_you_mean(step, names).map(|meant| format!("{meant} "));
-    Err(Failure::Usage {
-        message: format!("there is no step `{step}`"),
-        hint: Some(format!(
-            "{}the steps are {}",
-            meant.unwrap_or_default(),
-            steps.join(", ")
-        )),
-    })
+    let steps = pipeline.steps.iter().map(|step| step.name.value.as_str());
+    let message = format!("there is no step `{step}`");
+    let hint = format!("the steps are {}", list(steps.clone()));
+    Err(Failure::unknown(message, step, steps, hint))
 }
 
 async fn operators(planned: &Planned) -> Result<String, Failure> {

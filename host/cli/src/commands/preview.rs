@@ -2,7 +2,7 @@
 
 use arrow::array::RecordBatch;
 use clap::ValueEnum;
-use transom_pipeline::file::{Pipeline, did_you_mean};
+use transom_pipeline::file::{Pipeline, list};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources, plan_part};
 use transom_pipeline::plugins::Build;
@@ -102,44 +102,34 @@ impl PreviewCommand {
 
     /// What is meant, as it was named, and the source or step whose rows it has.
     fn table<'p>(&self, pipeline: &'p Pipeline) -> Result<(&'p str, &'p str), Failure> {
-        let steps = pipeline.steps.iter().map(|step| &step.name.value);
-        let sources = pipeline.sources.iter().map(|source| &source.name.value);
+        let steps = pipeline.steps.iter().map(|step| step.name.value.as_str());
+        let sources = pipeline.sources.iter();
+        let sources = sources.map(|source| source.name.value.as_str());
         let sinks = pipeline.sinks.iter();
-        let sinks = sinks.map(|sink| (&sink.name.value, &sink.from.value));
-        let own = steps
-            .clone()
-            .chain(sources.clone())
-            .map(|name| (name, name));
-        let wanted = self.table.as_ref();
-        let mut tables = own.chain(sinks.clone());
-        if let Some((name, table)) = tables.find(|(name, _)| Some(*name) == wanted) {
-            return Ok((name, table));
-        }
-        let list = |names: &mut dyn Iterator<Item = &String>| {
-            let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
-            match names.is_empty() {
-                true => "none".to_owned(),
-                false => names.join(", "),
-            }
+        let sinks = sinks.map(|sink| (sink.name.value.as_str(), sink.from.value.as_str()));
+        let own = steps.clone().chain(sources.clone());
+        let tables = own.map(|name| (name, name)).chain(sinks.clone());
+        let hint = || {
+            format!(
+                "the steps are {}; the sources are {}; the sinks are {}",
+                list(steps.clone()),
+                list(sources.clone()),
+                list(sinks.clone().map(|(name, _)| name))
+            )
         };
-        let meant = wanted.and_then(|name| {
-            let names = steps.clone().chain(sources.clone());
-            let names = names.chain(sinks.clone().map(|(name, _)| name));
-            did_you_mean(name, names.map(String::as_str)).map(|meant| format!("{meant} "))
-        });
-        Err(Failure::Usage {
-            message: match wanted {
-                Some(name) => format!("there is no step, source or sink `{name}`"),
-                None => "say which step to preview: `transom preview STEP`".to_owned(),
-            },
-            hint: Some(format!(
-                "{}the steps are {}; the sources are {}; the sinks are {}",
-                meant.unwrap_or_default(),
-                list(&mut steps.clone()),
-                list(&mut sources.clone()),
-                list(&mut sinks.clone().map(|(name, _)| name)),
-            )),
-        })
+        let Some(wanted) = self.table.as_deref() else {
+            return Err(Failure::Usage {
+                message: "say which step to preview: `transom preview STEP`".to_owned(),
+                hint: Some(hint()),
+            });
+        };
+        tables
+            .clone()
+            .find(|(name, _)| *name == wanted)
+            .ok_or_else(|| {
+                let message = format!("there is no step, source or sink `{wanted}`");
+                Failure::unknown(message, wanted, tables.map(|(name, _)| name), hint())
+            })
     }
 
     fn show(

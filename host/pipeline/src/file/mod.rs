@@ -37,7 +37,7 @@ pub use pipeline::{
     CsvOptions, FileSink, FileSource, Limits, OnError, OrderBy, Pipeline, Plugin, SinkFormat,
     SourceFormat, SqlStep, Step, StepKind, TransformStep,
 };
-pub use problem::{Place, Problem, Problems, Related, Span, did_you_mean};
+pub use problem::{Place, Problem, Problems, Related, Span, did_you_mean, list};
 pub use reader::Spanned;
 pub use schema::json_schema;
 pub use value::{Value, ValueType};

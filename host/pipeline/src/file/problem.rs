@@ -267,7 +267,8 @@ impl From<Problem> for Problems {
 }
 
 /// The names as messages list them: `` `a`, `b` ``, or `none`.
-pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+#[must_use]
+pub fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
     if names.is_empty() {
         "none".to_owned()

@@ -91,17 +91,18 @@ impl Planned {
         })
     }
 
+    pub(crate) fn step(&self, name: &str) -> Option<&PlannedStep> {
+        self.steps.iter().find(|step| step.name == name)
+    }
+
     /// The sources and steps that a step reads, each once; none if there is no such step.
     pub fn reads(&self, step: &str) -> &[String] {
-        self.steps
-            .iter()
-            .find(|planned| planned.name == step)
-            .map_or(&[], |planned| &planned.reads)
+        self.step(step).map_or(&[], |planned| &planned.reads)
     }
 
     /// The operators that would run for a step, as DataFusion shows them.
     pub async fn explain(&self, step: &str) -> Result<Option<String>> {
-        let Some(planned) = self.steps.iter().find(|planned| planned.name == step) else {
+        let Some(planned) = self.step(step) else {
             return Ok(None);
         };
         let what = format!("planning step `{step}`");
