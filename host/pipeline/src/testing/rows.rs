@@ -294,19 +294,19 @@ fn decode(values: &[Value], data_type: &DataType) -> Result<ArrayRef, ArrowError
     }
 }
 
-/// A duration as it is shown, such as `PT90.5S`, as the number of its units, which is how Arrow reads one from JSON. Another text stays
-/// as it is, and is found to be none.
+/// A duration as it is shown, such as `-PT90.5S` or `P0D`, as the number of its units, which is how Arrow reads one from JSON. Another
+/// text stays as it is, and is found to be none.
 fn duration(value: &Value, unit: TimeUnit) -> Value {
     let counted = |text: &str| {
         let (sign, text) = match text.strip_prefix('-') {
             Some(text) => (-1, text),
             None => (1, text),
         };
+        // Nothing is shown in days, all else in seconds.
+        if text == "P0D" {
+            return Some(0);
+        }
         let text = text.strip_prefix("PT")?.strip_suffix('S')?;
-        let (sign, text) = match text.strip_prefix('-') {
-            Some(text) => (-sign, text),
-            None => (sign, text),
-        };
         let digits = match unit {
             TimeUnit::Second => 0,
             TimeUnit::Millisecond => 3,
@@ -335,4 +335,42 @@ fn from_texts(values: &[Value], data_type: &DataType) -> Result<ArrayRef, ArrowE
         ..CastOptions::default()
     };
     cast_with_options(&texts, data_type, &strict)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray;
+    use arrow::datatypes::{DurationMicrosecondType, DurationSecondType};
+    use arrow::util::display::array_value_to_string;
+
+    use super::*;
+
+    fn durations(texts: &[String], unit: TimeUnit) -> Result<ArrayRef, ArrowError> {
+        let values: Vec<Value> = texts.iter().map(|text| json!(text)).collect();
+        decode(&values, &DataType::Duration(unit))
+    }
+
+    #[test]
+    fn durations_are_read_as_they_are_shown() {
+        let counts = [0, 1, -1, 90_500_000, -86_400_000_000, 1_000_001];
+        let unit = TimeUnit::Microsecond;
+        let numbers: Vec<Value> = counts.iter().map(|count| json!(count)).collect();
+        let given = decode(&numbers, &DataType::Duration(unit)).unwrap();
+        let shown = (0..counts.len()).map(|row| array_value_to_string(&given, row).unwrap());
+        let read = durations(&shown.collect::<Vec<_>>(), unit).unwrap();
+        let read = read.as_primitive::<DurationMicrosecondType>();
+        assert_eq!(read.values().to_vec(), counts);
+    }
+
+    #[test]
+    fn a_text_that_is_no_duration_of_the_unit_is_refused() {
+        for text in [
+            "PT1.5S", "PT", "PTS", "PT1", "1S", "PT1,5S", "a day", "PT--1S",
+        ] {
+            let read = durations(&[text.to_owned()], TimeUnit::Second);
+            assert!(read.is_err(), "{text}: {read:?}");
+        }
+        let read = durations(&["PT2.0S".to_owned()], TimeUnit::Second).unwrap();
+        assert_eq!(read.as_primitive::<DurationSecondType>().value(0), 2);
+    }
 }

@@ -1,0 +1,17 @@
+//! Values: how SQL computes here, which casts lose nothing, and what types are called.
+//!
+//! Pipelines follow PostgreSQL in their values: what does not fit is an error, never another value. The rooms around this one ask it
+//! three things:
+//!
+//! - [`type_name`]: what a type is called, the same in the pipeline file, in messages and in previews,
+//! - [`lossless`]: whether a type can become another without loss, and the cast that says which row cannot,
+//! - [`text`]: the value that a text stands for, exactly, or why it is none.
+//!
+//! Nothing here touches a file.
+#![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
+
+pub mod lossless;
+pub mod text;
+mod types;
+
+pub use types::type_name;

@@ -1,0 +1,1 @@
+//! The value that a text stands for, exactly, or why it is none.
