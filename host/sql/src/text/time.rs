@@ -1,0 +1,321 @@
+//! Dates, times of day and timestamps.
+
+use arrow::datatypes::TimeUnit;
+use chrono::{Datelike, NaiveDate};
+
+use super::{Reason, per_second};
+
+/// Days from the first day of year 1 to 1970-01-01.
+const EPOCH_DAYS: i32 = 719_163;
+const DAY_SECONDS: i64 = 86_400;
+const NANOS: i64 = per_second(TimeUnit::Nanosecond);
+
+/// Days since 1970-01-01 of `YYYY-MM-DD`; years beyond four digits have a sign. A time of day may follow if it is midnight.
+///
+/// # Errors
+/// If it is no date, or more than one.
+pub fn date(text: &str) -> Result<i32, Reason> {
+    let moment = Moment::of(text)?;
+    match moment.clock {
+        _ if moment.offset.is_some() => Err(Reason::Offset),
+        Some(clock) if !clock.is_midnight() => Err(Reason::TimeOfDay),
+        _ => Ok(moment.days),
+    }
+}
+
+/// The time since midnight of `HH:MM:SS`, with fractions or without seconds, counted in `unit`.
+///
+/// # Errors
+/// If it is no time of day, or finer than the unit.
+pub fn time(text: &str, unit: TimeUnit) -> Result<i64, Reason> {
+    let (clock, rest) = Clock::of(text.as_bytes())?;
+    if !rest.is_empty() {
+        return Err(Reason::Syntax);
+    }
+    Ok(clock.seconds * per_second(unit) + clock.fraction(unit)?)
+}
+
+/// The time since 1970-01-01 in `unit`, of a date, `T` or a blank, and a time of day (midnight if there is none).
+///
+/// With `zoned` an offset from UTC (`Z`, `+01`, `+01:00`, `+0100`, `UTC`) has to follow and is taken off; without it, none may.
+///
+/// # Errors
+/// If it is no such timestamp, is finer than the unit, or does not fit.
+pub fn timestamp(text: &str, unit: TimeUnit, zoned: bool) -> Result<i64, Reason> {
+    let moment = Moment::of(text)?;
+    match (moment.offset, zoned) {
+        (Some(_), false) => Err(Reason::Offset),
+        (None, true) => Err(Reason::NoOffset),
+        _ => moment.since_epoch(unit),
+    }
+}
+
+/// A date with what follows it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    /// Since 1970-01-01.
+    pub(super) days: i32,
+    /// Whether the year is written with a sign.
+    pub(super) signed: bool,
+    pub(super) clock: Option<Clock>,
+    /// Seconds east of UTC.
+    pub(super) offset: Option<i64>,
+}
+
+impl Moment {
+    pub(super) fn of(text: &str) -> Result<Self, Reason> {
+        let bytes = text.as_bytes();
+        let signed = matches!(bytes, [b'+' | b'-', ..]);
+        let (days, rest) = day(bytes)?;
+        let mut moment = Self {
+            days,
+            signed,
+            clock: None,
+            offset: None,
+        };
+        let [b'T' | b't' | b' ', rest @ ..] = rest else {
+            return rest.is_empty().then_some(moment).ok_or(Reason::Syntax);
+        };
+        let (clock, rest) = Clock::of(rest)?;
+        moment.clock = Some(clock);
+        if !rest.is_empty() {
+            moment.offset = Some(offset(rest)?);
+        }
+        Ok(moment)
+    }
+
+    pub(super) fn since_epoch(&self, unit: TimeUnit) -> Result<i64, Reason> {
+        let mut seconds = i64::from(self.days) * DAY_SECONDS - self.offset.unwrap_or(0);
+        let mut fraction = 0;
+        if let Some(clock) = self.clock {
+            seconds += clock.seconds;
+            fraction = clock.fraction(unit)?;
+        }
+        // In between the product may be below the smallest value though the sum is not.
+        let value = i128::from(seconds) * i128::from(per_second(unit)) + i128::from(fraction);
+        i64::try_from(value).map_err(|_| Reason::Range)
+    }
+}
+
+/// A time of day.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    /// Since midnight.
+    seconds: i64,
+    nanos: i64,
+    /// Whether digits beyond nanoseconds say more.
+    finer: bool,
+}
+
+impl Clock {
+    fn of(bytes: &[u8]) -> Result<(Self, &[u8]), Reason> {
+        let (hour, rest) = two_digits(bytes).ok_or(Reason::Syntax)?;
+        let (minute, mut rest) = after(b':', rest).ok_or(Reason::Syntax)?;
+        let mut clock = Self {
+            seconds: 0,
+            nanos: 0,
+            finer: false,
+        };
+        let mut second = 0;
+        if let [b':', ..] = rest {
+            (second, rest) = after(b':', rest).ok_or(Reason::Syntax)?;
+            if let [b'.', digits @ ..] = rest {
+                let count = digits
+                    .iter()
+                    .take_while(|byte| byte.is_ascii_digit())
+                    .count();
+                if count == 0 {
+                    return Err(Reason::Syntax);
+                }
+                let mut place = NANOS / 10;
+                for digit in digits[..count].iter().map(|digit| i64::from(digit - b'0')) {
+                    clock.nanos += digit * place;
+                    clock.finer |= place == 0 && digit > 0;
+                    place /= 10;
+                }
+                rest = &digits[count..];
+            }
+        }
+        if hour > 23 || minute > 59 || second > 59 {
+            return Err(Reason::NoSuchTime);
+        }
+        clock.seconds = hour * 3600 + minute * 60 + second;
+        Ok((clock, rest))
+    }
+
+    fn is_midnight(&self) -> bool {
+        self.seconds == 0 && self.nanos == 0 && !self.finer
+    }
+
+    fn fraction(&self, unit: TimeUnit) -> Result<i64, Reason> {
+        let place = NANOS / per_second(unit);
+        if self.finer || self.nanos % place != 0 {
+            return Err(Reason::Subseconds);
+        }
+        Ok(self.nanos / place)
+    }
+}
+
+fn day(bytes: &[u8]) -> Result<(i32, &[u8]), Reason> {
+    let (sign, digits) = match bytes {
+        [b'-', rest @ ..] => (-1, rest),
+        [b'+', rest @ ..] => (1, rest),
+        rest => (0, rest),
+    };
+    let count = digits
+        .iter()
+        .take(7)
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let is_year = count == 4 || (sign != 0 && (5..=6).contains(&count));
+    if !is_year {
+        return Err(Reason::Syntax);
+    }
+    let (year, rest) = digits.split_at(count);
+    let year = year
+        .iter()
+        .fold(0, |year, digit| year * 10 + i32::from(digit - b'0'));
+    let (month, rest) = after(b'-', rest).ok_or(Reason::Syntax)?;
+    let (day, rest) = after(b'-', rest).ok_or(Reason::Syntax)?;
+    let year = if sign < 0 { -year } else { year };
+    let date = NaiveDate::from_ymd_opt(year, month as u32, day as u32).ok_or(Reason::NoSuchTime)?;
+    Ok((date.num_days_from_ce() - EPOCH_DAYS, rest))
+}
+
+/// Seconds east of UTC.
+fn offset(bytes: &[u8]) -> Result<i64, Reason> {
+    let bytes = bytes.strip_prefix(b" ").unwrap_or(bytes);
+    if matches!(bytes, b"Z" | b"z" | b"UTC") {
+        return Ok(0);
+    }
+    let (sign, rest) = match bytes {
+        [b'+', rest @ ..] => (1, rest),
+        [b'-', rest @ ..] => (-1, rest),
+        _ => return Err(Reason::Syntax),
+    };
+    let (hours, rest) = two_digits(rest).ok_or(Reason::Syntax)?;
+    let (minutes, rest) = match rest {
+        [] => (0, rest),
+        [b':', ..] => after(b':', rest).ok_or(Reason::Syntax)?,
+        _ => two_digits(rest).ok_or(Reason::Syntax)?,
+    };
+    // Zones had offsets in seconds before railways.
+    let (seconds, rest) = match rest {
+        [b':', ..] => after(b':', rest).ok_or(Reason::Syntax)?,
+        _ => (0, rest),
+    };
+    if !rest.is_empty() {
+        return Err(Reason::Syntax);
+    }
+    if hours > 23 || minutes > 59 || seconds > 59 {
+        return Err(Reason::NoSuchTime);
+    }
+    Ok(sign * (hours * 3600 + minutes * 60 + seconds))
+}
+
+fn after(separator: u8, bytes: &[u8]) -> Option<(i64, &[u8])> {
+    let (first, rest) = bytes.split_first()?;
+    (*first == separator).then(|| two_digits(rest)).flatten()
+}
+
+fn two_digits(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    match bytes {
+        [tens @ b'0'..=b'9', ones @ b'0'..=b'9', rest @ ..] => {
+            Some((i64::from(tens - b'0') * 10 + i64::from(ones - b'0'), rest))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use TimeUnit::{Microsecond, Millisecond, Nanosecond, Second};
+
+    #[test]
+    fn dates() {
+        for (text, days) in [
+            ("1970-01-01", Ok(0)),
+            ("2024-02-29", Ok(19_782)),
+            ("2024-02-29 00:00:00", Ok(19_782)),
+            ("2024-02-29T00:00:00.000", Ok(19_782)),
+            ("9999-12-31", Ok(2_932_896)),
+            ("+12345-01-01", Ok(3_789_391)),
+            ("2024-02-29 10:00:00", Err(Reason::TimeOfDay)),
+            ("2024-02-29 00:00:00.0000000001", Err(Reason::TimeOfDay)),
+            ("2024-02-29T00:00:00Z", Err(Reason::Offset)),
+            ("2023-02-29", Err(Reason::NoSuchTime)),
+            ("2024-13-01", Err(Reason::NoSuchTime)),
+            ("2024-1-31", Err(Reason::Syntax)),
+            ("12345-01-01", Err(Reason::Syntax)),
+            ("20240131", Err(Reason::Syntax)),
+            ("31.01.2024", Err(Reason::Syntax)),
+            ("2024-01-31 ", Err(Reason::Syntax)),
+            ("1706695200", Err(Reason::Syntax)),
+            ("", Err(Reason::Syntax)),
+        ] {
+            assert_eq!(date(text), days, "{text}");
+        }
+    }
+
+    #[test]
+    fn times_of_day() {
+        assert_eq!(time("10:00", Second), Ok(36_000));
+        assert_eq!(time("23:59:59.5", Millisecond), Ok(86_399_500));
+        assert_eq!(time("23:59:59.5", Second), Err(Reason::Subseconds));
+        assert_eq!(time("24:00:00", Second), Err(Reason::NoSuchTime));
+        assert_eq!(time("23:59:60", Second), Err(Reason::NoSuchTime));
+        for text in ["", "1:00:00", "10:00:00.", "10:00:00Z", "10"] {
+            assert_eq!(time(text, Microsecond), Err(Reason::Syntax), "{text}");
+        }
+    }
+
+    #[test]
+    fn timestamps() {
+        let naive = |text| timestamp(text, Microsecond, false);
+        let ten = 1_706_695_200_000_000;
+        assert_eq!(naive("2024-01-31 10:00:00"), Ok(ten));
+        assert_eq!(naive("2024-01-31T10:00"), Ok(ten));
+        assert_eq!(naive("2024-01-31T10:00:00.000001"), Ok(ten + 1));
+        assert_eq!(naive("2024-01-31T10:00:00.000001000000"), Ok(ten + 1));
+        assert_eq!(naive("2024-01-31"), Ok(ten - 36_000_000_000));
+        assert_eq!(naive("9999-12-31"), Ok(253_402_214_400_000_000));
+        assert_eq!(naive("0001-01-01 00:00:00"), Ok(-62_135_596_800_000_000));
+        assert_eq!(
+            naive("2024-01-31 10:00:00.0000001"),
+            Err(Reason::Subseconds)
+        );
+        assert_eq!(naive("2024-01-31 10:00:00+01:00"), Err(Reason::Offset));
+        assert_eq!(naive("2016-12-31 23:59:60"), Err(Reason::NoSuchTime));
+        assert_eq!(naive("2024-01-31 24:00:00"), Err(Reason::NoSuchTime));
+        assert_eq!(naive("2024-01-31 10:00:00 PM"), Err(Reason::Syntax));
+        assert_eq!(naive("2024-01-31x10:00:00"), Err(Reason::Syntax));
+        assert_eq!(naive("1710037800000"), Err(Reason::Syntax));
+        let nanos = |text| timestamp(text, Nanosecond, false);
+        assert_eq!(nanos("2262-04-11 23:47:16.854775807"), Ok(i64::MAX));
+        assert_eq!(nanos("1677-09-21 00:12:43.145224192"), Ok(i64::MIN));
+        assert_eq!(nanos("9999-12-31 00:00:00"), Err(Reason::Range));
+    }
+
+    #[test]
+    fn offsets_are_taken_off() {
+        let zoned = |text| timestamp(text, Second, true);
+        let ten = 1_706_695_200;
+        for text in [
+            "2024-01-31T10:00:00Z",
+            "2024-01-31 10:00:00 UTC",
+            "2024-01-31 10:00:00+00",
+            "2024-01-31 11:00:00+01:00",
+            "2024-01-31 11:00:00 +0100",
+            "2024-01-31 04:30:00-05:30",
+            "2024-01-31 10:34:08+00:34:08",
+        ] {
+            assert_eq!(zoned(text), Ok(ten), "{text}");
+        }
+        assert_eq!(zoned("2024-01-31 10:00:00"), Err(Reason::NoOffset));
+        assert_eq!(zoned("2024-01-31"), Err(Reason::NoOffset));
+        assert_eq!(zoned("2024-01-31 10:00:00 CET"), Err(Reason::Syntax));
+        assert_eq!(zoned("2024-01-31 10:00:00+24:00"), Err(Reason::NoSuchTime));
+        assert_eq!(zoned("2024-01-31 10:00:00+1"), Err(Reason::Syntax));
+    }
+}
