@@ -3,7 +3,7 @@
 //! Pipelines follow PostgreSQL in their values: what does not fit is an error, never another value. The rooms around this one ask it
 //! three things:
 //!
-//! - [`type_name`]: what a type is called, the same in the pipeline file, in messages and in previews,
+//! - [`type_name`]: what a type is called, the same in the pipeline file, in messages and in previews; [`parse_field`] reads it,
 //! - [`lossless`]: whether a type can become another without loss, and the cast that says which row cannot,
 //! - [`text`]: the value that a text stands for, exactly, or why it is none.
 //!
@@ -11,7 +11,9 @@
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
 pub mod lossless;
+mod parse_type;
 pub mod text;
 mod types;
 
-pub use types::type_name;
+pub use parse_type::{TypeError, parse_field, type_names};
+pub use types::{field_type_name, is_json, json_field, type_name};

@@ -2,6 +2,34 @@
 
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 
+/// Marks a field whose texts are JSON, as Arrow's canonical extension type does.
+const EXTENSION: (&str, &str) = ("ARROW:extension:name", "arrow.json");
+
+/// A nullable column that holds the text of JSON values.
+#[must_use]
+pub fn json_field(name: &str) -> Field {
+    let (key, value) = EXTENSION;
+    let metadata = [(key.to_owned(), value.to_owned())];
+    Field::new(name, DataType::Utf8, true).with_metadata(metadata.into())
+}
+
+/// Whether the column's texts are JSON, see [`json_field`].
+#[must_use]
+pub fn is_json(field: &Field) -> bool {
+    let (key, value) = EXTENSION;
+    field.metadata().get(key).is_some_and(|name| name == value)
+}
+
+/// What the type of a column is called; unlike its Arrow type alone, a column knows whether its texts are JSON.
+#[must_use]
+pub fn field_type_name(field: &Field) -> String {
+    if is_json(field) {
+        "json".to_owned()
+    } else {
+        type_name(field.data_type())
+    }
+}
+
 /// A type as the pipeline file writes it; Arrow's own name, in small letters, where the file has none.
 ///
 /// `timestamp` alone counts microseconds; other units are written out: `timestamp(ns)`. The widths of offsets and dictionaries are how a
@@ -19,8 +47,8 @@ pub fn type_name(data_type: &DataType) -> String {
         DataType::Interval(IntervalUnit::YearMonth) => "interval(months)".to_owned(),
         DataType::Interval(IntervalUnit::DayTime) => "interval(days)".to_owned(),
         DataType::Interval(IntervalUnit::MonthDayNano) => "interval".to_owned(),
-        DataType::Timestamp(TimeUnit::Microsecond, None) => "timestamp".to_owned(),
-        DataType::Timestamp(unit, None) => format!("timestamp({})", unit_name(*unit)),
+        DataType::Timestamp(unit, None) => sized("timestamp", *unit),
+        DataType::Timestamp(unit, Some(zone)) if is_utc(zone) => sized("timestamptz", *unit),
         DataType::Timestamp(unit, Some(zone)) => format!("timestamp({}, {zone})", unit_name(*unit)),
         DataType::Decimal32(precision, scale)
         | DataType::Decimal64(precision, scale)
@@ -29,9 +57,9 @@ pub fn type_name(data_type: &DataType) -> String {
         DataType::List(item)
         | DataType::LargeList(item)
         | DataType::ListView(item)
-        | DataType::LargeListView(item) => format!("list<{}>", type_name(item.data_type())),
+        | DataType::LargeListView(item) => format!("list<{}>", field_type_name(item)),
         DataType::FixedSizeList(item, size) => {
-            format!("list<{}>({size})", type_name(item.data_type()))
+            format!("list<{}>({size})", field_type_name(item))
         }
         DataType::Struct(fields) => {
             let fields: Vec<String> = fields.iter().map(|field| named(field)).collect();
@@ -40,8 +68,8 @@ pub fn type_name(data_type: &DataType) -> String {
         DataType::Map(entries, _) => match entries.data_type() {
             DataType::Struct(fields) if fields.len() == 2 => format!(
                 "map<{}, {}>",
-                type_name(fields[0].data_type()),
-                type_name(fields[1].data_type())
+                field_type_name(&fields[0]),
+                field_type_name(&fields[1])
             ),
             other => format!("map<{}>", type_name(other)),
         },
@@ -52,7 +80,18 @@ pub fn type_name(data_type: &DataType) -> String {
 }
 
 fn named(field: &Field) -> String {
-    format!("{}: {}", field.name(), type_name(field.data_type()))
+    let name = field.name();
+    let plain = |character: char| character.is_alphanumeric() || character == '_';
+    let name = if !name.is_empty() && name.chars().all(plain) {
+        name.clone()
+    } else {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    };
+    format!("{name}: {}", field_type_name(field))
+}
+
+fn is_utc(zone: &str) -> bool {
+    matches!(zone, "UTC" | "utc" | "Z" | "+00:00" | "+00")
 }
 
 fn sized(name: &str, unit: TimeUnit) -> String {
@@ -92,7 +131,7 @@ mod tests {
             ),
             (
                 DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
-                "timestamp(ns, UTC)",
+                "timestamptz(ns)",
             ),
             (DataType::List(item(DataType::Date32)), "list<date>"),
             (
