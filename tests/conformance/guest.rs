@@ -45,8 +45,8 @@ impl Language {
             quiet: true,
             ..Default::default()
         };
-        let component = transom_build::up_to_date(&self.folder(), &options, || ());
-        let component = component.unwrap_or_else(|error| panic!("{error}"));
+        let built = transom_build::up_to_date(&self.folder(), &options, || ());
+        let component = built.unwrap_or_else(|error| panic!("{error}")).component;
         runtime().load("conformance", &component, limits).unwrap()
     }
 

@@ -14,6 +14,7 @@ pub(crate) fn component() -> &'static Path {
             quiet: true,
             ..Default::default()
         };
-        transom_build::up_to_date(&folder, &options, || ()).expect("the echo guest builds")
+        let built = transom_build::up_to_date(&folder, &options, || ());
+        built.expect("the echo guest builds").component
     })
 }

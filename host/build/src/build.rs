@@ -2,11 +2,12 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use crate::sdk::place_if_used;
+use crate::inputs::{Record, Sources, Tool};
+use crate::sdk::{self, place_if_used};
 use crate::{BuildError, Language, componentize, detect, go, is_stale, python, rust};
 
 /// How to build. The default is what `transom build` does without options.
@@ -41,12 +42,14 @@ pub struct Built {
     pub took: Duration,
 }
 
-/// What a language's compiler made.
+/// What a language's compiler made, and from what.
 pub(crate) struct Module {
-    /// The core module.
+    /// The core module; the zip of a plugin in Python.
     pub(crate) core: Vec<u8>,
-    /// When the compiler began to read the source.
-    pub(crate) as_of: SystemTime,
+    /// The digest of `sources` when the compiler began to read them.
+    pub(crate) inputs: String,
+    pub(crate) sources: Sources,
+    pub(crate) tool: Option<Tool>,
 }
 
 /// Builds the plugin in `folder`.
@@ -61,42 +64,65 @@ pub fn build(folder: &Path, options: &BuildOptions) -> Result<Built, BuildError>
     let language = detect(folder)?;
     let folder = fs_err::canonicalize(folder)?;
     place_if_used(&folder, language)?;
-    let (name, component, as_of) = match language {
-        Language::Rust => {
-            let manifest = rust::Manifest::read(&folder)?;
-            let module = rust::compile(&folder, &manifest, options)?;
-            (manifest.package, componentize(&module.core)?, module.as_of)
-        }
-        Language::Go => {
-            let manifest = go::Manifest::read(&folder)?;
-            let module = go::compile(&folder, options)?;
-            (manifest.package, go::wrap(module.core)?, module.as_of)
-        }
-        Language::Python => {
-            let project = python::Project::read(&folder)?;
-            let package = python::pack(&folder, &project, options)?;
-            (project.name, package.bytes, package.as_of)
-        }
-    };
+    let name = package_name(&folder, language)?;
     let path = match &options.out {
         Some(out) => std::path::absolute(out)?,
         None => default_path(&folder, &name, language),
     };
-    write_atomically(&path, &component, as_of)?;
+    // Until the component is there, nothing else counts as built from what is there now.
+    let mut begin = |inputs: &str, sources: &Sources, tool: Option<Tool>| match options.out {
+        None => Record::new(inputs.to_owned(), sources.clone(), tool).write(&path),
+        Some(_) => Ok(()),
+    };
+    let module = match language {
+        Language::Rust => {
+            let manifest = rust::Manifest::read(&folder)?;
+            rust::compile(&folder, &manifest, options, &mut begin)?
+        }
+        Language::Go | Language::Python => {
+            let sources = Sources::of(&folder, language)?;
+            let inputs = sources.digest(&folder, language)?;
+            let tool = match language {
+                Language::Go => go::tool(&folder),
+                _ => None,
+            };
+            begin(&inputs, &sources, tool.clone())?;
+            let core = match language {
+                Language::Go => go::compile(&folder, options)?,
+                _ => python::pack(&folder, &python::Project::read(&folder)?, options)?,
+            };
+            Module {
+                core,
+                inputs,
+                sources,
+                tool,
+            }
+        }
+    };
+    let component = match language {
+        Language::Rust => componentize(&module.core)?,
+        Language::Go => go::wrap(module.core)?,
+        Language::Python => module.core,
+    };
+    write_atomically(&path, &component)?;
+    let digest = format!("{:x}", Sha256::digest(&component));
     if options.out.is_none() {
+        let mut record = Record::new(module.inputs, module.sources, module.tool);
+        record.component = Some(digest.clone());
+        record.write(&path)?;
         keep_out_of_version_control(&folder)?;
     }
     Ok(Built {
         component: path,
         name,
         bytes: component.len() as u64,
-        digest: format!("{:x}", Sha256::digest(&component)),
+        digest,
         language,
         took: started.elapsed(),
     })
 }
 
-/// The component of the plugin in `folder`, built first if it is missing or older than its source; `building` is told so before.
+/// The component of the plugin in `folder`, built first if [`is_stale`] says so; `building` is called before.
 ///
 /// # Errors
 /// Those of [`is_stale`] and [`build`].
@@ -104,27 +130,62 @@ pub fn up_to_date(
     folder: &Path,
     options: &BuildOptions,
     building: impl FnOnce(),
-) -> Result<PathBuf, BuildError> {
-    if !is_stale(folder)? {
-        return component_path(folder);
+) -> Result<Built, BuildError> {
+    let started = Instant::now();
+    if is_stale(folder)? {
+        building();
+        return build(folder, options);
     }
-    building();
-    Ok(build(folder, options)?.component)
+    let language = detect(folder)?;
+    let folder = fs_err::canonicalize(folder)?;
+    let name = package_name(&folder, language)?;
+    let component = default_path(&folder, &name, language);
+    let bytes = fs_err::read(&component)?;
+    Ok(Built {
+        component,
+        name,
+        bytes: bytes.len() as u64,
+        digest: format!("{:x}", Sha256::digest(&bytes)),
+        language,
+        took: started.elapsed(),
+    })
 }
 
-/// Where [`build`] puts the component of the plugin in `folder` unless told otherwise: `.transom/<package>.wasm` in it,
+/// Whether [`build`] takes no time worth mentioning: source that is packed, with no package to be installed. Whoever runs no compiler
+/// may still do this.
+///
+/// # Errors
+/// Those of [`detect`], and [`BuildError::Io`] when a list of requirements cannot be read.
+pub fn is_packed_at_once(folder: &Path) -> Result<bool, BuildError> {
+    Ok(detect(folder)? == Language::Python && python::Lists::read(folder)?.asks_for_nothing())
+}
+
+/// Where [`build`] puts the component of the plugin in `folder` unless another place is given: `.transom/<package>.wasm` in it,
 /// `.transom/<package>.zip` for Python. The file need not be there.
 ///
 /// # Errors
 /// Those of [`detect`], and [`BuildError::Manifest`] when the manifest does not name the package.
 pub fn component_path(folder: &Path) -> Result<PathBuf, BuildError> {
     let language = detect(folder)?;
-    let name = match language {
+    Ok(default_path(
+        folder,
+        &package_name(folder, language)?,
+        language,
+    ))
+}
+
+fn package_name(folder: &Path, language: Language) -> Result<String, BuildError> {
+    Ok(match language {
         Language::Rust => rust::Manifest::read(folder)?.package,
         Language::Go => go::Manifest::read(folder)?.package,
         Language::Python => python::Project::read(folder)?.name,
-    };
-    Ok(default_path(folder, &name, language))
+    })
+}
+
+/// What of this program goes into every component of a language.
+pub(crate) fn program(language: Language) -> String {
+    let (version, sdk) = (env!("CARGO_PKG_VERSION"), sdk::digest_of(language));
+    format!("transom {version} {sdk}")
 }
 
 fn default_path(folder: &Path, package: &str, language: Language) -> PathBuf {
@@ -137,16 +198,12 @@ fn default_path(folder: &Path, package: &str, language: Language) -> PathBuf {
         .join(format!("{package}.{extension}"))
 }
 
-/// Writes beside the final name and renames: a reader sees the old component or the new one.
-///
-/// The file is dated `as_of`, the moment when the compiler began to read, so that a source edited *during* the build counts as
-/// newer than the component.
-fn write_atomically(path: &Path, bytes: &[u8], as_of: SystemTime) -> Result<(), BuildError> {
+/// Writes beside the final name and renames: a reader sees the old file or the new one.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs_err::create_dir_all(folder)?;
     let mut file = new_file(folder)?;
     file.write_all(bytes)?;
-    file.as_file().set_modified(as_of)?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }

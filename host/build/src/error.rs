@@ -104,7 +104,7 @@ pub enum BuildError {
         source: std::io::Error,
     },
 
-    /// The compiler ran and failed; it has said why on stderr.
+    /// The compiler ran and failed; its words are on stderr.
     #[error("`{command}` failed in `{}` ({status})", folder.display())]
     Compile {
         /// The command, without its arguments.
@@ -113,6 +113,8 @@ pub enum BuildError {
         folder: PathBuf,
         /// The exit status, in words.
         status: String,
+        /// What it said, without colours; it was shown already.
+        output: String,
     },
 
     /// The compiler said something that is not understood, or left nothing behind.
@@ -211,6 +213,15 @@ impl BuildError {
         }
     }
 
+    /// What the compiler said: its words have gone to stderr already, where not everybody looks.
+    #[must_use]
+    pub fn compiler_output(&self) -> Option<&str> {
+        match self {
+            Self::Compile { output, .. } => Some(output.as_str()).filter(|text| !text.is_empty()),
+            _ => None,
+        }
+    }
+
     /// What to do about it, if there is something to do.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -228,11 +239,11 @@ impl BuildError {
             Self::UnfitGo { .. } => INSTALL_GO.to_owned(),
             Self::Start { program, .. } if program == "go" => INSTALL_GO.to_owned(),
             Self::Start { program, .. } if program.ends_with("python3") => {
-                "the plugin has a requirements.txt, which needs Python 3 with pip here: https://www.python.org/downloads"
+                "the plugin asks for packages, which needs Python 3 with pip here: https://www.python.org/downloads"
                     .to_owned()
             }
             Self::NativeCode { .. } => {
-                "only packages of pure Python go into a plugin; leave it out of requirements.txt and compute in SQL, or \
+                "only packages of pure Python go into a plugin; leave it out of `dependencies` and requirements.txt and compute in SQL, or \
                  write this plugin in Rust"
                     .to_owned()
             }

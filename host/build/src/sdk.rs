@@ -28,11 +28,7 @@ pub fn sdk_folder(language: Language) -> PathBuf {
 /// # Errors
 /// [`BuildError::Io`] when the disk refuses.
 pub fn place_sdk(folder: &Path, language: Language) -> Result<(), BuildError> {
-    let files = match language {
-        Language::Rust => RUST,
-        Language::Go => GO,
-        Language::Python => PYTHON,
-    };
+    let files = files(language);
     let digest = digest(files);
     let sdk = folder.join(sdk_folder(language));
     let stamp = sdk.join(STAMP);
@@ -83,6 +79,19 @@ pub(crate) fn place_if_used(folder: &Path, language: Language) -> Result<(), Bui
         true => place_sdk(folder, language),
         false => Ok(()),
     }
+}
+
+const fn files(language: Language) -> &'static [(&'static str, &'static [u8])] {
+    match language {
+        Language::Rust => RUST,
+        Language::Go => GO,
+        Language::Python => PYTHON,
+    }
+}
+
+/// The digest of the SDK of a language: of what a plugin that is built now may be built with.
+pub(crate) fn digest_of(language: Language) -> String {
+    digest(files(language))
 }
 
 fn digest(files: &[(&str, &[u8])]) -> String {

@@ -61,8 +61,10 @@ fn component(folder: &Path, context: &Context) -> Result<PathBuf, Failure> {
         ..BuildOptions::default()
     };
     let building = || context.building(&folder.display().to_string());
-    transom_build::up_to_date(folder, &options, building).map_err(|source| Failure::Build {
+    let built = transom_build::up_to_date(folder, &options, building);
+    let built = built.map_err(|source| Failure::Build {
         folder: folder.to_owned(),
         source,
-    })
+    })?;
+    Ok(built.component)
 }

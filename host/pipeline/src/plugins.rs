@@ -79,8 +79,8 @@ fn component(
     match build {
         Build::IfStale => {
             let options = BuildOptions::default();
-            let component = transom_build::up_to_date(path, &options, || building(name));
-            Ok(Ok(component.map_err(failed)?))
+            let built = transom_build::up_to_date(path, &options, || building(name));
+            Ok(Ok(built.map_err(failed)?.component))
         }
         Build::Never => {
             let component = transom_build::component_path(path).map_err(failed)?;

@@ -19,6 +19,7 @@ mod runtime;
 mod session;
 mod spool;
 mod sql_types;
+mod statement;
 mod transform;
 
 pub use error::{CallError, FailedRow, Place, RowsFailed, TooManyRejected};

@@ -22,6 +22,7 @@ use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder}
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder, TableType};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::parser::Statement;
 use futures::TryStreamExt;
 use transom_plugin::{Cancel, LogicalTime, Plugin, Timing};
 
@@ -34,6 +35,7 @@ use crate::random;
 use crate::runtime::PlanRuntime;
 use crate::spool;
 use crate::sql_types::SqlTypes;
+use crate::statement;
 use crate::transform::{TransformNode, TransformQueryPlanner, TransformSpec, TransformStep};
 
 /// How a run uses the machine.
@@ -251,8 +253,7 @@ impl Session {
     /// The tables that a statement reads, in no order, each once.
     pub fn tables_of(&self, sql: &str) -> Result<Vec<String>> {
         let state = self.context.state();
-        let statement =
-            state.sql_to_statement(sql, &state.config().options().sql_parser.dialect)?;
+        let statement = parse(&state, sql)?;
         let tables = state.resolve_table_references(&statement)?;
         Ok(tables
             .into_iter()
@@ -286,8 +287,7 @@ impl Session {
                 state.register_udf(Arc::new(PluginFunction::udf(function, pool, on_error)))?;
             }
         }
-        let mut statement =
-            state.sql_to_statement(sql, &state.config().options().sql_parser.dialect)?;
+        let mut statement = parse(&state, sql)?;
         bind(&mut statement, params)?;
         let plan = state.statement_to_plan(statement).await?;
         match plan {
@@ -492,6 +492,11 @@ impl Session {
             .for_each(|pool| total += pool.timing());
         total
     }
+}
+
+fn parse(state: &SessionState, sql: &str) -> Result<Statement> {
+    let options = &state.config().options().sql_parser;
+    statement::parse(sql, &options.dialect, options.recursion_limit.get())
 }
 
 fn five() -> std::num::NonZeroUsize {

@@ -17,7 +17,7 @@ pub(crate) fn repository() -> PathBuf {
 /// The component of the plugin in `folder`, relative to the repository; built if its source is newer.
 pub(crate) fn component(folder: &str) -> Result<PathBuf> {
     let folder = repository().join(folder);
-    Ok(up_to_date(&folder, &BuildOptions::default(), || ())?)
+    Ok(up_to_date(&folder, &BuildOptions::default(), || ())?.component)
 }
 
 /// The absolute path of the plugin in `folder`, as a pipeline names it; its component is as new as its source.

@@ -6,10 +6,10 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::SystemTime;
 
 use super::OLDEST;
-use crate::build::Module;
+use crate::inputs::Tool;
+use crate::output::{self, Said};
 use crate::toolchain::first_line;
 use crate::{BuildError, BuildOptions};
 
@@ -21,7 +21,7 @@ const FORGOTTEN: &[&str] = &["GOEXPERIMENT", "GOWASM", "GO111MODULE", "GOFIPS140
 const TAGS: &str = "arrow_json_stdlib";
 
 /// Compiles the plugin in `folder` (an absolute path).
-pub(crate) fn compile(folder: &Path, options: &BuildOptions) -> Result<Module, BuildError> {
+pub(crate) fn compile(folder: &Path, options: &BuildOptions) -> Result<Vec<u8>, BuildError> {
     check_version(folder)?;
     let out = tempfile::tempdir()?;
     let module = out.path().join("plugin.wasm");
@@ -44,19 +44,45 @@ pub(crate) fn compile(folder: &Path, options: &BuildOptions) -> Result<Module, B
     if options.offline {
         command.env("GOPROXY", "off");
     }
-    let as_of = SystemTime::now();
-    let status = command.status().map_err(cannot_start)?;
+    let base = folder.to_owned();
+    let (mut child, stderr) = output::start(&mut command, move |line| with_shown_path(line, &base))
+        .map_err(cannot_start)?;
+    let status = child.wait()?;
+    let said = stderr.join().unwrap_or_default();
     if !status.success() {
-        return Err(BuildError::Compile {
-            command: "go build",
-            folder: folder.to_owned(),
-            status: status.to_string(),
-        });
+        return Err(failed("go build", folder, status, &said));
     }
-    Ok(Module {
-        core: fs_err::read(module)?,
-        as_of,
-    })
+    Ok(fs_err::read(module)?)
+}
+
+fn failed(
+    command: &'static str,
+    folder: &Path,
+    status: std::process::ExitStatus,
+    said: &Said,
+) -> BuildError {
+    BuildError::Compile {
+        command,
+        folder: folder.to_owned(),
+        status: status.to_string(),
+        output: said.text(),
+    }
+}
+
+/// Go's messages begin with a place: `./main.go:7:2: undefined: x`.
+fn with_shown_path(line: &str, folder: &Path) -> String {
+    let place = line.split_once(".go:").filter(|(path, _)| {
+        !path.is_empty() && !path.contains([' ', ':']) && !path.starts_with('/')
+    });
+    match place {
+        Some((path, rest)) => format!("{}:{rest}", output::shown(folder, &format!("{path}.go"))),
+        None => line.to_owned(),
+    }
+}
+
+/// The compiler, and its version.
+pub(crate) fn tool(folder: &Path) -> Option<Tool> {
+    Tool::ask(Path::new("go"), &["env", "GOVERSION"], folder)
 }
 
 /// `go` with an environment that does not depend on the caller's.
@@ -88,18 +114,14 @@ pub(crate) fn toolchain(folder: &Path) -> Result<String, BuildError> {
 
 /// Says so before the compiler does, which would only not know what to do with the SDK's exports.
 fn check_version(folder: &Path) -> Result<(), BuildError> {
-    let output = go(folder)
-        .args(["env", "GOVERSION"])
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(cannot_start)?;
+    let mut command = go(folder);
+    command.args(["env", "GOVERSION"]).stdout(Stdio::piped());
+    let (child, stderr) = output::start(&mut command, str::to_owned).map_err(cannot_start)?;
+    let output = child.wait_with_output()?;
     let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     if !output.status.success() {
-        return Err(BuildError::Compile {
-            command: "go env",
-            folder: folder.to_owned(),
-            status: output.status.to_string(),
-        });
+        let said = stderr.join().unwrap_or_default();
+        return Err(failed("go env", folder, output.status, &said));
     }
     if is_new_enough(&version) {
         return Ok(());
@@ -132,6 +154,30 @@ fn cannot_start(source: std::io::Error) -> BuildError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_of_messages_are_those_of_the_users_shell() {
+        let here = std::env::current_dir().unwrap().join("plugins/one");
+        for (line, shown) in [
+            (
+                "./main.go:7:2: undefined: x\n",
+                "plugins/one/main.go:7:2: undefined: x\n",
+            ),
+            (
+                "main.go:7: undefined: x\n",
+                "plugins/one/main.go:7: undefined: x\n",
+            ),
+            ("../lib/lib.go:1:1: no\n", "plugins/lib/lib.go:1:1: no\n"),
+            (
+                "/usr/local/go/src/a.go:1:1: no\n",
+                "/usr/local/go/src/a.go:1:1: no\n",
+            ),
+            ("# example.com/one\n", "# example.com/one\n"),
+            ("go: see main.go:1\n", "go: see main.go:1\n"),
+        ] {
+            assert_eq!(with_shown_path(line, &here).replace("one/../", ""), shown);
+        }
+    }
 
     #[test]
     fn versions_compare_as_numbers() {

@@ -7,7 +7,7 @@ mod compiler;
 mod manifest;
 mod wrap;
 
-pub(crate) use compiler::{compile, toolchain};
+pub(crate) use compiler::{compile, tool, toolchain};
 pub(crate) use manifest::Manifest;
 pub(crate) use wrap::wrap;
 

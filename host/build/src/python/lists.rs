@@ -1,4 +1,5 @@
-//! Lists of requirements: what `requirements.txt` asks for, with the lists that it names (`-r`, `-c`) read in their place.
+//! Lists of requirements: what `dependencies` in `pyproject.toml` and `requirements.txt` ask for, with the lists that the latter names
+//! (`-r`, `-c`) read in their place.
 //!
 //! Read here as far as has to be known before pip is asked: that no list asks for the SDK, which files the packages depend on, and
 //! whether the same text will install the same packages again. What a line means beyond that is pip's matter.
@@ -25,17 +26,28 @@ pub(crate) struct Lists {
 }
 
 impl Lists {
-    /// Reads what the plugin in `folder` asks for: nothing without a `requirements.txt`.
+    /// Reads what the plugin in `folder` asks for.
     ///
     /// # Errors
     /// [`BuildError::Io`] when a list is there and cannot be read.
     pub(crate) fn read(folder: &Path) -> Result<Self, BuildError> {
         let mut lists = Self::default();
+        for line in super::project::dependencies(folder) {
+            if !asks_for_sdk(&line) {
+                lists.depends_on_more |= names_address(&line);
+                lists.requirements.push(line);
+            }
+        }
         let list = folder.join("requirements.txt");
         if list.is_file() {
             lists.add(folder, &list, false, &mut BTreeSet::new())?;
         }
         Ok(lists)
+    }
+
+    /// Whether no package has to be installed.
+    pub(crate) fn asks_for_nothing(&self) -> bool {
+        self.requirements.is_empty()
     }
 
     /// Adds the lines of `list`. As pip has it, packages lie relative to the plugin's `folder`, but lists relative to the list.
@@ -212,6 +224,19 @@ mod tests {
         assert!(!lists.depends_on_more);
         let none = Lists::read(tempfile::tempdir().unwrap().path()).unwrap();
         assert!(none.requirements.is_empty() && none.files.is_empty());
+    }
+
+    #[test]
+    fn dependencies_of_the_project_are_asked_for_too() {
+        let project = "[project]\nname = \"w\"\nversion = \"1\"\n\
+                       dependencies = [\"transom\", \"tzdata>=2024\", \"lib @ https://example.com/lib.whl\"]\n";
+        let folder = folder_with("six\n", &[("weather/pyproject.toml", project)]);
+        let lists = Lists::read(&folder.path().join("weather")).unwrap();
+        assert_eq!(
+            lists.requirements,
+            ["tzdata>=2024", "lib @ https://example.com/lib.whl", "six"]
+        );
+        assert!(lists.depends_on_more);
     }
 
     #[test]

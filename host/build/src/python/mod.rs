@@ -11,7 +11,6 @@ mod requirements;
 mod sources;
 
 use std::path::Path;
-use std::time::SystemTime;
 
 use serde::Serialize;
 
@@ -43,14 +42,6 @@ struct Manifest<'project> {
     roots: Vec<&'project str>,
 }
 
-/// An archive that was packed.
-pub(crate) struct Package {
-    /// The zip.
-    pub(crate) bytes: Vec<u8>,
-    /// When the first file began to be read.
-    pub(crate) as_of: SystemTime,
-}
-
 /// Packs the plugin in `folder` (an absolute path).
 ///
 /// # Errors
@@ -60,8 +51,7 @@ pub(crate) fn pack(
     folder: &Path,
     project: &Project,
     options: &BuildOptions,
-) -> Result<Package, BuildError> {
-    let as_of = SystemTime::now();
+) -> Result<Vec<u8>, BuildError> {
     let root = project.root(folder)?;
     let mut files = sources::collect(folder, root, &project.entry)?;
     let vendored = requirements::vendor(folder, options)?;
@@ -81,10 +71,7 @@ pub(crate) fn pack(
     };
     let manifest = serde_json::to_vec_pretty(&manifest).map_err(std::io::Error::from)?;
     files.insert(MANIFEST.to_owned(), manifest);
-    Ok(Package {
-        bytes: archive::write(&files)?,
-        as_of,
-    })
+    archive::write(&files)
 }
 
 #[cfg(test)]

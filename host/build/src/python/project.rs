@@ -31,6 +31,8 @@ struct File {
 struct Table {
     name: Option<String>,
     version: Option<String>,
+    #[serde(default)]
+    dependencies: Vec<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -43,6 +45,16 @@ struct Tools {
 #[serde(deny_unknown_fields)]
 struct Settings {
     entry: Option<String>,
+}
+
+/// What `project.dependencies` asks for; nothing where the file cannot be read, which [`Project::read`] reports.
+pub(super) fn dependencies(folder: &Path) -> Vec<String> {
+    let text = fs_err::read_to_string(folder.join("pyproject.toml"));
+    let file = text
+        .ok()
+        .and_then(|text| toml::from_str::<File>(&text).ok());
+    let table = file.and_then(|file| file.project);
+    table.map(|table| table.dependencies).unwrap_or_default()
 }
 
 impl Project {

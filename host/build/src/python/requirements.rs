@@ -147,6 +147,7 @@ fn run_pip(
         command: "pip install",
         folder: folder.to_owned(),
         status: output.status.to_string(),
+        output: said.into_owned(),
     })
 }
 

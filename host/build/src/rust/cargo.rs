@@ -8,19 +8,22 @@
 //! compile arrow and the standard library anew. So what differs between plugins goes only to the crates that it concerns, by a
 //! wrapper around the compiler (`rustc-wrapper.sh`).
 
-use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
-use std::time::SystemTime;
+use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
 use super::compiler::{Compiler, StandardLibrary};
+use super::manifest::Profile;
+use super::units::Units;
+use super::workspace::Workspace;
 use super::{Manifest, TARGET};
 use crate::build::Module;
-use crate::{BuildError, BuildOptions, cache};
+use crate::inputs::{Sources, Tool};
+use crate::output::{self, Said};
+use crate::{BuildError, BuildOptions, Language, cache};
 
 /// Separates flags in `CARGO_ENCODED_RUSTFLAGS`.
 const FLAG_SEPARATOR: &str = "\u{1f}";
@@ -54,11 +57,16 @@ const DEFAULT_PROFILE: &[(&str, &str)] = &[
     ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1"),
 ];
 
-/// Compiles the plugin in `folder` (an absolute path).
+/// Overflow is an error in SQL, and so it is in plugins. Unlike the rest of the profile it is no matter of taste: only a manifest that
+/// says otherwise is heard.
+const OVERFLOW_CHECKS: (&str, &str) = ("CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS", "true");
+
+/// Compiles the plugin in `folder` (an absolute path). `begin` is told what it is compiled from before the compiler reads it.
 pub(crate) fn compile(
     folder: &Path,
     manifest: &Manifest,
     options: &BuildOptions,
+    begin: &mut dyn FnMut(&str, &Sources, Option<Tool>) -> Result<(), BuildError>,
 ) -> Result<Module, BuildError> {
     let compiler = Compiler::find(folder)?;
     tracing::debug!(rustc = %compiler.rustc.display(), standard_library = ?compiler.standard_library, "guest compiler");
@@ -73,48 +81,101 @@ pub(crate) fn compile(
     };
     let workspace = cargo.workspace()?;
 
-    // Cargo locks the target folder while it compiles; this lock lasts until the module has been read as well, since another
-    // plugin with the same package name would put its own module there.
+    // Cargo locks the target folder while it compiles; this lock lasts from the look at what cargo keeps until the module has been read.
     fs_err::create_dir_all(&target_dir)?;
     let lock = fs_err::File::create(target_dir.join(".transom-lock"))?;
     lock.file().lock()?;
 
-    let mut command = cargo.command("build", workspace.is_locked());
-    command
-        .arg("--release")
-        .args(["--package", &manifest.package, "--lib", "--target", TARGET])
-        .args(["--message-format", "json-render-diagnostics"])
-        .arg("--target-dir")
-        .arg(&target_dir)
-        .env(
-            "CARGO_ENCODED_RUSTFLAGS",
-            encode(&workspace.remaps(&compiler)),
-        )
-        .env("RUSTC_WRAPPER", write_wrapper(&target_dir)?)
-        .env("TRANSOM_PATH_CRATES", workspace.path_crates().join(":"))
-        // const-random, which arrow's hash maps depend on, puts a random number of build time into the code.
-        .env("CONST_RANDOM_SEED", "0");
-    if options.quiet {
-        command.arg("--quiet");
+    let units = Units::prepare(&target_dir, &workspace, folder)?;
+    let mut sources = Sources::default();
+    for crate_folder in units.folders() {
+        sources.add(folder, crate_folder);
     }
-    if !manifest.has_release_profile {
-        command.envs(DEFAULT_PROFILE.iter().copied());
+    for file in ["Cargo.toml", "Cargo.lock"] {
+        sources.add(folder, &workspace.workspace_root.join(file));
     }
-    if let StandardLibrary::FromSource { linker } = &compiler.standard_library {
+    // Not earlier: resolving the dependencies, above, may have written `Cargo.lock`.
+    let inputs = sources.digest(folder, Language::Rust)?;
+    let tool = Tool::ask(&compiler.rustc, &["-vV"], folder);
+    begin(&inputs, &sources, tool.clone())?;
+
+    let profile = Profile::read(&workspace.workspace_root)?;
+    let run = || {
+        let mut command = cargo.command("build");
         command
-            .args(["-Z", "build-std=std,panic_abort"])
-            .env("RUSTC_BOOTSTRAP", "1");
-        if let Some(linker) = linker {
-            command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+            // The lock file was brought up to date above; from here on it is what is built.
+            .arg("--locked")
+            .arg("--release")
+            .args(["--package", &manifest.package, "--lib", "--target", TARGET])
+            .args(["--message-format", message_format()])
+            .arg("--target-dir")
+            .arg(&target_dir)
+            .env(
+                "CARGO_ENCODED_RUSTFLAGS",
+                encode(&workspace.remaps(&compiler)),
+            )
+            .env("RUSTC_WRAPPER", write_wrapper(&target_dir)?)
+            .env("TRANSOM_PATH_CRATES", workspace.path_folders().join(":"))
+            // const-random, which arrow's hash maps depend on, puts a random number of build time into the code.
+            .env("CONST_RANDOM_SEED", "0");
+        if options.quiet {
+            command.arg("--quiet");
         }
-    }
-    // Not earlier: resolving the dependencies, above, may have written `Cargo.lock`, which counts as source.
-    let as_of = SystemTime::now();
-    let path = cargo.run(command, &workspace)?;
+        if !profile.is_set {
+            command.envs(DEFAULT_PROFILE.iter().copied());
+        }
+        if !profile.sets_overflow_checks {
+            command.envs([OVERFLOW_CHECKS]);
+        }
+        if let StandardLibrary::FromSource { linker } = &compiler.standard_library {
+            command
+                .args(["-Z", "build-std=std,panic_abort"])
+                .env("RUSTC_BOOTSTRAP", "1");
+            if let Some(linker) = linker {
+                command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+            }
+        }
+        cargo.build(command, &workspace, &units)
+    };
+    let path = match run()? {
+        Outcome::Module(path) => path,
+        // Cargo keeps its notes elsewhere than this program knows. It is slower, and it is certain.
+        Outcome::Kept => {
+            cargo.clean(&target_dir, &workspace)?;
+            match run()? {
+                Outcome::Module(path) => path,
+                Outcome::Kept => {
+                    return Err(cargo.report("cargo did not compile what has changed".into()));
+                }
+            }
+        }
+    };
+    units.finish()?;
+    let (files, variables) = units.read()?;
+    let before = sources.clone();
+    sources.add_read(folder, files, variables)?;
+    let inputs = match sources == before {
+        true => inputs,
+        // What the compiler read elsewhere is looked at only now, if nothing else has changed meanwhile.
+        false if before.digest(folder, Language::Rust)? == inputs => {
+            sources.digest(folder, Language::Rust)?
+        }
+        false => inputs,
+    };
     Ok(Module {
         core: fs_err::read(path)?,
-        as_of,
+        inputs,
+        sources,
+        tool,
     })
+}
+
+/// What came of a build.
+enum Outcome {
+    /// The plugin's module.
+    Module(PathBuf),
+    /// Cargo took something that it had kept for what has changed.
+    Kept,
 }
 
 /// Cargo, as it is run for one plugin.
@@ -124,34 +185,32 @@ struct Cargo<'build> {
     options: &'build BuildOptions,
 }
 
-impl Cargo<'_> {
-    /// What cargo knows of the crate and all that it depends on.
-    fn workspace(&self) -> Result<Workspace, BuildError> {
-        let root: Workspace = self.metadata(&["--no-deps"], false)?;
-        let lock = root.is_locked();
-        self.metadata(&["--filter-platform", TARGET], lock)
-    }
+const BUILD: &str = "cargo build";
 
-    fn metadata(&self, arguments: &[&str], locked: bool) -> Result<Workspace, BuildError> {
-        let mut command = self.command("metadata", locked);
-        command.args(["--format-version", "1"]).args(arguments);
+impl Cargo<'_> {
+    /// What cargo knows of the crate and all that it depends on. This is where a crate that the manifest asks for since the last build
+    /// comes into `Cargo.lock`; all others stay as they are there.
+    fn workspace(&self) -> Result<Workspace, BuildError> {
+        const NAME: &str = "cargo metadata";
+        let mut command = self.command("metadata");
+        command.args(["--format-version", "1", "--filter-platform", TARGET]);
         if self.options.quiet {
             command.arg("--quiet");
         }
-        let output = command
-            .stderr(Stdio::inherit())
-            .output()
-            .map_err(cannot_start)?;
-        self.check("cargo metadata", output.status)?;
+        command.stdout(Stdio::piped());
+        let (child, stderr) = output::start(&mut command, str::to_owned).map_err(cannot_start)?;
+        let output = child.wait_with_output()?;
+        let said = stderr.join().unwrap_or_default();
+        self.check(NAME, output.status, &said)?;
         serde_json::from_slice(&output.stdout).map_err(|error| BuildError::Report {
-            command: "cargo metadata",
+            command: NAME,
             folder: self.folder.to_owned(),
             source: Box::new(error),
         })
     }
 
     /// Cargo with an environment that does not depend on the caller's.
-    fn command(&self, subcommand: &str, locked: bool) -> Command {
+    fn command(&self, subcommand: &str) -> Command {
         let mut command = Command::new("cargo");
         command
             .arg(subcommand)
@@ -171,8 +230,9 @@ impl Cargo<'_> {
                 command.env_remove(name);
             }
         }
-        if locked {
-            command.arg("--locked");
+        if output::is_coloured() {
+            // Its stderr is read here, where it sees no terminal.
+            command.env("CARGO_TERM_COLOR", "always");
         }
         if self.options.offline {
             command.arg("--offline");
@@ -180,57 +240,91 @@ impl Cargo<'_> {
         command
     }
 
-    /// Runs a build and returns the path of the module. Cargo's stdout, which is for programs, is read here; its stderr is the
-    /// user's.
-    fn run(&self, mut command: Command, workspace: &Workspace) -> Result<PathBuf, BuildError> {
-        const NAME: &str = "cargo build";
-        let report = |source: Box<dyn std::error::Error + Send + Sync>| BuildError::Report {
-            command: NAME,
-            folder: self.folder.to_owned(),
-            source,
-        };
-        let mut child = command
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(cannot_start)?;
+    /// Runs a build. Cargo's stdout, which is for programs, is read here: what the compiler says of the source is shown with paths as seen
+    /// from where this program runs.
+    fn build(
+        &self,
+        mut command: Command,
+        workspace: &Workspace,
+        units: &Units<'_>,
+    ) -> Result<Outcome, BuildError> {
+        command.stdout(Stdio::piped());
+        let (mut child, stderr) =
+            output::start(&mut command, str::to_owned).map_err(cannot_start)?;
         let stdout = child.stdout.take().expect("stdout was asked for as a pipe");
         let manifest = self.folder.join("Cargo.toml");
-        let mut module = None;
-        let mut unreadable = None;
+        let (mut module, mut kept, mut unreadable) = (None, false, None);
+        let mut said = Said::default();
         for line in BufReader::new(stdout).lines() {
             // Read to the end even after a failure: a child whose pipe is closed dies in the middle of its work.
-            match line.map(|line| module_in(&line, &manifest)) {
-                Ok(Some(path)) => module = Some(path),
-                Ok(None) => {}
+            match line.map(|line| serde_json::from_str::<Message>(&line)) {
+                Ok(Ok(message)) => {
+                    if let Some(text) = message.shown(workspace) {
+                        said.say(text.as_bytes());
+                    }
+                    kept |= message.is_kept(units);
+                    if let Some(path) = message.module(&manifest) {
+                        module = Some(path);
+                    }
+                }
+                // What a build script prints.
+                Ok(Err(_)) => {}
                 Err(error) => unreadable = Some(error),
             }
         }
         let status = child.wait()?;
-        self.check(NAME, status)?;
+        said.extend(&stderr.join().unwrap_or_default());
+        self.check(BUILD, status, &said)?;
         if let Some(error) = unreadable {
-            return Err(report(Box::new(error)));
+            return Err(self.report(Box::new(error)));
         }
-        module.ok_or_else(|| {
+        if kept {
+            return Ok(Outcome::Kept);
+        }
+        module.map(Outcome::Module).ok_or_else(|| {
             let root = workspace.workspace_root.display();
-            report(
-                format!(
-                    "no module of `{}` in workspace `{root}`",
-                    manifest.display()
-                )
-                .into(),
-            )
+            let manifest = manifest.display();
+            self.report(format!("no module of `{manifest}` in workspace `{root}`").into())
         })
     }
 
-    fn check(&self, command: &'static str, status: ExitStatus) -> Result<(), BuildError> {
+    /// Has cargo itself forget all crates of the file system.
+    fn clean(&self, target_dir: &Path, workspace: &Workspace) -> Result<(), BuildError> {
+        const NAME: &str = "cargo clean";
+        let mut command = self.command("clean");
+        command.args(["--locked", "--quiet", "--release", "--target", TARGET]);
+        command.arg("--target-dir").arg(target_dir);
+        for package in workspace.path_crates() {
+            command.args(["--package", &package.name]);
+        }
+        let (mut child, stderr) =
+            output::start(&mut command, str::to_owned).map_err(cannot_start)?;
+        let status = child.wait()?;
+        self.check(NAME, status, &stderr.join().unwrap_or_default())
+    }
+
+    fn report(&self, source: Box<dyn std::error::Error + Send + Sync>) -> BuildError {
+        BuildError::Report {
+            command: BUILD,
+            folder: self.folder.to_owned(),
+            source,
+        }
+    }
+
+    fn check(
+        &self,
+        command: &'static str,
+        status: std::process::ExitStatus,
+        said: &Said,
+    ) -> Result<(), BuildError> {
         if status.success() {
             return Ok(());
         }
-        let (folder, status) = (self.folder.to_owned(), status.to_string());
         Err(BuildError::Compile {
             command,
-            folder,
-            status,
+            folder: self.folder.to_owned(),
+            status: status.to_string(),
+            output: said.text(),
         })
     }
 }
@@ -242,54 +336,10 @@ fn cannot_start(source: std::io::Error) -> BuildError {
     }
 }
 
-/// What is needed of `cargo metadata`.
-#[derive(Debug, Deserialize)]
-struct Workspace {
-    workspace_root: PathBuf,
-    packages: Vec<Package>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Package {
-    manifest_path: PathBuf,
-    /// None for a package of the file system.
-    source: Option<String>,
-}
-
-impl Workspace {
-    fn is_locked(&self) -> bool {
-        self.workspace_root.join("Cargo.lock").is_file()
-    }
-
-    /// Folders of the crates that come from no registry: the plugin, its workspace, what they depend on by path.
-    fn path_crates(&self) -> Vec<&str> {
-        let local = self
-            .packages
-            .iter()
-            .filter(|package| package.source.is_none());
-        local
-            .filter_map(|package| package.manifest_path.parent())
-            // Cargo's report is JSON, so its paths are UTF-8.
-            .filter_map(Path::to_str)
-            .collect()
-    }
-
-    /// Flags for all crates: they map what is the same for every plugin on this machine.
-    fn remaps(&self, compiler: &Compiler) -> Vec<OsString> {
-        let mut remaps = vec![remap(&compiler.sysroot, "/rust")];
-        // `<registry>/<package>-<version>/Cargo.toml`; a set, so that the flags do not depend on cargo's order.
-        let registries: BTreeSet<&Path> = self
-            .packages
-            .iter()
-            .filter(|package| package.source.is_some())
-            .filter_map(|package| package.manifest_path.parent()?.parent())
-            .collect();
-        remaps.extend(
-            registries
-                .into_iter()
-                .map(|folder| remap(folder, "/crates")),
-        );
-        remaps
+fn message_format() -> &'static str {
+    match output::is_coloured() {
+        true => "json-diagnostic-rendered-ansi",
+        false => "json",
     }
 }
 
@@ -312,37 +362,101 @@ fn write_wrapper(target_dir: &Path) -> Result<PathBuf, BuildError> {
     Ok(path)
 }
 
-fn remap(from: &Path, to: &str) -> OsString {
-    let mut flag = OsString::from("--remap-path-prefix=");
-    flag.push(from);
-    flag.push("=");
-    flag.push(to);
-    flag
-}
-
 fn encode(flags: &[OsString]) -> OsString {
     flags.join(OsStr::new(FLAG_SEPARATOR))
 }
 
-/// The line that cargo prints for each thing that it has compiled.
+/// A line that cargo prints: of something that it has compiled or kept, or what the compiler says.
 #[derive(Deserialize)]
 struct Message {
     reason: String,
     manifest_path: Option<PathBuf>,
     #[serde(default)]
     filenames: Vec<PathBuf>,
+    #[serde(default)]
+    fresh: bool,
+    message: Option<Diagnostic>,
 }
 
-/// The module that `line` reports, if it reports the plugin's.
-fn module_in(line: &str, manifest: &Path) -> Option<PathBuf> {
-    let message: Message = serde_json::from_str(line).ok()?;
-    if message.reason != "compiler-artifact" || message.manifest_path.as_deref() != Some(manifest) {
-        return None;
+#[derive(Deserialize)]
+struct Diagnostic {
+    rendered: Option<String>,
+    #[serde(default)]
+    spans: Vec<DiagnosticSpan>,
+    #[serde(default)]
+    children: Vec<Diagnostic>,
+}
+
+#[derive(Deserialize)]
+struct DiagnosticSpan {
+    file_name: String,
+}
+
+impl Message {
+    /// The module, if this is about the plugin's own.
+    fn module(self, manifest: &Path) -> Option<PathBuf> {
+        if self.reason != "compiler-artifact" || self.manifest_path.as_deref() != Some(manifest) {
+            return None;
+        }
+        self.filenames.into_iter().find(|file| {
+            file.extension()
+                .is_some_and(|extension| extension == "wasm")
+        })
     }
-    message.filenames.into_iter().find(|file| {
-        file.extension()
-            .is_some_and(|extension| extension == "wasm")
-    })
+
+    /// Whether cargo did not compile what it should have.
+    fn is_kept(&self, units: &Units<'_>) -> bool {
+        let manifest = self.manifest_path.as_deref();
+        self.reason == "compiler-artifact"
+            && self.fresh
+            && manifest.is_some_and(|manifest| units.must_compile(manifest))
+    }
+
+    /// What the compiler says, for people.
+    fn shown(&self, workspace: &Workspace) -> Option<String> {
+        let message = self.message.as_ref()?;
+        let rendered = message.rendered.as_ref()?;
+        let folder = self.manifest_path.as_ref()?.parent()?;
+        let base = workspace.compiled_in(folder);
+        let mut files = std::collections::BTreeSet::new();
+        message.files(&mut files);
+        Some(with_shown_paths(rendered, &files, |file| {
+            output::shown(base, file)
+        }))
+    }
+}
+
+impl Diagnostic {
+    fn files<'message>(&'message self, files: &mut std::collections::BTreeSet<&'message str>) {
+        files.extend(self.spans.iter().map(|span| span.file_name.as_str()));
+        self.children.iter().for_each(|child| child.files(files));
+    }
+}
+
+/// Replaces the names of `files` in the lines that say where something is: `  --> src/lib.rs:3:5`.
+fn with_shown_paths(
+    rendered: &str,
+    files: &std::collections::BTreeSet<&str>,
+    shown: impl Fn(&str) -> String,
+) -> String {
+    let lines = rendered.split_inclusive('\n').map(|line| {
+        let plain = output::plain(line);
+        let arrow = ["--> ", "::: "]
+            .iter()
+            .find_map(|arrow| plain.trim_start().strip_prefix(arrow));
+        let file = arrow.and_then(|place| {
+            files.iter().find(|file| {
+                place
+                    .strip_prefix(**file)
+                    .is_some_and(|rest| rest.starts_with(':'))
+            })
+        });
+        match file {
+            Some(file) => line.replacen(file, &shown(file), 1),
+            None => line.to_owned(),
+        }
+    });
+    lines.collect()
 }
 
 #[cfg(test)]
@@ -351,56 +465,31 @@ mod tests {
 
     #[test]
     fn only_the_plugins_own_module_is_taken_from_cargos_report() {
-        let line = |manifest: &str, file: &str| {
-            format!(
+        let module = |manifest: &str, file: &str| {
+            let line = format!(
                 r#"{{"reason":"compiler-artifact","manifest_path":"{manifest}","target":{{"kind":["cdylib"]}},"filenames":["{file}"]}}"#
-            )
+            );
+            let message: Message = serde_json::from_str(&line).unwrap();
+            message.module(Path::new("/w/plugin/Cargo.toml"))
         };
-        let manifest = Path::new("/w/plugin/Cargo.toml");
-        let own = line("/w/plugin/Cargo.toml", "/t/plugin.wasm");
         assert_eq!(
-            module_in(&own, manifest),
+            module("/w/plugin/Cargo.toml", "/t/plugin.wasm"),
             Some(PathBuf::from("/t/plugin.wasm"))
         );
-        let build_script = line("/w/plugin/Cargo.toml", "/t/build-script-build");
-        assert_eq!(module_in(&build_script, manifest), None);
-        let other = line("/w/other/Cargo.toml", "/t/other.wasm");
-        assert_eq!(module_in(&other, manifest), None);
-        assert_eq!(module_in("what a build script prints", manifest), None);
+        assert_eq!(
+            module("/w/plugin/Cargo.toml", "/t/build-script-build"),
+            None
+        );
+        assert_eq!(module("/w/other/Cargo.toml", "/t/other.wasm"), None);
     }
 
     #[test]
-    fn flags_for_all_crates_name_no_folder_of_the_plugin_or_its_path_dependencies() {
-        let package = |folder: &str, source: Option<&str>| Package {
-            manifest_path: PathBuf::from(folder).join("Cargo.toml"),
-            source: source.map(str::to_owned),
-        };
-        let workspace = Workspace {
-            workspace_root: PathBuf::from("/w/plugin"),
-            packages: vec![
-                package("/w/plugin", None),
-                package("/w/plugin/shared", None),
-                package("/w/sdk/macros", None),
-                package("/w/sdk", None),
-                package("/home/registry/src/index/serde-1", Some("registry+index")),
-                package("/home/registry/src/index/bytes-1", Some("registry+index")),
-            ],
-        };
-        let compiler = Compiler {
-            rustc: PathBuf::from("rustc"),
-            sysroot: PathBuf::from("/usr"),
-            standard_library: StandardLibrary::Installed,
-        };
+    fn paths_of_a_compilers_message_are_those_of_the_users_shell() {
+        let rendered = "error: no `src/lib.rs:1:1`\n \u{1b}[94m--> \u{1b}[0msrc/lib.rs:3:5\n  |\n ::: src/lib.rs.in:1:1\n";
+        let files = ["src/lib.rs"].into();
         assert_eq!(
-            workspace.remaps(&compiler),
-            [
-                "--remap-path-prefix=/usr=/rust",
-                "--remap-path-prefix=/home/registry/src/index=/crates",
-            ]
-        );
-        assert_eq!(
-            workspace.path_crates(),
-            ["/w/plugin", "/w/plugin/shared", "/w/sdk/macros", "/w/sdk"]
+            with_shown_paths(rendered, &files, |file| format!("plugins/one/{file}")),
+            "error: no `src/lib.rs:1:1`\n \u{1b}[94m--> \u{1b}[0mplugins/one/src/lib.rs:3:5\n  |\n ::: src/lib.rs.in:1:1\n"
         );
     }
 }

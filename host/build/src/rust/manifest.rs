@@ -1,10 +1,10 @@
 //! What has to be known of a crate before any tool runs: read from `Cargo.toml` itself, since asking cargo costs 50 ms and
 //! more per plugin, and a pipeline asks for every plugin at every run.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::BuildError;
 
@@ -13,20 +13,12 @@ use crate::BuildError;
 pub(crate) struct Manifest {
     /// `package.name`.
     pub(crate) package: String,
-    /// Folders of path dependencies, as written.
-    pub(crate) path_dependencies: Vec<PathBuf>,
-    /// Whether there is a `[profile.release]`: then the author has decided how to optimise.
-    pub(crate) has_release_profile: bool,
 }
 
 #[derive(Deserialize)]
 struct File {
     package: Option<Package>,
     lib: Option<Lib>,
-    #[serde(default)]
-    dependencies: BTreeMap<String, Dependency>,
-    #[serde(default)]
-    profile: BTreeMap<String, toml::Value>,
 }
 
 #[derive(Deserialize)]
@@ -42,20 +34,14 @@ struct Lib {
     crate_type: Vec<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Dependency {
-    Table { path: Option<PathBuf> },
-    Version(#[expect(dead_code, reason = "only the shape matters")] String),
-}
-
 impl Manifest {
     /// Reads the manifest of the plugin in `folder`.
     ///
     /// # Errors
-    /// [`BuildError::NotCdylib`] besides those of [`Self::read_any`].
+    /// [`BuildError::Io`], [`BuildError::ManifestSyntax`], [`BuildError::Manifest`] when it describes no package, and
+    /// [`BuildError::NotCdylib`].
     pub(crate) fn read(folder: &Path) -> Result<Self, BuildError> {
-        let (path, file) = parse(folder)?;
+        let (path, file): (_, File) = parse(folder)?;
         let has_lib = file.lib.is_some();
         let is_cdylib = file
             .lib
@@ -69,45 +55,46 @@ impl Manifest {
         }
     }
 
-    /// Reads the manifest of a crate that need not be a plugin.
-    ///
-    /// # Errors
-    /// [`BuildError::Io`], [`BuildError::ManifestSyntax`], and [`BuildError::Manifest`] when it describes no package.
-    pub(crate) fn read_any(folder: &Path) -> Result<Self, BuildError> {
-        let (path, file) = parse(folder)?;
-        Self::from_file(&path, file)
-    }
-
     fn from_file(path: &Path, file: File) -> Result<Self, BuildError> {
-        let File {
-            package,
-            lib: _,
-            dependencies,
-            profile,
-        } = file;
+        let File { package, lib: _ } = file;
         let Some(Package { name }) = package else {
             return Err(BuildError::Manifest {
                 path: path.to_owned(),
                 problem: "it has no `[package]`; name the folder of the crate itself, not of its workspace".to_owned(),
             });
         };
-        let path_dependencies = dependencies
-            .into_values()
-            .filter_map(|dependency| match dependency {
-                Dependency::Table { path } => path,
-                Dependency::Version(_) => None,
-            })
-            .collect();
-        let has_release_profile = profile.contains_key("release");
+        Ok(Self { package: name })
+    }
+}
+
+/// What a workspace's manifest says of `[profile.release]`; that of a member is not heard by cargo.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Profile {
+    /// Whether there is one: then the author has decided how to optimise.
+    pub(super) is_set: bool,
+    /// Whether it decides about overflow.
+    pub(super) sets_overflow_checks: bool,
+}
+
+impl Profile {
+    /// Reads it from the manifest in `root`.
+    ///
+    /// # Errors
+    /// [`BuildError::Io`] and [`BuildError::ManifestSyntax`].
+    pub(super) fn read(root: &Path) -> Result<Self, BuildError> {
+        let (_, file): (_, toml::Table) = parse(root)?;
+        let profile = file
+            .get("profile")
+            .and_then(|profile| profile.get("release"));
         Ok(Self {
-            package: name,
-            path_dependencies,
-            has_release_profile,
+            is_set: profile.is_some(),
+            sets_overflow_checks: profile
+                .is_some_and(|profile| profile.get("overflow-checks").is_some()),
         })
     }
 }
 
-fn parse(folder: &Path) -> Result<(PathBuf, File), BuildError> {
+fn parse<T: DeserializeOwned>(folder: &Path) -> Result<(PathBuf, T), BuildError> {
     let path = folder.join("Cargo.toml");
     let text = fs_err::read_to_string(&path)?;
     match toml::from_str(&text) {
@@ -130,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn package_profile_and_path_dependencies_are_read() {
+    fn the_package_is_read() {
         let manifest = read(
             r#"
             [package]
@@ -141,21 +128,25 @@ mod tests {
             crate-type = ["lib", "cdylib"]
             [dependencies]
             serde = "1"
-            arrow-array = { version = "59", default-features = false }
-            transom-sdk = { path = "../sdk" }
             shared.workspace = true
-            [profile.release]
-            lto = true
             "#,
-        )
-        .unwrap();
+        );
+        assert_eq!(manifest.unwrap().package, "carriers");
+    }
+
+    #[test]
+    fn a_profile_may_leave_overflow_checks_to_this_program() {
+        let profile = |text: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            fs_err::write(folder.path().join("Cargo.toml"), text).unwrap();
+            let found = Profile::read(folder.path()).unwrap();
+            (found.is_set, found.sets_overflow_checks)
+        };
+        assert_eq!(profile("[workspace]\n"), (false, false));
+        assert_eq!(profile("[profile.release]\nlto = true\n"), (true, false));
         assert_eq!(
-            manifest,
-            Manifest {
-                package: "carriers".to_owned(),
-                path_dependencies: vec![PathBuf::from("../sdk")],
-                has_release_profile: true,
-            }
+            profile("[profile.release]\noverflow-checks = false\n"),
+            (true, true)
         );
     }
 

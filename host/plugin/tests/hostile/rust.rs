@@ -27,7 +27,8 @@ fn component() -> Vec<u8> {
             quiet: true,
             ..Default::default()
         };
-        transom_build::up_to_date(&folder, &options, || ()).expect("the guests build")
+        let built = transom_build::up_to_date(&folder, &options, || ());
+        built.expect("the guests build").component
     });
     std::fs::read(path).expect("the component is read")
 }
