@@ -8,7 +8,7 @@ use std::sync::Arc;
 use transom_build::{cache_folder, python_runner_digest};
 use transom_pipeline::file::{self, LoadOptions, Pipeline};
 use transom_pipeline::plan::Planned;
-use transom_pipeline::plugins::{self, Build};
+use transom_pipeline::plugins;
 use transom_plugin::{Plugin, Runtime, RuntimeOptions};
 
 use crate::arguments::GlobalOptions;
@@ -57,13 +57,9 @@ impl Context {
     }
 
     /// The pipeline's plugins; those being built are named.
-    pub(crate) fn plugins(
-        &self,
-        pipeline: &Pipeline,
-        build: Build,
-    ) -> Result<Vec<Arc<Plugin>>, Failure> {
+    pub(crate) fn plugins(&self, pipeline: &Pipeline) -> Result<Vec<Arc<Plugin>>, Failure> {
         let runtime = self.plugin_runtime()?;
-        Ok(plugins::load(pipeline, &runtime, build, |plugin| {
+        Ok(plugins::load(pipeline, &runtime, |plugin| {
             self.building(plugin);
         })?)
     }

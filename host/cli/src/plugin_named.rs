@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use transom_build::BuildOptions;
-use transom_pipeline::plugins::{self, Build};
+use transom_pipeline::plugins;
 use transom_plugin::{Limits, Plugin, Runtime};
 
 use crate::context::Context;
@@ -37,7 +37,7 @@ pub(crate) fn plugin_named(
         .map(|plugin| format!("`{}`", plugin.name.value))
         .collect();
     pipeline.plugins.retain(|plugin| plugin.name.value == named);
-    let mut loaded = plugins::load(&pipeline, runtime, Build::IfStale, |name| {
+    let mut loaded = plugins::load(&pipeline, runtime, |name| {
         context.building(name);
     })?;
     loaded.pop().ok_or_else(|| Failure::Usage {

@@ -1,57 +1,66 @@
 //! A pipeline's plugins: built if need be, loaded, described.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use transom_build::BuildOptions;
-use transom_plugin::{Limits, Plugin, Runtime};
+use transom_build::{BuildError, BuildOptions};
+use transom_plugin::{Description, Limits, Plugin, Runtime};
 
 use crate::error::{Error, Result};
 use crate::file::{self, Pipeline, Problem, Problems};
+use crate::lock::Lock;
 
-/// What to do about a plugin whose component is missing or older than its source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Build {
-    /// Build it.
-    IfStale,
-    /// Say so: checking runs no compiler.
-    Never,
+/// A pipeline's plugins, as far as checking can have them without running a compiler.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// Those whose component is that of their source.
+    pub plugins: Vec<Arc<Plugin>>,
+    /// What the lock file says of those that have to be built, by name: their functions can be planned.
+    pub described: BTreeMap<String, Description>,
+    /// That they have to be built.
+    pub problems: Vec<Problem>,
 }
 
-/// Loads all plugins of a pipeline, in its order. `building` is told the name of each plugin that is being built.
+impl Looked {
+    /// What a plugin offers, as it is loaded or as the lock file says.
+    pub fn described(&self, name: &str) -> Option<&Description> {
+        let mut loaded = self.plugins.iter();
+        loaded
+            .find(|plugin| plugin.name() == name)
+            .map(|plugin| plugin.description())
+            .or_else(|| self.described.get(name))
+    }
+
+    /// Names of all plugins of which it is known what they offer.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let loaded = self.plugins.iter().map(|plugin| plugin.name());
+        loaded.chain(self.described.keys().map(String::as_str))
+    }
+}
+
+/// Loads all plugins of a pipeline, in its order, and builds those whose source is not what their component was built from. `building` is
+/// called with the name of each plugin that is being built.
 pub fn load(
     pipeline: &Pipeline,
     runtime: &Runtime,
-    build: Build,
     building: impl Fn(&str),
 ) -> Result<Vec<Arc<Plugin>>> {
     let mut plugins = Vec::new();
     let mut problems = Vec::new();
     for plugin in &pipeline.plugins {
-        let name = &plugin.name.value;
-        let component = match component(pipeline, plugin, build, &building)? {
-            Ok(component) => component,
-            Err(problem) => {
-                problems.push(problem);
-                continue;
+        let (name, path) = (&plugin.name.value, &plugin.path.value);
+        let component = match path.is_file() {
+            true => path.clone(),
+            false => {
+                let options = BuildOptions::default();
+                let built = transom_build::up_to_date(path, &options, || building(name));
+                built.map_err(build_failed(name))?.component
             }
         };
-        match runtime.load(name, &component, limits(&plugin.limits)) {
+        match load_component(pipeline, plugin, runtime, &component)? {
             Ok(loaded) => plugins.push(loaded),
-            Err(
-                error @ (transom_plugin::Error::Load { .. } | transom_plugin::Error::Read { .. }),
-            ) => {
-                let mut problem = pipeline.problem_at(plugin.path.span, error.to_string());
-                problem.hint = error.hint();
-                problems.push(problem);
-            }
-            Err(source) => {
-                return Err(Error::Plugin {
-                    what: format!("loading plugin `{name}` failed"),
-                    source: Arc::new(source),
-                    row: None,
-                });
-            }
+            Err(problem) => problems.push(problem),
         }
     }
     match problems.is_empty() {
@@ -60,45 +69,92 @@ pub fn load(
     }
 }
 
-/// The component of a plugin: the file itself, or what its folder is built to.
-fn component(
+/// Loads the plugins that need no compiler: built ones, and source that is packed at once. Of the others it takes what the lock file says.
+pub fn look(pipeline: &Pipeline, runtime: &Runtime, lock: Option<&Lock>) -> Result<Looked> {
+    let mut looked = Looked::default();
+    for plugin in &pipeline.plugins {
+        let name = &plugin.name.value;
+        let component = match component_of(pipeline, plugin)? {
+            Ok(component) => component,
+            Err(problem) => {
+                looked.problems.push(problem);
+                if let Some(locked) = lock.and_then(|lock| lock.plugins.get(name)) {
+                    looked
+                        .described
+                        .insert(name.clone(), locked.description.clone());
+                }
+                continue;
+            }
+        };
+        match load_component(pipeline, plugin, runtime, &component)? {
+            Ok(loaded) => looked.plugins.push(loaded),
+            Err(problem) => looked.problems.push(problem),
+        }
+    }
+    Ok(looked)
+}
+
+/// Loads a component. What is wrong with it is a problem of the pipeline, which names it.
+fn load_component(
     pipeline: &Pipeline,
     plugin: &file::Plugin,
-    build: Build,
-    building: &impl Fn(&str),
-) -> Result<Result<PathBuf, Problem>> {
-    let path = &plugin.path.value;
+    runtime: &Runtime,
+    component: &Path,
+) -> Result<Result<Arc<Plugin>, Problem>> {
+    let name = &plugin.name.value;
+    match runtime.load(name, component, limits(&plugin.limits)) {
+        Ok(loaded) => Ok(Ok(loaded)),
+        Err(error @ (transom_plugin::Error::Load { .. } | transom_plugin::Error::Read { .. })) => {
+            let mut problem = pipeline.problem_at(plugin.path.span, error.to_string());
+            problem.hint = error.hint();
+            Ok(Err(problem))
+        }
+        Err(source) => Err(Error::Plugin {
+            what: format!("loading plugin `{name}` failed"),
+            source: Arc::new(source),
+            row: None,
+        }),
+    }
+}
+
+fn build_failed(plugin: &str) -> impl Fn(BuildError) -> Error {
+    let plugin = plugin.to_owned();
+    move |source| Error::Build {
+        plugin: plugin.clone(),
+        source,
+    }
+}
+
+/// The component of a plugin, without a compiler: the file itself, what its folder was built to, what is packed at once.
+fn component_of(pipeline: &Pipeline, plugin: &file::Plugin) -> Result<Result<PathBuf, Problem>> {
+    let (name, path) = (&plugin.name.value, &plugin.path.value);
     if path.is_file() {
         return Ok(Ok(path.clone()));
     }
-    let name = &plugin.name.value;
-    let failed = |source| Error::Build {
-        plugin: name.clone(),
-        source,
-    };
-    match build {
-        Build::IfStale => {
-            let options = BuildOptions::default();
-            let built = transom_build::up_to_date(path, &options, || building(name));
-            Ok(Ok(built.map_err(failed)?.component))
-        }
-        Build::Never => {
-            let component = transom_build::component_path(path).map_err(failed)?;
-            let message = match component.is_file() {
-                false => format!("plugin `{name}` has not been built"),
-                // What it offers may be something else by now.
-                true if transom_build::is_stale(path).map_err(failed)? => {
-                    format!("plugin `{name}` has changed since it was built")
-                }
-                true => return Ok(Ok(component)),
-            };
-            let shown = shown(&pipeline.root, path);
-            let problem = pipeline.problem_at(plugin.path.span, message);
-            Ok(Err(problem.with_hint(format!(
-                "build it with `transom build {shown}`"
-            ))))
-        }
+    let failed = build_failed(name);
+    if transom_build::is_packed_at_once(path).map_err(&failed)? {
+        let options = BuildOptions {
+            offline: true,
+            quiet: true,
+            ..BuildOptions::default()
+        };
+        let built = transom_build::up_to_date(path, &options, || ());
+        return Ok(Ok(built.map_err(failed)?.component));
     }
+    let component = transom_build::component_path(path).map_err(&failed)?;
+    let message = match component.is_file() {
+        false => format!("plugin `{name}` has not been built"),
+        // What it offers may be something else by now.
+        true if transom_build::is_stale(path).map_err(&failed)? => {
+            format!("plugin `{name}` has changed since it was built")
+        }
+        true => return Ok(Ok(component)),
+    };
+    let shown = shown(&pipeline.root, path);
+    let problem = pipeline.problem_at(plugin.path.span, message);
+    Ok(Err(problem.with_hint(format!(
+        "build it with `transom build {shown}`"
+    ))))
 }
 
 fn shown(root: &Path, path: &Path) -> String {

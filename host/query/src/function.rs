@@ -6,13 +6,17 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, make_array};
 use arrow::compute::nullif;
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::common::{Result, ScalarValue, plan_datafusion_err, plan_err};
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
 use transom_plugin::{Accepts, FunctionDescription, Rejected, border_type};
+use transom_sql::lossless;
+use transom_sql::type_name;
 
+use crate::arguments::{ArgumentMistake, Mistakes, accepts_name, fits};
 use crate::error::{self, CallError, FailedRow, RowsFailed};
 use crate::pool::InstancePool;
 
@@ -32,16 +36,21 @@ pub(crate) struct PluginFunction {
     /// `plugin.function`.
     name: String,
     description: FunctionDescription,
-    pool: Arc<InstancePool>,
+    /// None of a plugin that is known by its description alone: its functions can be planned and not called.
+    pool: Option<Arc<InstancePool>>,
     on_error: OnError,
     signature: Signature,
+    /// What is wrong with the arguments of calls that were planned so far.
+    mistakes: Mistakes,
 }
 
 impl PluginFunction {
     pub(crate) fn udf(
+        plugin: &str,
         description: &FunctionDescription,
-        pool: &Arc<InstancePool>,
+        pool: Option<&Arc<InstancePool>>,
         on_error: OnError,
+        mistakes: &Mistakes,
     ) -> ScalarUDF {
         let volatility = match description.volatility {
             transom_plugin::Volatility::Immutable => Volatility::Immutable,
@@ -49,11 +58,12 @@ impl PluginFunction {
             transom_plugin::Volatility::Volatile => Volatility::Volatile,
         };
         ScalarUDF::new_from_impl(Self {
-            name: format!("{}.{}", pool.plugin().name(), description.name),
+            name: format!("{plugin}.{}", description.name),
             description: description.clone(),
-            pool: Arc::clone(pool),
+            pool: pool.map(Arc::clone),
             on_error,
             signature: Signature::user_defined(volatility),
+            mistakes: Arc::clone(mistakes),
         })
     }
 
@@ -61,13 +71,19 @@ impl PluginFunction {
         format!("function `{}`", self.name)
     }
 
-    /// `geo.great_circle(lat1 Float64, ..)`, for messages.
+    fn pool(&self) -> Result<&Arc<InstancePool>> {
+        self.pool.as_ref().ok_or_else(|| {
+            plan_datafusion_err!("`{}` is known by its description alone", self.name)
+        })
+    }
+
+    /// `geo.great_circle(lat1 float64, ..)`, for messages.
     fn usage(&self) -> String {
         let arguments: Vec<String> = self
             .description
             .arguments
             .iter()
-            .map(|argument| format!("{} {}", argument.name, argument.accepts))
+            .map(|argument| format!("{} {}", argument.name, accepts_name(&argument.accepts)))
             .collect();
         format!(
             "{}({}{})",
@@ -87,7 +103,10 @@ impl PartialEq for PluginFunction {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
             && self.on_error == other.on_error
-            && Arc::ptr_eq(&self.pool, &other.pool)
+            && match (&self.pool, &other.pool) {
+                (Some(pool), Some(other)) => Arc::ptr_eq(pool, other),
+                (pool, other) => pool.is_none() && other.is_none(),
+            }
     }
 }
 
@@ -109,36 +128,21 @@ impl ScalarUDFImpl for PluginFunction {
         &self.signature
     }
 
+    /// Checks how many there are. Their types stay as they are: what has to be cast is cast when it is called, where each value is looked at.
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         let expected = &self.description.arguments;
         let count_fits = given.len() == expected.len()
             || self.description.variadic && !expected.is_empty() && given.len() >= expected.len();
         if !count_fits {
+            let count = expected.len();
             return plan_err!(
-                "`{}` takes {} arguments, not {}",
+                "`{}` takes {count} argument{}, not {}",
                 self.usage(),
-                expected.len(),
+                if count == 1 { "" } else { "s" },
                 given.len()
             );
         }
-        given
-            .iter()
-            .enumerate()
-            .map(|(index, given)| {
-                // A variadic function repeats its last argument.
-                let argument = &expected[index.min(expected.len() - 1)];
-                match coerced(&argument.accepts, given) {
-                    Some(data_type) => Ok(data_type),
-                    None => plan_err!(
-                        "`{}`: argument {} (`{}`) is {} and the SQL gives {given}",
-                        self.usage(),
-                        index + 1,
-                        argument.name,
-                        argument.accepts
-                    ),
-                }
-            })
-            .collect()
+        Ok(given.to_vec())
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
@@ -154,13 +158,33 @@ impl ScalarUDFImpl for PluginFunction {
     }
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        let fields = self.argument_fields(arguments.arg_fields);
-        let output = self
-            .pool
-            .with_function(&self.description.name, &fields, |_, opened| {
-                Ok(Arc::clone(&opened.output))
-            })
-            .map_err(|error| CallError::new(self.what(), error))?;
+        let mistakes = self.mistakes_in(&arguments);
+        let declared = || {
+            let output = self.description.output.as_deref();
+            let data_type = output.and_then(|name| name.parse().ok());
+            Arc::new(Field::new(
+                &self.name,
+                data_type.unwrap_or(DataType::Null),
+                true,
+            ))
+        };
+        let output = match (&self.pool, mistakes.is_empty()) {
+            (Some(pool), true) => {
+                let fields = self.argument_fields(arguments.arg_fields);
+                let opened = pool.with_function(&self.description.name, &fields, |_, opened| {
+                    Ok(Arc::clone(&opened.output))
+                });
+                opened.map_err(|error| CallError::new(self.what(), error))?
+            }
+            // What is planned further is not run; it shows what else is wrong.
+            _ => declared(),
+        };
+        let mut known = self.mistakes.lock();
+        for mistake in mistakes {
+            if !known.contains(&mistake) {
+                known.push(mistake);
+            }
+        }
         let nullable = output.is_nullable() || self.on_error == OnError::Null;
         Ok(Arc::new(
             output
@@ -179,22 +203,29 @@ impl ScalarUDFImpl for PluginFunction {
                 .iter()
                 .all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { arguments.number_rows };
-        let columns: Vec<ArrayRef> = arguments
+        let given: Vec<ArrayRef> = arguments
             .args
             .iter()
             .map(|argument| argument.to_array(rows))
             .collect::<Result<_>>()?;
         let fields = self.argument_fields(&arguments.arg_fields);
+        let (columns, unfit) = self.cast(&fields, &given)?;
         let outcome = self
-            .pool
+            .pool()?
             .with_function(&self.description.name, &fields, |instance, opened| {
                 instance.call_function(opened, &columns, rows)
             })
             .map_err(|error| {
-                CallError::new(self.what(), error).with_row(|| error::arguments(&fields, &columns))
+                CallError::new(self.what(), error).with_row(|| error::arguments(&fields, &given))
             })?;
-        let given = || error::arguments(&fields, &columns);
-        let column = self.without_rejected(outcome.column, &outcome.rejected, given)?;
+        let mut rejected = outcome.rejected;
+        if !unfit.is_empty() {
+            // A row that could not be handed over has its reason already, whatever was computed in its place.
+            rejected.retain(|rejected| unfit.iter().all(|unfit| unfit.row != rejected.row));
+            rejected.extend(unfit);
+        }
+        let row = || error::arguments(&fields, &given);
+        let column = self.without_rejected(outcome.column, &rejected, row)?;
         match constant {
             true => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
                 &column, 0,
@@ -216,11 +247,83 @@ impl PluginFunction {
                 let name = expected
                     .get(index.min(expected.len().saturating_sub(1)))
                     .map_or("", |a| a.name.as_str());
-                let data_type =
-                    border_type(field.data_type()).unwrap_or_else(|| field.data_type().clone());
+                let accepts = expected
+                    .get(index.min(expected.len().saturating_sub(1)))
+                    .map(|argument| &argument.accepts);
+                let data_type = match accepts {
+                    Some(Accepts::Exact(data_type)) => data_type,
+                    _ => field.data_type(),
+                };
+                let data_type = border_type(data_type).unwrap_or_else(|| data_type.clone());
                 Arc::new(Field::new(name, data_type, true))
             })
             .collect()
+    }
+
+    /// Arguments that the function does not take.
+    fn mistakes_in(&self, arguments: &ReturnFieldArgs<'_>) -> Vec<ArgumentMistake> {
+        let expected = &self.description.arguments;
+        let Some(last) = expected.len().checked_sub(1) else {
+            return Vec::new();
+        };
+        let given = arguments.arg_fields.iter().zip(arguments.scalar_arguments);
+        let mistakes = given.enumerate().filter_map(|(index, (field, constant))| {
+            let argument = &expected[index.min(last)];
+            let given = field.data_type();
+            (!fits(&argument.accepts, given, *constant)).then(|| ArgumentMistake {
+                function: self.name.clone(),
+                index,
+                argument: argument.name.clone(),
+                accepts: argument.accepts.clone(),
+                given: given.clone(),
+                column: field.name().clone(),
+            })
+        });
+        mistakes.collect()
+    }
+
+    /// The arguments in the types in which they cross. A value that would be lost on the way fails its row.
+    fn cast(
+        &self,
+        fields: &[FieldRef],
+        given: &[ArrayRef],
+    ) -> Result<(Vec<ArrayRef>, Vec<Rejected>)> {
+        let mut unfit: Vec<Rejected> = Vec::new();
+        let mut columns = Vec::with_capacity(given.len());
+        for (field, column) in fields.iter().zip(given) {
+            let to = field.data_type();
+            columns.push(match lossless::cast(column, to) {
+                Ok(cast) => cast,
+                Err(first) => {
+                    let lost = match self.on_error {
+                        OnError::Fail => vec![first],
+                        OnError::Null => all_losses(column, to),
+                    };
+                    let failed: Vec<bool> = {
+                        let mut failed = vec![false; column.len()];
+                        lost.iter().for_each(|loss| failed[loss.row] = true);
+                        failed
+                    };
+                    for loss in &lost {
+                        let row = u32::try_from(loss.row).unwrap_or(u32::MAX);
+                        if unfit.iter().all(|known| known.row != row) {
+                            let (name, to) = (field.name(), type_name(to));
+                            let reason =
+                                format!("`{name}` must be {to}, which cannot hold {}", loss.value);
+                            unfit.push(Rejected { row, reason });
+                        }
+                    }
+                    if self.on_error == OnError::Fail {
+                        let row = || error::arguments(fields, given);
+                        self.without_rejected(Arc::clone(column), &unfit, row)?;
+                    }
+                    let rest = null_where(column, &BooleanArray::from(failed))?;
+                    lossless::cast(&rest, to)
+                        .map_err(|loss| DataFusionError::External(Box::new(loss)))?
+                }
+            });
+        }
+        Ok((columns, unfit))
     }
 
     fn without_rejected(
@@ -246,7 +349,7 @@ impl PluginFunction {
             }
             OnError::Null => {
                 let function = &self.description.name;
-                self.pool
+                self.pool()?
                     .count_failures(function, rejected.len(), &first.reason);
                 let mut failed = vec![false; column.len()];
                 rejected
@@ -266,82 +369,11 @@ fn null_where(column: &ArrayRef, failed: &BooleanArray) -> Result<ArrayRef> {
     }
 }
 
-/// The type in which an argument is handed over, or `None` if it does not fit.
-fn coerced(accepts: &Accepts, given: &DataType) -> Option<DataType> {
-    let fits = |accepted: bool| (accepted || *given == DataType::Null).then(|| given.clone());
-    match accepts {
-        Accepts::Exact(expected) => {
-            let fits =
-                expected == given || *given == DataType::Null || casts_safely(expected, given);
-            fits.then(|| expected.clone())
-        }
-        Accepts::Any => Some(given.clone()),
-        Accepts::Numeric => fits(given.is_numeric()),
-        Accepts::Temporal => fits(given.is_temporal()),
-        Accepts::Text => fits(matches!(
-            given,
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-        )),
-    }
-}
-
-/// Casts that SQL makes by itself: no value is lost or read in another way.
-fn casts_safely(to: &DataType, from: &DataType) -> bool {
-    use DataType::*;
-    match (to, from) {
-        (to, Dictionary(_, values)) => to == values.as_ref() || casts_safely(to, values),
-        (Utf8 | LargeUtf8, Utf8 | LargeUtf8 | Utf8View) => true,
-        (Binary | LargeBinary, Binary | LargeBinary | BinaryView | FixedSizeBinary(_)) => true,
-        (Float64, from) => from.is_numeric(),
-        (Float32, from) => matches!(from, Float16 | Int8 | Int16 | UInt8 | UInt16),
-        (Decimal128(..) | Decimal256(..), from) => from.is_integer() || from.is_decimal(),
-        (Int64, from) => matches!(from, Int8 | Int16 | Int32 | UInt8 | UInt16 | UInt32),
-        (Int32, from) => matches!(from, Int8 | Int16 | UInt8 | UInt16),
-        (Int16, from) => matches!(from, Int8 | UInt8),
-        (UInt64, from) => matches!(from, UInt8 | UInt16 | UInt32),
-        (UInt32, from) => matches!(from, UInt8 | UInt16),
-        (UInt16, from) => matches!(from, UInt8),
-        (Timestamp(_, None), Date32 | Date64 | Timestamp(_, None)) => true,
-        // An instant stays the same instant, whatever the zone it is shown in.
-        (Timestamp(_, Some(_)), Timestamp(_, Some(_))) => true,
-        (Date32 | Date64, Date32 | Date64) => true,
-        (Time32(_) | Time64(_), Time32(_) | Time64(_)) => true,
-        (Duration(_), Duration(_)) => true,
-        // Nested types may differ in the names of their inner fields.
-        (to, from) => to.equals_datatype(from),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use arrow::datatypes::TimeUnit;
-
-    #[test]
-    fn arguments_are_cast_only_where_nothing_is_lost() {
-        let exact = |data_type: DataType| Accepts::Exact(data_type);
-        let zoned = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-        let plain = DataType::Timestamp(TimeUnit::Nanosecond, None);
-        for (accepts, given, fits) in [
-            (exact(DataType::Float64), DataType::Int64, true),
-            (exact(DataType::Int64), DataType::Int32, true),
-            (exact(DataType::Int32), DataType::Int64, false),
-            (exact(DataType::Int64), DataType::Utf8, false),
-            (exact(DataType::Utf8), DataType::Utf8View, true),
-            (exact(DataType::Utf8), DataType::Int64, false),
-            (exact(DataType::Decimal128(12, 2)), DataType::Int64, true),
-            (exact(zoned.clone()), plain.clone(), false),
-            (exact(plain), DataType::Date32, true),
-            (exact(DataType::Int64), DataType::Null, true),
-            (Accepts::Temporal, zoned, true),
-            (Accepts::Text, DataType::Int64, false),
-            (Accepts::Numeric, DataType::Decimal128(10, 2), true),
-        ] {
-            assert_eq!(
-                coerced(&accepts, &given).is_some(),
-                fits,
-                "{accepts} from {given}"
-            );
-        }
-    }
+/// Every row of a column that a type does not hold.
+fn all_losses(column: &ArrayRef, to: &DataType) -> Vec<lossless::Loss> {
+    let rows = (0..column.len()).filter_map(|row| {
+        let loss = lossless::cast(&column.slice(row, 1), to).err()?;
+        Some(lossless::Loss { row, ..loss })
+    });
+    rows.collect()
 }

@@ -8,6 +8,7 @@
 //! Plans run on threads of their own ([`PlanRuntime`]): a plugin may compute for as long as its limits allow, and whoever reads
 //! sources or reports progress must not wait for it.
 
+mod arguments;
 mod error;
 mod execution;
 mod function;
@@ -22,6 +23,7 @@ mod sql_types;
 mod statement;
 mod transform;
 
+pub use arguments::{WrongArgument, WrongArguments};
 pub use error::{CallError, FailedRow, Place, RowsFailed, TooManyRejected};
 pub use execution::{Execution, Figures};
 pub use function::OnError;

@@ -13,6 +13,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNodeRecursion};
 use datafusion::common::{Result, TableReference, internal_err, plan_datafusion_err, plan_err};
 use datafusion::datasource::provider_as_source;
+use datafusion::error::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{
     FairSpillPool, MemoryPool, TrackConsumersPool, UnboundedMemoryPool,
@@ -24,8 +25,9 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use futures::TryStreamExt;
-use transom_plugin::{Cancel, LogicalTime, Plugin, Timing};
+use transom_plugin::{Cancel, Description, LogicalTime, Plugin, Timing};
 
+use crate::arguments::{Mistakes, WrongArguments};
 use crate::error::CallError;
 use crate::execution::Execution;
 use crate::function::{OnError, PluginFunction};
@@ -88,6 +90,8 @@ pub struct Session {
     cancel: Cancel,
     time: LogicalTime,
     plugins: BTreeMap<String, Arc<InstancePool>>,
+    /// Plugins that cannot be called.
+    described: BTreeMap<String, Description>,
     steps: BTreeMap<String, Step>,
     spools: tempfile::TempDir,
 }
@@ -177,6 +181,7 @@ impl Session {
             cancel,
             time: *time,
             plugins: BTreeMap::new(),
+            described: BTreeMap::new(),
             steps: BTreeMap::new(),
             spools,
         })
@@ -209,6 +214,11 @@ impl Session {
             self.time,
         );
         self.plugins.insert(name, Arc::new(pool));
+    }
+
+    /// Makes the functions of a plugin known that is not there: queries that use them can be planned, and not run.
+    pub fn add_description(&mut self, plugin: &str, description: Description) {
+        self.described.insert(plugin.to_owned(), description);
     }
 
     /// Makes a table known to the steps.
@@ -281,16 +291,27 @@ impl Session {
         on_error: impl Fn(&str) -> OnError,
     ) -> Result<LogicalPlan> {
         let mut state = self.state();
-        for pool in self.plugins.values() {
-            for function in &pool.plugin().description().functions {
-                let on_error = on_error(&format!("{}.{}", pool.plugin().name(), function.name));
-                state.register_udf(Arc::new(PluginFunction::udf(function, pool, on_error)))?;
+        let mistakes = Mistakes::default();
+        let plugins = self.plugins.iter();
+        let plugins = plugins.map(|(name, pool)| (name, pool.plugin().description(), Some(pool)));
+        let described = self.described.iter();
+        let described = described.map(|(name, description)| (name, description, None));
+        for (plugin, description, pool) in plugins.chain(described) {
+            for function in &description.functions {
+                let on_error = on_error(&format!("{plugin}.{}", function.name));
+                let udf = PluginFunction::udf(plugin, function, pool, on_error, &mistakes);
+                state.register_udf(Arc::new(udf))?;
             }
         }
         let mut statement = parse(&state, sql)?;
         bind(&mut statement, params)?;
-        let plan = state.statement_to_plan(statement).await?;
-        match plan {
+        let plan = state.statement_to_plan(statement.clone()).await;
+        let mistakes = std::mem::take(&mut *mistakes.lock());
+        if !mistakes.is_empty() {
+            let wrong = WrongArguments::of(&mistakes, &statement);
+            return Err(DataFusionError::External(Box::new(wrong)));
+        }
+        match plan? {
             LogicalPlan::Ddl(_)
             | LogicalPlan::Dml(_)
             | LogicalPlan::Copy(_)

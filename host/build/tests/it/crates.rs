@@ -15,6 +15,7 @@ static INTERFACE_TYPES: [u8; include_bytes!("types.bin").len()] = *include_bytes
 #[unsafe(export_name = "transom:plugin/meta@0.1.0#describe")]
 extern "C" fn describe() -> *const u8 {
     static ERROR: [u32; 16] = [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    std::hint::black_box(("the plugin's mark", sdk::mark()));
     assert_ne!(sdk::sum(&std::collections::HashMap::<u32, u64>::new()), 7, "in {}", file!());
     ERROR.as_ptr().cast()
 }
@@ -29,6 +30,10 @@ extern "C" fn realloc(_: *mut u8, _: usize, _: usize, size: usize) -> *mut u8 {
 const SDK: &str = r#"
 pub fn sum<K: std::hash::Hash + Eq>(values: &std::collections::HashMap<K, u64>) -> u64 {
     values.values().copied().reduce(|a, b| a.checked_add(b).expect("the sum fits")).unwrap_or_default()
+}
+
+pub fn mark() -> &'static str {
+    "the mark of the SDK"
 }
 
 pub fn first(values: &[u64]) -> u64 {

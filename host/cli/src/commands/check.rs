@@ -3,8 +3,8 @@
 use serde_json::json;
 use transom_pipeline::SessionOptions;
 use transom_pipeline::lock::Lock;
-use transom_pipeline::plan::{Sources, plan};
-use transom_pipeline::plugins::Build;
+use transom_pipeline::plan::check;
+use transom_pipeline::plugins;
 use transom_pipeline::report::counted;
 use transom_plugin::Cancel;
 
@@ -31,24 +31,17 @@ impl CheckCommand {
     pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
         let pipeline = context.pipeline()?;
         let lock = Lock::read(&Lock::path_of(&pipeline))?;
-        let plugins = context.plugins(&pipeline, Build::Never)?;
+        let looked = plugins::look(&pipeline, &context.plugin_runtime()?, lock.as_ref())?;
         // Nothing runs, so nothing is gained by threads.
         let session = SessionOptions {
             partitions: 1,
             ..SessionOptions::default()
         };
-        let planning = plan(
-            &pipeline,
-            &plugins,
-            lock.as_ref(),
-            Sources::FromLock,
-            &session,
-            Cancel::new(),
-        );
+        let planning = check(&pipeline, &looked, lock.as_ref(), &session, Cancel::new());
         let planned = context.block_on(async { Ok(planning.await?) })?;
         context.warn_of_unread(&planned);
         if let Some(lock) = &lock {
-            for plugin in lock.changed_plugins(&plugins) {
+            for plugin in lock.changed_plugins(&looked.plugins) {
                 context.printer.warn(format_args!(
                     "plugin `{plugin}` is not the one in the lock file"
                 ));

@@ -6,7 +6,6 @@ use serde_json::json;
 use transom_pipeline::SessionOptions;
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Sources, plan};
-use transom_pipeline::plugins::Build;
 use transom_pipeline::report::counted;
 use transom_plugin::Cancel;
 
@@ -34,7 +33,7 @@ impl LockCommand {
         let path = Lock::path_of(&pipeline);
         // An old lock that cannot be read is what this command is to mend.
         let old = Lock::read(&path).ok().flatten();
-        let plugins = context.plugins(&pipeline, Build::IfStale)?;
+        let plugins = context.plugins(&pipeline)?;
         let session = SessionOptions {
             partitions: 1,
             ..SessionOptions::default()

@@ -8,7 +8,6 @@ use transom_pipeline::SessionOptions;
 use transom_pipeline::file::{Pipeline, StepKind, list};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Planned, Sources, plan};
-use transom_pipeline::plugins::Build;
 use transom_pipeline::type_name;
 use transom_plugin::Cancel;
 
@@ -50,7 +49,7 @@ impl PlanCommand {
             check_step(&pipeline, step)?;
         }
         let lock = Lock::read(&Lock::path_of(&pipeline))?;
-        let plugins = context.plugins(&pipeline, Build::IfStale)?;
+        let plugins = context.plugins(&pipeline)?;
         let mut session = SessionOptions::default();
         session.partitions = self.partitions.unwrap_or(session.partitions);
         let text = context.block_on(async {

@@ -5,7 +5,6 @@ use clap::ValueEnum;
 use transom_pipeline::file::{Pipeline, list};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources, plan_part};
-use transom_pipeline::plugins::Build;
 use transom_pipeline::report::counted;
 use transom_pipeline::{Encoding, SessionOptions, encode};
 use transom_plugin::Cancel;
@@ -76,7 +75,7 @@ impl PreviewCommand {
             });
         }
         let lock = Lock::read(&Lock::path_of(&pipeline))?;
-        let plugins = context.plugins(&pipeline, Build::IfStale)?;
+        let plugins = context.plugins(&pipeline)?;
         let part = Part {
             source_rows: self.source_rows,
             ..Part::of(table)

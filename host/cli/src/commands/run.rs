@@ -2,7 +2,6 @@
 
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Sources, plan};
-use transom_pipeline::plugins::Build;
 use transom_pipeline::report::{SinkReport, counted};
 use transom_pipeline::run::{RunOptions, run};
 use transom_pipeline::{Error, SessionOptions};
@@ -66,7 +65,7 @@ impl RunCommand {
                 lock_path.display()
             )));
         }
-        let plugins = context.plugins(&pipeline, Build::IfStale)?;
+        let plugins = context.plugins(&pipeline)?;
         if let (true, Some(lock)) = (self.locked, &lock) {
             check_locked(lock, &pipeline, &plugins)?;
         }

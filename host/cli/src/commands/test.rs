@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use transom_pipeline::file::{Pipeline, Problems};
 use transom_pipeline::lock::Lock;
-use transom_pipeline::plugins::Build;
 use transom_pipeline::report::counted;
 use transom_pipeline::testing::{self, Test, TestReport, Tester};
 
@@ -373,7 +372,7 @@ fn tester(context: &Context, tests: &[Test]) -> Result<Tester, Failure> {
 
 fn tester_of(context: &Context, pipeline: Pipeline) -> Result<Tester, Failure> {
     let lock = Lock::read(&Lock::path_of(&pipeline))?;
-    let plugins = context.plugins(&pipeline, Build::IfStale)?;
+    let plugins = context.plugins(&pipeline)?;
     Ok(Tester::new(pipeline, plugins, lock)?)
 }
 

@@ -1,24 +1,48 @@
 //! Errors of planning as problems in the pipeline's files: in which words, and at which place of a query.
 
-use std::sync::Arc;
-
 use datafusion::error::DataFusionError;
-use transom_plugin::Plugin;
-use transom_query::{CallError, UnknownParam};
+use transom_query::{CallError, UnknownParam, WrongArguments};
 
 use crate::error::source_of;
 use crate::file::problem::list;
 use crate::file::{Pipeline, Problem, Span, SqlStep};
+use crate::plugins::Looked;
+
+/// The mistakes of a query at their places in it.
+pub(super) fn sql_problems(
+    pipeline: &Pipeline,
+    looked: &Looked,
+    sql: &SqlStep,
+    error: &DataFusionError,
+) -> Vec<Problem> {
+    let Some(WrongArguments(wrong)) = source_of::<WrongArguments>(error) else {
+        return vec![sql_problem(pipeline, looked, sql, error)];
+    };
+    let problems = wrong.iter().map(|wrong| {
+        let place = wrong.place.map(|(line, column, length)| Span {
+            line,
+            column,
+            length,
+        });
+        let place = place.unwrap_or_else(|| find_word(&sql.text, &wrong.function));
+        let problem = pipeline.problem_in_sql(sql, place, wrong.to_string());
+        match &wrong.cast {
+            Some(cast) => problem.with_hint(format!("write `{cast}`")),
+            None => problem,
+        }
+    });
+    problems.collect()
+}
 
 /// An SQL error at its place in the query.
 pub(super) fn sql_problem(
     pipeline: &Pipeline,
-    plugins: &[Arc<Plugin>],
+    looked: &Looked,
     sql: &SqlStep,
     error: &DataFusionError,
 ) -> Problem {
     let message = plan_message(error);
-    if let Some(problem) = unknown_function(pipeline, plugins, sql, &message) {
+    if let Some(problem) = unknown_function(pipeline, looked, sql, &message) {
         return problem;
     }
     if let Some(unknown) = source_of::<UnknownParam>(error) {
@@ -58,7 +82,7 @@ pub(super) fn sql_problem(
 /// A function of a plugin that is not there. DataFusion would suggest any of its own whose name is as long.
 fn unknown_function(
     pipeline: &Pipeline,
-    plugins: &[Arc<Plugin>],
+    looked: &Looked,
     sql: &SqlStep,
     message: &str,
 ) -> Option<Problem> {
@@ -66,8 +90,13 @@ fn unknown_function(
     let name = name.split('\'').next()?;
     let (plugin, function) = name.split_once('.')?;
     let at = find_word(&sql.text, name);
-    let Some(found) = plugins.iter().find(|found| found.name() == plugin) else {
-        let known = || plugins.iter().map(|plugin| plugin.name());
+    let mut declared = pipeline.plugins.iter();
+    let Some(found) = looked.described(plugin) else {
+        if declared.any(|declared| declared.name.value == plugin) {
+            let message = format!("what `{plugin}` offers is not known before it is built");
+            return Some(pipeline.problem_in_sql(sql, at, message));
+        }
+        let known = || looked.names();
         let message = format!(
             "there is no plugin `{plugin}`; the pipeline has: {}",
             list(known())
@@ -75,7 +104,7 @@ fn unknown_function(
         let problem = pipeline.problem_in_sql(sql, at, message);
         return Some(problem.with_near_name(plugin, known()));
     };
-    let functions = &found.description().functions;
+    let functions = &found.functions;
     let known = || functions.iter().map(|function| function.name.as_str());
     let message = no_function(plugin, function, known());
     let problem = pipeline.problem_in_sql(sql, at, message);

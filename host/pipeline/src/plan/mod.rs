@@ -21,6 +21,7 @@ use crate::dead_letters::DeadLetterSpool;
 use crate::error::{Error, Result};
 use crate::file::{MaxRejects, Pipeline, Problems};
 use crate::lock::Lock;
+use crate::plugins::Looked;
 
 pub(crate) use self::convert::{data_type, file_source, params};
 pub(crate) use self::messages::{error_chain, plan_message};
@@ -132,6 +133,23 @@ pub async fn plan(
     plan_part(pipeline, plugins, lock, sources, &whole, options, cancel).await
 }
 
+/// Plans a pipeline as far as it can be without its data and without a compiler: all mistakes are reported, among them plugins that have to
+/// be built. A step that needs a transform of one of these is passed over, with those that read it.
+///
+/// # Errors
+/// All mistakes.
+pub async fn check(
+    pipeline: &Pipeline,
+    looked: &Looked,
+    lock: Option<&Lock>,
+    options: &SessionOptions,
+    cancel: Cancel,
+) -> Result<Planned> {
+    let whole = Part::default();
+    let from_lock = Sources::FromLock;
+    plan_looked(pipeline, looked, lock, from_lock, &whole, options, cancel).await
+}
+
 /// Plans what a part of a pipeline needs, and nothing else; its sinks only if the part is the whole.
 ///
 /// # Errors
@@ -145,18 +163,36 @@ pub async fn plan_part(
     options: &SessionOptions,
     cancel: Cancel,
 ) -> Result<Planned> {
+    let looked = Looked {
+        plugins: plugins.to_vec(),
+        ..Looked::default()
+    };
+    plan_looked(pipeline, &looked, lock, sources, part, options, cancel).await
+}
+
+async fn plan_looked(
+    pipeline: &Pipeline,
+    looked: &Looked,
+    lock: Option<&Lock>,
+    sources: Sources,
+    part: &Part,
+    options: &SessionOptions,
+    cancel: Cancel,
+) -> Result<Planned> {
     let (options, sink_limits) = shared_out(options);
     let mut session = Session::new(&options, cancel.child())
         .map_err(|error| Error::of_query("starting the session", error))?;
-    plugins
-        .iter()
-        .for_each(|plugin| session.add_plugin(Arc::clone(plugin)));
+    let plugins = looked.plugins.iter();
+    plugins.for_each(|plugin| session.add_plugin(Arc::clone(plugin)));
+    for (name, description) in &looked.described {
+        session.add_description(name, description.clone());
+    }
     let mut planner = Planner {
         pipeline,
-        plugins,
+        looked,
         part,
         sink_limits,
-        problems: Vec::new(),
+        problems: looked.problems.clone(),
         tables: BTreeSet::new(),
         remembered: BTreeSet::new(),
         origins: BTreeMap::new(),

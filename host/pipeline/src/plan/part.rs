@@ -14,6 +14,7 @@ use transom_query::Session;
 
 use super::messages::sql_problem;
 use crate::file::{self, OnReject, Pipeline, Problem, StepKind};
+use crate::plugins::Looked;
 
 /// What is planned of a pipeline. The default is all of it.
 #[derive(Debug, Clone, Default)]
@@ -128,7 +129,7 @@ impl Reads {
                         reads.edges.extend(edges);
                     }
                     Err(error) => {
-                        let problem = sql_problem(pipeline, &[], sql, &error);
+                        let problem = sql_problem(pipeline, &Looked::default(), sql, &error);
                         reads.unparsed.push((name.clone(), problem));
                     }
                 },

@@ -7,7 +7,7 @@ use arrow::datatypes::Schema;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
 use transom_connect::{FileSink, SinkLimits};
-use transom_plugin::Plugin;
+use transom_plugin::Description;
 use transom_query::Session;
 
 use super::convert::{file_source, open_source, sink_format};
@@ -17,11 +17,12 @@ use super::{PlannedSink, PlannedSource, PlannedStep, Sources};
 use crate::error::{Error, Result};
 use crate::file::{Pipeline, Problem, Step};
 use crate::lock::Lock;
+use crate::plugins::Looked;
 
 /// A pipeline that is being planned, with the mistakes that were found.
 pub(super) struct Planner<'a> {
     pub(super) pipeline: &'a Pipeline,
-    pub(super) plugins: &'a [Arc<Plugin>],
+    pub(super) looked: &'a Looked,
     pub(super) part: &'a Part,
     pub(super) sink_limits: SinkLimits,
     pub(super) problems: Vec<Problem>,
@@ -35,6 +36,19 @@ pub(super) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
+    /// What a plugin of the pipeline offers; none of one that is not known, not even from the lock file.
+    pub(super) fn described(&self, plugin: &str) -> Option<&'a Description> {
+        self.looked.described(plugin)
+    }
+
+    /// Whether a plugin is declared and has to be built before its transforms can be planned.
+    pub(super) fn is_unbuilt(&self, plugin: &str) -> bool {
+        let mut declared = self.pipeline.plugins.iter();
+        let mut loaded = self.looked.plugins.iter();
+        declared.any(|declared| declared.name.value == plugin)
+            && !loaded.any(|loaded| loaded.name() == plugin)
+    }
+
     pub(super) async fn sources(
         &mut self,
         lock: Option<&Lock>,

@@ -9,7 +9,7 @@ use transom_query::{OnError, OnReject, OrderBy, TransformStep};
 
 use super::PlannedStep;
 use super::convert::params;
-use super::messages::{find_word, missing_column, no_function, plan_message, sql_problem};
+use super::messages::{find_word, missing_column, no_function, plan_message, sql_problems};
 use super::planner::Planner;
 use crate::dead_letters::{self, DeadLetterSpool};
 use crate::error::{Error, Result};
@@ -114,13 +114,15 @@ impl Planner<'_> {
         match self.session.plan_sql(&sql.text, &params, on_error).await {
             Ok(plan) => Ok(Some(plan)),
             Err(error) => {
-                let problem = sql_problem(self.pipeline, self.plugins, sql, &error);
+                let problems = sql_problems(self.pipeline, self.looked, sql, &error);
                 let error = Error::of_query("", error);
                 if matches!(&error, Error::Plugin { source, .. } if !is_of_the_pipeline(source)) {
                     return Err(error);
                 }
-                let problem = self.with_origin_of_columns(problem, &tables);
-                self.problems.push(problem);
+                for problem in problems {
+                    let problem = self.with_origin_of_columns(problem, &tables);
+                    self.problems.push(problem);
+                }
                 Ok(None)
             }
         }
@@ -129,20 +131,18 @@ impl Planner<'_> {
     /// Reports functions below `on_error` that their plugins do not have: as they stand there, they would change nothing.
     fn check_on_error(&mut self, sql: &SqlStep) {
         for (function, span) in &sql.on_error.spans {
-            let found = function.split_once('.').and_then(|(plugin, function)| {
-                let mut plugins = self.plugins.iter();
-                let plugin = plugins.find(|known| known.name() == plugin)?;
-                Some((plugin, function))
-            });
-            let Some((plugin, name)) = found else {
+            let found = function
+                .split_once('.')
+                .and_then(|(plugin, function)| Some((plugin, self.described(plugin)?, function)));
+            let Some((plugin, description, name)) = found else {
                 continue;
             };
-            let functions = &plugin.description().functions;
+            let functions = &description.functions;
             if functions.iter().any(|known| known.name == name) {
                 continue;
             }
             let known = || functions.iter().map(|function| function.name.as_str());
-            let message = no_function(plugin.name(), name, known());
+            let message = no_function(plugin, name, known());
             let problem = self.pipeline.problem_at(*span, message);
             self.problems.push(problem.with_near_name(name, known()));
         }
@@ -183,6 +183,10 @@ impl Planner<'_> {
             return Ok(None);
         }
         if dead_letters.is_some() && !self.dead_letters_fit(name, transform).await? {
+            return Ok(None);
+        }
+        // What it gives is known when it is built, which is a problem of its own already.
+        if self.is_unbuilt(&transform.plugin) {
             return Ok(None);
         }
         let origin = dead_letters
@@ -284,13 +288,8 @@ impl Planner<'_> {
             (None, None) => transform.transform.span,
         };
         let mut problem = self.pipeline.problem_at(span, message);
-        let plugin = self
-            .plugins
-            .iter()
-            .find(|plugin| plugin.name() == transform.plugin);
-        if let Some(plugin) = plugin {
+        if let Some(description) = self.described(&transform.plugin) {
             let name = &transform.transform.value;
-            let description = plugin.description();
             if description.transform(name).is_none() {
                 let names = description
                     .transforms

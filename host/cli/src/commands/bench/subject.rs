@@ -9,7 +9,6 @@ use fastrand::Rng;
 use transom_pipeline::file::{Pipeline, StepKind, TransformStep};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources, plan_part};
-use transom_pipeline::plugins::Build;
 use transom_pipeline::report::counted;
 use transom_pipeline::{SessionOptions, read_rows};
 use transom_plugin::{
@@ -331,7 +330,7 @@ impl Finder<'_> {
 
     fn input_of(&self, pipeline: &Pipeline, step: &TransformStep) -> Result<RecordBatch, Failure> {
         let lock = Lock::read(&Lock::path_of(pipeline))?;
-        let plugins = self.context.plugins(pipeline, Build::IfStale)?;
+        let plugins = self.context.plugins(pipeline)?;
         let part = Part::of(&step.input.value);
         let session = SessionOptions::default();
         let rows = self.command.rows * BATCHES;
