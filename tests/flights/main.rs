@@ -11,7 +11,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use transom_pipeline::SessionOptions;
 use transom_pipeline::file::{LoadOptions, load};
 use transom_pipeline::plan::{Sources, plan};
-use transom_pipeline::plugins::{self, Build};
+use transom_pipeline::plugins;
 use transom_pipeline::report::RunReport;
 use transom_pipeline::run::{Observer, RunOptions, run};
 use transom_plugin::{Cancel, Runtime, RuntimeOptions};
@@ -58,7 +58,7 @@ fn run_example(folder: &Path, target: &str) -> RunReport {
         python_runner_digest: Some(transom_build::python_runner_digest),
     })
     .unwrap();
-    let plugins = plugins::load(&pipeline, &runtime, Build::IfStale, |_| {}).unwrap();
+    let plugins = plugins::load(&pipeline, &runtime, |_| {}).unwrap();
     let session = SessionOptions::default();
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let planned = plan(

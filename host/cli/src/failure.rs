@@ -14,7 +14,7 @@ use datafusion::error::DataFusionError;
 use serde_json::{Value, json};
 use transom_build::{BuildError, BuildErrorKind};
 use transom_pipeline::file::{Problems, did_you_mean};
-use transom_pipeline::report::counted;
+use transom_pipeline::report::{CheckReport, counted};
 use transom_pipeline::{Encoding, Error as PipelineError, ErrorKind, encode};
 use transom_plugin::GuestErrorKind;
 
@@ -217,6 +217,14 @@ impl Failure {
         }
     }
 
+    /// What the checks found that failed the run.
+    fn checks(&self) -> Option<&[CheckReport]> {
+        match self {
+            Self::Pipeline(error) => error.checks(),
+            _ => None,
+        }
+    }
+
     fn problems(&self) -> Option<&Problems> {
         match self {
             Self::Pipeline(error) => match &**error {
@@ -305,6 +313,9 @@ impl Failure {
                 error["message"] = self.to_string().into();
                 error["causes"] = self.causes().into();
                 error["hint"] = self.hint(row).into();
+                if let Some(checks) = self.checks() {
+                    error["checks"] = json!(checks);
+                }
                 if let (Some(values), FailedRow::Shown) = (self.row(), row) {
                     error["row"] = json_of(values);
                 }

@@ -34,6 +34,16 @@ pub(crate) fn bytes(text: &str) -> Result<usize, String> {
     bytes.filter(|bytes| *bytes > 0).ok_or_else(expected)
 }
 
+/// A point in time: with a zone or in UTC; a date alone is its first moment.
+pub(crate) fn clock(text: &str) -> Result<std::time::SystemTime, String> {
+    let time = transom_pipeline::testing::point_in_time(text);
+    let time = time.map(std::time::SystemTime::from);
+    time.ok_or_else(|| {
+        "expected a time like `2024-01-31` or `2024-01-31 10:00:00`, in UTC unless it has a zone"
+            .to_owned()
+    })
+}
+
 /// A number of at least one.
 pub(crate) fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {

@@ -11,7 +11,8 @@ use transom_query::{CallError, FailedRow, RowsFailed, TooManyRejected};
 
 use crate::file::{MaxRejects, Percent, Problems};
 use crate::reasons::short;
-use crate::report::{Count, counted};
+use crate::report::{CheckReport, Count, counted};
+use crate::run::FailedChecks;
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -82,6 +83,9 @@ pub enum Error {
         #[source]
         source: Option<RejectedReasons>,
     },
+    /// Rows do not meet the checks of their tables.
+    #[error("{} of {} failed", .0.errors().count(), counted(.0.0.len() as u64, "check"))]
+    Checks(#[source] FailedChecks),
     /// The dead letters of a step are not what this version writes.
     #[error(
         "the dead letters of step `{step}` lack the column `{column}`: another version of Transom wrote them"
@@ -145,6 +149,7 @@ impl Error {
             | Self::Query { .. }
             | Self::Rows { .. }
             | Self::TooManyRejected { .. }
+            | Self::Checks(_)
             | Self::DeadLetters { .. }
             | Self::Io { .. } => ErrorKind::Data,
         }
@@ -158,6 +163,10 @@ impl Error {
             Self::Source(source) => source.hint(),
             Self::Sink(source) => source.hint(),
             Self::Lock { hint, .. } => Some(hint.clone()),
+            Self::Checks(_) => Some(
+                "nothing was published; fix the data or the step, or give the check `severity: warn`"
+                    .to_owned(),
+            ),
             Self::DeadLetters { .. } => {
                 Some("run the pipeline again: it writes them anew".to_owned())
             }
@@ -175,6 +184,14 @@ impl Error {
             {
                 Some("give the run more memory with `--memory`".to_owned())
             }
+            _ => None,
+        }
+    }
+
+    /// What the checks found, if it is them that failed.
+    pub fn checks(&self) -> Option<&[CheckReport]> {
+        match self {
+            Self::Checks(failed) => Some(&failed.0),
             _ => None,
         }
     }

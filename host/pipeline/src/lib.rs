@@ -19,10 +19,9 @@ pub mod rejects;
 pub mod report;
 pub mod run;
 pub mod testing;
-mod types;
 
 pub use encode::{Encoding, encode};
 pub use error::{Error, ErrorKind, Result};
 pub use file_rows::read_rows;
 pub use transom_query::SessionOptions;
-pub use types::type_name;
+pub use transom_sql::type_name;

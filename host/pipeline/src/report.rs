@@ -8,6 +8,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use serde::Serialize;
 
+use crate::file::Severity;
 use crate::reasons::short;
 
 /// What a run did.
@@ -29,6 +30,8 @@ pub struct RunReport {
     pub sinks: Vec<SinkReport>,
     /// Rejected rows that were kept.
     pub dead_letters: Vec<SinkReport>,
+    /// What the checks found.
+    pub checks: Vec<CheckReport>,
     /// Rows that transforms did not take, kept or not.
     pub rows_rejected: u64,
     /// What plugins counted: by plugin, then by the plugin's own names.
@@ -90,6 +93,46 @@ pub struct SinkReport {
     /// Its first rows, as many as were asked for.
     #[serde(skip)]
     pub head: Vec<RecordBatch>,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Serialize)]
+pub struct CheckReport {
+    /// The source or step that was checked.
+    pub table: String,
+    /// Name of the check.
+    pub name: String,
+    /// What happens if it fails.
+    pub severity: Severity,
+    /// Whether it holds.
+    pub passed: bool,
+    /// Rows that fail it; of `row_count` the rows that the table has.
+    pub rows: u64,
+    /// What is wrong; `None` if nothing is.
+    pub message: Option<String>,
+    /// Values of the first rows that fail it.
+    pub examples: Vec<String>,
+    /// The table of the rows that fail it, the first 1,000 of them.
+    pub failing_rows: Option<PathBuf>,
+}
+
+/// `orders: not_null_id: ..`, in one line.
+impl fmt::Display for CheckReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.table, self.name)?;
+        if self.severity == Severity::Warn {
+            f.write_str(" (warning)")?;
+        }
+        let message = self.message.as_deref().unwrap_or("passed");
+        write!(f, ": {message}")?;
+        if !self.examples.is_empty() {
+            write!(f, ", for example: {}", self.examples.join("; "))?;
+        }
+        match &self.failing_rows {
+            Some(path) => write!(f, " -> {}", shown(path)),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Where the time went, in seconds. All but `total` is processor time summed over partitions, so it may exceed `total`.
@@ -179,6 +222,14 @@ impl fmt::Display for RunReport {
                 "{:<10} {function}: failed {times} and gave null, for example: {reason}",
                 "on_error"
             )?;
+        }
+        let failed = || self.checks.iter().filter(|check| !check.passed);
+        let passed = self.checks.len() - failed().count();
+        if passed > 0 {
+            writeln!(f, "{:<10} {}", "passed", counted(passed as u64, "check"))?;
+        }
+        for check in failed() {
+            writeln!(f, "{:<10} {check}", "check")?;
         }
         for (what, sinks) in [("wrote", &self.sinks), ("rejected", &self.dead_letters)] {
             for SinkReport {

@@ -1,7 +1,9 @@
 //! A run: steps with several readers into spools, sinks into new versions, and everything published at the end.
 //!
 //! Nothing that a reader can see changes before all sinks are complete on the disk. A run that fails, is cancelled or killed
-//! leaves the results of earlier runs as they were; of one that rejected too many rows these rows are kept beside them.
+//! leaves the results of earlier runs as they were; rows that were rejected too often or fail a check are kept beside them.
+
+mod checks;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,8 +27,10 @@ use crate::error::{Error, ErrorKind, RejectedReasons, Result};
 use crate::file::{Pipeline, StepKind};
 use crate::plan::{Planned, PlannedSink, PlannedStep};
 use crate::report::{
-    FailureReport, RunReport, SinkReport, SourceReport, TimeReport, TransformReport,
+    CheckReport, FailureReport, RunReport, SinkReport, SourceReport, TimeReport, TransformReport,
 };
+
+pub use self::checks::FailedChecks;
 
 /// How often a running stage says how far it is.
 const PULSE: Duration = Duration::from_millis(100);
@@ -68,6 +72,7 @@ pub async fn run(
         operators: Duration::ZERO,
         rows_read: 0,
         transforms: Vec::new(),
+        check_reports: Vec::new(),
     };
     let sources = run.source_reports().await?;
     match run.all(pipeline, options).await {
@@ -91,6 +96,7 @@ struct Run<'a> {
     operators: Duration,
     rows_read: u64,
     transforms: Vec<TransformMetrics>,
+    check_reports: Vec<CheckReport>,
 }
 
 /// A sink that is complete on the disk and not yet published.
@@ -114,11 +120,14 @@ impl Run<'_> {
             .filter(|step| step.readers > 1)
             .map(|step| step.name.clone())
             .collect();
-        self.stages = spools.len() + self.planned.sinks.len();
+        let checking = usize::from(!self.planned.checks.is_empty());
+        self.stages = spools.len() + checking + self.planned.sinks.len();
         for step in &spools {
             let spooled = self.spool(step).await;
             spooled.map_err(|error| self.with_steps(error, self.planned.reads(step)))?;
         }
+        let (reports, failing_rows) = self.checks(pipeline).await?;
+        self.check_reports = reports;
         let mut staged = Vec::new();
         for sink in std::mem::take(&mut self.planned.sinks) {
             let from = sink.from.clone();
@@ -127,6 +136,8 @@ impl Run<'_> {
         }
         let sinks = staged.len();
         staged.extend(self.dead_letters(pipeline).await?);
+        let tables = staged.len();
+        staged.extend(failing_rows);
         let mut reports = Vec::new();
         let mut prepared = Vec::new();
         for Staged {
@@ -152,6 +163,8 @@ impl Run<'_> {
         for (report, committed) in reports.iter_mut().zip(publish_all(prepared).await?) {
             report.path = committed.path;
         }
+        // What fails a check is told with the check.
+        reports.truncate(tables);
         let dead_letters = reports.split_off(sinks);
         Ok((reports, dead_letters))
     }
@@ -260,8 +273,28 @@ impl Run<'_> {
         path: PathBuf,
     ) -> Result<Staged> {
         let what = format!("dead letters of step `{}`", spool.step());
+        let input = self.input_of(pipeline, spool.step());
+        let stream = spool
+            .read(&input)
+            .map_err(|error| Error::of_query(&what, error))?;
+        let name = format!("dead letters of {}", spool.step());
+        let staged = self.stage_table(&name, path, stream).await?;
+        tracing::debug!(step = spool.step(), rows = spool.rows(), "dead letters");
+        Ok(Staged {
+            name: spool.step().to_owned(),
+            ..staged
+        })
+    }
+
+    /// A Parquet table of these rows, complete on the disk.
+    async fn stage_table(
+        &self,
+        name: &str,
+        path: PathBuf,
+        stream: SendableRecordBatchStream,
+    ) -> Result<Staged> {
         let sink = FileSink {
-            name: format!("dead letters of {}", spool.step()),
+            name: name.to_owned(),
             path,
             format: transom_connect::SinkFormat::Parquet {
                 compression: transom_connect::ParquetCompression::Zstd(1),
@@ -270,10 +303,6 @@ impl Run<'_> {
             limits: transom_connect::SinkLimits::default(),
         };
         let writing = sink.begin(&self.id)?;
-        let input = self.input_of(pipeline, spool.step());
-        let stream = spool
-            .read(&input)
-            .map_err(|error| Error::of_query(&what, error))?;
         let progress = Arc::new(WriteProgress::default());
         let written = watched(
             writing.write(0, stream, &progress),
@@ -282,10 +311,9 @@ impl Run<'_> {
             &self.planned.cancel,
         )
         .await?;
-        written.map_err(|error| sink_error(&what, error))?;
-        tracing::debug!(step = spool.step(), rows = spool.rows(), "dead letters");
+        written.map_err(|error| sink_error(name, error))?;
         Ok(Staged {
-            name: spool.step().to_owned(),
+            name: name.to_owned(),
             prepared: writing.prepare().await?,
             head: vec![],
         })
@@ -460,6 +488,7 @@ impl Run<'_> {
             transforms,
             sinks,
             dead_letters,
+            checks: self.check_reports,
             time: TimeReport::new(begun.elapsed(), plugins, border, sql),
         }
     }

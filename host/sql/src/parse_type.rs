@@ -368,7 +368,11 @@ mod tests {
             ("struct<>", 7, "expected the name of a field"),
             ("struct<a int64>", 9, "expected `:`, found `i`"),
             ("struct<a: int64, a: utf8>", 17, "`a` is declared twice"),
-            ("timestamp(h)", 10, "expected a unit: `s`, `ms`, `us` or `ns`"),
+            (
+                "timestamp(h)",
+                10,
+                "expected a unit: `s`, `ms`, `us` or `ns`",
+            ),
             ("int64 int64", 6, "the type ends before `i`"),
             (
                 "map<list<int64>, utf8>",

@@ -52,18 +52,23 @@ impl CheckCommand {
             pipeline.steps.len(),
             pipeline.sinks.len(),
         );
+        let checks = pipeline.checks().count();
         if self.json {
             let target = &pipeline.target;
             return context.printer.json(&json!({
-                "pipeline": pipeline.name, "target": target, "sources": sources, "steps": steps, "sinks": sinks
+                "pipeline": pipeline.name, "target": target, "sources": sources, "steps": steps, "sinks": sinks,
+                "checks": checks
             }));
         }
-        let counts = [
+        let mut counts = vec![
             counted(sources as u64, "source"),
             counted(steps as u64, "step"),
             counted(sinks as u64, "sink"),
-        ]
-        .join(", ");
+        ];
+        if checks > 0 {
+            counts.push(counted(checks as u64, "check"));
+        }
+        let counts = counts.join(", ");
         context.printer.say(format_args!("ok: {counts}"));
         Ok(())
     }

@@ -1,18 +1,19 @@
 //! `transom run`: builds what is stale, plans, runs, publishes, and shows the first rows of each result.
 
+use transom_pipeline::file::{Pipeline, list};
 use transom_pipeline::lock::Lock;
-use transom_pipeline::plan::{Sources, plan};
+use transom_pipeline::plan::{Part, Sources, plan_part};
 use transom_pipeline::report::{SinkReport, counted};
 use transom_pipeline::run::{RunOptions, run};
 use transom_pipeline::{Error, SessionOptions};
-use transom_plugin::Cancel;
+use transom_plugin::{Cancel, LogicalTime};
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::printer::{NAME, Printer};
 use crate::progress::Progress;
 use crate::table;
-use crate::values::{bytes, positive};
+use crate::values::{bytes, clock, positive};
 
 /// Rows of each result that a run shows unless it is told otherwise.
 const HEAD: usize = 5;
@@ -28,8 +29,15 @@ Examples:
   transom run --target prod --var late_minutes=30
   transom run --memory 2GB --partitions 4        bounded memory: sorts spill to disk
   transom run --json | jq .sinks[].rows          a report for programs
+  transom run --select daily                     only what this step or sink needs
   transom run --locked                           in CI: nothing but what was locked")]
 pub(crate) struct RunCommand {
+    /// Publishes only these sinks, or the sinks of these steps, and runs only the steps that they need. May be repeated.
+    #[arg(long, value_name = "STEP", value_delimiter = ',')]
+    select: Vec<String>,
+    /// The time that SQL's `now()` and plugins see, like `2024-01-31` or `2024-01-31T10:00:00+01:00`. [default: now]
+    #[arg(long, value_name = "TIMESTAMP", value_parser = clock)]
+    clock: Option<std::time::SystemTime>,
     /// Memory for queries and plugins, like `256MB` or `2GiB`; beyond it, sorts and aggregates spill to disk. [default: no
     /// limit]
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
@@ -57,6 +65,10 @@ pub(crate) struct RunCommand {
 impl RunCommand {
     pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
         let pipeline = context.pipeline()?;
+        let part = Part {
+            sinks: selected(&pipeline, &self.select)?,
+            ..Part::default()
+        };
         let lock_path = Lock::path_of(&pipeline);
         let lock = Lock::read(&lock_path)?;
         if self.locked && lock.is_none() {
@@ -80,11 +92,12 @@ impl RunCommand {
         let report = context.block_on(async {
             let progress = Progress::new(&context.printer);
             let work = async {
-                let planned = plan(
+                let planned = plan_part(
                     &pipeline,
                     &plugins,
                     lock.as_ref(),
                     Sources::Open,
+                    &part,
                     &session,
                     cancel.clone(),
                 )
@@ -113,9 +126,56 @@ impl RunCommand {
             partitions: self.partitions.unwrap_or(defaults.partitions),
             memory: self.memory.or(defaults.memory),
             batch_rows: self.batch_rows,
+            time: LogicalTime {
+                now: self.clock.unwrap_or(defaults.time.now),
+                ..defaults.time
+            },
             ..defaults
         }
     }
+}
+
+/// The sinks of these names, and those that write the steps of these names; `None` for all, if nothing is selected.
+fn selected(pipeline: &Pipeline, names: &[String]) -> Result<Option<Vec<String>>, Failure> {
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let sinks = || pipeline.sinks.iter().map(|sink| sink.name.value.as_str());
+    let steps = || pipeline.steps.iter().map(|step| step.name.value.as_str());
+    let mut selected = Vec::new();
+    for name in names {
+        let writes = |sink: &&transom_pipeline::file::FileSink| {
+            sink.name.value == *name || sink.from.value == *name
+        };
+        let before = selected.len();
+        let found = pipeline.sinks.iter().filter(writes);
+        selected.extend(found.map(|sink| sink.name.value.clone()));
+        if selected.len() > before {
+            continue;
+        }
+        if pipeline.step(name).is_some() || pipeline.source(name).is_some() {
+            return Err(Failure::Usage {
+                message: format!("no sink writes `{name}`, so there is nothing to publish"),
+                hint: Some(format!(
+                    "the sinks are {}; `transom preview {name}` shows the rows",
+                    list(sinks())
+                )),
+            });
+        }
+        let hint = format!(
+            "the sinks are {}; the steps are {}",
+            list(sinks()),
+            list(steps())
+        );
+        let message = format!("there is no step or sink `{name}`");
+        return Err(Failure::unknown(
+            message,
+            name,
+            sinks().chain(steps()),
+            hint,
+        ));
+    }
+    Ok(Some(selected))
 }
 
 /// The first Ctrl-C stops the run in order, which takes a moment; the second one does not wait for that.

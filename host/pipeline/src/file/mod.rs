@@ -10,6 +10,7 @@
 //! Only the project's own files are read: no data, no plugin, no environment. Nothing here knows wasmtime or DataFusion,
 //! so that checking a file stays a matter of milliseconds.
 
+mod checks;
 mod cycles;
 mod max_rejects;
 mod model;
@@ -31,6 +32,7 @@ pub(crate) mod value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use checks::{Check, CheckKind, Severity};
 pub use max_rejects::{MaxRejects, Percent};
 pub use model::{Compression, ErrorPolicy, OnReject};
 pub use pipeline::{

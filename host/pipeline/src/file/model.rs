@@ -9,6 +9,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::checks::CheckEntry;
 use super::max_rejects::MaxRejects;
 use super::names::NameText;
 use super::options::Options;
@@ -86,6 +87,8 @@ pub(crate) struct SourceEntry {
     pub(crate) csv: Option<Spanned<CsvEntry>>,
     /// The types of columns of CSV and JSON files. The types of other columns are found out from the data.
     pub(crate) columns: Option<Spanned<Columns>>,
+    /// What the rows must meet before anything is published.
+    pub(crate) checks: Option<Vec<CheckEntry>>,
 }
 
 /// How CSV files are written.
@@ -137,6 +140,8 @@ pub(crate) struct StepEntry {
     pub(crate) on_reject: Option<Option<OnReject>>,
     /// How many rows the transform may reject before the run fails: a number, or a percentage such as `1%`.
     pub(crate) max_rejects: Option<Spanned<MaxRejects>>,
+    /// What the rows must meet before anything is published.
+    pub(crate) checks: Option<Vec<CheckEntry>>,
 }
 
 /// A table that is written to files.

@@ -35,6 +35,10 @@ pub(crate) enum OnErrorEntry {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ByteText(pub(crate) u8);
 
+/// A whole number from 0.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Whole(pub(crate) u64);
+
 /// A list of different columns, at least one.
 #[derive(Debug, Clone)]
 pub(crate) struct ColumnNames(pub(crate) Vec<Spanned<String>>);
@@ -87,6 +91,32 @@ impl JsonSchema for ByteText {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "pattern": r"^[\x00-\x09\x0B\x0C\x0E-\x7F]$" })
+    }
+}
+
+impl Read for Whole {
+    fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
+        if let Yaml::Int(text) = &node.value
+            && let Ok(number) = text.parse()
+        {
+            return Some(Self(number));
+        }
+        reader.wrong_type(node, "a whole number from 0");
+        None
+    }
+}
+
+impl JsonSchema for Whole {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Whole".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": 0 })
     }
 }
 

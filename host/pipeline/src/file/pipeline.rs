@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Map;
 
+use super::checks::Check;
 use super::max_rejects::MaxRejects;
 use super::model::{Compression, ErrorPolicy, OnReject};
 use super::node::TextStyle;
@@ -78,6 +79,9 @@ pub struct FileSource {
     /// How the files are to be read.
     #[serde(flatten)]
     pub format: SourceFormat,
+    /// What its rows must meet before anything is published.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
 }
 
 /// How a source's files are to be read.
@@ -132,6 +136,9 @@ pub struct Step {
     /// How it is computed.
     #[serde(flatten)]
     pub kind: StepKind,
+    /// What its rows must meet before anything is published.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
 }
 
 /// How a step computes its table.
@@ -266,6 +273,15 @@ impl Pipeline {
     #[must_use]
     pub fn source(&self, name: &str) -> Option<&FileSource> {
         self.sources.iter().find(|source| source.name.value == name)
+    }
+
+    /// The checks of all tables, each with the source or step that it belongs to; sources first.
+    pub fn checks(&self) -> impl Iterator<Item = (&Spanned<String>, &Check)> {
+        let sources = self.sources.iter();
+        let sources = sources.map(|source| (&source.name, &source.checks));
+        let steps = self.steps.iter().map(|step| (&step.name, &step.checks));
+        let tables = sources.chain(steps);
+        tables.flat_map(|(table, checks)| checks.iter().map(move |check| (table, check)))
     }
 
     /// The step of this name.

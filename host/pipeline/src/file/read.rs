@@ -141,6 +141,7 @@ impl Read for SourceEntry {
             format: fields.optional("format"),
             csv: fields.optional("csv"),
             columns: fields.optional("columns"),
+            checks: fields.optional("checks"),
         };
         fields.finish();
         Some(entry)
@@ -174,6 +175,7 @@ impl Read for StepEntry {
             options: fields.optional("options"),
             on_reject: fields.optional("on_reject"),
             max_rejects: fields.optional("max_rejects"),
+            checks: fields.optional("checks"),
         };
         fields.finish();
         check_kind(reader, node);

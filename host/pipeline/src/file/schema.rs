@@ -67,6 +67,9 @@ mod tests {
     use serde_json::Value;
 
     use super::json_schema;
+    use crate::file::checks::{
+        AcceptedValuesEntry, CheckEntry, RelationshipsEntry, RowCountEntry, Severity,
+    };
     use crate::file::model::*;
     use crate::file::node::{Key, Node, Yaml};
     use crate::file::parts::OrderEntry;
@@ -169,7 +172,8 @@ mod tests {
             SinkEntry,
             PathEntry
         );
-        compare!(VariableEntry, TargetEntry);
+        compare!(VariableEntry, TargetEntry, CheckEntry);
+        compare!(AcceptedValuesEntry, RelationshipsEntry, RowCountEntry);
         let (name, order) = definition::<OrderEntry>(&schema);
         assert_eq!(
             keys_of_reader::<OrderEntry>(),
@@ -206,5 +210,6 @@ mod tests {
         compare::<Compression>(&schema);
         compare::<OnReject>(&schema);
         compare::<ErrorPolicy>(&schema);
+        compare::<Severity>(&schema);
     }
 }

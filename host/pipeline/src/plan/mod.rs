@@ -1,5 +1,6 @@
 //! From a pipeline to plans: every step planned, every mistake that SQL, types and plugins reveal placed in its file.
 
+mod checks;
 mod convert;
 mod messages;
 mod part;
@@ -23,6 +24,7 @@ use crate::file::{MaxRejects, Pipeline, Problems};
 use crate::lock::Lock;
 use crate::plugins::Looked;
 
+pub(crate) use self::checks::PlannedCheck;
 pub(crate) use self::convert::{data_type, file_source, params};
 pub(crate) use self::messages::{error_chain, plan_message};
 pub use self::part::Part;
@@ -47,6 +49,7 @@ pub struct Planned {
     pub(crate) sources: Vec<PlannedSource>,
     pub(crate) steps: Vec<PlannedStep>,
     pub(crate) sinks: Vec<PlannedSink>,
+    pub(crate) checks: Vec<PlannedCheck>,
 }
 
 #[derive(Debug)]
@@ -62,7 +65,7 @@ pub(crate) struct PlannedStep {
     /// The sources and steps that it reads, each once.
     pub(crate) reads: Vec<String>,
     pub(crate) plan: LogicalPlan,
-    /// How often steps and sinks read it; more than once makes it run once, into a spool.
+    /// How often steps, sinks and checks read it; more than once makes it run once, into a spool.
     pub(crate) readers: usize,
     pub(crate) dead_letters: Option<Arc<DeadLetterSpool>>,
     /// Rows that it may reject.
@@ -208,11 +211,9 @@ async fn plan_looked(
             steps.push(planned);
         }
     }
-    let sinks = match part.tables {
-        None => planner.sinks(&planned_sources, &steps),
-        Some(_) => Vec::new(),
-    };
-    count_readers(&mut steps, &sinks, part)?;
+    let sinks = planner.sinks(&planned_sources, &steps);
+    let checks = planner.checks(&needed).await?;
+    count_readers(&mut steps, &sinks, &checks, part)?;
     let Planner {
         problems, session, ..
     } = planner;
@@ -223,6 +224,7 @@ async fn plan_looked(
             sources: planned_sources,
             steps,
             sinks,
+            checks,
         }),
         false => Err(Problems(problems).into()),
     }
@@ -239,18 +241,26 @@ fn shared_out(options: &SessionOptions) -> (SessionOptions, SinkLimits) {
     (session, sinks)
 }
 
-fn count_readers(steps: &mut [PlannedStep], sinks: &[PlannedSink], part: &Part) -> Result<()> {
-    let plans: Vec<LogicalPlan> = steps.iter().map(|step| step.plan.clone()).collect();
+fn count_readers(
+    steps: &mut [PlannedStep],
+    sinks: &[PlannedSink],
+    checks: &[PlannedCheck],
+    part: &Part,
+) -> Result<()> {
+    let plans = steps.iter().map(|step| step.plan.clone());
+    let plans: Vec<LogicalPlan> = plans
+        .chain(checks.iter().map(|check| check.plan.clone()))
+        .collect();
     for step in steps {
         let by_sinks = sinks.iter().filter(|sink| sink.from == step.name).count();
-        let by_steps = plans
+        let by_plans = plans
             .iter()
             .map(|plan| Session::reads_of(plan, &step.name))
             .sum::<Result<usize, _>>();
         let by_caller = usize::from(part.wants(&step.name));
         step.readers = by_caller
             + by_sinks
-            + by_steps.map_err(|error| Error::of_query("counting readers", error))?;
+            + by_plans.map_err(|error| Error::of_query("counting readers", error))?;
     }
     Ok(())
 }

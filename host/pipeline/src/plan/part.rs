@@ -13,7 +13,7 @@ use datafusion::logical_expr::LogicalPlanBuilder;
 use transom_query::Session;
 
 use super::messages::sql_problem;
-use crate::file::{self, OnReject, Pipeline, Problem, StepKind};
+use crate::file::{self, CheckKind, OnReject, Pipeline, Problem, StepKind};
 use crate::plugins::Looked;
 
 /// What is planned of a pipeline. The default is all of it.
@@ -21,6 +21,8 @@ use crate::plugins::Looked;
 pub struct Part {
     /// Sources and steps that the caller reads; `None` for the sinks and all steps.
     pub tables: Option<Vec<String>>,
+    /// Of the sinks, those of these names; `None` for all.
+    pub sinks: Option<Vec<String>>,
     /// Tables that stand in place of the sources and steps of these names.
     pub given: BTreeMap<String, Arc<dyn TableProvider>>,
     /// Rows that are read of each source at most; `None` for all.
@@ -47,17 +49,31 @@ impl Part {
 
     /// The sources and steps of this part: those that are wanted and, unless they are given, all that they read.
     pub(super) fn needs<'r>(&'r self, reads: &'r Reads) -> BTreeSet<&'r str> {
-        let Some(tables) = &self.tables else {
-            return reads.tables.iter().map(String::as_str).collect();
+        let mut open: Vec<&str> = match (&self.tables, &self.sinks) {
+            (Some(tables), _) => tables.iter().map(String::as_str).collect(),
+            (None, None) => return reads.tables.iter().map(String::as_str).collect(),
+            (None, Some(_)) => {
+                let sinks = reads.sinks.iter().filter(|(sink, _)| self.writes(sink));
+                sinks.map(|(_, from)| from.as_str()).collect()
+            }
         };
         let mut needed = BTreeSet::new();
-        let mut open: Vec<&str> = tables.iter().map(String::as_str).collect();
         while let Some(table) = open.pop() {
             if needed.insert(table) && !self.given.contains_key(table) {
                 open.extend(reads.by(table));
+                // Who computes single tables publishes nothing and checks nothing.
+                if self.tables.is_none() {
+                    open.extend(reads.by_checks_of(table));
+                }
             }
         }
         needed
+    }
+
+    /// Whether the sink is one of this part.
+    pub(super) fn writes(&self, sink: &str) -> bool {
+        let chosen = self.sinks.as_ref();
+        self.tables.is_none() && chosen.is_none_or(|chosen| chosen.iter().any(|name| name == sink))
     }
 
     /// The problem of a source that is needed and not given.
@@ -104,6 +120,10 @@ pub(super) struct Reads {
     tables: Vec<String>,
     /// A step and a table that it reads, each pair once.
     pub(super) edges: Vec<(String, String)>,
+    /// A table and another that its checks look into.
+    checks: Vec<(String, String)>,
+    /// A sink and the table that it writes.
+    sinks: Vec<(String, String)>,
     /// Steps whose query does not parse.
     pub(super) unparsed: Vec<(String, Problem)>,
 }
@@ -135,7 +155,28 @@ impl Reads {
                 },
             }
         }
+        for (table, check) in pipeline.checks() {
+            let others = match &check.kind {
+                CheckKind::Relationships { to, .. } => vec![to.value.clone()],
+                CheckKind::Sql(sql) => session.tables_of(&sql.text).unwrap_or_default(),
+                _ => vec![],
+            };
+            let others = others.into_iter().map(|other| (table.value.clone(), other));
+            reads.checks.extend(others);
+        }
+        let sinks = pipeline.sinks.iter();
+        reads.sinks = sinks
+            .map(|sink| (sink.name.value.clone(), sink.from.value.clone()))
+            .collect();
         reads
+    }
+
+    /// The tables that the checks of `table` look into.
+    fn by_checks_of<'r>(&'r self, table: &str) -> impl Iterator<Item = &'r str> {
+        let checks = self.checks.iter();
+        checks
+            .filter(move |(checked, _)| *checked == table)
+            .map(|(_, other)| other.as_str())
     }
 
     /// The tables that `step` reads.

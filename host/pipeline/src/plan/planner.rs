@@ -169,7 +169,9 @@ impl<'a> Planner<'a> {
         steps: &[PlannedStep],
     ) -> Vec<PlannedSink> {
         let mut sinks = Vec::new();
-        for sink in &self.pipeline.sinks {
+        let part = self.part;
+        let written = self.pipeline.sinks.iter();
+        for sink in written.filter(|sink| part.writes(&sink.name.value)) {
             let from = &sink.from.value;
             let planned = FileSink {
                 name: sink.name.value.clone(),

@@ -69,7 +69,7 @@ impl Planner<'_> {
         }))
     }
 
-    async fn sql(&mut self, sql: &SqlStep) -> Result<Option<LogicalPlan>> {
+    pub(super) async fn sql(&mut self, sql: &SqlStep) -> Result<Option<LogicalPlan>> {
         let Ok(tables) = self.session.tables_of(&sql.text) else {
             return Ok(None);
         };

@@ -13,7 +13,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde::Serialize;
 
 use super::yaml;
-use crate::types::type_name;
+use transom_sql::type_name;
 
 /// More rows than this are not looked at for pairs that are alike: a diff of so many rows is read by nobody.
 const PAIRED_ROWS: usize = 500;

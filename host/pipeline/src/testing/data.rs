@@ -18,7 +18,7 @@ use crate::file::{Format, Span, format_of_file};
 use crate::file_rows::{Unread, file_rows};
 use crate::plan::plan_message;
 use crate::preview::collect;
-use crate::types::type_name;
+use transom_sql::type_name;
 
 /// What is known of a table's columns before its rows are read.
 #[derive(Debug, Clone, Default)]

@@ -15,7 +15,7 @@ use super::update::Edit;
 use crate::file::format_of_file;
 use crate::file::reader::Spanned;
 use crate::preview::Computed;
-use crate::types::type_name;
+use transom_sql::type_name;
 
 /// The column of rejected rows that says why.
 const REASON: &str = "_reason";

@@ -26,6 +26,7 @@ use fs_err as fs;
 pub use self::compare::{DiffColumn, DiffRow, DiffSide, RowDiff};
 pub use self::create::create;
 use self::model::{ExpectEntry, GivenEntry, TestsFile};
+pub use self::read::point_in_time;
 pub use self::report::{Mismatch, TestFailure, TestReport, TypeDiff};
 pub use self::run::Tester;
 pub use self::update::{Edit, update};

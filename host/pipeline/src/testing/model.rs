@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::file::node::{Key, Node};
-use crate::file::parts::{ColumnNames, Columns};
+use crate::file::parts::{ColumnNames, Columns, Whole};
 use crate::file::reader::{Entries, Spanned};
 use crate::file::value::Scalar;
 use crate::file::{Problem, Span};
@@ -102,10 +102,6 @@ pub(crate) struct Counted {
     pub(crate) key: Span,
     pub(crate) rows: u64,
 }
-
-/// A whole number from 0.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Whole(pub(crate) u64);
 
 /// How far a floating-point number may be from what is expected.
 #[derive(Debug, Clone, Copy)]
@@ -270,20 +266,6 @@ impl JsonSchema for RejectedEntry {
                 },
             ],
         })
-    }
-}
-
-impl JsonSchema for Whole {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Whole".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "minimum": 0 })
     }
 }
 

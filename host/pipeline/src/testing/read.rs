@@ -4,10 +4,11 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 
 use super::model::{
     Clock, Counted, Data, ExpectEntry, GivenEntry, RejectedEntry, Row, Rows, TestEntry, TestsFile,
-    Tolerance, Types, Whole,
+    Tolerance, Types,
 };
 use crate::file::Problem;
 use crate::file::node::{Key, Node, Yaml};
+use crate::file::parts::Whole;
 use crate::file::reader::{Fields, Read, Reader, Spanned};
 
 impl Read for TestsFile {
@@ -194,18 +195,6 @@ impl Read for Row {
     }
 }
 
-impl Read for Whole {
-    fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
-        if let Yaml::Int(text) = &node.value
-            && let Ok(number) = text.parse()
-        {
-            return Some(Self(number));
-        }
-        reader.wrong_type(node, "a whole number from 0");
-        None
-    }
-}
-
 impl Read for Counted {
     fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
         let Whole(rows) = Whole::read(reader, node)?;
@@ -250,8 +239,8 @@ impl Read for Clock {
     }
 }
 
-/// With a zone, or in UTC; a date alone is its first moment.
-fn point_in_time(text: &str) -> Option<DateTime<Utc>> {
+/// With a zone, or in UTC; a date alone is its first moment. `None` if the text is no point in time.
+pub fn point_in_time(text: &str) -> Option<DateTime<Utc>> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Some(time.to_utc());
     }

@@ -1,12 +1,14 @@
 //! Rows of a record batch as they are written in YAML, so that reading them gives the same rows.
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use std::fmt::Write;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
-use arrow::json::WriterBuilder;
-use arrow::json::writer::JsonArray;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use serde_json::Value;
 
 /// A row that is longer goes on in the next line.
 const LINE: usize = 110;
@@ -48,45 +50,115 @@ pub(super) fn items(
     Ok(lines)
 }
 
+/// The values of a column, each as YAML that [`super::rows`] reads as the same value.
 fn values(array: &ArrayRef) -> Result<Vec<String>, ArrowError> {
-    let data_type = array.data_type();
-    if data_type.is_nested() {
-        return nested(array);
+    match array.data_type() {
+        DataType::Dictionary(_, values) => self::values(&cast(array, values)?),
+        DataType::RunEndEncoded(_, values) => self::values(&cast(array, values.data_type())?),
+        nested if nested.is_nested() => self::nested(array),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => scalars(array, text),
+        data_type if is_bare(data_type) => scalars(array, bare),
+        _ => scalars(array, text),
+    }
+}
+
+/// Lists, structs and maps as JSON writes them, but for numbers that JSON does not hold.
+pub(super) fn nested(array: &ArrayRef) -> Result<Vec<String>, ArrowError> {
+    let list = |items: &[String], range: Range<usize>| format!("[{}]", items[range].join(","));
+    let rows = 0..array.len();
+    let written = match array.data_type() {
+        DataType::Dictionary(_, values) => nested(&cast(array, values)?)?,
+        DataType::RunEndEncoded(_, values) => nested(&cast(array, values.data_type())?)?,
+        DataType::ListView(item) => nested(&cast(array, &DataType::List(Arc::clone(item)))?)?,
+        DataType::LargeListView(item) => {
+            nested(&cast(array, &DataType::LargeList(Arc::clone(item)))?)?
+        }
+        DataType::List(_) => {
+            let lists = array.as_list::<i32>();
+            let items = nested(lists.values())?;
+            let ends = lists.value_offsets();
+            rows.map(|row| list(&items, ends[row] as usize..ends[row + 1] as usize))
+                .collect()
+        }
+        DataType::LargeList(_) => {
+            let lists = array.as_list::<i64>();
+            let items = nested(lists.values())?;
+            let ends = lists.value_offsets();
+            rows.map(|row| list(&items, ends[row] as usize..ends[row + 1] as usize))
+                .collect()
+        }
+        DataType::FixedSizeList(_, size) => {
+            let lists = array.as_fixed_size_list();
+            let items = nested(lists.values())?;
+            let size = usize::try_from(*size).unwrap_or_default();
+            rows.map(|row| list(&items, row * size..(row + 1) * size))
+                .collect()
+        }
+        DataType::Struct(fields) => {
+            let members = array.as_struct();
+            let columns = members.columns().iter().map(nested);
+            let columns = columns.collect::<Result<Vec<_>, _>>()?;
+            let names: Vec<String> = fields.iter().map(|field| quoted(field.name())).collect();
+            let row = |row: usize| {
+                let members = names.iter().zip(&columns);
+                let members = members.map(|(name, values)| format!("{name}:{}", values[row]));
+                format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+            };
+            rows.map(row).collect()
+        }
+        DataType::Map(..) => {
+            let maps = array.as_map();
+            let keys = scalars(maps.keys(), quoted)?;
+            let values = nested(maps.values())?;
+            let ends = maps.value_offsets();
+            let row = |row: usize| {
+                let entries = ends[row] as usize..ends[row + 1] as usize;
+                let entries = entries.map(|at| format!("{}:{}", keys[at], values[at]));
+                format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
+            };
+            rows.map(row).collect()
+        }
+        data_type if is_bare(data_type) => scalars(array, bare)?,
+        _ => scalars(array, quoted)?,
+    };
+    let rows = written.into_iter().enumerate();
+    Ok(rows
+        .map(|(row, text)| match array.is_null(row) {
+            true => NULL.to_owned(),
+            false => text,
+        })
+        .collect())
+}
+
+const NULL: &str = "null";
+
+/// Whether values of a type are written without quotes.
+fn is_bare(data_type: &DataType) -> bool {
+    *data_type == DataType::Boolean || data_type.is_numeric()
+}
+
+/// Values that are not nested; `write` writes one from the text that Arrow shows for it.
+fn scalars(array: &ArrayRef, write: impl Fn(&str) -> String) -> Result<Vec<String>, ArrowError> {
+    if let DataType::Dictionary(_, values) = array.data_type() {
+        return scalars(&cast(array, values)?, write);
     }
     let options = FormatOptions::default();
     let formatter = ArrayFormatter::try_new(array, &options)?;
-    let value = |row| {
-        if array.is_null(row) {
-            return Ok("null".to_owned());
-        }
-        let shown = formatter.value(row).try_to_string()?;
-        Ok(match data_type {
-            DataType::Boolean => shown,
-            simple if simple.is_integer() || simple.is_decimal() => shown,
-            simple if simple.is_floating() => match shown.as_str() {
-                "NaN" => ".nan".to_owned(),
-                "inf" => ".inf".to_owned(),
-                "-inf" => "-.inf".to_owned(),
-                _ => shown,
-            },
-            _ => text(&shown),
-        })
+    let value = |row| match array.is_null(row) {
+        true => Ok(NULL.to_owned()),
+        false => Ok(write(&formatter.value(row).try_to_string()?)),
     };
     (0..array.len()).map(value).collect()
 }
 
-/// Lists and maps in JSON, which YAML holds.
-pub(super) fn nested(array: &ArrayRef) -> Result<Vec<String>, ArrowError> {
-    let batch = RecordBatch::try_from_iter([("value", ArrayRef::clone(array))])?;
-    let mut json = Vec::new();
-    let builder = WriterBuilder::new().with_explicit_nulls(true);
-    let mut writer = builder.build::<_, JsonArray>(&mut json);
-    writer.write(&batch)?;
-    writer.finish()?;
-    let rows: Vec<Value> =
-        serde_json::from_slice(&json).map_err(|error| ArrowError::JsonError(error.to_string()))?;
-    let rows = rows.iter().map(|row| row["value"].to_string());
-    Ok(rows.collect())
+/// A number or a truth value.
+fn bare(shown: &str) -> String {
+    match shown {
+        "NaN" => ".nan".to_owned(),
+        "inf" => ".inf".to_owned(),
+        "-inf" => "-.inf".to_owned(),
+        _ => shown.to_owned(),
+    }
 }
 
 /// A text without quotes where YAML takes it for nothing else.
@@ -101,13 +173,41 @@ pub(super) fn text(text: &str) -> String {
         text.len() == 10 && text.split('-').count() == 3 && text.split('-').all(digits)
     };
     // In YAML 1.1, which other programs read it as, more words are truth values.
-    let words = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
+    let words = [NULL, "true", "false", "yes", "no", "on", "off", "y", "n"];
     let is_word = words.iter().any(|word| word.eq_ignore_ascii_case(text));
     match (is_plain || is_date) && !is_word {
         true => text.to_owned(),
-        // JSON's texts are YAML's texts in double quotes.
-        false => Value::from(text).to_string(),
+        false => quoted(text),
     }
+}
+
+/// A text in double quotes: as in JSON, and with an escape for each character that YAML does not have in a file.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            // Control characters, other line breaks, the byte order mark, and what is no character.
+            '\0'..='\u{1f}'
+            | '\u{7f}'..='\u{9f}'
+            | '\u{2028}'
+            | '\u{2029}'
+            | '\u{feff}'
+            | '\u{fffe}'
+            | '\u{ffff}' => {
+                // Writing to a string does not fail.
+                let _ = write!(quoted, "\\u{:04x}", u32::from(character));
+            }
+            _ => quoted.push(character),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Each part is resolved by itself and reports what is wrong with it; the pipeline comes about only if nothing was. A part
 //! that could not be read was reported by the reader and is passed over here.
 
+mod checks;
 mod steps;
 mod tables;
 mod targets;

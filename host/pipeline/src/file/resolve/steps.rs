@@ -20,6 +20,7 @@ impl Resolver<'_> {
                 .as_ref()
                 .and_then(|sql| self.query(sql, step.on_error.as_ref()));
             let transform = self.transform(&entry.name.value, step);
+            let checks = self.checks(&entry.name.value, step.checks.as_ref());
             // A step with both was reported by the reader.
             let kind = query
                 .map(StepKind::Sql)
@@ -27,12 +28,17 @@ impl Resolver<'_> {
             steps.extend(kind.map(|kind| Step {
                 name: entry.name.clone(),
                 kind,
+                checks,
             }));
         }
         steps
     }
 
-    fn query(&mut self, sql: &SqlText, on_error: Option<&OnErrorEntry>) -> Option<SqlStep> {
+    pub(super) fn query(
+        &mut self,
+        sql: &SqlText,
+        on_error: Option<&OnErrorEntry>,
+    ) -> Option<SqlStep> {
         let on_error = on_error
             .map(|policy| self.on_error(policy))
             .unwrap_or_default();

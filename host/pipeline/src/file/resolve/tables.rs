@@ -27,11 +27,13 @@ impl Resolver<'_> {
                 self.format_of(endings, format_of_file, "source", &entry.name)
             });
             let format = format.map(|format| self.source_format(&entry.name.value, source, format));
+            let checks = self.checks(&entry.name.value, source.checks.as_ref());
             if let (true, Some(path), Some(format)) = (is_path, said.cloned(), format) {
                 sources.push(FileSource {
                     name: entry.name.clone(),
                     path,
                     format,
+                    checks,
                 });
             }
         }
