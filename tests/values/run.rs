@@ -231,11 +231,11 @@ fn transom(project: &Project, arguments: &[&str]) -> Result<Ran, String> {
     }
 }
 
+/// Whether a text has all these parts; the case of letters does not matter.
 fn contains(what: &str, text: &str, expected: &[String]) -> Result<(), String> {
-    let missing: Vec<&String> = expected
-        .iter()
-        .filter(|part| !text.contains(part.as_str()))
-        .collect();
+    let lower = text.to_lowercase();
+    let is_missing = |part: &&String| !lower.contains(&part.to_lowercase());
+    let missing: Vec<&String> = expected.iter().filter(is_missing).collect();
     match missing.is_empty() {
         true => Ok(()),
         false => Err(format!("{what} does not say {missing:?}\n{text}")),
