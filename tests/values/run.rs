@@ -139,23 +139,24 @@ fn judge(case: &Case, way: &Way, project: &Project, ran: &Ran) -> Result<Outcome
 
 /// Reads the sink's table as a source, into Parquet.
 fn back(project: &Project, expected: &Table, format: &str, case: &Case) -> Result<(), String> {
-    let mut source = json!({ "path": "out/res", "format": format });
-    if format != "parquet" {
-        source["columns"] = expected.declared().into();
-    }
-    if let Some(options) = case.sink.get("csv") {
-        source["csv"] = options.clone();
-    }
-    let pipeline = json!({
-        "name": "back",
-        "sources": { "src": source },
-        "sinks": { "back": { "from": "src", "path": "out/back", "format": "parquet" } },
-    });
-    project.write("back.yaml", pipeline.to_string());
-    match transom(
-        project,
-        &["run", "--partitions", "1", "--file", "back.yaml"],
-    )? {
+    let columns = match format {
+        "parquet" => String::new(),
+        _ => format!("columns: {}, ", expected.declared()),
+    };
+    let options = match case.sink.get("csv") {
+        Some(options) => format!("csv: {options}, "),
+        None => String::new(),
+    };
+    project.write(
+        "back.yaml",
+        format!(
+            "name: back\n\
+             sources: {{ src: {{ {columns}{options}path: out/res, format: {format} }} }}\n\
+             sinks: {{ back: {{ from: src, path: out/back, format: parquet }} }}\n"
+        ),
+    );
+    let arguments = ["run", "--partitions", "1", "--file", "back.yaml"];
+    match transom(project, &arguments)? {
         Ran { code: 0, .. } => Ok(()),
         ran => Err(format!("the sink's table cannot be read: {}", ran.stderr)),
     }
@@ -289,8 +290,13 @@ fn tables(folder: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(found.into_values().flatten().collect())
 }
 
+/// The first rows, for messages.
 fn shown(batches: &[RecordBatch]) -> String {
-    arrow::util::pretty::pretty_format_batches(batches)
+    let first: Vec<RecordBatch> = batches
+        .iter()
+        .map(|batch| batch.slice(0, batch.num_rows().min(20)))
+        .collect();
+    arrow::util::pretty::pretty_format_batches(&first)
         .map_or_else(|error| error.to_string(), |table| table.to_string())
 }
 

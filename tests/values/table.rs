@@ -154,13 +154,14 @@ impl Table {
         Ok(())
     }
 
-    /// What `columns` must say of a source to read this table, as keys and values of JSON.
-    pub(crate) fn declared(&self) -> serde_json::Map<String, serde_json::Value> {
+    /// What `columns` must say of a source to read this table, in this order.
+    pub(crate) fn declared(&self) -> String {
         let column = |column: &Column| {
-            let data_type = column.data_type.clone().unwrap_or_default();
-            (column.name.clone(), data_type.into())
+            let data_type = column.data_type.as_deref().unwrap_or_default();
+            format!("{:?}: {data_type:?}", column.name)
         };
-        self.columns.iter().map(column).collect()
+        let columns: Vec<String> = self.columns.iter().map(column).collect();
+        format!("{{ {} }}", columns.join(", "))
     }
 }
 
