@@ -15,9 +15,10 @@ use serde_json::{Value, json};
 use transom_build::{BuildError, BuildErrorKind};
 use transom_pipeline::file::{Problems, did_you_mean};
 use transom_pipeline::report::{CheckReport, counted};
-use transom_pipeline::{Encoding, Error as PipelineError, ErrorKind, encode};
+use transom_pipeline::{Error as PipelineError, ErrorKind, Unwritable, lines};
 use transom_plugin::GuestErrorKind;
 
+use crate::signals;
 use crate::table;
 
 /// The exit codes, as `transom --help` tells them. They are an interface: a code keeps its meaning.
@@ -29,8 +30,9 @@ Exit codes:
     3  a plugin failed or could not be built
    75  a temporary failure: trying again may help
   130  stopped by Ctrl-C
+  143  stopped by SIGTERM
 
-Results of earlier runs stay as they were whenever a run fails.";
+Results of earlier runs stay as they were whenever a run fails, unless the message says that results are published.";
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
@@ -101,6 +103,24 @@ pub(crate) enum Failure {
         /// What is told of them in JSON.
         report: Value,
     },
+    /// Rows cannot be written as they were asked for.
+    #[error("the rows of `{name}` cannot be written")]
+    Unwritable {
+        /// The table.
+        name: String,
+        /// Which column, and why.
+        #[source]
+        source: Unwritable,
+    },
+    /// Readers find the new results; only what was to be said of them is lost.
+    #[error("the results are published, but {what}")]
+    Published {
+        /// What went wrong then.
+        what: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The system refused something.
     #[error("{what}")]
     Io {
@@ -148,6 +168,14 @@ impl Failure {
         }
     }
 
+    /// The same after the run has published its results.
+    pub(crate) fn published(self) -> Self {
+        match self {
+            Self::Io { what, source } => Self::Published { what, source },
+            other => other,
+        }
+    }
+
     /// The code that the process ends with.
     pub(crate) fn exit_code(&self) -> u8 {
         match self.kind() {
@@ -155,7 +183,7 @@ impl Failure {
             Some(ErrorKind::Pipeline) => 2,
             Some(ErrorKind::Plugin) => 3,
             Some(ErrorKind::Retryable) => 75,
-            Some(ErrorKind::Cancelled) => 130,
+            Some(ErrorKind::Cancelled) => signals::exit_code(),
             None => 0,
         }
     }
@@ -192,7 +220,10 @@ impl Failure {
                 },
                 _ => ErrorKind::Plugin,
             }),
-            Self::Io { .. } | Self::Unfit { .. } => Some(ErrorKind::Data),
+            Self::Unwritable { .. }
+            | Self::Published { .. }
+            | Self::Io { .. }
+            | Self::Unfit { .. } => Some(ErrorKind::Data),
         }
     }
 
@@ -205,7 +236,12 @@ impl Failure {
             Self::Build { source, .. } => source.hint(),
             Self::Plugin(error) => error.hint(),
             Self::Usage { hint, .. } => hint.clone(),
-            Self::Closed | Self::Io { .. } | Self::Unfit { .. } | Self::Tests { .. } => None,
+            Self::Unwritable { source, .. } => source.hint().map(str::to_owned),
+            Self::Closed
+            | Self::Published { .. }
+            | Self::Io { .. }
+            | Self::Unfit { .. }
+            | Self::Tests { .. } => None,
         }
     }
 
@@ -333,7 +369,7 @@ impl Failure {
 
 /// One row as an object; null if JSON does not hold its types.
 fn json_of(row: &RecordBatch) -> Value {
-    let line = encode(row, Encoding::Json).unwrap_or_default();
+    let line = lines(row).unwrap_or_default();
     serde_json::from_slice(&line).unwrap_or_default()
 }
 
@@ -377,7 +413,12 @@ mod tests {
             hint: None,
         };
         let cancelled = Failure::from(PipelineError::Cancelled);
-        for failure in [io_failure(), usage, cancelled, Failure::Closed] {
+        let published = io_failure().published();
+        assert_eq!(
+            published.to_string(),
+            "the results are published, but writing to stdout failed"
+        );
+        for failure in [io_failure(), published, usage, cancelled, Failure::Closed] {
             assert!(
                 told.contains(&failure.exit_code().to_string().as_str()),
                 "{failure:?}"

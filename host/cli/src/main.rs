@@ -2,7 +2,7 @@
 //!
 //! [`arguments`] says what can be asked for, and each command is a file in [`commands`] with its help, its options and what it
 //! does. What all of them share: [`context`] (files, threads, the plugin engine), [`printer`] (the only place that writes),
-//! [`failure`] (messages and exit codes). The work itself is `transom-pipeline`'s.
+//! [`failure`] (messages and exit codes), [`signals`] (Ctrl-C, SIGTERM). The work itself is `transom-pipeline`'s.
 
 mod arguments;
 mod commands;
@@ -14,6 +14,7 @@ mod plugin_named;
 mod printer;
 mod progress;
 mod reserved;
+mod signals;
 mod table;
 mod values;
 mod watch;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     match Arguments::try_parse() {
         Ok(arguments) => {
             let context = Context::new(arguments.global);
+            signals::listen(&context.printer);
             arguments.command.execute(&context)
         }
         Err(error) => {

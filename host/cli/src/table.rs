@@ -3,9 +3,10 @@
 //! A table that is too wide loses columns from its middle: the first ones name a row and the last ones are what was computed.
 
 use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::Field;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow::util::display::{ArrayFormatter, FormatOptions, array_value_to_string};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use transom_pipeline::type_name;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -93,8 +94,22 @@ fn cells(array: &dyn Array) -> Result<Vec<String>, ArrowError> {
     let options = FormatOptions::default().with_null("NULL");
     let formatter = ArrayFormatter::try_new(array, &options)?;
     (0..array.len())
-        .map(|row| Ok(short(&formatter.value(row).try_to_string()?)))
+        .map(|row| {
+            let text = formatter.value(row).try_to_string();
+            Ok(short(&text.unwrap_or_else(|_| beyond(array, row))))
+        })
         .collect()
+}
+
+/// A date or time beyond the calendar, by the number that stands for it.
+fn beyond(array: &dyn Array, row: usize) -> String {
+    let days = cast(&array.slice(row, 1), &DataType::Int32);
+    let number = days.or_else(|_| cast(&array.slice(row, 1), &DataType::Int64));
+    let number = number.and_then(|number| array_value_to_string(&number, 0));
+    match number {
+        Ok(number) => format!("{number} (beyond the calendar)"),
+        Err(_) => "(beyond the calendar)".to_owned(),
+    }
 }
 
 /// One line of at most [`VALUE`] characters, with control characters escaped: data must not steer a terminal.
@@ -232,6 +247,17 @@ mod tests {
 │        0 ┆        1 │
 │     NULL ┆     NULL │
 └──────────┴──────────┘"
+        );
+    }
+
+    #[test]
+    fn a_date_beyond_the_calendar_is_shown_by_its_number() {
+        let days: ArrayRef = Arc::new(arrow::array::Date32Array::from(vec![2_000_000_000]));
+        let batch = RecordBatch::try_from_iter([("day", days)]).unwrap();
+        let table = rows(&[batch], 80).unwrap().unwrap();
+        assert!(
+            table.contains("2000000000 (beyond the calendar)"),
+            "{table}"
         );
     }
 

@@ -14,8 +14,8 @@ pub(crate) fn folder_name(column: &str, value: Option<&str>) -> String {
     let mut name = escape(column);
     name.push('=');
     match value {
-        Some(value) if !value.is_empty() => name.push_str(&escape(value)),
-        _ => name.push_str(NULL_PARTITION),
+        Some(value) => name.push_str(&escape(value)),
+        None => name.push_str(NULL_PARTITION),
     }
     name
 }
@@ -30,10 +30,19 @@ pub(crate) fn parse_folder_name(name: &str) -> Option<(String, Option<String>)> 
     Some((unescape(column), value))
 }
 
+/// Whether a text has characters that a folder's name has in another form.
+pub(crate) fn is_escaped(text: &str) -> bool {
+    text.chars().any(escapes)
+}
+
+fn escapes(character: char) -> bool {
+    character.is_ascii_control() || ESCAPED.contains(character)
+}
+
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_ascii_control() || ESCAPED.contains(character) {
+        if escapes(character) {
             write!(escaped, "%{:02X}", u32::from(character)).expect("a String takes all writes");
         } else {
             escaped.push(character);
@@ -87,10 +96,6 @@ mod tests {
     fn names_are_those_that_spark_writes() {
         assert_eq!(folder_name("day", Some("a b:c")), "day=a b%3Ac");
         assert_eq!(folder_name("day", None), "day=__HIVE_DEFAULT_PARTITION__");
-        assert_eq!(
-            folder_name("day", Some("")),
-            "day=__HIVE_DEFAULT_PARTITION__"
-        );
         assert_eq!(
             parse_folder_name("share=100%"),
             Some(("share".into(), Some("100%".into())))

@@ -20,8 +20,8 @@ mod source;
 
 pub use format::{CsvOptions, Format, ParquetCompression, SinkFormat};
 pub use sink::{
-    Committed, FileSink, PreparedSink, SinkError, SinkLimits, StagedSink, WriteProgress, Written,
-    WrittenFile, publish_all,
+    Committed, FileSink, PreparedSink, SinkError, SinkLimits, StagedSink, Unwritable,
+    WriteProgress, Written, WrittenFile, encode, publish_all,
 };
 pub use source::{
     FileSource, ORIGIN_FILE, ORIGIN_ROW, ReadProgress, SourceError, SourceFile, with_origin,

@@ -4,7 +4,7 @@ use std::io;
 
 use arrow::array::RecordBatch;
 use arrow::json::writer::LineDelimited;
-use datafusion::parquet::arrow::ArrowWriter;
+use transom_connect::{CsvOptions, SinkFormat, Unwritable};
 
 /// How rows are written into a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,29 +17,29 @@ pub enum Encoding {
     Parquet,
 }
 
-/// The rows as the bytes of a file.
+/// The rows as the bytes of a file, as a sink would write them.
 ///
 /// # Errors
-/// If the format does not hold the batch's types, as CSV does not hold lists.
-pub fn encode(batch: &RecordBatch, encoding: Encoding) -> io::Result<Vec<u8>> {
+/// If the format does not hold a column, as CSV does not hold lists, or a value.
+pub fn encode(batch: &RecordBatch, encoding: Encoding) -> Result<Vec<u8>, Unwritable> {
+    let format = match encoding {
+        Encoding::Csv => SinkFormat::Csv(CsvOptions::default()),
+        Encoding::Json => SinkFormat::Json,
+        Encoding::Parquet => SinkFormat::default(),
+    };
+    transom_connect::encode(batch, &format)
+}
+
+/// The rows as JSON objects, one on each line, to be looked at: what JSON cannot hold is written in some other way.
+///
+/// # Errors
+/// If there is no way at all to write a column's type.
+pub fn lines(batch: &RecordBatch) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    match encoding {
-        Encoding::Csv => {
-            let builder = arrow::csv::WriterBuilder::new().with_header(true);
-            let mut writer = builder.build(&mut bytes);
-            writer.write(batch).map_err(io::Error::other)?;
-        }
-        Encoding::Json => {
-            let builder = arrow::json::WriterBuilder::new().with_explicit_nulls(true);
-            let mut writer = builder.build::<_, LineDelimited>(&mut bytes);
-            writer.write(batch).map_err(io::Error::other)?;
-            writer.finish().map_err(io::Error::other)?;
-        }
-        Encoding::Parquet => {
-            let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None)?;
-            writer.write(batch)?;
-            writer.close()?;
-        }
-    }
+    let builder = arrow::json::WriterBuilder::new().with_explicit_nulls(true);
+    let mut writer = builder.build::<_, LineDelimited>(&mut bytes);
+    writer.write(batch).map_err(io::Error::other)?;
+    writer.finish().map_err(io::Error::other)?;
+    drop(writer);
     Ok(bytes)
 }

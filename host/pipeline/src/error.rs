@@ -1,13 +1,15 @@
 //! What can go wrong with a pipeline, sorted by what the user can do about it.
 
 use std::fmt;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
 use transom_build::BuildError;
 use transom_connect::{SinkError, SourceError};
-use transom_query::{CallError, FailedRow, RowsFailed, TooManyRejected};
+use transom_query::{CallError, FailedRow, NoScratch, RowsFailed, TooManyRejected};
 
 use crate::file::{MaxRejects, Percent, Problems};
 use crate::reasons::short;
@@ -17,7 +19,8 @@ use crate::run::FailedChecks;
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a pipeline could not be checked, planned or run. The results of earlier runs are as they were.
+/// Why a pipeline could not be checked, planned or run. The results of earlier runs are as they were, unless the message says that
+/// something is published.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -179,6 +182,13 @@ impl Error {
                     _ => hint.to_owned(),
                 })
             }
+            Self::Query { source, .. } if scratch_folder(source).is_some() => {
+                let folder = scratch_folder(source)?;
+                Some(format!(
+                    "temporary files go to `{}`; free some space there, or name another folder with the variable TMPDIR",
+                    folder.display()
+                ))
+            }
             Self::Query { source, .. }
                 if matches!(source.find_root(), DataFusionError::ResourcesExhausted(_)) =>
             {
@@ -229,6 +239,17 @@ impl Error {
                 source: error,
             },
         }
+    }
+}
+
+/// The folder for temporary files, if it failed because of that: missing, or full.
+fn scratch_folder(error: &DataFusionError) -> Option<PathBuf> {
+    let full = |error: &io::Error| error.kind() == io::ErrorKind::StorageFull;
+    match source_of::<NoScratch>(error) {
+        Some(error) => Some(error.folder.clone()),
+        None => source_of::<io::Error>(error)
+            .is_some_and(full)
+            .then(std::env::temp_dir),
     }
 }
 

@@ -20,8 +20,9 @@ pub mod report;
 pub mod run;
 pub mod testing;
 
-pub use encode::{Encoding, encode};
+pub use encode::{Encoding, encode, lines};
 pub use error::{Error, ErrorKind, Result};
 pub use file_rows::read_rows;
-pub use transom_query::SessionOptions;
+pub use transom_connect::Unwritable;
+pub use transom_query::{SessionOptions, remove_scratch};
 pub use transom_sql::type_name;

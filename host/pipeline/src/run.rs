@@ -203,7 +203,9 @@ impl Run<'_> {
             .plan_scan(&from)
             .await
             .map_err(failed)?;
-        let mut execution = self.planned.session.execute(plan).await.map_err(failed)?;
+        let session = &self.planned.session;
+        let execution = session.execute_by_keys(plan, &sink.partition_by).await;
+        let mut execution = execution.map_err(failed)?;
         let head = Arc::new(Mutex::new(Vec::new()));
         let streams = std::mem::take(&mut execution.streams);
         let streams = streams

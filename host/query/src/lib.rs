@@ -9,6 +9,7 @@
 //! sources or reports progress must not wait for it.
 
 mod arguments;
+mod arrange;
 mod error;
 mod execution;
 mod function;
@@ -17,6 +18,7 @@ mod params;
 mod pool;
 mod random;
 mod runtime;
+mod scratch;
 mod session;
 mod spool;
 mod sql_types;
@@ -30,6 +32,7 @@ pub use function::OnError;
 pub use params::{Params, UnknownParam};
 pub use pool::Failures;
 pub use runtime::PlanRuntime;
+pub use scratch::{NoScratch, remove_scratch};
 pub use session::{Session, SessionOptions};
 pub use transform::{
     DeadLetters, OnReject, OrderBy, RejectedRows, TransformMetrics, TransformStep,

@@ -28,6 +28,7 @@ use futures::TryStreamExt;
 use transom_plugin::{Cancel, Description, LogicalTime, Plugin, Timing};
 
 use crate::arguments::{Mistakes, WrongArguments};
+use crate::arrange;
 use crate::error::CallError;
 use crate::execution::Execution;
 use crate::function::{OnError, PluginFunction};
@@ -35,6 +36,7 @@ use crate::params::{Params, bind};
 use crate::pool::{Failures, InstancePool};
 use crate::random;
 use crate::runtime::PlanRuntime;
+use crate::scratch::Scratch;
 use crate::spool;
 use crate::sql_types::SqlTypes;
 use crate::statement;
@@ -93,7 +95,8 @@ pub struct Session {
     /// Plugins that cannot be called.
     described: BTreeMap<String, Description>,
     steps: BTreeMap<String, Step>,
-    spools: tempfile::TempDir,
+    limited: bool,
+    scratch: Scratch,
 }
 
 impl fmt::Debug for Session {
@@ -125,16 +128,13 @@ impl Session {
             Some(bytes) => Arc::new(TrackConsumersPool::new(FairSpillPool::new(*bytes), five())),
             None => Arc::new(UnboundedMemoryPool::default()),
         };
-        let mut disk = DiskManagerBuilder::default();
-        let mut spools = tempfile::Builder::new();
-        spools.prefix("transom-");
-        let spools = match temporary {
-            Some(folder) => {
-                disk = disk.with_mode(DiskManagerMode::Directories(vec![folder.clone()]));
-                spools.tempdir_in(folder)?
-            }
-            None => spools.tempdir()?,
-        };
+        let scratch = Scratch::new(temporary.as_deref())
+            .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let spills = DiskManagerMode::Directories(vec![scratch.path().to_owned()]);
+        // How much the disk holds is the disk's matter.
+        let disk = DiskManagerBuilder::default()
+            .with_mode(spills)
+            .with_max_temp_directory_size(u64::MAX);
         let environment = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::clone(&memory))
             .with_disk_manager_builder(disk)
@@ -183,7 +183,8 @@ impl Session {
             plugins: BTreeMap::new(),
             described: BTreeMap::new(),
             steps: BTreeMap::new(),
-            spools,
+            limited: limited.is_some(),
+            scratch,
         })
     }
 
@@ -422,9 +423,15 @@ impl Session {
 
     /// Starts a plan: a stream for each of its partitions.
     pub async fn execute(&self, plan: LogicalPlan) -> Result<Execution> {
+        self.execute_by_keys(plan, &[]).await
+    }
+
+    /// Starts a plan whose streams have rows with equal `keys` one after another, in their order, those of each key in one
+    /// stream unless the plan is sorted by the keys already.
+    pub async fn execute_by_keys(&self, plan: LogicalPlan, keys: &[String]) -> Result<Execution> {
         let plan = self.optimize(plan).await?;
+        let (plan, task) = arrange::by_keys(plan, keys, self.context.task_ctx(), self.limited)?;
         let partitions = plan.output_partitioning().partition_count();
-        let task = self.context.task_ctx();
         let streams = {
             // Operators spawn tasks on the runtime that they are started in.
             let _context = self.runtime.enter();
@@ -449,7 +456,7 @@ impl Session {
         let schema = execution.schema();
         let streams = std::mem::take(&mut execution.streams);
         let files: Vec<PathBuf> = (0..streams.len())
-            .map(|part| self.spools.path().join(format!("{name}-{part}.arrow")))
+            .map(|part| self.scratch.path().join(format!("{name}-{part}.arrow")))
             .collect();
         let writes = streams
             .into_iter()

@@ -20,7 +20,7 @@ const ROWS: usize = 20;
 
 /// Show what comes out of a step, a source or a sink, without running the rest and without publishing anything.
 ///
-/// Reads only what the table needs. On a terminal the rows are a table that fits it, elsewhere CSV.
+/// Reads only what the table needs. On a terminal the rows are a table that fits it, elsewhere CSV, or JSON if a column is nested.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -41,7 +41,7 @@ pub(crate) struct PreviewCommand {
     /// Reads so many rows of each source at most.
     #[arg(long, value_name = "N", value_parser = positive)]
     source_rows: Option<usize>,
-    /// How the rows are written. [default: table on a terminal, csv elsewhere]
+    /// How the rows are written. [default: table on a terminal; elsewhere csv, or json if a column is nested]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
     /// Shows the values of the row that a plugin failed on with its error.
@@ -64,11 +64,7 @@ impl PreviewCommand {
     pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
         let pipeline = context.pipeline()?;
         let (name, table) = self.table(&pipeline)?;
-        let format = self.format.unwrap_or(match context.printer.is_terminal() {
-            true => Format::Table,
-            false => Format::Csv,
-        });
-        if format == Format::Parquet && context.printer.is_terminal() {
+        if self.format == Some(Format::Parquet) && context.printer.is_terminal() {
             return Err(Failure::Usage {
                 message: "Parquet is not for terminals".to_owned(),
                 hint: Some("write it to a file with `> FILE`".to_owned()),
@@ -96,7 +92,7 @@ impl PreviewCommand {
             let condition = self.condition.as_deref();
             Ok(planned.preview(&pipeline, table, condition, rows).await?)
         })?;
-        self.show(context, name, &batch, format)
+        self.show(context, name, &batch)
     }
 
     /// What is meant, as it was named, and the source or step whose rows it has.
@@ -131,14 +127,20 @@ impl PreviewCommand {
             })
     }
 
-    fn show(
-        &self,
-        context: &Context,
-        name: &str,
-        batch: &RecordBatch,
-        format: Format,
-    ) -> Result<(), Failure> {
+    fn show(&self, context: &Context, name: &str, batch: &RecordBatch) -> Result<(), Failure> {
         let printer = &context.printer;
+        let format = self.format.unwrap_or_else(|| {
+            let schema = batch.schema();
+            let mut types = schema.fields().iter().map(|field| field.data_type());
+            match (
+                printer.is_terminal(),
+                types.any(|data_type| data_type.is_nested()),
+            ) {
+                (true, _) => Format::Table,
+                (false, true) => Format::Json,
+                (false, false) => Format::Csv,
+            }
+        });
         let failed = |error: std::io::Error| Failure::Io {
             what: format!("the rows of `{name}` cannot be written"),
             source: error,
@@ -150,7 +152,11 @@ impl PreviewCommand {
             Format::Parquet => Some(Encoding::Parquet),
         };
         if let Some(encoding) = encoding {
-            return printer.bytes(&encode(batch, encoding).map_err(failed)?);
+            let bytes = encode(batch, encoding).map_err(|source| Failure::Unwritable {
+                name: name.to_owned(),
+                source,
+            })?;
+            return printer.bytes(&bytes);
         }
         let shown = batch.num_rows() as u64;
         let count = match (shown, self.rows.unwrap_or(ROWS) as u64) {

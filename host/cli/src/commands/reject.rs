@@ -1,9 +1,9 @@
 //! `transom reject`: the rows that transforms did not take.
 
 use serde_json::{Value, json};
+use transom_pipeline::lines;
 use transom_pipeline::rejects::{self, RejectReason, RejectedRow, Rejects};
 use transom_pipeline::report::{Count, counted};
-use transom_pipeline::{Encoding, encode};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -154,7 +154,7 @@ impl ListCommand {
         }
         for (index, reason) in rejects.reasons.iter().enumerate() {
             let failed = |error| unreadable(&rejects.step, error);
-            let lines = encode(&reason.examples, Encoding::Json).map_err(failed)?;
+            let lines = lines(&reason.examples).map_err(failed)?;
             let rows = serde_json::Deserializer::from_slice(&lines).into_iter::<Value>();
             let rows = rows.collect::<Result<Vec<_>, _>>();
             let rows = rows.map_err(|error| failed(error.into()))?;

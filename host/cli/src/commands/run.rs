@@ -1,5 +1,7 @@
 //! `transom run`: builds what is stale, plans, runs, publishes, and shows the first rows of each result.
 
+use std::time::Duration;
+
 use transom_pipeline::file::{Pipeline, list};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources, plan_part};
@@ -12,8 +14,12 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::printer::{NAME, Printer};
 use crate::progress::Progress;
+use crate::signals;
 use crate::table;
 use crate::values::{bytes, clock, positive};
+
+/// How often planning looks whether it is to stop.
+const PULSE: Duration = Duration::from_millis(50);
 
 /// Rows of each result that a run shows unless it is told otherwise.
 const HEAD: usize = 5;
@@ -89,32 +95,31 @@ impl RunCommand {
             (None, ..) => HEAD,
         };
         let session = self.session();
+        let in_order = signals::in_order(&cancel);
         let report = context.block_on(async {
             let progress = Progress::new(&context.printer);
-            let work = async {
-                let planned = plan_part(
-                    &pipeline,
-                    &plugins,
-                    lock.as_ref(),
-                    Sources::Open,
-                    &part,
-                    &session,
-                    cancel.clone(),
-                )
-                .await?;
-                context.warn_of_unread(&planned);
-                run(&pipeline, planned, &RunOptions { head }, &progress).await
+            let planning = plan_part(
+                &pipeline,
+                &plugins,
+                lock.as_ref(),
+                Sources::Open,
+                &part,
+                &session,
+                cancel.clone(),
+            );
+            let planned = tokio::select! {
+                planned = planning => planned?,
+                () = stopped(&cancel) => return Err(Error::Cancelled.into()),
             };
-            tokio::select! {
-                report = work => Ok(report?),
-                failure = interrupted(&context.printer, &cancel) => Err(failure),
-            }
+            context.warn_of_unread(&planned);
+            Ok(run(&pipeline, planned, &RunOptions { head }, &progress).await?)
         })?;
+        drop(in_order);
         if self.json {
-            return context.printer.json(&report);
+            return context.printer.json(&report).map_err(Failure::published);
         }
         for sink in &report.sinks {
-            show(sink, head, &context.printer)?;
+            show(sink, head, &context.printer).map_err(Failure::published)?;
         }
         context.printer.say(&report);
         Ok(())
@@ -178,20 +183,10 @@ fn selected(pipeline: &Pipeline, names: &[String]) -> Result<Option<Vec<String>>
     Ok(Some(selected))
 }
 
-/// The first Ctrl-C stops the run in order, which takes a moment; the second one does not wait for that.
-async fn interrupted(printer: &Printer, cancel: &Cancel) -> Failure {
-    let signal = |error| Failure::Io {
-        what: "waiting for Ctrl-C failed".to_owned(),
-        source: error,
-    };
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        return signal(error);
-    }
-    cancel.cancel();
-    printer.say("stopping; press Ctrl-C again to stop at once");
-    match tokio::signal::ctrl_c().await {
-        Ok(()) => Error::Cancelled.into(),
-        Err(error) => signal(error),
+/// Returns soon after `cancel` was set.
+async fn stopped(cancel: &Cancel) {
+    while !cancel.is_cancelled() {
+        tokio::time::sleep(PULSE).await;
     }
 }
 
@@ -252,13 +247,13 @@ fn show(sink: &SinkReport, head: usize, printer: &Printer) -> Result<(), Failure
         rows if rows == shown as u64 => counted(rows, "row"),
         rows => format!("the first {shown} of {}", counted(rows, "row")),
     };
-    let failed = |error: arrow::error::ArrowError| Failure::Io {
-        what: format!("rows of `{name}` cannot be shown"),
-        source: std::io::Error::other(error),
-    };
     printer.data(format_args!("{NAME}{name}{NAME:#}: {of}"))?;
-    match table::rows(batches, printer.width()).map_err(failed)? {
-        Some(table) => printer.data(table),
-        None => Ok(()),
+    match table::rows(batches, printer.width()) {
+        Ok(Some(table)) => printer.data(table),
+        Ok(None) => Ok(()),
+        Err(error) => {
+            printer.warn(format_args!("rows of `{name}` cannot be shown: {error}"));
+            Ok(())
+        }
     }
 }

@@ -11,10 +11,7 @@ use std::{
 };
 
 use arrow::{
-    array::{RecordBatch, new_null_array},
-    datatypes::{Field, Schema, SchemaRef},
-    error::ArrowError,
-    json::LineDelimitedWriter,
+    array::RecordBatch, datatypes::SchemaRef, error::ArrowError, json::LineDelimitedWriter,
 };
 use parquet::{
     arrow::ArrowWriter,
@@ -22,6 +19,7 @@ use parquet::{
     file::{metadata::KeyValue, properties::WriterProperties},
 };
 
+use super::{SinkLimits, csv::CsvWriter, stored::Stored, unwritable::Unwritable};
 use crate::format::{ParquetCompression, SinkFormat};
 
 /// Written into the key-value metadata of every Parquet file. No time and no run: the same rows give the same bytes.
@@ -75,9 +73,10 @@ impl Write for Counted {
     }
 }
 
+/// Rows on their way into one output, in the format's own words.
 enum Writer<W: Write + Send> {
     Parquet(Box<ArrowWriter<W>>),
-    Csv(Box<arrow::csv::Writer<W>>),
+    Csv(CsvWriter<W>),
     Json(LineDelimitedWriter<W>),
 }
 
@@ -110,14 +109,7 @@ impl<W: Write + Send> Writer<W> {
                     Some(properties),
                 )?))
             }
-            SinkFormat::Csv(options) => Self::Csv(Box::new(
-                arrow::csv::WriterBuilder::new()
-                    .with_delimiter(options.delimiter)
-                    .with_quote(options.quote)
-                    .with_header(options.header)
-                    .with_null(options.null.clone().unwrap_or_default())
-                    .build(output),
-            )),
+            SinkFormat::Csv(options) => Self::Csv(CsvWriter::try_new(output, options, schema)?),
             SinkFormat::Json => Self::Json(
                 arrow::json::WriterBuilder::new()
                     .with_explicit_nulls(true)
@@ -149,9 +141,23 @@ impl<W: Write + Send> Writer<W> {
     }
 }
 
+/// The rows as the bytes of one file.
+///
+/// # Errors
+/// If the format cannot hold a column or a value.
+pub fn encode(batch: &RecordBatch, format: &SinkFormat) -> Result<Vec<u8>, Unwritable> {
+    let stored = Stored::try_new(format, &batch.schema())?;
+    let row_group = SinkLimits::default().row_group_bytes;
+    let mut writer = Writer::try_new(Vec::new(), format, stored.schema(), row_group)?;
+    writer.write(&stored.batch(batch)?)?;
+    Ok(writer.finish()?)
+}
+
 /// One open file.
 pub(super) struct Encoder {
     writer: Writer<Counted>,
+    stored: Stored,
+    rows: u64,
     bytes: Arc<AtomicU64>,
 }
 
@@ -163,23 +169,29 @@ impl Encoder {
         schema: &SchemaRef,
         row_group_bytes: usize,
         progress: &Arc<WriteProgress>,
-    ) -> Result<Self, ArrowError> {
+    ) -> Result<Self, Unwritable> {
+        let stored = Stored::try_new(format, schema)?;
         let bytes = Arc::new(AtomicU64::new(0));
+        let file = File::create_new(path).map_err(ArrowError::from)?;
         let output = Counted {
-            file: BufWriter::with_capacity(BUFFER_BYTES, File::create_new(path)?),
+            file: BufWriter::with_capacity(BUFFER_BYTES, file),
             bytes: Arc::clone(&bytes),
             progress: Arc::clone(progress),
         };
-        let mut writer = Writer::try_new(output, format, schema, row_group_bytes)?;
-        if let Writer::Csv(_) = writer {
-            // The header, also if no row follows.
-            writer.write(&RecordBatch::new_empty(Arc::clone(schema)))?;
-        }
-        Ok(Self { writer, bytes })
+        let writer = Writer::try_new(output, format, stored.schema(), row_group_bytes)?;
+        Ok(Self {
+            writer,
+            stored,
+            rows: 0,
+            bytes,
+        })
     }
 
-    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
-        self.writer.write(batch)
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), Unwritable> {
+        let stored = self.stored.batch(batch);
+        let stored = stored.map_err(|error| error.after(self.rows))?;
+        self.rows += batch.num_rows() as u64;
+        Ok(self.writer.write(&stored)?)
     }
 
     /// Bytes of memory that rows not yet in the file take.
@@ -202,61 +214,5 @@ impl Encoder {
     pub(super) fn finish(self) -> Result<u64, ArrowError> {
         self.writer.finish()?;
         Ok(self.bytes.load(Ordering::Relaxed))
-    }
-}
-
-/// Whether the format can hold columns of this schema, by writing a row of nulls: some types that an encoder does not know it finds
-/// with the first row only.
-pub(super) fn probe(format: &SinkFormat, schema: &SchemaRef) -> Result<(), ArrowError> {
-    let fields = schema.fields().iter();
-    let columns = fields
-        .clone()
-        .map(|field| new_null_array(field.data_type(), 1));
-    let fields: Vec<Field> = fields
-        .map(|field| field.as_ref().clone().with_nullable(true))
-        .collect();
-    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.collect())?;
-    let mut writer = Writer::try_new(io::sink(), format, &batch.schema(), BUFFER_BYTES)?;
-    writer.write(&batch)?;
-    writer.finish().map(drop)
-}
-
-#[cfg(test)]
-mod tests {
-    use arrow::datatypes::{DataType, Fields, IntervalUnit, TimeUnit};
-
-    use super::*;
-
-    fn holds(format: &SinkFormat, data_type: DataType, nullable: bool) -> bool {
-        let field = Field::new("column", data_type, nullable);
-        probe(format, &Arc::new(Schema::new(vec![field]))).is_ok()
-    }
-
-    #[test]
-    fn a_column_that_may_not_be_null_is_probed_like_another() {
-        let parquet = SinkFormat::Parquet {
-            compression: ParquetCompression::Uncompressed,
-        };
-        let required = |data_type| Arc::new(Field::new("item", data_type, false));
-        let inner = DataType::Struct(Fields::from(vec![
-            Field::new("one", DataType::Int64, false),
-            Field::new("two", DataType::Utf8, true),
-        ]));
-        for data_type in [
-            DataType::Null,
-            DataType::Decimal128(10, 2),
-            DataType::FixedSizeBinary(3),
-            DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
-            DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
-            DataType::List(required(inner.clone())),
-            DataType::FixedSizeList(required(DataType::Int64), 2),
-            DataType::Struct(Fields::from(vec![Field::new("inner", inner, false)])),
-        ] {
-            for nullable in [false, true] {
-                assert!(holds(&parquet, data_type.clone(), nullable), "{data_type}");
-            }
-        }
-        let interval = DataType::Interval(IntervalUnit::MonthDayNano);
-        assert!(!holds(&parquet, interval, true));
     }
 }

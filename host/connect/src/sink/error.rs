@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 
+use super::unwritable::Unwritable;
+
 /// Why a sink cannot take its rows. Unless it is said otherwise, the table is as it was before.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -47,7 +49,7 @@ pub enum SinkError {
     },
     /// Folders cannot be named after values of this type.
     #[error(
-        "sink `{name}` is partitioned by `{column}` of type {data_type}, allowed are integers, strings, booleans and dates"
+        "sink `{name}` is partitioned by `{column}` of type {data_type}; integers, text, booleans and dates can be"
     )]
     PartitionType {
         /// Name of the sink.
@@ -57,20 +59,51 @@ pub enum SinkError {
         /// Its type.
         data_type: String,
     },
-    /// The format has no such values.
-    #[error("sink `{name}`: column `{column}` of type {data_type} cannot be written as {format}")]
-    ColumnType {
+    /// Readers would not find a partition column of this name.
+    #[error(
+        "sink `{name}` is partitioned by `{column}`, which cannot be a folder's name: {reason}"
+    )]
+    PartitionName {
         /// Name of the sink.
         name: String,
         /// The column.
         column: String,
-        /// Its type.
-        data_type: String,
-        /// Name of the format.
-        format: &'static str,
-        /// What the writer says.
-        #[source]
-        source: ArrowError,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// The format cannot hold a column.
+    #[error("sink `{name}`: {reason}")]
+    Unwritable {
+        /// Name of the sink.
+        name: String,
+        /// Which, and why.
+        reason: Unwritable,
+    },
+    /// The format cannot hold a value.
+    #[error("sink `{name}`: {reason} (writing `{}`)", path.display())]
+    Value {
+        /// Name of the sink.
+        name: String,
+        /// The file, relative to the table.
+        path: PathBuf,
+        /// Which, and why.
+        reason: Unwritable,
+    },
+    /// The name of a folder cannot say which value a partition column has.
+    #[error(
+        "sink `{name}`: column `{column}` holds {value}, which cannot be a partition: {reason}"
+    )]
+    PartitionValue {
+        /// Name of the sink.
+        name: String,
+        /// The column.
+        column: String,
+        /// The value.
+        value: String,
+        /// Why not.
+        reason: &'static str,
+        /// What to do instead.
+        hint: String,
     },
     /// There is no column at all.
     #[error("sink `{name}` has no columns")]
@@ -215,13 +248,13 @@ impl SinkError {
             Self::PartitionType { column, .. } => Some(format!(
                 "convert it before: `CAST({column} AS VARCHAR)`, `CAST({column} AS DATE)`"
             )),
-            Self::ColumnType { format, .. } => {
-                let convert = "convert the column in the last step";
-                Some(match *format {
-                    "Parquet" => convert.to_owned(),
-                    _ => format!("write Parquet, or {convert}"),
-                })
+            Self::PartitionName { column, .. } => {
+                Some(format!("give the column another name: `\"{column}\" AS name`"))
             }
+            Self::Unwritable { reason, .. } | Self::Value { reason, .. } => {
+                reason.hint().map(str::to_owned)
+            }
+            Self::PartitionValue { hint, .. } => Some(hint.clone()),
             Self::NotOurs { .. } => Some(
                 "a table is a symbolic link that the first run makes: move what is there away, or choose another path"
                     .to_owned(),

@@ -3,21 +3,28 @@
 //! A run that fails or is killed leaves the table as it was; no reader sees half a table; a reader that goes on with the
 //! version it has opened is not cut off by the next run. [`versions`] says how.
 
+mod csv;
 mod encode;
 mod error;
 mod partition;
 mod staged;
+mod stored;
+mod unwritable;
+mod values;
 mod versions;
 mod writer;
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
 use arrow::datatypes::{Schema, SchemaRef};
+use transom_sql::type_name;
 
+use self::stored::Stored;
 pub use self::{
-    encode::WriteProgress,
+    encode::{WriteProgress, encode},
     error::SinkError,
     staged::{Committed, PreparedSink, StagedSink, Written, publish_all},
+    unwritable::Unwritable,
     writer::WrittenFile,
 };
 use crate::format::SinkFormat;
@@ -29,9 +36,9 @@ const SIMILAR: f64 = 0.8;
 ///
 /// `path` becomes a symbolic link to a folder of files; the folder of all versions is beside it, `.name.versions`.
 /// Within a version: `part-<stream>-<n>.<format>`, in Hive folders (`month=1/`) if the table is partitioned. Partition
-/// columns are not in the files; NULL and the empty string are `__HIVE_DEFAULT_PARTITION__`, special characters are
-/// percent-encoded, both as Spark does. An empty result is one file without rows, in the NULL partition if there are
-/// partitions. The same streams give the same bytes.
+/// columns are not in the files; NULL is `__HIVE_DEFAULT_PARTITION__`, special characters are percent-encoded, both as Spark
+/// does. An empty result is one file without rows, in the NULL partition if there are partitions. The same streams give the
+/// same bytes.
 #[derive(Debug, Clone)]
 pub struct FileSink {
     /// Name in the pipeline, for messages.
@@ -113,31 +120,33 @@ impl FileSink {
                     column: column.clone(),
                 });
             }
+            if let Some(reason) = partition::unfit_name(column) {
+                return Err(SinkError::PartitionName {
+                    name: name(),
+                    column: column.clone(),
+                    reason,
+                });
+            }
             if !partition::is_allowed(field.data_type()) {
                 return Err(SinkError::PartitionType {
                     name: name(),
                     column: column.clone(),
-                    data_type: field.data_type().to_string(),
+                    data_type: type_name(field.data_type()),
                 });
             }
         }
         if partitions.len() == schema.fields().len() {
             return Err(SinkError::OnlyPartitions { name: name() });
         }
-        for field in schema.fields() {
-            if partitions.contains(field.name()) {
-                continue;
-            }
-            let alone = Arc::new(Schema::new(vec![Arc::clone(field)]));
-            encode::probe(&self.format, &alone).map_err(|error| SinkError::ColumnType {
+        let in_files = schema.fields().iter();
+        let in_files = in_files.filter(|field| !partitions.contains(field.name()));
+        let in_files: Vec<_> = in_files.cloned().collect();
+        Stored::try_new(&self.format, &Arc::new(Schema::new(in_files)))
+            .map(drop)
+            .map_err(|reason| SinkError::Unwritable {
                 name: name(),
-                column: field.name().clone(),
-                data_type: field.data_type().to_string(),
-                format: self.format.name(),
-                source: error,
-            })?;
-        }
-        Ok(())
+                reason,
+            })
     }
 
     /// Begins a new version of the table: locks it, deletes what killed runs have left, and makes a folder that no reader

@@ -9,6 +9,7 @@ use arrow::{
     error::ArrowError,
 };
 
+use super::values;
 use crate::hive;
 
 /// The values of a partition, in the order of `partition_by`; `None` is NULL.
@@ -21,6 +22,38 @@ pub(super) fn is_allowed(data_type: &DataType) -> bool {
         DataType::Boolean | DataType::Date32 => true,
         DataType::Dictionary(_, values) => is_allowed(values),
         other => other.is_integer(),
+    }
+}
+
+/// Why the column cannot name folders; none if it can.
+pub(super) fn unfit_name(column: &str) -> Option<&'static str> {
+    if column.is_empty() {
+        Some("it is empty")
+    } else if column.starts_with(['.', '_']) {
+        Some("readers skip names that begin with `.` or `_`")
+    } else if hive::is_escaped(column) {
+        Some(
+            "readers take special characters in it, such as `=`, `/`, `%` and `:`, for something else",
+        )
+    } else {
+        None
+    }
+}
+
+/// Why rows cannot be divided.
+pub(super) enum SplitError {
+    Value {
+        column: String,
+        value: String,
+        reason: &'static str,
+        hint: String,
+    },
+    Other(ArrowError),
+}
+
+impl From<ArrowError> for SplitError {
+    fn from(error: ArrowError) -> Self {
+        Self::Other(error)
     }
 }
 
@@ -79,43 +112,76 @@ impl Splitter {
         vec![None; self.keys.len()]
     }
 
-    /// The empty string is NULL, as it is for Spark: a folder named `column=` is read by nobody. The text that stands for NULL
-    /// in folder names is refused, since every reader would take it for NULL.
-    fn values_of(&self, keys: &[ArrayRef], row: usize) -> Result<Values, ArrowError> {
+    /// Readers take the text that stands for NULL for NULL, and Spark cannot read a folder named `column=`.
+    fn values_of(&self, keys: &[ArrayRef], row: usize) -> Result<Values, SplitError> {
         keys.iter()
             .zip(&self.names)
             .map(|(key, name)| {
                 let text = key.as_string::<i32>();
                 let value = text.is_valid(row).then(|| text.value(row));
+                let refused = |value: &str, reason, hint| SplitError::Value {
+                    column: name.clone(),
+                    value: value.to_owned(),
+                    reason,
+                    hint,
+                };
                 match value {
-                    Some(hive::NULL_PARTITION) => Err(ArrowError::InvalidArgumentError(format!(
-                        "column `{name}` holds the text `{}`, which means NULL in the name of a partition's folder",
-                        hive::NULL_PARTITION
-                    ))),
-                    value => Ok(value.filter(|value| !value.is_empty()).map(str::to_owned)),
+                    Some(hive::NULL_PARTITION) => Err(refused(
+                        hive::NULL_PARTITION,
+                        "it means NULL in the name of a partition's folder",
+                        format!(
+                            "write NULL or another text in its place: `NULLIF({name}, '{}')`",
+                            hive::NULL_PARTITION
+                        ),
+                    )),
+                    Some("") => Err(refused(
+                        "an empty text",
+                        "a folder's name cannot tell it from NULL",
+                        format!("write NULL or another text in its place: `NULLIF({name}, '')`"),
+                    )),
+                    value => Ok(value.map(str::to_owned)),
                 }
             })
             .collect()
+    }
+
+    /// The key columns as text.
+    fn texts(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>, SplitError> {
+        let strict = CastOptions {
+            safe: false,
+            ..CastOptions::default()
+        };
+        let keys = self.keys.iter().zip(&self.names);
+        keys.map(|(key, name)| {
+            let values = batch.column(*key);
+            cast_with_options(values, &DataType::Utf8, &strict).map_err(|error| {
+                let texts = |row: &usize| {
+                    cast_with_options(&values.slice(*row, 1), &DataType::Utf8, &strict).is_err()
+                };
+                match (0..values.len()).find(texts) {
+                    Some(row) => SplitError::Value {
+                        column: name.clone(),
+                        value: values::shown(values, row),
+                        reason: "it is beyond the calendar",
+                        hint: "leave such rows out, or partition by another column".to_owned(),
+                    },
+                    None => error.into(),
+                }
+            })
+        })
+        .collect()
     }
 
     /// The rows of each partition, in their order; partitions in the order in which they appear.
     pub(super) fn split(
         &self,
         batch: &RecordBatch,
-    ) -> Result<Vec<(Values, RecordBatch)>, ArrowError> {
+    ) -> Result<Vec<(Values, RecordBatch)>, SplitError> {
         let kept = batch.project(&self.kept)?;
         if self.keys.is_empty() || batch.num_rows() == 0 {
             return Ok(vec![(self.null_values(), kept)]);
         }
-        let strict = CastOptions {
-            safe: false,
-            ..CastOptions::default()
-        };
-        let keys = self
-            .keys
-            .iter()
-            .map(|key| cast_with_options(batch.column(*key), &DataType::Utf8, &strict))
-            .collect::<Result<Vec<_>, _>>()?;
+        let keys = self.texts(batch)?;
         let mut groups: Vec<(Values, Vec<u32>)> = Vec::new();
         let mut known: HashMap<Values, usize> = HashMap::new();
         let mut last: Option<(usize, usize)> = None;

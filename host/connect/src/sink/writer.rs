@@ -12,7 +12,8 @@ use arrow::{array::RecordBatch, error::ArrowError};
 use super::{
     FileSink, SinkError, SinkLimits,
     encode::{Encoder, WriteProgress},
-    partition::{Splitter, Values},
+    partition::{SplitError, Splitter, Values},
+    unwritable::Unwritable,
 };
 
 /// A file that a sink has written.
@@ -79,13 +80,24 @@ impl<'a> StreamWriter<'a> {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let groups = self
-            .splitter
-            .split(batch)
-            .map_err(|error| SinkError::Split {
+        let groups = self.splitter.split(batch).map_err(|error| match error {
+            SplitError::Value {
+                column,
+                value,
+                reason,
+                hint,
+            } => SinkError::PartitionValue {
+                name: self.sink.name.clone(),
+                column,
+                value,
+                reason,
+                hint,
+            },
+            SplitError::Other(error) => SinkError::Split {
                 name: self.sink.name.clone(),
                 source: error,
-            })?;
+            },
+        })?;
         for (values, rows) in groups {
             self.append(&values, &rows)?;
         }
@@ -151,7 +163,7 @@ impl<'a> StreamWriter<'a> {
             let before = open.encoder.buffered_bytes();
             open.encoder
                 .flush()
-                .map_err(|error| write_error(self.sink, &open.path, error))?;
+                .map_err(|error| write_error(self.sink, &open.path, error.into()))?;
             let freed = before.saturating_sub(open.encoder.buffered_bytes());
             if freed == 0 {
                 return Ok(());
@@ -179,7 +191,7 @@ impl<'a> StreamWriter<'a> {
         let encoder = absolute
             .parent()
             .map_or(Ok(()), fs::create_dir_all)
-            .map_err(ArrowError::from)
+            .map_err(|error| Unwritable::from(ArrowError::from(error)))
             .and_then(|()| {
                 Encoder::create(
                     &absolute,
@@ -205,7 +217,7 @@ impl<'a> StreamWriter<'a> {
         let bytes = open
             .encoder
             .finish()
-            .map_err(|error| self.error(&open.path, error))?;
+            .map_err(|error| self.error(&open.path, error.into()))?;
         self.written.push(WrittenFile {
             path: open.path,
             rows: open.rows,
@@ -215,15 +227,23 @@ impl<'a> StreamWriter<'a> {
         Ok(())
     }
 
-    fn error(&self, path: &Path, error: ArrowError) -> SinkError {
+    fn error(&self, path: &Path, error: Unwritable) -> SinkError {
         write_error(self.sink, path, error)
     }
 }
 
-fn write_error(sink: &FileSink, path: &Path, error: ArrowError) -> SinkError {
-    SinkError::Write {
-        name: sink.name.clone(),
-        path: path.to_owned(),
-        source: error,
+fn write_error(sink: &FileSink, path: &Path, error: Unwritable) -> SinkError {
+    let (name, path) = (sink.name.clone(), path.to_owned());
+    match error {
+        Unwritable::Other(source) => SinkError::Write { name, path, source },
+        Unwritable::Type { .. } => SinkError::Unwritable {
+            name,
+            reason: error,
+        },
+        Unwritable::Value { .. } => SinkError::Value {
+            name,
+            path,
+            reason: error,
+        },
     }
 }

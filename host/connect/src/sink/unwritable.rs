@@ -1,0 +1,98 @@
+//! Why rows cannot be written in a format: the column, the type or the value, and what to write in the query instead.
+
+use arrow::{datatypes::DataType, error::ArrowError};
+use transom_sql::type_name;
+
+/// Why rows cannot be written in a format.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unwritable {
+    /// The format has no such type.
+    #[error("column `{column}` of type {data_type} cannot be written as {format}{}", detail(.why))]
+    Type {
+        /// The column; parts of nested columns after points.
+        column: String,
+        /// Name of its type.
+        data_type: String,
+        /// Name of the format.
+        format: &'static str,
+        /// More about it; empty if there is nothing to say.
+        why: String,
+        /// What to do instead.
+        hint: String,
+    },
+    /// The format has the type, but not this value.
+    #[error("column `{column}` holds {value} in row {row}, which {format} cannot hold{}", detail(.why))]
+    Value {
+        /// The column; parts of nested columns after points.
+        column: String,
+        /// The value, as text.
+        value: String,
+        /// Number of the row, from 1.
+        row: u64,
+        /// Name of the format.
+        format: &'static str,
+        /// More about it; empty if there is nothing to say.
+        why: String,
+        /// What to do instead.
+        hint: String,
+    },
+    /// The encoder or the disk refuses.
+    #[error("{0}")]
+    Other(#[from] ArrowError),
+}
+
+fn detail(why: &str) -> String {
+    match why {
+        "" => String::new(),
+        why => format!(": {why}"),
+    }
+}
+
+impl Unwritable {
+    pub(super) fn of_type(
+        format: &'static str,
+        column: &str,
+        data_type: &DataType,
+        why: impl Into<String>,
+        hint: String,
+    ) -> Self {
+        Self::Type {
+            column: column.to_owned(),
+            data_type: type_name(data_type),
+            format,
+            why: why.into(),
+            hint,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Type { hint, .. } | Self::Value { hint, .. } => Some(hint),
+            Self::Other(_) => None,
+        }
+    }
+
+    /// The same of a row that `rows` others stand before.
+    pub(super) fn after(self, rows: u64) -> Self {
+        match self {
+            Self::Value {
+                column,
+                value,
+                row,
+                format,
+                why,
+                hint,
+            } => Self::Value {
+                column,
+                value,
+                row: row + rows,
+                format,
+                why,
+                hint,
+            },
+            other => other,
+        }
+    }
+}
