@@ -9,7 +9,7 @@ use arrow::{
     error::ArrowError,
 };
 
-use super::values;
+use super::{unwritable::sql_name, values};
 use crate::hive;
 
 /// The values of a partition, in the order of `partition_by`; `None` is NULL.
@@ -130,14 +130,18 @@ impl Splitter {
                         hive::NULL_PARTITION,
                         "it means NULL in the name of a partition's folder",
                         format!(
-                            "write NULL or another text in its place: `NULLIF({name}, '{}')`",
+                            "write NULL or another text in its place: `NULLIF({}, '{}')`",
+                            sql_name(name),
                             hive::NULL_PARTITION
                         ),
                     )),
                     Some("") => Err(refused(
                         "an empty text",
                         "a folder's name cannot tell it from NULL",
-                        format!("write NULL or another text in its place: `NULLIF({name}, '')`"),
+                        format!(
+                            "write NULL or another text in its place: `NULLIF({}, '')`",
+                            sql_name(name)
+                        ),
                     )),
                     value => Ok(value.map(str::to_owned)),
                 }

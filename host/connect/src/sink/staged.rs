@@ -19,6 +19,9 @@ use super::{
     writer::{StreamWriter, WrittenFile},
 };
 
+/// Files that wait for the disk at the same time.
+const SYNCED_AT_ONCE: usize = 32;
+
 /// What was written by [`StagedSink::write`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Written {
@@ -304,28 +307,46 @@ fn prepare(stage: Stage, shared: Shared) -> Result<PreparedSink, SinkError> {
     // Concurrent streams end in any order.
     written.files.sort_by(|a, b| a.path.cmp(&b.path));
     let mut folders = BTreeSet::from([stage.folder.clone()]);
+    let mut files = Vec::with_capacity(written.files.len());
     for file in &written.files {
         let path = stage.folder.join(&file.path);
-        sync(&stage, &path)?;
         let above = path.ancestors().skip(1);
         folders.extend(
             above
                 .take_while(|folder| folder.starts_with(&stage.folder))
                 .map(Path::to_owned),
         );
+        files.push(path);
     }
-    for folder in &folders {
-        sync(&stage, folder)?;
-    }
+    sync_all(&stage, &files)?;
+    sync_all(&stage, &folders.into_iter().collect::<Vec<_>>())?;
     Ok(PreparedSink { stage, written })
 }
 
-fn sync(stage: &Stage, path: &Path) -> Result<(), SinkError> {
-    versions::sync(path).map_err(|error| SinkError::Io {
-        name: stage.sink.name.clone(),
-        action: "sync",
-        path: path.to_owned(),
-        source: error,
+/// Waits for many files at once: a disk confirms them together, each alone would cost it as much.
+fn sync_all(stage: &Stage, paths: &[PathBuf]) -> Result<(), SinkError> {
+    let share = paths.len().div_ceil(SYNCED_AT_ONCE).max(1);
+    let sync = |path: &PathBuf| {
+        versions::sync(path).map_err(|error| SinkError::Io {
+            name: stage.sink.name.clone(),
+            action: "sync",
+            path: path.clone(),
+            source: error,
+        })
+    };
+    std::thread::scope(|scope| {
+        let shares = paths.chunks(share).skip(1);
+        let others: Vec<_> = shares
+            .map(|paths| scope.spawn(move || paths.iter().try_for_each(sync)))
+            .collect();
+        let mut result = paths.iter().take(share).try_for_each(sync);
+        for other in others {
+            let synced = other
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            result = result.and(synced);
+        }
+        result
     })
 }
 

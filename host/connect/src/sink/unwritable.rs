@@ -1,7 +1,6 @@
 //! Why rows cannot be written in a format: the column, the type or the value, and what to write in the query instead.
 
-use arrow::{datatypes::DataType, error::ArrowError};
-use transom_sql::type_name;
+use arrow::error::ArrowError;
 
 /// Why rows cannot be written in a format.
 #[derive(Debug, thiserror::Error)]
@@ -50,22 +49,6 @@ fn detail(why: &str) -> String {
 }
 
 impl Unwritable {
-    pub(super) fn of_type(
-        format: &'static str,
-        column: &str,
-        data_type: &DataType,
-        why: impl Into<String>,
-        hint: String,
-    ) -> Self {
-        Self::Type {
-            column: column.to_owned(),
-            data_type: type_name(data_type),
-            format,
-            why: why.into(),
-            hint,
-        }
-    }
-
     /// What to do about it.
     pub fn hint(&self) -> Option<&str> {
         match self {
@@ -94,5 +77,19 @@ impl Unwritable {
             },
             other => other,
         }
+    }
+}
+
+/// A column as SQL names it.
+pub(super) fn sql_name(column: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let starts = |name: &str| {
+        name.bytes()
+            .next()
+            .is_some_and(|first| !first.is_ascii_digit())
+    };
+    match starts(column) && column.bytes().all(plain) {
+        true => column.to_owned(),
+        false => format!("\"{}\"", column.replace('"', "\"\"")),
     }
 }

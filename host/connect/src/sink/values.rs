@@ -13,7 +13,7 @@ use arrow::{
     util::display::{ArrayFormatter, FormatOptions},
 };
 
-use super::unwritable::Unwritable;
+use super::unwritable::{Unwritable, sql_name};
 use crate::format::SinkFormat;
 
 /// Milliseconds of a day.
@@ -30,7 +30,7 @@ pub(super) fn may_be_unwritable(format: &SinkFormat, data_type: &DataType) -> bo
         DataType::Float32 | DataType::Float64 => is_json,
         // A key may come twice.
         DataType::Map(..) => true,
-        DataType::List(item) | DataType::LargeList(item) => {
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             may_be_unwritable(format, item.data_type())
         }
         DataType::Struct(fields) => {
@@ -55,10 +55,9 @@ pub(super) fn check(
     let Some((row, Bad { part, value, fault })) = bad else {
         return Ok(());
     };
-    let column = format!("{column}{part}");
-    let (why, hint) = fault.explain(&column);
+    let (why, hint) = fault.explain(column, &part);
     Err(Unwritable::Value {
-        column,
+        column: format!("{column}{part}"),
         value,
         row: row as u64 + 1,
         format: format.name(),
@@ -90,15 +89,17 @@ enum Fault {
 }
 
 impl Fault {
-    fn explain(self, column: &str) -> (&'static str, String) {
+    fn explain(self, column: &str, part: &str) -> (&'static str, String) {
         let elsewhere = "leave such rows out, or write Parquet".to_owned();
         match self {
-            Self::NotFinite => (
-                "its numbers are finite",
-                format!(
-                    "write NULL, `CASE WHEN isnan({column}) THEN NULL ELSE {column} END`, or write Parquet"
-                ),
-            ),
+            Self::NotFinite if part.is_empty() => {
+                let column = sql_name(column);
+                let hint = format!(
+                    "write Parquet, or NULL: `CASE WHEN abs({column}) < CAST('inf' AS DOUBLE) THEN {column} END`"
+                );
+                ("its numbers are finite", hint)
+            }
+            Self::NotFinite => ("its numbers are finite", elsewhere),
             Self::NoDate => ("it is beyond the calendar", elsewhere),
             Self::NoTime => ("a time of day is before 24:00", elsewhere),
             Self::KeyTwice => ("keys of an object are different", elsewhere),
@@ -151,6 +152,9 @@ fn find(is_json: bool, array: &dyn Array, row: usize) -> Option<Bad> {
         ),
         DataType::List(_) => in_all(is_json, &array.as_list::<i32>().value(row), "[]"),
         DataType::LargeList(_) => in_all(is_json, &array.as_list::<i64>().value(row), "[]"),
+        DataType::FixedSizeList(..) => {
+            in_all(is_json, &array.as_fixed_size_list().value(row), "[]")
+        }
         DataType::Struct(fields) => {
             let mut parts = fields.iter().zip(array.as_struct().columns());
             parts.find_map(|(field, values)| {

@@ -3,6 +3,7 @@
 mod diagnose;
 mod origin;
 mod publish;
+mod round_trip;
 mod sink;
 mod source;
 mod support;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use arrow::{
     array::{
-        ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int64Array, ListArray, RecordBatch,
-        StringArray, TimestampMicrosecondArray,
+        ArrayRef, BooleanArray, Date32Array, Date64Array, Decimal128Array, Float64Array,
+        Int64Array, ListArray, RecordBatch, StringArray, Time64MicrosecondArray,
+        TimestampMicrosecondArray, TimestampSecondArray,
     },
-    datatypes::{DataType, Field, Int32Type, Schema},
+    datatypes::{DataType, Field, Fields, Int32Type, IntervalUnit, Schema, TimeUnit},
 };
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use tempfile::tempdir;
@@ -387,10 +388,11 @@ async fn a_text_that_means_null_in_folder_names_is_refused_and_the_old_result_st
     let batches = stream(batch.schema(), vec![batch]);
     let error = staged.write(0, batches, &Arc::default()).await.unwrap_err();
     assert_eq!(
-        format!("{error}: {}", std::error::Error::source(&error).unwrap()),
-        "sink `daily`: rows cannot be divided into partitions: Invalid argument error: column `place` holds the text \
-         `__HIVE_DEFAULT_PARTITION__`, which means NULL in the name of a partition's folder"
+        error.to_string(),
+        "sink `daily`: column `place` holds __HIVE_DEFAULT_PARTITION__, which cannot be a partition: it means NULL in the \
+         name of a partition's folder"
     );
+    assert!(error.hint().unwrap().contains("NULLIF(place, "));
     drop(staged);
     assert_eq!(
         names(&committed.path),
@@ -424,7 +426,7 @@ fn what_cannot_be_written_is_refused_before_anything_runs() {
     let error = refused(parquet(), &["price"], vec![id(), price()]);
     assert_eq!(
         error.to_string(),
-        "sink `daily` is partitioned by `price` of type Float64, allowed are integers, strings, booleans and dates"
+        "sink `daily` is partitioned by `price` of type float64; integers, text, booleans and dates can be"
     );
     assert_eq!(
         refused(parquet(), &["id", "month"], vec![id(), month()]).to_string(),
@@ -444,18 +446,195 @@ fn what_cannot_be_written_is_refused_before_anything_runs() {
     );
 
     let list = Field::new("legs", DataType::new_list(DataType::Int32, true), true);
+    let csv = || SinkFormat::Csv(CsvOptions::default());
     assert_eq!(
-        refused(
-            SinkFormat::Csv(CsvOptions::default()),
-            &[],
-            vec![id(), list.clone()]
-        )
-        .to_string(),
-        format!(
-            "sink `daily`: column `legs` of type {} cannot be written as CSV",
-            list.data_type()
-        )
+        refused(csv(), &[], vec![id(), list]).to_string(),
+        "sink `daily`: column `legs` of type list<int32> cannot be written as CSV: CSV has no nested values"
     );
+    for name in ["", ".k", "_k", "a=b", "a/b", "a:b"] {
+        let field = Field::new(name, DataType::Utf8, true);
+        let error = refused(parquet(), &[name], vec![id(), field]);
+        assert!(matches!(error, SinkError::PartitionName { .. }), "{name}");
+    }
+}
+
+/// Types that a format has no word for, and what is said of them.
+#[test]
+fn types_that_a_format_cannot_hold_are_refused_by_name() {
+    let field = |name: &str, data_type| Field::new(name, data_type, true);
+    let csv = || SinkFormat::Csv(CsvOptions::default());
+    let interval = DataType::Interval(IntervalUnit::MonthDayNano);
+    let duration = DataType::Duration(TimeUnit::Second);
+    let numbered = DataType::Map(
+        Arc::new(Field::new(
+            "entries",
+            DataType::Struct(
+                vec![
+                    Field::new("key", DataType::Int64, false),
+                    Field::new("value", DataType::Utf8, true),
+                ]
+                .into(),
+            ),
+            false,
+        )),
+        false,
+    );
+    let nested = |inner| DataType::new_list(inner, true);
+    let twice =
+        DataType::Struct(vec![field("a", DataType::Int64), field("a", DataType::Utf8)].into());
+    let empty = DataType::Struct(Fields::empty());
+    for (format, data_type, says) in [
+        (
+            SinkFormat::default(),
+            interval.clone(),
+            "CAST(x AS VARCHAR)",
+        ),
+        (
+            SinkFormat::default(),
+            duration.clone(),
+            "CAST(x AS VARCHAR)",
+        ),
+        (
+            SinkFormat::default(),
+            nested(interval.clone()),
+            "convert the values",
+        ),
+        (SinkFormat::default(), empty.clone(), "leave `x` out"),
+        (SinkFormat::default(), twice.clone(), "different names"),
+        (SinkFormat::Json, interval.clone(), "CAST(x AS VARCHAR)"),
+        (SinkFormat::Json, duration.clone(), "CAST(x AS VARCHAR)"),
+        (SinkFormat::Json, DataType::Binary, "encode(x, 'hex')"),
+        (SinkFormat::Json, numbered, "keys to text"),
+        (SinkFormat::Json, twice, "different names"),
+        (csv(), interval, "CAST(x AS VARCHAR)"),
+        (csv(), duration, "CAST(x AS VARCHAR)"),
+        (csv(), DataType::FixedSizeBinary(16), "encode(x, 'hex')"),
+        (csv(), nested(DataType::Int64), "Parquet or JSON"),
+        (csv(), empty, "Parquet or JSON"),
+    ] {
+        let error = refused(format, &[], vec![field("x", data_type)]);
+        assert!(matches!(error, SinkError::Unwritable { .. }), "{error}");
+        assert!(
+            error.hint().unwrap().contains(says),
+            "{error}: {:?}",
+            error.hint()
+        );
+    }
+}
+
+/// What becomes of a table of one column: its error, after which nothing is there.
+async fn failed(format: SinkFormat, partition_by: &[&str], column: ArrayRef) -> SinkError {
+    let root = tempdir().unwrap();
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..column.len() as i64));
+    let batch = RecordBatch::try_from_iter_with_nullable([("id", ids, true), ("x", column, true)]);
+    let batch = batch.unwrap();
+    let sink = sink(root.path(), format, partition_by);
+    let staged = sink.begin("run").unwrap();
+    let batches = stream(batch.schema(), vec![batch.slice(0, 1), batch]);
+    let error = staged.write(0, batches, &Arc::default()).await.unwrap_err();
+    drop(staged);
+    assert!(!sink.path.exists());
+    error
+}
+
+#[tokio::test]
+async fn values_that_a_format_cannot_hold_end_the_run_before_anything_is_published() {
+    let csv = || SinkFormat::Csv(CsvOptions::default());
+    let days: ArrayRef = Arc::new(Date32Array::from(vec![0, 2_000_000_000]));
+    let floats: ArrayRef = Arc::new(Float64Array::from(vec![0.5, f64::NAN]));
+    let seconds: ArrayRef = Arc::new(TimestampSecondArray::from(vec![0, i64::MAX]));
+    let midnight: ArrayRef = Arc::new(Time64MicrosecondArray::from(vec![0, 86_400_000_000]));
+    let halves: ArrayRef = Arc::new(Date64Array::from(vec![0, 43_200_000]));
+    let file = "part-00000-00000";
+    for (format, column, message) in [
+        (
+            SinkFormat::Json,
+            &days,
+            format!(
+                "column `x` holds 2000000000 days after 1970-01-01 in row 3, which JSON cannot hold: it is beyond the calendar \
+                 (writing `{file}.json`)"
+            ),
+        ),
+        (
+            csv(),
+            &days,
+            format!(
+                "column `x` holds 2000000000 days after 1970-01-01 in row 3, which CSV cannot hold: it is beyond the calendar \
+                 (writing `{file}.csv`)"
+            ),
+        ),
+        (
+            SinkFormat::Json,
+            &floats,
+            format!(
+                "column `x` holds NaN in row 3, which JSON cannot hold: its numbers are finite (writing `{file}.json`)"
+            ),
+        ),
+        (
+            SinkFormat::default(),
+            &seconds,
+            "column `x` holds".to_owned(),
+        ),
+        (
+            SinkFormat::default(),
+            &halves,
+            "does not fit date".to_owned(),
+        ),
+        (csv(), &midnight, "before 24:00".to_owned()),
+        (SinkFormat::Json, &midnight, "before 24:00".to_owned()),
+    ] {
+        let error = failed(format, &[], Arc::clone(column)).await;
+        assert!(error.to_string().contains(&message), "{error}");
+        assert!(error.hint().is_some(), "{error}");
+    }
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["a", ""]));
+    let error = failed(SinkFormat::default(), &["x"], texts).await;
+    assert_eq!(
+        error.to_string(),
+        "sink `daily`: column `x` holds an empty text, which cannot be a partition: a folder's name cannot tell it from NULL"
+    );
+    let error = failed(SinkFormat::default(), &["x"], days).await;
+    assert!(error.to_string().contains("beyond the calendar"), "{error}");
+}
+
+#[tokio::test]
+async fn csv_quotes_what_would_be_read_as_something_else() {
+    let root = tempdir().unwrap();
+    let options = |null: Option<&str>| {
+        SinkFormat::Csv(CsvOptions {
+            null: null.map(str::to_owned),
+            ..CsvOptions::default()
+        })
+    };
+    let batch = table(
+        &[Some(0), None, Some(2), Some(3), Some(4), Some(5)],
+        &[
+            Some("NA"),
+            None,
+            Some(""),
+            Some(" x"),
+            Some("#y"),
+            Some("a\rb"),
+        ],
+    );
+    for (null, expected) in [
+        (
+            Some("NA"),
+            "id,text\n0,\"NA\"\nNA,NA\n2,\"\"\n3,\" x\"\n4,\"#y\"\n5,\"a\rb\"\n",
+        ),
+        (
+            Some("0"),
+            "id,text\n\"0\",NA\n0,0\n2,\"\"\n3,\" x\"\n4,\"#y\"\n5,\"a\rb\"\n",
+        ),
+        (
+            None,
+            "id,text\n0,NA\n,\n2,\"\"\n3,\" x\"\n4,\"#y\"\n5,\"a\rb\"\n",
+        ),
+    ] {
+        let committed = publish(&sink(root.path(), options(null), &[]), vec![batch.clone()]).await;
+        let (_, bytes) = files(&committed.path).remove(0);
+        assert_eq!(String::from_utf8(bytes).unwrap(), expected);
+    }
 }
 
 #[tokio::test]
