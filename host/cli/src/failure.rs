@@ -261,6 +261,18 @@ impl Failure {
         }
     }
 
+    /// What a compiler said of a plugin. People have seen it on stderr.
+    fn compiler_output(&self) -> Option<&str> {
+        match self {
+            Self::Build { source, .. } => source.compiler_output(),
+            Self::Pipeline(error) => match &**error {
+                PipelineError::Build { source, .. } => source.compiler_output(),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     fn problems(&self) -> Option<&Problems> {
         match self {
             Self::Pipeline(error) => match &**error {
@@ -352,6 +364,9 @@ impl Failure {
                 if let Some(checks) = self.checks() {
                     error["checks"] = json!(checks);
                 }
+                if let Some(output) = self.compiler_output() {
+                    error["compiler_output"] = output.into();
+                }
                 if let (Some(values), FailedRow::Shown) = (self.row(), row) {
                     error["row"] = json_of(values);
                 }
@@ -400,6 +415,23 @@ mod tests {
         assert_eq!(json["error"]["kind"], "data");
         assert_eq!(json["error"]["exit_code"], 1);
         assert_eq!(json["error"]["causes"][0], "no space left");
+    }
+
+    #[test]
+    fn a_plugin_that_does_not_compile_has_the_compilers_words() {
+        let source = BuildError::Compile {
+            command: "go build",
+            folder: "plugins/one".into(),
+            status: "exit status: 1".to_owned(),
+            output: "plugins/one/main.go:7:2: undefined: x".to_owned(),
+        };
+        let failure = Failure::Build {
+            folder: "plugins/one".into(),
+            source,
+        };
+        let json = failure.to_json(FailedRow::Untold);
+        let output = &json["error"]["compiler_output"];
+        assert_eq!(output, "plugins/one/main.go:7:2: undefined: x");
     }
 
     #[test]

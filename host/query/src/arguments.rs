@@ -261,6 +261,55 @@ fn is_implied(from: &DataType, to: &DataType) -> bool {
     }
 }
 
+/// Types that a transform may want a column in that it did not take as it is: those that it is cast to without being asked, the most
+/// usual first.
+pub(crate) fn other_types(given: &DataType) -> impl Iterator<Item = DataType> {
+    use DataType::{
+        Binary, Date32, Duration, Float32, Float64, Int16, Int32, Int64, LargeBinary, LargeUtf8,
+        Time32, Time64, Timestamp, UInt16, UInt32, UInt64, Utf8,
+    };
+    use TimeUnit::{Microsecond, Millisecond, Nanosecond, Second};
+    let utc = || Some("UTC".into());
+    let item = match given {
+        DataType::LargeList(item) => Some(DataType::List(Arc::clone(item))),
+        _ => None,
+    };
+    let all = [
+        Int64,
+        Int32,
+        Int16,
+        UInt64,
+        UInt32,
+        UInt16,
+        Float64,
+        Float32,
+        Utf8,
+        LargeUtf8,
+        Binary,
+        LargeBinary,
+        Date32,
+        Timestamp(Microsecond, None),
+        Timestamp(Nanosecond, None),
+        Timestamp(Millisecond, None),
+        Timestamp(Second, None),
+        Timestamp(Microsecond, utc()),
+        Timestamp(Nanosecond, utc()),
+        Timestamp(Millisecond, utc()),
+        Timestamp(Second, utc()),
+        Time64(Microsecond),
+        Time64(Nanosecond),
+        Time32(Millisecond),
+        Time32(Second),
+        Duration(Microsecond),
+        Duration(Nanosecond),
+        Duration(Millisecond),
+        Duration(Second),
+    ];
+    let given = given.clone();
+    let all = all.into_iter().chain(item);
+    all.filter(move |other| *other != given && is_implied(&given, other))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,6 +351,21 @@ mod tests {
         ] {
             assert_eq!(fits(&accepts, &given, None), fit, "{accepts} from {given}");
         }
+    }
+
+    #[test]
+    fn a_column_is_offered_in_the_types_that_hold_all_its_values() {
+        let others = |given: DataType| {
+            let names = other_types(&given).map(|other| type_name(&other));
+            names.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(others(DataType::Int32), "int64 float64");
+        assert_eq!(others(DataType::Int64), "float64");
+        assert_eq!(others(DataType::LargeUtf8), "utf8");
+        assert_eq!(others(DataType::Decimal128(10, 2)), "float64");
+        assert_eq!(others(DataType::Boolean), "");
+        let zoned = DataType::Timestamp(TimeUnit::Nanosecond, Some("Europe/Berlin".into()));
+        assert!(others(zoned).starts_with("timestamptz "), "UTC first");
     }
 
     #[test]

@@ -150,14 +150,14 @@ pub(crate) fn compile(
             }
         }
     };
-    units.finish()?;
+    let edited = units.finish()?;
     let (files, variables) = units.read()?;
     let before = sources.clone();
     sources.add_read(folder, files, variables)?;
     let inputs = match sources == before {
         true => inputs,
-        // What the compiler read elsewhere is looked at only now, if nothing else has changed meanwhile.
-        false if before.digest(folder, Language::Rust)? == inputs => {
+        // What the compiler read elsewhere is known only now; it counts if nothing was edited meanwhile.
+        false if !edited && before.digest(folder, Language::Rust)? == inputs => {
             sources.digest(folder, Language::Rust)?
         }
         false => inputs,

@@ -5,12 +5,15 @@
 //! place *within its workspace*, and tells by the times of files whether it still fits: two plugins named `privacy`, each the root of
 //! its workspace, are one and the same to it, and a source that became another without becoming newer is unchanged.
 //!
-//! So nothing is left to cargo's times. For each crate of the file system the digest is kept of what it was compiled from; where that is
-//! another one, cargo is made to forget the crate. The plugin's own crate it forgets every time: its module has no hash in its name, and
+//! So nothing is left to cargo's times. For each crate of the file system the digest is kept of what it was compiled from, files that it
+//! embeds from elsewhere among them; where that is another one, cargo is made to forget the crate. The plugin's own crate it forgets every time: its module has no hash in its name, and
 //! two of one name, with different dependencies or profiles, would replace each other's.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use sha2::{Digest, Sha256};
 
 use super::TARGET;
 use super::workspace::{Package, Workspace};
@@ -23,6 +26,9 @@ const KEPT: &str = ".transom-crates";
 /// Variables that cargo sets for a compiler.
 const OF_CARGO: &[&str] = &["CARGO", "OUT_DIR", "CLIPPY_ARGS", "CLIPPY_CONF_DIR"];
 
+/// Files and variables that a compiler read.
+type Read = (BTreeSet<PathBuf>, BTreeSet<String>);
+
 /// The crates of the file system in one target folder. Whoever holds it holds the folder's lock.
 pub(super) struct Units<'build> {
     target_dir: &'build Path,
@@ -31,7 +37,9 @@ pub(super) struct Units<'build> {
     plugin: &'build Path,
     /// Folders of crates that cargo has to compile now.
     forgotten: BTreeSet<PathBuf>,
-    digests: Vec<(&'build Package, String)>,
+    /// Those of `forgotten`, with the digest of their folder when the compiler began.
+    folders: Vec<(&'build Package, String)>,
+    begun: SystemTime,
 }
 
 impl<'build> Units<'build> {
@@ -46,22 +54,31 @@ impl<'build> Units<'build> {
             workspace,
             plugin,
             forgotten: BTreeSet::new(),
-            digests: Vec::new(),
+            folders: Vec::new(),
+            begun: SystemTime::now(),
         };
         fs_err::create_dir_all(target_dir.join(KEPT))?;
         for package in workspace.path_crates() {
-            let digest = folder_digest(package.folder())?;
-            let known = fs_err::read_to_string(units.kept(package));
-            if package.folder() != plugin && known.is_ok_and(|known| known == digest) {
+            let folder = folder_digest(package.folder())?;
+            let known = fs_err::read_to_string(units.kept(package)).ok();
+            if package.folder() != plugin && known == Some(units.digest(package, &folder)?) {
                 continue;
             }
             units.forget(package)?;
-            units.digests.push((package, digest));
-        }
-        for (package, digest) in &units.digests {
-            fs_err::write(units.kept(package), digest)?;
+            units.folders.push((package, folder));
         }
         Ok(units)
+    }
+
+    /// The digest of all that a crate was compiled from, as far as the last compilation says.
+    fn digest(&self, package: &Package, folder: &str) -> Result<String, BuildError> {
+        let mut hasher = Sha256::new();
+        hasher.update(folder);
+        for file in self.read_by(package)?.0 {
+            hasher.update(file.as_os_str().as_encoded_bytes());
+            hasher.update(Sha256::digest(fs_err::read(&file).unwrap_or_default()));
+        }
+        Ok(format!("{:x}", hasher.finalize()))
     }
 
     /// Whether cargo was to compile the crate of this manifest.
@@ -71,14 +88,26 @@ impl<'build> Units<'build> {
             .is_some_and(|folder| self.forgotten.contains(folder))
     }
 
-    /// A crate that was edited *while* it was compiled may be either: it is compiled again next time.
-    pub(super) fn finish(&self) -> Result<(), BuildError> {
-        for (package, digest) in &self.digests {
-            if folder_digest(package.folder())? != *digest {
-                fs_err::remove_file(self.kept(package))?;
+    /// Keeps the digests of what was compiled. A source that was edited *while* it was compiled may be in it or not: such a crate is
+    /// compiled again next time. Returns whether there was one.
+    pub(super) fn finish(&self) -> Result<bool, BuildError> {
+        let mut edited = false;
+        for (package, folder) in &self.folders {
+            let is_same = folder_digest(package.folder())? == *folder
+                // Files elsewhere are known only now.
+                && !self.read_by(package)?.0.iter().any(|file| self.is_newer(file));
+            match is_same {
+                true => fs_err::write(self.kept(package), self.digest(package, folder)?)?,
+                false => edited = true,
             }
         }
-        Ok(())
+        Ok(edited)
+    }
+
+    /// Whether a file was written since the compiler began. It is the only question here that a time answers, and only to doubt.
+    fn is_newer(&self, file: &Path) -> bool {
+        let modified = fs_err::metadata(file).and_then(|metadata| metadata.modified());
+        modified.is_ok_and(|modified| modified >= self.begun)
     }
 
     fn kept(&self, package: &Package) -> PathBuf {
@@ -94,6 +123,10 @@ impl<'build> Units<'build> {
     }
 
     fn forget(&mut self, package: &Package) -> Result<(), BuildError> {
+        match fs_err::remove_file(self.kept(package)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
         for profile in self.profiles() {
             for path in named(&profile.join(".fingerprint"), &package.name, "")? {
                 fs_err::remove_dir_all(path)?;
@@ -109,32 +142,37 @@ impl<'build> Units<'build> {
         Ok(())
     }
 
-    /// What the compiler read for these crates: files, wherever they are, and variables of the environment.
-    pub(super) fn read(&self) -> Result<(BTreeSet<PathBuf>, BTreeSet<String>), BuildError> {
-        let (mut files, mut variables) = (BTreeSet::new(), BTreeSet::new());
+    /// What the compiler read for all of these crates: files, wherever they are, and variables of the environment.
+    pub(super) fn read(&self) -> Result<Read, BuildError> {
+        let mut all = Read::default();
         for package in self.workspace.path_crates() {
-            let base = self.workspace.compiled_in(package.folder());
-            for profile in self.profiles() {
-                for target in &package.targets {
-                    let name = target.name.replace('-', "_");
-                    for path in named(&profile.join("deps"), &name, ".d")? {
-                        let text = fs_err::read_to_string(path)?;
-                        files.extend(dep_files(&text).map(|file| base.join(file)));
-                        variables.extend(dep_variables(&text).map(str::to_owned));
-                    }
+            let (files, variables) = self.read_by(package)?;
+            all.0.extend(files);
+            all.1.extend(variables);
+        }
+        Ok(all)
+    }
+
+    fn read_by(&self, package: &Package) -> Result<Read, BuildError> {
+        let (mut files, mut variables) = Read::default();
+        let base = self.workspace.compiled_in(package.folder());
+        for profile in self.profiles() {
+            for target in &package.targets {
+                let name = target.name.replace('-', "_");
+                for path in named(&profile.join("deps"), &name, ".d")? {
+                    let text = fs_err::read_to_string(path)?;
+                    files.extend(dep_files(&text).map(|file| base.join(file)));
+                    variables.extend(dep_variables(&text).map(str::to_owned));
                 }
-                // A build script says what it reads.
-                for path in named(&profile.join("build"), &package.name, "")? {
-                    let Ok(text) = fs_err::read_to_string(path.join("output")) else {
-                        continue;
-                    };
-                    files.extend(
-                        instructions(&text, "rerun-if-changed")
-                            .map(|file| package.folder().join(file)),
-                    );
-                    variables
-                        .extend(instructions(&text, "rerun-if-env-changed").map(str::to_owned));
-                }
+            }
+            // A build script says what it reads.
+            for path in named(&profile.join("build"), &package.name, "")? {
+                let Ok(text) = fs_err::read_to_string(path.join("output")) else {
+                    continue;
+                };
+                let changed = instructions(&text, "rerun-if-changed");
+                files.extend(changed.map(|file| package.folder().join(file)));
+                variables.extend(instructions(&text, "rerun-if-env-changed").map(str::to_owned));
             }
         }
         // What a build script wrote itself is made from what it read.

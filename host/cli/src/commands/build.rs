@@ -91,13 +91,14 @@ impl BuildCommand {
     }
 }
 
-/// Builds a plugin. One in Python is loaded as well: packing looks at no line of it, and a mistake is to be told now.
+/// Builds a plugin and loads it: packing looks at no line of Python, and no compiler looks at what a plugin says that it offers. Such a
+/// mistake is reported now, and not when a pipeline is run.
 fn build(context: &Context, folder: &Path, options: &BuildOptions) -> Result<Built, Failure> {
     let built = transom_build::build(folder, options).map_err(|source| Failure::Build {
         folder: folder.to_owned(),
         source,
     })?;
-    if built.language == Language::Python && python_runner().is_some() {
+    if built.language != Language::Python || python_runner().is_some() {
         let runtime = context.plugin_runtime()?;
         runtime.load(&built.name, &built.component, Limits::default())?;
     }

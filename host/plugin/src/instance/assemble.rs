@@ -19,6 +19,8 @@ use crate::plugin::Plugin;
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
     columns: &'a [Option<ArrayRef>],
+    /// What the guest reads in place of `columns`, where it was offered other types.
+    reads: &'a [Option<ArrayRef>],
     pub(super) rows: usize,
     keep: &'a [usize],
     schema: &'a SchemaRef,
@@ -34,10 +36,22 @@ impl<'a> Input<'a> {
     ) -> Self {
         Self {
             columns,
+            reads: &[],
             rows,
             keep,
             schema,
         }
+    }
+
+    /// `reads`, by index of the input's schema, are what the guest reads in place of these columns; `None` where that is the column itself.
+    #[must_use]
+    pub fn with_reads(self, reads: &'a [Option<ArrayRef>]) -> Self {
+        Self { reads, ..self }
+    }
+
+    pub(super) fn read(&self, index: usize) -> Option<&'a ArrayRef> {
+        let read = self.reads.get(index).and_then(Option::as_ref);
+        read.or_else(|| self.column(index))
     }
 
     pub(super) fn column(&self, index: usize) -> Option<&'a ArrayRef> {

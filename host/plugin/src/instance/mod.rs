@@ -252,7 +252,19 @@ impl Instance {
         input: &SchemaRef,
         options: &str,
     ) -> Result<OpenedTransform> {
-        let border = border_schema(input)?;
+        self.open_transform_as(name, input, input, options)
+    }
+
+    /// The same for a guest that is offered the columns of `input` in other types: the caller casts those that it reads
+    /// ([`Input::with_reads`]), and those that are carried over stay as they are.
+    pub fn open_transform_as(
+        &mut self,
+        name: &str,
+        input: &SchemaRef,
+        offered: &SchemaRef,
+        options: &str,
+    ) -> Result<OpenedTransform> {
+        let border = border_schema(offered)?;
         let wire = fields_to_wire(border.fields().iter().map(AsRef::as_ref))?;
         let guest = self.table()?;
         let plugin = Arc::clone(&self.plugin);
@@ -279,7 +291,7 @@ impl Instance {
         let columns: Vec<&ArrayRef> = transform
             .reads
             .iter()
-            .map(|&index| input.column(index))
+            .map(|&index| input.read(index))
             .collect::<Option<_>>()
             .ok_or_else(|| self.caller_error("a column that the transform reads was not given"))?;
         let lowered = self.lower(&columns, input.rows, |index| {

@@ -33,6 +33,7 @@ use futures::TryStreamExt;
 use transom_plugin::{
     End, Input, Instance, OpenedTransform, OutputColumn, Rejected, TransformOutcome,
 };
+use transom_sql::{lossless, type_name};
 
 use super::metrics::{PartitionMetrics, TransformMetrics};
 use super::step::{OnReject, RejectedRows, TransformSpec};
@@ -267,6 +268,8 @@ struct Current {
     batch: RecordBatch,
     /// By index of the schema the transform was opened with.
     columns: Vec<Option<ArrayRef>>,
+    /// Those that the guest reads in another type; nothing where it reads none so.
+    reads: Vec<Option<ArrayRef>>,
 }
 
 impl Current {
@@ -306,13 +309,18 @@ impl Running {
                 self.batches += 1;
                 self.metrics.input_batches.add(1);
                 self.metrics.input_rows.add(batch.num_rows());
-                let columns = self
+                let columns: Vec<Option<ArrayRef>> = self
                     .exec
                     .columns
                     .iter()
                     .map(|position| position.map(|position| Arc::clone(batch.column(position))))
                     .collect();
-                self.current = Some(Current { batch, columns });
+                let reads = self.reads(&batch, &columns)?;
+                self.current = Some(Current {
+                    batch,
+                    columns,
+                    reads,
+                });
                 self.call(|guest, opened, input| match input {
                     Some(input) => guest.process(opened, input),
                     None => Ok(TransformOutcome {
@@ -327,6 +335,43 @@ impl Running {
                 self.call(|guest, opened, _| guest.finish(opened, End::Input))
             }
         }
+    }
+
+    /// The columns that the guest reads in another type than they have. A value that this type does not hold ends the run.
+    fn reads(
+        &self,
+        batch: &RecordBatch,
+        columns: &[Option<ArrayRef>],
+    ) -> Result<Vec<Option<ArrayRef>>> {
+        let spec = &self.exec.spec;
+        if spec.offered == spec.input {
+            return Ok(Vec::new());
+        }
+        let mut reads = vec![None; columns.len()];
+        for &index in &spec.opened.reads {
+            let (given, offered) = (spec.input.field(index), spec.offered.field(index));
+            let Some(column) = columns[index]
+                .as_ref()
+                .filter(|_| given.data_type() != offered.data_type())
+            else {
+                continue;
+            };
+            reads[index] = Some(lossless::cast(column, offered.data_type()).map_err(|loss| {
+                let rows = batch.num_rows() as u64;
+                let row = u32::try_from(loss.row).unwrap_or(u32::MAX);
+                let place = Place::in_batch(self.partition, self.batches, self.rows_before, rows);
+                let message = format!(
+                    "{} reads `{}` as {}, which cannot hold {}, {}",
+                    spec.what(),
+                    given.name(),
+                    type_name(offered.data_type()),
+                    loss.value,
+                    place.at_row(row)
+                );
+                RowsFailed::external(message, FailedRow::of(batch, row))
+            })?);
+        }
+        Ok(reads)
     }
 
     /// Calls the guest and takes in what it returns.
@@ -357,6 +402,7 @@ impl Running {
                 &exec.keep,
                 &exec.schema,
             )
+            .with_reads(&current.reads)
         });
         let outcome = call(guest, opened, input.as_ref());
         self.metrics.add(guest.timing(), before);
@@ -503,9 +549,13 @@ fn open(
     generation: usize,
 ) -> transom_plugin::Result<(Instance, OpenedTransform)> {
     let TransformSpec {
-        step, pool, input, ..
+        step,
+        pool,
+        input,
+        offered,
+        ..
     } = exec.spec.as_ref();
     let mut guest = pool.instantiate_for(partition, generation)?;
-    let opened = guest.open_transform(&step.transform, input, &step.options)?;
+    let opened = guest.open_transform_as(&step.transform, input, offered, &step.options)?;
     Ok((guest, opened))
 }

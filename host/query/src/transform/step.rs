@@ -89,6 +89,8 @@ pub(crate) struct TransformSpec {
     pub(crate) pool: Arc<InstancePool>,
     /// Schema of the input before any pruning; the indices in `opened` count its columns.
     pub(crate) input: SchemaRef,
+    /// The same with the types in which the guest takes the columns.
+    pub(crate) offered: SchemaRef,
     pub(crate) opened: OpenedTransform,
     pub(crate) stateful: bool,
 }

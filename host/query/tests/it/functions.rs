@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use datafusion::error::DataFusionError;
 use transom_plugin::LogicalTime;
-use transom_query::{OnError, Params, SessionOptions};
+use transom_query::{OnError, Params, SessionOptions, WrongArguments};
 
 use crate::support::{add, answer, letters, plan, rows_of, run, session, session_with, whole};
 
@@ -69,21 +70,96 @@ async fn arguments_are_cast_where_no_value_is_lost() {
 }
 
 #[tokio::test]
-async fn an_argument_of_another_type_is_refused_while_planning() {
-    let text = refused("SELECT echo.gcd(s, 1) FROM t").await;
+async fn a_value_that_an_argument_cannot_hold_fails_its_row() {
+    let sql = "SELECT n, echo.doubled(CAST(n AS DECIMAL(18, 4)) + CAST(0.0050 AS DECIMAL(18, 4)) * CAST(n = 1 AS INT)) \
+               FROM t ORDER BY s";
+    let text = whole(&answer(&session(), sql).await.unwrap_err());
     assert!(
-        text.contains(
-            "`echo.gcd(a Int64, b Int64)`: argument 1 (`a`) is Int64 and the SQL gives Utf8"
-        ),
+        text.contains("`echo.doubled` failed on 1 of 4 rows, first: `")
+            && text.contains("cannot hold 1.0050"),
         "{text}"
     );
+    let session = session();
+    let no_params = Params::new();
+    let plan = session.plan_sql(sql, &no_params, |_| OnError::Null).await;
+    let rows = rows_of(&run(&session, plan.unwrap()).await.unwrap().0);
+    assert_eq!(rows, ["0|0.00", "1|", "2|4.00", "|"]);
+    assert_eq!(session.failures()["echo.doubled"].count, 1);
+}
+
+#[tokio::test]
+async fn a_constant_is_taken_by_its_value() {
+    let rows = answer(&session(), "SELECT echo.gcd(4.0, 6)").await.unwrap();
+    assert_eq!(rows, ["2"]);
+    let text = refused("SELECT echo.gcd(4.5, 2)").await;
+    assert!(text.contains("`a` of `echo.gcd` must be int64"), "{text}");
+}
+
+#[tokio::test]
+async fn all_arguments_of_another_type_are_refused_at_once_with_their_place() {
+    let session = session();
+    let sql = "SELECT echo.gcd(s, 1),\n  echo.gcd(n, t.k) FROM t";
+    let error = plan(&session, sql).await.unwrap_err();
+    let DataFusionError::External(error) = &error else {
+        panic!("{error}");
+    };
+    let WrongArguments(wrong) = error.downcast_ref().unwrap();
+    let shown: Vec<_> = wrong
+        .iter()
+        .map(|wrong| {
+            (
+                wrong.to_string(),
+                wrong.cast.clone().unwrap(),
+                wrong.place.unwrap(),
+            )
+        })
+        .collect();
+    let message = |argument: &str| {
+        format!("`{argument}` of `echo.gcd` must be int64, but the query passes utf8")
+    };
+    assert_eq!(
+        shown,
+        [
+            (message("a"), "CAST(s AS BIGINT)".to_owned(), (1, 17, 1)),
+            (message("b"), "CAST(t.k AS BIGINT)".to_owned(), (2, 15, 3)),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn functions_are_found_by_their_quoted_names_too() {
+    let rows = answer(&session(), "SELECT \"echo\".\"gcd\"(4, 6), ECHO.GCD(8, 6)")
+        .await
+        .unwrap();
+    assert_eq!(rows, ["2|2"]);
+    let text = refused("SELECT echo.trim(s), echo.\"Gcd\"(1, 2) FROM t").await;
+    assert!(text.contains("echo.trim"), "{text}");
+}
+
+#[tokio::test]
+async fn functions_of_a_plugin_that_is_only_described_can_be_planned() {
+    let mut session = session();
+    session.add_description("other", crate::support::plugin().description().clone());
+    let sql = "SELECT other.gcd(n, 2) AS g, other.shout(s) AS t FROM t";
+    let planned = plan(&session, sql).await.unwrap();
+    let types: Vec<String> = planned
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| field.data_type().to_string())
+        .collect();
+    assert_eq!(types, ["Int64", "Utf8"]);
+    let error = plan(&session, "SELECT other.gcd(s, 2) FROM t")
+        .await
+        .unwrap_err();
+    assert!(whole(&error).contains("`a` of `other.gcd` must be int64"));
 }
 
 #[tokio::test]
 async fn a_wrong_number_of_arguments_is_refused_while_planning() {
     let text = refused("SELECT echo.gcd(n) FROM t").await;
     assert!(
-        text.contains("`echo.gcd(a Int64, b Int64)` takes 2 arguments, not 1"),
+        text.contains("`echo.gcd(a int64, b int64)` takes 2 arguments, not 1"),
         "{text}"
     );
     let text = refused("SELECT echo.nothing(n) FROM t").await;

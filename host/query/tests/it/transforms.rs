@@ -392,3 +392,29 @@ async fn mistakes_of_a_step_are_named_while_planning() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_column_is_cast_to_the_type_that_a_transform_reads_and_carried_over_as_it_is() {
+    let mut session = session();
+    let numbers = Arc::new(arrow::array::Int32Array::from(vec![1, 2, 3])) as ArrayRef;
+    let batch = RecordBatch::try_from_iter([("n", numbers)]).unwrap();
+    add(&session, "small", vec![vec![batch]]);
+    with_step(&mut session, step("running", r#"{"column": "n"}"#), "small").await;
+    let plan = plan(
+        &session,
+        "SELECT n, arrow_typeof(n) AS t, running_sum FROM out",
+    );
+    let rows = rows_of(&run(&session, plan.await.unwrap()).await.unwrap().0);
+    assert_eq!(rows, ["1|Int32|1", "2|Int32|3", "3|Int32|6"]);
+}
+
+#[tokio::test]
+async fn a_column_that_a_transform_does_not_read_in_any_type_is_refused_while_planning() {
+    let session = session();
+    let refused = session.plan_transform(step("running", r#"{"column": "s"}"#), "t");
+    let text = whole(&refused.await.unwrap_err());
+    assert!(
+        text.contains("the column `s` is of type Utf8, not Int64"),
+        "{text}"
+    );
+}

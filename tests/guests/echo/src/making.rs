@@ -101,7 +101,7 @@ impl Transform for Running {
             state: Sum::default(),
         };
         Ok(Opened::new(running)
-            .reads([column])
+            .reads_as(column, DataType::Int64)
             .passes_all()
             .computes(Field::new("running_sum", DataType::Int64, false)))
     }

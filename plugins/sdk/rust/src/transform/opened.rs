@@ -1,7 +1,7 @@
 //! What a transform says when it is opened: the columns it reads, and those of its output.
 
 use crate::Error;
-use arrow_schema::{Field, Schema};
+use arrow_schema::{DataType, Field, Schema};
 
 /// An input column, by name or by its place from 0 on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +92,7 @@ enum Piece {
 pub struct Opened<T> {
     transform: T,
     reads_all: bool,
-    reads: Vec<Column>,
+    reads: Vec<(Column, Option<DataType>)>,
     output: Vec<Piece>,
 }
 
@@ -109,7 +109,23 @@ impl<T> Opened<T> {
 
     /// Reads these input columns, by name or place; batches hold them in this order.
     pub fn reads<C: Into<Column>>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
-        self.reads.extend(columns.into_iter().map(Into::into));
+        let columns = columns.into_iter().map(|column| (column.into(), None));
+        self.reads.extend(columns);
+        self
+    }
+
+    /// Reads an input column as values of a type. The host casts to it where no value is lost; a column of any other type is a mistake in
+    /// the pipeline, which is found before data is read.
+    ///
+    /// ```
+    /// # use transom_sdk::prelude::*;
+    /// # struct Visits;
+    /// # let visits = Visits;
+    /// Opened::new(visits).reads_as("dep_delay", DataType::Int64)
+    /// # ;
+    /// ```
+    pub fn reads_as(mut self, column: impl Into<Column>, data_type: DataType) -> Self {
+        self.reads.push((column.into(), Some(data_type)));
         self
     }
 
@@ -144,7 +160,19 @@ impl<T> Opened<T> {
         } else {
             self.reads
                 .iter()
-                .map(|column| column.resolve(input))
+                .map(|(column, wanted)| {
+                    let index = column.resolve(input)?;
+                    let field = input.field(index);
+                    match wanted {
+                        Some(wanted) if field.data_type() != wanted => Err(Error::config(format!(
+                            "the column `{}` is of type {}, not {wanted}",
+                            field.name(),
+                            field.data_type()
+                        ))
+                        .column(field.name().as_str())),
+                        _ => Ok(index),
+                    }
+                })
                 .collect::<Result<_, _>>()?
         };
         let mut output = Vec::new();
