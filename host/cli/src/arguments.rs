@@ -8,8 +8,8 @@ use clap::builder::styling::{AnsiColor, Effects};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    bench, build, check, completions, doctor, init, inspect, lock, plan, preview, reject, run,
-    schema, test, version,
+    bench, build, cache, check, completions, doctor, init, inspect, lock, plan, preview, reject,
+    run, schema, test, version,
 };
 use crate::context::Context;
 use crate::failure::{EXIT_CODES, FailedRow, Failure};
@@ -85,6 +85,7 @@ pub(crate) enum Command {
     Lock(lock::LockCommand),
     Build(build::BuildCommand),
     Inspect(inspect::InspectCommand),
+    Cache(cache::CacheCommand),
     Doctor(doctor::DoctorCommand),
     Schema(schema::SchemaCommand),
     Version(version::VersionCommand),
@@ -107,6 +108,7 @@ impl Command {
             Self::Lock(command) => command.execute(context),
             Self::Build(command) => command.execute(context),
             Self::Inspect(command) => command.execute(context),
+            Self::Cache(command) => command.execute(context),
             Self::Doctor(command) => command.execute(context),
             Self::Schema(command) => command.execute(context),
             Self::Version(command) => command.execute(context),
@@ -147,6 +149,7 @@ impl Command {
             Self::Lock(command) => command.json,
             Self::Build(command) => command.json,
             Self::Inspect(command) => command.json,
+            Self::Cache(command) => command.is_json(),
             Self::Doctor(command) => command.json,
             Self::Version(command) => command.json,
             Self::Init(_) | Self::Preview(_) | Self::Schema(_) | Self::Completions(_) => false,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use serde::Serialize;
+use transom_plugin::Plugin;
 
 use crate::file::Severity;
 use crate::reasons::short;
@@ -20,6 +21,8 @@ pub struct RunReport {
     pub target: String,
     /// Names this run in the versions of its results.
     pub run: String,
+    /// The plugins that took part.
+    pub plugins: Vec<PluginReport>,
     /// What was read.
     pub sources: Vec<SourceReport>,
     /// Rows that scans gave; of Parquet those left after filters that were pushed into the scan.
@@ -40,6 +43,31 @@ pub struct RunReport {
     pub function_failures: Vec<FailureReport>,
     /// Where the time went.
     pub time: TimeReport,
+}
+
+/// A plugin, as it was loaded.
+#[derive(Debug, Clone, Serialize)]
+pub struct PluginReport {
+    /// What the pipeline calls it.
+    pub name: String,
+    /// What it calls itself.
+    pub package: String,
+    /// Its own version.
+    pub version: String,
+    /// SHA-256 of its component, hexadecimal, as in `transom.lock`.
+    pub digest: String,
+}
+
+impl PluginReport {
+    pub(crate) fn of(plugin: &Plugin) -> Self {
+        let description = plugin.description();
+        Self {
+            name: plugin.name().to_owned(),
+            package: description.name.clone(),
+            version: description.version.clone(),
+            digest: plugin.digest().to_owned(),
+        }
+    }
 }
 
 /// A source's files.

@@ -27,7 +27,8 @@ use crate::error::{Error, ErrorKind, RejectedReasons, Result};
 use crate::file::{Pipeline, StepKind};
 use crate::plan::{Planned, PlannedSink, PlannedStep};
 use crate::report::{
-    CheckReport, FailureReport, RunReport, SinkReport, SourceReport, TimeReport, TransformReport,
+    CheckReport, FailureReport, PluginReport, RunReport, SinkReport, SourceReport, TimeReport,
+    TransformReport,
 };
 
 pub use self::checks::FailedChecks;
@@ -482,6 +483,12 @@ impl Run<'_> {
             pipeline: pipeline.name.clone(),
             target: pipeline.target.clone(),
             run: self.id,
+            plugins: self
+                .planned
+                .session
+                .plugins()
+                .map(PluginReport::of)
+                .collect(),
             sources,
             rows_rejected: transforms
                 .iter()

@@ -219,6 +219,11 @@ impl Session {
         self.plugins.insert(name, Arc::new(pool));
     }
 
+    /// The plugins, by name.
+    pub fn plugins(&self) -> impl Iterator<Item = &Plugin> {
+        self.plugins.values().map(|pool| pool.plugin().as_ref())
+    }
+
     /// Makes the functions of a plugin known that is not there: queries that use them can be planned, and not run.
     pub fn add_description(&mut self, plugin: &str, description: Description) {
         self.described.insert(plugin.to_owned(), description);

@@ -65,7 +65,7 @@ pub(super) fn resolve(
     let target = resolver.target(options);
     let variables = resolver.variables(&target, options);
     let sources = resolver.sources(&target);
-    let steps = resolver.steps();
+    let steps = resolver.steps(&variables);
     let sinks = resolver.sinks(&target);
     let (dead_letters, said) = resolver.dead_letters(&target);
     resolver.check_paths(&plugins, &sources, &steps, &sinks, (&dead_letters, said));

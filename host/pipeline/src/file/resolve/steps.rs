@@ -3,15 +3,20 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde_json::{Map, Value as Json};
+
 use super::super::model::{ErrorPolicy, OnReject, StepEntry};
 use super::super::names::is_name;
+use super::super::options::Options;
 use super::super::parts::{OnErrorEntry, OrderEntry, SqlText};
 use super::super::pipeline::{OnError, OrderBy, SqlStep, Step, StepKind, TransformStep};
+use super::super::problem::list;
 use super::super::reader::Spanned;
+use super::super::value::Value;
 use super::{Resolver, entries};
 
 impl Resolver<'_> {
-    pub(super) fn steps(&mut self) -> Vec<Step> {
+    pub(super) fn steps(&mut self, variables: &BTreeMap<String, Value>) -> Vec<Step> {
         let mut steps = Vec::new();
         for entry in entries(self.file.steps.as_ref()) {
             let Some(step) = &entry.value else { continue };
@@ -19,7 +24,7 @@ impl Resolver<'_> {
                 .sql
                 .as_ref()
                 .and_then(|sql| self.query(sql, step.on_error.as_ref()));
-            let transform = self.transform(&entry.name.value, step);
+            let transform = self.transform(&entry.name.value, step, variables);
             let checks = self.checks(&entry.name.value, step.checks.as_ref());
             // A step with both was reported by the reader.
             let kind = query
@@ -138,7 +143,12 @@ impl Resolver<'_> {
         }
     }
 
-    fn transform(&mut self, step: &str, entry: &StepEntry) -> Option<TransformStep> {
+    fn transform(
+        &mut self,
+        step: &str,
+        entry: &StepEntry,
+        variables: &BTreeMap<String, Value>,
+    ) -> Option<TransformStep> {
         let names = entry
             .transform
             .as_ref()
@@ -176,12 +186,93 @@ impl Resolver<'_> {
                 .filter_map(order_by)
                 .collect(),
             options: options
-                .map(|options| options.values.clone())
+                .map(|options| self.with_variables(options, variables))
                 .unwrap_or_default(),
             option_spans: options.map_or_else(BTreeMap::new, |options| options.spans.clone()),
             on_reject: on_reject?,
             max_rejects: entry.max_rejects.as_ref().map(|limit| limit.value),
         })
+    }
+}
+
+impl Resolver<'_> {
+    /// The options with the values of variables in the place of `$name`; `$$` stands for a dollar.
+    fn with_variables(
+        &mut self,
+        options: &Options,
+        variables: &BTreeMap<String, Value>,
+    ) -> Map<String, Json> {
+        let mut values = options.values.clone();
+        for (option, value) in &mut values {
+            let mut unknown = Vec::new();
+            set_variables(value, variables, &mut unknown);
+            let span = options.spans.get(option).copied();
+            for (name, span) in unknown.iter().zip(span.into_iter().cycle()) {
+                let declared = || variables.keys().map(String::as_str);
+                let problem = self
+                    .at(
+                        span,
+                        format!("unknown variable `${name}` in the option `{option}`"),
+                    )
+                    .with_label(format!("declared: {}", list(declared())))
+                    .with_hint(format!("for a text that begins so, write `$${name}`"))
+                    .with_near_name(name, declared());
+                self.report(problem);
+            }
+        }
+        values
+    }
+}
+
+/// Replaces each text that is `$name` as a whole, within lists and maps too.
+fn set_variables(json: &mut Json, variables: &BTreeMap<String, Value>, unknown: &mut Vec<String>) {
+    match json {
+        Json::Array(items) => {
+            let items = items.iter_mut();
+            items.for_each(|item| set_variables(item, variables, unknown));
+        }
+        Json::Object(map) => {
+            let items = map.values_mut();
+            items.for_each(|item| set_variables(item, variables, unknown));
+        }
+        Json::String(text) => {
+            let Some(name) = text.strip_prefix('$') else {
+                return;
+            };
+            if name.starts_with('$') {
+                *json = Json::String(name.to_owned());
+            } else if let Some(value) = variables.get(name) {
+                *json = to_json(value);
+            } else if is_name(name) {
+                unknown.push(name.to_owned());
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A number or truth value as JSON has it; anything else as the text that the file would hold.
+fn to_json(value: &Value) -> Json {
+    match value {
+        Value::Bool(value) => Json::Bool(*value),
+        Value::Int64(value) => Json::from(*value),
+        Value::Float64(value) => Json::from(*value),
+        Value::Utf8(text) => Json::String(text.clone()),
+        Value::Date(date) => Json::String(date.to_string()),
+        Value::Timestamp(time) => Json::String(time.format("%Y-%m-%d %H:%M:%S%.f").to_string()),
+        Value::Decimal {
+            unscaled, scale, ..
+        } => Json::String(decimal(*unscaled, usize::from(*scale))),
+    }
+}
+
+fn decimal(unscaled: i128, scale: usize) -> String {
+    let sign = if unscaled < 0 { "-" } else { "" };
+    let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    match scale {
+        0 => format!("{sign}{whole}"),
+        _ => format!("{sign}{whole}.{fraction}"),
     }
 }
 
@@ -193,4 +284,39 @@ fn order_by(entry: &OrderEntry) -> Option<OrderBy> {
         desc,
         nulls_first,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn variables_are_put_into_options_at_any_depth() {
+        let variables = BTreeMap::from([
+            ("gap".to_owned(), Value::Int64(30)),
+            ("day".to_owned(), Value::Utf8("monday".to_owned())),
+            (
+                "rate".to_owned(),
+                Value::Decimal {
+                    unscaled: -5,
+                    precision: 4,
+                    scale: 2,
+                },
+            ),
+        ]);
+        let mut options = json!({
+            "gap": "$gap", "days": ["$day", "$$day", "the $day"], "deep": { "rate": "$rate" }, "pattern": "$", "n": 1,
+        });
+        let mut unknown = Vec::new();
+        set_variables(&mut options, &variables, &mut unknown);
+        let expected = json!({
+            "gap": 30, "days": ["monday", "$day", "the $day"], "deep": { "rate": "-0.05" }, "pattern": "$", "n": 1,
+        });
+        assert_eq!(options, expected);
+        assert!(unknown.is_empty());
+        set_variables(&mut json!(["$no_such"]), &variables, &mut unknown);
+        assert_eq!(unknown, ["no_such"]);
+    }
 }
