@@ -15,6 +15,7 @@ use crate::file::{MaxRejects, Percent, Problems};
 use crate::reasons::short;
 use crate::report::{CheckReport, Count, counted};
 use crate::run::FailedChecks;
+use crate::unreadable::Unreadable;
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -50,6 +51,9 @@ pub enum Error {
     /// A source cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// A source cannot be read, which a plan found out.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// A sink cannot be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
@@ -148,6 +152,7 @@ impl Error {
             Self::Plugin { source, .. } => kind_of_plugin(source),
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Source(_)
+            | Self::Unreadable(_)
             | Self::Sink(_)
             | Self::Query { .. }
             | Self::Rows { .. }
@@ -164,6 +169,7 @@ impl Error {
             Self::Build { source, .. } => source.hint(),
             Self::Plugin { source, .. } => source.hint(),
             Self::Source(source) => source.hint(),
+            Self::Unreadable(source) => source.hint(),
             Self::Sink(source) => source.hint(),
             Self::Lock { hint, .. } => Some(hint.clone()),
             Self::Checks(_) => Some(
@@ -228,6 +234,10 @@ impl Error {
         if let Some(passed) = source_of::<TooManyRejected>(&error) {
             return passed.clone().into();
         }
+        let error = match Unreadable::new(error) {
+            Ok(unreadable) => return unreadable.into(),
+            Err(error) => error,
+        };
         let what = what.to_owned();
         match source_of::<RowsFailed>(&error) {
             Some(rows) => Self::Rows {

@@ -19,6 +19,7 @@ pub mod rejects;
 pub mod report;
 pub mod run;
 pub mod testing;
+mod unreadable;
 
 pub use encode::{Encoding, encode, lines};
 pub use error::{Error, ErrorKind, Result};
@@ -26,3 +27,4 @@ pub use file_rows::read_rows;
 pub use transom_connect::Unwritable;
 pub use transom_query::{SessionOptions, remove_scratch};
 pub use transom_sql::type_name;
+pub use unreadable::Unreadable;

@@ -54,7 +54,10 @@ impl Planned {
         };
         let plan = LogicalPlanBuilder::from(plan).limit(0, Some(rows));
         let plan = plan.and_then(LogicalPlanBuilder::build).map_err(failed)?;
-        collect(&self.session, plan).await.map_err(failed)
+        match collect(&self.session, plan).await {
+            Ok(rows) => Ok(rows),
+            Err(error) => Err(self.placed(failed(error)).await),
+        }
     }
 
     /// Any `rows` of the rows that a transform reads, in the order in which it gets them.
@@ -85,7 +88,10 @@ impl Planned {
             false => plan.and_then(|plan| plan.sort(order)),
         };
         let plan = plan.and_then(LogicalPlanBuilder::build).map_err(failed)?;
-        collect(&self.session, plan).await.map_err(failed)
+        match collect(&self.session, plan).await {
+            Ok(rows) => Ok(rows),
+            Err(error) => Err(self.placed(failed(error)).await),
+        }
     }
 
     /// The tables that a step reads, with the columns of each that its result depends on; at least one of each.
@@ -99,7 +105,13 @@ impl Planned {
         // Optimized, a plan scans no column that it does not need.
         let plan = state.optimize(&planned.plan).map_err(failed)?;
         let visited = plan.apply_with_subqueries(|node| {
-            if let LogicalPlan::TableScan(scan) = node {
+            // A recursive query scans its own rows too, which are no table.
+            if let LogicalPlan::TableScan(scan) = node
+                && planned
+                    .reads
+                    .iter()
+                    .any(|table| table == scan.table_name.table())
+            {
                 let columns = read.entry(scan.table_name.table().to_owned()).or_default();
                 let fields = scan.projected_schema.fields().iter();
                 columns.extend(fields.map(|field| field.name().clone()));

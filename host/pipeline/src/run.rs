@@ -12,8 +12,6 @@ use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
-use arrow::error::ArrowError;
-use datafusion::error::DataFusionError;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
@@ -409,17 +407,12 @@ impl Run<'_> {
         }
         let cancelled = self.planned.cancel.is_cancelled();
         match error {
-            Error::Query { what, source } if may_be_of_source(&source) => {
-                for planned in &self.planned.sources {
-                    let diagnosing = planned.source.diagnose(Arc::clone(&planned.schema));
-                    let cancel = &self.planned.cancel;
-                    match watched(diagnosing, || 0, self.observer, cancel).await {
-                        Ok(Some(error)) => return error.into(),
-                        Ok(None) => {}
-                        Err(cancelled) => return cancelled,
-                    }
+            error @ Error::Query { .. } => {
+                let cancel = &self.planned.cancel;
+                let placing = self.planned.placed(error);
+                match watched(placing, || 0, self.observer, cancel).await {
+                    Ok(error) | Err(error) => error,
                 }
-                Error::Query { what, source }
             }
             error if cancelled && error.kind() == ErrorKind::Cancelled => Error::Cancelled,
             other => other,
@@ -516,18 +509,6 @@ fn check_rejects(step: &PlannedStep, counted: &TransformMetrics) -> Result<()> {
             source: None,
         }),
         _ => Ok(()),
-    }
-}
-
-/// Whether reading the sources again may find the cause. It may not where memory ran out or values did not fit.
-fn may_be_of_source(error: &DataFusionError) -> bool {
-    match error.find_root() {
-        DataFusionError::ResourcesExhausted(_) => false,
-        DataFusionError::ArrowError(error, _) => !matches!(
-            **error,
-            ArrowError::DivideByZero | ArrowError::ArithmeticOverflow(_)
-        ),
-        _ => true,
     }
 }
 

@@ -1,12 +1,13 @@
 //! `transom preview`: the first rows of any table of the pipeline, computed alone.
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
 use clap::ValueEnum;
 use transom_pipeline::file::{Pipeline, list};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources, plan_part};
 use transom_pipeline::report::counted;
-use transom_pipeline::{Encoding, SessionOptions, encode};
+use transom_pipeline::{Encoding, SessionOptions, encode, type_name};
 use transom_plugin::Cancel;
 
 use crate::context::Context;
@@ -20,7 +21,8 @@ const ROWS: usize = 20;
 
 /// Show what comes out of a step, a source or a sink, without running the rest and without publishing anything.
 ///
-/// Reads only what the table needs. On a terminal the rows are a table that fits it, elsewhere CSV, or JSON if a column is nested.
+/// Reads only what the table needs. On a terminal the rows are a table that fits it, elsewhere CSV, or JSON lines if a column
+/// holds lists, structs or maps.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -41,12 +43,20 @@ pub(crate) struct PreviewCommand {
     /// Reads so many rows of each source at most.
     #[arg(long, value_name = "N", value_parser = positive)]
     source_rows: Option<usize>,
-    /// How the rows are written. [default: table on a terminal; elsewhere csv, or json if a column is nested]
+    /// How the rows are written. [default: table on a terminal; elsewhere csv, or json for nested columns]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
     /// Shows the values of the row that a plugin failed on with its error.
     #[arg(long)]
     pub(crate) show_row: bool,
+}
+
+/// Whether values of a type are lists, structs or maps, also where they are stored as a dictionary.
+fn is_nested(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => is_nested(values),
+        other => other.is_nested(),
+    }
 }
 
 /// How rows are written.
@@ -92,7 +102,28 @@ impl PreviewCommand {
             let condition = self.condition.as_deref();
             Ok(planned.preview(&pipeline, table, condition, rows).await?)
         })?;
-        self.show(context, name, &batch)
+        let schema = batch.schema();
+        let nested = schema
+            .fields()
+            .iter()
+            .find(|field| is_nested(field.data_type()));
+        let format = match (self.format, nested) {
+            (Some(Format::Csv), Some(field)) => {
+                return Err(Failure::Usage {
+                    message: format!(
+                        "CSV cannot hold the column `{}`, which is {}",
+                        field.name(),
+                        type_name(field.data_type())
+                    ),
+                    hint: Some("write JSON with `--format json`".to_owned()),
+                });
+            }
+            (Some(format), _) => format,
+            (None, _) if context.printer.is_terminal() => Format::Table,
+            (None, Some(_)) => Format::Json,
+            (None, None) => Format::Csv,
+        };
+        self.show(context, name, &batch, format)
     }
 
     /// What is meant, as it was named, and the source or step whose rows it has.
@@ -127,20 +158,14 @@ impl PreviewCommand {
             })
     }
 
-    fn show(&self, context: &Context, name: &str, batch: &RecordBatch) -> Result<(), Failure> {
+    fn show(
+        &self,
+        context: &Context,
+        name: &str,
+        batch: &RecordBatch,
+        format: Format,
+    ) -> Result<(), Failure> {
         let printer = &context.printer;
-        let format = self.format.unwrap_or_else(|| {
-            let schema = batch.schema();
-            let mut types = schema.fields().iter().map(|field| field.data_type());
-            match (
-                printer.is_terminal(),
-                types.any(|data_type| data_type.is_nested()),
-            ) {
-                (true, _) => Format::Table,
-                (false, true) => Format::Json,
-                (false, false) => Format::Csv,
-            }
-        });
         let failed = |error: std::io::Error| Failure::Io {
             what: format!("the rows of `{name}` cannot be written"),
             source: error,

@@ -44,6 +44,14 @@ pub(crate) struct TestCommand {
     /// Rows of each table for the new test. [default: 5]
     #[arg(long, value_name = "N", requires = "create", value_parser = positive)]
     rows: Option<usize>,
+    /// With `--create`: columns whose values are replaced by made-up ones of the same type and length. May be repeated.
+    #[arg(
+        long,
+        value_name = "COLUMNS",
+        requires = "create",
+        value_delimiter = ','
+    )]
+    anonymize: Vec<String>,
     /// Writes what was found into the tests, in place of what they expected.
     #[arg(long)]
     update: bool,
@@ -193,7 +201,8 @@ impl TestCommand {
         }
         let tester = tester_of(context, pipeline)?;
         let rows = self.rows.unwrap_or(5);
-        let text = context.block_on(async { Ok(testing::create(&tester, step, rows).await?) })?;
+        let text = context
+            .block_on(async { Ok(testing::create(&tester, step, rows, &self.anonymize).await?) })?;
         let failed = |source| Failure::Io {
             what: format!("`{}` cannot be written", path.display()),
             source,
@@ -206,6 +215,10 @@ impl TestCommand {
         context.printer.say(format_args!(
             "{STRONG}wrote{STRONG:#} {path}; run it with `transom test {path}`"
         ));
+        context.printer.warn(match self.anonymize.is_empty() {
+            true => "the file holds real values of your data: look through it before you commit it, or replace values with `--anonymize COLUMNS`",
+            false => "columns that `--anonymize` does not name hold real values: look through the file before you commit it",
+        });
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use transom_plugin::Cancel;
 use transom_query::SessionOptions;
 
+use super::anonymize::Anonymous;
 use super::run::{Given, Tester, table_of};
 use super::yaml;
 use crate::error::{Error, Result};
@@ -33,11 +34,18 @@ impl Tester {
 }
 
 /// A file with one test of `step`: given are the first `rows` rows of each table that it reads, of these the columns that matter to
-/// it; expected is what it makes of them.
+/// it; expected is what it makes of them. Values of the columns `anonymize` are replaced before the step sees them.
 ///
 /// # Errors
-/// If a source is not in the lock file, without which the types of given rows are not known; whatever reading or running ends with.
-pub async fn create(tester: &Tester, step: &str, rows: usize) -> Result<String> {
+/// If a source is not in the lock file, without which the types of given rows are not known; a column of `anonymize` that no table
+/// has; whatever reading or running ends with.
+pub async fn create(
+    tester: &Tester,
+    step: &str,
+    rows: usize,
+    anonymize: &[String],
+) -> Result<String> {
+    let mut anonymous = Anonymous::new(anonymize);
     let (pipeline, plugins, lock) = tester.parts();
     let unlocked = |message: String| Error::Lock {
         message,
@@ -66,9 +74,14 @@ pub async fn create(tester: &Tester, step: &str, rows: usize) -> Result<String> 
         "# Made by `transom test --create {step} --rows {rows}`. Cut it down to what it is about.\ntests:\n  {step}_of_real_rows:\n"
     );
     let clock_at = text.len();
-    text.push_str("    given:\n");
-    for (table, columns) in planned.columns_read(step)? {
+    let tables = planned.columns_read(step)?;
+    // A step of constants reads nothing.
+    if !tables.is_empty() {
+        text.push_str("    given:\n");
+    }
+    for (table, columns) in tables {
         let batch = tester.real_rows(&table, rows).await?;
+        let batch = anonymous.replace(&batch)?;
         // In the order of the table. What is not given is NULL, which the step does not see.
         let schema = batch.schema();
         let read: Vec<usize> = (0..schema.fields().len())
@@ -81,6 +94,7 @@ pub async fn create(tester: &Tester, step: &str, rows: usize) -> Result<String> 
     let (computed, _) = tester
         .compute(pipeline, step, &given, &options, false)
         .await?;
+    anonymous.all_found()?;
     text.push_str("    expect:\n");
     write_rows(&mut text, step, &computed.rows)?;
     // Rows that another day changes need a clock to stay as they are.

@@ -5,6 +5,7 @@
 //! planner plans what the expected tables need and nothing else, `compare` compares every row. [`create`] writes a test from
 //! real data, [`update()`] writes what was found in place of what was expected.
 
+mod anonymize;
 mod case;
 mod compare;
 mod create;
@@ -13,6 +14,8 @@ mod expect;
 mod model;
 mod read;
 mod report;
+#[cfg(test)]
+mod round_trip;
 mod rows;
 mod run;
 mod update;

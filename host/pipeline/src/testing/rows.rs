@@ -390,7 +390,10 @@ fn text_of<'n>(node: &'n Node, data_type: &DataType) -> Option<&'n str> {
 }
 
 /// Texts as values of a type that is not nested, or the row of the first that is none.
-fn scalars(texts: &[Option<&str>], data_type: &DataType) -> Result<ArrayRef, Option<usize>> {
+pub(super) fn scalars(
+    texts: &[Option<&str>],
+    data_type: &DataType,
+) -> Result<ArrayRef, Option<usize>> {
     // Types that hold the same values as another, which texts are read as.
     let read_as = match data_type {
         DataType::Float16 => Some(DataType::Float32),

@@ -139,8 +139,10 @@ fn is_bare(data_type: &DataType) -> bool {
 
 /// Values that are not nested; `write` writes one from the text that Arrow shows for it.
 fn scalars(array: &ArrayRef, write: impl Fn(&str) -> String) -> Result<Vec<String>, ArrowError> {
-    if let DataType::Dictionary(_, values) = array.data_type() {
-        return scalars(&cast(array, values)?, write);
+    match array.data_type() {
+        DataType::Dictionary(_, values) => return scalars(&cast(array, values)?, write),
+        DataType::Null => return Ok(vec![NULL.to_owned(); array.len()]),
+        _ => {}
     }
     let options = FormatOptions::default();
     let formatter = ArrayFormatter::try_new(array, &options)?;
