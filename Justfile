@@ -21,8 +21,13 @@ default:
     @just --list --unsorted
 
 # Run the example pipeline: plugins in WebAssembly and SQL over flights of 2013
-demo: build python-runner
-    cd examples/flights && "{{ target_dir }}/release/transom" run
+demo: program python-runner
+    cd examples/flights && "{{ target_dir }}/debug/transom" run
+
+# Build the `transom` program and all else that `demo` and `test` run, for development
+program:
+    # `--examples` makes cargo select the features that the tests select: `cargo test --workspace` then compiles no dependency again.
+    cargo build {{ locked }} --workspace --bins --examples
 
 # Build the component that runs plugins in Python, where programs of this target folder find it
 python-runner:
@@ -31,6 +36,18 @@ python-runner:
 # Build the `transom` program, optimised
 build:
     cargo build {{ locked }} --release --package transom-cli
+
+# Build a wheel of the optimised program, the SDK for Python and its runner: `pip install` takes it
+wheel: build python-runner (wheel-of "release")
+
+# Install a wheel of the development build into an empty environment, and begin a pipeline with it
+test-wheel: program python-runner (wheel-of "debug")
+    host/cli/wheel/test "{{ target_dir }}"/wheels/debug/transom-*.whl
+
+[private]
+wheel-of profile:
+    rm -rf "{{ target_dir }}/wheels/{{ profile }}"
+    host/cli/wheel/build "{{ target_dir }}/{{ profile }}/transom" "{{ target_dir }}/lib/transom/python-runner.wasm" "{{ target_dir }}/wheels/{{ profile }}"
 
 # Run all tests but the slow ones: the workspace, then the plugins' own unit tests on this machine's target
 test: test-host test-plugins
@@ -55,7 +72,7 @@ test-python:
     done
 
 # Run the tests that are marked as slow
-test-slow: python-runner
+test-slow: python-runner && test-wheel
     cargo test {{ locked }} --workspace --tests -- --ignored
 
 # Feed the readers of what guests hand over with made-up input, each target for some seconds: `just fuzz 3600 batch`

@@ -3,6 +3,7 @@
 mod begin;
 mod bench;
 mod building;
+mod checks;
 mod commands;
 mod errors;
 mod help;

@@ -1,6 +1,7 @@
 //! `transom test`: what a test may give and expect, and what is told of one that fails.
 
 mod chance;
+mod created;
 mod choosing;
 mod writing;
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use arrow::datatypes::Schema;
 use serde_json::{Value, json};
 use transom_pipeline::SessionOptions;
-use transom_pipeline::file::{Pipeline, StepKind, list};
+use transom_pipeline::file::{Check, Pipeline, StepKind, list};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Planned, Sources, plan};
 use transom_pipeline::type_name;
@@ -117,11 +117,9 @@ fn tables(pipeline: &Pipeline, planned: &Planned) -> String {
             .get(name)
             .map(|schema| columns(schema))
             .unwrap_or_default();
-        entry(
-            "source",
-            name,
-            &[labelled("files", &source.path.value), columns],
-        );
+        let mut lines = vec![labelled("files", &source.path.value), columns];
+        lines.extend(checks(&source.checks));
+        entry("source", name, &lines);
     }
     for (name, readers, schema) in planned.steps() {
         let mut lines = vec![
@@ -137,6 +135,9 @@ fn tables(pipeline: &Pipeline, planned: &Planned) -> String {
             )),
         }
         lines.push(columns(&schema));
+        if let Some(step) = pipeline.step(name) {
+            lines.extend(checks(&step.checks));
+        }
         entry("step", name, &lines);
     }
     for sink in &pipeline.sinks {
@@ -159,6 +160,12 @@ fn tables(pipeline: &Pipeline, planned: &Planned) -> String {
 
 fn labelled(label: &str, text: impl std::fmt::Display) -> String {
     format!("{FAINT}{label:<8}{FAINT:#} {text}")
+}
+
+/// The names of a table's checks, if it has some.
+fn checks(checks: &[Check]) -> Option<String> {
+    let names: Vec<&str> = checks.iter().map(|check| check.name.as_str()).collect();
+    (!names.is_empty()).then(|| labelled("checks", names.join(", ")))
 }
 
 fn columns(schema: &Schema) -> String {
@@ -194,16 +201,17 @@ fn how(pipeline: &Pipeline, step: &str) -> String {
 
 fn to_json(pipeline: &Pipeline, planned: &Planned) -> Value {
     let columns = |schema: &Schema| -> Vec<Value> {
-        let column = |field: &arrow::datatypes::FieldRef| json!({ "name": field.name(), "type": field.data_type().to_string(), "nullable": field.is_nullable() });
+        let column = |field: &arrow::datatypes::FieldRef| json!({ "name": field.name(), "type": type_name(field.data_type()), "nullable": field.is_nullable() });
         schema.fields().iter().map(column).collect()
     };
     let schemas = planned.source_schemas();
     let sources = pipeline.sources.iter().map(|source| {
         let name = &source.name.value;
-        json!({ "name": name, "path": source.path.value, "columns": schemas.get(name).map(|schema| columns(schema)) })
+        json!({ "name": name, "path": source.path.value, "columns": schemas.get(name).map(|schema| columns(schema)), "checks": source.checks })
     });
     let steps = planned.steps().map(|(name, readers, schema)| {
-        json!({ "name": name, "reads": planned.reads(name), "readers": readers, "columns": columns(&schema) })
+        let checks = pipeline.step(name).map(|step| &step.checks);
+        json!({ "name": name, "reads": planned.reads(name), "readers": readers, "columns": columns(&schema), "checks": checks })
     });
     let sinks = pipeline.sinks.iter().map(|sink| {
         json!({ "name": sink.name.value, "reads": [sink.from.value], "path": sink.path.value })
