@@ -44,7 +44,11 @@ fn checks_see_the_rows_that_are_published() {
     let same = project.run(&["preview", "same", "--file", "compared.yaml"]);
     assert_eq!(same.stdout, "rows\n3\n", "{}", same.all());
     // When the check holds again, the rows of the run before are gone.
-    project.replace("transom.yaml", "FROM tokens, name", "FROM tokens WHERE false, name");
+    project.replace(
+        "transom.yaml",
+        "FROM tokens, name",
+        "FROM tokens WHERE false, name",
+    );
     assert_eq!(project.run(&["run"]).code, 0);
     let same = project.run(&["preview", "checked", "--file", "compared.yaml"]);
     assert_eq!(same.stdout, "token\n", "{}", same.all());
@@ -81,7 +85,10 @@ fn a_selected_step_publishes_its_sinks_alone() {
     assert!(project.path().join("out/by_day").exists());
     assert!(!project.path().join("out/by_customer").exists());
     for (name, told) in [
-        ("large", "no sink writes `large`, so there is nothing to publish"),
+        (
+            "large",
+            "no sink writes `large`, so there is nothing to publish",
+        ),
         ("by_dya", "there is no step or sink `by_dya`"),
     ] {
         let ran = project.run(&["run", "--select", name]);
@@ -98,9 +105,17 @@ fn a_clock_is_what_now_shows() {
          sinks: { s: { from: s, path: out/s, format: csv } }\n",
     );
     let ran = project.run(&["run", "--clock", "2024-01-31T10:00:00+01:00"]);
-    assert!(ran.code == 0 && ran.stdout.contains("true"), "{}", ran.all());
+    assert!(
+        ran.code == 0 && ran.stdout.contains("true"),
+        "{}",
+        ran.all()
+    );
     let ran = project.run(&["run", "--clock", "yesterday"]);
-    assert!(ran.code == 2 && ran.stderr.contains("2024-01-31"), "{}", ran.all());
+    assert!(
+        ran.code == 2 && ran.stderr.contains("2024-01-31"),
+        "{}",
+        ran.all()
+    );
 }
 
 #[test]
@@ -139,7 +154,12 @@ fn nested_columns_go_into_a_pipe_as_json() {
          sinks: { s: { from: s, path: out/s, format: json } }\n",
     );
     let ran = project.run(&["preview", "s"]);
-    assert_eq!(ran.stdout, "{\"id\":1,\"u\":{\"a\":[1,2]}}\n", "{}", ran.all());
+    assert_eq!(
+        ran.stdout,
+        "{\"id\":1,\"u\":{\"a\":[1,2]}}\n",
+        "{}",
+        ran.all()
+    );
     let ran = project.run(&["preview", "s", "--format", "csv"]);
     assert_eq!(ran.code, 2, "{}", ran.all());
     assert!(ran.stderr.contains("--format json"), "{}", ran.all());

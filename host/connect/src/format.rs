@@ -12,9 +12,56 @@ pub struct CsvOptions {
     pub header: bool,
     /// Around fields that hold delimiters, quotes or line breaks; `"` by default, doubled within a field.
     pub quote: u8,
-    /// The text that stands for NULL. By default an empty field is NULL, so that an empty string does not survive being
-    /// written and read; with a text of its own for NULL it does.
-    pub null: Option<String>,
+    /// The texts that stand for NULL beside an empty field; sinks write the first. Without one, an empty field in quotes is NULL
+    /// too, so that an empty string does not survive being written and read; with a text for NULL, what is in quotes is text.
+    pub null: Vec<String>,
+    /// How the text is encoded. For sources.
+    pub encoding: Encoding,
+    /// Lines at the beginning of every file that are not read. For sources.
+    pub skip: usize,
+    /// Lines that begin with it are not read. For sources.
+    pub comment: Option<u8>,
+    /// Within quotes, takes the next character as it is. For sources.
+    pub escape: Option<u8>,
+}
+
+/// How text is encoded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Encoding {
+    /// UTF-8, with a byte order mark or without.
+    #[default]
+    Utf8,
+    /// ISO 8859-1: every byte is the character of its number.
+    Latin1,
+    /// One of those that browsers know.
+    Other(&'static encoding_rs::Encoding),
+}
+
+impl Encoding {
+    /// The encoding of a name, as Python and browsers call it: `utf-16le`, `latin-1`, `windows-1252`, `shift_jis`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let name = name.to_ascii_lowercase().replace('_', "-");
+        // Browsers take these for windows-1252.
+        if matches!(
+            name.as_str(),
+            "latin-1" | "latin1" | "iso-8859-1" | "iso8859-1" | "l1"
+        ) {
+            return Some(Self::Latin1);
+        }
+        let label = match name.as_str() {
+            "utf-16" => "utf-16le",
+            "shift-jis" => "shift_jis",
+            "cp1252" => "windows-1252",
+            other => other,
+        };
+        let encoding = encoding_rs::Encoding::for_label_no_replacement(label.as_bytes())?;
+        Some(if encoding == encoding_rs::UTF_8 {
+            Self::Utf8
+        } else {
+            Self::Other(encoding)
+        })
+    }
 }
 
 impl Default for CsvOptions {
@@ -23,7 +70,11 @@ impl Default for CsvOptions {
             delimiter: b',',
             header: true,
             quote: b'"',
-            null: None,
+            null: Vec::new(),
+            encoding: Encoding::Utf8,
+            skip: 0,
+            comment: None,
+            escape: None,
         }
     }
 }

@@ -18,11 +18,12 @@ mod lease;
 mod sink;
 mod source;
 
-pub use format::{CsvOptions, Format, ParquetCompression, SinkFormat};
+pub use format::{CsvOptions, Encoding, Format, ParquetCompression, SinkFormat};
 pub use sink::{
     Committed, FileSink, PreparedSink, SinkError, SinkLimits, StagedSink, Unwritable,
     WriteProgress, Written, WrittenFile, encode, publish_all,
 };
 pub use source::{
-    FileSource, ORIGIN_FILE, ORIGIN_ROW, ReadProgress, SourceError, SourceFile, with_origin,
+    FileSource, ORIGIN_FILE, ORIGIN_ROW, ReadProgress, Sample, SourceError, SourceFile,
+    SourceFiles, Unknown, with_origin,
 };

@@ -15,7 +15,6 @@ use crate::file::{MaxRejects, Percent, Problems};
 use crate::reasons::short;
 use crate::report::{CheckReport, Count, counted};
 use crate::run::FailedChecks;
-use crate::unreadable::Unreadable;
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -50,10 +49,7 @@ pub enum Error {
     },
     /// A source cannot be read.
     #[error(transparent)]
-    Source(#[from] SourceError),
-    /// A source cannot be read, which a plan found out.
-    #[error(transparent)]
-    Unreadable(#[from] Unreadable),
+    Source(Arc<SourceError>),
     /// A sink cannot be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
@@ -152,7 +148,6 @@ impl Error {
             Self::Plugin { source, .. } => kind_of_plugin(source),
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Source(_)
-            | Self::Unreadable(_)
             | Self::Sink(_)
             | Self::Query { .. }
             | Self::Rows { .. }
@@ -169,7 +164,6 @@ impl Error {
             Self::Build { source, .. } => source.hint(),
             Self::Plugin { source, .. } => source.hint(),
             Self::Source(source) => source.hint(),
-            Self::Unreadable(source) => source.hint(),
             Self::Sink(source) => source.hint(),
             Self::Lock { hint, .. } => Some(hint.clone()),
             Self::Checks(_) => Some(
@@ -234,10 +228,9 @@ impl Error {
         if let Some(passed) = source_of::<TooManyRejected>(&error) {
             return passed.clone().into();
         }
-        let error = match Unreadable::new(error) {
-            Ok(unreadable) => return unreadable.into(),
-            Err(error) => error,
-        };
+        if let Some(placed) = source_of::<Arc<SourceError>>(&error) {
+            return Self::Source(Arc::clone(placed));
+        }
         let what = what.to_owned();
         match source_of::<RowsFailed>(&error) {
             Some(rows) => Self::Rows {
@@ -317,6 +310,12 @@ impl fmt::Display for RejectedReasons {
 }
 
 impl std::error::Error for RejectedReasons {}
+
+impl From<SourceError> for Error {
+    fn from(error: SourceError) -> Self {
+        Self::Source(Arc::new(error))
+    }
+}
 
 impl From<TooManyRejected> for Error {
     fn from(passed: TooManyRejected) -> Self {

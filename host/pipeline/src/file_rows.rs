@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
-use transom_connect::{CsvOptions, FileSource, ReadProgress};
+use transom_connect::{CsvOptions, FileSource, ReadProgress, Sample, Unknown};
 use transom_query::{Session, SessionOptions};
 
 use crate::error::{Error, Result};
@@ -49,6 +49,8 @@ pub async fn read_rows(file: &Path, rows: usize) -> Result<RecordBatch> {
         pattern: shown,
         format,
         columns: None,
+        unknown: Unknown::default(),
+        sample: Sample::default(),
         read: ReadProgress::default(),
     };
     let session = Session::new(&SessionOptions::default(), transom_plugin::Cancel::new())

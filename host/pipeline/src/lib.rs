@@ -27,4 +27,3 @@ pub use file_rows::read_rows;
 pub use transom_connect::Unwritable;
 pub use transom_query::{SessionOptions, remove_scratch};
 pub use transom_sql::type_name;
-pub use unreadable::Unreadable;

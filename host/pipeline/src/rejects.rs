@@ -6,7 +6,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use arrow::error::ArrowError;
 use serde::Serialize;
-use transom_connect::{FileSource, Format, ReadProgress};
+use transom_connect::{FileSource, Format, ReadProgress, Sample, Unknown};
 use transom_plugin::Cancel;
 use transom_query::{OnError, Params, Session, SessionOptions};
 
@@ -114,6 +114,8 @@ async fn read(
         pattern: folder,
         format: Format::Parquet,
         columns: None,
+        unknown: Unknown::default(),
+        sample: Sample::default(),
         read: ReadProgress::default(),
     };
     let what = format!("reading the dead letters of `{step}`");

@@ -79,6 +79,13 @@ pub struct SourceReport {
     pub files: usize,
     /// Their size on the disk.
     pub bytes: u64,
+    /// Files of its folder that were passed over, since their names do not end as the format's do.
+    pub files_passed_over: usize,
+    /// Columns or keys that the source does not have, with the number of rows that had them (`unknown: warn` or `ignore`).
+    pub unknown: BTreeMap<String, u64>,
+    /// Whether the pipeline asks to be warned of them.
+    #[serde(skip)]
+    pub warn_of_unknown: bool,
 }
 
 /// A transform's rows.
@@ -210,6 +217,26 @@ impl fmt::Display for RunReport {
             "read",
             Bytes(bytes)
         )?;
+        for source in &self.sources {
+            let SourceReport { name, unknown, .. } = source;
+            if source.files_passed_over > 0 {
+                let files = counted(source.files_passed_over as u64, "file");
+                let what = "passed over";
+                writeln!(f, "{what} {name}: {files} with another ending")?;
+            }
+            if !unknown.is_empty() {
+                let columns = unknown
+                    .iter()
+                    .map(|(column, rows)| format!("`{column}` in {}", counted(*rows, "row")));
+                let columns = columns.collect::<Vec<_>>().join(", ");
+                let what = if source.warn_of_unknown {
+                    "warning"
+                } else {
+                    "ignored"
+                };
+                writeln!(f, "{what:<10} {name}: the source does not have {columns}")?;
+            }
+        }
         for transform in &self.transforms {
             let TransformReport {
                 step,

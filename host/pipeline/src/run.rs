@@ -5,6 +5,7 @@
 
 mod checks;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +17,9 @@ use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
 use parking_lot::Mutex;
-use transom_connect::{FileSink, PreparedSink, SinkError, WriteProgress, Written, publish_all};
+use transom_connect::{
+    FileSink, PreparedSink, SinkError, Unknown, WriteProgress, Written, publish_all,
+};
 use transom_plugin::Cancel;
 use transom_query::{Figures, TransformMetrics};
 
@@ -381,11 +384,15 @@ impl Run<'_> {
     async fn source_reports(&self) -> Result<Vec<SourceReport>> {
         let mut reports = Vec::new();
         for planned in &self.planned.sources {
-            let files = planned.source.files().await?;
+            let found = planned.source.found().await?;
             reports.push(SourceReport {
                 name: planned.source.name.clone(),
-                files: files.len(),
-                bytes: files.iter().map(|file| file.bytes).sum(),
+                files: found.files.len(),
+                bytes: found.files.iter().map(|file| file.bytes).sum(),
+                files_passed_over: found.passed_over,
+                // Known when the run has ended.
+                unknown: BTreeMap::new(),
+                warn_of_unknown: planned.source.unknown == Unknown::Warn,
             });
         }
         Ok(reports)
@@ -431,10 +438,13 @@ impl Run<'_> {
         self,
         pipeline: &Pipeline,
         begun: Instant,
-        sources: Vec<SourceReport>,
+        mut sources: Vec<SourceReport>,
         sinks: Vec<SinkReport>,
         dead_letters: Vec<SinkReport>,
     ) -> RunReport {
+        for (report, planned) in sources.iter_mut().zip(&self.planned.sources) {
+            report.unknown = planned.source.read.unknown();
+        }
         let functions = self.planned.session.function_timing();
         let functions_border = functions.lowering + functions.lifting;
         let transforms = |part: fn(&TransformMetrics) -> Duration| {

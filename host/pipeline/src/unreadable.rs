@@ -3,54 +3,13 @@
 //! Readers place their errors themselves, but those travel through DataFusion and arrive in its wrappers. For what has no place,
 //! the sources are read once more by one thread, which finds it.
 
-use std::error::Error as StdError;
-use std::fmt;
 use std::sync::Arc;
 
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
-use transom_connect::SourceError;
 
-use crate::error::{Error, source_of};
+use crate::error::Error;
 use crate::plan::Planned;
-
-/// A source's error inside of DataFusion's wrappers, which may share it, so that it cannot be taken out.
-#[derive(Debug)]
-pub struct Unreadable(DataFusionError);
-
-impl Unreadable {
-    /// The error, if there is a source's error in it.
-    pub(crate) fn new(error: DataFusionError) -> Result<Self, DataFusionError> {
-        match source_of::<SourceError>(&error).is_some() {
-            true => Ok(Self(error)),
-            false => Err(error),
-        }
-    }
-
-    /// What the user can do about it.
-    pub(crate) fn hint(&self) -> Option<String> {
-        self.of_source().and_then(SourceError::hint)
-    }
-
-    fn of_source(&self) -> Option<&SourceError> {
-        source_of(&self.0)
-    }
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.of_source() {
-            Some(error) => error.fmt(f),
-            None => self.0.fmt(f),
-        }
-    }
-}
-
-impl StdError for Unreadable {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.of_source().and_then(StdError::source)
-    }
-}
 
 impl Planned {
     /// The error with its place in a source's files, if it is of them.

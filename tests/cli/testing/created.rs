@@ -53,10 +53,18 @@ fn columns_are_anonymized_and_the_test_still_passes() {
         "data.jsonl",
         "{\"id\":4711,\"mail\":\"ann@example.org\",\"kept\":\"open\"}\n{\"id\":4712,\"mail\":\"ann@example.org\",\"kept\":\"paid\"}\n",
     );
-    let query = "SELECT count(*) AS n, count(DISTINCT mail) AS mails, max(kept) AS k FROM src WHERE id > 0";
+    let query =
+        "SELECT count(*) AS n, count(DISTINCT mail) AS mails, max(kept) AS k FROM src WHERE id > 0";
     let text = created(&project, query, &["--anonymize", "mail,id"]);
     assert!(!text.contains("ann@") && !text.contains("471"), "{text}");
-    assert!(text.contains("open") && text.contains("n: 2, mails: 1"), "{text}");
+    assert!(
+        text.contains("open") && text.contains("n: 2, mails: 1"),
+        "{text}"
+    );
     let ran = project.run(&["test", "--create", "s", "--anonymize", "mial"]);
-    assert!(ran.code == 2 && ran.stderr.contains("`mial`"), "{}", ran.all());
+    assert!(
+        ran.code == 2 && ran.stderr.contains("`mial`"),
+        "{}",
+        ran.all()
+    );
 }

@@ -1,8 +1,8 @@
 //! `transom test`: what a test may give and expect, and what is told of one that fails.
 
 mod chance;
-mod created;
 mod choosing;
+mod created;
 mod writing;
 
 use crate::program::{Project, Ran};

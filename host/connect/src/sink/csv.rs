@@ -33,7 +33,7 @@ impl<W: Write> CsvWriter<W> {
     pub(super) fn try_new(output: W, options: &CsvOptions, schema: &SchemaRef) -> io::Result<Self> {
         let mut writer = Self {
             output,
-            null: options.null.clone().unwrap_or_default(),
+            null: options.null.first().cloned().unwrap_or_default(),
             options: options.clone(),
             lines: Vec::new(),
         };
@@ -120,7 +120,7 @@ impl<W: Write> CsvWriter<W> {
             delimiter, quote, ..
         } = self.options;
         text.is_empty()
-            || text == self.null
+            || self.options.null.iter().any(|null| null == text)
             || text.starts_with([' ', '\t', '#'])
             || text.ends_with([' ', '\t'])
             || text.starts_with(BYTE_ORDER_MARK)

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use arrow::{datatypes::DataType, error::ArrowError};
 use datafusion::error::DataFusionError;
 use parquet::errors::ParquetError;
+use transom_sql::{text::Reason, type_name};
 
 /// Why a source cannot be read. Paths are relative to the source's root.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +68,8 @@ pub enum SourceError {
     },
     /// The value in a folder's name is not of the column's type.
     #[error(
-        "source `{name}`: partition `{column}={value}` of `{path}` is not a valid value of type {expected}"
+        "source `{name}`: partition `{column}={value}` of `{path}` is not a valid value of type {}",
+        type_name(expected)
     )]
     PartitionValue {
         /// Name of the source.
@@ -93,20 +95,156 @@ pub enum SourceError {
         /// The column.
         column: String,
     },
-    /// The header of a CSV file does not name the columns that are expected, in their order.
-    #[error("source `{name}`: the header of `{path}` is {found}, expected {expected}")]
-    Header {
+    /// Two CSV files of a source have different columns.
+    #[error("source `{name}`: the header of `{path}` is {found}, that of `{first}` is {expected}")]
+    Headers {
+        /// Name of the source.
+        name: String,
+        /// The file that differs.
+        path: PathBuf,
+        /// Its columns.
+        found: Box<str>,
+        /// The file that was read before.
+        first: PathBuf,
+        /// Its columns.
+        expected: Box<str>,
+    },
+    /// A CSV file lacks a column of the source.
+    #[error("source `{name}`: `{path}` has no column `{column}`")]
+    MissingColumn {
         /// Name of the source.
         name: String,
         /// The file.
         path: PathBuf,
+        /// The column.
+        column: String,
+        /// A column of the file that may be meant.
+        similar: Option<String>,
         /// Columns of the file.
-        found: String,
-        /// Columns of the source.
-        expected: String,
+        found: Box<str>,
     },
-    /// The columns of the files cannot be told from their content.
-    #[error("source `{name}`: cannot tell the columns of `{pattern}`")]
+    /// A file has a column or key that the source does not have.
+    #[error("source `{name}`: `{path}` has a column `{column}`, which the source does not have")]
+    UnknownColumn {
+        /// Name of the source.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+    },
+    /// The header of a CSV file names a column twice.
+    #[error(
+        "source `{name}`: `{path}` has two columns `{column}`: columns {first} and {second} of its header"
+    )]
+    DuplicateColumn {
+        /// Name of the source.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Where it comes first, from 1.
+        first: usize,
+        /// Where it comes again.
+        second: usize,
+    },
+    /// The header of a CSV file has an empty name.
+    #[error("source `{name}`: `{path}` line {line}: column {position} of {columns} has no name")]
+    UnnamedColumn {
+        /// Name of the source.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// Line of the header.
+        line: u64,
+        /// Where the column is, from 1.
+        position: usize,
+        /// Columns of the header.
+        columns: usize,
+    },
+    /// A CSV file seems to have another delimiter.
+    #[error("source `{name}`: `{path}` has one column, named `{column}`")]
+    OneColumn {
+        /// Name of the source.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// What its name seems to be delimited by.
+        delimiter: char,
+    },
+    /// A quote in a CSV file does not close.
+    #[error("source `{name}`: `{path}` line {line}: the quote that opens here never closes")]
+    UnclosedQuote {
+        /// Name of the source.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// Where it opens, from 1.
+        line: u64,
+    },
+    /// Text follows a closing quote in a CSV file.
+    #[error(
+        "source `{name}`: `{path}` line {line}: text follows a closing quote; the quote opens in line {opened}"
+    )]
+    TextAfterQuote {
+        /// Name of the source.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// Where the quote closes, from 1.
+        line: u64,
+        /// Where it opens.
+        opened: u64,
+    },
+    /// A CSV row is too long to be one.
+    #[error(
+        "source `{name}`: `{path}` line {line}: the row that begins here is longer than 256 MiB"
+    )]
+    LongRow {
+        /// Name of the source.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// Where it begins, from 1.
+        line: u64,
+    },
+    /// A file that should be text is something else.
+    #[error("source `{name}`: `{path}` is {kind}, not plain text")]
+    NotText {
+        /// Name of the source.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// What it is: `gzip`, `zstd`, ...
+        kind: &'static str,
+    },
+    /// Text is UTF-16.
+    #[error("source `{name}`: `{path}` is UTF-16, not UTF-8")]
+    Utf16 {
+        /// Name of the source.
+        name: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file changed its size while it was read.
+    #[error(
+        "source `{name}`: `{path}` changed while it was read: it had {listed} bytes when it was listed and has {now} now"
+    )]
+    Resized {
+        /// Name of the source.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// Its size in bytes when it was listed.
+        listed: u64,
+        /// Its size in bytes when the difference was met.
+        now: u64,
+    },
+    /// The columns of the files cannot be inferred from their content.
+    #[error("source `{name}`: cannot infer the columns of `{pattern}`")]
     Infer {
         /// Name of the source.
         name: String,
@@ -125,7 +263,7 @@ pub enum SourceError {
         pattern: String,
     },
     /// A CSV row has too few or too many fields.
-    #[error("source `{name}`: `{path}` line {line} has {found} fields, expected {expected}")]
+    #[error("source `{name}`: `{path}` line {line} has {}, expected {expected}", fields(*found))]
     FieldCount {
         /// Name of the source.
         name: String,
@@ -137,10 +275,13 @@ pub enum SourceError {
         found: usize,
         /// Columns of the table.
         expected: usize,
+        /// What may be behind it.
+        hint: Option<String>,
     },
     /// A value is not of its column's type.
     #[error(
-        "source `{name}`: `{path}` line {line}: column `{column}` holds {value}, expected {expected}"
+        "source `{name}`: `{path}` line {line}: column `{column}` holds {value}, expected {}",
+        expected_type(expected, *reason)
     )]
     Value {
         /// Name of the source.
@@ -155,6 +296,8 @@ pub enum SourceError {
         value: String,
         /// Type that the column has.
         expected: Box<DataType>,
+        /// Why the text is no value of it.
+        reason: Option<Reason>,
     },
     /// Text is not UTF-8.
     #[error("source `{name}`: `{path}` line {line} is not valid UTF-8")]
@@ -247,6 +390,13 @@ pub enum SourceError {
     },
 }
 
+/// Shared, since DataFusion may give one error to several readers: `Arc<SourceError>` is what is found at the bottom of it.
+impl From<SourceError> for DataFusionError {
+    fn from(error: SourceError) -> Self {
+        Self::External(Box::new(std::sync::Arc::new(error)))
+    }
+}
+
 impl SourceError {
     /// What to do about it, where there is something to say beyond the message.
     pub fn hint(&self) -> Option<String> {
@@ -261,18 +411,67 @@ impl SourceError {
             Self::PartitionInFile { column, .. } => Some(format!(
                 "take column `{column}` out of the files, or move them to folders that are not named `{column}=...`"
             )),
-            Self::Header { .. } => Some(
-                "CSV columns are read by position: every file needs the same columns in the same order; lock again if the files have changed"
+            Self::Headers { .. } => Some(
+                "every file needs the same columns, in any order; columns more are left out with `unknown: ignore`"
                     .to_owned(),
             ),
-            Self::NoColumns { .. } => Some("declare the source's columns".to_owned()),
-            Self::FieldCount { .. } => {
-                Some("check the delimiter, and quotes around fields that hold it".to_owned())
-            }
-            Self::Value { column, .. } => Some(format!(
-                "correct the file, or declare column `{column}` as `utf8` and convert it in SQL with `try_cast`"
+            Self::MissingColumn {
+                similar: Some(similar),
+                ..
+            } => Some(format!("did you mean `{similar}`?")),
+            Self::MissingColumn { found, .. } => Some(format!(
+                "its columns are {found}; lock again if the files have changed"
             )),
-            Self::Encoding { .. } => Some("convert the file to UTF-8".to_owned()),
+            Self::UnknownColumn { .. } => Some(
+                "lock again to read it, or leave out what the source does not have with `unknown: ignore`"
+                    .to_owned(),
+            ),
+            Self::DuplicateColumn { .. } | Self::UnnamedColumn { .. } => Some(
+                "change the header in the file, or name the columns yourself: `csv: { header: false, skip: 1 }` and `columns`"
+                    .to_owned(),
+            ),
+            Self::OneColumn { delimiter, .. } => {
+                let delimiter = delimiter.escape_default();
+                Some(format!(
+                    "name the delimiter: `csv: {{ delimiter: \"{delimiter}\" }}`"
+                ))
+            }
+            Self::UnclosedQuote { .. } | Self::LongRow { .. } => Some(
+                "close the quote in the file; if quotes mean nothing there, name another character with `csv: { quote: .. }`"
+                    .to_owned(),
+            ),
+            Self::TextAfterQuote { .. } => Some(
+                "double a quote within quotes, or name what is before it with `csv: { escape: \"\\\\\" }`"
+                    .to_owned(),
+            ),
+            Self::NotText { kind: "gzip", .. } => {
+                Some("it is gzip: let its name end in `.gz`".to_owned())
+            }
+            Self::NotText { kind: "Parquet", .. } => Some("write `format: parquet`".to_owned()),
+            Self::NotText { .. } => Some("unpack it, or compress it with gzip".to_owned()),
+            Self::Utf16 { .. } => Some(
+                "CSV is read with `csv: { encoding: utf-16 }`; convert other files to UTF-8".to_owned(),
+            ),
+            Self::Resized { .. } => Some("run again when nothing writes to it".to_owned()),
+            Self::NoColumns { .. } => Some("declare the source's columns".to_owned()),
+            Self::FieldCount { hint, .. } => Some(hint.clone().unwrap_or_else(|| {
+                "check the delimiter, and quotes around fields that hold it".to_owned()
+            })),
+            Self::Value {
+                column,
+                reason: Some(reason),
+                ..
+            } if reason.fitting() != "utf8" => Some(format!(
+                "fix the file, or declare column `{column}` as `{}`",
+                reason.fitting()
+            )),
+            Self::Value { column, .. } => Some(format!(
+                "fix the file, or declare column `{column}` as `utf8` and convert it in SQL with `try_cast`"
+            )),
+            Self::Encoding { .. } => Some(
+                "convert the file to UTF-8; CSV can be read as it is with, for example, `csv: { encoding: windows-1252 }`"
+                    .to_owned(),
+            ),
             Self::Json { .. } => {
                 Some("JSON sources hold one object per line, not an array".to_owned())
             }
@@ -284,6 +483,21 @@ impl SourceError {
             }
             _ => None,
         }
+    }
+}
+
+fn expected_type(data_type: &DataType, reason: Option<Reason>) -> String {
+    let name = type_name(data_type);
+    match reason.and_then(Reason::detail) {
+        Some(detail) => format!("{name}: {detail}"),
+        None => name,
+    }
+}
+
+fn fields(count: usize) -> String {
+    match count {
+        1 => "1 field".to_owned(),
+        count => format!("{count} fields"),
     }
 }
 

@@ -12,7 +12,10 @@ use std::{
 use glob::{MatchOptions, Pattern};
 
 use super::{FileSource, SourceError};
-use crate::lease::{self, Asked, Lease};
+use crate::{
+    format::Format,
+    lease::{self, Asked, Lease},
+};
 
 /// Names shown when nothing matches.
 const NAMES_SHOWN: usize = 8;
@@ -43,6 +46,8 @@ pub(super) struct Found {
 pub(super) struct Listing {
     pub(super) files: Vec<Found>,
     pub(super) leases: Vec<Arc<Lease>>,
+    /// Files of the folders that are not hidden, and whose names do not end as the format's do.
+    pub(super) passed_over: usize,
 }
 
 /// Blocking: touches the disk.
@@ -55,7 +60,7 @@ pub(super) fn list(source: &FileSource) -> Result<Listing, SourceError> {
     let (base, rest) = split(source);
     if rest.is_empty() {
         match walk.metadata(&base)? {
-            Some(metadata) if metadata.is_dir() => walk.folder(&base, &|_| true)?,
+            Some(metadata) if metadata.is_dir() => walk.folder(&base)?,
             Some(metadata) => {
                 let resolved = walk.resolve(&base)?;
                 walk.take(base.clone(), resolved, &metadata)?;
@@ -109,6 +114,24 @@ fn split(source: &FileSource) -> (PathBuf, Vec<String>) {
 /// Spark's rule: `_SUCCESS`, `_delta_log` and `.part.crc` are not data, `_year=2024` is.
 fn is_hidden(name: &str) -> bool {
     name.starts_with('.') || (name.starts_with('_') && !name.contains('='))
+}
+
+/// Whether a file is one of the source's.
+enum Wanted {
+    Yes,
+    /// It lies in a folder of the source, but its name ends in another way.
+    PassedOver,
+    No,
+}
+
+impl Wanted {
+    fn if_named(format: &Format, name: &str) -> Self {
+        if format.takes(name) {
+            Self::Yes
+        } else {
+            Self::PassedOver
+        }
+    }
 }
 
 struct Walk<'a> {
@@ -174,10 +197,10 @@ impl Walk<'_> {
     }
 
     /// All files below a folder that are named as files of the format are.
-    fn folder(&mut self, path: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<(), SourceError> {
+    fn folder(&mut self, path: &Path) -> Result<(), SourceError> {
         let format = self.source.format.clone();
-        self.walk(path, &|path: &Path, name: &str| {
-            format.takes(name) && wanted(path)
+        self.walk(path, &|_: &Path, name: &str| {
+            Wanted::if_named(&format, name)
         })
     }
 
@@ -186,22 +209,26 @@ impl Walk<'_> {
         let format = self.source.format.clone();
         self.walk(path, &|path: &Path, name: &str| {
             let Ok(relative) = path.strip_prefix(base) else {
-                return false;
+                return Wanted::No;
             };
             if pattern.matches_path_with(relative, MATCHING) {
-                return true;
+                return Wanted::Yes;
             }
-            format.takes(name)
-                && relative.ancestors().skip(1).any(|folder| {
-                    !folder.as_os_str().is_empty() && pattern.matches_path_with(folder, MATCHING)
-                })
+            let in_folder = relative.ancestors().skip(1).any(|folder| {
+                !folder.as_os_str().is_empty() && pattern.matches_path_with(folder, MATCHING)
+            });
+            if in_folder {
+                Wanted::if_named(&format, name)
+            } else {
+                Wanted::No
+            }
         })
     }
 
     fn walk(
         &mut self,
         path: &Path,
-        wanted: &dyn Fn(&Path, &str) -> bool,
+        wanted: &dyn Fn(&Path, &str) -> Wanted,
     ) -> Result<(), SourceError> {
         let resolved = self.resolve(path)?;
         self.walk_resolved(path, resolved, wanted)
@@ -211,7 +238,7 @@ impl Walk<'_> {
         &mut self,
         path: &Path,
         resolved: PathBuf,
-        wanted: &dyn Fn(&Path, &str) -> bool,
+        wanted: &dyn Fn(&Path, &str) -> Wanted,
     ) -> Result<(), SourceError> {
         if !self.above.insert(resolved.clone()) {
             return Ok(());
@@ -240,7 +267,15 @@ impl Walk<'_> {
                     entry.path()
                 };
                 self.walk_resolved(&child, resolved, wanted)?;
-            } else if metadata.is_file() && wanted(&child, &name) {
+            } else if metadata.is_file() {
+                match wanted(&child, &name) {
+                    Wanted::Yes => {}
+                    Wanted::PassedOver => {
+                        self.listing.passed_over += 1;
+                        continue;
+                    }
+                    Wanted::No => continue,
+                }
                 let resolved = if kind.is_symlink() {
                     self.resolve(&child)?
                 } else {

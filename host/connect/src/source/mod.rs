@@ -1,20 +1,24 @@
 //! Sources: files on the local disk as tables.
 //!
-//! A source is found ([`listing`]), its folder names are read ([`partitions`]), its columns are told or checked, and the result is
-//! a DataFusion table ([`table`]). If a run over it fails, [`diagnose`] says which line of which file is to blame, since
-//! DataFusion reads files in ranges and batches and cannot.
+//! A source is found ([`listing`]), its folder names are read ([`partitions`]), its columns are inferred or checked, and the result is
+//! a DataFusion table ([`table`]). CSV is read by [`csv`], whose errors have their place. If a run over another format fails,
+//! [`diagnose`] says which line of which file is to blame, since DataFusion reads files in ranges and batches and cannot.
 
+mod csv;
 mod diagnose;
 mod error;
 mod listing;
+mod open;
 mod partitions;
 mod table;
 mod text;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     sync::atomic::{AtomicU64, Ordering},
+    sync::{Mutex, PoisonError},
 };
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -34,6 +38,9 @@ use self::{
 };
 use crate::format::{Format, is_gzip};
 
+/// Longest piece of a value that a message shows, in characters.
+const SHOWN_CHARACTERS: usize = 60;
+
 /// A table that is kept in files.
 ///
 /// The files' columns come first, in their order, then the partition columns of the path (`month=1/`), outermost first.
@@ -49,24 +56,89 @@ pub struct FileSource {
     pub pattern: String,
     /// What the files hold.
     pub format: Format,
-    /// Columns that the pipeline declares, partition columns included; told from the files if none.
+    /// Columns that the pipeline declares, partition columns included; inferred from the files if none.
     pub columns: Option<SchemaRef>,
+    /// What happens to columns or keys of a file that the table has not.
+    pub unknown: Unknown,
+    /// How much is looked at to infer columns.
+    pub sample: Sample,
     /// Counts the rows that scans of CSV and compressed JSON give; those of other formats are in their operators' metrics.
     pub read: ReadProgress,
 }
 
+/// What happens to columns or keys of a file that the table has not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unknown {
+    /// The run fails.
+    #[default]
+    Fail,
+    /// They are left out, and the report says so.
+    Warn,
+    /// They are left out, and counted.
+    Ignore,
+}
+
+/// How many rows are looked at to infer columns, spread over the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sample {
+    /// So many, the first ones of every file.
+    Rows(usize),
+    /// All rows of all files.
+    All,
+}
+
+impl Default for Sample {
+    fn default() -> Self {
+        Self::Rows(1000)
+    }
+}
+
+impl Sample {
+    /// Rows of each of so many files.
+    #[must_use]
+    pub(super) fn of_each(self, files: usize) -> usize {
+        match self {
+            Self::Rows(rows) => rows.div_ceil(files.max(1)).max(1),
+            Self::All => usize::MAX,
+        }
+    }
+}
+
 /// How much has been read of a source, for reports; shared by its clones.
 #[derive(Debug, Clone, Default)]
-pub struct ReadProgress(Arc<AtomicU64>);
+pub struct ReadProgress(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    rows: AtomicU64,
+    unknown: Mutex<BTreeMap<String, u64>>,
+}
 
 impl ReadProgress {
     /// Rows so far.
     pub fn rows(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.rows.load(Ordering::Relaxed)
+    }
+
+    /// Columns or keys that were left out, with the number of rows that had them.
+    pub fn unknown(&self) -> BTreeMap<String, u64> {
+        let unknown = self.0.unknown.lock();
+        unknown.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn add(&self, rows: usize) {
-        self.0.fetch_add(rows as u64, Ordering::Relaxed);
+        self.0.rows.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_unknown(&self, name: &str, rows: u64) {
+        let unknown = self.0.unknown.lock();
+        let mut unknown = unknown.unwrap_or_else(PoisonError::into_inner);
+        match unknown.get_mut(name) {
+            Some(count) => *count += rows,
+            None => {
+                unknown.insert(name.to_owned(), rows);
+            }
+        }
     }
 }
 
@@ -79,25 +151,43 @@ pub struct SourceFile {
     pub bytes: u64,
 }
 
+/// What was found of a source.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceFiles {
+    /// By path.
+    pub files: Vec<SourceFile>,
+    /// Files of its folders that are not hidden, and whose names do not end as the format's do.
+    pub passed_over: usize,
+}
+
 impl FileSource {
     /// The files that the source means now, by path.
     ///
     /// # Errors
     /// If there is none, or the disk cannot be read.
     pub async fn files(&self) -> Result<Vec<SourceFile>, SourceError> {
-        let listing = self.list().await?;
-        let files = listing.files.into_iter();
-        Ok(files
-            .map(|found| SourceFile {
-                path: found.path,
-                bytes: found.bytes,
-            })
-            .collect())
+        Ok(self.found().await?.files)
     }
 
-    /// The table's columns: those declared, or those told from the first rows of the files.
+    /// The files that the source means now, and how many beside them it does not take.
     ///
-    /// A column that holds nothing but NULL where it was looked at is taken for Utf8. Columns that are told are nullable.
+    /// # Errors
+    /// As [`Self::files`].
+    pub async fn found(&self) -> Result<SourceFiles, SourceError> {
+        let listing = self.list().await?;
+        let files = listing.files.into_iter().map(|found| SourceFile {
+            path: found.path,
+            bytes: found.bytes,
+        });
+        Ok(SourceFiles {
+            files: files.collect(),
+            passed_over: listing.passed_over,
+        })
+    }
+
+    /// The table's columns: those declared, or those inferred from the first rows of the files.
+    ///
+    /// A column that holds nothing but NULL where it was looked at is taken for Utf8. Columns that are inferred are nullable.
     ///
     /// # Errors
     /// If there is no file, if files disagree, or if they are not of the format.
@@ -106,13 +196,13 @@ impl FileSource {
     }
 
     /// The table. `schema` is what the lock file says ([`Self::infer_schema`] of another day), partition columns included;
-    /// without it, the declared columns hold, or they are told from the files.
+    /// without it, the declared columns hold, or they are inferred from the files.
     ///
     /// The list of files is made here and does not change later. If the files are a table that a [`FileSink`]
     /// published, the version found here stays on the disk as long as the table or a plan over it lives.
     ///
     /// # Errors
-    /// As [`Self::infer_schema`]; also if the header of a CSV file does not name the columns of `schema`.
+    /// As [`Self::infer_schema`]; also if a CSV file lacks a column of `schema`, or has more and [`Self::unknown`] says to fail.
     ///
     /// [`FileSink`]: crate::FileSink
     pub async fn table(
@@ -131,7 +221,9 @@ impl FileSource {
                     .await?
             }
         };
-        let listing = self.check_headers(listing, &file_schema).await?;
+        let listing = self
+            .check_headers(listing, &file_schema, &partitions)
+            .await?;
         let table = FileTable::try_new(self.clone(), reader, listing, &partitions, file_schema)
             .map_err(|error| self.infer_error(error))?;
         Ok(Arc::new(table))
@@ -213,13 +305,19 @@ impl FileSource {
         partitions: &Partitions,
     ) -> Result<SchemaRef, SourceError> {
         if listing.files.iter().all(|found| found.bytes == 0) {
-            return Err(SourceError::NoColumns {
-                name: self.name.clone(),
-                pattern: self.pattern.clone(),
-            });
+            return Err(self.no_columns());
         }
         let inferred = match reader {
             Reader::Native(format) => self.infer_native(state, format.as_ref(), listing).await,
+            Reader::Text if let Format::Csv(options) = &self.format => {
+                let (source, files) = (self.clone(), listing.clone());
+                let (options, partitions) = (options.clone(), partitions.clone());
+                let inferred = self
+                    .blocking(move || csv::infer_schema(&source, &options, &files, &partitions))
+                    .await?;
+                let schema = inferred.ok_or_else(|| self.no_columns())?;
+                return Ok(without_partitions(&schema, &Partitions::default()));
+            }
             Reader::Text => {
                 let (source, files) = (self.clone(), listing.clone());
                 self.blocking(move || {
@@ -242,19 +340,6 @@ impl FileSource {
                 return Err(error);
             }
         };
-        if let Format::Csv(_) = self.format {
-            let fields = schema.fields().iter();
-            if let Some(field) = fields
-                .into_iter()
-                .find(|field| partitions.contains(field.name()))
-            {
-                return Err(SourceError::PartitionInFile {
-                    name: self.name.clone(),
-                    path: listing.files[0].path.clone(),
-                    column: field.name().clone(),
-                });
-            }
-        }
         Ok(without_partitions(&schema, partitions))
     }
 
@@ -276,35 +361,35 @@ impl FileSource {
         infer().await.map_err(|error| self.infer_error(error))
     }
 
-    /// CSV is read by position: a file whose columns stand in another order would be read wrongly without a word.
+    /// The columns of every CSV file, before any row is read.
     async fn check_headers(
         &self,
         listing: Listing,
         file_schema: &SchemaRef,
+        partitions: &Partitions,
     ) -> Result<Listing, SourceError> {
         let Format::Csv(options) = &self.format else {
             return Ok(listing);
         };
-        if !options.header {
-            return Ok(listing);
-        }
         let source = self.clone();
         let options = options.clone();
         let schema = Arc::clone(file_schema);
+        let partitions = partitions.clone();
         self.blocking(move || {
             for found in listing.files.iter().filter(|found| found.bytes > 0) {
-                diagnose::check_header(&source, &options, found, &schema)?;
+                csv::check_header(&source, &options, found, &schema, &partitions)?;
             }
             Ok(listing)
         })
         .await
     }
-}
 
-/// arrow-csv wants a regular expression; we have a text.
-fn null_regex(null: &str) -> regex::Regex {
-    regex::Regex::new(&format!("^{}$", regex::escape(null)))
-        .expect("escaped text is a valid expression")
+    fn no_columns(&self) -> SourceError {
+        SourceError::NoColumns {
+            name: self.name.clone(),
+            pattern: self.pattern.clone(),
+        }
+    }
 }
 
 /// The columns that stand in the files. In Parquet and JSON, where columns have names, a column of the path hides one of the
@@ -325,25 +410,39 @@ fn without_partitions(schema: &Schema, partitions: &Partitions) -> SchemaRef {
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
 
-/// Opens a file for reading text, decompressing it if its name says so.
-fn open_text(
-    source: &FileSource,
-    found: &listing::Found,
-) -> Result<Box<dyn std::io::Read>, SourceError> {
-    let file = std::fs::File::open(&found.resolved)
-        .map_err(|error| io_error(source, &found.path, error))?;
-    if is_gzip(&found.path) {
-        // Several gzip members in a row are one stream: that is how such files are appended to.
-        Ok(Box::new(flate2::read::MultiGzDecoder::new(file)))
-    } else {
-        Ok(Box::new(file))
+/// A value for a message: in backticks, on one line, cut if long.
+fn shown(value: &str) -> String {
+    let mut characters = value.chars();
+    let mut text: String = characters
+        .by_ref()
+        .take(SHOWN_CHARACTERS)
+        .flat_map(|character| {
+            let control = character.is_control();
+            let escaped = control.then(|| character.escape_default());
+            let plain = (!control).then_some(character);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect();
+    if characters.next().is_some() {
+        text.push('…');
     }
+    format!("`{text}`")
 }
 
 fn io_error(source: &FileSource, path: &Path, error: std::io::Error) -> SourceError {
-    SourceError::Io {
-        name: source.name.clone(),
-        path: path.to_owned(),
-        source: error,
+    let (name, path) = (source.name.clone(), path.to_owned());
+    let inner = error.get_ref();
+    match inner.and_then(|inner| inner.downcast_ref::<open::Resized>()) {
+        Some(&open::Resized { listed, now }) => SourceError::Resized {
+            name,
+            path,
+            listed,
+            now,
+        },
+        None => SourceError::Io {
+            name,
+            path,
+            source: error,
+        },
     }
 }

@@ -7,6 +7,7 @@ use datafusion::common::ScalarValue;
 
 use super::{FileSource, SourceError, error::quoted, listing::Found};
 use crate::hive;
+use transom_sql::text::{self, Inference, Origin};
 
 /// Column and value of every partition folder on the way to a file, outermost first.
 type PartitionPath = Vec<(String, Option<String>)>;
@@ -19,9 +20,8 @@ pub(super) struct Partitions {
 }
 
 impl Partitions {
-    /// Reads them off the files' paths. A type that `known` gives to a column holds; else the type is told from all values:
-    /// Int64, Date32 or Boolean if every value is written as that type is, Utf8 otherwise. `01` is not how a number
-    /// is written: it stays text, since leading zeros (post codes) would be lost.
+    /// Reads them off the files' paths. A type that `known` gives to a column holds; else the type is inferred from all values as
+    /// that of a CSV column is. `01` stays text, since leading zeros (post codes) would be lost.
     pub(super) fn detect(
         source: &FileSource,
         files: &[Found],
@@ -53,7 +53,7 @@ impl Partitions {
                 let declared = known.and_then(|schema| schema.field_with_name(column).ok());
                 let data_type = match declared {
                     Some(field) => field.data_type().clone(),
-                    None => tell_type(paths.iter().map(|path| path[position].1.as_deref())),
+                    None => infer_type(paths.iter().map(|path| path[position].1.as_deref())),
                 };
                 // NULL has a folder of its own, which may appear any day.
                 Field::new(column, data_type, true).into()
@@ -88,19 +88,10 @@ fn folders(path: &Path) -> PartitionPath {
         .collect()
 }
 
-fn tell_type<'a>(values: impl Iterator<Item = Option<&'a str>>) -> DataType {
-    let values: Vec<&str> = values.flatten().collect();
-    let candidates = [DataType::Int64, DataType::Date32, DataType::Boolean];
-    candidates
-        .into_iter()
-        .find(|candidate| {
-            !values.is_empty()
-                && values.iter().all(|value| {
-                    ScalarValue::try_from_string((*value).to_owned(), candidate)
-                        .is_ok_and(|scalar| scalar.to_string() == *value)
-                })
-        })
-        .unwrap_or(DataType::Utf8)
+fn infer_type<'a>(values: impl Iterator<Item = Option<&'a str>>) -> DataType {
+    let mut inference = Inference::default();
+    values.flatten().for_each(|value| inference.observe(value));
+    inference.data_type().unwrap_or(DataType::Utf8)
 }
 
 fn parse(
@@ -109,21 +100,18 @@ fn parse(
     value: Option<String>,
     field: &FieldRef,
 ) -> Result<ScalarValue, SourceError> {
-    let scalar = match &value {
-        Some(value) => ScalarValue::try_from_string(value.clone(), field.data_type()),
-        None => ScalarValue::try_from(field.data_type()),
-    };
-    scalar
+    // A number may be written `01` in a folder: `month=01` is Spark's.
+    let texts = std::iter::once(value.as_deref());
+    let scalar = text::column(texts, field.data_type(), Origin::Declared)
         .ok()
-        // A cast that fails may also give NULL.
-        .filter(|scalar| scalar.is_null() == value.is_none())
-        .ok_or_else(|| SourceError::PartitionValue {
-            name: source.name.clone(),
-            path: file.path.clone(),
-            column: field.name().clone(),
-            value: value.unwrap_or_else(|| hive::NULL_PARTITION.to_owned()),
-            expected: Box::new(field.data_type().clone()),
-        })
+        .and_then(|array| ScalarValue::try_from_array(&array, 0).ok());
+    scalar.ok_or_else(|| SourceError::PartitionValue {
+        name: source.name.clone(),
+        path: file.path.clone(),
+        column: field.name().clone(),
+        value: value.unwrap_or_else(|| hive::NULL_PARTITION.to_owned()),
+        expected: Box::new(field.data_type().clone()),
+    })
 }
 
 #[cfg(test)]
@@ -131,14 +119,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_type_is_told_only_if_no_value_would_be_written_otherwise() {
-        let tell = |values: &[&str]| tell_type(values.iter().map(|value| Some(*value)));
+    fn a_type_is_inferred_only_if_no_value_would_be_written_otherwise() {
+        let tell = |values: &[&str]| infer_type(values.iter().map(|value| Some(*value)));
         assert_eq!(tell(&["1", "-2"]), DataType::Int64);
         assert_eq!(tell(&["01", "2"]), DataType::Utf8);
         assert_eq!(tell(&["2024-01-31"]), DataType::Date32);
         assert_eq!(tell(&["2024-1-31"]), DataType::Utf8);
         assert_eq!(tell(&["true", "false"]), DataType::Boolean);
         assert_eq!(tell(&["t"]), DataType::Utf8);
-        assert_eq!(tell_type([None].into_iter()), DataType::Utf8);
+        assert_eq!(infer_type([None].into_iter()), DataType::Utf8);
     }
 }

@@ -93,6 +93,7 @@ impl FileTable {
         let held = Arc::new(Listing {
             files: Vec::new(),
             leases: listing.leases,
+            passed_over: 0,
         });
         let files = listing
             .files

@@ -1,15 +1,13 @@
 //! Reads what DataFusion's own readers do not: any CSV, and compressed JSON.
 //!
-//! DataFusion 55 ignores the text for NULL when it scans CSV (it honours it only when it tells columns), and can decompress only
-//! with a feature that brings the libraries of four formats. Rows of CSV may hold line breaks, so that files could not
-//! be read in ranges anyway: a file is read by one thread, several files by several. Plain JSON is left to DataFusion,
-//! which cuts large files into ranges.
+//! DataFusion's CSV reader decides too much of what a value is, and it can decompress only with a feature that brings the libraries of
+//! four formats. Rows of CSV may hold line breaks, so that files could not be read in ranges anyway: a file is read by one thread,
+//! several files by several. Plain JSON is left to DataFusion, which cuts large files into ranges.
 
 use std::{io::BufReader, sync::Arc};
 
 use arrow::{
     array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions},
-    csv::{ReaderBuilder as CsvReader, reader::Format as CsvFormat},
     datatypes::{Schema, SchemaRef},
     error::ArrowError,
     json::{ReaderBuilder as JsonReader, reader::infer_json_schema},
@@ -23,10 +21,11 @@ use datafusion::{
 
 use super::{
     FileSource, SourceError,
+    csv::CsvBatches,
     listing::{Found, Listing},
-    null_regex, open_text,
+    open::open_text,
 };
-use crate::format::{CsvOptions, Format};
+use crate::format::{Encoding, Format};
 
 /// Rows that are looked at to tell the columns, as DataFusion does.
 const INFERRED_ROWS: usize = 1000;
@@ -36,18 +35,13 @@ const READ_AHEAD: usize = 2;
 /// Columns by the first rows of the files.
 pub(super) fn infer_schema(source: &FileSource, listing: &Listing) -> Result<Schema, InferError> {
     let files = listing.files.iter().filter(|found| found.bytes > 0);
-    if let Format::Csv(options) = &source.format {
-        let sample = csv_sample(source, options, files)?;
-        let format = csv_format(options).with_header(options.header);
-        return Ok(format.infer_schema(sample.as_slice(), None)?.0);
-    }
     let mut schemas = Vec::new();
     let mut rows = 0;
     for found in files {
         if rows >= INFERRED_ROWS {
             break;
         }
-        let reader = BufReader::new(open_text(source, found)?);
+        let reader = BufReader::new(open_text(source, found, Encoding::Utf8)?);
         let (schema, more) = infer_json_schema(reader, Some(INFERRED_ROWS - rows))?;
         rows += more;
         schemas.push(schema);
@@ -70,57 +64,6 @@ impl From<SourceError> for InferError {
 impl From<ArrowError> for InferError {
     fn from(error: ArrowError) -> Self {
         Self::Arrow(error)
-    }
-}
-
-/// The first rows of all files as one CSV, under the first file's header.
-fn csv_sample<'a>(
-    source: &FileSource,
-    options: &CsvOptions,
-    files: impl Iterator<Item = &'a Found>,
-) -> Result<Vec<u8>, InferError> {
-    let failed = |found: &Found, error: csv::Error| {
-        InferError::Source(super::io_error(source, &found.path, error.into()))
-    };
-    let mut sample = csv::WriterBuilder::new()
-        .delimiter(options.delimiter)
-        .quote(options.quote)
-        .flexible(true)
-        .from_writer(Vec::new());
-    let mut rows = 0;
-    for (position, found) in files.enumerate() {
-        let mut reader = csv::ReaderBuilder::new()
-            .delimiter(options.delimiter)
-            .quote(options.quote)
-            .has_headers(options.header)
-            .flexible(true)
-            .from_reader(open_text(source, found)?);
-        if options.header && position == 0 {
-            let header = reader
-                .byte_headers()
-                .map_err(|error| failed(found, error))?;
-            sample
-                .write_byte_record(header)
-                .map_err(|error| failed(found, error))?;
-        }
-        for record in reader.byte_records().take(INFERRED_ROWS - rows) {
-            record
-                .and_then(|record| sample.write_byte_record(&record))
-                .map_err(|error| failed(found, error))?;
-            rows += 1;
-        }
-    }
-    let sample = sample.into_inner();
-    Ok(sample.map_err(|error| ArrowError::from(error.into_error()))?)
-}
-
-fn csv_format(options: &CsvOptions) -> CsvFormat {
-    let format = CsvFormat::default()
-        .with_delimiter(options.delimiter)
-        .with_quote(options.quote);
-    match &options.null {
-        Some(null) => format.with_null_regex(null_regex(null)),
-        None => format,
     }
 }
 
@@ -221,7 +164,7 @@ impl PartitionStream for TextScan {
     }
 }
 
-type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch, DataFusionError>>>;
 
 impl Scan {
     fn batches(
@@ -232,22 +175,17 @@ impl Scan {
         let found = file
             .extension::<Found>()
             .ok_or_else(|| DataFusionError::Internal("a file without its path".to_owned()))?;
-        let text = open_text(&self.source, found)
-            .map_err(|error| DataFusionError::External(Box::new(error)))?;
-        if let Format::Csv(options) = &self.source.format {
-            let reader = CsvReader::new(Arc::clone(&self.file_schema))
-                .with_format(csv_format(options))
-                .with_header(options.header)
-                .with_batch_size(batch_size)
-                .with_projection(self.read.clone())
-                .build(text)?;
-            return Ok(Box::new(reader));
+        let (source, schema) = (&self.source, &self.file_schema);
+        if let Format::Csv(options) = &source.format {
+            let batches = CsvBatches::open(source, options, found, schema, &self.read, batch_size)?;
+            return Ok(Box::new(batches.map(|batch| Ok(batch?))));
         }
-        let schema = Arc::new(self.file_schema.project(&self.read)?);
+        let text = open_text(source, found, Encoding::Utf8)?;
+        let schema = Arc::new(schema.project(&self.read)?);
         let reader = JsonReader::new(schema)
             .with_batch_size(batch_size)
             .build(BufReader::new(text))?;
-        Ok(Box::new(reader))
+        Ok(Box::new(reader.map(|batch| Ok(batch?))))
     }
 
     /// Columns in the order that is wanted, with those of the path.

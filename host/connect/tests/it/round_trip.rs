@@ -501,7 +501,7 @@ proptest! {
 
     #[test]
     fn any_table_survives_csv(batch in tables(), null in prop::sample::select(vec![None, Some("NA"), Some("0")])) {
-        let options = CsvOptions { null: null.map(str::to_owned), ..CsvOptions::default() };
+        let options = CsvOptions { null: null.map(str::to_owned).into_iter().collect(), ..CsvOptions::default() };
         let read = there_and_back(&batch, SinkFormat::Csv(options.clone()), Format::Csv(options));
         if let Some(read) = read {
             assert_same(&batch, &read, true);

@@ -106,7 +106,8 @@ async fn every_format_gives_back_what_was_written() {
         delimiter: b';',
         quote: b'\'',
         header: false,
-        null: Some("\\N".to_owned()),
+        null: vec!["\\N".to_owned()],
+        ..CsvOptions::default()
     };
     assert_round_trip(SinkFormat::Csv(options.clone()), Format::Csv(options)).await;
 }
@@ -117,7 +118,7 @@ async fn csv_keeps_empty_strings_only_if_null_has_a_text_of_its_own() {
     let batch = table(&[Some(1), Some(2)], &[Some(""), None]);
     let nulls = async |null: Option<&str>| {
         let options = CsvOptions {
-            null: null.map(str::to_owned),
+            null: null.map(str::to_owned).into_iter().collect(),
             ..CsvOptions::default()
         };
         publish(
@@ -602,7 +603,7 @@ async fn csv_quotes_what_would_be_read_as_something_else() {
     let root = tempdir().unwrap();
     let options = |null: Option<&str>| {
         SinkFormat::Csv(CsvOptions {
-            null: null.map(str::to_owned),
+            null: null.map(str::to_owned).into_iter().collect(),
             ..CsvOptions::default()
         })
     };

@@ -131,7 +131,7 @@ async fn compressed_csv_is_read_by_its_ending() {
     let options = CsvOptions {
         delimiter: b';',
         quote: b'\'',
-        null: Some("NA".to_owned()),
+        null: vec!["NA".to_owned()],
         ..CsvOptions::default()
     };
     let source = source(root.path(), "data", Format::Csv(options));

@@ -14,8 +14,8 @@ use datafusion::{
     prelude::{SessionConfig, SessionContext},
 };
 use transom_connect::{
-    Committed, CsvOptions, FileSink, FileSource, Format, ReadProgress, SinkFormat, SinkLimits,
-    WriteProgress,
+    Committed, CsvOptions, FileSink, FileSource, Format, ReadProgress, Sample, SinkFormat,
+    SinkLimits, Unknown, WriteProgress,
 };
 
 pub(crate) const CSV: fn() -> Format = || Format::Csv(CsvOptions::default());
@@ -33,6 +33,8 @@ pub(crate) fn source(root: &Path, pattern: &str, format: Format) -> FileSource {
         pattern: pattern.to_owned(),
         format,
         columns: None,
+        unknown: Unknown::default(),
+        sample: Sample::default(),
         read: ReadProgress::default(),
     }
 }

@@ -34,7 +34,7 @@ use std::path::Path;
 
 pub use checks::{Check, CheckKind, Severity};
 pub use max_rejects::{MaxRejects, Percent};
-pub use model::{Compression, ErrorPolicy, OnReject};
+pub use model::{Compression, ErrorPolicy, OnReject, Unknown};
 pub use pipeline::{
     CsvOptions, FileSink, FileSource, Limits, OnError, OrderBy, Pipeline, Plugin, SinkFormat,
     SourceFormat, SqlStep, Step, StepKind, TransformStep,

@@ -13,7 +13,9 @@ use super::checks::CheckEntry;
 use super::max_rejects::MaxRejects;
 use super::names::NameText;
 use super::options::Options;
-use super::parts::{ByteText, ColumnNames, Columns, OnErrorEntry, Order, SqlText};
+use super::parts::{
+    ByteText, ColumnNames, Columns, NullTexts, OnErrorEntry, Order, SqlText, Whole,
+};
 use super::quantity::{Bytes, Time};
 use super::reader::{Entries, Spanned};
 use super::value::{Scalar, ValueType};
@@ -85,6 +87,9 @@ pub(crate) struct SourceEntry {
     pub(crate) format: Option<Option<Format>>,
     /// How CSV files are written.
     pub(crate) csv: Option<Spanned<CsvEntry>>,
+    /// What happens to columns or keys of a file that the source does not have; `fail` if it is left out.
+    #[schemars(with = "Option<Unknown>")]
+    pub(crate) unknown: Option<Option<Unknown>>,
     /// The types of columns of CSV and JSON files. The types of other columns are found out from the data.
     pub(crate) columns: Option<Spanned<Columns>>,
     /// What the rows must meet before anything is published.
@@ -101,8 +106,16 @@ pub(crate) struct CsvEntry {
     pub(crate) header: Option<bool>,
     /// The character around values that contain a delimiter; `"` if it is left out.
     pub(crate) quote: Option<ByteText>,
-    /// The text that stands for a missing value; nothing if it is left out.
-    pub(crate) null: Option<String>,
+    /// The text that stands for a missing value beside an empty one, or a list of such texts; sinks write the first.
+    pub(crate) null: Option<NullTexts>,
+    /// How the text of the files is encoded, such as `latin-1` or `utf-16`; UTF-8 if it is left out. For sources.
+    pub(crate) encoding: Option<Spanned<String>>,
+    /// The number of lines at the beginning of every file that are not read. For sources.
+    pub(crate) skip: Option<Spanned<Whole>>,
+    /// The character that begins lines which are not read. For sources.
+    pub(crate) comment: Option<Spanned<ByteText>>,
+    /// The character that takes the next one as it is, within quotes; a quote is doubled if it is left out. For sources.
+    pub(crate) escape: Option<Spanned<ByteText>>,
 }
 
 /// A step: a query (`sql`) or a plugin's transform (`transform`).
@@ -216,6 +229,19 @@ pub(crate) enum Format {
     Json,
     /// Apache Parquet.
     Parquet,
+}
+
+/// What happens to columns or keys of a file that the source does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Unknown {
+    /// The run fails.
+    #[default]
+    Fail,
+    /// They are left out, and the report warns.
+    Warn,
+    /// They are left out.
+    Ignore,
 }
 
 /// How the pages of Parquet files are compressed.

@@ -39,6 +39,10 @@ pub(crate) struct ByteText(pub(crate) u8);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Whole(pub(crate) u64);
 
+/// A text, or a list of texts.
+#[derive(Debug, Clone)]
+pub(crate) struct NullTexts(pub(crate) Vec<String>);
+
 /// A list of different columns, at least one.
 #[derive(Debug, Clone)]
 pub(crate) struct ColumnNames(pub(crate) Vec<Spanned<String>>);
@@ -91,6 +95,32 @@ impl JsonSchema for ByteText {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "pattern": r"^[\x00-\x09\x0B\x0C\x0E-\x7F]$" })
+    }
+}
+
+impl Read for NullTexts {
+    fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
+        match &node.value {
+            Yaml::List(_) => Vec::read(reader, node).map(Self),
+            _ => String::read(reader, node).map(|text| Self(vec![text])),
+        }
+    }
+}
+
+impl JsonSchema for NullTexts {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "NullTexts".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "type": "string" },
+            { "type": "array", "items": { "type": "string" } },
+        ] })
     }
 }
 

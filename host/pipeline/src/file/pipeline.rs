@@ -13,7 +13,7 @@ use serde_json::Map;
 
 use super::checks::Check;
 use super::max_rejects::MaxRejects;
-use super::model::{Compression, ErrorPolicy, OnReject};
+use super::model::{Compression, ErrorPolicy, OnReject, Unknown};
 use super::node::TextStyle;
 use super::problem::{Source, Span};
 use super::reader::Spanned;
@@ -82,6 +82,8 @@ pub struct FileSource {
     /// What its rows must meet before anything is published.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<Check>,
+    /// What happens to columns or keys of a file that the table has not.
+    pub unknown: Unknown,
 }
 
 /// How a source's files are to be read.
@@ -113,8 +115,24 @@ pub struct CsvOptions {
     pub header: bool,
     /// The byte around values that contain a delimiter.
     pub quote: u8,
-    /// The text that stands for a missing value, beside no text at all.
-    pub null: Option<String>,
+    /// The texts that stand for a missing value, beside no text at all.
+    pub null: Vec<String>,
+    /// How the text is encoded; UTF-8 without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// Lines at the beginning of a file that are not read.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub skip: usize,
+    /// Lines that begin with this byte are not read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<u8>,
+    /// Takes the next byte as it is, within quotes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub escape: Option<u8>,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl Default for CsvOptions {
@@ -123,7 +141,11 @@ impl Default for CsvOptions {
             delimiter: b',',
             header: true,
             quote: b'"',
-            null: None,
+            null: Vec::new(),
+            encoding: None,
+            skip: 0,
+            comment: None,
+            escape: None,
         }
     }
 }

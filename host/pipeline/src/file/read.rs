@@ -2,7 +2,7 @@
 
 use super::model::{
     Compression, CsvEntry, ErrorPolicy, Format, LimitsEntry, OnReject, PathEntry, PipelineFile,
-    PluginEntry, SinkEntry, SourceEntry, StepEntry, TargetEntry, VariableEntry,
+    PluginEntry, SinkEntry, SourceEntry, StepEntry, TargetEntry, Unknown, VariableEntry,
 };
 use super::node::{Node, Yaml};
 use super::problem::Problem;
@@ -27,6 +27,14 @@ impl Word for Compression {
         ("none", Self::None),
         ("snappy", Self::Snappy),
         ("zstd", Self::Zstd),
+    ];
+}
+
+impl Word for Unknown {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("fail", Self::Fail),
+        ("warn", Self::Warn),
+        ("ignore", Self::Ignore),
     ];
 }
 
@@ -140,6 +148,7 @@ impl Read for SourceEntry {
             path: fields.required("path"),
             format: fields.optional("format"),
             csv: fields.optional("csv"),
+            unknown: fields.optional("unknown"),
             columns: fields.optional("columns"),
             checks: fields.optional("checks"),
         };
@@ -156,6 +165,10 @@ impl Read for CsvEntry {
             header: fields.optional("header"),
             quote: fields.optional("quote"),
             null: fields.optional("null"),
+            encoding: fields.optional("encoding"),
+            skip: fields.optional("skip"),
+            comment: fields.optional("comment"),
+            escape: fields.optional("escape"),
         };
         fields.finish();
         Some(entry)

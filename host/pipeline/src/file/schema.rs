@@ -208,6 +208,7 @@ mod tests {
         let schema = json_schema();
         compare::<Format>(&schema);
         compare::<Compression>(&schema);
+        compare::<Unknown>(&schema);
         compare::<OnReject>(&schema);
         compare::<ErrorPolicy>(&schema);
         compare::<Severity>(&schema);

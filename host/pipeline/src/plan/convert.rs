@@ -81,6 +81,12 @@ pub(crate) fn file_source(pipeline: &Pipeline, source: &file::FileSource) -> Fil
         pattern: source.path.value.clone(),
         format,
         columns: declared,
+        unknown: match source.unknown {
+            file::Unknown::Fail => connect::Unknown::Fail,
+            file::Unknown::Warn => connect::Unknown::Warn,
+            file::Unknown::Ignore => connect::Unknown::Ignore,
+        },
+        sample: connect::Sample::default(),
         read: connect::ReadProgress::default(),
     }
 }
@@ -91,12 +97,23 @@ fn csv_options(csv: &file::CsvOptions) -> connect::CsvOptions {
         header,
         quote,
         null,
+        encoding,
+        skip,
+        comment,
+        escape,
     } = csv.clone();
     connect::CsvOptions {
         delimiter,
         header,
         quote,
         null,
+        // The file was checked.
+        encoding: encoding
+            .and_then(|name| connect::Encoding::named(&name))
+            .unwrap_or_default(),
+        skip,
+        comment,
+        escape,
     }
 }
 

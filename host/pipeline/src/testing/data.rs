@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use transom_connect::{CsvOptions, FileSource, ReadProgress};
+use transom_connect::{CsvOptions, FileSource, ReadProgress, Sample, Unknown};
 use transom_plugin::Cancel;
 use transom_query::{OnError, Params, Session, SessionOptions};
 
@@ -153,6 +153,8 @@ impl Loader<'_> {
                 Format::Parquet => transom_connect::Format::Parquet,
             },
             columns: None,
+            unknown: Unknown::default(),
+            sample: Sample::default(),
             read: ReadProgress::default(),
         };
         let typed = (format != Format::Parquet).then_some(types);

@@ -11,15 +11,18 @@ use arrow::{
 };
 use serde_json::Value;
 
-use super::{CHUNK_ROWS, shown};
-use crate::source::{FileSource, SourceError, io_error, listing::Found, open_text};
+use super::CHUNK_ROWS;
+use crate::{
+    format::Encoding,
+    source::{FileSource, SourceError, io_error, listing::Found, open::open_text, shown},
+};
 
 pub(super) fn diagnose(
     source: &FileSource,
     found: &Found,
     schema: Option<&SchemaRef>,
 ) -> Result<(), SourceError> {
-    let mut reader = BufReader::new(open_text(source, found)?);
+    let mut reader = BufReader::new(open_text(source, found, Encoding::Utf8)?);
     let mut chunk = Vec::with_capacity(CHUNK_ROWS);
     let mut text = Vec::new();
     for line in 1.. {
@@ -103,6 +106,7 @@ fn check_values(
                 column: field.name().clone(),
                 value,
                 expected: Box::new(field.data_type().clone()),
+                reason: None,
             });
         }
     }

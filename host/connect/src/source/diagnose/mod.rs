@@ -1,23 +1,19 @@
 //! Which file, line, column and value a read failed at.
 //!
 //! DataFusion's errors name no file, and their lines count from where a range began. So after a failure the files are read
-//! again in order, with the same decoders (arrow-csv, arrow-json, parquet), in pieces that shrink around the failure.
+//! again in order, with the same decoders (arrow-json, parquet), in pieces that shrink around the failure.
 
-mod csv;
 mod json;
 mod parquet;
 
 use arrow::datatypes::SchemaRef;
 
-pub(super) use self::csv::check_header;
 use super::{
     FileSource, SourceError,
     listing::{Found, Listing},
 };
 use crate::format::Format;
 
-/// Longest piece of a value that a message shows, in characters.
-const SHOWN_CHARACTERS: usize = 60;
 /// Rows that are decoded at once while nothing is wrong.
 const CHUNK_ROWS: usize = 4096;
 
@@ -34,7 +30,8 @@ pub(super) fn diagnose(
 ) -> Result<(), SourceError> {
     for found in listing.files.iter().filter(|found| found.bytes > 0) {
         match &source.format {
-            Format::Csv(options) => csv::diagnose(source, options, found, schema)?,
+            // Its errors have their place.
+            Format::Csv(_) => {}
             Format::Json => json::diagnose(source, found, Some(schema))?,
             Format::Parquet => parquet::diagnose(source, found, Some(schema))?,
         }
@@ -49,29 +46,10 @@ pub(super) fn diagnose_structure(
 ) -> Result<(), SourceError> {
     for found in listing.files.iter().filter(|found| found.bytes > 0) {
         match &source.format {
-            Format::Csv(options) => csv::diagnose_structure(source, options, found)?,
+            Format::Csv(_) => {}
             Format::Json => json::diagnose(source, found, None)?,
             Format::Parquet => parquet::diagnose(source, found, None)?,
         }
     }
     Ok(())
-}
-
-/// A value for a message: in backticks, on one line, cut if long.
-fn shown(value: &str) -> String {
-    let mut characters = value.chars();
-    let mut text: String = characters
-        .by_ref()
-        .take(SHOWN_CHARACTERS)
-        .flat_map(|character| {
-            let control = character.is_control();
-            let escaped = control.then(|| character.escape_default());
-            let plain = (!control).then_some(character);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect();
-    if characters.next().is_some() {
-        text.push('…');
-    }
-    format!("`{text}`")
 }

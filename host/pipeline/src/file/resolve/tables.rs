@@ -34,6 +34,7 @@ impl Resolver<'_> {
                     path,
                     format,
                     checks,
+                    unknown: source.unknown.flatten().unwrap_or_default(),
                 });
             }
         }
@@ -126,6 +127,23 @@ impl Resolver<'_> {
             format,
             &[Format::Parquet],
         );
+        if let Some(said) = &sink.csv {
+            let said = &said.value;
+            let of_sources = [
+                ("encoding", said.encoding.as_ref().map(|said| said.span)),
+                ("skip", said.skip.as_ref().map(|said| said.span)),
+                ("comment", said.comment.as_ref().map(|said| said.span)),
+                ("escape", said.escape.as_ref().map(|said| said.span)),
+            ];
+            for (key, span) in of_sources {
+                let Some(span) = span else { continue };
+                let message = format!("{what} has `csv.{key}`, which is for sources");
+                let problem = self
+                    .at(span, message)
+                    .with_label("sinks write UTF-8 and double quotes within quotes");
+                self.report(problem);
+            }
+        }
         match format {
             Format::Csv => SinkFormat::Csv {
                 csv: self.csv(sink.csv.as_ref()),
@@ -150,8 +168,48 @@ impl Resolver<'_> {
             delimiter: said.delimiter.map_or(default.delimiter, |byte| byte.0),
             header: said.header.unwrap_or(default.header),
             quote: said.quote.map_or(default.quote, |byte| byte.0),
-            null: said.null.clone(),
+            null: said.null.clone().map_or_else(Vec::new, |texts| texts.0),
+            encoding: said.encoding.as_ref().map(|name| name.value.clone()),
+            skip: said.skip.as_ref().map_or(0, |lines| lines.value.0 as usize),
+            comment: said.comment.as_ref().map(|byte| byte.value.0),
+            escape: said.escape.as_ref().map(|byte| byte.value.0),
         };
+        if let Some(encoding) = &said.encoding
+            && transom_connect::Encoding::named(&encoding.value).is_none()
+        {
+            let problem = self
+                .at(
+                    encoding.span,
+                    format!("the encoding `{}` is not known", encoding.value),
+                )
+                .with_label("for example `utf-16`, `latin-1`, `windows-1252`, `shift_jis`");
+            self.report(problem);
+        }
+        let marks = [
+            ("delimiter", Some((options.delimiter, *span))),
+            ("quote", Some((options.quote, *span))),
+            (
+                "comment",
+                said.comment.as_ref().map(|byte| (byte.value.0, byte.span)),
+            ),
+            (
+                "escape",
+                said.escape.as_ref().map(|byte| (byte.value.0, byte.span)),
+            ),
+        ];
+        for (at, (name, mark)) in marks.iter().enumerate().skip(2) {
+            let Some((byte, span)) = mark else { continue };
+            let earlier = marks[..at].iter().find(|(name, mark)| {
+                // A quote that escapes itself is a doubled quote.
+                *name != "quote" && mark.is_some_and(|(other, _)| other == *byte)
+            });
+            if let Some((other, _)) = earlier {
+                let character = char::from(*byte).escape_default();
+                let message = format!("`{character}` is both the {other} and the {name}");
+                let problem = self.at(*span, message).with_label("must be two characters");
+                self.report(problem);
+            }
+        }
         if options.delimiter == options.quote {
             let character = char::from(options.quote).escape_default();
             let message = format!("`{character}` is both the delimiter and the quote");

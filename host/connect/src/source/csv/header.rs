@@ -1,0 +1,193 @@
+//! The header of a CSV file, and which of its columns are the table's.
+
+use std::path::Path;
+
+use arrow::datatypes::Schema;
+
+use super::{CsvFile, Rows};
+use crate::{
+    format::CsvOptions,
+    source::{
+        FileSource, SourceError, Unknown, error::quoted, listing::Found, partitions::Partitions,
+    },
+};
+
+/// Characters that delimit columns where commas do not.
+const DELIMITERS: [u8; 4] = *b",;\t|";
+
+/// The names of a file's columns: none is empty, and none comes twice.
+pub(super) struct Header {
+    pub(super) names: Vec<String>,
+    /// Whether the first name is in quotes: it holds what it holds on purpose.
+    quoted: bool,
+}
+
+impl Header {
+    pub(super) fn of(file: &CsvFile<'_>, rows: &Rows) -> Result<Self, SourceError> {
+        let text = file.utf8(rows)?;
+        let mut names: Vec<String> = Vec::with_capacity(rows.width);
+        for column in 0..rows.width {
+            let name = &text[rows.field(0, column).0];
+            if name.is_empty() {
+                return Err(SourceError::UnnamedColumn {
+                    name: file.source.name.clone(),
+                    path: file.path.to_owned(),
+                    line: rows.lines[0],
+                    position: column + 1,
+                    columns: rows.width,
+                });
+            }
+            if let Some(first) = names.iter().position(|earlier| earlier == name) {
+                return Err(SourceError::DuplicateColumn {
+                    name: file.source.name.clone(),
+                    path: file.path.to_owned(),
+                    column: name.to_owned(),
+                    first: first + 1,
+                    second: column + 1,
+                });
+            }
+            names.push(name.to_owned());
+        }
+        Ok(Self {
+            names,
+            quoted: rows.field(0, 0).1,
+        })
+    }
+
+    /// The delimiter that the file seems to have, if it has another than the options say.
+    pub(super) fn other_delimiter(&self, options: &CsvOptions) -> Option<char> {
+        let (false, [name]) = (self.quoted, self.names.as_slice()) else {
+            return None;
+        };
+        let count = |delimiter: u8| name.bytes().filter(|byte| *byte == delimiter).count();
+        let others = DELIMITERS
+            .into_iter()
+            .filter(|other| *other != options.delimiter);
+        let other = others.max_by_key(|other| count(*other))?;
+        (count(other) > 0).then_some(char::from(other))
+    }
+
+    /// What to do about a row of `found` fields in `line`.
+    pub(super) fn count_hint(
+        &self,
+        options: &CsvOptions,
+        line: u64,
+        found: usize,
+    ) -> Option<String> {
+        if let Some(other) = self.other_delimiter(options) {
+            return Some(delimiter_hint(other));
+        }
+        // A title above the header has fewer fields than what follows.
+        (found > self.names.len()).then(|| {
+            format!(
+                "check the delimiter, and quotes around fields that hold it; if the lines above are no data, leave them out with `csv: {{ skip: {} }}`",
+                line - 1
+            )
+        })
+    }
+}
+
+pub(in crate::source) fn delimiter_hint(delimiter: char) -> String {
+    let delimiter = delimiter.escape_default();
+    format!("name the delimiter: `csv: {{ delimiter: \"{delimiter}\" }}`")
+}
+
+/// Where the table's columns are in a file.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    /// By the table's columns. Empty if the file is.
+    pub(super) positions: Vec<usize>,
+    /// Columns of the file that the table has not.
+    pub(super) unknown: Vec<String>,
+}
+
+impl Columns {
+    /// By name where there is a header, by position otherwise.
+    pub(super) fn of(file: &mut CsvFile<'_>, schema: &Schema) -> Result<Self, SourceError> {
+        let Some(header) = &file.header else {
+            file.records.width = Some(schema.fields().len());
+            return Ok(Self {
+                positions: (0..schema.fields().len()).collect(),
+                unknown: Vec::new(),
+            });
+        };
+        let names = &header.names;
+        let mut positions = Vec::with_capacity(schema.fields().len());
+        for field in schema.fields() {
+            match names.iter().position(|name| name == field.name()) {
+                Some(position) => positions.push(position),
+                None => return Err(missing(file, header, field.name())),
+            }
+        }
+        let unknown = names.iter().filter(|name| schema.index_of(name).is_err());
+        let unknown: Vec<String> = unknown.cloned().collect();
+        match unknown.first() {
+            Some(column) if file.source.unknown == Unknown::Fail => {
+                Err(SourceError::UnknownColumn {
+                    name: file.source.name.clone(),
+                    path: file.path.to_owned(),
+                    column: column.clone(),
+                })
+            }
+            _ => Ok(Self { positions, unknown }),
+        }
+    }
+}
+
+fn missing(file: &CsvFile<'_>, header: &Header, column: &str) -> SourceError {
+    if let Some(delimiter) = header.other_delimiter(file.options) {
+        return one_column(file, header, delimiter);
+    }
+    let near =
+        |name: &&String| strsim::jaro_winkler(&name.to_lowercase(), &column.to_lowercase()) > 0.8;
+    SourceError::MissingColumn {
+        name: file.source.name.clone(),
+        path: file.path.to_owned(),
+        column: column.to_owned(),
+        similar: header.names.iter().find(near).cloned(),
+        found: quoted(header.names.iter().map(String::as_str)).into(),
+    }
+}
+
+pub(super) fn one_column(file: &CsvFile<'_>, header: &Header, delimiter: char) -> SourceError {
+    SourceError::OneColumn {
+        name: file.source.name.clone(),
+        path: file.path.to_owned(),
+        column: header.names[0].clone(),
+        delimiter,
+    }
+}
+
+/// Whether a file has the table's columns. `schema` has no partition columns.
+pub(in crate::source) fn check_header(
+    source: &FileSource,
+    options: &CsvOptions,
+    found: &Found,
+    schema: &Schema,
+    partitions: &Partitions,
+) -> Result<(), SourceError> {
+    let Some(mut file) = CsvFile::open(source, options, found)? else {
+        return Ok(());
+    };
+    if let Some(header) = &file.header {
+        check_partitions(source, &found.path, header, partitions)?;
+    }
+    Columns::of(&mut file, schema).map(drop)
+}
+
+/// No column may be both in the file and in its path.
+pub(super) fn check_partitions(
+    source: &FileSource,
+    path: &Path,
+    header: &Header,
+    partitions: &Partitions,
+) -> Result<(), SourceError> {
+    let doubled = header.names.iter().find(|name| partitions.contains(name));
+    doubled.map_or(Ok(()), |column| {
+        Err(SourceError::PartitionInFile {
+            name: source.name.clone(),
+            path: path.to_owned(),
+            column: column.clone(),
+        })
+    })
+}

@@ -1,0 +1,204 @@
+//! Opens text files: as long as they were when they were listed, decompressed, in UTF-8, without a byte order mark.
+
+use std::{
+    fs::File,
+    io::{self, Cursor, Read},
+};
+
+use encoding_rs::{Decoder, DecoderResult, mem::convert_latin1_to_utf8};
+
+use super::{FileSource, SourceError, io_error, listing::Found};
+use crate::format::{Encoding, is_gzip};
+
+/// Longest of the marks at the beginning of a file.
+const MARK: usize = 6;
+/// Bytes that are decoded at once.
+const BLOCK: usize = 64 * 1024;
+const GZIP: &[u8] = b"\x1f\x8b";
+/// What files begin with that are no text, and what writes them as text again.
+const OTHERS: [(&[u8], &str); 6] = [
+    (GZIP, "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"PK\x03\x04", "zip"),
+    (b"PAR1", "Parquet"),
+];
+
+/// A file's text in UTF-8, which is checked later, when its line is known.
+pub(super) fn open_text(
+    source: &FileSource,
+    found: &Found,
+    encoding: Encoding,
+) -> Result<Box<dyn Read>, SourceError> {
+    let failed = |error| io_error(source, &found.path, error);
+    let file = File::open(&found.resolved).map_err(failed)?;
+    let mut file = Listed {
+        file,
+        listed: found.bytes,
+        left: found.bytes,
+        last: b'\n',
+    };
+    let mark = peek(&mut file).map_err(failed)?;
+    let zipped = is_gzip(&found.path);
+    let other = OTHERS.iter().find(|(begin, kind)| {
+        mark.starts_with(begin)
+            && !(zipped && *kind == "gzip")
+            // Text may begin with these letters.
+            && (*kind != "bzip2" || mark.get(3).is_some_and(u8::is_ascii_digit))
+            && (*kind != "Parquet" || mark.get(4).is_some_and(|byte| *byte < b' '))
+    });
+    if let Some((_, kind)) = other {
+        return Err(SourceError::NotText {
+            name: source.name.clone(),
+            path: found.path.clone(),
+            kind,
+        });
+    }
+    let bytes = Cursor::new(mark).chain(file);
+    let mut text: Box<dyn Read> = if zipped {
+        // Several gzip members in a row are one stream: that is how such files are appended to.
+        Box::new(flate2::read::MultiGzDecoder::new(bytes))
+    } else {
+        Box::new(bytes)
+    };
+    let mark = peek(&mut text).map_err(failed)?;
+    match encoding {
+        Encoding::Utf8 => {
+            if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, 0, ..] | [_, 0, _, 0, ..] =
+                mark.as_slice()
+            {
+                return Err(SourceError::Utf16 {
+                    name: source.name.clone(),
+                    path: found.path.clone(),
+                });
+            }
+            let begin = if mark.starts_with("\u{feff}".as_bytes()) {
+                3
+            } else {
+                0
+            };
+            let mut mark = Cursor::new(mark);
+            mark.set_position(begin);
+            Ok(Box::new(mark.chain(text)))
+        }
+        Encoding::Latin1 => Ok(Box::new(Latin1 {
+            bytes: Cursor::new(mark).chain(text),
+            block: vec![0; BLOCK].into(),
+        })),
+        Encoding::Other(encoding) => Ok(Box::new(Decoded {
+            bytes: Cursor::new(mark).chain(text),
+            decoder: encoding.new_decoder(),
+            block: vec![0; BLOCK].into(),
+            at: 0,
+            filled: 0,
+            ended: false,
+        })),
+    }
+}
+
+fn peek(reader: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut mark = Vec::new();
+    reader.take(MARK as u64).read_to_end(&mut mark)?;
+    Ok(mark)
+}
+
+/// A file has another size than it had when it was listed.
+#[derive(Debug, thiserror::Error)]
+#[error("it had {listed} bytes when it was listed and has {now} now")]
+pub(super) struct Resized {
+    pub(super) listed: u64,
+    pub(super) now: u64,
+}
+
+/// The bytes of a file that were there when it was listed. Ends with an error if some are gone, or if it ends within a line to which
+/// somebody has written more since.
+struct Listed {
+    file: File,
+    listed: u64,
+    left: u64,
+    last: u8,
+}
+
+impl Listed {
+    fn resized(&self) -> io::Error {
+        match self.file.metadata() {
+            Ok(metadata) => io::Error::other(Resized {
+                listed: self.listed,
+                now: metadata.len(),
+            }),
+            Err(error) => error,
+        }
+    }
+}
+
+impl Read for Listed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        if self.left == 0 {
+            let now = self.file.metadata()?.len();
+            if now < self.listed || (now > self.listed && self.last != b'\n') {
+                return Err(self.resized());
+            }
+            return Ok(0);
+        }
+        let wanted = buffer.len().min(self.left.try_into().unwrap_or(usize::MAX));
+        let read = self.file.read(&mut buffer[..wanted])?;
+        if read == 0 {
+            return Err(self.resized());
+        }
+        self.left -= read as u64;
+        self.last = buffer[read - 1];
+        Ok(read)
+    }
+}
+
+struct Latin1<R> {
+    bytes: R,
+    block: Box<[u8]>,
+}
+
+impl<R: Read> Read for Latin1<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // A character becomes two bytes at most.
+        let wanted = (buffer.len() / 2).min(self.block.len());
+        let read = self.bytes.read(&mut self.block[..wanted])?;
+        Ok(convert_latin1_to_utf8(&self.block[..read], buffer))
+    }
+}
+
+struct Decoded<R> {
+    bytes: R,
+    decoder: Decoder,
+    block: Box<[u8]>,
+    at: usize,
+    filled: usize,
+    ended: bool,
+}
+
+impl<R: Read> Read for Decoded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if self.at == self.filled && !self.ended {
+                self.filled = self.bytes.read(&mut self.block)?;
+                self.at = 0;
+                self.ended = self.filled == 0;
+            }
+            let encoded = &self.block[self.at..self.filled];
+            let (result, read, written) = self
+                .decoder
+                .decode_to_utf8_without_replacement(encoded, buffer, self.ended);
+            self.at += read;
+            if let DecoderResult::Malformed(..) = result {
+                let name = self.decoder.encoding().name();
+                let message = format!("it is not valid {name}");
+                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            }
+            if written > 0 || self.ended {
+                return Ok(written);
+            }
+        }
+    }
+}
