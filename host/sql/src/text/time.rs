@@ -55,8 +55,6 @@ pub fn timestamp(text: &str, unit: TimeUnit, zoned: bool) -> Result<i64, Reason>
 pub(super) struct Moment {
     /// Since 1970-01-01.
     pub(super) days: i32,
-    /// Whether the year is written with a sign.
-    pub(super) signed: bool,
     pub(super) clock: Option<Clock>,
     /// Seconds east of UTC.
     pub(super) offset: Option<i64>,
@@ -65,11 +63,9 @@ pub(super) struct Moment {
 impl Moment {
     pub(super) fn of(text: &str) -> Result<Self, Reason> {
         let bytes = text.as_bytes();
-        let signed = matches!(bytes, [b'+' | b'-', ..]);
         let (days, rest) = day(bytes)?;
         let mut moment = Self {
             days,
-            signed,
             clock: None,
             offset: None,
         };
