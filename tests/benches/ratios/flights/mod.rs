@@ -159,7 +159,7 @@ fn turnarounds() -> TransformStep {
 async fn add_sources(session: &Session) -> Result<()> {
     let csv = |null: Option<&str>| {
         Format::Csv(CsvOptions {
-            null: null.map(str::to_owned),
+            null: null.map(str::to_owned).into_iter().collect(),
             ..CsvOptions::default()
         })
     };
@@ -176,6 +176,8 @@ async fn add_sources(session: &Session) -> Result<()> {
             pattern: pattern.to_owned(),
             format,
             columns: None,
+            unknown: transom_connect::Unknown::default(),
+            sample: transom_connect::Sample::default(),
             read: transom_connect::ReadProgress::default(),
         };
         let table = source.table(&session.context().state(), None).await?;
