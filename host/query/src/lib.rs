@@ -21,7 +21,6 @@ mod runtime;
 mod scratch;
 mod session;
 mod spool;
-mod sql_types;
 mod statement;
 mod transform;
 

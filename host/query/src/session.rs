@@ -40,7 +40,6 @@ use crate::random;
 use crate::runtime::PlanRuntime;
 use crate::scratch::Scratch;
 use crate::spool;
-use crate::sql_types::SqlTypes;
 use crate::statement;
 use crate::transform::{TransformNode, TransformQueryPlanner, TransformSpec, TransformStep};
 
@@ -146,7 +145,7 @@ impl Session {
                 None => 0,
             })
             .build_arc()?;
-        let mut config = SessionConfig::new()
+        let mut config = transom_sql::configure(SessionConfig::new())
             .with_target_partitions((*partitions).max(1))
             .with_batch_size(rows.max(1))
             .with_information_schema(false);
@@ -163,13 +162,12 @@ impl Session {
         }
         // Errors point into the query.
         settings.sql_parser.collect_spans = true;
-        let state = SessionStateBuilder::new()
+        let builder = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(environment)
             .with_default_features()
-            .with_query_planner(Arc::new(TransformQueryPlanner))
-            .with_type_planner(Arc::new(SqlTypes))
-            .build();
+            .with_query_planner(Arc::new(TransformQueryPlanner));
+        let state = transom_sql::install(builder).build();
         let context = SessionContext::new_with_state(state);
         if *seeded {
             for function in random::functions(time.seed) {
@@ -313,6 +311,7 @@ impl Session {
         }
         let mut statement = parse(&state, sql)?;
         bind(&mut statement, params)?;
+        transom_sql::prepare(&mut statement)?;
         let plan = state.statement_to_plan(statement.clone()).await;
         let mistakes = std::mem::take(&mut *mistakes.lock());
         if !mistakes.is_empty() {
@@ -326,7 +325,7 @@ impl Session {
             | LogicalPlan::Statement(_) => {
                 plan_err!("a step is a query; it cannot create, change or set anything")
             }
-            query => Ok(query),
+            query => transom_sql::planned(query),
         }
     }
 

@@ -1,0 +1,319 @@
+//! `+ - * / %` and negation of whole numbers and decimals: the exact result, or an error.
+//!
+//! DataFusion's own operators wrap around (<https://github.com/apache/datafusion/issues/12140>), in constants too, which are folded
+//! before there is a physical plan. So the operators of SQL become functions when a query is planned. Comparisons stay what they
+//! are: pruning, joins and simplification work on those.
+
+mod decimals;
+mod integers;
+mod operands;
+
+use std::fmt;
+
+use arrow::datatypes::DataType;
+use datafusion::common::{Result, internal_err, plan_datafusion_err};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+
+use crate::error::ValueError;
+pub(crate) use decimals::{QUOTIENT_SCALE, divided, rescaled};
+
+/// An operator on numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Op {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Remainder,
+}
+
+impl Op {
+    pub(crate) fn of(operator: Operator) -> Option<Self> {
+        Some(match operator {
+            Operator::Plus => Self::Add,
+            Operator::Minus => Self::Subtract,
+            Operator::Multiply => Self::Multiply,
+            Operator::Divide => Self::Divide,
+            Operator::Modulo => Self::Remainder,
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Add => "+",
+            Self::Subtract => "-",
+            Self::Multiply => "*",
+            Self::Divide => "/",
+            Self::Remainder => "%",
+        })
+    }
+}
+
+/// Types of the operands, to which they are cast, and of the result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Types {
+    pub(crate) left: DataType,
+    pub(crate) right: DataType,
+    pub(crate) result: DataType,
+}
+
+/// How `left op right` is computed here; `None` where it is left to DataFusion: floats, dates, intervals.
+pub(crate) fn types(op: Op, left: &DataType, right: &DataType) -> Option<Types> {
+    let (left, right) = (stored(left), stored(right));
+    let (left, right) = match (left, right) {
+        (DataType::Null, DataType::Null) => return None,
+        (DataType::Null, other) => (other, other),
+        (other, DataType::Null) => (other, other),
+        both => both,
+    };
+    if left.is_integer() && right.is_integer() {
+        let common = integers::common(left, right);
+        let both = |result| Types {
+            left: common.clone(),
+            right: common.clone(),
+            result,
+        };
+        return Some(match (&common, op) {
+            // No whole type holds int64 and uint64. A whole number divided by another is a whole number all the same.
+            (DataType::Decimal128(..), Op::Divide) => both(common.clone()),
+            (DataType::Decimal128(..), _) => both(decimals::result(op, (20, 0), (20, 0))),
+            _ => both(common.clone()),
+        });
+    }
+    decimals::types(op, left, right)
+}
+
+/// The type of the values, however they are stored.
+fn stored(data_type: &DataType) -> &DataType {
+    match data_type {
+        DataType::Dictionary(_, values) => stored(values),
+        DataType::RunEndEncoded(_, values) => stored(values.data_type()),
+        other => other,
+    }
+}
+
+/// `left op right` as a function.
+pub(crate) fn call(op: Op, left: Expr, right: Expr) -> Expr {
+    ScalarUDF::from(Arithmetic::new(op)).call(vec![left, right])
+}
+
+/// `-value` as a function.
+pub(crate) fn negated(value: Expr) -> Expr {
+    ScalarUDF::from(Negation::new()).call(vec![value])
+}
+
+/// Whether [`negated`] takes values of this type.
+pub(crate) fn can_negate(data_type: &DataType) -> bool {
+    data_type.is_signed_integer()
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Arithmetic {
+    op: Op,
+    signature: Signature,
+}
+
+impl Arithmetic {
+    fn new(op: Op) -> Self {
+        Self {
+            op,
+            signature: Signature::user_defined(Volatility::Immutable),
+        }
+    }
+
+    fn types(&self, arguments: &[DataType]) -> Result<Types> {
+        let [left, right] = arguments else {
+            return internal_err!("`{}` has two operands", self.op);
+        };
+        types(self.op, left, right).ok_or_else(|| {
+            plan_datafusion_err!(
+                "{} {} {} is not defined",
+                crate::type_name(left),
+                self.op,
+                crate::type_name(right)
+            )
+        })
+    }
+}
+
+impl ScalarUDFImpl for Arithmetic {
+    fn name(&self) -> &str {
+        match self.op {
+            Op::Add => "add",
+            Op::Subtract => "subtract",
+            Op::Multiply => "multiply",
+            Op::Divide => "divide",
+            Op::Remainder => "remainder",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
+        let types = self.types(arguments)?;
+        Ok(vec![types.left, types.right])
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        Ok(self.types(arguments)?.result)
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let result = arguments.return_type().clone();
+        let [left, right] = arguments.args.as_slice() else {
+            return internal_err!("`{}` has two operands", self.op);
+        };
+        let computed = match (left.data_type(), right.data_type()) {
+            (left_type, _) if left_type.is_integer() => {
+                integers::compute(self.op, left, right, &result)
+            }
+            (DataType::Decimal128(_, left_scale), DataType::Decimal128(_, right_scale)) => {
+                decimals::compute(self.op, (left, left_scale), (right, right_scale), &result)
+            }
+            _ => decimals::compute_wide(self.op, left, right, &result),
+        };
+        let name = |index: usize| {
+            let name = arguments.arg_fields[index].name();
+            let is_plain = name
+                .chars()
+                .all(|c| c.is_alphanumeric() || c == '_' || c == '.');
+            is_plain.then(|| name.rsplit('.').next().unwrap_or(name).to_owned())
+        };
+        computed.map_err(|error| error.advised(self.op, name(0), name(1)).into())
+    }
+
+    fn display_name(&self, arguments: &[Expr]) -> Result<String> {
+        self.schema_name(arguments)
+    }
+
+    /// As DataFusion calls a column that holds the operator's result.
+    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
+        let [left, right] = arguments else {
+            return internal_err!("`{}` has two operands", self.op);
+        };
+        Ok(format!(
+            "{} {} {}",
+            left.schema_name(),
+            self.op,
+            right.schema_name()
+        ))
+    }
+}
+
+/// Why two operands have no result.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Overflow {
+        left: String,
+        right: String,
+        result: DataType,
+    },
+    DivisionByZero {
+        left: String,
+    },
+    Other(datafusion::error::DataFusionError),
+}
+
+impl Failure {
+    fn advised(
+        self,
+        op: Op,
+        left_name: Option<String>,
+        right_name: Option<String>,
+    ) -> datafusion::error::DataFusionError {
+        match self {
+            Self::Overflow {
+                left,
+                right,
+                result,
+            } => {
+                let kind = match result.is_integer() {
+                    true => "integer",
+                    false => "decimal",
+                };
+                let left_name = left_name.unwrap_or_else(|| left.clone());
+                let right_name = right_name.unwrap_or_else(|| right.clone());
+                let wider = match result {
+                    DataType::Int64 | DataType::UInt64 => "DECIMAL(38, 0)",
+                    DataType::Decimal128(..) | DataType::Decimal256(..) => "DOUBLE",
+                    _ => "BIGINT",
+                };
+                let message = format!(
+                    "{kind} overflow: {left} {op} {right} does not fit {}",
+                    crate::type_name(&result)
+                );
+                ValueError::new(message)
+                    .hint(format!("CAST({left_name} AS {wider}) {op} {right_name}"))
+                    .into()
+            }
+            Self::DivisionByZero { left } => {
+                let left_name = left_name.unwrap_or_else(|| left.clone());
+                let right_name = right_name.unwrap_or_else(|| "divisor".to_owned());
+                ValueError::new(format!("division by zero: {left} {op} 0"))
+                    .hint(format!(
+                        "{left_name} {op} NULLIF({right_name}, 0) gives NULL instead"
+                    ))
+                    .into()
+            }
+            Self::Other(error) => error,
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Negation {
+    signature: Signature,
+}
+
+impl Negation {
+    fn new() -> Self {
+        Self {
+            signature: Signature::user_defined(Volatility::Immutable),
+        }
+    }
+}
+
+impl ScalarUDFImpl for Negation {
+    fn name(&self) -> &str {
+        "negate"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(arguments.to_vec())
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        Ok(arguments[0].clone())
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let result = arguments.return_type().clone();
+        integers::negate(&arguments.args[0], &result).map_err(|value| {
+            ValueError::new(format!(
+                "integer overflow: -({value}) does not fit {}",
+                crate::type_name(&result)
+            ))
+            .into()
+        })
+    }
+
+    fn display_name(&self, arguments: &[Expr]) -> Result<String> {
+        self.schema_name(arguments)
+    }
+
+    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
+        Ok(format!("(- {})", arguments[0].schema_name()))
+    }
+}

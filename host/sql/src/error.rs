@@ -1,0 +1,64 @@
+//! Why a value could not be computed.
+
+use std::sync::Arc;
+
+use datafusion::error::DataFusionError;
+
+/// A computation whose result is none: an overflow, a division by zero, a value that its new type cannot hold.
+///
+/// It can be cloned, as DataFusion hands one error to every partition that waits for it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ValueError {
+    /// What happened, with the values and the types.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+}
+
+impl ValueError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The error in an error of DataFusion, however deep: contexts, diagnostics and shared errors wrap it.
+    #[must_use]
+    pub fn find(error: &DataFusionError) -> Option<&Self> {
+        let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        while let Some(cause) = source {
+            if let Some(found) = cause.downcast_ref::<Self>() {
+                return Some(found);
+            }
+            source = match cause.downcast_ref::<DataFusionError>() {
+                Some(DataFusionError::External(inner)) => Some(&**inner),
+                Some(DataFusionError::Shared(inner)) => Some(&**inner as _),
+                Some(
+                    DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner),
+                ) => Some(&**inner as _),
+                Some(DataFusionError::ArrowError(inner, _)) => Some(&**inner as _),
+                _ => match cause.downcast_ref::<arrow::error::ArrowError>() {
+                    Some(arrow::error::ArrowError::ExternalError(inner)) => Some(&**inner),
+                    _ => match cause.downcast_ref::<Arc<DataFusionError>>() {
+                        Some(inner) => Some(&**inner as _),
+                        None => cause.source(),
+                    },
+                },
+            };
+        }
+        None
+    }
+}
+
+impl From<ValueError> for DataFusionError {
+    fn from(error: ValueError) -> Self {
+        Self::External(Box::new(error))
+    }
+}

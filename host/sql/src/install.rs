@@ -1,0 +1,51 @@
+//! The one place where a session gets all of this.
+
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::Analyzer;
+use datafusion::prelude::SessionConfig;
+
+use crate::planner::Operators;
+use crate::rules::{self, Checked};
+use crate::type_names::SqlTypes;
+use crate::{time, totals};
+
+/// Settings that go with [`install`].
+#[must_use]
+pub fn configure(mut config: SessionConfig) -> SessionConfig {
+    // 0.1 + 0.2 is 0.3.
+    config.options_mut().sql_parser.parse_float_as_decimal = true;
+    config
+}
+
+/// A plan as its readers see it: dates that meet timestamps become timestamps of microseconds.
+pub fn planned(plan: LogicalPlan) -> Result<LogicalPlan> {
+    rules::moments(plan)
+}
+
+/// Makes a session compute as PostgreSQL does. The builder must have its features; [`prepare`](crate::prepare) and
+/// [`planned`](crate::planned) do the rest, one before and one after a statement is planned.
+#[must_use]
+pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
+    builder
+        .expr_planners()
+        .get_or_insert_default()
+        .insert(0, Arc::new(Operators));
+    // The last function of a name is the one that counts.
+    builder
+        .scalar_functions()
+        .get_or_insert_default()
+        .extend(time::functions());
+    builder
+        .aggregate_functions()
+        .get_or_insert_default()
+        .extend(totals::functions());
+    let mut rules = Analyzer::new().rules;
+    rules.push(Arc::new(Checked));
+    builder
+        .with_type_planner(Arc::new(SqlTypes))
+        .with_analyzer_rules(rules)
+}

@@ -1,0 +1,68 @@
+//! Operators of SQL as they are planned: checked arithmetic, and no `^`.
+
+use arrow::datatypes::DataType;
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::{ExprSchemable, cast};
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+use crate::arithmetic::{self, Op};
+use crate::error::ValueError;
+
+#[derive(Debug)]
+pub(crate) struct Operators;
+
+impl ExprPlanner for Operators {
+    fn plan_binary_op(
+        &self,
+        expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        let op = match expr.op {
+            BinaryOperator::Plus => Op::Add,
+            BinaryOperator::Minus => Op::Subtract,
+            BinaryOperator::Multiply => Op::Multiply,
+            BinaryOperator::Divide => Op::Divide,
+            BinaryOperator::Modulo => Op::Remainder,
+            // 8 in PostgreSQL, 1 in MySQL and DataFusion.
+            BinaryOperator::BitwiseXor => {
+                return Err(
+                    ValueError::new("`2 ^ 3` is 8 in some dialects and 1 in others")
+                        .hint("write power(2, 3) for the power, 2 # 3 for the exclusive or")
+                        .into(),
+                );
+            }
+            _ => return Ok(PlannerResult::Original(expr)),
+        };
+        let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema))
+        else {
+            return Ok(PlannerResult::Original(expr));
+        };
+        let RawBinaryExpr {
+            op: operator,
+            left: left_expr,
+            right: right_expr,
+        } = expr;
+        if arithmetic::types(op, &left, &right).is_some() {
+            let call = arithmetic::call(op, left_expr, right_expr);
+            return Ok(PlannerResult::Planned(call));
+        }
+        // As in PostgreSQL, float32 beside any other number becomes float64; DataFusion would round the other one to float32.
+        let is_narrow =
+            |data_type: &DataType| matches!(data_type, DataType::Float32 | DataType::Float16);
+        let is_other = |data_type: &DataType| data_type.is_decimal() || data_type.is_integer();
+        let widen = |expr| cast(expr, DataType::Float64);
+        let (left_expr, right_expr) = if is_narrow(&left) && is_other(&right) {
+            (widen(left_expr), right_expr)
+        } else if is_other(&left) && is_narrow(&right) {
+            (left_expr, widen(right_expr))
+        } else {
+            (left_expr, right_expr)
+        };
+        Ok(PlannerResult::Original(RawBinaryExpr {
+            op: operator,
+            left: left_expr,
+            right: right_expr,
+        }))
+    }
+}

@@ -1,0 +1,174 @@
+//! A statement before it is planned: literals of numbers, and what becomes a function of ours.
+
+use std::ops::ControlFlow;
+
+use datafusion::common::Result;
+use datafusion::error::DataFusionError;
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{
+    CastKind, DataType as SqlType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Value, visit_expressions_mut,
+};
+
+use crate::error::ValueError;
+
+/// Digits that a decimal has at most.
+const DIGITS: usize = 38;
+
+/// Numbers with a point or an exponent are exact decimals; `AT TIME ZONE` follows PostgreSQL.
+pub fn prepare(statement: &mut Statement) -> Result<()> {
+    let Statement::Statement(statement) = statement else {
+        return Ok(());
+    };
+    let outcome = visit_expressions_mut(statement.as_mut(), |expr| {
+        let prepared = match expr {
+            Expr::Value(value) => match &value.value {
+                Value::Number(number, _) => match literal(number) {
+                    Ok(Literal::AsWritten) => return ControlFlow::Continue(()),
+                    Ok(Literal::Decimal(plain)) => {
+                        let mut value = value.clone();
+                        value.value = Value::Number(plain, false);
+                        Expr::Value(value)
+                    }
+                    Ok(Literal::Float) => {
+                        let mut value = value.clone();
+                        value.value = Value::SingleQuotedString(number.clone());
+                        Expr::Cast {
+                            kind: CastKind::Cast,
+                            expr: Box::new(Expr::Value(value)),
+                            data_type: SqlType::Double(ExactNumberInfo::None),
+                            array: false,
+                            format: None,
+                        }
+                    }
+                    Err(error) => return ControlFlow::Break(error),
+                },
+                _ => return ControlFlow::Continue(()),
+            },
+            Expr::AtTimeZone {
+                timestamp,
+                time_zone,
+            } => call(
+                "at_time_zone",
+                [timestamp, time_zone].map(|expr| (**expr).clone()),
+            ),
+            _ => return ControlFlow::Continue(()),
+        };
+        *expr = prepared;
+        ControlFlow::Continue(())
+    });
+    match outcome {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+fn call<const N: usize>(name: &str, arguments: [Expr; N]) -> Expr {
+    let arguments = arguments
+        .map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)))
+        .into();
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments,
+            clauses: vec![],
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: vec![],
+    })
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Literal {
+    AsWritten,
+    /// With a point and no exponent.
+    Decimal(String),
+    /// With an exponent beyond what a decimal holds.
+    Float,
+}
+
+/// `1e3` is the decimal 1000, `1.5e-2` is 0.015. DataFusion makes decimals of scale -3 of the first, which hardly anything reads.
+fn literal(number: &str) -> Result<Literal> {
+    let plain = number.replace('_', "");
+    let (digits, exponent) = match plain.split_once(['e', 'E']) {
+        Some((digits, exponent)) => (digits, Some(exponent)),
+        None => (plain.as_str(), None),
+    };
+    let has_point = digits.contains('.');
+    if plain.starts_with("0x") || (exponent.is_none() && !has_point && plain.len() < DIGITS / 2) {
+        return Ok(Literal::AsWritten);
+    }
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let shift: i64 = match exponent {
+        None => 0,
+        Some(exponent) => match exponent.parse() {
+            Ok(shift) => shift,
+            Err(_) => return Ok(Literal::Float),
+        },
+    };
+    let written = format!("{whole}{fraction}");
+    let point = whole.len() as i64 + shift;
+    let (whole, fraction) = if shift.unsigned_abs() > DIGITS as u64 * 2 {
+        return Ok(Literal::Float);
+    } else if point <= 0 {
+        let zeros = "0".repeat(usize::try_from(-point).unwrap_or(0));
+        (String::new(), format!("{zeros}{written}"))
+    } else {
+        let point = usize::try_from(point).unwrap_or(0);
+        let padded = format!("{written:0<point$}");
+        (padded[..point].to_owned(), padded[point..].to_owned())
+    };
+    let whole = whole.trim_start_matches('0');
+    if whole.len() + fraction.len() > DIGITS {
+        return match exponent {
+            Some(_) => Ok(Literal::Float),
+            None => Err(too_long(number)),
+        };
+    }
+    if exponent.is_none() {
+        return Ok(Literal::AsWritten);
+    }
+    let whole = if whole.is_empty() { "0" } else { whole };
+    let fraction = if fraction.is_empty() { "0" } else { &fraction };
+    Ok(Literal::Decimal(format!("{whole}.{fraction}")))
+}
+
+fn too_long(number: &str) -> DataFusionError {
+    ValueError::new(format!("{number} has more than {DIGITS} digits"))
+        .hint(format!("CAST('{number}' AS DOUBLE) is the nearest float64"))
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exponents_are_written_out() {
+        for (number, plain) in [
+            ("1e3", "1000.0"),
+            ("1.5e3", "1500.0"),
+            ("1.5e-2", "0.015"),
+            ("12.34E1", "123.4"),
+            ("1e0", "1.0"),
+            ("1_000e1", "10000.0"),
+            ("0e5", "0.0"),
+        ] {
+            let decimal = Literal::Decimal(plain.to_owned());
+            assert_eq!(literal(number).unwrap(), decimal, "{number}");
+        }
+        for number in ["1", "1.5", "12345678901234567.89", "18446744073709551615"] {
+            assert_eq!(literal(number).unwrap(), Literal::AsWritten, "{number}");
+        }
+        for number in ["1e300", "1e-300", "1e99999999999999999999"] {
+            assert_eq!(literal(number).unwrap(), Literal::Float, "{number}");
+        }
+        assert!(literal("0.123456789012345678901234567890123456789").is_err());
+        assert!(literal("123456789012345678901234567890123456789").is_err());
+    }
+}

@@ -1,0 +1,98 @@
+//! Functions of time in microseconds: the years 1 to 9999 and beyond, where DataFusion's nanoseconds hold 1677 to 2262.
+//!
+//! Timestamps of another unit keep it; dates and texts become microseconds.
+
+mod bin;
+mod calendar;
+mod now;
+mod parse;
+mod truncate;
+mod zone;
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, PrimitiveArray, TimestampMicrosecondArray,
+    TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type, TimeUnit};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::{ColumnarValue, ScalarUDF};
+
+/// All of them.
+pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
+    let mut functions = vec![
+        now::function(),
+        zone::function(),
+        truncate::function(),
+        bin::function(),
+    ];
+    functions.extend(parse::functions());
+    functions
+}
+
+/// A timestamp without zone in microseconds.
+fn micros() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, None)
+}
+
+/// As what an argument of time is taken: timestamps as they are, dates and texts as microseconds; `None` for anything else.
+fn moment(argument: &DataType) -> Option<DataType> {
+    match argument {
+        DataType::Timestamp(..) => Some(argument.clone()),
+        DataType::Date32
+        | DataType::Date64
+        | DataType::Utf8
+        | DataType::LargeUtf8
+        | DataType::Utf8View
+        | DataType::Null => Some(micros()),
+        _ => None,
+    }
+}
+
+/// Ticks of a unit in a second.
+fn per_second(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
+    }
+}
+
+/// The ticks of timestamps, and whether they are one constant.
+fn ticks(value: &ColumnarValue) -> Result<(Int64Array, bool)> {
+    let (values, is_constant) = match value {
+        ColumnarValue::Array(values) => (Arc::clone(values), false),
+        ColumnarValue::Scalar(value) => (value.to_array()?, true),
+    };
+    let ticks = cast(&values, &DataType::Int64)?;
+    Ok((ticks.as_primitive::<Int64Type>().clone(), is_constant))
+}
+
+/// Ticks as timestamps of a type, a constant as one.
+fn timestamps(ticks: Int64Array, data_type: &DataType, is_constant: bool) -> Result<ColumnarValue> {
+    let (values, nulls) = (ticks.values().clone(), ticks.nulls().cloned());
+    let array: ArrayRef = match data_type {
+        DataType::Timestamp(unit, zone) => match unit {
+            TimeUnit::Second => {
+                Arc::new(TimestampSecondArray::new(values, nulls).with_timezone_opt(zone.clone()))
+            }
+            TimeUnit::Millisecond => Arc::new(
+                TimestampMillisecondArray::new(values, nulls).with_timezone_opt(zone.clone()),
+            ),
+            TimeUnit::Microsecond => Arc::new(
+                TimestampMicrosecondArray::new(values, nulls).with_timezone_opt(zone.clone()),
+            ),
+            TimeUnit::Nanosecond => Arc::new(
+                TimestampNanosecondArray::new(values, nulls).with_timezone_opt(zone.clone()),
+            ),
+        },
+        _ => Arc::new(PrimitiveArray::<Int64Type>::new(values, nulls)),
+    };
+    Ok(match is_constant && array.len() == 1 {
+        true => ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?),
+        false => ColumnarValue::Array(array),
+    })
+}

@@ -1,0 +1,166 @@
+//! `AT TIME ZONE`: a local time as a moment, a moment as the local time.
+//!
+//! Local times that clocks skip or show twice follow PostgreSQL: a skipped time counts with the offset before the change, a doubled
+//! one with the offset after it. In New York 02:30 on the day that clocks go forward is 03:30, 01:30 on the day that they go back is the
+//! second one.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use arrow::array::timezone::Tz;
+use arrow::array::{Array, AsArray, Int64Array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, TimeUnit};
+use chrono::{DateTime, MappedLocalTime, NaiveDateTime, Offset, TimeDelta, TimeZone};
+use datafusion::common::{Result, internal_err, plan_err};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+use super::{per_second, ticks, timestamps};
+use crate::error::ValueError;
+
+pub(super) fn function() -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::from(AtTimeZone {
+        signature: Signature::user_defined(Volatility::Immutable),
+    }))
+}
+
+/// A zone by its name or offset.
+pub(super) fn zone(name: &str) -> Result<Tz, ValueError> {
+    Tz::from_str(name).map_err(|_| {
+        ValueError::new(format!("there is no time zone '{name}'"))
+            .hint("zones are called 'Europe/Berlin', 'UTC' or '+02:00'")
+    })
+}
+
+/// Seconds east of UTC at a moment, in seconds since 1970.
+pub(super) fn offset_at(zone: &Tz, seconds: i64) -> Option<i64> {
+    let moment = DateTime::from_timestamp(seconds, 0)?.naive_utc();
+    let offset = zone.offset_from_utc_datetime(&moment).fix();
+    Some(i64::from(offset.local_minus_utc()))
+}
+
+/// Seconds east of UTC of a local time, in seconds since 1970 as clocks show them.
+pub(super) fn offset_of_local(zone: &Tz, seconds: i64) -> Option<i64> {
+    let local: NaiveDateTime = DateTime::from_timestamp(seconds, 0)?.naive_utc();
+    let offset = match zone.offset_from_local_datetime(&local) {
+        MappedLocalTime::Single(offset) | MappedLocalTime::Ambiguous(_, offset) => offset,
+        MappedLocalTime::None => {
+            // No zone changes its clocks twice within a day.
+            zone.offset_from_utc_datetime(&local.checked_sub_signed(TimeDelta::days(1))?)
+        }
+    };
+    Some(i64::from(offset.fix().local_minus_utc()))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct AtTimeZone {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for AtTimeZone {
+    fn name(&self) -> &str {
+        "at_time_zone"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
+        let [time, zone] = arguments else {
+            return plan_err!("`at_time_zone` takes a timestamp and the name of a zone");
+        };
+        let fine = |unit: TimeUnit| unit.max(TimeUnit::Microsecond);
+        let time = match time {
+            DataType::Timestamp(unit, zone) => DataType::Timestamp(fine(*unit), zone.clone()),
+            DataType::Date32 | DataType::Date64 | DataType::Null => super::micros(),
+            other => {
+                return plan_err!(
+                    "AT TIME ZONE takes a timestamp, not {}; write `CAST(.. AS TIMESTAMP) AT TIME ZONE ..`",
+                    crate::type_name(other)
+                );
+            }
+        };
+        match zone {
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => {
+                Ok(vec![time, DataType::Utf8])
+            }
+            other => plan_err!(
+                "AT TIME ZONE takes the name of a zone, not {}",
+                crate::type_name(other)
+            ),
+        }
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        match &arguments[0] {
+            DataType::Timestamp(unit, None) => Ok(DataType::Timestamp(*unit, Some("UTC".into()))),
+            DataType::Timestamp(unit, Some(_)) => Ok(DataType::Timestamp(*unit, None)),
+            other => internal_err!("{other} was not cast"),
+        }
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let result = arguments.return_type().clone();
+        let DataType::Timestamp(unit, result_zone) = &result else {
+            return internal_err!("{result} is no timestamp");
+        };
+        let is_local = result_zone.is_some();
+        let tick = per_second(*unit);
+        let rows = arguments.number_rows;
+        let (mut times, is_constant) = ticks(&arguments.args[0])?;
+        let names = match &arguments.args[1] {
+            ColumnarValue::Array(names) => Arc::clone(names),
+            ColumnarValue::Scalar(name) => name.to_array()?,
+        };
+        let names = cast(&names, &DataType::Utf8)?;
+        let names = names.as_string::<i32>();
+        let one_zone = names.len() == 1 && (rows != 1 || is_constant || times.len() == 1);
+        if is_constant && !one_zone {
+            times = arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(
+                &ColumnarValue::Scalar(datafusion::common::ScalarValue::Int64(
+                    times.is_valid(0).then(|| times.value(0)),
+                ))
+                .into_array(names.len())?,
+            )
+            .clone();
+        }
+        let mut known: Option<(String, Tz)> = None;
+        let mut moved = Vec::with_capacity(times.len());
+        for row in 0..times.len() {
+            let name_row = if one_zone { 0 } else { row };
+            if times.is_null(row) || names.is_null(name_row) {
+                moved.push(None);
+                continue;
+            }
+            let name = names.value(name_row);
+            let zone = match &known {
+                Some((known, zone)) if known == name => *zone,
+                _ => {
+                    let zone = zone(name)?;
+                    known = Some((name.to_owned(), zone));
+                    zone
+                }
+            };
+            let time = times.value(row);
+            let seconds = time.div_euclid(tick);
+            let there = match is_local {
+                true => offset_of_local(&zone, seconds).and_then(|o| time.checked_sub(o * tick)),
+                false => offset_at(&zone, seconds).and_then(|o| time.checked_add(o * tick)),
+            };
+            match there {
+                Some(there) => moved.push(Some(there)),
+                None => {
+                    return Err(ValueError::new(format!(
+                        "the time {time} ({}) is out of range in the zone '{name}'",
+                        crate::type_name(&arguments.args[0].data_type())
+                    ))
+                    .into());
+                }
+            }
+        }
+        timestamps(Int64Array::from(moved), &result, is_constant && one_zone)
+    }
+}
