@@ -10,6 +10,7 @@ use datafusion::error::DataFusionError;
 use transom_build::BuildError;
 use transom_connect::{SinkError, SourceError};
 use transom_query::{CallError, FailedRow, NoScratch, RowsFailed, TooManyRejected};
+use transom_sql::ValueError;
 
 use crate::file::{MaxRejects, Percent, Problems};
 use crate::reasons::short;
@@ -194,6 +195,7 @@ impl Error {
             {
                 Some("give the run more memory with `--memory`".to_owned())
             }
+            Self::Query { source, .. } => ValueError::find(source).and_then(|value| value.hint.clone()),
             _ => None,
         }
     }
@@ -232,6 +234,12 @@ impl Error {
             return Self::Source(Arc::clone(placed));
         }
         let what = what.to_owned();
+        if let Some(value) = ValueError::find(&error) {
+            return Self::Query {
+                what,
+                source: value.clone().into(),
+            };
+        }
         match source_of::<RowsFailed>(&error) {
             Some(rows) => Self::Rows {
                 what,
@@ -248,12 +256,13 @@ impl Error {
 /// The folder for temporary files, if it failed because of that: missing, or full.
 fn scratch_folder(error: &DataFusionError) -> Option<PathBuf> {
     let full = |error: &io::Error| error.kind() == io::ErrorKind::StorageFull;
-    match source_of::<NoScratch>(error) {
-        Some(error) => Some(error.folder.clone()),
-        None => source_of::<io::Error>(error)
-            .is_some_and(full)
-            .then(std::env::temp_dir),
+    if let Some(error) = source_of::<NoScratch>(error) {
+        return Some(error.folder.clone());
     }
+    // Arrow keeps the system's error as text.
+    let is_full = source_of::<io::Error>(error).is_some_and(full)
+        || error.to_string().contains("No space left on device");
+    is_full.then(std::env::temp_dir)
 }
 
 fn kind_of_plugin(error: &transom_plugin::Error) -> ErrorKind {

@@ -167,7 +167,7 @@ impl Session {
             .with_runtime_env(environment)
             .with_default_features()
             .with_query_planner(Arc::new(TransformQueryPlanner));
-        let state = transom_sql::install(builder).build();
+        let state = transom_sql::install(builder, limited).build();
         let context = SessionContext::new_with_state(state);
         if *seeded {
             for function in random::functions(time.seed) {
@@ -277,6 +277,12 @@ impl Session {
             .collect())
     }
 
+    /// Whether a step may be this statement.
+    pub fn check_query(&self, sql: &str) -> Result<()> {
+        let state = self.context.state();
+        transom_sql::only_query(&parse(&state, sql)?)
+    }
+
     /// How often a plan reads `table`, self-joins and repeated CTEs included.
     pub fn reads_of(plan: &LogicalPlan, table: &str) -> Result<usize> {
         let mut reads = 0;
@@ -310,6 +316,7 @@ impl Session {
             }
         }
         let mut statement = parse(&state, sql)?;
+        transom_sql::only_query(&statement)?;
         bind(&mut statement, params)?;
         transom_sql::prepare(&mut statement)?;
         let plan = state.statement_to_plan(statement.clone()).await;

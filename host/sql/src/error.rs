@@ -1,7 +1,5 @@
 //! Why a value could not be computed.
 
-use std::sync::Arc;
-
 use datafusion::error::DataFusionError;
 
 /// A computation whose result is none: an overflow, a division by zero, a value that its new type cannot hold.
@@ -37,21 +35,7 @@ impl ValueError {
             if let Some(found) = cause.downcast_ref::<Self>() {
                 return Some(found);
             }
-            source = match cause.downcast_ref::<DataFusionError>() {
-                Some(DataFusionError::External(inner)) => Some(&**inner),
-                Some(DataFusionError::Shared(inner)) => Some(&**inner as _),
-                Some(
-                    DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner),
-                ) => Some(&**inner as _),
-                Some(DataFusionError::ArrowError(inner, _)) => Some(&**inner as _),
-                _ => match cause.downcast_ref::<arrow::error::ArrowError>() {
-                    Some(arrow::error::ArrowError::ExternalError(inner)) => Some(&**inner),
-                    _ => match cause.downcast_ref::<Arc<DataFusionError>>() {
-                        Some(inner) => Some(&**inner as _),
-                        None => cause.source(),
-                    },
-                },
-            };
+            source = cause.source();
         }
         None
     }

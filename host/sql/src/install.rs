@@ -11,7 +11,10 @@ use datafusion::prelude::SessionConfig;
 use crate::planner::Operators;
 use crate::rules::{self, Checked};
 use crate::type_names::SqlTypes;
-use crate::{time, totals};
+use crate::{guard, time, totals};
+
+/// What a function may make of a batch of rows, in bytes.
+const AT_ONCE: u64 = 256 << 20;
 
 /// Settings that go with [`install`].
 #[must_use]
@@ -26,19 +29,22 @@ pub fn planned(plan: LogicalPlan) -> Result<LogicalPlan> {
     rules::moments(plan)
 }
 
-/// Makes a session compute as PostgreSQL does. The builder must have its features; [`prepare`](crate::prepare) and
+/// Makes a session compute as PostgreSQL does. `memory` is the run's memory in bytes if it has a limit: a function may use a quarter of it
+/// for a batch, or 256 MiB. The builder must have its features; [`prepare`](crate::prepare) and
 /// [`planned`](crate::planned) do the rest, one before and one after a statement is planned.
 #[must_use]
-pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
+pub fn install(mut builder: SessionStateBuilder, memory: Option<usize>) -> SessionStateBuilder {
+    let at_once = memory.map_or(AT_ONCE, |memory| AT_ONCE.min(memory as u64 / 4));
     builder
         .expr_planners()
         .get_or_insert_default()
         .insert(0, Arc::new(Operators));
     // The last function of a name is the one that counts.
-    builder
-        .scalar_functions()
-        .get_or_insert_default()
-        .extend(time::functions());
+    builder.scalar_functions().get_or_insert_default().extend(
+        time::functions()
+            .into_iter()
+            .chain(guard::functions(at_once)),
+    );
     builder
         .aggregate_functions()
         .get_or_insert_default()

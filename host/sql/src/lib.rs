@@ -13,7 +13,9 @@
 
 mod arithmetic;
 mod casts;
+mod dialects;
 mod error;
+mod guard;
 mod install;
 pub mod lossless;
 mod parse_type;
@@ -27,8 +29,9 @@ mod totals;
 mod type_names;
 mod types;
 
+pub use dialects::{instead_of, translated};
 pub use error::ValueError;
 pub use install::{configure, install, planned};
 pub use parse_type::{TypeError, parse_field, type_names};
-pub use statement::prepare;
+pub use statement::{only_query, prepare};
 pub use types::{field_type_name, is_json, json_field, type_name};

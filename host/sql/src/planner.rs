@@ -43,7 +43,11 @@ impl ExprPlanner for Operators {
             left: left_expr,
             right: right_expr,
         } = expr;
-        if arithmetic::types(op, &left, &right).is_some() {
+        if let Some(types) = arithmetic::types(op, &left, &right) {
+            let op = match left.is_integer() && right.is_integer() && types.left.is_decimal() {
+                true if op == Op::Divide => Op::DivideWhole,
+                _ => op,
+            };
             let call = arithmetic::call(op, left_expr, right_expr);
             return Ok(PlannerResult::Planned(call));
         }

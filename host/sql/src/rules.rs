@@ -11,6 +11,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::{InList, Like, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::type_coercion::other::get_coerce_type_for_case_expression;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, cast,
@@ -132,8 +133,7 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     })
 }
 
-/// Dates that meet timestamps become timestamps of the same unit. DataFusion makes nanoseconds of both, which end in 2262
-/// (<https://github.com/apache/datafusion/issues/12270>).
+/// Dates that meet timestamps become timestamps of the same unit. DataFusion makes nanoseconds of both, which end in 2262.
 pub(crate) fn moments(plan: LogicalPlan) -> Result<LogicalPlan> {
     rewrite(plan, &|expr, schema| {
         Ok(match expr {
@@ -178,6 +178,7 @@ pub(crate) fn moments(plan: LogicalPlan) -> Result<LogicalPlan> {
                 }
                 results.extend(case.else_expr.as_deref_mut());
                 let mut changed = align(&mut results, schema)?;
+                changed |= unite(&mut results, schema)?;
                 if let Some(expr) = case.expr.as_deref_mut() {
                     conditions.push(expr);
                     changed |= align(&mut conditions, schema)?;
@@ -229,6 +230,27 @@ fn align(exprs: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Casts the results of a `CASE` to the type that they have in common: DataFusion takes the first one's until it coerces types, and the
+/// plan's readers would see that.
+fn unite(results: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
+    let types = results
+        .iter()
+        .map(|result| result.get_type(schema))
+        .collect::<Result<Vec<_>>>()?;
+    let Some(common) = get_coerce_type_for_case_expression(&types, None) else {
+        return Ok(false);
+    };
+    let mut changed = false;
+    for (result, data_type) in results.iter_mut().zip(types) {
+        if data_type != common && !data_type.is_null() {
+            let value = std::mem::take(*result);
+            **result = cast(value, common.clone());
+            changed = true;
+        }
+    }
+    Ok(changed)
 }
 
 fn is_date(data_type: &DataType) -> bool {

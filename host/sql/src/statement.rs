@@ -7,13 +7,32 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType as SqlType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Value, visit_expressions_mut,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Statement as SqlStatement, Value,
+    visit_expressions_mut,
 };
 
 use crate::error::ValueError;
 
 /// Digits that a decimal has at most.
 const DIGITS: usize = 38;
+
+/// An error for a statement that is no query.
+pub fn only_query(statement: &Statement) -> Result<()> {
+    let is_query = match statement {
+        Statement::Statement(statement) => {
+            matches!(**statement, SqlStatement::Query(_))
+        }
+        _ => false,
+    };
+    match is_query {
+        true => Ok(()),
+        false => Err(ValueError::new(
+            "a step is a query; it cannot create, change or set anything",
+        )
+        .hint("write the SELECT alone: the name of the step is the name of its table")
+        .into()),
+    }
+}
 
 /// Numbers with a point or an exponent are exact decimals; `AT TIME ZONE` follows PostgreSQL.
 pub fn prepare(statement: &mut Statement) -> Result<()> {

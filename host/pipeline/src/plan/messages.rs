@@ -2,6 +2,7 @@
 
 use datafusion::error::DataFusionError;
 use transom_query::{CallError, UnknownParam, WrongArguments};
+use transom_sql::ValueError;
 
 use crate::error::source_of;
 use crate::file::problem::list;
@@ -76,7 +77,19 @@ pub(super) fn sql_problem(
                 |word| find_word(&sql.text, word),
             )
         });
-    pipeline.problem_in_sql(sql, span, message)
+    if let Some(ValueError { hint, .. }) = ValueError::find(error) {
+        let problem = pipeline.problem_in_sql(sql, span, message);
+        return match hint {
+            Some(hint) => problem.with_hint(hint.clone()),
+            None => problem,
+        };
+    }
+    match transom_sql::translated(&message) {
+        Some((translated, hint)) => pipeline
+            .problem_in_sql(sql, span, translated.unwrap_or(message))
+            .with_hint(hint),
+        None => pipeline.problem_in_sql(sql, span, message),
+    }
 }
 
 /// A function of a plugin that is not there. DataFusion would suggest any of its own whose name is as long.
@@ -162,6 +175,9 @@ fn parser_span(message: &str) -> Option<Span> {
 pub(crate) fn plan_message(error: &DataFusionError) -> String {
     if let Some(call) = source_of::<CallError>(error) {
         return call.source.to_string();
+    }
+    if let Some(value) = ValueError::find(error) {
+        return value.message.clone();
     }
     let text = match error {
         DataFusionError::Diagnostic(_, inner) | DataFusionError::Context(_, inner) => {

@@ -9,7 +9,9 @@ use transom_query::{OnError, OnReject, OrderBy, TransformStep};
 
 use super::PlannedStep;
 use super::convert::params;
-use super::messages::{find_word, missing_column, no_function, plan_message, sql_problems};
+use super::messages::{
+    find_word, missing_column, no_function, plan_message, sql_problem, sql_problems,
+};
 use super::planner::Planner;
 use crate::dead_letters::{self, DeadLetterSpool};
 use crate::error::{Error, Result};
@@ -73,6 +75,11 @@ impl Planner<'_> {
         let Ok(tables) = self.session.tables_of(&sql.text) else {
             return Ok(None);
         };
+        if let Err(error) = self.session.check_query(&sql.text) {
+            let problem = sql_problem(self.pipeline, self.looked, sql, &error);
+            self.problems.push(problem);
+            return Ok(None);
+        }
         let mut complete = true;
         for table in tables.iter().filter(|table| !self.tables.contains(*table)) {
             complete = false;

@@ -75,6 +75,7 @@ pub(super) fn result(op: Op, left: (u8, i8), right: (u8, i8)) -> DataType {
             }
         }
         Op::Divide => (MAX, scale.max(QUOTIENT_SCALE)),
+        Op::DivideWhole => (left_whole, 0),
         Op::Remainder => (left_whole.min(right_whole) + scale.unsigned_abs(), scale),
     };
     DataType::Decimal128(precision.clamp(1, MAX), scale)
@@ -89,7 +90,7 @@ fn wide_types(op: Op, left: &DataType, right: &DataType) -> Option<Types> {
         Op::Add => Operator::Plus,
         Op::Subtract => Operator::Minus,
         Op::Multiply => Operator::Multiply,
-        Op::Divide => Operator::Divide,
+        Op::Divide | Op::DivideWhole => Operator::Divide,
         Op::Remainder => Operator::Modulo,
     };
     let coercer = BinaryTypeCoercer::new(left, &operator, right);
@@ -146,29 +147,24 @@ pub(super) fn compute(
                 checked(exact)
             })
         }
+        Op::DivideWhole => combine::<Decimal128Type>(left, right, result, |left, right| {
+            checked(left.checked_div(right))
+        }),
         Op::Divide => {
-            // Two whole numbers that only a decimal holds: the quotient is cut, as theirs is.
-            if scale == 0 && left_scale == 0 && right_scale == 0 {
-                combine::<Decimal128Type>(left, right, result, |left, right| {
-                    checked(left.checked_div(right))
-                })
-            } else {
-                let shift = scale - left_scale + right_scale;
-                let factor = pow10_wide(shift.unsigned_abs());
-                combine::<Decimal128Type>(left, right, result, |left, right| {
-                    let quotient = i256::from_i128(left)
-                        .checked_mul(factor)
-                        .and_then(|left| divided(left, i256::from_i128(right))?.to_i128());
-                    checked(quotient)
-                })
-            }
+            let factor = pow10_wide((scale - left_scale + right_scale).unsigned_abs());
+            combine::<Decimal128Type>(left, right, result, |left, right| {
+                let quotient = i256::from_i128(left)
+                    .checked_mul(factor)
+                    .and_then(|left| divided(left, i256::from_i128(right))?.to_i128());
+                checked(quotient)
+            })
         }
     };
     computed
         .map_err(Failure::Other)?
         .map_err(|Unfit(left, right)| {
             let left = Decimal128Type::format_decimal(left, MAX, left_scale);
-            if right == 0 && matches!(op, Op::Divide | Op::Remainder) {
+            if right == 0 && matches!(op, Op::Divide | Op::DivideWhole | Op::Remainder) {
                 return Failure::DivisionByZero { left };
             }
             Failure::Overflow {
@@ -192,7 +188,7 @@ pub(super) fn compute_wide(
         Op::Add => add,
         Op::Subtract => sub,
         Op::Multiply => mul,
-        Op::Divide => div,
+        Op::Divide | Op::DivideWhole => div,
         Op::Remainder => rem,
     };
     let computed = apply(left, right, kernel).and_then(|computed| {

@@ -55,8 +55,8 @@ macro_rules! whole {
                     Op::Add => self.overflowing_add(other),
                     Op::Subtract => self.overflowing_sub(other),
                     Op::Multiply => self.overflowing_mul(other),
-                    Op::Divide if other == 0 => (0, true),
-                    Op::Divide => self.overflowing_div(other),
+                    Op::Divide | Op::DivideWhole if other == 0 => (0, true),
+                    Op::Divide | Op::DivideWhole => self.overflowing_div(other),
                     Op::Remainder if other == 0 => (0, true),
                     // The least number divided by -1 leaves 0, as in PostgreSQL, though its quotient fits nowhere.
                     Op::Remainder => (self.wrapping_rem(other), false),
@@ -107,13 +107,17 @@ fn compute_type<T: ArrowPrimitiveType<Native: Whole>>(
         Op::Add => combine::<T>(left, right, result, |l, r| l.overflowing(Op::Add, r)),
         Op::Subtract => combine::<T>(left, right, result, |l, r| l.overflowing(Op::Subtract, r)),
         Op::Multiply => combine::<T>(left, right, result, |l, r| l.overflowing(Op::Multiply, r)),
-        Op::Divide => combine::<T>(left, right, result, |l, r| l.overflowing(Op::Divide, r)),
+        Op::Divide | Op::DivideWhole => {
+            combine::<T>(left, right, result, |l, r| l.overflowing(Op::Divide, r))
+        }
         Op::Remainder => combine::<T>(left, right, result, |l, r| l.overflowing(Op::Remainder, r)),
     };
     computed
         .map_err(Failure::Other)?
         .map_err(|Unfit(left, right)| {
-            if right == T::Native::ZERO && matches!(op, Op::Divide | Op::Remainder) {
+            if right == T::Native::ZERO
+                && matches!(op, Op::Divide | Op::DivideWhole | Op::Remainder)
+            {
                 return Failure::DivisionByZero {
                     left: format!("{left:?}"),
                 };

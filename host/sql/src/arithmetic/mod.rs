@@ -27,6 +27,8 @@ pub(crate) enum Op {
     Subtract,
     Multiply,
     Divide,
+    /// Of whole numbers that have only a decimal in common: int64 and uint64. The quotient is cut, as theirs is.
+    DivideWhole,
     Remainder,
 }
 
@@ -49,7 +51,7 @@ impl fmt::Display for Op {
             Self::Add => "+",
             Self::Subtract => "-",
             Self::Multiply => "*",
-            Self::Divide => "/",
+            Self::Divide | Self::DivideWhole => "/",
             Self::Remainder => "%",
         })
     }
@@ -79,10 +81,8 @@ pub(crate) fn types(op: Op, left: &DataType, right: &DataType) -> Option<Types> 
             right: common.clone(),
             result,
         };
-        return Some(match (&common, op) {
-            // No whole type holds int64 and uint64. A whole number divided by another is a whole number all the same.
-            (DataType::Decimal128(..), Op::Divide) => both(common.clone()),
-            (DataType::Decimal128(..), _) => both(decimals::result(op, (20, 0), (20, 0))),
+        return Some(match &common {
+            DataType::Decimal128(..) => both(decimals::result(op, (20, 0), (20, 0))),
             _ => both(common.clone()),
         });
     }
@@ -149,6 +149,7 @@ impl ScalarUDFImpl for Arithmetic {
             Op::Subtract => "subtract",
             Op::Multiply => "multiply",
             Op::Divide => "divide",
+            Op::DivideWhole => "divide_whole",
             Op::Remainder => "remainder",
         }
     }
@@ -182,9 +183,10 @@ impl ScalarUDFImpl for Arithmetic {
         };
         let name = |index: usize| {
             let name = arguments.arg_fields[index].name();
-            let is_plain = name
-                .chars()
-                .all(|c| c.is_alphanumeric() || c == '_' || c == '.');
+            let is_plain = matches!(arguments.args[index], ColumnarValue::Array(_))
+                && name
+                    .chars()
+                    .all(|c| c.is_alphanumeric() || c == '_' || c == '.');
             is_plain.then(|| name.rsplit('.').next().unwrap_or(name).to_owned())
         };
         computed.map_err(|error| error.advised(self.op, name(0), name(1)).into())

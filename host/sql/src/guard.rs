@@ -1,0 +1,175 @@
+//! DataFusion's functions behind a look at their arguments: values too large for memory, formats of other dialects.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, FieldRef, Int64Type};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature,
+};
+
+use crate::error::ValueError;
+
+/// The functions; `bytes` is what one of them may make of a batch of rows.
+pub(crate) fn functions(bytes: u64) -> Vec<Arc<ScalarUDF>> {
+    use datafusion::{functions, functions_nested};
+    let guarded =
+        |inner: Arc<ScalarUDF>, guard| Arc::new(ScalarUDF::from(Guarded { inner, guard }));
+    vec![
+        guarded(functions::string::repeat(), Guard::Times(bytes)),
+        guarded(functions::unicode::lpad(), Guard::Length(bytes)),
+        guarded(functions::unicode::rpad(), Guard::Length(bytes)),
+        guarded(
+            functions_nested::repeat::array_repeat_udf(),
+            Guard::Items(bytes),
+        ),
+        guarded(functions::datetime::to_char(), Guard::Format),
+        guarded(functions::datetime::to_date(), Guard::Format),
+    ]
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Guard {
+    /// A text so many times.
+    Times(u64),
+    /// A text of so many characters.
+    Length(u64),
+    /// A value so many times, in a list.
+    Items(u64),
+    /// Formats are those of `strftime`; DataFusion gives others back as they are.
+    Format,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Guarded {
+    inner: Arc<ScalarUDF>,
+    guard: Guard,
+}
+
+impl Guarded {
+    fn check(&self, arguments: &ScalarFunctionArgs) -> Result<()> {
+        let rows = arguments.number_rows;
+        let limit = match self.guard {
+            Guard::Times(limit) | Guard::Length(limit) | Guard::Items(limit) => limit,
+            Guard::Format => {
+                for format in &arguments.args[1..] {
+                    self.check_format(format)?;
+                }
+                return Ok(());
+            }
+        };
+        let [value, count, ..] = arguments.args.as_slice() else {
+            return Ok(());
+        };
+        // One value stands for all rows only where all arguments do.
+        let is_constant = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
+        let rows = match is_constant(value) && is_constant(count) {
+            true => 1,
+            false => rows,
+        };
+        let counts = cast(&count.to_array(rows)?, &DataType::Int64)?;
+        let counts = counts.as_primitive::<Int64Type>();
+        let values = value.to_array(rows)?;
+        let width: Box<dyn Fn(usize) -> u64> = match self.guard {
+            Guard::Times(_) => {
+                let texts = cast(&values, &DataType::Utf8)?;
+                Box::new(move |row| texts.as_string::<i32>().value(row).len() as u64)
+            }
+            Guard::Length(_) => Box::new(|_| 1),
+            _ => {
+                let bytes = values.get_array_memory_size() as u64;
+                let each = bytes.div_ceil(rows.max(1) as u64).max(1);
+                Box::new(move |_| each)
+            }
+        };
+        let mut total = 0u64;
+        for row in 0..rows {
+            if counts.is_valid(row) && values.is_valid(row) {
+                let count = u64::try_from(counts.value(row)).unwrap_or(0);
+                total = total.saturating_add(width(row).saturating_mul(count));
+            }
+        }
+        if total <= limit {
+            return Ok(());
+        }
+        let of = match rows {
+            1 => "one value".to_owned(),
+            rows => format!("{rows} values"),
+        };
+        Err(ValueError::new(format!(
+            "`{}` would make {total} bytes of {of}; at most {limit} are allowed",
+            self.inner.name()
+        ))
+        .hint("`--memory` sets the memory of the run; a function may use a quarter of it at once")
+        .into())
+    }
+
+    fn check_format(&self, format: &ColumnarValue) -> Result<()> {
+        let ColumnarValue::Scalar(format) = format else {
+            return Ok(());
+        };
+        let (ScalarValue::Utf8(Some(format))
+        | ScalarValue::LargeUtf8(Some(format))
+        | ScalarValue::Utf8View(Some(format))) = format
+        else {
+            return Ok(());
+        };
+        match format.contains('%') {
+            true => Ok(()),
+            false => Err(ValueError::new(format!(
+                "the format '{format}' of `{}` is of another dialect",
+                self.inner.name()
+            ))
+            .hint("formats are strftime's: '%Y-%m-%d %H:%M:%S'; '%b' is a month's short name")
+            .into()),
+        }
+    }
+}
+
+impl ScalarUDFImpl for Guarded {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner.aliases()
+    }
+
+    fn signature(&self) -> &Signature {
+        self.inner.signature()
+    }
+
+    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
+        self.inner.coerce_types(arguments)
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        self.inner.return_type(arguments)
+    }
+
+    fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        if self.guard == Guard::Format {
+            for format in arguments.scalar_arguments.iter().skip(1).flatten() {
+                self.check_format(&ColumnarValue::Scalar((*format).clone()))?;
+            }
+        }
+        self.inner.return_field_from_args(arguments)
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        self.check(&arguments)?;
+        self.inner.invoke_with_args(arguments)
+    }
+
+    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
+        self.inner.schema_name(arguments)
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.inner.documentation()
+    }
+}

@@ -1,0 +1,258 @@
+//! Whole numbers, decimals, floats: arithmetic, casts, totals.
+
+use super::{check_expressions, check_queries, context, table};
+
+#[tokio::test]
+async fn whole_numbers_overflow_with_an_error() {
+    check_expressions(&[
+        (
+            "9223372036854775807 + 1",
+            "error: integer overflow: 9223372036854775807 + 1 does not fit int64",
+        ),
+        (
+            "CAST(70000 AS INT) * CAST(40000 AS INT)",
+            "error: integer overflow: 70000 * 40000 does not fit int32",
+        ),
+        (
+            "CAST(200 AS TINYINT UNSIGNED) + CAST(100 AS TINYINT UNSIGNED)",
+            "error: does not fit uint8",
+        ),
+        (
+            "CAST(1 AS BIGINT UNSIGNED) - CAST(5 AS BIGINT UNSIGNED)",
+            "error: 1 - 5 does not fit uint64",
+        ),
+        ("CAST(1 AS BIGINT UNSIGNED) - 5", "-4"),
+        ("CAST(7 AS BIGINT UNSIGNED) / 2", "3"),
+        (
+            "-(-9223372036854775807 - 1)",
+            "error: integer overflow: -(-9223372036854775808) does not fit int64",
+        ),
+        ("(-9223372036854775807 - 1) / -1", "error: integer overflow"),
+        ("(-9223372036854775807 - 1) % -1", "0"),
+        ("abs(-9223372036854775807 - 1)", "error: "),
+        ("1 / 0", "error: division by zero: 1 / 0"),
+        ("1 % 0", "error: division by zero: 1 % 0"),
+        ("CASE WHEN false THEN 1 / 0 ELSE 7 END", "7"),
+        ("7 / 2", "3"),
+        ("-7 / 2", "-3"),
+        ("-7 % 2", "-1"),
+        ("NULL + 1", "NULL"),
+        ("1 + 2 * 3", "7"),
+        (
+            "2 ^ 3",
+            "error: `2 ^ 3` is 8 in some dialects and 1 in others (hint: write power(2, 3)",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn columns_overflow_with_an_error() {
+    let context = context(2);
+    table(
+        &context,
+        "t",
+        "SELECT CAST(a AS INT) AS a, b, CAST(b AS BIGINT UNSIGNED) AS u FROM (VALUES (70000, 1), (NULL, 9223372036854775807), (2, NULL)) AS v(a, b)",
+    )
+    .await;
+    check_queries(
+        &context,
+        &[
+            ("SELECT a * 40000 AS x FROM t ORDER BY x", "80000;2800000000;NULL"),
+            ("SELECT a * CAST(40000 AS INT) AS x FROM t", "error: integer overflow: 70000 * 40000 does not fit int32 (hint: CAST(a AS BIGINT) * 40000)"),
+            ("SELECT b + 1 AS x FROM t", "error: 9223372036854775807 + 1 does not fit int64 (hint: CAST(b AS DECIMAL(38, 0)) + 1)"),
+            ("SELECT -b AS x FROM t ORDER BY x", "-9223372036854775807;-1;NULL"),
+            ("SELECT a FROM t WHERE a + 1 > 5", "70000"),
+            ("SELECT a + 1, count(*) FROM t GROUP BY a + 1 ORDER BY a + 1", "3|1;70001|1;NULL|1"),
+            ("SELECT t.a FROM t JOIN t AS s ON t.a + 1 = s.a + 1 ORDER BY t.a", "2;70000"),
+            ("SELECT u - 5 AS x FROM t ORDER BY x", "-4;9223372036854775802;NULL"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn decimals_are_exact() {
+    check_expressions(&[
+        ("0.1 + 0.2 = 0.3", "true"),
+        ("CAST(12345678901234567.89 AS DECIMAL(20,2))", "12345678901234567.89"),
+        ("1e3 + 1", "1001.0"),
+        ("1e3 / 7", "142.8571428571428571"),
+        ("1.0 / 3", "0.3333333333333333"),
+        ("2.0 / 3", "0.6666666666666667"),
+        ("-2.0 / 3", "-0.6666666666666667"),
+        ("1.0 / 0", "error: division by zero: 1.0 / 0"),
+        ("5.5 % 2", "1.5"),
+        ("1.5e300 * 2", "3e300"),
+        ("CAST(99999999999999999999999999999999999999 AS DECIMAL(38,0)) * 10", "error: decimal overflow"),
+        ("CAST(99999999999999999999999999999999999999 AS DECIMAL(38,0)) + 1", "error: decimal overflow"),
+        ("CAST('12345678901234567890.12345678' AS DECIMAL(38,8)) * CAST('12345678901234567890.12345678' AS DECIMAL(38,8))", "error: decimal overflow"),
+        ("1.5 * CAST(2 AS DOUBLE)", "3.0"),
+        ("CAST(0.1 AS REAL) * 3.0", "0.30000000447034836"),
+        ("round(1.005, 2)", "1.01"),
+        ("round(2.5)", "3"),
+        ("power(2, 0.5)", "1.4142135623730951"),
+        ("sqrt(2.0)", "1.4142135623730951"),
+        ("abs(-1.5)", "1.5"),
+        ("ceil(1.2)", "2.0"),
+        ("floor(-1.2)", "-2.0"),
+        ("-1.5", "-1.5"),
+        ("-(1.5)", "-1.5"),
+        ("ln(2.0)", "0.6931471805599453"),
+        ("greatest(1.5, 2)", "2.0"),
+        ("coalesce(NULL, 1.5, 2)", "1.5"),
+        ("CASE WHEN true THEN 1 ELSE 2.5 END", "1.0"),
+        ("1.5 BETWEEN 1 AND 2", "true"),
+        ("1 IN (1.0, 2.5)", "true"),
+        ("CAST(1.5 AS DOUBLE) = 1.5", "true"),
+        ("CAST(0.1 AS DOUBLE) = 0.1", "true"),
+        ("concat('a', 1.50)", "a1.50"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn casts_round_and_refuse() {
+    check_expressions(&[
+        ("CAST(1.7 AS BIGINT)", "2"),
+        ("CAST(2.5 AS BIGINT)", "3"),
+        ("CAST(-2.5 AS INT)", "-3"),
+        ("CAST(CAST(2.5 AS DOUBLE) AS INT)", "2"),
+        ("CAST(CAST(3.5 AS DOUBLE) AS INT)", "4"),
+        ("CAST(CAST(1.7 AS REAL) AS INT)", "2"),
+        ("CAST(1e20 AS BIGINT)", "error: does not fit int64"),
+        (
+            "CAST(CAST(1e20 AS DOUBLE) AS BIGINT)",
+            "error: does not fit int64",
+        ),
+        (
+            "CAST(CAST('9223372036854775807' AS DOUBLE) AS BIGINT)",
+            "error: does not fit int64",
+        ),
+        (
+            "CAST(CAST('NaN' AS DOUBLE) AS INT)",
+            "error: NaN (float64) does not fit int32",
+        ),
+        ("TRY_CAST(1e20 AS BIGINT)", "NULL"),
+        ("TRY_CAST(2.5 AS INT)", "3"),
+        ("CAST(-1 AS INT UNSIGNED)", "error: "),
+        ("CAST(-0.4 AS INT UNSIGNED)", "0"),
+        ("CAST(70000 AS SMALLINT)", "error: "),
+        ("CAST(1.235 AS DECIMAL(10,2))", "1.24"),
+        ("CAST(-1.235 AS DECIMAL(10,2))", "-1.24"),
+        (
+            "CAST(123.4 AS DECIMAL(3,2))",
+            "error: 123.4 (decimal(4,1)) does not fit decimal(3,2)",
+        ),
+        ("CAST(123456 AS DECIMAL(4,2))", "error: "),
+        ("CAST(CAST(0.285 AS DOUBLE) AS DECIMAL(10,2))", "0.29"),
+        ("CAST('1.999' AS DECIMAL(10,2))", "2.00"),
+        ("CAST('1.7' AS INT)", "error: "),
+        ("CAST(' 12 ' AS INT)", "12"),
+        ("CAST('abc' AS INT)", "error: "),
+        ("TRY_CAST('abc' AS INT)", "NULL"),
+        (
+            "CAST('1e400' AS DOUBLE)",
+            "error: '1e400' is not a float64, or too large for it",
+        ),
+        ("CAST('Infinity' AS DOUBLE)", "inf"),
+        (
+            "CAST(CAST('1e300' AS DOUBLE) AS REAL)",
+            "error: does not fit float32",
+        ),
+        ("CAST(0.1 AS DOUBLE)", "0.1"),
+        (
+            "CAST(123456789012345678.123 AS DOUBLE)",
+            "1.2345678901234568e17",
+        ),
+        (
+            "CAST(TIMESTAMP '1969-12-31 23:00:00' AS DATE)",
+            "1969-12-31",
+        ),
+        (
+            "CAST(TIMESTAMP '9999-12-31 23:00:00' AS DATE)",
+            "9999-12-31",
+        ),
+        ("CAST(true AS INT)", "1"),
+        ("CAST(2.5 AS VARCHAR)", "2.5"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn totals_are_exact_or_an_error() {
+    let context = context(3);
+    table(
+        &context,
+        "t",
+        "SELECT g, i, CAST(i AS DECIMAL(38,0)) AS d, CAST(i AS BIGINT UNSIGNED) AS u, CAST(v AS DECIMAL(10,0)) AS v FROM (VALUES (1, 9000000000000000000, 1), (1, 9000000000000000000, 2), (2, 5, 2), (2, NULL, NULL), (3, NULL, NULL)) AS t(g, i, v)",
+    )
+    .await;
+    table(
+        &context,
+        "big",
+        "SELECT CAST(v AS DECIMAL(38,0)) AS v FROM (VALUES ('99999999999999999999999999999999999999'), ('99999999999999999999999999999999999998')) AS t(v)",
+    )
+    .await;
+    check_queries(
+        &context,
+        &[
+            ("SELECT sum(i) FROM t", "error: sum overflow: the sum is 18000000000000000005, which does not fit int64 (hint: sum(CAST(.. AS DECIMAL(38, 0))))"),
+            ("SELECT sum(i) FROM t WHERE g > 1", "5"),
+            ("SELECT sum(i) FROM t WHERE g = 3", "NULL"),
+            ("SELECT sum(DISTINCT i) FROM t", "9000000000000000005"),
+            ("SELECT g, sum(i) FROM t GROUP BY g", "error: sum overflow"),
+            ("SELECT g, sum(i) FROM t WHERE g > 1 GROUP BY g ORDER BY g", "2|5;3|NULL"),
+            ("SELECT g, sum(DISTINCT i), count(DISTINCT i) FROM t GROUP BY g ORDER BY g", "1|9000000000000000000|1;2|5|1;3|NULL|0"),
+            ("SELECT g, sum(DISTINCT i) FROM t GROUP BY g ORDER BY g", "1|9000000000000000000;2|5;3|NULL"),
+            ("SELECT sum(i) FILTER (WHERE g = 2) FROM t", "5"),
+            ("SELECT g, sum(i) FILTER (WHERE g = 2) FROM t GROUP BY g ORDER BY g", "1|NULL;2|5;3|NULL"),
+            ("SELECT sum(i) OVER (ORDER BY g, v ROWS BETWEEN CURRENT ROW AND CURRENT ROW) FROM t WHERE g < 3 ORDER BY g, v", "9000000000000000000;9000000000000000000;5;NULL"),
+            ("SELECT sum(i) OVER (ORDER BY g ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t", "error: sum overflow"),
+            ("SELECT sum(i + 0) FROM t WHERE g = 1", "error: sum overflow"),
+            ("SELECT sum(i + 1) FROM t WHERE g = 2", "6"),
+            ("SELECT sum(d) FROM t", "18000000000000000005"),
+            ("SELECT sum(u) FROM t", "18000000000000000005"),
+            ("SELECT sum(u * 2) FROM t", "36000000000000000010"),
+            ("SELECT sum(v) FROM big", "error: sum overflow"),
+            ("SELECT sum(DISTINCT v) FROM big", "error: sum overflow"),
+            ("SELECT sum(v) OVER () FROM big", "error: sum overflow"),
+            ("SELECT avg(v) FROM big", "error: "),
+            ("SELECT avg(v) FROM t", "1.6666666666666667"),
+            ("SELECT g, avg(v) FROM t GROUP BY g ORDER BY g", "1|1.5000000000000000;2|2.0000000000000000;3|NULL"),
+            ("SELECT avg(DISTINCT v) FROM t", "1.5000000000000000"),
+            ("SELECT avg(i) FROM t WHERE g < 3", "6e18"),
+            ("SELECT avg(g) FROM t", "1.8"),
+            ("SELECT mean(g) FROM t", "1.8"),
+            ("SELECT sum(CAST(g AS DOUBLE)), avg(CAST(g AS REAL)) FROM t", "9.0|1.8"),
+            ("SELECT sum(NULL), avg(NULL) FROM t", "NULL|NULL"),
+            ("SELECT sum('a') FROM t", "error: `sum` takes numbers, not utf8"),
+            ("SELECT sum(i) / count(i) FROM t WHERE g = 2", "5"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn nan_is_the_greatest_and_equals_itself() {
+    let context = context(2);
+    table(
+        &context,
+        "t",
+        "SELECT CAST(x AS DOUBLE) AS x FROM (VALUES ('NaN'), ('1'), ('-0.0'), ('0.0'), ('inf')) AS t(x)",
+    )
+    .await;
+    check_queries(
+        &context,
+        &[
+            ("SELECT max(x), min(x) FROM t", "NaN|-0.0"),
+            ("SELECT x FROM t WHERE x = 'NaN'", "NaN"),
+            ("SELECT x FROM t WHERE x > CAST('inf' AS DOUBLE)", "NaN"),
+            ("SELECT count(*) FROM t WHERE x = 0", "2"),
+            ("SELECT count(*) FROM (SELECT x FROM t GROUP BY x)", "4"),
+            ("SELECT count(*) FROM t JOIN t AS s ON t.x = s.x", "7"),
+            ("SELECT count(DISTINCT x) FROM t", "4"),
+        ],
+    )
+    .await;
+}

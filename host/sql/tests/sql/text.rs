@@ -1,0 +1,80 @@
+//! Texts and patterns.
+
+use super::{check_expressions, check_queries, context, table};
+
+#[tokio::test]
+async fn patterns_have_escape_characters() {
+    check_expressions(&[
+        ("'100%' LIKE '%!%' ESCAPE '!'", "true"),
+        ("'100x' LIKE '%!%' ESCAPE '!'", "false"),
+        ("'a_b' LIKE 'a#_b' ESCAPE '#'", "true"),
+        ("'axb' NOT LIKE 'a#_b' ESCAPE '#'", "true"),
+        ("'A_B' ILIKE 'a#_b' ESCAPE '#'", "true"),
+        ("'a\\b' LIKE 'a\\b' ESCAPE '!'", "true"),
+        ("'a_b' LIKE 'a\\_b'", "true"),
+        (
+            "'a' LIKE 'a!' ESCAPE '!'",
+            "error: ends with its escape character",
+        ),
+        ("'abc' SIMILAR TO '%(b|d)%'", "true"),
+        ("'abc' SIMILAR TO 'b'", "false"),
+        ("'abc' SIMILAR TO 'abc'", "true"),
+        ("'abc' NOT SIMILAR TO '_b_'", "false"),
+        ("'a%' SIMILAR TO 'a!%' ESCAPE '!'", "true"),
+        ("NULL LIKE 'a!%' ESCAPE '!'", "NULL"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn patterns_may_be_columns() {
+    let context = context(2);
+    table(
+        &context,
+        "t",
+        "SELECT v, p FROM (VALUES ('100%', '%!%'), ('100x', '%!%'), ('1', NULL)) AS t(v, p)",
+    )
+    .await;
+    check_queries(
+        &context,
+        &[
+            ("SELECT v FROM t WHERE v LIKE p ESCAPE '!'", "100%"),
+            ("SELECT v FROM t WHERE v LIKE '%!%' ESCAPE '!'", "100%"),
+            ("SELECT count(*) FROM t WHERE v SIMILAR TO '[0-9]+%'", "3"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_too_large_or_of_another_dialect_is_refused() {
+    check_expressions(&[
+        ("length(repeat('x', 1000))", "1000"),
+        (
+            "repeat('x', 1000000000)",
+            "error: `repeat` would make 1000000000 bytes of one value",
+        ),
+        ("lpad('x', 1000000000, 'y')", "error: `lpad` would make"),
+        ("rpad('x', 3, 'y')", "xyy"),
+        ("array_length(array_repeat('x', 3))", "3"),
+        (
+            "array_repeat('xxxxxxxxxx', 1000000000)",
+            "error: `array_repeat` would make",
+        ),
+        (
+            "to_char(TIMESTAMP '2020-01-02', 'YYYY')",
+            "error: the format 'YYYY' of `to_char` is of another dialect",
+        ),
+        ("to_char(TIMESTAMP '2020-01-02', '%Y')", "2020"),
+        ("to_char(TIMESTAMP '9999-01-02', '%Y')", "9999"),
+        (
+            "to_date('02 Jan 2020', 'DD Mon YYYY')",
+            "error: the format 'DD Mon YYYY' of `to_date`",
+        ),
+        ("to_date('02 Jan 2020', '%d %b %Y')", "2020-01-02"),
+        ("to_date('9999-12-31')", "9999-12-31"),
+        ("concat('a', NULL)", "a"),
+        ("'a' || NULL", "NULL"),
+    ])
+    .await;
+}

@@ -1,0 +1,127 @@
+//! Dates and timestamps: any year, any zone.
+
+use super::{check_expressions, check_queries, context, table};
+
+#[tokio::test]
+async fn any_year_works_everywhere() {
+    check_expressions(&[
+        ("date_trunc('month', CAST('9999-12-31' AS TIMESTAMP))", "9999-12-01T00:00:00"),
+        ("date_trunc('week', DATE '2024-01-03')", "2024-01-01T00:00:00"),
+        ("date_trunc('quarter', TIMESTAMP '0001-05-05 10:00:00')", "0001-04-01T00:00:00"),
+        ("date_trunc('century', TIMESTAMP '2000-05-05')", "1901-01-01T00:00:00"),
+        ("date_trunc('decade', TIMESTAMP '1969-05-05')", "1960-01-01T00:00:00"),
+        ("date_trunc('second', TIMESTAMP '1969-12-31 23:59:59.5')", "1969-12-31T23:59:59"),
+        ("date_trunc('fortnight', TIMESTAMP '2000-05-05')", "error: `date_trunc` knows no unit 'fortnight'"),
+        ("date_trunc('month', '2024-02-29')", "2024-02-01T00:00:00"),
+        ("date_bin(interval '1 day', CAST('9999-12-31' AS TIMESTAMP))", "9999-12-31T00:00:00"),
+        ("date_bin(interval '15 minutes', TIMESTAMP '2020-02-11 15:44:17', TIMESTAMP '2001-01-01 00:02:30')", "2020-02-11T15:32:30"),
+        ("date_bin(interval '1 month', DATE '0001-05-05')", "0001-05-01T00:00:00"),
+        ("date_bin(interval '0 days', DATE '2001-05-05')", "error: longer than nothing"),
+        ("CASE WHEN true THEN TIMESTAMP '9999-12-31 00:00:00' ELSE now() END", "9999-12-31T00:00:00"),
+        ("coalesce(DATE '9999-12-31', now())", "9999-12-31T00:00:00"),
+        ("CASE WHEN true THEN DATE '9999-12-31' ELSE TIMESTAMP '2020-01-01' END", "9999-12-31T00:00:00"),
+        ("least(TIMESTAMP '9999-12-31', now()) < TIMESTAMP '9999-12-31'", "true"),
+        ("greatest(DATE '9999-12-31', TIMESTAMP '0001-01-01')", "9999-12-31T00:00:00"),
+        ("DATE '9999-12-31' > TIMESTAMP '2020-01-01'", "true"),
+        ("DATE '9999-12-31' IN (TIMESTAMP '9999-12-31')", "true"),
+        ("DATE '9999-12-31' BETWEEN TIMESTAMP '0001-01-01' AND now()", "false"),
+        ("to_timestamp('9999-12-31 00:00:00')", "9999-12-31T00:00:00"),
+        ("to_timestamp_micros('9999-12-31 00:00:00')", "9999-12-31T00:00:00"),
+        ("to_timestamp_seconds('9999-12-31 00:00:00')", "9999-12-31T00:00:00"),
+        ("to_timestamp_millis('0001-01-01')", "0001-01-01T00:00:00"),
+        ("to_timestamp(0)", "1970-01-01T00:00:00"),
+        ("to_timestamp(1.5)", "1970-01-01T00:00:01.500"),
+        ("to_timestamp(-1.5)", "1969-12-31T23:59:58.500"),
+        ("to_timestamp(9223372036854775807)", "error: out of range"),
+        ("to_timestamp('31.01.2024', '%d.%m.%Y')", "2024-01-31T00:00:00"),
+        ("to_timestamp('x', '%d.%m.%Y')", "error: 'x' is not written as '%d.%m.%Y'"),
+        ("to_timestamp('x')", "error: 'x' is not a timestamp"),
+        ("date_part('year', DATE '9999-12-31')", "9999"),
+        ("extract(epoch from TIMESTAMP '9999-12-31')", "253402214400.0"),
+        ("DATE '9999-12-30' + interval '1 day'", "9999-12-31"),
+        ("TIMESTAMP '9999-12-30' + interval '1 day'", "9999-12-31T00:00:00"),
+        ("DATE '2024-01-31' + interval '1 month'", "2024-02-29"),
+        ("TIMESTAMP '9999-12-31' - TIMESTAMP '9999-12-30'", "PT86400S"),
+        ("make_date(9999, 12, 31)", "9999-12-31"),
+        ("arrow_typeof(now())", "Timestamp(µs)"),
+        ("arrow_typeof(current_timestamp)", "Timestamp(µs)"),
+        ("CAST('2024-01-31 10:00:00+02:00' AS TIMESTAMPTZ)", "2024-01-31T08:00:00Z"),
+        ("CAST('9999-12-31' AS TIMESTAMP WITH TIME ZONE)", "9999-12-31T00:00:00Z"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn local_times_that_are_skipped_or_doubled_have_a_rule() {
+    check_expressions(&[
+        (
+            "TIMESTAMP '2024-11-03 01:30:00' AT TIME ZONE 'America/New_York'",
+            "2024-11-03T06:30:00Z",
+        ),
+        (
+            "TIMESTAMP '2024-03-10 02:30:00' AT TIME ZONE 'America/New_York'",
+            "2024-03-10T07:30:00Z",
+        ),
+        (
+            "TIMESTAMP '2024-06-01 12:00:00' AT TIME ZONE 'Europe/Berlin'",
+            "2024-06-01T10:00:00Z",
+        ),
+        (
+            "TIMESTAMP '2024-06-01 12:00:00' AT TIME ZONE 'UTC' AT TIME ZONE 'Europe/Berlin'",
+            "2024-06-01T14:00:00",
+        ),
+        (
+            "TIMESTAMP '9999-12-31 12:00:00' AT TIME ZONE '+02:00'",
+            "9999-12-31T10:00:00Z",
+        ),
+        (
+            "DATE '2024-06-01' AT TIME ZONE 'Europe/Berlin'",
+            "2024-05-31T22:00:00Z",
+        ),
+        (
+            "TIMESTAMP '2024-06-01' AT TIME ZONE 'Mars'",
+            "error: there is no time zone 'Mars'",
+        ),
+        (
+            "'2024-06-01' AT TIME ZONE 'UTC'",
+            "error: AT TIME ZONE takes a timestamp, not utf8",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn dates_meet_timestamps() {
+    let context = context(2);
+    table(&context, "d", "SELECT DATE '9999-12-31' AS day").await;
+    table(
+        &context,
+        "t",
+        "SELECT TIMESTAMP '9999-12-31 00:00:00' AS at, 'America/New_York' AS zone",
+    )
+    .await;
+    check_queries(
+        &context,
+        &[
+            (
+                "SELECT day FROM d UNION ALL SELECT at FROM t",
+                "9999-12-31T00:00:00;9999-12-31T00:00:00",
+            ),
+            (
+                "SELECT at FROM t UNION SELECT day FROM d",
+                "9999-12-31T00:00:00",
+            ),
+            ("SELECT count(*) FROM d JOIN t ON day = at", "1"),
+            ("SELECT count(*) FROM d, t WHERE day <= at", "1"),
+            ("SELECT at - day FROM d, t", "P0D"),
+            ("SELECT at AT TIME ZONE zone FROM t", "9999-12-31T05:00:00Z"),
+            (
+                "SELECT TIMESTAMP '2024-11-03 01:30:00' AT TIME ZONE zone FROM t",
+                "2024-11-03T06:30:00Z",
+            ),
+            ("SELECT date_trunc('day', at) FROM t", "9999-12-31T00:00:00"),
+            ("SELECT count(*) FROM t WHERE at > now()", "1"),
+        ],
+    )
+    .await;
+}

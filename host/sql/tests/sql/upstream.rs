@@ -1,0 +1,58 @@
+//! What DataFusion does without this room. A test that fails here is good news: something of ours can go.
+
+use datafusion::prelude::SessionContext;
+
+use super::rows;
+
+async fn plain(sql: &str) -> String {
+    let context = SessionContext::new();
+    let frame = match context.sql(sql).await {
+        Ok(frame) => frame,
+        Err(error) => return format!("error: {error}"),
+    };
+    let name = "plain";
+    match context.register_table(name, frame.into_view()) {
+        Ok(_) => match rows(&context, "SELECT * FROM plain").await {
+            Ok(rows) => rows,
+            Err(error) => format!("error: {error}"),
+        },
+        Err(error) => format!("error: {error}"),
+    }
+}
+
+#[tokio::test]
+async fn datafusion_still_wraps_whole_numbers() {
+    // https://github.com/apache/datafusion/issues/12140
+    assert_eq!(
+        plain("SELECT 9223372036854775807 + 1 AS x").await,
+        "-9223372036854775808"
+    );
+    let sum =
+        "SELECT sum(x) AS s FROM (VALUES (9000000000000000000), (9000000000000000000)) AS t(x)";
+    assert_eq!(plain(sum).await, "-446744073709551616");
+}
+
+#[tokio::test]
+async fn datafusion_still_cuts_fractions() {
+    assert_eq!(plain("SELECT CAST(1.7 AS BIGINT) AS x").await, "1");
+}
+
+#[tokio::test]
+async fn datafusion_still_counts_nanoseconds() {
+    let bin = "SELECT date_bin(interval '1 day', arrow_cast('9999-12-31', 'Timestamp(Microsecond, None)')) AS x";
+    assert_ne!(plain(bin).await, "9999-12-31T00:00:00");
+}
+
+#[tokio::test]
+async fn datafusion_still_knows_one_escape_character() {
+    assert!(
+        plain("SELECT 'a%' LIKE 'a!%' ESCAPE '!' AS x")
+            .await
+            .starts_with("error: ")
+    );
+}
+
+#[tokio::test]
+async fn datafusion_still_searches_where_sql_matches_whole_values() {
+    assert_eq!(plain("SELECT 'abc' SIMILAR TO 'b' AS x").await, "true");
+}
