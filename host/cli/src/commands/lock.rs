@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 use transom_pipeline::SessionOptions;
 use transom_pipeline::lock::Lock;
-use transom_pipeline::plan::{Sources, plan};
+use transom_pipeline::plan::{Sample, Sources, plan};
 use transom_pipeline::report::counted;
 use transom_plugin::Cancel;
 
@@ -20,8 +20,12 @@ use crate::failure::Failure;
 #[command(after_help = "\
 Examples:
   transom lock
+  transom lock --sample all       with types that all values have
   transom lock --target prod      with the columns of that target's sources")]
 pub(crate) struct LockCommand {
+    /// How many rows of each source to look at for the types of its columns, spread over its files; or `all`.
+    #[arg(long, value_name = "ROWS", default_value = "1000", value_parser = sample)]
+    pub(crate) sample: Sample,
     /// Writes what changed as JSON to stdout.
     #[arg(long)]
     pub(crate) json: bool,
@@ -42,7 +46,7 @@ impl LockCommand {
             &pipeline,
             &plugins,
             None,
-            Sources::Open,
+            Sources::Sampled(self.sample),
             &session,
             Cancel::new(),
         );
@@ -73,6 +77,14 @@ impl LockCommand {
             )),
         }
         Ok(())
+    }
+}
+
+fn sample(text: &str) -> Result<Sample, String> {
+    match text.parse() {
+        _ if text == "all" => Ok(Sample::All),
+        Ok(rows) if rows > 0 => Ok(Sample::Rows(rows)),
+        _ => Err("expected a number of rows, or `all`".to_owned()),
     }
 }
 

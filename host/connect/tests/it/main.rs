@@ -1,5 +1,6 @@
 //! Sources and sinks over a real disk. One binary, since each one links DataFusion.
 
+mod csv;
 mod diagnose;
 mod origin;
 mod publish;

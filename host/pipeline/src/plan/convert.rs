@@ -25,10 +25,12 @@ pub(crate) async fn open_source(
                 columns: None,
                 ..files.clone()
             };
-            Some(with_declared(
-                &*undeclared.infer_schema(state).await?,
-                declared,
-            ))
+            Some(match undeclared.infer_schema(state).await {
+                Ok(inferred) => with_declared(&inferred, declared),
+                // There is no row whose columns could be others.
+                Err(connect::SourceError::NoColumns { .. }) => Arc::clone(declared),
+                Err(error) => return Err(error),
+            })
         }
         (None, None) => None,
     };

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
+pub use transom_connect::Sample;
 use transom_connect::{FileSink, FileSource, SinkLimits};
 use transom_plugin::{Cancel, Plugin};
 use transom_query::{Session, SessionOptions};
@@ -34,6 +35,8 @@ pub use self::part::Part;
 pub enum Sources {
     /// Their files are listed and, without a lock file, their schemas told from them.
     Open,
+    /// As [`Open`](Self::Open), with so many rows looked at.
+    Sampled(Sample),
     /// Only the lock file says what they are; a plan made so cannot be run.
     FromLock,
     /// They are not: a source that is needed must be given ([`Part::given`]).

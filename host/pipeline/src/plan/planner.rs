@@ -71,21 +71,26 @@ impl<'a> Planner<'a> {
             if locked.is_some() {
                 self.remembered.insert(name.clone());
             }
-            let files = file_source(self.pipeline, source);
+            let mut files = file_source(self.pipeline, source);
+            if let Sources::Sampled(sample) = how {
+                files.sample = sample;
+            }
             let state = self.session.context().state();
             let table = match (how, locked) {
-                (Sources::Open, locked) => match open_source(&files, &state, locked).await {
-                    Ok(table) => table,
-                    Err(error) => {
-                        let mut problem = self
-                            .pipeline
-                            .problem_at(source.path.span, error_chain(&error));
-                        problem.hint = error.hint();
-                        problem.in_data = true;
-                        self.problems.push(problem);
-                        continue;
+                (Sources::Open | Sources::Sampled(_), locked) => {
+                    match open_source(&files, &state, locked).await {
+                        Ok(table) => table,
+                        Err(error) => {
+                            let mut problem = self
+                                .pipeline
+                                .problem_at(source.path.span, error_chain(&error));
+                            problem.hint = error.hint();
+                            problem.in_data = true;
+                            self.problems.push(problem);
+                            continue;
+                        }
                     }
-                },
+                }
                 (Sources::FromLock, Some(schema)) => Arc::new(EmptyTable::new(schema)) as _,
                 (Sources::Given, _) => {
                     self.problems.push(self.part.not_given(name));

@@ -48,11 +48,11 @@ pub(super) fn has_leading(text: &str) -> bool {
 /// The nearest float64; `NaN`, `inf` and `Infinity` in any case.
 ///
 /// # Errors
-/// If the text is no number, is finite and too large, or is not zero and too small; inferred also if it has leading zeros or
-/// more digits than the float keeps.
+/// If the text is no number, is finite and too large, is not zero and too small, or is a whole number that no float is; inferred also if
+/// it has leading zeros or more digits than the float keeps.
 pub fn float64(text: &str, origin: Origin) -> Result<f64, Reason> {
     let value: f64 = text.parse().map_err(|_| Reason::Syntax)?;
-    if value.is_normal() && origin == Origin::Declared {
+    if value.is_normal() && origin == Origin::Declared && text.len() <= FLOAT64_DIGITS {
         return Ok(value);
     }
     check_float(text, value, FLOAT64_DIGITS, origin, |digits| {
@@ -67,7 +67,7 @@ pub fn float64(text: &str, origin: Origin) -> Result<f64, Reason> {
 /// As [`float64`].
 pub fn float32(text: &str, origin: Origin) -> Result<f32, Reason> {
     let value: f32 = text.parse().map_err(|_| Reason::Syntax)?;
-    if value.is_normal() && origin == Origin::Declared {
+    if value.is_normal() && origin == Origin::Declared && text.len() <= FLOAT32_DIGITS {
         return Ok(value);
     }
     check_float(text, f64::from(value), FLOAT32_DIGITS, origin, |digits| {
@@ -91,10 +91,11 @@ fn check_float(
     if value.is_infinite() || (value == 0.0 && !parts.is_zero()) {
         return Err(Reason::Range);
     }
-    if origin == Origin::Declared {
+    // Whoever declares a float wants the nearest one to a fraction, but not another whole number.
+    if origin == Origin::Declared && (parts.has_point || parts.exponent_sign.is_some()) {
         return Ok(());
     }
-    if has_leading(text) {
+    if origin == Origin::Inferred && has_leading(text) {
         return Err(Reason::Leading);
     }
     let significant = parts.significant();
@@ -314,11 +315,7 @@ mod tests {
             ("-0", Ok(-0.0), Ok(-0.0)),
             ("inf", Ok(f64::INFINITY), Ok(f64::INFINITY)),
             ("-Infinity", Ok(f64::NEG_INFINITY), Ok(f64::NEG_INFINITY)),
-            (
-                "9007199254740993",
-                Ok(9007199254740992.0),
-                Err(Reason::Digits),
-            ),
+            ("9007199254740993", Err(Reason::Digits), Err(Reason::Digits)),
             ("0.1000000000000000055511151231257827", Ok(0.1), Ok(0.1)),
             (
                 "3.14159265358979323846",
@@ -347,7 +344,12 @@ mod tests {
             assert_eq!(float64(text, Inferred), inferred, "{text}");
         }
         assert!(float64("NaN", Inferred).unwrap().is_nan());
-        assert_eq!(float32("16777217", Declared), Ok(16777216.0));
+        assert_eq!(float32("16777217", Declared), Err(Reason::Digits));
+        assert_eq!(float32("16777217.5", Declared), Ok(16777218.0));
+        assert_eq!(
+            float64("0009007199254740992", Declared),
+            Ok(9007199254740992.0)
+        );
         assert_eq!(float32("16777217", Inferred), Err(Reason::Digits));
         assert_eq!(float32("1e300", Declared), Err(Reason::Range));
         let long = format!("0.1{}", "0".repeat(100_000));

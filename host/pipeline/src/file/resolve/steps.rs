@@ -71,7 +71,11 @@ impl Resolver<'_> {
     fn query_file(&mut self, said: &Spanned<String>) -> Option<(String, PathBuf)> {
         let path = self.path(said)?;
         let (message, label) = match fs_err::read(&path.value).map(String::from_utf8) {
-            Ok(Ok(text)) if !text.trim().is_empty() => return Some((text, path.value)),
+            Ok(Ok(text)) if !text.trim().is_empty() => {
+                // Windows' editors begin with a byte order mark, which is no SQL.
+                let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
+                return Some((text, path.value));
+            }
             Ok(Ok(_)) => (
                 format!("the SQL file `{}` is empty", said.value),
                 "needs a query",
