@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
-use transom_connect::{CsvOptions, FileSource, ReadProgress, Sample, Unknown};
+use transom_connect::{CsvOptions, FileSource, ReadProgress, Sample, SourceError, Unknown};
 use transom_query::{Session, SessionOptions};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, source_of};
 use crate::file::{Format, Problem, Problems, format_of_file};
 use crate::plan::error_chain;
 use crate::preview::collect;
@@ -86,16 +86,23 @@ pub(crate) async fn file_rows(
         };
         collect(session, frame.into_unoptimized_plan()).await
     };
-    match rows.await {
-        Ok(rows) => Ok(rows),
-        Err(error) => Err(Unread {
-            message: match source.diagnose(schema).await {
-                Some(error) => error_chain(&error),
-                None => format!("`{}` cannot be read: {}", source.name, error.message()),
-            },
-            hint: None,
-        }),
+    let error = match rows.await {
+        Ok(rows) => return Ok(rows),
+        Err(error) => error,
+    };
+    if let Some(placed) = source_of::<Arc<SourceError>>(&error) {
+        return Err(Unread {
+            message: error_chain(placed),
+            hint: placed.hint(),
+        });
     }
+    Err(Unread {
+        message: match source.diagnose(schema).await {
+            Some(error) => error_chain(&error),
+            None => format!("`{}` cannot be read: {}", source.name, error.message()),
+        },
+        hint: None,
+    })
 }
 
 /// The columns of `told`, with the types that `types` has for them.

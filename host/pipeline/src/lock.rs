@@ -11,6 +11,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use transom_plugin::{Description, Plugin};
+use transom_sql::{field_type_name, is_json, parse_field};
 
 use crate::error::{Error, Result};
 use crate::file::{FileSource, Pipeline};
@@ -43,7 +44,7 @@ pub struct LockedSource {
 pub struct LockedColumn {
     /// Its name.
     pub name: String,
-    /// Its Arrow type, as Arrow writes it.
+    /// Its type, as Arrow writes it; as the pipeline file does where a text is JSON.
     #[serde(rename = "type")]
     pub data_type: String,
     /// Whether it may hold NULL.
@@ -79,7 +80,7 @@ impl Lock {
                 .iter()
                 .map(|field| LockedColumn {
                     name: field.name().clone(),
-                    data_type: field.data_type().to_string(),
+                    data_type: locked_type(field),
                     nullable: field.is_nullable(),
                 });
             Some((
@@ -169,8 +170,11 @@ impl Lock {
             .get(&source.name.value)
             .filter(|locked| locked.read_as == read_as(source))?;
         let fields = locked.columns.iter().map(|column| {
-            let data_type: DataType = column.data_type.parse().ok()?;
-            Some(Field::new(&column.name, data_type, column.nullable))
+            let field = match column.data_type.parse::<DataType>() {
+                Ok(data_type) => Field::new(&column.name, data_type, true),
+                Err(_) => parse_field(&column.name, &column.data_type).ok()?,
+            };
+            Some(field.with_nullable(column.nullable))
         });
         Some(Arc::new(Schema::new(
             fields.collect::<Option<Vec<Field>>>()?,
@@ -188,6 +192,23 @@ impl Lock {
             })
             .map(|plugin| plugin.name().to_owned())
             .collect()
+    }
+}
+
+/// Arrow's name of a type does not say which texts are JSON; the pipeline file's does.
+fn locked_type(field: &Field) -> String {
+    fn has_json(field: &Field) -> bool {
+        is_json(field)
+            || match field.data_type() {
+                DataType::Struct(fields) => fields.iter().any(|field| has_json(field)),
+                DataType::List(inner) | DataType::Map(inner, _) => has_json(inner),
+                _ => false,
+            }
+    }
+    if has_json(field) {
+        field_type_name(field)
+    } else {
+        field.data_type().to_string()
     }
 }
 

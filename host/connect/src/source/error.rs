@@ -309,16 +309,20 @@ pub enum SourceError {
         /// From 1.
         line: u64,
     },
-    /// A line is not JSON.
-    #[error("source `{name}`: `{path}` line {line} is not a JSON object")]
-    Json {
+    /// A line of a JSON file is not what the source's columns say, or not JSON.
+    #[error("source `{name}`: `{path}` line {line}{message}")]
+    JsonLine {
         /// Name of the source.
         name: String,
         /// The file.
         path: PathBuf,
         /// From 1.
         line: u64,
-        /// The parser's reason; none if the line is JSON, but not an object.
+        /// What is wrong with it, from the place in the line on.
+        message: Box<str>,
+        /// What to do about it.
+        hint: Option<Box<str>>,
+        /// The parser's reason, if the line is not JSON.
         #[source]
         source: Option<serde_json::Error>,
     },
@@ -472,9 +476,7 @@ impl SourceError {
                 "convert the file to UTF-8; CSV can be read as it is with, for example, `csv: { encoding: windows-1252 }`"
                     .to_owned(),
             ),
-            Self::Json { .. } => {
-                Some("JSON sources hold one object per line, not an array".to_owned())
-            }
+            Self::JsonLine { hint, .. } => hint.as_deref().map(str::to_owned),
             Self::NotParquet { .. } => {
                 Some("the file may be of another format, or its writer did not finish".to_owned())
             }

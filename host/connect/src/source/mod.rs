@@ -7,6 +7,7 @@
 mod csv;
 mod diagnose;
 mod error;
+mod json;
 mod listing;
 mod open;
 mod partitions;
@@ -24,7 +25,7 @@ use std::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::{
     catalog::{Session, TableProvider},
-    datasource::file_format::{FileFormat, json::JsonFormat, parquet::ParquetFormat},
+    datasource::file_format::{FileFormat, parquet::ParquetFormat},
     execution::object_store::ObjectStoreUrl,
 };
 
@@ -34,9 +35,8 @@ use self::{
     listing::Listing,
     partitions::Partitions,
     table::{FileTable, Reader},
-    text::InferError,
 };
-use crate::format::{Format, is_gzip};
+use crate::format::Format;
 
 /// Longest piece of a value that a message shows, in characters.
 const SHOWN_CHARACTERS: usize = 60;
@@ -192,7 +192,7 @@ impl FileSource {
     /// # Errors
     /// If there is no file, if files disagree, or if they are not of the format.
     pub async fn infer_schema(&self, state: &dyn Session) -> Result<SchemaRef, SourceError> {
-        Ok(self.table(state, self.columns.clone()).await?.schema())
+        Ok(self.table(state, None).await?.schema())
     }
 
     /// The table. `schema` is what the lock file says ([`Self::infer_schema`] of another day), partition columns included;
@@ -211,9 +211,14 @@ impl FileSource {
         schema: Option<SchemaRef>,
     ) -> Result<Arc<dyn TableProvider>, SourceError> {
         let listing = self.list().await?;
-        let known = schema.or_else(|| self.columns.clone());
-        let partitions = Partitions::detect(self, &listing.files, known.as_deref())?;
-        let reader = self.reader(&listing)?;
+        let declared = schema.clone().or_else(|| self.columns.clone());
+        let partitions = Partitions::detect(self, &listing.files, declared.as_deref())?;
+        // In JSON, where columns have names, those that are not declared are inferred.
+        let known = match self.format {
+            Format::Json => schema,
+            Format::Csv(_) | Format::Parquet => declared,
+        };
+        let reader = self.reader();
         let file_schema = match known {
             Some(schema) => without_partitions(&schema, &partitions),
             None => {
@@ -280,21 +285,14 @@ impl FileSource {
         }
     }
 
-    fn reader(&self, listing: &Listing) -> Result<Reader, SourceError> {
-        let of_kind = |gzip: bool| {
-            let mut files = listing.files.iter().map(|file| &file.path);
-            files.find(|path| is_gzip(path) == gzip)
-        };
-        Ok(match &self.format {
+    fn reader(&self) -> Reader {
+        match &self.format {
             // Strings stay Utf8, whatever the session says: what crosses to plugins has no views.
             Format::Parquet => Reader::Native(Arc::new(
                 ParquetFormat::default().with_force_view_types(false),
             )),
-            Format::Json if of_kind(true).is_none() => {
-                Reader::Native(Arc::new(JsonFormat::default()))
-            }
             Format::Csv(_) | Format::Json => Reader::Text,
-        })
+        }
     }
 
     async fn infer_file_schema(
@@ -304,32 +302,21 @@ impl FileSource {
         listing: &Listing,
         partitions: &Partitions,
     ) -> Result<SchemaRef, SourceError> {
+        let Reader::Native(format) = reader else {
+            let (source, files) = (self.clone(), listing.clone());
+            let partitions = partitions.clone();
+            let infer = move || match &source.format {
+                Format::Csv(options) => csv::infer_schema(&source, options, &files, &partitions),
+                _ => json::infer_schema(&source, &files, &partitions),
+            };
+            let schema = self.blocking(infer).await?;
+            let schema = schema.ok_or_else(|| self.no_columns())?;
+            return Ok(without_partitions(&schema, &Partitions::default()));
+        };
         if listing.files.iter().all(|found| found.bytes == 0) {
             return Err(self.no_columns());
         }
-        let inferred = match reader {
-            Reader::Native(format) => self.infer_native(state, format.as_ref(), listing).await,
-            Reader::Text if let Format::Csv(options) = &self.format => {
-                let (source, files) = (self.clone(), listing.clone());
-                let (options, partitions) = (options.clone(), partitions.clone());
-                let inferred = self
-                    .blocking(move || csv::infer_schema(&source, &options, &files, &partitions))
-                    .await?;
-                let schema = inferred.ok_or_else(|| self.no_columns())?;
-                return Ok(without_partitions(&schema, &Partitions::default()));
-            }
-            Reader::Text => {
-                let (source, files) = (self.clone(), listing.clone());
-                self.blocking(move || {
-                    text::infer_schema(&source, &files).map_err(|error| match error {
-                        InferError::Source(error) => error,
-                        InferError::Arrow(error) => source.infer_error(error.into()),
-                    })
-                })
-                .await
-                .map(Arc::new)
-            }
-        };
+        let inferred = self.infer_native(state, format.as_ref(), listing).await;
         let schema = match inferred {
             Ok(schema) => schema,
             Err(error) => {

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Cursor, Read},
+    io::{self, Cursor, Read, Seek, SeekFrom},
 };
 
 use encoding_rs::{Decoder, DecoderResult, mem::convert_latin1_to_utf8};
@@ -40,23 +40,9 @@ pub(super) fn open_text(
         last: b'\n',
     };
     let mark = peek(&mut file).map_err(failed)?;
-    let zipped = is_gzip(&found.path);
-    let other = OTHERS.iter().find(|(begin, kind)| {
-        mark.starts_with(begin)
-            && !(zipped && *kind == "gzip")
-            // Text may begin with these letters.
-            && (*kind != "bzip2" || mark.get(3).is_some_and(u8::is_ascii_digit))
-            && (*kind != "Parquet" || mark.get(4).is_some_and(|byte| *byte < b' '))
-    });
-    if let Some((_, kind)) = other {
-        return Err(SourceError::NotText {
-            name: source.name.clone(),
-            path: found.path.clone(),
-            kind,
-        });
-    }
+    check_kind(source, found, &mark)?;
     let bytes = Cursor::new(mark).chain(file);
-    let mut text: Box<dyn Read> = if zipped {
+    let mut text: Box<dyn Read> = if is_gzip(&found.path) {
         // Several gzip members in a row are one stream: that is how such files are appended to.
         Box::new(flate2::read::MultiGzDecoder::new(bytes))
     } else {
@@ -65,14 +51,7 @@ pub(super) fn open_text(
     let mark = peek(&mut text).map_err(failed)?;
     match encoding {
         Encoding::Utf8 => {
-            if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, 0, ..] | [_, 0, _, 0, ..] =
-                mark.as_slice()
-            {
-                return Err(SourceError::Utf16 {
-                    name: source.name.clone(),
-                    path: found.path.clone(),
-                });
-            }
+            check_utf16(source, found, &mark)?;
             let begin = if mark.starts_with("\u{feff}".as_bytes()) {
                 3
             } else {
@@ -94,6 +73,59 @@ pub(super) fn open_text(
             filled: 0,
             ended: false,
         })),
+    }
+}
+
+/// The bytes of a plain file from a position on, which are UTF-8 if they are text.
+pub(super) fn open_from(
+    source: &FileSource,
+    found: &Found,
+    from: u64,
+) -> Result<Box<dyn Read>, SourceError> {
+    let failed = |error| io_error(source, &found.path, error);
+    let mut file = File::open(&found.resolved).map_err(failed)?;
+    if from == 0 {
+        let mark = peek(&mut file).map_err(failed)?;
+        check_kind(source, found, &mark)?;
+        check_utf16(source, found, &mark)?;
+    }
+    file.seek(SeekFrom::Start(from)).map_err(failed)?;
+    Ok(Box::new(Listed {
+        file,
+        listed: found.bytes,
+        left: found.bytes.saturating_sub(from),
+        last: b'\n',
+    }))
+}
+
+fn check_kind(source: &FileSource, found: &Found, mark: &[u8]) -> Result<(), SourceError> {
+    let zipped = is_gzip(&found.path);
+    let other = OTHERS.iter().find(|(begin, kind)| {
+        mark.starts_with(begin)
+            && !(zipped && *kind == "gzip")
+            // Text may begin with these letters.
+            && (*kind != "bzip2" || mark.get(3).is_some_and(u8::is_ascii_digit))
+            && (*kind != "Parquet" || mark.get(4).is_some_and(|byte| *byte < b' '))
+    });
+    match other {
+        Some((_, kind)) => Err(SourceError::NotText {
+            name: source.name.clone(),
+            path: found.path.clone(),
+            kind,
+        }),
+        None => Ok(()),
+    }
+}
+
+fn check_utf16(source: &FileSource, found: &Found, mark: &[u8]) -> Result<(), SourceError> {
+    match mark {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, 0, ..] | [_, 0, _, 0, ..] => {
+            Err(SourceError::Utf16 {
+                name: source.name.clone(),
+                path: found.path.clone(),
+            })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -37,9 +37,8 @@ use super::{
     FileSource,
     listing::{Found, Listing},
     partitions::Partitions,
-    text::TextScan,
+    text::{Pieces, TextScan},
 };
-use crate::format::Format;
 
 /// Who reads the files.
 #[derive(Debug, Clone)]
@@ -146,10 +145,7 @@ impl FileTable {
         Self {
             source: self.source.clone(),
             schema,
-            reader: match self.source.format {
-                Format::Parquet => self.reader.clone(),
-                Format::Csv(_) | Format::Json => Reader::Text,
-            },
+            reader: self.reader.clone(),
             files: self.files.iter().map(named).collect(),
             leases: Arc::clone(&self.leases),
         }
@@ -288,9 +284,13 @@ impl TableProvider for FileTable {
         let format = match &self.reader {
             Reader::Native(format) => format,
             Reader::Text => {
-                let groups = FileGroup::new(files).split_files(partitions);
-                let groups = groups.into_iter().map(FileGroup::into_inner).collect();
-                let scans = TextScan::of_groups(&self.source, &self.schema, projection, groups)?;
+                let min_bytes = state.config_options().optimizer.repartition_file_min_size;
+                let pieces = Pieces {
+                    partitions,
+                    min_bytes,
+                };
+                let scans =
+                    TextScan::of_files(&self.source, &self.schema, projection, files, pieces)?;
                 let table = self.schema.table_schema();
                 let schema = datafusion::common::project_schema(table, projection)?;
                 return Ok(Arc::new(StreamingTableExec::try_new(

@@ -1,16 +1,14 @@
-//! Reads what DataFusion's own readers do not: any CSV, and compressed JSON.
+//! The scan of CSV and JSON: files, or ranges of them, as batches of the columns that are wanted.
 //!
-//! DataFusion's CSV reader decides too much of what a value is, and it can decompress only with a feature that brings the libraries of
-//! four formats. Rows of CSV may hold line breaks, so that files could not be read in ranges anyway: a file is read by one thread,
-//! several files by several. Plain JSON is left to DataFusion, which cuts large files into ranges.
+//! DataFusion's readers decide too much of what a value is, and can decompress only with a feature that brings the libraries of four
+//! formats. Plain JSON is cut into ranges, which several threads read. Rows of CSV may hold line breaks, and compressed files can be
+//! read from their beginning only: each of them is read by one thread, several files by several.
 
-use std::{io::BufReader, sync::Arc};
+use std::{ops::Range, path::Path, sync::Arc};
 
 use arrow::{
     array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions},
-    datatypes::{Schema, SchemaRef},
-    error::ArrowError,
-    json::{ReaderBuilder as JsonReader, reader::infer_json_schema},
+    datatypes::{FieldRef, SchemaRef},
 };
 use datafusion::{
     common::DataFusionError,
@@ -19,53 +17,11 @@ use datafusion::{
     physical_plan::{stream::RecordBatchReceiverStream, streaming::PartitionStream},
 };
 
-use super::{
-    FileSource, SourceError,
-    csv::CsvBatches,
-    listing::{Found, Listing},
-    open::open_text,
-};
-use crate::format::{Encoding, Format};
+use super::{FileSource, csv::CsvBatches, json::JsonBatches, listing::Found};
+use crate::format::{Format, is_gzip};
 
-/// Rows that are looked at to tell the columns, as DataFusion does.
-const INFERRED_ROWS: usize = 1000;
 /// Batches that are read ahead.
 const READ_AHEAD: usize = 2;
-
-/// Columns by the first rows of the files.
-pub(super) fn infer_schema(source: &FileSource, listing: &Listing) -> Result<Schema, InferError> {
-    let files = listing.files.iter().filter(|found| found.bytes > 0);
-    let mut schemas = Vec::new();
-    let mut rows = 0;
-    for found in files {
-        if rows >= INFERRED_ROWS {
-            break;
-        }
-        let reader = BufReader::new(open_text(source, found, Encoding::Utf8)?);
-        let (schema, more) = infer_json_schema(reader, Some(INFERRED_ROWS - rows))?;
-        rows += more;
-        schemas.push(schema);
-    }
-    Ok(Schema::try_merge(schemas)?)
-}
-
-/// Why columns cannot be told.
-pub(super) enum InferError {
-    Source(SourceError),
-    Arrow(ArrowError),
-}
-
-impl From<SourceError> for InferError {
-    fn from(error: SourceError) -> Self {
-        Self::Source(error)
-    }
-}
-
-impl From<ArrowError> for InferError {
-    fn from(error: ArrowError) -> Self {
-        Self::Arrow(error)
-    }
-}
 
 /// Where a column of the output comes from.
 #[derive(Debug, Clone, Copy)]
@@ -78,12 +34,71 @@ enum Column {
     Row,
 }
 
-/// One partition of a scan: some files, one after another.
+/// A file, or a range of its bytes.
+#[derive(Debug, Clone)]
+struct Piece {
+    file: PartitionedFile,
+    range: Option<Range<u64>>,
+}
+
+/// Into how many parts a scan is to be cut.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pieces {
+    /// At most so many.
+    pub(super) partitions: usize,
+    /// Files of less bytes in total stay whole.
+    pub(super) min_bytes: usize,
+}
+
+impl Pieces {
+    /// Deals files out in their order, cut where that may be, so that each partition has about as many bytes.
+    fn of(
+        self,
+        files: Vec<PartitionedFile>,
+        may_cut: impl Fn(&PartitionedFile) -> bool,
+    ) -> Vec<Vec<Piece>> {
+        let total: u64 = files.iter().map(|file| file.object_meta.size).sum();
+        let partitions = self.partitions.max(1);
+        let share = total.div_ceil(partitions as u64).max(1);
+        let is_large = total >= self.min_bytes as u64;
+        let mut groups: Vec<Vec<Piece>> = Vec::new();
+        let mut room = 0;
+        for file in files {
+            let cut = is_large && may_cut(&file);
+            let size = file.object_meta.size;
+            let mut start = 0;
+            while start < size {
+                let is_full = room == 0 || (!cut && size > room);
+                let is_last = groups.len() == partitions;
+                if groups.is_empty() || (is_full && !is_last) {
+                    groups.push(Vec::new());
+                    room = share;
+                }
+                let end = match cut && groups.len() < partitions {
+                    true => size.min(start + room),
+                    false => size,
+                };
+                let piece = Piece {
+                    file: file.clone(),
+                    range: cut.then_some(start..end),
+                };
+                if let Some(group) = groups.last_mut() {
+                    group.push(piece);
+                }
+                room = room.saturating_sub(end - start);
+                start = end;
+            }
+        }
+        groups
+    }
+}
+
+/// One partition of a scan: pieces of files, one after another.
 #[derive(Debug)]
 pub(super) struct TextScan {
     /// Shared with the blocking task.
     scan: Arc<Scan>,
-    files: Vec<PartitionedFile>,
+    pieces: Vec<Piece>,
 }
 
 #[derive(Debug)]
@@ -92,29 +107,32 @@ struct Scan {
     file_schema: SchemaRef,
     /// Positions in `file_schema`, ascending: nothing else is decoded.
     read: Vec<usize>,
+    /// Partition columns, which hide keys of their name.
+    hidden: Vec<FieldRef>,
     columns: Vec<Column>,
     schema: SchemaRef,
 }
 
 impl TextScan {
-    /// Scans of groups of files. `projection` counts file columns, then partition columns, then the number of the row.
-    pub(super) fn of_groups(
+    /// Scans of files. `projection` counts file columns, then partition columns, then the number of the row.
+    pub(super) fn of_files(
         source: &FileSource,
         schema: &TableSchema,
         projection: Option<&Vec<usize>>,
-        groups: Vec<Vec<PartitionedFile>>,
-    ) -> Result<Vec<Arc<dyn PartitionStream>>, ArrowError> {
+        files: Vec<PartitionedFile>,
+        pieces: Pieces,
+    ) -> Result<Vec<Arc<dyn PartitionStream>>, DataFusionError> {
         let (file_schema, table_schema) = (schema.file_schema(), schema.table_schema());
         let all = || (0..table_schema.fields().len()).collect();
         let projection: Vec<usize> = projection.cloned().unwrap_or_else(all);
         let of_file = file_schema.fields().len();
-        let partitions = schema.table_partition_cols().len();
+        let of_path = schema.table_partition_cols();
         let read: Vec<usize> = (0..of_file).filter(|at| projection.contains(at)).collect();
-        let columns = projection
+        let columns: Vec<Column> = projection
             .iter()
             .map(|at| match read.binary_search(at) {
                 Ok(position) => Column::File(position),
-                Err(_) if at - of_file < partitions => Column::Partition(at - of_file),
+                Err(_) if at - of_file < of_path.len() => Column::Partition(at - of_file),
                 Err(_) => Column::Row,
             })
             .collect();
@@ -122,12 +140,25 @@ impl TextScan {
             source: source.clone(),
             file_schema: Arc::clone(file_schema),
             read,
+            hidden: of_path.to_vec(),
             columns,
             schema: Arc::new(table_schema.project(&projection)?),
         });
-        let scans = groups.into_iter().map(|files| {
+        if let Format::Json = source.format {
+            JsonBatches::check(&scan.file_schema, &scan.read)?;
+        }
+        // Who reads a range does not know the number of its first row.
+        let numbered = scan
+            .columns
+            .iter()
+            .any(|column| matches!(column, Column::Row));
+        let ranges = matches!(source.format, Format::Json) && !numbered;
+        let is_plain =
+            |file: &PartitionedFile| !is_gzip(Path::new(file.object_meta.location.as_ref()));
+        let groups = pieces.of(files, |file| ranges && is_plain(file));
+        let scans = groups.into_iter().map(|pieces| {
             let scan = Arc::clone(&scan);
-            Arc::new(Self { scan, files }) as Arc<dyn PartitionStream>
+            Arc::new(Self { scan, pieces }) as Arc<dyn PartitionStream>
         });
         Ok(scans.collect())
     }
@@ -143,13 +174,13 @@ impl PartitionStream for TextScan {
         let mut stream = RecordBatchReceiverStream::builder(schema, READ_AHEAD);
         let output = stream.tx();
         let scan = Arc::clone(&self.scan);
-        let files = self.files.clone();
+        let pieces = self.pieces.clone();
         let batch_size = context.session_config().batch_size();
         stream.spawn_blocking(move || {
-            for file in &files {
+            for piece in &pieces {
                 let mut first_row = 0;
-                for batch in scan.batches(file, batch_size)? {
-                    let batch = scan.complete(file, first_row, &batch?)?;
+                for batch in scan.batches(piece, batch_size)? {
+                    let batch = scan.complete(&piece.file, first_row, &batch?)?;
                     first_row += batch.num_rows() as i64;
                     scan.source.read.add(batch.num_rows());
                     // Nobody wants more rows.
@@ -167,12 +198,9 @@ impl PartitionStream for TextScan {
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch, DataFusionError>>>;
 
 impl Scan {
-    fn batches(
-        &self,
-        file: &PartitionedFile,
-        batch_size: usize,
-    ) -> Result<Batches, DataFusionError> {
-        let found = file
+    fn batches(&self, piece: &Piece, batch_size: usize) -> Result<Batches, DataFusionError> {
+        let found = piece
+            .file
             .extension::<Found>()
             .ok_or_else(|| DataFusionError::Internal("a file without its path".to_owned()))?;
         let (source, schema) = (&self.source, &self.file_schema);
@@ -180,12 +208,10 @@ impl Scan {
             let batches = CsvBatches::open(source, options, found, schema, &self.read, batch_size)?;
             return Ok(Box::new(batches.map(|batch| Ok(batch?))));
         }
-        let text = open_text(source, found, Encoding::Utf8)?;
-        let schema = Arc::new(schema.project(&self.read)?);
-        let reader = JsonReader::new(schema)
-            .with_batch_size(batch_size)
-            .build(BufReader::new(text))?;
-        Ok(Box::new(reader.map(|batch| Ok(batch?))))
+        let range = piece.range.clone();
+        let (read, hidden) = (&self.read, &self.hidden);
+        let batches = JsonBatches::open(source, found, range, schema, read, hidden, batch_size)?;
+        Ok(Box::new(batches))
     }
 
     /// Columns in the order that is wanted, with those of the path.

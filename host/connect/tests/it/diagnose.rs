@@ -26,52 +26,6 @@ async fn assert_diagnosed(source: &FileSource, schema: SchemaRef, expected: &str
     error
 }
 
-#[tokio::test]
-async fn json_that_does_not_parse() {
-    let root = tempdir().unwrap();
-    put(
-        root.path(),
-        "a.json",
-        "{\"id\":1,\"delay\":2}\n\n{\"id\":1,\n",
-    );
-    let error = assert_diagnosed(
-        &source(root.path(), "a.json", Format::Json),
-        schema(),
-        "source `flights`: `a.json` line 3 is not a JSON object",
-    )
-    .await;
-    assert!(
-        error
-            .source()
-            .unwrap()
-            .to_string()
-            .starts_with("EOF while parsing")
-    );
-}
-
-#[tokio::test]
-async fn json_values_of_another_type() {
-    let root = tempdir().unwrap();
-    put(
-        root.path(),
-        "a.json",
-        "{\"id\":1,\"delay\":2}\n{\"id\":{\"a\":\"b\"},\"delay\":2}\n",
-    );
-    assert_diagnosed(
-        &source(root.path(), "a.json", Format::Json),
-        schema(),
-        "source `flights`: `a.json` line 2: column `id` holds `{\"a\":\"b\"}`, expected int64",
-    )
-    .await;
-    put(root.path(), "b.json", "{\"id\":1}\n");
-    assert_diagnosed(
-        &source(root.path(), "b.json", Format::Json),
-        schema(),
-        "source `flights`: `b.json` line 1: column `delay` holds no value, expected float64",
-    )
-    .await;
-}
-
 /// Writes a Parquet file of two row groups and gives its path.
 async fn parquet(root: &Path) -> std::path::PathBuf {
     let mut sink = sink(root, SinkFormat::default(), &[]);
@@ -177,11 +131,6 @@ async fn parquet_of_another_type() {
 async fn nothing_is_found_in_files_that_are_right() {
     let root = tempdir().unwrap();
     parquet(root.path()).await;
-    put(
-        root.path(),
-        "a.json",
-        "{\"id\":1,\"delay\":2,\"day\":\"2024-01-01\",\"more\":[]}\n",
-    );
     let parquet = source(root.path(), "a.parquet", Format::Parquet);
     assert!(
         parquet
@@ -189,6 +138,4 @@ async fn nothing_is_found_in_files_that_are_right() {
             .await
             .is_none()
     );
-    let json = source(root.path(), "a.json", Format::Json);
-    assert!(json.diagnose(schema()).await.is_none());
 }

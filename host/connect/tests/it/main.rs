@@ -2,6 +2,7 @@
 
 mod csv;
 mod diagnose;
+mod json;
 mod origin;
 mod publish;
 mod round_trip;

@@ -11,6 +11,7 @@
 //! so that checking a file stays a matter of milliseconds.
 
 mod checks;
+mod column_type;
 mod cycles;
 mod max_rejects;
 mod model;
@@ -33,6 +34,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use checks::{Check, CheckKind, Severity};
+pub use column_type::ColumnType;
 pub use max_rejects::{MaxRejects, Percent};
 pub use model::{Compression, ErrorPolicy, OnReject, Unknown};
 pub use pipeline::{

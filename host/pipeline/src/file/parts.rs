@@ -6,11 +6,11 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use super::column_type::ColumnType;
 use super::model::ErrorPolicy;
 use super::node::{Node, TextStyle, Yaml};
 use super::problem::{Problem, Span};
 use super::reader::{Read, Reader, Spanned, read_word};
-use super::value::ValueType;
 
 /// One column of an order: its name, or a map that says more.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub(crate) struct ColumnNames(pub(crate) Vec<Spanned<String>>);
 
 /// Columns with their types.
 #[derive(Debug, Clone)]
-pub(crate) struct Columns(pub(crate) Vec<(String, ValueType)>);
+pub(crate) struct Columns(pub(crate) Vec<(String, ColumnType)>);
 
 /// A query or the path of one, and how its text stands in the file.
 #[derive(Debug, Clone)]
@@ -360,7 +360,7 @@ impl JsonSchema for Columns {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let value_type = generator.subschema_for::<ValueType>();
+        let value_type = generator.subschema_for::<ColumnType>();
         json_schema!({ "type": "object", "additionalProperties": value_type })
     }
 }

@@ -12,12 +12,13 @@ use serde::Serialize;
 use serde_json::Map;
 
 use super::checks::Check;
+use super::column_type::ColumnType;
 use super::max_rejects::MaxRejects;
 use super::model::{Compression, ErrorPolicy, OnReject, Unknown};
 use super::node::TextStyle;
 use super::problem::{Source, Span};
 use super::reader::Spanned;
-use super::value::{Value, ValueType};
+use super::value::Value;
 
 /// A pipeline for one target, as read from its file.
 #[derive(Debug, Clone, Serialize)]
@@ -95,12 +96,12 @@ pub enum SourceFormat {
         /// How they are written.
         csv: CsvOptions,
         /// The declared types of columns.
-        columns: Vec<(String, ValueType)>,
+        columns: Vec<(String, ColumnType)>,
     },
     /// One JSON object on each line.
     Json {
         /// The declared types of columns.
-        columns: Vec<(String, ValueType)>,
+        columns: Vec<(String, ColumnType)>,
     },
     /// Apache Parquet, which knows its types.
     Parquet,

@@ -1,4 +1,4 @@
-//! The types and values of variables, and the types of declared columns.
+//! The types and values of variables.
 //!
 //! A variable becomes a typed parameter of a query, never a piece of its text, so its value is parsed here, once, in the
 //! same way for a default, for a target's value and for one from the command line.
@@ -8,12 +8,13 @@ use std::fmt;
 use chrono::{NaiveDate, NaiveDateTime};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
+use transom_sql::parse_field;
 
 use super::node::{Node, Yaml};
 use super::problem::Problem;
 use super::reader::{Read, Reader};
 
-/// The type of a variable or of a declared column.
+/// The type of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueType {
     /// `true` or `false`.
@@ -180,7 +181,14 @@ impl Read for ValueType {
         let name = String::read(reader, node)?;
         let value_type = Self::parse(&name);
         if value_type.is_none() {
-            let problem = Problem::new(format!("unknown type `{name}` of {}", reader.here()))
+            let message = match parse_field("", &name) {
+                Ok(_) => format!(
+                    "{} cannot be of type `{name}`, which columns alone have",
+                    reader.here()
+                ),
+                Err(_) => format!("unknown type `{name}` of {}", reader.here()),
+            };
+            let problem = Problem::new(message)
                 .at(reader.place(node.span))
                 .with_label(format!("allowed: {}", super::problem::list(TYPE_NAMES)))
                 .with_near_name(&name, TYPE_NAMES);

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use transom_connect::{self as connect, FileSource, ParquetCompression};
 use transom_query::Params;
 
-use crate::file::{self, Pipeline, Value, ValueType};
+use crate::file::{self, Pipeline, Value};
 
 /// The table of a source: locked columns hold as they are, declared ones replace what the files tell.
 pub(crate) async fn open_source(
@@ -20,7 +20,7 @@ pub(crate) async fn open_source(
         (Some(locked), _) => Some(locked),
         // Without a header the declaration is all that names the columns.
         (None, Some(declared)) if !has_names(&files.format) => Some(Arc::clone(declared)),
-        (None, Some(declared)) => {
+        (None, Some(declared)) if matches!(files.format, connect::Format::Csv(_)) => {
             let undeclared = FileSource {
                 columns: None,
                 ..files.clone()
@@ -32,7 +32,7 @@ pub(crate) async fn open_source(
                 Err(error) => return Err(error),
             })
         }
-        (None, None) => None,
+        (None, _) => None,
     };
     files.table(state, known).await
 }
@@ -72,9 +72,8 @@ pub(crate) fn file_source(pipeline: &Pipeline, source: &file::FileSource) -> Fil
     let declared = columns
         .filter(|columns| !columns.is_empty())
         .map(|columns| {
-            let fields = columns
-                .iter()
-                .map(|(name, value_type)| Field::new(name, data_type(value_type), true));
+            let fields = columns.iter();
+            let fields = fields.map(|(name, column_type)| column_type.column(name));
             Arc::new(Schema::new(fields.collect::<Vec<_>>()))
         });
     FileSource {
@@ -130,21 +129,6 @@ pub(super) fn sink_format(format: &file::SinkFormat) -> connect::SinkFormat {
                 file::Compression::None => ParquetCompression::Uncompressed,
             },
         },
-    }
-}
-
-/// The Arrow type of a declared column.
-pub(crate) fn data_type(value_type: &ValueType) -> DataType {
-    match value_type {
-        ValueType::Bool => DataType::Boolean,
-        ValueType::Int64 => DataType::Int64,
-        ValueType::Float64 => DataType::Float64,
-        ValueType::Utf8 => DataType::Utf8,
-        ValueType::Date => DataType::Date32,
-        ValueType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
-        ValueType::Decimal { precision, scale } => {
-            DataType::Decimal128(*precision, scale.cast_signed())
-        }
     }
 }
 

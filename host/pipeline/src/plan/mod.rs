@@ -26,7 +26,7 @@ use crate::lock::Lock;
 use crate::plugins::Looked;
 
 pub(crate) use self::checks::PlannedCheck;
-pub(crate) use self::convert::{data_type, file_source, params};
+pub(crate) use self::convert::{file_source, params};
 pub(crate) use self::messages::{error_chain, plan_message};
 pub use self::part::Part;
 

@@ -10,7 +10,6 @@ use super::update::Edit;
 use crate::file::problem::list;
 use crate::file::reader::Spanned;
 use crate::file::{Pipeline, Problem, StepKind};
-use crate::plan::data_type;
 
 /// A running test.
 pub(super) struct Case<'a> {
@@ -94,7 +93,8 @@ impl Case<'_> {
             let mut known = self.tester.known(&self.pipeline, &name.value).await;
             if let Some(columns) = columns {
                 let types = columns.value.0.iter();
-                let types = types.map(|(name, value_type)| (name.clone(), data_type(value_type)));
+                let types =
+                    types.map(|(name, value_type)| (name.clone(), value_type.data_type().clone()));
                 known.types.extend(types);
             }
             let is_source = self.pipeline.source(&name.value).is_some();

@@ -1,9 +1,8 @@
 //! Which file, line, column and value a read failed at.
 //!
 //! DataFusion's errors name no file, and their lines count from where a range began. So after a failure the files are read
-//! again in order, with the same decoders (arrow-json, parquet), in pieces that shrink around the failure.
+//! again in order, with the same decoders (parquet), in pieces that shrink around the failure.
 
-mod json;
 mod parquet;
 
 use arrow::datatypes::SchemaRef;
@@ -31,8 +30,7 @@ pub(super) fn diagnose(
     for found in listing.files.iter().filter(|found| found.bytes > 0) {
         match &source.format {
             // Its errors have their place.
-            Format::Csv(_) => {}
-            Format::Json => json::diagnose(source, found, Some(schema))?,
+            Format::Csv(_) | Format::Json => {}
             Format::Parquet => parquet::diagnose(source, found, Some(schema))?,
         }
     }
@@ -46,8 +44,7 @@ pub(super) fn diagnose_structure(
 ) -> Result<(), SourceError> {
     for found in listing.files.iter().filter(|found| found.bytes > 0) {
         match &source.format {
-            Format::Csv(_) => {}
-            Format::Json => json::diagnose(source, found, None)?,
+            Format::Csv(_) | Format::Json => {}
             Format::Parquet => parquet::diagnose(source, found, None)?,
         }
     }

@@ -1,0 +1,93 @@
+//! The rows of a JSON file, or of a range of it, as batches.
+
+use std::{ops::Range, sync::Arc};
+
+use arrow::{
+    array::{RecordBatch, RecordBatchOptions},
+    datatypes::{FieldRef, SchemaRef},
+    error::ArrowError,
+};
+use datafusion::common::DataFusionError;
+
+use super::{decode::Decoder, lines::Lines};
+use crate::source::{FileSource, Unknown, listing::Found};
+
+/// A batch ends with the line that makes it longer than this, so that its texts fit into an array.
+const BATCH_BYTES: usize = 64 << 20;
+
+pub(crate) struct JsonBatches {
+    source: FileSource,
+    found: Found,
+    lines: Lines,
+    decoder: Decoder,
+    schema: SchemaRef,
+    batch_size: usize,
+    ended: bool,
+}
+
+impl JsonBatches {
+    /// Whether all columns are of types that are read from JSON.
+    pub(crate) fn check(schema: &SchemaRef, read: &[usize]) -> Result<(), ArrowError> {
+        Decoder::try_new(schema, read, &[], Unknown::Fail).map(drop)
+    }
+
+    /// `read` are the positions in `schema` of the columns that are wanted; `hidden` are keys that count as known.
+    pub(crate) fn open(
+        source: &FileSource,
+        found: &Found,
+        range: Option<Range<u64>>,
+        schema: &SchemaRef,
+        read: &[usize],
+        hidden: &[FieldRef],
+        batch_size: usize,
+    ) -> Result<Self, DataFusionError> {
+        Ok(Self {
+            source: source.clone(),
+            found: found.clone(),
+            lines: Lines::open(source, found, range)?,
+            decoder: Decoder::try_new(schema, read, hidden, source.unknown)?,
+            schema: Arc::new(schema.project(read)?),
+            batch_size,
+            ended: false,
+        })
+    }
+
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>, DataFusionError> {
+        let mut bytes = 0;
+        while !self.ended && self.decoder.rows() < self.batch_size && bytes < BATCH_BYTES {
+            let Some(line) = self.lines.next()? else {
+                self.ended = true;
+                break;
+            };
+            bytes += line.len();
+            if let Err(refused) = self.decoder.decode(line) {
+                let number = self.lines.number()?;
+                let error = refused.at(&self.source, &self.found, number, self.lines.text());
+                return Err(error.into());
+            }
+        }
+        for (key, rows) in self.decoder.take_passed_over() {
+            self.source.read.add_unknown(&key, rows);
+        }
+        let rows = self.decoder.rows();
+        if rows == 0 {
+            return Ok(None);
+        }
+        let columns = self.decoder.finish()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let schema = Arc::clone(&self.schema);
+        Ok(Some(RecordBatch::try_new_with_options(
+            schema, columns, &options,
+        )?))
+    }
+}
+
+impl Iterator for JsonBatches {
+    type Item = Result<RecordBatch, DataFusionError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.next_batch().transpose();
+        self.ended |= !matches!(batch, Some(Ok(_)));
+        batch
+    }
+}
