@@ -155,17 +155,16 @@ fn number(json: &str) -> Result<&str, Misfit> {
 
 /// A whole number, however it is written: `5`, `5.0`, `1e2`.
 fn whole<T: FromStr<Err = ParseIntError> + TryFrom<i128>>(text: &str) -> Result<T, Reason> {
-    text::integer(text, Origin::Declared).or_else(|reason| {
-        if reason == Reason::Range {
-            return Err(reason);
-        }
-        let value = text::decimal128(text, 38, 0).map_err(|reason| match reason {
-            Reason::Scale => Reason::Fraction,
-            Reason::Precision => Reason::Range,
-            other => other,
-        })?;
-        value.try_into().map_err(|_| Reason::Range)
-    })
+    let written = text::integer(text, Origin::Declared);
+    if written.is_ok() || !text.contains(['.', 'e', 'E']) {
+        return written;
+    }
+    let value = text::decimal128(text, 38, 0).map_err(|reason| match reason {
+        Reason::Scale => Reason::Fraction,
+        Reason::Precision => Reason::Range,
+        other => other,
+    })?;
+    value.try_into().map_err(|_| Reason::Range)
 }
 
 fn float64(text: &str) -> Result<f64, Reason> {

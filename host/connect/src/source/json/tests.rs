@@ -329,7 +329,7 @@ fn lines_that_are_no_objects_have_their_place() {
         read("{\"v\":1} {\"v\":2}"),
         "1, character 9 is not valid JSON: trailing characters at line 1 column 9"
     );
-    assert!(read("{\"v\":1").starts_with("1, character 7 is not valid JSON"));
+    assert!(read("{\"v\":1").starts_with("1, character 6 is not valid JSON"));
     assert_eq!(read("{\"w\":1}"), "1 has the unknown key `w`");
     assert_eq!(
         read("{\"v\":1,\"v\":1}"),
