@@ -3,9 +3,9 @@
 
 use std::path::PathBuf;
 
+use ::parquet::errors::ParquetError;
 use arrow::{datatypes::DataType, error::ArrowError};
 use datafusion::error::DataFusionError;
-use parquet::errors::ParquetError;
 use transom_sql::{text::Reason, type_name};
 
 /// Why a source cannot be read. Paths are relative to the source's root.
@@ -362,26 +362,104 @@ pub enum SourceError {
         #[source]
         source: Box<ArrowError>,
     },
-    /// A column of a Parquet file cannot be turned into the type that the table has.
+    /// The columns of a Parquet file can be read one by one, but not as rows.
+    #[error("source `{name}`: `{path}` is damaged")]
+    ParquetRows {
+        /// Name of the source.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// What the reader says.
+        #[source]
+        source: Box<DataFusionError>,
+    },
+    /// A column of a Parquet file is of a type that cannot become the table's.
     #[error(
-        "source `{name}`: column `{column}` in row group {row_group} of `{path}` is {found}, which cannot be read as {expected}"
+        "source `{name}`: column `{column}` of `{path}` is {found}, which cannot be read as {expected}"
     )]
-    ParquetType {
+    ColumnType {
         /// Name of the source.
         name: String,
         /// The file.
         path: PathBuf,
         /// Top-level column.
         column: String,
-        /// From 0, as Parquet tools count.
-        row_group: usize,
         /// Type in the file.
-        found: Box<DataType>,
+        found: Box<str>,
         /// Type in the table.
-        expected: Box<DataType>,
-        /// Which value does not fit, if it is a matter of values.
-        #[source]
-        source: Box<ArrowError>,
+        expected: Box<str>,
+    },
+    /// A value of a Parquet file would change if it were turned into the type that the table has.
+    #[error(
+        "source `{name}`: `{path}` row {row}: column `{column}` holds {value} ({found}), which is no value of type {expected}"
+    )]
+    ParquetValue {
+        /// Name of the source.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// From 0, as Parquet tools count.
+        row: u64,
+        /// Top-level column.
+        column: String,
+        /// The value in backticks, cut if long.
+        value: String,
+        /// Type in the file.
+        found: Box<str>,
+        /// Type in the table.
+        expected: Box<str>,
+    },
+    /// Two files have a column with types that have nothing in common.
+    #[error(
+        "source `{name}`: column `{column}` is {first_type} in `{first}` and {second_type} in `{second}`"
+    )]
+    MixedTypes {
+        /// Name of the source.
+        name: String,
+        /// Top-level column.
+        column: String,
+        /// One file.
+        first: PathBuf,
+        /// The type in it.
+        first_type: Box<str>,
+        /// Another file.
+        second: PathBuf,
+        /// The type in that.
+        second_type: Box<str>,
+    },
+    /// A Parquet file has two columns of one name.
+    #[error("source `{name}`: `{path}` has two columns named `{column}`")]
+    TwoColumns {
+        /// Name of the source.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// The name, with those of the structs that it is in.
+        column: String,
+    },
+    /// A column is in none of the files.
+    #[error("source `{name}`: no file has column `{column}`")]
+    NoColumn {
+        /// Name of the source.
+        name: String,
+        /// The column that is expected.
+        column: String,
+        /// A column of the files that may be meant.
+        similar: Option<String>,
+    },
+    /// A file is not the one that was listed.
+    #[error(
+        "source `{name}`: `{path}` was changed while it was read: it had {listed} bytes when the run was planned and has {now} now"
+    )]
+    Changed {
+        /// Name of the source.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// Bytes when the files were listed.
+        listed: u64,
+        /// Bytes later.
+        now: u64,
     },
     /// The work was given up: the process is shutting down.
     #[error("source `{name}`: reading was interrupted")]
@@ -477,10 +555,31 @@ impl SourceError {
                     .to_owned(),
             ),
             Self::JsonLine { hint, .. } => hint.as_deref().map(str::to_owned),
+
+            Self::ColumnType { column, .. } => Some(format!(
+                "lock again if the files have changed, or declare a type that can hold both: `columns: {{ {column}: ... }}`"
+            )),
+            Self::ParquetValue {
+                column, expected, ..
+            } if expected.as_ref() == "utf8" => Some(format!(
+                "convert the text to UTF-8, or read the bytes with `columns: {{ {column}: binary }}`"
+            )),
+            Self::ParquetValue { column, found, .. } => Some(format!(
+                "lock again if the files have changed, or declare the type: `columns: {{ {column}: {found} }}`"
+            )),
+            Self::MixedTypes { column, .. } => Some(format!(
+                "declare the type that the column has in all files, for example `columns: {{ {column}: utf8 }}`, or narrow the pattern"
+            )),
+            Self::TwoColumns { .. } => Some("write the file with a name for each column".to_owned()),
+            Self::NoColumn { similar, .. } => Some(match similar {
+                Some(similar) => format!("did you mean `{similar}`? If the files have changed, lock again"),
+                None => "if the files have changed, lock again".to_owned(),
+            }),
+            Self::Changed { .. } => Some("run again when nobody writes the file".to_owned()),
             Self::NotParquet { .. } => {
                 Some("the file may be of another format, or its writer did not finish".to_owned())
             }
-            Self::ParquetFooter { .. } | Self::ParquetData { .. } => {
+            Self::ParquetFooter { .. } | Self::ParquetData { .. } | Self::ParquetRows { .. } => {
                 Some("fetch or write the file again".to_owned())
             }
             _ => None,

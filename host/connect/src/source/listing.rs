@@ -50,6 +50,13 @@ pub(super) struct Listing {
     pub(super) passed_over: usize,
 }
 
+impl Listing {
+    /// Whether no file has a byte.
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.iter().all(|found| found.bytes == 0)
+    }
+}
+
 /// Blocking: touches the disk.
 pub(super) fn list(source: &FileSource) -> Result<Listing, SourceError> {
     let mut walk = Walk {

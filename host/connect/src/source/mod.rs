@@ -10,6 +10,7 @@ mod error;
 mod json;
 mod listing;
 mod open;
+mod parquet;
 mod partitions;
 mod table;
 mod text;
@@ -23,11 +24,7 @@ use std::{
 };
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::{
-    catalog::{Session, TableProvider},
-    datasource::file_format::{FileFormat, parquet::ParquetFormat},
-    execution::object_store::ObjectStoreUrl,
-};
+use datafusion::catalog::{Session, TableProvider};
 
 pub use self::error::SourceError;
 pub use self::table::{ORIGIN_FILE, ORIGIN_ROW, with_origin};
@@ -56,7 +53,8 @@ pub struct FileSource {
     pub pattern: String,
     /// What the files hold.
     pub format: Format,
-    /// Columns that the pipeline declares, partition columns included; inferred from the files if none.
+    /// Columns that the pipeline declares, partition columns included; inferred from the files if none. Of Parquet only those whose
+    /// type is not to be that of the files: the others are inferred.
     pub columns: Option<SchemaRef>,
     /// What happens to columns or keys of a file that the table has not.
     pub unknown: Unknown,
@@ -215,11 +213,16 @@ impl FileSource {
         let partitions = Partitions::detect(self, &listing.files, declared.as_deref())?;
         // In JSON, where columns have names, those that are not declared are inferred.
         let known = match self.format {
-            Format::Json => schema,
+            Format::Json => schema.clone(),
             Format::Csv(_) | Format::Parquet => declared,
         };
         let reader = self.reader();
         let file_schema = match known {
+            _ if matches!(reader, Reader::Parquet) && !listing.is_empty() => {
+                let locked = schema.map(|schema| without_partitions(&schema, &partitions));
+                parquet::table_columns(self, state, &listing, locked.as_deref(), &partitions)
+                    .await?
+            }
             Some(schema) => without_partitions(&schema, &partitions),
             None => {
                 self.infer_file_schema(state, &reader, &listing, &partitions)
@@ -257,7 +260,7 @@ impl FileSource {
             let listing = listing::list(&source)?;
             if matches!(source.format, Format::Parquet) {
                 for found in listing.files.iter().filter(|found| found.bytes > 0) {
-                    diagnose::check_parquet(&source, found)?;
+                    parquet::check_magic(&source, found)?;
                 }
             }
             Ok(listing)
@@ -287,10 +290,7 @@ impl FileSource {
 
     fn reader(&self) -> Reader {
         match &self.format {
-            // Strings stay Utf8, whatever the session says: what crosses to plugins has no views.
-            Format::Parquet => Reader::Native(Arc::new(
-                ParquetFormat::default().with_force_view_types(false),
-            )),
+            Format::Parquet => Reader::Parquet,
             Format::Csv(_) | Format::Json => Reader::Text,
         }
     }
@@ -302,21 +302,26 @@ impl FileSource {
         listing: &Listing,
         partitions: &Partitions,
     ) -> Result<SchemaRef, SourceError> {
-        let Reader::Native(format) = reader else {
-            let (source, files) = (self.clone(), listing.clone());
-            let partitions = partitions.clone();
-            let infer = move || match &source.format {
-                Format::Csv(options) => csv::infer_schema(&source, options, &files, &partitions),
-                _ => json::infer_schema(&source, &files, &partitions),
-            };
-            let schema = self.blocking(infer).await?;
-            let schema = schema.ok_or_else(|| self.no_columns())?;
-            return Ok(without_partitions(&schema, &Partitions::default()));
-        };
-        if listing.files.iter().all(|found| found.bytes == 0) {
+        if listing.is_empty() && matches!(reader, Reader::Parquet) {
             return Err(self.no_columns());
         }
-        let inferred = self.infer_native(state, format.as_ref(), listing).await;
+        let inferred = match reader {
+            // Its footers say it.
+            Reader::Parquet => parquet::table_columns(self, state, listing, None, partitions).await,
+            Reader::Text => {
+                let (source, files) = (self.clone(), listing.clone());
+                let partitions = partitions.clone();
+                let infer = move || match &source.format {
+                    Format::Csv(options) => {
+                        csv::infer_schema(&source, options, &files, &partitions)
+                    }
+                    _ => json::infer_schema(&source, &files, &partitions),
+                };
+                let schema = self.blocking(infer).await?;
+                let schema = schema.ok_or_else(|| self.no_columns())?;
+                return Ok(without_partitions(&schema, &Partitions::default()));
+            }
+        };
         let schema = match inferred {
             Ok(schema) => schema,
             Err(error) => {
@@ -328,24 +333,6 @@ impl FileSource {
             }
         };
         Ok(without_partitions(&schema, partitions))
-    }
-
-    async fn infer_native(
-        &self,
-        state: &dyn Session,
-        format: &dyn FileFormat,
-        listing: &Listing,
-    ) -> Result<SchemaRef, SourceError> {
-        let infer = async || {
-            let url = ObjectStoreUrl::local_filesystem();
-            let store = state.runtime_env().object_store(url)?;
-            let files = listing.files.iter().filter(|found| found.bytes > 0);
-            let objects = files
-                .map(table::object_meta)
-                .collect::<Result<Vec<_>, _>>()?;
-            format.infer_schema(state, &store, &objects).await
-        };
-        infer().await.map_err(|error| self.infer_error(error))
     }
 
     /// The columns of every CSV file, before any row is read.

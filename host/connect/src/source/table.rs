@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use ::parquet::arrow::RowNumber;
 use arrow::{
     array::{Array, AsArray, RecordBatch},
     datatypes::{DataType, Field, FieldRef, Schema, SchemaRef},
@@ -20,22 +21,21 @@ use datafusion::{
     },
     datasource::{
         TableType,
-        file_format::FileFormat,
         listing::{PartitionedFile, helpers::expr_applicable_for_cols},
-        physical_plan::{FileGroup, FileScanConfigBuilder},
+        physical_plan::FileGroup,
         table_schema::TableSchema,
     },
-    execution::object_store::ObjectStoreUrl,
     logical_expr::{Expr, TableProviderFilterPushDown, utils::conjunction},
     physical_plan::{ExecutionPlan, empty::EmptyExec, streaming::StreamingTableExec},
 };
+use datafusion_datasource::source::DataSourceExec;
 use futures::{StreamExt, TryStreamExt, stream};
-use object_store::{ObjectMeta, ObjectStore, path::Path as ObjectPath};
-use parquet::arrow::RowNumber;
+use object_store::{ObjectMeta, path::Path as ObjectPath};
 
 use super::{
     FileSource,
     listing::{Found, Listing},
+    parquet,
     partitions::Partitions,
     text::{Pieces, TextScan},
 };
@@ -43,8 +43,8 @@ use super::{
 /// Who reads the files.
 #[derive(Debug, Clone)]
 pub(super) enum Reader {
-    /// DataFusion.
-    Native(Arc<dyn FileFormat>),
+    /// DataFusion, with what we know better, see [`parquet`](super::parquet).
+    Parquet,
     /// We, see [`text`](super::text).
     Text,
 }
@@ -195,18 +195,10 @@ impl FileTable {
     async fn with_statistics(
         &self,
         state: &dyn Session,
-        format: &dyn FileFormat,
-        store: &Arc<dyn ObjectStore>,
         file: PartitionedFile,
     ) -> Result<PartitionedFile> {
-        let mut statistics = format
-            .infer_stats(
-                state,
-                store,
-                Arc::clone(self.schema.file_schema()),
-                &file.object_meta,
-            )
-            .await?;
+        let mut statistics =
+            parquet::with_statistics(&self.source, state, &self.schema, &file).await?;
         for value in &file.partition_values {
             let column = partition_statistics(value, statistics.num_rows);
             statistics.column_statistics.push(column);
@@ -281,8 +273,8 @@ impl TableProvider for FileTable {
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
         let partitions = state.config().target_partitions();
-        let format = match &self.reader {
-            Reader::Native(format) => format,
+        match &self.reader {
+            Reader::Parquet => {}
             Reader::Text => {
                 let min_bytes = state.config_options().optimizer.repartition_file_min_size;
                 let pieces = Pieces {
@@ -303,17 +295,15 @@ impl TableProvider for FileTable {
                 )?));
             }
         };
-        let url = ObjectStoreUrl::local_filesystem();
         let collect = state.config().collect_statistics();
         let files: Vec<_> = if collect {
-            let store = state.runtime_env().object_store(&url)?;
             let concurrency = state
                 .config_options()
                 .execution
                 .meta_fetch_concurrency
                 .get();
             stream::iter(files)
-                .map(|file| self.with_statistics(state, format.as_ref(), &store, file))
+                .map(|file| self.with_statistics(state, file))
                 .buffered(concurrency)
                 .try_collect()
                 .await?
@@ -331,13 +321,12 @@ impl TableProvider for FileTable {
         } else {
             (groups, Statistics::new_unknown(&self.schema()))
         };
-        let source = format.file_source(self.schema.clone());
-        let config = FileScanConfigBuilder::new(url, source)
+        let config = parquet::scan(&self.source, state, &self.schema)?
             .with_file_groups(groups)
             .with_statistics(statistics)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();
-        format.create_physical_plan(state, config).await
+        Ok(DataSourceExec::from_data_source(config))
     }
 }

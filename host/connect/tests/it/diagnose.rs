@@ -8,14 +8,6 @@ use transom_connect::{FileSource, Format, SinkFormat, SinkLimits, SourceError};
 
 use crate::support::{publish, put, query, session, sink, source, table};
 
-fn schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![
-        Field::new("id", DataType::Int64, true),
-        Field::new("delay", DataType::Float64, false),
-        Field::new("day", DataType::Date32, true),
-    ]))
-}
-
 /// The run fails, and the diagnosis is as given.
 async fn assert_diagnosed(source: &FileSource, schema: SchemaRef, expected: &str) -> SourceError {
     let mut declared = source.clone();
@@ -112,19 +104,15 @@ async fn parquet_with_a_damaged_page() {
 async fn parquet_of_another_type() {
     let root = tempdir().unwrap();
     parquet(root.path()).await;
-    let error = assert_diagnosed(
-        &source(root.path(), "a.parquet", Format::Parquet),
-        text_schema(DataType::Int64),
-        "source `flights`: column `text` in row group 0 of `a.parquet` is Utf8, which cannot be read as Int64",
-    )
-    .await;
-    assert!(
-        error
-            .source()
-            .unwrap()
-            .to_string()
-            .contains("Cannot cast string 'a'")
+    let source = source(root.path(), "a.parquet", Format::Parquet);
+    let state = session().state();
+    let table = source.table(&state, Some(text_schema(DataType::Int64)));
+    let error = table.await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "source `flights`: column `text` of `a.parquet` is utf8, which cannot be read as int64",
     );
+    assert!(error.hint().unwrap().contains("lock again"));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod csv;
 mod diagnose;
 mod json;
 mod origin;
+mod parquet;
 mod publish;
 mod round_trip;
 mod sink;

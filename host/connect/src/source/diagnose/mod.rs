@@ -3,23 +3,13 @@
 //! DataFusion's errors name no file, and their lines count from where a range began. So after a failure the files are read
 //! again in order, with the same decoders (parquet), in pieces that shrink around the failure.
 
-mod parquet;
-
 use arrow::datatypes::SchemaRef;
 
-use super::{
-    FileSource, SourceError,
-    listing::{Found, Listing},
-};
+use super::{FileSource, SourceError, listing::Listing, parquet};
 use crate::format::Format;
 
 /// Rows that are decoded at once while nothing is wrong.
-const CHUNK_ROWS: usize = 4096;
-
-/// Whether a file can be Parquet at all; reads its first and last bytes.
-pub(super) fn check_parquet(source: &FileSource, found: &Found) -> Result<(), SourceError> {
-    parquet::open_checked(source, found).map(drop)
-}
+pub(super) const CHUNK_ROWS: usize = 4096;
 
 /// The first thing that is wrong in the files, as an error. `schema` has no partition columns. Blocking.
 pub(super) fn diagnose(

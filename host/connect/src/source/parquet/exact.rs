@@ -1,0 +1,319 @@
+//! From the types of a file to those of the table, value by value, without loss.
+//!
+//! DataFusion's own adapter casts as SQL does: it rounds, and what cannot be cast may become NULL.
+
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
+
+use arrow::{
+    array::{
+        Array, ArrayRef, AsArray, FixedSizeBinaryArray, IntervalMonthDayNanoArray, ListArray,
+        MapArray, RecordBatch, StringBuilder, StructArray,
+    },
+    datatypes::{DataType, Field, FieldRef, IntervalMonthDayNano, Schema, SchemaRef},
+};
+use datafusion::{
+    common::{
+        DataFusionError, Result, ScalarValue,
+        tree_node::{Transformed, TransformedResult, TreeNode},
+    },
+    logical_expr::ColumnarValue,
+    physical_expr::{
+        PhysicalExpr,
+        expressions::{Column, Literal},
+    },
+    physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory},
+};
+use transom_sql::lossless::{self, Loss};
+
+use super::footer::{INTERVAL_BYTES, UUID_BYTES};
+
+const NANOSECONDS_PER_MILLISECOND: i64 = 1_000_000;
+
+/// The array as the table's type. `Err` names the first row that would change.
+pub(super) fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Loss> {
+    lossless::cast(&decoded(array, to), to)
+}
+
+/// Bytes that stand for something: UUIDs where text is wanted, intervals where intervals are. Everything else as it is.
+fn decoded(array: &ArrayRef, to: &DataType) -> ArrayRef {
+    match (array.data_type(), to) {
+        (from, _) if !has_fixed_bytes(from) => Arc::clone(array),
+        (
+            DataType::FixedSizeBinary(UUID_BYTES),
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View,
+        ) => uuids(array.as_fixed_size_binary()),
+        (DataType::FixedSizeBinary(INTERVAL_BYTES), DataType::Interval(_)) => {
+            intervals(array.as_fixed_size_binary())
+        }
+        (DataType::Struct(fields), DataType::Struct(wanted)) => {
+            let given = array.as_struct();
+            let (fields, columns): (Vec<FieldRef>, Vec<ArrayRef>) = fields
+                .iter()
+                .zip(given.columns())
+                .map(|(field, column)| match wanted.find(field.name()) {
+                    Some((_, wanted)) => of_field(field, column, wanted.data_type()),
+                    None => (Arc::clone(field), Arc::clone(column)),
+                })
+                .unzip();
+            let nulls = given.nulls().cloned();
+            Arc::new(StructArray::new(fields.into(), columns, nulls))
+        }
+        (DataType::List(item), DataType::List(wanted)) => {
+            let given = array.as_list::<i32>();
+            let (item, values) = of_field(item, given.values(), wanted.data_type());
+            let (offsets, nulls) = (given.offsets().clone(), given.nulls().cloned());
+            Arc::new(ListArray::new(item, offsets, values, nulls))
+        }
+        (DataType::Map(entries, sorted), DataType::Map(wanted, _)) => {
+            let given = array.as_map();
+            // Keys and values have their places, whatever they are called.
+            let (DataType::Struct(fields), DataType::Struct(wanted)) =
+                (entries.data_type(), wanted.data_type())
+            else {
+                return Arc::clone(array);
+            };
+            let (fields, columns): (Vec<FieldRef>, Vec<ArrayRef>) = fields
+                .iter()
+                .zip(given.entries().columns())
+                .zip(wanted)
+                .map(|((field, column), wanted)| of_field(field, column, wanted.data_type()))
+                .unzip();
+            let inner = StructArray::new(fields.into(), columns, given.entries().nulls().cloned());
+            let entries = entries
+                .as_ref()
+                .clone()
+                .with_data_type(inner.data_type().clone());
+            let (offsets, nulls) = (given.offsets().clone(), given.nulls().cloned());
+            Arc::new(MapArray::new(
+                entries.into(),
+                offsets,
+                inner,
+                nulls,
+                *sorted,
+            ))
+        }
+        _ => Arc::clone(array),
+    }
+}
+
+fn of_field(field: &FieldRef, column: &ArrayRef, wanted: &DataType) -> (FieldRef, ArrayRef) {
+    let column = decoded(column, wanted);
+    let field = field.as_ref().clone();
+    (
+        Arc::new(field.with_data_type(column.data_type().clone())),
+        column,
+    )
+}
+
+fn has_fixed_bytes(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::FixedSizeBinary(_) => true,
+        DataType::Struct(fields) => fields
+            .iter()
+            .any(|field| has_fixed_bytes(field.data_type())),
+        DataType::List(item) | DataType::Map(item, _) => has_fixed_bytes(item.data_type()),
+        _ => false,
+    }
+}
+
+fn uuids(bytes: &FixedSizeBinaryArray) -> ArrayRef {
+    const CHARACTERS: usize = 36;
+    let mut texts = StringBuilder::with_capacity(bytes.len(), bytes.len() * CHARACTERS);
+    for row in 0..bytes.len() {
+        if bytes.is_null(row) {
+            texts.append_null();
+            continue;
+        }
+        let mut text = String::with_capacity(CHARACTERS);
+        for (position, byte) in bytes.value(row).iter().enumerate() {
+            if matches!(position, 4 | 6 | 8 | 10) {
+                text.push('-');
+            }
+            for digit in [byte >> 4, byte & 15] {
+                text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
+            }
+        }
+        texts.append_value(text);
+    }
+    Arc::new(texts.finish())
+}
+
+/// Months, days and milliseconds, each an unsigned number of 32 bits that writers fill with signed ones.
+fn intervals(bytes: &FixedSizeBinaryArray) -> ArrayRef {
+    let number = |value: &[u8], at: usize| {
+        i32::from_le_bytes([value[at], value[at + 1], value[at + 2], value[at + 3]])
+    };
+    let intervals = (0..bytes.len()).map(|row| {
+        bytes.is_valid(row).then(|| {
+            let value = bytes.value(row);
+            let milliseconds = i64::from(number(value, 8));
+            IntervalMonthDayNano::new(
+                number(value, 0),
+                number(value, 4),
+                milliseconds * NANOSECONDS_PER_MILLISECOND,
+            )
+        })
+    });
+    Arc::new(intervals.collect::<IntervalMonthDayNanoArray>())
+}
+
+/// Makes expressions over the table's columns ones over a file's.
+#[derive(Debug)]
+pub(super) struct ExactColumns;
+
+impl PhysicalExprAdapterFactory for ExactColumns {
+    fn create(&self, table: SchemaRef, file: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
+        Ok(Arc::new(OfFile { table, file }))
+    }
+}
+
+#[derive(Debug)]
+struct OfFile {
+    table: SchemaRef,
+    file: SchemaRef,
+}
+
+impl PhysicalExprAdapter for OfFile {
+    fn rewrite(&self, expression: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
+        expression
+            .transform(|expression| {
+                let Some(column) = expression.downcast_ref::<Column>() else {
+                    return Ok(Transformed::no(expression));
+                };
+                Ok(Transformed::yes(self.column(column)?))
+            })
+            .data()
+    }
+}
+
+impl OfFile {
+    fn column(&self, column: &Column) -> Result<Arc<dyn PhysicalExpr>> {
+        let name = column.name();
+        let Ok(wanted) = self.table.field_with_name(name) else {
+            return Err(DataFusionError::Internal(format!("no column {name}")));
+        };
+        let Ok(position) = self.file.index_of(name) else {
+            let null = ScalarValue::try_from(wanted.data_type())?;
+            return Ok(Arc::new(Literal::new(null)));
+        };
+        let given = self.file.field(position);
+        let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(name, position));
+        if given.data_type() == wanted.data_type() {
+            return Ok(column);
+        }
+        Ok(Arc::new(ExactCast {
+            column,
+            to: Arc::new(wanted.clone()),
+        }))
+    }
+}
+
+/// A column of a file as the table's type. A value that would change fails.
+#[derive(Debug, Eq)]
+struct ExactCast {
+    column: Arc<dyn PhysicalExpr>,
+    to: FieldRef,
+}
+
+// Derived ones would move out of the trait object.
+impl PartialEq for ExactCast {
+    fn eq(&self, other: &Self) -> bool {
+        self.column.eq(&other.column) && self.to == other.to
+    }
+}
+
+impl Hash for ExactCast {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.column.hash(state);
+        self.to.hash(state);
+    }
+}
+
+impl fmt::Display for ExactCast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exact_cast({} AS {})", self.column, self.to.data_type())
+    }
+}
+
+impl PhysicalExpr for ExactCast {
+    fn return_field(&self, _input: &Schema) -> Result<FieldRef> {
+        Ok(Arc::new(Field::new(
+            self.to.name(),
+            self.to.data_type().clone(),
+            true,
+        )))
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        let array = self.column.evaluate(batch)?.into_array(batch.num_rows())?;
+        let cast = cast(&array, self.to.data_type());
+        Ok(ColumnarValue::Array(cast.map_err(|loss| {
+            DataFusionError::External(Box::new(loss))
+        })?))
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        vec![&self.column]
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> Result<Arc<dyn PhysicalExpr>> {
+        let column = children
+            .pop()
+            .ok_or_else(|| DataFusionError::Internal("a cast of nothing".to_owned()))?;
+        Ok(Arc::new(Self {
+            column,
+            to: Arc::clone(&self.to),
+        }))
+    }
+
+    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{IntervalMonthDayNanoType, IntervalUnit};
+
+    use super::*;
+
+    fn fixed(values: &[Option<&[u8]>], size: i32) -> ArrayRef {
+        Arc::new(
+            FixedSizeBinaryArray::try_from_sparse_iter_with_size(values.iter().copied(), size)
+                .unwrap(),
+        )
+    }
+
+    #[test]
+    fn a_uuid_is_written_as_everybody_writes_it() {
+        let bytes: Vec<u8> = (0..16).map(|byte| byte * 16 + 1).collect();
+        let array = fixed(&[Some(&bytes), None], UUID_BYTES);
+        let text = cast(&array, &DataType::Utf8).unwrap();
+        let text = text.as_string::<i32>();
+        assert_eq!(text.value(0), "01112131-4151-6171-8191-a1b1c1d1e1f1");
+        assert!(text.is_null(1));
+    }
+
+    #[test]
+    fn an_interval_keeps_its_months() {
+        let mut bytes = Vec::new();
+        for number in [25_i32, -3, 4_500] {
+            bytes.extend(number.to_le_bytes());
+        }
+        let array = fixed(&[Some(&bytes)], INTERVAL_BYTES);
+        let wanted = DataType::Interval(IntervalUnit::MonthDayNano);
+        let interval = cast(&array, &wanted).unwrap();
+        let interval = interval.as_primitive::<IntervalMonthDayNanoType>();
+        assert_eq!(
+            interval.value(0),
+            IntervalMonthDayNano::new(25, -3, 4_500_000_000)
+        );
+    }
+}

@@ -1,0 +1,364 @@
+//! What a file's footer says, and how much of it is believed.
+//!
+//! - The annotations decide how bytes are read, and the parquet crate checks UTF-8 only where the annotation is UTF8. So every
+//!   column of bytes that is read as text gets that annotation here, whatever its file calls it.
+//! - Statistics of floats leave out NaN, which is greater than all numbers in SQL, and bloom filters hold `0.0` and `-0.0` apart.
+//!   Neither is used (<https://github.com/apache/parquet-format/issues/503>).
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use parquet::{
+    arrow::parquet_to_arrow_schema,
+    basic::{ConvertedType, LogicalType, Type as Physical},
+    errors::ParquetError,
+    file::{
+        metadata::{ColumnChunkMetaData, FileMetaData, ParquetMetaData, RowGroupMetaData},
+        page_index::column_index::ColumnIndexMetaData,
+    },
+    schema::types::{ColumnDescriptor, SchemaDescPtr, SchemaDescriptor, Type},
+};
+
+/// Bytes of Parquet's INTERVAL: months, days and milliseconds, 32 bits each.
+pub(super) const INTERVAL_BYTES: i32 = 12;
+/// Bytes of a UUID.
+pub(super) const UUID_BYTES: i32 = 16;
+
+/// The footer as it is used: with checked sizes, annotations that make the reader check text, and without statistics that mislead.
+/// `text` says whether the table has text in the top-level column of that name. `bytes` is the file's size.
+///
+/// # Errors
+/// If row groups have sizes that cannot be, or lie outside the file.
+pub(super) fn trusted(
+    metadata: &ParquetMetaData,
+    bytes: u64,
+    text: &dyn Fn(&str) -> bool,
+) -> Result<ParquetMetaData, ParquetError> {
+    let of_file = metadata.file_metadata();
+    let mut rows = 0_i64;
+    for row_group in metadata.row_groups() {
+        check_sizes(row_group, bytes)?;
+        rows = rows
+            .checked_add(row_group.num_rows())
+            .ok_or_else(|| impossible("the number of rows"))?;
+    }
+    if rows != of_file.num_rows() {
+        return Err(ParquetError::General(format!(
+            "the file says that it has {} rows, its row groups have {rows}",
+            of_file.num_rows()
+        )));
+    }
+    let (schema, changed) = annotated(of_file, text)?;
+    let of_file = with_schema(of_file, schema);
+    let mut row_groups = metadata.row_groups().to_vec();
+    for row_group in &mut row_groups {
+        for (position, column) in row_group.columns_mut().iter_mut().enumerate() {
+            if is_misleading(column) || changed.contains(&position) {
+                *column = column
+                    .clone()
+                    .into_builder()
+                    .clear_statistics()
+                    .set_bloom_filter_offset(None)
+                    .set_bloom_filter_length(None)
+                    // Who loads the index later must not find it.
+                    .set_column_index_offset(None)
+                    .set_column_index_length(None)
+                    .build()?;
+            }
+        }
+    }
+    let column_index = metadata.column_index().map(|index| {
+        let mut index = index.clone();
+        for (row_group, columns) in metadata.row_groups().iter().zip(&mut index) {
+            for (position, (column, index)) in row_group.columns().iter().zip(columns).enumerate() {
+                if is_misleading(column) || changed.contains(&position) {
+                    *index = ColumnIndexMetaData::NONE;
+                }
+            }
+        }
+        index
+    });
+    Ok(ParquetMetaData::new(of_file, row_groups)
+        .into_builder()
+        .set_column_index(column_index)
+        .set_offset_index(metadata.offset_index().cloned())
+        .build())
+}
+
+fn impossible(what: &str) -> ParquetError {
+    ParquetError::General(format!("{what} is impossible"))
+}
+
+/// The parquet crate asserts what is checked here.
+fn check_sizes(row_group: &RowGroupMetaData, bytes: u64) -> Result<(), ParquetError> {
+    if row_group.num_rows() < 0 {
+        return Err(impossible("the number of rows of a row group"));
+    }
+    for column in row_group.columns() {
+        let start = column
+            .dictionary_page_offset()
+            .unwrap_or_else(|| column.data_page_offset());
+        let end = start.checked_add(column.compressed_size());
+        let inside = start >= 0
+            && column.compressed_size() >= 0
+            && column.uncompressed_size() >= 0
+            && column.num_values() >= 0
+            && end.is_some_and(|end| end as u64 <= bytes);
+        if !inside {
+            return Err(ParquetError::General(format!(
+                "the data of column `{}` is not within the file",
+                column.column_path().string()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the smallest and largest value say nothing sure about the values: NaN is left out, the order is not the values' own, or an
+/// old writer compared bytes as signed ones.
+fn is_misleading(column: &ColumnChunkMetaData) -> bool {
+    let descriptor = column.column_descr();
+    let float16 = matches!(descriptor.logical_type_ref(), Some(LogicalType::Float16));
+    let deprecated = column
+        .statistics()
+        .is_some_and(|statistics| statistics.is_min_max_deprecated());
+    match descriptor.physical_type() {
+        Physical::FLOAT | Physical::DOUBLE | Physical::INT96 => true,
+        Physical::BYTE_ARRAY | Physical::FIXED_LEN_BYTE_ARRAY => deprecated || float16,
+        Physical::INT32 | Physical::INT64 => deprecated && is_unsigned(descriptor),
+        Physical::BOOLEAN => false,
+    }
+}
+
+fn is_unsigned(descriptor: &ColumnDescriptor) -> bool {
+    matches!(
+        descriptor.converted_type(),
+        ConvertedType::UINT_8
+            | ConvertedType::UINT_16
+            | ConvertedType::UINT_32
+            | ConvertedType::UINT_64
+    )
+}
+
+/// The schema with the annotations that the reader shall see, and the columns (leaves) that have others now.
+fn annotated(
+    of_file: &FileMetaData,
+    text: &dyn Fn(&str) -> bool,
+) -> Result<(SchemaDescPtr, Vec<usize>), ParquetError> {
+    let descriptors = of_file.schema_descr_ptr();
+    let arrow = parquet_to_arrow_schema(&descriptors, of_file.key_value_metadata())?;
+    let mut types = Vec::new();
+    arrow
+        .fields()
+        .iter()
+        .for_each(|field| leaves(field.data_type(), &mut types));
+    if types.len() != descriptors.num_columns() {
+        return Err(ParquetError::General(
+            "the types of the schema do not belong to its columns".to_owned(),
+        ));
+    }
+    let annotation = |leaf: usize| {
+        let descriptor = descriptors.column(leaf);
+        match descriptor.physical_type() {
+            Physical::BYTE_ARRAY if descriptor.converted_type() != ConvertedType::UTF8 => {
+                let root = descriptors.get_column_root(leaf);
+                let is_text = is_text(&types[leaf])
+                    || is_enum(&descriptor)
+                    || (root.is_primitive()
+                        && types[leaf] == DataType::Binary
+                        && text(root.name()));
+                is_text.then_some(Annotation::Text)
+            }
+            Physical::FIXED_LEN_BYTE_ARRAY if is_interval(&descriptor) => Some(Annotation::Bytes),
+            _ => None,
+        }
+    };
+    let annotations: Vec<_> = (0..types.len()).map(annotation).collect();
+    let changed: Vec<usize> = (0..types.len())
+        .filter(|leaf| annotations[*leaf].is_some())
+        .collect();
+    if changed.is_empty() {
+        return Ok((descriptors, changed));
+    }
+    let root = rewritten(&descriptors.root_schema_ptr(), &annotations, &mut 0)?;
+    Ok((Arc::new(SchemaDescriptor::new(root)), changed))
+}
+
+/// The footer with all text as the bytes that it is.
+pub(super) fn as_bytes(metadata: &ParquetMetaData) -> Result<ParquetMetaData, ParquetError> {
+    let of_file = metadata.file_metadata();
+    let descriptors = of_file.schema_descr();
+    let annotations: Vec<_> = descriptors
+        .columns()
+        .iter()
+        .map(|descriptor| {
+            let bytes = descriptor.physical_type() == Physical::BYTE_ARRAY
+                && descriptor.converted_type() != ConvertedType::DECIMAL;
+            (bytes || is_interval(descriptor)).then_some(Annotation::Bytes)
+        })
+        .collect();
+    let root = rewritten(&descriptors.root_schema_ptr(), &annotations, &mut 0)?;
+    let of_file = with_schema(of_file, Arc::new(SchemaDescriptor::new(root)));
+    Ok(ParquetMetaData::new(
+        of_file,
+        metadata.row_groups().to_vec(),
+    ))
+}
+
+fn with_schema(of_file: &FileMetaData, schema: SchemaDescPtr) -> FileMetaData {
+    FileMetaData::new(
+        of_file.version(),
+        of_file.num_rows(),
+        of_file.created_by().map(str::to_owned),
+        of_file.key_value_metadata().cloned(),
+        schema,
+        of_file.column_orders().cloned(),
+    )
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Annotation {
+    /// UTF-8, checked by the reader.
+    Text,
+    /// None: bytes as they are.
+    Bytes,
+}
+
+fn rewritten(
+    node: &Arc<Type>,
+    annotations: &[Option<Annotation>],
+    leaf: &mut usize,
+) -> Result<Arc<Type>, ParquetError> {
+    let info = node.get_basic_info();
+    let id = info.has_id().then(|| info.id());
+    if node.is_group() {
+        let fields = node
+            .get_fields()
+            .iter()
+            .map(|field| rewritten(field, annotations, leaf))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut builder = Type::group_type_builder(node.name())
+            .with_converted_type(info.converted_type())
+            .with_logical_type(info.logical_type_ref().cloned())
+            .with_id(id)
+            .with_fields(fields);
+        if info.has_repetition() {
+            builder = builder.with_repetition(info.repetition());
+        }
+        return Ok(Arc::new(builder.build()?));
+    }
+    let annotation = annotations[*leaf];
+    *leaf += 1;
+    let Some(annotation) = annotation else {
+        return Ok(Arc::clone(node));
+    };
+    let builder = Type::primitive_type_builder(node.name(), node.get_physical_type())
+        .with_repetition(info.repetition())
+        .with_id(id);
+    let builder = match annotation {
+        Annotation::Text => builder
+            .with_converted_type(ConvertedType::UTF8)
+            .with_logical_type(Some(LogicalType::String)),
+        Annotation::Bytes => match node.get_physical_type() {
+            Physical::FIXED_LEN_BYTE_ARRAY => builder.with_length(INTERVAL_BYTES),
+            _ => builder,
+        },
+    };
+    Ok(Arc::new(builder.build()?))
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, values) => is_text(values),
+        _ => false,
+    }
+}
+
+fn is_enum(descriptor: &ColumnDescriptor) -> bool {
+    matches!(descriptor.logical_type_ref(), Some(LogicalType::Enum))
+        || descriptor.converted_type() == ConvertedType::ENUM
+}
+
+fn is_interval(descriptor: &ColumnDescriptor) -> bool {
+    descriptor.converted_type() == ConvertedType::INTERVAL
+        && descriptor.type_length() == INTERVAL_BYTES
+}
+
+/// The types of the columns (leaves) below a type, in the order in which Parquet counts them.
+fn leaves(data_type: &DataType, found: &mut Vec<DataType>) {
+    match data_type {
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::Map(item, _) => leaves(item.data_type(), found),
+        DataType::Struct(fields) => fields
+            .iter()
+            .for_each(|field| leaves(field.data_type(), found)),
+        leaf => found.push(leaf.clone()),
+    }
+}
+
+/// The columns of a file as they are offered to the table: UUIDs as text, intervals with their months, INT96 in microseconds.
+///
+/// # Errors
+/// If Arrow has no type for one.
+pub(super) fn columns(metadata: &ParquetMetaData) -> Result<Schema, ParquetError> {
+    let of_file = metadata.file_metadata();
+    let descriptors = of_file.schema_descr();
+    let schema = parquet_to_arrow_schema(descriptors, of_file.key_value_metadata())?;
+    let mut leaf = 0;
+    let fields: Vec<FieldRef> = schema
+        .fields()
+        .iter()
+        .map(|field| offered(field, descriptors, &mut leaf))
+        .collect();
+    Ok(Schema::new(fields))
+}
+
+fn offered(field: &FieldRef, descriptors: &SchemaDescriptor, leaf: &mut usize) -> FieldRef {
+    let below = |item: &FieldRef, leaf: &mut usize| offered(item, descriptors, leaf);
+    let data_type = match field.data_type() {
+        DataType::List(item) => DataType::List(below(item, leaf)),
+        DataType::LargeList(item) => DataType::LargeList(below(item, leaf)),
+        DataType::ListView(item) => DataType::ListView(below(item, leaf)),
+        DataType::LargeListView(item) => DataType::LargeListView(below(item, leaf)),
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(below(item, leaf), *size),
+        DataType::Map(item, sorted) => DataType::Map(below(item, leaf), *sorted),
+        DataType::Struct(fields) => {
+            DataType::Struct(fields.iter().map(|field| below(field, leaf)).collect())
+        }
+        of_leaf => {
+            let offered = (*leaf < descriptors.num_columns())
+                .then(|| of_leaf_column(&descriptors.column(*leaf), of_leaf));
+            *leaf += 1;
+            offered.unwrap_or_else(|| of_leaf.clone())
+        }
+    };
+    // Metadata of fields is the writer's business.
+    Arc::new(Field::new(field.name(), data_type, field.is_nullable()))
+}
+
+fn of_leaf_column(descriptor: &ColumnDescriptor, data_type: &DataType) -> DataType {
+    use arrow::datatypes::{IntervalUnit, TimeUnit};
+    match data_type {
+        DataType::FixedSizeBinary(UUID_BYTES)
+            if matches!(descriptor.logical_type_ref(), Some(LogicalType::Uuid)) =>
+        {
+            DataType::Utf8
+        }
+        DataType::Interval(_) => DataType::Interval(IntervalUnit::MonthDayNano),
+        DataType::Timestamp(TimeUnit::Nanosecond, None)
+            if descriptor.physical_type() == Physical::INT96 =>
+        {
+            DataType::Timestamp(TimeUnit::Microsecond, None)
+        }
+        DataType::Binary if is_enum(descriptor) => DataType::Utf8,
+        // What crosses to plugins has no views.
+        DataType::Utf8View => DataType::Utf8,
+        DataType::BinaryView => DataType::Binary,
+        other => other.clone(),
+    }
+}

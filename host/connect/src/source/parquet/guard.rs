@@ -1,0 +1,334 @@
+//! Between DataFusion's Parquet reader and the rest: whatever goes wrong in a file, panics too, becomes an error that names the
+//! place.
+//!
+//! The decoders of the parquet crate assert things that hold in every file that a sane writer made, and hostile or damaged files do
+//! not keep them. Errors of DataFusion name no file, so that the file is read again, up to the place that fails.
+
+use std::{
+    any::Any,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use arrow::{array::RecordBatch, datatypes::SchemaRef, error::ArrowError};
+use datafusion::{
+    common::{Result, tree_node::TreeNodeRecursion},
+    config::ConfigOptions,
+    datasource::{
+        listing::PartitionedFile,
+        physical_plan::{FileScanConfig, FileSource as ScanSource},
+        table_schema::TableSchema,
+    },
+    error::DataFusionError,
+    physical_expr::{
+        EquivalenceProperties, PhysicalExpr, PhysicalSortExpr, projection::ProjectionExprs,
+    },
+    physical_plan::{
+        DisplayFormatType, SortOrderPushdownResult, filter_pushdown::FilterPushdownPropagation,
+        metrics::ExecutionPlanMetricsSet,
+    },
+};
+use datafusion_datasource::{
+    file_stream::FileOpener,
+    morsel::{Morsel, MorselPlan, MorselPlanner, Morselizer},
+};
+use futures::{FutureExt, StreamExt, stream::BoxStream};
+use object_store::ObjectStore;
+use parquet::errors::ParquetError;
+
+use super::{place, reader};
+use crate::source::{FileSource, SourceError, listing::Found};
+
+/// What a panic said.
+pub(super) fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("the decoder gave up").to_owned()
+}
+
+/// Runs a decoder that may panic.
+pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(ParquetError::General(said(panic.as_ref()))))
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> DataFusionError {
+    DataFusionError::ParquetError(Box::new(ParquetError::General(said(panic))))
+}
+
+/// DataFusion's scan of Parquet, guarded.
+pub(super) struct Guarded {
+    files: Arc<Files>,
+    inner: Arc<dyn ScanSource>,
+}
+
+/// What is needed to find the place of an error.
+#[derive(Debug)]
+struct Files {
+    source: FileSource,
+    table: SchemaRef,
+}
+
+impl Files {
+    /// The error with its place, if the file is to blame.
+    async fn placed(self: Arc<Self>, found: Arc<Found>, error: DataFusionError) -> DataFusionError {
+        let (files, looked_at) = (Arc::clone(&self), Arc::clone(&found));
+        let placed = tokio::task::spawn_blocking(move || {
+            reader::check_unchanged(&files.source, &looked_at)?;
+            place::diagnose(&files.source, &looked_at, Some(&files.table))
+        });
+        match placed.await {
+            Ok(Err(placed)) => DataFusionError::External(Box::new(placed)),
+            // Each column can be read, but they do not belong together.
+            Ok(Ok(())) if is_of_decoder(&error) => {
+                DataFusionError::External(Box::new(SourceError::ParquetRows {
+                    name: self.source.name.clone(),
+                    path: found.path.clone(),
+                    source: Box::new(error),
+                }))
+            }
+            Ok(Ok(())) | Err(_) => error,
+        }
+    }
+}
+
+/// Whether an error is the parquet crate's. Others are those of expressions that were pushed into the scan.
+fn is_of_decoder(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::ParquetError(_) => true,
+        DataFusionError::ArrowError(error, _) => matches!(**error, ArrowError::ParquetError(_)),
+        DataFusionError::External(error) => error.is::<SourceError>(),
+        _ => false,
+    }
+}
+
+impl Guarded {
+    pub(super) fn new(source: FileSource, table: SchemaRef, inner: Arc<dyn ScanSource>) -> Self {
+        let files = Arc::new(Files { source, table });
+        Self { files, inner }
+    }
+
+    fn around(&self, inner: Arc<dyn ScanSource>) -> Arc<dyn ScanSource> {
+        let files = Arc::clone(&self.files);
+        Arc::new(Self { files, inner })
+    }
+}
+
+impl ScanSource for Guarded {
+    fn create_file_opener(
+        &self,
+        store: Arc<dyn ObjectStore>,
+        config: &FileScanConfig,
+        partition: usize,
+    ) -> Result<Arc<dyn FileOpener>> {
+        self.inner.create_file_opener(store, config, partition)
+    }
+
+    fn create_morselizer(
+        &self,
+        store: Arc<dyn ObjectStore>,
+        config: &FileScanConfig,
+        partition: usize,
+    ) -> Result<Box<dyn Morselizer>> {
+        Ok(Box::new(Opener {
+            files: Arc::clone(&self.files),
+            inner: self.inner.create_morselizer(store, config, partition)?,
+        }))
+    }
+
+    fn table_schema(&self) -> &TableSchema {
+        self.inner.table_schema()
+    }
+
+    fn with_batch_size(&self, batch_size: usize) -> Arc<dyn ScanSource> {
+        self.around(self.inner.with_batch_size(batch_size))
+    }
+
+    fn filter(&self) -> Option<Arc<dyn PhysicalExpr>> {
+        self.inner.filter()
+    }
+
+    fn projection(&self) -> Option<&ProjectionExprs> {
+        self.inner.projection()
+    }
+
+    fn metrics(&self) -> &ExecutionPlanMetricsSet {
+        self.inner.metrics()
+    }
+
+    fn file_type(&self) -> &str {
+        self.inner.file_type()
+    }
+
+    fn fmt_extra(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt_extra(format, f)
+    }
+
+    fn try_pushdown_filters(
+        &self,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ScanSource>>> {
+        let pushed = self.inner.try_pushdown_filters(filters, config)?;
+        Ok(FilterPushdownPropagation {
+            filters: pushed.filters,
+            updated_node: pushed.updated_node.map(|inner| self.around(inner)),
+        })
+    }
+
+    fn try_pushdown_sort(
+        &self,
+        order: &[PhysicalSortExpr],
+        properties: &EquivalenceProperties,
+    ) -> Result<SortOrderPushdownResult<Arc<dyn ScanSource>>> {
+        use SortOrderPushdownResult::{Exact, Inexact, Unsupported};
+        Ok(match self.inner.try_pushdown_sort(order, properties)? {
+            Exact { inner } => Exact {
+                inner: self.around(inner),
+            },
+            Inexact { inner } => Inexact {
+                inner: self.around(inner),
+            },
+            Unsupported => Unsupported,
+        })
+    }
+
+    fn reorder_files(&self, files: Vec<PartitionedFile>) -> Vec<PartitionedFile> {
+        self.inner.reorder_files(files)
+    }
+
+    fn try_pushdown_projection(
+        &self,
+        projection: &ProjectionExprs,
+    ) -> Result<Option<Arc<dyn ScanSource>>> {
+        let pushed = self.inner.try_pushdown_projection(projection)?;
+        Ok(pushed.map(|inner| self.around(inner)))
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.inner.apply_expressions(f)
+    }
+}
+
+struct Opener {
+    files: Arc<Files>,
+    inner: Box<dyn Morselizer>,
+}
+
+impl fmt::Debug for Opener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl Morselizer for Opener {
+    fn plan_file(&self, file: PartitionedFile) -> Result<Box<dyn MorselPlanner>> {
+        let of_file = OfFile {
+            files: Arc::clone(&self.files),
+            found: Arc::new(reader::found(&file)?.clone()),
+        };
+        let inner = self.inner.plan_file(file)?;
+        Ok(Box::new(of_file.planner(inner)))
+    }
+}
+
+/// The file that a piece of work belongs to.
+#[derive(Debug, Clone)]
+struct OfFile {
+    files: Arc<Files>,
+    found: Arc<Found>,
+}
+
+impl OfFile {
+    fn planner(&self, inner: Box<dyn MorselPlanner>) -> Planner {
+        Planner {
+            of_file: self.clone(),
+            inner,
+        }
+    }
+
+    async fn placed(self, error: DataFusionError) -> DataFusionError {
+        self.files.placed(self.found, error).await
+    }
+}
+
+#[derive(Debug)]
+struct Planner {
+    of_file: OfFile,
+    inner: Box<dyn MorselPlanner>,
+}
+
+impl MorselPlanner for Planner {
+    fn plan(self: Box<Self>) -> Result<Option<MorselPlan>> {
+        let Self { of_file, inner } = *self;
+        let planned = catch_unwind(AssertUnwindSafe(|| inner.plan()))
+            .unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+        let mut plan = match planned {
+            Ok(Some(plan)) => plan,
+            Ok(None) => return Ok(None),
+            // Finding the place reads the file, for which planning is not the time.
+            Err(error) => {
+                let placed = async move { Err(of_file.placed(error).await) };
+                return Ok(Some(MorselPlan::new().with_pending_planner(placed)));
+            }
+        };
+        let morsels = plan.take_morsels().into_iter().map(|inner| {
+            let of_file = of_file.clone();
+            Box::new(Rows { of_file, inner }) as Box<dyn Morsel>
+        });
+        let morsels = morsels.collect();
+        let planners = plan.take_ready_planners().into_iter();
+        let planners = planners
+            .map(|inner| Box::new(of_file.planner(inner)) as Box<dyn MorselPlanner>)
+            .collect();
+        let pending = plan.take_pending_planner();
+        let mut guarded = MorselPlan::new()
+            .with_morsels(morsels)
+            .with_planners(planners);
+        if let Some(pending) = pending {
+            guarded.set_pending_planner(async move {
+                let planner = AssertUnwindSafe(pending)
+                    .catch_unwind()
+                    .await
+                    .unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+                match planner {
+                    Ok(inner) => Ok(Box::new(of_file.planner(inner)) as Box<dyn MorselPlanner>),
+                    Err(error) => Err(of_file.placed(error).await),
+                }
+            });
+        }
+        Ok(Some(guarded))
+    }
+}
+
+#[derive(Debug)]
+struct Rows {
+    of_file: OfFile,
+    inner: Box<dyn Morsel>,
+}
+
+impl Morsel for Rows {
+    fn into_stream(self: Box<Self>) -> BoxStream<'static, Result<RecordBatch>> {
+        let Self { of_file, inner } = *self;
+        AssertUnwindSafe(inner.into_stream())
+            .catch_unwind()
+            .then(move |batch| {
+                let of_file = of_file.clone();
+                async move {
+                    let error = match batch {
+                        Ok(Ok(batch)) => return Ok(batch),
+                        Ok(Err(error)) => error,
+                        Err(panic) => panicked(panic.as_ref()),
+                    };
+                    Err(of_file.placed(error).await)
+                }
+            })
+            .boxed()
+    }
+}

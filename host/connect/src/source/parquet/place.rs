@@ -1,0 +1,220 @@
+//! Which file, row, column and value a read failed at: the magic bytes, the footer, then every column of every row group by itself,
+//! with the decoders and casts of the scan.
+
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use arrow::{
+    datatypes::{DataType, Field, SchemaRef, TimeUnit},
+    error::ArrowError,
+};
+use datafusion::datasource::physical_plan::parquet::Int96Coercer;
+use parquet::{
+    arrow::{
+        ProjectionMask,
+        arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder},
+    },
+    errors::ParquetError,
+    file::metadata::{ParquetMetaData, ParquetMetaDataReader},
+};
+use transom_sql::{lossless::Loss, type_name};
+
+use super::{exact, footer, guard, reads_text};
+use crate::source::{
+    FileSource, SourceError, diagnose::CHUNK_ROWS, io_error, listing::Found, shown,
+};
+
+const MAGIC: &[u8; 4] = b"PAR1";
+
+/// Whether a file can be Parquet at all; reads its first and last bytes.
+pub(in crate::source) fn check_magic(
+    source: &FileSource,
+    found: &Found,
+) -> Result<(), SourceError> {
+    open_checked(source, found).map(drop)
+}
+
+/// Opens a file that begins and ends as Parquet does, with a footer that has room in it.
+///
+/// The parquet crate takes the footer's length as it stands there, and reckons with it before it looks at the file's.
+fn open_checked(source: &FileSource, found: &Found) -> Result<File, SourceError> {
+    let failed = |error| io_error(source, &found.path, error);
+    let mut file = File::open(&found.resolved).map_err(failed)?;
+    for (part, from) in [("begin", SeekFrom::Start(0)), ("end", SeekFrom::End(-4))] {
+        let mut magic = [0; 4];
+        // A file of less than four bytes has no such place: not Parquet either.
+        let read = file.seek(from).and_then(|_| file.read_exact(&mut magic));
+        if read.is_err() || &magic != MAGIC {
+            return Err(SourceError::NotParquet {
+                name: source.name.clone(),
+                path: found.path.clone(),
+                part,
+            });
+        }
+    }
+    let mut length = [0; 4];
+    file.seek(SeekFrom::End(-8))
+        .and_then(|_| file.read_exact(&mut length))
+        .map_err(failed)?;
+    let (length, bytes) = (u64::from(u32::from_le_bytes(length)), found.bytes);
+    // Two magic words and the length itself.
+    match length.checked_add(12) {
+        Some(needed) if needed <= bytes => Ok(file),
+        _ => Err(SourceError::ParquetFooter {
+            name: source.name.clone(),
+            path: found.path.clone(),
+            source: ParquetError::General(format!(
+                "a footer of {length} bytes in a file of {bytes}"
+            )),
+        }),
+    }
+}
+
+/// The first thing that is wrong in the file. `table` are the columns that it is read as; without them, all columns are only decoded.
+/// Blocking.
+pub(in crate::source) fn diagnose(
+    source: &FileSource,
+    found: &Found,
+    table: Option<&SchemaRef>,
+) -> Result<(), SourceError> {
+    let file = open_checked(source, found)?;
+    let damaged = |error| super::damaged(source, found, error);
+    let footer = guard::caught(|| ParquetMetaDataReader::new().parse_and_finish(&file));
+    let footer = footer.map_err(damaged)?;
+    let text = |name: &str| table.is_some_and(|table| reads_text(table)(name));
+    let trusted = guard::caught(|| footer::trusted(&footer, found.bytes, &text));
+    let trusted = Arc::new(trusted.map_err(damaged)?);
+    let read = guard::caught(|| as_scanned(trusted)).map_err(damaged)?;
+    let mut first_row = 0;
+    for row_group in 0..read.metadata().num_row_groups() {
+        for (position, field) in read.schema().fields().iter().enumerate() {
+            // Only what the table has is read.
+            let wanted = table.map(|table| table.field_with_name(field.name()));
+            if matches!(wanted, Some(Err(_))) {
+                continue;
+            }
+            let wanted = wanted.and_then(Result::ok).map(|field| field.data_type());
+            let part = Part {
+                file: &file,
+                row_group,
+                position,
+            };
+            let loss = match part.read(&read, wanted) {
+                Ok(()) => continue,
+                Err(Failure::Lost(loss)) => loss,
+                Err(Failure::Damaged(error)) => match part.read_bytes(&footer, field, wanted) {
+                    // Text that is no UTF-8 fails a whole page; as bytes, it can be looked at one by one.
+                    Err(Failure::Lost(loss)) => loss,
+                    _ => {
+                        return Err(SourceError::ParquetData {
+                            name: source.name.clone(),
+                            path: found.path.clone(),
+                            column: field.name().clone(),
+                            row_group,
+                            source: Box::new(error),
+                        });
+                    }
+                },
+            };
+            return Err(SourceError::ParquetValue {
+                name: source.name.clone(),
+                path: found.path.clone(),
+                row: first_row + loss.row as u64,
+                column: field.name().clone(),
+                value: shown(&loss.value),
+                found: type_name(&loss.from).into(),
+                expected: type_name(&loss.to).into(),
+            });
+        }
+        first_row += read.metadata().row_group(row_group).num_rows() as u64;
+    }
+    Ok(())
+}
+
+/// As the scan has it: INT96 in microseconds.
+fn as_scanned(metadata: Arc<ParquetMetaData>) -> Result<ArrowReaderMetadata, ParquetError> {
+    let read = ArrowReaderMetadata::try_new(Arc::clone(&metadata), ArrowReaderOptions::new())?;
+    let unit = TimeUnit::Microsecond;
+    let coerced = Int96Coercer::new(read.parquet_schema(), read.schema(), &unit).coerce();
+    let Some(schema) = coerced else {
+        return Ok(read);
+    };
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
+    ArrowReaderMetadata::try_new(metadata, options)
+}
+
+/// Why a column cannot be read.
+enum Failure {
+    /// A value would change; its row is counted from the row group's first.
+    Lost(Loss),
+    Damaged(ArrowError),
+}
+
+/// One column of one row group.
+struct Part<'a> {
+    file: &'a File,
+    row_group: usize,
+    position: usize,
+}
+
+impl Part<'_> {
+    fn read(
+        &self,
+        metadata: &ArrowReaderMetadata,
+        wanted: Option<&DataType>,
+    ) -> Result<(), Failure> {
+        let read = || self.try_read(metadata, wanted);
+        catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
+            let said = guard::said(panic.as_ref());
+            Err(Failure::Damaged(ArrowError::ParquetError(said)))
+        })
+    }
+
+    /// The column with its texts as bytes.
+    fn read_bytes(
+        &self,
+        footer: &ParquetMetaData,
+        field: &Field,
+        wanted: Option<&DataType>,
+    ) -> Result<(), Failure> {
+        let of_arrow = |error| Failure::Damaged(ArrowError::from(error));
+        // Else the writer's Arrow schema would turn bytes into text again.
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let raw = footer::as_bytes(footer).map_err(of_arrow)?;
+        let raw = ArrowReaderMetadata::try_new(Arc::new(raw), options).map_err(of_arrow)?;
+        self.read(&raw, Some(wanted.unwrap_or(field.data_type())))
+    }
+
+    fn try_read(
+        &self,
+        metadata: &ArrowReaderMetadata,
+        wanted: Option<&DataType>,
+    ) -> Result<(), Failure> {
+        let file = self.file.try_clone();
+        let file = file.map_err(|error| Failure::Damaged(error.into()))?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
+        let mask = ProjectionMask::roots(builder.parquet_schema(), [self.position]);
+        let batches = builder
+            .with_projection(mask)
+            .with_row_groups(vec![self.row_group])
+            .with_batch_size(CHUNK_ROWS)
+            .build()
+            .map_err(|error| Failure::Damaged(error.into()))?;
+        let mut rows = 0;
+        for batch in batches {
+            let batch = batch.map_err(Failure::Damaged)?;
+            if let Some(wanted) = wanted {
+                exact::cast(batch.column(0), wanted).map_err(|loss| {
+                    let row = rows + loss.row;
+                    Failure::Lost(Loss { row, ..loss })
+                })?;
+            }
+            rows += batch.num_rows();
+        }
+        Ok(())
+    }
+}

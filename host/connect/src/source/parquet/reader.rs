@@ -1,0 +1,146 @@
+//! Hands DataFusion footers that can be trusted, and bytes of the very file that was listed.
+
+use std::{fs, ops::Range, sync::Arc};
+
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use datafusion::{
+    common::Result,
+    datasource::{
+        listing::PartitionedFile,
+        physical_plan::{ParquetFileReaderFactory, parquet::CachedParquetFileReaderFactory},
+    },
+    error::DataFusionError,
+    execution::cache::cache_manager::FileMetadataCache,
+    physical_plan::metrics::ExecutionPlanMetricsSet,
+};
+use futures::{FutureExt, future::BoxFuture};
+use object_store::ObjectStore;
+use parquet::{
+    arrow::{arrow_reader::ArrowReaderOptions, async_reader::AsyncFileReader},
+    errors::{ParquetError, Result as ParquetResult},
+    file::metadata::ParquetMetaData,
+};
+
+use super::{footer, reads_text};
+use crate::source::{FileSource, SourceError, io_error, listing::Found};
+
+/// What was found when the files were listed.
+pub(super) fn found(file: &PartitionedFile) -> Result<&Found> {
+    let found = file.extension::<Found>();
+    found.ok_or_else(|| DataFusionError::Internal("a file without its path".to_owned()))
+}
+
+/// # Errors
+/// If the file is gone, or another size or time of change says that it is not the one that was listed.
+pub(super) fn check_unchanged(source: &FileSource, found: &Found) -> Result<(), SourceError> {
+    let failed = |error| io_error(source, &found.path, error);
+    let metadata = fs::metadata(&found.resolved).map_err(failed)?;
+    let modified = metadata.modified().map_err(failed)?;
+    if metadata.len() == found.bytes && modified == found.modified {
+        return Ok(());
+    }
+    Err(SourceError::Changed {
+        name: source.name.clone(),
+        path: found.path.clone(),
+        listed: found.bytes,
+        now: metadata.len(),
+    })
+}
+
+/// Readers of the files of a source.
+#[derive(Debug)]
+pub(super) struct Footers {
+    source: Arc<FileSource>,
+    table: SchemaRef,
+    inner: CachedParquetFileReaderFactory,
+}
+
+impl Footers {
+    /// `table` are the columns that the files are read as.
+    pub(super) fn new(
+        source: FileSource,
+        table: SchemaRef,
+        store: Arc<dyn ObjectStore>,
+        cache: Arc<FileMetadataCache>,
+    ) -> Self {
+        Self {
+            source: Arc::new(source),
+            table,
+            inner: CachedParquetFileReaderFactory::new(store, cache),
+        }
+    }
+}
+
+impl ParquetFileReaderFactory for Footers {
+    fn create_reader(
+        &self,
+        partition: usize,
+        file: PartitionedFile,
+        metadata_size_hint: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> Result<Box<dyn AsyncFileReader + Send>> {
+        let found = found(&file)?.clone();
+        let inner = self
+            .inner
+            .create_reader(partition, file, metadata_size_hint, metrics)?;
+        Ok(Box::new(Reader {
+            source: Arc::clone(&self.source),
+            table: Arc::clone(&self.table),
+            found,
+            inner,
+        }))
+    }
+}
+
+struct Reader {
+    source: Arc<FileSource>,
+    table: SchemaRef,
+    found: Found,
+    inner: Box<dyn AsyncFileReader + Send>,
+}
+
+impl Reader {
+    /// The store opens the file by name at each read. What was read is the listed file's if that has not changed since.
+    fn check(&self) -> ParquetResult<()> {
+        check_unchanged(&self.source, &self.found)
+            .map_err(|error| ParquetError::External(Box::new(error)))
+    }
+}
+
+impl AsyncFileReader for Reader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
+        async move {
+            let bytes = self.inner.get_bytes(range).await;
+            self.check()?;
+            bytes
+        }
+        .boxed()
+    }
+
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<Range<u64>>,
+    ) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
+        async move {
+            let bytes = self.inner.get_byte_ranges(ranges).await;
+            self.check()?;
+            bytes
+        }
+        .boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
+        async move {
+            let metadata = self.inner.get_metadata(options).await;
+            self.check()?;
+            let text = reads_text(&self.table);
+            let metadata = footer::trusted(metadata?.as_ref(), self.found.bytes, &text)?;
+            Ok(Arc::new(metadata))
+        }
+        .boxed()
+    }
+}

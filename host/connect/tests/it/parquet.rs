@@ -1,0 +1,757 @@
+//! What a Parquet file holds is what is read, or the error says where it is not.
+
+use std::{fs, path::Path, sync::Arc};
+
+use arrow::{
+    array::{
+        ArrayRef, BinaryArray, Date32Array, Decimal128Array, DictionaryArray, FixedSizeBinaryArray,
+        Float32Array, Float64Array, Int32Array, Int64Array, LargeStringArray, RecordBatch,
+        StringArray, StringViewArray, StructArray, TimestampMicrosecondArray,
+        TimestampMillisecondArray, TimestampNanosecondArray,
+    },
+    datatypes::{DataType, Field, Int32Type, Schema, SchemaRef},
+};
+use parquet::{
+    arrow::ArrowWriter,
+    data_type::{
+        ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int96, Int96Type,
+    },
+    file::{properties::WriterProperties, writer::SerializedFileWriter},
+    schema::parser::parse_message_type,
+};
+use tempfile::{TempDir, tempdir};
+use transom_connect::{FileSource, Format, SourceError, Unknown};
+
+use crate::support::{put, query, session, source};
+
+fn write(root: &Path, path: &str, columns: &[(&str, ArrayRef)]) {
+    let columns = columns
+        .iter()
+        .map(|(name, array)| (*name, Arc::clone(array), true));
+    write_batch(
+        root,
+        path,
+        &RecordBatch::try_from_iter_with_nullable(columns).unwrap(),
+    );
+}
+
+fn write_batch(root: &Path, path: &str, batch: &RecordBatch) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let file = fs::File::create(path).unwrap();
+    let properties = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(2))
+        .build();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+    writer.write(batch).unwrap();
+    writer.close().unwrap();
+}
+
+fn parquet(root: &TempDir) -> FileSource {
+    source(root.path(), "data", Format::Parquet)
+}
+
+fn schema(fields: &[(&str, DataType)]) -> SchemaRef {
+    let fields = fields
+        .iter()
+        .map(|(name, data_type)| Field::new(*name, data_type.clone(), true));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+async fn table_error(source: &FileSource, locked: Option<SchemaRef>) -> SourceError {
+    let state = session().state();
+    source.table(&state, locked).await.unwrap_err()
+}
+
+/// The error of a run over the source with the lock's columns.
+async fn run_error(source: &FileSource, locked: SchemaRef, sql: &str) -> String {
+    let context = session();
+    let table = source.table(&context.state(), Some(locked)).await.unwrap();
+    context.register_table("t", table).unwrap();
+    let error = context.sql(sql).await.unwrap().collect().await.unwrap_err();
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(inner) = cause {
+        text = inner.to_string();
+        if inner.is::<SourceError>() {
+            break;
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+async fn locked(source: &FileSource, locked: SchemaRef, sql: &str) -> String {
+    let context = session();
+    let table = source.table(&context.state(), Some(locked)).await.unwrap();
+    context.register_table("t", table).unwrap();
+    let batches = context.sql(sql).await.unwrap().collect().await.unwrap();
+    let rows = arrow::util::pretty::pretty_format_batches(&batches)
+        .unwrap()
+        .to_string();
+    rows.lines()
+        .filter(|line| !line.starts_with('+'))
+        .skip(1)
+        .map(|line| {
+            line.split('|')
+                .map(str::trim)
+                .filter(|cell| !cell.is_empty())
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+async fn rows(source: &FileSource, sql: &str) -> String {
+    let schema = source.infer_schema(&session().state()).await.unwrap();
+    locked(source, schema, sql).await
+}
+
+/// A file of one column of bytes, as Impala writes text.
+fn bytes(root: &Path, path: &str, annotation: &str, values: &[&[u8]]) {
+    let message = format!("message m {{ optional binary name{annotation}; }}");
+    let file = create(root, path);
+    let schema = Arc::new(parse_message_type(&message).unwrap());
+    let mut writer = SerializedFileWriter::new(file, schema, Default::default()).unwrap();
+    let mut row_group = writer.next_row_group().unwrap();
+    let mut column = row_group.next_column().unwrap().unwrap();
+    let values: Vec<ByteArray> = values.iter().map(|value| value.to_vec().into()).collect();
+    let levels = vec![1; values.len()];
+    column
+        .typed::<ByteArrayType>()
+        .write_batch(&values, Some(&levels), None)
+        .unwrap();
+    column.close().unwrap();
+    row_group.close().unwrap();
+    writer.close().unwrap();
+}
+
+fn create(root: &Path, path: &str) -> fs::File {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::File::create(path).unwrap()
+}
+
+fn text() -> SchemaRef {
+    schema(&[("name", DataType::Utf8)])
+}
+
+#[tokio::test]
+async fn bytes_become_text_only_if_they_are_utf8() {
+    for annotation in ["", " (UTF8)", " (JSON)", " (ENUM)", " (STRING)"] {
+        let root = tempdir().unwrap();
+        let values: [&[u8]; 3] = [b"Bern", b"Z\xfcrich", b"Caf\xe9"];
+        bytes(root.path(), "data/a.parquet", annotation, &values);
+        for sql in [
+            "SELECT upper(name) FROM t",
+            "SELECT name FROM t WHERE name > 'A'",
+        ] {
+            let error = run_error(&parquet(&root), text(), sql).await;
+            assert!(
+                error
+                    .starts_with("source `flights`: `data/a.parquet` row 1: column `name` holds `"),
+                "{annotation}: {error}"
+            );
+            assert!(error.ends_with("which is no value of type utf8"), "{error}");
+        }
+        bytes(
+            root.path(),
+            "data/a.parquet",
+            annotation,
+            &["Zürich".as_bytes(), b"b"],
+        );
+        let upper = locked(&parquet(&root), text(), "SELECT upper(name) FROM t").await;
+        assert_eq!(upper, "ZÜRICH; B", "{annotation}");
+        let one = locked(
+            &parquet(&root),
+            text(),
+            "SELECT name FROM t WHERE name = 'b'",
+        )
+        .await;
+        assert_eq!(one, "b", "{annotation}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_writer_says_of_its_types_is_not_believed_for_text() {
+    let root = tempdir().unwrap();
+    // A BINARY column without annotation, which the Arrow schema in the file calls Utf8.
+    for kind in [DataType::Utf8, DataType::LargeUtf8, DataType::Utf8View] {
+        let wanted = schema(&[("name", kind)]);
+        let mut properties = WriterProperties::builder().build();
+        parquet::arrow::add_encoded_arrow_schema_to_metadata(&wanted, &mut properties);
+        let message = Arc::new(parse_message_type("message m { optional binary name; }").unwrap());
+        let file = create(root.path(), "data/a.parquet");
+        let mut writer = SerializedFileWriter::new(file, message, Arc::new(properties)).unwrap();
+        let mut row_group = writer.next_row_group().unwrap();
+        let mut column = row_group.next_column().unwrap().unwrap();
+        let values = [ByteArray::from(vec![0xff, 0xfe])];
+        let typed = column.typed::<ByteArrayType>();
+        typed.write_batch(&values, Some(&[1]), None).unwrap();
+        column.close().unwrap();
+        row_group.close().unwrap();
+        writer.close().unwrap();
+        let error = run_error(&parquet(&root), text(), "SELECT upper(name) FROM t").await;
+        assert!(error.contains("row 0: column `name` holds"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn bytes_without_annotation_are_binary_until_text_is_declared() {
+    let root = tempdir().unwrap();
+    bytes(root.path(), "data/a.parquet", "", &[b"Ann"]);
+    let source = parquet(&root);
+    let inferred = source.infer_schema(&session().state()).await.unwrap();
+    assert_eq!(inferred.field(0).data_type(), &DataType::Binary);
+    let declared = FileSource {
+        columns: Some(text()),
+        ..source
+    };
+    assert_eq!(rows(&declared, "SELECT name = 'Ann' FROM t").await, "true");
+}
+
+#[tokio::test]
+async fn nan_is_read_beside_statistics() {
+    let root = tempdir().unwrap();
+    for (path, x) in [
+        ("data/a.parquet", vec![1.0, f64::NAN]),
+        ("data/b.parquet", vec![f64::INFINITY, f64::NAN, -0.0]),
+    ] {
+        let f: Vec<f32> = x.iter().map(|x| *x as f32).collect();
+        let nested = StructArray::from(vec![(
+            Arc::new(Field::new("x", DataType::Float64, true)),
+            Arc::new(Float64Array::from(x.clone())) as ArrayRef,
+        )]);
+        write(
+            root.path(),
+            path,
+            &[
+                ("x", Arc::new(Float64Array::from(x))),
+                ("f", Arc::new(Float32Array::from(f))),
+                ("s", Arc::new(nested)),
+            ],
+        );
+    }
+    let source = parquet(&root);
+    for column in ["x", "f", "s['x']"] {
+        for (sql, expected) in [
+            ("count(*) FROM t WHERE isnan(C)", "2"),
+            ("count(*) FROM t WHERE C > 5", "3"),
+            ("count(*) FROM t WHERE C = 0.0", "1"),
+            ("max(C), max(C + 0) FROM t", "NaN NaN"),
+            ("count(DISTINCT C) FROM t", "4"),
+        ] {
+            let sql = format!("SELECT {}", sql.replace('C', column));
+            let sql = sql
+                .replace(&format!("{column}OUNT"), "COUNT")
+                .replace(&format!("DISTIN{column}T"), "DISTINCT");
+            assert_eq!(rows(&source, &sql).await, expected, "{sql}");
+        }
+    }
+    let joined = rows(
+        &source,
+        "SELECT count(*) FROM t a JOIN t b ON a.x = b.x WHERE isnan(b.x)",
+    )
+    .await;
+    assert_eq!(joined, "4");
+}
+
+#[tokio::test]
+async fn statistics_do_not_become_values() {
+    // A file whose statistics are those of another.
+    let root = tempdir().unwrap();
+    let column = |values: Vec<i64>| Arc::new(Int64Array::from(values)) as ArrayRef;
+    write(root.path(), "one/a.parquet", &[("n", column(vec![7, 7]))]);
+    write(root.path(), "data/a.parquet", &[("n", column(vec![7, 9]))]);
+    let right = fs::read(root.path().join("data/a.parquet")).unwrap();
+    let wrong: Vec<u8> = {
+        // The largest value is written as eight bytes, in the footer and in the index of the pages.
+        let mut bytes = right.clone();
+        let nine = 9_i64.to_le_bytes();
+        let data = bytes.windows(8).position(|window| window == nine).unwrap();
+        let mut at = data + 8;
+        while let Some(found) = bytes[at..].windows(8).position(|window| window == nine) {
+            bytes[at + found..at + found + 8].copy_from_slice(&7_i64.to_le_bytes());
+            at += found + 8;
+        }
+        bytes
+    };
+    assert_ne!(right, wrong);
+    put(root.path(), "data/a.parquet", wrong);
+    let source = parquet(&root);
+    assert_eq!(rows(&source, "SELECT n FROM t ORDER BY n").await, "7; 9");
+    assert_eq!(
+        rows(&source, "SELECT min(n), max(n), count(n), count(*) FROM t").await,
+        "7 9 2 2"
+    );
+}
+
+#[tokio::test]
+async fn files_that_differ_are_widened() {
+    let pairs: Vec<(ArrayRef, ArrayRef, DataType, &str)> = vec![
+        (
+            Arc::new(Int32Array::from(vec![1])),
+            Arc::new(Int64Array::from(vec![5_000_000_000])),
+            DataType::Int64,
+            "1; 5000000000",
+        ),
+        (
+            Arc::new(Float32Array::from(vec![1.5])),
+            Arc::new(Float64Array::from(vec![2.25])),
+            DataType::Float64,
+            "1.5; 2.25",
+        ),
+        (
+            Arc::new(Int64Array::from(vec![1])),
+            Arc::new(Float64Array::from(vec![2.5])),
+            DataType::Float64,
+            "1.0; 2.5",
+        ),
+        (
+            Arc::new(StringArray::from(vec!["a"])),
+            Arc::new(LargeStringArray::from(vec!["b"])),
+            DataType::Utf8,
+            "a; b",
+        ),
+        (
+            Arc::new(StringViewArray::from(vec!["a"])),
+            Arc::new(
+                vec!["b"]
+                    .into_iter()
+                    .collect::<DictionaryArray<Int32Type>>(),
+            ),
+            DataType::Utf8,
+            "a; b",
+        ),
+        (
+            Arc::new(
+                Decimal128Array::from(vec![150])
+                    .with_precision_and_scale(10, 2)
+                    .unwrap(),
+            ),
+            Arc::new(
+                Decimal128Array::from(vec![12345])
+                    .with_precision_and_scale(10, 4)
+                    .unwrap(),
+            ),
+            DataType::Decimal128(12, 4),
+            "1.2345; 1.5000",
+        ),
+        (
+            Arc::new(TimestampMillisecondArray::from(vec![1_000])),
+            Arc::new(TimestampNanosecondArray::from(vec![1_000_000_001])),
+            DataType::Timestamp(arrow::datatypes::TimeUnit::Nanosecond, None),
+            "1970-01-01T00:00:01; 1970-01-01T00:00:01.000000001",
+        ),
+        (
+            Arc::new(Date32Array::from(vec![1])),
+            Arc::new(TimestampMicrosecondArray::from(vec![1])),
+            DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None),
+            "1970-01-01T00:00:00.000001; 1970-01-02T00:00:00",
+        ),
+    ];
+    for (first, second, common, expected) in pairs {
+        for swap in [false, true] {
+            let root = tempdir().unwrap();
+            let (a, b) = if swap {
+                (&second, &first)
+            } else {
+                (&first, &second)
+            };
+            write(root.path(), "data/a.parquet", &[("a", Arc::clone(a))]);
+            write(root.path(), "data/b.parquet", &[("a", Arc::clone(b))]);
+            let source = parquet(&root);
+            let inferred = source.infer_schema(&session().state()).await.unwrap();
+            assert_eq!(inferred.field(0).data_type(), &common);
+            assert_eq!(rows(&source, "SELECT a FROM t ORDER BY a").await, expected);
+            // Filters see the same values.
+            assert_eq!(
+                rows(
+                    &source,
+                    "SELECT count(*) FROM t WHERE a = (SELECT max(a) FROM t)"
+                )
+                .await,
+                "1"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn files_that_have_nothing_in_common_are_named() {
+    let root = tempdir().unwrap();
+    write(
+        root.path(),
+        "data/a.parquet",
+        &[("a", Arc::new(Int64Array::from(vec![1])))],
+    );
+    write(
+        root.path(),
+        "data/b.parquet",
+        &[("a", Arc::new(StringArray::from(vec!["x"])))],
+    );
+    let error = table_error(&parquet(&root), None).await;
+    assert_eq!(
+        error.to_string(),
+        "source `flights`: column `a` is int64 in `data/a.parquet` and utf8 in `data/b.parquet`"
+    );
+    assert!(error.hint().unwrap().contains("columns: { a: "));
+
+    // A zone is not a matter of writing.
+    let zoned = TimestampMicrosecondArray::from(vec![1]).with_timezone("UTC");
+    write(
+        root.path(),
+        "data/a.parquet",
+        &[("a", Arc::new(TimestampMicrosecondArray::from(vec![1])))],
+    );
+    write(root.path(), "data/b.parquet", &[("a", Arc::new(zoned))]);
+    let error = table_error(&parquet(&root), None).await;
+    assert!(matches!(error, SourceError::MixedTypes { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_beside_the_lock_is_read_without_loss_or_not_at_all() {
+    let float = |values: Vec<f64>| Arc::new(Float64Array::from(values)) as ArrayRef;
+    let decimal = |values: Vec<i128>, scale| {
+        let array = Decimal128Array::from(values).with_precision_and_scale(10, scale);
+        Arc::new(array.unwrap()) as ArrayRef
+    };
+    let micros = |values: Vec<i64>| Arc::new(TimestampMicrosecondArray::from(values)) as ArrayRef;
+    const DAY: i64 = 86_400_000_000;
+    for (fits, loses, to, value) in [
+        (
+            float(vec![1.0, 2.0, 3.0]),
+            float(vec![1.0, 2.0, 2.75]),
+            DataType::Int64,
+            "`2.75` (float64)",
+        ),
+        (
+            decimal(vec![10_000; 3], 4),
+            decimal(vec![10_000, 10_000, 12_345], 4),
+            DataType::Decimal128(10, 2),
+            "`1.2345` (decimal(10,4))",
+        ),
+        (
+            decimal(vec![100; 3], 2),
+            decimal(vec![100, 100, 150], 2),
+            DataType::Int64,
+            "`1.50` (decimal(10,2))",
+        ),
+        (
+            micros(vec![DAY; 3]),
+            micros(vec![DAY, DAY, DAY + 1]),
+            DataType::Date32,
+            "`1970-01-02T00:00:00.000001` (timestamp)",
+        ),
+        (
+            float(vec![1.5; 3]),
+            float(vec![1.5, 1.5, 1e300]),
+            DataType::Float32,
+            "`1e300` (float64)",
+        ),
+        (
+            Arc::new(Int64Array::from(vec![1; 3])) as ArrayRef,
+            Arc::new(Int64Array::from(vec![1, 1, 9_007_199_254_740_993])),
+            DataType::Float64,
+            "`9007199254740993` (int64)",
+        ),
+    ] {
+        let root = tempdir().unwrap();
+        let lock = schema(&[("a", to.clone())]);
+        write(root.path(), "data/b.parquet", &[("a", fits)]);
+        assert_eq!(
+            locked(&parquet(&root), Arc::clone(&lock), "SELECT count(a) FROM t").await,
+            "3"
+        );
+        write(root.path(), "data/b.parquet", &[("a", loses)]);
+        for sql in [
+            "SELECT * FROM t",
+            "SELECT count(a) FROM t",
+            "SELECT a FROM t WHERE a IS NOT NULL",
+        ] {
+            let error = run_error(&parquet(&root), Arc::clone(&lock), sql).await;
+            // The second row group.
+            let start =
+                format!("source `flights`: `data/b.parquet` row 2: column `a` holds {value}");
+            assert!(error.starts_with(&start), "{sql}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn columns_that_are_gone_new_or_doubled_are_errors() {
+    let root = tempdir().unwrap();
+    let one = || Arc::new(Int64Array::from(vec![1])) as ArrayRef;
+    let lock = schema(&[("a", DataType::Int64), ("b", DataType::Int64)]);
+    write(root.path(), "data/a.parquet", &[("a", one()), ("B", one())]);
+    let error = table_error(&parquet(&root), Some(Arc::clone(&lock))).await;
+    assert_eq!(
+        error.to_string(),
+        "source `flights`: no file has column `b`"
+    );
+    assert!(error.hint().unwrap().contains("did you mean `B`"));
+
+    // In some file it is: missing elsewhere is NULL, even if the lock says that it is never NULL.
+    write(root.path(), "data/a.parquet", &[("a", one())]);
+    write(root.path(), "data/b.parquet", &[("a", one()), ("b", one())]);
+    let required = Schema::new(vec![
+        Field::new("a", DataType::Int64, false),
+        Field::new("b", DataType::Int64, false),
+    ]);
+    let found = locked(
+        &parquet(&root),
+        Arc::new(required),
+        "SELECT count(b), count(*) FROM t",
+    )
+    .await;
+    assert_eq!(found, "1 2");
+
+    write(
+        root.path(),
+        "data/b.parquet",
+        &[("a", one()), ("b", one()), ("refund", one())],
+    );
+    let error = table_error(&parquet(&root), Some(Arc::clone(&lock))).await;
+    assert_eq!(
+        error.to_string(),
+        "source `flights`: `data/b.parquet` has a column `refund`, which the source does not have"
+    );
+    assert!(error.hint().unwrap().contains("lock again"));
+    let lenient = FileSource {
+        unknown: Unknown::Warn,
+        ..parquet(&root)
+    };
+    assert_eq!(locked(&lenient, lock, "SELECT sum(a) FROM t").await, "2");
+    assert_eq!(lenient.read.unknown(), [("refund".to_owned(), 1)].into());
+
+    let twice = Schema::new(vec![
+        Field::new("a", DataType::Int64, true),
+        Field::new("a", DataType::Int64, true),
+    ]);
+    let twice = RecordBatch::try_new(Arc::new(twice), vec![one(), one()]).unwrap();
+    write_batch(root.path(), "data/b.parquet", &twice);
+    let error = table_error(&parquet(&root), None).await;
+    assert_eq!(
+        error.to_string(),
+        "source `flights`: `data/b.parquet` has two columns named `a`"
+    );
+}
+
+#[tokio::test]
+async fn declared_types_win_and_the_others_are_inferred() {
+    let root = tempdir().unwrap();
+    write(
+        root.path(),
+        "data/a.parquet",
+        &[
+            ("a", Arc::new(Float64Array::from(vec![1.0]))),
+            ("b", Arc::new(StringArray::from(vec!["x"]))),
+        ],
+    );
+    let declared = FileSource {
+        columns: Some(schema(&[("a", DataType::Int64)])),
+        ..parquet(&root)
+    };
+    let inferred = declared.infer_schema(&session().state()).await.unwrap();
+    let types: Vec<_> = inferred
+        .fields()
+        .iter()
+        .map(|field| field.data_type().clone())
+        .collect();
+    assert_eq!(types, [DataType::Int64, DataType::Utf8]);
+    assert_eq!(rows(&declared, "SELECT a, b FROM t").await, "1 x");
+    let wrong = FileSource {
+        columns: Some(schema(&[("aa", DataType::Int64)])),
+        ..parquet(&root)
+    };
+    let error = table_error(&wrong, None).await;
+    assert!(
+        error.hint().unwrap().contains("did you mean `a`"),
+        "{error}"
+    );
+}
+
+/// A file of one column of bytes of a fixed size.
+fn fixed(root: &Path, path: &str, column: &str, values: &[Vec<u8>]) {
+    let message = format!("message m {{ optional fixed_len_byte_array {column}; }}");
+    let schema = Arc::new(parse_message_type(&message).unwrap());
+    let file = create(root, path);
+    let mut writer = SerializedFileWriter::new(file, schema, Default::default()).unwrap();
+    let mut row_group = writer.next_row_group().unwrap();
+    let mut column = row_group.next_column().unwrap().unwrap();
+    let values: Vec<FixedLenByteArray> = values
+        .iter()
+        .map(|value| ByteArray::from(value.clone()).into())
+        .collect();
+    column
+        .typed::<FixedLenByteArrayType>()
+        .write_batch(&values, Some(&vec![1; values.len()]), None)
+        .unwrap();
+    column.close().unwrap();
+    row_group.close().unwrap();
+    writer.close().unwrap();
+}
+
+#[tokio::test]
+async fn uuids_are_text_and_intervals_keep_their_months() {
+    let root = tempdir().unwrap();
+    let uuid: Vec<u8> = (0..16).map(|byte| byte * 16 + 1).collect();
+    fixed(
+        root.path(),
+        "data/a.parquet",
+        "(16) u (UUID)",
+        std::slice::from_ref(&uuid),
+    );
+    let written = "01112131-4151-6171-8191-a1b1c1d1e1f1";
+    assert_eq!(rows(&parquet(&root), "SELECT u FROM t").await, written);
+    let found = rows(
+        &parquet(&root),
+        &format!("SELECT count(*) FROM t WHERE u = '{written}'"),
+    )
+    .await;
+    assert_eq!(found, "1");
+
+    let mut interval = Vec::new();
+    for number in [25_i32, 3, 4_000] {
+        interval.extend(number.to_le_bytes());
+    }
+    fixed(
+        root.path(),
+        "data/a.parquet",
+        "(12) i (INTERVAL)",
+        &[interval],
+    );
+    assert_eq!(
+        rows(&parquet(&root), "SELECT i FROM t").await,
+        "25 mons 3 days 4.000000000 secs"
+    );
+
+    // Bytes of that size that nobody calls a UUID.
+    fixed(root.path(), "data/a.parquet", "(16) u", &[uuid]);
+    let error = table_error(&parquet(&root), Some(schema(&[("u", DataType::Utf8)]))).await;
+    assert!(
+        error
+            .to_string()
+            .contains("binary(16), which cannot be read as utf8"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn int96_reaches_beyond_the_range_of_nanoseconds() {
+    let root = tempdir().unwrap();
+    let schema = Arc::new(parse_message_type("message m { optional int96 t; }").unwrap());
+    let file = create(root.path(), "data/a.parquet");
+    let mut writer = SerializedFileWriter::new(file, schema, Default::default()).unwrap();
+    let mut row_group = writer.next_row_group().unwrap();
+    let mut column = row_group.next_column().unwrap().unwrap();
+    let at = |julian_day: u32, micros: u64| {
+        let nanos = micros * 1_000;
+        let mut value = Int96::new();
+        value.set_data(nanos as u32, (nanos >> 32) as u32, julian_day);
+        value
+    };
+    // 0001-01-01, 2024-02-29, 9999-12-31.
+    let values = [
+        at(1_721_426, 0),
+        at(2_460_370, 1),
+        at(5_373_484, 86_399_999_999),
+    ];
+    column
+        .typed::<Int96Type>()
+        .write_batch(&values, Some(&[1; 3]), None)
+        .unwrap();
+    column.close().unwrap();
+    row_group.close().unwrap();
+    writer.close().unwrap();
+    assert_eq!(
+        rows(&parquet(&root), "SELECT t FROM t").await,
+        "0001-01-01T00:00:00; 2024-02-29T00:00:00.000001; 9999-12-31T23:59:59.999999"
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_is_replaced_after_the_plan_is_named() {
+    let root = tempdir().unwrap();
+    let column = |rows: i64| Arc::new(Int64Array::from_iter_values(0..rows)) as ArrayRef;
+    for (first, second) in [(1_000, 10), (10, 1_000)] {
+        write(root.path(), "data/a.parquet", &[("n", column(first))]);
+        let context = session();
+        let table = parquet(&root).table(&context.state(), None).await.unwrap();
+        context.register_table("t", table).unwrap();
+        let plan = context
+            .sql("SELECT n FROM t")
+            .await
+            .unwrap()
+            .create_physical_plan()
+            .await
+            .unwrap();
+        write(root.path(), "data/a.parquet", &[("n", column(second))]);
+        let read = datafusion::physical_plan::collect(plan, context.task_ctx()).await;
+        let error = read.unwrap_err().to_string();
+        assert!(
+            error.contains("`data/a.parquet` was changed while it was read"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn damaged_files_give_an_error_or_their_values() {
+    let root = tempdir().unwrap();
+    let nested = StructArray::from(vec![(
+        Arc::new(Field::new("x", DataType::Float64, true)),
+        Arc::new(Float64Array::from_iter_values((0..50).map(f64::from))) as ArrayRef,
+    )]);
+    let texts: Vec<String> = (0..50).map(|row| format!("text {}", row % 7)).collect();
+    let bytes_of: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
+    write(
+        root.path(),
+        "data/a.parquet",
+        &[
+            ("n", Arc::new(Int64Array::from_iter_values(0..50))),
+            ("s", Arc::new(nested)),
+            ("t", Arc::new(StringArray::from(texts.clone()))),
+            ("b", Arc::new(BinaryArray::from(bytes_of))),
+            (
+                "f",
+                Arc::new(
+                    FixedSizeBinaryArray::try_from_iter((0..50).map(|row| [row as u8; 3])).unwrap(),
+                ),
+            ),
+        ],
+    );
+    let whole = fs::read(root.path().join("data/a.parquet")).unwrap();
+    // Same seed, same damage.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as usize
+    };
+    let source = parquet(&root);
+    for round in 0..300 {
+        let mut damaged = whole.clone();
+        for _ in 0..=round % 4 {
+            // Every other time in the footer, which is what readers trust.
+            let from = if round % 2 == 0 {
+                whole.len() * 2 / 3
+            } else {
+                4
+            };
+            let at = from + next() % (whole.len() - 4 - from);
+            damaged[at] ^= 1 << (next() % 8);
+        }
+        put(root.path(), "data/a.parquet", &damaged);
+        // An error names the file; a value that was flipped cannot be told from another.
+        if let Err(error) = query(&source, "SELECT * FROM t").await {
+            let error = error.to_string();
+            assert!(
+                error.contains("data/a.parquet") || error.contains("flights"),
+                "{error}"
+            );
+        }
+    }
+}
