@@ -53,14 +53,14 @@ pub struct FileSource {
     pub pattern: String,
     /// What the files hold.
     pub format: Format,
-    /// Columns that the pipeline declares, partition columns included; inferred from the files if none. Of Parquet only those whose
-    /// type is not to be that of the files: the others are inferred.
+    /// Columns that the pipeline declares, partition columns included; inferred from the files if none. Of JSON and Parquet only those
+    /// whose type is not to be inferred: the others are.
     pub columns: Option<SchemaRef>,
     /// What happens to columns or keys of a file that the table has not.
     pub unknown: Unknown,
     /// How much is looked at to infer columns.
     pub sample: Sample,
-    /// Counts the rows that scans of CSV and compressed JSON give; those of other formats are in their operators' metrics.
+    /// Counts the rows that scans of CSV and JSON give; those of other formats are in their operators' metrics.
     pub read: ReadProgress,
 }
 
