@@ -104,7 +104,11 @@ pub enum SourceFormat {
         columns: Vec<(String, ColumnType)>,
     },
     /// Apache Parquet, which knows its types.
-    Parquet,
+    Parquet {
+        /// Types that columns are to have instead.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        columns: Vec<(String, ValueType)>,
+    },
 }
 
 /// How CSV files are written.

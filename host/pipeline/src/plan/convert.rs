@@ -32,6 +32,7 @@ pub(crate) async fn open_source(
                 Err(error) => return Err(error),
             })
         }
+        // JSON's keys and Parquet's footers name the columns, which the table compares with those declared.
         (None, _) => None,
     };
     files.table(state, known).await
@@ -67,7 +68,7 @@ pub(crate) fn file_source(pipeline: &Pipeline, source: &file::FileSource) -> Fil
             (connect::Format::Csv(csv_options(csv)), Some(columns))
         }
         file::SourceFormat::Json { columns } => (connect::Format::Json, Some(columns)),
-        file::SourceFormat::Parquet => (connect::Format::Parquet, None),
+        file::SourceFormat::Parquet { columns } => (connect::Format::Parquet, Some(columns)),
     };
     let declared = columns
         .filter(|columns| !columns.is_empty())

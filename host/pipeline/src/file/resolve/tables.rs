@@ -81,11 +81,7 @@ impl Resolver<'_> {
             "allowed with {}",
             list(allowed.iter().map(|format| format.word()))
         );
-        let mut problem = self.at(span, message).with_label(label);
-        if key == "columns" {
-            problem = problem
-                .with_hint("Parquet files know the types of their columns; change them in a step");
-        }
+        let problem = self.at(span, message).with_label(label);
         self.report(problem);
     }
 
@@ -93,14 +89,6 @@ impl Resolver<'_> {
         let what = format!("the source `{name}`");
         let csv = source.csv.as_ref().map(|said| said.span);
         self.check_format("csv", csv, &what, format, &[Format::Csv]);
-        let columns = source.columns.as_ref().map(|said| said.span);
-        self.check_format(
-            "columns",
-            columns,
-            &what,
-            format,
-            &[Format::Csv, Format::Json],
-        );
         let columns = source
             .columns
             .as_ref()
@@ -111,7 +99,7 @@ impl Resolver<'_> {
                 columns,
             },
             Format::Json => SourceFormat::Json { columns },
-            Format::Parquet => SourceFormat::Parquet,
+            Format::Parquet => SourceFormat::Parquet { columns },
         }
     }
 
