@@ -1,9 +1,11 @@
 //! Streams and signals: colors, closed pipes, Ctrl-C.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use crate::program::Project;
 use crate::{plugged, shop};
 
 #[test]
@@ -69,11 +71,10 @@ fn a_closed_stderr_does_not_stop_a_run() {
     assert!(stdout.contains("by_customer"), "{stdout}");
 }
 
-/// Sends what Ctrl-C sends.
-fn interrupt(child: &std::process::Child) {
+fn send(signal: libc::c_int, child: &std::process::Child) {
     let id = child.id().cast_signed();
     // SAFETY: a signal to a child that has not been waited for cannot reach another process.
-    assert_eq!(unsafe { libc::kill(id, libc::SIGINT) }, 0);
+    assert_eq!(unsafe { libc::kill(id, signal) }, 0);
 }
 
 /// Waits for the end, but not for ever.
@@ -124,11 +125,131 @@ fn ctrl_c_stops_a_run_and_leaves_no_result() {
         while !text.contains("[1/") {
             assert_ne!(stderr.read_line(&mut text).unwrap(), 0, "{text}");
         }
-        interrupt(&child);
+        send(libc::SIGINT, &child);
         let status = ended(&mut child);
         stderr.read_to_string(&mut text).unwrap();
         assert_eq!(status.code(), Some(130), "{endless}: {text}");
         assert!(text.contains("cancelled"), "{endless}: {text}");
         assert!(!project.path().join("out/total").exists());
+    }
+}
+
+/// A pipeline that sorts for longer than a test waits, in little memory.
+fn endless() -> Project {
+    let project = shop();
+    let rows = "(SELECT unnest(range(0, 2000)) AS v)";
+    let sql = format!(
+        "SELECT a.v * b.v AS day, c.v AS orders, repeat('x', 50) AS amount FROM {rows} a CROSS JOIN {rows} b CROSS JOIN {rows} c ORDER BY 1"
+    );
+    project.replace(
+        "transom.yaml",
+        "SELECT day, count(*) AS orders, sum(amount) AS amount FROM large GROUP BY day ORDER BY day",
+        &sql,
+    );
+    project
+}
+
+/// Files that are left in the folder for temporary files.
+fn left(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+/// Whether the run has begun to write temporary files.
+fn spills(folder: &Path) -> bool {
+    let inside = |folder: &std::path::PathBuf| {
+        std::fs::read_dir(folder).is_ok_and(|files| files.count() > 1)
+    };
+    left(folder).iter().any(inside)
+}
+
+#[test]
+fn a_signal_stops_a_run_which_leaves_no_temporary_files() {
+    for (signal, code) in [(libc::SIGINT, 130), (libc::SIGTERM, 143)] {
+        let project = endless();
+        let temporary = tempfile::tempdir().unwrap();
+        let mut child = project
+            .command(&["run", "--memory", "64MB"])
+            .env("TMPDIR", temporary.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let begun = Instant::now();
+        while !spills(temporary.path()) && begun.elapsed() < Duration::from_secs(30) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        send(signal, &child);
+        let status = ended(&mut child);
+        let mut text = String::new();
+        child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut text)
+            .unwrap();
+        assert_eq!(status.code(), Some(code), "{text}");
+        assert!(text.contains("cancelled"), "{text}");
+        assert_eq!(left(temporary.path()), Vec::<std::path::PathBuf>::new());
+    }
+}
+
+#[test]
+fn what_a_killed_run_left_is_removed_by_the_next() {
+    let project = endless();
+    let temporary = tempfile::tempdir().unwrap();
+    let mut child = project
+        .command(&["run", "--memory", "64MB"])
+        .env("TMPDIR", temporary.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while left(temporary.path()).is_empty() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_ne!(left(temporary.path()).len(), 0);
+    let mut preview = project.command(&["preview", "orders"]);
+    assert!(
+        preview
+            .env("TMPDIR", temporary.path())
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
+    assert_eq!(left(temporary.path()), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn a_failure_after_publishing_says_that_the_results_are_published() {
+    let project = shop();
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let output = project.command(&["run"]).stdout(full).output().unwrap();
+    let ran = project.told(output);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("the results are published, but writing to stdout failed")
+    );
+    assert!(project.path().join("out/by_day").exists());
+}
+
+#[test]
+fn a_missing_folder_for_temporary_files_is_named() {
+    let project = shop();
+    let mut command = project.command(&["run"]);
+    let ran = project.told(command.env("TMPDIR", "/nonexistent").output().unwrap());
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    for part in [
+        "no temporary files can be written to `/nonexistent`",
+        "TMPDIR",
+    ] {
+        assert!(ran.stderr.contains(part), "{}", ran.stderr);
     }
 }
