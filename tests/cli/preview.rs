@@ -83,23 +83,3 @@ fn what_cannot_be_shown_is_told() {
     let condition = project.run(&["preview", "large", "--where", "amout > 1"]);
     assert_snapshot!([untold, unknown, condition].map(|ran| ran.all()).join("\n"));
 }
-
-#[test]
-fn nested_columns_are_json_where_there_is_no_terminal() {
-    let project = shop();
-    project.replace(
-        "transom.yaml",
-        "SELECT day, count(*) AS orders, sum(amount) AS amount FROM large GROUP BY day ORDER BY day",
-        "SELECT 1 AS id, make_array(1, 2) AS legs",
-    );
-    let ran = project.run(&["preview", "by_day"]);
-    assert_eq!(ran.stdout, "{\"id\":1,\"legs\":[1,2]}\n", "{}", ran.all());
-    let ran = project.run(&["preview", "by_day", "--format", "csv"]);
-    assert_eq!(ran.code, 1, "{}", ran.all());
-    for part in [
-        "column `legs` of type list<int64> cannot be written as CSV",
-        "write Parquet or JSON",
-    ] {
-        assert!(ran.stderr.contains(part), "{}", ran.stderr);
-    }
-}
