@@ -12,8 +12,8 @@ pub struct CsvOptions {
     pub header: bool,
     /// Around fields that hold delimiters, quotes or line breaks; `"` by default, doubled within a field.
     pub quote: u8,
-    /// The texts that stand for NULL beside an empty field; sinks write the first. Without one, an empty field in quotes is NULL
-    /// too, so that an empty string does not survive being written and read; with a text for NULL, what is in quotes is text.
+    /// The texts that stand for NULL beside an empty field; sinks write the first, or an empty field if there is none. What is in
+    /// quotes is text, also if it is empty.
     pub null: Vec<String>,
     /// How the text is encoded. For sources.
     pub encoding: Encoding,

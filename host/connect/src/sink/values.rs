@@ -57,8 +57,11 @@ pub(super) fn check(
     };
     let (why, hint) = fault.explain(column, &part);
     Err(Unwritable::Value {
-        column: format!("{column}{part}"),
-        value,
+        value: match part.as_str() {
+            "" => value,
+            part => format!("{value} (in `{column}{part}`)"),
+        },
+        column: column.to_owned(),
         row: row as u64 + 1,
         format: format.name(),
         why: why.to_owned(),

@@ -507,7 +507,6 @@ proptest! {
     }
 
     #[test]
-    #[ignore = "the CSV source takes quoted texts for NULL"]
     fn any_table_survives_csv(batch in tables(plain_types()), null in prop::sample::select(vec![None, Some("NA"), Some("0")])) {
         let options = CsvOptions { null: null.map(str::to_owned).into_iter().collect(), ..CsvOptions::default() };
         let read = there_and_back(&batch, SinkFormat::Csv(options.clone()), Format::Csv(options));

@@ -122,10 +122,10 @@ impl<'a> CsvFile<'a> {
 struct Nulls<'a>(&'a [String]);
 
 impl Nulls<'_> {
-    /// With a text for NULL, what is in quotes is text; but an empty one is no value of another type.
+    /// What is in quotes is text; but an empty one is no value of another type.
     fn is_null(&self, text: &str, quoted: bool, is_text: bool) -> bool {
         if quoted {
-            return text.is_empty() && (self.0.is_empty() || !is_text);
+            return text.is_empty() && !is_text;
         }
         text.is_empty() || self.0.iter().any(|null| null == text)
     }
