@@ -124,6 +124,7 @@ impl<W: Write> CsvWriter<W> {
             || text.starts_with([' ', '\t', '#'])
             || text.ends_with([' ', '\t'])
             || text.starts_with(BYTE_ORDER_MARK)
+            || text.as_bytes().first().copied() == self.options.comment
             || text
                 .bytes()
                 .any(|byte| byte == delimiter || byte == quote || matches!(byte, b'\n' | b'\r'))
