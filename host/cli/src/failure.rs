@@ -110,7 +110,7 @@ pub(crate) enum Failure {
         name: String,
         /// Which column, and why.
         #[source]
-        source: Unwritable,
+        source: Box<Unwritable>,
     },
     /// Readers find the new results; only what was to be said of them is lost.
     #[error("the results are published, but {what}")]

@@ -69,6 +69,10 @@ fn stop() -> std::sync::MutexGuard<'static, Option<Cancel>> {
     STOP.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a program that is told to end does not wait for its work"
+)]
 async fn wait(printer: &Printer) {
     let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());
     let (Ok(mut interrupts), Ok(mut terminates)) = (signal(interrupt), signal(terminate)) else {

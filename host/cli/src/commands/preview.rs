@@ -179,7 +179,7 @@ impl PreviewCommand {
         if let Some(encoding) = encoding {
             let bytes = encode(batch, encoding).map_err(|source| Failure::Unwritable {
                 name: name.to_owned(),
-                source,
+                source: Box::new(source),
             })?;
             return printer.bytes(&bytes);
         }

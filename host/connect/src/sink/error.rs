@@ -77,7 +77,7 @@ pub enum SinkError {
         /// Name of the sink.
         name: String,
         /// Which, and why.
-        reason: Unwritable,
+        reason: Box<Unwritable>,
     },
     /// The format cannot hold a value.
     #[error("sink `{name}`: {reason} (writing `{}`)", path.display())]
@@ -87,7 +87,7 @@ pub enum SinkError {
         /// The file, relative to the table.
         path: PathBuf,
         /// Which, and why.
-        reason: Unwritable,
+        reason: Box<Unwritable>,
     },
     /// The name of a folder cannot say which value a partition column has.
     #[error(

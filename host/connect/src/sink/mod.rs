@@ -145,7 +145,7 @@ impl FileSink {
             .map(drop)
             .map_err(|reason| SinkError::Unwritable {
                 name: name(),
-                reason,
+                reason: Box::new(reason),
             })
     }
 

@@ -238,12 +238,12 @@ fn write_error(sink: &FileSink, path: &Path, error: Unwritable) -> SinkError {
         Unwritable::Other(source) => SinkError::Write { name, path, source },
         Unwritable::Type { .. } => SinkError::Unwritable {
             name,
-            reason: error,
+            reason: Box::new(error),
         },
         Unwritable::Value { .. } => SinkError::Value {
             name,
             path,
-            reason: error,
+            reason: Box::new(error),
         },
     }
 }
