@@ -54,16 +54,8 @@ fn a_pipeline_that_was_begun_runs_as_it_is() {
     assert_eq!(checked.code, 0, "{}", checked.all());
     let check = || project.run(&[&["check"], &file[..]].concat());
     assert_eq!(check().code, 0, "{}", check().all());
-    // What was built says nothing of a source that has changed since.
+    // Python is packed by whoever looks at it.
     project.replace("customers/plugins/privacy/privacy.py", "mask_email", "mask");
-    let changed = check();
-    let told = "plugin `privacy` has changed since it was built";
-    assert!(
-        changed.code == 2 && changed.stderr.contains(told),
-        "{}",
-        changed.all()
-    );
-    project.run(&["build", "customers/plugins/privacy", "--quiet"]);
     let told = "the plugin `privacy` has no function `mask_email`; it has: `mask`";
     assert!(check().stderr.contains(told), "{}", check().all());
     project.replace("customers/sql/masked.sql", "privacy.", "privcy.");

@@ -151,6 +151,222 @@ func Func6[A, B, C, D, E, F, R any](f func(A, B, C, D, E, F) R) Body {
 	})
 }
 
+// Func7 sees one row at a time.
+func Func7[A, B, C, D, E, F, G, R any](f func(A, B, C, D, E, F, G) R) Body {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E](), of[F](), of[G]()}, func() callFunc {
+		var out []R
+		var sA []A
+		var sB []B
+		var sC []C
+		var sD []D
+		var sE []E
+		var sF []F
+		var sG []G
+		return func(c *call) {
+			sA = argument(c, 0, sA)
+			sB = argument(c, 1, sB)
+			sC = argument(c, 2, sC)
+			sD = argument(c, 3, sD)
+			sE = argument(c, 4, sE)
+			sF = argument(c, 5, sF)
+			sG = argument(c, 6, sG)
+			out = sized(out, c.rows)
+			for i := range out {
+				if c.skips(i) {
+					continue
+				}
+				out[i] = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i])
+			}
+			give(c, out)
+		}
+	})
+}
+
+// Func8 sees one row at a time.
+func Func8[A, B, C, D, E, F, G, H, R any](f func(A, B, C, D, E, F, G, H) R) Body {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E](), of[F](), of[G](), of[H]()}, func() callFunc {
+		var out []R
+		var sA []A
+		var sB []B
+		var sC []C
+		var sD []D
+		var sE []E
+		var sF []F
+		var sG []G
+		var sH []H
+		return func(c *call) {
+			sA = argument(c, 0, sA)
+			sB = argument(c, 1, sB)
+			sC = argument(c, 2, sC)
+			sD = argument(c, 3, sD)
+			sE = argument(c, 4, sE)
+			sF = argument(c, 5, sF)
+			sG = argument(c, 6, sG)
+			sH = argument(c, 7, sH)
+			out = sized(out, c.rows)
+			for i := range out {
+				if c.skips(i) {
+					continue
+				}
+				out[i] = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i], sH[i])
+			}
+			give(c, out)
+		}
+	})
+}
+
+// Func9 sees one row at a time.
+func Func9[A, B, C, D, E, F, G, H, I, R any](f func(A, B, C, D, E, F, G, H, I) R) Body {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E](), of[F](), of[G](), of[H](), of[I]()}, func() callFunc {
+		var out []R
+		var sA []A
+		var sB []B
+		var sC []C
+		var sD []D
+		var sE []E
+		var sF []F
+		var sG []G
+		var sH []H
+		var sI []I
+		return func(c *call) {
+			sA = argument(c, 0, sA)
+			sB = argument(c, 1, sB)
+			sC = argument(c, 2, sC)
+			sD = argument(c, 3, sD)
+			sE = argument(c, 4, sE)
+			sF = argument(c, 5, sF)
+			sG = argument(c, 6, sG)
+			sH = argument(c, 7, sH)
+			sI = argument(c, 8, sI)
+			out = sized(out, c.rows)
+			for i := range out {
+				if c.skips(i) {
+					continue
+				}
+				out[i] = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i], sH[i], sI[i])
+			}
+			give(c, out)
+		}
+	})
+}
+
+// Func10 sees one row at a time.
+func Func10[A, B, C, D, E, F, G, H, I, J, R any](f func(A, B, C, D, E, F, G, H, I, J) R) Body {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E](), of[F](), of[G](), of[H](), of[I](), of[J]()}, func() callFunc {
+		var out []R
+		var sA []A
+		var sB []B
+		var sC []C
+		var sD []D
+		var sE []E
+		var sF []F
+		var sG []G
+		var sH []H
+		var sI []I
+		var sJ []J
+		return func(c *call) {
+			sA = argument(c, 0, sA)
+			sB = argument(c, 1, sB)
+			sC = argument(c, 2, sC)
+			sD = argument(c, 3, sD)
+			sE = argument(c, 4, sE)
+			sF = argument(c, 5, sF)
+			sG = argument(c, 6, sG)
+			sH = argument(c, 7, sH)
+			sI = argument(c, 8, sI)
+			sJ = argument(c, 9, sJ)
+			out = sized(out, c.rows)
+			for i := range out {
+				if c.skips(i) {
+					continue
+				}
+				out[i] = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i], sH[i], sI[i], sJ[i])
+			}
+			give(c, out)
+		}
+	})
+}
+
+// Func11 sees one row at a time.
+func Func11[A, B, C, D, E, F, G, H, I, J, K, R any](f func(A, B, C, D, E, F, G, H, I, J, K) R) Body {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E](), of[F](), of[G](), of[H](), of[I](), of[J](), of[K]()}, func() callFunc {
+		var out []R
+		var sA []A
+		var sB []B
+		var sC []C
+		var sD []D
+		var sE []E
+		var sF []F
+		var sG []G
+		var sH []H
+		var sI []I
+		var sJ []J
+		var sK []K
+		return func(c *call) {
+			sA = argument(c, 0, sA)
+			sB = argument(c, 1, sB)
+			sC = argument(c, 2, sC)
+			sD = argument(c, 3, sD)
+			sE = argument(c, 4, sE)
+			sF = argument(c, 5, sF)
+			sG = argument(c, 6, sG)
+			sH = argument(c, 7, sH)
+			sI = argument(c, 8, sI)
+			sJ = argument(c, 9, sJ)
+			sK = argument(c, 10, sK)
+			out = sized(out, c.rows)
+			for i := range out {
+				if c.skips(i) {
+					continue
+				}
+				out[i] = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i], sH[i], sI[i], sJ[i], sK[i])
+			}
+			give(c, out)
+		}
+	})
+}
+
+// Func12 sees one row at a time.
+func Func12[A, B, C, D, E, F, G, H, I, J, K, L, R any](f func(A, B, C, D, E, F, G, H, I, J, K, L) R) Body {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E](), of[F](), of[G](), of[H](), of[I](), of[J](), of[K](), of[L]()}, func() callFunc {
+		var out []R
+		var sA []A
+		var sB []B
+		var sC []C
+		var sD []D
+		var sE []E
+		var sF []F
+		var sG []G
+		var sH []H
+		var sI []I
+		var sJ []J
+		var sK []K
+		var sL []L
+		return func(c *call) {
+			sA = argument(c, 0, sA)
+			sB = argument(c, 1, sB)
+			sC = argument(c, 2, sC)
+			sD = argument(c, 3, sD)
+			sE = argument(c, 4, sE)
+			sF = argument(c, 5, sF)
+			sG = argument(c, 6, sG)
+			sH = argument(c, 7, sH)
+			sI = argument(c, 8, sI)
+			sJ = argument(c, 9, sJ)
+			sK = argument(c, 10, sK)
+			sL = argument(c, 11, sL)
+			out = sized(out, c.rows)
+			for i := range out {
+				if c.skips(i) {
+					continue
+				}
+				out[i] = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i], sH[i], sI[i], sJ[i], sK[i], sL[i])
+			}
+			give(c, out)
+		}
+	})
+}
+
 // Try1 is like [Func1], but may refuse a row: an error rejects it, with the error's text as the reason. An [*Error] of another
 // kind than bad data ends the run.
 func Try1[A, R any](f func(A) (R, error)) Body {
@@ -314,6 +530,240 @@ func Try6[A, B, C, D, E, F, R any](f func(A, B, C, D, E, F) (R, error)) Body {
 	})
 }
 
+// Try7 is like [Func7], but may refuse a row.
+func Try7[A, B, C, D, E, F, G, R any](f func(A, B, C, D, E, F, G) (R, error)) Body {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E](), of[F](), of[G]()}, func() callFunc {
+		var out []R
+		var sA []A
+		var sB []B
+		var sC []C
+		var sD []D
+		var sE []E
+		var sF []F
+		var sG []G
+		return func(c *call) {
+			sA = argument(c, 0, sA)
+			sB = argument(c, 1, sB)
+			sC = argument(c, 2, sC)
+			sD = argument(c, 3, sD)
+			sE = argument(c, 4, sE)
+			sF = argument(c, 5, sF)
+			sG = argument(c, 6, sG)
+			out = sized(out, c.rows)
+			for i := range out {
+				if c.skips(i) {
+					continue
+				}
+				var err error
+				if out[i], err = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i]); err != nil && !c.refuse(i, err) {
+					return
+				}
+			}
+			give(c, out)
+		}
+	})
+}
+
+// Try8 is like [Func8], but may refuse a row.
+func Try8[A, B, C, D, E, F, G, H, R any](f func(A, B, C, D, E, F, G, H) (R, error)) Body {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E](), of[F](), of[G](), of[H]()}, func() callFunc {
+		var out []R
+		var sA []A
+		var sB []B
+		var sC []C
+		var sD []D
+		var sE []E
+		var sF []F
+		var sG []G
+		var sH []H
+		return func(c *call) {
+			sA = argument(c, 0, sA)
+			sB = argument(c, 1, sB)
+			sC = argument(c, 2, sC)
+			sD = argument(c, 3, sD)
+			sE = argument(c, 4, sE)
+			sF = argument(c, 5, sF)
+			sG = argument(c, 6, sG)
+			sH = argument(c, 7, sH)
+			out = sized(out, c.rows)
+			for i := range out {
+				if c.skips(i) {
+					continue
+				}
+				var err error
+				if out[i], err = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i], sH[i]); err != nil && !c.refuse(i, err) {
+					return
+				}
+			}
+			give(c, out)
+		}
+	})
+}
+
+// Try9 is like [Func9], but may refuse a row.
+func Try9[A, B, C, D, E, F, G, H, I, R any](f func(A, B, C, D, E, F, G, H, I) (R, error)) Body {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E](), of[F](), of[G](), of[H](), of[I]()}, func() callFunc {
+		var out []R
+		var sA []A
+		var sB []B
+		var sC []C
+		var sD []D
+		var sE []E
+		var sF []F
+		var sG []G
+		var sH []H
+		var sI []I
+		return func(c *call) {
+			sA = argument(c, 0, sA)
+			sB = argument(c, 1, sB)
+			sC = argument(c, 2, sC)
+			sD = argument(c, 3, sD)
+			sE = argument(c, 4, sE)
+			sF = argument(c, 5, sF)
+			sG = argument(c, 6, sG)
+			sH = argument(c, 7, sH)
+			sI = argument(c, 8, sI)
+			out = sized(out, c.rows)
+			for i := range out {
+				if c.skips(i) {
+					continue
+				}
+				var err error
+				if out[i], err = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i], sH[i], sI[i]); err != nil && !c.refuse(i, err) {
+					return
+				}
+			}
+			give(c, out)
+		}
+	})
+}
+
+// Try10 is like [Func10], but may refuse a row.
+func Try10[A, B, C, D, E, F, G, H, I, J, R any](f func(A, B, C, D, E, F, G, H, I, J) (R, error)) Body {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E](), of[F](), of[G](), of[H](), of[I](), of[J]()}, func() callFunc {
+		var out []R
+		var sA []A
+		var sB []B
+		var sC []C
+		var sD []D
+		var sE []E
+		var sF []F
+		var sG []G
+		var sH []H
+		var sI []I
+		var sJ []J
+		return func(c *call) {
+			sA = argument(c, 0, sA)
+			sB = argument(c, 1, sB)
+			sC = argument(c, 2, sC)
+			sD = argument(c, 3, sD)
+			sE = argument(c, 4, sE)
+			sF = argument(c, 5, sF)
+			sG = argument(c, 6, sG)
+			sH = argument(c, 7, sH)
+			sI = argument(c, 8, sI)
+			sJ = argument(c, 9, sJ)
+			out = sized(out, c.rows)
+			for i := range out {
+				if c.skips(i) {
+					continue
+				}
+				var err error
+				if out[i], err = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i], sH[i], sI[i], sJ[i]); err != nil && !c.refuse(i, err) {
+					return
+				}
+			}
+			give(c, out)
+		}
+	})
+}
+
+// Try11 is like [Func11], but may refuse a row.
+func Try11[A, B, C, D, E, F, G, H, I, J, K, R any](f func(A, B, C, D, E, F, G, H, I, J, K) (R, error)) Body {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E](), of[F](), of[G](), of[H](), of[I](), of[J](), of[K]()}, func() callFunc {
+		var out []R
+		var sA []A
+		var sB []B
+		var sC []C
+		var sD []D
+		var sE []E
+		var sF []F
+		var sG []G
+		var sH []H
+		var sI []I
+		var sJ []J
+		var sK []K
+		return func(c *call) {
+			sA = argument(c, 0, sA)
+			sB = argument(c, 1, sB)
+			sC = argument(c, 2, sC)
+			sD = argument(c, 3, sD)
+			sE = argument(c, 4, sE)
+			sF = argument(c, 5, sF)
+			sG = argument(c, 6, sG)
+			sH = argument(c, 7, sH)
+			sI = argument(c, 8, sI)
+			sJ = argument(c, 9, sJ)
+			sK = argument(c, 10, sK)
+			out = sized(out, c.rows)
+			for i := range out {
+				if c.skips(i) {
+					continue
+				}
+				var err error
+				if out[i], err = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i], sH[i], sI[i], sJ[i], sK[i]); err != nil && !c.refuse(i, err) {
+					return
+				}
+			}
+			give(c, out)
+		}
+	})
+}
+
+// Try12 is like [Func12], but may refuse a row.
+func Try12[A, B, C, D, E, F, G, H, I, J, K, L, R any](f func(A, B, C, D, E, F, G, H, I, J, K, L) (R, error)) Body {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E](), of[F](), of[G](), of[H](), of[I](), of[J](), of[K](), of[L]()}, func() callFunc {
+		var out []R
+		var sA []A
+		var sB []B
+		var sC []C
+		var sD []D
+		var sE []E
+		var sF []F
+		var sG []G
+		var sH []H
+		var sI []I
+		var sJ []J
+		var sK []K
+		var sL []L
+		return func(c *call) {
+			sA = argument(c, 0, sA)
+			sB = argument(c, 1, sB)
+			sC = argument(c, 2, sC)
+			sD = argument(c, 3, sD)
+			sE = argument(c, 4, sE)
+			sF = argument(c, 5, sF)
+			sG = argument(c, 6, sG)
+			sH = argument(c, 7, sH)
+			sI = argument(c, 8, sI)
+			sJ = argument(c, 9, sJ)
+			sK = argument(c, 10, sK)
+			sL = argument(c, 11, sL)
+			out = sized(out, c.rows)
+			for i := range out {
+				if c.skips(i) {
+					continue
+				}
+				var err error
+				if out[i], err = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i], sH[i], sI[i], sJ[i], sK[i], sL[i]); err != nil && !c.refuse(i, err) {
+					return
+				}
+			}
+			give(c, out)
+		}
+	})
+}
+
 // Slices1 sees whole columns and gives one of as many rows. A row with a null gives null, whatever was computed from the
 // arbitrary value that stands in its place, unless the argument's type is [Null].
 func Slices1[A, R any](f func([]A) []R) Body {
@@ -407,6 +857,174 @@ func Slices6[A, B, C, D, E, F, R any](f func([]A, []B, []C, []D, []E, []F) []R) 
 			sE = argument(c, 4, sE)
 			sF = argument(c, 5, sF)
 			give(c, f(sA, sB, sC, sD, sE, sF))
+		}
+	})
+}
+
+// Slices7 sees whole columns.
+func Slices7[A, B, C, D, E, F, G, R any](f func([]A, []B, []C, []D, []E, []F, []G) []R) Body {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E](), of[F](), of[G]()}, func() callFunc {
+		var sA []A
+		var sB []B
+		var sC []C
+		var sD []D
+		var sE []E
+		var sF []F
+		var sG []G
+		return func(c *call) {
+			sA = argument(c, 0, sA)
+			sB = argument(c, 1, sB)
+			sC = argument(c, 2, sC)
+			sD = argument(c, 3, sD)
+			sE = argument(c, 4, sE)
+			sF = argument(c, 5, sF)
+			sG = argument(c, 6, sG)
+			give(c, f(sA, sB, sC, sD, sE, sF, sG))
+		}
+	})
+}
+
+// Slices8 sees whole columns.
+func Slices8[A, B, C, D, E, F, G, H, R any](f func([]A, []B, []C, []D, []E, []F, []G, []H) []R) Body {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E](), of[F](), of[G](), of[H]()}, func() callFunc {
+		var sA []A
+		var sB []B
+		var sC []C
+		var sD []D
+		var sE []E
+		var sF []F
+		var sG []G
+		var sH []H
+		return func(c *call) {
+			sA = argument(c, 0, sA)
+			sB = argument(c, 1, sB)
+			sC = argument(c, 2, sC)
+			sD = argument(c, 3, sD)
+			sE = argument(c, 4, sE)
+			sF = argument(c, 5, sF)
+			sG = argument(c, 6, sG)
+			sH = argument(c, 7, sH)
+			give(c, f(sA, sB, sC, sD, sE, sF, sG, sH))
+		}
+	})
+}
+
+// Slices9 sees whole columns.
+func Slices9[A, B, C, D, E, F, G, H, I, R any](f func([]A, []B, []C, []D, []E, []F, []G, []H, []I) []R) Body {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E](), of[F](), of[G](), of[H](), of[I]()}, func() callFunc {
+		var sA []A
+		var sB []B
+		var sC []C
+		var sD []D
+		var sE []E
+		var sF []F
+		var sG []G
+		var sH []H
+		var sI []I
+		return func(c *call) {
+			sA = argument(c, 0, sA)
+			sB = argument(c, 1, sB)
+			sC = argument(c, 2, sC)
+			sD = argument(c, 3, sD)
+			sE = argument(c, 4, sE)
+			sF = argument(c, 5, sF)
+			sG = argument(c, 6, sG)
+			sH = argument(c, 7, sH)
+			sI = argument(c, 8, sI)
+			give(c, f(sA, sB, sC, sD, sE, sF, sG, sH, sI))
+		}
+	})
+}
+
+// Slices10 sees whole columns.
+func Slices10[A, B, C, D, E, F, G, H, I, J, R any](f func([]A, []B, []C, []D, []E, []F, []G, []H, []I, []J) []R) Body {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E](), of[F](), of[G](), of[H](), of[I](), of[J]()}, func() callFunc {
+		var sA []A
+		var sB []B
+		var sC []C
+		var sD []D
+		var sE []E
+		var sF []F
+		var sG []G
+		var sH []H
+		var sI []I
+		var sJ []J
+		return func(c *call) {
+			sA = argument(c, 0, sA)
+			sB = argument(c, 1, sB)
+			sC = argument(c, 2, sC)
+			sD = argument(c, 3, sD)
+			sE = argument(c, 4, sE)
+			sF = argument(c, 5, sF)
+			sG = argument(c, 6, sG)
+			sH = argument(c, 7, sH)
+			sI = argument(c, 8, sI)
+			sJ = argument(c, 9, sJ)
+			give(c, f(sA, sB, sC, sD, sE, sF, sG, sH, sI, sJ))
+		}
+	})
+}
+
+// Slices11 sees whole columns.
+func Slices11[A, B, C, D, E, F, G, H, I, J, K, R any](f func([]A, []B, []C, []D, []E, []F, []G, []H, []I, []J, []K) []R) Body {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E](), of[F](), of[G](), of[H](), of[I](), of[J](), of[K]()}, func() callFunc {
+		var sA []A
+		var sB []B
+		var sC []C
+		var sD []D
+		var sE []E
+		var sF []F
+		var sG []G
+		var sH []H
+		var sI []I
+		var sJ []J
+		var sK []K
+		return func(c *call) {
+			sA = argument(c, 0, sA)
+			sB = argument(c, 1, sB)
+			sC = argument(c, 2, sC)
+			sD = argument(c, 3, sD)
+			sE = argument(c, 4, sE)
+			sF = argument(c, 5, sF)
+			sG = argument(c, 6, sG)
+			sH = argument(c, 7, sH)
+			sI = argument(c, 8, sI)
+			sJ = argument(c, 9, sJ)
+			sK = argument(c, 10, sK)
+			give(c, f(sA, sB, sC, sD, sE, sF, sG, sH, sI, sJ, sK))
+		}
+	})
+}
+
+// Slices12 sees whole columns.
+func Slices12[A, B, C, D, E, F, G, H, I, J, K, L, R any](f func([]A, []B, []C, []D, []E, []F, []G, []H, []I, []J, []K, []L) []R) Body {
+	return newBody(of[R](), []valueType{of[A](), of[B](), of[C](), of[D](), of[E](), of[F](), of[G](), of[H](), of[I](), of[J](), of[K](), of[L]()}, func() callFunc {
+		var sA []A
+		var sB []B
+		var sC []C
+		var sD []D
+		var sE []E
+		var sF []F
+		var sG []G
+		var sH []H
+		var sI []I
+		var sJ []J
+		var sK []K
+		var sL []L
+		return func(c *call) {
+			sA = argument(c, 0, sA)
+			sB = argument(c, 1, sB)
+			sC = argument(c, 2, sC)
+			sD = argument(c, 3, sD)
+			sE = argument(c, 4, sE)
+			sF = argument(c, 5, sF)
+			sG = argument(c, 6, sG)
+			sH = argument(c, 7, sH)
+			sI = argument(c, 8, sI)
+			sJ = argument(c, 9, sJ)
+			sK = argument(c, 10, sK)
+			sL = argument(c, 11, sL)
+			give(c, f(sA, sB, sC, sD, sE, sF, sG, sH, sI, sJ, sK, sL))
 		}
 	})
 }

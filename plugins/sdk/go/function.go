@@ -46,6 +46,28 @@ type function struct {
 	volatility Volatility
 }
 
+// Func0 is a function without arguments. It is called once for each row, or once in all where the function is not [Volatile].
+func Func0[R any](f func() R) Body {
+	return Try0(func() (R, error) { return f(), nil })
+}
+
+// Try0 is like [Func0], but may refuse a row.
+func Try0[R any](f func() (R, error)) Body {
+	return newBody(of[R](), nil, func() callFunc {
+		var out []R
+		return func(c *call) {
+			out = sized(out, c.rows)
+			for i := range out {
+				var err error
+				if out[i], err = f(); err != nil && !c.refuse(i, err) {
+					return
+				}
+			}
+			give(c, out)
+		}
+	})
+}
+
 // Function offers a function to SQL. Call it from init.
 //
 // The signature is its name and those of its arguments, as queries and messages show them: "mask_email(email)". Results are

@@ -28,6 +28,9 @@ func init() {
 	transom.Function("join_carrier(carrier, flight)", "Both.", transom.Func2(func(c carrier, flight int64) string {
 		return fmt.Sprintf("%s%d", c, flight)
 	}))
+	transom.Function("answer()", "Of all questions.", transom.Func0(func() int64 { return 42 }))
+	transom.Function("joined(a, b, c, d, e, f, g)", "All of them.", transom.Func7(
+		func(a, b, c, d, e, f, g string) string { return a + b + c + d + e + f + g }))
 	transom.Function("known(v)", "Whether it is known.", transom.Func1(func(v transom.Null[float64]) bool { return v.Valid }))
 	transom.Function("positive(v)", "Null unless positive.", transom.Func1(func(v int64) transom.Null[int64] {
 		return transom.Null[int64]{V: v, Valid: v > 0}
@@ -97,6 +100,15 @@ func TestARowWithANullGivesNullWithoutACall(t *testing.T) {
 func TestANullInAnyOfSeveralArgumentsGivesNull(t *testing.T) {
 	got, _ := transomtest.Call[string](t, "join_carrier", maybe([]string{"AA", "UA", "DL"}, 0), maybe([]int64{1, 2, 3}, 2))
 	equal(t, got, []transom.Null[string]{{}, transom.Some("UA2"), {}})
+}
+
+func TestAFunctionMayHaveNoArgumentOrMany(t *testing.T) {
+	got, _ := transomtest.Call[int64](t, "answer")
+	equal(t, got, []transom.Null[int64]{transom.Some(int64(42))})
+	letter := func(text string) *transom.Column { return texts(text) }
+	joined, _ := transomtest.Call[string](t, "joined", letter("a"), letter("b"), letter("c"), letter("d"), letter("e"),
+		letter("f"), letter("g"))
+	equal(t, joined, []transom.Null[string]{transom.Some("abcdefg")})
 }
 
 func TestANullableArgumentSeesNull(t *testing.T) {

@@ -26,7 +26,7 @@ const HEAD: usize = 5;
 
 /// Run the pipeline and publish its results.
 ///
-/// Plugins whose source is newer than their component are built first. All results appear together at the end: a run that
+/// Plugins whose source has changed are built first. All results appear together at the end: a run that
 /// fails or is stopped leaves those of earlier runs as they were.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

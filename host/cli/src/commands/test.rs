@@ -20,8 +20,7 @@ mod show;
 /// Test the pipeline: what comes out of steps for rows that are given.
 ///
 /// Runs the tests in the YAML files of the folder `tests` beside the pipeline, or in the files that are named. Each says which
-/// rows sources have and which rows steps make of them; sources themselves are not read. Plugins whose source is newer than
-/// their component are built first.
+/// rows sources have and which rows steps make of them; sources themselves are not read. Plugins whose source has changed are built first.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -144,12 +144,12 @@ func (r *Ran) take(step *transom.Step, batch int) {
 }
 
 // Call calls a registered function once, with one slice for each argument, and gives a value for each row: null where the
-// function gave null or rejected the row. It ends the test if the call fails.
+// function gave null or rejected the row. It ends the test if the call fails. Without an argument there is one row.
 //
 // Most functions are simply called; this goes through their registration as well.
 func Call[R any](t testing.TB, name string, arguments ...*transom.Column) ([]transom.Null[R], []Rejected) {
 	t.Helper()
-	schema, batch := make(transom.Schema, len(arguments)), &transom.Batch{Columns: arguments}
+	schema, batch := make(transom.Schema, len(arguments)), &transom.Batch{Rows: 1, Columns: arguments}
 	for i, argument := range arguments {
 		schema[i] = transom.Field{Name: fmt.Sprintf("argument%d", i), Format: argument.Format(), Nullable: true}
 		batch.Rows = argument.Len()
