@@ -35,6 +35,8 @@ pub enum OnError {
 pub(crate) struct PluginFunction {
     /// `plugin.function`.
     name: String,
+    /// The step whose query calls it, for messages.
+    step: Option<String>,
     description: FunctionDescription,
     /// None of a plugin that is known by its description alone: its functions can be planned and not called.
     pool: Option<Arc<InstancePool>>,
@@ -46,6 +48,7 @@ pub(crate) struct PluginFunction {
 
 impl PluginFunction {
     pub(crate) fn udf(
+        step: Option<&str>,
         plugin: &str,
         description: &FunctionDescription,
         pool: Option<&Arc<InstancePool>>,
@@ -59,6 +62,7 @@ impl PluginFunction {
         };
         ScalarUDF::new_from_impl(Self {
             name: format!("{plugin}.{}", description.name),
+            step: step.map(str::to_owned),
             description: description.clone(),
             pool: pool.map(Arc::clone),
             on_error,
@@ -68,7 +72,13 @@ impl PluginFunction {
     }
 
     fn what(&self) -> String {
-        format!("function `{}`", self.name)
+        format!("function `{}`{}", self.name, self.in_step())
+    }
+
+    fn in_step(&self) -> String {
+        let step = self.step.as_ref();
+        step.map(|step| format!(" in step `{step}`"))
+            .unwrap_or_default()
     }
 
     fn pool(&self) -> Result<&Arc<InstancePool>> {
@@ -216,7 +226,19 @@ impl ScalarUDFImpl for PluginFunction {
                 instance.call_function(opened, &columns, rows)
             })
             .map_err(|error| {
-                CallError::new(self.what(), error).with_row(|| error::arguments(&fields, &given))
+                let crashed = match error {
+                    transom_plugin::Error::Crash { .. } => {
+                        self.crashing_row(&fields, &columns, rows)
+                    }
+                    _ => None,
+                };
+                let mut error = CallError::new(self.what(), error)
+                    .with_row(|| error::arguments(&fields, &given));
+                if let Some(row) = crashed {
+                    error.row = error::arguments(&fields, &given)
+                        .and_then(|batch| FailedRow::of(&batch, row));
+                }
+                error
             })?;
         let mut rejected = outcome.rejected;
         if !unfit.is_empty() {
@@ -258,6 +280,35 @@ impl PluginFunction {
                 Arc::new(Field::new(name, data_type, true))
             })
             .collect()
+    }
+
+    /// The first row that the function crashes on: a guest that crashed cannot say so, and is asked for ever smaller parts of the rows,
+    /// a fresh instance each time. None where it does not crash on a row alone.
+    fn crashing_row(&self, fields: &[FieldRef], columns: &[ArrayRef], rows: usize) -> Option<u32> {
+        if self.signature.volatility == Volatility::Volatile {
+            return None;
+        }
+        let crashes = |from: usize, to: usize| {
+            let part: Vec<ArrayRef> = columns
+                .iter()
+                .map(|column| column.slice(from, to - from))
+                .collect();
+            let called = self.pool().ok()?.with_function(
+                &self.description.name,
+                fields,
+                |instance, opened| instance.call_function(opened, &part, to - from),
+            );
+            Some(matches!(called, Err(transom_plugin::Error::Crash { .. })))
+        };
+        let (mut from, mut to) = (0, rows);
+        while to - from > 1 {
+            let middle = from + (to - from) / 2;
+            match crashes(from, middle)? {
+                true => to = middle,
+                false => from = middle,
+            }
+        }
+        crashes(from, to)?.then_some(u32::try_from(from).ok()?)
     }
 
     /// Arguments that the function does not take.
@@ -338,8 +389,9 @@ impl PluginFunction {
         match self.on_error {
             OnError::Fail => {
                 let message = format!(
-                    "`{}` failed on {} of {} rows, first: {}",
+                    "`{}`{} failed on {} of {} rows, first: {}",
                     self.name,
+                    self.in_step(),
                     rejected.len(),
                     column.len(),
                     first.reason

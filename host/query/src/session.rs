@@ -302,6 +302,27 @@ impl Session {
         params: &Params,
         on_error: impl Fn(&str) -> OnError,
     ) -> Result<LogicalPlan> {
+        self.plan_query(None, sql, params, on_error).await
+    }
+
+    /// [`Session::plan_sql`] for a step, which errors of functions name.
+    pub async fn plan_step(
+        &self,
+        step: &str,
+        sql: &str,
+        params: &Params,
+        on_error: impl Fn(&str) -> OnError,
+    ) -> Result<LogicalPlan> {
+        self.plan_query(Some(step), sql, params, on_error).await
+    }
+
+    async fn plan_query(
+        &self,
+        step: Option<&str>,
+        sql: &str,
+        params: &Params,
+        on_error: impl Fn(&str) -> OnError,
+    ) -> Result<LogicalPlan> {
         let mut state = self.state();
         let mistakes = Mistakes::default();
         let plugins = self.plugins.iter();
@@ -311,7 +332,7 @@ impl Session {
         for (plugin, description, pool) in plugins.chain(described) {
             for function in &description.functions {
                 let on_error = on_error(&format!("{plugin}.{}", function.name));
-                let udf = PluginFunction::udf(plugin, function, pool, on_error, &mistakes);
+                let udf = PluginFunction::udf(step, plugin, function, pool, on_error, &mistakes);
                 state.register_udf(Arc::new(udf))?;
             }
         }

@@ -57,7 +57,7 @@ impl Planner<'_> {
                 self.problems.push(problem);
                 return Ok(None);
             }
-            return self.sql(sql).await;
+            return self.sql(table, sql).await;
         }
         let schema = self.schema_of(table).await?;
         if !self.columns_exist(table, &schema, check).await? {

@@ -22,7 +22,7 @@ impl Planner<'_> {
         let name = &step.name.value;
         let mut dead_letters = None;
         let plan = match &step.kind {
-            StepKind::Sql(sql) => self.sql(sql).await?,
+            StepKind::Sql(sql) => self.sql(name, sql).await?,
             StepKind::Transform(transform) => {
                 if self.part.keeps_rejected(name, transform) {
                     dead_letters = Some(Arc::new(DeadLetterSpool::new(
@@ -71,7 +71,7 @@ impl Planner<'_> {
         }))
     }
 
-    pub(super) async fn sql(&mut self, sql: &SqlStep) -> Result<Option<LogicalPlan>> {
+    pub(super) async fn sql(&mut self, step: &str, sql: &SqlStep) -> Result<Option<LogicalPlan>> {
         let Ok(tables) = self.session.tables_of(&sql.text) else {
             return Ok(None);
         };
@@ -118,7 +118,8 @@ impl Planner<'_> {
             ErrorPolicy::Fail => OnError::Fail,
             ErrorPolicy::Null => OnError::Null,
         };
-        match self.session.plan_sql(&sql.text, &params, on_error).await {
+        let planned = self.session.plan_step(step, &sql.text, &params, on_error);
+        match planned.await {
             Ok(plan) => Ok(Some(plan)),
             Err(error) => {
                 let problems = sql_problems(self.pipeline, self.looked, sql, &error);

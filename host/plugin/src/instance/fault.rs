@@ -116,6 +116,9 @@ pub(super) fn trap_error(
         Some(wasm_trap) => {
             let message = match store.data_mut().last_error.take() {
                 Some(message) => message,
+                None if *wasm_trap == wasmtime::Trap::StackOverflow => {
+                    format!("{wasm_trap}: the stack overflowed; a function calls itself too deeply")
+                }
                 None => wasm_trap.to_string(),
             };
             Error::Crash {

@@ -207,6 +207,21 @@ async fn a_row_that_fails_ends_the_run_or_becomes_null() {
 }
 
 #[tokio::test]
+async fn an_error_names_the_step_whose_query_calls_the_function() {
+    let session = session();
+    let no_params = Params::new();
+    let sql = "SELECT echo.parse(s) FROM t";
+    let plan = session
+        .plan_step("parsed", sql, &no_params, |_| OnError::Fail)
+        .await;
+    let text = whole(&run(&session, plan.unwrap()).await.unwrap_err());
+    assert!(
+        text.contains("`echo.parse` in step `parsed` failed on"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
 async fn functions_work_in_filters_and_within_and_around_aggregates() {
     let session = session();
     let rows = answer(
