@@ -27,6 +27,7 @@ steps:
   same: { sql: SELECT count(*) AS rows FROM published JOIN checked USING (token) }
 sinks:
   same: { from: same, path: out/same, format: csv }
+dead_letters: { path: out/others }
 ";
 
 #[test]
