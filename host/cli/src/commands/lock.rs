@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 use transom_pipeline::SessionOptions;
 use transom_pipeline::lock::Lock;
-use transom_pipeline::plan::{Sample, Sources, plan};
+use transom_pipeline::plan::{Part, Sample, Sources, plan_part};
 use transom_pipeline::report::counted;
 use transom_plugin::Cancel;
 
@@ -15,7 +15,7 @@ use crate::failure::Failure;
 /// Look at the sources and plugins and write `transom.lock`.
 ///
 /// The lock file holds the columns of each source and the description and digest of each plugin, so that `transom check` needs
-/// no data and a run uses the same types every time. Commit it.
+/// no data and a run uses the same types every time. Mistakes in steps and sinks do not keep it from being written. Commit it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -35,18 +35,25 @@ impl LockCommand {
     pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
         let pipeline = context.pipeline()?;
         let path = Lock::path_of(&pipeline);
-        // An old lock that cannot be read is what this command is to mend.
+        // An old lock that cannot be read is what this command repairs.
         let old = Lock::read(&path).ok().flatten();
         let plugins = context.plugins(&pipeline)?;
         let session = SessionOptions {
             partitions: 1,
             ..SessionOptions::default()
         };
-        let planning = plan(
+        // Mistakes in steps and sinks are for `transom check` to find, which needs the lock.
+        let sources = pipeline.sources.iter();
+        let part = Part {
+            tables: Some(sources.map(|source| source.name.value.clone()).collect()),
+            ..Part::default()
+        };
+        let planning = plan_part(
             &pipeline,
             &plugins,
             None,
             Sources::Sampled(self.sample),
+            &part,
             &session,
             Cancel::new(),
         );

@@ -158,7 +158,7 @@ impl Read for ColumnNames {
             let problem = Problem::new(message)
                 .at(reader.place(node.span))
                 .with_label("needs at least one column")
-                .with_hint("remove the key, if nothing is to be partitioned");
+                .with_hint("name a column, or remove the key");
             reader.report(problem);
         }
         for (at, column) in columns.iter().enumerate() {

@@ -4,6 +4,7 @@ use datafusion::error::DataFusionError;
 use transom_query::{CallError, UnknownParam, WrongArguments};
 use transom_sql::ValueError;
 
+use super::nested;
 use crate::error::source_of;
 use crate::file::problem::list;
 use crate::file::{Pipeline, Problem, Span, SqlStep};
@@ -46,6 +47,9 @@ pub(super) fn sql_problem(
     if let Some(problem) = unknown_function(pipeline, looked, sql, &message) {
         return problem;
     }
+    if let Some(problem) = nested::dot_after_a_word(pipeline, sql, &message) {
+        return problem;
+    }
     if let Some(unknown) = source_of::<UnknownParam>(error) {
         let declared: Vec<&str> = pipeline.variables.keys().map(String::as_str).collect();
         let at = find_word(&sql.text, &format!("${}", unknown.name));
@@ -83,6 +87,9 @@ pub(super) fn sql_problem(
             Some(hint) => problem.with_hint(hint.clone()),
             None => problem,
         };
+    }
+    if let Some(hint) = nested::hint(&message) {
+        return pipeline.problem_in_sql(sql, span, message).with_hint(hint);
     }
     match transom_sql::translated(&message) {
         Some((translated, hint)) => pipeline

@@ -3,6 +3,7 @@
 mod checks;
 mod convert;
 mod messages;
+mod nested;
 mod part;
 mod planner;
 mod steps;

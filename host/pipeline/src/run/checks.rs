@@ -274,11 +274,9 @@ impl FailedChecks {
 
 impl fmt::Display for FailedChecks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, report) in self.0.iter().filter(|report| !report.passed).enumerate() {
-            if at > 0 {
-                writeln!(f)?;
-            }
-            write!(f, "{report}")?;
+        f.write_str("rows that fail:")?;
+        for report in self.0.iter().filter(|report| !report.passed) {
+            write!(f, "\n{report}")?;
         }
         Ok(())
     }
