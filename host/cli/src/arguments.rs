@@ -128,7 +128,7 @@ impl Command {
         ExitCode::from(failure.exit_code())
     }
 
-    /// What is told of a row that a plugin failed on.
+    /// What is shown of a row that a plugin failed on.
     fn failed_row(&self) -> FailedRow {
         match self {
             Self::Run(command) => FailedRow::on_request(command.show_row),

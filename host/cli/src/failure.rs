@@ -37,7 +37,7 @@ Results of earlier runs stay as they were whenever a run fails, unless the messa
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
-/// What is told of the row that a plugin failed on. Its values may be personal data: they are shown to who asks for them.
+/// What is shown of the row that a plugin failed on. Its values may be personal data, so they are shown on request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FailedRow {
     /// Nothing: the command cannot show it.
@@ -61,7 +61,7 @@ impl FailedRow {
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// Nobody reads stdout any more: the command is over, and there is nobody to tell.
+    /// stdout was closed: the command is over.
     #[error("stdout was closed")]
     Closed,
     /// The pipeline could not be checked, planned or run.
@@ -88,7 +88,7 @@ pub(crate) enum Failure {
         hint: Option<String>,
     },
     /// `transom doctor` found what keeps runs from working.
-    #[error("{broken} of these must be mended before pipelines can run")]
+    #[error("fix {broken} of these before running pipelines")]
     Unfit {
         /// How many.
         broken: usize,
@@ -100,7 +100,7 @@ pub(crate) enum Failure {
         failed: usize,
         /// Tests that ran.
         of: usize,
-        /// What is told of them in JSON.
+        /// The report in JSON.
         report: Value,
     },
     /// Rows cannot be written as they were asked for.
@@ -188,7 +188,7 @@ impl Failure {
         }
     }
 
-    /// Who has to do something; nobody has if stdout was closed.
+    /// Who has to act; `None` if stdout was closed.
     fn kind(&self) -> Option<ErrorKind> {
         match self {
             Self::Closed => None,

@@ -121,7 +121,7 @@ impl Printer {
         });
     }
 
-    /// Where progress is drawn; hidden where nobody would see it move.
+    /// Where progress is drawn; hidden unless stderr is a terminal.
     pub(crate) fn bars(&self) -> &MultiProgress {
         &self.bars
     }

@@ -175,7 +175,7 @@ impl Error {
                 Some("run the pipeline again: it writes them anew".to_owned())
             }
             Self::TooManyRejected { source, .. } => {
-                let hint = "nothing was published; mend the data or the transform, or raise `max_rejects` of the step";
+                let hint = "nothing was published; fix the data or the transform, or raise `max_rejects` of the step";
                 Some(match source {
                     Some(RejectedReasons::Counted { .. }) => {
                         format!("{hint}; `transom reject list --failed` shows the rows")
@@ -293,7 +293,7 @@ pub enum RejectedReasons {
     },
 }
 
-/// Reasons that are told with an error.
+/// Reasons that an error names.
 const TOLD: usize = 5;
 
 impl fmt::Display for RejectedReasons {

@@ -37,7 +37,7 @@ pub use self::checks::FailedChecks;
 /// How often a running stage says how far it is.
 const PULSE: Duration = Duration::from_millis(100);
 
-/// Told how a run goes on. Called from the run's own task, so it must not block.
+/// Follows a run. Called from the run's own task, so it must not block.
 pub trait Observer: Send + Sync {
     /// A stage begins; `stage` counts from 1 to `stages`.
     fn begin(&self, stage: usize, stages: usize, what: &str);
@@ -57,7 +57,7 @@ pub struct RunOptions {
 /// Runs a planned pipeline to the end.
 ///
 /// # Errors
-/// Whatever stops it; a source's mistake is told with file and line.
+/// Whatever stops it; a mistake in a source has its file and line.
 pub async fn run(
     pipeline: &Pipeline,
     planned: Planned,
@@ -165,7 +165,7 @@ impl Run<'_> {
         for (report, committed) in reports.iter_mut().zip(publish_all(prepared).await?) {
             report.path = committed.path;
         }
-        // What fails a check is told with the check.
+        // Rows that fail a check are reported with the check.
         reports.truncate(tables);
         let dead_letters = reports.split_off(sinks);
         Ok((reports, dead_letters))
@@ -252,7 +252,7 @@ impl Run<'_> {
         Ok(staged)
     }
 
-    /// Publishes the dead letters of a step that rejected too many, beside those of the last run that went well: whoever is to mend the
+    /// Publishes the dead letters of a step that rejected too many, beside those of the last run that went well: who fixes the
     /// data needs to see them. The run has failed already, so that nothing becomes of a mistake here but a warning.
     async fn keep_failed(&self, pipeline: &Pipeline, step: &str) {
         let spool = self.planned.step(step);

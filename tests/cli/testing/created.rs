@@ -56,7 +56,10 @@ fn columns_are_anonymized_and_the_test_still_passes() {
     let query =
         "SELECT count(*) AS n, count(DISTINCT mail) AS mails, max(kept) AS k FROM src WHERE id > 0";
     let text = created(&project, query, &["--anonymize", "mail,id"]);
-    assert!(!text.contains("ann@") && !text.contains("id: 4711, kept: open"), "{text}");
+    assert!(
+        !text.contains("ann@") && !text.contains("id: 4711, kept: open"),
+        "{text}"
+    );
     assert!(
         text.contains("open") && text.contains("\"n\": 2, mails: 1"),
         "{text}"

@@ -14,7 +14,7 @@ use crate::printer::{FAINT, NAME};
 /// See what there is on this machine to build and run plugins with.
 ///
 /// Each line says what was found, or what is missing, what that is needed for, and the command that installs it. Ends with 1 if
-/// something is broken; a language whose tools are missing is only told of.
+/// something is broken; a language whose tools are missing is only reported.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -16,7 +16,7 @@ use crate::printer::NAME;
 use crate::table;
 use crate::values::positive;
 
-/// Rows that are shown unless it is told otherwise.
+/// Rows that are shown by default.
 const ROWS: usize = 20;
 
 /// Show what comes out of a step, a source or a sink, without running the rest and without publishing anything.

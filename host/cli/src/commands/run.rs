@@ -21,7 +21,7 @@ use crate::values::{bytes, clock, positive};
 /// How often planning looks whether it is to stop.
 const PULSE: Duration = Duration::from_millis(50);
 
-/// Rows of each result that a run shows unless it is told otherwise.
+/// Rows of each result that a run shows by default.
 const HEAD: usize = 5;
 
 /// Run the pipeline and publish its results.

@@ -243,7 +243,7 @@ impl TestCommand {
                 Err(Failure::Closed) => return Err(Failure::Closed),
                 Err(failure) => {
                     context.printer.failure(&failure, FailedRow::Untold);
-                    // Everything is to be run when it is mended.
+                    // Once it is fixed, everything runs again.
                     reports.clear();
                 }
             }
@@ -284,7 +284,7 @@ impl TestCommand {
         let mut files = vec![context.global.file.clone()];
         files.extend(self.test_files(context).unwrap_or_default());
         files.extend(reports.iter().flat_map(|report| report.files.clone()));
-        // A query that a mistake in the pipeline hides may be the one that mends it.
+        // The saved query may be the one that fixes the pipeline.
         let here = std::env::current_dir().unwrap_or_default();
         let root = here.join(context.global.file.parent().unwrap_or(Path::new("")));
         let root = std::path::absolute(&root).unwrap_or(root);
@@ -328,7 +328,7 @@ fn warn_of_untyped(context: &Context, reports: &[TestReport]) {
     }
     let names: Vec<String> = untyped.iter().map(|name| format!("`{name}`")).collect();
     context.printer.warn(format_args!(
-        "types of columns of {} are told from the rows of tests; `transom lock` locks those of the sources",
+        "the types of columns of {} are inferred from the rows of tests; lock those of the sources with `transom lock`",
         names.join(", ")
     ));
 }

@@ -1,7 +1,7 @@
 //! Mistakes in a pipeline's files: what is wrong, where, what is allowed, and how it is shown.
 //!
 //! A mistake is data, not a failure of the program: all of them are collected and shown together, so that one run of
-//! `transom check` is enough to mend a file. Each carries the text of its own line, so that showing it needs no file.
+//! `transom check` is enough to fix a file. Each carries the text of its own line, so that showing it needs no file.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

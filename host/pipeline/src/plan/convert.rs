@@ -42,7 +42,7 @@ fn has_names(format: &connect::Format) -> bool {
     !matches!(format, connect::Format::Csv(options) if !options.header)
 }
 
-/// The columns that were told from the files, with the declared types; declared columns that no row had come last.
+/// The columns that were inferred from the files, with the declared types; declared columns that no row had come last.
 fn with_declared(told: &Schema, declared: &Schema) -> SchemaRef {
     let mut fields: Vec<Arc<Field>> = told
         .fields()

@@ -34,7 +34,7 @@ pub use self::part::Part;
 /// Whether sources are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sources {
-    /// Their files are listed and, without a lock file, their schemas told from them.
+    /// Their files are listed and, without a lock file, their schemas inferred from them.
     Open,
     /// As [`Open`](Self::Open), with so many rows looked at.
     Sampled(Sample),

@@ -208,7 +208,7 @@ impl Known {
         Schema::new(fields)
     }
 
-    /// Whether the type of a column is told from the values of rows in a test, where a date is a text.
+    /// Whether the type of a column is inferred from the values of rows in a test, where a date is a text.
     pub(super) fn is_told(&self, data: &Data) -> bool {
         let Data::Rows(rows) = data else { return false };
         let is_typed = |column: &str| self.types.iter().any(|(name, _)| name == column);

@@ -23,7 +23,7 @@ pub struct TestReport {
     pub seconds: f64,
     /// What was not as expected.
     pub failures: Vec<TestFailure>,
-    /// Given sources with columns whose types were told from the rows, since neither the lock file nor the pipeline says them.
+    /// Given sources with columns whose types were inferred from the rows, since neither the lock file nor the pipeline says them.
     pub untyped: Vec<String>,
     /// How to write the test so that it expects what was found.
     #[serde(skip)]

@@ -1,6 +1,6 @@
 //! Rows that are written in YAML as a record batch.
 //!
-//! A column's type is known from the table that the rows are for, or told from the values. A value has to be of the column's type
+//! A column's type is known from the table that the rows are for, or inferred from the values. A value has to be of the column's type
 //! as it stands there: a number is no text, and a text that is no date does not become NULL. What does not fit is reported at
 //! its place.
 
@@ -58,7 +58,7 @@ pub(super) fn batch(
     }
 }
 
-/// The columns that the rows name, with types told from their values, unless `types` has them; `None` if something was reported.
+/// The columns that the rows name, with types inferred from their values, unless `types` has them; `None` if something was reported.
 pub(super) fn told(
     rows: &Rows,
     types: &Schema,

@@ -1,6 +1,6 @@
 //! Calls with batches of different sizes, in turns between sizes and plugins, until the time is up.
 //!
-//! What is told are medians: on a machine that also does other things, some calls take much longer than they would alone. Plugins that
+//! The figures are medians: on a machine that also does other things, some calls take much longer than they would alone. Plugins that
 //! are compared take turns within each round, so that both see the same machine.
 
 use std::sync::Arc;
