@@ -107,7 +107,7 @@ pub enum SourceFormat {
     Parquet {
         /// Types that columns are to have instead.
         #[serde(skip_serializing_if = "Vec::is_empty")]
-        columns: Vec<(String, ValueType)>,
+        columns: Vec<(String, ColumnType)>,
     },
 }
 

@@ -65,18 +65,16 @@ fn with_declared(told: &Schema, declared: &Schema) -> SchemaRef {
 pub(crate) fn file_source(pipeline: &Pipeline, source: &file::FileSource) -> FileSource {
     let (format, columns) = match &source.format {
         file::SourceFormat::Csv { csv, columns } => {
-            (connect::Format::Csv(csv_options(csv)), Some(columns))
+            (connect::Format::Csv(csv_options(csv)), columns)
         }
-        file::SourceFormat::Json { columns } => (connect::Format::Json, Some(columns)),
-        file::SourceFormat::Parquet { columns } => (connect::Format::Parquet, Some(columns)),
+        file::SourceFormat::Json { columns } => (connect::Format::Json, columns),
+        file::SourceFormat::Parquet { columns } => (connect::Format::Parquet, columns),
     };
-    let declared = columns
-        .filter(|columns| !columns.is_empty())
-        .map(|columns| {
-            let fields = columns.iter();
-            let fields = fields.map(|(name, column_type)| column_type.column(name));
-            Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-        });
+    let declared = (!columns.is_empty()).then(|| {
+        let fields = columns.iter();
+        let fields = fields.map(|(name, column_type)| column_type.column(name));
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    });
     FileSource {
         name: source.name.value.clone(),
         root: pipeline.root.clone(),
