@@ -75,21 +75,35 @@ test-python:
 test-slow: python-runner && test-wheel
     cargo test {{ locked }} --workspace --tests -- --ignored
 
-# Feed the readers of what guests hand over with made-up input, each target for some seconds: `just fuzz 3600 batch`
-fuzz seconds="60" *targets="batch description stamp":
+# Confirm with DuckDB what tests/values expects: without the network, `just test-host` runs the same cases on what is recorded
+test-values-judge:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    # One environment for each list of packages, made once.
+    requirements=tests/values/requirements.txt
+    judge="${TRANSOM_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/transom}/judge-$(sha256sum "$requirements" | cut -c1-12)"
+    if [ ! -f "$judge/complete" ]; then
+        python3 -m venv --clear "$judge"
+        "$judge/bin/pip" install --quiet --requirement "$requirements"
+        touch "$judge/complete"
+    fi
+    TRANSOM_JUDGE="$judge/bin/python" cargo test {{ locked }} --workspace --test values
+
+# Feed the readers of files and of what guests hand over with made-up input, two targets at a time for some seconds: `just fuzz 3600 csv`
+fuzz seconds="60" *targets="batch description stamp csv json parquet":
     #!/usr/bin/env bash
     set -euo pipefail
     export RUSTC_WORKSPACE_WRAPPER="$PWD/fuzz/instrument"
     ./dev ensure c++
-    cargo build {{ locked }} --package transom-fuzz --features libfuzzer
-    for target in {{ targets }}; do
-        # What is found goes to a folder of its own; the corpus that is kept is only read.
-        found="{{ target_dir }}/fuzz-found/$target"
-        mkdir -p "$found"
-        echo "$target: {{ seconds }} s" >&2
-        "{{ target_dir }}/debug/fuzz-$target" -max_total_time={{ seconds }} -max_len=4096 -timeout=10 \
-            -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 -artifact_prefix="fuzz/" "$found" "fuzz/corpus/$target"
-    done
+    # As a part of the workspace: DataFusion is then built with the features that everything else has.
+    cargo build {{ locked }} --workspace --features transom-fuzz/libfuzzer {{ prepend("--bin fuzz-", targets) }}
+    export TARGET_DIR="{{ target_dir }}" SECONDS_EACH={{ seconds }}
+    # What is found goes to a folder of its own; the corpus that is kept is only read.
+    printf '%s\n' {{ targets }} | xargs --max-procs=2 --replace=TARGET bash -euo pipefail -c '
+        mkdir -p "$TARGET_DIR/fuzz-found/TARGET"
+        echo "TARGET: $SECONDS_EACH s" >&2
+        "$TARGET_DIR/debug/fuzz-TARGET" -max_total_time="$SECONDS_EACH" -max_len=4096 -timeout=30 -rss_limit_mb=2048 \
+            -print_final_stats=1 -verbosity=0 -artifact_prefix=fuzz/ "$TARGET_DIR/fuzz-found/TARGET" fuzz/corpus/TARGET'
 
 # Keep of what was found the inputs that reach code no other of the corpus does
 fuzz-merge target:
