@@ -95,8 +95,8 @@ fuzz seconds="60" *targets="batch description stamp csv json parquet":
     set -euo pipefail
     export RUSTC_WORKSPACE_WRAPPER="$PWD/fuzz/instrument"
     ./dev ensure c++
-    # As a part of the workspace: DataFusion is then built with the features that everything else has.
-    cargo build {{ locked }} --workspace --features transom-fuzz/libfuzzer {{ prepend("--bin fuzz-", targets) }}
+    # As tests are built, with all of the workspace: DataFusion then has the same features and is not compiled again.
+    cargo build {{ locked }} --workspace --features transom-fuzz/libfuzzer --examples {{ prepend("--bin fuzz-", targets) }}
     export TARGET_DIR="{{ target_dir }}" SECONDS_EACH={{ seconds }}
     # What is found goes to a folder of its own; the corpus that is kept is only read.
     printf '%s\n' {{ targets }} | xargs --max-procs=2 --replace=TARGET bash -euo pipefail -c '
