@@ -14,7 +14,8 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::StreamExt as _;
 use transom_connect::{
-    CsvOptions, FileSink, FileSource, Format, ReadProgress, SinkFormat, SinkLimits, WriteProgress,
+    CsvOptions, FileSink, FileSource, Format, ReadProgress, Sample, SinkFormat, SinkLimits,
+    Unknown, WriteProgress,
 };
 
 /// Rows after which reading ends: some bytes of Parquet can stand for billions.
@@ -31,7 +32,7 @@ pub fn csv(bytes: &[u8]) {
     let options = CsvOptions {
         header: first & 1 == 0,
         // Without a text for NULL, an empty text is NULL when it is read again.
-        null: Some("\\N".to_owned()),
+        null: vec!["\\N".to_owned()],
         ..CsvOptions::default()
     };
     let format = Format::Csv(options.clone());
@@ -93,6 +94,8 @@ async fn read(
         pattern: pattern.to_owned(),
         format: format.clone(),
         columns,
+        unknown: Unknown::Fail,
+        sample: Sample::Rows(16),
         read: ReadProgress::default(),
     };
     // Small enough for DataFusion to cut the file into ranges.
