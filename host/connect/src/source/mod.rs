@@ -1,7 +1,7 @@
 //! Sources: files on the local disk as tables.
 //!
 //! A source is found ([`listing`]), its folder names are read ([`partitions`]), its columns are inferred or checked, and the result is
-//! a DataFusion table ([`table`]). CSV is read by [`csv`], whose errors have their place. If a run over another format fails,
+//! a DataFusion table ([`table`]). CSV is read by [`csv`] and JSON by [`json`], whose errors have their place. If a run over Parquet fails,
 //! [`diagnose`] says which line of which file is to blame, since DataFusion reads files in ranges and batches and cannot.
 
 mod csv;

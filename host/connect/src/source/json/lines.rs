@@ -115,9 +115,10 @@ impl Lines {
         Ok(Some(self.text()))
     }
 
-    /// The line that [`Self::next`] gave last.
+    /// The line that [`Self::next`] gave last, without its end.
     pub(super) fn text(&self) -> &str {
-        std::str::from_utf8(&self.buffer).unwrap_or_default()
+        let text = std::str::from_utf8(&self.buffer).unwrap_or_default();
+        text.trim_end_matches(['\n', '\r'])
     }
 
     /// The number of the last line, from 1. Counts the lines before the range, which costs reading them.
