@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Map;
 
 use super::checks::Check;
@@ -84,7 +84,12 @@ pub struct FileSource {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<Check>,
     /// What happens to columns or keys of a file that the table has not.
+    #[serde(skip_serializing_if = "is_default")]
     pub unknown: Unknown,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// How a source's files are to be read.
@@ -121,12 +126,13 @@ pub struct CsvOptions {
     /// The byte around values that contain a delimiter.
     pub quote: u8,
     /// The texts that stand for a missing value, beside no text at all.
+    #[serde(serialize_with = "one_or_more")]
     pub null: Vec<String>,
     /// How the text is encoded; UTF-8 without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<String>,
     /// Lines at the beginning of a file that are not read.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_default")]
     pub skip: usize,
     /// Lines that begin with this byte are not read.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,8 +142,13 @@ pub struct CsvOptions {
     pub escape: Option<u8>,
 }
 
-fn is_zero(number: &usize) -> bool {
-    *number == 0
+/// As the file writes it: a text, or a list of them.
+fn one_or_more<S: Serializer>(texts: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    match texts {
+        [] => serializer.serialize_none(),
+        [one] => serializer.serialize_str(one),
+        more => more.serialize(serializer),
+    }
 }
 
 impl Default for CsvOptions {
