@@ -401,9 +401,9 @@ pub enum SourceError {
         /// From 0, as Parquet tools count.
         row: u64,
         /// Top-level column.
-        column: String,
+        column: Box<str>,
         /// The value in backticks, cut if long.
-        value: String,
+        value: Box<str>,
         /// Type in the file.
         found: Box<str>,
         /// Type in the table.
@@ -417,7 +417,7 @@ pub enum SourceError {
         /// Name of the source.
         name: String,
         /// Top-level column.
-        column: String,
+        column: Box<str>,
         /// One file.
         first: PathBuf,
         /// The type in it.

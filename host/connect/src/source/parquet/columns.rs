@@ -82,7 +82,7 @@ pub(super) fn infer(
                 lossless::common(known.data_type(), field.data_type()).ok_or_else(|| {
                     SourceError::MixedTypes {
                         name: source.name.clone(),
-                        column: field.name().clone(),
+                        column: field.name().as_str().into(),
                         first: files[*first].0.path.clone(),
                         first_type: type_name(known.data_type()).into(),
                         second: found.path.clone(),

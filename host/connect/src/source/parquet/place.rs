@@ -124,8 +124,8 @@ pub(in crate::source) fn diagnose(
                 name: source.name.clone(),
                 path: found.path.clone(),
                 row: first_row + loss.row as u64,
-                column: field.name().clone(),
-                value: shown(&loss.value),
+                column: field.name().as_str().into(),
+                value: shown(&loss.value).into(),
                 found: type_name(&loss.from).into(),
                 expected: type_name(&loss.to).into(),
             });
