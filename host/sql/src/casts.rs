@@ -114,18 +114,18 @@ impl Cast {
     fn cast(&self, values: &ArrayRef) -> Result<ArrayRef> {
         match values.data_type() {
             from if from == &self.to => Ok(Arc::clone(values)),
-            from if from.is_floating() => self.from_floats(values),
+            from if from.is_floating() => self.of_floats(values),
             DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) => {
                 let wide = DataType::Decimal128(38, *scale);
-                self.from_decimals::<Decimal128Type>(&arrow_cast(values, &wide)?, *scale)
+                self.of_decimals::<Decimal128Type>(&arrow_cast(values, &wide)?, *scale)
             }
-            DataType::Decimal128(_, scale) => self.from_decimals::<Decimal128Type>(values, *scale),
-            DataType::Decimal256(_, scale) => self.from_decimals::<Decimal256Type>(values, *scale),
-            _ => self.from_text(values),
+            DataType::Decimal128(_, scale) => self.of_decimals::<Decimal128Type>(values, *scale),
+            DataType::Decimal256(_, scale) => self.of_decimals::<Decimal256Type>(values, *scale),
+            _ => self.of_text(values),
         }
     }
 
-    fn from_floats(&self, values: &ArrayRef) -> Result<ArrayRef> {
+    fn of_floats(&self, values: &ArrayRef) -> Result<ArrayRef> {
         let from = values.data_type().clone();
         let wide = arrow_cast(values, &DataType::Float64)?;
         let floats = wide.as_primitive::<Float64Type>();
@@ -176,7 +176,7 @@ impl Cast {
         }
     }
 
-    fn from_decimals<T>(&self, values: &ArrayRef, from: i8) -> Result<ArrayRef>
+    fn of_decimals<T>(&self, values: &ArrayRef, from: i8) -> Result<ArrayRef>
     where
         T: DecimalType<Native: Into<Wide>>,
     {
@@ -209,7 +209,7 @@ impl Cast {
     }
 
     /// Text as a float; Arrow reads a number that is too large as an infinity.
-    fn from_text(&self, values: &ArrayRef) -> Result<ArrayRef> {
+    fn of_text(&self, values: &ArrayRef) -> Result<ArrayRef> {
         let texts = arrow_cast(values, &DataType::Utf8)?;
         let texts = texts.as_string::<i32>();
         let read = |text: &str| -> Option<f64> {
@@ -231,7 +231,7 @@ impl Cast {
         let floats: ArrayRef = Arc::new(PrimitiveArray::<Float64Type>::from(floats));
         match self.to {
             DataType::Float64 => Ok(floats),
-            _ => self.from_floats(&floats),
+            _ => self.of_floats(&floats),
         }
     }
 

@@ -109,6 +109,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("sign", "signum(a)"),
     ("truncate", "trunc(a, 2)"),
     ("ceiling", "ceil(a)"),
+    ("mod", "a % b"),
     ("div0", "a / nullif(b, 0)"),
     ("safe_divide", "a / nullif(b, 0)"),
     ("ratio_to_report", "a / sum(a) OVER ()"),

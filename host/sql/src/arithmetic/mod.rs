@@ -189,7 +189,7 @@ impl ScalarUDFImpl for Arithmetic {
                     .all(|c| c.is_alphanumeric() || c == '_' || c == '.');
             is_plain.then(|| name.rsplit('.').next().unwrap_or(name).to_owned())
         };
-        computed.map_err(|error| error.advised(self.op, name(0), name(1)).into())
+        computed.map_err(|error| error.advised(self.op, name(0), name(1)))
     }
 
     fn display_name(&self, arguments: &[Expr]) -> Result<String> {
