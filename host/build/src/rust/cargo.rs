@@ -61,12 +61,16 @@ const DEFAULT_PROFILE: &[(&str, &str)] = &[
 /// says otherwise is heard.
 const OVERFLOW_CHECKS: (&str, &str) = ("CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS", "true");
 
+/// Is given the digest of the sources, the sources, and the compiler.
+pub(crate) type Begin<'build> =
+    dyn FnMut(&str, &Sources, Option<Tool>) -> Result<(), BuildError> + 'build;
+
 /// Compiles the plugin in `folder` (an absolute path). `begin` is told what it is compiled from before the compiler reads it.
 pub(crate) fn compile(
     folder: &Path,
     manifest: &Manifest,
     options: &BuildOptions,
-    begin: &mut dyn FnMut(&str, &Sources, Option<Tool>) -> Result<(), BuildError>,
+    begin: &mut Begin<'_>,
 ) -> Result<Module, BuildError> {
     let compiler = Compiler::find(folder)?;
     tracing::debug!(rustc = %compiler.rustc.display(), standard_library = ?compiler.standard_library, "guest compiler");
