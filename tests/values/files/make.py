@@ -55,3 +55,5 @@ table("latin_list.parquet")(lambda: pa.table({"l": pa.array([[b"Z\xfcrich"]], pa
 table("not_utf8.parquet")(
     lambda: pa.table({"name": pa.Array.from_buffers(pa.string(), 1, pa.array([b"Z\xfcrich"]).buffers())})
 )
+(here / "members.csv.gz").write_bytes(gzip.compress(b"id\n1\n", mtime=0) + gzip.compress(b"2\n", mtime=0))
+table("float16.parquet")(lambda: pa.table({"v": pa.array([1.5, None], pa.float16())}))
