@@ -65,7 +65,7 @@ fn rows_are_written_as_json_and_parquet_too() {
     let ran = project.run(&["preview", "customers", "--format", "json", "--rows", "2"]);
     assert_eq!(
         ran.stdout,
-        "{\"country\":\"GB\",\"id\":1,\"name\":\"Ada\"}\n{\"country\":null,\"id\":2,\"name\":\"Boris\"}\n"
+        "{\"id\":1,\"name\":\"Ada\",\"country\":\"GB\"}\n{\"id\":2,\"name\":\"Boris\",\"country\":null}\n"
     );
     let mut command = project.command(&["preview", "customers", "--format", "parquet"]);
     let bytes = command.output().unwrap().stdout;

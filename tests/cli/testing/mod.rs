@@ -270,7 +270,7 @@ tests:
     project.replace(
         "transom.yaml",
         "steps:\n",
-        "steps:\n  third: { sql: SELECT 1.0e0 / 3 AS share FROM large }\n",
+        "steps:\n  third: { sql: SELECT CAST(1 AS DOUBLE) / 3 AS share FROM large }\n",
     );
     passes(&project.run(&["test"]));
     project.replace("tests/shop.yaml", "        tolerance: 0.001\n", "");

@@ -19,6 +19,7 @@ use parquet::{
     file::{metadata::KeyValue, properties::WriterProperties},
 };
 
+use super::json::JsonColumns;
 use super::{SinkLimits, csv::CsvWriter, stored::Stored, unwritable::Unwritable};
 use crate::format::{ParquetCompression, SinkFormat};
 
@@ -113,6 +114,7 @@ impl<W: Write + Send> Writer<W> {
             SinkFormat::Json => Self::Json(
                 arrow::json::WriterBuilder::new()
                     .with_explicit_nulls(true)
+                    .with_encoder_factory(Arc::new(JsonColumns))
                     .build(output),
             ),
         })

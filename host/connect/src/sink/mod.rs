@@ -6,6 +6,7 @@
 mod csv;
 mod encode;
 mod error;
+mod json;
 mod partition;
 mod staged;
 mod stored;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, UInt64Array};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{DataType, Schema, TimeUnit};
+use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
 
 use super::case::Case;
@@ -240,14 +240,14 @@ impl Case<'_> {
     }
 }
 
-/// Whether a type may be called `name`: as messages show it, as the pipeline's file does, or as Arrow does.
+/// Whether a type may be called `name`: as messages and the pipeline's file do, or as Arrow does.
 fn is_named(data_type: &DataType, name: &str) -> bool {
     let same = |other: &str| {
         let without_blanks = |text: &str| text.replace(' ', "").to_lowercase();
         without_blanks(other) == without_blanks(name)
     };
-    let is_timestamp = matches!(data_type, DataType::Timestamp(TimeUnit::Microsecond, None));
+    let meant = transom_sql::parse_field("column", name);
     same(&type_name(data_type))
         || same(&data_type.to_string())
-        || (is_timestamp && same("timestamp"))
+        || meant.is_ok_and(|meant| type_name(meant.data_type()) == type_name(data_type))
 }
