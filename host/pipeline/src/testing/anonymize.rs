@@ -54,7 +54,7 @@ impl<'a> Anonymous<'a> {
             *values = self.column(name, values)?;
         }
         let replaced = RecordBatch::try_new(schema, columns);
-        replaced.map_err(|error| failed(error))
+        replaced.map_err(failed)
     }
 
     /// Reports columns that no table has: a name with a mistake must not leave real values in the file.
@@ -160,7 +160,11 @@ impl<'a> Anonymous<'a> {
 
     fn candidate(&self, shown: &str, data_type: &DataType, attempt: u64) -> String {
         if *data_type == DataType::Boolean {
-            return (self.key.hash_one((shown, attempt)) % 2 == 0).to_string();
+            return self
+                .key
+                .hash_one((shown, attempt))
+                .is_multiple_of(2)
+                .to_string();
         }
         let is_number = data_type.is_numeric();
         let is_bytes = data_type.is_binary() || matches!(data_type, DataType::FixedSizeBinary(_));

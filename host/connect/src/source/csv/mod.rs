@@ -131,6 +131,9 @@ impl Nulls<'_> {
     }
 }
 
+/// The records of a file, and its header if it has one.
+type Opened = (Records<Box<dyn Read>>, Option<Header>);
+
 /// The rows of a CSV file as batches of some columns.
 pub(super) struct CsvBatches {
     source: FileSource,
@@ -143,7 +146,7 @@ pub(super) struct CsvBatches {
     unknown: Vec<String>,
     batch_size: usize,
     rows: Rows,
-    file: Option<(Records<Box<dyn Read>>, Option<Header>)>,
+    file: Option<Opened>,
 }
 
 impl CsvBatches {

@@ -70,7 +70,7 @@ impl Decoder {
             .filter(|(at, _)| !read.contains(at))
             .map(|(_, field)| Column::checked(field, field.name()));
         columns.extend(checked);
-        columns.extend(hidden.iter().map(|field| Column::hidden(field)));
+        columns.extend(hidden.iter().map(Column::hidden));
         Ok(Self {
             members: Members::new(columns, String::new()),
             wanted: read.len(),
