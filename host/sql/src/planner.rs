@@ -1,4 +1,4 @@
-//! Operators of SQL as they are planned: checked arithmetic, and no `^`.
+//! Operators of SQL as they are planned: checked arithmetic, dates with intervals, and no `^`.
 
 use arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Result};
@@ -8,6 +8,8 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::arithmetic::{self, Op};
 use crate::error::ValueError;
+use crate::rules::is_date;
+use crate::time::micros;
 
 #[derive(Debug)]
 pub(crate) struct Operators;
@@ -43,6 +45,24 @@ impl ExprPlanner for Operators {
             left: left_expr,
             right: right_expr,
         } = expr;
+        // As in PostgreSQL; DataFusion's dates drop the hours.
+        let is_span = |data_type: &DataType| {
+            matches!(data_type, DataType::Interval(_) | DataType::Duration(_))
+        };
+        if is_date(&left) && is_span(&right) {
+            return Ok(PlannerResult::Original(RawBinaryExpr {
+                op: operator,
+                left: cast(left_expr, micros()),
+                right: right_expr,
+            }));
+        }
+        if op == Op::Add && is_span(&left) && is_date(&right) {
+            return Ok(PlannerResult::Original(RawBinaryExpr {
+                op: operator,
+                left: left_expr,
+                right: cast(right_expr, micros()),
+            }));
+        }
         if let Some(types) = arithmetic::types(op, &left, &right) {
             let op = match left.is_integer() && right.is_integer() && types.left.is_decimal() {
                 true if op == Op::Divide => Op::DivideWhole,

@@ -253,7 +253,7 @@ fn unite(results: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
     Ok(changed)
 }
 
-fn is_date(data_type: &DataType) -> bool {
+pub(crate) fn is_date(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Date32 | DataType::Date64)
 }
 

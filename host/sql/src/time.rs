@@ -33,7 +33,7 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
 }
 
 /// A timestamp without zone in microseconds.
-fn micros() -> DataType {
+pub(crate) fn micros() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, None)
 }
 
