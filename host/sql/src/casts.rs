@@ -95,18 +95,14 @@ impl ScalarUDFImpl for Cast {
         }
     }
 
-    fn display_name(&self, arguments: &[Expr]) -> Result<String> {
-        let name = self.name().to_uppercase();
+    /// Another name than that of what is cast: a plan may have both, as it has for the keys of joins.
+    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
         Ok(format!(
-            "{name}({} AS {})",
-            arguments[0],
+            "{}({} AS {})",
+            self.name().to_uppercase(),
+            arguments[0].schema_name(),
             type_name(&self.to)
         ))
-    }
-
-    /// DataFusion's name of a cast is the name of what is cast.
-    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
-        Ok(arguments[0].schema_name().to_string())
     }
 }
 

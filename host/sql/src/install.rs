@@ -9,9 +9,9 @@ use datafusion::optimizer::Analyzer;
 use datafusion::prelude::SessionConfig;
 
 use crate::planner::Operators;
-use crate::rules::{self, Checked};
+use crate::rules::Checked;
 use crate::type_names::SqlTypes;
-use crate::{guard, time, totals};
+use crate::{guard, time, totals, unify};
 
 /// What a function may make of a batch of rows, in bytes.
 const AT_ONCE: u64 = 256 << 20;
@@ -24,9 +24,9 @@ pub fn configure(mut config: SessionConfig) -> SessionConfig {
     config
 }
 
-/// A plan as its readers see it: dates that meet timestamps become timestamps of microseconds.
+/// A plan as its readers see it: dates that meet timestamps become timestamps of microseconds, decimals that meet floats become floats.
 pub fn planned(plan: LogicalPlan) -> Result<LogicalPlan> {
-    rules::moments(plan)
+    unify::unified(plan)
 }
 
 /// Makes a session compute as PostgreSQL does. `memory` is the run's memory in bytes if it has a limit: a function may use a quarter of it

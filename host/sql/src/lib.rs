@@ -28,6 +28,7 @@ mod time;
 mod totals;
 mod type_names;
 mod types;
+mod unify;
 
 pub use dialects::{instead_of, translated};
 pub use error::ValueError;

@@ -8,8 +8,8 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::arithmetic::{self, Op};
 use crate::error::ValueError;
-use crate::rules::is_date;
 use crate::time::micros;
+use crate::unify::{self, is_date};
 
 #[derive(Debug)]
 pub(crate) struct Operators;
@@ -71,17 +71,9 @@ impl ExprPlanner for Operators {
             let call = arithmetic::call(op, left_expr, right_expr);
             return Ok(PlannerResult::Planned(call));
         }
-        // As in PostgreSQL, float32 beside any other number becomes float64; DataFusion would round the other one to float32.
-        let is_narrow =
-            |data_type: &DataType| matches!(data_type, DataType::Float32 | DataType::Float16);
-        let is_other = |data_type: &DataType| data_type.is_decimal() || data_type.is_integer();
-        let widen = |expr| cast(expr, DataType::Float64);
-        let (left_expr, right_expr) = if is_narrow(&left) && is_other(&right) {
-            (widen(left_expr), right_expr)
-        } else if is_other(&left) && is_narrow(&right) {
-            (left_expr, widen(right_expr))
-        } else {
-            (left_expr, right_expr)
+        let (left_expr, right_expr) = match unify::number(&[left, right]) {
+            Some(float) => (cast(left_expr, float.clone()), cast(right_expr, float)),
+            None => (left_expr, right_expr),
         };
         Ok(PlannerResult::Original(RawBinaryExpr {
             op: operator,

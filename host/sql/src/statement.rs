@@ -7,8 +7,8 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType as SqlType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Statement as SqlStatement, Value,
-    visit_expressions_mut,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, SetExpr,
+    Statement as SqlStatement, Value, Values, VisitMut, VisitorMut, visit_expressions_mut,
 };
 
 use crate::error::ValueError;
@@ -52,13 +52,7 @@ pub fn prepare(statement: &mut Statement) -> Result<()> {
                     Ok(Literal::Float) => {
                         let mut value = value.clone();
                         value.value = Value::SingleQuotedString(number.clone());
-                        Expr::Cast {
-                            kind: CastKind::Cast,
-                            expr: Box::new(Expr::Value(value)),
-                            data_type: SqlType::Double(ExactNumberInfo::None),
-                            array: false,
-                            format: None,
-                        }
+                        double(Expr::Value(value))
                     }
                     Err(error) => return ControlFlow::Break(error),
                 },
@@ -77,8 +71,84 @@ pub fn prepare(statement: &mut Statement) -> Result<()> {
         ControlFlow::Continue(())
     });
     match outcome {
-        ControlFlow::Break(error) => Err(error),
-        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => return Err(error),
+        ControlFlow::Continue(()) => {}
+    }
+    let _ = statement.visit(&mut Floats);
+    Ok(())
+}
+
+/// Makes the numbers in a column of `VALUES` floats if one of them is: DataFusion would make decimals of all.
+struct Floats;
+
+impl VisitorMut for Floats {
+    type Break = ();
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        values(&mut query.body);
+        ControlFlow::Continue(())
+    }
+}
+
+fn values(body: &mut SetExpr) {
+    match body {
+        SetExpr::SetOperation { left, right, .. } => {
+            values(left);
+            values(right);
+        }
+        SetExpr::Values(Values { rows, .. }) => {
+            let columns = rows.iter().map(|row| row.len()).max().unwrap_or(0);
+            for column in 0..columns {
+                let cells = || rows.iter().filter_map(|row| row.get(column));
+                if !cells().any(is_float) {
+                    continue;
+                }
+                for row in rows.iter_mut() {
+                    if let Some(cell) = row.get_mut(column)
+                        && is_number(cell)
+                    {
+                        *cell = double(cell.clone());
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_float(expr: &Expr) -> bool {
+    match expr {
+        Expr::Cast { data_type, .. } => matches!(
+            data_type,
+            SqlType::Double(_)
+                | SqlType::DoublePrecision
+                | SqlType::Real
+                | SqlType::Float(_)
+                | SqlType::Float4
+                | SqlType::Float8
+                | SqlType::Float32
+                | SqlType::Float64
+        ),
+        Expr::UnaryOp { expr, .. } | Expr::Nested(expr) => is_float(expr),
+        _ => false,
+    }
+}
+
+fn is_number(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => matches!(value.value, Value::Number(..)),
+        Expr::UnaryOp { expr, .. } | Expr::Nested(expr) => is_number(expr),
+        _ => false,
+    }
+}
+
+fn double(expr: Expr) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(expr),
+        data_type: SqlType::Double(ExactNumberInfo::None),
+        array: false,
+        format: None,
     }
 }
 

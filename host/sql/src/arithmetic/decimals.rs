@@ -12,7 +12,7 @@ use datafusion::common::Result;
 use datafusion::logical_expr::{ColumnarValue, Operator};
 use datafusion::logical_expr_common::type_coercion::binary::BinaryTypeCoercer;
 
-use super::operands::{Unfit, combine};
+use super::operands::{Unfit, combine, plain};
 use super::{Failure, Op, Types};
 
 /// Digits after the point of a quotient, at least.
@@ -182,16 +182,7 @@ pub(super) fn compute_wide(
     right: &ColumnarValue,
     result: &DataType,
 ) -> Result<ColumnarValue, Failure> {
-    use arrow::compute::kernels::numeric::{add, div, mul, rem, sub};
-    use datafusion::physical_expr_common::datum::apply;
-    let kernel = match op {
-        Op::Add => add,
-        Op::Subtract => sub,
-        Op::Multiply => mul,
-        Op::Divide | Op::DivideWhole => div,
-        Op::Remainder => rem,
-    };
-    let computed = apply(left, right, kernel).and_then(|computed| {
+    let computed = plain(op, left, right).and_then(|computed| {
         let array: ArrayRef = computed.to_array(1)?;
         match array.data_type() {
             DataType::Decimal256(precision, _) => array

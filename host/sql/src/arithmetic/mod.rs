@@ -90,7 +90,7 @@ pub(crate) fn types(op: Op, left: &DataType, right: &DataType) -> Option<Types> 
 }
 
 /// The type of the values, however they are stored.
-fn stored(data_type: &DataType) -> &DataType {
+pub(crate) fn stored(data_type: &DataType) -> &DataType {
     match data_type {
         DataType::Dictionary(_, values) => stored(values),
         DataType::RunEndEncoded(_, values) => stored(values.data_type()),
@@ -131,6 +131,19 @@ impl Arithmetic {
         let [left, right] = arguments else {
             return internal_err!("`{}` has two operands", self.op);
         };
+        // A column of a union can turn out to be a float after the operator was planned.
+        let floats = [stored(left), stored(right)];
+        if floats.iter().any(|operand| operand.is_floating())
+            && floats
+                .iter()
+                .all(|operand| operand.is_numeric() || operand.is_null())
+        {
+            return Ok(Types {
+                left: DataType::Float64,
+                right: DataType::Float64,
+                result: DataType::Float64,
+            });
+        }
         types(self.op, left, right).ok_or_else(|| {
             plan_datafusion_err!(
                 "{} {} {} is not defined",
@@ -179,6 +192,7 @@ impl ScalarUDFImpl for Arithmetic {
             (DataType::Decimal128(_, left_scale), DataType::Decimal128(_, right_scale)) => {
                 decimals::compute(self.op, (left, left_scale), (right, right_scale), &result)
             }
+            (DataType::Float64, _) => operands::plain(self.op, left, right).map_err(Failure::Other),
             _ => decimals::compute_wide(self.op, left, right, &result),
         };
         let name = |index: usize| {

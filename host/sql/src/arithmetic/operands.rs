@@ -7,6 +7,9 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::ColumnarValue;
+use datafusion::physical_expr_common::datum::apply;
+
+use super::Op;
 
 /// An operand: a value for every row, or one for all rows.
 pub(super) enum Operand<T: ArrowPrimitiveType> {
@@ -104,4 +107,17 @@ pub(super) fn combine<T: ArrowPrimitiveType>(
     }
     let column = PrimitiveArray::<T>::new(values.into(), nulls).with_data_type(result.clone());
     Ok(Ok(ColumnarValue::Array(Arc::new(column))))
+}
+
+/// Arrow's own arithmetic.
+pub(super) fn plain(op: Op, left: &ColumnarValue, right: &ColumnarValue) -> Result<ColumnarValue> {
+    use arrow::compute::kernels::numeric::{add, div, mul, rem, sub};
+    let kernel = match op {
+        Op::Add => add,
+        Op::Subtract => sub,
+        Op::Multiply => mul,
+        Op::Divide | Op::DivideWhole => div,
+        Op::Remainder => rem,
+    };
+    apply(left, right, kernel)
 }

@@ -256,3 +256,125 @@ async fn nan_is_the_greatest_and_equals_itself() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn floats_beside_decimals_are_compared_as_float64() {
+    let context = context(2);
+    table(
+        &context,
+        "t",
+        "SELECT x, CAST(x AS REAL) AS y, CAST(d AS DECIMAL(10, 2)) AS d, CAST(i AS BIGINT) AS i FROM (VALUES (CAST('1.0000001' AS DOUBLE), 1.0, 16777217), ('16777216', 2.5, 16777216), ('NaN', 1.0, 1)) AS t(x, d, i)",
+    )
+    .await;
+    table(
+        &context,
+        "huge",
+        "SELECT CAST(x AS DOUBLE) AS x FROM (VALUES ('1e300'), ('1.0000000000000002'), ('1e-20'), ('NaN')) AS t(x)",
+    )
+    .await;
+    check_queries(
+        &context,
+        &[
+            ("SELECT count(*) FROM huge WHERE x > 1.0", "3"),
+            ("SELECT count(*) FROM huge WHERE x = 1.0", "0"),
+            ("SELECT count(*) FROM huge WHERE x IN (1.0, 2.5)", "0"),
+            ("SELECT count(*) FROM huge WHERE 1.0 NOT IN (x)", "4"),
+            ("SELECT count(*) FROM huge WHERE x BETWEEN 0.5 AND 1.0", "0"),
+            (
+                "SELECT count(*) FROM huge WHERE x IS DISTINCT FROM 1.0",
+                "4",
+            ),
+            (
+                "SELECT count(*) FROM huge WHERE x IN (SELECT d FROM t)",
+                "0",
+            ),
+            (
+                "SELECT count(*) FROM t WHERE d IN (SELECT x FROM huge)",
+                "0",
+            ),
+            (
+                "SELECT count(*) FROM huge WHERE x > (SELECT max(d) FROM t)",
+                "2",
+            ),
+            (
+                "SELECT count(*) FROM huge WHERE EXISTS (SELECT 1 FROM t WHERE t.d = huge.x)",
+                "0",
+            ),
+            (
+                "SELECT CASE x WHEN 1.0 THEN 'a' ELSE 'b' END FROM huge",
+                "b;b;b;b",
+            ),
+            (
+                "SELECT CASE WHEN x > 2.0 THEN x ELSE 0.5 END AS c FROM huge",
+                "1e300;0.5;0.5;NaN",
+            ),
+            (
+                "SELECT coalesce(x, 0.5) FROM huge",
+                "1e300;1.0000000000000002;1e-20;NaN",
+            ),
+            (
+                "SELECT nullif(x, 1.0) FROM huge",
+                "1e300;1.0000000000000002;1e-20;NaN",
+            ),
+            (
+                "SELECT greatest(x, 1.0) FROM huge",
+                "1e300;1.0000000000000002;1.0;NaN",
+            ),
+            (
+                "SELECT x * 1.5 FROM huge",
+                "1.5e300;1.5000000000000004;1.4999999999999998e-20;NaN",
+            ),
+            ("SELECT x + 1.0 FROM huge", "1e300;2.0;1.0;NaN"),
+            ("SELECT count(*) FROM huge JOIN t ON huge.x = t.d", "0"),
+            ("SELECT count(*) FROM huge JOIN t ON huge.x > t.d", "8"),
+            (
+                "SELECT count(*) FROM (SELECT x FROM huge INTERSECT SELECT d FROM t)",
+                "0",
+            ),
+            (
+                "SELECT count(*) FROM (SELECT d FROM t EXCEPT SELECT x FROM huge)",
+                "2",
+            ),
+            (
+                "SELECT x FROM huge UNION ALL SELECT 0.5",
+                "1e300;1.0000000000000002;1e-20;NaN;0.5",
+            ),
+            (
+                "SELECT v * 2.5 FROM (SELECT 0.5 AS v UNION ALL SELECT x FROM huge) ORDER BY 1",
+                "2.5e-20;1.25;2.5000000000000004;2.5e300;NaN",
+            ),
+            (
+                "SELECT v + 1 FROM (SELECT 1 AS v UNION ALL SELECT CAST(2.5 AS DOUBLE)) ORDER BY 1",
+                "2.0;3.5",
+            ),
+            (
+                "SELECT x > 1.0 AS c, count(*) FROM huge GROUP BY x > 1.0 ORDER BY 1",
+                "false|1;true|3",
+            ),
+            ("SELECT count(*) FROM huge HAVING max(x) > 1.5", "4"),
+            (
+                "SELECT y > 1.0, y = 1.0, y IN (1.0) FROM t",
+                "true|false|false;true|false|false;true|false|false",
+            ),
+            (
+                "SELECT y = i, d = 1.0, d > i FROM t",
+                "false|true|false;true|false|false;false|true|false",
+            ),
+            (
+                "SELECT d = 2.50, d IN (1, 2.5) FROM t",
+                "false|true;true|true;false|true",
+            ),
+            (
+                "SELECT v FROM (VALUES (0.1), (1.7976931348623157e308)) AS t(v)",
+                "0.1;1.7976931348623157e308",
+            ),
+            (
+                "SELECT v + 1 FROM (VALUES (5e-324), (-0.25), (3)) AS t(v)",
+                "1.0;0.75;4.0",
+            ),
+            ("VALUES (0.1, 1.5), (0.2, -1e300)", "0.1|1.5;0.2|-1e300"),
+            ("SELECT 0.1 AS v UNION ALL SELECT 5e-324", "0.1;5e-324"),
+        ],
+    )
+    .await;
+}
