@@ -4,6 +4,7 @@
 
 mod bin;
 mod calendar;
+mod length;
 mod now;
 mod parse;
 mod truncate;
@@ -19,6 +20,8 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF};
+
+pub(crate) use length::length;
 
 /// All of them.
 pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {

@@ -17,6 +17,7 @@ use datafusion::logical_expr_common::type_coercion::binary::type_union_coercion;
 
 use crate::arithmetic::stored;
 use crate::rules::rewrite;
+use crate::time::length;
 
 /// A plan in which dates that meet timestamps are timestamps, and decimals that meet floats are floats.
 pub(crate) fn unified(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -29,12 +30,15 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             if op.supports_propagation() || op == Operator::Minus =>
         {
             let (mut left, mut right) = (*left, *right);
-            let changed = align(&mut [&mut left, &mut right], schema)?;
+            let changed = match op {
+                Operator::Minus => align(&mut [&mut left, &mut right], schema)?,
+                _ => comparable(&mut [&mut left, &mut right], schema)?,
+            };
             let expr = Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)));
             transformed(expr, changed)
         }
         Expr::Between(mut between) => {
-            let changed = align(
+            let changed = comparable(
                 &mut [&mut between.expr, &mut between.low, &mut between.high],
                 schema,
             )?;
@@ -47,7 +51,7 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }) => {
             let mut all: Vec<&mut Expr> = list.iter_mut().collect();
             all.push(&mut expr);
-            let changed = align(&mut all, schema)?;
+            let changed = comparable(&mut all, schema)?;
             transformed(
                 Expr::InList(InList {
                     expr,
@@ -69,7 +73,7 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             changed |= unite(&mut results, schema)?;
             if let Some(expr) = case.expr.as_deref_mut() {
                 conditions.push(expr);
-                changed |= align(&mut conditions, schema)?;
+                changed |= comparable(&mut conditions, schema)?;
             }
             transformed(Expr::Case(case), changed)
         }
@@ -126,6 +130,28 @@ fn transformed(expr: Expr, changed: bool) -> Transformed<Expr> {
         true => Transformed::yes(expr),
         false => Transformed::no(expr),
     }
+}
+
+/// [`align`] for values that are compared: intervals become what they last.
+fn comparable(exprs: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
+    let is_interval = |data_type: &DataType| matches!(data_type, DataType::Interval(_));
+    let types = exprs
+        .iter()
+        .map(|expr| expr.get_type(schema))
+        .collect::<Result<Vec<_>>>()?;
+    let are_spans = types.iter().all(|data_type| {
+        is_interval(data_type) || data_type.is_null() || matches!(data_type, DataType::Duration(_))
+    });
+    if !are_spans || !types.iter().any(is_interval) {
+        return align(exprs, schema);
+    }
+    for (expr, data_type) in exprs.iter_mut().zip(types) {
+        if is_interval(&data_type) {
+            let interval = std::mem::take(*expr);
+            **expr = length(interval);
+        }
+    }
+    Ok(true)
 }
 
 /// Casts the expressions that give way to the type that they have in common with the others.

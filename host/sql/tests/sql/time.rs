@@ -50,6 +50,14 @@ async fn any_year_works_everywhere() {
         ("DATE '2024-01-31' + 1", "2024-02-01"),
         ("DATE '2024-01-31' - DATE '2024-01-01'", "30"),
         ("TIMESTAMP '9999-12-31' - TIMESTAMP '9999-12-30'", "PT86400S"),
+        ("TIMESTAMP '9999-12-31 00:00:00' - TIMESTAMP '0001-01-01 00:00:00' > interval '1 day'", "true"),
+        ("interval '1 day' >= TIMESTAMP '9999-12-31' - TIMESTAMP '9999-12-30'", "true"),
+        ("TIMESTAMP '9999-12-31' - TIMESTAMP '9999-12-30' BETWEEN interval '0 days' AND interval '36 hours'", "true"),
+        ("TIMESTAMP '9999-12-31' - TIMESTAMP '9999-12-30' IN (interval '24 hours', NULL)", "true"),
+        ("interval '36 hours' > interval '1 day'", "true"),
+        ("interval '1 month' = interval '30 days'", "true"),
+        ("interval '-1 day' < interval '0 days'", "true"),
+        ("interval '1 day' > NULL", "NULL"),
         ("make_date(9999, 12, 31)", "9999-12-31"),
         ("arrow_typeof(now())", "Timestamp(µs)"),
         ("arrow_typeof(current_timestamp)", "Timestamp(µs)"),
@@ -133,6 +141,10 @@ async fn dates_meet_timestamps() {
             (
                 "SELECT day FROM d WHERE day - interval '1 hour' < DATE '9999-12-31'",
                 "9999-12-31",
+            ),
+            (
+                "SELECT count(*) FROM d, t WHERE at - TIMESTAMP '0001-01-01' > interval '1 day'",
+                "1",
             ),
             ("SELECT at AT TIME ZONE zone FROM t", "9999-12-31T05:00:00Z"),
             (
