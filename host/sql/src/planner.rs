@@ -1,12 +1,12 @@
 //! Operators of SQL as they are planned: checked arithmetic, dates with intervals, and no `^`.
 
 use arrow::datatypes::DataType;
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{ExprSchemable, cast};
+use datafusion::logical_expr::{Expr, ExprSchemable, cast};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use crate::arithmetic::{self, Op};
+use crate::arithmetic::{self, Op, is_rounded};
 use crate::error::ValueError;
 use crate::time::micros;
 use crate::unify::{self, is_date};
@@ -66,7 +66,18 @@ impl ExprPlanner for Operators {
         if let Some(types) = arithmetic::types(op, &left, &right) {
             let op = match left.is_integer() && right.is_integer() && types.left.is_decimal() {
                 true if op == Op::Divide => Op::DivideWhole,
+                _ if op == Op::Multiply && (is_rounded(&left_expr) || is_rounded(&right_expr)) => {
+                    Op::MultiplyRounded
+                }
                 _ => op,
+            };
+            // The digits of a constant are known; its type has 19.
+            let (left_expr, right_expr) = match types.left.is_decimal()
+                && types.right.is_decimal()
+                && op != Op::DivideWhole
+            {
+                true => (narrowed(left_expr), narrowed(right_expr)),
+                false => (left_expr, right_expr),
             };
             let call = arithmetic::call(op, left_expr, right_expr);
             return Ok(PlannerResult::Planned(call));
@@ -80,5 +91,19 @@ impl ExprPlanner for Operators {
             left: left_expr,
             right: right_expr,
         }))
+    }
+}
+
+/// A whole number in a query as a decimal of its digits.
+fn narrowed(expr: Expr) -> Expr {
+    match &expr {
+        Expr::Literal(ScalarValue::Int64(Some(value)), _) => {
+            let digits = value.unsigned_abs().checked_ilog10().unwrap_or(0) + 1;
+            match u8::try_from(digits) {
+                Ok(digits) => cast(expr, DataType::Decimal128(digits, 0)),
+                Err(_) => expr,
+            }
+        }
+        _ => expr,
     }
 }

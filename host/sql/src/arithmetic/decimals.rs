@@ -1,8 +1,9 @@
-//! Arithmetic of decimals: exact; what has no end, a quotient, is rounded half away from zero.
+//! Arithmetic of decimals: exact, or an error; only what has no end, a quotient, is rounded, half away from zero.
 //!
-//! A result has at most 38 digits, as everything that reads our files has. A quotient has 16 digits after the point or as many as its
-//! operands, whichever is more, as PostgreSQL's have at least 16 that count. A product has the digits of both operands; where 38 could
-//! not hold them all, at most 22 after the point.
+//! A result has at most 38 digits, as everything that reads our files has. PostgreSQL's quotients have at least 16 digits that count,
+//! however small they are. A type has to say it of all of its values: 16 digits after the point, and one more for each digit that the
+//! divisor can have in front of it, up to 24. A product has the digits of both operands; where 38 could not hold them all, at most 22
+//! after the point, and a product with more is an error. A factor that is a quotient was rounded before; so is its product.
 
 use arrow::array::{ArrayRef, Decimal128Array, Decimal256Array};
 use arrow::datatypes::{
@@ -17,6 +18,8 @@ use super::{Failure, Op, Types};
 
 /// Digits after the point of a quotient, at least.
 pub(crate) const QUOTIENT_SCALE: i8 = 16;
+/// Digits after the point of a quotient, at most, unless an operand has more: the others are for what is in front of it.
+const SMALL_QUOTIENT_SCALE: u8 = 24;
 /// Digits after the point of a product that could have more than 38 in all.
 const PRODUCT_SCALE: i8 = 22;
 const MAX: u8 = DECIMAL128_MAX_PRECISION;
@@ -74,7 +77,22 @@ pub(super) fn result(op: Op, left: (u8, i8), right: (u8, i8)) -> DataType {
                 false => (precision, exact),
             }
         }
-        Op::Divide => (MAX, scale.max(QUOTIENT_SCALE)),
+        Op::MultiplyRounded => {
+            let exact = left_scale + right_scale;
+            let whole = left_whole + right_whole;
+            let free = MAX.saturating_sub(whole).cast_signed();
+            let scale = exact.min(free.max(QUOTIENT_SCALE));
+            (whole + scale.unsigned_abs() + 1, scale)
+        }
+        Op::Divide => {
+            // The least divisor is 0.01 if it has two digits after the point.
+            let whole = left_whole + right_scale.unsigned_abs();
+            let small = (QUOTIENT_SCALE.unsigned_abs() + right_whole).saturating_sub(1);
+            let free = MAX.saturating_sub(whole);
+            let small = small.min(SMALL_QUOTIENT_SCALE).min(free).cast_signed();
+            let scale = scale.max(QUOTIENT_SCALE).max(small);
+            (whole + scale.unsigned_abs(), scale)
+        }
         Op::DivideWhole => (left_whole, 0),
         Op::Remainder => (left_whole.min(right_whole) + scale.unsigned_abs(), scale),
     };
@@ -89,7 +107,7 @@ fn wide_types(op: Op, left: &DataType, right: &DataType) -> Option<Types> {
     let operator = match op {
         Op::Add => Operator::Plus,
         Op::Subtract => Operator::Minus,
-        Op::Multiply => Operator::Multiply,
+        Op::Multiply | Op::MultiplyRounded => Operator::Multiply,
         Op::Divide | Op::DivideWhole => Operator::Divide,
         Op::Remainder => Operator::Modulo,
     };
@@ -133,16 +151,20 @@ pub(super) fn compute(
         Op::Remainder => combine::<Decimal128Type>(left, right, result, |left, right| {
             checked(aligned(left, right).and_then(|(left, right)| left.checked_rem(right)))
         }),
-        Op::Multiply => {
+        Op::Multiply | Op::MultiplyRounded => {
             let surplus = (left_scale + right_scale - scale).unsigned_abs();
             let divisor = i256::from_i128(pow10(surplus));
+            let may_round = op == Op::MultiplyRounded;
             combine::<Decimal128Type>(left, right, result, |left, right| {
                 let exact = if surplus == 0 {
                     left.checked_mul(right)
                 } else {
                     i256::from_i128(left)
                         .checked_mul(i256::from_i128(right))
+                        .filter(|product| may_round || is_multiple(*product, divisor))
                         .and_then(|product| divided(product, divisor)?.to_i128())
+                        // Nothing is left of a product.
+                        .filter(|product| *product != 0 || left == 0 || right == 0)
                 };
                 checked(exact)
             })
@@ -155,7 +177,8 @@ pub(super) fn compute(
             combine::<Decimal128Type>(left, right, result, |left, right| {
                 let quotient = i256::from_i128(left)
                     .checked_mul(factor)
-                    .and_then(|left| divided(left, i256::from_i128(right))?.to_i128());
+                    .and_then(|left| divided(left, i256::from_i128(right))?.to_i128())
+                    .filter(|quotient| *quotient != 0 || left == 0);
                 checked(quotient)
             })
         }
@@ -206,6 +229,10 @@ pub(super) fn compute_wide(
         Ok(computed) => computed.cast_to(result, None).map_err(Failure::Other),
         Err(error) => Err(Failure::Other(error)),
     }
+}
+
+fn is_multiple(value: i256, of: i256) -> bool {
+    value.checked_rem(of) == Some(i256::ZERO)
 }
 
 /// Ten to the power, for powers up to 38.
@@ -274,5 +301,15 @@ mod tests {
         assert_eq!(product((10, 2), (3, 2)), DataType::Decimal128(14, 4));
         assert_eq!(product((38, 10), (38, 10)), DataType::Decimal128(38, 20));
         assert_eq!(product((38, 16), (38, 16)), DataType::Decimal128(38, 22));
+    }
+
+    #[test]
+    fn small_quotients_have_more_digits_where_there_is_room() {
+        let quotient = |left, right| result(Op::Divide, left, right);
+        assert_eq!(quotient((2, 1), (1, 0)), DataType::Decimal128(17, 16));
+        assert_eq!(quotient((1, 0), (9, 1)), DataType::Decimal128(25, 23));
+        assert_eq!(quotient((4, 2), (20, 0)), DataType::Decimal128(26, 24));
+        assert_eq!(quotient((18, 2), (18, 2)), DataType::Decimal128(38, 20));
+        assert_eq!(quotient((38, 0), (38, 0)), DataType::Decimal128(38, 16));
     }
 }

@@ -54,7 +54,7 @@ macro_rules! whole {
                 match op {
                     Op::Add => self.overflowing_add(other),
                     Op::Subtract => self.overflowing_sub(other),
-                    Op::Multiply => self.overflowing_mul(other),
+                    Op::Multiply | Op::MultiplyRounded => self.overflowing_mul(other),
                     Op::Divide | Op::DivideWhole if other == 0 => (0, true),
                     Op::Divide | Op::DivideWhole => self.overflowing_div(other),
                     Op::Remainder if other == 0 => (0, true),
@@ -106,7 +106,9 @@ fn compute_type<T: ArrowPrimitiveType<Native: Whole>>(
     let computed = match op {
         Op::Add => combine::<T>(left, right, result, |l, r| l.overflowing(Op::Add, r)),
         Op::Subtract => combine::<T>(left, right, result, |l, r| l.overflowing(Op::Subtract, r)),
-        Op::Multiply => combine::<T>(left, right, result, |l, r| l.overflowing(Op::Multiply, r)),
+        Op::Multiply | Op::MultiplyRounded => {
+            combine::<T>(left, right, result, |l, r| l.overflowing(Op::Multiply, r))
+        }
         Op::Divide | Op::DivideWhole => {
             combine::<T>(left, right, result, |l, r| l.overflowing(Op::Divide, r))
         }

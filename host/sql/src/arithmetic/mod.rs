@@ -11,6 +11,7 @@ mod operands;
 use std::fmt;
 
 use arrow::datatypes::DataType;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{Result, internal_err, plan_datafusion_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
@@ -26,6 +27,8 @@ pub(crate) enum Op {
     Add,
     Subtract,
     Multiply,
+    /// With a quotient, which was rounded before.
+    MultiplyRounded,
     Divide,
     /// Of whole numbers that have only a decimal in common: int64 and uint64. The quotient is cut, as theirs is.
     DivideWhole,
@@ -50,7 +53,7 @@ impl fmt::Display for Op {
         f.write_str(match self {
             Self::Add => "+",
             Self::Subtract => "-",
-            Self::Multiply => "*",
+            Self::Multiply | Self::MultiplyRounded => "*",
             Self::Divide | Self::DivideWhole => "/",
             Self::Remainder => "%",
         })
@@ -101,6 +104,25 @@ pub(crate) fn stored(data_type: &DataType) -> &DataType {
 /// `left op right` as a function.
 pub(crate) fn call(op: Op, left: Expr, right: Expr) -> Expr {
     ScalarUDF::from(Arithmetic::new(op)).call(vec![left, right])
+}
+
+/// Whether an operand was rounded: a quotient, or something made of one.
+pub(crate) fn is_rounded(operand: &Expr) -> bool {
+    operand
+        .exists(|expr| {
+            Ok(match expr {
+                Expr::ScalarFunction(call) => {
+                    let function = call.func.inner();
+                    function
+                        .downcast_ref::<Arithmetic>()
+                        .is_some_and(|arithmetic| arithmetic.op == Op::Divide)
+                }
+                Expr::AggregateFunction(call) => call.func.name() == "avg",
+                Expr::WindowFunction(call) => call.fun.name() == "avg",
+                _ => false,
+            })
+        })
+        .unwrap_or(false)
 }
 
 /// `-value` as a function.
@@ -161,6 +183,7 @@ impl ScalarUDFImpl for Arithmetic {
             Op::Add => "add",
             Op::Subtract => "subtract",
             Op::Multiply => "multiply",
+            Op::MultiplyRounded => "multiply_rounded",
             Op::Divide => "divide",
             Op::DivideWhole => "divide_whole",
             Op::Remainder => "remainder",

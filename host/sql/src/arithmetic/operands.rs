@@ -115,7 +115,7 @@ pub(super) fn plain(op: Op, left: &ColumnarValue, right: &ColumnarValue) -> Resu
     let kernel = match op {
         Op::Add => add,
         Op::Subtract => sub,
-        Op::Multiply => mul,
+        Op::Multiply | Op::MultiplyRounded => mul,
         Op::Divide | Op::DivideWhole => div,
         Op::Remainder => rem,
     };
