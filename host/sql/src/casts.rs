@@ -3,15 +3,22 @@
 //! Arrow cuts fractions off, and makes an infinity of what is too large. Casts that change nothing stay DataFusion's own, which pruning
 //! and comparisons of columns see through.
 
+mod nested;
+
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray};
-use arrow::compute::cast as arrow_cast;
+use arrow::compute::kernels::cast_utils::string_to_datetime;
+use arrow::compute::{
+    CastOptions, cast as arrow_cast, cast_with_options as arrow_cast_with_options,
+};
 use arrow::datatypes::{
     DataType, Decimal128Type, Decimal256Type, DecimalType, Float16Type, Float32Type, Float64Type,
-    Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type, i256,
+    Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type, i256,
 };
+use chrono::Utc;
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -19,6 +26,7 @@ use datafusion::logical_expr::{
 
 use crate::arithmetic::rescaled;
 use crate::error::ValueError;
+use crate::time::per_second;
 use crate::type_name;
 
 /// What becomes of a value that does not fit.
@@ -42,7 +50,8 @@ pub(crate) fn can_change(from: &DataType, to: &DataType) -> bool {
         to if to.is_floating() => {
             from.is_decimal() || is_text || (from.is_floating() && narrower(to, from))
         }
-        _ => false,
+        DataType::Timestamp(unit, None) => is_text && *unit != TimeUnit::Nanosecond,
+        _ => nested::inside_can_change(from, to),
     }
 }
 
@@ -110,6 +119,21 @@ impl Cast {
     fn cast(&self, values: &ArrayRef) -> Result<ArrayRef> {
         match values.data_type() {
             from if from == &self.to => Ok(Arc::clone(values)),
+            from if from.is_nested() => {
+                let inner =
+                    |values: &ArrayRef, to: &DataType| match can_change(values.data_type(), to) {
+                        true => Cast {
+                            to: to.clone(),
+                            unfit: self.unfit,
+                            signature: self.signature.clone(),
+                        }
+                        .cast(values),
+                        false => Ok(arrow_cast_with_options(values, to, &self.options())?),
+                    };
+                let inside = nested::inside(values, &self.to, &inner)?;
+                let values = inside.as_ref().unwrap_or(values);
+                Ok(arrow_cast_with_options(values, &self.to, &self.options())?)
+            }
             from if from.is_floating() => self.of_floats(values),
             DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) => {
                 let wide = DataType::Decimal128(38, *scale);
@@ -117,8 +141,43 @@ impl Cast {
             }
             DataType::Decimal128(_, scale) => self.of_decimals::<Decimal128Type>(values, *scale),
             DataType::Decimal256(_, scale) => self.of_decimals::<Decimal256Type>(values, *scale),
-            _ => self.of_text(values),
+            _ => match self.to {
+                DataType::Timestamp(unit, _) => self.of_times(values, unit),
+                _ => self.of_text(values),
+            },
         }
+    }
+
+    fn options(&self) -> CastOptions<'static> {
+        CastOptions {
+            safe: self.unfit == Unfit::Null,
+            ..CastOptions::default()
+        }
+    }
+
+    /// Text as a timestamp, rounded as in PostgreSQL: Arrow cuts what is finer than the unit.
+    fn of_times(&self, values: &ArrayRef, unit: TimeUnit) -> Result<ArrayRef> {
+        let texts = arrow_cast(values, &DataType::Utf8)?;
+        let tick = per_second(unit);
+        let read = |text: &str| -> Option<i64> {
+            let moment = string_to_datetime(&Utc, text).ok()?.naive_utc().and_utc();
+            let nanos = i64::from(moment.timestamp_subsec_nanos());
+            let per_tick = 1_000_000_000 / tick;
+            let fraction = (nanos + per_tick / 2) / per_tick;
+            moment.timestamp().checked_mul(tick)?.checked_add(fraction)
+        };
+        let mut times = Vec::with_capacity(texts.len());
+        for text in texts.as_string::<i32>() {
+            times.push(match (text.map(|text| (text, read(text))), self.unfit) {
+                (Some((_, Some(time))), _) => Some(time),
+                (None, _) | (_, Unfit::Null) => None,
+                (Some((text, None)), Unfit::Error) => {
+                    return self.refuse(&format!("'{text}'"), &DataType::Utf8);
+                }
+            });
+        }
+        let times: ArrayRef = Arc::new(PrimitiveArray::<Int64Type>::from(times));
+        Ok(arrow_cast(&times, &self.to)?)
     }
 
     fn of_floats(&self, values: &ArrayRef) -> Result<ArrayRef> {

@@ -6,7 +6,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::expr::Like;
+use datafusion::logical_expr::expr::{Like, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast};
@@ -96,6 +96,30 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                     Transformed::yes(casts::call(*cast.expr, to, Unfit::Null))
                 }
                 false => Transformed::no(Expr::TryCast(cast)),
+            }
+        }
+        // Becomes a cast later.
+        Expr::ScalarFunction(call)
+            if matches!(call.func.name(), "arrow_cast" | "arrow_try_cast") =>
+        {
+            let call = Expr::ScalarFunction(call);
+            let to = call.get_type(schema)?;
+            let Expr::ScalarFunction(ScalarFunction { func, mut args }) = call else {
+                return Ok(Transformed::no(call));
+            };
+            match args
+                .first()
+                .map(|value| value.get_type(schema))
+                .transpose()?
+            {
+                Some(from) if casts::can_change(&from, &to) => {
+                    let unfit = match func.name() {
+                        "arrow_cast" => Unfit::Error,
+                        _ => Unfit::Null,
+                    };
+                    Transformed::yes(casts::call(args.swap_remove(0), to, unfit))
+                }
+                _ => Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args })),
             }
         }
         Expr::Like(like) => match like.escape_char {

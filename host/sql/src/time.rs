@@ -55,7 +55,7 @@ fn moment(argument: &DataType) -> Option<DataType> {
 }
 
 /// Ticks of a unit in a second.
-fn per_second(unit: TimeUnit) -> i64 {
+pub(crate) fn per_second(unit: TimeUnit) -> i64 {
     match unit {
         TimeUnit::Second => 1,
         TimeUnit::Millisecond => 1_000,

@@ -183,6 +183,18 @@ async fn casts_round_and_refuse() {
             "CAST(TIMESTAMP '9999-12-31 23:00:00' AS DATE)",
             "9999-12-31",
         ),
+        ("arrow_cast(1.7, 'Int64')", "2"),
+        ("CAST(make_array(1.7, 2.5, NULL) AS BIGINT[])", "[2, 3, ]"),
+        ("CAST(make_array(1.7, 3e9) AS INT[])", "error: 3000000000.0"),
+        ("TRY_CAST(make_array(1.7, 3e9) AS INT[])", "[2, ]"),
+        (
+            "CAST(make_array(make_array(1.235)) AS DECIMAL(10, 2)[][])",
+            "[[1.24]]",
+        ),
+        (
+            "arrow_cast(struct(1.7 AS a, 'x' AS b), 'Struct(\"a\": Int64, \"b\": Utf8)')",
+            "{a: 2, b: x}",
+        ),
         ("CAST(true AS INT)", "1"),
         ("CAST(2.5 AS VARCHAR)", "2.5"),
     ])

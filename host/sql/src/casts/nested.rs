@@ -1,0 +1,117 @@
+//! Casts of the items of lists and the fields of structs.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, FixedSizeListArray, GenericListArray, OffsetSizeTrait, StructArray,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, FieldRef, Fields};
+use datafusion::common::Result;
+
+use super::can_change;
+
+/// The items of a list.
+fn item(data_type: &DataType) -> Option<&FieldRef> {
+    match data_type {
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            Some(item)
+        }
+        _ => None,
+    }
+}
+
+/// The fields of two structs, if they are called alike and in one order.
+fn fields<'a>(from: &'a DataType, to: &'a DataType) -> Option<(&'a Fields, &'a Fields)> {
+    match (from, to) {
+        (DataType::Struct(from), DataType::Struct(to)) => (from.len() == to.len()
+            && from
+                .iter()
+                .zip(to)
+                .all(|(from, to)| from.name() == to.name()))
+        .then_some((from, to)),
+        _ => None,
+    }
+}
+
+/// Whether values inside can change on their way.
+pub(super) fn inside_can_change(from: &DataType, to: &DataType) -> bool {
+    if let (Some(from), Some(to)) = (item(from), item(to)) {
+        return can_change(from.data_type(), to.data_type());
+    }
+    fields(from, to).is_some_and(|(from, to)| {
+        from.iter()
+            .zip(to)
+            .any(|(from, to)| can_change(from.data_type(), to.data_type()))
+    })
+}
+
+/// The list or struct with `cast` done to what is inside; `None` for other types.
+pub(super) fn inside(
+    values: &ArrayRef,
+    to: &DataType,
+    cast: &dyn Fn(&ArrayRef, &DataType) -> Result<ArrayRef>,
+) -> Result<Option<ArrayRef>> {
+    if let Some(to) = item(to) {
+        return Ok(Some(match values.data_type() {
+            DataType::List(_) => list::<i32>(values, to, cast)?,
+            DataType::LargeList(_) => list::<i64>(values, to, cast)?,
+            DataType::FixedSizeList(item, size) => {
+                let lists = values.as_fixed_size_list();
+                let items = cast(lists.values(), to.data_type())?;
+                Arc::new(FixedSizeListArray::try_new(
+                    retyped(item, to),
+                    *size,
+                    items,
+                    lists.nulls().cloned(),
+                )?)
+            }
+            _ => return Ok(None),
+        }));
+    }
+    let Some((from, to)) = fields(values.data_type(), to) else {
+        return Ok(None);
+    };
+    let structs = values.as_struct();
+    let columns = structs
+        .columns()
+        .iter()
+        .zip(to)
+        .map(|(column, to)| cast(column, to.data_type()))
+        .collect::<Result<Vec<_>>>()?;
+    let fields: Fields = from
+        .iter()
+        .zip(to)
+        .map(|(from, to)| retyped(from, to))
+        .collect();
+    let nulls = structs.nulls().cloned();
+    Ok(Some(Arc::new(StructArray::try_new(
+        fields, columns, nulls,
+    )?)))
+}
+
+fn list<O: OffsetSizeTrait>(
+    values: &ArrayRef,
+    to: &FieldRef,
+    cast: &dyn Fn(&ArrayRef, &DataType) -> Result<ArrayRef>,
+) -> Result<ArrayRef> {
+    let lists = values.as_list::<O>();
+    // A slice of a column shares the items of all rows, which must not count.
+    let offsets = lists.offsets();
+    let (start, end) = (offsets[0].as_usize(), offsets[offsets.len() - 1].as_usize());
+    let items = cast(&lists.values().slice(start, end - start), to.data_type())?;
+    let lengths = offsets
+        .windows(2)
+        .map(|pair| pair[1].as_usize() - pair[0].as_usize());
+    Ok(Arc::new(GenericListArray::<O>::try_new(
+        Arc::new(Field::new_list_field(to.data_type().clone(), true)),
+        OffsetBuffer::from_lengths(lengths),
+        items,
+        lists.nulls().cloned(),
+    )?))
+}
+
+fn retyped(from: &FieldRef, to: &FieldRef) -> FieldRef {
+    let field = from.as_ref().clone().with_data_type(to.data_type().clone());
+    Arc::new(field.with_nullable(true))
+}
