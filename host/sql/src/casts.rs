@@ -122,7 +122,7 @@ impl Cast {
             from if from.is_nested() => {
                 let inner =
                     |values: &ArrayRef, to: &DataType| match can_change(values.data_type(), to) {
-                        true => Cast {
+                        true => Self {
                             to: to.clone(),
                             unfit: self.unfit,
                             signature: self.signature.clone(),
