@@ -11,13 +11,14 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::{InList, InSubquery, ScalarFunction};
 use datafusion::logical_expr::type_coercion::other::get_coerce_type_for_case_expression;
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Union, cast,
+    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Union,
+    WindowFrameBound, WindowFrameUnits, cast,
 };
 use datafusion::logical_expr_common::type_coercion::binary::type_union_coercion;
 
 use crate::arithmetic::stored;
 use crate::rules::rewrite;
-use crate::time::length;
+use crate::time::{length, micros};
 
 /// A plan in which dates that meet timestamps are timestamps, and decimals that meet floats are floats.
 pub(crate) fn unified(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -93,6 +94,26 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 changed = align(&mut all, schema)?;
             }
             transformed(Expr::ScalarFunction(ScalarFunction { func, args }), changed)
+        }
+        Expr::WindowFunction(mut window) => {
+            let params = &mut window.params;
+            let frame = &params.window_frame;
+            let is_span = |bound: &WindowFrameBound| match bound {
+                WindowFrameBound::Preceding(by) | WindowFrameBound::Following(by) => !by.is_null(),
+                WindowFrameBound::CurrentRow => false,
+            };
+            let is_range = frame.units == WindowFrameUnits::Range
+                && (is_span(&frame.start_bound) || is_span(&frame.end_bound));
+            let mut changed = false;
+            if is_range
+                && let Some(sort) = params.order_by.first_mut()
+                && is_date(&sort.expr.get_type(schema)?)
+            {
+                // Dates plus intervals are timestamps here, too: DataFusion's drop the hours.
+                sort.expr = cast(std::mem::take(&mut sort.expr), micros());
+                changed = true;
+            }
+            transformed(Expr::WindowFunction(window), changed)
         }
         Expr::InSubquery(InSubquery {
             expr,

@@ -119,6 +119,12 @@ async fn dates_meet_timestamps() {
     table(&context, "d", "SELECT DATE '9999-12-31' AS day").await;
     table(
         &context,
+        "days",
+        "SELECT day FROM (VALUES (DATE '2024-01-01'), (DATE '2024-01-02'), (DATE '2024-01-03')) AS t(day)",
+    )
+    .await;
+    table(
+        &context,
         "t",
         "SELECT TIMESTAMP '9999-12-31 00:00:00' AS at, 'America/New_York' AS zone",
     )
@@ -152,6 +158,14 @@ async fn dates_meet_timestamps() {
             (
                 "SELECT count(*) FROM d, t WHERE at - TIMESTAMP '0001-01-01' > interval '1 day'",
                 "1",
+            ),
+            (
+                "SELECT count(*) OVER (ORDER BY day RANGE BETWEEN INTERVAL '36 hours' PRECEDING AND CURRENT ROW) FROM days ORDER BY day",
+                "1;2;2",
+            ),
+            (
+                "SELECT count(*) OVER (ORDER BY day RANGE BETWEEN INTERVAL '12 hours' PRECEDING AND INTERVAL '2 days' FOLLOWING) FROM days ORDER BY day",
+                "3;2;1",
             ),
             ("SELECT at AT TIME ZONE zone FROM t", "9999-12-31T05:00:00Z"),
             (
