@@ -99,11 +99,11 @@ fuzz seconds="60" *targets="batch description stamp csv json parquet":
     cargo build {{ locked }} --workspace --features transom-fuzz/libfuzzer --examples {{ prepend("--bin fuzz-", targets) }}
     export TARGET_DIR="{{ target_dir }}" SECONDS_EACH={{ seconds }}
     # What is found goes to a folder of its own; the corpus that is kept is only read.
-    printf '%s\n' {{ targets }} | xargs --max-procs=2 --replace=TARGET bash -euo pipefail -c '
-        mkdir -p "$TARGET_DIR/fuzz-found/TARGET"
-        echo "TARGET: $SECONDS_EACH s" >&2
-        "$TARGET_DIR/debug/fuzz-TARGET" -max_total_time="$SECONDS_EACH" -max_len=4096 -timeout=30 -rss_limit_mb=2048 \
-            -print_final_stats=1 -verbosity=0 -artifact_prefix=fuzz/ "$TARGET_DIR/fuzz-found/TARGET" fuzz/corpus/TARGET'
+    printf '%s\n' {{ targets }} | xargs --max-procs=2 --max-args=1 bash -euo pipefail -c '
+        mkdir -p "$TARGET_DIR/fuzz-found/$1"
+        echo "$1: $SECONDS_EACH s" >&2
+        "$TARGET_DIR/debug/fuzz-$1" -max_total_time="$SECONDS_EACH" -max_len=4096 -timeout=30 -rss_limit_mb=2048 \
+            -print_final_stats=1 -verbosity=0 -artifact_prefix=fuzz/ "$TARGET_DIR/fuzz-found/$1" "fuzz/corpus/$1"' fuzz
 
 # Keep of what was found the inputs that reach code no other of the corpus does
 fuzz-merge target:

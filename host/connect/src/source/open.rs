@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, Cursor, Read, Seek, SeekFrom},
+    ops::Range,
 };
 
 use encoding_rs::{Decoder, DecoderResult, mem::convert_latin1_to_utf8};
@@ -65,14 +66,10 @@ pub(super) fn open_text(
             bytes: Cursor::new(mark).chain(text),
             block: vec![0; BLOCK].into(),
         })),
-        Encoding::Other(encoding) => Ok(Box::new(Decoded {
-            bytes: Cursor::new(mark).chain(text),
-            decoder: encoding.new_decoder(),
-            block: vec![0; BLOCK].into(),
-            at: 0,
-            filled: 0,
-            ended: false,
-        })),
+        Encoding::Other(encoding) => Ok(Box::new(Decoded::new(
+            Cursor::new(mark).chain(text),
+            encoding.new_decoder(),
+        ))),
     }
 }
 
@@ -98,6 +95,10 @@ pub(super) fn open_from(
     }))
 }
 
+fn is_no_text(byte: u8) -> bool {
+    byte < b' ' && !matches!(byte, b'\n' | b'\r' | b'\t')
+}
+
 fn check_kind(source: &FileSource, found: &Found, mark: &[u8]) -> Result<(), SourceError> {
     let zipped = is_gzip(&found.path);
     let other = OTHERS.iter().find(|(begin, kind)| {
@@ -105,7 +106,7 @@ fn check_kind(source: &FileSource, found: &Found, mark: &[u8]) -> Result<(), Sou
             && !(zipped && *kind == "gzip")
             // Text may begin with these letters.
             && (*kind != "bzip2" || mark.get(3).is_some_and(u8::is_ascii_digit))
-            && (*kind != "Parquet" || mark.get(4).is_some_and(|byte| *byte < b' '))
+            && (*kind != "Parquet" || mark.get(4).is_some_and(|byte| is_no_text(*byte)))
     });
     match other {
         Some((_, kind)) => Err(SourceError::NotText {
@@ -205,32 +206,95 @@ struct Decoded<R> {
     bytes: R,
     decoder: Decoder,
     block: Box<[u8]>,
-    at: usize,
-    filled: usize,
+    /// Where the bytes that are not decoded yet lie in the block.
+    encoded: Range<usize>,
+    text: Box<[u8]>,
+    /// Where the text that nobody has read yet lies.
+    decoded: Range<usize>,
+    /// There are no more bytes.
     ended: bool,
+    /// The decoder has given all it had, and must not be asked again.
+    finished: bool,
 }
 
-impl<R: Read> Read for Decoded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            if self.at == self.filled && !self.ended {
-                self.filled = self.bytes.read(&mut self.block)?;
-                self.at = 0;
-                self.ended = self.filled == 0;
-            }
-            let encoded = &self.block[self.at..self.filled];
-            let (result, read, written) = self
-                .decoder
-                .decode_to_utf8_without_replacement(encoded, buffer, self.ended);
-            self.at += read;
-            if let DecoderResult::Malformed(..) = result {
+impl<R: Read> Decoded<R> {
+    fn new(bytes: R, decoder: Decoder) -> Self {
+        Self {
+            bytes,
+            decoder,
+            block: vec![0; BLOCK].into(),
+            encoded: 0..0,
+            text: vec![0; BLOCK].into(),
+            decoded: 0..0,
+            ended: false,
+            finished: false,
+        }
+    }
+
+    fn decode(&mut self) -> io::Result<()> {
+        if self.encoded.is_empty() && !self.ended {
+            self.encoded = 0..self.bytes.read(&mut self.block)?;
+            self.ended = self.encoded.is_empty();
+        }
+        let encoded = &self.block[self.encoded.clone()];
+        let (result, read, written) =
+            self.decoder
+                .decode_to_utf8_without_replacement(encoded, &mut self.text, self.ended);
+        self.encoded.start += read;
+        self.decoded = 0..written;
+        match result {
+            DecoderResult::InputEmpty => self.finished = self.ended,
+            DecoderResult::OutputFull => {}
+            DecoderResult::Malformed(..) => {
                 let name = self.decoder.encoding().name();
                 let message = format!("it is not valid {name}");
                 return Err(io::Error::new(io::ErrorKind::InvalidData, message));
             }
-            if written > 0 || self.ended {
-                return Ok(written);
-            }
         }
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for Decoded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.decoded.is_empty() && !self.finished {
+            self.decode()?;
+        }
+        let taken = self.decoded.len().min(buffer.len());
+        let begin = self.decoded.start;
+        buffer[..taken].copy_from_slice(&self.text[begin..begin + taken]);
+        self.decoded.start += taken;
+        Ok(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(bytes: &[u8], encoding: &'static encoding_rs::Encoding) -> io::Result<String> {
+        let mut text = String::new();
+        // A byte at a time from both ends.
+        let mut decoded = Decoded::new(bytes.chain(io::empty()), encoding.new_decoder());
+        let mut byte = [0];
+        let mut all = Vec::new();
+        while decoded.read(&mut byte)? == 1 {
+            all.push(byte[0]);
+        }
+        assert_eq!(decoded.read(&mut byte)?, 0, "the end stays the end");
+        text.push_str(std::str::from_utf8(&all).expect("UTF-8"));
+        Ok(text)
+    }
+
+    #[test]
+    fn encoded_text_ends_once_and_for_all() {
+        let utf16 = b"\xff\xfei\0d\0\n\x001\0\n\0";
+        assert_eq!(decoded(utf16, encoding_rs::UTF_16LE).unwrap(), "id\n1\n");
+        let euro = decoded(b"\x80 1", encoding_rs::WINDOWS_1252);
+        assert_eq!(euro.unwrap(), "\u{20ac} 1");
+        assert_eq!(decoded(b"", encoding_rs::SHIFT_JIS).unwrap(), "");
+        // Half a character.
+        assert!(decoded(b"i\0d", encoding_rs::UTF_16LE).is_err());
+        assert!(decoded(b"\x82", encoding_rs::SHIFT_JIS).is_err());
     }
 }
