@@ -227,7 +227,7 @@ async fn nulls_are_texts_out_of_quotes() {
     let (_root, source) = file(text, options(&["NA", "-"]));
     assert_eq!(rows(&source).await, "NULL|1;NA|NULL;NULL|NULL;|NULL;NULL|2");
     let (_root, source) = file("a,n\n\"\",1\nNA,2\n", options(&[]));
-    assert_eq!(rows(&source).await, "NULL|1;NA|2");
+    assert_eq!(rows(&source).await, "|1;NA|2");
     let (_root, source) = file("v\n\"0\"\n0\n\"\"\n1\n", options(&["0"]));
     assert_eq!(rows(&source).await, "0;NULL;NULL;1");
 }

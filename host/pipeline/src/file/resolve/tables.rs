@@ -173,6 +173,20 @@ impl Resolver<'_> {
                 .with_label("for example `utf-16`, `latin-1`, `windows-1252`, `shift_jis`");
             self.report(problem);
         }
+        // What stands for NULL is never in quotes.
+        let cuts = |byte: u8| {
+            matches!(byte, b'\n' | b'\r') || byte == options.delimiter || byte == options.quote
+        };
+        if let Some(text) = options.null.iter().find(|text| text.bytes().any(cuts)) {
+            let message = format!(
+                "the text for NULL, `{}`, cannot be told from other values",
+                text.escape_default()
+            );
+            let problem = self
+                .at(*span, message)
+                .with_label("`null` cannot hold the delimiter, the quote or a line break");
+            self.report(problem);
+        }
         let marks = [
             ("delimiter", Some((options.delimiter, *span))),
             ("quote", Some((options.quote, *span))),
