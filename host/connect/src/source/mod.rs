@@ -2,7 +2,7 @@
 //!
 //! A source is found ([`listing`]), its folder names are read ([`partitions`]), its columns are inferred or checked, and the result is
 //! a DataFusion table ([`table`]). CSV is read by [`csv`] and JSON by [`json`], whose errors have their place. If a run over Parquet fails,
-//! [`diagnose`] says which line of which file is to blame, since DataFusion reads files in ranges and batches and cannot.
+//! [`diagnose`] says which row of which file is to blame, since DataFusion reads files in ranges and batches and cannot.
 
 mod csv;
 mod diagnose;
@@ -248,7 +248,7 @@ impl FileSource {
             let listing = listing::list(&source)?;
             let partitions = Partitions::detect(&source, &listing.files, Some(&schema))?;
             let file_schema = without_partitions(&schema, &partitions);
-            diagnose::diagnose(&source, &listing, &file_schema)
+            diagnose::diagnose(&source, &listing, Some(&file_schema))
         })
         .await
         .err()
@@ -327,7 +327,7 @@ impl FileSource {
             Err(error) => {
                 // A damaged file has a better message than "cannot tell the columns".
                 let (source, files) = (self.clone(), listing.clone());
-                self.blocking(move || diagnose::diagnose_structure(&source, &files))
+                self.blocking(move || diagnose::diagnose(&source, &files, None))
                     .await?;
                 return Err(error);
             }

@@ -73,7 +73,7 @@ async fn run_error(source: &FileSource, locked: SchemaRef, sql: &str) -> String 
     let mut cause = std::error::Error::source(&error);
     while let Some(inner) = cause {
         text = inner.to_string();
-        if inner.is::<SourceError>() {
+        if inner.is::<Arc<SourceError>>() {
             break;
         }
         cause = inner.source();

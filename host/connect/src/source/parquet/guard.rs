@@ -81,14 +81,12 @@ impl Files {
             place::diagnose(&files.source, &looked_at, Some(&files.table))
         });
         match placed.await {
-            Ok(Err(placed)) => DataFusionError::External(Box::new(placed)),
+            Ok(Err(placed)) => placed.into(),
             // Each column can be read, but they do not belong together.
             Ok(Ok(())) if is_of_decoder(&error) => {
-                DataFusionError::External(Box::new(SourceError::ParquetRows {
-                    name: self.source.name.clone(),
-                    path: found.path.clone(),
-                    source: Box::new(error),
-                }))
+                let (name, path) = (self.source.name.clone(), found.path.clone());
+                let source = Box::new(error);
+                SourceError::ParquetRows { name, path, source }.into()
             }
             Ok(Ok(())) | Err(_) => error,
         }
@@ -100,7 +98,7 @@ fn is_of_decoder(error: &DataFusionError) -> bool {
     match error.find_root() {
         DataFusionError::ParquetError(_) => true,
         DataFusionError::ArrowError(error, _) => matches!(**error, ArrowError::ParquetError(_)),
-        DataFusionError::External(error) => error.is::<SourceError>(),
+        DataFusionError::External(error) => error.is::<Arc<SourceError>>(),
         _ => false,
     }
 }

@@ -135,7 +135,7 @@ pub(super) async fn with_statistics(
 ) -> Result<Statistics> {
     let found = reader::found(file)?;
     let metadata = footer(source, state, found).await;
-    let metadata = metadata.map_err(|error| DataFusionError::External(Box::new(error)))?;
+    let metadata = metadata?;
     let table = schema.file_schema();
     let partitions = schema.table_partition_cols();
     let is_partition = |name: &str| partitions.iter().any(|field| field.name() == name);
@@ -162,7 +162,7 @@ pub(super) async fn with_statistics(
         Ok(statistics)
     };
     let estimate = guard::caught(estimate);
-    estimate.map_err(|error| DataFusionError::External(Box::new(damaged(source, found, error))))
+    estimate.map_err(|error| damaged(source, found, error).into())
 }
 
 /// What DataFusion scans.
