@@ -21,7 +21,7 @@ pub(crate) struct Said(Vec<u8>);
 impl Said {
     /// Shows text on stderr and keeps it.
     pub(crate) fn say(&mut self, text: &[u8]) {
-        // Where stderr is closed there is nobody to tell.
+        // A closed stderr is no reason to fail the build.
         let _ = std::io::stderr().write_all(text);
         let room = KEPT.saturating_sub(self.0.len());
         self.0.extend_from_slice(&text[..text.len().min(room)]);

@@ -71,7 +71,7 @@ fn stop() -> std::sync::MutexGuard<'static, Option<Cancel>> {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "a program that is told to end does not wait for its work"
+    reason = "a signal ends the program without waiting for its work"
 )]
 async fn wait(printer: &Printer) {
     let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());

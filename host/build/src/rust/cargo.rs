@@ -65,7 +65,7 @@ const OVERFLOW_CHECKS: (&str, &str) = ("CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS", 
 pub(crate) type Begin<'build> =
     dyn FnMut(&str, &Sources, Option<Tool>) -> Result<(), BuildError> + 'build;
 
-/// Compiles the plugin in `folder` (an absolute path). `begin` is told what it is compiled from before the compiler reads it.
+/// Compiles the plugin in `folder` (an absolute path). `begin` gets the inputs before the compiler reads them.
 pub(crate) fn compile(
     folder: &Path,
     manifest: &Manifest,

@@ -113,7 +113,7 @@ struct Watched {
     is_stale: bool,
 }
 
-/// Builds all, then those of which a file was saved, until the user ends it. Reports an error and waits for the next save.
+/// Builds all plugins, then rebuilds each one whose files change, until Ctrl-C. Reports an error and waits for the next save.
 fn watch(context: &Context, folders: &[PathBuf], options: &BuildOptions) -> Result<(), Failure> {
     let mut all: Vec<Watched> = folders
         .iter()
