@@ -36,7 +36,7 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
                 use_all(&mut instance, &mut Clock(Instant::now())).unwrap_err()
             });
             let error = error.unwrap().join().unwrap();
-            assert!(told(&error).ends_with("call stack exhausted"), "{error}");
+            assert!(told(&error).contains("call stack exhausted"), "{error}");
         },
     ),
     ("all_cases_of_the_snapshot_exist", || {
