@@ -9,7 +9,7 @@ use arrow::{
         StringArray, StringViewArray, StructArray, TimestampMicrosecondArray,
         TimestampMillisecondArray, TimestampNanosecondArray,
     },
-    datatypes::{DataType, Field, Int32Type, Schema, SchemaRef},
+    datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit},
 };
 use parquet::{
     arrow::ArrowWriter,
@@ -638,37 +638,91 @@ async fn uuids_are_text_and_intervals_keep_their_months() {
     );
 }
 
+/// INT96 of Julian days and nanoseconds, as column `t` and as items of column `l`.
+fn write_int96(root: &Path, values: &[(u32, u64)]) {
+    let message = "message m { optional int96 t; repeated int96 l; }";
+    let schema = Arc::new(parse_message_type(message).unwrap());
+    let file = create(root, "data/a.parquet");
+    let mut writer = SerializedFileWriter::new(file, schema, Default::default()).unwrap();
+    let mut row_group = writer.next_row_group().unwrap();
+    let values: Vec<Int96> = values
+        .iter()
+        .map(|(day, nanos)| {
+            let mut value = Int96::new();
+            value.set_data(*nanos as u32, (nanos >> 32) as u32, *day);
+            value
+        })
+        .collect();
+    let levels = vec![1; values.len()];
+    let starts = vec![0; values.len()];
+    while let Some(mut column) = row_group.next_column().unwrap() {
+        column
+            .typed::<Int96Type>()
+            .write_batch(&values, Some(&levels), Some(&starts))
+            .unwrap();
+        column.close().unwrap();
+    }
+    row_group.close().unwrap();
+    writer.close().unwrap();
+}
+
 #[tokio::test]
 async fn int96_reaches_beyond_the_range_of_nanoseconds() {
     let root = tempdir().unwrap();
-    let schema = Arc::new(parse_message_type("message m { optional int96 t; }").unwrap());
-    let file = create(root.path(), "data/a.parquet");
-    let mut writer = SerializedFileWriter::new(file, schema, Default::default()).unwrap();
-    let mut row_group = writer.next_row_group().unwrap();
-    let mut column = row_group.next_column().unwrap().unwrap();
-    let at = |julian_day: u32, micros: u64| {
-        let nanos = micros * 1_000;
-        let mut value = Int96::new();
-        value.set_data(nanos as u32, (nanos >> 32) as u32, julian_day);
-        value
-    };
     // 0001-01-01, 2024-02-29, 9999-12-31.
     let values = [
-        at(1_721_426, 0),
-        at(2_460_370, 1),
-        at(5_373_484, 86_399_999_999),
+        (1_721_426, 0),
+        (2_460_370, 1_000),
+        (5_373_484, 86_399_999_999_000),
     ];
-    column
-        .typed::<Int96Type>()
-        .write_batch(&values, Some(&[1; 3]), None)
-        .unwrap();
-    column.close().unwrap();
-    row_group.close().unwrap();
-    writer.close().unwrap();
+    write_int96(root.path(), &values);
     assert_eq!(
         rows(&parquet(&root), "SELECT t FROM t").await,
         "0001-01-01T00:00:00; 2024-02-29T00:00:00.000001; 9999-12-31T23:59:59.999999"
     );
+    assert_eq!(
+        rows(
+            &parquet(&root),
+            "SELECT t FROM t WHERE t = TIMESTAMP '2024-02-29 00:00:00.000001'"
+        )
+        .await,
+        "2024-02-29T00:00:00.000001"
+    );
+    assert_eq!(
+        rows(
+            &parquet(&root),
+            "SELECT l[1] FROM t WHERE date_part('year', t) < 1000"
+        )
+        .await,
+        "0001-01-01T00:00:00"
+    );
+}
+
+#[tokio::test]
+async fn nanoseconds_of_int96_are_not_cut() {
+    let root = tempdir().unwrap();
+    write_int96(root.path(), &[(2_460_370, 0), (2_460_370, 1)]);
+    for column in ["t", "l"] {
+        let sql = format!("SELECT {column} FROM t");
+        let error = query(&parquet(&root), &sql).await.unwrap_err().to_string();
+        let wrong = "`data/a.parquet` row 1";
+        assert!(error.contains(wrong), "{error}");
+        let wrong = "`2024-02-29T00:00:00.000000001`";
+        assert!(error.contains(wrong), "{error}");
+    }
+    let mut source = parquet(&root);
+    let nanoseconds = DataType::Timestamp(TimeUnit::Nanosecond, None);
+    let columns = vec![Field::new("t", nanoseconds, true)];
+    source.columns = Some(Arc::new(Schema::new(columns)));
+    assert_eq!(
+        rows(&source, "SELECT t FROM t").await,
+        "2024-02-29T00:00:00; 2024-02-29T00:00:00.000000001"
+    );
+    write_int96(root.path(), &[(2_460_370, 1), (5_373_484, 0)]);
+    let error = query(&source, "SELECT t FROM t").await.unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("`data/a.parquet` row 1"), "{error}");
+    assert!(error.contains("`9999-12-31T00:00:00`"), "{error}");
 }
 
 #[tokio::test]

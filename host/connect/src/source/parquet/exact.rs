@@ -10,9 +10,11 @@ use std::{
 
 use arrow::{
     array::{
-        Array, ArrayRef, AsArray, FixedSizeBinaryArray, IntervalMonthDayNanoArray, ListArray,
-        MapArray, RecordBatch, StringBuilder, StructArray,
+        Array, ArrayRef, AsArray, FixedSizeBinaryArray, FixedSizeListArray, GenericListArray,
+        IntervalMonthDayNanoArray, MapArray, OffsetSizeTrait, RecordBatch, StringBuilder,
+        StructArray,
     },
+    buffer::OffsetBuffer,
     datatypes::{DataType, Field, FieldRef, IntervalMonthDayNano, Schema, SchemaRef},
 };
 use datafusion::{
@@ -29,18 +31,22 @@ use datafusion::{
 };
 use transom_sql::lossless::{self, Loss};
 
-use super::footer::{INTERVAL_BYTES, UUID_BYTES};
+use super::{
+    footer::{INT96_BYTES, INTERVAL_BYTES, UUID_BYTES},
+    int96,
+};
 
 const NANOSECONDS_PER_MILLISECOND: i64 = 1_000_000;
 
 /// The array as the table's type. `Err` names the first row that would change.
 pub(super) fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Loss> {
-    lossless::cast(&decoded(array, to), to)
+    lossless::cast(&decoded(array, to)?, to)
 }
 
-/// Bytes that stand for something: UUIDs where text is wanted, intervals where intervals are. Everything else as it is.
-fn decoded(array: &ArrayRef, to: &DataType) -> ArrayRef {
-    match (array.data_type(), to) {
+/// Bytes that stand for something: UUIDs where text is wanted, intervals where intervals are, INT96 where times are. Everything else
+/// as it is.
+fn decoded(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Loss> {
+    Ok(match (array.data_type(), to) {
         (from, _) if !has_fixed_bytes(from) => Arc::clone(array),
         (
             DataType::FixedSizeBinary(UUID_BYTES),
@@ -49,6 +55,10 @@ fn decoded(array: &ArrayRef, to: &DataType) -> ArrayRef {
         (DataType::FixedSizeBinary(INTERVAL_BYTES), DataType::Interval(_)) => {
             intervals(array.as_fixed_size_binary())
         }
+        (
+            DataType::FixedSizeBinary(INT96_BYTES),
+            DataType::Timestamp(..) | DataType::Date32 | DataType::Date64,
+        ) => int96::timestamps(array.as_fixed_size_binary(), to)?,
         (DataType::Struct(fields), DataType::Struct(wanted)) => {
             let given = array.as_struct();
             let (fields, columns): (Vec<FieldRef>, Vec<ArrayRef>) = fields
@@ -56,17 +66,30 @@ fn decoded(array: &ArrayRef, to: &DataType) -> ArrayRef {
                 .zip(given.columns())
                 .map(|(field, column)| match wanted.find(field.name()) {
                     Some((_, wanted)) => of_field(field, column, wanted.data_type()),
-                    None => (Arc::clone(field), Arc::clone(column)),
+                    None => Ok((Arc::clone(field), Arc::clone(column))),
                 })
+                .collect::<Result<Vec<_>, _>>()?
+                .into_iter()
                 .unzip();
             let nulls = given.nulls().cloned();
             Arc::new(StructArray::new(fields.into(), columns, nulls))
         }
-        (DataType::List(item), DataType::List(wanted)) => {
-            let given = array.as_list::<i32>();
-            let (item, values) = of_field(item, given.values(), wanted.data_type());
-            let (offsets, nulls) = (given.offsets().clone(), given.nulls().cloned());
-            Arc::new(ListArray::new(item, offsets, values, nulls))
+        (DataType::List(_), DataType::List(wanted) | DataType::LargeList(wanted)) => {
+            list::<i32>(array, wanted)?
+        }
+        (DataType::LargeList(_), DataType::List(wanted) | DataType::LargeList(wanted)) => {
+            list::<i64>(array, wanted)?
+        }
+        (DataType::FixedSizeList(item, size), DataType::FixedSizeList(wanted, _)) => {
+            let given = array.as_fixed_size_list();
+            let of_row = usize::try_from(*size).unwrap_or_default().max(1);
+            let (item, values) =
+                of_field(item, given.values(), wanted.data_type()).map_err(|loss| Loss {
+                    row: loss.row / of_row,
+                    ..loss
+                })?;
+            let nulls = given.nulls().cloned();
+            Arc::new(FixedSizeListArray::new(item, *size, values, nulls))
         }
         (DataType::Map(entries, sorted), DataType::Map(wanted, _)) => {
             let given = array.as_map();
@@ -74,13 +97,16 @@ fn decoded(array: &ArrayRef, to: &DataType) -> ArrayRef {
             let (DataType::Struct(fields), DataType::Struct(wanted)) =
                 (entries.data_type(), wanted.data_type())
             else {
-                return Arc::clone(array);
+                return Ok(Arc::clone(array));
             };
             let (fields, columns): (Vec<FieldRef>, Vec<ArrayRef>) = fields
                 .iter()
                 .zip(given.entries().columns())
                 .zip(wanted)
                 .map(|((field, column), wanted)| of_field(field, column, wanted.data_type()))
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|loss| within(given.offsets(), loss))?
+                .into_iter()
                 .unzip();
             let inner = StructArray::new(fields.into(), columns, given.entries().nulls().cloned());
             let entries = entries
@@ -97,16 +123,34 @@ fn decoded(array: &ArrayRef, to: &DataType) -> ArrayRef {
             ))
         }
         _ => Arc::clone(array),
-    }
+    })
 }
 
-fn of_field(field: &FieldRef, column: &ArrayRef, wanted: &DataType) -> (FieldRef, ArrayRef) {
-    let column = decoded(column, wanted);
+fn of_field(
+    field: &FieldRef,
+    column: &ArrayRef,
+    wanted: &DataType,
+) -> Result<(FieldRef, ArrayRef), Loss> {
+    let column = decoded(column, wanted)?;
     let field = field.as_ref().clone();
-    (
-        Arc::new(field.with_data_type(column.data_type().clone())),
-        column,
-    )
+    let field = field.with_data_type(column.data_type().clone());
+    Ok((Arc::new(field), column))
+}
+
+fn list<O: OffsetSizeTrait>(array: &ArrayRef, wanted: &Field) -> Result<ArrayRef, Loss> {
+    let (item, offsets, values, nulls) = array.as_list::<O>().clone().into_parts();
+    let (item, values) =
+        of_field(&item, &values, wanted.data_type()).map_err(|loss| within(&offsets, loss))?;
+    Ok(Arc::new(GenericListArray::new(
+        item, offsets, values, nulls,
+    )))
+}
+
+/// The loss of an item, as one of the row that holds it.
+fn within<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>, loss: Loss) -> Loss {
+    let ends = &offsets[1..];
+    let row = ends.partition_point(|end| end.as_usize() <= loss.row);
+    Loss { row, ..loss }
 }
 
 fn has_fixed_bytes(data_type: &DataType) -> bool {
@@ -115,7 +159,10 @@ fn has_fixed_bytes(data_type: &DataType) -> bool {
         DataType::Struct(fields) => fields
             .iter()
             .any(|field| has_fixed_bytes(field.data_type())),
-        DataType::List(item) | DataType::Map(item, _) => has_fixed_bytes(item.data_type()),
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::Map(item, _) => has_fixed_bytes(item.data_type()),
         _ => false,
     }
 }

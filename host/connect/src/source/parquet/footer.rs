@@ -4,6 +4,8 @@
 //!   column of bytes that is read as text gets that annotation here, whatever its file calls it.
 //! - Statistics of floats leave out NaN, which is greater than all numbers in SQL, and bloom filters hold `0.0` and `-0.0` apart.
 //!   Neither is used (<https://github.com/apache/parquet-format/issues/503>).
+//! - The parquet crate cuts INT96 to the unit that it is read in. So such columns are read as the twelve bytes that they are, and
+//!   [`exact`](super::exact) makes timestamps of them.
 
 use std::sync::Arc;
 
@@ -21,6 +23,8 @@ use parquet::{
 
 /// Bytes of Parquet's INTERVAL: months, days and milliseconds, 32 bits each.
 pub(super) const INTERVAL_BYTES: i32 = 12;
+/// Bytes of an INT96.
+pub(super) const INT96_BYTES: i32 = 12;
 /// Bytes of a UUID.
 pub(super) const UUID_BYTES: i32 = 16;
 
@@ -170,6 +174,8 @@ fn annotated(
                 is_text.then_some(Annotation::Text)
             }
             Physical::FIXED_LEN_BYTE_ARRAY if is_interval(&descriptor) => Some(Annotation::Bytes),
+            // Encoded as bytes of that size are, with a dictionary or without.
+            Physical::INT96 => Some(Annotation::Bytes),
             _ => None,
         }
     };
@@ -194,7 +200,9 @@ pub(super) fn as_bytes(metadata: &ParquetMetaData) -> Result<ParquetMetaData, Pa
         .map(|descriptor| {
             let bytes = descriptor.physical_type() == Physical::BYTE_ARRAY
                 && descriptor.converted_type() != ConvertedType::DECIMAL;
-            (bytes || is_interval(descriptor)).then_some(Annotation::Bytes)
+            let bytes =
+                bytes || is_interval(descriptor) || descriptor.physical_type() == Physical::INT96;
+            bytes.then_some(Annotation::Bytes)
         })
         .collect();
     let root = rewritten(&descriptors.root_schema_ptr(), &annotations, &mut 0)?;
@@ -252,7 +260,11 @@ fn rewritten(
     let Some(annotation) = annotation else {
         return Ok(Arc::clone(node));
     };
-    let builder = Type::primitive_type_builder(node.name(), node.get_physical_type())
+    let physical_type = match node.get_physical_type() {
+        Physical::INT96 => Physical::FIXED_LEN_BYTE_ARRAY,
+        other => other,
+    };
+    let builder = Type::primitive_type_builder(node.name(), physical_type)
         .with_repetition(info.repetition())
         .with_id(id);
     let builder = match annotation {
@@ -261,6 +273,7 @@ fn rewritten(
             .with_logical_type(Some(LogicalType::String)),
         Annotation::Bytes => match node.get_physical_type() {
             Physical::FIXED_LEN_BYTE_ARRAY => builder.with_length(INTERVAL_BYTES),
+            Physical::INT96 => builder.with_length(INT96_BYTES),
             _ => builder,
         },
     };

@@ -2,7 +2,7 @@
 //!
 //! - [`footer`]: the annotations and statistics that a reader gets to see,
 //! - [`columns`]: the table's columns from those of the files, and whether each file fits,
-//! - [`exact`]: from a file's types to the table's, without loss,
+//! - [`exact`]: from a file's types to the table's, without loss; [`int96`] does that for the timestamps of old writers,
 //! - [`reader`]: hands DataFusion the footers and the bytes, and notices files that change,
 //! - [`guard`]: turns whatever goes wrong, panics too, into an error that names the place,
 //! - [`place`]: finds the place.
@@ -11,6 +11,7 @@ mod columns;
 mod exact;
 mod footer;
 mod guard;
+mod int96;
 mod place;
 mod reader;
 
@@ -176,8 +177,6 @@ pub(super) fn scan(
     let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
     let mut options = TableParquetOptions::default();
     options.global.schema_force_view_types = false;
-    // As nanoseconds, days before 1677 and after 2262 would wrap around.
-    options.global.coerce_int96 = Some("us".to_owned());
     let footers = Footers::new(
         source.clone(),
         Arc::clone(schema.file_schema()),

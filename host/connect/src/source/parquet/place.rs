@@ -9,10 +9,9 @@ use std::{
 };
 
 use arrow::{
-    datatypes::{DataType, Field, SchemaRef, TimeUnit},
+    datatypes::{DataType, Field, SchemaRef},
     error::ArrowError,
 };
-use datafusion::datasource::physical_plan::parquet::Int96Coercer;
 use parquet::{
     arrow::{
         ProjectionMask,
@@ -88,7 +87,8 @@ pub(in crate::source) fn diagnose(
     let text = |name: &str| table.is_some_and(|table| reads_text(table)(name));
     let trusted = guard::caught(|| footer::trusted(&footer, found.bytes, &text));
     let trusted = Arc::new(trusted.map_err(damaged)?);
-    let read = guard::caught(|| as_scanned(trusted)).map_err(damaged)?;
+    let read = guard::caught(|| ArrowReaderMetadata::try_new(trusted, ArrowReaderOptions::new()))
+        .map_err(damaged)?;
     let mut first_row = 0;
     for row_group in 0..read.metadata().num_row_groups() {
         for (position, field) in read.schema().fields().iter().enumerate() {
@@ -133,18 +133,6 @@ pub(in crate::source) fn diagnose(
         first_row += read.metadata().row_group(row_group).num_rows() as u64;
     }
     Ok(())
-}
-
-/// As the scan has it: INT96 in microseconds.
-fn as_scanned(metadata: Arc<ParquetMetaData>) -> Result<ArrowReaderMetadata, ParquetError> {
-    let read = ArrowReaderMetadata::try_new(Arc::clone(&metadata), ArrowReaderOptions::new())?;
-    let unit = TimeUnit::Microsecond;
-    let coerced = Int96Coercer::new(read.parquet_schema(), read.schema(), &unit).coerce();
-    let Some(schema) = coerced else {
-        return Ok(read);
-    };
-    let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
-    ArrowReaderMetadata::try_new(metadata, options)
 }
 
 /// Why a column cannot be read.
