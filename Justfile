@@ -79,7 +79,14 @@ test-slow: python-runner && test-wheel
 test-values-judge:
     #!/usr/bin/env bash
     set -euo pipefail
-    # One environment for each list of packages, made once.
+    judge=$("{{ just_executable() }}" judge)
+    TRANSOM_JUDGE="$judge" cargo test {{ locked }} --workspace --test values
+
+# Print where a Python with DuckDB is; make its environment, once for each list of packages
+[private]
+judge:
+    #!/usr/bin/env bash
+    set -euo pipefail
     requirements=tests/values/requirements.txt
     judge="${TRANSOM_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/transom}/judge-$(sha256sum "$requirements" | cut -c1-12)"
     if [ ! -f "$judge/complete" ]; then
@@ -87,7 +94,7 @@ test-values-judge:
         "$judge/bin/pip" install --quiet --requirement "$requirements"
         touch "$judge/complete"
     fi
-    TRANSOM_JUDGE="$judge/bin/python" cargo test {{ locked }} --workspace --test values
+    echo "$judge/bin/python"
 
 # Feed the readers of files and of what guests hand over with made-up input, two targets at a time for some seconds: `just fuzz 3600 csv`
 fuzz seconds="60" *targets="batch description stamp csv json parquet":
@@ -157,9 +164,9 @@ bench *groups:
 # Compare plugins in Rust, Go and Python with each other, and Python with native CPython
 bench-languages: python-runner (bench "languages")
 
-# Measure whole processes: their start, the memory of long runs and of many batches; words select groups (tests/benches/process/main.rs)
+# Measure whole processes: their start, the memory of long runs and of many batches, DuckDB on the same files; words select groups (tests/benches/process/main.rs)
 bench-process *groups: build python-runner
-    TRANSOM_BIN="{{ target_dir }}/release/transom" cargo bench {{ locked }} {{ bench_packages }} --bench process -- {{ groups }}
+    judge=$("{{ just_executable() }}" judge); TRANSOM_BIN="{{ target_dir }}/release/transom" TRANSOM_JUDGE="$judge" cargo bench {{ locked }} {{ bench_packages }} --bench process -- {{ groups }}
 
 # Count the instructions of plugin calls, per row, per call and once (needs valgrind); words select subjects
 bench-instructions *subjects:

@@ -2,8 +2,9 @@
 //!
 //! Runs `transom` (the program that `TRANSOM_BIN` names) as a person would: over a handful of rows for the time that starting
 //! takes (`starts`), and in copies of the example, over the year and over ten years with little memory, for what is really held
-//! (`years`). What 100,000 batches leave behind in a plugin of each language is seen from within (`batches`). `just bench-process`
-//! runs all of it, `just bench-process starts` a part.
+//! (`years`). The same files are read and written by DuckDB (`rival`). What 100,000 batches leave
+//! behind in a plugin of each language is seen from within (`batches`). `just bench-process` runs all of it, `just bench-process starts`
+//! a part.
 
 #![allow(clippy::print_stdout, reason = "the table is what it is run for")]
 
@@ -13,6 +14,7 @@ mod common;
 mod batches;
 mod child;
 mod pipelines;
+mod rival;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,7 +41,7 @@ fn main() -> Result<()> {
         .collect();
     let is_asked = |group: &str| words.is_empty() || words.iter().any(|word| word == group);
     // The small processes come first: the kernel says of a child that it has at least been as large as this process when it began.
-    if is_asked("starts") || is_asked("years") {
+    if ["starts", "years", "rival"].into_iter().any(is_asked) {
         processes(&is_asked)?;
     }
     if is_asked("batches") {
@@ -56,8 +58,10 @@ fn processes(is_asked: &impl Fn(&str) -> bool) -> Result<()> {
             .ok_or("the variable `TRANSOM_BIN` does not name the program to measure")?,
         cache: folder.path().join("cache"),
     };
-    println!("| what | time | processor time | largest resident memory | target |");
-    println!("| --- | ---: | ---: | ---: | --- |");
+    if is_asked("starts") || is_asked("years") {
+        println!("| what | time | processor time | largest resident memory | target |");
+        println!("| --- | ---: | ---: | ---: | --- |");
+    }
     if is_asked("starts") {
         starts(&program, folder.path())?;
     }
@@ -65,6 +69,9 @@ fn processes(is_asked: &impl Fn(&str) -> bool) -> Result<()> {
         years(&program, folder.path())?;
     }
     println!();
+    if is_asked("rival") {
+        rival::compare(&program, &folder.path().join("rival"))?;
+    }
     Ok(())
 }
 

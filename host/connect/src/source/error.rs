@@ -356,7 +356,7 @@ pub enum SourceError {
         path: PathBuf,
         /// Top-level column.
         column: String,
-        /// From 0, as Parquet tools count.
+        /// In the file, from 1, as the rows of dead letters count.
         row_group: usize,
         /// What the reader says.
         #[source]
@@ -398,7 +398,7 @@ pub enum SourceError {
         name: String,
         /// The file.
         path: PathBuf,
-        /// From 0, as Parquet tools count.
+        /// In the file, from 1, as the rows of dead letters count.
         row: u64,
         /// Top-level column.
         column: Box<str>,

@@ -150,7 +150,7 @@ async fn bytes_become_text_only_if_they_are_utf8() {
             let error = run_error(&parquet(&root), text(), sql).await;
             assert!(
                 error
-                    .starts_with("source `flights`: `data/a.parquet` row 1: column `name` holds `"),
+                    .starts_with("source `flights`: `data/a.parquet` row 2: column `name` holds `"),
                 "{annotation}: {error}"
             );
             assert!(error.ends_with("which is no value of type utf8"), "{error}");
@@ -193,7 +193,7 @@ async fn what_the_writer_says_of_its_types_is_not_believed_for_text() {
         row_group.close().unwrap();
         writer.close().unwrap();
         let error = run_error(&parquet(&root), text(), "SELECT upper(name) FROM t").await;
-        assert!(error.contains("row 0: column `name` holds"), "{error}");
+        assert!(error.contains("row 1: column `name` holds"), "{error}");
     }
 }
 
@@ -473,7 +473,7 @@ async fn a_file_beside_the_lock_is_read_without_loss_or_not_at_all() {
             let error = run_error(&parquet(&root), Arc::clone(&lock), sql).await;
             // The second row group.
             let start =
-                format!("source `flights`: `data/b.parquet` row 2: column `a` holds {value}");
+                format!("source `flights`: `data/b.parquet` row 3: column `a` holds {value}");
             assert!(error.starts_with(&start), "{sql}: {error}");
         }
     }
@@ -705,7 +705,7 @@ async fn nanoseconds_of_int96_are_not_cut() {
     for column in ["t", "l"] {
         let sql = format!("SELECT {column} FROM t");
         let error = query(&parquet(&root), &sql).await.unwrap_err().to_string();
-        let wrong = "`data/a.parquet` row 1";
+        let wrong = "`data/a.parquet` row 2";
         assert!(error.contains(wrong), "{error}");
         let wrong = "`2024-02-29T00:00:00.000000001`";
         assert!(error.contains(wrong), "{error}");
@@ -721,7 +721,7 @@ async fn nanoseconds_of_int96_are_not_cut() {
     write_int96(root.path(), &[(2_460_370, 1), (5_373_484, 0)]);
     let error = query(&source, "SELECT t FROM t").await.unwrap_err();
     let error = error.to_string();
-    assert!(error.contains("`data/a.parquet` row 1"), "{error}");
+    assert!(error.contains("`data/a.parquet` row 2"), "{error}");
     assert!(error.contains("`9999-12-31T00:00:00`"), "{error}");
 }
 

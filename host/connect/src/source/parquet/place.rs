@@ -123,7 +123,7 @@ pub(in crate::source) fn diagnose(
             return Err(SourceError::ParquetValue {
                 name: source.name.clone(),
                 path: found.path.clone(),
-                row: first_row + loss.row as u64,
+                row: first_row + loss.row as u64 + 1,
                 column: field.name().as_str().into(),
                 value: shown(&loss.value).into(),
                 found: type_name(&loss.from).into(),
