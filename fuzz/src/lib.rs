@@ -13,10 +13,8 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::StreamExt as _;
-use transom_connect::{
-    CsvOptions, FileSink, FileSource, Format, ReadProgress, Sample, SinkFormat, SinkLimits,
-    Unknown, WriteProgress,
-};
+use transom_connect::{FileSink, FileSource, ReadProgress, Sample, SinkLimits, WriteProgress};
+use transom_file::spec::{CsvOptions, Format, SinkFormat, Unknown};
 
 /// Rows after which reading ends: some bytes of Parquet can stand for billions.
 const ROWS: usize = 1 << 16;

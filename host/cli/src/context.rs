@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use transom_build::{cache_folder, python_runner_digest};
-use transom_pipeline::file::{self, LoadOptions, Pipeline};
+use transom_file::{LoadOptions, Pipeline};
 use transom_pipeline::plan::Planned;
 use transom_pipeline::plugins;
 use transom_plugin::{Plugin, Runtime, RuntimeOptions};
@@ -53,7 +53,7 @@ impl Context {
             target: target.clone(),
             variables: variables.iter().cloned().collect(),
         };
-        Ok(file::load(file, &options)?)
+        Ok(transom_file::load(file, &options)?)
     }
 
     /// The pipeline's plugins; those being built are named.

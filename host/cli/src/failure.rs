@@ -13,7 +13,7 @@ use arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
 use serde_json::{Value, json};
 use transom_build::{BuildError, BuildErrorKind};
-use transom_pipeline::file::{Problems, did_you_mean};
+use transom_file::{Problems, did_you_mean};
 use transom_pipeline::report::{CheckReport, counted};
 use transom_pipeline::{Error as PipelineError, ErrorKind, Unwritable, lines};
 use transom_plugin::GuestErrorKind;

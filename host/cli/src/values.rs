@@ -36,7 +36,7 @@ pub(crate) fn bytes(text: &str) -> Result<usize, String> {
 
 /// A point in time: with a zone or in UTC; a date alone is its first moment.
 pub(crate) fn clock(text: &str) -> Result<std::time::SystemTime, String> {
-    let time = transom_pipeline::testing::point_in_time(text);
+    let time = transom_file::test_file::point_in_time(text);
     let time = time.map(std::time::SystemTime::from);
     time.ok_or_else(|| {
         "expected a time like `2024-01-31` or `2024-01-31 10:00:00`, in UTC unless it has a zone"

@@ -12,18 +12,16 @@
 //! object store lists and publishes in other ways, while formats, partitions and diagnosis stay the same.
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
-mod format;
 mod hive;
 mod lease;
 mod sink;
 mod source;
 
-pub use format::{CsvOptions, Encoding, Format, ParquetCompression, SinkFormat};
 pub use sink::{
     Committed, FileSink, PreparedSink, SinkError, SinkLimits, StagedSink, Unwritable,
     WriteProgress, Written, WrittenFile, encode, publish_all,
 };
 pub use source::{
     FileSource, ORIGIN_FILE, ORIGIN_ROW, ReadProgress, Sample, SourceError, SourceFile,
-    SourceFiles, Unknown, with_origin,
+    SourceFiles, with_origin,
 };

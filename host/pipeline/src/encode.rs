@@ -4,7 +4,8 @@ use std::io;
 
 use arrow::array::RecordBatch;
 use arrow::json::writer::LineDelimited;
-use transom_connect::{CsvOptions, SinkFormat, Unwritable};
+use transom_connect::Unwritable;
+use transom_file::spec::{CsvOptions, SinkFormat};
 
 /// How rows are written into a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,10 +12,10 @@ use transom_connect::{SinkError, SourceError};
 use transom_query::{CallError, FailedRow, NoScratch, RowsFailed, TooManyRejected};
 use transom_sql::ValueError;
 
-use crate::file::{MaxRejects, Percent, Problems};
 use crate::reasons::short;
 use crate::report::{CheckReport, Count, counted};
 use crate::run::FailedChecks;
+use transom_file::{MaxRejects, Percent, Problems};
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
-use transom_connect::{CsvOptions, FileSource, ReadProgress, Sample, SourceError, Unknown};
+use transom_connect::{FileSource, ReadProgress, Sample, SourceError};
+use transom_file::spec::{Format, Unknown};
 use transom_query::{Session, SessionOptions};
 
 use crate::error::{Error, Result, source_of};
-use crate::file::{Format, Problem, Problems, format_of_file};
 use crate::plan::error_chain;
 use crate::preview::collect;
+use transom_file::{Problem, Problems, format_of_file};
 
 /// Why a file was not read.
 #[derive(Debug)]
@@ -32,9 +33,7 @@ pub async fn read_rows(file: &Path, rows: usize) -> Result<RecordBatch> {
         Error::from(Problems::from(problem))
     };
     let format = match format_of_file(&shown) {
-        Some(Format::Csv) => transom_connect::Format::Csv(CsvOptions::default()),
-        Some(Format::Json) => transom_connect::Format::Json,
-        Some(Format::Parquet) => transom_connect::Format::Parquet,
+        Some(format) => Format::from(format),
         None => {
             let allowed = "allowed: `.csv`, `.jsonl`, `.parquet`".to_owned();
             return Err(problem(

@@ -1,14 +1,12 @@
 //! The pipeline of Transom: what `transom.yaml` says, planned and run.
 //!
-//! [`file::load`] reads `transom.yaml` and the queries beside it into a [`file::Pipeline`] for one target, or every mistake
-//! in them at once. [`plugins::load`] builds and loads its plugins, [`plan::plan`] plans its steps over DataFusion, and
+//! A [`Pipeline`](transom_file::Pipeline) is read by `transom-file`. [`plugins::load`] builds and loads its plugins, [`plan::plan`] plans its steps over DataFusion, and
 //! [`run::run`] executes the plans and publishes the results. [`testing`] runs the tests
 //! beside a pipeline, [`preview`] computes single tables of it and [`rejects`] reads what its transforms did not take. [`lock::Lock`] remembers what checking needs to know of the world.
 
 mod dead_letters;
 mod encode;
 mod error;
-pub mod file;
 mod file_rows;
 pub mod lock;
 pub mod plan;

@@ -14,7 +14,7 @@ use transom_plugin::{Description, Plugin};
 use transom_sql::{field_type_name, is_json, parse_field};
 
 use crate::error::{Error, Result};
-use crate::file::{FileSource, Pipeline};
+use transom_file::{FileSource, Pipeline};
 
 /// Version of the lock file's own format.
 const VERSION: u32 = 1;

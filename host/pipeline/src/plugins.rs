@@ -8,8 +8,8 @@ use transom_build::{BuildError, BuildOptions};
 use transom_plugin::{Description, Limits, Plugin, Runtime};
 
 use crate::error::{Error, Result};
-use crate::file::{self, Pipeline, Problem, Problems};
 use crate::lock::Lock;
+use transom_file::{Pipeline, Problem, Problems};
 
 /// A pipeline's plugins, as far as checking can have them without running a compiler.
 #[derive(Debug, Default)]
@@ -97,7 +97,7 @@ pub fn look(pipeline: &Pipeline, runtime: &Runtime, lock: Option<&Lock>) -> Resu
 /// Loads a component. What is wrong with it is a problem of the pipeline, which names it.
 fn load_component(
     pipeline: &Pipeline,
-    plugin: &file::Plugin,
+    plugin: &transom_file::Plugin,
     runtime: &Runtime,
     component: &Path,
 ) -> Result<Result<Arc<Plugin>, Problem>> {
@@ -126,7 +126,10 @@ fn build_failed(plugin: &str) -> impl Fn(BuildError) -> Error {
 }
 
 /// The component of a plugin, without a compiler: the file itself, what its folder was built to, what is packed at once.
-fn component_of(pipeline: &Pipeline, plugin: &file::Plugin) -> Result<Result<PathBuf, Problem>> {
+fn component_of(
+    pipeline: &Pipeline,
+    plugin: &transom_file::Plugin,
+) -> Result<Result<PathBuf, Problem>> {
     let (name, path) = (&plugin.name.value, &plugin.path.value);
     if path.is_file() {
         return Ok(Ok(path.clone()));
@@ -165,8 +168,8 @@ fn shown(root: &Path, path: &Path) -> String {
 }
 
 /// The limits that the file sets, over the defaults.
-fn limits(file: &file::Limits) -> Limits {
-    let file::Limits {
+fn limits(file: &transom_file::Limits) -> Limits {
+    let transom_file::Limits {
         memory_bytes,
         call_time,
         output_bytes,

@@ -14,8 +14,8 @@ use futures::TryStreamExt;
 use transom_query::{OnError, Session};
 
 use crate::error::{Error, Result};
-use crate::file::{OrderBy, Pipeline, Problem, Problems, TransformStep};
 use crate::plan::{Planned, params};
+use transom_file::{OrderBy, Pipeline, Problem, Problems, TransformStep};
 
 /// All rows of a table, and those that it rejected.
 #[derive(Debug)]
@@ -155,7 +155,7 @@ impl Planned {
             });
         };
         let input = match pipeline.step(table).map(|step| &step.kind) {
-            Some(crate::file::StepKind::Transform(transform)) => &transform.input.value,
+            Some(transom_file::StepKind::Transform(transform)) => &transform.input.value,
             _ => table,
         };
         let input = self.session.plan_scan(input).await.map_err(failed)?;

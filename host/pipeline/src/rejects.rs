@@ -6,15 +6,16 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use arrow::error::ArrowError;
 use serde::Serialize;
-use transom_connect::{FileSource, Format, ReadProgress, Sample, Unknown};
+use transom_connect::{FileSource, ReadProgress, Sample};
+use transom_file::spec::{Format, Unknown};
 use transom_plugin::Cancel;
 use transom_query::{OnError, Params, Session, SessionOptions};
 
 use crate::dead_letters::{self, FILE, PARTITION, REASON, ROW};
 use crate::error::{Error, Result};
-use crate::file::{OnReject, Pipeline, StepKind};
 use crate::preview::collect;
 use crate::reasons::NUMBER;
+use transom_file::{OnReject, Pipeline, StepKind};
 
 /// The rows that a step rejected.
 #[derive(Debug, Clone, Serialize)]

@@ -9,8 +9,8 @@ use arrow::array::RecordBatch;
 use serde::Serialize;
 use transom_plugin::Plugin;
 
-use crate::file::Severity;
 use crate::reasons::short;
+use transom_file::Severity;
 
 /// What a run did.
 #[derive(Debug, Clone, Serialize)]

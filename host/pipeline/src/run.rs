@@ -17,20 +17,19 @@ use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
 use parking_lot::Mutex;
-use transom_connect::{
-    FileSink, PreparedSink, SinkError, Unknown, WriteProgress, Written, publish_all,
-};
+use transom_connect::{FileSink, PreparedSink, SinkError, WriteProgress, Written, publish_all};
+use transom_file::spec::Unknown;
 use transom_plugin::Cancel;
 use transom_query::{Figures, TransformMetrics};
 
 use crate::dead_letters::{self, DeadLetterSpool};
 use crate::error::{Error, ErrorKind, RejectedReasons, Result};
-use crate::file::{Pipeline, StepKind};
 use crate::plan::{Planned, PlannedSink, PlannedStep};
 use crate::report::{
     CheckReport, FailureReport, PluginReport, RunReport, SinkReport, SourceReport, TimeReport,
     TransformReport,
 };
+use transom_file::{Pipeline, StepKind};
 
 pub use self::checks::FailedChecks;
 
@@ -300,8 +299,8 @@ impl Run<'_> {
         let sink = FileSink {
             name: name.to_owned(),
             path,
-            format: transom_connect::SinkFormat::Parquet {
-                compression: transom_connect::ParquetCompression::Zstd(1),
+            format: transom_file::spec::SinkFormat::Parquet {
+                compression: transom_file::spec::Compression::Zstd,
             },
             partition_by: vec![],
             limits: transom_connect::SinkLimits::default(),

@@ -1,10 +1,10 @@
-//! Values: how SQL computes here, which casts lose nothing, and what types are called.
+//! Values: how SQL computes here, and which casts lose nothing.
 //!
 //! Pipelines follow PostgreSQL in their values: what does not fit is an error, never another value. The rooms around this one ask it
 //! for:
 //!
 //! - [`install`], [`prepare`], [`planned`]: a session that computes like this, and what a statement and its plan go through,
-//! - [`type_name`]: what a type is called, the same in the pipeline file, in messages and in previews; [`parse_field`] reads it,
+//! - [`type_name`] and the other names of types, which are those of `transom-types`,
 //! - [`lossless`]: whether a type can become another without loss, and the cast that says which row cannot,
 //! - [`text`]: the value that a text stands for, exactly, or why it is none.
 //!
@@ -18,7 +18,6 @@ mod error;
 mod guard;
 mod install;
 pub mod lossless;
-mod parse_type;
 mod patterns;
 mod planner;
 mod rules;
@@ -27,12 +26,11 @@ pub mod text;
 mod time;
 mod totals;
 mod type_names;
-mod types;
 mod unify;
 
 pub use dialects::{instead_of, translated};
 pub use error::ValueError;
 pub use install::{configure, install, planned};
-pub use parse_type::{TypeError, parse_field, type_names};
 pub use statement::{only_query, prepare};
-pub use types::{field_type_name, is_json, json_field, type_name};
+// What computes speaks of types, so that who uses this room has their names at hand.
+pub use transom_types::{TypeError, field_type_name, is_json, json_field, parse_field, type_name};

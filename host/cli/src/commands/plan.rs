@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use arrow::datatypes::Schema;
 use serde_json::{Value, json};
+use transom_file::{Check, Pipeline, StepKind, list};
 use transom_pipeline::SessionOptions;
-use transom_pipeline::file::{Check, Pipeline, StepKind, list};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Planned, Sources, plan};
 use transom_pipeline::type_name;

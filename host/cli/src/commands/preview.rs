@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use clap::ValueEnum;
-use transom_pipeline::file::{Pipeline, list};
+use transom_file::{Pipeline, list};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources, plan_part};
 use transom_pipeline::report::counted;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use transom_pipeline::file::{Pipeline, list};
+use transom_file::{Pipeline, list};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources, plan_part};
 use transom_pipeline::report::{SinkReport, counted};
@@ -149,9 +149,8 @@ fn selected(pipeline: &Pipeline, names: &[String]) -> Result<Option<Vec<String>>
     let steps = || pipeline.steps.iter().map(|step| step.name.value.as_str());
     let mut selected = Vec::new();
     for name in names {
-        let writes = |sink: &&transom_pipeline::file::FileSink| {
-            sink.name.value == *name || sink.from.value == *name
-        };
+        let writes =
+            |sink: &&transom_file::FileSink| sink.name.value == *name || sink.from.value == *name;
         let before = selected.len();
         let found = pipeline.sinks.iter().filter(writes);
         selected.extend(found.map(|sink| sink.name.value.clone()));
@@ -192,7 +191,7 @@ async fn stopped(cancel: &Cancel) {
 
 fn check_locked(
     lock: &Lock,
-    pipeline: &transom_pipeline::file::Pipeline,
+    pipeline: &transom_file::Pipeline,
     plugins: &[std::sync::Arc<transom_plugin::Plugin>],
 ) -> Result<(), Failure> {
     let names = |names: &[String]| {

@@ -1,7 +1,7 @@
 //! `transom schema`: what editors need to complete and check `transom.yaml` and files of tests.
 
 use clap::ValueEnum;
-use transom_pipeline::{file, testing};
+use transom_file::test_file;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -32,8 +32,8 @@ enum Described {
 impl SchemaCommand {
     pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
         context.printer.json(&match self.described {
-            Described::Pipeline => file::json_schema(),
-            Described::Tests => testing::json_schema(),
+            Described::Pipeline => transom_file::json_schema(),
+            Described::Tests => test_file::json_schema(),
         })
     }
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use transom_pipeline::file::{Pipeline, Problems};
+use transom_file::test_file::{self, Test};
+use transom_file::{Pipeline, Problems};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::report::counted;
-use transom_pipeline::testing::{self, Test, TestReport, Tester};
+use transom_pipeline::testing::{self, TestReport, Tester};
 
 use crate::context::Context;
 use crate::failure::{FailedRow, Failure};
@@ -85,7 +86,7 @@ impl TestCommand {
     /// The folder of the tests that are not named.
     fn folder(context: &Context) -> PathBuf {
         let beside = context.global.file.parent();
-        beside.unwrap_or(Path::new("")).join(testing::FOLDER)
+        beside.unwrap_or(Path::new("")).join(test_file::FOLDER)
     }
 
     fn test_files(&self, context: &Context) -> Result<Vec<PathBuf>, Failure> {
@@ -100,7 +101,7 @@ impl TestCommand {
         let mut tests = Vec::new();
         let mut problems = Vec::new();
         for file in self.test_files(context)? {
-            match testing::read(&file) {
+            match test_file::read(&file) {
                 Ok(read) => tests.extend(read),
                 Err(Problems(more)) => problems.extend(more),
             }

@@ -15,7 +15,7 @@ use arrow::{
     util::display::{ArrayFormatter, FormatOptions},
 };
 
-use crate::format::CsvOptions;
+use transom_file::spec::CsvOptions;
 
 /// What spreadsheets write in front of a file to say that it is UTF-8.
 const BYTE_ORDER_MARK: &str = "\u{feff}";

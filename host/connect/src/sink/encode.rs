@@ -15,13 +15,13 @@ use arrow::{
 };
 use parquet::{
     arrow::ArrowWriter,
-    basic::{Compression, ZstdLevel},
+    basic::{Compression as Pages, ZstdLevel},
     file::{metadata::KeyValue, properties::WriterProperties},
 };
 
 use super::json::JsonColumns;
 use super::{SinkLimits, csv::CsvWriter, stored::Stored, unwritable::Unwritable};
-use crate::format::{ParquetCompression, SinkFormat};
+use transom_file::spec::{Compression, SinkFormat};
 
 /// Written into the key-value metadata of every Parquet file. No time and no run: the same rows give the same bytes.
 const CREATED_BY: &str = concat!("transom ", env!("CARGO_PKG_VERSION"));
@@ -91,11 +91,9 @@ impl<W: Write + Send> Writer<W> {
         Ok(match format {
             SinkFormat::Parquet { compression } => {
                 let compression = match compression {
-                    ParquetCompression::Zstd(level) => {
-                        Compression::ZSTD(ZstdLevel::try_new(*level)?)
-                    }
-                    ParquetCompression::Snappy => Compression::SNAPPY,
-                    ParquetCompression::Uncompressed => Compression::UNCOMPRESSED,
+                    Compression::Zstd => Pages::ZSTD(ZstdLevel::default()),
+                    Compression::Snappy => Pages::SNAPPY,
+                    Compression::None => Pages::UNCOMPRESSED,
                 };
                 let created_by = KeyValue::new("created_by".to_owned(), CREATED_BY.to_owned());
                 let properties = WriterProperties::builder()

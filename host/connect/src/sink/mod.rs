@@ -28,7 +28,7 @@ pub use self::{
     unwritable::Unwritable,
     writer::WrittenFile,
 };
-use crate::format::SinkFormat;
+use transom_file::spec::SinkFormat;
 
 /// Similarity from 0 to 1 (Jaro-Winkler) from which a column is worth proposing.
 const SIMILAR: f64 = 0.8;

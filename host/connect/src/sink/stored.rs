@@ -15,7 +15,7 @@ use super::{
     unwritable::{Unwritable, sql_name},
     values,
 };
-use crate::format::SinkFormat;
+use transom_file::spec::SinkFormat;
 
 /// Most digits of a decimal.
 const DIGITS: u8 = 76;
@@ -85,7 +85,7 @@ impl Stored {
                         column: field.name().clone(),
                         value: loss.value,
                         row: loss.row as u64 + 1,
-                        format: self.format.name(),
+                        format: self.format.name().shown(),
                         why: format!("it does not fit {}", type_name(&loss.to)),
                         hint: "leave such rows out, or convert the column in the last step"
                             .to_owned(),
@@ -142,7 +142,7 @@ impl Place<'_> {
         Unwritable::Type {
             column: format!("{}{}", self.column, self.part),
             data_type: type_name(data_type),
-            format: self.format.name(),
+            format: self.format.name().shown(),
             why: why.to_owned(),
             hint,
         }

@@ -14,7 +14,7 @@ use arrow::{
 };
 
 use super::unwritable::{Unwritable, sql_name};
-use crate::format::SinkFormat;
+use transom_file::spec::SinkFormat;
 
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
@@ -63,7 +63,7 @@ pub(super) fn check(
         },
         column: column.to_owned(),
         row: row as u64 + 1,
-        format: format.name(),
+        format: format.name().shown(),
         why: why.to_owned(),
         hint,
     })

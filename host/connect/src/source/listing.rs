@@ -12,10 +12,9 @@ use std::{
 use glob::{MatchOptions, Pattern};
 
 use super::{FileSource, SourceError};
-use crate::{
-    format::Format,
-    lease::{self, Asked, Lease},
-};
+use transom_file::spec::Format;
+
+use crate::lease::{self, Asked, Lease};
 
 /// Names shown when nothing matches.
 const NAMES_SHOWN: usize = 8;
@@ -356,7 +355,7 @@ fn nothing(source: &FileSource, base: &Path) -> SourceError {
     };
     SourceError::NoFiles {
         name: source.name.clone(),
-        format: source.format.name(),
+        format: source.format.name().shown(),
         pattern: source.pattern.clone(),
         root: source.root.clone(),
         nearest: format!("`{}` {holds}", shown.display()),

@@ -33,7 +33,7 @@ use self::{
     partitions::Partitions,
     table::{FileTable, Reader},
 };
-use crate::format::Format;
+use transom_file::spec::{Format, Unknown};
 
 /// Longest piece of a value that a message shows, in characters.
 const SHOWN_CHARACTERS: usize = 60;
@@ -62,18 +62,6 @@ pub struct FileSource {
     pub sample: Sample,
     /// Counts the rows that scans of CSV and JSON give; those of other formats are in their operators' metrics.
     pub read: ReadProgress,
-}
-
-/// What happens to columns or keys of a file that the table has not.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Unknown {
-    /// The run fails.
-    #[default]
-    Fail,
-    /// They are left out, and the report says so.
-    Warn,
-    /// They are left out, and counted.
-    Ignore,
 }
 
 /// How many rows are looked at to infer columns, spread over the files.

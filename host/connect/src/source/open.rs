@@ -9,7 +9,7 @@ use std::{
 use encoding_rs::{Decoder, DecoderResult, mem::convert_latin1_to_utf8};
 
 use super::{FileSource, SourceError, io_error, listing::Found};
-use crate::format::{Encoding, is_gzip};
+use transom_file::spec::{Encoding, is_gzip};
 
 /// Longest of the marks at the beginning of a file.
 const MARK: usize = 6;

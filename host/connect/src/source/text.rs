@@ -18,7 +18,7 @@ use datafusion::{
 };
 
 use super::{FileSource, csv::CsvBatches, json::JsonBatches, listing::Found};
-use crate::format::{Format, is_gzip};
+use transom_file::spec::{Format, is_gzip};
 
 /// Batches that are read ahead.
 const READ_AHEAD: usize = 2;

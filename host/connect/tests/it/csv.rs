@@ -5,7 +5,8 @@ use std::{error::Error, fs, io::Write, path::Path, sync::Arc};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use tempfile::{TempDir, tempdir};
-use transom_connect::{CsvOptions, Encoding, FileSource, Format, Sample, SourceError, Unknown};
+use transom_connect::{FileSource, Sample, SourceError};
+use transom_file::spec::{CsvOptions, Encoding, Format, Unknown};
 
 use crate::support::{CSV, put, query, session, shown, source};
 

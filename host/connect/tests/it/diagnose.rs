@@ -4,7 +4,8 @@ use std::{error::Error, fs, path::Path, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use tempfile::tempdir;
-use transom_connect::{FileSource, Format, SinkFormat, SinkLimits, SourceError};
+use transom_connect::{FileSource, SinkLimits, SourceError};
+use transom_file::spec::{Format, SinkFormat};
 
 use crate::support::{publish, put, query, session, sink, source, table};
 

@@ -8,7 +8,8 @@ use arrow::{
 };
 use datafusion::error::DataFusionError;
 use tempfile::tempdir;
-use transom_connect::{FileSource, Format, SinkFormat, SourceError, Unknown};
+use transom_connect::{FileSource, SourceError};
+use transom_file::spec::{Format, SinkFormat, Unknown};
 
 use crate::support::{publish, put, query, session, shown, sink, source, table};
 

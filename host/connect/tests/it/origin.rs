@@ -2,7 +2,8 @@
 
 use arrow::util::pretty::pretty_format_batches;
 use tempfile::tempdir;
-use transom_connect::{FileSource, Format, SinkFormat, with_origin};
+use transom_connect::{FileSource, with_origin};
+use transom_file::spec::{Format, SinkFormat};
 
 use crate::support::{CSV, publish, put, session, sink, source, table};
 
@@ -57,7 +58,7 @@ async fn rows_of_csv_and_json_are_numbered_within_their_files() {
 async fn rows_of_parquet_keep_their_numbers_in_ranges_and_behind_filters() {
     let root = tempdir().unwrap();
     let parquet = SinkFormat::Parquet {
-        compression: transom_connect::ParquetCompression::Uncompressed,
+        compression: transom_file::spec::Compression::None,
     };
     let mut sink = sink(root.path(), parquet, &[]);
     // Less than one batch, so that each of the ten is a row group.

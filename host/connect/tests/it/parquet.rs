@@ -20,7 +20,8 @@ use parquet::{
     schema::parser::parse_message_type,
 };
 use tempfile::{TempDir, tempdir};
-use transom_connect::{FileSource, Format, SourceError, Unknown};
+use transom_connect::{FileSource, SourceError};
+use transom_file::spec::{Format, Unknown};
 
 use crate::support::{put, query, session, source};
 

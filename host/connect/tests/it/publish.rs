@@ -15,7 +15,8 @@ use std::{
 
 use arrow::array::RecordBatch;
 use tempfile::tempdir;
-use transom_connect::{CsvOptions, FileSink, SinkError, SinkFormat, WriteProgress, publish_all};
+use transom_connect::{FileSink, SinkError, WriteProgress, publish_all};
+use transom_file::spec::{CsvOptions, SinkFormat};
 
 use crate::support::{
     CSV, files, names, publish, put, query, session, shown, sink, source, stream, table,

@@ -21,9 +21,8 @@ use arrow::{
 };
 use proptest::prelude::*;
 use tempfile::tempdir;
-use transom_connect::{
-    CsvOptions, FileSource, Format, ParquetCompression, SinkError, SinkFormat, WriteProgress,
-};
+use transom_connect::{FileSource, SinkError, WriteProgress};
+use transom_file::spec::{Compression, CsvOptions, Format, SinkFormat};
 use transom_sql::lossless;
 
 use crate::support::{query, sink, source, stream};
@@ -493,7 +492,7 @@ proptest! {
 
     #[test]
     fn any_table_survives_parquet(batch in tables(types())) {
-        let format = SinkFormat::Parquet { compression: ParquetCompression::Uncompressed };
+        let format = SinkFormat::Parquet { compression: Compression::None };
         if let Some(read) = there_and_back(&batch, format, Format::Parquet) {
             assert_same(&batch, &read, false);
         }

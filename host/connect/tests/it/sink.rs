@@ -12,10 +12,8 @@ use arrow::{
 };
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use tempfile::tempdir;
-use transom_connect::{
-    CsvOptions, FileSink, FileSource, Format, ParquetCompression, SinkError, SinkFormat,
-    SinkLimits, WriteProgress,
-};
+use transom_connect::{FileSink, FileSource, SinkError, SinkLimits, WriteProgress};
+use transom_file::spec::{Compression, CsvOptions, Format, SinkFormat};
 
 use crate::support::{
     CSV, failing, files, names, publish, query, session, shown, sink, source, stream, table,
@@ -94,9 +92,9 @@ async fn assert_round_trip(format: SinkFormat, read_as: Format) {
 #[tokio::test]
 async fn every_format_gives_back_what_was_written() {
     for compression in [
-        ParquetCompression::default(),
-        ParquetCompression::Snappy,
-        ParquetCompression::Uncompressed,
+        Compression::default(),
+        Compression::Snappy,
+        Compression::None,
     ] {
         assert_round_trip(SinkFormat::Parquet { compression }, Format::Parquet).await;
     }

@@ -4,7 +4,8 @@ use std::{io::Write, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, Schema};
 use tempfile::tempdir;
-use transom_connect::{CsvOptions, FileSource, Format, SinkFormat, SourceError};
+use transom_connect::{FileSource, SourceError};
+use transom_file::spec::{CsvOptions, Format, SinkFormat};
 
 use crate::support::{CSV, publish, put, query, session, shown, sink, source, table};
 

@@ -14,9 +14,9 @@ use datafusion::{
     prelude::{SessionConfig, SessionContext},
 };
 use transom_connect::{
-    Committed, CsvOptions, FileSink, FileSource, Format, ReadProgress, Sample, SinkFormat,
-    SinkLimits, Unknown, WriteProgress,
+    Committed, FileSink, FileSource, ReadProgress, Sample, SinkLimits, WriteProgress,
 };
+use transom_file::spec::{CsvOptions, Format, SinkFormat, Unknown};
 
 pub(crate) const CSV: fn() -> Format = || Format::Csv(CsvOptions::default());
 

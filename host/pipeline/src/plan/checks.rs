@@ -14,7 +14,7 @@ use super::convert::params;
 use super::messages::{plan_message, sql_problem};
 use super::planner::Planner;
 use crate::error::{Error, Result};
-use crate::file::{Check, CheckKind, Problem, Spanned, list};
+use transom_file::{Check, CheckKind, Problem, Spanned, list};
 
 /// A check that can be run.
 #[derive(Debug)]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
-use transom_connect::{self as connect, FileSource, ParquetCompression};
+use transom_connect::{self as connect, FileSource};
+use transom_file::spec::Format;
+use transom_file::{Pipeline, Value};
 use transom_query::Params;
-
-use crate::file::{self, Pipeline, Value};
 
 /// The table of a source: locked columns hold as they are, declared ones replace what the files tell.
 pub(crate) async fn open_source(
@@ -20,7 +20,7 @@ pub(crate) async fn open_source(
         (Some(locked), _) => Some(locked),
         // Without a header the declaration is all that names the columns.
         (None, Some(declared)) if !has_names(&files.format) => Some(Arc::clone(declared)),
-        (None, Some(declared)) if matches!(files.format, connect::Format::Csv(_)) => {
+        (None, Some(declared)) if matches!(files.format, Format::Csv(_)) => {
             let undeclared = FileSource {
                 columns: None,
                 ..files.clone()
@@ -38,8 +38,8 @@ pub(crate) async fn open_source(
     files.table(state, known).await
 }
 
-fn has_names(format: &connect::Format) -> bool {
-    !matches!(format, connect::Format::Csv(options) if !options.header)
+fn has_names(format: &Format) -> bool {
+    !matches!(format, Format::Csv(options) if !options.header)
 }
 
 /// The columns that were inferred from the files, with the declared types; declared columns that no row had come last.
@@ -62,16 +62,9 @@ fn with_declared(told: &Schema, declared: &Schema) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-pub(crate) fn file_source(pipeline: &Pipeline, source: &file::FileSource) -> FileSource {
-    let (format, columns) = match &source.format {
-        file::SourceFormat::Csv { csv, columns } => {
-            (connect::Format::Csv(csv_options(csv)), columns)
-        }
-        file::SourceFormat::Json { columns } => (connect::Format::Json, columns),
-        file::SourceFormat::Parquet { columns } => (connect::Format::Parquet, columns),
-    };
-    let declared = (!columns.is_empty()).then(|| {
-        let fields = columns.iter();
+pub(crate) fn file_source(pipeline: &Pipeline, source: &transom_file::FileSource) -> FileSource {
+    let declared = (!source.columns.is_empty()).then(|| {
+        let fields = source.columns.iter();
         let fields = fields.map(|(name, column_type)| column_type.column(name));
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     });
@@ -79,55 +72,11 @@ pub(crate) fn file_source(pipeline: &Pipeline, source: &file::FileSource) -> Fil
         name: source.name.value.clone(),
         root: pipeline.root.clone(),
         pattern: source.path.value.clone(),
-        format,
+        format: source.format.clone(),
         columns: declared,
-        unknown: match source.unknown {
-            file::Unknown::Fail => connect::Unknown::Fail,
-            file::Unknown::Warn => connect::Unknown::Warn,
-            file::Unknown::Ignore => connect::Unknown::Ignore,
-        },
+        unknown: source.unknown,
         sample: connect::Sample::default(),
         read: connect::ReadProgress::default(),
-    }
-}
-
-fn csv_options(csv: &file::CsvOptions) -> connect::CsvOptions {
-    let file::CsvOptions {
-        delimiter,
-        header,
-        quote,
-        null,
-        encoding,
-        skip,
-        comment,
-        escape,
-    } = csv.clone();
-    connect::CsvOptions {
-        delimiter,
-        header,
-        quote,
-        null,
-        // The file was checked.
-        encoding: encoding
-            .and_then(|name| connect::Encoding::named(&name))
-            .unwrap_or_default(),
-        skip,
-        comment,
-        escape,
-    }
-}
-
-pub(super) fn sink_format(format: &file::SinkFormat) -> connect::SinkFormat {
-    match format {
-        file::SinkFormat::Csv { csv } => connect::SinkFormat::Csv(csv_options(csv)),
-        file::SinkFormat::Json => connect::SinkFormat::Json,
-        file::SinkFormat::Parquet { compression } => connect::SinkFormat::Parquet {
-            compression: match compression {
-                file::Compression::Zstd => ParquetCompression::Zstd(1),
-                file::Compression::Snappy => ParquetCompression::Snappy,
-                file::Compression::None => ParquetCompression::Uncompressed,
-            },
-        },
     }
 }
 

@@ -6,9 +6,9 @@ use transom_sql::ValueError;
 
 use super::nested;
 use crate::error::source_of;
-use crate::file::problem::list;
-use crate::file::{Pipeline, Problem, Span, SqlStep};
 use crate::plugins::Looked;
+use transom_file::list;
+use transom_file::{Pipeline, Problem, Span, SqlStep};
 
 /// The mistakes of a query at their places in it.
 pub(super) fn sql_problems(

@@ -22,9 +22,9 @@ use self::part::Reads;
 use self::planner::Planner;
 use crate::dead_letters::DeadLetterSpool;
 use crate::error::{Error, Result};
-use crate::file::{MaxRejects, Pipeline, Problems};
 use crate::lock::Lock;
 use crate::plugins::Looked;
+use transom_file::{MaxRejects, Pipeline, Problems};
 
 pub(crate) use self::checks::PlannedCheck;
 pub(crate) use self::convert::{file_source, params};

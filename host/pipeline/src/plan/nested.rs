@@ -1,6 +1,6 @@
 //! Parts of nested columns that a query asks for in a way that SQL does not know.
 
-use crate::file::{Pipeline, Problem, Span, SqlStep};
+use transom_file::{Pipeline, Problem, Span, SqlStep};
 
 /// `user.id` where `user` is a word of SQL's own, so that the dot is taken for something else. The parser's message shows its
 /// tree; there is a column of that name as often as not.

@@ -13,8 +13,8 @@ use datafusion::logical_expr::LogicalPlanBuilder;
 use transom_query::Session;
 
 use super::messages::sql_problem;
-use crate::file::{self, CheckKind, OnReject, Pipeline, Problem, StepKind};
 use crate::plugins::Looked;
+use transom_file::{CheckKind, OnReject, Pipeline, Problem, StepKind};
 
 /// What is planned of a pipeline. The default is all of it.
 #[derive(Debug, Clone, Default)]
@@ -88,7 +88,11 @@ impl Part {
         ))
     }
 
-    pub(super) fn keeps_rejected(&self, step: &str, transform: &file::TransformStep) -> bool {
+    pub(super) fn keeps_rejected(
+        &self,
+        step: &str,
+        transform: &transom_file::TransformStep,
+    ) -> bool {
         match transform.on_reject {
             OnReject::DeadLetter => true,
             OnReject::Drop => self.keep_rejected && self.wants(step),

@@ -10,14 +10,14 @@ use transom_connect::{FileSink, SinkLimits};
 use transom_plugin::Description;
 use transom_query::Session;
 
-use super::convert::{file_source, open_source, sink_format};
+use super::convert::{file_source, open_source};
 use super::messages::error_chain;
 use super::part::{Part, Reads};
 use super::{PlannedSink, PlannedSource, PlannedStep, Sources};
 use crate::error::{Error, Result};
-use crate::file::{Pipeline, Problem, Step};
 use crate::lock::Lock;
 use crate::plugins::Looked;
+use transom_file::{Pipeline, Problem, Step};
 
 /// A pipeline that is being planned, with the mistakes that were found.
 pub(super) struct Planner<'a> {
@@ -181,7 +181,7 @@ impl<'a> Planner<'a> {
             let planned = FileSink {
                 name: sink.name.value.clone(),
                 path: sink.path.value.clone(),
-                format: sink_format(&sink.format),
+                format: sink.format.clone(),
                 partition_by: sink
                     .partition_by
                     .iter()

@@ -15,7 +15,7 @@ use super::messages::{
 use super::planner::Planner;
 use crate::dead_letters::{self, DeadLetterSpool};
 use crate::error::{Error, Result};
-use crate::file::{self, ErrorPolicy, MaxRejects, Problem, SqlStep, Step, StepKind};
+use transom_file::{ErrorPolicy, MaxRejects, Problem, SqlStep, Step, StepKind};
 
 impl Planner<'_> {
     pub(super) async fn step(&mut self, step: &Step) -> Result<Option<PlannedStep>> {
@@ -184,7 +184,7 @@ impl Planner<'_> {
     async fn transform(
         &mut self,
         name: &str,
-        transform: &file::TransformStep,
+        transform: &transom_file::TransformStep,
         dead_letters: Option<Arc<DeadLetterSpool>>,
     ) -> Result<Option<LogicalPlan>> {
         if !self.tables.contains(&transform.input.value) {
@@ -221,7 +221,7 @@ impl Planner<'_> {
             options: serde_json::Value::Object(transform.options.clone()).to_string(),
             on_reject: match (&transform.on_reject, dead_letters) {
                 (_, Some(spool)) => OnReject::DeadLetter(spool),
-                (file::OnReject::Drop, None) => OnReject::Drop,
+                (transom_file::OnReject::Drop, None) => OnReject::Drop,
                 _ => OnReject::Fail,
             },
             // A test gives a few rows to see them rejected; a limit is for the data that is published.
@@ -247,7 +247,7 @@ impl Planner<'_> {
     async fn dead_letters_fit(
         &mut self,
         name: &str,
-        transform: &file::TransformStep,
+        transform: &transom_file::TransformStep,
     ) -> Result<bool> {
         let input = self.session.plan_scan(&transform.input.value).await;
         let input = input.map_err(|error| Error::of_query(&format!("step `{name}`"), error))?;
@@ -273,7 +273,7 @@ impl Planner<'_> {
     /// Where in the file a transform's mistake is: at a column of its keys, at one of its options, at the transform's name.
     fn transform_problem(
         &self,
-        transform: &file::TransformStep,
+        transform: &transom_file::TransformStep,
         error: DataFusionError,
     ) -> Result<Problem> {
         let message = plan_message(&error);

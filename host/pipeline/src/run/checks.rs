@@ -16,10 +16,10 @@ use futures::TryStreamExt;
 
 use super::{Run, Staged, watched};
 use crate::error::{Error, Result};
-use crate::file::{CheckKind, Pipeline, Severity, list};
 use crate::plan::PlannedCheck;
 use crate::reasons::short;
 use crate::report::{CheckReport, counted};
+use transom_file::{CheckKind, Pipeline, Severity, list};
 
 /// Failing rows that are kept of each check.
 const KEPT: usize = 1000;

@@ -17,7 +17,7 @@ use transom_sql::type_name;
 
 use super::rows::scalars;
 use crate::error::{Error, Result};
-use crate::file::{Problem, Problems};
+use transom_file::{Problem, Problems};
 
 /// How often another made-up value is tried where one is taken or does not fit the type.
 const TRIES: u64 = 100;

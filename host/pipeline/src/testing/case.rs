@@ -2,14 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Test;
-use super::model::{Data, ExpectEntry, GivenEntry, Reported};
 use super::report::{Mismatch, TestFailure, error_text};
 use super::run::{Given, Tester, options, table_of};
 use super::update::Edit;
-use crate::file::problem::list;
-use crate::file::reader::Spanned;
-use crate::file::{Pipeline, Problem, StepKind};
+use transom_file::test_file::{Data, ExpectEntry, GivenEntry, Reported, Test};
+use transom_file::{Pipeline, Problem, Spanned, StepKind, list};
 
 /// A running test.
 pub(super) struct Case<'a> {

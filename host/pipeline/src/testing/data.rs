@@ -6,18 +6,17 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use transom_connect::{CsvOptions, FileSource, ReadProgress, Sample, Unknown};
+use transom_connect::{FileSource, ReadProgress, Sample};
+use transom_file::spec::{CsvOptions, Format, FormatName, Unknown};
 use transom_plugin::Cancel;
 use transom_query::{OnError, Params, Session, SessionOptions};
 
-use super::model::{Data, Reported};
 use super::rows;
-use crate::file::problem::list;
-use crate::file::reader::Spanned;
-use crate::file::{Format, Span, format_of_file};
 use crate::file_rows::{Unread, file_rows};
 use crate::plan::plan_message;
 use crate::preview::collect;
+use transom_file::test_file::{Data, Reported};
+use transom_file::{Span, Spanned, format_of_file, list};
 use transom_sql::type_name;
 
 /// What is known of a table's columns before its rows are read.
@@ -148,16 +147,15 @@ impl Loader<'_> {
             root: self.folder.to_owned(),
             pattern: path.value.clone(),
             format: match format {
-                Format::Csv => transom_connect::Format::Csv(self.csv.clone()),
-                Format::Json => transom_connect::Format::Json,
-                Format::Parquet => transom_connect::Format::Parquet,
+                FormatName::Csv => Format::Csv(self.csv.clone()),
+                other => Format::from(other),
             },
             columns: None,
             unknown: Unknown::default(),
             sample: Sample::default(),
             read: ReadProgress::default(),
         };
-        let typed = (format != Format::Parquet).then_some(types);
+        let typed = (format != FormatName::Parquet).then_some(types);
         match file_rows(self.session, &source, typed, None).await {
             Ok(rows) => Some(rows),
             Err(Unread { message, hint }) => {
@@ -229,16 +227,6 @@ impl Known {
             .with_label(format!("allowed: {}", list(names.clone())))
             .with_near_name(&column.value, names);
         reported.report(problem);
-    }
-}
-
-impl Data {
-    /// Where it is written.
-    pub(super) fn span(&self) -> Span {
-        match self {
-            Self::Rows(rows) => rows.key,
-            Self::File(text) | Self::Sql(text) => text.span,
-        }
     }
 }
 

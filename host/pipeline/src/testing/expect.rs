@@ -9,12 +9,12 @@ use arrow::error::ArrowError;
 
 use super::case::Case;
 use super::compare::{How, compare};
-use super::model::{Data, ExpectEntry, RejectedEntry};
 use super::report::{Mismatch, TypeDiff};
 use super::update::Edit;
-use crate::file::format_of_file;
-use crate::file::reader::Spanned;
 use crate::preview::Computed;
+use transom_file::Spanned;
+use transom_file::format_of_file;
+use transom_file::test_file::{Data, ExpectEntry, RejectedEntry};
 use transom_sql::type_name;
 
 /// The column of rejected rows that says why.

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::compare::RowDiff;
 use super::update::Edit;
 use crate::error::Error;
-use crate::file::{Problem, Problems};
 use crate::plan::error_chain;
+use transom_file::{Problem, Problems};
 
 /// What became of one test.
 #[derive(Debug, Serialize)]

@@ -8,11 +8,11 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields, IntervalUnit, Schema, TimeUnit};
 use proptest::prelude::*;
 
-use super::model::{Reported, Rows};
 use super::{rows, yaml};
-use crate::file::node::{Yaml, parse};
-use crate::file::problem::Source;
-use crate::file::reader::{Read, Reader};
+use transom_file::Source;
+use transom_file::node::{Yaml, parse};
+use transom_file::reader::{Read, Reader};
+use transom_file::test_file::{Reported, Rows};
 
 /// Numbers that follow from a seed.
 struct Draw(u64);

@@ -16,8 +16,8 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, TimeUnit};
 use arrow::error::ArrowError;
 use transom_sql::text::Origin;
 
-use super::model::{Reported, Row, Rows};
-use crate::file::node::{Node, Yaml};
+use transom_file::node::{Node, Yaml};
+use transom_file::test_file::{Reported, Row, Rows};
 use transom_sql::type_name;
 
 /// The rows as a batch of `schema`, in which every column may hold NULL; `None` if something was reported.

@@ -12,20 +12,19 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
-use transom_connect::CsvOptions;
+use transom_file::spec::CsvOptions;
 use transom_plugin::{Cancel, LogicalTime, Plugin};
 use transom_query::{Session, SessionOptions};
 
-use super::Test;
 use super::case::Case;
 use super::data::{Known, Loader};
-use super::model::Reported;
 use super::report::{Mismatch, TestFailure, TestReport};
 use crate::error::{Error, Result};
-use crate::file::{Pipeline, Problems};
 use crate::lock::Lock;
 use crate::plan::{Part, Sources, file_source, plan_part};
 use crate::preview::Computed;
+use transom_file::test_file::{Reported, Test};
+use transom_file::{Pipeline, Problems};
 
 /// Tables that stand in place of sources and steps.
 pub(super) type Given = BTreeMap<String, Arc<dyn TableProvider>>;
@@ -175,7 +174,7 @@ impl Tester {
             .and_then(|table| pipeline.source(table))
             .map(|source| file_source(pipeline, source).format);
         let csv = match csv {
-            Some(transom_connect::Format::Csv(csv)) => csv,
+            Some(transom_file::spec::Format::Csv(csv)) => csv,
             _ => CsvOptions::default(),
         };
         Loader {

@@ -11,7 +11,8 @@ use fs_err as fs;
 use super::yaml;
 use crate::encode::{Encoding, encode};
 use crate::error::{Error, Result};
-use crate::file::{Format, Span};
+use transom_file::Span;
+use transom_file::spec::FormatName;
 
 /// What is to be written so that a test expects what was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,11 +49,11 @@ impl Edit {
     }
 
     /// Rows for a file of this format; `None` if such a file cannot be written.
-    pub(super) fn file(path: PathBuf, format: Format, batch: &RecordBatch) -> Option<Self> {
+    pub(super) fn file(path: PathBuf, format: FormatName, batch: &RecordBatch) -> Option<Self> {
         let encoding = match format {
-            Format::Csv => Encoding::Csv,
-            Format::Json => Encoding::Json,
-            Format::Parquet => Encoding::Parquet,
+            FormatName::Csv => Encoding::Csv,
+            FormatName::Json => Encoding::Json,
+            FormatName::Parquet => Encoding::Parquet,
         };
         if path.extension().is_some_and(|ending| ending == "gz") {
             return None;

@@ -17,7 +17,8 @@ use arrow::array::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use datafusion::common::ScalarValue;
 use futures::TryStreamExt;
-use transom_connect::{CsvOptions, FileSource, Format};
+use transom_connect::FileSource;
+use transom_file::spec::{CsvOptions, Format};
 use transom_plugin::{Cancel, Limits, Plugin};
 use transom_query::{OnError, OnReject, OrderBy, Params, Session, SessionOptions, TransformStep};
 
@@ -176,7 +177,7 @@ async fn add_sources(session: &Session) -> Result<()> {
             pattern: pattern.to_owned(),
             format,
             columns: None,
-            unknown: transom_connect::Unknown::default(),
+            unknown: transom_file::spec::Unknown::default(),
             sample: transom_connect::Sample::default(),
             read: transom_connect::ReadProgress::default(),
         };

@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::FieldRef;
 use fastrand::Rng;
-use transom_pipeline::file::{Pipeline, StepKind, TransformStep};
+use transom_file::{Pipeline, StepKind, TransformStep};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources, plan_part};
 use transom_pipeline::report::counted;

@@ -5,11 +5,10 @@ use std::path::Path;
 use arrow::datatypes::Schema;
 
 use super::{CsvFile, Rows};
-use crate::{
-    format::CsvOptions,
-    source::{
-        FileSource, SourceError, Unknown, error::quoted, listing::Found, partitions::Partitions,
-    },
+use transom_file::spec::CsvOptions;
+
+use crate::source::{
+    FileSource, SourceError, Unknown, error::quoted, listing::Found, partitions::Partitions,
 };
 
 /// Characters that delimit columns where commas do not.

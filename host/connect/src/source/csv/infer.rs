@@ -9,11 +9,10 @@ use super::{
     CsvFile, Nulls, Rows,
     header::{check_partitions, one_column},
 };
-use crate::{
-    format::CsvOptions,
-    source::{
-        FileSource, SourceError, Unknown, error::quoted, listing::Listing, partitions::Partitions,
-    },
+use transom_file::spec::CsvOptions;
+
+use crate::source::{
+    FileSource, SourceError, Unknown, error::quoted, listing::Listing, partitions::Partitions,
 };
 
 /// Rows that are looked at at once.

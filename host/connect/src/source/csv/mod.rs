@@ -22,7 +22,7 @@ use self::{
     records::{RecordError, Records, Rows},
 };
 use super::{FileSource, SourceError, io_error, listing::Found, open::open_text, shown};
-use crate::format::CsvOptions;
+use transom_file::spec::CsvOptions;
 
 /// A CSV file, its header read.
 struct CsvFile<'a> {

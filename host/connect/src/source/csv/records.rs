@@ -5,7 +5,7 @@
 
 use std::io::{self, Read};
 
-use crate::format::CsvOptions;
+use transom_file::spec::CsvOptions;
 
 /// Bytes that are read at once.
 const BLOCK: usize = 128 * 1024;

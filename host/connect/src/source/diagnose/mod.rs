@@ -6,7 +6,7 @@
 use arrow::datatypes::SchemaRef;
 
 use super::{FileSource, SourceError, listing::Listing, parquet};
-use crate::format::Format;
+use transom_file::spec::Format;
 
 /// Rows that are decoded at once while nothing is wrong.
 pub(super) const CHUNK_ROWS: usize = 4096;

@@ -10,7 +10,8 @@ use arrow::{
 use datafusion::common::DataFusionError;
 
 use super::{decode::Decoder, lines::Lines};
-use crate::source::{FileSource, Unknown, listing::Found};
+use crate::source::{FileSource, listing::Found};
+use transom_file::spec::Unknown;
 
 /// A batch ends with the line that makes it longer than this, so that its texts fit into an array.
 const BATCH_BYTES: usize = 64 << 20;

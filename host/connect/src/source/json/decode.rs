@@ -21,7 +21,7 @@ use super::{
     leaf::Misfit,
     problem::{Problem, Refused, Step},
 };
-use crate::source::Unknown;
+use transom_file::spec::Unknown;
 
 /// Rows in the making.
 pub(super) struct Decoder {

@@ -6,13 +6,12 @@ use std::{
     ops::Range,
 };
 
-use crate::{
-    format::{Encoding, is_gzip},
-    source::{
-        FileSource, SourceError, io_error,
-        listing::Found,
-        open::{open_from, open_text},
-    },
+use transom_file::spec::{Encoding, is_gzip};
+
+use crate::source::{
+    FileSource, SourceError, io_error,
+    listing::Found,
+    open::{open_from, open_text},
 };
 
 /// Bytes that are read at once.

@@ -11,13 +11,12 @@ use std::sync::Arc;
 
 use super::decode::Decoder;
 use super::*;
-use crate::{
-    format::Format,
-    source::{
-        FileSource, ReadProgress, Sample, SourceError, Unknown,
-        listing::{Found, Listing},
-        partitions::Partitions,
-    },
+use transom_file::spec::Format;
+
+use crate::source::{
+    FileSource, ReadProgress, Sample, SourceError, Unknown,
+    listing::{Found, Listing},
+    partitions::Partitions,
 };
 
 pub(super) fn source(path: &Path) -> FileSource {

@@ -7,7 +7,8 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use transom_sql::{lossless, type_name};
 
 use super::{FileSource, SourceError};
-use crate::source::{Unknown, listing::Found};
+use crate::source::listing::Found;
+use transom_file::spec::Unknown;
 
 /// A file and the columns that its footer offers.
 pub(super) type Offered<'a> = (&'a Found, Schema);

@@ -1,0 +1,245 @@
+//! `transom.yaml` as it is written: which keys there are and what kind of value each has.
+//!
+//! These types are the one place that says so. The JSON Schema for editors is derived from them, with the doc comments as
+//! help; the `Read` implementations (`read.rs`) ask for the same keys, which a test holds against the schema. Every field is
+//! optional here, also a required one: a part that could not be read is missing, and the rest is checked all the same.
+//! Where a missing value means something of its own, the option is double: `Some(None)` is there but wrong.
+//! What the values mean together is decided in `resolve`.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::checks::CheckEntry;
+use super::max_rejects::MaxRejects;
+use super::names::NameText;
+use super::options::Options;
+use super::parts::{
+    ByteText, ColumnNames, Columns, NullTexts, OnErrorEntry, Order, SqlText, Whole,
+};
+use super::quantity::{Bytes, Time};
+use super::reader::{Entries, Spanned};
+use super::spec::{Compression, FormatName, Unknown};
+use super::value::{Scalar, ValueType};
+
+/// A Transom pipeline: sources -> steps (SQL or transform) -> sinks.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Pipeline")]
+pub(crate) struct PipelineFile {
+    /// The version of the file format. Leave it out for version 1.
+    #[schemars(with = "Option<u64>", range(min = 1, max = 1))]
+    #[expect(
+        dead_code,
+        reason = "checked before everything else; stands here for the schema"
+    )]
+    pub(crate) version: Option<u64>,
+    /// The name of the pipeline.
+    #[schemars(required)]
+    pub(crate) name: Option<NameText>,
+    /// The plugins, each under the name that SQL (`geo.great_circle(..)`) and steps (`transform: geo.visits`) call it by.
+    pub(crate) plugins: Option<Entries<PluginEntry>>,
+    /// The tables that are read.
+    pub(crate) sources: Option<Entries<SourceEntry>>,
+    /// The tables that are computed, each under the name that other steps and sinks read it by.
+    pub(crate) steps: Option<Entries<StepEntry>>,
+    /// The tables that are written.
+    pub(crate) sinks: Option<Entries<SinkEntry>>,
+    /// Where rejected rows go (`on_reject: dead_letter`).
+    pub(crate) dead_letters: Option<PathEntry>,
+    /// The variables: typed parameters that SQL uses as `$name`.
+    pub(crate) variables: Option<Entries<VariableEntry>>,
+    /// The environments of the pipeline, chosen with `--target`.
+    pub(crate) targets: Option<Entries<TargetEntry>>,
+    /// The target of a run without `--target`. Without this key it is the first one.
+    pub(crate) default_target: Option<Spanned<String>>,
+}
+
+/// A plugin: a Wasm component with functions and transforms.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct PluginEntry {
+    /// A folder with the plugin's source, or what was built from it, a `.wasm` or `.zip` file; relative to this file.
+    #[schemars(required)]
+    pub(crate) path: Option<Spanned<String>>,
+    /// What an instance of the plugin may use at most.
+    pub(crate) limits: Option<LimitsEntry>,
+}
+
+/// What an instance of a plugin may use at most.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct LimitsEntry {
+    /// Memory, like `256MB`.
+    pub(crate) memory: Option<Bytes>,
+    /// Time for one call, like `30s`.
+    pub(crate) call_time: Option<Time>,
+    /// Bytes that one call may return, like `512MB`.
+    pub(crate) output: Option<Bytes>,
+}
+
+/// A table that is read from files.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct SourceEntry {
+    /// A file, a folder or a pattern such as `data/*.parquet`; relative to this file.
+    #[schemars(required)]
+    pub(crate) path: Option<Spanned<String>>,
+    /// The format of the files. May be left out if the path's ending says it.
+    #[schemars(with = "Option<FormatName>")]
+    pub(crate) format: Option<Option<FormatName>>,
+    /// How CSV files are written.
+    pub(crate) csv: Option<Spanned<CsvEntry>>,
+    /// What happens to columns or keys of a file that the source does not have; `fail` if it is left out.
+    #[schemars(with = "Option<Unknown>")]
+    pub(crate) unknown: Option<Option<Unknown>>,
+    /// The types of columns of CSV and JSON files. The types of other columns are found out from the data.
+    pub(crate) columns: Option<Spanned<Columns>>,
+    /// What the rows must meet before anything is published.
+    pub(crate) checks: Option<Vec<CheckEntry>>,
+}
+
+/// How CSV files are written.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct CsvEntry {
+    /// The character between two values; `,` if it is left out.
+    pub(crate) delimiter: Option<ByteText>,
+    /// Whether the first line holds the names of the columns; `true` if it is left out.
+    pub(crate) header: Option<bool>,
+    /// The character around values that contain a delimiter; `"` if it is left out.
+    pub(crate) quote: Option<ByteText>,
+    /// The text that stands for a missing value beside an empty one, or a list of such texts; sinks write the first.
+    pub(crate) null: Option<NullTexts>,
+    /// How the text of the files is encoded, such as `latin-1` or `utf-16`; UTF-8 if it is left out. For sources.
+    pub(crate) encoding: Option<Spanned<String>>,
+    /// The number of lines at the beginning of every file that are not read. For sources.
+    pub(crate) skip: Option<Spanned<Whole>>,
+    /// The character that begins lines which are not read. For sources.
+    pub(crate) comment: Option<Spanned<ByteText>>,
+    /// The character that takes the next one as it is, within quotes; a quote is doubled if it is left out. For sources.
+    pub(crate) escape: Option<Spanned<ByteText>>,
+}
+
+/// A step: a query (`sql`) or a plugin's transform (`transform`).
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields, extend(
+    "oneOf" = [{ "required": ["sql"] }, { "required": ["transform"] }],
+    "dependentRequired" = {
+        "on_error": ["sql"],
+        "transform": ["input"],
+        "input": ["transform"],
+        "partition_by": ["transform"],
+        "order_by": ["transform"],
+        "options": ["transform"],
+        "on_reject": ["transform"],
+        "max_rejects": ["transform"],
+    },
+))]
+pub(crate) struct StepEntry {
+    /// A file that ends in `.sql`, relative to this file, or the text of a query.
+    pub(crate) sql: Option<SqlText>,
+    /// What happens to a value for which a plugin's function fails: one word for all functions, or one for each.
+    pub(crate) on_error: Option<OnErrorEntry>,
+    /// The transform of a plugin, such as `geo.visits`.
+    pub(crate) transform: Option<Spanned<String>>,
+    /// The source or step that the transform reads.
+    pub(crate) input: Option<Spanned<String>>,
+    /// The columns by which rows belong together: rows with equal values reach the transform one after the other.
+    pub(crate) partition_by: Option<ColumnNames>,
+    /// The order of the rows that belong together.
+    pub(crate) order_by: Option<Order>,
+    /// The transform's own options; the plugin says which there are.
+    pub(crate) options: Option<Options>,
+    /// What happens to rows that the transform rejects.
+    #[schemars(with = "Option<OnReject>")]
+    pub(crate) on_reject: Option<Option<OnReject>>,
+    /// How many rows the transform may reject before the run fails: a number, or a percentage such as `1%`.
+    pub(crate) max_rejects: Option<Spanned<MaxRejects>>,
+    /// What the rows must meet before anything is published.
+    pub(crate) checks: Option<Vec<CheckEntry>>,
+}
+
+/// A table that is written to files.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct SinkEntry {
+    /// The source or step that is written.
+    #[schemars(required)]
+    pub(crate) from: Option<Spanned<String>>,
+    /// The folder that the files go to; relative to this file.
+    #[schemars(required)]
+    pub(crate) path: Option<Spanned<String>>,
+    /// The format of the files. May be left out if the path's ending says it.
+    #[schemars(with = "Option<FormatName>")]
+    pub(crate) format: Option<Option<FormatName>>,
+    /// The columns whose values become folders, such as `month=1`.
+    pub(crate) partition_by: Option<ColumnNames>,
+    /// How CSV files are written.
+    pub(crate) csv: Option<Spanned<CsvEntry>>,
+    /// How the pages of Parquet files are compressed; `zstd` if it is left out.
+    pub(crate) compression: Option<Spanned<Compression>>,
+}
+
+/// A path, relative to this file.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct PathEntry {
+    /// A path, relative to this file.
+    #[schemars(required)]
+    pub(crate) path: Option<Spanned<String>>,
+}
+
+/// A typed parameter of the pipeline's SQL.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct VariableEntry {
+    /// The type of the value.
+    #[schemars(required, rename = "type")]
+    pub(crate) value_type: Option<ValueType>,
+    /// The value unless the target or `--var` gives another. Without a default one of them must.
+    #[schemars(with = "Option<Scalar>")]
+    pub(crate) default: Option<Option<Spanned<Scalar>>>,
+    /// What the variable is for.
+    #[expect(
+        dead_code,
+        reason = "read to check it; speaks to the file's readers alone"
+    )]
+    pub(crate) description: Option<String>,
+}
+
+/// An environment of the pipeline: other values and paths.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct TargetEntry {
+    /// Values of variables.
+    pub(crate) variables: Option<Entries<Spanned<Scalar>>>,
+    /// Other paths of sources.
+    pub(crate) sources: Option<Entries<PathEntry>>,
+    /// Other paths of sinks.
+    pub(crate) sinks: Option<Entries<PathEntry>>,
+    /// Another place for rejected rows.
+    pub(crate) dead_letters: Option<PathEntry>,
+}
+
+/// What happens to rows that a transform rejects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnReject {
+    /// The run fails.
+    #[default]
+    Fail,
+    /// The rows are left out and counted.
+    Drop,
+    /// The rows are written to the dead letters, with the reason.
+    DeadLetter,
+}
+
+/// What happens to a value for which a plugin's function fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ErrorPolicy {
+    /// The run fails.
+    #[default]
+    Fail,
+    /// The value becomes null.
+    Null,
+}

@@ -1,0 +1,319 @@
+//! How the maps and words of the file model are read: the keys of each type in `model.rs`, asked for one by one.
+
+use super::model::{
+    CsvEntry, ErrorPolicy, LimitsEntry, OnReject, PathEntry, PipelineFile, PluginEntry, SinkEntry,
+    SourceEntry, StepEntry, TargetEntry, VariableEntry,
+};
+use super::node::{Node, Yaml};
+use super::problem::Problem;
+use super::reader::{Read, Reader, Word, read_word};
+use super::spec::{Compression, FormatName, Unknown};
+
+impl<T: Word> Read for T {
+    fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
+        read_word(reader, node)
+    }
+}
+
+impl Word for FormatName {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("csv", Self::Csv),
+        ("json", Self::Json),
+        ("parquet", Self::Parquet),
+    ];
+}
+
+impl Word for Compression {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("none", Self::None),
+        ("snappy", Self::Snappy),
+        ("zstd", Self::Zstd),
+    ];
+}
+
+impl Word for Unknown {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("fail", Self::Fail),
+        ("warn", Self::Warn),
+        ("ignore", Self::Ignore),
+    ];
+}
+
+impl Word for OnReject {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("fail", Self::Fail),
+        ("drop", Self::Drop),
+        ("dead_letter", Self::DeadLetter),
+    ];
+}
+
+impl Word for ErrorPolicy {
+    const WORDS: &'static [(&'static str, Self)] = &[("fail", Self::Fail), ("null", Self::Null)];
+}
+
+/// The newest version of the file format that this program reads.
+const NEWEST_VERSION: u64 = 1;
+
+/// The number of the file format; checked before all else, since a newer file may be wrong in every other way.
+struct Version(u64);
+
+impl Read for Version {
+    fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
+        match &node.value {
+            Yaml::Int(text) if text.parse().is_ok_and(|version: u64| version > 0) => {
+                text.parse().ok().map(Self)
+            }
+            _ => {
+                reader.wrong_type(node, "a whole number from 1");
+                None
+            }
+        }
+    }
+}
+
+/// The problem of a file that is newer than this program, if it is.
+pub(crate) fn too_new(reader: &Reader<'_>, node: &Node) -> Option<Problem> {
+    let Yaml::Map(entries) = &node.value else {
+        return None;
+    };
+    let (_, node) = entries.iter().find(|(key, _)| key.name == "version")?;
+    let Yaml::Int(version) = &node.value else {
+        return None;
+    };
+    // A number too large for 64 bits is newer, too.
+    if version.starts_with('-')
+        || version
+            .parse()
+            .is_ok_and(|version: u64| version <= NEWEST_VERSION)
+    {
+        return None;
+    }
+    let problem = Problem::new(format!(
+        "this file needs a newer transom: its version is {version}"
+    ))
+    .at(reader.place(node.span))
+    .with_label(format!("this transom reads version {NEWEST_VERSION}"))
+    .with_hint("install a newer transom");
+    Some(problem)
+}
+
+impl Read for PipelineFile {
+    fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
+        let mut fields = reader.fields(node)?;
+        let file = Self {
+            version: fields.optional("version").map(|Version(version)| version),
+            name: fields.required("name"),
+            plugins: fields.optional("plugins"),
+            sources: fields.optional("sources"),
+            steps: fields.optional("steps"),
+            sinks: fields.optional("sinks"),
+            dead_letters: fields.optional("dead_letters"),
+            variables: fields.optional("variables"),
+            targets: fields.optional("targets"),
+            default_target: fields.optional("default_target"),
+        };
+        fields.finish();
+        Some(file)
+    }
+}
+
+impl Read for PluginEntry {
+    fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
+        let mut fields = reader.fields(node)?;
+        let entry = Self {
+            path: fields.required("path"),
+            limits: fields.optional("limits"),
+        };
+        fields.finish();
+        Some(entry)
+    }
+}
+
+impl Read for LimitsEntry {
+    fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
+        let mut fields = reader.fields(node)?;
+        let entry = Self {
+            memory: fields.optional("memory"),
+            call_time: fields.optional("call_time"),
+            output: fields.optional("output"),
+        };
+        fields.finish();
+        Some(entry)
+    }
+}
+
+impl Read for SourceEntry {
+    fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
+        let mut fields = reader.fields(node)?;
+        let entry = Self {
+            path: fields.required("path"),
+            format: fields.optional("format"),
+            csv: fields.optional("csv"),
+            unknown: fields.optional("unknown"),
+            columns: fields.optional("columns"),
+            checks: fields.optional("checks"),
+        };
+        fields.finish();
+        Some(entry)
+    }
+}
+
+impl Read for CsvEntry {
+    fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
+        let mut fields = reader.fields(node)?;
+        let entry = Self {
+            delimiter: fields.optional("delimiter"),
+            header: fields.optional("header"),
+            quote: fields.optional("quote"),
+            null: fields.optional("null"),
+            encoding: fields.optional("encoding"),
+            skip: fields.optional("skip"),
+            comment: fields.optional("comment"),
+            escape: fields.optional("escape"),
+        };
+        fields.finish();
+        Some(entry)
+    }
+}
+
+impl Read for StepEntry {
+    fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
+        let mut fields = reader.fields(node)?;
+        let entry = Self {
+            sql: fields.optional("sql"),
+            on_error: fields.optional("on_error"),
+            transform: fields.optional("transform"),
+            input: fields.optional("input"),
+            partition_by: fields.optional("partition_by"),
+            order_by: fields.optional("order_by"),
+            options: fields.optional("options"),
+            on_reject: fields.optional("on_reject"),
+            max_rejects: fields.optional("max_rejects"),
+            checks: fields.optional("checks"),
+        };
+        fields.finish();
+        check_kind(reader, node);
+        Some(entry)
+    }
+}
+
+/// The keys that belong to a step with a transform.
+const TRANSFORM_KEYS: [&str; 7] = [
+    "transform",
+    "input",
+    "partition_by",
+    "order_by",
+    "options",
+    "on_reject",
+    "max_rejects",
+];
+
+/// Reports a step that is neither a query nor a transform, or both, or has a key of the other kind.
+///
+/// This looks at the keys that are written, since a value that is wrong has been reported already.
+fn check_kind(reader: &mut Reader<'_>, node: &Node) {
+    let Yaml::Map(entries) = &node.value else {
+        return;
+    };
+    let key = |name: &str| {
+        entries
+            .iter()
+            .map(|(key, _)| key)
+            .find(|key| key.name == name)
+    };
+    let here = reader.here();
+    match (key("sql"), key("transform")) {
+        (None, None) => {
+            let problem = Problem::new(format!("{here} has neither `sql` nor `transform`"))
+                .at(reader.place(reader.key_span()))
+                .with_label("a step needs one of them");
+            reader.report(problem);
+        }
+        (Some(sql), Some(transform)) => {
+            let problem = Problem::new(format!("{here} has both `sql` and `transform`"))
+                .at(reader.place(transform.span))
+                .with_label("a step needs one of them")
+                .with_hint("make two steps of it")
+                .with_related("the other is here", reader.place(sql.span));
+            reader.report(problem);
+        }
+        (Some(_), None) => {
+            for key in TRANSFORM_KEYS.iter().filter_map(|name| key(name)) {
+                let problem =
+                    Problem::new(format!("`{}` in {here} belongs to a transform", key.name))
+                        .at(reader.place(key.span))
+                        .with_label("allowed beside `sql`: `on_error`");
+                reader.report(problem);
+            }
+        }
+        (None, Some(transform)) => {
+            if let Some(key) = key("on_error") {
+                let problem = Problem::new(format!("`on_error` in {here} belongs to a query"))
+                    .at(reader.place(key.span))
+                    .with_label("allowed beside `sql`")
+                    .with_hint("what a transform rejects is ruled by `on_reject`");
+                reader.report(problem);
+            }
+            if key("input").is_none() {
+                let problem = Problem::new(format!("{here} lacks the key `input`"))
+                    .at(reader.place(transform.span))
+                    .with_label("a transform needs `input`");
+                reader.report(problem);
+            }
+        }
+    }
+}
+
+impl Read for SinkEntry {
+    fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
+        let mut fields = reader.fields(node)?;
+        let entry = Self {
+            from: fields.required("from"),
+            path: fields.required("path"),
+            format: fields.optional("format"),
+            partition_by: fields.optional("partition_by"),
+            csv: fields.optional("csv"),
+            compression: fields.optional("compression"),
+        };
+        fields.finish();
+        Some(entry)
+    }
+}
+
+impl Read for PathEntry {
+    fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
+        let mut fields = reader.fields(node)?;
+        let entry = Self {
+            path: fields.required("path"),
+        };
+        fields.finish();
+        Some(entry)
+    }
+}
+
+impl Read for VariableEntry {
+    fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
+        let mut fields = reader.fields(node)?;
+        let entry = Self {
+            value_type: fields.required("type"),
+            default: fields.optional("default"),
+            description: fields.optional("description"),
+        };
+        fields.finish();
+        Some(entry)
+    }
+}
+
+impl Read for TargetEntry {
+    fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
+        let mut fields = reader.fields(node)?;
+        let entry = Self {
+            variables: fields.optional("variables"),
+            sources: fields.optional("sources"),
+            sinks: fields.optional("sinks"),
+            dead_letters: fields.optional("dead_letters"),
+        };
+        fields.finish();
+        Some(entry)
+    }
+}

@@ -1,0 +1,382 @@
+//! Sources and sinks: their paths for the target, their formats, and that they keep apart.
+
+use std::path::{Path, PathBuf};
+
+use super::super::model::{CsvEntry, SinkEntry, SourceEntry};
+use super::super::paths::{Input, Output, collisions, is_pattern, normalized};
+use super::super::pipeline::{FileSink, FileSource, Plugin, Step, StepKind};
+use super::super::problem::{Span, list};
+use super::super::reader::{Spanned, Word};
+use super::super::spec::{CsvOptions, Encoding, Format, FormatName, SinkFormat};
+use super::targets::Target;
+use super::{Resolver, entries};
+
+/// Rejected rows go beside the first sink unless the file says another place.
+const DEAD_LETTERS: &str = "dead_letters";
+
+impl Resolver<'_> {
+    pub(super) fn sources(&mut self, target: &Target<'_>) -> Vec<FileSource> {
+        let mut sources = Vec::new();
+        for entry in entries(self.file.sources.as_ref()) {
+            let Some(source) = &entry.value else { continue };
+            let said = target.source(&entry.name.value).or(source.path.as_ref());
+            let is_path = said.is_some_and(|said| self.path(said).is_some());
+            let format = source.format.unwrap_or_else(|| {
+                let endings = [said, source.path.as_ref()].into_iter().flatten();
+                self.format_of(endings, format_of_file, "source", &entry.name)
+            });
+            let format = format.map(|format| self.source_format(&entry.name.value, source, format));
+            let checks = self.checks(&entry.name.value, source.checks.as_ref());
+            if let (true, Some(path), Some(format)) = (is_path, said.cloned(), format) {
+                sources.push(FileSource {
+                    name: entry.name.clone(),
+                    path,
+                    format,
+                    columns: source
+                        .columns
+                        .as_ref()
+                        .map_or_else(Vec::new, |said| said.value.0.clone()),
+                    checks,
+                    unknown: source.unknown.flatten().unwrap_or_default(),
+                });
+            }
+        }
+        sources
+    }
+
+    /// The format that the endings of paths say, the first that does; reports if none does.
+    fn format_of<'p>(
+        &mut self,
+        paths: impl Iterator<Item = &'p Spanned<String>> + Clone,
+        by_ending: fn(&str) -> Option<FormatName>,
+        what: &str,
+        name: &Spanned<String>,
+    ) -> Option<FormatName> {
+        let format = paths.clone().find_map(|path| by_ending(&path.value));
+        // Without a path it was reported that it is missing.
+        if let (None, Some(first)) = (format, paths.clone().next()) {
+            let message = format!("the format of the {what} `{}` is not known", name.value);
+            let formats = list(FormatName::WORDS.iter().map(|(word, _)| *word));
+            let problem = self
+                .at(first.span, message)
+                .with_label("the path's ending does not say it")
+                .with_hint(format!("add `format`, one of {formats}"));
+            self.report(problem);
+        }
+        format
+    }
+
+    /// Reports a key that belongs to other formats, if it is there.
+    fn check_format(
+        &mut self,
+        key: &str,
+        span: Option<Span>,
+        what: &str,
+        format: FormatName,
+        allowed: &[FormatName],
+    ) {
+        let Some(span) = span else { return };
+        if allowed.contains(&format) {
+            return;
+        }
+        let message = format!("{what} has `{key}`, but its format is `{}`", format.word());
+        let label = format!(
+            "allowed with {}",
+            list(allowed.iter().map(|format| format.word()))
+        );
+        let problem = self.at(span, message).with_label(label);
+        self.report(problem);
+    }
+
+    fn source_format(&mut self, name: &str, source: &SourceEntry, format: FormatName) -> Format {
+        let what = format!("the source `{name}`");
+        let csv = source.csv.as_ref().map(|said| said.span);
+        self.check_format("csv", csv, &what, format, &[FormatName::Csv]);
+        match format {
+            FormatName::Csv => Format::Csv(self.csv(source.csv.as_ref())),
+            FormatName::Json => Format::Json,
+            FormatName::Parquet => Format::Parquet,
+        }
+    }
+
+    fn sink_format(&mut self, name: &str, sink: &SinkEntry, format: FormatName) -> SinkFormat {
+        let what = format!("the sink `{name}`");
+        let csv = sink.csv.as_ref().map(|said| said.span);
+        self.check_format("csv", csv, &what, format, &[FormatName::Csv]);
+        let compression = sink.compression.as_ref().map(|said| said.span);
+        self.check_format(
+            "compression",
+            compression,
+            &what,
+            format,
+            &[FormatName::Parquet],
+        );
+        if let Some(said) = &sink.csv {
+            let said = &said.value;
+            let of_sources = [
+                ("encoding", said.encoding.as_ref().map(|said| said.span)),
+                ("skip", said.skip.as_ref().map(|said| said.span)),
+                ("comment", said.comment.as_ref().map(|said| said.span)),
+                ("escape", said.escape.as_ref().map(|said| said.span)),
+            ];
+            for (key, span) in of_sources {
+                let Some(span) = span else { continue };
+                let message = format!("{what} has `csv.{key}`, which is for sources");
+                let problem = self
+                    .at(span, message)
+                    .with_label("sinks write UTF-8 and double quotes within quotes");
+                self.report(problem);
+            }
+        }
+        match format {
+            FormatName::Csv => SinkFormat::Csv(self.csv(sink.csv.as_ref())),
+            FormatName::Json => SinkFormat::Json,
+            FormatName::Parquet => SinkFormat::Parquet {
+                compression: sink
+                    .compression
+                    .as_ref()
+                    .map(|said| said.value)
+                    .unwrap_or_default(),
+            },
+        }
+    }
+
+    fn csv(&mut self, said: Option<&Spanned<CsvEntry>>) -> CsvOptions {
+        let default = CsvOptions::default();
+        let Some(Spanned { value: said, span }) = said else {
+            return default;
+        };
+        let options = CsvOptions {
+            delimiter: said.delimiter.map_or(default.delimiter, |byte| byte.0),
+            header: said.header.unwrap_or(default.header),
+            quote: said.quote.map_or(default.quote, |byte| byte.0),
+            null: said.null.clone().map_or_else(Vec::new, |texts| texts.0),
+            encoding: said
+                .encoding
+                .as_ref()
+                .and_then(|name| Encoding::named(&name.value))
+                .unwrap_or_default(),
+            skip: said.skip.as_ref().map_or(0, |lines| lines.value.0 as usize),
+            comment: said.comment.as_ref().map(|byte| byte.value.0),
+            escape: said.escape.as_ref().map(|byte| byte.value.0),
+        };
+        if let Some(encoding) = &said.encoding
+            && Encoding::named(&encoding.value).is_none()
+        {
+            let problem = self
+                .at(
+                    encoding.span,
+                    format!("the encoding `{}` is not known", encoding.value),
+                )
+                .with_label("for example `utf-16`, `latin-1`, `windows-1252`, `shift_jis`");
+            self.report(problem);
+        }
+        // What stands for NULL is never in quotes.
+        let cuts = |byte: u8| {
+            matches!(byte, b'\n' | b'\r') || byte == options.delimiter || byte == options.quote
+        };
+        if let Some(text) = options.null.iter().find(|text| text.bytes().any(cuts)) {
+            let message = format!(
+                "the text for NULL, `{}`, cannot be told from other values",
+                text.escape_default()
+            );
+            let problem = self
+                .at(*span, message)
+                .with_label("`null` cannot hold the delimiter, the quote or a line break");
+            self.report(problem);
+        }
+        let marks = [
+            ("delimiter", Some((options.delimiter, *span))),
+            ("quote", Some((options.quote, *span))),
+            (
+                "comment",
+                said.comment.as_ref().map(|byte| (byte.value.0, byte.span)),
+            ),
+            (
+                "escape",
+                said.escape.as_ref().map(|byte| (byte.value.0, byte.span)),
+            ),
+        ];
+        for (at, (name, mark)) in marks.iter().enumerate().skip(2) {
+            let Some((byte, span)) = mark else { continue };
+            let earlier = marks[..at].iter().find(|(name, mark)| {
+                // A quote that escapes itself is a doubled quote.
+                *name != "quote" && mark.is_some_and(|(other, _)| other == *byte)
+            });
+            if let Some((other, _)) = earlier {
+                let character = char::from(*byte).escape_default();
+                let message = format!("`{character}` is both the {other} and the {name}");
+                let problem = self.at(*span, message).with_label("must be two characters");
+                self.report(problem);
+            }
+        }
+        if options.delimiter == options.quote {
+            let character = char::from(options.quote).escape_default();
+            let message = format!("`{character}` is both the delimiter and the quote");
+            let problem = self.at(*span, message).with_label("must be two characters");
+            self.report(problem);
+        }
+        options
+    }
+
+    pub(super) fn sinks(&mut self, target: &Target<'_>) -> Vec<FileSink> {
+        let mut sinks = Vec::new();
+        for entry in entries(self.file.sinks.as_ref()) {
+            let Some(sink) = &entry.value else { continue };
+            let name = &entry.name;
+            if let Some(from) = &sink.from {
+                self.check_table(from, &format!("the sink `{}`", name.value));
+            }
+            let said = target.sink(&name.value).or(sink.path.as_ref());
+            let path = said.and_then(|said| self.output_path(said));
+            let format = sink.format.unwrap_or_else(|| {
+                let endings = [said, sink.path.as_ref()].into_iter().flatten();
+                self.format_of(endings, format_by_ending, "sink", name)
+            });
+            let format = format.map(|format| self.sink_format(&name.value, sink, format));
+            if let (Some(from), Some(path), Some(format)) = (sink.from.clone(), path, format) {
+                let partition_by = sink
+                    .partition_by
+                    .as_ref()
+                    .map_or_else(Vec::new, |said| said.0.clone());
+                sinks.push(FileSink {
+                    name: name.clone(),
+                    from,
+                    path,
+                    format,
+                    partition_by,
+                });
+            }
+        }
+        sinks
+    }
+
+    /// The absolute path of what is written, which cannot be a pattern.
+    fn output_path(&mut self, said: &Spanned<String>) -> Option<Spanned<PathBuf>> {
+        if is_pattern(&said.value) {
+            let problem = self
+                .at(
+                    said.span,
+                    format!("`{}` is a pattern, not one path", said.value),
+                )
+                .with_label("cannot hold `*`, `?` and `[`");
+            self.report(problem);
+            return None;
+        }
+        self.path(said)
+    }
+
+    /// Where rejected rows go, and whether the file says so.
+    pub(super) fn dead_letters(&mut self, target: &Target<'_>) -> (Spanned<PathBuf>, bool) {
+        let file = self.file;
+        let said = file
+            .dead_letters
+            .as_ref()
+            .and_then(|said| said.path.as_ref());
+        if let Some(path) = target
+            .dead_letters()
+            .or(said)
+            .and_then(|said| self.output_path(said))
+        {
+            return (path, true);
+        }
+        let first = entries(file.sinks.as_ref()).next();
+        let beside = first.and_then(|entry| {
+            let said = target
+                .sink(&entry.name.value)
+                .or(entry.value.as_ref()?.path.as_ref())?;
+            let path = normalized(&self.root.join(&said.value));
+            Some((path.parent()?.to_path_buf(), said.span))
+        });
+        let (folder, span) = beside.unwrap_or_else(|| (self.root.clone(), Default::default()));
+        (
+            Spanned {
+                value: folder.join(DEAD_LETTERS),
+                span,
+            },
+            false,
+        )
+    }
+
+    /// Reports outputs that meet each other, a source's files or the pipeline itself.
+    pub(super) fn check_paths(
+        &mut self,
+        plugins: &[Plugin],
+        sources: &[FileSource],
+        steps: &[Step],
+        sinks: &[FileSink],
+        (dead_letters, said): (&Spanned<PathBuf>, bool),
+    ) {
+        let mut outputs: Vec<Output> = sinks
+            .iter()
+            .map(|sink| Output {
+                what: format!("the sink `{}`", sink.name.value),
+                path: sink.path.value.clone(),
+                span: sink.path.span,
+                hint: None,
+            })
+            .collect();
+        let sources = sources.iter().map(|source| Input {
+            of: format!("source `{}`", source.name.value),
+            path: normalized(&self.root.join(&source.path.value)),
+            span: Some(source.path.span),
+        });
+        let plugins = plugins.iter().map(|plugin| Input {
+            of: format!("plugin `{}`", plugin.name.value),
+            path: normalized(&plugin.path.value),
+            span: Some(plugin.path.span),
+        });
+        let queries = steps.iter().filter_map(|step| match &step.kind {
+            StepKind::Sql(sql) => Some(Input {
+                of: format!("step `{}`", step.name.value),
+                path: normalized(sql.file.as_ref()?),
+                span: Some(sql.span),
+            }),
+            StepKind::Transform(_) => None,
+        });
+        let tests = Input {
+            of: "pipeline's tests".to_owned(),
+            path: self.root.join(crate::test_file::FOLDER),
+            span: None,
+        };
+        let inputs: Vec<Input> = sources
+            .chain(plugins)
+            .chain(queries)
+            .chain([tests])
+            .collect();
+        let mut found = collisions(&outputs, &inputs, &self.root, self.source);
+        // Where the default lies depends on the sinks, so it is of interest only when these are right.
+        if said || found.is_empty() {
+            outputs.insert(
+                0,
+                Output {
+                    what: "`dead_letters`".to_owned(),
+                    path: dead_letters.value.clone(),
+                    span: dead_letters.span,
+                    hint: (!said).then_some("say another place with `dead_letters: { path: .. }`"),
+                },
+            );
+            found = collisions(&outputs, &inputs, &self.root, self.source);
+        }
+        self.problems.extend(found);
+    }
+}
+
+/// The format that a path's ending says.
+fn format_by_ending(path: &str) -> Option<FormatName> {
+    match Path::new(path).extension()?.to_str()? {
+        "csv" => Some(FormatName::Csv),
+        "json" | "jsonl" | "ndjson" => Some(FormatName::Json),
+        "parquet" => Some(FormatName::Parquet),
+        _ => None,
+    }
+}
+
+/// The format that the ending of a file to be read says; text files may be compressed.
+#[must_use]
+pub fn format_of_file(path: &str) -> Option<FormatName> {
+    match path.strip_suffix(".gz") {
+        Some(inner) => format_by_ending(inner).filter(|format| *format != FormatName::Parquet),
+        None => format_by_ending(path),
+    }
+}
