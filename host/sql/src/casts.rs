@@ -3,13 +3,14 @@
 //! Arrow cuts fractions off, and makes an infinity of what is too large. Casts that change nothing stay DataFusion's own, which pruning
 //! and comparisons of columns see through.
 
+mod from_text;
 mod nested;
+mod to_text;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray};
-use arrow::compute::kernels::cast_utils::string_to_datetime;
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, StringArray};
 use arrow::compute::{
     CastOptions, cast as arrow_cast, cast_with_options as arrow_cast_with_options,
 };
@@ -18,7 +19,6 @@ use arrow::datatypes::{
     Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit, UInt8Type, UInt16Type, UInt32Type,
     UInt64Type, i256,
 };
-use chrono::Utc;
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -38,21 +38,46 @@ pub(crate) enum Unfit {
 
 /// Whether values of `from` can change on their way to `to`.
 pub(crate) fn can_change(from: &DataType, to: &DataType) -> bool {
-    let is_text = matches!(
-        from,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-    );
     match to {
+        to if is_text(from) => !is_text(to) && !is_bytes(to) && !to.is_nested() && !is_coded(to),
+        to if is_text(to) => to_text::writes(from),
         to if to.is_integer() => from.is_floating() || from.is_decimal(),
         DataType::Decimal128(..) | DataType::Decimal256(..) => {
             from.is_floating() || (from.is_decimal() && from != to)
         }
-        to if to.is_floating() => {
-            from.is_decimal() || is_text || (from.is_floating() && narrower(to, from))
+        to if to.is_floating() => from.is_decimal() || (from.is_floating() && narrower(to, from)),
+        DataType::Timestamp(unit, _) => {
+            matches!(from, DataType::Timestamp(from, _) if from > unit)
         }
-        DataType::Timestamp(unit, None) => is_text && *unit != TimeUnit::Nanosecond,
+        DataType::Time32(unit) | DataType::Time64(unit) => {
+            matches!(from, DataType::Time32(from) | DataType::Time64(from) if from > unit)
+        }
         _ => nested::inside_can_change(from, to),
     }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    )
+}
+
+fn is_bytes(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Binary
+            | DataType::LargeBinary
+            | DataType::BinaryView
+            | DataType::FixedSizeBinary(_)
+    )
+}
+
+fn is_coded(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Dictionary(..) | DataType::RunEndEncoded(..)
+    )
 }
 
 fn narrower(to: &DataType, from: &DataType) -> bool {
@@ -61,20 +86,47 @@ fn narrower(to: &DataType, from: &DataType) -> bool {
 
 /// The cast as a function.
 pub(crate) fn call(value: Expr, to: DataType, unfit: Unfit) -> Expr {
-    ScalarUDF::from(Cast {
-        to,
-        unfit,
-        signature: Signature::any(1, Volatility::Immutable),
-    })
-    .call(vec![value])
+    ScalarUDF::from(Cast::new(to, unfit, None)).call(vec![value])
+}
+
+/// The constant as one of another type.
+pub(crate) fn constant(value: &ScalarValue, to: &DataType) -> Result<ScalarValue> {
+    let values = value.to_array()?;
+    let values = match can_change(values.data_type(), to) {
+        true => Cast::new(to.clone(), Unfit::Error, None).cast(&values)?,
+        false => arrow_cast(&values, to)?,
+    };
+    ScalarValue::try_from_array(&values, 0)
+}
+
+/// The cast to `VARCHAR(length)`, which keeps the first characters, as in PostgreSQL.
+pub(crate) fn cut(value: Expr, length: usize, unfit: Unfit) -> Expr {
+    ScalarUDF::from(Cast::new(DataType::Utf8, unfit, Some(length))).call(vec![value])
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Cast {
     to: DataType,
     unfit: Unfit,
-    signature: Signature,
+    /// How many characters of a text stay.
+    length: Option<usize>,
+    /// The type that errors name: `to` may be one on the way.
+    named: DataType,
 }
+
+impl Cast {
+    fn new(to: DataType, unfit: Unfit, length: Option<usize>) -> Self {
+        Self {
+            named: to.clone(),
+            to,
+            unfit,
+            length,
+        }
+    }
+}
+
+static ONE_ARGUMENT: LazyLock<Signature> =
+    LazyLock::new(|| Signature::any(1, Volatility::Immutable));
 
 impl ScalarUDFImpl for Cast {
     fn name(&self) -> &str {
@@ -85,7 +137,7 @@ impl ScalarUDFImpl for Cast {
     }
 
     fn signature(&self) -> &Signature {
-        &self.signature
+        &ONE_ARGUMENT
     }
 
     fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
@@ -118,22 +170,20 @@ impl ScalarUDFImpl for Cast {
 impl Cast {
     fn cast(&self, values: &ArrayRef) -> Result<ArrayRef> {
         match values.data_type() {
+            _ if self.length.is_some() => self.to_characters(values),
             from if from == &self.to => Ok(Arc::clone(values)),
             from if from.is_nested() => {
                 let inner =
                     |values: &ArrayRef, to: &DataType| match can_change(values.data_type(), to) {
-                        true => Self {
-                            to: to.clone(),
-                            unfit: self.unfit,
-                            signature: self.signature.clone(),
-                        }
-                        .cast(values),
+                        true => Self::new(to.clone(), self.unfit, None).cast(values),
                         false => Ok(arrow_cast_with_options(values, to, &self.options())?),
                     };
                 let inside = nested::inside(values, &self.to, &inner)?;
                 let values = inside.as_ref().unwrap_or(values);
                 Ok(arrow_cast_with_options(values, &self.to, &self.options())?)
             }
+            from if is_text(from) => self.of_text(values),
+            _ if is_text(&self.to) => Ok(arrow_cast(&to_text::written(values)?, &self.to)?),
             from if from.is_floating() => self.of_floats(values),
             DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) => {
                 let wide = DataType::Decimal128(38, *scale);
@@ -141,10 +191,10 @@ impl Cast {
             }
             DataType::Decimal128(_, scale) => self.of_decimals::<Decimal128Type>(values, *scale),
             DataType::Decimal256(_, scale) => self.of_decimals::<Decimal256Type>(values, *scale),
-            _ => match self.to {
-                DataType::Timestamp(unit, _) => self.of_times(values, unit),
-                _ => self.of_text(values),
-            },
+            DataType::Timestamp(unit, _) | DataType::Time32(unit) | DataType::Time64(unit) => {
+                self.of_finer(values, *unit)
+            }
+            other => exec_err!("{other} is not cast here"),
         }
     }
 
@@ -155,29 +205,60 @@ impl Cast {
         }
     }
 
-    /// Text as a timestamp, rounded as in PostgreSQL: Arrow cuts what is finer than the unit.
-    fn of_times(&self, values: &ArrayRef, unit: TimeUnit) -> Result<ArrayRef> {
-        let texts = arrow_cast(values, &DataType::Utf8)?;
-        let tick = per_second(unit);
-        let read = |text: &str| -> Option<i64> {
-            let moment = string_to_datetime(&Utc, text).ok()?.naive_utc().and_utc();
-            let nanos = i64::from(moment.timestamp_subsec_nanos());
-            let per_tick = 1_000_000_000 / tick;
-            let fraction = (nanos + per_tick / 2) / per_tick;
-            moment.timestamp().checked_mul(tick)?.checked_add(fraction)
+    /// The first characters of what a value is as text.
+    fn to_characters(&self, values: &ArrayRef) -> Result<ArrayRef> {
+        let texts = match can_change(values.data_type(), &DataType::Utf8) {
+            true => Self::new(DataType::Utf8, self.unfit, None).cast(values)?,
+            false => arrow_cast_with_options(values, &DataType::Utf8, &self.options())?,
         };
-        let mut times = Vec::with_capacity(texts.len());
-        for text in texts.as_string::<i32>() {
-            times.push(match (text.map(|text| (text, read(text))), self.unfit) {
-                (Some((_, Some(time))), _) => Some(time),
-                (None, _) | (_, Unfit::Null) => None,
-                (Some((text, None)), Unfit::Error) => {
-                    return self.refuse(&format!("'{text}'"), &DataType::Utf8);
-                }
-            });
-        }
-        let times: ArrayRef = Arc::new(PrimitiveArray::<Int64Type>::from(times));
-        Ok(arrow_cast(&times, &self.to)?)
+        let length = self.length.unwrap_or(usize::MAX);
+        let first = |text: &str| match text.char_indices().nth(length) {
+            Some((end, _)) => text[..end].to_owned(),
+            None => text.to_owned(),
+        };
+        let texts: StringArray = texts
+            .as_string::<i32>()
+            .iter()
+            .map(|text| text.map(first))
+            .collect();
+        Ok(Arc::new(texts))
+    }
+
+    /// Timestamps and times of day in a coarser unit, rounded: a half is rounded away from the begin of the year 2000, as in PostgreSQL.
+    fn of_finer(&self, values: &ArrayRef, from: TimeUnit) -> Result<ArrayRef> {
+        let (to, epoch, limit) = match &self.to {
+            DataType::Timestamp(to, _) => (*to, 946_684_800, None),
+            DataType::Time32(to) | DataType::Time64(to) => (*to, 0, Some(86_400 * per_second(*to))),
+            other => return exec_err!("{other} has no unit"),
+        };
+        let step = per_second(from) / per_second(to);
+        let (epoch, epoch_to) = (epoch * per_second(from), epoch * per_second(to));
+        let rounded = |ticks: i64| {
+            let since = i128::from(ticks) - i128::from(epoch);
+            let half = i128::from(step / 2) * since.signum();
+            let ticks = (since + half) / i128::from(step) + i128::from(epoch_to);
+            i64::try_from(ticks)
+                .ok()
+                .filter(|ticks| limit.is_none_or(|limit| *ticks < limit))
+        };
+        let ticks = match values.data_type() {
+            DataType::Time32(_) => arrow_cast(values, &DataType::Int32)?,
+            _ => Arc::clone(values),
+        };
+        let ticks = arrow_cast(&ticks, &DataType::Int64)?;
+        let ticks = ticks.as_primitive::<Int64Type>();
+        let ticks: PrimitiveArray<Int64Type> = match self.unfit {
+            Unfit::Null => ticks.unary_opt(rounded),
+            Unfit::Error => match ticks.try_unary(|ticks| rounded(ticks).ok_or(ticks)) {
+                Ok(ticks) => ticks,
+                Err(ticks) => return self.refuse(&ticks.to_string(), values.data_type()),
+            },
+        };
+        let ticks: ArrayRef = match self.to {
+            DataType::Time32(_) => arrow_cast(&ticks, &DataType::Int32)?,
+            _ => Arc::new(ticks),
+        };
+        Ok(arrow_cast(&ticks, &self.to)?)
     }
 
     fn of_floats(&self, values: &ArrayRef) -> Result<ArrayRef> {
@@ -186,9 +267,9 @@ impl Cast {
         let floats = wide.as_primitive::<Float64Type>();
         // A float32 is the number that it shows: 0.1, not 0.10000000149.
         let shown = |value: f64| match from {
-            DataType::Float64 => value.to_string(),
+            DataType::Float64 => format!("{value:?}"),
             #[expect(clippy::cast_possible_truncation, reason = "it was widened before")]
-            _ => (value as f32).to_string(),
+            _ => format!("{:?}", value as f32),
         };
         let to_whole = |value: f64| -> Option<i256> {
             let rounded = value.round_ties_even();
@@ -201,12 +282,14 @@ impl Cast {
         match self.to {
             DataType::Decimal128(precision, scale) => {
                 self.each::<_, Decimal128Type, _>(floats, shown, |value| {
-                    decimal(&shown(value), scale).and_then(|value| fits(value, precision))
+                    from_text::decimal(&shown(value), scale)
+                        .and_then(|value| fits(value, precision))
                 })
             }
             DataType::Decimal256(precision, scale) => {
                 self.each::<_, Decimal256Type, _>(floats, shown, |value| {
-                    decimal(&shown(value), scale).filter(|value| fits_wide(*value, precision))
+                    from_text::decimal(&shown(value), scale)
+                        .filter(|value| fits_wide(*value, precision))
                 })
             }
             DataType::Float32 => self.each::<_, Float32Type, _>(floats, shown, |value| {
@@ -263,33 +346,6 @@ impl Cast {
         }
     }
 
-    /// Text as a float; Arrow reads a number that is too large as an infinity.
-    fn of_text(&self, values: &ArrayRef) -> Result<ArrayRef> {
-        let texts = arrow_cast(values, &DataType::Utf8)?;
-        let texts = texts.as_string::<i32>();
-        let read = |text: &str| -> Option<f64> {
-            let text = text.trim();
-            let value: f64 = text.parse().ok()?;
-            let is_named = text.chars().any(|c| matches!(c, 'i' | 'I'));
-            (value.is_finite() || value.is_nan() || is_named).then_some(value)
-        };
-        let mut floats = Vec::with_capacity(texts.len());
-        for text in texts {
-            floats.push(match (text.map(|text| (text, read(text))), self.unfit) {
-                (Some((_, Some(value))), _) => Some(value),
-                (None, _) | (_, Unfit::Null) => None,
-                (Some((text, None)), Unfit::Error) => {
-                    return self.refuse(&format!("'{text}'"), &DataType::Utf8);
-                }
-            });
-        }
-        let floats: ArrayRef = Arc::new(PrimitiveArray::<Float64Type>::from(floats));
-        match self.to {
-            DataType::Float64 => Ok(floats),
-            _ => self.of_floats(&floats),
-        }
-    }
-
     fn to_whole<F: ArrowPrimitiveType>(
         &self,
         values: &PrimitiveArray<F>,
@@ -338,9 +394,9 @@ impl Cast {
     }
 
     fn refuse(&self, value: &str, from: &DataType) -> Result<ArrayRef> {
-        let (from, to) = (type_name(from), type_name(&self.to));
+        let (from, to) = (type_name(from), type_name(&self.named));
         let problem = match from == "utf8" {
-            true => format!("{value} is not a {to}, or too large for it"),
+            true => format!("{value} is not a valid {to}"),
             false => format!("{value} ({from}) does not fit {to}"),
         };
         Err(ValueError::new(problem)
@@ -379,40 +435,4 @@ pub(crate) fn fits(value: i256, precision: u8) -> Option<i128> {
 
 pub(crate) fn fits_wide(value: i256, precision: u8) -> bool {
     Decimal256Type::is_valid_decimal_precision(value, precision)
-}
-
-/// The decimal that a float shows, `-12.5` or `1e300`, rounded half away from zero.
-fn decimal(shown: &str, scale: i8) -> Option<i256> {
-    let (sign, digits) = match shown.strip_prefix('-') {
-        Some(digits) => (i256::MINUS_ONE, digits),
-        None => (i256::ONE, shown),
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let mut value = i256::ZERO;
-    for digit in whole.chars().chain(fraction.chars().take(74)) {
-        let digit = i256::from_i128(i128::from(digit.to_digit(10)?));
-        value = value.checked_mul(i256::from_i128(10))?.checked_add(digit)?;
-    }
-    let from = i8::try_from(fraction.len().min(74)).ok()?;
-    rescaled(value.checked_mul(sign)?, from, scale)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn floats_become_the_decimal_that_they_show() {
-        for (shown, scale, value) in [
-            ("0.285", 2, Some(29)),
-            ("-0.285", 2, Some(-29)),
-            ("12", 2, Some(1200)),
-            ("1.005", 2, Some(101)),
-            ("0.0000001", 2, Some(0)),
-            ("NaN", 2, None),
-            ("inf", 2, None),
-        ] {
-            assert_eq!(decimal(shown, scale), value.map(i256::from_i128), "{shown}");
-        }
-    }
 }

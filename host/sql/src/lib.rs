@@ -17,6 +17,7 @@ mod dialects;
 mod error;
 mod guard;
 mod install;
+mod keys;
 pub mod lossless;
 mod patterns;
 mod planner;
@@ -27,6 +28,7 @@ mod time;
 mod totals;
 mod type_names;
 mod unify;
+mod windows;
 
 pub use dialects::{instead_of, translated};
 pub use error::ValueError;

@@ -2,6 +2,8 @@
 //!
 //! [`Checked`] runs after DataFusion's type coercion, so that it sees the casts and the arithmetic which that adds.
 
+use std::sync::Arc;
+
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -15,6 +17,8 @@ use datafusion::optimizer::AnalyzerRule;
 use crate::arithmetic::{self, Op};
 use crate::casts::{self, Unfit};
 use crate::patterns;
+use crate::unify::projected;
+use crate::{keys, windows};
 
 /// Checked arithmetic and casts, also where DataFusion itself wrote them; patterns with any escape character.
 #[derive(Debug)]
@@ -26,7 +30,7 @@ impl AnalyzerRule for Checked {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        rewrite(plan, &checked, &|plan| Ok(Transformed::no(plan)))
+        rewrite(plan, &checked, &one_nan)
     }
 }
 
@@ -61,6 +65,73 @@ pub(crate) fn rewrite(
     Ok(rewritten.data)
 }
 
+/// What aggregate functions and windows compute, with one NaN.
+fn one_nan(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let computed = match &plan {
+        LogicalPlan::Aggregate(aggregate) => &aggregate.aggr_expr,
+        LogicalPlan::Window(window) => &window.window_expr,
+        _ => return Ok(Transformed::no(plan)),
+    };
+    let passes = |name: &str| matches!(name, "min" | "max" | "first_value" | "last_value");
+    let computes = computed.iter().map(|expr| match expr.clone().unalias() {
+        Expr::AggregateFunction(call) => !passes(call.func.name()),
+        Expr::WindowFunction(call) => !passes(call.fun.name()),
+        _ => false,
+    });
+    let fields = plan.schema().fields();
+    let first = fields.len() - computed.len();
+    let changes: Vec<bool> = std::iter::repeat_n(false, first)
+        .chain(computes)
+        .zip(fields)
+        .map(|(computes, field)| computes && field.data_type().is_floating())
+        .collect();
+    if !changes.contains(&true) {
+        return Ok(Transformed::no(plan));
+    }
+    let mut changes = changes.into_iter();
+    let plan = projected(&Arc::new(plan), |_, value| {
+        changes
+            .next()
+            .unwrap_or(false)
+            .then(|| keys::one_nan(value))
+    })?;
+    Ok(Transformed::yes(Arc::unwrap_or_clone(plan)))
+}
+
+/// Functions of numbers that can have no value.
+fn makes_nan(call: &ScalarFunction) -> bool {
+    matches!(
+        call.func.name(),
+        "power"
+            | "ln"
+            | "log"
+            | "log2"
+            | "log10"
+            | "exp"
+            | "sqrt"
+            | "cbrt"
+            | "sin"
+            | "cos"
+            | "tan"
+            | "cot"
+            | "asin"
+            | "acos"
+            | "atan"
+            | "atan2"
+            | "sinh"
+            | "cosh"
+            | "tanh"
+            | "asinh"
+            | "acosh"
+            | "atanh"
+            | "add"
+            | "subtract"
+            | "multiply"
+            | "divide"
+            | "remainder"
+    )
+}
+
 fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     Ok(match expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
@@ -73,6 +144,10 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             // The types of other results could differ from those that the plan was made with.
             match types.0.is_integer() && types.0 == types.1 {
                 true => Transformed::yes(arithmetic::call(operator, *left, *right)),
+                // What has no value has one of many bits, of either sign.
+                false if types.0.is_floating() && types.1.is_floating() => {
+                    Transformed::yes(keys::one_nan(original(left, right).data))
+                }
                 false => original(left, right),
             }
         }
@@ -122,6 +197,14 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 _ => Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args })),
             }
         }
+        Expr::ScalarFunction(call) if makes_nan(&call) => {
+            let call = Expr::ScalarFunction(call);
+            match call.get_type(schema)?.is_floating() {
+                true => Transformed::yes(keys::one_nan(call)),
+                false => Transformed::no(call),
+            }
+        }
+        Expr::WindowFunction(window) => windows::exact(*window, schema)?,
         Expr::Like(like) => match like.escape_char {
             None | Some('\\') => Transformed::no(Expr::Like(like)),
             Some(escape) => Transformed::yes(Expr::Like(Like {

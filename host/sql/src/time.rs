@@ -3,12 +3,12 @@
 //! Timestamps of another unit keep it; dates and texts become microseconds.
 
 mod bin;
-mod calendar;
+pub(crate) mod calendar;
 mod length;
 mod now;
 mod parse;
 mod truncate;
-mod zone;
+pub(crate) mod zone;
 
 use std::sync::Arc;
 

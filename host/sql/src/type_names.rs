@@ -5,7 +5,42 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::Result;
 use datafusion::logical_expr::planner::TypePlanner;
-use datafusion::sql::sqlparser::ast::{DataType as SqlType, TimezoneInfo};
+use datafusion::sql::sqlparser::ast::{CharacterLength, DataType as SqlType, TimezoneInfo};
+
+use crate::error::ValueError;
+
+/// Says on the way from the name of a type to its cast how many characters a text may have.
+const LENGTH: &str = "length";
+
+/// `VARCHAR(length)`: a text, with its length beside it.
+fn varchar(length: &CharacterLength) -> Result<FieldRef> {
+    let CharacterLength::IntegerLength { length, .. } = length else {
+        return Ok(Arc::new(Field::new("", DataType::Utf8, true)));
+    };
+    if *length == 0 {
+        return Err(ValueError::new("VARCHAR(0) holds no character").into());
+    }
+    let length = [(LENGTH.to_owned(), length.to_string())];
+    Ok(Arc::new(
+        Field::new("", DataType::Utf8, true).with_metadata(length.into()),
+    ))
+}
+
+/// How many characters a cast keeps of a text: those of `VARCHAR(length)`.
+pub(crate) fn length(field: &Field) -> Result<Option<usize>> {
+    if let DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) =
+        field.data_type()
+        && length(item)?.is_some()
+    {
+        return Err(ValueError::new("VARCHAR has no length inside a list")
+            .hint("write VARCHAR[], and left(text, 10) where a text is made")
+            .into());
+    }
+    Ok(field
+        .metadata()
+        .get(LENGTH)
+        .and_then(|length| length.parse().ok()))
+}
 
 /// `TIMESTAMP` counts microseconds, as in Redshift and PostgreSQL: DataFusion's nanoseconds end in 2262, and Python's `datetime` does
 /// not hold them. `TIMESTAMP(9)` counts nanoseconds. `TIMESTAMPTZ` is a moment, kept in UTC.
@@ -19,6 +54,18 @@ impl TypePlanner for SqlTypes {
             | SqlType::Datetime(None) => DataType::Timestamp(TimeUnit::Microsecond, None),
             SqlType::Timestamp(None, TimezoneInfo::Tz | TimezoneInfo::WithTimeZone) => {
                 DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+            }
+            SqlType::Varchar(Some(length))
+            | SqlType::CharacterVarying(Some(length))
+            | SqlType::CharVarying(Some(length))
+            | SqlType::Nvarchar(Some(length)) => return varchar(length).map(Some),
+            SqlType::Char(length) | SqlType::Character(length) => {
+                let length = length.as_ref().map_or("1".to_owned(), ToString::to_string);
+                return Err(ValueError::new(format!(
+                    "{sql_type} would fill texts up with blanks, which only some comparisons see"
+                ))
+                .hint(format!("write VARCHAR({length}), or rpad(text, {length})"))
+                .into());
             }
             _ => return Ok(None),
         };

@@ -1,24 +1,30 @@
-//! Values of different types that are compared or become one column: the type that they have in common, where DataFusion's choice would
-//! lose some of them.
+//! Values that are compared, sorted, grouped or become one column: the type that they have in common, where DataFusion's choice would
+//! lose some of them, and the [key](crate::keys) by which they are equal.
 //!
 //! This runs when a query is planned, as it changes types, which the plan's readers see.
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::expr::{InList, InSubquery, ScalarFunction};
+use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
+use datafusion::logical_expr::expr::{Cast, InList, InSubquery, ScalarFunction, Sort, TryCast};
 use datafusion::logical_expr::type_coercion::other::get_coerce_type_for_case_expression;
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Union,
-    WindowFrameBound, WindowFrameUnits, cast,
+    BinaryExpr, Distinct, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Union,
+    cast, when,
 };
 use datafusion::logical_expr_common::type_coercion::binary::type_union_coercion;
 
 use crate::arithmetic::stored;
+use crate::casts::{self, Unfit};
+use crate::error::ValueError;
+use crate::keys;
 use crate::rules::rewrite;
-use crate::time::{length, micros};
+use crate::time::length as lasting;
+use crate::type_name;
+use crate::type_names::length;
+use crate::windows;
 
 /// A plan in which dates that meet timestamps are timestamps, and decimals that meet floats are floats.
 pub(crate) fn unified(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -75,46 +81,53 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             if let Some(expr) = case.expr.as_deref_mut() {
                 conditions.push(expr);
                 changed |= comparable(&mut conditions, schema)?;
+                // `CASE` compares the bits of floats.
+                changed |= keyed(&mut conditions, schema, &DataType::is_floating)?;
             }
             transformed(Expr::Case(case), changed)
         }
+        Expr::ScalarFunction(call) if call.func.name() == "nullif" && call.args.len() == 2 => {
+            null_if(call, schema)?
+        }
         Expr::ScalarFunction(ScalarFunction { func, mut args }) => {
-            let of_one_type = [
-                "coalesce",
-                "nullif",
-                "nvl",
-                "nvl2",
-                "greatest",
-                "least",
-                "make_array",
-            ];
+            let of_one_type = ["coalesce", "nvl", "nvl2", "greatest", "least", "make_array"];
             let mut changed = false;
             if of_one_type.contains(&func.name()) {
                 let mut all: Vec<&mut Expr> = args.iter_mut().collect();
                 changed = align(&mut all, schema)?;
             }
+            if BY_VALUE.contains(&func.name()) {
+                let mut all: Vec<&mut Expr> = args.iter_mut().collect();
+                changed |= keyed(&mut all, schema, &keys::has_floats)?;
+            }
+            if matches!(func.name(), "greatest" | "least") {
+                for arg in &args {
+                    refuse_interval(&arg.get_type(schema)?, &format!("`{}`", func.name()))?;
+                }
+            }
             transformed(Expr::ScalarFunction(ScalarFunction { func, args }), changed)
         }
-        Expr::WindowFunction(mut window) => {
-            let params = &mut window.params;
-            let frame = &params.window_frame;
-            let is_span = |bound: &WindowFrameBound| match bound {
-                WindowFrameBound::Preceding(by) | WindowFrameBound::Following(by) => !by.is_null(),
-                WindowFrameBound::CurrentRow => false,
-            };
-            let is_range = frame.units == WindowFrameUnits::Range
-                && (is_span(&frame.start_bound) || is_span(&frame.end_bound));
+        Expr::WindowFunction(window) => windows::unified(*window, schema)?,
+        Expr::AggregateFunction(mut call) => {
+            let params = &mut call.params;
             let mut changed = false;
-            if is_range
-                && let Some(sort) = params.order_by.first_mut()
-                && is_date(&sort.expr.get_type(schema)?)
-            {
-                // Dates plus intervals are timestamps here, too: DataFusion's drop the hours.
-                sort.expr = cast(std::mem::take(&mut sort.expr), micros());
-                changed = true;
+            if let Some(first) = params.args.first() {
+                let data_type = first.get_type(schema)?;
+                if params.distinct || matches!(call.func.name(), "min" | "max") {
+                    refuse_interval(&data_type, &format!("`{}`", call.func.name()))?;
+                }
+                if params.distinct && data_type.is_nested() {
+                    let mut all: Vec<&mut Expr> = params.args.iter_mut().collect();
+                    changed |= keyed(&mut all, schema, &keys::has_floats)?;
+                }
             }
-            transformed(Expr::WindowFunction(window), changed)
+            if !call.func.supports_within_group_clause() {
+                changed |= sorted(&mut params.order_by, schema)?;
+            }
+            transformed(Expr::AggregateFunction(call), changed)
         }
+        Expr::Cast(cast) => refuse_cast(cast, schema)?,
+        Expr::TryCast(cast) => refuse_try_cast(cast, schema)?,
         Expr::InSubquery(InSubquery {
             expr,
             mut subquery,
@@ -146,16 +159,142 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     })
 }
 
-fn transformed(expr: Expr, changed: bool) -> Transformed<Expr> {
+pub(crate) fn transformed(expr: Expr, changed: bool) -> Transformed<Expr> {
     match changed {
         true => Transformed::yes(expr),
         false => Transformed::no(expr),
     }
 }
 
+/// Functions that compare the items of lists.
+const BY_VALUE: &[&str] = &[
+    "array_has",
+    "array_has_all",
+    "array_has_any",
+    "array_position",
+    "array_positions",
+    "array_distinct",
+    "array_except",
+    "array_intersect",
+    "array_union",
+];
+
+/// Gives sort keys their order in SQL.
+pub(crate) fn sorted(sorts: &mut [Sort], schema: &DFSchema) -> Result<bool> {
+    let mut exprs: Vec<&mut Expr> = sorts.iter_mut().map(|sort| &mut sort.expr).collect();
+    ordered(&mut exprs, schema)
+}
+
+/// [`sorted`] for expressions.
+pub(crate) fn ordered(exprs: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
+    let mut changed = false;
+    for expr in exprs {
+        let data_type = expr.get_type(schema)?;
+        let (key, is_other) = keys::order(std::mem::take(*expr), &data_type);
+        **expr = key;
+        changed |= is_other;
+    }
+    Ok(changed)
+}
+
+/// Replaces values of some types by those that are equal where SQL says so.
+fn keyed(
+    exprs: &mut [&mut Expr],
+    schema: &DFSchema,
+    takes: &dyn Fn(&DataType) -> bool,
+) -> Result<bool> {
+    let mut changed = false;
+    for expr in exprs {
+        if takes(&expr.get_type(schema)?) {
+            **expr = keys::equal(std::mem::take(*expr));
+            changed = true;
+        }
+    }
+    Ok(changed)
+}
+
+/// `nullif(a, b)` as a comparison like any other, where DataFusion's compares bits.
+fn null_if(mut call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let mut all: Vec<&mut Expr> = call.args.iter_mut().collect();
+    let changed = align(&mut all, schema)?;
+    let data_type = call.args[0].get_type(schema)?;
+    let is_compared = keys::has_floats(&data_type) || is_interval(&data_type);
+    if !is_compared || call.args[0].is_volatile() {
+        return Ok(transformed(Expr::ScalarFunction(call), changed));
+    }
+    let [value, other]: [Expr; 2] = match call.args.try_into() {
+        Ok(both) => both,
+        Err(args) => return plan_err!("`nullif` takes two arguments, not {}", args.len()),
+    };
+    let (mut left, mut right) = (value.clone(), other);
+    comparable(&mut [&mut left, &mut right], schema)?;
+    let null = Expr::Literal(ScalarValue::try_from(&data_type)?, None);
+    let case = when(left.eq(right), null).otherwise(value)?;
+    Ok(Transformed::yes(case))
+}
+
+fn is_interval(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Interval(_))
+}
+
+/// Where DataFusion takes 30 days and a month for different intervals.
+fn refuse_interval(data_type: &DataType, by: &str) -> Result<()> {
+    match is_interval(data_type) {
+        false => Ok(()),
+        true => Err(ValueError::new(format!(
+            "{by} would take 1 month and 30 days for different intervals, which are equal in SQL"
+        ))
+        .hint("write date_part('epoch', ..) of the interval: its seconds")
+        .into()),
+    }
+}
+
+/// Numbers as dates and the other way around: PostgreSQL has no such cast, and readers disagree about the unit.
+fn refuse_cast(cast: Cast, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let from = cast.expr.get_type(schema)?;
+    refuse_number_of_time(&from, cast.field.data_type())?;
+    Ok(match length(&cast.field)? {
+        Some(length) => Transformed::yes(casts::cut(*cast.expr, length, Unfit::Error)),
+        None => Transformed::no(Expr::Cast(cast)),
+    })
+}
+
+fn refuse_try_cast(cast: TryCast, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let from = cast.expr.get_type(schema)?;
+    refuse_number_of_time(&from, cast.field.data_type())?;
+    Ok(match length(&cast.field)? {
+        Some(length) => Transformed::yes(casts::cut(*cast.expr, length, Unfit::Null)),
+        None => Transformed::no(Expr::TryCast(cast)),
+    })
+}
+
+fn refuse_number_of_time(from: &DataType, to: &DataType) -> Result<()> {
+    let hint = match (stored(from), stored(to)) {
+        (from, to) if from.is_numeric() && is_date(to) => "DATE '1970-01-01' + .. counts days",
+        (from, to) if from.is_numeric() && is_timestamp(to) => {
+            "to_timestamp_seconds(..) and to_timestamp_millis(..) count from 1970"
+        }
+        (from, to) if is_date(from) && to.is_numeric() => ".. - DATE '1970-01-01' counts days",
+        (from, to) if is_timestamp(from) && to.is_numeric() => {
+            "date_part('epoch', ..) counts seconds since 1970"
+        }
+        _ => return Ok(()),
+    };
+    Err(ValueError::new(format!(
+        "a cast from {} to {} does not say what the number counts",
+        type_name(from),
+        type_name(to)
+    ))
+    .hint(hint)
+    .into())
+}
+
+fn is_timestamp(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(..))
+}
+
 /// [`align`] for values that are compared: intervals become what they last.
 fn comparable(exprs: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
-    let is_interval = |data_type: &DataType| matches!(data_type, DataType::Interval(_));
     let types = exprs
         .iter()
         .map(|expr| expr.get_type(schema))
@@ -164,19 +303,21 @@ fn comparable(exprs: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
         is_interval(data_type) || data_type.is_null() || matches!(data_type, DataType::Duration(_))
     });
     if !are_spans || !types.iter().any(is_interval) {
-        return align(exprs, schema);
+        let aligned = align(exprs, schema)?;
+        let is_nested = |data_type: &DataType| data_type.is_nested() && keys::has_floats(data_type);
+        return Ok(keyed(exprs, schema, &is_nested)? || aligned);
     }
     for (expr, data_type) in exprs.iter_mut().zip(types) {
         if is_interval(&data_type) {
             let interval = std::mem::take(*expr);
-            **expr = length(interval);
+            **expr = lasting(interval);
         }
     }
     Ok(true)
 }
 
 /// Casts the expressions that give way to the type that they have in common with the others.
-fn align(exprs: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
+pub(crate) fn align(exprs: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
     let types = exprs
         .iter()
         .map(|expr| expr.get_type(schema))
@@ -318,24 +459,89 @@ fn united(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
                 false => Transformed::no(join),
             })
         }
+        LogicalPlan::Sort(mut sort) => {
+            let schema = Arc::clone(sort.input.schema());
+            let changed = sorted(&mut sort.expr, &schema)?;
+            let sort = LogicalPlan::Sort(sort);
+            Ok(match changed {
+                true => Transformed::yes(sort),
+                false => Transformed::no(sort),
+            })
+        }
+        LogicalPlan::Aggregate(mut aggregate) => {
+            let schema = Arc::clone(aggregate.input.schema());
+            let mut changed = false;
+            for group in &mut aggregate.group_expr {
+                if matches!(group, Expr::GroupingSet(_)) {
+                    continue;
+                }
+                let data_type = group.get_type(&schema)?;
+                refuse_interval(&data_type, "GROUP BY")?;
+                if data_type.is_nested() && keys::has_floats(&data_type) {
+                    let (relation, name) = group.qualified_name();
+                    let key = keys::equal(std::mem::take(group));
+                    *group = key.alias_qualified(relation, name);
+                    changed = true;
+                }
+            }
+            let aggregate = LogicalPlan::Aggregate(aggregate);
+            Ok(match changed {
+                true => Transformed::yes(aggregate),
+                false => Transformed::no(aggregate),
+            })
+        }
+        LogicalPlan::Distinct(Distinct::All(input)) => {
+            let fields = || {
+                input
+                    .schema()
+                    .fields()
+                    .iter()
+                    .map(|field| field.data_type())
+            };
+            for data_type in fields() {
+                refuse_interval(data_type, "DISTINCT or a set operation")?;
+            }
+            let has_key =
+                |data_type: &DataType| data_type.is_nested() && keys::has_floats(data_type);
+            if !fields().any(has_key) {
+                return Ok(Transformed::no(LogicalPlan::Distinct(Distinct::All(input))));
+            }
+            let input = projected(&input, |field, expr| {
+                has_key(field.data_type()).then(|| keys::equal(expr))
+            })?;
+            Ok(Transformed::yes(LogicalPlan::Distinct(Distinct::All(
+                input,
+            ))))
+        }
         other => Ok(Transformed::no(other)),
     }
 }
 
 /// The plan with columns cast to the types given for them.
 fn converted(plan: &Arc<LogicalPlan>, types: &[Option<DataType>]) -> Result<Arc<LogicalPlan>> {
+    let mut types = types.iter();
+    projected(plan, |field, expr| match types.next() {
+        Some(Some(to)) if field.data_type() != to => Some(cast(expr, to.clone())),
+        _ => None,
+    })
+}
+
+/// The plan with some of its columns computed from themselves.
+pub(crate) fn projected(
+    plan: &Arc<LogicalPlan>,
+    mut computed: impl FnMut(&Field, Expr) -> Option<Expr>,
+) -> Result<Arc<LogicalPlan>> {
     let exprs: Vec<Expr> = plan
         .schema()
         .columns()
         .into_iter()
         .zip(plan.schema().fields())
-        .zip(types)
-        .map(|((column, field), to)| match to {
-            Some(to) if field.data_type() != to => {
-                let (relation, name) = (column.relation.clone(), column.name.clone());
-                cast(Expr::Column(column), to.clone()).alias_qualified(relation, name)
+        .map(|(column, field)| {
+            let (relation, name) = (column.relation.clone(), column.name.clone());
+            match computed(field, Expr::Column(column.clone())) {
+                Some(expr) => expr.alias_qualified(relation, name),
+                None => Expr::Column(column),
             }
-            _ => Expr::Column(column),
         })
         .collect();
     let plan = LogicalPlanBuilder::from(Arc::unwrap_or_clone(Arc::clone(plan)));

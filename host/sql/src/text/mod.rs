@@ -18,6 +18,10 @@ pub use self::column::{Misfit, column};
 pub use self::infer::Inference;
 pub use self::number::{decimal128, decimal256, float32, float64, integer};
 pub use self::time::{date, time, timestamp};
+pub(crate) use self::{
+    number::digits,
+    time::{Spelled, offset},
+};
 use crate::type_name;
 
 /// Who said of which type a column is.

@@ -162,6 +162,15 @@ where
     Ok(if parts.negative { -value } else { value })
 }
 
+/// The digits of a number without leading zeros, and where its point is, counted from the first of them.
+pub(crate) fn digits(text: &str) -> Option<(Vec<u8>, i64)> {
+    let parts = Parts::of(text)?;
+    let written = parts.int.len() + parts.fraction.len();
+    let digits: Vec<u8> = parts.digits().skip_while(|digit| *digit == b'0').collect();
+    let zeros = (written - digits.len()) as i64;
+    Some((digits, parts.int.len() as i64 - zeros + parts.exponent))
+}
+
 /// What decimals are added up from.
 trait Digits {
     fn digit(value: u8) -> Self;

@@ -1,5 +1,8 @@
 //! Dates, times of day and timestamps.
 
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
 use arrow::datatypes::TimeUnit;
 use chrono::{Datelike, NaiveDate};
 
@@ -152,6 +155,118 @@ impl Clock {
     }
 }
 
+/// A date with what follows it, as people write it in SQL: `2024-1-5`, `20240105`, `2024-01-05 24:00:00 Europe/Berlin`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spelled<'a> {
+    /// Since 1970-01-01.
+    days: i64,
+    /// Since midnight; a day or a leap second later than the last one is the next day's first.
+    seconds: i64,
+    nanos: i64,
+    /// An offset, the name of a zone, or nothing.
+    pub(crate) zone: &'a str,
+}
+
+impl<'a> Spelled<'a> {
+    /// `None` if it is no date.
+    pub(crate) fn of(text: &'a str) -> Option<Self> {
+        let (sign, unsigned) = match text.as_bytes().first()? {
+            b'-' => (-1, &text[1..]),
+            b'+' => (1, &text[1..]),
+            _ => (1, text),
+        };
+        let (year, rest) = number(unsigned, 4..=8)?;
+        let (year, month, day, rest) = match rest.strip_prefix('-') {
+            Some(rest) => {
+                let (month, rest) = number(rest, 1..=2)?;
+                let (day, rest) = number(rest.strip_prefix('-')?, 1..=2)?;
+                (sign * year, month, day, rest)
+            }
+            // 20240131
+            None if unsigned.len() - rest.len() == 8 && unsigned.len() == text.len() => {
+                (year / 10_000, year / 100 % 100, year % 100, rest)
+            }
+            None => return None,
+        };
+        let date = NaiveDate::from_ymd_opt(
+            year.try_into().ok()?,
+            month.try_into().ok()?,
+            day.try_into().ok()?,
+        )?;
+        let days = i64::from(date.num_days_from_ce() - EPOCH_DAYS);
+        let spelled = Self {
+            days,
+            seconds: 0,
+            nanos: 0,
+            zone: "",
+        };
+        let Some(rest) = rest.strip_prefix(['T', 't', ' ']) else {
+            return rest.is_empty().then_some(spelled);
+        };
+        let (seconds, nanos, zone) = spelled_clock(rest.trim_start())?;
+        Some(Self {
+            seconds,
+            nanos,
+            zone,
+            ..spelled
+        })
+    }
+
+    /// Seconds since midnight and nanoseconds of a time of day, up to 24:00:00.
+    pub(crate) fn time(text: &str) -> Option<(i64, i64)> {
+        let (seconds, nanos, _) = spelled_clock(text)?;
+        Some((seconds, nanos))
+    }
+
+    /// Days since 1970-01-01.
+    pub(crate) fn date(&self) -> Option<i64> {
+        Some(self.days + self.seconds / DAY_SECONDS)
+    }
+
+    /// Seconds since 1970-01-01 as clocks show them, and nanoseconds.
+    pub(crate) fn local(&self) -> Option<(i64, i64)> {
+        let seconds = self.days.checked_mul(DAY_SECONDS)?;
+        Some((seconds.checked_add(self.seconds)?, self.nanos))
+    }
+}
+
+/// Seconds, nanoseconds and the zone behind them.
+fn spelled_clock(text: &str) -> Option<(i64, i64, &str)> {
+    let (hour, rest) = number(text, 1..=2)?;
+    let (minute, mut rest) = number(rest.strip_prefix(':')?, 2..=2)?;
+    let (mut second, mut nanos) = (0, 0);
+    if let Some(seconds) = rest.strip_prefix(':') {
+        (second, rest) = number(seconds, 2..=2)?;
+        if let Some(fraction) = rest.strip_prefix('.') {
+            let end = fraction
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(fraction.len());
+            let mut digits = fraction[..end].bytes().map(|digit| i64::from(digit - b'0'));
+            for _ in 0..9 {
+                nanos = nanos * 10 + digits.next().unwrap_or(0);
+            }
+            nanos += i64::from(digits.next().is_some_and(|digit| digit >= 5));
+            rest = &fraction[end..];
+        }
+    }
+    let seconds = hour * 3_600 + minute * 60 + second;
+    let is_time = minute <= 59 && second <= 60 && (seconds, nanos) <= (DAY_SECONDS, 0);
+    let zone = rest.trim_start();
+    let is_zone = zone.is_empty()
+        || offset(zone.as_bytes()).is_ok()
+        || arrow::array::timezone::Tz::from_str(zone).is_ok();
+    (is_time && is_zone).then_some((seconds, nanos, zone))
+}
+
+/// A number of so many digits, and what follows it.
+fn number(text: &str, digits: RangeInclusive<usize>) -> Option<(i64, &str)> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let number = digits.contains(&end).then(|| text[..end].parse().ok())??;
+    Some((number, &text[end..]))
+}
+
 fn day(bytes: &[u8]) -> Result<(i32, &[u8]), Reason> {
     let (sign, digits) = match bytes {
         [b'-', rest @ ..] => (-1, rest),
@@ -179,7 +294,7 @@ fn day(bytes: &[u8]) -> Result<(i32, &[u8]), Reason> {
 }
 
 /// Seconds east of UTC.
-fn offset(bytes: &[u8]) -> Result<i64, Reason> {
+pub(crate) fn offset(bytes: &[u8]) -> Result<i64, Reason> {
     let bytes = bytes.strip_prefix(b" ").unwrap_or(bytes);
     if matches!(bytes, b"Z" | b"z" | b"UTC") {
         return Ok(0);
@@ -291,6 +406,40 @@ mod tests {
         assert_eq!(nanos("2262-04-11 23:47:16.854775807"), Ok(i64::MAX));
         assert_eq!(nanos("1677-09-21 00:12:43.145224192"), Ok(i64::MIN));
         assert_eq!(nanos("9999-12-31 00:00:00"), Err(Reason::Range));
+    }
+
+    #[test]
+    fn sql_reads_more_than_files() {
+        let local = |text| Spelled::of(text).and_then(|spelled| spelled.local());
+        let day = 1_704_412_800;
+        for (text, seconds) in [
+            ("2024-01-05", Some((day, 0))),
+            ("2024-1-5", Some((day, 0))),
+            ("20240105", Some((day, 0))),
+            ("2024-01-04 24:00:00", Some((day, 0))),
+            ("2024-01-04 23:59:60", Some((day, 0))),
+            ("2024-01-05T00:00", Some((day, 0))),
+            ("2024-01-05 0:00:00.1234567895", Some((day, 123_456_790))),
+            ("2024-01-05 00:00:00-05:00", Some((day, 0))),
+            ("2024-01-05 00:00:00 Europe/Berlin", Some((day, 0))),
+            ("10000-01-01", Some((253_402_300_800, 0))),
+            ("-0044-03-15", Some((-63_549_360_000, 0))),
+            ("2024-02-30", None),
+            ("2024-01-05 24:00:01", None),
+            ("2024-01-05 10:00 PM", None),
+            ("0044-01-01 BC", None),
+            ("24-01-05", None),
+            ("2024-001", None),
+            ("Jan 5 2024", None),
+            ("infinity", None),
+            ("1704412800", None),
+            ("", None),
+        ] {
+            assert_eq!(local(text), seconds, "{text}");
+        }
+        assert_eq!(Spelled::time("24:00:00"), Some((86_400, 0)));
+        assert_eq!(Spelled::time("10:00:00+02"), Some((36_000, 0)));
+        assert_eq!(Spelled::time("25:00:00"), None);
     }
 
     #[test]

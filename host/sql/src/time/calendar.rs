@@ -3,7 +3,7 @@
 //! Howard Hinnant's `days_from_civil`: whole-number arithmetic, no branch for leap years.
 
 /// Year, month (1 to 12) and day of the month of a day.
-pub(super) fn date(days: i64) -> (i64, i64, i64) {
+pub(crate) fn date(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -18,7 +18,7 @@ pub(super) fn date(days: i64) -> (i64, i64, i64) {
 }
 
 /// The day of a date; the month may be any number, counted on from the year's first.
-pub(super) fn days(year: i64, month: i64, day: i64) -> i64 {
+pub(crate) fn days(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = (
         year + (month - 1).div_euclid(12),
         (month - 1).rem_euclid(12) + 1,
@@ -32,7 +32,7 @@ pub(super) fn days(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// Days of a month.
-pub(super) fn length(year: i64, month: i64) -> i64 {
+pub(crate) fn length(year: i64, month: i64) -> i64 {
     days(year, month + 1, 1) - days(year, month, 1)
 }
 

@@ -27,7 +27,7 @@ pub(super) fn function() -> Arc<ScalarUDF> {
 }
 
 /// A zone by its name or offset.
-pub(super) fn zone(name: &str) -> Result<Tz, ValueError> {
+pub(crate) fn zone(name: &str) -> Result<Tz, ValueError> {
     Tz::from_str(name).map_err(|_| {
         ValueError::new(format!("there is no time zone '{name}'"))
             .hint("zones are called 'Europe/Berlin', 'UTC' or '+02:00'")
@@ -35,14 +35,14 @@ pub(super) fn zone(name: &str) -> Result<Tz, ValueError> {
 }
 
 /// Seconds east of UTC at a moment, in seconds since 1970.
-pub(super) fn offset_at(zone: &Tz, seconds: i64) -> Option<i64> {
+pub(crate) fn offset_at(zone: &Tz, seconds: i64) -> Option<i64> {
     let moment = DateTime::from_timestamp(seconds, 0)?.naive_utc();
     let offset = zone.offset_from_utc_datetime(&moment).fix();
     Some(i64::from(offset.local_minus_utc()))
 }
 
 /// Seconds east of UTC of a local time, in seconds since 1970 as clocks show them.
-pub(super) fn offset_of_local(zone: &Tz, seconds: i64) -> Option<i64> {
+pub(crate) fn offset_of_local(zone: &Tz, seconds: i64) -> Option<i64> {
     let local: NaiveDateTime = DateTime::from_timestamp(seconds, 0)?.naive_utc();
     let offset = match zone.offset_from_local_datetime(&local) {
         MappedLocalTime::Single(offset) | MappedLocalTime::Ambiguous(_, offset) => offset,

@@ -159,11 +159,33 @@ async fn casts_round_and_refuse() {
         ("CAST('1.999' AS DECIMAL(10,2))", "2.00"),
         ("CAST('1.7' AS INT)", "error: "),
         ("CAST(' 12 ' AS INT)", "12"),
-        ("CAST('abc' AS INT)", "error: "),
+        ("CAST('abc' AS INT)", "error: 'abc' is not a valid int32"),
+        ("CAST('' AS BIGINT)", "error: '' is not a valid int64"),
+        (
+            "CAST('9223372036854775808' AS BIGINT)",
+            "error: is not a valid int64",
+        ),
+        (
+            "CAST('maybe' AS BOOLEAN)",
+            "error: 'maybe' is not a valid bool",
+        ),
+        ("CAST(' off ' AS BOOLEAN)", "false"),
+        ("CAST('1e3' AS DECIMAL(10,2))", "1000.00"),
+        ("CAST(' +.5 ' AS DECIMAL(10,2))", "0.50"),
+        ("CAST('0.005' AS DECIMAL(5,2))", "0.01"),
+        (
+            "CAST('1e40' AS DECIMAL(38,0))",
+            "error: is not a valid decimal(38,0)",
+        ),
+        (
+            "CAST(CAST('1e300' AS DOUBLE) AS REAL)",
+            "error: 1e300 (float64) does not fit",
+        ),
+        ("1 = '1' AND 2 IN ('2', '3')", "true"),
         ("TRY_CAST('abc' AS INT)", "NULL"),
         (
             "CAST('1e400' AS DOUBLE)",
-            "error: '1e400' is not a float64, or too large for it",
+            "error: '1e400' is not a valid float64",
         ),
         ("CAST('Infinity' AS DOUBLE)", "inf"),
         (
@@ -274,6 +296,116 @@ async fn nan_is_the_greatest_and_equals_itself() {
             ("SELECT count(*) FROM (SELECT x FROM t GROUP BY x)", "4"),
             ("SELECT count(*) FROM t JOIN t AS s ON t.x = s.x", "7"),
             ("SELECT count(DISTINCT x) FROM t", "4"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn every_nan_is_the_same_one() {
+    let context = context(2);
+    // Processors make NaNs of either sign.
+    table(
+        &context,
+        "t",
+        "SELECT CAST(x AS DOUBLE) AS x, CAST(y AS DOUBLE) AS y FROM (VALUES ('0', '0'), ('inf', 'inf'), ('NaN', '1'), ('1', '1')) AS t(x, y)",
+    )
+    .await;
+    check_queries(
+        &context,
+        &[
+            ("SELECT count(*) FROM t WHERE x / y = CAST('NaN' AS DOUBLE)", "3"),
+            ("SELECT count(*) FROM t WHERE x / y > CAST('inf' AS DOUBLE)", "3"),
+            ("SELECT x / y AS n, count(*) FROM t GROUP BY n ORDER BY n", "1.0|1;NaN|3"),
+            ("SELECT count(*) FROM (SELECT DISTINCT x / y FROM t)", "2"),
+            ("SELECT max(x / y), min(x / y) FROM t", "NaN|1.0"),
+            ("SELECT CAST('-nan' AS DOUBLE) = CAST('nan' AS DOUBLE)", "true"),
+            ("SELECT power(-8.0, 0.5) = CAST('NaN' AS DOUBLE), ln(-1) = CAST('NaN' AS DOUBLE)", "true|true"),
+            ("SELECT s = CAST('NaN' AS DOUBLE) FROM (SELECT sum(v) AS s FROM (SELECT x AS v FROM t UNION ALL SELECT CAST('-inf' AS DOUBLE)))", "true"),
+            ("SELECT s > 0 FROM (SELECT stddev(x) OVER () AS s FROM t)", "true;true;true;true"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn zeros_are_equal_whatever_their_sign() {
+    let context = context(2);
+    table(
+        &context,
+        "t",
+        "SELECT i, CAST(x AS DOUBLE) AS x FROM (VALUES (1, '-0.0'), (2, '0.0'), (3, '-0.0')) AS t(i, x)",
+    )
+    .await;
+    check_queries(
+        &context,
+        &[
+            ("SELECT i, x FROM t ORDER BY x DESC, i", "1|-0.0;2|0.0;3|-0.0"),
+            ("SELECT i, rank() OVER (ORDER BY x), count(*) OVER (PARTITION BY x), row_number() OVER (ORDER BY x, i DESC) FROM t ORDER BY i", "1|1|3|3;2|1|3|2;3|1|3|1"),
+            ("SELECT array_agg(i ORDER BY x, i) FROM t", "[1, 2, 3]"),
+            ("SELECT count(*) FROM (SELECT DISTINCT x FROM t)", "1"),
+            ("SELECT count(*), max(i) FROM t GROUP BY x", "3|3"),
+            ("SELECT count(*) FROM (SELECT DISTINCT make_array(x) FROM t)", "1"),
+            ("SELECT count(*) FROM t GROUP BY struct(x)", "3"),
+            ("SELECT count(DISTINCT make_array(x)) FROM t", "1"),
+            ("SELECT count(*) FROM t JOIN t AS s ON t.x = s.x", "9"),
+            ("SELECT CASE x WHEN 0 THEN 'zero' END, nullif(x, 0) FROM t WHERE i = 1", "zero|NULL"),
+            ("SELECT nullif(x, 1) FROM t WHERE i = 1", "-0.0"),
+            ("SELECT make_array(t.x) = make_array(s.x), array_has(make_array(t.x), s.x), array_position(make_array(t.x), s.x), array_distinct(make_array(t.x, s.x)) FROM t, t AS s WHERE t.i = 1 AND s.i = 2", "true|true|1|[0.0]"),
+            ("SELECT count(*) FROM (SELECT x FROM t WHERE i = 1 INTERSECT SELECT x FROM t WHERE i = 2)", "1"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn frames_of_floats_are_computed_anew() {
+    let context = context(2);
+    table(
+        &context,
+        "t",
+        "SELECT i, CAST(x AS DOUBLE) AS x, v FROM (VALUES (1, '1e308', 'a'), (2, '1e308', 'b'), (3, '5', 'c'), (4, '7', NULL), (5, 'NaN', 'e'), (6, '1', 'f'), (7, '1e17', 'g'), (8, '1.5', 'h'), (9, '2.5', 'i')) AS t(i, x, v)",
+    )
+    .await;
+    check_queries(
+        &context,
+        &[
+            ("SELECT sum(x) OVER (ORDER BY i ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t ORDER BY i", "1e308;inf;1e308;12.0;NaN;NaN;1e17;1e17;4.0"),
+            ("SELECT avg(x) OVER (ORDER BY i RANGE BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t ORDER BY i", "1e308;inf;5e307;6.0;NaN;NaN;5e16;5e16;2.0"),
+            ("SELECT sum(x) OVER (ORDER BY i GROUPS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t WHERE i > 6 ORDER BY i", "1e17;1e17;4.0"),
+            ("SELECT sum(x) OVER (ORDER BY i ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) FROM t WHERE i > 6 ORDER BY i", "1e17;4.0;2.5"),
+            ("SELECT var_pop(x) OVER (ORDER BY i ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t WHERE i > 6 ORDER BY i", "0.0;2.5e33;0.25"),
+            ("SELECT stddev(x) OVER (ORDER BY i ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t WHERE i > 6 ORDER BY i", "NULL;7.071067811865475e16;0.7071067811865476"),
+            ("SELECT corr(x, i) OVER (ORDER BY i ROWS BETWEEN 1 PRECEDING AND CURRENT ROW), regr_slope(x, i) OVER (ORDER BY i ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t WHERE i > 7 ORDER BY i", "NULL|NULL;1.0|1.0"),
+            ("SELECT sum(x) FILTER (WHERE i <> 8) OVER (ORDER BY i ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t WHERE i > 6 ORDER BY i", "1e17;1e17;2.5"),
+            ("SELECT string_agg(v, ',') OVER (ORDER BY i ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t WHERE i < 6 ORDER BY i", "a;a,b;b,c;c;e"),
+            ("SELECT array_agg(i) OVER (ORDER BY i ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING) FROM t WHERE i < 4 ORDER BY i", "[1, 2];[1, 2, 3];[2, 3]"),
+            ("SELECT bool_and(i > 1) OVER (ORDER BY i ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t WHERE i < 4 ORDER BY i", "false;false;true"),
+            ("SELECT count(*), sum(s) FROM (SELECT sum(CAST(i AS DOUBLE)) OVER (ORDER BY i ROWS BETWEEN 100 PRECEDING AND CURRENT ROW) AS s FROM (SELECT unnest(range(0, 1000)) AS i))", "1000|45571200.0"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn defaults_of_lag_and_lead_are_not_cut() {
+    let context = context(2);
+    table(
+        &context,
+        "t",
+        "SELECT i, CAST(i AS TINYINT) AS n, CAST(i AS DECIMAL(10, 1)) AS d, DATE '2024-05-05' AS day FROM (VALUES (1), (2)) AS t(i)",
+    )
+    .await;
+    check_queries(
+        &context,
+        &[
+            ("SELECT lag(i, 1, 2.5) OVER (ORDER BY i) FROM t ORDER BY i", "2.5;1.0"),
+            ("SELECT lag(n, 1, 300) OVER (ORDER BY i), lag(d, 1, 99999.99) OVER (ORDER BY i) FROM t ORDER BY i", "300|99999.99;1|1.00"),
+            ("SELECT lead(i, 1, CAST(2.5 AS DOUBLE)) OVER (ORDER BY i) FROM t ORDER BY i", "2.0;2.5"),
+            ("SELECT lag(day, 1, TIMESTAMP '2024-01-01 10:30:00') OVER (ORDER BY i) FROM t ORDER BY i", "2024-01-01T10:30:00;2024-05-05T00:00:00"),
+            ("SELECT lag(i, 1, '7') OVER (ORDER BY i), lag(i, 1, NULL) OVER (ORDER BY i) FROM t ORDER BY i", "7|NULL;1|1"),
+            ("SELECT lag(i, 1, 'x') OVER (ORDER BY i) FROM t", "error: 'x' is not a valid int64"),
+            ("SELECT lag(i, 1, true) OVER (ORDER BY i) FROM t", "error: the default of `lag` is bool, the column int64"),
         ],
     )
     .await;

@@ -47,6 +47,27 @@ async fn patterns_may_be_columns() {
 }
 
 #[tokio::test]
+async fn texts_have_the_length_of_their_type() {
+    check_expressions(&[
+        ("CAST('abcdef' AS VARCHAR(2))", "ab"),
+        ("CAST('é😀x' AS VARCHAR(2))", "é😀"),
+        ("CAST(12345 AS VARCHAR(2))", "12"),
+        ("TRY_CAST('abc' AS VARCHAR(3))", "abc"),
+        ("CAST(NULL AS VARCHAR(3))", "NULL"),
+        ("'abc'::varchar(1) || 'x'", "ax"),
+        (
+            "CAST('a' AS CHAR(3))",
+            "error: CHAR(3) would fill texts up with blanks",
+        ),
+        (
+            "CAST(make_array('abc') AS VARCHAR(2)[])",
+            "error: VARCHAR has no length inside a list",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
 async fn what_is_too_large_or_of_another_dialect_is_refused() {
     check_expressions(&[
         ("length(repeat('x', 1000))", "1000"),

@@ -63,8 +63,28 @@ async fn any_year_works_everywhere() {
         ("TIMESTAMP '1969-12-31 23:59:59.9999999'", "1970-01-01T00:00:00"),
         ("CAST('2024-01-31' AS TIMESTAMP)", "2024-01-31T00:00:00"),
         ("CAST('0001-01-01 00:00:00' AS TIMESTAMP)", "0001-01-01T00:00:00"),
-        ("CAST('x' AS TIMESTAMP)", "error: 'x' is not a timestamp"),
+        ("CAST('x' AS TIMESTAMP)", "error: 'x' is not a valid timestamp"),
         ("TRY_CAST('x' AS TIMESTAMP)", "NULL"),
+        ("CAST('2024-01-05T23:00:00-05:00' AS TIMESTAMP)", "2024-01-05T23:00:00"),
+        ("CAST('2024-01-05T23:00:00-05:00' AS DATE)", "2024-01-05"),
+        ("CAST('2024-01-05 23:00:00 America/New_York' AS TIMESTAMPTZ)", "2024-01-06T04:00:00Z"),
+        ("CAST('2024-01-05 10:00 PM' AS TIMESTAMP)", "error: is not a valid timestamp"),
+        ("CAST('2024-01-05 24:00:00' AS TIMESTAMP)", "2024-01-06T00:00:00"),
+        ("CAST('10000-01-01' AS DATE)", "+10000-01-01"),
+        ("CAST('2024-02-30' AS DATE)", "error: '2024-02-30' is not a valid date"),
+        ("CAST('24:00:00' AS TIME)", "error: '24:00:00' is not a valid time(ns)"),
+        ("CAST('2024-01-05 10:00:00.9999999' AS TIMESTAMPTZ)", "2024-01-05T10:00:01Z"),
+        ("CAST(TIMESTAMP '2024-01-05 10:00:00.9996' AS TIMESTAMP(3))", "2024-01-05T10:00:01"),
+        ("CAST(TIMESTAMP '2024-01-05 10:00:00.5' AS TIMESTAMP(0))", "2024-01-05T10:00:01"),
+        ("CAST(TIMESTAMP '1999-12-31 23:59:59.5' AS TIMESTAMP(0))", "1999-12-31T23:59:59"),
+        ("CAST(CAST('2024-01-05 10:00:00.0000005' AS TIMESTAMP(9)) AS TIMESTAMP)", "2024-01-05T10:00:00.000001"),
+        ("CAST(TIMESTAMP '2024-01-05 10:00:00.50' AS VARCHAR)", "2024-01-05 10:00:00.5"),
+        ("CAST(CAST('2024-01-05 10:00:00+02' AS TIMESTAMPTZ) AS VARCHAR)", "2024-01-05 08:00:00+00"),
+        ("concat(TIMESTAMP '2024-01-05', ' or later')", "2024-01-05 00:00:00 or later"),
+        ("CAST(interval '14 months 3 days' AS VARCHAR)", "1 year 2 mons 3 days"),
+        ("CAST(TIMESTAMP '2024-03-01' - TIMESTAMP '2024-02-01' AS VARCHAR)", "29 days"),
+        ("CAST(1704067200 AS TIMESTAMP)", "error: a cast from int64 to timestamp does not say what the number counts (hint: to_timestamp_seconds(..)"),
+        ("CAST(DATE '2024-01-01' AS INT)", "error: a cast from date to int32"),
         ("make_date(9999, 12, 31)", "9999-12-31"),
         ("arrow_typeof(now())", "Timestamp(µs)"),
         ("arrow_typeof(current_timestamp)", "Timestamp(µs)"),
@@ -110,6 +130,44 @@ async fn local_times_that_are_skipped_or_doubled_have_a_rule() {
             "error: AT TIME ZONE takes a timestamp, not utf8",
         ),
     ])
+    .await;
+}
+
+#[tokio::test]
+async fn intervals_are_ordered_by_what_they_last() {
+    let context = context(2);
+    table(
+        &context,
+        "t",
+        "SELECT i, x FROM (VALUES (1, interval '1 month'), (2, interval '30 days'), (3, interval '31 days'), (4, interval '29 days')) AS t(i, x)",
+    )
+    .await;
+    let refused = "would take 1 month and 30 days for different intervals";
+    check_queries(
+        &context,
+        &[
+            ("SELECT i FROM t ORDER BY x, i", "4;1;2;3"),
+            (
+                "SELECT i, rank() OVER (ORDER BY x), count(*) OVER (PARTITION BY x) FROM t ORDER BY i",
+                "1|2|2;2|2|2;3|4|1;4|1|1",
+            ),
+            ("SELECT count(*) FROM t JOIN t AS s ON t.x = s.x", "6"),
+            (
+                "SELECT nullif(x, interval '30 days') IS NULL FROM t ORDER BY i",
+                "true;true;false;false",
+            ),
+            ("SELECT max(x) FROM t", &format!("error: `max` {refused}")),
+            ("SELECT count(*) FROM t GROUP BY x", &format!("error: GROUP BY {refused}")),
+            ("SELECT DISTINCT x FROM t", &format!("error: DISTINCT or a set operation {refused}")),
+            ("SELECT x FROM t INTERSECT SELECT x FROM t", &format!("error: {refused}")),
+            ("SELECT count(DISTINCT x) FROM t", &format!("error: `count` {refused}")),
+            ("SELECT greatest(x, interval '1 day') FROM t", &format!("error: `greatest` {refused}")),
+            (
+                "SELECT sum(i) OVER (ORDER BY x RANGE BETWEEN INTERVAL '1 day' PRECEDING AND CURRENT ROW) FROM t",
+                "error: a window has no RANGE of values of type interval",
+            ),
+        ],
+    )
     .await;
 }
 

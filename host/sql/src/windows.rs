@@ -1,0 +1,322 @@
+//! Functions over windows: exact frames of floats, defaults that fit.
+
+use std::collections::VecDeque;
+use std::mem::size_of;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::compute::concat;
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::WindowFunction;
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::AggregateOrderSensitivity;
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, ExprSchemable, ReversedUDAF, Signature,
+    WindowFrame, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, cast,
+};
+use datafusion::logical_expr_common::type_coercion::binary::type_union_coercion;
+use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
+
+use crate::casts;
+use crate::error::ValueError;
+use crate::time::micros;
+use crate::type_name;
+use crate::unify::{align, is_date, ordered, sorted, transformed};
+
+/// The function with the keys of its window as SQL orders them, and the default of `lag` and `lead` in one type with the column.
+pub(crate) fn unified(mut window: WindowFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let name = window.fun.name().to_owned();
+    let params = &mut window.params;
+    let mut changed = false;
+    if let Some(sort) = params.order_by.first_mut()
+        && has_range(&params.window_frame)
+    {
+        match sort.expr.get_type(schema)? {
+            date if is_date(&date) => {
+                // Dates plus intervals are timestamps here, too: DataFusion's drop the hours.
+                sort.expr = cast(std::mem::take(&mut sort.expr), micros());
+                changed = true;
+            }
+            span @ (DataType::Interval(_) | DataType::Duration(_)) => {
+                return Err(ValueError::new(format!(
+                    "a window has no RANGE of values of type {}",
+                    type_name(&span)
+                ))
+                .hint("write ROWS, or order by date_part('epoch', ..): seconds")
+                .into());
+            }
+            _ => {}
+        }
+    }
+    changed |= sorted(&mut params.order_by, schema)?;
+    let mut parts: Vec<&mut Expr> = params.partition_by.iter_mut().collect();
+    changed |= ordered(&mut parts, schema)?;
+    if matches!(name.as_str(), "lag" | "lead")
+        && let [value, _, default] = params.args.as_mut_slice()
+    {
+        changed |= widened(&name, value, default, schema)?;
+    }
+    Ok(transformed(Expr::WindowFunction(Box::new(window)), changed))
+}
+
+/// Whether the frame is a range of values.
+fn has_range(frame: &WindowFrame) -> bool {
+    let is_span = |bound: &WindowFrameBound| match bound {
+        WindowFrameBound::Preceding(by) | WindowFrameBound::Following(by) => !by.is_null(),
+        WindowFrameBound::CurrentRow => false,
+    };
+    frame.units == WindowFrameUnits::Range
+        && (is_span(&frame.start_bound) || is_span(&frame.end_bound))
+}
+
+/// DataFusion would cast the default to the type of the column, and cut it.
+fn widened(name: &str, value: &mut Expr, default: &mut Expr, schema: &DFSchema) -> Result<bool> {
+    if align(&mut [&mut *value, &mut *default], schema)? {
+        return Ok(true);
+    }
+    let (column, other) = (value.get_type(schema)?, default.get_type(schema)?);
+    if column == other || other.is_null() {
+        return Ok(false);
+    }
+    if let Expr::Literal(text @ ScalarValue::Utf8(_), _) = default {
+        *default = Expr::Literal(casts::constant(text, &column)?, None);
+        return Ok(true);
+    }
+    let common = match column.is_numeric() && other.is_numeric() {
+        true => type_union_coercion(&column, &other),
+        false => None,
+    };
+    let Some(common) = common else {
+        return Err(ValueError::new(format!(
+            "the default of `{name}` is {}, the column {}",
+            type_name(&other),
+            type_name(&column)
+        ))
+        .hint("CAST one of them to the type of the other")
+        .into());
+    };
+    for expr in [value, default] {
+        *expr = cast(std::mem::take(expr), common.clone());
+    }
+    Ok(true)
+}
+
+/// An aggregate function whose frames are computed anew where taking out what leaves a frame would lose digits, or is not possible.
+pub(crate) fn exact(mut window: WindowFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let WindowFunctionDefinition::AggregateUDF(function) = &window.fun else {
+        return Ok(Transformed::no(Expr::WindowFunction(Box::new(window))));
+    };
+    let is_exact = match function.name() {
+        "count" | "min" | "max" => true,
+        // Totals of whole numbers and decimals are exact.
+        "sum" | "avg" => match window.params.args.first() {
+            Some(value) => !value.get_type(schema)?.is_floating(),
+            None => true,
+        },
+        _ => false,
+    };
+    let only_grows = window.params.window_frame.is_ever_expanding();
+    if is_exact || only_grows || function.inner().downcast_ref::<Anew>().is_some() {
+        return Ok(Transformed::no(Expr::WindowFunction(Box::new(window))));
+    }
+    let anew = AggregateUDF::from(Anew {
+        function: Arc::clone(function),
+    });
+    window.fun = WindowFunctionDefinition::AggregateUDF(Arc::new(anew));
+    Ok(Transformed::yes(Expr::WindowFunction(Box::new(window))))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Anew {
+    function: Arc<AggregateUDF>,
+}
+
+impl AggregateUDFImpl for Anew {
+    fn name(&self) -> &str {
+        self.function.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        self.function.signature()
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        self.function.return_type(arguments)
+    }
+
+    fn return_field(&self, arguments: &[FieldRef]) -> Result<FieldRef> {
+        self.function.return_field(arguments)
+    }
+
+    fn is_nullable(&self) -> bool {
+        self.function.is_nullable()
+    }
+
+    fn default_value(&self, data_type: &DataType) -> Result<ScalarValue> {
+        self.function.default_value(data_type)
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        self.function.accumulator(args)
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        self.function.state_fields(args)
+    }
+
+    fn create_sliding_accumulator(
+        &self,
+        args: AccumulatorArgs<'_>,
+    ) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::new(Frame {
+            function: Arc::clone(&self.function),
+            call: Call::of(&args),
+            rows: VecDeque::new(),
+        }))
+    }
+
+    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
+        self.function.coerce_types(arguments)
+    }
+
+    fn reverse_expr(&self) -> ReversedUDAF {
+        match self.function.reverse_udf() {
+            ReversedUDAF::Reversed(function) => {
+                ReversedUDAF::Reversed(Arc::new(AggregateUDF::from(Self { function })))
+            }
+            other => other,
+        }
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        self.function.order_sensitivity()
+    }
+
+    fn supports_null_handling_clause(&self) -> bool {
+        self.function.supports_null_handling_clause()
+    }
+}
+
+/// What an accumulator is made from.
+#[derive(Debug)]
+struct Call {
+    return_field: FieldRef,
+    schema: SchemaRef,
+    ignore_nulls: bool,
+    order_bys: Vec<PhysicalSortExpr>,
+    is_reversed: bool,
+    name: String,
+    is_distinct: bool,
+    exprs: Vec<Arc<dyn PhysicalExpr>>,
+    expr_fields: Vec<FieldRef>,
+}
+
+impl Call {
+    fn of(args: &AccumulatorArgs<'_>) -> Self {
+        Self {
+            return_field: Arc::clone(&args.return_field),
+            schema: Arc::new(args.schema.clone()),
+            ignore_nulls: args.ignore_nulls,
+            order_bys: args.order_bys.to_vec(),
+            is_reversed: args.is_reversed,
+            name: args.name.to_owned(),
+            is_distinct: args.is_distinct,
+            exprs: args.exprs.to_vec(),
+            expr_fields: args.expr_fields.to_vec(),
+        }
+    }
+
+    fn args(&self) -> AccumulatorArgs<'_> {
+        AccumulatorArgs {
+            return_field: Arc::clone(&self.return_field),
+            schema: &self.schema,
+            ignore_nulls: self.ignore_nulls,
+            order_bys: &self.order_bys,
+            is_reversed: self.is_reversed,
+            name: &self.name,
+            is_distinct: self.is_distinct,
+            exprs: &self.exprs,
+            expr_fields: &self.expr_fields,
+        }
+    }
+}
+
+/// Parts of a frame that are joined into one: a frame that moves by rows gets one for each.
+const PARTS: usize = 64;
+
+/// The rows of a frame, from which its value is computed anew each time.
+#[derive(Debug)]
+struct Frame {
+    function: Arc<AggregateUDF>,
+    call: Call,
+    rows: VecDeque<Vec<ArrayRef>>,
+}
+
+impl Accumulator for Frame {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        if values.first().is_none_or(|column| column.is_empty()) {
+            return Ok(());
+        }
+        self.rows.push_back(values.to_vec());
+        if self.rows.len() > PARTS {
+            let joined = (0..values.len())
+                .map(|column| {
+                    let parts: Vec<_> =
+                        self.rows.iter().map(|part| part[column].as_ref()).collect();
+                    Ok(concat(&parts)?)
+                })
+                .collect::<Result<Vec<_>>>()?;
+            self.rows = VecDeque::from([joined]);
+        }
+        Ok(())
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let mut leaving = values.first().map_or(0, |column| column.len());
+        while leaving > 0
+            && let Some(part) = self.rows.pop_front()
+        {
+            let length = part[0].len();
+            if leaving < length {
+                let rest = part
+                    .iter()
+                    .map(|column| column.slice(leaving, length - leaving));
+                self.rows.push_front(rest.collect());
+                return Ok(());
+            }
+            leaving -= length;
+        }
+        Ok(())
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let mut accumulator = self.function.accumulator(self.call.args())?;
+        for part in &self.rows {
+            accumulator.update_batch(part)?;
+        }
+        accumulator.evaluate()
+    }
+
+    /// Frames are never merged.
+    fn merge_batch(&mut self, _states: &[ArrayRef]) -> Result<()> {
+        datafusion::common::internal_err!("the frame of a window has no state")
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        datafusion::common::internal_err!("the frame of a window has no state")
+    }
+
+    fn size(&self) -> usize {
+        let columns = self.rows.iter().flatten();
+        size_of::<Self>()
+            + columns
+                .map(|column| column.get_array_memory_size())
+                .sum::<usize>()
+    }
+}
