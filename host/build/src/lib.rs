@@ -30,6 +30,7 @@ mod python;
 mod rust;
 mod sdk;
 mod toolchain;
+mod unit_tests;
 
 pub use build::{BuildOptions, Built, build, component_path, is_packed_at_once, up_to_date};
 pub use cache::cache_folder;
@@ -39,3 +40,4 @@ pub use inputs::{is_stale, source_files};
 pub use language::{Language, detect};
 pub use sdk::{place_sdk, python_runner_digest, sdk_folder};
 pub use toolchain::{Toolchain, toolchains};
+pub use unit_tests::{UnitTests, unit_tests};

@@ -10,6 +10,8 @@ mod context;
 mod diff;
 mod failure;
 mod logs;
+mod made_up;
+mod outcome;
 mod plugin_named;
 mod printer;
 mod progress;

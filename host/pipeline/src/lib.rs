@@ -23,5 +23,5 @@ pub use encode::{Encoding, encode, lines};
 pub use error::{Error, ErrorKind, Result};
 pub use file_rows::read_rows;
 pub use transom_connect::Unwritable;
-pub use transom_query::{SessionOptions, remove_scratch};
+pub use transom_query::{SessionOptions, TransformColumns, remove_scratch};
 pub use transom_sql::type_name;

@@ -166,6 +166,14 @@ impl Plugin {
         &self.description
     }
 
+    /// Asks a new instance what the plugin offers, which should be the same each time.
+    ///
+    /// # Errors
+    /// As loading: a crash, or a description that the contract does not allow.
+    pub fn describe(&self) -> Result<Description> {
+        Ok(Instance::describe(self)?.0)
+    }
+
     /// SHA-256 of the component, or of the archive of source files; hexadecimal.
     pub fn digest(&self) -> &str {
         &self.digest
@@ -174,6 +182,11 @@ impl Plugin {
     /// Size of the component or archive in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Whether a language runner runs it: then its transforms move to new instances in long runs.
+    pub fn has_runner(&self) -> bool {
+        self.runner.is_some()
     }
 
     /// What a runner has compiled the plugin's files to.

@@ -34,5 +34,5 @@ pub use runtime::PlanRuntime;
 pub use scratch::{NoScratch, remove_scratch};
 pub use session::{Session, SessionOptions};
 pub use transform::{
-    DeadLetters, OnReject, OrderBy, RejectedRows, TransformMetrics, TransformStep,
+    DeadLetters, OnReject, OrderBy, RejectedRows, TransformColumns, TransformMetrics, TransformStep,
 };

@@ -3,6 +3,7 @@
 mod chance;
 mod choosing;
 mod created;
+mod plugins;
 mod writing;
 
 use crate::program::{Project, Ran};

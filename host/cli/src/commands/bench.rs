@@ -1,9 +1,7 @@
 //! `transom bench`: what a plugin costs, by itself and beside another one.
 
-mod data;
 mod fit;
 mod measure;
-mod outcome;
 mod show;
 mod subject;
 

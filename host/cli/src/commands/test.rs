@@ -16,12 +16,18 @@ use crate::printer::{FAILED, STRONG};
 use crate::values::positive;
 use crate::watch::{self, Seen};
 
+mod plugin;
 mod show;
 
-/// Test the pipeline: what comes out of steps for rows that are given.
+use self::plugin::PluginReport;
+
+/// Test the pipeline's steps with rows that are given, or a plugin in its folder.
 ///
 /// Runs the tests in the YAML files of the folder `tests` beside the pipeline, or in the files that are named. Each says which
 /// rows sources have and which rows steps make of them; sources themselves are not read. Plugins whose source has changed are built first.
+///
+/// In the folder of a plugin, or with such a folder in place of files, it builds the plugin, runs its unit tests (`cargo test`, `go
+/// test`, pytest or unittest), and checks that what was built keeps the contract between plugins and pipelines.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -29,10 +35,12 @@ Examples:
   transom test tests/daily.yaml --filter delay   those in a file whose names contain a word
   transom test --create daily --rows 5           writes tests/daily.yaml from real data
   transom test --update                          expects from now on what was found, and shows the difference
+  transom test --plugins                         the plugins of the pipeline, then its tests
+  transom test plugins/privacy                   a plugin
   transom test --watch                           runs what a saved file touches, until Ctrl-C
   transom test --json | jq '.tests[] | select(.passed | not) | .name'")]
 pub(crate) struct TestCommand {
-    /// The files of tests. [default: all in the folder `tests` beside the pipeline]
+    /// Files of tests, or folders of plugins. [default: all in the folder `tests` beside the pipeline; the plugin in this folder]
     #[arg(value_name = "TESTS")]
     files: Vec<PathBuf>,
     /// Runs the tests alone whose names contain this. May be repeated.
@@ -55,6 +63,9 @@ pub(crate) struct TestCommand {
     /// Writes what was found into the tests, in place of what they expected.
     #[arg(long)]
     update: bool,
+    /// Tests the plugins of the pipeline first: their unit tests, and the checks of the contract.
+    #[arg(long, conflicts_with_all = ["create", "update", "watch"])]
+    plugins: bool,
     /// Runs again whatever is touched by a file that is saved, builds included.
     #[arg(long, conflicts_with_all = ["json", "update"])]
     watch: bool,
@@ -71,6 +82,15 @@ impl TestCommand {
         if self.watch {
             return self.watch(context);
         }
+        if let Some(folders) = self.plugin_folders(context)? {
+            let reports = folders
+                .iter()
+                .map(|folder| plugin::test_folder(context, folder, self.json));
+            return self.finish(context, &reports.collect::<Result<Vec<_>, _>>()?, &[]);
+        }
+        if self.plugins {
+            return self.with_plugins(context);
+        }
         let tests = self.tests(context)?;
         let tester = tester(context, &tests)?;
         let reports = self.run(context, &tester, tests.iter())?;
@@ -78,9 +98,45 @@ impl TestCommand {
             // What is written now is to pass.
             let tests = self.tests(context)?;
             let reports = self.run(context, &tester, tests.iter())?;
-            return self.finish(context, &reports);
+            return self.finish(context, &[], &reports);
         }
-        self.finish(context, &reports)
+        self.finish(context, &[], &reports)
+    }
+
+    /// The folders of plugins that are to be tested; none where a pipeline's tests are meant.
+    fn plugin_folders(&self, context: &Context) -> Result<Option<Vec<PathBuf>>, Failure> {
+        let folders = match self.files.as_slice() {
+            [] if context.global.file.exists() => return Ok(None),
+            [] => vec![PathBuf::from(".")],
+            files => files.to_vec(),
+        };
+        let is_plugin = |folder: &PathBuf| transom_build::detect(folder).is_ok();
+        if !folders.iter().all(is_plugin) {
+            return Ok(None);
+        }
+        if self.plugins || self.update || !self.filter.is_empty() {
+            return Err(Failure::Usage {
+                message: "`--plugins`, `--update` and `--filter` are for the tests of a pipeline"
+                    .to_owned(),
+                hint: Some("a plugin is tested as a whole: `transom test FOLDER`".to_owned()),
+            });
+        }
+        Ok(Some(folders))
+    }
+
+    /// The pipeline's plugins, then its tests, if there are any.
+    fn with_plugins(&self, context: &Context) -> Result<(), Failure> {
+        let tests = match self.test_files(context)?.is_empty() {
+            true => Vec::new(),
+            false => self.tests(context)?,
+        };
+        let pipeline = pipeline(context, &tests)?;
+        let plugins = context.plugins(&pipeline)?;
+        let tested = plugin::test_all(context, &pipeline, &plugins, self.json)?;
+        let lock = Lock::read(&Lock::path_of(&pipeline))?;
+        let tester = Tester::new(pipeline, plugins, lock)?;
+        let reports = self.run(context, &tester, tests.iter())?;
+        self.finish(context, &tested, &reports)
     }
 
     /// The folder of the tests that are not named.
@@ -163,18 +219,40 @@ impl TestCommand {
         })
     }
 
-    fn finish(&self, context: &Context, reports: &[TestReport]) -> Result<(), Failure> {
+    fn finish(
+        &self,
+        context: &Context,
+        plugins: &[PluginReport],
+        reports: &[TestReport],
+    ) -> Result<(), Failure> {
         warn_of_untyped(context, reports);
-        let failed = reports.iter().filter(|report| !report.passed).count();
-        let of = reports.len();
-        let report = json!({ "tests": reports, "passed": of - failed, "failed": failed });
+        let (mut failed, mut of) = (0, 0);
+        let counts = plugins.iter().map(PluginReport::counts);
+        for (more_failed, more) in counts.chain(
+            reports
+                .iter()
+                .map(|report| (usize::from(!report.passed), 1)),
+        ) {
+            failed += more_failed;
+            of += more;
+        }
+        let mut report = json!({ "tests": reports, "passed": of - failed, "failed": failed });
+        if !plugins.is_empty() {
+            report["plugins"] = json!(plugins);
+        }
         if failed > 0 {
             return Err(Failure::Tests { failed, of, report });
         }
         if self.json {
             return context.printer.json(&report);
         }
-        summary(context, reports);
+        match plugins.is_empty() {
+            true => summary(context, reports),
+            false => context.printer.say(format_args!(
+                "{STRONG}{} passed{STRONG:#}",
+                counted(of as u64, "test")
+            )),
+        }
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use datafusion::logical_expr::LogicalPlan;
 pub use transom_connect::Sample;
 use transom_connect::{FileSink, FileSource, SinkLimits};
 use transom_plugin::{Cancel, Plugin};
-use transom_query::{Session, SessionOptions};
+use transom_query::{Session, SessionOptions, TransformColumns};
 
 use self::part::Reads;
 use self::planner::Planner;
@@ -106,6 +106,11 @@ impl Planned {
     /// The sources and steps that a step reads, each once; none if there is no such step.
     pub fn reads(&self, step: &str) -> &[String] {
         self.step(step).map_or(&[], |planned| &planned.reads)
+    }
+
+    /// The columns that a transform step reads and gives; none if no step of that name is one.
+    pub fn transform_columns(&self, step: &str) -> Option<TransformColumns> {
+        TransformColumns::of(&self.step(step)?.plan)
     }
 
     /// The operators that would run for a step, as DataFusion shows them.

@@ -30,6 +30,10 @@ pub use self::run::Tester;
 pub use self::update::{Edit, update};
 use crate::error::{Error, Result};
 
+/// What to do about a transform that gives other rows when it moves to another instance.
+pub const MOVED_HINT: &str = "variables of a module stay behind in the old instance: keep in `self` what has to last from \
+    batch to batch, random numbers as `self.random = random.Random(0)` in `open`";
+
 /// The files of tests in `folder` and in the folders below it, by name.
 ///
 /// # Errors

@@ -1,14 +1,16 @@
 //! Transforms of plugins as operators of a plan.
 //!
-//! `step` says what a transform step is, `node` is its place in the logical plan (which columns it needs), `exec` the operator
-//! (how it runs), `metrics` what that counts, `planner` the way from one to the other.
+//! `step` says what a transform step is, `columns` which columns it reads and gives, `node` is its place in the logical plan
+//! (which columns it needs), `exec` the operator (how it runs), `metrics` what that counts, `planner` the way from one to the other.
 
+mod columns;
 mod exec;
 mod metrics;
 mod node;
 mod planner;
 mod step;
 
+pub use columns::TransformColumns;
 pub(crate) use exec::TransformExec;
 pub use metrics::TransformMetrics;
 pub(crate) use node::TransformNode;

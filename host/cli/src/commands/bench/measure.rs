@@ -12,8 +12,8 @@ use transom_plugin::{
 };
 
 use super::fit::Line;
-use super::outcome::Outcome;
 use super::subject::Work;
+use crate::outcome::Outcome;
 
 /// How often an instance is started to tell what a start costs.
 const STARTS: usize = 5;

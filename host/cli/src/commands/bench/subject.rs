@@ -15,9 +15,10 @@ use transom_plugin::{
     Accepts, Cancel, Description, FunctionDescription, Plugin, Runtime, TransformDescription,
 };
 
-use super::{BenchCommand, data};
+use super::BenchCommand;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::made_up::made_up;
 use crate::plugin_named::plugin_named;
 
 /// Rows of a transform's input, as a number of the largest batches: it gets one after the other.
@@ -188,7 +189,7 @@ impl Finder<'_> {
             match &self.given {
                 Some(rows) => self.given_column(&name, argument, accepts, rows),
                 None => {
-                    let made = data::made_up(argument, accepts, self.command.rows, &mut random);
+                    let made = made_up(argument, accepts, self.command.rows, &mut random);
                     made.ok_or_else(|| Failure::Usage {
                         message: format!(
                             "values of `{accepts}` cannot be made up for `{argument}` of `{name}`"

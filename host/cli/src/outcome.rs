@@ -9,37 +9,42 @@ use transom_plugin::Rejected;
 
 /// What a call gave.
 #[derive(Default)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// Of one schema.
-    pub(super) batches: Vec<RecordBatch>,
+    pub(crate) batches: Vec<RecordBatch>,
     /// Rows of the input that were rejected.
-    pub(super) rejected: Vec<u32>,
+    pub(crate) rejected: Vec<u32>,
 }
 
 impl Outcome {
-    pub(super) fn reject(&mut self, rejected: &[Rejected]) {
+    pub(crate) fn reject(&mut self, rejected: &[Rejected]) {
         self.rejected
             .extend(rejected.iter().map(|rejected| rejected.row));
     }
 
-    /// Where this differs from `other`; `None` if both are the same, or if one has no batch or more than a batch can hold.
-    pub(super) fn difference(&self, other: &Self) -> Option<String> {
+    /// Where this differs from `other`; `None` if both are the same, or if one has more than a batch can hold.
+    pub(crate) fn difference(&self, other: &Self) -> Option<String> {
         if let Some(row) = first_of_one(&self.rejected, &other.rejected) {
             return Some(format!("row {} is rejected by one of them", row + 1));
         }
-        let (ours, theirs) = (self.batch()?, other.batch()?);
         let count = |what: &str, ours: usize, theirs: usize| {
             (ours != theirs)
                 .then(|| format!("it gives {ours} {what} here and {theirs} {what} there"))
         };
-        count("rows", ours.num_rows(), theirs.num_rows())
-            .or_else(|| count("columns", ours.num_columns(), theirs.num_columns()))
-            .or_else(|| {
-                let schema = ours.schema();
-                let columns = ours.columns().iter().zip(theirs.columns());
-                let mut columns = columns.zip(schema.fields());
-                columns.find_map(|((ours, theirs), field)| differ(field.name(), ours, theirs))
-            })
+        if let Some(rows) = count("rows", self.rows(), other.rows()) {
+            return Some(rows);
+        }
+        let (ours, theirs) = (self.batch()?, other.batch()?);
+        count("columns", ours.num_columns(), theirs.num_columns()).or_else(|| {
+            let schema = ours.schema();
+            let columns = ours.columns().iter().zip(theirs.columns());
+            let mut columns = columns.zip(schema.fields());
+            columns.find_map(|((ours, theirs), field)| differ(field.name(), ours, theirs))
+        })
+    }
+
+    fn rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
     }
 
     fn batch(&self) -> Option<RecordBatch> {

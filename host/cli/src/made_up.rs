@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, NullArray, StringArray,
+    StructArray,
+};
+use arrow::buffer::OffsetBuffer;
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use fastrand::Rng;
@@ -14,8 +18,8 @@ const FIRST_DAY: i64 = 10_957;
 /// Thirty years.
 const DAYS: i64 = 10_957;
 
-/// The field of an argument and `rows` values for it; `None` for types that nobody can make up, such as lists.
-pub(super) fn made_up(
+/// The field of an argument and `rows` values for it; `None` for types without made-up values, such as maps.
+pub(crate) fn made_up(
     name: &str,
     accepts: &Accepts,
     rows: usize,
@@ -89,6 +93,23 @@ fn values(data_type: &DataType, rows: usize, random: &mut Rng) -> Option<ArrayRe
             };
             Arc::new((0..rows).map(|_| Some(word())).collect::<StringArray>())
         }
+        Null => return Some(Arc::new(NullArray::new(rows))),
+        List(item) => {
+            let lengths: Vec<usize> = (0..rows).map(|_| random.usize(0..4)).collect();
+            let items = values(item.data_type(), lengths.iter().sum(), random)?;
+            let offsets = OffsetBuffer::from_lengths(lengths);
+            let list = ListArray::try_new(Arc::clone(item), offsets, items, None);
+            return Some(Arc::new(list.ok()?));
+        }
+        Struct(fields) => {
+            let columns = fields
+                .iter()
+                .map(|field| values(field.data_type(), rows, random));
+            let columns = columns.collect::<Option<Vec<_>>>()?;
+            return Some(Arc::new(
+                StructArray::try_new(fields.clone(), columns, None).ok()?,
+            ));
+        }
         _ => return None,
     };
     cast(&plain, data_type)
@@ -149,6 +170,8 @@ mod tests {
             "Binary",
             "LargeBinary",
             "Dictionary(Int32, Utf8)",
+            "List(Decimal128(9, 2))",
+            "Struct(\"a\": Int64, \"b\": List(Utf8))",
         ];
         for name in types {
             let data_type: DataType = name.parse().unwrap();
@@ -161,8 +184,8 @@ mod tests {
     }
 
     #[test]
-    fn a_type_that_nobody_can_make_up_is_no_column() {
-        let list = DataType::new_list(DataType::Int64, true);
-        assert!(made_up("a", &Accepts::Exact(list), 10, &mut Rng::with_seed(7)).is_none());
+    fn a_type_without_made_up_values_is_no_column() {
+        let binary = DataType::FixedSizeBinary(4);
+        assert!(made_up("a", &Accepts::Exact(binary), 10, &mut Rng::with_seed(7)).is_none());
     }
 }
