@@ -57,6 +57,9 @@ pub struct SessionOptions {
     /// SQL's `random()` and `uuid()` start from the seed of `time`, which gives the same numbers again with one partition.
     /// Default: they start anywhere, as a run must not repeat the keys of another.
     pub seeded: bool,
+    /// Transforms that a language runner runs get the first rows in small batches and move to a new instance after each, as
+    /// long runs have it after many rows. Default: they move when their instance has grown.
+    pub move_instances: bool,
     /// Folder for spills and spools; `None` is the system's.
     pub temporary: Option<PathBuf>,
 }
@@ -73,6 +76,7 @@ impl Default for SessionOptions {
                 seed: 0,
             },
             seeded: false,
+            move_instances: false,
             temporary: None,
         }
     }
@@ -97,6 +101,7 @@ pub struct Session {
     described: BTreeMap<String, Description>,
     steps: BTreeMap<String, Step>,
     limited: bool,
+    move_instances: bool,
     scratch: Scratch,
 }
 
@@ -117,6 +122,7 @@ impl Session {
             batch_rows,
             time,
             seeded,
+            move_instances,
             temporary,
         } = options;
         let limited = *memory;
@@ -184,6 +190,7 @@ impl Session {
             described: BTreeMap::new(),
             steps: BTreeMap::new(),
             limited: limited.is_some(),
+            move_instances: *move_instances,
             scratch,
         })
     }
@@ -420,6 +427,7 @@ impl Session {
             )
         })?;
         let stateful = description.stateful;
+        let moves = self.move_instances && pool.plugin().has_runner();
         let spec = TransformSpec {
             step,
             pool: Arc::clone(pool),
@@ -427,6 +435,7 @@ impl Session {
             offered,
             opened,
             stateful,
+            moves,
         };
         let node = TransformNode::try_new(Arc::new(spec), input)?;
         Ok(LogicalPlan::Extension(Extension {

@@ -137,3 +137,66 @@ fn options_of_a_pipelines_tests_are_not_for_plugins() {
     let ran = test(&python(), &["privacy", "--update"]);
     assert_eq!(ran.code, 2, "{}", ran.all());
 }
+
+const REMEMBERING: &str = r#"import transom
+
+seen = 0
+
+
+class Numbered(transom.Transform):
+    def open(self, input):
+        return transom.Opened(reads=[], passes=transom.ALL, computes={"number": int})
+
+    def process(self, batch, output):
+        global seen
+        numbers = range(seen + 1, seen + 1 + len(batch))
+        seen += len(batch)
+        output.emit({"number": list(numbers)})
+"#;
+
+const NUMBERED: &str = "\
+tests:
+  rows_are_numbered:
+    given: { ids: [{ id: 7 }, { id: 8 }, { id: 9 }] }
+    expect:
+      numbered: [{ id: 7, number: 1 }, { id: 8, number: 2 }, { id: 9, number: 3 }]
+";
+
+#[test]
+fn a_transform_with_state_in_its_module_fails_since_it_moves() {
+    let project = python();
+    project.write("privacy/privacy.py", REMEMBERING);
+    project.write(
+        "transom.yaml",
+        "name: numbers\n\
+         plugins: { privacy: { path: privacy } }\n\
+         sources: { ids: { path: ids.csv, columns: { id: int64 } } }\n\
+         steps: { numbered: { transform: privacy.numbered, input: ids } }\n\
+         sinks: { numbered: { from: numbered, path: out, format: csv } }\n",
+    );
+    project.write("tests/numbers.yaml", NUMBERED);
+    let ran = test(&project, &[]);
+    assert_eq!(ran.code, 1, "{}", ran.all());
+    assert_snapshot!(ran.stdout);
+    assert_eq!(
+        test(&project, &["--json"]).json()["tests"][0]["failures"][0]["kind"],
+        "moved"
+    );
+
+    // In an attribute it moves along.
+    let kept = REMEMBERING
+        .replace("        global seen\n", "")
+        .replace("        return", "        self.seen = 0\n        return")
+        .replace("seen += ", "self.seen += ")
+        .replace("range(seen + 1, seen", "range(self.seen + 1, self.seen");
+    project.write("privacy/privacy.py", kept);
+    let ran = test(&project, &[]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+
+    // A test that is wrong anyway is told as it would be without moves.
+    project.replace("tests/numbers.yaml", "number: 3", "number: 4");
+    let ran = test(&project, &[]);
+    assert!(!ran.stdout.contains("instance"), "{}", ran.all());
+    let ran = test(&project, &["--update"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+}

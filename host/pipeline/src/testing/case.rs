@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use transom_query::SessionOptions;
+
 use super::report::{Mismatch, TestFailure, error_text};
 use super::run::{Given, Tester, options, table_of};
 use super::update::Edit;
@@ -14,6 +16,8 @@ pub(super) struct Case<'a> {
     pub(super) test: &'a Test,
     /// With the test's variables.
     pub(super) pipeline: Pipeline,
+    /// Whether transforms move to new instances.
+    pub(super) moves: bool,
     pub(super) reported: Reported<'a>,
     pub(super) failures: Vec<TestFailure>,
     pub(super) untyped: Vec<String>,
@@ -190,7 +194,10 @@ impl Case<'_> {
         table: &str,
         given: &Given,
     ) {
-        let options = options(self.test.clock, self.test.seed);
+        let options = SessionOptions {
+            move_instances: self.moves,
+            ..options(self.test.clock, self.test.seed)
+        };
         let keep_rejected = entry.rejected.is_some();
         let tester = self.tester;
         let computing = tester.compute(&self.pipeline, table, given, &options, keep_rejected);

@@ -69,6 +69,8 @@ pub enum Mismatch {
         /// Rows that were computed instead.
         rows: usize,
     },
+    /// All is as expected if the pipeline's transforms stay in one instance, and not if they move to new ones.
+    Moved,
     /// The table has other columns.
     Columns {
         /// Columns that were expected and are not there.

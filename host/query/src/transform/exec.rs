@@ -39,6 +39,11 @@ use super::metrics::{PartitionMetrics, TransformMetrics};
 use super::step::{OnReject, RejectedRows, TransformSpec};
 use crate::error::{CallError, FailedRow, Place, RowsFailed, TooManyRejected};
 
+/// With [`TransformSpec::moves`]: how often a transform moves in each partition, and the rows of the batches before. Each move
+/// costs the start of an instance; a few of them show what is left behind.
+const MOVES: usize = 16;
+const ROWS_BETWEEN_MOVES: usize = 2;
+
 /// Runs a transform over each partition of its input.
 #[derive(Debug, Clone)]
 pub(crate) struct TransformExec {
@@ -217,6 +222,7 @@ impl ExecutionPlan for TransformExec {
         let running = Running {
             exec: self.clone(),
             input: self.input.execute(partition, context)?,
+            rest: None,
             guest: None,
             partition,
             generation: 0,
@@ -247,6 +253,8 @@ impl ExecutionPlan for TransformExec {
 struct Running {
     exec: TransformExec,
     input: SendableRecordBatchStream,
+    /// Rows of the last batch of input that the guest is still to get.
+    rest: Option<RecordBatch>,
     /// Made when the first batch arrives or the input ends, on the thread that runs it.
     guest: Option<(Instance, OpenedTransform)>,
     partition: usize,
@@ -303,7 +311,11 @@ impl Running {
         if let Some(current) = self.current.take() {
             self.rows_before += current.batch.num_rows() as u64;
         }
-        match self.input.try_next().await? {
+        let batch = match self.rest.take() {
+            Some(rest) => Some(rest),
+            None => self.input.try_next().await?,
+        };
+        match batch.map(|batch| self.cut(batch)) {
             Some(batch) if batch.num_rows() == 0 => Ok(()),
             Some(batch) => {
                 self.batches += 1;
@@ -335,6 +347,20 @@ impl Running {
                 self.call(|guest, opened, _| guest.finish(opened, End::Input))
             }
         }
+    }
+
+    /// As many rows of a batch as the guest gets at once; the others stay for later.
+    fn cut(&mut self, batch: RecordBatch) -> RecordBatch {
+        let rows = batch.num_rows();
+        if !self.is_to_move() || rows <= ROWS_BETWEEN_MOVES {
+            return batch;
+        }
+        self.rest = Some(batch.slice(ROWS_BETWEEN_MOVES, rows - ROWS_BETWEEN_MOVES));
+        batch.slice(0, ROWS_BETWEEN_MOVES)
+    }
+
+    fn is_to_move(&self) -> bool {
+        self.exec.spec.moves && self.generation < MOVES
     }
 
     /// The columns that the guest reads in another type than they have. A value that this type does not hold ends the run.
@@ -444,12 +470,14 @@ impl Running {
         }
     }
 
-    /// Lets a new guest go on in the place of a worn one.
+    /// Lets a new guest go on in the place of a worn one, or of one that is to move.
     fn replace_worn(&mut self) -> Result<()> {
+        let moves = self.is_to_move();
         let exec = &self.exec;
         let place = self.place();
         let failed = |error| CallError::new(exec.spec.what(), error).at(place);
-        let Some((guest, opened)) = self.guest.as_mut().filter(|(guest, _)| guest.is_worn()) else {
+        let is_old = |guest: &Instance| moves || guest.is_worn();
+        let Some((guest, opened)) = self.guest.as_mut().filter(|(guest, _)| is_old(guest)) else {
             return Ok(());
         };
         let snapshot = match guest.snapshot(opened) {

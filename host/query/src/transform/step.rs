@@ -93,6 +93,8 @@ pub(crate) struct TransformSpec {
     pub(crate) offered: SchemaRef,
     pub(crate) opened: OpenedTransform,
     pub(crate) stateful: bool,
+    /// It moves to a new instance after each of its first batches, which are small.
+    pub(crate) moves: bool,
 }
 
 impl TransformSpec {

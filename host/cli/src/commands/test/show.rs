@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use transom_pipeline::report::counted;
-use transom_pipeline::testing::{Mismatch, TestReport};
+use transom_pipeline::testing::{MOVED_HINT, Mismatch, TestReport};
 
 use crate::diff;
 use crate::printer::{FAILED, FAINT, NAME, STRONG};
@@ -76,6 +76,14 @@ fn mismatch(what: &Mismatch, width: usize, color: bool) -> (String, Option<Strin
                 None,
             )
         }
+        Mismatch::Moved => (
+            format!(
+                "is as expected only if transforms in Python stay in one instance; in long runs they move to new ones\n{:INDENT$}  \
+                 hint: {MOVED_HINT}",
+                ""
+            ),
+            None,
+        ),
         Mismatch::Columns { missing, extra } => {
             let part = |names: &[String], one: &str, many: &str| {
                 let words = if names.len() == 1 { one } else { many };
