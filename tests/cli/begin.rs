@@ -11,7 +11,7 @@ fn inspect(project: &Project, language: &str) {
     let inspected = project.told(command.output().unwrap());
     assert_eq!(inspected.code, 0, "{}", inspected.all());
     assert!(
-        inspected.stdout.contains("mask_email(email Utf8) -> Utf8"),
+        inspected.stdout.contains("mask_email(email utf8) -> utf8"),
         "{language}: {}",
         inspected.all()
     );

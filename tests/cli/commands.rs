@@ -186,18 +186,17 @@ fn inspecting_finds_a_component_a_folder_and_a_plugin_of_the_pipeline() {
     let project = plugged();
     let by_name = project.run(&["inspect", "echo"]);
     assert_snapshot!(by_name.all().replace(&size_of_echo(), "$SIZE"));
-    for plugin in [
-        "echo.wasm",
-        repository().join("tests/guests/echo").to_str().unwrap(),
-    ] {
+    let folder = repository().join("tests/guests/echo");
+    let of = |plugin: &str| {
         let ran = project.run(&["inspect", plugin]);
-        assert_eq!(
-            (ran.code, &ran.stdout),
-            (0, &by_name.stdout),
-            "{}",
-            ran.all()
-        );
-    }
+        assert_eq!(ran.code, 0, "{}", ran.all());
+        ran.stdout
+    };
+    let by_file = of("echo.wasm");
+    assert_eq!(by_file, of(folder.to_str().unwrap()));
+    // Only the pipeline knows what it gives to the transforms.
+    let has_columns = |text: &str| text.contains("in step `running`");
+    assert!(has_columns(&by_name.stdout) && !has_columns(&by_file));
 }
 
 fn size_of_echo() -> String {
@@ -238,4 +237,39 @@ fn the_schemas_of_the_files_are_json_schemas() {
         default,
         Project::empty().run(&["schema", "pipeline"]).stdout
     );
+}
+
+#[test]
+fn inspecting_shows_the_columns_of_transforms_over_the_rows_of_a_file() {
+    let project = plugged();
+    project.write("rows.csv", "id,v,day\n1,2,2024-01-31\n");
+    let arguments = [
+        "inspect",
+        "echo.wasm",
+        "--data",
+        "rows.csv",
+        "--options",
+        r#"{"column": "v"}"#,
+    ];
+    let ran = project.run(&arguments);
+    assert_snapshot!(ran.stdout.replace(&size_of_echo(), "$SIZE"));
+    let json = project
+        .run(&[arguments.as_slice(), &["--json"]].concat())
+        .json();
+    let transforms = json["transforms"].as_array().unwrap();
+    let running = transforms
+        .iter()
+        .find(|transform| transform["name"] == "running")
+        .unwrap();
+    let expected = serde_json::json!([{
+        "origin": "over rows.csv",
+        "reads": [{ "name": "v", "type": "int64" }],
+        "computes": [{ "name": "running_sum", "type": "int64" }],
+        "passes": [
+            { "name": "id", "type": "int64" },
+            { "name": "v", "type": "int64" },
+            { "name": "day", "type": "date" },
+        ],
+    }]);
+    assert_eq!(running["columns"], expected);
 }

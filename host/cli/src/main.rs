@@ -18,6 +18,7 @@ mod progress;
 mod reserved;
 mod signals;
 mod table;
+mod transform_steps;
 mod values;
 mod watch;
 

@@ -8,6 +8,15 @@ pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// The text of a JSON object.
+pub(crate) fn object(text: &str) -> Result<String, String> {
+    match serde_json::from_str(text) {
+        Ok(serde_json::Value::Object(_)) => Ok(text.to_owned()),
+        Ok(_) => Err("expected an object, like `{\"longest\": \"10h\"}`".to_owned()),
+        Err(error) => Err(format!("not JSON: {error}")),
+    }
+}
+
 /// A size with its unit, as in the pipeline's file: `256MB`, `2GiB`.
 pub(crate) fn bytes(text: &str) -> Result<usize, String> {
     let expected = || {

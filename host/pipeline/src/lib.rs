@@ -17,11 +17,13 @@ pub mod rejects;
 pub mod report;
 pub mod run;
 pub mod testing;
+mod transform_columns;
 mod unreadable;
 
 pub use encode::{Encoding, encode, lines};
 pub use error::{Error, ErrorKind, Result};
 pub use file_rows::read_rows;
+pub use transform_columns::transform_columns;
 pub use transom_connect::Unwritable;
 pub use transom_query::{SessionOptions, TransformColumns, remove_scratch};
-pub use transom_sql::type_name;
+pub use transom_sql::{field_type_name, type_name};

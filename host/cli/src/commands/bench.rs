@@ -16,7 +16,7 @@ use self::subject::Subjects;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::plugin_named::plugin_named;
-use crate::values::positive;
+use crate::values::{object, positive};
 
 /// Rows of a batch, as runs have them.
 const ROWS: usize = 8192;
@@ -138,15 +138,6 @@ impl BenchCommand {
             ));
         }
         has
-    }
-}
-
-/// The text of a JSON object.
-fn object(text: &str) -> Result<String, String> {
-    match serde_json::from_str(text) {
-        Ok(serde_json::Value::Object(_)) => Ok(text.to_owned()),
-        Ok(_) => Err("expected an object, like `{\"longest\": \"10h\"}`".to_owned()),
-        Err(error) => Err(format!("not JSON: {error}")),
     }
 }
 

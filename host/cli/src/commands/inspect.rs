@@ -1,15 +1,23 @@
 //! `transom inspect`: what a plugin says it offers, and what it asks for.
 
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use arrow::datatypes::FieldRef;
 use serde_json::{Value, json};
 use transom_pipeline::report::Bytes;
+use transom_pipeline::{
+    TransformColumns, field_type_name, read_rows, transform_columns, type_name,
+};
 use transom_plugin::{Description, FunctionDescription, Limits, Plugin, TransformDescription};
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::plugin_named::plugin_named;
 use crate::printer::{FAINT, NAME, STRONG};
+use crate::transform_steps::first_steps;
+use crate::values::object;
 
 /// Show what a plugin offers: functions, transforms and their options; its imports, digest and limits.
 #[derive(Debug, clap::Args)]
@@ -17,27 +25,90 @@ use crate::printer::{FAINT, NAME, STRONG};
 Examples:
   transom inspect aviation                 a plugin of the pipeline in this folder
   transom inspect plugins/aviation         a folder, built if need be
-  transom inspect aviation.wasm --json")]
+  transom inspect aviation.wasm --json
+  transom inspect aviation --data departures.parquet     what transforms read and give of these columns")]
 pub(crate) struct InspectCommand {
     /// A component (`.wasm`), a plugin's folder, or the name of a plugin in the pipeline.
     #[arg(value_name = "PLUGIN")]
     plugin: String,
+    /// Opens transforms for the columns of a file: Parquet, CSV or JSON lines. [default: those that the pipeline gives]
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Options of the transforms, with `--data`. [default: none]
+    #[arg(long, value_name = "JSON", requires = "data", value_parser = object)]
+    options: Option<String>,
     /// Writes everything as JSON to stdout.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
+/// What a transform reads and gives over an input.
+struct Over {
+    transform: String,
+    /// Where the input comes from: a step, a file.
+    origin: String,
+    columns: Result<TransformColumns, String>,
+}
+
 impl InspectCommand {
     pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
         let plugin = plugin_named(&self.plugin, context, &context.plugin_runtime()?)?;
+        let over = match plugin.description().transforms.is_empty() {
+            true => Vec::new(),
+            false => self.over(context, &plugin)?,
+        };
         match self.json {
-            true => context.printer.json(&to_json(&plugin)),
-            false => context.printer.data(text(&plugin).trim_end()),
+            true => context.printer.json(&to_json(&plugin, &over)),
+            false => context.printer.data(text(&plugin, &over).trim_end()),
         }
+    }
+
+    /// The columns of transforms, over the rows that are named or over the inputs of the pipeline's steps.
+    fn over(&self, context: &Context, plugin: &Arc<Plugin>) -> Result<Vec<Over>, Failure> {
+        if let Some(file) = &self.data {
+            let options = self.options.as_deref().unwrap_or("{}");
+            return context.block_on(async {
+                let rows = read_rows(file, 1).await?;
+                let mut all = Vec::new();
+                for transform in &plugin.description().transforms {
+                    let columns = transform_columns(plugin, &transform.name, options, rows.clone());
+                    all.push(Over {
+                        transform: transform.name.clone(),
+                        origin: format!("over {}", file.display()),
+                        columns: columns.await.map_err(|error| error_text(&error)),
+                    });
+                }
+                Ok(all)
+            });
+        }
+        // What a component or a folder is called in a pipeline is not known.
+        let is_named = !Path::new(&self.plugin).exists();
+        if !is_named || !context.global.file.exists() {
+            return Ok(Vec::new());
+        }
+        let pipeline = context.pipeline()?;
+        // Another plugin that does not build is no reason to say nothing of this one.
+        let plugins = match context.plugins(&pipeline) {
+            Ok(plugins) => plugins,
+            Err(failure) => {
+                let what = "the columns of transforms are not known";
+                context.printer.warn(format_args!("{what}: {failure}"));
+                return Ok(Vec::new());
+            }
+        };
+        let steps = first_steps(context, &pipeline, &plugins, |step| {
+            step.plugin == plugin.name()
+        })?;
+        let over = steps.into_iter().map(|used| Over {
+            transform: used.step.transform.value.clone(),
+            origin: format!("in step `{}`", used.name),
+            columns: used.columns,
+        });
+        Ok(over.collect())
     }
 }
 
-fn text(plugin: &Plugin) -> String {
+fn text(plugin: &Plugin, over: &[Over]) -> String {
     let mut text = String::new();
     let Description {
         name,
@@ -72,7 +143,7 @@ fn text(plugin: &Plugin) -> String {
         let _ = write!(text, "\n{STRONG}Transforms{STRONG:#}\n");
         transforms
             .iter()
-            .for_each(|transform| describe_transform(&mut text, plugin.name(), transform));
+            .for_each(|transform| describe_transform(&mut text, plugin.name(), transform, over));
     }
     text
 }
@@ -106,7 +177,8 @@ fn describe_function(text: &mut String, plugin: &str, function: &FunctionDescrip
         volatility,
         ..
     } = function;
-    let output = output.as_deref().unwrap_or("depends on the arguments");
+    let output = output.as_deref().map(pipeline_type);
+    let output = output.unwrap_or_else(|| "depends on the arguments".to_owned());
     let arguments = signature(function);
     let _ = writeln!(
         text,
@@ -115,12 +187,21 @@ fn describe_function(text: &mut String, plugin: &str, function: &FunctionDescrip
     describe(text, doc);
 }
 
-/// `a Int64, b numeric, ..`
+/// A type of a description in the words of the pipeline file.
+fn pipeline_type(arrow: &str) -> String {
+    match arrow.parse() {
+        Ok(data_type) => type_name(&data_type),
+        // A class of types has the same name everywhere.
+        Err(_) => arrow.to_owned(),
+    }
+}
+
+/// `a int64, b numeric, ..`
 fn signature(function: &FunctionDescription) -> String {
-    let arguments = function
-        .arguments
-        .iter()
-        .map(|argument| format!("{} {}", argument.name, argument.accepts));
+    let arguments = function.arguments.iter().map(|argument| {
+        let accepts = pipeline_type(&argument.accepts.to_string());
+        format!("{} {accepts}", argument.name)
+    });
     let mut arguments: Vec<String> = arguments.collect();
     if function.variadic {
         arguments.push("..".to_owned());
@@ -128,7 +209,12 @@ fn signature(function: &FunctionDescription) -> String {
     arguments.join(", ")
 }
 
-fn describe_transform(text: &mut String, plugin: &str, transform: &TransformDescription) {
+fn describe_transform(
+    text: &mut String,
+    plugin: &str,
+    transform: &TransformDescription,
+    over: &[Over],
+) {
     let TransformDescription {
         name,
         doc,
@@ -143,6 +229,28 @@ fn describe_transform(text: &mut String, plugin: &str, transform: &TransformDesc
     describe(text, doc);
     for option in Options(options).all() {
         let _ = writeln!(text, "    {option}");
+    }
+    for over in over.iter().filter(|over| over.transform == *name) {
+        match &over.columns {
+            Ok(columns) => {
+                let _ = writeln!(text, "    {}", over.origin);
+                let parts = [
+                    ("reads", &columns.reads),
+                    ("computes", &columns.computes),
+                    ("passes", &columns.passes),
+                ];
+                for (part, fields) in parts.iter().filter(|(_, fields)| !fields.is_empty()) {
+                    let fields = fields.iter();
+                    let fields =
+                        fields.map(|field| format!("{} {}", field.name(), field_type_name(field)));
+                    let fields = fields.collect::<Vec<_>>().join(", ");
+                    let _ = writeln!(text, "      {FAINT}{part:<8}{FAINT:#} {fields}");
+                }
+            }
+            Err(problem) => {
+                let _ = writeln!(text, "    {}: {problem}", over.origin);
+            }
+        }
     }
 }
 
@@ -243,7 +351,7 @@ impl Options<'_> {
     }
 }
 
-fn to_json(plugin: &Plugin) -> Value {
+fn to_json(plugin: &Plugin, over: &[Over]) -> Value {
     let Limits {
         memory,
         output,
@@ -251,6 +359,20 @@ fn to_json(plugin: &Plugin) -> Value {
         ..
     } = plugin.limits();
     let mut json = json!(plugin.description());
+    for function in json["functions"].as_array_mut().into_iter().flatten() {
+        if let Some(output) = function["output"].as_str() {
+            function["output"] = pipeline_type(output).into();
+        }
+        for argument in function["arguments"].as_array_mut().into_iter().flatten() {
+            let accepts = argument["accepts"].as_str().unwrap_or_default();
+            argument["accepts"] = pipeline_type(accepts).into();
+        }
+    }
+    for transform in json["transforms"].as_array_mut().into_iter().flatten() {
+        let name = transform["name"].as_str().unwrap_or_default().to_owned();
+        let over = over.iter().filter(|over| over.transform == name);
+        transform["columns"] = over.map(Over::to_json).collect();
+    }
     json["digest"] = plugin.digest().into();
     json["bytes"] = plugin.bytes().into();
     json["imports"] = plugin.imports().into();
@@ -258,6 +380,32 @@ fn to_json(plugin: &Plugin) -> Value {
         "memory_bytes": memory, "call_time_secs": call_time.as_secs_f64(), "output_bytes": output
     });
     json
+}
+
+impl Over {
+    fn to_json(&self) -> Value {
+        let fields = |fields: &[FieldRef]| -> Value {
+            let fields = fields.iter();
+            let fields =
+                fields.map(|field| json!({ "name": field.name(), "type": field_type_name(field) }));
+            fields.collect()
+        };
+        match &self.columns {
+            Ok(columns) => json!({
+                "origin": self.origin,
+                "reads": fields(&columns.reads),
+                "computes": fields(&columns.computes),
+                "passes": fields(&columns.passes),
+            }),
+            Err(problem) => json!({ "origin": self.origin, "problem": problem }),
+        }
+    }
+}
+
+/// What the plugin itself says: what it was asked stands above.
+fn error_text(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.last().map(ToString::to_string).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ mod check;
 mod function;
 mod transform;
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -16,11 +15,9 @@ use std::sync::Arc;
 use arrow::compute::SortOptions;
 use serde::Serialize;
 use transom_build::UnitTests;
-use transom_pipeline::SessionOptions;
-use transom_pipeline::file::{Pipeline, StepKind, TransformStep};
-use transom_pipeline::lock::Lock;
-use transom_pipeline::plan::{Part, Sources, plan_part};
-use transom_plugin::{Cancel, Plugin};
+use transom_pipeline::TransformColumns;
+use transom_pipeline::file::{Pipeline, TransformStep};
+use transom_plugin::Plugin;
 
 use self::check::{Check, Checked, Checks, Verdict};
 use self::transform::TransformInput;
@@ -28,6 +25,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::plugin_named::plugin_named;
 use crate::printer::{FAILED, FAINT, NAME, STRONG};
+use crate::transform_steps::{TransformOfStep, first_steps};
 
 /// How far what is said of a test stands below its first line.
 const INDENT: &str = "      ";
@@ -174,50 +172,16 @@ fn inputs(
     pipeline: &Pipeline,
     plugins: &[Arc<Plugin>],
 ) -> Result<Inputs, Failure> {
-    let lock = Lock::read(&Lock::path_of(pipeline))?;
-    let mut inputs = Inputs::new();
-    for step in &pipeline.steps {
-        let StepKind::Transform(transform) = &step.kind else {
-            continue;
-        };
-        let key = (transform.plugin.clone(), transform.transform.value.clone());
-        let Entry::Vacant(place) = inputs.entry(key) else {
-            continue;
-        };
-        let (lock, name) = (lock.as_ref(), &step.name.value);
-        let input = async { Ok(input_of(pipeline, plugins, lock, name, transform).await) };
-        place.insert(context.block_on(input)?);
-    }
-    Ok(inputs)
+    let steps = first_steps(context, pipeline, plugins, |_| true)?;
+    let inputs = steps.into_iter().map(|used| {
+        let TransformOfStep { step, columns, .. } = used;
+        let key = (step.plugin.clone(), step.transform.value.clone());
+        (key, columns.map(|columns| input_of(step, columns)))
+    });
+    Ok(inputs.collect())
 }
 
-async fn input_of(
-    pipeline: &Pipeline,
-    plugins: &[Arc<Plugin>],
-    lock: Option<&Lock>,
-    name: &str,
-    step: &TransformStep,
-) -> Result<TransformInput, String> {
-    let sources = match lock {
-        Some(_) => Sources::FromLock,
-        None => Sources::Open,
-    };
-    let (part, options) = (Part::of(name), SessionOptions::default());
-    let planned = plan_part(
-        pipeline,
-        plugins,
-        lock,
-        sources,
-        &part,
-        &options,
-        Cancel::new(),
-    );
-    let planned = planned
-        .await
-        .map_err(|error| format!("step `{name}` cannot be planned: {error}"))?;
-    let columns = planned
-        .transform_columns(name)
-        .ok_or_else(|| format!("step `{name}` cannot be planned"))?;
+fn input_of(step: &TransformStep, columns: TransformColumns) -> TransformInput {
     let keys = step.partition_by.iter().map(|key| {
         let options = SortOptions {
             descending: false,
@@ -232,11 +196,11 @@ async fn input_of(
         };
         (order.column.value.clone(), options)
     });
-    Ok(TransformInput {
+    TransformInput {
         schema: columns.input,
         options: serde_json::Value::Object(step.options.clone()).to_string(),
         order: keys.chain(order).collect(),
-    })
+    }
 }
 
 impl PluginReport {
