@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use transom_pipeline::file::{Pipeline, StepKind, TransformStep};
+use transom_file::{Pipeline, StepKind, TransformStep};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources, plan_part};
 use transom_pipeline::{SessionOptions, TransformColumns};

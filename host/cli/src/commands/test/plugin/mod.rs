@@ -15,8 +15,8 @@ use std::sync::Arc;
 use arrow::compute::SortOptions;
 use serde::Serialize;
 use transom_build::UnitTests;
+use transom_file::{Pipeline, TransformStep};
 use transom_pipeline::TransformColumns;
-use transom_pipeline::file::{Pipeline, TransformStep};
 use transom_plugin::Plugin;
 
 use self::check::{Check, Checked, Checks, Verdict};
