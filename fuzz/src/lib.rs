@@ -13,7 +13,9 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::StreamExt as _;
-use transom_connect::{FileSink, FileSource, ReadProgress, Sample, SinkLimits, WriteProgress};
+use transom_connect::{
+    FileSink, FileSource, ReadProgress, Sample, SinkLimits, Source, WriteProgress,
+};
 use transom_file::spec::{CsvOptions, Format, SinkFormat, Unknown};
 
 /// Rows after which reading ends: some bytes of Parquet can stand for billions.
@@ -109,7 +111,8 @@ async fn read(
         .with_batch_size(64)
         .with_repartition_file_min_size(64);
     let context = SessionContext::new_with_config(config);
-    let table = source.table(&context.state(), None).await.ok()?;
+    let inputs = source.list().await.ok()?;
+    let table = source.table(&inputs, None, &context.state()).await.ok()?;
     let schema = table.schema();
     let frame = context.read_table(table).ok()?;
     // One range of a file after the other: rows are compared in their order.
@@ -119,8 +122,6 @@ async fn read(
     let mut rows = 0;
     while let Some(batch) = stream.next().await {
         let Ok(batch) = batch else {
-            // The second reading, which finds the line, must cope with the file too.
-            drop(source.diagnose(schema).await);
             return None;
         };
         rows += batch.num_rows();

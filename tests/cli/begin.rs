@@ -8,7 +8,7 @@ fn inspect(project: &Project, language: &str) {
     let mut command = project.command(&["inspect", "privacy", "--quiet"]);
     // The compiled standard library of the user's own cache: compiling it again takes minutes.
     command.env_remove("TRANSOM_CACHE_DIR");
-    let inspected = project.told(command.output().unwrap());
+    let inspected = project.outcome(command.output().unwrap());
     assert_eq!(inspected.code, 0, "{}", inspected.all());
     assert!(
         inspected.stdout.contains("mask_email(email utf8) -> utf8"),
@@ -56,11 +56,11 @@ fn a_pipeline_that_was_begun_runs_as_it_is() {
     assert_eq!(check().code, 0, "{}", check().all());
     // Python is packed by whoever looks at it.
     project.replace("customers/plugins/privacy/privacy.py", "mask_email", "mask");
-    let told = "the plugin `privacy` has no function `mask_email`; it has: `mask`";
-    assert!(check().stderr.contains(told), "{}", check().all());
+    let expected = "the plugin `privacy` has no function `mask_email`; it has: `mask`";
+    assert!(check().stderr.contains(expected), "{}", check().all());
     project.replace("customers/sql/masked.sql", "privacy.", "privcy.");
-    let told = "there is no plugin `privcy`; the pipeline has: `privacy`";
-    assert!(check().stderr.contains(told), "{}", check().all());
+    let expected = "there is no plugin `privcy`; the pipeline has: `privacy`";
+    assert!(check().stderr.contains(expected), "{}", check().all());
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn the_sdk_comes_back_where_it_is_missing() {
 /// Runs `transom doctor` with a variable of the environment.
 fn with(project: &Project, variable: &str, value: &str) -> Ran {
     let output = project.command(&["doctor"]).env(variable, value).output();
-    project.told(output.unwrap())
+    project.outcome(output.unwrap())
 }
 
 #[test]
@@ -139,8 +139,8 @@ fn the_doctor_tells_what_there_is() {
     let project = Project::empty();
     let ran = project.run(&["doctor", "--json"]);
     assert_eq!(ran.code, 0, "{}", ran.all());
-    let told: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-    let whats: Vec<&str> = told["checks"]
+    let expected: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let whats: Vec<&str> = expected["checks"]
         .as_array()
         .unwrap()
         .iter()
@@ -161,12 +161,12 @@ fn the_doctor_tells_what_there_is() {
     let ran = with(&project, "PATH", "/nowhere");
     assert_eq!(ran.code, 0, "a language that is missing breaks nothing");
     assert!(ran.stdout.contains("https://go.dev/dl"), "{}", ran.all());
-    // Half of a runner is told before a run is.
+    // Half of a runner is expected before a run is.
     let runner = project.path().join("python-runner.wasm");
     std::fs::write(&runner, "half").unwrap();
     let ran = with(&project, "TRANSOM_PYTHON_RUNNER", runner.to_str().unwrap());
-    let told = "broken   running plugins in Python";
-    assert!(ran.code == 1 && ran.stdout.contains(told), "{}", ran.all());
+    let expected = "broken   running plugins in Python";
+    assert!(ran.code == 1 && ran.stdout.contains(expected), "{}", ran.all());
     let ran = with(&project, "TRANSOM_CACHE_DIR", "/proc/nowhere");
     assert_eq!(ran.code, 1, "{}", ran.all());
     assert!(ran.stdout.contains("broken   cache"), "{}", ran.all());

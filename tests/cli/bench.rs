@@ -43,8 +43,8 @@ fn a_function_is_measured_over_made_up_rows() {
         number(&figures["largest"]["seconds"]),
         number(&figures["off"]),
     );
-    let told = call + 1000.0 * row;
-    assert!((told - whole).abs() <= whole * (off + 1e-9), "{figures}");
+    let expected = call + 1000.0 * row;
+    assert!((expected - whole).abs() <= whole * (off + 1e-9), "{figures}");
     let shares = figures["shares"].as_object().unwrap();
     assert!(
         shares.values().map(number).all(|share| share > 0.0),
@@ -151,10 +151,10 @@ fn a_plugin_is_compared_with_another_and_told_where_they_differ() {
     ]);
     // The compiled standard library of the user's own cache: compiling it again takes minutes.
     command.env_remove("TRANSOM_CACHE_DIR");
-    let ran = project.told(command.output().unwrap());
+    let ran = project.outcome(command.output().unwrap());
     assert_eq!(ran.code, 0, "{}", ran.all());
-    let told = "`loud.shout` differs between the two plugins: `shout` of row 1 is not the same";
-    assert!(ran.stderr.contains(told), "{}", ran.all());
+    let expected = "`loud.shout` differs between the two plugins: `shout` of row 1 is not the same";
+    assert!(ran.stderr.contains(expected), "{}", ran.all());
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn what_cannot_be_measured_is_told_with_what_can() {
     let project = plugged();
     project.write("pairs.csv", "a,c\n1,2\n");
     project.write("empty.csv", "a,b\n");
-    let told = [
+    let expected = [
         &["bench", "nothing.gcd"][..],
         &["bench", "echo.nope"],
         &["bench", "echo.explode"],
@@ -184,5 +184,5 @@ fn what_cannot_be_measured_is_told_with_what_can() {
             project.run(arguments).all()
         )
     });
-    assert_snapshot!(told.join("\n"));
+    assert_snapshot!(expected.join("\n"));
 }

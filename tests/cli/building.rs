@@ -21,27 +21,27 @@ fn watching_builds_again_what_a_saved_file_belongs_to() {
         "import transom",
         "# changed\nimport transom",
     );
-    let told = watching.until_it_waits();
-    assert!(told.contains("saved: privacy/privacy.py"), "{told}");
+    let expected = watching.until_it_waits();
+    assert!(expected.contains("saved: privacy/privacy.py"), "{expected}");
     assert!(
-        told.contains("privacy: Python") && !told.contains("other: Python"),
-        "{told}"
+        expected.contains("privacy: Python") && !expected.contains("other: Python"),
+        "{expected}"
     );
     // A mistake does not end it, nor does one that shows only when the module is loaded.
     project.replace("privacy/privacy.py", "(email: str)", "(email: strr)");
-    let told = watching.until_it_waits();
-    assert!(told.contains("strr"), "{told}");
+    let expected = watching.until_it_waits();
+    assert!(expected.contains("strr"), "{expected}");
     project.replace("other/pyproject.toml", "[project]", "[project");
-    let told = watching.until_it_waits();
+    let expected = watching.until_it_waits();
     assert!(
-        told.contains("error:") && told.contains("pyproject.toml"),
-        "{told}"
+        expected.contains("error:") && expected.contains("pyproject.toml"),
+        "{expected}"
     );
     project.replace("other/pyproject.toml", "[project", "[project]");
-    let told = watching.until_it_waits();
+    let expected = watching.until_it_waits();
     assert!(
-        told.contains("other: Python") && !told.contains("error:"),
-        "{told}"
+        expected.contains("other: Python") && !expected.contains("error:"),
+        "{expected}"
     );
 }
 
@@ -57,9 +57,9 @@ fn watching_sees_sources_beside_the_plugin_and_in_a_package_named_target() {
     watching.until_it_waits();
     for file in ["privacy/target/__init__.py", "common.txt"] {
         project.write(file, "# changed\n");
-        let told = watching.until_it_waits();
-        assert!(told.contains(&format!("saved: {file}\n")), "{told}");
-        assert!(told.contains("privacy: Python"), "{told}");
+        let expected = watching.until_it_waits();
+        assert!(expected.contains(&format!("saved: {file}\n")), "{expected}");
+        assert!(expected.contains("privacy: Python"), "{expected}");
     }
 }
 

@@ -85,7 +85,7 @@ fn a_selected_step_publishes_its_sinks_alone() {
     assert_eq!(ran.code, 0, "{}", ran.all());
     assert!(project.path().join("out/by_day").exists());
     assert!(!project.path().join("out/by_customer").exists());
-    for (name, told) in [
+    for (name, expected) in [
         (
             "large",
             "no sink writes `large`, so there is nothing to publish",
@@ -93,7 +93,7 @@ fn a_selected_step_publishes_its_sinks_alone() {
         ("by_dya", "there is no step or sink `by_dya`"),
     ] {
         let ran = project.run(&["run", "--select", name]);
-        assert!(ran.code == 2 && ran.stderr.contains(told), "{}", ran.all());
+        assert!(ran.code == 2 && ran.stderr.contains(expected), "{}", ran.all());
     }
 }
 
@@ -138,8 +138,8 @@ fn a_value_that_does_not_fit_has_its_place_in_previews_and_new_tests() {
     ] {
         let ran = project.run(arguments);
         assert_eq!(ran.code, 1, "{}", ran.all());
-        for told in ["data.csv", "1502", "`id`", "hint"] {
-            assert!(ran.stderr.contains(told), "{arguments:?}: {}", ran.all());
+        for expected in ["data.csv", "1502", "`id`", "hint"] {
+            assert!(ran.stderr.contains(expected), "{arguments:?}: {}", ran.all());
         }
     }
 }

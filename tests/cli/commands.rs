@@ -87,7 +87,7 @@ fn a_run_in_another_folder_finds_the_files_beside_the_pipeline() {
 #[test]
 fn a_lock_is_made_once_and_checking_needs_no_data() {
     let project = plugged();
-    let told = [
+    let expected = [
         project.run(&["check"]),
         project.run(&["lock"]),
         project.run(&["lock"]),
@@ -96,7 +96,7 @@ fn a_lock_is_made_once_and_checking_needs_no_data() {
             project.run(&["check"])
         },
     ];
-    assert_snapshot!(told.map(|ran| ran.all()).join("\n"));
+    assert_snapshot!(expected.map(|ran| ran.all()).join("\n"));
     let lock = std::fs::read_to_string(project.path().join("transom.lock")).unwrap();
     let lock: serde_json::Value = serde_json::from_str(&lock).unwrap();
     assert_eq!(lock["sources"]["numbers"]["columns"][0]["type"], "Int64");
@@ -210,7 +210,7 @@ fn building_a_folder_gives_its_component() {
     let mut command: Command =
         project.command(&["build", "--json", "--quiet", folder.to_str().unwrap()]);
     // What the plugins' own dependencies were compiled to is shared by all tests of this machine.
-    let ran = project.told(command.env_remove("TRANSOM_CACHE_DIR").output().unwrap());
+    let ran = project.outcome(command.env_remove("TRANSOM_CACHE_DIR").output().unwrap());
     assert_eq!(ran.code, 0, "{}", ran.all());
     let built = &ran.json()["plugins"][0];
     assert_eq!(

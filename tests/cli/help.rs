@@ -53,9 +53,9 @@ fn an_unknown_command_gets_a_suggestion() {
 
 #[test]
 fn a_wrong_value_is_told_with_what_is_allowed() {
-    let told = ["--memory=12", "--var=x", "--partitions=0", "--color=blue"]
+    let expected = ["--memory=12", "--var=x", "--partitions=0", "--color=blue"]
         .map(|option| Project::empty().run(&["run", option]).all());
-    assert_snapshot!(told.join("\n"));
+    assert_snapshot!(expected.join("\n"));
 }
 
 #[test]

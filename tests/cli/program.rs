@@ -96,7 +96,7 @@ impl Project {
 
     /// Runs the program to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        self.told(
+        self.outcome(
             self.command(arguments)
                 .output()
                 .expect("the program starts"),
@@ -104,7 +104,7 @@ impl Project {
     }
 
     /// What a command wrote, with what differs from run to run replaced by names.
-    pub(crate) fn told(&self, output: Output) -> Ran {
+    pub(crate) fn outcome(&self, output: Output) -> Ran {
         let text = |bytes| {
             stable(
                 &String::from_utf8(bytes).expect("output in UTF-8"),

@@ -25,11 +25,11 @@ fn case(name: &str) -> Project {
 fn a_row_that_a_plugin_names_is_shown_on_request() {
     let project = overflowing();
     let untold = project.run(&RUN);
-    let told = project.run(&[&RUN[..], &["--show-row"]].concat());
+    let expected = project.run(&[&RUN[..], &["--show-row"]].concat());
     let preview = project.run(&["preview", "running", "--show-row"]);
     assert_eq!(preview.code, 1, "{}", preview.all());
     assert!(preview.stderr.contains("BORIS"), "{}", preview.all());
-    assert_snapshot!([untold.all(), told.all()].join("\n"));
+    assert_snapshot!([untold.all(), expected.all()].join("\n"));
 }
 
 #[test]

@@ -231,7 +231,7 @@ fn a_failure_after_publishing_says_that_the_results_are_published() {
         .open("/dev/full")
         .unwrap();
     let output = project.command(&["run"]).stdout(full).output().unwrap();
-    let ran = project.told(output);
+    let ran = project.outcome(output);
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     assert!(
         ran.stderr
@@ -244,7 +244,7 @@ fn a_failure_after_publishing_says_that_the_results_are_published() {
 fn a_missing_folder_for_temporary_files_is_named() {
     let project = shop();
     let mut command = project.command(&["run"]);
-    let ran = project.told(command.env("TMPDIR", "/nonexistent").output().unwrap());
+    let ran = project.outcome(command.env("TMPDIR", "/nonexistent").output().unwrap());
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     for part in [
         "no temporary files can be written to `/nonexistent`",

@@ -75,8 +75,8 @@ fn foreign_state(language: Language) {
             panic!("{error:?}");
         };
         assert_eq!(error.kind, GuestErrorKind::Config, "{error}");
-        let told = "the saved state does not fit this version of the transform `running_sum`";
-        assert!(error.message.starts_with(told), "{error}");
+        let expected = "the saved state does not fit this version of the transform `running_sum`";
+        assert!(error.message.starts_with(expected), "{error}");
     }
     // The instance is not worse for it.
     instance.restore(&sum, &state).unwrap();

@@ -25,7 +25,7 @@ pub(crate) const TESTS: Tests = &[
         "a worn guest hands on the rows that it holds, and what it rejects",
         |_| worn_guests_that_hold_rows(),
     ),
-    ("a mistake in the source is told with its place", |_| {
+    ("a mistake in the source is expected with its place", |_| {
         mistakes();
     }),
 ];

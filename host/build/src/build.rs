@@ -151,7 +151,7 @@ pub fn up_to_date(
     })
 }
 
-/// Whether [`build`] takes no time worth mentioning: source that is packed, with no package to be installed. Whoever runs no compiler
+/// Whether [`build`] takes no time worth mentioning: source that is packed, with no package to be installed. A caller that runs no compiler
 /// may still do this.
 ///
 /// # Errors

@@ -37,7 +37,7 @@ pub enum BuildError {
         folder: PathBuf,
         /// The language that was recognised.
         language: &'static str,
-        /// The file that told it.
+        /// The file that says so.
         marker: &'static str,
     },
 
@@ -166,7 +166,7 @@ pub enum BuildError {
     #[error("could not wrap the module into a component")]
     Componentize(#[source] Box<dyn Error + Send + Sync>),
 
-    /// No folder for compiled dependencies can be told.
+    /// No folder for compiled dependencies is known.
     #[error("no cache folder: none of `TRANSOM_CACHE_DIR`, `XDG_CACHE_HOME` and `HOME` is set")]
     NoCache,
 

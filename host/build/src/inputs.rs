@@ -61,7 +61,7 @@ pub fn is_stale(folder: &Path) -> Result<bool, BuildError> {
         || record.tool.as_ref().is_some_and(Tool::is_another))
 }
 
-/// The files that [`is_stale`] looks at, for whoever waits until one is saved: those that are missing too, but none that is
+/// The files that [`is_stale`] looks at, for callers that wait until one is saved: those that are missing too, but none that is
 /// hidden, as editors write them beside what they edit. Where the manifest is wrong it is the folder's own files.
 #[must_use]
 pub fn source_files(folder: &Path) -> Vec<PathBuf> {

@@ -1,7 +1,7 @@
 //! Which language a plugin's folder holds: seen from the file that the language's own tools put there.
 //!
 //! A language that Transom is asked about but cannot build yet gets an error of its own, so that "wrong folder" and "not
-//! yet" are told apart.
+//! yet" are distinguished.
 
 use std::fmt;
 use std::path::Path;

@@ -436,7 +436,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_the_exit_code_that_the_help_tells() {
-        let told: Vec<&str> = EXIT_CODES
+        let documented: Vec<&str> = EXIT_CODES
             .lines()
             .filter_map(|line| line.split_whitespace().next())
             .collect();
@@ -452,7 +452,7 @@ mod tests {
         );
         for failure in [io_failure(), published, usage, cancelled, Failure::Closed] {
             assert!(
-                told.contains(&failure.exit_code().to_string().as_str()),
+                documented.contains(&failure.exit_code().to_string().as_str()),
                 "{failure:?}"
             );
         }

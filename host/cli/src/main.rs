@@ -42,7 +42,7 @@ fn main() -> ExitCode {
             arguments.command.execute(&context)
         }
         Err(error) => {
-            // Help and mistakes, each on its stream. Nobody is left to tell if that stream is closed.
+            // Help and mistakes, each on its stream. If that stream is closed, there is nowhere to report it.
             let _ = error.print();
             u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
         }

@@ -138,8 +138,8 @@ mod tests {
         };
         let ours = floats(f64::NAN, 0.0);
         assert_eq!(ours.difference(&floats(other_nan, -0.0)), None);
-        let told = "`x` of row 2 is not the same";
-        assert_eq!(ours.difference(&floats(f64::NAN, 1e-300)).unwrap(), told);
+        let expected = "`x` of row 2 is not the same";
+        assert_eq!(ours.difference(&floats(f64::NAN, 1e-300)).unwrap(), expected);
     }
 
     #[test]
@@ -148,18 +148,18 @@ mod tests {
             outcome(Arc::new(Int64Array::from(values)), rejected)
         };
         let ours = numbers(vec![Some(1), None, Some(3)], &[1]);
-        let told = |other: Outcome| ours.difference(&other);
-        assert_eq!(told(numbers(vec![Some(1), None, Some(3)], &[1])), None);
+        let difference = |other: Outcome| ours.difference(&other);
+        assert_eq!(difference(numbers(vec![Some(1), None, Some(3)], &[1])), None);
         assert_eq!(
-            told(numbers(vec![Some(1), None, Some(3)], &[])).unwrap(),
+            difference(numbers(vec![Some(1), None, Some(3)], &[])).unwrap(),
             "row 2 is rejected by one of them"
         );
         assert_eq!(
-            told(numbers(vec![Some(1), None, Some(4)], &[1])).unwrap(),
+            difference(numbers(vec![Some(1), None, Some(4)], &[1])).unwrap(),
             "`x` of row 3 is not the same"
         );
         assert_eq!(
-            told(numbers(vec![Some(1), None], &[1])).unwrap(),
+            difference(numbers(vec![Some(1), None], &[1])).unwrap(),
             "it gives 3 rows here and 2 rows there"
         );
     }

@@ -1,7 +1,7 @@
 //! The only place that writes: data to stdout, talk to stderr.
 //!
 //! stdout carries what was asked for and nothing else, so that it can be piped; a reader who closes it early ends the program
-//! quietly ([`Failure::Closed`]). stderr carries progress, logs and errors; that nobody reads it stops nothing. Colors are always
+//! quietly ([`Failure::Closed`]). stderr carries progress, logs and errors; a closed stderr stops nothing. Colors are always
 //! written and taken out again by `anstream` where the stream or the user does not want them.
 
 use std::fmt::Display;

@@ -5,7 +5,7 @@
 //! neither plugins nor pipeline files.
 //!
 //! ```text
-//! FileSource -> table() -> TableProvider ... plan ... stream -> StagedSink -> prepare() -> PreparedSink -> publish()
+//! Source -> list() -> Inputs -> table() -> TableProvider ... plan ... stream -> StagedSink -> prepare() -> PreparedSink -> publish()
 //! ```
 //!
 //! Local files only, for now. What is bound to the local disk is kept apart (`source::listing`, `sink::versions`), since an
@@ -22,6 +22,6 @@ pub use sink::{
     WriteProgress, Written, WrittenFile, encode, publish_all,
 };
 pub use source::{
-    FileSource, ORIGIN_FILE, ORIGIN_ROW, ReadProgress, Sample, SourceError, SourceFile,
-    SourceFiles, with_origin,
+    FileSource, Input, Inputs, ORIGIN_FILE, ORIGIN_ROW, ReadProgress, Sample, Source, SourceError,
+    with_origin,
 };

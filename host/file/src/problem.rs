@@ -281,7 +281,7 @@ pub fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 /// `did you mean` with the allowed name that is nearest to `word`, if one is near enough to be meant.
 #[must_use]
 pub fn did_you_mean<'a>(word: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    // One edit in a short word, one in three characters of a longer one: more suggests words nobody meant.
+    // One edit in a short word, one in three characters of a longer one: more suggests unrelated words.
     let limit = (word.chars().count() / 3).max(1);
     allowed
         .into_iter()

@@ -1,6 +1,6 @@
 //! Amounts of memory and time as people write them: `256MB`, `30s`.
 //!
-//! A bare number is refused: nobody can see whether it counts bytes or megabytes, seconds or milliseconds.
+//! A bare number is refused: it does not say whether it counts bytes or megabytes, seconds or milliseconds.
 
 use std::time::Duration;
 

@@ -222,7 +222,7 @@ impl<'n> Fields<'_, 'n, '_> {
         None
     }
 
-    /// Reports the keys that nobody asked for.
+    /// Reports the keys that were not asked for.
     pub fn finish(self) {
         let Self {
             reader,

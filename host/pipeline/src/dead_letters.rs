@@ -57,7 +57,7 @@ pub(crate) struct DeadLetterSpool {
     step: String,
     file: File,
     inner: Mutex<Inner>,
-    /// Counted only if somebody may ask for them.
+    /// Counted only if they may be asked for.
     reasons: Option<Mutex<Reasons>>,
 }
 

@@ -172,7 +172,7 @@ impl Error {
                     .to_owned(),
             ),
             Self::DeadLetters { .. } => {
-                Some("run the pipeline again: it writes them anew".to_owned())
+                Some("run the pipeline again: it writes all of them".to_owned())
             }
             Self::TooManyRejected { source, .. } => {
                 let hint = "nothing was published; fix the data or the transform, or raise `max_rejects` of the step";
@@ -208,7 +208,7 @@ impl Error {
         }
     }
 
-    /// The row that a plugin failed on, as it was given to the plugin. Whoever shows it was asked to.
+    /// The row that a plugin failed on, as it was given to the plugin. It is shown on request only.
     pub fn row(&self) -> Option<&RecordBatch> {
         let row = match self {
             Self::Plugin { row, .. } => row,
@@ -294,7 +294,7 @@ pub enum RejectedReasons {
 }
 
 /// Reasons that an error names.
-const TOLD: usize = 5;
+const NAMED: usize = 5;
 
 impl fmt::Display for RejectedReasons {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -303,12 +303,12 @@ impl fmt::Display for RejectedReasons {
             Self::Counted { reasons, others } => (reasons, others),
         };
         f.write_str("rows and reasons:")?;
-        let (told, untold) = reasons.split_at(reasons.len().min(TOLD));
-        let others = others + untold.iter().map(|(rows, _)| rows).sum::<u64>();
+        let (named, unnamed) = reasons.split_at(reasons.len().min(NAMED));
+        let others = others + unnamed.iter().map(|(rows, _)| rows).sum::<u64>();
         let count = |rows: u64| Count(rows).to_string();
-        let widest = told.iter().map(|(rows, _)| *rows).chain([others]).max();
+        let widest = named.iter().map(|(rows, _)| *rows).chain([others]).max();
         let width = widest.map_or(0, |rows| count(rows).len());
-        for (rows, reason) in told {
+        for (rows, reason) in named {
             write!(f, "\n{:>width$}  {reason}", count(*rows))?;
         }
         match others {

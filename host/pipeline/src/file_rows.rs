@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
-use transom_connect::{FileSource, ReadProgress, Sample, SourceError};
+use transom_connect::{FileSource, ReadProgress, Sample, Source, SourceError};
 use transom_file::spec::{Format, Unknown};
 use transom_query::{Session, SessionOptions};
 
@@ -68,15 +68,18 @@ pub(crate) async fn file_rows(
 ) -> std::result::Result<RecordBatch, Unread> {
     let state = session.context().state();
     let read = async {
-        let told = source.infer_schema(&state).await?;
-        let schema = types.map_or_else(|| Arc::clone(&told), |types| with_types(&told, types));
-        source.table(&state, Some(schema)).await
+        let inputs = source.list().await?;
+        let table = source.table(&inputs, None, &state).await?;
+        let Some(types) = types else {
+            return Ok(table);
+        };
+        let schema = with_types(&table.schema(), types);
+        source.table(&inputs, Some(schema), &state).await
     };
     let table = read.await.map_err(|error| Unread {
         message: error_chain(&error),
         hint: error.hint(),
     })?;
-    let schema = table.schema();
     let rows = async {
         let frame = session.context().read_table(table)?;
         let frame = match limit {
@@ -96,17 +99,14 @@ pub(crate) async fn file_rows(
         });
     }
     Err(Unread {
-        message: match source.diagnose(schema).await {
-            Some(error) => error_chain(&error),
-            None => format!("`{}` cannot be read: {}", source.name, error.message()),
-        },
+        message: format!("`{}` cannot be read: {}", source.name, error.message()),
         hint: None,
     })
 }
 
-/// The columns of `told`, with the types that `types` has for them.
-fn with_types(told: &Schema, types: &Schema) -> SchemaRef {
-    let fields = told.fields().iter().map(|field| {
+/// The columns of `inferred`, with the types that `types` has for them.
+fn with_types(inferred: &Schema, types: &Schema) -> SchemaRef {
+    let fields = inferred.fields().iter().map(|field| {
         let known = types.fields().find(field.name());
         known.map_or_else(|| Arc::clone(field), |(_, known)| Arc::clone(known))
     });

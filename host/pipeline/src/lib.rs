@@ -18,7 +18,6 @@ pub mod report;
 pub mod run;
 pub mod testing;
 mod transform_columns;
-mod unreadable;
 
 pub use encode::{Encoding, encode, lines};
 pub use error::{Error, ErrorKind, Result};

@@ -56,7 +56,7 @@ impl Planned {
         let plan = plan.and_then(LogicalPlanBuilder::build).map_err(failed)?;
         match collect(&self.session, plan).await {
             Ok(rows) => Ok(rows),
-            Err(error) => Err(self.placed(failed(error)).await),
+            Err(error) => Err(failed(error)),
         }
     }
 
@@ -90,7 +90,7 @@ impl Planned {
         let plan = plan.and_then(LogicalPlanBuilder::build).map_err(failed)?;
         match collect(&self.session, plan).await {
             Ok(rows) => Ok(rows),
-            Err(error) => Err(self.placed(failed(error)).await),
+            Err(error) => Err(failed(error)),
         }
     }
 

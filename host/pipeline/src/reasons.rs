@@ -10,14 +10,14 @@ pub(crate) const NUMBER: &str = "[0-9]+([.,:][0-9]+)*";
 /// Reasons that are held at a time.
 const KEPT: usize = 1000;
 
-/// Characters of a reason that are told.
-const TOLD: usize = 200;
+/// Characters of a reason that are shown.
+const SHOWN: usize = 200;
 
 /// A reason in one line: a plugin may write as much as it likes.
 pub(crate) fn short(reason: &str) -> String {
     let mut lines = reason.lines().map(str::trim);
     let line = lines.find(|line| !line.is_empty()).unwrap_or_default();
-    match line.char_indices().nth(TOLD) {
+    match line.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line.to_owned(),
     }
@@ -87,12 +87,12 @@ impl Reasons {
     /// with other reasons.
     pub(crate) fn most_frequent(&self) -> (Vec<(u64, String)>, u64) {
         let kept = self.kept.iter().map(|(pattern, reason)| {
-            let told = if reason.varies {
+            let named = if reason.varies {
                 pattern
             } else {
                 &reason.first
             };
-            (reason.rows, told.clone())
+            (reason.rows, named.clone())
         });
         let mut kept: Vec<_> = kept.collect();
         kept.sort_by(|one, other| other.0.cmp(&one.0).then_with(|| one.1.cmp(&other.1)));
@@ -116,9 +116,9 @@ mod tests {
         ] {
             reasons.count(reason);
         }
-        let told = [(2, "# is odd"), (2, "late at 10:35"), (1, "no name")];
-        let told = told.map(|(rows, reason)| (rows, reason.to_owned()));
-        assert_eq!(reasons.most_frequent(), (told.to_vec(), 0));
+        let named = [(2, "# is odd"), (2, "late at 10:35"), (1, "no name")];
+        let named = named.map(|(rows, reason)| (rows, reason.to_owned()));
+        assert_eq!(reasons.most_frequent(), (named.to_vec(), 0));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use arrow::error::ArrowError;
 use serde::Serialize;
-use transom_connect::{FileSource, ReadProgress, Sample};
+use transom_connect::{FileSource, ReadProgress, Sample, Source};
 use transom_file::spec::{Format, Unknown};
 use transom_plugin::Cancel;
 use transom_query::{OnError, Params, Session, SessionOptions};
@@ -122,7 +122,8 @@ async fn read(
     let what = format!("reading the dead letters of `{step}`");
     let failed = |error| Error::of_query(&what, error);
     let session = Session::new(&SessionOptions::default(), Cancel::new()).map_err(failed)?;
-    let table = source.table(&session.context().state(), None).await?;
+    let state = session.context().state();
+    let table = source.table(&source.list().await?, None, &state).await?;
     let columns = table.schema();
     let place = [REASON, FILE, PARTITION, ROW];
     if let Some(column) = place.iter().find(|name| columns.index_of(name).is_err()) {
@@ -131,7 +132,7 @@ async fn read(
     session.add_table("dead_letters", table).map_err(failed)?;
     let first = examples.max(1);
     let place = place.join(", ");
-    // Columns of the rows may be called as those here: these are told by their place. And they may be many: what is counted and
+    // Columns of the rows may be called as those here: these are identified by their place. And they may be many: what is counted and
     // sorted leaves them out.
     let columns = match examples {
         0 => format!("{place} FROM chosen"),

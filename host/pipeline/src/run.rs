@@ -24,7 +24,7 @@ use transom_query::{Figures, TransformMetrics};
 
 use crate::dead_letters::{self, DeadLetterSpool};
 use crate::error::{Error, ErrorKind, RejectedReasons, Result};
-use crate::plan::{Planned, PlannedSink, PlannedStep};
+use crate::plan::{Planned, PlannedSink, PlannedSource, PlannedStep};
 use crate::report::{
     CheckReport, FailureReport, PluginReport, RunReport, SinkReport, SourceReport, TimeReport,
     TransformReport,
@@ -75,7 +75,7 @@ pub async fn run(
         transforms: Vec::new(),
         check_reports: Vec::new(),
     };
-    let sources = run.source_reports().await?;
+    let sources = run.source_reports();
     match run.all(pipeline, options).await {
         Ok((sinks, dead_letters)) => Ok(run.report(pipeline, begun, sources, sinks, dead_letters)),
         Err(error) => {
@@ -331,7 +331,7 @@ impl Run<'_> {
             .planned
             .sources
             .iter()
-            .find(|planned| planned.source.name == input);
+            .find(|planned| planned.source.name() == input);
         match (source, self.planned.step(input)) {
             (Some(source), _) => source.schema.as_ref().clone(),
             (_, Some(step)) => Schema::new(step.plan.schema().fields().to_vec()),
@@ -380,24 +380,21 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn source_reports(&self) -> Result<Vec<SourceReport>> {
-        let mut reports = Vec::new();
-        for planned in &self.planned.sources {
-            let found = planned.source.found().await?;
-            reports.push(SourceReport {
-                name: planned.source.name.clone(),
-                files: found.files.len(),
-                bytes: found.files.iter().map(|file| file.bytes).sum(),
-                files_passed_over: found.passed_over,
-                // Known when the run has ended.
-                unknown: BTreeMap::new(),
-                warn_of_unknown: planned.source.unknown == Unknown::Warn,
-            });
-        }
-        Ok(reports)
+    fn source_reports(&self) -> Vec<SourceReport> {
+        let sources = self.planned.sources.iter();
+        let report = |planned: &PlannedSource| SourceReport {
+            name: planned.source.name().to_owned(),
+            files: planned.inputs.pieces.len(),
+            bytes: planned.inputs.bytes(),
+            files_passed_over: planned.inputs.passed_over,
+            // Known when the run has ended.
+            unknown: BTreeMap::new(),
+            warn_of_unknown: planned.unknown == Unknown::Warn,
+        };
+        sources.map(report).collect()
     }
 
-    /// The cause of a failed run, as near to the user's data as it can be told.
+    /// The cause of a failed run, as near to the user's data as is known.
     async fn explain(&self, mut error: Error) -> Error {
         if let Error::TooManyRejected {
             step,
@@ -407,19 +404,12 @@ impl Run<'_> {
         } = &mut error
             && let Some((counted, reasons)) = self.reasons_of(step)
         {
-            // Other partitions may have rejected more since the limit was passed: what is told belongs together.
+            // Other partitions may have rejected more since the limit was passed: what is reported belongs together.
             *rejected = counted;
             *source = Some(reasons);
         }
         let cancelled = self.planned.cancel.is_cancelled();
         match error {
-            error @ Error::Query { .. } => {
-                let cancel = &self.planned.cancel;
-                let placing = self.planned.placed(error);
-                match watched(placing, || 0, self.observer, cancel).await {
-                    Ok(error) | Err(error) => error,
-                }
-            }
             error if cancelled && error.kind() == ErrorKind::Cancelled => Error::Cancelled,
             other => other,
         }
@@ -442,7 +432,7 @@ impl Run<'_> {
         dead_letters: Vec<SinkReport>,
     ) -> RunReport {
         for (report, planned) in sources.iter_mut().zip(&self.planned.sources) {
-            report.unknown = planned.source.read.unknown();
+            report.unknown = planned.source.read().unknown();
         }
         let functions = self.planned.session.function_timing();
         let functions_border = functions.lowering + functions.lifting;
@@ -476,7 +466,7 @@ impl Run<'_> {
             .planned
             .sources
             .iter()
-            .map(|planned| planned.source.read.rows())
+            .map(|planned| planned.source.read().rows())
             .sum();
         RunReport {
             rows_read: self.rows_read + text_rows,
@@ -534,7 +524,7 @@ async fn watched<T>(
         tokio::select! {
             result = &mut work => return Ok(result),
             _ = pulse.tick() => {
-                // Guests stop by themselves; operators stop when nobody reads them any more.
+                // Guests stop by themselves; operators stop when their streams are dropped.
                 if cancel.is_cancelled() {
                     return Err(Error::Cancelled);
                 }

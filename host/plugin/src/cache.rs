@@ -3,12 +3,12 @@
 //! Loading compiled code is as unsafe as running it, so the cache must only ever hand out what this program wrote. An entry is two
 //! files, named after its key (component digest, wasmtime's compatibility hash, this crate's version): `.cwasm` is the code as
 //! wasmtime maps it into memory, `.stamp` its SHA-256, with which it is compared whenever the file is not the one that was seen
-//! before ([`Stamp`]). What is torn, belongs to another key or does not add up is taken for missing and written anew.
-//! A checksum cannot stop somebody who can write to the folder and computes it again, so folder and entries must belong to
-//! the user and be writable by nobody else; otherwise the cache is not used.
+//! before ([`Stamp`]). What is torn, belongs to another key or does not add up is taken for missing and written again.
+//! A checksum cannot stop an attacker who can write to the folder and computes it again, so folder and entries must belong to
+//! the user and be writable by no other user; otherwise the cache is not used.
 //!
 //! Mapped code is only read when it is used: cut short under a running process it would end that process. So files are only
-//! ever replaced, by renaming, and never written in place; what was mapped stays until nobody has it open.
+//! ever replaced, by renaming, and never written in place; what was mapped stays until it is closed everywhere.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use wasmtime::component::Component;
 
 use crate::stamp::{PART, Stamp, Sum, replace};
 
-/// Entries that nobody has used for so long are deleted when one is stored.
+/// Entries that were not used for so long are deleted when one is stored.
 const UNUSED: Duration = Duration::from_secs(30 * DAY.as_secs());
 
 /// A use is noted once in so long: by the time of the stamp, since file systems seldom keep the time of a reading.
@@ -163,7 +163,7 @@ impl CompiledCache {
         stamp.write(&self.path(key, STAMP), key)
     }
 
-    /// Deletes what nobody has used for long, what processes that were killed have left too.
+    /// Deletes what was not used for long, what processes that were killed have left too.
     fn delete_unused(&self) {
         let files = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let ours = |file: &PathBuf| {
@@ -296,7 +296,7 @@ mod tests {
         }
     }
 
-    /// Writes in place, as only somebody else would, and puts the time back.
+    /// Writes in place, as only another program would, and puts the time back.
     fn tamper(file: &Path, bytes: &[u8]) {
         let times =
             std::fs::FileTimes::new().set_modified(fs::metadata(file).unwrap().modified().unwrap());
@@ -370,14 +370,14 @@ mod tests {
                 tamper(&file, bad);
                 assert!(!cached.is_found());
                 cached.compile();
-                assert!(cached.is_found(), "it was written anew");
+                assert!(cached.is_found(), "it was written again");
             }
         }
         for ending in [CODE, STAMP] {
             fs::remove_file(cached.file(ending)).unwrap();
             assert!(!cached.is_found());
             cached.compile();
-            assert!(cached.is_found(), "it was written anew");
+            assert!(cached.is_found(), "it was written again");
         }
     }
 

@@ -199,7 +199,7 @@ impl Runtime {
         }
     }
 
-    /// Compiles what somebody else wrote: for as long as the limits say, whatever the compiler is at then.
+    /// Compiles what others wrote: for as long as the limits say, whatever the compiler is at then.
     fn compile_in_time(
         &self,
         name: &str,
@@ -217,7 +217,7 @@ impl Runtime {
             .name("transom-compile".into())
             .stack_size(COMPILER_STACK)
             .spawn(move || {
-                // Nobody listens any more if it took too long.
+                // The receiver is gone if it took too long.
                 let _ = sender.send(runtime.compile(&wasm, &digest));
             })
             .map_err(|error| Error::Host {

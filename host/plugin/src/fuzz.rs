@@ -219,7 +219,7 @@ pub fn description(bytes: &[u8]) {
     assert_eq!(read, description);
 }
 
-/// A stamp of compiled code that somebody changed.
+/// A stamp of compiled code that was changed.
 ///
 /// # Panics
 /// If a stamp is read that is not byte for byte as it was written, or one that is is not.

@@ -11,7 +11,7 @@ pub struct Cancel {
 }
 
 impl Cancel {
-    /// A flag that nobody has set.
+    /// A flag that is not set.
     pub fn new() -> Self {
         Self::default()
     }

@@ -25,7 +25,7 @@ pub struct Limits {
     /// Size of a component in bytes. Default 64 MiB: compiling cannot be interrupted, so it is refused beforehand.
     pub component: usize,
     /// Time in which a component is compiled, which happens once. Default 5 minutes. What is still being compiled then goes on in
-    /// the background until it is done, since a compiler cannot be interrupted; nobody waits for it.
+    /// the background until it is done, since a compiler cannot be interrupted; the run does not wait for it.
     pub compile_time: Duration,
     /// Names of the counters a plugin may keep. Default 64.
     pub counters: usize,

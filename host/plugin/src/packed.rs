@@ -1,6 +1,6 @@
 //! Plugins that are source: a zip archive of files, run by a language's runner.
 //!
-//! The archive comes from whoever wrote the plugin, so sizes are bounded while it is read and not believed beforehand. What the
+//! The archive comes from the plugin's author, so sizes are bounded while it is read and not believed beforehand. What the
 //! files mean, a manifest among them, is the runner's matter.
 
 use std::io::{Cursor, Read};

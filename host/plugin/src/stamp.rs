@@ -1,7 +1,7 @@
 //! What is known of a file's content, so that it need not be read again: its SHA-256 and which file that was.
 //!
 //! Hashing 50 MB takes longer than anything else that a start has to do. A stamp says which file was hashed as the kernel tells
-//! files apart: device, inode, size, and the times at which content and inode changed. Nobody sets the last of these, so a file
+//! files apart: device, inode, size, and the times at which content and inode changed. No program can set the last of these, so a file
 //! that was changed in place shows it even if its other times were put back. What changes within one tick of the kernel's clock
 //! shows no difference (git calls such an entry racy), so a file counts as seen only if it had been left alone for a while before
 //! it was hashed.
@@ -106,7 +106,7 @@ impl Identity {
         ]))
     }
 
-    /// Without a time that nobody sets, a file cannot be known again.
+    /// Without a time that no program can set, a file cannot be known again.
     #[cfg(not(unix))]
     fn of(_file: &Metadata) -> Option<Self> {
         None

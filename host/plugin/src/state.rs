@@ -24,7 +24,7 @@ pub struct Timing {
     pub lifting: Duration,
 }
 
-/// What a message costs beside its bytes: an empty line is a line in somebody's log too.
+/// What a message costs beside its bytes: an empty line is a line in the log too.
 const MESSAGE_BYTES: usize = 64;
 
 /// The last thing a guest said at level error is kept: after a trap it is most likely the panic's message.

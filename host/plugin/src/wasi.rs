@@ -54,7 +54,7 @@ pub(crate) struct Wasi {
     streams: usize,
 }
 
-/// Streams by the number that stands for them in the guest; every other resource is made by nobody.
+/// Streams by the number that stands for them in the guest; no other resource exists.
 const STDIN: u32 = 0;
 const STDOUT: u32 = 1;
 const STDERR: u32 = 2;
@@ -80,7 +80,7 @@ impl Wasi {
     }
 
     fn since_epoch(&self) -> Duration {
-        // Nobody runs pipelines in a time before clocks had numbers for it.
+        // Pipelines do not run in times before the clock's range.
         self.time.now.duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 

@@ -157,7 +157,7 @@ impl From<CallError> for DataFusionError {
 
 /// A row that a plugin failed on, as the plugin was given it.
 ///
-/// Its values may be nobody's business: they stand in no message and no log, not even by `Debug`, unless somebody asks for them.
+/// Its values may be confidential: they stand in no message and no log, not even by `Debug`, unless they are asked for.
 #[derive(Clone)]
 pub struct FailedRow(Box<RecordBatch>);
 

@@ -1,4 +1,4 @@
-//! A plan while it runs: its streams, what its operators counted, and its end if nobody reads it any more.
+//! A plan while it runs: its streams, what its operators counted, and its end when its streams are dropped.
 
 use std::fmt;
 use std::sync::Arc;
@@ -93,7 +93,7 @@ fn collect(plan: &Arc<dyn ExecutionPlan>, figures: &mut Figures) {
     }
 }
 
-/// A plan that nobody reads any more must not leave a guest computing.
+/// A plan whose streams are dropped must not leave a guest computing.
 #[derive(Debug)]
 struct StopOnDrop(Cancel);
 

@@ -18,7 +18,7 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 /// Values by name, without the `$`.
 pub type Params = BTreeMap<String, ScalarValue>;
 
-/// SQL uses a parameter that nobody declared.
+/// SQL uses a parameter that is not declared.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("unknown variable `${name}`")]
 pub struct UnknownParam {

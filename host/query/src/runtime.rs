@@ -61,7 +61,7 @@ impl PlanRuntime {
             async move {
                 while let Some(batch) = stream.next().await {
                     let failed = batch.is_err();
-                    // Nobody listens any more: the query was dropped.
+                    // The receiver is gone: the query was dropped.
                     if sender.send(batch).await.is_err() || failed {
                         break;
                     }

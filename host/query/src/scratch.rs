@@ -1,7 +1,7 @@
-//! The folder for what a session writes and nobody keeps: spools and spills.
+//! The folder for what a session writes and does not keep: spools and spills.
 //!
 //! It is removed with the session. A process that is killed cannot do that, so each folder holds a file that its process has
-//! locked (`flock`, which ends with the process, however that ends): whoever makes a folder removes those whose lock is free.
+//! locked (`flock`, which ends with the process, however that ends): a process that makes a folder removes those whose lock is free.
 
 use std::fs::{self, File};
 use std::io;
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 const PREFIX: &str = "transom-run-";
 /// The locked file in each.
 const LOCK: &str = "lock";
-/// How often removing is tried: tasks that were told to stop may still be making files.
+/// How often removing is tried: tasks that were asked to stop may still be making files.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(25);
 
@@ -48,7 +48,7 @@ impl Scratch {
             source,
         };
         remove_abandoned(&parent);
-        // Until it is locked it has another name, so that nobody takes it for abandoned.
+        // Until it is locked it has another name, so that no process takes it for abandoned.
         let hidden = format!(".{PREFIX}");
         let folder = tempfile::Builder::new().prefix(&hidden).tempdir_in(&parent);
         let folder = folder.map_err(failed)?;

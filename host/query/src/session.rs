@@ -200,7 +200,7 @@ impl Session {
         &self.context
     }
 
-    /// What a statement is planned with: SQL is told the same time as plugins are.
+    /// What a statement is planned with: SQL sees the same time as plugins do.
     fn state(&self) -> SessionState {
         let mut state = self.context.state();
         state.execution_props_mut().query_execution_start_time = Some(self.time.now.into());
@@ -562,7 +562,7 @@ impl Session {
 }
 
 /// Opens a transform for an input. A column that it does not take as it is, is offered in each type that it casts to without loss, as SQL
-/// does for functions; the second part is the schema that it takes. If it takes none of them, it is told of the column as it is.
+/// does for functions; the second part is the schema that it takes. If it takes none of them, it is offered the column as it is.
 fn open_transform(
     pool: &InstancePool,
     step: &TransformStep,
@@ -580,7 +580,7 @@ fn open_transform(
     };
     let mut offered = Arc::clone(input);
     let mut result = open(&offered);
-    // Each column once: whoever refuses a column again does not mean its type.
+    // Each column once: a plugin that refuses a column again does not mean its type.
     for _ in 0..input.fields().len() {
         let Some(column) = refused(&result).filter(|column| *column < input.fields().len()) else {
             break;

@@ -534,7 +534,7 @@ fn lists<O: OffsetSizeTrait>(
     to: &DataType,
 ) -> Result<ArrayRef, Loss> {
     let refused = || no_counterpart(&(Arc::new(array.clone()) as ArrayRef), to);
-    // What lies outside of all lists, or within one that is NULL, is nobody's value.
+    // What lies outside of all lists, or within one that is NULL, is no value.
     let Ok(compact) = without_gaps(array) else {
         return refused();
     };
@@ -618,7 +618,7 @@ fn items(
         row: row_of(loss.row),
         ..loss
     };
-    // What a NULL row holds below is nobody's value; arrays of one length can hide it.
+    // What a NULL row holds below is no value; arrays of one length can hide it.
     let hidden = match nulls {
         Some(nulls) if nulls.len() == array.len() && nulls.null_count() > 0 => {
             let present = arrow::array::BooleanArray::new(nulls.inner().clone(), None);

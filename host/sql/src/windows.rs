@@ -103,7 +103,7 @@ fn widened(name: &str, value: &mut Expr, default: &mut Expr, schema: &DFSchema) 
     Ok(true)
 }
 
-/// An aggregate function whose frames are computed anew where taking out what leaves a frame would lose digits, or is not possible.
+/// An aggregate function whose frames are computed again where taking out what leaves a frame would lose digits, or is not possible.
 pub(crate) fn exact(mut window: WindowFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let WindowFunctionDefinition::AggregateUDF(function) = &window.fun else {
         return Ok(Transformed::no(Expr::WindowFunction(Box::new(window))));
@@ -246,7 +246,7 @@ impl Call {
 /// Parts of a frame that are joined into one: a frame that moves by rows gets one for each.
 const PARTS: usize = 64;
 
-/// The rows of a frame, from which its value is computed anew each time.
+/// The rows of a frame, from which its value is computed each time.
 #[derive(Debug)]
 struct Frame {
     function: Arc<AggregateUDF>,

@@ -77,7 +77,7 @@ func (c *Column) sameShape(field Field) bool {
 
 // Batch is a number of rows as columns.
 type Batch struct {
-	// Rows counts them; it is not told from the columns, of which there may be none.
+	// Rows counts them; it does not follow from the columns, of which there may be none.
 	Rows int
 	// Columns in the order in which they were asked for.
 	Columns []*Column

@@ -18,8 +18,8 @@ var (
 
 // The collector runs less often than by default: batches come and go, so that little is alive whenever it looks.
 // Measured on a transform over rows, that saves a fifth of the time for some 12 MiB more. Near the memory that hosts
-// allow by default (1 GiB) it runs as often as need be. A guest is not told its limit, so a plugin that keeps much within a
-// smaller one sets both anew in its own init, which runs later (docs/writing-plugins-go.md).
+// allow by default (1 GiB) it runs as often as need be. A guest does not know its limit, so a plugin that keeps much within a
+// smaller one sets both again in its own init, which runs later (docs/writing-plugins-go.md).
 const (
 	gcPercent   = 400
 	memoryLimit = 768 << 20
@@ -48,7 +48,7 @@ func (component) Count(metric string, value uint64) {
 	hostCount(unsafe.Pointer(unsafe.StringData(metric)), uint32(len(metric)), value)
 }
 
-// guard ends the instance on a panic of the author's code, after it has told the host what and where. A panic leaves the
+// guard ends the instance on a panic of the author's code, after it has reported to the host what and where. A panic leaves the
 // author's state half changed, so that going on would be wrong.
 func guard() {
 	if reason := recover(); reason != nil {
@@ -288,7 +288,7 @@ func lowerOutcome(t *table, given outcome, err error) unsafe.Pointer {
 	return outcome.give()
 }
 
-// lowerError gives an error; a column is told by its place in the input.
+// lowerError gives an error; a column is named by its place in the input.
 func lowerError(err error, input Schema) unsafe.Pointer {
 	e := asError(err)
 	var w writer

@@ -192,7 +192,7 @@ func (c *call) findNulls() {
 
 func (c *call) skips(row int) bool { return c.valid != nil && !bit(c.valid, row) }
 
-// refuse rejects a row; false when the error ends the run instead, since somebody else than the data is at fault.
+// refuse rejects a row; false when the error ends the run instead, since the data is not at fault.
 func (c *call) refuse(row int, err error) bool {
 	var e *Error
 	if errors.As(err, &e) && e.Kind != KindBadData {

@@ -1,4 +1,4 @@
-// The generator of bodies.go: the same loops for each number of arguments. It is a test, so that nobody forgets to run it
+// The generator of bodies.go: the same loops for each number of arguments. It is a test, so that it is not forgotten
 // and a plugin does not carry it along.
 
 package transom_test
@@ -14,7 +14,7 @@ import (
 )
 
 // update writes the file instead of comparing it: `go generate`.
-var update = flag.Bool("update", false, "write bodies.go anew")
+var update = flag.Bool("update", false, "write bodies.go")
 
 const mostArguments = 12
 

@@ -1,4 +1,4 @@
-// What the buffers of a column are, told from its format string, and what its type is called in messages.
+// What the buffers of a column are, as its format string says, and what its type is called in messages.
 
 package transom
 

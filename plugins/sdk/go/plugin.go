@@ -43,7 +43,7 @@ func (r *registry) check() error {
 	return nil
 }
 
-// handles are what the host has open. Numbers count upwards and are never used again, so that a closed handle is told apart
+// handles are what the host has open. Numbers count upwards and are never used again, so that a closed handle is distinguished
 // from every other.
 type handles[T any] struct {
 	next uint32

@@ -142,7 +142,7 @@ func planRows(plan *Plan, out []cell, carries bool) []cell {
 const (
 	// blockRows are decoded, column by column, before the author sees them: few enough to stay in the cache.
 	blockRows = 256
-	// answerRows are handed over at once; with more, the host is told that there is more.
+	// answerRows are handed over at once; with more, the host learns that there is more.
 	answerRows = 16_384
 )
 

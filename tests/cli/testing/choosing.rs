@@ -1,4 +1,4 @@
-//! Which tests run with which variables, and what is told of them; `--watch`.
+//! Which tests run with which variables, and what is expected of them; `--watch`.
 
 use super::{LARGE, passes, shop_with};
 use crate::program::Ran;
@@ -152,25 +152,25 @@ fn watching_runs_again_what_a_saved_file_touches() {
     assert!(first.contains("2 tests passed"), "{first}");
     // A file of tests touches its own, a query those whose steps it makes, the pipeline all.
     project.replace("tests/other.yaml", "count: 1", "count: 4");
-    let told = watching.until_it_waits();
+    let expected = watching.until_it_waits();
     assert!(
-        told.contains("saved: tests/other.yaml") && told.contains("by_customer: has 1 row"),
-        "{told}"
+        expected.contains("saved: tests/other.yaml") && expected.contains("by_customer: has 1 row"),
+        "{expected}"
     );
-    assert!(told.contains("1 failed, 0 passed"), "{told}");
+    assert!(expected.contains("1 failed, 0 passed"), "{expected}");
     project.replace("tests/other.yaml", "count: 4", "count: 1");
     assert!(watching.until_it_waits().contains("1 test passed"));
     project.replace("sql/by_customer.sql", "ORDER BY", "-- sorted\nORDER BY");
-    let told = watching.until_it_waits();
+    let expected = watching.until_it_waits();
     assert!(
-        told.contains("tiny_orders") && told.contains("1 test passed"),
-        "{told}"
+        expected.contains("tiny_orders") && expected.contains("1 test passed"),
+        "{expected}"
     );
     // A mistake does not end it.
     project.replace("transom.yaml", "from: by_day", "from: by_dya");
-    let told = watching.until_it_waits();
-    assert!(told.contains("by_dya"), "{told}");
+    let expected = watching.until_it_waits();
+    assert!(expected.contains("by_dya"), "{expected}");
     project.replace("transom.yaml", "from: by_dya", "from: by_day");
-    let told = watching.until_it_waits();
-    assert!(told.contains("2 tests passed"), "{told}");
+    let expected = watching.until_it_waits();
+    assert!(expected.contains("2 tests passed"), "{expected}");
 }

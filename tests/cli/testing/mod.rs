@@ -1,4 +1,4 @@
-//! `transom test`: what a test may give and expect, and what is told of one that fails.
+//! `transom test`: what a test may give and expect, and what is expected of one that fails.
 
 mod chance;
 mod choosing;

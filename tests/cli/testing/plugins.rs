@@ -193,7 +193,7 @@ fn a_transform_with_state_in_its_module_fails_since_it_moves() {
     let ran = test(&project, &[]);
     assert_eq!(ran.code, 0, "{}", ran.all());
 
-    // A test that is wrong anyway is told as it would be without moves.
+    // A test that is wrong anyway is expected as it would be without moves.
     project.replace("tests/numbers.yaml", "number: 3", "number: 4");
     let ran = test(&project, &[]);
     assert!(!ran.stdout.contains("instance"), "{}", ran.all());

@@ -11,9 +11,9 @@ fn a_test_is_written_from_real_data_and_passes() {
     let created = project.run(&["test", "--create", "by_customer", "--rows", "2"]);
     let again = project.run(&["test", "--create", "by_customer"]);
     let written = std::fs::read_to_string(project.path().join("tests/by_customer.yaml")).unwrap();
-    let told = [unlocked, created, again].map(|ran| ran.all()).join("\n");
+    let expected = [unlocked, created, again].map(|ran| ran.all()).join("\n");
     assert_snapshot!(format!(
-        "{told}\n----- tests/by_customer.yaml -----\n{written}"
+        "{expected}\n----- tests/by_customer.yaml -----\n{written}"
     ));
     passes(&project.run(&["test"]));
 }

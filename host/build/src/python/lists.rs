@@ -285,7 +285,7 @@ mod tests {
             ("-r missing.txt", "weather/missing.txt"),
         ] {
             let folder = folder_with(line, &[("common/setup.py", "")]);
-            // Where the system's folder for such folders is a link, paths are told by what it leads to.
+            // Where the system's folder for such folders is a link, paths are shown by what it leads to.
             let root = folder.path().canonicalize().unwrap();
             let lists = Lists::read(&root.join("weather")).unwrap();
             assert!(lists.depends_on_more, "{line}");

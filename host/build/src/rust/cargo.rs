@@ -5,7 +5,7 @@
 //! do not count, and the one dependency that bakes a random number into the code gets a fixed seed.
 //!
 //! Flags for all crates are part of cargo's fingerprint: with one that names the plugin or the SDK's folder, every plugin would
-//! compile arrow and the standard library anew. So what differs between plugins goes only to the crates that it concerns, by a
+//! compile arrow and the standard library again. So what differs between plugins goes only to the crates that it concerns, by a
 //! wrapper around the compiler (`rustc-wrapper.sh`).
 
 use std::ffi::{OsStr, OsString};

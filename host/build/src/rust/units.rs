@@ -29,7 +29,7 @@ const OF_CARGO: &[&str] = &["CARGO", "OUT_DIR", "CLIPPY_ARGS", "CLIPPY_CONF_DIR"
 /// Files and variables that a compiler read.
 type Read = (BTreeSet<PathBuf>, BTreeSet<String>);
 
-/// The crates of the file system in one target folder. Whoever holds it holds the folder's lock.
+/// The crates of the file system in one target folder. Its holder holds the folder's lock.
 pub(super) struct Units<'build> {
     target_dir: &'build Path,
     workspace: &'build Workspace,

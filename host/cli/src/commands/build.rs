@@ -131,7 +131,7 @@ fn watch(context: &Context, folders: &[PathBuf], options: &BuildOptions) -> Resu
                 Err(failure) => context.printer.failure(&failure, FailedRow::Untold),
             }
         }
-        // What a build writes for the first time, such as `Cargo.lock`, is nobody's saving.
+        // What a build writes for the first time, such as `Cargo.lock`, was not saved by the author.
         seen.add(look(&mut all));
         let saved = watch::changes(&context.printer, &seen, || look(&mut all));
         for plugin in &mut all {

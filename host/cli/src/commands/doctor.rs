@@ -114,8 +114,8 @@ fn runner(context: &Context) -> Check {
 }
 
 fn probe(context: &Context) -> Result<(), (String, Option<String>)> {
-    let told = |wrong: std::io::Error| (wrong.to_string(), None);
-    let folder = tempfile::tempdir().map_err(told)?;
+    let failed = |wrong: std::io::Error| (wrong.to_string(), None);
+    let folder = tempfile::tempdir().map_err(failed)?;
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text);
     write(
         "pyproject.toml",
@@ -127,7 +127,7 @@ fn probe(context: &Context) -> Result<(), (String, Option<String>)> {
             "import transom\n\n\n@transom.function\ndef same(a: int) -> int:\n    return a\n",
         )
     })
-    .map_err(told)?;
+    .map_err(failed)?;
     let built = transom_build::build(folder.path(), &BuildOptions::default()).map_err(in_words)?;
     let runtime = context
         .plugin_runtime()

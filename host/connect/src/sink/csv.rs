@@ -1,4 +1,4 @@
-//! Rows as CSV, in which NULL and text can be told apart.
+//! Rows as CSV, in which NULL and text differ.
 //!
 //! A field is quoted if it would otherwise be read as something else: as NULL, as two fields, as a comment, as the end of a row.
 //! arrow-csv quotes neither the text that stands for NULL nor the empty text.

@@ -62,7 +62,7 @@ impl Versions {
         create_folders(&folder).map_err(failed("create", &folder))?;
         let lock = lock(sink, &visible, &folder, run_id)?;
         let versions = Self {
-            // Only now, under the lock, nobody else can switch it.
+            // Only now, under the lock, no other run can switch it.
             current: current(sink, &visible, &folder_name)?,
             sink: sink.to_owned(),
             visible,
@@ -106,7 +106,7 @@ impl Versions {
     /// Makes `version` the visible one. On success readers that open the table from now on get it, even after a power
     /// failure. On failure before the switch nothing has changed; `switched` says whether it was after.
     pub(super) fn switch(&mut self, version: &str, switched: &mut bool) -> Result<(), SinkError> {
-        // The link was checked when the run began; whoever has replaced it since must not lose what he put there.
+        // The link was checked when the run began; if someone has replaced it since, keep their file.
         current(&self.sink, &self.visible, &self.folder_name)?;
         let next = self.folder.join(NEXT_LINK);
         match fs::remove_file(&next) {

@@ -461,6 +461,14 @@ pub enum SourceError {
         /// Bytes later.
         now: u64,
     },
+    /// A file belonged to a version of a table that is gone.
+    #[error("source `{name}`: `{path}` was listed, and its table has been replaced since")]
+    Replaced {
+        /// Name of the source.
+        name: String,
+        /// The file.
+        path: PathBuf,
+    },
     /// The work was given up: the process is shutting down.
     #[error("source `{name}`: reading was interrupted")]
     Interrupted {
@@ -575,7 +583,8 @@ impl SourceError {
                 Some(similar) => format!("did you mean `{similar}`? If the files have changed, lock again"),
                 None => "if the files have changed, lock again".to_owned(),
             }),
-            Self::Changed { .. } => Some("run again when nobody writes the file".to_owned()),
+            Self::Changed { .. } => Some("run again when nothing writes to the file".to_owned()),
+            Self::Replaced { .. } => Some("list the source again".to_owned()),
             Self::NotParquet { .. } => {
                 Some("the file may be of another format, or its writer did not finish".to_owned())
             }

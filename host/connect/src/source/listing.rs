@@ -1,20 +1,19 @@
 //! From a pattern to the files it means. The files are found once and the list is kept: what was checked is what is read,
-//! even if the table is published anew in between.
+//! even if the table is published again in between.
 
 use std::{
     collections::HashSet,
     fs, io,
     path::{Component, Path, PathBuf},
     sync::Arc,
-    time::SystemTime,
 };
 
 use glob::{MatchOptions, Pattern};
 
-use super::{FileSource, SourceError};
 use transom_file::spec::Format;
 
-use crate::lease::{self, Asked, Lease};
+use super::{FileSource, Input, Inputs, SourceError};
+use crate::lease::{self, Asked};
 
 /// Names shown when nothing matches.
 const NAMES_SHOWN: usize = 8;
@@ -29,38 +28,11 @@ const MATCHING: MatchOptions = MatchOptions {
     require_literal_leading_dot: true,
 };
 
-/// One file of a source.
-#[derive(Debug, Clone)]
-pub(super) struct Found {
-    /// As the user sees it: relative to the root, symbolic links not followed.
-    pub(super) path: PathBuf,
-    /// Where it lies: absolute, all links followed.
-    pub(super) resolved: PathBuf,
-    pub(super) bytes: u64,
-    pub(super) modified: SystemTime,
-}
-
-/// The files of a source, sorted by path, and the versions that they keep from being deleted.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Listing {
-    pub(super) files: Vec<Found>,
-    pub(super) leases: Vec<Arc<Lease>>,
-    /// Files of the folders that are not hidden, and whose names do not end as the format's do.
-    pub(super) passed_over: usize,
-}
-
-impl Listing {
-    /// Whether no file has a byte.
-    pub(super) fn is_empty(&self) -> bool {
-        self.files.iter().all(|found| found.bytes == 0)
-    }
-}
-
 /// Blocking: touches the disk.
-pub(super) fn list(source: &FileSource) -> Result<Listing, SourceError> {
+pub(super) fn list(source: &FileSource) -> Result<Inputs, SourceError> {
     let mut walk = Walk {
         source,
-        listing: Listing::default(),
+        listing: Inputs::default(),
         above: HashSet::new(),
     };
     let (base, rest) = split(source);
@@ -88,12 +60,38 @@ pub(super) fn list(source: &FileSource) -> Result<Listing, SourceError> {
         }
     }
     let mut listing = walk.listing;
-    listing.files.sort_by(|a, b| a.path.cmp(&b.path));
-    listing.files.dedup_by(|a, b| a.path == b.path);
-    if listing.files.is_empty() {
+    listing.pieces.sort_by(|a, b| a.path.cmp(&b.path));
+    listing.pieces.dedup_by(|a, b| a.path == b.path);
+    if listing.pieces.is_empty() {
         return Err(nothing(source, &base));
     }
     Ok(listing)
+}
+
+/// Holds the versions of published tables that the inputs are pieces of, unless they were listed in this process and hold them. Blocking.
+pub(super) fn held(source: &FileSource, mut inputs: Inputs) -> Result<Inputs, SourceError> {
+    if !inputs.leases.is_empty() {
+        return Ok(inputs);
+    }
+    let mut folders = HashSet::new();
+    for piece in &inputs.pieces {
+        for folder in piece.location.ancestors().skip(1) {
+            if !folders.insert(folder) {
+                break;
+            }
+            match lease::hold(folder) {
+                Asked::Held(lease) => inputs.leases.push(Arc::new(lease)),
+                Asked::NotLeased => {}
+                Asked::Leaving => {
+                    return Err(SourceError::Replaced {
+                        name: source.name.clone(),
+                        path: piece.path.clone(),
+                    });
+                }
+            }
+        }
+    }
+    Ok(inputs)
 }
 
 /// The part of the pattern without wildcards, and the rest. A name that exists is taken literally, whatever characters it
@@ -142,7 +140,7 @@ impl Wanted {
 
 struct Walk<'a> {
     source: &'a FileSource,
-    listing: Listing,
+    listing: Inputs,
     /// Resolved folders above the current one: a link back to one of them would never end.
     above: HashSet<PathBuf>,
 }
@@ -262,7 +260,7 @@ impl Walk<'_> {
                 .map_err(|error| self.error(&child, error))?;
             let metadata = match fs::metadata(entry.path()) {
                 Ok(metadata) => metadata,
-                // A dangling link is nobody's data.
+                // A dangling link has no data.
                 Err(_) if kind.is_symlink() => continue,
                 Err(error) => return Err(self.error(&child, error)),
             };
@@ -303,9 +301,9 @@ impl Walk<'_> {
         let modified = metadata
             .modified()
             .map_err(|error| self.error(&path, error))?;
-        self.listing.files.push(Found {
+        self.listing.pieces.push(Input {
             path,
-            resolved,
+            location: resolved,
             bytes: metadata.len(),
             modified,
         });

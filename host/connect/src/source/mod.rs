@@ -1,12 +1,12 @@
 //! Sources: files on the local disk as tables.
 //!
 //! A source is found ([`listing`]), its folder names are read ([`partitions`]), its columns are inferred or checked, and the result is
-//! a DataFusion table ([`table`]). CSV is read by [`csv`] and JSON by [`json`], whose errors have their place. If a run over Parquet fails,
-//! [`diagnose`] says which row of which file is to blame, since DataFusion reads files in ranges and batches and cannot.
+//! a DataFusion table ([`table`]). CSV is read by [`csv`] and JSON by [`json`], whose errors have their place; [`parquet`] finds the place
+//! of an error of DataFusion's reader in the one file that it came from.
 
 mod csv;
-mod diagnose;
 mod error;
+mod inputs;
 mod json;
 mod listing;
 mod open;
@@ -17,6 +17,7 @@ mod text;
 
 use std::{
     collections::BTreeMap,
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
     sync::atomic::{AtomicU64, Ordering},
@@ -24,12 +25,15 @@ use std::{
 };
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 
-pub use self::error::SourceError;
 pub use self::table::{ORIGIN_FILE, ORIGIN_ROW, with_origin};
+pub use self::{
+    error::SourceError,
+    inputs::{Input, Inputs},
+};
 use self::{
-    listing::Listing,
     partitions::Partitions,
     table::{FileTable, Reader},
 };
@@ -128,132 +132,137 @@ impl ReadProgress {
     }
 }
 
-/// One file of a source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceFile {
-    /// Relative to the source's root.
-    pub path: PathBuf,
-    /// Size on disk, compressed if the file is.
-    pub bytes: u64,
+/// A table that can be read, in pieces that are listed first.
+#[async_trait]
+pub trait Source: fmt::Debug + Send + Sync {
+    /// Name in the pipeline, for messages.
+    fn name(&self) -> &str;
+
+    /// The pieces that it consists of now.
+    ///
+    /// # Errors
+    /// If there is none, or what holds them cannot be asked.
+    async fn list(&self) -> Result<Inputs, SourceError>;
+
+    /// The table of these pieces. `schema` is what the lock file or a plan says that its columns are, partition columns included;
+    /// without it they are inferred from the pieces, as far as the pipeline does not declare them. What is inferred is nullable, and
+    /// a column that holds nothing but NULL where it was looked at is taken for Utf8.
+    ///
+    /// Errors while the table is read name the piece and the place in it: who scans has no need to look for them.
+    ///
+    /// # Errors
+    /// If there are no columns, if pieces disagree or are not of the format; if they do not have the columns of `schema`.
+    async fn table(
+        &self,
+        inputs: &Inputs,
+        schema: Option<SchemaRef>,
+        session: &dyn Session,
+    ) -> Result<Arc<dyn TableProvider>, SourceError>;
+
+    /// How much has been read of it.
+    fn read(&self) -> &ReadProgress;
 }
 
-/// What was found of a source.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SourceFiles {
-    /// By path.
-    pub files: Vec<SourceFile>,
-    /// Files of its folders that are not hidden, and whose names do not end as the format's do.
-    pub passed_over: usize,
+#[async_trait]
+impl Source for FileSource {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn list(&self) -> Result<Inputs, SourceError> {
+        let source = self.clone();
+        self.blocking(move || {
+            let inputs = listing::list(&source)?;
+            if matches!(source.format, Format::Parquet) {
+                for piece in inputs.pieces.iter().filter(|piece| piece.bytes > 0) {
+                    parquet::check_magic(&source, piece)?;
+                }
+            }
+            Ok(inputs)
+        })
+        .await
+    }
+
+    async fn table(
+        &self,
+        inputs: &Inputs,
+        schema: Option<SchemaRef>,
+        session: &dyn Session,
+    ) -> Result<Arc<dyn TableProvider>, SourceError> {
+        let inputs = self.held(inputs).await?;
+        let known = match schema {
+            Some(schema) => Some(schema),
+            None => self.declared(session, &inputs).await?,
+        };
+        self.table_of(session, inputs, known).await
+    }
+
+    fn read(&self) -> &ReadProgress {
+        &self.read
+    }
 }
 
 impl FileSource {
-    /// The files that the source means now, by path.
-    ///
-    /// # Errors
-    /// If there is none, or the disk cannot be read.
-    pub async fn files(&self) -> Result<Vec<SourceFile>, SourceError> {
-        Ok(self.found().await?.files)
+    /// The inputs with a hold on what they are pieces of, which inputs that were written down do not have.
+    async fn held(&self, inputs: &Inputs) -> Result<Inputs, SourceError> {
+        let (source, inputs) = (self.clone(), inputs.clone());
+        self.blocking(move || listing::held(&source, inputs)).await
     }
 
-    /// The files that the source means now, and how many beside them it does not take.
-    ///
-    /// # Errors
-    /// As [`Self::files`].
-    pub async fn found(&self) -> Result<SourceFiles, SourceError> {
-        let listing = self.list().await?;
-        let files = listing.files.into_iter().map(|found| SourceFile {
-            path: found.path,
-            bytes: found.bytes,
-        });
-        Ok(SourceFiles {
-            files: files.collect(),
-            passed_over: listing.passed_over,
-        })
-    }
-
-    /// The table's columns: those declared, or those inferred from the first rows of the files.
-    ///
-    /// A column that holds nothing but NULL where it was looked at is taken for Utf8. Columns that are inferred are nullable.
-    ///
-    /// # Errors
-    /// If there is no file, if files disagree, or if they are not of the format.
-    pub async fn infer_schema(&self, state: &dyn Session) -> Result<SchemaRef, SourceError> {
-        Ok(self.table(state, None).await?.schema())
-    }
-
-    /// The table. `schema` is what the lock file says ([`Self::infer_schema`] of another day), partition columns included;
-    /// without it, the declared columns hold, or they are inferred from the files.
-    ///
-    /// The list of files is made here and does not change later. If the files are a table that a [`FileSink`]
-    /// published, the version found here stays on the disk as long as the table or a plan over it lives.
-    ///
-    /// # Errors
-    /// As [`Self::infer_schema`]; also if a CSV file lacks a column of `schema`, or has more and [`Self::unknown`] says to fail.
-    ///
-    /// [`FileSink`]: crate::FileSink
-    pub async fn table(
+    /// The columns of CSV that the pipeline declares; with those of the header that it does not, inferred.
+    async fn declared(
         &self,
-        state: &dyn Session,
+        session: &dyn Session,
+        inputs: &Inputs,
+    ) -> Result<Option<SchemaRef>, SourceError> {
+        let (Format::Csv(options), Some(declared)) = (&self.format, &self.columns) else {
+            // JSON's keys and Parquet's footers name the columns, which the table compares with those declared.
+            return Ok(None);
+        };
+        // Without a header the declaration is all that names the columns.
+        if !options.header {
+            return Ok(Some(Arc::clone(declared)));
+        }
+        let undeclared = Self {
+            columns: None,
+            ..self.clone()
+        };
+        match undeclared.table_of(session, inputs.clone(), None).await {
+            Ok(table) => Ok(Some(with_declared(&table.schema(), declared))),
+            // There is no row whose columns could be others.
+            Err(SourceError::NoColumns { .. }) => Ok(Some(Arc::clone(declared))),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn table_of(
+        &self,
+        session: &dyn Session,
+        inputs: Inputs,
         schema: Option<SchemaRef>,
     ) -> Result<Arc<dyn TableProvider>, SourceError> {
-        let listing = self.list().await?;
         let declared = schema.clone().or_else(|| self.columns.clone());
-        let partitions = Partitions::detect(self, &listing.files, declared.as_deref())?;
-        // In JSON, where columns have names, those that are not declared are inferred.
-        let known = match self.format {
-            Format::Json => schema.clone(),
-            Format::Csv(_) | Format::Parquet => declared,
-        };
+        let partitions = Partitions::detect(self, &inputs.pieces, declared.as_deref())?;
         let reader = self.reader();
-        let file_schema = match known {
-            _ if matches!(reader, Reader::Parquet) && !listing.is_empty() => {
+        let file_schema = match schema {
+            schema if matches!(reader, Reader::Parquet) && !inputs.are_empty() => {
                 let locked = schema.map(|schema| without_partitions(&schema, &partitions));
-                parquet::table_columns(self, state, &listing, locked.as_deref(), &partitions)
+                parquet::table_columns(self, session, &inputs, locked.as_deref(), &partitions)
                     .await?
             }
             Some(schema) => without_partitions(&schema, &partitions),
-            None => {
-                self.infer_file_schema(state, &reader, &listing, &partitions)
-                    .await?
-            }
+            None if matches!(reader, Reader::Parquet) => match &declared {
+                Some(declared) => without_partitions(declared, &partitions),
+                None => return Err(self.no_columns()),
+            },
+            None => self.infer_text(&inputs, &partitions).await?,
         };
-        let listing = self
-            .check_headers(listing, &file_schema, &partitions)
+        let inputs = self
+            .check_headers(inputs, &file_schema, &partitions)
             .await?;
-        let table = FileTable::try_new(self.clone(), reader, listing, &partitions, file_schema)
+        let table = FileTable::try_new(self.clone(), reader, inputs, &partitions, file_schema)
             .map_err(|error| self.infer_error(error))?;
         Ok(Arc::new(table))
-    }
-
-    /// Reads all files again, one after another, until one fails, and says where and why. To be called after a run has
-    /// failed while reading this source: `schema` is the table's. `None` if every file can be read, so that the cause
-    /// lies elsewhere.
-    ///
-    /// This costs as much as reading the whole source in one thread.
-    pub async fn diagnose(&self, schema: SchemaRef) -> Option<SourceError> {
-        let source = self.clone();
-        self.blocking(move || {
-            let listing = listing::list(&source)?;
-            let partitions = Partitions::detect(&source, &listing.files, Some(&schema))?;
-            let file_schema = without_partitions(&schema, &partitions);
-            diagnose::diagnose(&source, &listing, Some(&file_schema))
-        })
-        .await
-        .err()
-    }
-
-    async fn list(&self) -> Result<Listing, SourceError> {
-        let source = self.clone();
-        self.blocking(move || {
-            let listing = listing::list(&source)?;
-            if matches!(source.format, Format::Parquet) {
-                for found in listing.files.iter().filter(|found| found.bytes > 0) {
-                    parquet::check_magic(&source, found)?;
-                }
-            }
-            Ok(listing)
-        })
-        .await
     }
 
     async fn blocking<T: Send + 'static>(
@@ -283,65 +292,40 @@ impl FileSource {
         }
     }
 
-    async fn infer_file_schema(
+    async fn infer_text(
         &self,
-        state: &dyn Session,
-        reader: &Reader,
-        listing: &Listing,
+        inputs: &Inputs,
         partitions: &Partitions,
     ) -> Result<SchemaRef, SourceError> {
-        if listing.is_empty() && matches!(reader, Reader::Parquet) {
-            return Err(self.no_columns());
-        }
-        let inferred = match reader {
-            // Its footers say it.
-            Reader::Parquet => parquet::table_columns(self, state, listing, None, partitions).await,
-            Reader::Text => {
-                let (source, files) = (self.clone(), listing.clone());
-                let partitions = partitions.clone();
-                let infer = move || match &source.format {
-                    Format::Csv(options) => {
-                        csv::infer_schema(&source, options, &files, &partitions)
-                    }
-                    _ => json::infer_schema(&source, &files, &partitions),
-                };
-                let schema = self.blocking(infer).await?;
-                let schema = schema.ok_or_else(|| self.no_columns())?;
-                return Ok(without_partitions(&schema, &Partitions::default()));
-            }
+        let (source, inputs, partitions) = (self.clone(), inputs.clone(), partitions.clone());
+        let infer = move || match &source.format {
+            Format::Csv(options) => csv::infer_schema(&source, options, &inputs, &partitions),
+            _ => json::infer_schema(&source, &inputs, &partitions),
         };
-        let schema = match inferred {
-            Ok(schema) => schema,
-            Err(error) => {
-                // A damaged file has a better message than "cannot tell the columns".
-                let (source, files) = (self.clone(), listing.clone());
-                self.blocking(move || diagnose::diagnose(&source, &files, None))
-                    .await?;
-                return Err(error);
-            }
-        };
-        Ok(without_partitions(&schema, partitions))
+        let schema = self.blocking(infer).await?;
+        let schema = schema.ok_or_else(|| self.no_columns())?;
+        Ok(without_partitions(&schema, &Partitions::default()))
     }
 
     /// The columns of every CSV file, before any row is read.
     async fn check_headers(
         &self,
-        listing: Listing,
+        inputs: Inputs,
         file_schema: &SchemaRef,
         partitions: &Partitions,
-    ) -> Result<Listing, SourceError> {
+    ) -> Result<Inputs, SourceError> {
         let Format::Csv(options) = &self.format else {
-            return Ok(listing);
+            return Ok(inputs);
         };
         let source = self.clone();
         let options = options.clone();
         let schema = Arc::clone(file_schema);
         let partitions = partitions.clone();
         self.blocking(move || {
-            for found in listing.files.iter().filter(|found| found.bytes > 0) {
+            for found in inputs.pieces.iter().filter(|found| found.bytes > 0) {
                 csv::check_header(&source, &options, found, &schema, &partitions)?;
             }
-            Ok(listing)
+            Ok(inputs)
         })
         .await
     }
@@ -352,6 +336,26 @@ impl FileSource {
             pattern: self.pattern.clone(),
         }
     }
+}
+
+/// The columns that were inferred from the files, with the declared types; declared columns that no row had come last.
+fn with_declared(inferred: &Schema, declared: &Schema) -> SchemaRef {
+    let mut fields: Vec<Arc<Field>> = inferred
+        .fields()
+        .iter()
+        .map(|field| match declared.fields().find(field.name()) {
+            Some((_, declared)) => Arc::clone(declared),
+            None => Arc::clone(field),
+        })
+        .collect();
+    fields.extend(
+        declared
+            .fields()
+            .iter()
+            .filter(|field| inferred.index_of(field.name()).is_err())
+            .cloned(),
+    );
+    Arc::new(Schema::new(fields))
 }
 
 /// The columns that stand in the files. In Parquet and JSON, where columns have names, a column of the path hides one of the

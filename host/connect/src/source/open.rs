@@ -8,7 +8,7 @@ use std::{
 
 use encoding_rs::{Decoder, DecoderResult, mem::convert_latin1_to_utf8};
 
-use super::{FileSource, SourceError, io_error, listing::Found};
+use super::{FileSource, SourceError, inputs::Input, io_error};
 use transom_file::spec::{Encoding, is_gzip};
 
 /// Longest of the marks at the beginning of a file.
@@ -29,11 +29,11 @@ const OTHERS: [(&[u8], &str); 6] = [
 /// A file's text in UTF-8, which is checked later, when its line is known.
 pub(super) fn open_text(
     source: &FileSource,
-    found: &Found,
+    found: &Input,
     encoding: Encoding,
 ) -> Result<Box<dyn Read>, SourceError> {
     let failed = |error| io_error(source, &found.path, error);
-    let file = File::open(&found.resolved).map_err(failed)?;
+    let file = File::open(&found.location).map_err(failed)?;
     let mut file = Listed {
         file,
         listed: found.bytes,
@@ -76,11 +76,11 @@ pub(super) fn open_text(
 /// The bytes of a plain file from a position on, which are UTF-8 if they are text.
 pub(super) fn open_from(
     source: &FileSource,
-    found: &Found,
+    found: &Input,
     from: u64,
 ) -> Result<Box<dyn Read>, SourceError> {
     let failed = |error| io_error(source, &found.path, error);
-    let mut file = File::open(&found.resolved).map_err(failed)?;
+    let mut file = File::open(&found.location).map_err(failed)?;
     if from == 0 {
         let mark = peek(&mut file).map_err(failed)?;
         check_kind(source, found, &mark)?;
@@ -99,7 +99,7 @@ fn is_no_text(byte: u8) -> bool {
     byte < b' ' && !matches!(byte, b'\n' | b'\r' | b'\t')
 }
 
-fn check_kind(source: &FileSource, found: &Found, mark: &[u8]) -> Result<(), SourceError> {
+fn check_kind(source: &FileSource, found: &Input, mark: &[u8]) -> Result<(), SourceError> {
     let zipped = is_gzip(&found.path);
     let other = OTHERS.iter().find(|(begin, kind)| {
         mark.starts_with(begin)
@@ -118,7 +118,7 @@ fn check_kind(source: &FileSource, found: &Found, mark: &[u8]) -> Result<(), Sou
     }
 }
 
-fn check_utf16(source: &FileSource, found: &Found, mark: &[u8]) -> Result<(), SourceError> {
+fn check_utf16(source: &FileSource, found: &Input, mark: &[u8]) -> Result<(), SourceError> {
     match mark {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, 0, ..] | [_, 0, _, 0, ..] => {
             Err(SourceError::Utf16 {
@@ -145,7 +145,7 @@ pub(super) struct Resized {
 }
 
 /// The bytes of a file that were there when it was listed. Ends with an error if some are gone, or if it ends within a line to which
-/// somebody has written more since.
+/// more was written since.
 struct Listed {
     file: File,
     listed: u64,
@@ -209,7 +209,7 @@ struct Decoded<R> {
     /// Where the bytes that are not decoded yet lie in the block.
     encoded: Range<usize>,
     text: Box<[u8]>,
-    /// Where the text that nobody has read yet lies.
+    /// Where the text lies that was not read yet.
     decoded: Range<usize>,
     /// There are no more bytes.
     ended: bool,

@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::ScalarValue;
 
-use super::{FileSource, SourceError, error::quoted, listing::Found};
+use super::{FileSource, SourceError, error::quoted, inputs::Input};
 use crate::hive;
 use transom_sql::text::{self, Inference, Origin};
 
@@ -24,7 +24,7 @@ impl Partitions {
     /// that of a CSV column is. `01` stays text, since leading zeros (post codes) would be lost.
     pub(super) fn detect(
         source: &FileSource,
-        files: &[Found],
+        files: &[Input],
         known: Option<&Schema>,
     ) -> Result<Self, SourceError> {
         let paths: Vec<PartitionPath> = files.iter().map(|file| folders(&file.path)).collect();
@@ -96,7 +96,7 @@ fn infer_type<'a>(values: impl Iterator<Item = Option<&'a str>>) -> DataType {
 
 fn parse(
     source: &FileSource,
-    file: &Found,
+    file: &Input,
     value: Option<String>,
     field: &FieldRef,
 ) -> Result<ScalarValue, SourceError> {

@@ -34,7 +34,7 @@ use object_store::{ObjectMeta, path::Path as ObjectPath};
 
 use super::{
     FileSource,
-    listing::{Found, Listing},
+    inputs::{Input, Inputs},
     parquet,
     partitions::Partitions,
     text::{Pieces, TextScan},
@@ -57,7 +57,7 @@ pub(super) struct FileTable {
     reader: Reader,
     files: Vec<PartitionedFile>,
     // Every file carries these too, so that a plan outlives the table that made it.
-    leases: Arc<Listing>,
+    leases: Arc<Inputs>,
 }
 
 /// The column of [`with_origin`] that names the file of a row: a path relative to the source's root.
@@ -78,24 +78,24 @@ pub fn with_origin(table: &Arc<dyn TableProvider>) -> Option<Arc<dyn TableProvid
 }
 
 /// Carried by every file of a plan for what its `Drop` does.
-struct HeldVersions(#[expect(dead_code, reason = "held, not read")] Arc<Listing>);
+struct HeldVersions(#[expect(dead_code, reason = "held, not read")] Arc<Inputs>);
 
 impl FileTable {
     /// `file_schema` has no partition column.
     pub(super) fn try_new(
         source: FileSource,
         reader: Reader,
-        listing: Listing,
+        listing: Inputs,
         partitions: &Partitions,
         file_schema: SchemaRef,
     ) -> Result<Self> {
-        let held = Arc::new(Listing {
-            files: Vec::new(),
+        let held = Arc::new(Inputs {
+            pieces: Vec::new(),
             leases: listing.leases,
             passed_over: 0,
         });
         let files = listing
-            .files
+            .pieces
             .iter()
             .zip(&partitions.values)
             // There is no row in an empty file, and no format's reader takes one.
@@ -133,7 +133,7 @@ impl FileTable {
             .with_virtual_columns(vec![Arc::new(row)])
             .build();
         let named = |file: &PartitionedFile| {
-            let path = file.extension::<Found>().map(|found| &found.path);
+            let path = file.extension::<Input>().map(|found| &found.path);
             let path = path.map(|path| path.to_string_lossy().into_owned());
             let name = ScalarValue::Utf8(path);
             let mut file = file.clone();
@@ -151,7 +151,7 @@ impl FileTable {
         }
     }
 
-    /// The files whose partition can hold a row that passes. An expression that cannot be told keeps its files: DataFusion
+    /// The files whose partition can hold a row that passes. An expression that cannot be evaluated keeps its files: DataFusion
     /// filters the rows again.
     fn prune(&self, filters: &[Expr]) -> Result<Vec<PartitionedFile>> {
         let columns = self.schema.table_partition_cols();
@@ -231,8 +231,8 @@ fn partition_statistics(value: &ScalarValue, rows: Precision<usize>) -> ColumnSt
 }
 
 /// The file as DataFusion's local object store names it.
-pub(super) fn object_meta(found: &Found) -> Result<ObjectMeta> {
-    let location = ObjectPath::from_absolute_path(&found.resolved)
+pub(super) fn object_meta(found: &Input) -> Result<ObjectMeta> {
+    let location = ObjectPath::from_absolute_path(&found.location)
         .map_err(|error| DataFusionError::External(Box::new(error)))?;
     Ok(ObjectMeta {
         location,

@@ -17,7 +17,7 @@ use datafusion::{
     physical_plan::{stream::RecordBatchReceiverStream, streaming::PartitionStream},
 };
 
-use super::{FileSource, csv::CsvBatches, json::JsonBatches, listing::Found};
+use super::{FileSource, csv::CsvBatches, inputs::Input, json::JsonBatches};
 use transom_file::spec::{Format, is_gzip};
 
 /// Batches that are read ahead.
@@ -183,7 +183,7 @@ impl PartitionStream for TextScan {
                     let batch = scan.complete(&piece.file, first_row, &batch?)?;
                     first_row += batch.num_rows() as i64;
                     scan.source.read.add(batch.num_rows());
-                    // Nobody wants more rows.
+                    // No more rows are wanted.
                     if output.blocking_send(Ok(batch)).is_err() {
                         return Ok(());
                     }
@@ -201,7 +201,7 @@ impl Scan {
     fn batches(&self, piece: &Piece, batch_size: usize) -> Result<Batches, DataFusionError> {
         let found = piece
             .file
-            .extension::<Found>()
+            .extension::<Input>()
             .ok_or_else(|| DataFusionError::Internal("a file without its path".to_owned()))?;
         let (source, schema) = (&self.source, &self.file_schema);
         if let Format::Csv(options) = &source.format {

@@ -5,10 +5,10 @@ use std::{error::Error, fs, io::Write, path::Path, sync::Arc};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use tempfile::{TempDir, tempdir};
-use transom_connect::{FileSource, Sample, SourceError};
+use transom_connect::{FileSource, Sample, Source as _, SourceError};
 use transom_file::spec::{CsvOptions, Encoding, Format, Unknown};
 
-use crate::support::{CSV, put, query, session, shown, source};
+use crate::support::{CSV, open, put, query, session, shown, source};
 
 /// A source over one file.
 fn file(text: impl AsRef<[u8]>, options: CsvOptions) -> (TempDir, FileSource) {
@@ -48,7 +48,10 @@ async fn failure_of(text: impl AsRef<[u8]>) -> String {
 }
 
 async fn types(source: &FileSource) -> Vec<String> {
-    let schema = source.infer_schema(&session().state()).await.unwrap();
+    let schema = open(source, None, &session().state())
+        .await
+        .unwrap()
+        .schema();
     let fields = schema.fields().iter();
     fields
         .map(|field| transom_sql::type_name(field.data_type()))
@@ -118,7 +121,7 @@ async fn values_that_do_not_fit_have_file_line_and_column() {
         put(root.path(), "b.csv", format!("id,delay,day\n{text}"));
         let source = source(root.path(), "*.csv", CSV());
         let context = session();
-        let table = source.table(&context.state(), Some(schema(&columns))).await;
+        let table = open(&source, Some(schema(&columns)), &context.state()).await;
         context.register_table("t", table.unwrap()).unwrap();
         let run = context.sql("SELECT * FROM t").await.unwrap();
         let error = run.collect().await.unwrap_err();
@@ -391,9 +394,7 @@ async fn a_column_more_is_an_error_or_left_out_and_counted() {
         "{found}"
     );
     let locked = schema(&[("id", DataType::Int64), ("name", DataType::Utf8)]);
-    let table = source
-        .table(&session().state(), Some(Arc::clone(&locked)))
-        .await;
+    let table = open(&source, Some(Arc::clone(&locked)), &session().state()).await;
     assert_eq!(
         table.unwrap_err().to_string(),
         "source `flights`: `b.csv` has a column `new`, which the source does not have"
@@ -406,7 +407,7 @@ async fn a_column_more_is_an_error_or_left_out_and_counted() {
     let counted: Vec<_> = source.read.unknown().into_iter().collect();
     assert_eq!(counted, [("new".to_owned(), 2)]);
     put(root.path(), "b.csv", "id\n2\n");
-    let table = source.table(&session().state(), Some(locked)).await;
+    let table = open(&source, Some(locked), &session().state()).await;
     let error = table.unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -441,13 +442,13 @@ async fn files_with_another_ending_are_counted() {
     ] {
         put(root.path(), name, "id\n1\n");
     }
-    let found = source(root.path(), "data", CSV()).found().await.unwrap();
-    assert_eq!((found.files.len(), found.passed_over), (1, 3));
+    let found = source(root.path(), "data", CSV()).list().await.unwrap();
+    assert_eq!((found.pieces.len(), found.passed_over), (1, 3));
     let found = source(root.path(), "data/*.csv", CSV())
-        .found()
+        .list()
         .await
         .unwrap();
-    assert_eq!((found.files.len(), found.passed_over), (1, 0));
+    assert_eq!((found.pieces.len(), found.passed_over), (1, 0));
 }
 
 /// Changes a file between its listing and its reading.
@@ -455,7 +456,7 @@ async fn changed(root: &Path, path: &str, change: impl FnOnce(&Path)) -> Result<
     let source = source(root, path, CSV());
     let context = session();
     let known = schema(&[("id", DataType::Int64)]);
-    let table = source.table(&context.state(), Some(known)).await.unwrap();
+    let table = open(&source, Some(known), &context.state()).await.unwrap();
     change(&root.join(path));
     context.register_table("t", table).unwrap();
     let run = context.sql("SELECT count(*) AS n FROM t").await.unwrap();

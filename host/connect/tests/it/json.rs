@@ -11,7 +11,7 @@ use tempfile::tempdir;
 use transom_connect::{FileSource, SourceError};
 use transom_file::spec::{Format, SinkFormat, Unknown};
 
-use crate::support::{publish, put, query, session, shown, sink, source, table};
+use crate::support::{open, publish, put, query, session, shown, sink, source, table};
 
 fn gzip(text: &str) -> Vec<u8> {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -121,7 +121,7 @@ async fn mixed_types_are_read_as_text_or_json() {
     let root = tempdir().unwrap();
     put(root.path(), "a.json", "{\"v\":5}\n{\"v\":\"abc\"}\n");
     let mut source = source(root.path(), "a.json", Format::Json);
-    let error = source.infer_schema(&session().state()).await.unwrap_err();
+    let error = open(&source, None, &session().state()).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "source `flights`: `a.json` line 2: `v` is `\"abc\"`, and `5` in line 1"
@@ -212,7 +212,7 @@ async fn every_line_is_read_once_however_the_file_is_cut() {
 /// The rows of a file that loses its end after it was listed.
 async fn read_after(path: &Path, source: &FileSource, change: impl FnOnce(&Path)) -> String {
     let context = session();
-    let table = source.table(&context.state(), None).await.unwrap();
+    let table = open(source, None, &context.state()).await.unwrap();
     context.register_table("t", table).unwrap();
     change(path);
     let rows = context
@@ -264,7 +264,7 @@ async fn files_without_values_have_the_declared_columns() {
     for (text, rows) in [("", 0), ("\n\n", 0), ("{}\n{}\n", 2)] {
         put(root.path(), "a.json", text);
         let mut source = source(root.path(), "a.json", Format::Json);
-        let error = source.infer_schema(&session().state()).await.unwrap_err();
+        let error = open(&source, None, &session().state()).await.unwrap_err();
         assert!(matches!(error, SourceError::NoColumns { .. }), "{error}");
         source.columns = columns(&[("id", "int64"), ("u", "struct<a: json>")]);
         let read = query(&source, "SELECT id, u FROM t").await.unwrap();
@@ -301,7 +301,7 @@ async fn other_encodings_and_compressions_are_named() {
     ] {
         put(root.path(), "a.json", bytes);
         let source = source(root.path(), "a.json", Format::Json);
-        let error = source.infer_schema(&session().state()).await.unwrap_err();
+        let error = open(&source, None, &session().state()).await.unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
         assert!(error.hint().is_some());
     }

@@ -1,7 +1,7 @@
 //! Sources and sinks over a real disk. One binary, since each one links DataFusion.
 
 mod csv;
-mod diagnose;
+mod damaged;
 mod json;
 mod origin;
 mod parquet;

@@ -5,11 +5,11 @@ use tempfile::tempdir;
 use transom_connect::{FileSource, with_origin};
 use transom_file::spec::{Format, SinkFormat};
 
-use crate::support::{CSV, publish, put, session, sink, source, table};
+use crate::support::{CSV, open, publish, put, session, sink, source, table};
 
 async fn shown(source: &FileSource, sql: &str) -> String {
     let context = session();
-    let table = source.table(&context.state(), None).await.unwrap();
+    let table = open(source, None, &context.state()).await.unwrap();
     let table = with_origin(&table).unwrap();
     context.register_table("t", table).unwrap();
     let rows = context.sql(sql).await.unwrap().collect().await.unwrap();
@@ -89,6 +89,6 @@ async fn a_table_with_such_columns_of_its_own_has_no_origin() {
     let root = tempdir().unwrap();
     put(root.path(), "a.csv", "_row\n1\n");
     let source = source(root.path(), "a.csv", CSV());
-    let table = source.table(&session().state(), None).await.unwrap();
+    let table = open(&source, None, &session().state()).await.unwrap();
     assert!(with_origin(&table).is_none());
 }

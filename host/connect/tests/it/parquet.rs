@@ -23,7 +23,7 @@ use tempfile::{TempDir, tempdir};
 use transom_connect::{FileSource, SourceError};
 use transom_file::spec::{Format, Unknown};
 
-use crate::support::{put, query, session, source};
+use crate::support::{open, put, query, session, source};
 
 fn write(root: &Path, path: &str, columns: &[(&str, ArrayRef)]) {
     let columns = columns
@@ -61,13 +61,13 @@ fn schema(fields: &[(&str, DataType)]) -> SchemaRef {
 
 async fn table_error(source: &FileSource, locked: Option<SchemaRef>) -> SourceError {
     let state = session().state();
-    source.table(&state, locked).await.unwrap_err()
+    open(source, locked, &state).await.unwrap_err()
 }
 
 /// The error of a run over the source with the lock's columns.
 async fn run_error(source: &FileSource, locked: SchemaRef, sql: &str) -> String {
     let context = session();
-    let table = source.table(&context.state(), Some(locked)).await.unwrap();
+    let table = open(source, Some(locked), &context.state()).await.unwrap();
     context.register_table("t", table).unwrap();
     let error = context.sql(sql).await.unwrap().collect().await.unwrap_err();
     let mut text = error.to_string();
@@ -84,7 +84,7 @@ async fn run_error(source: &FileSource, locked: SchemaRef, sql: &str) -> String 
 
 async fn locked(source: &FileSource, locked: SchemaRef, sql: &str) -> String {
     let context = session();
-    let table = source.table(&context.state(), Some(locked)).await.unwrap();
+    let table = open(source, Some(locked), &context.state()).await.unwrap();
     context.register_table("t", table).unwrap();
     let batches = context.sql(sql).await.unwrap().collect().await.unwrap();
     let rows = arrow::util::pretty::pretty_format_batches(&batches)
@@ -105,7 +105,10 @@ async fn locked(source: &FileSource, locked: SchemaRef, sql: &str) -> String {
 }
 
 async fn rows(source: &FileSource, sql: &str) -> String {
-    let schema = source.infer_schema(&session().state()).await.unwrap();
+    let schema = open(source, None, &session().state())
+        .await
+        .unwrap()
+        .schema();
     locked(source, schema, sql).await
 }
 
@@ -203,7 +206,10 @@ async fn bytes_without_annotation_are_binary_until_text_is_declared() {
     let root = tempdir().unwrap();
     bytes(root.path(), "data/a.parquet", "", &[b"Ann"]);
     let source = parquet(&root);
-    let inferred = source.infer_schema(&session().state()).await.unwrap();
+    let inferred = open(&source, None, &session().state())
+        .await
+        .unwrap()
+        .schema();
     assert_eq!(inferred.field(0).data_type(), &DataType::Binary);
     let declared = FileSource {
         columns: Some(text()),
@@ -363,7 +369,10 @@ async fn files_that_differ_are_widened() {
             write(root.path(), "data/a.parquet", &[("a", Arc::clone(a))]);
             write(root.path(), "data/b.parquet", &[("a", Arc::clone(b))]);
             let source = parquet(&root);
-            let inferred = source.infer_schema(&session().state()).await.unwrap();
+            let inferred = open(&source, None, &session().state())
+                .await
+                .unwrap()
+                .schema();
             assert_eq!(inferred.field(0).data_type(), &common);
             assert_eq!(rows(&source, "SELECT a FROM t ORDER BY a").await, expected);
             // Filters see the same values.
@@ -554,7 +563,10 @@ async fn declared_types_win_and_the_others_are_inferred() {
         columns: Some(schema(&[("a", DataType::Int64)])),
         ..parquet(&root)
     };
-    let inferred = declared.infer_schema(&session().state()).await.unwrap();
+    let inferred = open(&declared, None, &session().state())
+        .await
+        .unwrap()
+        .schema();
     let types: Vec<_> = inferred
         .fields()
         .iter()
@@ -628,7 +640,7 @@ async fn uuids_are_text_and_intervals_keep_their_months() {
         "25 mons 3 days 4.000000000 secs"
     );
 
-    // Bytes of that size that nobody calls a UUID.
+    // Bytes of that size that are not called a UUID.
     fixed(root.path(), "data/a.parquet", "(16) u", &[uuid]);
     let error = table_error(&parquet(&root), Some(schema(&[("u", DataType::Utf8)]))).await;
     assert!(
@@ -733,7 +745,7 @@ async fn a_file_that_is_replaced_after_the_plan_is_named() {
     for (first, second) in [(1_000, 10), (10, 1_000)] {
         write(root.path(), "data/a.parquet", &[("n", column(first))]);
         let context = session();
-        let table = parquet(&root).table(&context.state(), None).await.unwrap();
+        let table = open(&parquet(&root), None, &context.state()).await.unwrap();
         context.register_table("t", table).unwrap();
         let plan = context
             .sql("SELECT n FROM t")
@@ -800,7 +812,7 @@ async fn damaged_files_give_an_error_or_their_values() {
             damaged[at] ^= 1 << (next() % 8);
         }
         put(root.path(), "data/a.parquet", &damaged);
-        // An error names the file; a value that was flipped cannot be told from another.
+        // An error names the file; a flipped value looks like any other.
         if let Err(error) = query(&source, "SELECT * FROM t").await {
             let error = error.to_string();
             assert!(

@@ -19,7 +19,7 @@ use transom_connect::{FileSink, SinkError, WriteProgress, publish_all};
 use transom_file::spec::{CsvOptions, SinkFormat};
 
 use crate::support::{
-    CSV, files, names, publish, put, query, session, shown, sink, source, stream, table,
+    CSV, files, names, open, publish, put, query, session, shown, sink, source, stream, table,
 };
 
 fn csv_sink(root: &Path) -> FileSink {
@@ -142,7 +142,7 @@ async fn a_source_keeps_the_version_it_has_found_however_many_runs_follow() {
     publish(&sink, version("first")).await;
     let source = source(root.path(), "out/daily", CSV());
     let context = session();
-    let table = source.table(&context.state(), None).await.unwrap();
+    let table = open(&source, None, &context.state()).await.unwrap();
     context.register_table("t", table).unwrap();
     let frame = context.sql("SELECT DISTINCT text FROM t").await.unwrap();
     let plan = frame.create_physical_plan().await.unwrap();

@@ -4,10 +4,10 @@ use std::{io::Write, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, Schema};
 use tempfile::tempdir;
-use transom_connect::{FileSource, SourceError};
+use transom_connect::{FileSource, Source as _, SourceError};
 use transom_file::spec::{CsvOptions, Format, SinkFormat};
 
-use crate::support::{CSV, publish, put, query, session, shown, sink, source, table};
+use crate::support::{CSV, open, publish, put, query, session, shown, sink, source, table};
 
 #[tokio::test]
 async fn a_pattern_is_a_file_a_folder_or_a_glob() {
@@ -24,8 +24,9 @@ async fn a_pattern_is_a_file_a_folder_or_a_glob() {
         put(root.path(), path, "not data");
     }
     let found = async |pattern: &str| {
-        let files = source(root.path(), pattern, CSV()).files().await.unwrap();
+        let files = source(root.path(), pattern, CSV()).list().await.unwrap();
         let paths = files
+            .pieces
             .iter()
             .map(|file| file.path.to_str().unwrap().to_owned());
         paths.collect::<Vec<_>>().join(" ")
@@ -50,7 +51,7 @@ async fn a_pattern_without_files_says_what_is_there_instead() {
     put(root.path(), "data/a.txt", "");
     put(root.path(), "data/raw/b.csv", "");
     let error = source(root.path(), "data/2024/*.csv", CSV())
-        .files()
+        .list()
         .await
         .unwrap_err();
     assert_eq!(
@@ -68,7 +69,7 @@ async fn a_pattern_without_files_says_what_is_there_instead() {
 async fn a_pattern_that_is_no_glob_is_refused() {
     let root = tempdir().unwrap();
     let error = source(root.path(), "data/a**b", CSV())
-        .files()
+        .list()
         .await
         .unwrap_err();
     assert_eq!(
@@ -96,7 +97,10 @@ async fn parquet_strings_are_read_without_views() {
             .parquet
             .schema_force_view_types
     );
-    let schema = source.infer_schema(&context.state()).await.unwrap();
+    let schema = open(&source, None, &context.state())
+        .await
+        .unwrap()
+        .schema();
     assert_eq!(schema.field(1).data_type(), &DataType::Utf8);
     let batches = query(&source, "SELECT text FROM t").await.unwrap();
     assert_eq!(batches[0].schema().field(0).data_type(), &DataType::Utf8);
@@ -200,7 +204,10 @@ async fn folders_of_partitions_become_columns() {
         "id\n3\n",
     );
     let source = source(root.path(), "t", CSV());
-    let schema = source.infer_schema(&session().state()).await.unwrap();
+    let schema = open(&source, None, &session().state())
+        .await
+        .unwrap()
+        .schema();
     let types: Vec<_> = schema
         .fields()
         .iter()
@@ -256,7 +263,7 @@ async fn folders_that_no_row_can_pass_from_are_not_opened() {
         let source = source(root.path(), "t", Format::Json);
         let context = session();
         let schema = Arc::new(Schema::new(vec![id, k]));
-        let table = source.table(&context.state(), Some(schema)).await.unwrap();
+        let table = open(&source, Some(schema), &context.state()).await.unwrap();
         context.register_table("t", table).unwrap();
         let sql = async |sql: String| context.sql(&sql).await.unwrap().collect().await;
         let rows = sql(format!("SELECT id FROM t WHERE {filter}")).await;
@@ -277,14 +284,12 @@ async fn the_lock_file_decides_the_type_of_a_partition() {
         ]))
     };
     let state = session().state();
-    let table = source
-        .table(&state, Some(locked(DataType::Utf8)))
+    let table = open(&source, Some(locked(DataType::Utf8)), &state)
         .await
         .unwrap();
     assert_eq!(table.schema(), locked(DataType::Utf8));
     put(root.path(), "t/k=x/a.csv", "id\n1\n");
-    let error = source
-        .table(&state, Some(locked(DataType::Int64)))
+    let error = open(&source, Some(locked(DataType::Int64)), &state)
         .await
         .unwrap_err();
     assert_eq!(
@@ -298,9 +303,7 @@ async fn files_partitioned_in_different_ways_are_refused() {
     let root = tempdir().unwrap();
     put(root.path(), "t/k=1/a.csv", "id\n1\n");
     put(root.path(), "t/b.csv", "id\n1\n");
-    let error = source(root.path(), "t", CSV())
-        .infer_schema(&session().state())
-        .await;
+    let error = open(&source(root.path(), "t", CSV()), None, &session().state()).await;
     assert_eq!(
         error.unwrap_err().to_string(),
         "source `flights` mixes partitions: `t/b.csv` is partitioned by nothing, `t/k=1/a.csv` by `k`"
@@ -312,9 +315,7 @@ async fn a_column_in_file_and_path_is_refused_in_csv_and_taken_from_the_path_in_
     let root = tempdir().unwrap();
     put(root.path(), "t/k=1/a.csv", "id,k\n1,7\n");
     put(root.path(), "t/k=1/a.json", "{\"id\":1,\"k\":7}\n");
-    let error = source(root.path(), "t", CSV())
-        .infer_schema(&session().state())
-        .await;
+    let error = open(&source(root.path(), "t", CSV()), None, &session().state()).await;
     assert_eq!(
         error.unwrap_err().to_string(),
         "source `flights`: column `k` is both in the CSV file `t/k=1/a.csv` and a partition of its path"
@@ -336,7 +337,10 @@ async fn empty_files_have_no_rows() {
     put(root.path(), "a.json", "{\"id\":1,\"gone\":null}\n");
     put(root.path(), "b.json", "");
     let mut source = source(root.path(), "*.json", Format::Json);
-    let schema = source.infer_schema(&session().state()).await.unwrap();
+    let schema = open(&source, None, &session().state())
+        .await
+        .unwrap()
+        .schema();
     assert_eq!(
         schema.field_with_name("gone").unwrap().data_type(),
         &DataType::Utf8
@@ -346,7 +350,7 @@ async fn empty_files_have_no_rows() {
         1
     );
     source.pattern = "b.json".to_owned();
-    let error = source.infer_schema(&session().state()).await.unwrap_err();
+    let error = open(&source, None, &session().state()).await.unwrap_err();
     assert!(matches!(error, SourceError::NoColumns { .. }), "{error}");
     source.columns = Some(schema);
     let rows: usize = query(&source, "SELECT id FROM t")

@@ -8,13 +8,15 @@ use arrow::{
     util::pretty::pretty_format_batches,
 };
 use datafusion::{
+    catalog::TableProvider,
     error::DataFusionError,
-    execution::SendableRecordBatchStream,
+    execution::{SendableRecordBatchStream, SessionState},
     physical_plan::stream::RecordBatchStreamAdapter,
     prelude::{SessionConfig, SessionContext},
 };
 use transom_connect::{
-    Committed, FileSink, FileSource, ReadProgress, Sample, SinkLimits, WriteProgress,
+    Committed, FileSink, FileSource, ReadProgress, Sample, SinkLimits, Source, SourceError,
+    WriteProgress,
 };
 use transom_file::spec::{CsvOptions, Format, SinkFormat, Unknown};
 
@@ -103,13 +105,21 @@ pub(crate) fn session() -> SessionContext {
 }
 
 /// The rows of `sql` over the source as table `t`.
+/// The table of what a source lists now.
+pub(crate) async fn open(
+    source: &FileSource,
+    schema: Option<SchemaRef>,
+    state: &SessionState,
+) -> Result<Arc<dyn TableProvider>, SourceError> {
+    source.table(&source.list().await?, schema, state).await
+}
+
 pub(crate) async fn query(
     source: &FileSource,
     sql: &str,
 ) -> Result<Vec<RecordBatch>, DataFusionError> {
     let context = session();
-    let table = source
-        .table(&context.state(), None)
+    let table = open(source, None, &context.state())
         .await
         .map_err(|error| DataFusionError::External(Box::new(error)))?;
     context.register_table("t", table)?;

@@ -177,7 +177,7 @@ impl Resolver<'_> {
         };
         if let Some(text) = options.null.iter().find(|text| text.bytes().any(cuts)) {
             let message = format!(
-                "the text for NULL, `{}`, cannot be told from other values",
+                "the text for NULL, `{}`, cannot be distinguished from other values",
                 text.escape_default()
             );
             let problem = self

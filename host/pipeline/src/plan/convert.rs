@@ -2,65 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::catalog::TableProvider;
+use arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
 use transom_connect::{self as connect, FileSource};
-use transom_file::spec::Format;
 use transom_file::{Pipeline, Value};
 use transom_query::Params;
-
-/// The table of a source: locked columns hold as they are, declared ones replace what the files tell.
-pub(crate) async fn open_source(
-    files: &FileSource,
-    state: &dyn datafusion::catalog::Session,
-    locked: Option<SchemaRef>,
-) -> Result<Arc<dyn TableProvider>, connect::SourceError> {
-    let known = match (locked, &files.columns) {
-        (Some(locked), _) => Some(locked),
-        // Without a header the declaration is all that names the columns.
-        (None, Some(declared)) if !has_names(&files.format) => Some(Arc::clone(declared)),
-        (None, Some(declared)) if matches!(files.format, Format::Csv(_)) => {
-            let undeclared = FileSource {
-                columns: None,
-                ..files.clone()
-            };
-            Some(match undeclared.infer_schema(state).await {
-                Ok(inferred) => with_declared(&inferred, declared),
-                // There is no row whose columns could be others.
-                Err(connect::SourceError::NoColumns { .. }) => Arc::clone(declared),
-                Err(error) => return Err(error),
-            })
-        }
-        // JSON's keys and Parquet's footers name the columns, which the table compares with those declared.
-        (None, _) => None,
-    };
-    files.table(state, known).await
-}
-
-fn has_names(format: &Format) -> bool {
-    !matches!(format, Format::Csv(options) if !options.header)
-}
-
-/// The columns that were inferred from the files, with the declared types; declared columns that no row had come last.
-fn with_declared(told: &Schema, declared: &Schema) -> SchemaRef {
-    let mut fields: Vec<Arc<Field>> = told
-        .fields()
-        .iter()
-        .map(|field| match declared.fields().find(field.name()) {
-            Some((_, declared)) => Arc::clone(declared),
-            None => Arc::clone(field),
-        })
-        .collect();
-    fields.extend(
-        declared
-            .fields()
-            .iter()
-            .filter(|field| told.index_of(field.name()).is_err())
-            .cloned(),
-    );
-    Arc::new(Schema::new(fields))
-}
 
 pub(crate) fn file_source(pipeline: &Pipeline, source: &transom_file::FileSource) -> FileSource {
     let declared = (!source.columns.is_empty()).then(|| {

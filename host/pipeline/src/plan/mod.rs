@@ -14,7 +14,8 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
 pub use transom_connect::Sample;
-use transom_connect::{FileSink, FileSource, SinkLimits};
+use transom_connect::{FileSink, Inputs, SinkLimits, Source};
+use transom_file::spec::Unknown;
 use transom_plugin::{Cancel, Plugin};
 use transom_query::{Session, SessionOptions, TransformColumns};
 
@@ -58,7 +59,10 @@ pub struct Planned {
 
 #[derive(Debug)]
 pub(crate) struct PlannedSource {
-    pub(crate) source: FileSource,
+    pub(crate) source: Arc<dyn Source>,
+    pub(crate) unknown: Unknown,
+    /// What was listed when it was planned: nothing else is read, and nothing is listed again.
+    pub(crate) inputs: Inputs,
     pub(crate) schema: SchemaRef,
 }
 
@@ -87,7 +91,12 @@ impl Planned {
     pub fn source_schemas(&self) -> BTreeMap<String, SchemaRef> {
         self.sources
             .iter()
-            .map(|planned| (planned.source.name.clone(), Arc::clone(&planned.schema)))
+            .map(|planned| {
+                (
+                    planned.source.name().to_owned(),
+                    Arc::clone(&planned.schema),
+                )
+            })
             .collect()
     }
 

@@ -1,7 +1,7 @@
 //! A part of a pipeline: some of its tables and what they need, with other tables in place of its sources.
 //!
-//! What computes one step (a test, a preview) reads and plans nothing else: a mistake in a step that nobody asked for is not its
-//! concern, and a source that nobody reads need not be there.
+//! What computes one step (a test, a preview) reads and plans nothing else: a mistake in a step that was not asked for is not its
+//! concern, and a source that is not read need not be there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use arrow::datatypes::Schema;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
-use transom_connect::{FileSink, SinkLimits};
+use transom_connect::{FileSink, Inputs, SinkLimits, Source, SourceError};
 use transom_plugin::Description;
 use transom_query::Session;
 
-use super::convert::{file_source, open_source};
+use super::convert::file_source;
 use super::messages::error_chain;
 use super::part::{Part, Reads};
 use super::{PlannedSink, PlannedSource, PlannedStep, Sources};
@@ -76,10 +76,15 @@ impl<'a> Planner<'a> {
                 files.sample = sample;
             }
             let state = self.session.context().state();
-            let table = match (how, locked) {
+            let (inputs, table) = match (how, locked) {
                 (Sources::Open | Sources::Sampled(_), locked) => {
-                    match open_source(&files, &state, locked).await {
-                        Ok(table) => table,
+                    let opened = async {
+                        let inputs = files.list().await?;
+                        let table = files.table(&inputs, locked, &state).await?;
+                        Ok::<_, SourceError>((inputs, table))
+                    };
+                    match opened.await {
+                        Ok(opened) => opened,
                         Err(error) => {
                             let mut problem = self
                                 .pipeline
@@ -91,7 +96,10 @@ impl<'a> Planner<'a> {
                         }
                     }
                 }
-                (Sources::FromLock, Some(schema)) => Arc::new(EmptyTable::new(schema)) as _,
+                (Sources::FromLock, Some(schema)) => {
+                    let table: Arc<dyn TableProvider> = Arc::new(EmptyTable::new(schema));
+                    (Inputs::default(), table)
+                }
                 (Sources::Given, _) => {
                     self.problems.push(self.part.not_given(name));
                     continue;
@@ -108,7 +116,7 @@ impl<'a> Planner<'a> {
                 }
             };
             let schema = table.schema();
-            // A part of a pipeline is computed for its rows alone: nobody keeps its dead letters.
+            // A part of a pipeline is computed for its rows alone: its dead letters are not kept.
             if self.part.tables.is_none()
                 && let Some(origin) = transom_connect::with_origin(&table)
             {
@@ -118,7 +126,9 @@ impl<'a> Planner<'a> {
             let table = table.map_err(|error| Error::of_query("limiting sources", error))?;
             self.add_table(name, table)?;
             planned.push(PlannedSource {
-                source: files,
+                source: Arc::new(files),
+                unknown: source.unknown,
+                inputs,
                 schema,
             });
         }
@@ -189,7 +199,7 @@ impl<'a> Planner<'a> {
                     .collect(),
                 limits: self.sink_limits,
             };
-            let of_source = sources.iter().find(|planned| planned.source.name == *from);
+            let of_source = sources.iter().find(|planned| planned.source.name() == from);
             let of_step = steps.iter().find(|step| step.name == *from);
             let schema = of_source
                 .map(|planned| Arc::clone(&planned.schema))

@@ -99,7 +99,7 @@ impl Case<'_> {
                 known.types.extend(types);
             }
             let is_source = self.pipeline.source(&name.value).is_some();
-            if is_source && known.is_told(data) {
+            if is_source && known.is_inferred(data) {
                 self.untyped.push(name.value.clone());
             }
             self.depends_on(data);

@@ -1,6 +1,6 @@
 //! Compares the rows that were expected with those that were found: every one of them.
 //!
-//! Rows have no names, so which found row is meant by an expected one is told from their values: equal rows belong together, then
+//! Rows have no names, so which found row is meant by an expected one follows from their values: equal rows belong together, then
 //! rows that differ in as few columns as possible. What is left over is missing, or was not expected.
 
 use std::collections::{HashMap, VecDeque};
@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::yaml;
 use transom_sql::type_name;
 
-/// More rows than this are not looked at for pairs that are alike: a diff of so many rows is read by nobody.
+/// More rows than this are not looked at for pairs that are alike: a diff of so many rows is not read.
 const PAIRED_ROWS: usize = 500;
 
 /// How rows are compared.
@@ -221,7 +221,7 @@ impl Cells {
 /// The values as text; `None` for NULL.
 fn texts(array: &ArrayRef) -> Result<Vec<Option<String>>, ArrowError> {
     if array.data_type().is_nested() {
-        // In JSON a NULL within is told from an empty text.
+        // In JSON a NULL within differs from an empty text.
         let texts = yaml::nested(array)?.into_iter().enumerate();
         return Ok(texts
             .map(|(row, text)| array.is_valid(row).then_some(text))
@@ -376,7 +376,7 @@ mod tests {
     }
 
     /// For each row of the diff the numbers of its sides and the columns that differ.
-    fn told(
+    fn diff(
         expected: &RecordBatch,
         found: &RecordBatch,
         how: How,
@@ -414,20 +414,20 @@ mod tests {
     fn equal_rows_are_counted() {
         let one = table(&[("a", Some(1), 0.5), ("b", None, 0.5)]);
         let two = table(&[("a", Some(1), 0.5), ("a", Some(1), 0.5), ("b", None, 0.5)]);
-        assert_eq!(told(&one, &two, ANY_ORDER), [(0, 2, vec![])]);
-        assert_eq!(told(&two, &one, ANY_ORDER), [(2, 0, vec![])]);
+        assert_eq!(diff(&one, &two, ANY_ORDER), [(0, 2, vec![])]);
+        assert_eq!(diff(&two, &one, ANY_ORDER), [(2, 0, vec![])]);
     }
 
     #[test]
     fn floating_point_numbers_are_equal_within_the_tolerance() {
         let expected = table(&[("a", Some(1), 0.3), ("b", Some(1), f64::NAN)]);
         let found = table(&[("b", Some(1), f64::NAN), ("a", Some(1), 0.1 + 0.2)]);
-        assert_eq!(told(&expected, &found, ANY_ORDER), []);
+        assert_eq!(diff(&expected, &found, ANY_ORDER), []);
         let exactly = How {
             tolerance: 0.0,
             ..ANY_ORDER
         };
-        assert_eq!(told(&expected, &found, exactly), [(1, 2, vec![2])]);
+        assert_eq!(diff(&expected, &found, exactly), [(1, 2, vec![2])]);
     }
 
     #[test]
@@ -439,7 +439,7 @@ mod tests {
         ]);
         let found = table(&[("b", None, 0.5), ("x", Some(7), 1.0), ("a", Some(1), 0.5)]);
         let expected_diff = [(2, 1, vec![1]), (3, 0, vec![]), (0, 2, vec![])];
-        assert_eq!(told(&expected, &found, ANY_ORDER), expected_diff);
+        assert_eq!(diff(&expected, &found, ANY_ORDER), expected_diff);
     }
 
     #[test]
@@ -450,15 +450,15 @@ mod tests {
             ("b", Some(2), 0.5),
             ("c", Some(3), 0.5),
         ]);
-        assert_eq!(told(&expected, &found, IN_ORDER), [(0, 2, vec![])]);
+        assert_eq!(diff(&expected, &found, IN_ORDER), [(0, 2, vec![])]);
     }
 
     #[test]
     fn null_is_equal_to_null_and_to_no_text() {
         let null = table(&[("a", None, 0.5)]);
-        assert_eq!(told(&null, &null, ANY_ORDER), []);
+        assert_eq!(diff(&null, &null, ANY_ORDER), []);
         assert_eq!(
-            told(&null, &table(&[("a", Some(0), 0.5)]), ANY_ORDER),
+            diff(&null, &table(&[("a", Some(0), 0.5)]), ANY_ORDER),
             [(1, 1, vec![1])]
         );
     }
@@ -471,8 +471,8 @@ mod tests {
             list.append(true);
             RecordBatch::try_from_iter([("list", Arc::new(list.finish()) as ArrayRef)]).unwrap()
         };
-        assert_eq!(told(&list(None), &list(None), ANY_ORDER), []);
-        let differing = told(&list(None), &list(Some("")), ANY_ORDER);
+        assert_eq!(diff(&list(None), &list(None), ANY_ORDER), []);
+        let differing = diff(&list(None), &list(Some("")), ANY_ORDER);
         assert_eq!(differing, [(1, 0, vec![]), (0, 1, vec![])]);
     }
 

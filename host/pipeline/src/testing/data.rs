@@ -33,7 +33,7 @@ pub(super) struct Known {
 pub(super) struct Loader<'a> {
     /// For files.
     pub(super) session: &'a Session,
-    /// For queries, each of which begins anew with the test's clock and seed.
+    /// For queries, each of which begins again with the test's clock and seed.
     pub(super) options: SessionOptions,
     /// What paths start from.
     pub(super) folder: &'a Path,
@@ -59,7 +59,7 @@ impl Loader<'_> {
                 }
                 let schema = match &known.schema {
                     Some(_) => types,
-                    None => known.typed(Some(&rows::told(rows, &types, name, reported)?)),
+                    None => known.typed(Some(&rows::inferred(rows, &types, name, reported)?)),
                 };
                 if schema.fields().is_empty() {
                     let message = format!("the columns of `{name}` are not known");
@@ -192,9 +192,9 @@ impl Loader<'_> {
 }
 
 impl Known {
-    /// The columns that are known, or else those of `told`, with the types that are known, and columns that only have a type.
-    fn typed(&self, told: Option<&Schema>) -> Schema {
-        let columns = self.schema.as_deref().or(told);
+    /// The columns that are known, or else those of `inferred`, with the types that are known, and columns that only have a type.
+    fn typed(&self, inferred: Option<&Schema>) -> Schema {
+        let columns = self.schema.as_deref().or(inferred);
         let fields = columns.map(Schema::fields).into_iter().flatten();
         let mut fields: Vec<Field> = fields.map(|field| field.as_ref().clone()).collect();
         for (name, data_type) in &self.types {
@@ -207,7 +207,7 @@ impl Known {
     }
 
     /// Whether the type of a column is inferred from the values of rows in a test, where a date is a text.
-    pub(super) fn is_told(&self, data: &Data) -> bool {
+    pub(super) fn is_inferred(&self, data: &Data) -> bool {
         let Data::Rows(rows) = data else { return false };
         let is_typed = |column: &str| self.types.iter().any(|(name, _)| name == column);
         let mut columns = rows.columns().into_iter();

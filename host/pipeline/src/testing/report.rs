@@ -116,7 +116,7 @@ pub struct TypeDiff {
 }
 
 impl Mismatch {
-    /// What an error says that nobody expected.
+    /// What an unexpected error says.
     pub(super) fn of_error(error: Error, place: impl Fn(Problem) -> Problem) -> Self {
         match error {
             Error::Problems(Problems(problems)) => Self::Problems {

@@ -59,7 +59,7 @@ pub(super) fn batch(
 }
 
 /// The columns that the rows name, with types inferred from their values, unless `types` has them; `None` if something was reported.
-pub(super) fn told(
+pub(super) fn inferred(
     rows: &Rows,
     types: &Schema,
     table: &str,
@@ -93,7 +93,7 @@ fn cell<'n>(row: &'n Row, column: &str) -> Option<&'n Node> {
 
 /// The one type that all values have, or the first value that has another.
 fn told_type<'n>(nodes: &[&'n Node]) -> Result<DataType, &'n Node> {
-    let mut told: Option<DataType> = None;
+    let mut inferred: Option<DataType> = None;
     for node in nodes {
         let of_value = match &node.value {
             Yaml::Null(_) => continue,
@@ -105,15 +105,15 @@ fn told_type<'n>(nodes: &[&'n Node]) -> Result<DataType, &'n Node> {
             Yaml::List(_) => DataType::new_list(DataType::Null, true),
             Yaml::Map(_) => DataType::Struct(Vec::<Field>::new().into()),
         };
-        told = Some(match (told, of_value) {
+        inferred = Some(match (inferred, of_value) {
             (None, of_value) => of_value,
-            (Some(told), of_value) if told == of_value => told,
+            (Some(inferred), of_value) if inferred == of_value => inferred,
             (Some(DataType::Int64), DataType::Float64)
             | (Some(DataType::Float64), DataType::Int64) => DataType::Float64,
             _ => return Err(node),
         });
     }
-    match told {
+    match inferred {
         None => Ok(DataType::Utf8),
         Some(DataType::List(_)) => {
             let items = nodes.iter().filter_map(|node| match &node.value {

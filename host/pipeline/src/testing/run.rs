@@ -1,7 +1,7 @@
 //! Runs tests: each expected table is planned and computed alone, in a session of its own.
 //!
 //! So an expectation that fails leaves the others as they are, a step's rejected rows are those of one run of it, and nothing is
-//! planned that nobody asked for. Plugins are loaded once, which is what takes time; a session takes a millisecond.
+//! planned that was not asked for. Plugins are loaded once, which is what takes time; a session takes a millisecond.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -222,9 +222,9 @@ mod tests {
 
     #[test]
     fn a_text_is_quoted_where_yaml_would_take_it_for_something_else() {
-        let told = ["UA", "2013-01-01", "No", "12", "a: b", "", "10:00"].map(text);
+        let texts = ["UA", "2013-01-01", "No", "12", "a: b", "", "10:00"].map(text);
         assert_eq!(
-            told,
+            texts,
             [
                 "UA",
                 "2013-01-01",

@@ -36,7 +36,7 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
                 use_all(&mut instance, &mut Clock(Instant::now())).unwrap_err()
             });
             let error = error.unwrap().join().unwrap();
-            assert!(told(&error).contains("call stack exhausted"), "{error}");
+            assert!(message(&error).contains("call stack exhausted"), "{error}");
         },
     ),
     ("all_cases_of_the_snapshot_exist", || {
@@ -93,7 +93,7 @@ pub(crate) fn run(case: Case) {
     );
     assert_given_back(before);
     assert_well(good);
-    let text = told(&error);
+    let text = message(&error);
     secret::assert_untold(&format!("{text} {error:?}"));
     let odd = text
         .chars()
@@ -103,8 +103,8 @@ pub(crate) fn run(case: Case) {
     snapshot::assert_is(&name, &rust::without_lines_of_the_library(&text));
 }
 
-/// Everything that the user is told.
-fn told(error: &Error) -> String {
+/// Everything that the user sees.
+fn message(error: &Error) -> String {
     let kind = match error {
         Error::Load { .. } => "load",
         Error::Guest { .. } => "guest",

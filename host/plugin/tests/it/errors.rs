@@ -1,4 +1,4 @@
-//! A guest that fails: what the caller is told, and what becomes of the instance.
+//! A guest that fails: what the caller gets, and what becomes of the instance.
 
 use std::sync::Arc;
 

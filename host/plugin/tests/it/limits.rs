@@ -132,7 +132,7 @@ fn a_memory_smaller_than_the_guest_begins_with_is_told_as_that() {
     assert_limit(&error, "memory", "64.0 KiB");
 }
 
-// Pins the text by which this error is told apart, since wasmtime has no type for it.
+// Pins the text by which this error is recognised, since wasmtime has no type for it.
 #[test]
 fn more_output_than_allowed_is_a_limit() {
     let plugin = plugin_with(Limits {

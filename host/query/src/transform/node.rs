@@ -1,7 +1,7 @@
 //! A transform's place in the logical plan.
 //!
 //! The node tells the optimizer which input columns it needs: those the guest reads, those of keys and order, and those carried
-//! over into columns that somebody wants. All others are pruned down to the scan.
+//! over into columns that a later step reads. All others are pruned down to the scan.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashSet};
@@ -28,7 +28,7 @@ pub(crate) struct TransformNode {
 
 impl TransformNode {
     pub(crate) fn try_new(spec: Arc<TransformSpec>, input: LogicalPlan) -> Result<Self> {
-        // A column that was pruned from the input is missing from the output too; nobody asked for it.
+        // A column that was pruned from the input is missing from the output too; no later step reads it.
         let keep: Vec<usize> = spec
             .opened
             .output

@@ -160,7 +160,7 @@ async fn a_step_cannot_create_change_or_set_anything() {
     );
 }
 
-/// Time until nobody but the session holds the plugin, that is, until the guest has ended.
+/// Time until only the session holds the plugin, that is, until the guest has ended.
 fn time_until_idle(plugin: &Arc<Plugin>, idle: usize) -> Duration {
     let begun = Instant::now();
     while Arc::strong_count(plugin) > idle {

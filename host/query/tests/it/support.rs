@@ -18,7 +18,7 @@ mod echo;
 
 use echo::component;
 
-/// The echo plugin, loaded anew, so that a test sees who holds it; its code is compiled once.
+/// The echo plugin, loaded again, so that a test sees who holds it; its code is compiled once.
 pub(crate) fn plugin() -> Arc<Plugin> {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     let load = |runtime: &Runtime| {

@@ -261,7 +261,7 @@ async fn columns_of_an_origin_reach_dead_letters_and_nobody_else() {
         .zip(rows.columns())
         .map(|(field, column)| (field.name().clone(), Arc::clone(column)))
         .collect();
-    // In front: it is told by its name, not by its place.
+    // In front: it is found by its name, not by its place.
     columns.insert(0, ("place".to_owned(), Arc::new(places)));
     let placed = RecordBatch::try_from_iter_with_nullable(
         columns
@@ -290,12 +290,12 @@ async fn a_rejected_row_too_many_ends_the_run() {
         step.max_rejects = Some(allowed);
         let plan = session.plan_transform(step, "t").await.unwrap();
         let ran = run(&session, plan).await;
-        let told = ran.as_ref().err().map(whole).unwrap_or_default();
-        assert_eq!(ran.is_err(), ends, "{told}");
+        let message = ran.as_ref().err().map(whole).unwrap_or_default();
+        assert_eq!(ran.is_err(), ends, "{message}");
         if ends {
             assert!(
-                told.contains("step `reject_odd_step` rejected more than 1 rows"),
-                "{told}"
+                message.contains("step `reject_odd_step` rejected more than 1 rows"),
+                "{message}"
             );
         }
     }

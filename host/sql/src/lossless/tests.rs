@@ -235,7 +235,7 @@ fn nested_values_are_looked_at_and_named_by_the_row_that_holds_them() {
     assert_eq!(
         cast.as_struct().column(1).as_ref(),
         &Int8Array::from(vec![Some(1), None]),
-        "what a NULL holds is nobody's value"
+        "what a NULL holds is no value"
     );
     assert_eq!(
         fit(&to, given.data_type()),

@@ -5,7 +5,7 @@
 //! - nothing is cut, rounded, wrapped or trimmed; a text that the type cannot hold as it is written is a [`Reason`],
 //! - a float is the nearest one, never an infinity or a zero that the text does not name,
 //! - in a column whose type was [inferred](Origin::Inferred) the digits have to survive too: `01220` may be a post code and
-//!   `101E010031` a part number, which nobody declared to be numbers.
+//!   `101E010031` a part number, which were not declared to be numbers.
 
 mod column;
 mod infer;

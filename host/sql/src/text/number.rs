@@ -91,7 +91,7 @@ fn check_float(
     if value.is_infinite() || (value == 0.0 && !parts.is_zero()) {
         return Err(Reason::Range);
     }
-    // Whoever declares a float wants the nearest one to a fraction, but not another whole number.
+    // A declared float may be the one nearest to a fraction, but not another whole number.
     if origin == Origin::Declared && (parts.has_point || parts.exponent_sign.is_some()) {
         return Ok(());
     }

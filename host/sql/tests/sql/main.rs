@@ -59,7 +59,7 @@ async fn rows(context: &SessionContext, sql: &str) -> Result<String> {
     Ok(rows.join(";"))
 }
 
-fn told(error: &DataFusionError) -> String {
+fn message(error: &DataFusionError) -> String {
     match transom_sql::ValueError::find(error) {
         Some(found) => match &found.hint {
             Some(hint) => format!("{} (hint: {hint})", found.message),
@@ -76,7 +76,7 @@ async fn check_expressions(cases: &[(&str, &str)]) {
     for (expression, expected) in cases {
         let found = match rows(&context, &format!("SELECT {expression} AS x")).await {
             Ok(found) => found,
-            Err(error) => format!("error: {}", told(&error)),
+            Err(error) => format!("error: {}", message(&error)),
         };
         if !matches(&found, expected) {
             wrong.push(format!(
@@ -98,7 +98,7 @@ async fn check_queries(context: &SessionContext, cases: &[(&str, &str)]) {
     for (sql, expected) in cases {
         let found = match rows(context, sql).await {
             Ok(found) => found,
-            Err(error) => format!("error: {}", told(&error)),
+            Err(error) => format!("error: {}", message(&error)),
         };
         if !matches(&found, expected) {
             wrong.push(format!(

@@ -64,7 +64,7 @@ func Run(t testing.TB, name, options string, batches ...any) *Ran {
 	return ran
 }
 
-// RunSlice runs a registered transform over one slice, from the state that an earlier run saved; "" begins anew.
+// RunSlice runs a registered transform over one slice, from the state that an earlier run saved; "" begins from nothing.
 func RunSlice(t testing.TB, name, options, state string, batches ...any) *Ran {
 	t.Helper()
 	ran, err := run(name, options, state, transom.EndOfSlice, batches)

@@ -151,7 +151,7 @@ class Rows(unittest.TestCase):
         with self.assertRaises(transom.Error) as raised:
             call_function(odd, [1])
         lines = raised.exception.message.splitlines()
-        self.assertEqual(lines[0], "Odd: (its message cannot be told: `__str__` raised Odd)")
+        self.assertEqual(lines[0], "Odd: (its message is not known: `__str__` raised Odd)")
         self.assertEqual(lines[-1].strip(), "raise Odd")
         self.assertEqual(len(lines), 3, lines)
 
@@ -166,7 +166,7 @@ class Rows(unittest.TestCase):
 
         self.assertEqual(
             call_function(odd, [1]).rejected,
-            [(0, "(its message cannot be told: `__str__` raised ZeroDivisionError)")],
+            [(0, "(its message is not known: `__str__` raised ZeroDivisionError)")],
         )
 
     def test_a_message_without_end_is_cut_and_keeps_its_place(self):

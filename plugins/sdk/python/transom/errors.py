@@ -68,7 +68,7 @@ def said(exception: BaseException) -> str:
         text = str(exception)
         return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"
     except BaseException as error:
-        return f"(its message cannot be told: `__str__` raised {type(error).__name__})"
+        return f"(its message is not known: `__str__` raised {type(error).__name__})"
 
 
 def failure(exception: BaseException, row: int | None = None) -> Error:

@@ -38,7 +38,7 @@ def trace(message: object) -> None:
 
 
 def debug(message: object) -> None:
-    """Logs for whoever looks for a mistake."""
+    """Logs a detail that helps to find a mistake."""
     emit("debug", str(message))
 
 

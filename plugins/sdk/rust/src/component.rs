@@ -23,7 +23,7 @@ thread_local! {
 /// Every call from the host comes through here.
 fn enter<R>(work: impl FnOnce(&mut Handles) -> R) -> R {
     static HOOK: Once = Once::new();
-    // A panic is a bare trap on this target: without the hook nobody would learn where it was.
+    // A panic is a bare trap on this target: without the hook its place would be lost.
     HOOK.call_once(|| {
         std::panic::set_hook(Box::new(|panic| {
             let payload = panic.payload();

@@ -46,7 +46,7 @@ pub struct Error {
     pub(crate) message: String,
     pub(crate) row: Option<u32>,
     pub(crate) column: Option<String>,
-    /// Whether it came in through `?`: nobody has said whose fault it is.
+    /// Whether it came in through `?`: its kind was not said.
     pub(crate) foreign: bool,
 }
 

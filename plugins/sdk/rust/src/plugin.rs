@@ -1,7 +1,7 @@
 //! A plugin as `plugin!` registers it, and the host's calls on it in the contract's types.
 //!
 //! Nothing here is bound to Wasm: the calls work natively on the same types. Handles count upwards and are never used again,
-//! so that a closed one is told apart from every other.
+//! so that a closed one differs from every other.
 
 use crate::bindings::exports::transom::plugin::{meta, scalar, table};
 use crate::bindings::transom::plugin::types::{self, Batch, Field as WireField};

@@ -17,7 +17,7 @@ use arrow::array::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use datafusion::common::ScalarValue;
 use futures::TryStreamExt;
-use transom_connect::FileSource;
+use transom_connect::{FileSource, Source};
 use transom_file::spec::{CsvOptions, Format};
 use transom_plugin::{Cancel, Limits, Plugin};
 use transom_query::{OnError, OnReject, OrderBy, Params, Session, SessionOptions, TransformStep};
@@ -181,7 +181,8 @@ async fn add_sources(session: &Session) -> Result<()> {
             sample: transom_connect::Sample::default(),
             read: transom_connect::ReadProgress::default(),
         };
-        let table = source.table(&session.context().state(), None).await?;
+        let state = session.context().state();
+        let table = source.table(&source.list().await?, None, &state).await?;
         session.add_table(name, table)?;
     }
     Ok(())

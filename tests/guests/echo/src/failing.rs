@@ -52,7 +52,7 @@ pub struct FailOptions {
     at_open: bool,
 }
 
-/// Fails as it is told.
+/// Fails as it is expected.
 #[transform]
 pub struct Fail {
     kind: Kind,

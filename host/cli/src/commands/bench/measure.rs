@@ -219,7 +219,7 @@ impl Running {
         Ok(Self { instance, opened })
     }
 
-    /// The next `rows` rows of input. A transform that was given all of them is opened anew and given them from the first one on.
+    /// The next `rows` rows of input. A transform that was given all of them is opened again and given them from the first one on.
     fn input(&mut self, work: &Work, rows: usize) -> Result<Slice> {
         let (columns, from): (&[ArrayRef], usize) = match (work, &mut self.opened) {
             (Work::Function { columns, .. }, _) => (columns, 0),

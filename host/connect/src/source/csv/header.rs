@@ -8,7 +8,7 @@ use super::{CsvFile, Rows};
 use transom_file::spec::CsvOptions;
 
 use crate::source::{
-    FileSource, SourceError, Unknown, error::quoted, listing::Found, partitions::Partitions,
+    FileSource, SourceError, Unknown, error::quoted, inputs::Input, partitions::Partitions,
 };
 
 /// Characters that delimit columns where commas do not.
@@ -161,7 +161,7 @@ pub(super) fn one_column(file: &CsvFile<'_>, header: &Header, delimiter: char) -
 pub(in crate::source) fn check_header(
     source: &FileSource,
     options: &CsvOptions,
-    found: &Found,
+    found: &Input,
     schema: &Schema,
     partitions: &Partitions,
 ) -> Result<(), SourceError> {

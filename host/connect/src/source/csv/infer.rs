@@ -12,7 +12,7 @@ use super::{
 use transom_file::spec::CsvOptions;
 
 use crate::source::{
-    FileSource, SourceError, Unknown, error::quoted, listing::Listing, partitions::Partitions,
+    FileSource, SourceError, Unknown, error::quoted, inputs::Inputs, partitions::Partitions,
 };
 
 /// Rows that are looked at at once.
@@ -22,11 +22,11 @@ const CHUNK_ROWS: usize = 4096;
 pub(in crate::source) fn infer_schema(
     source: &FileSource,
     options: &CsvOptions,
-    listing: &Listing,
+    listing: &Inputs,
     partitions: &Partitions,
 ) -> Result<Option<Schema>, SourceError> {
     let files: Vec<_> = listing
-        .files
+        .pieces
         .iter()
         .filter(|found| found.bytes > 0)
         .collect();

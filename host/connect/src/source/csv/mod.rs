@@ -21,7 +21,7 @@ use self::{
     header::{Columns, Header},
     records::{RecordError, Records, Rows},
 };
-use super::{FileSource, SourceError, io_error, listing::Found, open::open_text, shown};
+use super::{FileSource, SourceError, inputs::Input, io_error, open::open_text, shown};
 use transom_file::spec::CsvOptions;
 
 /// A CSV file, its header read.
@@ -38,7 +38,7 @@ impl<'a> CsvFile<'a> {
     fn open(
         source: &'a FileSource,
         options: &'a CsvOptions,
-        found: &'a Found,
+        found: &'a Input,
     ) -> Result<Option<Self>, SourceError> {
         let text = open_text(source, found, options.encoding)?;
         let mut file = Self {
@@ -154,7 +154,7 @@ impl CsvBatches {
     pub(super) fn open(
         source: &FileSource,
         options: &CsvOptions,
-        found: &Found,
+        found: &Input,
         schema: &Schema,
         columns: &[usize],
         batch_size: usize,

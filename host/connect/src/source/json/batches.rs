@@ -10,7 +10,7 @@ use arrow::{
 use datafusion::common::DataFusionError;
 
 use super::{decode::Decoder, lines::Lines};
-use crate::source::{FileSource, listing::Found};
+use crate::source::{FileSource, inputs::Input};
 use transom_file::spec::Unknown;
 
 /// A batch ends with the line that makes it longer than this, so that its texts fit into an array.
@@ -18,7 +18,7 @@ const BATCH_BYTES: usize = 64 << 20;
 
 pub(crate) struct JsonBatches {
     source: FileSource,
-    found: Found,
+    found: Input,
     lines: Lines,
     decoder: Decoder,
     schema: SchemaRef,
@@ -35,7 +35,7 @@ impl JsonBatches {
     /// `read` are the positions in `schema` of the columns that are wanted; `hidden` are keys that count as known.
     pub(crate) fn open(
         source: &FileSource,
-        found: &Found,
+        found: &Input,
         range: Option<Range<u64>>,
         schema: &SchemaRef,
         read: &[usize],

@@ -171,7 +171,7 @@ impl Column {
         }
     }
 
-    /// A column that nobody wants. Keys within it are checked all the same.
+    /// A column that the query does not read. Keys within it are checked all the same.
     pub(super) fn checked(field: &FieldRef, path: &str) -> Self {
         let values = match field.data_type() {
             DataType::Struct(fields) => {

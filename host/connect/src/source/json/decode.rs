@@ -25,7 +25,7 @@ use transom_file::spec::Unknown;
 
 /// Rows in the making.
 pub(super) struct Decoder {
-    /// Columns that somebody wants, in their order, then those that are only checked.
+    /// Columns that the query reads, in their order, then those that are only checked.
     members: Members,
     wanted: usize,
     context: Context,
@@ -296,8 +296,8 @@ impl<'de> Visitor<'de> for Object<'_> {
             let key = Key { members, next };
             let at = match map.next_key_seed(key)? {
                 None => break,
-                Some(Found::Column(at)) => at,
-                Some(Found::Unknown(name)) => {
+                Some(Known::Column(at)) => at,
+                Some(Known::Unknown(name)) => {
                     let taken = if context.unknown == Unknown::Fail {
                         let near = members.near(&name);
                         Err(context.refuse(Problem::Unknown { near }))
@@ -350,30 +350,30 @@ struct Key<'a> {
     next: usize,
 }
 
-enum Found {
+enum Known {
     Column(usize),
     Unknown(String),
 }
 
 impl<'de> DeserializeSeed<'de> for Key<'_> {
-    type Value = Found;
+    type Value = Known;
 
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Found, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Known, D::Error> {
         json.deserialize_str(self)
     }
 }
 
 impl Visitor<'_> for Key<'_> {
-    type Value = Found;
+    type Value = Known;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a key")
     }
 
-    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Found, E> {
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Known, E> {
         Ok(match self.members.position(name, self.next) {
-            Some(at) => Found::Column(at),
-            None => Found::Unknown(name.to_owned()),
+            Some(at) => Known::Column(at),
+            None => Known::Unknown(name.to_owned()),
         })
     }
 }

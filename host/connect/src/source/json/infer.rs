@@ -18,7 +18,7 @@ use super::{
     lines::Lines,
     problem::{Path, Problem, Refused, Step},
 };
-use crate::source::{FileSource, SourceError, listing::Listing, partitions::Partitions, shown};
+use crate::source::{FileSource, SourceError, inputs::Inputs, partitions::Partitions, shown};
 
 /// Deeper values are not inferred, as types are not declared: readers go down one call for each level.
 const MAX_DEPTH: usize = 32;
@@ -27,7 +27,7 @@ const MAX_DEPTH: usize = 32;
 /// there is no column at all. Columns come in the order in which they are met.
 pub(crate) fn infer_schema(
     source: &FileSource,
-    listing: &Listing,
+    listing: &Inputs,
     partitions: &Partitions,
 ) -> Result<Option<Schema>, SourceError> {
     let declared = source.columns.as_deref();
@@ -35,7 +35,11 @@ pub(crate) fn infer_schema(
     let hidden: Vec<&str> = hidden.map(|field| field.name().as_str()).collect();
     let hidden = hidden.as_slice();
     let mut columns = Keys::default();
-    let files: Vec<_> = listing.files.iter().filter(|file| file.bytes > 0).collect();
+    let files: Vec<_> = listing
+        .pieces
+        .iter()
+        .filter(|file| file.bytes > 0)
+        .collect();
     let rows = source.sample.of_each(files.len());
     for (number, found) in files.iter().enumerate() {
         let mut lines = Lines::open(source, found, None)?;
@@ -102,7 +106,7 @@ pub(crate) fn infer_schema(
 fn mixed(
     source: &FileSource,
     first_file: &std::path::Path,
-    found: &crate::source::listing::Found,
+    found: &crate::source::inputs::Input,
     path: &[Step],
     first: &Example,
     second: &Example,

@@ -9,8 +9,9 @@ use std::{
 use transom_file::spec::{Encoding, is_gzip};
 
 use crate::source::{
-    FileSource, SourceError, io_error,
-    listing::Found,
+    FileSource, SourceError,
+    inputs::Input,
+    io_error,
     open::{open_from, open_text},
 };
 
@@ -22,10 +23,10 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// The lines that begin within a range of a file, without blank ones.
 ///
-/// The last may go on behind the range: whoever reads the next begins after it.
+/// The last may go on behind the range: the reader of the next range begins after it.
 pub(super) struct Lines {
     source: FileSource,
-    found: Found,
+    found: Input,
     reader: BufReader<Box<dyn Read>>,
     /// Position in the (decompressed) file.
     at: u64,
@@ -41,7 +42,7 @@ impl Lines {
     /// Only a plain file has ranges, `None` is all of it.
     pub(super) fn open(
         source: &FileSource,
-        found: &Found,
+        found: &Input,
         range: Option<Range<u64>>,
     ) -> Result<Self, SourceError> {
         let range = range.unwrap_or(0..u64::MAX);
@@ -126,7 +127,7 @@ impl Lines {
             return Ok(lines);
         }
         let failed = |error| io_error(&self.source, &self.found.path, error);
-        let file = File::open(&self.found.resolved).map_err(failed)?;
+        let file = File::open(&self.found.location).map_err(failed)?;
         let mut before = BufReader::with_capacity(BUFFER, file.take(self.start));
         let mut lines = 1;
         while before.skip_until(b'\n').map_err(failed)? > 0 {
@@ -145,7 +146,7 @@ mod tests {
 
     fn lines(path: &Path, listed: u64, range: Option<Range<u64>>) -> Result<Vec<String>, String> {
         let source = source(path);
-        let found = Found {
+        let found = Input {
             bytes: listed,
             modified: SystemTime::UNIX_EPOCH,
             ..found(path)

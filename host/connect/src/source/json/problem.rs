@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use transom_sql::{field_type_name, text::Reason};
 
 use super::leaf::Misfit;
-use crate::source::{FileSource, SourceError, listing::Found, shown};
+use crate::source::{FileSource, SourceError, inputs::Input, shown};
 
 /// Why a line is not a row.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Refused {
     pub(super) fn at(
         self,
         source: &FileSource,
-        found: &Found,
+        found: &Input,
         line: u64,
         text: &str,
     ) -> SourceError {

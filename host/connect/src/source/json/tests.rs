@@ -15,7 +15,7 @@ use transom_file::spec::Format;
 
 use crate::source::{
     FileSource, ReadProgress, Sample, SourceError, Unknown,
-    listing::{Found, Listing},
+    inputs::{Input, Inputs},
     partitions::Partitions,
 };
 
@@ -32,10 +32,10 @@ pub(super) fn source(path: &Path) -> FileSource {
     }
 }
 
-pub(super) fn found(path: &Path) -> Found {
-    Found {
+pub(super) fn found(path: &Path) -> Input {
+    Input {
         path: path.file_name().map(Into::into).unwrap_or_default(),
-        resolved: path.to_owned(),
+        location: path.to_owned(),
         bytes: fs::metadata(path).map_or(0, |metadata| metadata.len()),
         modified: SystemTime::UNIX_EPOCH,
     }
@@ -341,7 +341,7 @@ fn unknown_keys_are_counted_by_path() {
     let rows = read(&columns, Unknown::Ignore, text).unwrap();
     assert_eq!(rows, "{\"v\":1}\n{\"s\":{\"a\":1}}");
     let schema = Arc::new(schema(&columns));
-    // Keys within columns that nobody wants count as well.
+    // Keys within columns that the query does not read count as well.
     for wanted in [&[][..], &[0], &[0, 1]] {
         let mut decoder = Decoder::try_new(&schema, wanted, &[], Unknown::Warn).unwrap();
         text.lines().for_each(|line| decoder.decode(line).unwrap());
@@ -358,11 +358,11 @@ fn unknown_keys_are_counted_by_path() {
 /// The inferred columns, or the error and its hint.
 fn inferred(files: &[&str], declared: &[(&str, &str)]) -> Result<String, (String, String)> {
     let folder = tempfile::tempdir().unwrap();
-    let mut listing = Listing::default();
+    let mut listing = Inputs::default();
     for (number, text) in files.iter().enumerate() {
         let path = folder.path().join(format!("{number}.json"));
         fs::write(&path, text).unwrap();
-        listing.files.push(found(&path));
+        listing.pieces.push(found(&path));
     }
     let mut source = source(folder.path());
     source.columns = (!declared.is_empty()).then(|| Arc::new(schema(declared)));

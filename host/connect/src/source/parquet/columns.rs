@@ -7,16 +7,16 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use transom_sql::{lossless, type_name};
 
 use super::{FileSource, SourceError};
-use crate::source::listing::Found;
+use crate::source::inputs::Input;
 use transom_file::spec::Unknown;
 
 /// A file and the columns that its footer offers.
-pub(super) type Offered<'a> = (&'a Found, Schema);
+pub(super) type Offered<'a> = (&'a Input, Schema);
 
 /// Whether the file has two columns of one name, at any level.
 pub(super) fn check_names(
     source: &FileSource,
-    found: &Found,
+    found: &Input,
     columns: &Schema,
 ) -> Result<(), SourceError> {
     match twice(columns.fields(), "") {

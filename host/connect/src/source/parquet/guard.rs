@@ -38,7 +38,7 @@ use object_store::ObjectStore;
 use parquet::errors::ParquetError;
 
 use super::{place, reader};
-use crate::source::{FileSource, SourceError, listing::Found};
+use crate::source::{FileSource, SourceError, inputs::Input};
 
 /// What a panic said.
 pub(super) fn said(panic: &(dyn Any + Send)) -> String {
@@ -74,7 +74,7 @@ struct Files {
 
 impl Files {
     /// The error with its place, if the file is to blame.
-    async fn placed(self: Arc<Self>, found: Arc<Found>, error: DataFusionError) -> DataFusionError {
+    async fn placed(self: Arc<Self>, found: Arc<Input>, error: DataFusionError) -> DataFusionError {
         let (files, looked_at) = (Arc::clone(&self), Arc::clone(&found));
         let placed = tokio::task::spawn_blocking(move || {
             reader::check_unchanged(&files.source, &looked_at)?;
@@ -240,7 +240,7 @@ impl Morselizer for Opener {
 #[derive(Debug, Clone)]
 struct OfFile {
     files: Arc<Files>,
-    found: Arc<Found>,
+    found: Arc<Input>,
 }
 
 impl OfFile {

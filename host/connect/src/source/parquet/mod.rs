@@ -33,17 +33,17 @@ use datafusion::{
     error::DataFusionError,
     execution::object_store::ObjectStoreUrl,
 };
-use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use parquet::{
     errors::ParquetError,
     file::metadata::{PageIndexPolicy, ParquetMetaData},
 };
 
-pub(super) use self::place::{check_magic, diagnose};
+pub(super) use self::place::check_magic;
 use self::{guard::Guarded, reader::Footers};
 use super::{
     FileSource, SourceError,
-    listing::{Found, Listing},
+    inputs::{Input, Inputs},
     partitions::Partitions,
     table::object_meta,
 };
@@ -52,29 +52,17 @@ use super::{
 pub(super) async fn table_columns(
     source: &FileSource,
     state: &dyn Session,
-    listing: &Listing,
+    listing: &Inputs,
     known: Option<&Schema>,
     partitions: &Partitions,
 ) -> Result<SchemaRef, SourceError> {
-    let footers: Vec<_> = stream::iter(listing.files.iter().filter(|found| found.bytes > 0))
-        .map(|found| async move {
-            let metadata = footer(source, state, found).await?;
-            let damaged = |error| damaged(source, found, error);
-            let offered = guard::caught(|| {
-                footer::trusted(&metadata, found.bytes, &|_| false)?;
-                footer::columns(&metadata)
-            })
-            .map_err(damaged)?;
-            columns::check_names(source, found, &offered)?;
-            Ok::<_, SourceError>((found, offered))
-        })
-        .buffered(
-            state
-                .config_options()
-                .execution
-                .meta_fetch_concurrency
-                .get(),
-        )
+    let pieces = listing.pieces.iter().filter(|found| found.bytes > 0);
+    let footers: Vec<BoxFuture<'_, _>> = pieces
+        .map(|found| offered(source, state, found).boxed())
+        .collect();
+    let concurrency = state.config_options().execution.meta_fetch_concurrency;
+    let footers: Vec<_> = stream::iter(footers)
+        .buffered(concurrency.get())
         .try_collect()
         .await?;
     let is_partition = |name: &str| partitions.contains(name);
@@ -90,11 +78,27 @@ pub(super) async fn table_columns(
     columns::fitting(source, &footers, &columns, &is_partition)
 }
 
+/// The columns of a file, by its footer.
+async fn offered<'a>(
+    source: &'a FileSource,
+    state: &'a dyn Session,
+    found: &'a Input,
+) -> Result<(&'a Input, Schema), SourceError> {
+    let metadata = footer(source, state, found).await?;
+    let offered = guard::caught(|| {
+        footer::trusted(&metadata, found.bytes, &|_| false)?;
+        footer::columns(&metadata)
+    })
+    .map_err(|error| damaged(source, found, error))?;
+    columns::check_names(source, found, &offered)?;
+    Ok((found, offered))
+}
+
 /// The footer, from the session's cache if it was read before.
 async fn footer(
     source: &FileSource,
     state: &dyn Session,
-    found: &Found,
+    found: &Input,
 ) -> Result<Arc<ParquetMetaData>, SourceError> {
     let fetched = async {
         let url = ObjectStoreUrl::local_filesystem();
@@ -118,7 +122,7 @@ async fn footer(
     Err(damaged(source, found, error))
 }
 
-fn damaged(source: &FileSource, found: &Found, error: ParquetError) -> SourceError {
+fn damaged(source: &FileSource, found: &Input, error: ParquetError) -> SourceError {
     SourceError::ParquetFooter {
         name: source.name.clone(),
         path: found.path.clone(),
@@ -126,7 +130,7 @@ fn damaged(source: &FileSource, found: &Found, error: ParquetError) -> SourceErr
     }
 }
 
-/// What the file's footer says of its values: rows exactly, values as an estimate, since nobody checked them. Counts the columns that
+/// What the file's footer says of its values: rows exactly, values as an estimate, since they were not checked. Counts the columns that
 /// the table does not have.
 pub(super) async fn with_statistics(
     source: &FileSource,

@@ -23,16 +23,16 @@ use parquet::{
 use transom_sql::{lossless::Loss, type_name};
 
 use super::{exact, footer, guard, reads_text};
-use crate::source::{
-    FileSource, SourceError, diagnose::CHUNK_ROWS, io_error, listing::Found, shown,
-};
+use crate::source::{FileSource, Input, SourceError, io_error, shown};
 
 const MAGIC: &[u8; 4] = b"PAR1";
+/// Rows that are decoded at once while nothing is wrong.
+const CHUNK_ROWS: usize = 4096;
 
 /// Whether a file can be Parquet at all; reads its first and last bytes.
 pub(in crate::source) fn check_magic(
     source: &FileSource,
-    found: &Found,
+    found: &Input,
 ) -> Result<(), SourceError> {
     open_checked(source, found).map(drop)
 }
@@ -40,9 +40,9 @@ pub(in crate::source) fn check_magic(
 /// Opens a file that begins and ends as Parquet does, with a footer that has room in it.
 ///
 /// The parquet crate takes the footer's length as it stands there, and reckons with it before it looks at the file's.
-fn open_checked(source: &FileSource, found: &Found) -> Result<File, SourceError> {
+fn open_checked(source: &FileSource, found: &Input) -> Result<File, SourceError> {
     let failed = |error| io_error(source, &found.path, error);
-    let mut file = File::open(&found.resolved).map_err(failed)?;
+    let mut file = File::open(&found.location).map_err(failed)?;
     for (part, from) in [("begin", SeekFrom::Start(0)), ("end", SeekFrom::End(-4))] {
         let mut magic = [0; 4];
         // A file of less than four bytes has no such place: not Parquet either.
@@ -77,7 +77,7 @@ fn open_checked(source: &FileSource, found: &Found) -> Result<File, SourceError>
 /// Blocking.
 pub(in crate::source) fn diagnose(
     source: &FileSource,
-    found: &Found,
+    found: &Input,
     table: Option<&SchemaRef>,
 ) -> Result<(), SourceError> {
     let file = open_checked(source, found)?;

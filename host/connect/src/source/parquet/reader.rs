@@ -23,19 +23,19 @@ use parquet::{
 };
 
 use super::{footer, reads_text};
-use crate::source::{FileSource, SourceError, io_error, listing::Found};
+use crate::source::{FileSource, SourceError, inputs::Input, io_error};
 
 /// What was found when the files were listed.
-pub(super) fn found(file: &PartitionedFile) -> Result<&Found> {
-    let found = file.extension::<Found>();
+pub(super) fn found(file: &PartitionedFile) -> Result<&Input> {
+    let found = file.extension::<Input>();
     found.ok_or_else(|| DataFusionError::Internal("a file without its path".to_owned()))
 }
 
 /// # Errors
 /// If the file is gone, or another size or time of change says that it is not the one that was listed.
-pub(super) fn check_unchanged(source: &FileSource, found: &Found) -> Result<(), SourceError> {
+pub(super) fn check_unchanged(source: &FileSource, found: &Input) -> Result<(), SourceError> {
     let failed = |error| io_error(source, &found.path, error);
-    let metadata = fs::metadata(&found.resolved).map_err(failed)?;
+    let metadata = fs::metadata(&found.location).map_err(failed)?;
     let modified = metadata.modified().map_err(failed)?;
     if metadata.len() == found.bytes && modified == found.modified {
         return Ok(());
@@ -96,7 +96,7 @@ impl ParquetFileReaderFactory for Footers {
 struct Reader {
     source: Arc<FileSource>,
     table: SchemaRef,
-    found: Found,
+    found: Input,
     inner: Box<dyn AsyncFileReader + Send>,
 }
 

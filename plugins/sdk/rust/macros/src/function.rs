@@ -151,7 +151,7 @@ fn arguments(signature: &syn::Signature) -> Result<Vec<(String, Type)>> {
             Pat::Ident(name) => Ok((unraw(&name.ident), (*argument.ty).clone())),
             other => Err(Error::new(
                 other.span(),
-                "give the argument a name: queries are told it",
+                "give the argument a name: SQL and messages show it",
             )),
         },
     };
@@ -165,7 +165,7 @@ fn unraw(ident: &Ident) -> String {
     name.strip_prefix('_').unwrap_or(name).to_owned()
 }
 
-/// Whether the type is a reference to an Arrow array, told by its name.
+/// Whether the type is a reference to an Arrow array, recognised by its name.
 fn is_column(ty: &Type) -> bool {
     let Type::Reference(reference) = ty else {
         return false;

@@ -1,6 +1,6 @@
 //! Arrays as the host wants them: nodes and buffers in the order of the columnar format, every slice cut.
 //!
-//! An array that nobody else holds gives its buffers away without a copy; a slice or a shared array is copied, and of a
+//! An array that is held nowhere else gives its buffers away without a copy; a slice or a shared array is copied, and of a
 //! slice only the part that is seen.
 
 use super::schema::cannot_cross;
@@ -187,7 +187,7 @@ fn section(buffer: Buffer, start: usize, length: usize) -> Vec<u8> {
     bytes
 }
 
-/// The buffer's memory as a vector of bytes, without a copy when nobody else holds it.
+/// The buffer's memory as a vector of bytes, without a copy when it is held nowhere else.
 fn bytes(buffer: Buffer) -> Vec<u8> {
     let buffer = match buffer.into_vec::<u8>() {
         Ok(bytes) => return bytes,

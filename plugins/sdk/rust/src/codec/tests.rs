@@ -26,7 +26,7 @@ fn encoded_schema(schema: &Schema) -> Vec<WireField> {
     wire
 }
 
-/// Encodes a copy of the batch whose buffers nobody else holds.
+/// Encodes a copy of the batch whose buffers are held nowhere else.
 fn encoded(batch: &RecordBatch) -> Batch {
     let names: Vec<String> = batch
         .schema()

@@ -22,7 +22,7 @@ class RejectOdd(transom.Transform):
 
 
 class Fail(transom.Transform):
-    """Fails as it is told, where it is told; carries all columns over otherwise."""
+    """Fails as it is expected, where it is expected; carries all columns over otherwise."""
 
     class Options:
         kind: Literal["bad-data", "config", "retryable", "internal", "panic"]

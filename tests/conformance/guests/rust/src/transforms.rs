@@ -287,7 +287,7 @@ pub struct FailOptions {
     row: Option<usize>,
 }
 
-/// Fails as it is told.
+/// Fails as it is expected.
 #[transform]
 pub struct Fail(FailOptions);
 

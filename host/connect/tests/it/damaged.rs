@@ -4,19 +4,21 @@ use std::{error::Error, fs, path::Path, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use tempfile::tempdir;
-use transom_connect::{FileSource, SinkLimits, SourceError};
+use transom_connect::{FileSource, SinkLimits};
 use transom_file::spec::{Format, SinkFormat};
 
-use crate::support::{publish, put, query, session, sink, source, table};
+use crate::support::{open, publish, put, query, session, sink, source, table};
 
-/// The run fails, and the diagnosis is as given.
-async fn assert_diagnosed(source: &FileSource, schema: SchemaRef, expected: &str) -> SourceError {
+/// The run fails with this error, which knows its place.
+async fn assert_fails(source: &FileSource, schema: SchemaRef, expected: &str) {
     let mut declared = source.clone();
-    declared.columns = Some(Arc::clone(&schema));
-    assert!(query(&declared, "SELECT * FROM t").await.is_err());
-    let error = source.diagnose(schema).await.expect("nothing found");
-    assert_eq!(error.to_string(), expected);
-    error
+    declared.columns = Some(schema);
+    let error = query(&declared, "SELECT * FROM t").await.unwrap_err();
+    let mut cause = error.source();
+    while let Some(error) = cause.filter(|cause| cause.to_string() != expected) {
+        cause = error.source();
+    }
+    assert!(cause.is_some(), "{error:?}");
 }
 
 /// Writes a Parquet file of two row groups and gives its path.
@@ -57,26 +59,26 @@ async fn what_is_not_parquet() {
     );
     let expected =
         "source `flights`: `a.parquet` is not a Parquet file: it does not begin with `PAR1`";
-    assert_diagnosed(&source, Arc::clone(&schema), expected).await;
-    let error = source.infer_schema(&session().state()).await.unwrap_err();
+    assert_fails(&source, Arc::clone(&schema), expected).await;
+    let error = open(&source, None, &session().state()).await.unwrap_err();
     assert_eq!(error.to_string(), expected);
 
     put(root.path(), "a.parquet", &whole[..whole.len() / 2]);
     let expected =
         "source `flights`: `a.parquet` is not a Parquet file: it does not end with `PAR1`";
-    assert_diagnosed(&source, Arc::clone(&schema), expected).await;
+    assert_fails(&source, Arc::clone(&schema), expected).await;
 
     let mut footer = whole.clone();
     let from = footer.len() - 60;
     footer[from..from + 40].fill(0xff);
     put(root.path(), "a.parquet", footer);
     let expected = "source `flights`: the footer of `a.parquet` is damaged";
-    assert_diagnosed(&source, Arc::clone(&schema), expected).await;
+    assert_fails(&source, Arc::clone(&schema), expected).await;
 
     // A footer longer than the file.
     put(root.path(), "a.parquet", b"PAR1\xff\xff\xff\xffPAR1");
-    assert_diagnosed(&source, schema, expected).await;
-    let error = source.infer_schema(&session().state()).await.unwrap_err();
+    assert_fails(&source, schema, expected).await;
+    let error = open(&source, None, &session().state()).await.unwrap_err();
     assert_eq!(error.to_string(), expected);
 }
 
@@ -92,13 +94,12 @@ async fn parquet_with_a_damaged_page() {
     let mut bytes = fs::read(&path).unwrap();
     bytes[start as usize..(start + length) as usize].fill(0xff);
     fs::write(&path, bytes).unwrap();
-    let error = assert_diagnosed(
+    assert_fails(
         &source(root.path(), "a.parquet", Format::Parquet),
         text_schema(DataType::Utf8),
         "source `flights`: column `text` in row group 1 of `a.parquet` is damaged",
     )
     .await;
-    assert!(error.source().is_some());
 }
 
 #[tokio::test]
@@ -107,24 +108,11 @@ async fn parquet_of_another_type() {
     parquet(root.path()).await;
     let source = source(root.path(), "a.parquet", Format::Parquet);
     let state = session().state();
-    let table = source.table(&state, Some(text_schema(DataType::Int64)));
+    let table = open(&source, Some(text_schema(DataType::Int64)), &state);
     let error = table.await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "source `flights`: column `text` of `a.parquet` is utf8, which cannot be read as int64",
     );
     assert!(error.hint().unwrap().contains("lock again"));
-}
-
-#[tokio::test]
-async fn nothing_is_found_in_files_that_are_right() {
-    let root = tempdir().unwrap();
-    parquet(root.path()).await;
-    let parquet = source(root.path(), "a.parquet", Format::Parquet);
-    assert!(
-        parquet
-            .diagnose(text_schema(DataType::Utf8))
-            .await
-            .is_none()
-    );
 }

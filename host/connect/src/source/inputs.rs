@@ -1,0 +1,47 @@
+//! What a source consists of at one moment.
+
+use std::{path::PathBuf, sync::Arc, time::SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use crate::lease::Lease;
+
+/// One piece of a source: a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// As the user sees it: relative to the source's root, symbolic links not followed.
+    pub path: PathBuf,
+    /// Where it lies: absolute, all links followed.
+    pub location: PathBuf,
+    /// Size, compressed if the file is.
+    pub bytes: u64,
+    /// When it was last changed. With the size, what tells that it is no longer the file that was listed.
+    pub modified: SystemTime,
+}
+
+/// The pieces of a source, as one listing found them: what was listed is what is planned, read and reported.
+///
+/// They can be written down and read in another process. Pieces of a table that a sink has published stay as long as the
+/// inputs that were listed here, or a plan over them, live.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Inputs {
+    /// By path.
+    pub pieces: Vec<Input>,
+    /// Files of the folders that are not hidden, and whose names do not end as the format's do.
+    pub passed_over: usize,
+    #[serde(skip)]
+    pub(crate) leases: Vec<Arc<Lease>>,
+}
+
+impl Inputs {
+    /// Size of all pieces.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.pieces.iter().map(|piece| piece.bytes).sum()
+    }
+
+    /// Whether no piece has a byte.
+    pub(super) fn are_empty(&self) -> bool {
+        self.pieces.iter().all(|piece| piece.bytes == 0)
+    }
+}
