@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use transom_build::BuildError;
 use transom_connect::{SinkError, SourceError};
@@ -247,9 +248,27 @@ impl Error {
             },
             None => Self::Query {
                 what,
-                source: error,
+                source: readable(error),
             },
         }
+    }
+}
+
+/// What DataFusion says, in our names of types and without the rule of its optimizer that said it.
+fn readable(error: DataFusionError) -> DataFusionError {
+    let name = transom_sql::readable;
+    match error {
+        DataFusionError::Context(_, inner) => readable(*inner),
+        DataFusionError::Diagnostic(_, inner) => readable(*inner),
+        DataFusionError::Plan(message) => DataFusionError::Plan(name(&message)),
+        DataFusionError::Execution(message) => DataFusionError::Execution(name(&message)),
+        DataFusionError::NotImplemented(message) => DataFusionError::NotImplemented(name(&message)),
+        DataFusionError::ArrowError(error, backtrace) => match *error {
+            ArrowError::CastError(message) => DataFusionError::Execution(name(&message)),
+            ArrowError::ComputeError(message) => DataFusionError::Execution(name(&message)),
+            other => DataFusionError::ArrowError(Box::new(other), backtrace),
+        },
+        other => other,
     }
 }
 

@@ -360,7 +360,14 @@ impl Session {
             | LogicalPlan::Statement(_) => {
                 plan_err!("a step is a query; it cannot create, change or set anything")
             }
-            query => transom_sql::planned(query),
+            query => {
+                let query = transom_sql::planned(query)?;
+                // Types that do not fit are found here, not when the plan runs.
+                let options = state.config_options();
+                let analyzer = state.analyzer();
+                analyzer.execute_and_check(query.clone(), options, |_, _| {})?;
+                Ok(query)
+            }
         }
     }
 

@@ -43,6 +43,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("clock_timestamp", "now()"),
     ("curdate", "current_date"),
     ("unix_timestamp", "date_part('epoch', t)"),
+    ("to_unixtime", "floor(date_part('epoch', t))"),
     ("dayofweek", "date_part('dow', t)"),
     ("dayofmonth", "date_part('day', t)"),
     ("dayofyear", "date_part('doy', t)"),

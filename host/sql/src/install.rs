@@ -11,7 +11,7 @@ use datafusion::prelude::SessionConfig;
 use crate::planner::Operators;
 use crate::rules::Checked;
 use crate::type_names::SqlTypes;
-use crate::{guard, time, totals, unify};
+use crate::{captures, guard, quantiles, time, totals, unify};
 
 /// What a function may make of a batch of rows, in bytes.
 const AT_ONCE: u64 = 256 << 20;
@@ -40,15 +40,17 @@ pub fn install(mut builder: SessionStateBuilder, memory: Option<usize>) -> Sessi
         .get_or_insert_default()
         .insert(0, Arc::new(Operators));
     // The last function of a name is the one that counts.
-    builder.scalar_functions().get_or_insert_default().extend(
-        time::functions()
-            .into_iter()
-            .chain(guard::functions(at_once)),
-    );
-    builder
-        .aggregate_functions()
-        .get_or_insert_default()
-        .extend(totals::functions());
+    let functions = builder.scalar_functions().get_or_insert_default();
+    // It cuts what is before 1970 to the wrong second.
+    functions.retain(|function| function.name() != "to_unixtime");
+    let lists = totals::lists(functions);
+    functions.extend(time::functions());
+    functions.extend(guard::functions(at_once));
+    functions.extend(lists);
+    functions.push(captures::function());
+    let aggregates = builder.aggregate_functions().get_or_insert_default();
+    aggregates.extend(totals::functions());
+    aggregates.extend(quantiles::functions());
     let mut rules = Analyzer::new().rules;
     rules.push(Arc::new(Checked));
     builder

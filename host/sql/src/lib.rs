@@ -12,6 +12,7 @@
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
 mod arithmetic;
+mod captures;
 mod casts;
 mod dialects;
 mod error;
@@ -19,8 +20,10 @@ mod guard;
 mod install;
 mod keys;
 pub mod lossless;
+mod numbers;
 mod patterns;
 mod planner;
+mod quantiles;
 mod rules;
 mod statement;
 pub mod text;
@@ -35,4 +38,6 @@ pub use error::ValueError;
 pub use install::{configure, install, planned};
 pub use statement::{only_query, prepare};
 // What computes speaks of types, so that who uses this room has their names at hand.
-pub use transom_types::{TypeError, field_type_name, is_json, json_field, parse_field, type_name};
+pub use transom_types::{
+    TypeError, field_type_name, is_json, json_field, parse_field, readable, type_name,
+};

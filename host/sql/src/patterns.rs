@@ -1,7 +1,8 @@
-//! `LIKE .. ESCAPE` with any character, and `SIMILAR TO` as SQL defines it.
+//! `LIKE .. ESCAPE` with any character, `SIMILAR TO` as SQL defines it, and regular expressions as PostgreSQL reads them.
 //!
-//! DataFusion's `LIKE` knows the backslash alone, and its `SIMILAR TO` is a search for a regular expression. So patterns are translated:
-//! constants once, when a query is planned.
+//! DataFusion's `LIKE` knows the backslash alone, and its `SIMILAR TO` is a search for a regular expression. Regular expressions are
+//! those of Rust, in which a dot is no line break and `$` has a meaning in replacements. So patterns are translated: constants once, when
+//! a query is planned.
 
 use std::sync::Arc;
 
@@ -25,6 +26,17 @@ pub(crate) fn similar(pattern: Expr, escape: char) -> Expr {
     call(Dialect::Similar, pattern, escape)
 }
 
+/// A regular expression of PostgreSQL, with its flags, as one of Rust.
+pub(crate) fn regex(pattern: Expr, flags: &str) -> Result<Expr> {
+    let flags = Flags::of(flags)?;
+    Ok(call(Dialect::Regex(flags), pattern, '\\'))
+}
+
+/// What replaces a match: `\1` and `\&` name parts of it.
+pub(crate) fn replacement(text: Expr) -> Expr {
+    call(Dialect::Replacement, text, '\\')
+}
+
 fn call(dialect: Dialect, pattern: Expr, escape: char) -> Expr {
     ScalarUDF::from(Pattern {
         dialect,
@@ -38,6 +50,64 @@ fn call(dialect: Dialect, pattern: Expr, escape: char) -> Expr {
 enum Dialect {
     Like,
     Similar,
+    Regex(Flags),
+    Replacement,
+}
+
+/// Flags of a regular expression: `icg` and those for lines, `x` and `q`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+struct Flags {
+    ignores_case: bool,
+    /// A dot is no line break.
+    dot_ends: bool,
+    /// `^` and `$` are the begin and the end of a line.
+    has_lines: bool,
+    is_spaced: bool,
+    is_literal: bool,
+}
+
+impl Flags {
+    fn of(flags: &str) -> Result<Self> {
+        let mut read = Self::default();
+        for flag in flags.chars() {
+            match flag {
+                'g' => {}
+                'i' => read.ignores_case = true,
+                'c' => read.ignores_case = false,
+                'n' | 'm' => (read.dot_ends, read.has_lines) = (true, true),
+                's' => (read.dot_ends, read.has_lines) = (false, false),
+                'p' => (read.dot_ends, read.has_lines) = (true, false),
+                'w' => (read.dot_ends, read.has_lines) = (false, true),
+                'x' => read.is_spaced = true,
+                'q' => read.is_literal = true,
+                other => {
+                    return Err(ValueError::new(format!(
+                        "'{other}' is not a flag of regular expressions"
+                    ))
+                    .hint("'g' all matches, 'i' any case, 'n' lines, 's' dots are line breaks, too")
+                    .into());
+                }
+            }
+        }
+        Ok(read)
+    }
+
+    fn written(self) -> String {
+        let flags = [
+            (self.ignores_case, 'i'),
+            (!self.dot_ends, 's'),
+            (self.has_lines, 'm'),
+            (self.is_spaced, 'x'),
+        ];
+        let flags: String = flags
+            .into_iter()
+            .filter_map(|(is_set, flag)| is_set.then_some(flag))
+            .collect();
+        match flags.is_empty() {
+            true => String::new(),
+            false => format!("(?{flags})"),
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -52,6 +122,8 @@ impl ScalarUDFImpl for Pattern {
         match self.dialect {
             Dialect::Like => "like_pattern",
             Dialect::Similar => "similar_pattern",
+            Dialect::Regex(_) => "regex",
+            Dialect::Replacement => "replacement",
         }
     }
 
@@ -77,6 +149,8 @@ impl ScalarUDFImpl for Pattern {
         let translate = |pattern: &str| match self.dialect {
             Dialect::Like => like_pattern(pattern, self.escape),
             Dialect::Similar => similar_pattern(pattern, self.escape),
+            Dialect::Regex(flags) => Ok(rust_regex(pattern, flags)),
+            Dialect::Replacement => Ok(rust_replacement(pattern)),
         };
         let texts = texts
             .as_string::<i32>()
@@ -154,6 +228,102 @@ fn similar_pattern(pattern: &str, escape: char) -> std::result::Result<String, V
     Ok(regex)
 }
 
+/// Escapes of PostgreSQL that Rust writes otherwise, and brackets in which Rust gives a meaning to more.
+fn rust_regex(pattern: &str, flags: Flags) -> String {
+    let mut regex = flags.written();
+    if flags.is_literal {
+        pattern.chars().for_each(|c| push_literal(&mut regex, c));
+        return regex;
+    }
+    let mut rest = pattern;
+    let mut in_class = false;
+    while let Some(character) = rest.chars().next() {
+        let boundary = [("[[:<:]]", "\\b{start}"), ("[[:>:]]", "\\b{end}")]
+            .into_iter()
+            .find(|(posix, _)| rest.starts_with(posix));
+        if !in_class && let Some((posix, boundary)) = boundary {
+            regex.push_str(boundary);
+            rest = &rest[posix.len()..];
+            continue;
+        }
+        rest = &rest[character.len_utf8()..];
+        match character {
+            '\\' => {
+                let Some(escaped) = rest.chars().next() else {
+                    regex.push('\\');
+                    break;
+                };
+                rest = &rest[escaped.len_utf8()..];
+                match escaped {
+                    'y' => regex.push_str("\\b"),
+                    'Y' => regex.push_str("\\B"),
+                    'm' => regex.push_str("\\b{start}"),
+                    'M' => regex.push_str("\\b{end}"),
+                    'Z' => regex.push_str("\\z"),
+                    other => {
+                        regex.push('\\');
+                        regex.push(other);
+                    }
+                }
+            }
+            '[' if !in_class => {
+                in_class = true;
+                regex.push('[');
+                if let Some(after) = rest.strip_prefix('^') {
+                    regex.push('^');
+                    rest = after;
+                }
+                // A bracket that stands first is one of the characters.
+                if let Some(after) = rest.strip_prefix(']') {
+                    regex.push_str("\\]");
+                    rest = after;
+                }
+            }
+            ']' if in_class => {
+                in_class = false;
+                regex.push(']');
+            }
+            '[' if in_class && rest.starts_with(':') => {
+                let end = rest.find(":]").map_or(rest.len(), |end| end + 2);
+                regex.push('[');
+                regex.push_str(&rest[..end]);
+                rest = &rest[end..];
+            }
+            '[' | '&' | '~' if in_class => push_literal(&mut regex, character),
+            other => regex.push(other),
+        }
+    }
+    regex
+}
+
+fn rust_replacement(text: &str) -> String {
+    let mut replacement = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match (character, characters.peek()) {
+            ('\\', Some(group @ '1'..='9')) => {
+                replacement.push_str(&format!("${{{group}}}"));
+                characters.next();
+            }
+            ('\\', Some('&')) => {
+                replacement.push_str("${0}");
+                characters.next();
+            }
+            ('\\', next) => {
+                let is_escaped = next == Some(&'\\');
+                // DataFusion takes a backslash before a digit for a group; no group has this name, so that it is nothing.
+                replacement.push_str("\\${_}");
+                if is_escaped {
+                    characters.next();
+                }
+            }
+            ('$', _) => replacement.push_str("$$"),
+            (other, _) => replacement.push(other),
+        }
+    }
+    replacement
+}
+
 fn push_literal(regex: &mut String, character: char) {
     if character.is_ascii_punctuation() {
         regex.push('\\');
@@ -176,6 +346,46 @@ mod tests {
             assert_eq!(like_pattern(pattern, escape).unwrap(), translated);
         }
         assert!(like_pattern("abc!", '!').is_err());
+    }
+
+    #[test]
+    fn regular_expressions_become_those_of_rust() {
+        for (pattern, flags, regex) in [
+            ("a.c", "", "(?s)a.c"),
+            ("a.c", "gi", "(?is)a.c"),
+            ("^a.c$", "n", "(?m)^a.c$"),
+            ("a.c", "p", "a.c"),
+            ("a.c", "q", "(?s)a\\.c"),
+            (
+                "\\yfoo\\Y\\m\\M\\d",
+                "",
+                "(?s)\\bfoo\\B\\b{start}\\b{end}\\d",
+            ),
+            ("[[:<:]]a[[:>:]]", "", "(?s)\\b{start}a\\b{end}"),
+            (
+                "[][a&&b~[:alpha:]]x]",
+                "",
+                "(?s)[\\]\\[a\\&\\&b\\~[:alpha:]]x]",
+            ),
+            ("[^]]", "", "(?s)[^\\]]"),
+        ] {
+            assert_eq!(rust_regex(pattern, Flags::of(flags).unwrap()), regex);
+        }
+        assert!(Flags::of("z").is_err());
+    }
+
+    #[test]
+    fn replacements_become_those_of_rust() {
+        for (text, replacement) in [
+            ("\\2\\1", "${2}${1}"),
+            ("[\\&]", "[${0}]"),
+            ("$1 ${y}", "$$1 $${y}"),
+            ("a\\\\b", "a\\${_}b"),
+            ("\\\\1", "\\${_}1"),
+            ("\\12", "${1}2"),
+        ] {
+            assert_eq!(rust_replacement(text), replacement, "{text}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Like, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
@@ -16,6 +16,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use crate::arithmetic::{self, Op};
 use crate::casts::{self, Unfit};
+use crate::error::ValueError;
 use crate::patterns;
 use crate::unify::projected;
 use crate::{keys, windows};
@@ -63,6 +64,57 @@ pub(crate) fn rewrite(
             .map_data(LogicalPlan::recompute_schema)
     })?;
     Ok(rewritten.data)
+}
+
+fn is_regex(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::RegexMatch
+            | Operator::RegexIMatch
+            | Operator::RegexNotMatch
+            | Operator::RegexNotIMatch
+    )
+}
+
+/// Where a function of regular expressions has its flags.
+fn flags_of(function: &str) -> Option<usize> {
+    match function {
+        "regexp_like" | "regexp_match" => Some(2),
+        "regexp_replace" | "regexp_count" => Some(3),
+        "regexp_instr" => Some(4),
+        _ => None,
+    }
+}
+
+/// The function with its pattern translated, and the flags in it: only that all matches count is left.
+fn regex_call(mut call: ScalarFunction) -> Result<Transformed<Expr>> {
+    let name = call.func.name().to_owned();
+    let mut flags = String::new();
+    if let Some(argument) = flags_of(&name).and_then(|place| call.args.get_mut(place)) {
+        let Expr::Literal(literal, metadata) = argument else {
+            return Err(
+                ValueError::new(format!("the flags of `{name}` must be a constant"))
+                    .hint("write them, for example 'gi', or (?i) in the pattern")
+                    .into(),
+            );
+        };
+        if let Some(Some(written)) = literal.try_as_str() {
+            flags = written.to_owned();
+            // `u` changes nothing.
+            let left = if flags.contains('g') { "g" } else { "u" };
+            let left = ScalarValue::from(left).cast_to(&literal.data_type())?;
+            *argument = Expr::Literal(left, metadata.take());
+        }
+    }
+    if let Some(pattern) = call.args.get_mut(1) {
+        *pattern = patterns::regex(std::mem::take(pattern), &flags)?;
+    }
+    if name == "regexp_replace"
+        && let Some(text) = call.args.get_mut(2)
+    {
+        *text = patterns::replacement(std::mem::take(text));
+    }
+    Ok(Transformed::yes(Expr::ScalarFunction(call)))
 }
 
 /// What aggregate functions and windows compute, with one NaN.
@@ -137,6 +189,15 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             let original =
                 |left, right| Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right }));
+            if is_regex(op) {
+                // Patterns of SIMILAR TO are translated already.
+                let regex = patterns::regex(*right, "")?;
+                return Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr {
+                    left,
+                    op,
+                    right: Box::new(regex),
+                })));
+            }
             let Some(operator) = Op::of(op) else {
                 return Ok(original(left, right));
             };
@@ -197,6 +258,7 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 _ => Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args })),
             }
         }
+        Expr::ScalarFunction(call) if flags_of(call.func.name()).is_some() => regex_call(call)?,
         Expr::ScalarFunction(call) if makes_nan(&call) => {
             let call = Expr::ScalarFunction(call);
             match call.get_type(schema)?.is_floating() {

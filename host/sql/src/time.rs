@@ -7,6 +7,7 @@ pub(crate) mod calendar;
 mod length;
 mod now;
 mod parse;
+mod part;
 mod truncate;
 pub(crate) mod zone;
 
@@ -18,8 +19,10 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
-use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::{ColumnarValue, ScalarUDF};
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::{ColumnarValue, Expr, ExprSchemable, ScalarUDF};
 
 pub(crate) use length::length;
 
@@ -38,6 +41,32 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
 /// A timestamp without zone in microseconds.
 pub(crate) fn micros() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, None)
+}
+
+/// `date_part`, by [a function of ours](part) for some parts.
+pub(crate) fn date_part(mut call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let name = match call.args.as_slice() {
+        [Expr::Literal(name, _), _] => name.try_as_str().flatten().map(str::to_owned),
+        _ => None,
+    };
+    let (Some(name), Some(value)) = (name, call.args.get_mut(1)) else {
+        return Ok(Transformed::no(Expr::ScalarFunction(call)));
+    };
+    let data_type = value.get_type(schema)?;
+    match part::part(&name, std::mem::take(value), &data_type) {
+        Ok(ours) => Ok(Transformed::yes(ours)),
+        Err(taken) => {
+            *value = taken;
+            Ok(Transformed::no(Expr::ScalarFunction(call)))
+        }
+    }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    )
 }
 
 /// As what an argument of time is taken: timestamps as they are, dates and texts as microseconds; `None` for anything else.

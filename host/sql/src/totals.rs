@@ -5,6 +5,7 @@
 //! types (floats, durations, intervals) are DataFusion's.
 
 mod accumulators;
+mod lists;
 
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ use datafusion::logical_expr::{
 };
 
 use crate::arithmetic::QUOTIENT_SCALE;
+pub(crate) use lists::lists;
+
 use accumulators::{Distinct, Groups, Input, Total};
 
 /// What is made of a total.

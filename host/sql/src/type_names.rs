@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::Result;
 use datafusion::logical_expr::planner::TypePlanner;
-use datafusion::sql::sqlparser::ast::{CharacterLength, DataType as SqlType, TimezoneInfo};
+use datafusion::sql::sqlparser::ast::{
+    CharacterLength, DataType as SqlType, ExactNumberInfo, TimezoneInfo,
+};
 
 use crate::error::ValueError;
 
@@ -59,6 +61,18 @@ impl TypePlanner for SqlTypes {
             | SqlType::CharacterVarying(Some(length))
             | SqlType::CharVarying(Some(length))
             | SqlType::Nvarchar(Some(length)) => return varchar(length).map(Some),
+            SqlType::Decimal(ExactNumberInfo::PrecisionAndScale(precision, _))
+            | SqlType::Numeric(ExactNumberInfo::PrecisionAndScale(precision, _))
+            | SqlType::Decimal(ExactNumberInfo::Precision(precision))
+            | SqlType::Numeric(ExactNumberInfo::Precision(precision))
+                if *precision > DECIMAL128_MAX_PRECISION.into() =>
+            {
+                return Err(ValueError::new(format!(
+                    "{sql_type} has more than {DECIMAL128_MAX_PRECISION} digits, which most readers of files take for a float"
+                ))
+                .hint("write DECIMAL(38, 10), or keep the number as text")
+                .into());
+            }
             SqlType::Char(length) | SqlType::Character(length) => {
                 let length = length.as_ref().map_or("1".to_owned(), ToString::to_string);
                 return Err(ValueError::new(format!(

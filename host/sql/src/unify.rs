@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL128_MAX_SCALE, DataType, Field, TimeUnit};
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr::{Cast, InList, InSubquery, ScalarFunction, Sort, TryCast};
@@ -20,8 +20,9 @@ use crate::arithmetic::stored;
 use crate::casts::{self, Unfit};
 use crate::error::ValueError;
 use crate::keys;
+use crate::numbers;
 use crate::rules::rewrite;
-use crate::time::length as lasting;
+use crate::time::{self, length as lasting};
 use crate::type_name;
 use crate::type_names::length;
 use crate::windows;
@@ -76,6 +77,7 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 results.push(then);
             }
             results.extend(case.else_expr.as_deref_mut());
+            refuse_mixture(&types_of(results.iter().map(|result| &**result), schema)?)?;
             let mut changed = align(&mut results, schema)?;
             changed |= unite(&mut results, schema)?;
             if let Some(expr) = case.expr.as_deref_mut() {
@@ -89,10 +91,17 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::ScalarFunction(call) if call.func.name() == "nullif" && call.args.len() == 2 => {
             null_if(call, schema)?
         }
+        Expr::ScalarFunction(call) if matches!(call.func.name(), "ceil" | "floor" | "trunc") => {
+            numbers::rounded(call, schema)?
+        }
+        Expr::ScalarFunction(call) if call.func.name() == "date_part" => {
+            time::date_part(call, schema)?
+        }
         Expr::ScalarFunction(ScalarFunction { func, mut args }) => {
             let of_one_type = ["coalesce", "nvl", "nvl2", "greatest", "least", "make_array"];
             let mut changed = false;
             if of_one_type.contains(&func.name()) {
+                refuse_mixture(&types_of(&args, schema)?)?;
                 let mut all: Vec<&mut Expr> = args.iter_mut().collect();
                 changed = align(&mut all, schema)?;
             }
@@ -135,7 +144,9 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }) => {
             let column = subquery.subquery.schema().field(0).data_type().clone();
             let own = expr.get_type(schema)?;
-            let Some(common) = common(&[own.clone(), column.clone()]) else {
+            let both = [own.clone(), column.clone()];
+            refuse_mixture(&both)?;
+            let Some(common) = numbers::comparable(&both).or_else(|| common(&both)) else {
                 return Ok(Transformed::no(Expr::InSubquery(InSubquery {
                     expr,
                     subquery,
@@ -249,6 +260,34 @@ fn refuse_interval(data_type: &DataType, by: &str) -> Result<()> {
     }
 }
 
+/// Numbers and dates have no type in common. DataFusion makes days of the numbers, or a count of the dates.
+fn refuse_mixture(types: &[DataType]) -> Result<()> {
+    let find =
+        |is: &dyn Fn(&DataType) -> bool| types.iter().find(|data_type| is(stored(data_type)));
+    let moment = find(&|data_type| is_date(data_type) || is_timestamp(data_type));
+    let number = find(&|data_type| data_type.is_numeric());
+    match (moment, number) {
+        (Some(moment), Some(number)) => Err(ValueError::new(format!(
+            "{} and {} have no type in common",
+            type_name(moment),
+            type_name(number)
+        ))
+        .hint("to_timestamp_seconds(..) makes a timestamp of a number, date_part('epoch', ..) a number of a timestamp")
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+fn types_of<E: std::borrow::Borrow<Expr>>(
+    exprs: impl IntoIterator<Item = E>,
+    schema: &DFSchema,
+) -> Result<Vec<DataType>> {
+    exprs
+        .into_iter()
+        .map(|expr| expr.borrow().get_type(schema))
+        .collect()
+}
+
 /// Numbers as dates and the other way around: PostgreSQL has no such cast, and readers disagree about the unit.
 fn refuse_cast(cast: Cast, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let from = cast.expr.get_type(schema)?;
@@ -299,11 +338,12 @@ fn comparable(exprs: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
         .iter()
         .map(|expr| expr.get_type(schema))
         .collect::<Result<Vec<_>>>()?;
+    refuse_mixture(&types)?;
     let are_spans = types.iter().all(|data_type| {
         is_interval(data_type) || data_type.is_null() || matches!(data_type, DataType::Duration(_))
     });
     if !are_spans || !types.iter().any(is_interval) {
-        let aligned = align(exprs, schema)?;
+        let aligned = widened(exprs, &types) || align(exprs, schema)?;
         let is_nested = |data_type: &DataType| data_type.is_nested() && keys::has_floats(data_type);
         return Ok(keyed(exprs, schema, &is_nested)? || aligned);
     }
@@ -314,6 +354,19 @@ fn comparable(exprs: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Casts decimals that are compared to one that holds all of them, where 38 digits would not.
+fn widened(exprs: &mut [&mut Expr], types: &[DataType]) -> bool {
+    let Some(wide) = numbers::comparable(types) else {
+        return false;
+    };
+    for (expr, data_type) in exprs.iter_mut().zip(types) {
+        if *data_type != wide {
+            **expr = cast(std::mem::take(*expr), wide.clone());
+        }
+    }
+    true
 }
 
 /// Casts the expressions that give way to the type that they have in common with the others.
@@ -363,7 +416,9 @@ fn common(types: &[DataType]) -> Option<DataType> {
 /// Whether values of this type have to be cast to the common one.
 fn gives_way(data_type: &DataType, common: &DataType) -> bool {
     match common {
-        DataType::Float64 => stored(data_type).is_numeric() && data_type != common,
+        DataType::Float64 | DataType::Decimal256(..) => {
+            stored(data_type).is_numeric() && data_type != common
+        }
         _ => is_date(data_type),
     }
 }
@@ -395,16 +450,40 @@ pub(crate) fn number(types: &[DataType]) -> Option<DataType> {
     (is_mixed && types().any(DataType::is_floating)).then_some(DataType::Float64)
 }
 
-/// DataFusion's type for different numbers. Until it coerces types, the column of a union has the first one's.
-fn numbers(types: &[DataType]) -> Option<DataType> {
-    let (first, others) = types.split_first()?;
-    let is_number = |data_type: &DataType| data_type.is_numeric() || data_type.is_null();
-    if !types.iter().all(is_number) || others.iter().all(|other| other == first) {
-        return None;
+/// The type of a column of a union. Until DataFusion coerces types, it has the first one's.
+fn column_of_union(types: &[DataType]) -> Result<Option<DataType>> {
+    refuse_mixture(types)?;
+    if let Some(common) = common(types) {
+        return Ok(Some(common));
     }
-    others.iter().try_fold(first.clone(), |common, other| {
-        type_union_coercion(&common, other)
-    })
+    let Some((first, others)) = types.split_first() else {
+        return Ok(None);
+    };
+    if others.iter().all(|other| other == first) {
+        return Ok(None);
+    }
+    let mut common = first.clone();
+    for other in others {
+        common = type_union_coercion(&common, other).ok_or_else(|| {
+            ValueError::new(format!(
+                "a column of a set operation is {} in one query and {} in another",
+                type_name(&common),
+                type_name(other)
+            ))
+            .hint("CAST one of them to the type of the other")
+        })?;
+    }
+    // No reader of files knows more digits.
+    Ok(Some(match common {
+        DataType::Decimal256(_, scale) if !types.iter().any(is_wide) => {
+            DataType::Decimal128(DECIMAL128_MAX_PRECISION, scale.min(DECIMAL128_MAX_SCALE))
+        }
+        other => other,
+    }))
+}
+
+fn is_wide(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Decimal256(..))
 }
 
 /// The inputs of a union, the keys of a join.
@@ -423,10 +502,18 @@ fn united(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
                         .filter_map(|input| input.schema().fields().get(column))
                         .map(|field| field.data_type().clone())
                         .collect();
-                    common(&types).or_else(|| numbers(&types))
+                    column_of_union(&types)
                 })
-                .collect();
-            if common.iter().all(Option::is_none) {
+                .collect::<Result<_>>()?;
+            // What it reads may have other types than before.
+            let is_stale = union.inputs.first().is_some_and(|input| {
+                let types = |schema: &DFSchema| -> Vec<DataType> {
+                    let fields = schema.fields().iter();
+                    fields.map(|field| field.data_type().clone()).collect()
+                };
+                types(input.schema()) != types(&union.schema)
+            });
+            if common.iter().all(Option::is_none) && !is_stale {
                 return Ok(Transformed::no(LogicalPlan::Union(union)));
             }
             for input in &mut union.inputs {
@@ -443,6 +530,11 @@ fn united(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
                     left.get_type(join.left.schema())?,
                     right.get_type(join.right.schema())?,
                 ];
+                refuse_mixture(&types)?;
+                if widened(&mut [&mut *left, &mut *right], &types) {
+                    changed = true;
+                    continue;
+                }
                 let Some(common) = common(&types) else {
                     continue;
                 };

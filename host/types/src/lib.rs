@@ -7,5 +7,5 @@
 mod name;
 mod parse;
 
-pub use name::{field_type_name, is_json, json_field, type_name};
+pub use name::{field_type_name, is_json, json_field, readable, type_name};
 pub use parse::{TypeError, parse_field, type_names};

@@ -1,5 +1,7 @@
 //! Types as people write them.
 
+use std::str::FromStr;
+
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 
 /// Marks a field whose texts are JSON, as Arrow's canonical extension type does.
@@ -79,6 +81,49 @@ pub fn type_name(data_type: &DataType) -> String {
     }
 }
 
+/// A message of DataFusion or Arrow with [their names of types](type_name) as the pipeline file writes them.
+#[must_use]
+pub fn readable(message: &str) -> String {
+    let mut readable = String::with_capacity(message.len());
+    let mut rest = message;
+    while !rest.is_empty() {
+        let word = rest
+            .find(|c: char| !c.is_alphanumeric() && c != '_')
+            .unwrap_or(rest.len());
+        if word == 0 {
+            let character = rest.chars().next().map_or(1, char::len_utf8);
+            readable.push_str(&rest[..character]);
+            rest = &rest[character..];
+            continue;
+        }
+        let is_type = rest.starts_with(|c: char| c.is_ascii_uppercase());
+        let end = word + parenthesized(&rest[word..]);
+        let (written, name) = match is_type.then(|| DataType::from_str(&rest[..end])) {
+            Some(Ok(data_type)) => (end, type_name(&data_type)),
+            _ => (word, rest[..word].to_owned()),
+        };
+        readable.push_str(&name);
+        rest = &rest[written..];
+    }
+    readable
+}
+
+/// The length of parentheses that a text begins with, and what is in them.
+fn parenthesized(text: &str) -> usize {
+    let mut depth = 0;
+    for (at, character) in text.char_indices() {
+        match character {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        if depth <= 0 {
+            return if at == 0 { 0 } else { at + 1 };
+        }
+    }
+    0
+}
+
 fn named(field: &Field) -> String {
     let name = field.name();
     let plain = |character: char| character.is_alphanumeric() || character == '_';
@@ -115,6 +160,25 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+
+    #[test]
+    fn messages_have_our_names_of_types() {
+        for (message, expected) in [
+            (
+                "Cannot coerce arithmetic expression Date32 + Decimal128(10, 2) to valid types",
+                "Cannot coerce arithmetic expression date + decimal(10,2) to valid types",
+            ),
+            (
+                "type Boolean, but Int64 on 'Int64(2)'",
+                "type bool, but int64 on 'Int64(2)'",
+            ),
+            ("Timestamp(µs) and List(Utf8)", "timestamp and list<utf8>"),
+            ("Interval(MonthDayNano): (a) é", "interval: (a) é"),
+            ("Compute error in Utf8(\"x\"", "Compute error in utf8(\"x\""),
+        ] {
+            assert_eq!(readable(message), expected);
+        }
+    }
 
     #[test]
     fn types_are_called_as_the_pipeline_file_writes_them() {

@@ -202,7 +202,7 @@ pub(crate) fn plan_message(error: &DataFusionError) -> String {
     });
     let text = text.strip_prefix("sql parser error: ").unwrap_or(text);
     // A newcomer is served better by "unknown column" than by the catalog's full names.
-    text.replace("datafusion.public.", "")
+    transom_sql::readable(&text.replace("datafusion.public.", ""))
         .trim_end_matches('.')
         .to_owned()
 }

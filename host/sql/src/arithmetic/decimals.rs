@@ -40,7 +40,7 @@ pub(super) fn types(op: Op, left: &DataType, right: &DataType) -> Option<Types> 
 }
 
 /// Precision and scale that hold a number of this type; scales below zero are written out.
-fn digits(data_type: &DataType) -> Option<(u8, i8)> {
+pub(crate) fn digits(data_type: &DataType) -> Option<(u8, i8)> {
     Some(match data_type {
         DataType::Decimal32(precision, scale)
         | DataType::Decimal64(precision, scale)

@@ -19,7 +19,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::error::ValueError;
-pub(crate) use decimals::{QUOTIENT_SCALE, divided, rescaled};
+pub(crate) use decimals::{QUOTIENT_SCALE, digits, divided, rescaled};
 
 /// An operator on numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,9 +1,10 @@
-//! Casts of the items of lists and the fields of structs.
+//! Casts of the items of lists, the fields of structs, and the keys and values of maps.
 
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeListArray, GenericListArray, OffsetSizeTrait, StructArray,
+    Array, ArrayRef, AsArray, FixedSizeListArray, GenericListArray, MapArray, OffsetSizeTrait,
+    StructArray,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
@@ -21,9 +22,15 @@ fn item(data_type: &DataType) -> Option<&FieldRef> {
     }
 }
 
-/// The fields of two structs, if they are called alike and in one order.
+/// The fields of two structs, if they are called alike and in one order; the keys and values of two maps, which may be called anything.
 fn fields<'a>(from: &'a DataType, to: &'a DataType) -> Option<(&'a Fields, &'a Fields)> {
     match (from, to) {
+        (DataType::Map(from, _), DataType::Map(to, _)) => {
+            match (from.data_type(), to.data_type()) {
+                (DataType::Struct(from), DataType::Struct(to)) => Some((from, to)),
+                _ => None,
+            }
+        }
         (DataType::Struct(from), DataType::Struct(to)) => (from.len() == to.len()
             && from
                 .iter()
@@ -46,7 +53,7 @@ pub(super) fn inside_can_change(from: &DataType, to: &DataType) -> bool {
     })
 }
 
-/// The list or struct with `cast` done to what is inside; `None` for other types.
+/// The list, struct or map with `cast` done to what is inside; `None` for other types.
 pub(super) fn inside(
     values: &ArrayRef,
     to: &DataType,
@@ -72,22 +79,43 @@ pub(super) fn inside(
     let Some((from, to)) = fields(values.data_type(), to) else {
         return Ok(None);
     };
-    let structs = values.as_struct();
+    let structs = match values.data_type() {
+        DataType::Map(..) => values.as_map().entries(),
+        _ => values.as_struct(),
+    };
     let columns = structs
         .columns()
         .iter()
         .zip(to)
         .map(|(column, to)| cast(column, to.data_type()))
         .collect::<Result<Vec<_>>>()?;
+    let is_map = matches!(values.data_type(), DataType::Map(..));
     let fields: Fields = from
         .iter()
         .zip(to)
-        .map(|(from, to)| retyped(from, to))
+        .enumerate()
+        .map(|(place, (from, to))| match is_map && place == 0 {
+            // A key is never NULL.
+            true => Arc::new(from.as_ref().clone().with_data_type(to.data_type().clone())),
+            false => retyped(from, to),
+        })
         .collect();
     let nulls = structs.nulls().cloned();
-    Ok(Some(Arc::new(StructArray::try_new(
-        fields, columns, nulls,
-    )?)))
+    let structs = StructArray::try_new(fields, columns, nulls)?;
+    Ok(Some(match values.data_type() {
+        DataType::Map(entries, is_sorted) => {
+            let maps = values.as_map();
+            let entries = entries.as_ref().clone();
+            Arc::new(MapArray::try_new(
+                Arc::new(entries.with_data_type(structs.data_type().clone())),
+                maps.offsets().clone(),
+                structs,
+                maps.nulls().cloned(),
+                *is_sorted,
+            )?)
+        }
+        _ => Arc::new(structs),
+    }))
 }
 
 fn list<O: OffsetSizeTrait>(

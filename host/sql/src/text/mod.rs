@@ -43,8 +43,8 @@ pub enum Reason {
     /// A number, but beyond the largest or the smallest of the type.
     #[error("it is out of range")]
     Range,
-    /// A number with a fraction, for a type of whole numbers.
-    #[error("it is not a whole number")]
+    /// A number with a point or an exponent, for a type of whole numbers.
+    #[error("it is not written as a whole number")]
     Fraction,
     /// `007`, `+7`, `-0`: an inferred whole number would lose how it is written.
     #[error("its leading zeros or sign would be lost")]

@@ -29,8 +29,8 @@ pub fn integer<T: FromStr<Err = ParseIntError>>(text: &str, origin: Origin) -> R
             IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => Reason::Range,
             // An unsigned type refuses the sign, not the size.
             _ => match Parts::of(text) {
-                Some(parts) if parts.is_whole() => Reason::Range,
-                Some(_) => Reason::Fraction,
+                Some(parts) if parts.has_point || parts.exponent_sign.is_some() => Reason::Fraction,
+                Some(_) => Reason::Range,
                 None => Reason::Syntax,
             },
         })
@@ -256,11 +256,6 @@ impl<'a> Parts<'a> {
         self.digits().all(|digit| digit == b'0')
     }
 
-    fn is_whole(&self) -> bool {
-        let finest = self.exponent - self.fraction.len() as i64 + self.trailing_zeros() as i64;
-        self.is_zero() || finest >= 0
-    }
-
     /// Digits from the first that is not zero to the last that is written.
     fn significant(&self) -> usize {
         self.digits().skip_while(|digit| *digit == b'0').count()
@@ -295,6 +290,8 @@ mod tests {
                 Err(Reason::Range),
             ),
             ("2.75", Err(Reason::Fraction), Err(Reason::Fraction)),
+            ("5.0", Err(Reason::Fraction), Err(Reason::Fraction)),
+            ("1e3", Err(Reason::Fraction), Err(Reason::Fraction)),
             ("1e-1", Err(Reason::Fraction), Err(Reason::Fraction)),
             ("", Err(Reason::Syntax), Err(Reason::Syntax)),
             (" 5", Err(Reason::Syntax), Err(Reason::Syntax)),

@@ -11,7 +11,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::{per_second, ticks, timestamps};
+use super::{is_text, per_second, ticks, timestamps};
 use crate::error::ValueError;
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -53,13 +53,6 @@ struct ToTimestamp {
     /// Unit of a number.
     number: TimeUnit,
     signature: Signature,
-}
-
-fn is_text(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-    )
 }
 
 impl ScalarUDFImpl for ToTimestamp {

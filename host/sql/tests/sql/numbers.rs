@@ -105,6 +105,19 @@ async fn decimals_are_exact() {
         ("sqrt(2.0)", "1.4142135623730951"),
         ("abs(-1.5)", "1.5"),
         ("ceil(1.2)", "2.0"),
+        ("ceil(CAST(99.99 AS DECIMAL(4, 2)))", "100.00"),
+        ("floor(CAST(-9.5 AS DECIMAL(2, 1)))", "-10.0"),
+        ("ceil(9007199254740993)", "9007199254740993"),
+        ("trunc(9007199254740993)", "9007199254740993"),
+        ("trunc(9223372036854775807, -1)", "9223372036854775800"),
+        ("trunc(-15, -1)", "-10"),
+        ("CAST(1 AS DECIMAL(50, 2))", "error: DECIMAL(50,2) has more than 38 digits"),
+        ("array_sum(make_array(9007199254740993, NULL))", "9007199254740993"),
+        ("array_sum(make_array(0.1, 0.2))", "0.3"),
+        ("array_sum(make_array(9223372036854775807, 1))", "error: sum overflow"),
+        ("array_avg(make_array(1, 2))", "1.5"),
+        ("array_avg(make_array(0.1, 0.2))", "0.1500000000000000"),
+        ("arrow_cast(map(make_array('a'), make_array(1.7)), 'Map(\"entries\": non-null Struct(\"keys\": non-null Utf8, \"values\": Int64), unsorted)')", "{a: 2}"),
         ("floor(-1.2)", "-2.0"),
         ("-1.5", "-1.5"),
         ("-(1.5)", "-1.5"),
@@ -274,6 +287,82 @@ async fn totals_are_exact_or_an_error() {
             ("SELECT sum(i) / count(i) FROM t WHERE g = 2", "5"),
         ],
     )
+    .await;
+}
+
+#[tokio::test]
+async fn medians_are_exact() {
+    let context = context(2);
+    table(
+        &context,
+        "t",
+        "SELECT g, CAST(x AS DOUBLE) AS x, d, i FROM (VALUES (1, '1e308', 1.1, 9223372036854775807), (1, '1.5e308', 2.2, 9223372036854775805), (2, 'NaN', NULL, 1), (2, '1', 7.0, 2), (2, '2', NULL, 2)) AS t(g, x, d, i)",
+    )
+    .await;
+    check_queries(
+        &context,
+        &[
+            ("SELECT g, median(x), median(d), median(i) FROM t GROUP BY g ORDER BY g", "1|1.25e308|1.65|9.223372036854776e18;2|2.0|7.00|2.0"),
+            ("SELECT median(DISTINCT i) FROM t WHERE g = 2", "1.5"),
+            ("SELECT percentile_cont(0.3333333333) WITHIN GROUP (ORDER BY d) FROM t WHERE g = 1", "1.4666666666300001"),
+            ("SELECT percentile_cont(0.25) WITHIN GROUP (ORDER BY i DESC) FROM (VALUES (1), (2), (3), (4)) AS t(i)", "3.25"),
+            ("SELECT percentile_cont(1.5) WITHIN GROUP (ORDER BY d) FROM t", "error: must be between 0.0 and 1.0"),
+            ("SELECT median(d) FROM t WHERE false", "NULL"),
+            ("SELECT median(i) OVER (ORDER BY i ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t WHERE g = 2", "1.0;1.5;2.0"),
+            ("SELECT median('a') FROM t", "error: `median` takes numbers, not utf8"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn decimals_are_compared_beyond_38_digits() {
+    let context = context(2);
+    table(
+        &context,
+        "t",
+        "SELECT CAST(v AS DECIMAL(38, 0)) AS v, CAST(1.5 AS DECIMAL(10, 5)) AS w FROM (VALUES ('12345678901234567890123456789012345678'), ('2')) AS t(v)",
+    )
+    .await;
+    check_queries(
+        &context,
+        &[
+            ("SELECT v = w, v > w, v IN (w, 2), v BETWEEN w AND 2.5 FROM t", "false|true|false|false;false|true|true|true"),
+            ("SELECT count(*) FROM t JOIN t AS s ON t.v = s.w + 0.5", "2"),
+            ("SELECT count(*) FROM t WHERE v IN (SELECT w FROM t)", "0"),
+            ("SELECT v FROM t WHERE v > 2.5", "12345678901234567890123456789012345678"),
+            ("SELECT v FROM t UNION ALL SELECT 0.5", "error: does not fit decimal(38,1)"),
+            ("SELECT arrow_typeof(v) FROM (SELECT CAST(1 AS DECIMAL(38, 1)) AS v UNION ALL SELECT CAST(1 AS DECIMAL(38, 20)))", "Decimal128(38, 20);Decimal128(38, 20)"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_has_no_type_in_common_is_refused() {
+    check_expressions(&[
+        (
+            "CASE WHEN true THEN 1 ELSE DATE '2024-01-01' END",
+            "error: date and int64 have no type in common",
+        ),
+        (
+            "DATE '2024-01-01' = 5",
+            "error: date and int64 have no type in common",
+        ),
+        (
+            "greatest(TIMESTAMP '2024-01-01', 1.5)",
+            "error: timestamp and decimal(2,1) have no type in common",
+        ),
+        (
+            "true UNION ALL SELECT 2",
+            "error: a column of a set operation is bool in one query and int64 in another",
+        ),
+        (
+            "1 UNION SELECT DATE '2024-01-01'",
+            "error: date and int64 have no type in common",
+        ),
+        ("2 UNION SELECT '2' UNION SELECT '2'", "2"),
+    ])
     .await;
 }
 

@@ -47,6 +47,40 @@ async fn patterns_may_be_columns() {
 }
 
 #[tokio::test]
+async fn regular_expressions_are_those_of_postgresql() {
+    check_expressions(&[
+        ("regexp_replace('abab', 'a', '<\\&>', 'g')", "<a>b<a>b"),
+        ("regexp_replace('abc', '(a)(b)', '\\2\\1')", "bac"),
+        ("regexp_replace('a$1b', 'b', '$1 ${y}')", "a$1$1 ${y}"),
+        ("regexp_replace('x', 'x', 'a\\\\b')", "a\\b"),
+        ("regexp_replace('x', '(x)', '\\\\1')", "\\1"),
+        ("regexp_replace('USD5', 'USD(\\d)', '$$\\1')", "$$5"),
+        ("regexp_replace('ABC', 'b', 'x', 'gi')", "AxC"),
+        ("regexp_replace('cat in', '\\mi', 'X')", "cat Xn"),
+        ("regexp_replace('a' || chr(10) || 'b', 'a.b', 'Z')", "Z"),
+        (
+            "regexp_replace('a' || chr(10) || 'b', 'a.b', 'Z', 'p') = 'a' || chr(10) || 'b'",
+            "true",
+        ),
+        ("regexp_count('a' || chr(10) || 'b', '^.', 1, 'n')", "2"),
+        ("'a' || chr(10) || 'b' ~ 'a.b'", "true"),
+        ("'foo' ~* 'F.O'", "true"),
+        ("'a]b' ~ '[]]'", "true"),
+        ("regexp_like('AB', 'b', 'i')", "true"),
+        ("regexp_match('b', '(a)?(b)')", "[, b]"),
+        ("regexp_match('abc', 'b.')", "[bc]"),
+        ("regexp_match('ABC', '(b)', 'i')[1]", "B"),
+        ("regexp_match('x', 'b')", "NULL"),
+        (
+            "regexp_replace('a', 'a', 'b', 'z')",
+            "error: 'z' is not a flag of regular expressions",
+        ),
+        ("'foo' ~ 'f(?=o)'", "error: look-around"),
+    ])
+    .await;
+}
+
+#[tokio::test]
 async fn texts_have_the_length_of_their_type() {
     check_expressions(&[
         ("CAST('abcdef' AS VARCHAR(2))", "ab"),

@@ -1,0 +1,294 @@
+//! `median` and `percentile_cont`, exact between the two values in the middle.
+//!
+//! DataFusion's `median` adds them up, which is infinite for large floats and cuts decimals; its `percentile_cont` weighs them in steps of
+//! a millionth.
+
+use std::mem::size_of;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, ListArray};
+use arrow::buffer::OffsetBuffer;
+use arrow::compute::{cast, concat, filter, is_not_null, sort};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Decimal256Type, Field, FieldRef, Float64Type, i256,
+};
+use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::functions_aggregate::percentile_cont::percentile_cont_udaf;
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::format_state_name;
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility,
+};
+use datafusion::physical_expr::expressions::Literal;
+
+use crate::arithmetic::{rescaled, stored};
+use crate::casts::fits;
+use crate::error::ValueError;
+
+pub(crate) fn functions() -> [Arc<AggregateUDF>; 2] {
+    [true, false].map(|is_median| {
+        let function = Quantile {
+            is_median,
+            others: percentile_cont_udaf(),
+            signature: Signature::user_defined(Volatility::Immutable),
+        };
+        Arc::new(AggregateUDF::from(function))
+    })
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Quantile {
+    /// Otherwise `percentile_cont`.
+    is_median: bool,
+    others: Arc<AggregateUDF>,
+    signature: Signature,
+}
+
+impl AggregateUDFImpl for Quantile {
+    fn name(&self) -> &str {
+        match self.is_median {
+            true => "median",
+            false => self.others.name(),
+        }
+    }
+
+    fn aliases(&self) -> &[String] {
+        match self.is_median {
+            true => &[],
+            false => self.others.aliases(),
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        match self.is_median {
+            true => &self.signature,
+            false => self.others.signature(),
+        }
+    }
+
+    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
+        let [argument] = arguments else {
+            return plan_err!("`median` takes one argument");
+        };
+        Ok(vec![match stored(argument) {
+            DataType::Null => DataType::Float64,
+            float if float.is_floating() => DataType::Float64,
+            whole if whole.is_integer() => DataType::Decimal128(20, 0),
+            DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
+                DataType::Decimal128(*precision, *scale)
+            }
+            DataType::Decimal128(..) => stored(argument).clone(),
+            other => {
+                return plan_err!(
+                    "`median` takes numbers, not {}; write a CAST",
+                    crate::type_name(other)
+                );
+            }
+        }])
+    }
+
+    /// A decimal has one digit more: half of the last one.
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        Ok(match &arguments[0] {
+            DataType::Decimal128(20, 0) => DataType::Float64,
+            DataType::Decimal128(precision, scale) if self.is_median => {
+                DataType::Decimal128((precision + 1).min(38), (scale + 1).min(38))
+            }
+            _ if self.is_median => DataType::Float64,
+            _ => self.others.return_type(arguments)?,
+        })
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        let mut fraction = 0.5;
+        if !self.is_median {
+            // It checks the fraction.
+            self.others.accumulator(AccumulatorArgs {
+                return_field: Arc::clone(&args.return_field),
+                ..args
+            })?;
+            if let Some(Some(literal)) =
+                args.exprs.get(1).map(|expr| expr.downcast_ref::<Literal>())
+            {
+                let value = cast(&literal.value().to_array()?, &DataType::Float64)?;
+                fraction = value.as_primitive::<Float64Type>().value(0);
+            }
+            if args
+                .order_bys
+                .first()
+                .is_some_and(|sort| sort.options.descending)
+            {
+                fraction = 1.0 - fraction;
+            }
+        }
+        Ok(Box::new(Values {
+            fraction,
+            is_distinct: args.is_distinct,
+            values: Vec::new(),
+            input: args.expr_fields[0].data_type().clone(),
+            result: args.return_field.data_type().clone(),
+        }))
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        let item = Field::new_list_field(args.input_fields[0].data_type().clone(), true);
+        let name = format_state_name(args.name, "values");
+        Ok(vec![Arc::new(Field::new_list(name, item, true))])
+    }
+
+    fn supports_within_group_clause(&self) -> bool {
+        !self.is_median
+    }
+}
+
+/// All values of a group.
+#[derive(Debug)]
+struct Values {
+    fraction: f64,
+    is_distinct: bool,
+    values: Vec<ArrayRef>,
+    input: DataType,
+    result: DataType,
+}
+
+impl Values {
+    fn sorted(&self) -> Result<ArrayRef> {
+        let parts: Vec<&dyn Array> = self.values.iter().map(AsRef::as_ref).collect();
+        if parts.is_empty() {
+            return Ok(arrow::array::new_empty_array(&self.input));
+        }
+        let values = sort(&concat(&parts)?, None)?;
+        if !self.is_distinct {
+            return Ok(values);
+        }
+        let ranges = arrow::compute::partition(&[Arc::clone(&values)])?.ranges();
+        let firsts = ranges.into_iter().map(|range| range.start as u64);
+        let firsts = arrow::array::UInt64Array::from_iter_values(firsts);
+        Ok(arrow::compute::take(&values, &firsts, None)?)
+    }
+}
+
+impl Accumulator for Values {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let column = &values[0];
+        self.values.push(match column.null_count() {
+            0 => Arc::clone(column),
+            _ => filter(column, &is_not_null(column)?)?,
+        });
+        Ok(())
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        for values in states[0].as_list::<i32>().iter().flatten() {
+            self.update_batch(&[values])?;
+        }
+        Ok(())
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let values = self.sorted()?;
+        let list = ListArray::new(
+            Arc::new(Field::new_list_field(self.input.clone(), true)),
+            OffsetBuffer::from_lengths([values.len()]),
+            values,
+            None,
+        );
+        Ok(vec![ScalarValue::List(Arc::new(list))])
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let values = self.sorted()?;
+        if values.is_empty() {
+            return ScalarValue::try_from(&self.result);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "rows can be counted in a float")]
+        let place = self.fraction * (values.len() - 1) as f64;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is a place of a value"
+        )]
+        let (low, high) = (place.floor() as usize, place.ceil() as usize);
+        match self.input {
+            DataType::Decimal128(_, scale) => {
+                let values = values.as_primitive::<Decimal128Type>();
+                let wide = |row| i256::from_i128(values.value(row));
+                // Twice the median, which has no half.
+                self.half(wide(low) + wide(high), scale)
+            }
+            _ => {
+                let values = cast(&values, &DataType::Float64)?;
+                let values = values.as_primitive::<Float64Type>();
+                let (low, high) = (values.value(low), values.value(high));
+                let between = between(low, high, place.fract());
+                let between: ArrayRef = Arc::new(Float64Array::from(vec![between]));
+                ScalarValue::try_from_array(&cast(&between, &self.result)?, 0)
+            }
+        }
+    }
+
+    fn size(&self) -> usize {
+        let values = self.values.iter();
+        size_of::<Self>()
+            + values
+                .map(|part| part.get_array_memory_size())
+                .sum::<usize>()
+    }
+}
+
+impl Values {
+    fn half(&self, twice: i256, scale: i8) -> Result<ScalarValue> {
+        let tenths = twice * i256::from_i128(5);
+        match self.result {
+            DataType::Decimal128(precision, to) => {
+                match rescaled(tenths, scale + 1, to).and_then(|half| fits(half, precision)) {
+                    Some(half) => Ok(ScalarValue::Decimal128(Some(half), precision, to)),
+                    None => Err(ValueError::new(format!(
+                        "median overflow: the median does not fit {}",
+                        crate::type_name(&self.result)
+                    ))
+                    .hint("median(CAST(.. AS DOUBLE))")
+                    .into()),
+                }
+            }
+            _ => {
+                let text = <Decimal256Type as arrow::datatypes::DecimalType>::format_decimal(
+                    tenths,
+                    76,
+                    scale + 1,
+                );
+                Ok(ScalarValue::Float64(text.parse().ok()))
+            }
+        }
+    }
+}
+
+/// What is so far between two floats.
+fn between(low: f64, high: f64, fraction: f64) -> f64 {
+    if fraction == 0.0 || low == high {
+        return low;
+    }
+    let distance = high - low;
+    match distance.is_finite() || !low.is_finite() || !high.is_finite() {
+        true => low + distance * fraction,
+        false => low * (1.0 - fraction) + high * fraction,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_of_large_floats_are_finite() {
+        for (low, high, fraction, expected) in [
+            (1e308, 1.5e308, 0.5, 1.25e308),
+            (-1.5e308, 1.5e308, 0.5, 0.0),
+            (1.0, 2.0, 0.25, 1.25),
+            (1.0, f64::INFINITY, 0.5, f64::INFINITY),
+            (f64::INFINITY, f64::INFINITY, 0.5, f64::INFINITY),
+        ] {
+            assert_eq!(between(low, high, fraction), expected, "{low} {high}");
+        }
+    }
+}
