@@ -4,6 +4,7 @@ mod begin;
 mod bench;
 mod building;
 mod checks;
+mod columns;
 mod commands;
 mod errors;
 mod help;

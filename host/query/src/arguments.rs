@@ -160,8 +160,12 @@ fn place(span: Span) -> Option<(usize, usize, usize)> {
     Some((line, column, to_usize(length).unwrap_or(1)))
 }
 
-/// The expression as SQL casts it: `CAST(x AS INT)`. None where such a cast never works.
 fn cast(expression: &Expr, from: &DataType, to: &DataType) -> Option<String> {
+    cast_of(&expression.to_string(), from, to)
+}
+
+/// An expression as SQL casts it: `CAST(x AS INT)`. None where such a cast never works.
+pub(crate) fn cast_of(expression: &str, from: &DataType, to: &DataType) -> Option<String> {
     if from.is_nested() || to.is_nested() || matches!(to, DataType::Interval(_)) {
         return None;
     }
@@ -263,10 +267,17 @@ fn is_implied(from: &DataType, to: &DataType) -> bool {
 
 /// Types that a transform may want a column in that it did not take as it is: those that it is cast to without being asked, the most
 /// usual first.
-pub(crate) fn other_types(given: &DataType) -> impl Iterator<Item = DataType> {
+pub(crate) fn other_types(given: &DataType) -> impl Iterator<Item = DataType> + use<> {
+    let usual = usual_types(given);
+    let given = given.clone();
+    usual.filter(move |other| *other != given && is_implied(&given, other))
+}
+
+/// Types that a column may be read as, the most usual first: plain ones, of numbers all decimals, of long lists short ones.
+pub(crate) fn usual_types(given: &DataType) -> impl Iterator<Item = DataType> + use<> {
     use DataType::{
-        Binary, Date32, Duration, Float32, Float64, Int16, Int32, Int64, LargeBinary, LargeUtf8,
-        Time32, Time64, Timestamp, UInt16, UInt32, UInt64, Utf8,
+        Binary, Boolean, Date32, Decimal128, Duration, Float32, Float64, Int8, Int16, Int32, Int64,
+        LargeBinary, LargeUtf8, Time32, Time64, Timestamp, UInt8, UInt16, UInt32, UInt64, Utf8,
     };
     use TimeUnit::{Microsecond, Millisecond, Nanosecond, Second};
     let utc = || Some("UTC".into());
@@ -274,7 +285,7 @@ pub(crate) fn other_types(given: &DataType) -> impl Iterator<Item = DataType> {
         DataType::LargeList(item) => Some(DataType::List(Arc::clone(item))),
         _ => None,
     };
-    let all = [
+    let plain = [
         Int64,
         Int32,
         Int16,
@@ -304,10 +315,19 @@ pub(crate) fn other_types(given: &DataType) -> impl Iterator<Item = DataType> {
         Duration(Nanosecond),
         Duration(Millisecond),
         Duration(Second),
+        Boolean,
+        Int8,
+        UInt8,
     ];
-    let given = given.clone();
-    let all = all.into_iter().chain(item);
-    all.filter(move |other| *other != given && is_implied(&given, other))
+    let digits: u8 = match given.is_numeric() || *given == Utf8 || *given == DataType::Null {
+        true => 38,
+        // No decimal is made of it.
+        false => 0,
+    };
+    let decimals = (1..=digits).rev().flat_map(|precision: u8| {
+        (0..=precision.cast_signed()).map(move |scale| Decimal128(precision, scale))
+    });
+    plain.into_iter().chain(item).chain(decimals)
 }
 
 #[cfg(test)]
@@ -359,10 +379,12 @@ mod tests {
             let names = other_types(&given).map(|other| type_name(&other));
             names.collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(others(DataType::Int32), "int64 float64");
-        assert_eq!(others(DataType::Int64), "float64");
+        assert!(others(DataType::Int32).starts_with("int64 float64 decimal(38,0)"));
+        assert!(others(DataType::Int64).starts_with("float64 decimal(38,0)"));
         assert_eq!(others(DataType::LargeUtf8), "utf8");
-        assert_eq!(others(DataType::Decimal128(10, 2)), "float64");
+        let of_decimals = others(DataType::Decimal128(10, 2));
+        assert!(of_decimals.starts_with("float64 decimal(38,0)"));
+        assert!(of_decimals.contains("decimal(9,2)") && !of_decimals.contains("decimal(10,2)"));
         assert_eq!(others(DataType::Boolean), "");
         let zoned = DataType::Timestamp(TimeUnit::Nanosecond, Some("Europe/Berlin".into()));
         assert!(others(zoned).starts_with("timestamptz "), "UTC first");

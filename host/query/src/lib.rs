@@ -34,5 +34,6 @@ pub use runtime::PlanRuntime;
 pub use scratch::{NoScratch, remove_scratch};
 pub use session::{Session, SessionOptions};
 pub use transform::{
-    DeadLetters, OnReject, OrderBy, RejectedRows, TransformColumns, TransformMetrics, TransformStep,
+    DeadLetters, OnReject, OrderBy, RejectedRows, TransformColumns, TransformMetrics,
+    TransformStep, WrongColumn, WrongColumns,
 };

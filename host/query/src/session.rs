@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::SystemTime;
 
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNodeRecursion};
@@ -25,11 +25,9 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use futures::TryStreamExt;
-use transom_plugin::{
-    Cancel, Description, GuestErrorKind, LogicalTime, OpenedTransform, Plugin, Timing,
-};
+use transom_plugin::{Cancel, Description, LogicalTime, Plugin, Timing};
 
-use crate::arguments::{Mistakes, WrongArguments, other_types};
+use crate::arguments::{Mistakes, WrongArguments};
 use crate::arrange;
 use crate::error::CallError;
 use crate::execution::Execution;
@@ -41,6 +39,7 @@ use crate::runtime::PlanRuntime;
 use crate::scratch::Scratch;
 use crate::spool;
 use crate::statement;
+use crate::transform::offer::{self, Unopened};
 use crate::transform::{TransformNode, TransformQueryPlanner, TransformSpec, TransformStep};
 
 /// How a run uses the machine.
@@ -427,11 +426,21 @@ impl Session {
                 );
             }
         }
-        let (opened, offered) = open_transform(pool, &step, &schema).map_err(|error| {
-            CallError::new(
-                format!("opening `{}.{}`", step.plugin, step.transform),
-                error,
-            )
+        let failed = |error| {
+            let what = format!("opening `{}.{}`", step.plugin, step.transform);
+            DataFusionError::from(CallError::new(what, error))
+        };
+        let mut instance = pool.instantiate_for(0, 0).map_err(failed)?;
+        let TransformStep {
+            plugin,
+            transform,
+            options,
+            ..
+        } = &step;
+        let opened = offer::open(&mut instance, plugin, transform, options, &schema);
+        let (opened, offered) = opened.map_err(|unopened| match unopened {
+            Unopened::Plugin(error) => failed(error),
+            Unopened::Columns(wrong) => DataFusionError::External(Box::new(wrong)),
         })?;
         let stateful = description.stateful;
         let moves = self.move_instances && pool.plugin().has_runner();
@@ -566,50 +575,6 @@ impl Session {
             .for_each(|pool| total += pool.timing());
         total
     }
-}
-
-/// Opens a transform for an input. A column that it does not take as it is, is offered in each type that it casts to without loss, as SQL
-/// does for functions; the second part is the schema that it takes. If it takes none of them, it is offered the column as it is.
-fn open_transform(
-    pool: &InstancePool,
-    step: &TransformStep,
-    input: &SchemaRef,
-) -> transom_plugin::Result<(OpenedTransform, SchemaRef)> {
-    let mut instance = pool.instantiate_for(0, 0)?;
-    let mut open = |offered: &SchemaRef| {
-        instance.open_transform_as(&step.transform, input, offered, &step.options)
-    };
-    let refused = |result: &transom_plugin::Result<OpenedTransform>| match result {
-        Err(transom_plugin::Error::Guest { error, .. }) if error.kind == GuestErrorKind::Config => {
-            error.column.map(|column| column as usize)
-        }
-        _ => None,
-    };
-    let mut offered = Arc::clone(input);
-    let mut result = open(&offered);
-    // Each column once: a plugin that refuses a column again does not mean its type.
-    for _ in 0..input.fields().len() {
-        let Some(column) = refused(&result).filter(|column| *column < input.fields().len()) else {
-            break;
-        };
-        let given = input.field(column).data_type();
-        let taken = other_types(given).find_map(|other| {
-            let other = with_type(&offered, column, other);
-            let result = open(&other);
-            (refused(&result) != Some(column)).then_some((other, result))
-        });
-        match taken {
-            Some((other, next)) => (offered, result) = (other, next),
-            None => break,
-        }
-    }
-    Ok((result?, offered))
-}
-
-fn with_type(schema: &SchemaRef, column: usize, data_type: DataType) -> SchemaRef {
-    let mut fields = schema.fields().to_vec();
-    fields[column] = Arc::new(fields[column].as_ref().clone().with_data_type(data_type));
-    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
 
 fn parse(state: &SessionState, sql: &str) -> Result<Statement> {

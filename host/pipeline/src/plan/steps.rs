@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
-use transom_query::{OnError, OnReject, OrderBy, TransformStep};
+use transom_query::{OnError, OnReject, OrderBy, TransformStep, WrongColumn, WrongColumns};
 
 use super::PlannedStep;
 use super::convert::params;
@@ -14,7 +14,7 @@ use super::messages::{
 };
 use super::planner::Planner;
 use crate::dead_letters::{self, DeadLetterSpool};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, source_of};
 use transom_file::{ErrorPolicy, MaxRejects, Problem, SqlStep, Step, StepKind};
 
 impl Planner<'_> {
@@ -238,9 +238,36 @@ impl Planner<'_> {
         let Err(error) = planned else {
             return Ok(planned.ok());
         };
-        self.problems
-            .push(self.transform_problem(transform, error)?);
+        let problems = match source_of::<WrongColumns>(&error) {
+            Some(WrongColumns(wrong)) => wrong
+                .iter()
+                .map(|wrong| self.column_problem(transform, wrong))
+                .collect(),
+            None => vec![self.transform_problem(transform, error)?],
+        };
+        self.problems.extend(problems);
         Ok(None)
+    }
+
+    /// A column that a transform does not take, at the input that has it.
+    fn column_problem(&self, transform: &file::TransformStep, wrong: &WrongColumn) -> Problem {
+        let input = &transform.input;
+        let problem = self.pipeline.problem_at(input.span, wrong.to_string());
+        match (&wrong.cast, &wrong.given) {
+            (Some(cast), _) => {
+                let query = match self.pipeline.step(&input.value) {
+                    Some(step) if matches!(step.kind, StepKind::Sql(_)) => {
+                        format!("in the query of step `{}`", input.value)
+                    }
+                    _ => "in a step of SQL before it".to_owned(),
+                };
+                problem.with_hint(format!("write `{cast}` {query}"))
+            }
+            (None, None) if self.remembered.contains(&input.value) => {
+                problem.with_hint(self.origin_of_columns())
+            }
+            _ => problem,
+        }
     }
 
     /// Dead letters have columns of their own beside the row's; a row that has one of them already is refused here.

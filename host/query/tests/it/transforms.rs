@@ -381,6 +381,10 @@ async fn mistakes_of_a_step_are_named_while_planning() {
         ),
         (
             step("pass", r#"{"column": "x"}"#),
+            "there is no column `x`; the input has `k`, `n`, `s`, `unused`",
+        ),
+        (
+            step("pass", "{}"),
             "opening `echo.pass` failed: plugin `echo` reports configuration error",
         ),
     ] {
@@ -414,7 +418,7 @@ async fn a_column_that_a_transform_does_not_read_in_any_type_is_refused_while_pl
     let refused = session.plan_transform(step("running", r#"{"column": "s"}"#), "t");
     let text = whole(&refused.await.unwrap_err());
     assert!(
-        text.contains("the column `s` is of type Utf8, not Int64"),
+        text.contains("`s` must be int64 for `echo.running`, but the input has utf8"),
         "{text}"
     );
 }
