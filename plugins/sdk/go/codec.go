@@ -57,6 +57,8 @@ func (v valueType) read(c *Column, from, n int, to place) {
 			start, end := offsets[from+i], offsets[from+i+1]
 			*(*[]byte)(to.row(i)) = data[start:end:end]
 		}
+	case valueList:
+		v.readLists(c, from, n, to)
 	}
 	if !v.nullable {
 		return
@@ -82,7 +84,7 @@ func (v valueType) zero(at unsafe.Pointer) {
 	switch v.kind {
 	case valueString:
 		*(*string)(at) = ""
-	case valueBytes:
+	case valueBytes, valueList:
 		*(*[]byte)(at) = nil
 	default:
 		clear(unsafe.Slice((*byte)(at), v.size))
@@ -104,6 +106,7 @@ type builder struct {
 	fixed    []byte // values, or bits
 	offsets  []int32
 	data     []byte
+	items    *builder // of lists
 }
 
 // reset empties the builder. What it gave before is not valid any more.
@@ -111,6 +114,9 @@ func (b *builder) reset() {
 	b.rows, b.nulls = 0, 0
 	b.validity, b.fixed, b.data = b.validity[:0], b.fixed[:0], b.data[:0]
 	b.offsets = append(b.offsets[:0], 0)
+	if b.items != nil {
+		b.items.reset()
+	}
 }
 
 // write appends the values of n consecutive places. Rows whose bit in `valid` is not set are null; nil means that all are
@@ -143,6 +149,8 @@ func (b *builder) write(from place, n int, valid []byte) (int, error) {
 		}
 	case valueString, valueBytes:
 		return b.writeBytes(from, before, n)
+	case valueList:
+		return b.writeLists(from, before, n)
 	}
 	return 0, nil
 }
@@ -272,6 +280,13 @@ func (b *builder) column() *Column {
 			b.offsets = append(b.offsets, 0)
 		}
 		c.buffers = [][]byte{raw(b.offsets), b.data}
+	case valueList:
+		if b.items == nil {
+			b.items = &builder{value: b.value.list.item}
+			b.items.reset()
+		}
+		c.buffers = [][]byte{raw(b.offsets)}
+		c.children = []*Column{b.items.column()}
 	}
 	return c
 }
@@ -308,8 +323,8 @@ func Values[T any](c *Column) []T {
 
 // valuesInto decodes into `scratch`, which it makes larger where needed, unless no copy is needed.
 func valuesInto[T any](value valueType, c *Column, scratch []T) []T {
-	if value.format != c.format {
-		panic(fmt.Sprintf("a column of type %s has no values of type %s", typeName(c.format), typeName(value.format)))
+	if !value.readsColumn(c) {
+		panic(fmt.Sprintf("a column of type %s has no values of type %s", columnTypeName(c), value.name()))
 	}
 	if value.kind == valueFixed && !value.nullable {
 		return view[T](c.buffers[0], c.length)

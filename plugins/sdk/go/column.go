@@ -38,6 +38,15 @@ func (c *Column) Format() string { return c.format }
 // Children of a list, struct or map.
 func (c *Column) Children() []*Column { return c.children }
 
+// Field is a field of the column's type, nullable like its children.
+func (c *Column) Field(name string) Field {
+	field := Field{Name: name, Format: c.format, Nullable: true}
+	for _, child := range c.children {
+		field.Children = append(field.Children, child.Field("item"))
+	}
+	return field
+}
+
 // Validity is the bitmap that says which rows are not null, least significant bit first; empty when none is null.
 func (c *Column) Validity() []byte { return c.validity }
 

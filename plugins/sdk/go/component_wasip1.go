@@ -69,7 +69,9 @@ func metaDescribe() unsafe.Pointer {
 		for i, argument := range f.body.arguments {
 			arguments.text(f.names[i])
 			arguments.word(0) // exact
-			arguments.fields(Field{Name: f.names[i], Format: argument.format, Nullable: true})
+			field := argument.field(f.names[i])
+			field.Nullable = true
+			arguments.fields(field)
 		}
 		functions.text(f.name)
 		functions.text(f.doc)
@@ -126,7 +128,7 @@ func scalarCall(handle, rows, nodes, nodesLen, buffers, buffersLen uint32) unsaf
 	arguments := f.call.function.body.arguments
 	fields := make([]Field, len(arguments))
 	for i, argument := range arguments {
-		fields[i].Format = argument.format
+		fields[i] = argument.field("")
 	}
 	column, refused, err := f.call.run(f.body, batchAt(fields, rows, nodes, nodesLen, buffers, buffersLen))
 	if err != nil {

@@ -126,7 +126,9 @@ func checkName(name string) error {
 
 // output is the field of the result. Nulls in give nulls out, so it is nullable whatever the function gives.
 func (f *function) output() Field {
-	return Field{Name: f.name, Format: f.body.result.format, Nullable: true}
+	field := f.body.result.field(f.name)
+	field.Nullable = true
+	return field
 }
 
 // check compares the types that a query gives with those that the function takes.
@@ -135,9 +137,9 @@ func (f *function) check(given Schema) error {
 		return Config("the function `%s` takes %d arguments, not %d", f.name, len(f.names), len(given))
 	}
 	for i, argument := range f.body.arguments {
-		if given[i].Format != argument.format {
+		if !argument.reads(given[i]) {
 			return Config("the argument `%s` of the function `%s` is %s, not %s", f.names[i], f.name,
-				typeName(argument.format), typeName(given[i].Format))
+				argument.name(), fieldTypeName(given[i]))
 		}
 	}
 	return nil
@@ -169,6 +171,7 @@ func (c *call) run(body callFunc, arguments *Batch) (*Column, []rejected, error)
 	c.result.value = c.function.body.result
 	c.result.reset()
 	c.findNulls()
+	c.rejectNullItems()
 	body(c)
 	return c.column, c.rejected, c.err
 }
@@ -186,6 +189,21 @@ func (c *call) findNulls() {
 		}
 		for at := range c.valid {
 			c.valid[at] &= argument.validity[at]
+		}
+	}
+}
+
+// rejectNullItems rejects the rows in which a list holds a null that its Go type cannot.
+func (c *call) rejectNullItems() {
+	for i, argument := range c.arguments {
+		value := c.function.body.arguments[i]
+		if !value.hasNullItems(argument) {
+			continue
+		}
+		for row := range c.rows {
+			if !c.skips(row) && value.holdsNullItem(argument, row) {
+				c.reject(row, nullItem(c.function.names[i]))
+			}
 		}
 	}
 }

@@ -32,8 +32,8 @@ func Read[T any](p *Plan, name string) Reader[T] {
 	if index < 0 {
 		return Reader[T]{}
 	}
-	if format := p.input[index].Format; format != value.format {
-		p.fail(Config("the column `%s` is %s, not %s", name, typeName(format), typeName(value.format)).AtColumn(name))
+	if field := p.input[index]; !value.reads(field) {
+		p.fail(Config("the column `%s` is %s, not %s", name, fieldTypeName(field), value.name()).AtColumn(name))
 		return Reader[T]{}
 	}
 	return Reader[T]{value, p.read(index), new([]T)}

@@ -108,9 +108,8 @@ func readCell(plan *Plan, c cell) int {
 	if index < 0 {
 		return 0
 	}
-	if format := plan.input[index].Format; format != c.value.format {
-		plan.fail(Config("the column `%s` is %s, not %s", c.name, typeName(format), typeName(c.value.format)).
-			AtColumn(c.name))
+	if field := plan.input[index]; !c.value.reads(field) {
+		plan.fail(Config("the column `%s` is %s, not %s", c.name, fieldTypeName(field), c.value.name()).AtColumn(c.name))
 	}
 	return plan.read(index)
 }
@@ -119,7 +118,7 @@ func readCell(plan *Plan, c cell) int {
 func planRows(plan *Plan, out []cell, carries bool) []cell {
 	var computed []cell
 	compute := func(c cell) {
-		plan.Compute(Field{Name: c.name, Format: c.value.format, Nullable: c.value.nullable})
+		plan.Compute(c.value.field(c.name))
 		computed = append(computed, c)
 	}
 	if carries {
@@ -181,14 +180,15 @@ type rowInstance[In, Out any] struct {
 	// batch that is being taken, and its next row.
 	batch *Batch
 	next  int
-	// checked are the columns of the batch that have nulls and must not.
+	// checked are the columns of the batch that have nulls, or lists with nulls, and must not.
 	checked []cell
 }
 
 func (i *rowInstance[In, Out]) process(batch *Batch, output *Output) error {
 	i.batch, i.next, i.checked = batch, 0, i.checked[:0]
 	for _, c := range i.in {
-		if !c.value.nullable && batch.Columns[c.column].nulls > 0 {
+		column := batch.Columns[c.column]
+		if !c.value.nullable && column.nulls > 0 || c.value.hasNullItems(column) {
 			i.checked = append(i.checked, c)
 		}
 	}
@@ -257,8 +257,8 @@ func (i *rowInstance[In, Out]) block(output *Output) error {
 	}
 	for at := range rows {
 		row := i.next + at
-		if name, missing := i.missing(row); missing {
-			output.Reject(row, "`"+name+"` is null")
+		if reason := i.missing(row); reason != "" {
+			output.Reject(row, reason)
 			continue
 		}
 		emitted := len(i.emitter.rows)
@@ -293,14 +293,18 @@ func (i *rowInstance[In, Out]) block(output *Output) error {
 	return i.flush()
 }
 
-// missing names a column that is null in a row and must not be.
-func (i *rowInstance[In, Out]) missing(row int) (string, bool) {
+// missing says which column is null in a row and must not be; empty if none is.
+func (i *rowInstance[In, Out]) missing(row int) string {
 	for _, c := range i.checked {
-		if i.batch.Columns[c.column].IsNull(row) {
-			return c.name, true
+		column := i.batch.Columns[c.column]
+		switch {
+		case !c.value.nullable && column.IsNull(row):
+			return "`" + c.name + "` is null"
+		case c.value.holdsNullItem(column, row):
+			return nullItem(c.name)
 		}
 	}
-	return "", false
+	return ""
 }
 
 // flush writes the emitted rows to the output's columns.

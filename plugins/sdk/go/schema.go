@@ -23,8 +23,7 @@ type Field struct {
 
 // FieldOf is a field of the Arrow type of T; it is nullable when T is [Null]. It panics for a type that has no Arrow type.
 func FieldOf[T any](name string) Field {
-	value := mustValueType[T]()
-	return Field{Name: name, Format: value.format, Nullable: value.nullable}
+	return mustValueType[T]().field(name)
 }
 
 // SameType says whether two fields have the same Arrow type; names and metadata do not count at the top.

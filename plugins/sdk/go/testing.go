@@ -21,7 +21,7 @@ func ColumnOfField(rows reflect.Value, index int) (Field, *Column, error) {
 	if row, err := b.write(from, rows.Len(), nil); err != nil {
 		return Field{}, nil, fmt.Errorf("row %d: %w", row, err)
 	}
-	return Field{Format: value.format, Nullable: value.nullable}, b.column(), nil
+	return value.field(""), b.column(), nil
 }
 
 // ReadField fills one field of a slice of structs, which has as many as the column has rows. For tests.
@@ -31,8 +31,10 @@ func ReadField(c *Column, rows reflect.Value, index int) error {
 	switch {
 	case err != nil:
 		return err
-	case value.format != c.format:
-		return fmt.Errorf("it is %s, not %s", typeName(c.format), typeName(value.format))
+	case !value.readsColumn(c):
+		return fmt.Errorf("it is %s, not %s", columnTypeName(c), value.name())
+	case value.hasNullItems(c):
+		return fmt.Errorf("it has lists that hold nulls, which a %s cannot hold", field.Type)
 	case c.nulls > 0 && !value.nullable:
 		return fmt.Errorf("it has nulls, which a %s cannot hold", field.Type)
 	}

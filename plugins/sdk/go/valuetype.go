@@ -16,6 +16,7 @@ const (
 	valueFixed
 	valueString
 	valueBytes
+	valueList
 )
 
 // valueType is how values of a Go type cross.
@@ -29,6 +30,8 @@ type valueType struct {
 	// nullable: the Go type is Null; its flag stands `validAt` bytes after the value.
 	nullable bool
 	validAt  uintptr
+	// list is what a slice crosses as; nil for all else.
+	list *list
 }
 
 var formatsOfTypes = map[reflect.Type]string{
@@ -86,6 +89,7 @@ func valueTypeOf(t reflect.Type) (valueType, error) {
 		if t.Elem().Kind() == reflect.Uint8 {
 			return valueType{kind: valueBytes, format: "z", size: int(t.Size())}, nil
 		}
+		return listOf(t)
 	}
 	if format, ok := formatsOfKinds[t.Kind()]; ok {
 		return valueType{kind: valueFixed, format: format, size: int(t.Size())}, nil

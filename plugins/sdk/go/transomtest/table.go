@@ -20,7 +20,7 @@ type Table struct {
 func Columns(columns ...Named) Table {
 	table := Table{Batch: &transom.Batch{}}
 	for _, c := range columns {
-		table.Schema = append(table.Schema, transom.Field{Name: c.Name, Format: c.Column.Format(), Nullable: true})
+		table.Schema = append(table.Schema, c.Column.Field(c.Name))
 		table.Batch.Columns = append(table.Batch.Columns, c.Column)
 		table.Batch.Rows = c.Column.Len()
 	}

@@ -151,7 +151,7 @@ func Call[R any](t testing.TB, name string, arguments ...*transom.Column) ([]tra
 	t.Helper()
 	schema, batch := make(transom.Schema, len(arguments)), &transom.Batch{Rows: 1, Columns: arguments}
 	for i, argument := range arguments {
-		schema[i] = transom.Field{Name: fmt.Sprintf("argument%d", i), Format: argument.Format(), Nullable: true}
+		schema[i] = argument.Field(fmt.Sprintf("argument%d", i))
 		batch.Rows = argument.Len()
 	}
 	opened, err := transom.OpenFunctionByName(name, schema)

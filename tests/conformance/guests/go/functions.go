@@ -26,6 +26,7 @@ func init() {
 	transom.Function("an_hour_later(at)", "An hour later.", transom.Func1(anHourLater))
 	transom.Function("twice(amount)", "Twice the amount.", transom.Func1(twice))
 	transom.Function("reverse(bytes)", "The bytes in reverse order.", transom.Func1(reverse))
+	transom.Function("lengths(words)", "How long each word is.", transom.Func1(lengths))
 	transom.Function("or_zero(v)", "The value, or 0 for null.", transom.Func1(orZero))
 	transom.Function("checked(v)", "The value; rejects a negative one.", transom.Try1(checked))
 	transom.Function("unlucky(v)", "The value; panics at 13.", transom.Func1(unlucky))
@@ -81,4 +82,12 @@ func blame(v int64) (int64, error) {
 		return 0, transom.Internal("the plugin")
 	}
 	return v, nil
+}
+
+func lengths(words []string) []int64 {
+	lengths := make([]int64, len(words))
+	for i, word := range words {
+		lengths[i] = int64(len(word))
+	}
+	return lengths
 }

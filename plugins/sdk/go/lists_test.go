@@ -1,0 +1,109 @@
+package transom_test
+
+import (
+	"strings"
+	"testing"
+
+	transom "github.com/transom-data/transom/plugins/sdk/go"
+	"github.com/transom-data/transom/plugins/sdk/go/transomtest"
+)
+
+type tagged struct {
+	Tags []string `arrow:"tags"`
+}
+
+type counted struct {
+	Lengths []int64             `arrow:"lengths"`
+	Longest transom.Null[[]int] `arrow:"longest"`
+}
+
+type countTags struct{}
+
+func (countTags) Row(in *tagged, out *transom.Emitter[counted]) error {
+	lengths := lengthsOf(in.Tags)
+	out.Emit(counted{Lengths: lengths, Longest: transom.Null[[]int]{V: []int{len(in.Tags)}, Valid: len(in.Tags) > 0}})
+	return nil
+}
+
+func lengthsOf(words []string) []int64 {
+	lengths := make([]int64, len(words))
+	for i, word := range words {
+		lengths[i] = int64(len(word))
+	}
+	return lengths
+}
+
+func init() {
+	transom.Function("lengths(words)", "How long each is.", transom.Func1(lengthsOf))
+	transom.Function("known_words(words)", "Those that are not null.", transom.Func1(func(words []transom.Null[string]) []string {
+		var known []string
+		for _, word := range words {
+			if word.Valid {
+				known = append(known, word.V)
+			}
+		}
+		return known
+	}))
+	transom.Function("split(text)", "Words of lines.", transom.Try1(func(text string) (transom.Null[[][]string], error) {
+		var lines [][]string
+		for line := range strings.SplitSeq(text, "/") {
+			lines = append(lines, strings.Fields(line))
+		}
+		return transom.Null[[][]string]{V: lines, Valid: text != ""}, nil
+	}))
+	transom.Rows[transom.NoOptions, tagged, counted]("count_tags", "Counts.",
+		func(transom.NoOptions) (countTags, error) { return countTags{}, nil }, transom.ComputedOnly)
+}
+
+func TestListsAreSlicesOfTheirItems(t *testing.T) {
+	words := transom.NewColumn([]transom.Null[[]string]{
+		transom.Some([]string{"one", "three"}), {}, transom.Some([]string{}), transom.Some([]string{"five"}),
+	})
+	got, rejected := transomtest.Call[[]int64](t, "lengths", words)
+	equal(t, got, []transom.Null[[]int64]{
+		transom.Some([]int64{3, 5}), {}, transom.Some([]int64{}), transom.Some([]int64{4}),
+	})
+	equal(t, rejected, nil)
+}
+
+func TestANullItemRejectsItsRowUnlessTheTypeHoldsIt(t *testing.T) {
+	words := transom.NewColumn([][]transom.Null[string]{{transom.Some("a"), {}}, {transom.Some("b")}})
+	got, rejected := transomtest.Call[[]int64](t, "lengths", words)
+	equal(t, got, []transom.Null[[]int64]{{}, transom.Some([]int64{1})})
+	equal(t, rejected, []transomtest.Rejected{
+		{Row: 0, Reason: "`words` holds a null, which its Go type cannot: a list of transom.Null does"},
+	})
+	known, rejected := transomtest.Call[[]string](t, "known_words", words)
+	equal(t, known, []transom.Null[[]string]{transom.Some([]string{"a"}), transom.Some([]string{"b"})})
+	equal(t, rejected, nil)
+}
+
+func TestListsOfListsAreMade(t *testing.T) {
+	got, _ := transomtest.Call[[][]string](t, "split", transom.NewColumn([]string{"a b/c", "", "/d"}))
+	equal(t, got, []transom.Null[[][]string]{
+		transom.Some([][]string{{"a", "b"}, {"c"}}), {}, transom.Some([][]string{{}, {"d"}}),
+	})
+}
+
+func TestListsOfOtherItemsAreRefused(t *testing.T) {
+	given := transom.Schema{transom.FieldOf[[]float64]("words")}
+	_, err := transom.OpenFunctionByName("lengths", given)
+	want := "the argument `words` of the function `lengths` is List(Utf8), not List(Float64)"
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRowsHaveLists(t *testing.T) {
+	type given struct {
+		Tags []transom.Null[string] `arrow:"tags"`
+	}
+	ran := transomtest.Run(t, "count_tags", "{}", []given{{[]transom.Null[string]{transom.Some("ab")}}, {}},
+		[]given{{[]transom.Null[string]{{}}}})
+	equal(t, transomtest.Rows[counted](t, ran), []counted{
+		{[]int64{2}, transom.Some([]int{1})}, {[]int64{}, transom.Null[[]int]{}},
+	})
+	equal(t, ran.Rejected, []transomtest.Rejected{
+		{Batch: 1, Row: 0, Reason: "`tags` holds a null, which its Go type cannot: a list of transom.Null does"},
+	})
+}
