@@ -69,3 +69,34 @@ fn the_values_of_a_row_are_in_no_log() {
     let all = ran.all().to_lowercase();
     assert!(!all.contains("boris"), "{all}");
 }
+
+const STUMBLING: &str = r#"import transom
+
+
+class Stumbling(transom.Transform):
+    def open(self, input):
+        return transom.Opened(reads=["v"], passes=transom.ALL, computes={"inverse": float})
+
+    def process(self, batch, output):
+        output.emit({"inverse": [1 / value for value in batch["v"]]})
+"#;
+
+#[test]
+fn the_row_of_an_exception_that_names_none_is_found() {
+    let project = Project::empty();
+    let ran = project.run(&["init", "privacy", "--lang", "python"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    project.write("privacy/privacy.py", STUMBLING);
+    project.write(
+        "transom.yaml",
+        "name: numbers\n\
+         plugins: { privacy: { path: privacy } }\n\
+         sources: { numbers: { path: numbers.csv } }\n\
+         steps: { inverse: { transform: privacy.stumbling, input: numbers } }\n\
+         sinks: { inverse: { from: inverse, path: out, format: csv } }\n",
+    );
+    let rows = (1..=100).map(|id| format!("{id},{}\n", (id - 77) * (id - 90)));
+    project.write("numbers.csv", format!("id,v\n{}", rows.collect::<String>()));
+    let ran = project.run(&[&RUN[..], &["--show-row"]].concat());
+    assert_snapshot!(ran.all());
+}

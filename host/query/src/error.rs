@@ -20,8 +20,10 @@ pub struct CallError {
     /// What the plugin or its host said.
     #[source]
     pub source: Arc<transom_plugin::Error>,
-    /// The row that the plugin was at, where it says so.
+    /// The row that the plugin was at, where that is known.
     pub row: Option<FailedRow>,
+    /// Its index in the batch, where the plugin does not say it and it was found all the same.
+    found: Option<u32>,
 }
 
 fn shown(place: Option<&Place>) -> String {
@@ -123,7 +125,13 @@ impl CallError {
             place: None,
             source: Arc::new(source),
             row: None,
+            found: None,
         }
+    }
+
+    /// The same for a row that was found by trying.
+    pub(crate) fn at_row(self, found: Option<u32>) -> Self {
+        Self { found, ..self }
     }
 
     /// Keeps the row of a batch that the error names; the batch is asked for only if it names one.
@@ -140,11 +148,11 @@ impl CallError {
         self
     }
 
-    /// The row's index in the batch, as the plugin tells it.
+    /// The row's index in the batch, as the plugin tells it or as it was found.
     fn named_row(&self) -> Option<u32> {
         match &*self.source {
-            transom_plugin::Error::Guest { error, .. } => error.row,
-            _ => None,
+            transom_plugin::Error::Guest { error, .. } => error.row.or(self.found),
+            _ => self.found,
         }
     }
 }

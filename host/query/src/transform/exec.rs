@@ -439,8 +439,10 @@ impl Running {
             rejected,
             more,
         } = outcome.map_err(|error| {
+            let row = self.failing_row(&error);
             let batch = || self.current.as_ref()?.own(exec).ok();
-            failed(error).with_row(batch)
+            let error = CallError::new(exec.spec.what(), error);
+            error.at_row(row).at(place).with_row(batch)
         })?;
         self.more = more;
         for batch in batches {
@@ -455,6 +457,58 @@ impl Running {
         self.reject(&rejected)?;
         if !self.more && !self.ended {
             self.replace_worn()?;
+        }
+        Ok(())
+    }
+
+    /// The row of the batch that the guest failed on, of an error that names none: a guest that crashed cannot say it, and few say it
+    /// of exceptions. Fresh instances get ever shorter beginnings of the batch. None where the batch alone does not fail.
+    fn failing_row(&self, error: &transom_plugin::Error) -> Option<u32> {
+        use transom_plugin::Error::{Crash, Guest};
+        use transom_plugin::GuestErrorKind::{BadData, Internal};
+        let is_of_a_row = match error {
+            Crash { .. } => true,
+            Guest { error, .. } => error.row.is_none() && matches!(error.kind, BadData | Internal),
+            _ => false,
+        };
+        if !is_of_a_row {
+            return None;
+        }
+        let current = self.current.as_ref()?;
+        let fails = |rows: usize| match self.try_first(current, rows) {
+            Ok(()) => Some(false),
+            Err(Crash { .. } | Guest { .. }) => Some(true),
+            Err(_) => None,
+        };
+        let (mut passes, mut failing) = (0, current.batch.num_rows());
+        if !fails(failing)? {
+            return None;
+        }
+        while failing - passes > 1 {
+            let middle = passes + (failing - passes) / 2;
+            match fails(middle)? {
+                true => failing = middle,
+                false => passes = middle,
+            }
+        }
+        u32::try_from(passes).ok()
+    }
+
+    /// Gives the first rows of a batch to a fresh instance.
+    fn try_first(&self, current: &Current, rows: usize) -> transom_plugin::Result<()> {
+        let exec = &self.exec;
+        let (mut guest, opened) = open(exec, self.partition, self.generation)?;
+        let first = |columns: &[Option<ArrayRef>]| -> Vec<Option<ArrayRef>> {
+            let columns = columns.iter();
+            columns
+                .map(|column| column.as_ref().map(|column| column.slice(0, rows)))
+                .collect()
+        };
+        let (columns, reads) = (first(&current.columns), first(&current.reads));
+        let input = Input::new(&columns, rows, &exec.keep, &exec.schema).with_reads(&reads);
+        let mut outcome = guest.process(&opened, &input)?;
+        while outcome.more {
+            outcome = guest.pull(&opened, Some(&input))?;
         }
         Ok(())
     }
