@@ -9,7 +9,7 @@ target_dir := absolute_path(env("CARGO_TARGET_DIR", "target"))
 
 # Crates outside the workspace: plugins, each with a lock file of its own.
 example_plugins := "examples/*/plugins/*/Cargo.toml plugins/examples/*/Cargo.toml"
-guests := example_plugins + " plugins/hostile/rust/Cargo.toml tests/guests/*/Cargo.toml tests/conformance/guests/*/Cargo.toml"
+guests := example_plugins + " plugins/hostile/rust/Cargo.toml tests/guests/*/Cargo.toml tests/conformance/guests/*/Cargo.toml plugins/sdk/python/native/Cargo.toml"
 go_modules := "plugins/sdk/go/go.mod plugins/sdk/go/*/go.mod examples/*/plugins/*/go.mod tests/guests/*/go.mod tests/conformance/guests/*/go.mod"
 # The program beside the benchmarks: alone, they would compile the same dependencies with other features once more.
 bench_packages := "--package transom-tests --package transom-cli"
@@ -57,7 +57,7 @@ test-host: python-runner
     cargo test {{ locked }} --workspace --no-fail-fast
 
 # Test SDKs and example plugins natively, as their authors do
-test-plugins: (each-crate example_plugins "test" locked) test-go test-python
+test-plugins: (each-crate example_plugins "test" locked) test-go test-python test-python-native
 
 # Test everything in Go
 test-go: (each-go-module "vet" "-tags=arrow_json_stdlib" "./...") (each-go-module "test" "-tags=arrow_json_stdlib" "./...")
@@ -70,6 +70,11 @@ test-python:
         echo "$tests: python3 -m unittest" >&2
         PYTHONPATH=plugins/sdk/python PYTHONDONTWRITEBYTECODE=1 python3 -W error -m unittest discover --quiet --start-directory "$tests"
     done
+
+# Test the SDK for Python with its loops in native code, in each Python from 3.11 to 3.13 that is here
+test-python-native:
+    cargo test {{ locked }} --manifest-path plugins/sdk/python/native/Cargo.toml
+    CARGO_TARGET_DIR="{{ target_dir }}" plugins/sdk/python/native/test
 
 # Run the tests that are marked as slow
 test-slow: python-runner && test-wheel
@@ -111,6 +116,11 @@ fuzz seconds="60" *targets="batch description stamp csv json parquet":
         echo "$1: $SECONDS_EACH s" >&2
         "$TARGET_DIR/debug/fuzz-$1" -max_total_time="$SECONDS_EACH" -max_len=4096 -timeout=30 -rss_limit_mb=2048 \
             -print_final_stats=1 -verbosity=0 -artifact_prefix=fuzz/ "$TARGET_DIR/fuzz-found/$1" "fuzz/corpus/$1"' fuzz
+
+# Put made-up columns through both codecs of the SDK for Python: natively under AddressSanitizer, then in the component
+fuzz-python seconds="60": program python-runner
+    CARGO_TARGET_DIR="{{ target_dir }}" plugins/sdk/python/native/test --sanitize {{ seconds }}
+    plugins/sdk/python/native/fuzz/in-component "{{ target_dir }}/debug/transom" {{ seconds }}
 
 # Keep of what was found the inputs that reach code no other of the corpus does
 fuzz-merge target:

@@ -9,6 +9,7 @@ use std::{env, fs, io};
 const LEFT_OUT: &[&str] = &[
     "target",
     "tests",
+    "native",
     "runner",
     "__pycache__",
     ".mypy_cache",
@@ -50,20 +51,27 @@ fn main() -> io::Result<()> {
 fn runner_sources(sdks: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let root = sdks.join("../..").canonicalize()?;
     let python = root.join("plugins/sdk/python");
-    let mut modules = Vec::new();
-    for folder in ["transom", "runner"] {
-        collect(&python.join(folder), &mut modules)?;
-    }
-    modules.retain(|path| path.extension().is_some_and(|extension| extension == "py"));
-    modules.sort();
+    let files = |folders: &[&str], kind: &str| -> io::Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for folder in folders {
+            collect(&python.join(folder), &mut files)?;
+        }
+        files.retain(|path| path.extension().is_some_and(|extension| extension == kind));
+        files.sort();
+        Ok(files)
+    };
     let first = [
         "plugins/sdk/python/runner/build",
         "plugins/sdk/python/runner/requirements.txt",
         "wit/transom.wit",
+        "plugins/sdk/python/native/build",
+        "plugins/sdk/python/native/Cargo.lock",
+        "plugins/sdk/python/native/Cargo.toml",
     ];
     let first = first.map(|name| root.join(name)).into_iter();
     first
-        .chain(modules)
+        .chain(files(&["native/src"], "rs")?)
+        .chain(files(&["transom", "runner"], "py")?)
         .map(|path| {
             let name = path.strip_prefix(&root).map_err(io::Error::other)?;
             Ok((name.to_string_lossy().into_owned(), path))

@@ -17,12 +17,15 @@ from transom_runner.loading import load_plugin
 from wit_world.exports import meta, scalar, table
 from wit_world.imports import host, types
 
-from transom import contract, log
+from transom import contract, log, native
 from transom.errors import Error
 from transom.plugin import Handles, wire_error
 from transom.transforms import End
 
 standard_library.preload()
+if native.loops is None:
+    # It would work without, at half the speed.
+    raise ImportError("the component lacks `_transom_native`")
 
 _KINDS = {
     "bad-data": types.ErrorKind.BAD_DATA,

@@ -156,7 +156,7 @@ class WhatDoesNotFit(unittest.TestCase):
 
     def test_values_that_are_too_long_for_one_column_are_told_apart_from_one_that_does_not_fit(self):
         # With offsets of one byte, so that no test takes 2 GiB.
-        for narrow in [Bytes("z", "binary", "b"), Text("u", "utf8", "b")]:
+        for narrow in [Bytes("z-narrow", "binary", "b"), Text("u-narrow", "utf8", "b")]:
             value = narrow.python(100) if narrow.python is bytes else "a" * 100
             self.assertEqual(len(encode(narrow, [value]).buffers), 3)
             for values in ([value, value], [value, None, value]):
@@ -165,7 +165,7 @@ class WhatDoesNotFit(unittest.TestCase):
                 self.assertTrue(misfit.wrong_class)
 
     def test_a_long_value_that_does_not_fit_is_shown_in_part(self):
-        misfit = self.misfit(Text("u", "utf8", "b"), ["a" * 1_000])
+        misfit = self.misfit(Text("u-narrow", "utf8", "b"), ["a" * 1_000])
         self.assertEqual(misfit.reason, "a" * 57 + "... does not fit utf8")
 
     def test_a_text_that_has_no_utf8_does_not_fit(self):

@@ -6,6 +6,8 @@ batch costs some microseconds, and no bit is ever tested one by one.
 
 from __future__ import annotations
 
+from . import native
+
 # `format(.., "b")` writes `0` and `1`, rows need 0 and 1.
 _FROM_DIGITS = bytes.maketrans(b"01", b"\0\1")
 _TO_DIGITS = bytes.maketrans(b"\0\1", b"01")
@@ -15,6 +17,9 @@ def unpack(bitmap: bytes, rows: int) -> bytes:
     """One byte for each of `rows` bits."""
     if not rows:
         return b""
+    unpacked = native.unpack(bitmap, rows)
+    if unpacked is not None:
+        return unpacked
     # Bits past the last row mean nothing.
     bits = int.from_bytes(bitmap, "little") & ((1 << rows) - 1)
     return format(bits, f"0{rows}b").encode("ascii")[::-1].translate(_FROM_DIGITS)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
-from . import bits
+from . import bits, native
 
 
 class DataType:
@@ -149,6 +149,11 @@ class Bytes(DataType):
         self.offset = offset
 
     def raw(self, rows: int, buffers: Sequence[bytes]) -> Sequence:
+        values = native.decode(self.format, None, buffers, rows)
+        return self.cut(buffers) if values is None else values
+
+    def cut(self, buffers: Sequence[bytes]) -> Sequence:
+        """The slots, one by one."""
         data = buffers[1]
         return [data[start:stop] for start, stop in pairwise(memoryview(buffers[0]).cast(self.offset))]
 
@@ -174,7 +179,7 @@ class Text(Bytes):
     def __init__(self, format: str, name: str, offset: str):
         super().__init__(format, name, offset, str, "")
 
-    def raw(self, rows: int, buffers: Sequence[bytes]) -> Sequence:
+    def cut(self, buffers: Sequence[bytes]) -> Sequence:
         data = buffers[1]
         offsets = memoryview(buffers[0]).cast(self.offset)
         if data.isascii():

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress
 from typing import Any, TypeVar
 
-from . import bits
+from . import bits, native
 from .codec import DataType
 from .contract import Batch, Node
 
@@ -74,11 +74,22 @@ class Column(Sequence[T | None]):
                 self._list = list(self.values)
                 if self.valid is not None:
                     self._list = [v if ok else None for v, ok in zip(self._list, self.valid)]
-            elif self.valid is None:
-                self._list = self.type.convert(self.values)
             else:
-                self._list = spread(self.type.convert(compress(self.values, self.valid)), self.valid)
+                self._list = native.decode(self.type.format, self.valid, self._wire, self.rows)
+                if self._list is None:
+                    self._list = self._converted(self.type)
         return self._list
+
+    def _converted(self, data_type: DataType) -> list[T | None]:
+        if self.valid is None:
+            return data_type.convert(self.values)
+        return spread(data_type.convert(compress(self.values, self.valid)), self.valid)
+
+    @property
+    def wire(self) -> tuple:
+        """Format, marks of validity and buffers of a column that crossed, as `native` takes them."""
+        assert self.type is not None
+        return (self.type.format, self.valid, *self._wire)
 
     def pick(self, selected: bytes | None) -> Iterable:
         """The values of the rows that `selected` marks with 1; None stands for all. No selected row may be null."""
@@ -111,25 +122,42 @@ _WRONG = (TypeError, AttributeError)
 _UNFIT = (OverflowError, ValueError)
 
 
-def encode(data_type: DataType, values: Sequence, valid: bytes | None = None) -> Batch:
+def encode(
+    data_type: DataType,
+    values: Sequence,
+    valid: bytes | None = None,
+    selected: bytes | None = None,
+) -> Batch:
     """A batch of one column. None among the values is null; so is each row that `valid` marks with 0.
+
+    With `selected` in place of `valid`, the values are those of the rows that it marks with 1, and all others are null.
 
     `Misfit` when a value is of another class than the type's, or does not fit it.
     """
-    rows = len(values)
     if isinstance(values, Column):
         if values.type == data_type and values._wire and valid is None:
             # As it came: nothing to convert.
             bitmap = bits.pack(values.valid) if values.valid is not None else b""
-            return _batch(rows, values.null_count, [bitmap, *values._wire], data_type)
+            return Batch(values.rows, [Node(values.rows, values.null_count)], [bitmap, *values._wire])
         if values.valid is not None:
             valid = values.valid if valid is None else intersect(values.valid, valid)
         values = values.to_list() if values.type is not None else values.values
-    if valid is None and not isinstance(values, list):
+    if not isinstance(values, list):
         packed = _as_it_is(data_type, values)
         if packed is not None:
-            return _batch(rows, 0, [b"", packed], data_type)
-    values = values if isinstance(values, list) else list(values)
+            return _batch(valid, len(values), [packed])
+        values = list(values)
+    encoded = native.encode(data_type.format, values, valid, selected)
+    if encoded is not None:
+        rows = len(values) if selected is None else len(selected)
+        return Batch(rows, [Node(rows, encoded[0])], encoded[1])
+    if selected is not None:
+        values, valid = spread(values, selected, data_type.placeholder), selected
+    return _encode(data_type, values, valid)
+
+
+def _encode(data_type: DataType, values: list, valid: bytes | None) -> Batch:
+    rows = len(values)
     if data_type.format == "n":
         if any(value is not None for value in values):
             raise Misfit(0, "it is no null", wrong_class=True)
@@ -137,7 +165,7 @@ def encode(data_type: DataType, values: Sequence, valid: bytes | None = None) ->
     if valid is None:
         try:
             # Mostly there is no None. To look for one first would cost more than all the rest of this.
-            return _batch(rows, 0, [b"", *data_type.pack(values)], data_type)
+            return _batch(None, rows, data_type.pack(values))
         except (*_WRONG, *_UNFIT):
             valid = bytes([value is not None for value in values])
             if 0 not in valid:
@@ -151,8 +179,7 @@ def encode(data_type: DataType, values: Sequence, valid: bytes | None = None) ->
         valid = bytes([bool(ok) and value is not None for value, ok in zip(values, valid)])
         filled = [value if ok else placeholder for value, ok in zip(values, valid)]
         buffers = _pack(data_type, filled)
-    null_count = valid.count(0)
-    return _batch(rows, null_count, [bits.pack(valid) if null_count else b"", *buffers], data_type)
+    return _batch(valid, rows, buffers)
 
 
 def _as_it_is(data_type: DataType, values: object) -> bytes | None:
@@ -169,10 +196,9 @@ def _as_it_is(data_type: DataType, values: object) -> bytes | None:
     return view.tobytes() if same and view.ndim == 1 else None
 
 
-def _batch(rows: int, null_count: int, buffers: list[bytes], data_type: DataType) -> Batch:
-    if data_type.format == "n":
-        return Batch(rows, [Node(rows, rows)], [])
-    return Batch(rows, [Node(rows, null_count)], buffers)
+def _batch(valid: bytes | None, rows: int, buffers: list[bytes]) -> Batch:
+    null_count = valid.count(0) if valid is not None else 0
+    return Batch(rows, [Node(rows, null_count)], [bits.pack(valid) if null_count else b"", *buffers])
 
 
 def _pack(data_type: DataType, values: list) -> list[bytes]:

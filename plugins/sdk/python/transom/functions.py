@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import compress
 from typing import Any, TypeVar
 
+from . import native
 from .codec import DataType
 from .column import Column, Misfit, encode, intersect, spread
 from .contract import Batch
@@ -150,8 +151,7 @@ class Call:
         for column, (_, _, sees_null) in zip(self.columns, arguments):
             if not sees_null:
                 self.selected = intersect(self.selected, column.valid)
-        values = self._arguments()
-        results = self._results(values)
+        results = self._results()
         batch = self._encode(results)
         self.rejected.sort()
         return batch, self.rejected
@@ -197,12 +197,20 @@ class Call:
                 self.rejected.append((row, reason))
         self.selected = bytes(selected)
 
-    def _results(self, values: list[Iterable]) -> list:
+    def _rows(self) -> Iterator:
+        """The selected rows."""
+        rows = native.rows_of(self.columns, self.rows, self.selected)
+        if rows is None:
+            # Values that cannot be read take their rows out of those selected.
+            arguments = self._arguments()
+            rows = rows_of(arguments, self.rows if self.selected is None else self.selected.count(1))
+        return rows
+
+    def _results(self) -> list:
         """What the function gives for each selected row; None for one that it rejects."""
         function = self.function.function
-        count = self.rows if self.selected is None else self.selected.count(1)
-        loop = loop_of(len(values))
-        rows = rows_of(values, count)
+        loop = loop_of(len(self.columns))
+        rows = self._rows()
         results: list[Any] = []
         while True:
             try:
@@ -226,14 +234,8 @@ class Call:
     def _encode(self, results: list) -> Batch:
         function, selected = self.function, self.selected
         while True:
-            column, valid = results, None
-            if selected is not None and not self.rejected and not function.gives_null:
-                # Without a None among the results, the rows that were not selected are the nulls.
-                column, valid = spread(results, selected, function.output.placeholder), selected
-            elif selected is not None:
-                column = spread(results, selected)
             try:
-                batch = encode(function.output, column, valid)
+                batch = encode(function.output, results, selected=selected)
                 break
             except Misfit as misfit:
                 if misfit.wrong_class:
