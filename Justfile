@@ -171,8 +171,8 @@ bless:
 bench *groups:
     cargo bench {{ locked }} {{ bench_packages }} --bench ratios -- {{ groups }}
 
-# Compare plugins in Rust, Go and Python with each other, and Python with native CPython
-bench-languages: python-runner (bench "languages")
+# Compare plugins in Rust, Go and Python with each other; Python with native CPython, and its codec in native code with that in Python
+bench-languages: python-runner (bench "languages" "codecs")
 
 # Measure whole processes: their start, the memory of long runs and of many batches, DuckDB on the same files; words select groups (tests/benches/process/main.rs)
 bench-process *groups: build python-runner

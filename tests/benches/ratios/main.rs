@@ -26,12 +26,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// A group of comparisons by name.
 type Group = (&'static str, fn() -> Result<Vec<Comparison>>);
 
-const GROUPS: [Group; 5] = [
+const GROUPS: [Group; 6] = [
     ("border", border::compare),
     ("functions", functions::compare),
     ("flights", flights::compare),
     ("partitions", partitions::compare),
     ("languages", languages::compare),
+    ("codecs", languages::compare_codecs),
 ];
 
 fn main() -> Result<()> {

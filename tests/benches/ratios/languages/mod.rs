@@ -3,6 +3,7 @@
 //! The plugins are the conformance guests, which offer the same in each language. Rust is the baseline of the others; Python has
 //! another one besides, native CPython ([`functions`]). All times are processor time: every contender computes on one thread.
 
+mod codecs;
 mod functions;
 mod native;
 
@@ -41,6 +42,14 @@ pub(crate) fn compare() -> Result<Vec<Comparison>> {
     comparisons.extend(functions::compare(&plugins)?);
     comparisons.extend(starts(&plugins)?);
     Ok(comparisons)
+}
+
+/// Both codecs of the SDK for Python.
+pub(crate) fn compare_codecs() -> Result<Vec<Comparison>> {
+    codecs::compare(&guests::load(
+        &guests::runtime()?,
+        &guests::conformance("python"),
+    )?)
 }
 
 /// One transform in all languages; `go` is how many times as long as Rust Go may take.

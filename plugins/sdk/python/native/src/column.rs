@@ -9,9 +9,9 @@ use crate::kind::{Kind, Unit};
 use crate::known::{Key, Known};
 use crate::layout::{self, SPANS};
 use crate::python::{
-    Borrowed, IS_TUPLE, Owned, PyBytes_FromStringAndSize, PyFloat_FromDouble, PyLong_FromLong,
-    PyLong_FromLongLong, PyLong_FromUnsignedLongLong, PyTuple_GetItem, PyTuple_Size,
-    PyUnicode_DecodeUTF8, bytes_of, is_of, none, text_of, truth,
+    Borrowed, Builtin, Owned, PyBytes_FromStringAndSize, PyFloat_FromDouble,
+    PyLong_FromUnsignedLongLong, PyTuple_GetItem, PyTuple_Size, PyUnicode_DecodeUTF8, bytes_of,
+    int, is_of, none, text_of, truth,
 };
 
 /// A column, whose buffers hold what its rows need: reading one cannot fail, but for memory.
@@ -45,7 +45,7 @@ impl Column {
     pub(crate) unsafe fn read(given: Borrowed, rows: usize) -> Option<Self> {
         // SAFETY: as the caller says. Items of a tuple live as long as it does, and the bytes of `bytes` never change.
         unsafe {
-            if !is_of(given, IS_TUPLE) || PyTuple_Size(given) < 3 {
+            if !is_of(given, Builtin::Tuple) || PyTuple_Size(given) < 3 {
                 return None;
             }
             let item = |place| PyTuple_GetItem(given, place);
@@ -303,13 +303,13 @@ unsafe fn slot(kind: Kind, slots: *const u8, row: usize, known: &mut Known) -> O
                 let set = *slots.add(row >> 3) >> (row & 7) & 1 != 0;
                 return Some(Owned::another(truth(set)));
             }
-            Kind::Int8 => PyLong_FromLong(read!(i8).into()),
-            Kind::Int16 => PyLong_FromLong(read!(i16).into()),
-            Kind::Int32 => PyLong_FromLong(read!(i32).into()),
-            Kind::Int64 => PyLong_FromLongLong(read!(i64)),
-            Kind::UInt8 => PyLong_FromLong(read!(u8).into()),
-            Kind::UInt16 => PyLong_FromLong(read!(u16).into()),
-            Kind::UInt32 => PyLong_FromLongLong(read!(u32).into()),
+            Kind::Int8 => return int(read!(i8).into()),
+            Kind::Int16 => return int(read!(i16).into()),
+            Kind::Int32 => return int(read!(i32).into()),
+            Kind::Int64 => return int(read!(i64)),
+            Kind::UInt8 => return int(read!(u8).into()),
+            Kind::UInt16 => return int(read!(u16).into()),
+            Kind::UInt32 => return int(read!(u32).into()),
             Kind::UInt64 => PyLong_FromUnsignedLongLong(read!(u64)),
             Kind::Float32 => PyFloat_FromDouble(read!(f32).into()),
             Kind::Float64 => PyFloat_FromDouble(read!(f64)),

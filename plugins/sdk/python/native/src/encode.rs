@@ -7,10 +7,9 @@ use crate::decimal::{digits, scaled};
 use crate::kind::{Kind, Unit};
 use crate::layout;
 use crate::python::{
-    _PyBytes_Resize, Borrowed, IS_BYTES, IS_INT, IS_LIST, Owned, PyBytes_FromStringAndSize,
-    PyFloat_AsDouble, PyList_GetItem, PyList_Size, PyLong_AsLongLong, PyLong_AsUnsignedLongLong,
-    PyLong_FromLongLong, PyTuple_New, PyTuple_SetItem, bytes_of, bytes_to_write, has_raised,
-    is_float, is_of, none, text_of, truth,
+    _PyBytes_Resize, Borrowed, Builtin, Owned, PyBytes_FromStringAndSize, PyFloat_AsDouble,
+    PyLong_AsLongLong, PyLong_AsUnsignedLongLong, PyTuple_New, PyTuple_SetItem, bytes_of,
+    bytes_to_write, has_raised, int, is_float, is_of, none, text_of, truth,
 };
 
 /// Which rows there are, and which of them are null whatever their values.
@@ -31,10 +30,11 @@ pub(crate) enum Marks<'marks> {
 pub(crate) unsafe fn encode(kind: Kind, values: Borrowed, marks: &Marks<'_>) -> Option<Owned> {
     // SAFETY: as the caller says. No code of an author's runs in here that could change the list.
     unsafe {
-        if !layout::knows(kind) || !is_of(values, IS_LIST) {
+        if !layout::knows(kind) {
             return None;
         }
-        let given = PyList_Size(values) as usize;
+        let values = layout::items_of_list(values)?;
+        let given = values.len();
         let rows = match marks {
             Marks::None => given,
             Marks::Valid(valid) if valid.len() == given => given,
@@ -46,18 +46,15 @@ pub(crate) unsafe fn encode(kind: Kind, values: Borrowed, marks: &Marks<'_>) -> 
         let (mut next, mut nulls) = (0, 0);
         for row in 0..rows {
             let value = match marks {
-                Marks::None => PyList_GetItem(values, row as isize),
+                Marks::None => values[row],
                 Marks::Valid(valid) if valid[row] == 0 => none(),
-                Marks::Valid(_) => PyList_GetItem(values, row as isize),
+                Marks::Valid(_) => values[row],
                 Marks::Selected(selected) if selected[row] == 0 => none(),
                 Marks::Selected(_) => {
                     next += 1;
-                    PyList_GetItem(values, next - 1)
+                    *values.get(next - 1)?
                 }
             };
-            if value.is_null() {
-                return None;
-            }
             if value == none() {
                 nulls += 1;
                 out.null(row);
@@ -66,7 +63,7 @@ pub(crate) unsafe fn encode(kind: Kind, values: Borrowed, marks: &Marks<'_>) -> 
                 out.put(kind, row, value)?;
             }
         }
-        if matches!(marks, Marks::Selected(_)) && next as usize != given {
+        if matches!(marks, Marks::Selected(_)) && next != given {
             return None;
         }
         if nulls == 0 {
@@ -256,7 +253,7 @@ impl Out {
                 Kind::Binary | Kind::LargeBinary | Kind::Utf8 | Kind::LargeUtf8 => {
                     let bytes = if kind.is_text() {
                         text_of(value)?
-                    } else if is_of(value, IS_BYTES) {
+                    } else if is_of(value, Builtin::Bytes) {
                         bytes_of(value)?
                     } else {
                         return None;
@@ -278,7 +275,7 @@ impl Out {
                 Some(data) => Some(data.bytes.resized(data.length)?),
                 None => None,
             };
-            let count = Owned::new(PyLong_FromLongLong(nulls as i64))?;
+            let count = int(nulls as i64)?;
             let items = [
                 Some(count),
                 Some(bitmap.object),
@@ -389,7 +386,7 @@ unsafe fn copy(bytes: &[u8], mut target: *mut u8) {
 unsafe fn signed(value: Borrowed) -> Option<i64> {
     // SAFETY: as the caller says.
     unsafe {
-        if !is_of(value, IS_INT) {
+        if !is_of(value, Builtin::Int) {
             return None;
         }
         let number = PyLong_AsLongLong(value);
@@ -403,7 +400,7 @@ unsafe fn signed(value: Borrowed) -> Option<i64> {
 unsafe fn unsigned(value: Borrowed) -> Option<u64> {
     // SAFETY: as the caller says.
     unsafe {
-        if !is_of(value, IS_INT) {
+        if !is_of(value, Builtin::Int) {
             return None;
         }
         let number = PyLong_AsUnsignedLongLong(value);
@@ -419,7 +416,7 @@ unsafe fn unsigned(value: Borrowed) -> Option<u64> {
 unsafe fn float(value: Borrowed) -> Option<f64> {
     // SAFETY: as the caller says.
     unsafe {
-        if !is_float(value) && !is_of(value, IS_INT) {
+        if !is_float(value) && !is_of(value, Builtin::Int) {
             return None;
         }
         let number = PyFloat_AsDouble(value);

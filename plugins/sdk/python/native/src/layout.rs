@@ -1,7 +1,7 @@
-//! How objects of `datetime` and `decimal` are laid out, which is no part of the stable ABI.
+//! How objects of `datetime` and `decimal`, lists and tuples are laid out, which is no part of the stable ABI.
 //!
 //! It has been the same from Python 3.3 (`decimal`) and 3.7 (`datetime`) to 3.14. It is checked when the module is
-//! imported, on values that are made both ways; if one differs, columns of such values are left to Python.
+//! imported, on values that are made both ways; if one differs, what needs it is left to Python.
 
 use core::ffi::{c_char, c_int};
 use core::ops::RangeInclusive;
@@ -11,9 +11,10 @@ use crate::calendar;
 use crate::decimal::{NativeWord, from_words, to_words};
 use crate::kind::{DAY, Kind, SECOND, Unit};
 use crate::python::{
-    Borrowed, EQUAL, Object, Owned, PyCapsule_Import, PyImport_ImportModule, PyLong_AsLongLong,
-    PyObject_CallObject, PyObject_GetAttrString, PyObject_RichCompareBool, PyTuple_New,
-    PyTuple_SetItem, PyType_GenericAlloc, PyUnicode_DecodeUTF8, none,
+    Borrowed, Builtin, EQUAL, Object, Owned, PyCapsule_Import, PyImport_ImportModule, PyList_New,
+    PyList_SetItem, PyList_Type, PyLong_AsLongLong, PyObject_CallObject, PyObject_GetAttrString,
+    PyObject_RichCompareBool, PyTuple_New, PyTuple_SetItem, PyTuple_Type, PyType_GenericAlloc,
+    PyUnicode_DecodeUTF8, is_of, none, truth,
 };
 
 /// The head of a date, a datetime and a time. Bytes of fields follow, those of numbers the highest first.
@@ -96,6 +97,19 @@ const WITHIN: u8 = 16 | 32;
 /// The days that a duration may have.
 pub(crate) const SPANS: RangeInclusive<i64> = -999_999_999..=999_999_999;
 
+/// A list.
+#[repr(C)]
+struct List {
+    head: Object,
+    length: isize,
+    items: *const Borrowed,
+    allocated: isize,
+}
+
+/// Where in a tuple its items begin; 0 if they are somewhere else than in a tuple that was looked at.
+static mut TUPLE_ITEMS: usize = 0;
+/// Whether lists are as expected.
+static mut KNOWS_LISTS: bool = false;
 /// Null if dates are left to Python.
 static mut DATES: *const Dates = null();
 /// The class of decimals; null if they are left to Python.
@@ -112,6 +126,8 @@ pub(crate) unsafe fn find() {
         if !DATES.is_null() && !are_dates_as_expected().unwrap_or(false) {
             DATES = null();
         }
+        KNOWS_LISTS = are_lists_as_expected().unwrap_or(false);
+        TUPLE_ITEMS = find_items_of_tuples().unwrap_or(0);
         if let Some(class) = attribute(c"decimal".as_ptr(), c"Decimal".as_ptr()) {
             // Never given back, as the module is never unloaded.
             DECIMAL = class.give();
@@ -148,13 +164,86 @@ unsafe fn attribute(module: *const c_char, name: *const c_char) -> Option<Owned>
     }
 }
 
-/// Whether objects of `class` are as long as a `T`: nothing behind it must be read.
-unsafe fn is_as_long_as<T>(class: Borrowed) -> Option<bool> {
+/// Bytes of an object of `class`, without those that depend on its length.
+unsafe fn size_of_objects(class: Borrowed) -> Option<usize> {
     // SAFETY: `class` is one, as the caller sees to.
     unsafe {
         let size = Owned::new(PyObject_GetAttrString(class, c"__basicsize__".as_ptr()))?;
-        Some(PyLong_AsLongLong(size.borrow()) == size_of::<T>() as i64)
+        PyLong_AsLongLong(size.borrow()).try_into().ok()
     }
+}
+
+/// Whether objects of `class` are as long as a `T`: nothing behind it must be read.
+unsafe fn is_as_long_as<T>(class: Borrowed) -> Option<bool> {
+    // SAFETY: as the caller says.
+    unsafe { Some(size_of_objects(class)? == size_of::<T>()) }
+}
+
+unsafe fn are_lists_as_expected() -> Option<bool> {
+    // SAFETY: the list is read only after its size was checked.
+    unsafe {
+        if !is_as_long_as::<List>(&raw mut PyList_Type)? {
+            return Some(false);
+        }
+        let list = Owned::new(PyList_New(2))?;
+        for (place, item) in [none(), truth(true)].into_iter().enumerate() {
+            PyList_SetItem(list.borrow(), place as isize, Owned::another(item).give());
+        }
+        let found = &*list.borrow().cast::<List>();
+        let items = [none(), truth(true)];
+        Some(found.length == 2 && core::slice::from_raw_parts(found.items, 2) == items)
+    }
+}
+
+unsafe fn find_items_of_tuples() -> Option<usize> {
+    // SAFETY: a tuple has its items behind what all tuples have, and the size of that is asked for.
+    unsafe {
+        let begin = size_of_objects(&raw mut PyTuple_Type)?;
+        let tuple = Owned::new(PyTuple_New(2))?;
+        for (place, item) in [none(), truth(true)].into_iter().enumerate() {
+            PyTuple_SetItem(tuple.borrow(), place as isize, Owned::another(item).give());
+        }
+        let items = tuple.borrow().byte_add(begin).cast::<Borrowed>();
+        let found = core::slice::from_raw_parts(items, 2) == [none(), truth(true)];
+        Some(if found { begin } else { 0 })
+    }
+}
+
+/// The items of a list; None for any other object, and if lists are left to Python.
+///
+/// # Safety
+/// `object` is an object. The slice must not be used after code of an author's has run.
+pub(crate) unsafe fn items_of_list<'list>(object: Borrowed) -> Option<&'list [Borrowed]> {
+    // SAFETY: as the caller says; the class says what the object is.
+    unsafe {
+        if !KNOWS_LISTS || !is_of(object, Builtin::List) {
+            return None;
+        }
+        let list = &*object.cast::<List>();
+        if list.length == 0 {
+            return Some(&[]);
+        }
+        Some(core::slice::from_raw_parts(
+            list.items,
+            list.length as usize,
+        ))
+    }
+}
+
+/// Whether [`items_of_tuple`] may be used.
+pub(crate) fn knows_tuples() -> bool {
+    // SAFETY: written once, while the module was imported.
+    unsafe { TUPLE_ITEMS != 0 }
+}
+
+/// Where the items of a tuple are.
+///
+/// # Safety
+/// [`knows_tuples`], and `tuple` is one.
+#[inline(always)]
+pub(crate) unsafe fn items_of_tuple(tuple: Borrowed) -> *mut Borrowed {
+    // SAFETY: as the caller says.
+    unsafe { tuple.byte_add(TUPLE_ITEMS).cast() }
 }
 
 unsafe fn are_dates_as_expected() -> Option<bool> {

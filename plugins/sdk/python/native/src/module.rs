@@ -9,9 +9,9 @@ use crate::encode::{Marks, encode};
 use crate::kind::Kind;
 use crate::layout;
 use crate::python::{
-    Borrowed, FAST_CALL, Function, HEAD, IS_INT, Method, Module, Owned, PyBytes_FromStringAndSize,
+    Borrowed, Builtin, FAST_CALL, Function, HEAD, Method, Module, Owned, PyBytes_FromStringAndSize,
     PyList_New, PyList_SetItem, PyLong_AsLongLong, PyModule_Create2, answer, bytes_of,
-    bytes_to_write, has_raised, is_of, none, text_of,
+    bytes_to_write, find_small_numbers, has_raised, is_of, none, text_of,
 };
 use crate::rows;
 
@@ -28,7 +28,7 @@ unsafe fn arguments<'call, const COUNT: usize>(
 unsafe fn count_of(object: Borrowed) -> Option<usize> {
     // SAFETY: an argument is an object.
     unsafe {
-        if !is_of(object, IS_INT) {
+        if !is_of(object, Builtin::Int) {
             return None;
         }
         let count = PyLong_AsLongLong(object);
@@ -149,7 +149,7 @@ pub unsafe extern "C" fn PyInit__transom_native() -> Borrowed {
         layout::find();
         // What is not there is left to Python, and no reason not to be imported.
         let _ = Owned::new(answer(None));
-        if rows::create_class().is_none() {
+        if find_small_numbers().is_none() || rows::create_class().is_none() {
             return null_mut();
         }
         PyModule_Create2(&raw mut MODULE, STABLE_ABI)

@@ -163,12 +163,15 @@ pub(crate) struct Spec {
 /// `Py_TPFLAGS_DISALLOW_INSTANTIATION`.
 pub(crate) const NO_CALLS: u32 = 1 << 7;
 
-/// Flags of classes that derive from a built-in one: objects of them are laid out as its own.
-pub(crate) const IS_INT: u32 = 1 << 24;
-pub(crate) const IS_LIST: u32 = 1 << 25;
-pub(crate) const IS_TUPLE: u32 = 1 << 26;
-pub(crate) const IS_BYTES: u32 = 1 << 27;
-pub(crate) const IS_STR: u32 = 1 << 28;
+/// A built-in class, and the flag of the classes that derive from it: objects of them are laid out as its own.
+#[derive(Clone, Copy)]
+pub(crate) enum Builtin {
+    Int = 24,
+    List = 25,
+    Tuple = 26,
+    Bytes = 27,
+    Str = 28,
+}
 
 unsafe extern "C" {
     pub(crate) fn PyModule_Create2(module: *mut Module, version: c_int) -> Borrowed;
@@ -196,17 +199,14 @@ unsafe extern "C" {
         errors: *const c_char,
     ) -> Borrowed;
     pub(crate) fn PyUnicode_AsUTF8AndSize(object: Borrowed, length: *mut isize) -> *const u8;
-    pub(crate) fn PyLong_FromLong(number: core::ffi::c_long) -> Borrowed;
-    pub(crate) fn PyLong_FromLongLong(number: i64) -> Borrowed;
+    fn PyLong_FromLongLong(number: i64) -> Borrowed;
     pub(crate) fn PyLong_FromUnsignedLongLong(number: u64) -> Borrowed;
     pub(crate) fn PyLong_AsLongLong(object: Borrowed) -> i64;
     pub(crate) fn PyLong_AsUnsignedLongLong(object: Borrowed) -> u64;
     pub(crate) fn PyFloat_FromDouble(number: f64) -> Borrowed;
     pub(crate) fn PyFloat_AsDouble(object: Borrowed) -> f64;
     pub(crate) fn PyList_New(length: isize) -> Borrowed;
-    pub(crate) fn PyList_Size(object: Borrowed) -> isize;
     pub(crate) fn PyList_SetItem(list: Borrowed, place: isize, value: Borrowed) -> c_int;
-    pub(crate) fn PyList_GetItem(list: Borrowed, place: isize) -> Borrowed;
     pub(crate) fn PyTuple_New(length: isize) -> Borrowed;
     pub(crate) fn PyTuple_Size(object: Borrowed) -> isize;
     pub(crate) fn PyTuple_SetItem(tuple: Borrowed, place: isize, value: Borrowed) -> c_int;
@@ -220,8 +220,12 @@ unsafe extern "C" {
     static mut _Py_TrueStruct: Object;
     static mut _Py_FalseStruct: Object;
     static PyExc_MemoryError: Borrowed;
-    /// `float` itself.
     static mut PyFloat_Type: Object;
+    static mut PyLong_Type: Object;
+    pub(crate) static mut PyList_Type: Object;
+    pub(crate) static mut PyTuple_Type: Object;
+    static mut PyBytes_Type: Object;
+    static mut PyUnicode_Type: Object;
 }
 
 pub(crate) const EQUAL: c_int = 2;
@@ -250,14 +254,53 @@ pub(crate) unsafe fn is_float(object: Borrowed) -> bool {
     unsafe { (*object).class == &raw mut PyFloat_Type }
 }
 
-/// Whether the object's class is, or derives from, the built-in one of `flag`.
+/// Whether the object's class is, or derives from, a built-in one.
 ///
 /// # Safety
 /// `object` is an object.
 #[inline(always)]
-pub(crate) unsafe fn is_of(object: Borrowed, flag: u32) -> bool {
+pub(crate) unsafe fn is_of(object: Borrowed, builtin: Builtin) -> bool {
     // SAFETY: as the caller says.
-    PyType_GetFlags(unsafe { (*object).class }) as u32 & flag != 0
+    let class = unsafe { (*object).class };
+    let itself = match builtin {
+        Builtin::Int => &raw mut PyLong_Type,
+        Builtin::List => &raw mut PyList_Type,
+        Builtin::Tuple => &raw mut PyTuple_Type,
+        Builtin::Bytes => &raw mut PyBytes_Type,
+        Builtin::Str => &raw mut PyUnicode_Type,
+    };
+    // Mostly it is the class itself, which costs no call to find out.
+    class == itself || PyType_GetFlags(class) as u32 & (1 << builtin as u32) != 0
+}
+
+/// The whole numbers that Python keeps, each as one object: -5 to 256.
+static mut SMALL: [Borrowed; SMALLS] = [null_mut(); SMALLS];
+const SMALLS: usize = 262;
+const SMALLEST: i64 = -5;
+
+/// Gets the small numbers; None with an exception.
+///
+/// # Safety
+/// Called once, while the module is imported.
+pub(crate) unsafe fn find_small_numbers() -> Option<()> {
+    for (place, number) in (SMALLEST..).take(SMALLS).enumerate() {
+        // SAFETY: as the caller says. They are kept for good.
+        unsafe { SMALL[place] = Owned::new(PyLong_FromLongLong(number))?.give() };
+    }
+    Some(())
+}
+
+/// A whole number; None with an exception.
+#[inline(always)]
+pub(crate) fn int(number: i64) -> Option<Owned> {
+    let place = number.wrapping_sub(SMALLEST) as u64;
+    // SAFETY: the module is imported, so the small numbers are there.
+    unsafe {
+        if place < SMALLS as u64 {
+            return Some(Owned::another(SMALL[place as usize]));
+        }
+        Owned::new(PyLong_FromLongLong(number))
+    }
 }
 
 /// Whether a function of Python's has raised.
@@ -290,7 +333,8 @@ pub(crate) unsafe fn bytes_of<'bytes>(object: Borrowed) -> Option<&'bytes [u8]> 
     let (mut bytes, mut length) = (null_mut(), 0);
     // SAFETY: as the caller says, and both are written to where the call succeeds.
     unsafe {
-        if !is_of(object, IS_BYTES) || PyBytes_AsStringAndSize(object, &mut bytes, &mut length) != 0
+        if !is_of(object, Builtin::Bytes)
+            || PyBytes_AsStringAndSize(object, &mut bytes, &mut length) != 0
         {
             return None;
         }
@@ -319,7 +363,7 @@ pub(crate) unsafe fn text_of<'text>(object: Borrowed) -> Option<&'text [u8]> {
     let mut length = 0;
     // SAFETY: as the caller says; `length` is written to where the call succeeds.
     unsafe {
-        if !is_of(object, IS_STR) {
+        if !is_of(object, Builtin::Str) {
             return None;
         }
         let text = PyUnicode_AsUTF8AndSize(object, &mut length);

@@ -4,10 +4,11 @@ use core::ffi::c_void;
 use core::ptr::null_mut;
 
 use crate::column::Column;
+use crate::layout;
 use crate::python::{
-    Borrowed, DEALLOC, IS_TUPLE, ITER, ITER_NEXT, NO_CALLS, Object, Owned, PyErr_NoMemory,
-    PyMem_Calloc, PyMem_Free, PyObject_Free, PyTuple_GetItem, PyTuple_New, PyTuple_SetItem,
-    PyTuple_Size, PyType_FromSpec, PyType_GenericAlloc, Slot, Spec, bytes_of, is_of, none,
+    Borrowed, Builtin, DEALLOC, ITER, ITER_NEXT, NO_CALLS, Object, Owned, PyErr_NoMemory,
+    PyMem_Calloc, PyMem_Free, PyObject_Free, PyTuple_GetItem, PyTuple_New, PyTuple_Size,
+    PyType_FromSpec, PyType_GenericAlloc, Slot, Spec, bytes_of, is_of, none,
 };
 
 #[repr(C)]
@@ -61,7 +62,7 @@ pub(crate) unsafe fn create_class() -> Option<()> {
 pub(crate) unsafe fn over(columns: Borrowed, rows: usize, selected: Borrowed) -> Option<Owned> {
     // SAFETY: as the caller says. The new object is zeros, which is an empty `Rows`: it can be freed at any point.
     unsafe {
-        if !is_of(columns, IS_TUPLE) || PyTuple_Size(columns) < 1 {
+        if !layout::knows_tuples() || !is_of(columns, Builtin::Tuple) || PyTuple_Size(columns) < 1 {
             return None;
         }
         let arity = PyTuple_Size(columns) as usize;
@@ -132,6 +133,7 @@ unsafe extern "C" fn next(object: Borrowed) -> Borrowed {
 }
 
 /// The values of a row, in the tuple of the row before if nothing else refers to it.
+/// The loops of the SDK take it apart at once: none asks for its hash, which the tuples of Python 3.14 keep.
 ///
 /// # Safety
 /// `row` is one of the rows.
@@ -143,11 +145,12 @@ unsafe fn fill(this: &mut Rows, row: usize) -> Option<Owned> {
             Some(tuple) if tuple.is_only() => tuple,
             _ => Owned::new(PyTuple_New(this.made as isize))?,
         };
+        let items = layout::items_of_tuple(tuple.borrow());
         for place in 0..this.made {
             let value = (*this.columns.add(place)).value(row)?;
-            if PyTuple_SetItem(tuple.borrow(), place as isize, value.give()) != 0 {
-                return None;
-            }
+            // A new tuple has null in its places.
+            let before = items.add(place).replace(value.give());
+            drop(Owned::new(before));
         }
         let given = Owned::another(tuple.borrow());
         this.tuple = Some(tuple);
