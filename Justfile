@@ -6,6 +6,8 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 # CI builds what is in the lock file; at work a new dependency may change it.
 locked := if env("CI", "") == "" { "" } else { "--locked" }
 target_dir := absolute_path(env("CARGO_TARGET_DIR", "target"))
+cache := env("TRANSOM_CACHE_DIR", env("XDG_CACHE_HOME", env("HOME", "") / ".cache") / "transom")
+duckdb := cache / "duckdb-" + sha256_file("tests/values/requirements.txt")
 
 # Crates outside the workspace: plugins, each with a lock file of its own.
 example_plugins := "examples/*/plugins/*/Cargo.toml plugins/examples/*/Cargo.toml"
@@ -81,25 +83,14 @@ test-slow: python-runner && test-wheel
     cargo test {{ locked }} --workspace --tests -- --ignored
 
 # Confirm with DuckDB what tests/values expects: without the network, `just test-host` runs the same cases on what is recorded
-test-values-judge:
-    #!/usr/bin/env bash
-    set -euo pipefail
-    judge=$("{{ just_executable() }}" judge)
-    TRANSOM_JUDGE="$judge" cargo test {{ locked }} --workspace --test values
+test-values-judge: duckdb-environment
+    TRANSOM_JUDGE="{{ duckdb }}/bin/python" cargo test {{ locked }} --workspace --test values
 
-# Print where a Python with DuckDB is; make its environment, once for each list of packages
+# Install DuckDB for Python into an environment of its own, once for each list of packages
 [private]
-judge:
-    #!/usr/bin/env bash
-    set -euo pipefail
-    requirements=tests/values/requirements.txt
-    judge="${TRANSOM_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/transom}/judge-$(sha256sum "$requirements" | cut -c1-12)"
-    if [ ! -f "$judge/complete" ]; then
-        python3 -m venv --clear "$judge"
-        "$judge/bin/pip" install --quiet --requirement "$requirements"
-        touch "$judge/complete"
-    fi
-    echo "$judge/bin/python"
+duckdb-environment:
+    [ -f "{{ duckdb }}/complete" ] || { python3 -m venv --clear "{{ duckdb }}" && \
+        "{{ duckdb }}/bin/pip" install --quiet --requirement tests/values/requirements.txt && touch "{{ duckdb }}/complete"; }
 
 # Feed the readers of files and of what guests hand over with made-up input, two targets at a time for some seconds: `just fuzz 3600 csv`
 fuzz seconds="60" *targets="batch description stamp csv json parquet":
@@ -172,11 +163,15 @@ bench *groups:
     cargo bench {{ locked }} {{ bench_packages }} --bench ratios -- {{ groups }}
 
 # Compare plugins in Rust, Go and Python with each other; Python with native CPython, and its codec in native code with that in Python
-bench-languages: python-runner (bench "languages" "codecs")
+bench-languages: python-runner (bench "languages" "codecs") bench-label
+
+# Label two million rows in Python: on one partition, on two, and in DuckDB's native Python UDF
+bench-label: build python-runner duckdb-environment
+    "{{ duckdb }}/bin/python" tests/benches/label.py "{{ target_dir }}/release/transom"
 
 # Measure whole processes: their start, the memory of long runs and of many batches, DuckDB on the same files; words select groups (tests/benches/process/main.rs)
-bench-process *groups: build python-runner
-    judge=$("{{ just_executable() }}" judge); TRANSOM_BIN="{{ target_dir }}/release/transom" TRANSOM_JUDGE="$judge" cargo bench {{ locked }} {{ bench_packages }} --bench process -- {{ groups }}
+bench-process *groups: build python-runner duckdb-environment
+    TRANSOM_BIN="{{ target_dir }}/release/transom" TRANSOM_JUDGE="{{ duckdb }}/bin/python" cargo bench {{ locked }} {{ bench_packages }} --bench process -- {{ groups }}
 
 # Count the instructions of plugin calls, per row, per call and once (needs valgrind); words select subjects
 bench-instructions *subjects:

@@ -37,8 +37,7 @@ enum Values {
 }
 
 impl Column {
-    /// Reads `(format, valid, *buffers)`, of at least `rows` rows. Declines what cannot be
-    /// read as it is.
+    /// Reads `(format, valid, *buffers)`, of at least `rows` rows. Declines what cannot be read as it is.
     ///
     /// # Safety
     /// `given` is an object.

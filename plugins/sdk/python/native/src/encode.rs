@@ -253,10 +253,8 @@ impl Out {
                 Kind::Binary | Kind::LargeBinary | Kind::Utf8 | Kind::LargeUtf8 => {
                     let bytes = if kind.is_text() {
                         text_of(value)?
-                    } else if is_of(value, Builtin::Bytes) {
-                        bytes_of(value)?
                     } else {
-                        return None;
+                        bytes_of(value)?
                     };
                     let data = self.data.as_mut()?;
                     data.push(bytes)?;
