@@ -166,7 +166,11 @@ fn the_doctor_tells_what_there_is() {
     std::fs::write(&runner, "half").unwrap();
     let ran = with(&project, "TRANSOM_PYTHON_RUNNER", runner.to_str().unwrap());
     let expected = "broken   running plugins in Python";
-    assert!(ran.code == 1 && ran.stdout.contains(expected), "{}", ran.all());
+    assert!(
+        ran.code == 1 && ran.stdout.contains(expected),
+        "{}",
+        ran.all()
+    );
     let ran = with(&project, "TRANSOM_CACHE_DIR", "/proc/nowhere");
     assert_eq!(ran.code, 1, "{}", ran.all());
     assert!(ran.stdout.contains("broken   cache"), "{}", ran.all());

@@ -44,7 +44,10 @@ fn a_function_is_measured_over_made_up_rows() {
         number(&figures["off"]),
     );
     let expected = call + 1000.0 * row;
-    assert!((expected - whole).abs() <= whole * (off + 1e-9), "{figures}");
+    assert!(
+        (expected - whole).abs() <= whole * (off + 1e-9),
+        "{figures}"
+    );
     let shares = figures["shares"].as_object().unwrap();
     assert!(
         shares.values().map(number).all(|share| share > 0.0),

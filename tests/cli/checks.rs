@@ -93,7 +93,11 @@ fn a_selected_step_publishes_its_sinks_alone() {
         ("by_dya", "there is no step or sink `by_dya`"),
     ] {
         let ran = project.run(&["run", "--select", name]);
-        assert!(ran.code == 2 && ran.stderr.contains(expected), "{}", ran.all());
+        assert!(
+            ran.code == 2 && ran.stderr.contains(expected),
+            "{}",
+            ran.all()
+        );
     }
 }
 
@@ -139,7 +143,11 @@ fn a_value_that_does_not_fit_has_its_place_in_previews_and_new_tests() {
         let ran = project.run(arguments);
         assert_eq!(ran.code, 1, "{}", ran.all());
         for expected in ["data.csv", "1502", "`id`", "hint"] {
-            assert!(ran.stderr.contains(expected), "{arguments:?}: {}", ran.all());
+            assert!(
+                ran.stderr.contains(expected),
+                "{arguments:?}: {}",
+                ran.all()
+            );
         }
     }
 }

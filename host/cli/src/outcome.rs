@@ -139,7 +139,10 @@ mod tests {
         let ours = floats(f64::NAN, 0.0);
         assert_eq!(ours.difference(&floats(other_nan, -0.0)), None);
         let expected = "`x` of row 2 is not the same";
-        assert_eq!(ours.difference(&floats(f64::NAN, 1e-300)).unwrap(), expected);
+        assert_eq!(
+            ours.difference(&floats(f64::NAN, 1e-300)).unwrap(),
+            expected
+        );
     }
 
     #[test]
@@ -149,7 +152,10 @@ mod tests {
         };
         let ours = numbers(vec![Some(1), None, Some(3)], &[1]);
         let difference = |other: Outcome| ours.difference(&other);
-        assert_eq!(difference(numbers(vec![Some(1), None, Some(3)], &[1])), None);
+        assert_eq!(
+            difference(numbers(vec![Some(1), None, Some(3)], &[1])),
+            None
+        );
         assert_eq!(
             difference(numbers(vec![Some(1), None, Some(3)], &[])).unwrap(),
             "row 2 is rejected by one of them"

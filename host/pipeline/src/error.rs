@@ -390,15 +390,11 @@ mod tests {
 
     #[test]
     fn an_error_that_other_partitions_hold_too_is_known() {
-        let call = CallError {
-            what: "step `late`".to_owned(),
-            place: None,
-            source: Arc::new(transom_plugin::Error::Crash {
-                plugin: "late".to_owned(),
-                message: "out of cheese".to_owned(),
-            }),
-            row: None,
+        let crash = transom_plugin::Error::Crash {
+            plugin: "late".to_owned(),
+            message: "out of cheese".to_owned(),
         };
+        let call = CallError::new("step `late`", crash);
         let shared = Arc::new(DataFusionError::External(Box::new(call)));
         let wrapped = ArrowError::from(DataFusionError::Shared(Arc::clone(&shared)));
         let error = DataFusionError::from(wrapped).context("sorting");

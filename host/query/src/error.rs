@@ -119,7 +119,8 @@ impl fmt::Display for Place {
 }
 
 impl CallError {
-    pub(crate) fn new(what: impl Into<String>, source: transom_plugin::Error) -> Self {
+    /// An error of which only the cause is known.
+    pub fn new(what: impl Into<String>, source: transom_plugin::Error) -> Self {
         Self {
             what: what.into(),
             place: None,

@@ -375,7 +375,9 @@ async fn columns_are_matched_by_name() {
     let ordered = "SELECT * FROM t ORDER BY id";
     assert_eq!(rows_of(&source, ordered).await, "1|x;2|y");
     source.columns = Some(schema(&[("zipp", DataType::Utf8)]));
-    put(root.path(), "a.csv", "zip,n\n1,x\n");
+    for name in ["a.csv", "b.csv"] {
+        put(root.path(), name, "zip,n\n1,x\n");
+    }
     let found = failure(&source).await;
     assert_eq!(found, "`a.csv` has no column `zipp`; did you mean `zip`?");
 }

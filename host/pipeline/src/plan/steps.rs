@@ -250,7 +250,11 @@ impl Planner<'_> {
     }
 
     /// A column that a transform does not take, at the input that has it.
-    fn column_problem(&self, transform: &file::TransformStep, wrong: &WrongColumn) -> Problem {
+    fn column_problem(
+        &self,
+        transform: &transom_file::TransformStep,
+        wrong: &WrongColumn,
+    ) -> Problem {
         let input = &transform.input;
         let problem = self.pipeline.problem_at(input.span, wrong.to_string());
         match (&wrong.cast, &wrong.given) {
