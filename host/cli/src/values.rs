@@ -19,28 +19,8 @@ pub(crate) fn object(text: &str) -> Result<String, String> {
 
 /// A size with its unit, as in the pipeline's file: `256MB`, `2GiB`.
 pub(crate) fn bytes(text: &str) -> Result<usize, String> {
-    let expected = || {
-        "expected a whole number and a unit (kB, MB, GB, KiB, MiB, GiB), like `256MB`".to_owned()
-    };
-    let end = text
-        .find(|character: char| !character.is_ascii_digit())
-        .ok_or_else(expected)?;
-    let (number, unit) = text.split_at(end);
-    let factor: usize = match unit.trim_start() {
-        "B" => 1,
-        "kB" | "KB" => 1_000,
-        "MB" => 1_000_000,
-        "GB" => 1_000_000_000,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return Err(expected()),
-    };
-    let bytes = number
-        .parse::<usize>()
-        .ok()
-        .and_then(|number| number.checked_mul(factor));
-    bytes.filter(|bytes| *bytes > 0).ok_or_else(expected)
+    let bytes = transom_file::parse_bytes(text)?;
+    usize::try_from(bytes).map_err(|_| format!("{text} is more than this machine can address"))
 }
 
 /// A point in time: with a zone or in UTC; a date alone is its first moment.

@@ -46,7 +46,8 @@ pub use pipeline::{
     FileSink, FileSource, Limits, OnError, OrderBy, Pipeline, Plugin, SqlStep, Step, StepKind,
     TransformStep,
 };
-pub use problem::{Place, Problem, Problems, Related, Source, Span, did_you_mean, list};
+pub use problem::{Place, Problem, Problems, Related, Source, Span, did_you_mean, list, nearest};
+pub use quantity::parse_bytes;
 pub use reader::Spanned;
 pub use resolve::format_of_file;
 pub use schema::json_schema;

@@ -278,22 +278,30 @@ pub fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-/// `did you mean` with the allowed name that is nearest to `word`, if one is near enough to be meant.
+/// The allowed name that was most likely meant by `word`, if one is near enough.
 #[must_use]
-pub fn did_you_mean<'a>(word: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub fn nearest<'a>(word: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // One edit in a short word, one in three characters of a longer one: more suggests unrelated words.
     let limit = (word.chars().count() / 3).max(1);
+    // Another case may be many letters, but is the likeliest mistake.
+    let word = word.to_lowercase();
     allowed
         .into_iter()
         .map(|name| {
             (
-                strsim::damerau_levenshtein(&word.to_lowercase(), &name.to_lowercase()),
+                strsim::damerau_levenshtein(&word, &name.to_lowercase()),
                 name,
             )
         })
         .filter(|(distance, _)| *distance <= limit)
         .min()
-        .map(|(_, name)| format!("did you mean `{name}`?"))
+        .map(|(_, name)| name)
+}
+
+/// `did you mean` with the [`nearest`] of the allowed names.
+#[must_use]
+pub fn did_you_mean<'a>(word: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(word, allowed).map(|name| format!("did you mean `{name}`?"))
 }
 
 #[cfg(test)]

@@ -42,6 +42,17 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
         .filter(|amount| *amount > 0)
 }
 
+/// A number of bytes with its unit, as `256MB` or `2 GiB`, at least one.
+///
+/// # Errors
+/// What is expected, if the text is none.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    parse(text, &SIZE_UNITS).ok_or_else(|| {
+        let units = SIZE_UNITS.map(|(name, _)| name).join(", ");
+        format!("expected a whole number and a unit ({units}), like `256MB`")
+    })
+}
+
 fn read(reader: &mut Reader<'_>, node: &Node, units: &[(&str, u64)], like: &str) -> Option<u64> {
     let text = match &node.value {
         super::node::Yaml::Text(text, _) => text.as_str(),

@@ -30,9 +30,6 @@ pub use self::{
 };
 use transom_file::spec::SinkFormat;
 
-/// Similarity from 0 to 1 (Jaro-Winkler) from which a column is worth proposing.
-const SIMILAR: f64 = 0.8;
-
 /// A table that a pipeline writes, whole, at every run.
 ///
 /// `path` becomes a symbolic link to a folder of files; the folder of all versions is beside it, `.name.versions`.
@@ -162,16 +159,7 @@ impl FileSink {
 
     fn missing_column(&self, column: &str, schema: &Schema) -> SinkError {
         let names = || schema.fields().iter().map(|field| field.name().as_str());
-        let similar = names()
-            .map(|name| {
-                (
-                    strsim::jaro_winkler(&name.to_lowercase(), &column.to_lowercase()),
-                    name,
-                )
-            })
-            .filter(|(similarity, _)| *similarity >= SIMILAR)
-            .max_by(|(a, _), (b, _)| a.total_cmp(b))
-            .map(|(_, name)| name.to_owned());
+        let similar = transom_file::nearest(column, names()).map(str::to_owned);
         let columns: Vec<_> = names().map(|name| format!("`{name}`")).collect();
         SinkError::MissingColumn {
             name: self.name.clone(),

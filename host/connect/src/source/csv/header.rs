@@ -137,14 +137,13 @@ fn missing(file: &CsvFile<'_>, header: &Header, column: &str) -> SourceError {
     if let Some(delimiter) = header.other_delimiter(file.options) {
         return one_column(file, header, delimiter);
     }
-    let near =
-        |name: &&String| strsim::jaro_winkler(&name.to_lowercase(), &column.to_lowercase()) > 0.8;
+    let names = header.names.iter().map(String::as_str);
     SourceError::MissingColumn {
         name: file.source.name.clone(),
         path: file.path.to_owned(),
         column: column.to_owned(),
-        similar: header.names.iter().find(near).cloned(),
-        found: quoted(header.names.iter().map(String::as_str)).into(),
+        similar: transom_file::nearest(column, names.clone()).map(str::to_owned),
+        found: quoted(names).into(),
     }
 }
 

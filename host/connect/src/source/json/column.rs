@@ -15,8 +15,6 @@ use arrow::{
 
 use super::leaf::{Leaf, leaf};
 
-/// Names that differ by more are no misspellings.
-const NEAR: f64 = 0.85;
 
 /// One column of the table, of an object, of a list's items or of a map's values.
 pub(super) struct Column {
@@ -133,12 +131,9 @@ impl Members {
 
     /// The column whose name is most like an unknown one.
     pub(super) fn near(&self, name: &str) -> Option<String> {
-        let names = self.columns.iter().map(|column| column.field.name());
-        let rated = names.map(|known| (strsim::jaro_winkler(known, name), known));
-        rated
-            .filter(|(likeness, _)| *likeness >= NEAR)
-            .max_by(|(a, _), (b, _)| a.total_cmp(b))
-            .map(|(_, known)| known.clone())
+        let names = self.columns.iter();
+        let names = names.map(|column| column.field.name().as_str());
+        transom_file::nearest(name, names).map(str::to_owned)
     }
 
     pub(super) fn rows(&self) -> usize {

@@ -195,18 +195,6 @@ fn nowhere(source: &FileSource, column: &str, files: &[Offered<'_>]) -> SourceEr
     SourceError::NoColumn {
         name: source.name.clone(),
         column: column.to_owned(),
-        similar: similar(column, names),
+        similar: transom_file::nearest(column, names.map(String::as_str)).map(str::to_owned),
     }
-}
-
-/// The name that was most likely meant.
-fn similar<'a>(column: &str, names: impl Iterator<Item = &'a String>) -> Option<String> {
-    // Another case may be many letters, but is the likeliest mistake.
-    let wanted = column.to_lowercase();
-    let distance = |name: &str| strsim::osa_distance(&name.to_lowercase(), &wanted);
-    names
-        .map(|name| (distance(name), name))
-        .filter(|(distance, name)| *distance <= 2 && *distance < name.len().max(column.len()))
-        .min()
-        .map(|(_, name)| name.clone())
 }
