@@ -248,6 +248,7 @@ impl ScalarUDFImpl for PluginFunction {
         }
         let row = || error::arguments(&fields, &given);
         let column = self.without_rejected(outcome.column, &rejected, row)?;
+        let column = transom_sql::column_with_one_nan(&column)?;
         match constant {
             true => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
                 &column, 0,

@@ -7,6 +7,8 @@ mod from_text;
 mod nested;
 mod to_text;
 
+pub(crate) use from_text::timestamp;
+
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
@@ -91,12 +93,15 @@ pub(crate) fn call(value: Expr, to: DataType, unfit: Unfit) -> Expr {
 
 /// The constant as one of another type.
 pub(crate) fn constant(value: &ScalarValue, to: &DataType) -> Result<ScalarValue> {
-    let values = value.to_array()?;
-    let values = match can_change(values.data_type(), to) {
-        true => Cast::new(to.clone(), Unfit::Error, None).cast(&values)?,
-        false => arrow_cast(&values, to)?,
-    };
-    ScalarValue::try_from_array(&values, 0)
+    ScalarValue::try_from_array(&column(&value.to_array()?, to)?, 0)
+}
+
+/// The values as ones of another type.
+pub(crate) fn column(values: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    match can_change(values.data_type(), to) {
+        true => Cast::new(to.clone(), Unfit::Error, None).cast(values),
+        false => Ok(arrow_cast(values, to)?),
+    }
 }
 
 /// The cast to `VARCHAR(length)`, which keeps the first characters, as in PostgreSQL.
@@ -267,6 +272,8 @@ impl Cast {
         let floats = wide.as_primitive::<Float64Type>();
         // A float32 is the number that it shows: 0.1, not 0.10000000149.
         let shown = |value: f64| match from {
+            // Digits as far as anyone counts them.
+            DataType::Float64 if value.abs() < 1e21 => value.to_string(),
             DataType::Float64 => format!("{value:?}"),
             #[expect(clippy::cast_possible_truncation, reason = "it was widened before")]
             _ => format!("{:?}", value as f32),

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeListArray, GenericListArray, OffsetSizeTrait, StructArray,
+    Array, ArrayRef, AsArray, FixedSizeListArray, GenericListArray, MapArray, OffsetSizeTrait,
+    RecordBatch, RecordBatchOptions, StructArray,
 };
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::common::{Result, ScalarValue};
@@ -38,13 +39,38 @@ pub(crate) fn one_nan(value: Expr) -> Expr {
     floats(Change::OneNan, value)
 }
 
+/// Rows in which every NaN is the same one, as computations need it. What comes from files and plugins may have others.
+///
+/// # Errors
+/// If a list or struct cannot be put together again, which is a mistake here.
+pub fn with_one_nan(batch: RecordBatch) -> Result<RecordBatch> {
+    let (schema, columns, rows) = batch.into_parts();
+    let columns = columns
+        .iter()
+        .map(column_with_one_nan)
+        .collect::<Result<Vec<_>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(
+        schema, columns, &options,
+    )?)
+}
+
+/// [`with_one_nan`] for one column.
+///
+/// # Errors
+/// As [`with_one_nan`].
+pub fn column_with_one_nan(column: &ArrayRef) -> Result<ArrayRef> {
+    changed(column, Change::OneNan)
+}
+
 /// Whether values of this type are or hold floats.
-pub(crate) fn has_floats(data_type: &DataType) -> bool {
+pub fn has_floats(data_type: &DataType) -> bool {
     match data_type {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             has_floats(item.data_type())
         }
         DataType::Struct(fields) => fields.iter().any(|field| has_floats(field.data_type())),
+        DataType::Map(entries, _) => has_floats(entries.data_type()),
         other => other.is_floating(),
     }
 }
@@ -125,6 +151,9 @@ macro_rules! numbers {
 }
 
 fn changed(values: &ArrayRef, change: Change) -> Result<ArrayRef> {
+    if !has_floats(values.data_type()) {
+        return Ok(Arc::clone(values));
+    }
     Ok(match values.data_type() {
         DataType::Float32 => numbers!(values, change, Float32Type, f32),
         DataType::Float64 => numbers!(values, change, Float64Type, f64),
@@ -150,6 +179,19 @@ fn changed(values: &ArrayRef, change: Change) -> Result<ArrayRef> {
                 .collect::<Result<Vec<_>>>()?;
             let nulls = structs.nulls().cloned();
             Arc::new(StructArray::try_new(fields.clone(), columns, nulls)?)
+        }
+        DataType::Map(entries, is_sorted) => {
+            let maps = values.as_map();
+            let inner: ArrayRef = Arc::new(maps.entries().clone());
+            let inner = changed(&inner, change)?.as_struct().clone();
+            let (offsets, nulls) = (maps.offsets().clone(), maps.nulls().cloned());
+            Arc::new(MapArray::try_new(
+                Arc::clone(entries),
+                offsets,
+                inner,
+                nulls,
+                *is_sorted,
+            )?)
         }
         _ => Arc::clone(values),
     })

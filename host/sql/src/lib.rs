@@ -5,6 +5,7 @@
 //!
 //! - [`install`], [`prepare`], [`planned`]: a session that computes like this, and what a statement and its plan go through,
 //! - [`type_name`] and the other names of types, which are those of `transom-types`,
+//! - [`with_one_nan`]: columns from outside as computations need them,
 //! - [`lossless`]: whether a type can become another without loss, and the cast that says which row cannot,
 //! - [`text`]: the value that a text stands for, exactly, or why it is none.
 //!
@@ -36,6 +37,7 @@ mod windows;
 pub use dialects::{instead_of, translated};
 pub use error::ValueError;
 pub use install::{configure, install, planned};
+pub use keys::{column_with_one_nan, has_floats, with_one_nan};
 pub use statement::{only_query, prepare};
 // What computes speaks of types, so that who uses this room has their names at hand.
 pub use transom_types::{

@@ -3,12 +3,12 @@
 //! DataFusion's `median` adds them up, which is infinite for large floats and cuts decimals; its `percentile_cont` weighs them in steps of
 //! a millionth.
 
-use std::mem::size_of;
+use std::mem::{size_of, size_of_val};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, ListArray};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, ListArray};
 use arrow::buffer::OffsetBuffer;
-use arrow::compute::{cast, concat, filter, is_not_null, sort};
+use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Decimal128Type, Decimal256Type, Field, FieldRef, Float64Type, i256,
 };
@@ -124,7 +124,10 @@ impl AggregateUDFImpl for Quantile {
         Ok(Box::new(Values {
             fraction,
             is_distinct: args.is_distinct,
-            values: Vec::new(),
+            values: match args.expr_fields[0].data_type() {
+                DataType::Decimal128(..) => Numbers::Decimals(Vec::new()),
+                _ => Numbers::Floats(Vec::new()),
+            },
             input: args.expr_fields[0].data_type().clone(),
             result: args.return_field.data_type().clone(),
         }))
@@ -141,40 +144,65 @@ impl AggregateUDFImpl for Quantile {
     }
 }
 
+#[derive(Debug)]
+enum Numbers {
+    Floats(Vec<f64>),
+    Decimals(Vec<i128>),
+}
+
 /// All values of a group.
 #[derive(Debug)]
 struct Values {
     fraction: f64,
     is_distinct: bool,
-    values: Vec<ArrayRef>,
+    values: Numbers,
     input: DataType,
     result: DataType,
 }
 
 impl Values {
-    fn sorted(&self) -> Result<ArrayRef> {
-        let parts: Vec<&dyn Array> = self.values.iter().map(AsRef::as_ref).collect();
-        if parts.is_empty() {
-            return Ok(arrow::array::new_empty_array(&self.input));
+    fn sort(&mut self) {
+        match &mut self.values {
+            Numbers::Floats(values) => {
+                values.sort_unstable_by(f64::total_cmp);
+                if self.is_distinct {
+                    values.dedup_by(|a, b| a == b || (a.is_nan() && b.is_nan()));
+                }
+            }
+            Numbers::Decimals(values) => {
+                values.sort_unstable();
+                if self.is_distinct {
+                    values.dedup();
+                }
+            }
         }
-        let values = sort(&concat(&parts)?, None)?;
-        if !self.is_distinct {
-            return Ok(values);
-        }
-        let ranges = arrow::compute::partition(&[Arc::clone(&values)])?.ranges();
-        let firsts = ranges.into_iter().map(|range| range.start as u64);
-        let firsts = arrow::array::UInt64Array::from_iter_values(firsts);
-        Ok(arrow::compute::take(&values, &firsts, None)?)
+    }
+
+    /// The places of the values around the one that is wanted, and how far that is between them.
+    fn places(&self, count: usize) -> (usize, usize, f64) {
+        #[expect(clippy::cast_precision_loss, reason = "rows can be counted in a float")]
+        let place = self.fraction * (count - 1) as f64;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is a place of a value"
+        )]
+        let (low, high) = (place.floor() as usize, place.ceil() as usize);
+        (low, high, place.fract())
     }
 }
 
 impl Accumulator for Values {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let column = &values[0];
-        self.values.push(match column.null_count() {
-            0 => Arc::clone(column),
-            _ => filter(column, &is_not_null(column)?)?,
-        });
+        match &mut self.values {
+            Numbers::Floats(known) => {
+                let floats = cast(&values[0], &DataType::Float64)?;
+                known.extend(floats.as_primitive::<Float64Type>().iter().flatten());
+            }
+            Numbers::Decimals(known) => {
+                known.extend(values[0].as_primitive::<Decimal128Type>().iter().flatten());
+            }
+        }
         Ok(())
     }
 
@@ -186,7 +214,14 @@ impl Accumulator for Values {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let values = self.sorted()?;
+        let values: ArrayRef = match &mut self.values {
+            Numbers::Floats(values) => Arc::new(Float64Array::from(std::mem::take(values))),
+            Numbers::Decimals(values) => {
+                let values = Decimal128Array::from(std::mem::take(values));
+                Arc::new(values.with_data_type(self.input.clone()))
+            }
+        };
+        let values = cast(&values, &self.input)?;
         let list = ListArray::new(
             Arc::new(Field::new_list_field(self.input.clone(), true)),
             OffsetBuffer::from_lengths([values.len()]),
@@ -197,46 +232,33 @@ impl Accumulator for Values {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let values = self.sorted()?;
-        if values.is_empty() {
-            return ScalarValue::try_from(&self.result);
-        }
-        #[expect(clippy::cast_precision_loss, reason = "rows can be counted in a float")]
-        let place = self.fraction * (values.len() - 1) as f64;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "it is a place of a value"
-        )]
-        let (low, high) = (place.floor() as usize, place.ceil() as usize);
-        match self.input {
-            DataType::Decimal128(_, scale) => {
-                let values = values.as_primitive::<Decimal128Type>();
-                let wide = |row| i256::from_i128(values.value(row));
-                // Twice the median, which has no half.
-                self.half(wide(low) + wide(high), scale)
+        self.sort();
+        match (&self.values, &self.input) {
+            (Numbers::Floats(values), _) if !values.is_empty() => {
+                let (low, high, fraction) = self.places(values.len());
+                let value = between(values[low], values[high], fraction);
+                ScalarValue::Float64(Some(value)).cast_to(&self.result)
             }
-            _ => {
-                let values = cast(&values, &DataType::Float64)?;
-                let values = values.as_primitive::<Float64Type>();
-                let (low, high) = (values.value(low), values.value(high));
-                let between = between(low, high, place.fract());
-                let between: ArrayRef = Arc::new(Float64Array::from(vec![between]));
-                ScalarValue::try_from_array(&cast(&between, &self.result)?, 0)
+            (Numbers::Decimals(values), DataType::Decimal128(_, scale)) if !values.is_empty() => {
+                let (low, high, _) = self.places(values.len());
+                let wide = |place: usize| i256::from_i128(values[place]);
+                self.half(wide(low) + wide(high), *scale)
             }
+            _ => ScalarValue::try_from(&self.result),
         }
     }
 
     fn size(&self) -> usize {
-        let values = self.values.iter();
         size_of::<Self>()
-            + values
-                .map(|part| part.get_array_memory_size())
-                .sum::<usize>()
+            + match &self.values {
+                Numbers::Floats(values) => size_of_val(values.as_slice()),
+                Numbers::Decimals(values) => size_of_val(values.as_slice()),
+            }
     }
 }
 
 impl Values {
+    /// Half of a number, which has one digit more.
     fn half(&self, twice: i256, scale: i8) -> Result<ScalarValue> {
         let tenths = twice * i256::from_i128(5);
         match self.result {

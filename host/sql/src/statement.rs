@@ -130,9 +130,21 @@ fn is_float(expr: &Expr) -> bool {
                 | SqlType::Float64
         ),
         Expr::UnaryOp { expr, .. } | Expr::Nested(expr) => is_float(expr),
+        Expr::BinaryOp { left, right, .. } => is_float(left) || is_float(right),
+        Expr::Function(function) => {
+            let name = function.name.to_string().to_lowercase();
+            OF_FLOATS.contains(&name.as_str())
+        }
         _ => false,
     }
 }
+
+/// Functions whose result is a float, whatever they are given.
+const OF_FLOATS: &[&str] = &[
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "cot",
+    "degrees", "exp", "ln", "log", "log10", "log2", "pi", "pow", "power", "radians", "random",
+    "signum", "sin", "sinh", "sqrt", "tan", "tanh",
+];
 
 fn is_number(expr: &Expr) -> bool {
     match expr {

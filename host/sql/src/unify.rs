@@ -38,10 +38,17 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             if op.supports_propagation() || op == Operator::Minus =>
         {
             let (mut left, mut right) = (*left, *right);
-            let changed = match op {
+            let mut changed = match op {
                 Operator::Minus => align(&mut [&mut left, &mut right], schema)?,
                 _ => comparable(&mut [&mut left, &mut right], schema)?,
             };
+            // What could become the keys of a join: some joins sort, and compare bits.
+            if matches!(op, Operator::Eq | Operator::IsNotDistinctFrom)
+                && left.any_column_refs()
+                && right.any_column_refs()
+            {
+                changed |= keyed(&mut [&mut left, &mut right], schema, &DataType::is_floating)?;
+            }
             let expr = Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)));
             transformed(expr, changed)
         }
@@ -146,6 +153,16 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let own = expr.get_type(schema)?;
             let both = [own.clone(), column.clone()];
             refuse_mixture(&both)?;
+            if own == column && own.is_floating() {
+                // It becomes a join, and some joins compare bits.
+                subquery.subquery =
+                    projected(&subquery.subquery, |_, value| Some(keys::equal(value)))?;
+                return Ok(Transformed::yes(Expr::InSubquery(InSubquery {
+                    expr: Box::new(keys::equal(*expr)),
+                    subquery,
+                    negated,
+                })));
+            }
             let Some(common) = numbers::comparable(&both).or_else(|| common(&both)) else {
                 return Ok(Transformed::no(Expr::InSubquery(InSubquery {
                     expr,
@@ -535,12 +552,17 @@ fn united(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
                     changed = true;
                     continue;
                 }
-                let Some(common) = common(&types) else {
-                    continue;
-                };
+                let common = common(&types);
                 for (key, data_type) in [(left, &types[0]), (right, &types[1])] {
-                    if gives_way(data_type, &common) {
+                    if let Some(common) = &common
+                        && gives_way(data_type, common)
+                    {
                         *key = cast(std::mem::take(key), common.clone());
+                        changed = true;
+                    }
+                    // Joins that sort compare bits.
+                    if keys::has_floats(data_type) || common == Some(DataType::Float64) {
+                        *key = keys::equal(std::mem::take(key));
                         changed = true;
                     }
                 }

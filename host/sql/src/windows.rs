@@ -316,7 +316,7 @@ impl Accumulator for Frame {
         let columns = self.rows.iter().flatten();
         size_of::<Self>()
             + columns
-                .map(|column| column.get_array_memory_size())
+                .map(|column| column.to_data().get_slice_memory_size().unwrap_or(0))
                 .sum::<usize>()
     }
 }

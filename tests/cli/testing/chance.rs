@@ -58,7 +58,7 @@ sources: { games: { path: games.csv } }
 steps:
   rolls:
     sql: >-
-      SELECT chance.roll(sides) AS roll, chance.seconds(sides) AS plugin, CAST(to_unixtime(now()) AS bigint) AS query,
+      SELECT chance.roll(sides) AS roll, chance.seconds(sides) AS plugin, CAST(floor(date_part('epoch', now())) AS bigint) AS query,
         random() AS draw FROM games
 ",
     );

@@ -107,7 +107,7 @@ async fn values_that_do_not_fit_have_file_line_and_column() {
         ),
         (
             "2.75,1.5,\n",
-            "column `id` holds `2.75`, expected int64: it is not a whole number; fix the file, or declare column `id` as `float64`",
+            "column `id` holds `2.75`, expected int64: it is not written as a whole number; fix the file, or declare column `id` as `float64`",
         ),
         ("1,1.5,\n2,1\n", "`b.csv` line 3 has 2 fields, expected 3"),
         ("1,1.5,,,\n", "`b.csv` line 2 has 5 fields, expected 3"),

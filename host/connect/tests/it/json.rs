@@ -69,7 +69,7 @@ async fn values_and_keys_after_the_sample_are_errors_with_their_line() {
     for (bad, expected) in [
         (
             "{\"v\":2.75}",
-            "`b.json` line 1501: column `v` holds `2.75`, expected int64: it is not a whole number",
+            "`b.json` line 1501: column `v` holds `2.75`, expected int64: it is not written as a whole number",
         ),
         (
             "{\"refund\":99}",
@@ -81,7 +81,7 @@ async fn values_and_keys_after_the_sample_are_errors_with_their_line() {
         ),
         (
             "{\"s\":{\"a\":1.5}}",
-            "`b.json` line 1501: column `s.a` holds `1.5`, expected int64: it is not a whole number",
+            "`b.json` line 1501: column `s.a` holds `1.5`, expected int64: it is not written as a whole number",
         ),
         (
             "{\"v\":5",
@@ -97,7 +97,11 @@ async fn values_and_keys_after_the_sample_are_errors_with_their_line() {
 #[tokio::test]
 async fn declared_types_hold_from_the_first_row() {
     for (kind, value, expected) in [
-        ("int64", "2.75", "expected int64: it is not a whole number"),
+        (
+            "int64",
+            "2.75",
+            "expected int64: it is not written as a whole number",
+        ),
         ("timestamp", "1710037800000", "expected timestamp"),
         ("date", "19782", "expected date"),
         (

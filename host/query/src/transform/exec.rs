@@ -293,7 +293,7 @@ impl Running {
         loop {
             if let Some(batch) = self.ready.pop_front() {
                 self.metrics.baseline.record_output(batch.num_rows());
-                return Ok(Some(batch));
+                return transom_sql::with_one_nan(batch).map(Some);
             }
             if self.more {
                 self.call(|guest, opened, input| guest.pull(opened, input))?;

@@ -172,7 +172,7 @@ pub(super) fn decimal(text: &str, scale: i8) -> Option<i256> {
 }
 
 /// Without a zone an offset in the text does not count, as in PostgreSQL; with one, a text without offset is a local time of the zone.
-fn timestamp(text: &str, unit: TimeUnit, zone: Option<&Tz>) -> Option<i64> {
+pub(crate) fn timestamp(text: &str, unit: TimeUnit, zone: Option<&Tz>) -> Option<i64> {
     let spelled = Spelled::of(text)?;
     let (local, nanos) = spelled.local()?;
     let seconds = match (zone, spelled.zone) {

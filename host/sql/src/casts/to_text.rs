@@ -1,11 +1,12 @@
-//! Timestamps and intervals as text, as PostgreSQL writes them.
+//! Timestamps, times of day and intervals as text, as PostgreSQL writes them.
 
 use std::fmt::Write as _;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::cast as arrow_cast;
 use arrow::datatypes::{
-    DataType, DurationMicrosecondType, Int64Type, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+    DataType, DurationMicrosecondType, Int64Type, IntervalMonthDayNanoType, IntervalUnit,
+    Time64NanosecondType, TimeUnit,
 };
 use datafusion::common::Result;
 
@@ -18,7 +19,11 @@ const A_DAY: i64 = 86_400;
 pub(super) fn writes(from: &DataType) -> bool {
     matches!(
         from,
-        DataType::Timestamp(..) | DataType::Interval(_) | DataType::Duration(_)
+        DataType::Timestamp(..)
+            | DataType::Time32(_)
+            | DataType::Time64(_)
+            | DataType::Interval(_)
+            | DataType::Duration(_)
     )
 }
 
@@ -52,6 +57,16 @@ pub(super) fn written(values: &ArrayRef) -> Result<StringArray> {
                     }),
                 })
                 .collect()
+        }
+        DataType::Time32(_) | DataType::Time64(_) => {
+            let nanos = arrow_cast(values, &DataType::Time64(TimeUnit::Nanosecond))?;
+            let nanos = nanos.as_primitive::<Time64NanosecondType>();
+            let write = |nanos: i64| {
+                let mut text = String::new();
+                push_time(&mut text, nanos / 1_000_000_000, nanos % 1_000_000_000);
+                text
+            };
+            Ok(nanos.iter().map(|nanos| nanos.map(write)).collect())
         }
         DataType::Duration(_) => {
             let micros = arrow_cast(values, &DataType::Duration(TimeUnit::Microsecond))?;

@@ -52,6 +52,10 @@ pub(super) fn has_leading(text: &str) -> bool {
 /// it has leading zeros or more digits than the float keeps.
 pub fn float64(text: &str, origin: Origin) -> Result<f64, Reason> {
     let value: f64 = text.parse().map_err(|_| Reason::Syntax)?;
+    if value.is_nan() {
+        // `-nan` is the same.
+        return Ok(f64::NAN);
+    }
     if value.is_normal() && origin == Origin::Declared && text.len() <= FLOAT64_DIGITS {
         return Ok(value);
     }
@@ -67,6 +71,10 @@ pub fn float64(text: &str, origin: Origin) -> Result<f64, Reason> {
 /// As [`float64`].
 pub fn float32(text: &str, origin: Origin) -> Result<f32, Reason> {
     let value: f32 = text.parse().map_err(|_| Reason::Syntax)?;
+    if value.is_nan() {
+        // `-nan` is the same.
+        return Ok(f32::NAN);
+    }
     if value.is_normal() && origin == Origin::Declared && text.len() <= FLOAT32_DIGITS {
         return Ok(value);
     }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use arrow::array::timezone::Tz;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
-use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal128Type, Int64Type, TimeUnit};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 use datafusion::common::{Result, ScalarValue, plan_err};
@@ -11,7 +11,8 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::{is_text, per_second, ticks, timestamps};
+use super::{is_text, per_second, ticks, timestamps, zone};
+use crate::casts;
 use crate::error::ValueError;
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -148,12 +149,13 @@ impl ScalarUDFImpl for ToTimestamp {
                     .iter()
                     .map(|format| format.as_string::<i32>())
                     .collect();
+                let utc = zone::zone("UTC")?;
                 let mut times = Vec::with_capacity(rows);
                 for row in 0..rows {
                     let text = at(texts, row);
                     times.push(match text {
                         None => None,
-                        Some(text) if formats.is_empty() => Some(self.plain(text)?),
+                        Some(text) if formats.is_empty() => Some(self.plain(text, &utc)?),
                         Some(text) => {
                             let formats = formats.iter().filter_map(|format| at(format, row));
                             Some(self.formatted(text, formats, tick)?)
@@ -162,16 +164,13 @@ impl ScalarUDFImpl for ToTimestamp {
                 }
                 timestamps(Int64Array::from(times), &result, is_constant)
             }
-            DataType::Timestamp(unit, _) => {
-                let (times, is_constant) = ticks(value)?;
-                let (from, to) = (per_second(unit), tick);
-                let converted: std::result::Result<Int64Array, ()> =
-                    times.try_unary(|time| match to >= from {
-                        true => time.checked_mul(to / from).ok_or(()),
-                        false => Ok(time.div_euclid(from / to)),
-                    });
-                let converted = converted.map_err(|()| self.refuse("a timestamp"))?;
-                timestamps(converted, &result, is_constant)
+            DataType::Timestamp(..) => {
+                let (times, is_constant) = array(value)?;
+                let times = casts::column(&times, &result)?;
+                Ok(match is_constant {
+                    true => ColumnarValue::Scalar(ScalarValue::try_from_array(&times, 0)?),
+                    false => ColumnarValue::Array(times),
+                })
             }
             _ => value.cast_to(&result, None),
         }
@@ -199,15 +198,10 @@ impl ToTimestamp {
         ))
     }
 
-    /// A text as `CAST` reads it.
-    fn plain(&self, text: &str) -> Result<i64> {
-        let value = ScalarValue::Utf8(Some(text.to_owned()));
-        let time = cast(&value.to_array()?, &DataType::Timestamp(self.unit, None))
-            .ok()
-            .filter(|times| times.is_valid(0))
-            .and_then(|times| cast(&times, &DataType::Int64).ok());
-        match time {
-            Some(time) => Ok(time.as_primitive::<Int64Type>().value(0)),
+    /// A text as `CAST` to a timestamp with a zone reads it.
+    fn plain(&self, text: &str, utc: &Tz) -> Result<i64> {
+        match casts::timestamp(text.trim(), self.unit, Some(utc)) {
+            Some(time) => Ok(time),
             None => Err(ValueError::new(format!("'{text}' is not a timestamp"))
                 .hint(format!(
                     "{}('{text}', '%d.%m.%Y') says how it is written",
@@ -234,7 +228,9 @@ impl ToTimestamp {
                 });
             if let Ok(moment) = moment {
                 let moment = moment.and_utc();
-                let fraction = i64::from(moment.timestamp_subsec_nanos()) / (1_000_000_000 / tick);
+                let per_tick = 1_000_000_000 / tick;
+                let nanos = i64::from(moment.timestamp_subsec_nanos());
+                let fraction = (nanos + per_tick / 2) / per_tick;
                 let time = moment
                     .timestamp()
                     .checked_mul(tick)

@@ -158,7 +158,7 @@ fn what_does_not_fit_is_an_error() {
         (
             "int64",
             "2.75",
-            "1: column `v` holds `2.75`, expected int64: it is not a whole number",
+            "1: column `v` holds `2.75`, expected int64: it is not written as a whole number",
         ),
         (
             "int64",
@@ -260,7 +260,7 @@ fn what_does_not_fit_is_an_error() {
         (
             "struct<a: struct<b: int64>>",
             "{\"a\":{\"b\":1.5}}",
-            "1: column `v.a.b` holds `1.5`, expected int64: it is not a whole number",
+            "1: column `v.a.b` holds `1.5`, expected int64: it is not written as a whole number",
         ),
         (
             "struct<a: int64>",

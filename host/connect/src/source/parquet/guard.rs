@@ -22,7 +22,8 @@ use datafusion::{
     },
     error::DataFusionError,
     physical_expr::{
-        EquivalenceProperties, PhysicalExpr, PhysicalSortExpr, projection::ProjectionExprs,
+        EquivalenceProperties, PhysicalExpr, PhysicalSortExpr, expressions::Column,
+        projection::ProjectionExprs,
     },
     physical_plan::{
         DisplayFormatType, SortOrderPushdownResult, filter_pushdown::FilterPushdownPropagation,
@@ -202,6 +203,16 @@ impl ScanSource for Guarded {
         &self,
         projection: &ProjectionExprs,
     ) -> Result<Option<Arc<dyn ScanSource>>> {
+        let computes = projection.iter().any(|column| !column.expr.is::<Column>());
+        let fields = self.table_schema().table_schema().fields();
+        // Every NaN is made the same one behind the scan: what is computed from floats comes after that.
+        if computes
+            && fields
+                .iter()
+                .any(|field| transom_sql::has_floats(field.data_type()))
+        {
+            return Ok(None);
+        }
         let pushed = self.inner.try_pushdown_projection(projection)?;
         Ok(pushed.map(|inner| self.around(inner)))
     }
@@ -320,7 +331,7 @@ impl Morsel for Rows {
                 let of_file = of_file.clone();
                 async move {
                     let error = match batch {
-                        Ok(Ok(batch)) => return Ok(batch),
+                        Ok(Ok(batch)) => return transom_sql::with_one_nan(batch),
                         Ok(Err(error)) => error,
                         Err(panic) => panicked(panic.as_ref()),
                     };
