@@ -100,3 +100,36 @@ fn the_row_of_an_exception_that_names_none_is_found() {
     let ran = project.run(&[&RUN[..], &["--show-row"]].concat());
     assert_snapshot!(ran.all());
 }
+
+#[test]
+fn the_row_of_a_function_is_told_in_the_file_of_the_source() {
+    let project = plugged();
+    let query = "SELECT id, echo.parse(trim(n.word)) AS number FROM numbers AS n WHERE id > 1";
+    project.write(
+        "transom.yaml",
+        format!(
+            "name: numbers\n\
+             plugins: {{ echo: {{ path: echo.wasm }} }}\n\
+             sources: {{ numbers: {{ path: 'data/*.csv', columns: {{ id: int64, word: utf8 }} }} }}\n\
+             steps: {{ parsed: {{ sql: '{query}' }} }}\n\
+             sinks: {{ parsed: {{ from: parsed, path: out, format: csv }} }}\n"
+        ),
+    );
+    std::fs::remove_file(project.path().join("data/numbers.csv")).unwrap();
+    // The first row fails too, but the query leaves it out.
+    project.write("data/a.csv", "id,word\n1,x12\n2,12\n");
+    project.write("data/b.csv", "id,word\n3,13\n4,14\n5, x12 \n");
+    let ran = project.run(&RUN);
+    assert_eq!(ran.code, 1, "{}", ran.all());
+    let place = ", row 3 of `data/b.csv`: `x12` is not a number";
+    assert!(ran.stderr.contains(place), "{}", ran.all());
+}
+
+#[test]
+fn the_row_of_a_transform_is_told_in_the_file_of_the_source() {
+    let project = overflowing();
+    project.replace("transom.yaml", "input: loud", "input: numbers");
+    let ran = project.run(&RUN);
+    let place = "failed at row 2 of partition 0, in batch 1, row 2 of `data/numbers.csv`";
+    assert!(ran.stderr.contains(place), "{}", ran.all());
+}

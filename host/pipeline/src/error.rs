@@ -71,7 +71,7 @@ pub enum Error {
         what: String,
         /// Who did not take which rows, and why.
         #[source]
-        source: RowsFailed,
+        source: Box<RowsFailed>,
     },
     /// A step rejected more rows than it may.
     #[error("step `{step}` rejected {}, and its `max_rejects` is {limit}", share(*.rejected, *.given, *.limit))]
@@ -244,7 +244,7 @@ impl Error {
         match source_of::<RowsFailed>(&error) {
             Some(rows) => Self::Rows {
                 what,
-                source: rows.clone(),
+                source: Box::new(rows.clone()),
             },
             None => Self::Query {
                 what,

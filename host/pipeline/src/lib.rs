@@ -8,6 +8,7 @@ mod dead_letters;
 mod encode;
 mod error;
 mod file_rows;
+mod locate;
 pub mod lock;
 pub mod plan;
 pub mod plugins;

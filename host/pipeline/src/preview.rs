@@ -56,7 +56,7 @@ impl Planned {
         let plan = plan.and_then(LogicalPlanBuilder::build).map_err(failed)?;
         match collect(&self.session, plan).await {
             Ok(rows) => Ok(rows),
-            Err(error) => Err(failed(error)),
+            Err(error) => Err(self.located(pipeline, failed(error)).await),
         }
     }
 

@@ -79,7 +79,7 @@ pub async fn run(
     match run.all(pipeline, options).await {
         Ok((sinks, dead_letters)) => Ok(run.report(pipeline, begun, sources, sinks, dead_letters)),
         Err(error) => {
-            let error = run.explain(error).await;
+            let error = run.explain(pipeline, error).await;
             if let Error::TooManyRejected { step, .. } = &error {
                 run.keep_failed(pipeline, step).await;
             }
@@ -395,7 +395,7 @@ impl Run<'_> {
     }
 
     /// The cause of a failed run, as near to the user's data as is known.
-    async fn explain(&self, mut error: Error) -> Error {
+    async fn explain(&self, pipeline: &Pipeline, mut error: Error) -> Error {
         if let Error::TooManyRejected {
             step,
             rejected,
@@ -411,6 +411,13 @@ impl Run<'_> {
         let cancelled = self.planned.cancel.is_cancelled();
         match error {
             error if cancelled && error.kind() == ErrorKind::Cancelled => Error::Cancelled,
+            error @ (Error::Plugin { .. } | Error::Rows { .. }) => {
+                let cancel = &self.planned.cancel;
+                let locating = self.planned.located(pipeline, error);
+                match watched(locating, || 0, self.observer, cancel).await {
+                    Ok(error) | Err(error) => error,
+                }
+            }
             other => other,
         }
     }

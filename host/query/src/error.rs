@@ -23,7 +23,7 @@ pub struct CallError {
     /// The row that the plugin was at, where that is known.
     pub row: Option<FailedRow>,
     /// Its index in the batch, where the plugin does not say it and it was found all the same.
-    found: Option<u32>,
+    pub found: Option<u32>,
 }
 
 fn shown(place: Option<&Place>) -> String {
@@ -136,10 +136,14 @@ impl CallError {
     }
 
     /// Keeps the row of a batch that the error names; the batch is asked for only if it names one.
-    pub(crate) fn with_row(mut self, batch: impl FnOnce() -> Option<RecordBatch>) -> Self {
+    pub(crate) fn with_row(
+        mut self,
+        of: RowOf,
+        batch: impl FnOnce() -> Option<RecordBatch>,
+    ) -> Self {
         self.row = self
             .named_row()
-            .and_then(|row| FailedRow::of(&batch()?, row));
+            .and_then(|row| FailedRow::of(&batch()?, row, of));
         self
     }
 
@@ -168,19 +172,43 @@ impl From<CallError> for DataFusionError {
 ///
 /// Its values may be confidential: they stand in no message and no log, not even by `Debug`, unless they are asked for.
 #[derive(Clone)]
-pub struct FailedRow(Box<RecordBatch>);
+pub struct FailedRow {
+    values: Box<RecordBatch>,
+    /// What its columns are.
+    pub of: Box<RowOf>,
+}
+
+/// What the columns of a [`FailedRow`] are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowOf {
+    /// Arguments of a function.
+    Call {
+        /// The step whose query calls it, if it is a step's.
+        step: Option<String>,
+        /// `plugin.function`.
+        function: String,
+    },
+    /// The input of a transform.
+    Input {
+        /// The transform's step.
+        step: String,
+    },
+}
 
 impl FailedRow {
     /// A guest's row number is not to be trusted.
-    pub(crate) fn of(batch: &RecordBatch, row: u32) -> Option<Self> {
+    pub(crate) fn of(batch: &RecordBatch, row: u32, of: RowOf) -> Option<Self> {
         let row = row as usize;
-        (row < batch.num_rows()).then(|| Self(Box::new(batch.slice(row, 1))))
+        (row < batch.num_rows()).then(|| Self {
+            values: Box::new(batch.slice(row, 1)),
+            of: Box::new(of),
+        })
     }
 
     /// The row, alone in a batch.
     #[must_use]
     pub fn values(&self) -> &RecordBatch {
-        &self.0
+        &self.values
     }
 }
 
@@ -218,16 +246,21 @@ pub struct TooManyRejected {
 
 /// Rows that a plugin did not take, in a step that does not go on without them.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{message}")]
+#[error("{what}, {place}: {reason}")]
 pub struct RowsFailed {
-    message: String,
+    /// Who did not take how many rows.
+    pub what: String,
+    /// Where the first of them is.
+    pub place: String,
+    /// Why it was not taken.
+    pub reason: String,
     /// The first of them.
     pub row: Option<FailedRow>,
 }
 
-impl RowsFailed {
-    pub(crate) fn external(message: String, row: Option<FailedRow>) -> DataFusionError {
-        DataFusionError::External(Box::new(Self { message, row }))
+impl From<RowsFailed> for DataFusionError {
+    fn from(error: RowsFailed) -> Self {
+        Self::External(Box::new(error))
     }
 }
 

@@ -17,7 +17,7 @@ use transom_sql::lossless;
 use transom_sql::type_name;
 
 use crate::arguments::{ArgumentMistake, Mistakes, accepts_name, fits};
-use crate::error::{self, CallError, FailedRow, RowsFailed};
+use crate::error::{self, CallError, FailedRow, RowOf, RowsFailed};
 use crate::pool::InstancePool;
 
 /// What becomes of a row whose function call fails.
@@ -79,6 +79,13 @@ impl PluginFunction {
         let step = self.step.as_ref();
         step.map(|step| format!(" in step `{step}`"))
             .unwrap_or_default()
+    }
+
+    fn row_of(&self) -> RowOf {
+        RowOf::Call {
+            step: self.step.clone(),
+            function: self.name.clone(),
+        }
     }
 
     fn pool(&self) -> Result<&Arc<InstancePool>> {
@@ -232,13 +239,9 @@ impl ScalarUDFImpl for PluginFunction {
                     }
                     _ => None,
                 };
-                let mut error = CallError::new(self.what(), error)
-                    .with_row(|| error::arguments(&fields, &given));
-                if let Some(row) = crashed {
-                    error.row = error::arguments(&fields, &given)
-                        .and_then(|batch| FailedRow::of(&batch, row));
-                }
-                error
+                CallError::new(self.what(), error)
+                    .at_row(crashed)
+                    .with_row(self.row_of(), || error::arguments(&fields, &given))
             })?;
         let mut rejected = outcome.rejected;
         if !unfit.is_empty() {
@@ -389,16 +392,19 @@ impl PluginFunction {
         };
         match self.on_error {
             OnError::Fail => {
-                let message = format!(
-                    "`{}`{} failed on {} of {} rows, first: {}",
-                    self.name,
-                    self.in_step(),
-                    rejected.len(),
-                    column.len(),
-                    first.reason
-                );
-                let row = given().and_then(|given| FailedRow::of(&given, first.row));
-                Err(RowsFailed::external(message, row))
+                let row = |given: RecordBatch| FailedRow::of(&given, first.row, self.row_of());
+                Err(DataFusionError::from(RowsFailed {
+                    what: format!(
+                        "`{}`{} failed on {} of {} rows",
+                        self.name,
+                        self.in_step(),
+                        rejected.len(),
+                        column.len()
+                    ),
+                    place: format!("first at row {} of the batch", u64::from(first.row) + 1),
+                    reason: first.reason.clone(),
+                    row: given().and_then(row),
+                }))
             }
             OnError::Null => {
                 let function = &self.description.name;

@@ -283,6 +283,10 @@ impl Session {
             .collect())
     }
 
+    pub(crate) fn parse(&self, sql: &str) -> Result<Statement> {
+        parse(&self.context.state(), sql)
+    }
+
     /// Whether a step may be this statement.
     pub fn check_query(&self, sql: &str) -> Result<()> {
         let state = self.context.state();

@@ -386,15 +386,17 @@ impl Running {
                 let rows = batch.num_rows() as u64;
                 let row = u32::try_from(loss.row).unwrap_or(u32::MAX);
                 let place = Place::in_batch(self.partition, self.batches, self.rows_before, rows);
-                let message = format!(
-                    "{} reads `{}` as {}, which cannot hold {}, {}",
-                    spec.what(),
-                    given.name(),
-                    type_name(offered.data_type()),
-                    loss.value,
-                    place.at_row(row)
-                );
-                RowsFailed::external(message, FailedRow::of(batch, row))
+                RowsFailed {
+                    what: format!("{} cannot read a row", spec.what()),
+                    place: place.at_row(row).to_string(),
+                    reason: format!(
+                        "it reads `{}` as {}, which cannot hold {}",
+                        given.name(),
+                        type_name(offered.data_type()),
+                        loss.value
+                    ),
+                    row: FailedRow::of(batch, row, spec.row_of()),
+                }
             })?);
         }
         Ok(reads)
@@ -442,7 +444,10 @@ impl Running {
             let row = self.failing_row(&error);
             let batch = || self.current.as_ref()?.own(exec).ok();
             let error = CallError::new(exec.spec.what(), error);
-            error.at_row(row).at(place).with_row(batch)
+            error
+                .at_row(row)
+                .at(place)
+                .with_row(exec.spec.row_of(), batch)
         })?;
         self.more = more;
         for batch in batches {
@@ -565,10 +570,12 @@ impl Running {
         match &spec.step.on_reject {
             OnReject::Drop => {}
             OnReject::Fail => {
-                let place = self.place().at_row(first.row);
-                let message = format!("{} rejected a row, {place}: {}", spec.what(), first.reason);
-                let row = FailedRow::of(&current.own(&self.exec)?, first.row);
-                return Err(RowsFailed::external(message, row));
+                return Err(DataFusionError::from(RowsFailed {
+                    what: format!("{} rejected a row", spec.what()),
+                    place: self.place().at_row(first.row).to_string(),
+                    reason: first.reason.clone(),
+                    row: FailedRow::of(&current.own(&self.exec)?, first.row, spec.row_of()),
+                }));
             }
             OnReject::DeadLetter(letters) => {
                 let rows: UInt32Array = rejected

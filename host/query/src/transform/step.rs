@@ -8,6 +8,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::Result;
 use transom_plugin::OpenedTransform;
 
+use crate::error::RowOf;
 use crate::pool::InstancePool;
 
 /// A transform step as a pipeline says it.
@@ -98,6 +99,12 @@ pub(crate) struct TransformSpec {
 }
 
 impl TransformSpec {
+    pub(crate) fn row_of(&self) -> RowOf {
+        RowOf::Input {
+            step: self.step.name.clone(),
+        }
+    }
+
     pub(crate) fn what(&self) -> String {
         let TransformStep {
             name,

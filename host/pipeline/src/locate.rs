@@ -1,0 +1,76 @@
+//! The file and the number of the row that a plugin failed on, where the step reads a source.
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type};
+use transom_connect::{ORIGIN_FILE, ORIGIN_ROW, with_origin};
+use transom_file::{Pipeline, StepKind};
+use transom_query::{FailedRow, RowOf, WithPlaces};
+
+use crate::error::Error;
+use crate::plan::{Planned, params};
+
+impl Planned {
+    /// The error with the place in the source of the row that it names, if that is found. The source is read once more for it.
+    pub(crate) async fn located(&self, pipeline: &Pipeline, mut error: Error) -> Error {
+        let row = match &error {
+            Error::Plugin { row, .. } => row,
+            Error::Rows { source, .. } => &source.row,
+            _ => return error,
+        };
+        let Some(row) = row.clone() else {
+            return error;
+        };
+        let Some(place) = self.place_of(pipeline, &row).await else {
+            return error;
+        };
+        match &mut error {
+            Error::Plugin { what, .. } => what.push_str(&format!(", {place}")),
+            Error::Rows { source, .. } => source.place.push_str(&format!(", {place}")),
+            _ => {}
+        }
+        error
+    }
+
+    /// `row 3 of `data/orders.csv``; rows of data count from 1.
+    async fn place_of(&self, pipeline: &Pipeline, row: &FailedRow) -> Option<String> {
+        let places = WithPlaces {
+            stand_in: with_origin,
+            columns: &[ORIGIN_FILE, ORIGIN_ROW],
+        };
+        let found = match row.of.as_ref() {
+            RowOf::Call { step, function } => {
+                let step = pipeline.step(step.as_deref()?)?;
+                let StepKind::Sql(sql) = &step.kind else {
+                    return None;
+                };
+                let (params, values) = (params(pipeline), row.values());
+                let place = self
+                    .session
+                    .place_of_call(&sql.text, &params, function, values, &places);
+                place.await
+            }
+            RowOf::Input { step } => {
+                let step = pipeline.step(step)?;
+                let StepKind::Transform(transform) = &step.kind else {
+                    return None;
+                };
+                let table = &transform.input.value;
+                let place = self.session.place_of_row(table, row.values(), &places);
+                place.await
+            }
+        };
+        // The run has failed already: what goes wrong here says nothing more of it.
+        let found = found
+            .inspect_err(|error| tracing::debug!(%error, "the row of the source was not found"))
+            .ok()??;
+        shown(&found)
+    }
+}
+
+fn shown(found: &RecordBatch) -> Option<String> {
+    let file = cast(found.column(0), &DataType::Utf8).ok()?;
+    let file = file.as_string_opt::<i32>()?.value(0);
+    let row = found.column(1).as_primitive_opt::<Int64Type>()?.value(0) + 1;
+    Some(format!("row {row} of `{file}`"))
+}
