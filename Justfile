@@ -7,7 +7,9 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 locked := if env("CI", "") == "" { "" } else { "--locked" }
 target_dir := absolute_path(env("CARGO_TARGET_DIR", "target"))
 cache := env("TRANSOM_CACHE_DIR", env("XDG_CACHE_HOME", env("HOME", "") / ".cache") / "transom")
-duckdb := cache / "duckdb-" + sha256_file("tests/values/requirements.txt")
+# Environments for Python, one for each list of packages.
+judge := cache / "judge-" + sha256_file("tests/values/requirements.txt")
+duckdb := cache / "duckdb-" + sha256_file("tests/benches/requirements.txt")
 
 # Crates outside the workspace: plugins, each with a lock file of its own.
 example_plugins := "examples/*/plugins/*/Cargo.toml plugins/examples/*/Cargo.toml"
@@ -83,14 +85,19 @@ test-slow: python-runner && test-wheel
     cargo test {{ locked }} --workspace --tests -- --ignored
 
 # Confirm with DuckDB what tests/values expects: without the network, `just test-host` runs the same cases on what is recorded
-test-values-judge: duckdb-environment
-    TRANSOM_JUDGE="{{ duckdb }}/bin/python" cargo test {{ locked }} --workspace --test values
+test-values-judge: (environment judge "tests/values/requirements.txt")
+    TRANSOM_JUDGE="{{ judge }}/bin/python" cargo test {{ locked }} --workspace --test values
 
-# Install DuckDB for Python into an environment of its own, once for each list of packages
+# Install packages into an environment of their own, once
 [private]
-duckdb-environment:
-    [ -f "{{ duckdb }}/complete" ] || { python3 -m venv --clear "{{ duckdb }}" && \
-        "{{ duckdb }}/bin/pip" install --quiet --requirement tests/values/requirements.txt && touch "{{ duckdb }}/complete"; }
+environment folder requirements:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    if [ ! -f "{{ folder }}/complete" ]; then
+        python3 -m venv --clear "{{ folder }}"
+        "{{ folder }}/bin/pip" install --quiet --requirement "{{ requirements }}"
+        touch "{{ folder }}/complete"
+    fi
 
 # Feed the readers of files and of what guests hand over with made-up input, two targets at a time for some seconds: `just fuzz 3600 csv`
 fuzz seconds="60" *targets="batch description stamp csv json parquet":
@@ -166,7 +173,7 @@ bench *groups:
 bench-languages: python-runner (bench "languages" "codecs") bench-label
 
 # Label two million rows in Python: on one partition, on two, and in DuckDB's native Python UDF
-bench-label: build python-runner duckdb-environment
+bench-label: build python-runner (environment duckdb "tests/benches/requirements.txt")
     "{{ duckdb }}/bin/python" tests/benches/label.py "{{ target_dir }}/release/transom"
 
 # Measure whole processes: their start, the memory of long runs and of many batches, DuckDB on the same files; words select groups (tests/benches/process/main.rs)

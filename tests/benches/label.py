@@ -3,7 +3,7 @@
     label.py TRANSOM
 
 TRANSOM is the program, which finds the runner. Whole processes take turns, from the Parquet file to the counted labels; the
-medians are printed as a table. Needs `duckdb` (tests/values/requirements.txt).
+medians are printed as a table. Needs the packages of requirements.txt.
 """
 
 from __future__ import annotations
