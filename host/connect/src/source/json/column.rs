@@ -15,7 +15,6 @@ use arrow::{
 
 use super::leaf::{Leaf, leaf};
 
-
 /// One column of the table, of an object, of a list's items or of a map's values.
 pub(super) struct Column {
     pub(super) field: FieldRef,
