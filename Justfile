@@ -177,7 +177,7 @@ bench-label: build python-runner (environment duckdb "tests/benches/requirements
     "{{ duckdb }}/bin/python" tests/benches/label.py "{{ target_dir }}/release/transom"
 
 # Measure whole processes: their start, the memory of long runs and of many batches, DuckDB on the same files; words select groups (tests/benches/process/main.rs)
-bench-process *groups: build python-runner duckdb-environment
+bench-process *groups: build python-runner (environment duckdb "tests/benches/requirements.txt")
     TRANSOM_BIN="{{ target_dir }}/release/transom" TRANSOM_JUDGE="{{ duckdb }}/bin/python" cargo bench {{ locked }} {{ bench_packages }} --bench process -- {{ groups }}
 
 # Count the instructions of plugin calls, per row, per call and once (needs valgrind); words select subjects
