@@ -14,6 +14,7 @@ mod guard;
 mod int96;
 mod place;
 mod reader;
+mod thrift;
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 

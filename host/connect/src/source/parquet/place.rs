@@ -22,7 +22,7 @@ use parquet::{
 };
 use transom_sql::{lossless::Loss, type_name};
 
-use super::{exact, footer, guard, reads_text};
+use super::{exact, footer, guard, reads_text, thrift};
 use crate::source::{FileSource, Input, SourceError, io_error, shown};
 
 const MAGIC: &[u8; 4] = b"PAR1";
@@ -60,17 +60,25 @@ fn open_checked(source: &FileSource, found: &Input) -> Result<File, SourceError>
         .and_then(|_| file.read_exact(&mut length))
         .map_err(failed)?;
     let (length, bytes) = (u64::from(u32::from_le_bytes(length)), found.bytes);
+    let damaged = |error| SourceError::ParquetFooter {
+        name: source.name.clone(),
+        path: found.path.clone(),
+        source: error,
+    };
     // Two magic words and the length itself.
-    match length.checked_add(12) {
-        Some(needed) if needed <= bytes => Ok(file),
-        _ => Err(SourceError::ParquetFooter {
-            name: source.name.clone(),
-            path: found.path.clone(),
-            source: ParquetError::General(format!(
-                "a footer of {length} bytes in a file of {bytes}"
-            )),
-        }),
-    }
+    let begin = bytes
+        .checked_sub(length)
+        .and_then(|begin| begin.checked_sub(8));
+    let Some(begin) = begin.filter(|begin| *begin >= 4) else {
+        let message = format!("a footer of {length} bytes in a file of {bytes}");
+        return Err(damaged(ParquetError::General(message)));
+    };
+    let mut footer = vec![0; length as usize];
+    file.seek(SeekFrom::Start(begin))
+        .and_then(|_| file.read_exact(&mut footer))
+        .map_err(failed)?;
+    thrift::check_footer(&footer).map_err(damaged)?;
+    Ok(file)
 }
 
 /// The first thing that is wrong in the file. `table` are the columns that it is read as; without them, all columns are only decoded.
@@ -177,6 +185,24 @@ impl Part<'_> {
         self.read(&raw, Some(wanted.unwrap_or(field.data_type())))
     }
 
+    /// The headers of the pages of all columns that are parts of this one.
+    fn check_pages(&self, metadata: &ParquetMetaData) -> Result<(), ParquetError> {
+        let root = metadata.file_metadata().schema_descr();
+        let row_group = metadata.row_group(self.row_group);
+        for (leaf, column) in row_group.columns().iter().enumerate() {
+            if root.get_column_root_idx(leaf) != self.position {
+                continue;
+            }
+            let (begin, length) = column.byte_range();
+            let mut file = self.file;
+            file.seek(SeekFrom::Start(begin))?;
+            let mut bytes = Vec::new();
+            file.take(length).read_to_end(&mut bytes)?;
+            thrift::check_pages(&bytes, column.num_values())?;
+        }
+        Ok(())
+    }
+
     fn try_read(
         &self,
         metadata: &ArrowReaderMetadata,
@@ -184,6 +210,8 @@ impl Part<'_> {
     ) -> Result<(), Failure> {
         let file = self.file.try_clone();
         let file = file.map_err(|error| Failure::Damaged(error.into()))?;
+        self.check_pages(metadata.metadata())
+            .map_err(|error| Failure::Damaged(error.into()))?;
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
         let mask = ProjectionMask::roots(builder.parquet_schema(), [self.position]);
         let batches = builder

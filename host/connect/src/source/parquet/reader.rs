@@ -19,10 +19,10 @@ use object_store::ObjectStore;
 use parquet::{
     arrow::{arrow_reader::ArrowReaderOptions, async_reader::AsyncFileReader},
     errors::{ParquetError, Result as ParquetResult},
-    file::metadata::ParquetMetaData,
+    file::metadata::{ParquetMetaData, RowGroupMetaData},
 };
 
-use super::{footer, reads_text};
+use super::{footer, reads_text, thrift};
 use crate::source::{FileSource, SourceError, inputs::Input, io_error};
 
 /// What was found when the files were listed.
@@ -88,6 +88,7 @@ impl ParquetFileReaderFactory for Footers {
             source: Arc::clone(&self.source),
             table: Arc::clone(&self.table),
             found,
+            columns: Vec::new(),
             inner,
         }))
     }
@@ -97,10 +98,24 @@ struct Reader {
     source: Arc<FileSource>,
     table: SchemaRef,
     found: Input,
+    /// Where the columns of all row groups lie, and how many values they have.
+    columns: Vec<(Range<u64>, i64)>,
     inner: Box<dyn AsyncFileReader + Send>,
 }
 
 impl Reader {
+    /// Looks at the headers of pages before the decoder does.
+    fn check_pages(&self, range: &Range<u64>, bytes: &Bytes) -> ParquetResult<()> {
+        let column = self
+            .columns
+            .iter()
+            .find(|(column, _)| column.contains(&range.start));
+        match column {
+            Some((_, values)) => thrift::check_pages(bytes, *values),
+            None => Ok(()),
+        }
+    }
+
     /// The store opens the file by name at each read. What was read is the listed file's if that has not changed since.
     fn check(&self) -> ParquetResult<()> {
         check_unchanged(&self.source, &self.found)
@@ -111,9 +126,11 @@ impl Reader {
 impl AsyncFileReader for Reader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
         async move {
-            let bytes = self.inner.get_bytes(range).await;
+            let bytes = self.inner.get_bytes(range.clone()).await;
             self.check()?;
-            bytes
+            let bytes = bytes?;
+            self.check_pages(&range, &bytes)?;
+            Ok(bytes)
         }
         .boxed()
     }
@@ -123,9 +140,13 @@ impl AsyncFileReader for Reader {
         ranges: Vec<Range<u64>>,
     ) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
         async move {
-            let bytes = self.inner.get_byte_ranges(ranges).await;
+            let bytes = self.inner.get_byte_ranges(ranges.clone()).await;
             self.check()?;
-            bytes
+            let bytes = bytes?;
+            for (range, bytes) in ranges.iter().zip(&bytes) {
+                self.check_pages(range, bytes)?;
+            }
+            Ok(bytes)
         }
         .boxed()
     }
@@ -139,6 +160,16 @@ impl AsyncFileReader for Reader {
             self.check()?;
             let text = reads_text(&self.table);
             let metadata = footer::trusted(metadata?.as_ref(), self.found.bytes, &text)?;
+            let columns = metadata
+                .row_groups()
+                .iter()
+                .flat_map(RowGroupMetaData::columns);
+            self.columns = columns
+                .map(|column| {
+                    let (begin, length) = column.byte_range();
+                    (begin..begin.saturating_add(length), column.num_values())
+                })
+                .collect();
             Ok(Arc::new(metadata))
         }
         .boxed()
