@@ -5,11 +5,11 @@ use std::{fs, path::Path, sync::Arc};
 use arrow::{
     array::{
         ArrayRef, BinaryArray, Date32Array, Decimal128Array, DictionaryArray, FixedSizeBinaryArray,
-        Float32Array, Float64Array, Int32Array, Int64Array, LargeStringArray, RecordBatch,
-        StringArray, StringViewArray, StructArray, TimestampMicrosecondArray,
+        Float32Array, Float64Array, Int32Array, Int64Array, LargeStringArray, ListArray,
+        RecordBatch, StringArray, StringViewArray, StructArray, TimestampMicrosecondArray,
         TimestampMillisecondArray, TimestampNanosecondArray,
     },
-    datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit},
+    datatypes::{DataType, Field, Float64Type, Int32Type, Schema, SchemaRef, TimeUnit},
 };
 use parquet::{
     arrow::ArrowWriter,
@@ -262,6 +262,39 @@ async fn nan_is_read_beside_statistics() {
     )
     .await;
     assert_eq!(joined, "4");
+}
+
+#[tokio::test]
+async fn every_nan_of_a_file_is_the_same_one() {
+    let root = tempdir().unwrap();
+    // numpy's 0.0 / 0.0 on x86.
+    let values: ArrayRef = Arc::new(Float64Array::from(vec![-f64::NAN, f64::NAN, 1.0]));
+    let lists: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Float64Type, _, _>([
+        Some(vec![Some(-f64::NAN)]),
+        Some(vec![Some(f64::NAN)]),
+        None,
+    ]));
+    write(
+        root.path(),
+        "data/a.parquet",
+        &[("x", values), ("l", lists)],
+    );
+    let source = parquet(&root);
+    for (sql, expected) in [
+        ("count(*) FROM t WHERE x = CAST('NaN' AS DOUBLE)", "2"),
+        ("count(*) FROM t WHERE x > CAST('inf' AS DOUBLE)", "2"),
+        ("count(DISTINCT x) FROM t", "2"),
+        ("max(x), min(x) FROM t", "NaN 1.0"),
+        (
+            "count(*) FILTER (WHERE c) FROM (SELECT x > 5 AS c FROM t)",
+            "2",
+        ),
+        ("count(DISTINCT l[1]) FROM t", "1"),
+        ("count(*) FROM t", "3"),
+    ] {
+        let found = rows(&source, &format!("SELECT {sql}")).await;
+        assert_eq!(found, expected, "{sql}");
+    }
 }
 
 #[tokio::test]

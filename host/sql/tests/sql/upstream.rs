@@ -56,3 +56,31 @@ async fn datafusion_still_knows_one_escape_character() {
 async fn datafusion_still_searches_where_sql_matches_whole_values() {
     assert_eq!(plain("SELECT 'abc' SIMILAR TO 'b' AS x").await, "true");
 }
+
+#[tokio::test]
+async fn datafusion_still_subtracts_what_leaves_a_frame() {
+    let sum = "SELECT sum(x) OVER (ORDER BY i ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS s FROM (VALUES (1, 1e17), (2, 1.5), (3, 2.5)) AS t(i, x) ORDER BY i";
+    assert_eq!(plain(sum).await, "1e17;1e17;0.0");
+}
+
+#[tokio::test]
+async fn datafusion_still_sorts_zeros_by_their_sign() {
+    let rank = "SELECT rank() OVER (ORDER BY x) AS r FROM (SELECT CAST(v AS DOUBLE) AS x FROM (VALUES ('-0.0'), ('0.0')) AS t(v)) ORDER BY 1";
+    assert_eq!(plain(rank).await, "1;2");
+}
+
+#[tokio::test]
+async fn datafusion_still_adds_for_medians_and_weighs_percentiles_in_millionths() {
+    let median = "SELECT median(x) AS m FROM (VALUES (1e308), (1.5e308)) AS t(x)";
+    assert_eq!(plain(median).await, "inf");
+    let percentile = "SELECT percentile_cont(0.3333333333) WITHIN GROUP (ORDER BY x) AS p FROM (VALUES (0.0), (1.0)) AS t(x)";
+    assert_eq!(plain(percentile).await, "0.333333");
+}
+
+#[tokio::test]
+async fn datafusion_still_leaves_out_groups_that_match_nothing() {
+    assert_eq!(
+        plain("SELECT regexp_match('b', '(a)?(b)') AS x").await,
+        "[b]"
+    );
+}
