@@ -64,12 +64,6 @@ async fn datafusion_still_subtracts_what_leaves_a_frame() {
 }
 
 #[tokio::test]
-async fn datafusion_still_sorts_zeros_by_their_sign() {
-    let rank = "SELECT rank() OVER (ORDER BY x) AS r FROM (SELECT CAST(v AS DOUBLE) AS x FROM (VALUES ('-0.0'), ('0.0')) AS t(v)) ORDER BY 1";
-    assert_eq!(plain(rank).await, "1;2");
-}
-
-#[tokio::test]
 async fn datafusion_still_adds_for_medians_and_weighs_percentiles_in_millionths() {
     let median = "SELECT median(x) AS m FROM (VALUES (1e308), (1.5e308)) AS t(x)";
     assert_eq!(plain(median).await, "inf");
