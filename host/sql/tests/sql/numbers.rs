@@ -455,11 +455,13 @@ async fn zeros_and_nans_are_equal_in_joins_that_sort() {
         "SELECT i, CAST(x AS DOUBLE) AS x FROM (VALUES (1, '-0.0'), (2, '0.0'), (3, 'NaN'), (4, '-1')) AS t(i, x)",
     )
     .await;
-    {
-        let state = context.state_ref();
-        let mut state = state.write();
-        state.config_mut().options_mut().optimizer.prefer_hash_join = false;
-    }
+    context
+        .state_ref()
+        .write()
+        .config_mut()
+        .options_mut()
+        .optimizer
+        .prefer_hash_join = false;
     check_queries(
         &context,
         &[
