@@ -105,7 +105,7 @@
 //! # Transforms
 //!
 //! [`Transform`] says in `open` which columns it reads and makes ([`Opened`]), and puts rows into an [`Output`]. Columns that
-//! it passes on without reading them never leave the host.
+//! it passes on without reading them never leave the host. A [`RowTransform`] takes one row at a time, as a struct with [`row`].
 //!
 //! # Errors
 //!
@@ -137,7 +137,10 @@ mod transform;
 
 pub use decimal::Decimal;
 pub use error::{Error, ErrorKind};
-pub use transform::{Column, Described, End, NoOptions, Opened, Output, Transform, column};
+pub use transform::{
+    Column, Described, Emitter, End, NoOptions, Opened, Output, Row, RowTransform, Transform,
+    column,
+};
 
 /// Makes a function callable from SQL; it stays callable from Rust as it stands.
 ///
@@ -197,6 +200,10 @@ pub use transom_sdk_macros::transform;
 /// Makes a struct the options of a transform: read from the pipeline file, keys that it does not have refused, and described
 /// to pipelines by its doc comments. Attributes of serde and schemars may stand on its fields.
 pub use transom_sdk_macros::options;
+
+/// Makes a struct the rows of a table: each field is the column of its name, or of the one in `#[column("other name")]`. The types
+/// are those of functions' arguments that borrow nothing; a field that may be NULL is an `Option`. See [`RowTransform`].
+pub use transom_sdk_macros::row;
 
 /// Makes a type the state of a transform: saved at the end of a slice and read at the start of the next one. Attributes of
 /// serde may stand on its fields; `#[serde(default)]` on a new field lets it read older states.

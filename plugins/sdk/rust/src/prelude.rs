@@ -1,8 +1,10 @@
 //! What nearly every plugin needs: `use transom_sdk::prelude::*;`.
 
 pub use crate::log;
-pub use crate::transform::{End, NoOptions, Opened, Output, Transform, column};
-pub use crate::{Decimal, Error, function, options, plugin, state, transform};
+pub use crate::transform::{
+    Emitter, End, NoOptions, Opened, Output, RowTransform, Transform, column,
+};
+pub use crate::{Decimal, Error, function, options, plugin, row, state, transform};
 pub use arrow_array::cast::AsArray;
 pub use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Date64Array, Float32Array,

@@ -3,7 +3,7 @@
 pub use crate::function::column::{Column, ReturnedColumn};
 pub use crate::function::row::{Argument, apply};
 pub use crate::function::{Accepts, Function, Gives, Registered, Volatility, argument};
-pub use crate::transform::{OpenTable, Source, Table, TransformEntry};
+pub use crate::transform::{Cells, OpenTable, Source, Table, TransformEntry, column_of, read_cell};
 
 use crate::Error;
 use crate::function::column::Typed;

@@ -17,6 +17,7 @@ func init() {
 	transom.Transform("reject_odd", "Rejects the rows whose int64 column is odd.", openRejectOdd)
 	transom.Transform("totals", "One row at the end: how many rows there were, and the total of an int64 column.", openTotals)
 	transom.Transform("fail", "Fails as it is expected.", openFail)
+	transom.Rows("rate", "Whether a flight was late; rejects one without a delay.", openRate)
 	transom.Transform("talk", "Logs and counts the rows of each batch.", openTalk)
 }
 
@@ -235,5 +236,29 @@ func (*talk) Process(batch *transom.Batch, output *transom.Output) error {
 	transom.Infof("batch of %d rows", batch.Rows)
 	transom.Count("rows", uint64(batch.Rows))
 	output.Emit()
+	return nil
+}
+
+// flight is what rate takes.
+type flight struct {
+	Carrier string              `arrow:"carrier"`
+	Delay   transom.Null[int64] `arrow:"delay"`
+}
+
+// rated is what rate adds to it.
+type rated struct {
+	Late bool `arrow:"late"`
+}
+
+// rate says whether a flight was late.
+type rate struct{}
+
+func openRate(transom.NoOptions) (rate, error) { return rate{}, nil }
+
+func (rate) Row(in *flight, out *transom.Emitter[rated]) error {
+	if !in.Delay.Valid {
+		return fmt.Errorf("the delay of %s is missing", in.Carrier)
+	}
+	out.Emit(rated{in.Delay.V > 15})
 	return nil
 }

@@ -1,8 +1,8 @@
-//! `#[transform]`, `#[options]` and `#[state]`: what stands on a transform's types.
+//! `#[transform]`, `#[options]`, `#[state]` and `#[row]`: what stands on a transform's types.
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Attribute, DeriveInput, Expr, ExprLit, Lit, LitStr, Meta, Result};
+use syn::{Attribute, DeriveInput, Expr, ExprLit, Fields, ItemStruct, Lit, LitStr, Meta, Result};
 
 /// The doc comment, one leading space off every line.
 pub fn documentation(attributes: &[Attribute]) -> String {
@@ -74,6 +74,76 @@ pub fn state(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
         #[derive(::transom_sdk::serde::Serialize, ::transom_sdk::serde::Deserialize)]
         #[serde(crate = "::transom_sdk::serde")]
         #item
+    })
+}
+
+pub fn row(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
+    nothing(options)?;
+    let mut item: ItemStruct = syn::parse2(item)?;
+    let Fields::Named(fields) = &mut item.fields else {
+        return Err(syn::Error::new_spanned(
+            &item.ident,
+            "a row is a struct whose fields have names: those of its columns",
+        ));
+    };
+    if !item.generics.params.is_empty() {
+        return Err(syn::Error::new_spanned(
+            &item.generics,
+            "a row borrows nothing and has no parameters: a text is a `String`",
+        ));
+    }
+    let (mut idents, mut types, mut names) = (Vec::new(), Vec::new(), Vec::<String>::new());
+    for field in &mut fields.named {
+        let Some(ident) = field.ident.clone() else {
+            continue;
+        };
+        let mut name = ident.to_string().trim_start_matches("r#").to_owned();
+        if let Some(at) = field
+            .attrs
+            .iter()
+            .position(|attribute| attribute.path().is_ident("column"))
+        {
+            name = field.attrs.remove(at).parse_args::<LitStr>()?.value();
+        }
+        if names.contains(&name) {
+            return Err(syn::Error::new_spanned(
+                &ident,
+                format!("another field is the column `{name}` already"),
+            ));
+        }
+        idents.push(ident);
+        types.push(field.ty.clone());
+        names.push(name);
+    }
+    let ident = &item.ident;
+    let places = 0..idents.len();
+    Ok(quote! {
+        #item
+
+        impl ::transom_sdk::Row for #ident {
+            fn columns() -> ::std::vec::Vec<::transom_sdk::arrow_schema::Field> {
+                ::std::vec![#(::transom_sdk::__private::column_of::<#types>(#names)),*]
+            }
+
+            fn read(
+                columns: &[::transom_sdk::arrow_array::ArrayRef],
+                row: usize,
+            ) -> ::std::result::Result<Self, ::std::string::String> {
+                ::std::result::Result::Ok(Self {
+                    #(#idents: ::transom_sdk::__private::read_cell::<#types>(&columns[#places], row, #names)?),*
+                })
+            }
+
+            fn write(
+                rows: ::std::vec::Vec<Self>,
+            ) -> ::std::result::Result<::std::vec::Vec<::transom_sdk::arrow_array::ArrayRef>, ::transom_sdk::Error> {
+                #(let mut #idents = ::transom_sdk::__private::Cells::<#types>::new(#names, rows.len());)*
+                for row in rows {
+                    #(#idents.add(row.#idents)?;)*
+                }
+                ::std::result::Result::Ok(::std::vec![#(#idents.finish()),*])
+            }
+        }
     })
 }
 

@@ -32,6 +32,12 @@ pub fn state(options: TokenStream, item: TokenStream) -> TokenStream {
     finish(items::state(options.into(), item.into()))
 }
 
+/// Makes a struct the rows of a table. See `transom_sdk::row`.
+#[proc_macro_attribute]
+pub fn row(options: TokenStream, item: TokenStream) -> TokenStream {
+    finish(items::row(options.into(), item.into()))
+}
+
 fn finish(expanded: syn::Result<proc_macro2::TokenStream>) -> TokenStream {
     expanded
         .unwrap_or_else(|error| error.into_compile_error())

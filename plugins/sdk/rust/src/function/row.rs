@@ -90,12 +90,17 @@ pub trait Nullable {
     /// The value when there is one.
     type Value: Writable;
 
+    /// Whether there may be none.
+    const NULLABLE: bool;
+
     /// The value, None for NULL.
     fn value(self) -> Option<Self::Value>;
 }
 
 impl<T: Writable> Nullable for T {
     type Value = T;
+
+    const NULLABLE: bool = false;
 
     #[inline(always)]
     fn value(self) -> Option<T> {
@@ -105,6 +110,8 @@ impl<T: Writable> Nullable for T {
 
 impl<T: Writable> Nullable for Option<T> {
     type Value = T;
+
+    const NULLABLE: bool = true;
 
     #[inline(always)]
     fn value(self) -> Option<T> {
@@ -160,7 +167,7 @@ pub enum Refusal {
 }
 
 #[cold]
-fn refusal<E: Display + 'static>(error: &E) -> Refusal {
+pub(crate) fn refusal<E: Display + 'static>(error: &E) -> Refusal {
     match (error as &dyn Any).downcast_ref::<Error>() {
         None => Refusal::Row(error.to_string()),
         // What is wrong with the data is wrong with one row. So is what came in through `?`, mostly a value that did not parse.

@@ -3,10 +3,12 @@
 mod instance;
 mod opened;
 mod output;
+mod rows;
 
 pub use instance::{OpenTable, Outcome, Part, Source, Table, TransformEntry};
 pub use opened::{Column, Layout, Opened, OutputColumn};
 pub use output::Output;
+pub use rows::{Cells, Emitter, Row, RowTransform, column_of, read_cell};
 
 use crate::Error;
 use arrow_array::{Array, RecordBatch};

@@ -70,6 +70,11 @@ impl Output {
         self.push(columns, rows, Source::None)
     }
 
+    /// The computed columns, in the order in which they are emitted.
+    pub(super) fn computed_fields(&self) -> &arrow_schema::Fields {
+        self.computed.fields()
+    }
+
     /// Rows of the current batch, which there is none of at the end.
     fn current(&self) -> Result<usize, Error> {
         let none = || Error::internal("there is no current batch at the end: use `emit_new`");

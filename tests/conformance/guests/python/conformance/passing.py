@@ -41,3 +41,21 @@ class Talk(transom.Transform):
         transom.log.info(f"batch of {len(batch)} rows")
         transom.count("rows", len(batch))
         output.emit()
+
+
+class Rate(transom.Transform):
+    """Whether a flight was late; rejects one without a delay."""
+
+    def open(self, input: transom.Schema) -> transom.Opened:
+        return transom.Opened(reads=["carrier", "delay"], passes=transom.ALL, computes={"late": bool})
+
+    def process(self, batch: transom.RecordBatch, output: transom.Output) -> None:
+        late = []
+        for row, (carrier, delay) in enumerate(zip(batch["carrier"], batch["delay"], strict=True)):
+            if carrier is None:
+                output.reject(row, "`carrier` is null")
+            elif delay is None:
+                output.reject(row, f"the delay of {carrier} is missing")
+            # A rejected row is left out of the output, whatever its value here.
+            late.append((delay or 0) > 15)
+        output.emit({"late": late})

@@ -30,5 +30,6 @@ plugin! {
         transforms::Totals,
         transforms::Fail,
         transforms::Talk,
+        transforms::Rate,
     ],
 }

@@ -349,3 +349,40 @@ impl Transform for Talk {
         output.emit([])
     }
 }
+
+/// A flight as `rate` takes it.
+#[row]
+pub struct Flight {
+    carrier: String,
+    delay: Option<i64>,
+}
+
+/// What `rate` adds to it.
+#[row]
+pub struct Rated {
+    late: bool,
+}
+
+/// Whether a flight was late; rejects one without a delay.
+#[transform]
+pub struct Rate;
+
+impl RowTransform for Rate {
+    type Options = NoOptions;
+    type State = ();
+    type Input = Flight;
+    type Output = Rated;
+
+    fn open(_options: NoOptions) -> Result<Self, Error> {
+        Ok(Rate)
+    }
+
+    fn row(&mut self, flight: Flight, output: &mut Emitter<Rated>) -> Result<(), Error> {
+        let delay = flight.delay.ok_or_else(|| {
+            let carrier = flight.carrier;
+            Error::bad_data(format!("the delay of {carrier} is missing"))
+        })?;
+        output.emit(Rated { late: delay > 15 });
+        Ok(())
+    }
+}
