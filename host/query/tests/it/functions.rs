@@ -75,7 +75,7 @@ async fn a_value_that_an_argument_cannot_hold_fails_its_row() {
                FROM t ORDER BY s";
     let text = whole(&answer(&session(), sql).await.unwrap_err());
     assert!(
-        text.contains("`echo.doubled` failed on 1 of 4 rows, first: `")
+        text.contains("`echo.doubled` failed on 1 of 4 rows, first at row ")
             && text.contains("cannot hold 1.0050"),
         "{text}"
     );
@@ -182,7 +182,7 @@ async fn a_row_that_fails_ends_the_run_or_becomes_null() {
     let error = answer(&session, sql).await.unwrap_err();
     let text = whole(&error);
     assert!(
-        text.contains("`echo.parse` failed on 1 of 4 rows, first: `x1` is not a number"),
+        text.contains("`echo.parse` failed on 1 of 4 rows, first at row 2 of the batch: `x1` is not a number"),
         "{text}"
     );
     // A run that failed has ended with its session.
