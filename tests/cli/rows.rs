@@ -133,3 +133,28 @@ fn the_row_of_a_transform_is_told_in_the_file_of_the_source() {
     let place = "failed at row 2 of partition 0, in batch 1, row 2 of `data/numbers.csv`";
     assert!(ran.stderr.contains(place), "{}", ran.all());
 }
+
+#[test]
+fn the_row_that_takes_too_long_is_found() {
+    let project = Project::empty();
+    let ran = project.run(&["init", "privacy", "--lang", "python"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    project.write(
+        "privacy/privacy.py",
+        "import transom\n\n\n@transom.function\ndef halved(x: int) -> int:\n    \
+         while x % 2 == 0:\n        x //= 2\n    return x\n",
+    );
+    project.write(
+        "transom.yaml",
+        "name: numbers\n\
+         plugins: { privacy: { path: privacy, limits: { call_time: 2s } } }\n\
+         sources: { numbers: { path: numbers.csv } }\n\
+         steps: { halved: { sql: 'SELECT id, privacy.halved(v) AS v FROM numbers' } }\n\
+         sinks: { halved: { from: halved, path: out, format: csv } }\n",
+    );
+    // Of 0 it never comes to an odd number.
+    let rows = (1..=100).map(|id| format!("{id},{}\n", 60 - id));
+    project.write("numbers.csv", format!("id,v\n{}", rows.collect::<String>()));
+    let ran = project.run(&[&RUN[..], &["--show-row"]].concat());
+    assert_snapshot!(ran.all());
+}

@@ -11,7 +11,7 @@ use datafusion::error::DataFusionError;
 ///
 /// Like all errors here it can be cloned: DataFusion hands one error to every partition that waits for it.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{what} failed{}", shown(place.as_ref()))]
+#[error("{what} failed{}", shown(place.as_ref(), *found))]
 pub struct CallError {
     /// The function or the step: ``function `geo.great_circle` ``.
     pub what: String,
@@ -26,8 +26,12 @@ pub struct CallError {
     pub found: Option<u32>,
 }
 
-fn shown(place: Option<&Place>) -> String {
-    place.map(|place| format!(" {place}")).unwrap_or_default()
+fn shown(place: Option<&Place>, found: Option<u32>) -> String {
+    match (place, found) {
+        (Some(place), _) => format!(" {place}"),
+        (None, Some(row)) => format!(" at row {} of the batch", u64::from(row) + 1),
+        (None, None) => String::new(),
+    }
 }
 
 /// Where in the input of a transform its guest is.

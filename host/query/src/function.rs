@@ -2,6 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, make_array};
 use arrow::compute::nullif;
@@ -29,6 +30,9 @@ pub enum OnError {
     /// The value is NULL.
     Null,
 }
+
+/// A function that takes so long for a row alone is taken for one that does not come to an end with it.
+const LONG_FOR_A_ROW: Duration = Duration::from_secs(1);
 
 /// One function of one plugin, as one step of a pipeline uses it.
 #[derive(Debug)]
@@ -233,14 +237,9 @@ impl ScalarUDFImpl for PluginFunction {
                 instance.call_function(opened, &columns, rows)
             })
             .map_err(|error| {
-                let crashed = match error {
-                    transom_plugin::Error::Crash { .. } => {
-                        self.crashing_row(&fields, &columns, rows)
-                    }
-                    _ => None,
-                };
+                let row = self.failing_row(&error, &fields, &columns, rows);
                 CallError::new(self.what(), error)
-                    .at_row(crashed)
+                    .at_row(row)
                     .with_row(self.row_of(), || error::arguments(&fields, &given))
             })?;
         let mut rejected = outcome.rejected;
@@ -286,33 +285,48 @@ impl PluginFunction {
             .collect()
     }
 
-    /// The first row that the function crashes on: a guest that crashed cannot say so, and is asked for ever smaller parts of the rows,
-    /// a fresh instance each time. None where it does not crash on a row alone.
-    fn crashing_row(&self, fields: &[FieldRef], columns: &[ArrayRef], rows: usize) -> Option<u32> {
+    /// The row that the function crashes on or does not come to an end with: a guest cannot say so itself, and is asked for ever
+    /// smaller parts of the rows, a fresh instance each time. None where it does neither on a row alone.
+    fn failing_row(
+        &self,
+        error: &transom_plugin::Error,
+        fields: &[FieldRef],
+        columns: &[ArrayRef],
+        rows: usize,
+    ) -> Option<u32> {
+        use transom_plugin::Error::{Crash, Limit};
+        let call_time = match error {
+            Crash { .. } => None,
+            Limit { limit, .. } if *limit == "call_time" => Some(LONG_FOR_A_ROW),
+            _ => return None,
+        };
         if self.signature.volatility == Volatility::Volatile {
             return None;
         }
-        let crashes = |from: usize, to: usize| {
+        let fails = |from: usize, to: usize| {
+            let rows = to - from;
             let part: Vec<ArrayRef> = columns
                 .iter()
-                .map(|column| column.slice(from, to - from))
+                .map(|column| column.slice(from, rows))
                 .collect();
-            let called = self.pool().ok()?.with_function(
-                &self.description.name,
-                fields,
-                |instance, opened| instance.call_function(opened, &part, to - from),
-            );
-            Some(matches!(called, Err(transom_plugin::Error::Crash { .. })))
+            let name = &self.description.name;
+            let tried = self.pool().ok()?;
+            let tried = tried.try_function(name, fields, &part, rows, call_time);
+            Some(match tried {
+                Err(Crash { .. }) => call_time.is_none(),
+                Err(Limit { limit, .. }) => call_time.is_some() && limit == "call_time",
+                _ => false,
+            })
         };
         let (mut from, mut to) = (0, rows);
         while to - from > 1 {
             let middle = from + (to - from) / 2;
-            match crashes(from, middle)? {
+            match fails(from, middle)? {
                 true => to = middle,
                 false => from = middle,
             }
         }
-        crashes(from, to)?.then_some(u32::try_from(from).ok()?)
+        fails(from, to)?.then_some(u32::try_from(from).ok()?)
     }
 
     /// Arguments that the function does not take.

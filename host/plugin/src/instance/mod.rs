@@ -42,6 +42,8 @@ use crate::wasi::LogicalTime;
 pub struct InstanceOptions {
     /// Where its memory is charged.
     pub memory: Option<Arc<dyn MemoryBudget>>,
+    /// Less time for one call than the plugin's limits allow.
+    pub call_time: Option<Duration>,
     /// Stops it.
     pub cancel: Cancel,
     /// What its clocks and its randomness show, if its language has any.

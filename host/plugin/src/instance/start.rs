@@ -1,5 +1,7 @@
 //! Starting an instance: a store with its limits, the component in it, and a language runner's files.
 
+use std::time::Duration;
+
 use wasmtime::{CallHook, Store};
 
 use super::InstanceOptions;
@@ -16,9 +18,13 @@ pub(super) fn start(
     options: InstanceOptions,
 ) -> Result<(Store<State>, wasmtime::component::Instance)> {
     let memory = MemoryMeter::new(plugin.limits.memory, options.memory);
+    let mut limits = plugin.limits.clone();
+    limits.call_time = limits
+        .call_time
+        .min(options.call_time.unwrap_or(Duration::MAX));
     let state = State::new(
         plugin.name.clone(),
-        plugin.limits.clone(),
+        limits,
         memory,
         options.cancel,
         plugin.runner.as_ref().map(|_| Wasi::new(options.time)),

@@ -182,7 +182,9 @@ async fn a_row_that_fails_ends_the_run_or_becomes_null() {
     let error = answer(&session, sql).await.unwrap_err();
     let text = whole(&error);
     assert!(
-        text.contains("`echo.parse` failed on 1 of 4 rows, first at row 2 of the batch: `x1` is not a number"),
+        text.contains(
+            "`echo.parse` failed on 1 of 4 rows, first at row 2 of the batch: `x1` is not a number"
+        ),
         "{text}"
     );
     // A run that failed has ended with its session.
