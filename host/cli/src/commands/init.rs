@@ -71,8 +71,7 @@ impl InitCommand {
         if !self.pipeline {
             write_plugin(folder, &name, lang)?;
             context.printer.say(format_args!(
-                "began plugin {NAME}{name}{NAME:#} in {shown}\n\nTest it, then look at what it offers:\n{enter}  {}\n  transom inspect .",
-                test_command(lang)
+                "began plugin {NAME}{name}{NAME:#} in {shown}\n\nTest it, then look at what it offers:\n{enter}  transom test\n  transom inspect ."
             ));
             let file = &context.global.file;
             if let Some(path) = within(file, folder) {
@@ -90,8 +89,7 @@ impl InitCommand {
         }
         write_plugin(&plugin, PLUGIN, lang)?;
         context.printer.say(format_args!(
-            "began pipeline {NAME}{name}{NAME:#} in {shown}\n\nTest it, then run it:\n{enter}  transom test\n  transom run\n\nIts plugin is in plugins/{PLUGIN}, with unit tests of its own:\n  cd plugins/{PLUGIN} && {}\n\n`transom lock` remembers the columns of the sources; from then on `transom check` finds mistakes without data.",
-            test_command(lang)
+            "began pipeline {NAME}{name}{NAME:#} in {shown}\n\nTest it, then run it:\n{enter}  transom test\n  transom run\n\nIts plugin is in plugins/{PLUGIN}, with unit tests of its own:\n  transom test plugins/{PLUGIN}\n\n`transom lock` remembers the columns of the sources; from then on `transom check` finds mistakes without data."
         ));
         Ok(())
     }
@@ -168,18 +166,6 @@ fn write_plugin(folder: &Path, name: &str, lang: Lang) -> Result<(), Failure> {
         folder: folder.to_owned(),
         source,
     })
-}
-
-/// The language's own way to run the tests that were written.
-fn test_command(lang: Lang) -> String {
-    match lang {
-        Lang::Rust => "cargo test".to_owned(),
-        Lang::Go => "go test .".to_owned(),
-        Lang::Python => format!(
-            "PYTHONPATH={} python3 -m unittest",
-            sdk_folder(Language::Python).display()
-        ),
-    }
 }
 
 /// The folder's last name, if it will do as a name in SQL and in every language.
