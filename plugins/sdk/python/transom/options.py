@@ -1,6 +1,6 @@
 """The options of a transform: a dataclass of the author, read from JSON and described to pipelines by a JSON Schema.
 
-Every mistake is told at once with the option's name in backticks, by which the host finds its place in the pipeline
+All mistakes are reported at once with the option's name in backticks, by which the host finds its place in the pipeline
 file.
 """
 

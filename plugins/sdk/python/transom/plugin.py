@@ -1,7 +1,7 @@
 """A plugin as its author's files make it, and the host's calls on it in the contract's records.
 
 Nothing here is bound to Wasm: tests make the same calls natively. Handles count upwards and are never used again, so
-that a closed one is told apart from every other.
+that a closed one differs from every other.
 """
 
 from __future__ import annotations

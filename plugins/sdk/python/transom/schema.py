@@ -14,7 +14,7 @@ from .types import from_annotation, from_format
 class Field:
     """A column's name, type, whether it may be null, and metadata.
 
-    `type` is what would stand in an annotation: `int`, `str | None`, `transom.int32`. `nullable` is told from it
+    `type` is what would stand in an annotation: `int`, `str | None`, `transom.int32`. `nullable` follows from it
     unless given. Of a column of the input, `type` is None when Python cannot express it; `format` is Arrow's format
     string then.
     """

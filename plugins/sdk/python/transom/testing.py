@@ -85,7 +85,7 @@ def run_transform(
 ) -> Ran:
     """Runs a transform over one or more batches to the end.
 
-    A column's type is told from its first value unless `types` names it: `{"price": transom.decimal(18, 2)}`.
+    A column's type is inferred from its first value unless `types` names it: `{"price": transom.decimal(18, 2)}`.
     `state`, if not None, is what an earlier run saved. The transform's errors are raised as they are.
     """
     tables = [batches] if isinstance(batches, Mapping) else list(batches)

@@ -16,7 +16,7 @@ func init() {
 	transom.Transform("running_sum", "Adds the running total of an int64 column; null counts as 0.", openRunningSum)
 	transom.Transform("reject_odd", "Rejects the rows whose int64 column is odd.", openRejectOdd)
 	transom.Transform("totals", "One row at the end: how many rows there were, and the total of an int64 column.", openTotals)
-	transom.Transform("fail", "Fails as it is expected.", openFail)
+	transom.Transform("fail", "Fails as its options say.", openFail)
 	transom.Rows("rate", "Whether a flight was late; rejects one without a delay.", openRate)
 	transom.Transform("talk", "Logs and counts the rows of each batch.", openTalk)
 }

@@ -52,7 +52,7 @@ pub struct FailOptions {
     at_open: bool,
 }
 
-/// Fails as it is expected.
+/// Fails as its options say.
 #[transform]
 pub struct Fail {
     kind: Kind,

@@ -39,7 +39,10 @@ pub(super) fn check_pages(bytes: &[u8], values: i64) -> Result<(), ParquetError>
             _ => {}
         })?;
         // A page that does not fit is for the decoder to report.
-        match usize::try_from(size).ok().and_then(|size| walk.rest.get(size..)) {
+        match usize::try_from(size)
+            .ok()
+            .and_then(|size| walk.rest.get(size..))
+        {
             Some(rest) => walk.rest = rest,
             None => break,
         }
@@ -54,7 +57,12 @@ struct Walk<'a> {
 type Visit<'v> = dyn FnMut(u32, i64) + 'v;
 
 impl Walk<'_> {
-    fn structure(&mut self, within: u32, depth: usize, visit: &mut Visit<'_>) -> Result<(), ParquetError> {
+    fn structure(
+        &mut self,
+        within: u32,
+        depth: usize,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), ParquetError> {
         if depth > MAX_DEPTH {
             return Err(damaged(format!("structures {depth} deep")));
         }
@@ -74,7 +82,13 @@ impl Walk<'_> {
         }
     }
 
-    fn value(&mut self, kind: u8, path: u32, depth: usize, visit: &mut Visit<'_>) -> Result<(), ParquetError> {
+    fn value(
+        &mut self,
+        kind: u8,
+        path: u32,
+        depth: usize,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), ParquetError> {
         match kind {
             // A field's header says which.
             1 | 2 => {}
@@ -149,7 +163,9 @@ impl Walk<'_> {
         let mut number = 0_u64;
         for at in 0..MAX_VARINT {
             let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f).checked_shl(7 * at as u32).unwrap_or(0);
+            number |= u64::from(byte & 0x7f)
+                .checked_shl(7 * at as u32)
+                .unwrap_or(0);
             if byte & 0x80 == 0 {
                 return Ok(number);
             }
@@ -186,7 +202,10 @@ mod tests {
         let list = |kind: u8| [0x99, 0xf0 | kind, 0xff, 0xff, 0xff, 0xff, 0x07, 0, 0];
         for kind in [3, 5, 7, 9, 12, 13] {
             let message = message(check_footer(&list(kind)));
-            assert!(message.contains("a list of 2147483647 items in 2 bytes"), "{message}");
+            assert!(
+                message.contains("a list of 2147483647 items in 2 bytes"),
+                "{message}"
+            );
         }
         assert!(message(check_footer(&list(1))).contains("booleans"));
         // A map, from binary to list.
@@ -194,7 +213,12 @@ mod tests {
         assert!(message(check_footer(&map)).contains("2147483647 items"));
         assert!(message(check_footer(&[0x1c; 64])).contains("deep"));
         assert!(message(check_footer(&[0x15])).contains("an end"));
-        assert!(message(check_footer(&[0x15, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0])).contains("without end"));
+        assert!(
+            message(check_footer(&[
+                0x15, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0
+            ]))
+            .contains("without end")
+        );
     }
 
     #[test]

@@ -22,7 +22,7 @@ class RejectOdd(transom.Transform):
 
 
 class Fail(transom.Transform):
-    """Fails as it is expected, where it is expected; carries all columns over otherwise."""
+    """Fails as its options say, where they say so; carries all columns over otherwise."""
 
     class Options:
         kind: Literal["bad-data", "config", "retryable", "internal", "panic"]

@@ -287,7 +287,7 @@ pub struct FailOptions {
     row: Option<usize>,
 }
 
-/// Fails as it is expected.
+/// Fails as its options say.
 #[transform]
 pub struct Fail(FailOptions);
 
