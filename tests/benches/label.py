@@ -1,9 +1,9 @@
-"""A labelling function over two million rows: Transom's plugin in Python on one and on two partitions, and DuckDB's native UDF.
+"""Labels for two million rows: Transom's plugin in Python on one and two partitions, and DuckDB's native Python UDF.
 
     label.py TRANSOM
 
-TRANSOM is the program, which finds the runner. Whole processes take turns, from the Parquet file to the counted labels; the
-medians are printed as a table. Needs the packages of requirements.txt.
+TRANSOM is the program, which finds the runner. Whole processes take turns, from the Parquet file to the counted labels;
+the medians are printed as a table. Needs the packages of requirements.txt.
 """
 
 from __future__ import annotations

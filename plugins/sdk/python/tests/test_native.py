@@ -169,7 +169,7 @@ class NothingIsKept(unittest.TestCase):
 
 
 def resident():
-    """Bytes of memory that the process has; 0 where that cannot be asked, and under a sanitizer, which keeps what is freed."""
+    """Bytes of memory that the process has; 0 where that cannot be asked, and under a sanitizer, which frees late."""
     if "ASAN_OPTIONS" in os.environ or not os.path.exists("/proc/self/statm"):
         return 0
     with open("/proc/self/statm") as file:
