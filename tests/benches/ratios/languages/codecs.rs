@@ -108,7 +108,7 @@ fn works() -> Result<Vec<Work>> {
             "label, 50 carriers with nulls",
             "label",
             nullable,
-            least(2.5),
+            least(1.7),
         ),
         work(
             "a + b of int64",

@@ -88,12 +88,14 @@ DIGITS = {32: 9, 64: 18, 128: 38, 256: 76}
 #: What a value of any type may turn out to be.
 STRANGE: list[object] = [
     None, True, False, 0, 1, -1, 2, 2**31, -(2**63), 2**63, 2**64, 10**400, 0.0, -0.0, 1.5, 1e39, 1e308, math.nan,
-    math.inf, "", "a", "\0", "Łódź", "🛫", "\ud800", b"", b"\xff", bytearray(b"ab"), memoryview(b"abc"), Word("word"),
-    Colour.RED, Whole(5), Whole(2**70), Real(2.5), Index(), Floating(), dt.date.min, dt.date.max, Day(2020, 1, 1), dt.datetime.min,
-    dt.datetime.max, dt.datetime(2020, 1, 1, tzinfo=dt.UTC), dt.datetime(2020, 1, 1, fold=1), dt.time(1, 2, 3, 4),
-    dt.datetime(2020, 1, 1, 5, tzinfo=dt.timezone(dt.timedelta(hours=1))), dt.time(1, tzinfo=dt.UTC), dt.timedelta.max,
-    dt.timedelta.min, dt.timedelta(microseconds=1), Decimal("NaN"), Decimal("-Infinity"), Decimal("-0"),
-    Decimal("1E+30"), Decimal("1E-30"), Decimal("0E+50"), Decimal("1" * 60), Decimal("0.1"), [], object(),
+    math.inf, "", "a", "\0", "Łódź", "🛫", "\ud800", b"", b"\xff", bytearray(b"ab"), memoryview(b"abc"),
+    Word("word"), Colour.RED, Whole(5), Whole(2**70), Real(2.5), Index(), Floating(), dt.date.min, dt.date.max,
+    Day(2020, 1, 1), dt.datetime.min, dt.datetime.max, dt.datetime(2020, 1, 1, tzinfo=dt.UTC),
+    dt.datetime(2020, 1, 1, fold=1), dt.time(1, 2, 3, 4),
+    dt.datetime(2020, 1, 1, 5, tzinfo=dt.timezone(dt.timedelta(hours=1))), dt.time(1, tzinfo=dt.UTC),
+    dt.timedelta.max, dt.timedelta.min, dt.timedelta(microseconds=1), Decimal("NaN"), Decimal("-Infinity"),
+    Decimal("-0"), Decimal("1E+30"), Decimal("1E-30"), Decimal("0E+50"), Decimal("1" * 60), Decimal("0.1"), [],
+    object(),
 ]  # fmt: skip
 
 
