@@ -1,6 +1,6 @@
 //! Tests of a pipeline: tables are given in place of its sources and steps, and what comes out of others is compared.
 //!
-//! Tests stand in YAML files beside the pipeline. [`find`] finds them, [`read`] reads one into [`Test`]s, or all mistakes in it, and
+//! Tests stand in YAML files beside the pipeline. [`find`] finds them, [`test_file`](transom_file::test_file) reads one, and
 //! a [`Tester`] runs them, each in a session of its own: `rows` and `data` make tables of what a test gives, the pipeline's own
 //! planner plans what the expected tables need and nothing else, `compare` compares every row. [`create`] writes a test from
 //! real data, [`update()`] writes what was found in place of what was expected.
