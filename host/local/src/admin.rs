@@ -1,0 +1,188 @@
+//! What a server is asked and told by its own program: `GET /_transom/status`, `POST /_transom/reset`, `POST
+//! /_transom/lifecycle`.
+//!
+//! A web page can make a browser send a POST to loopback, but not one with a header of its own: without [`HEADER`]
+//! nothing is changed.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use s3s::Body;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpStream;
+
+use crate::s3::{Contents, Expired, S3};
+
+const HEADER: &str = "x-transom-local";
+
+/// What a running server says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its process.
+    pub process: u32,
+    /// What S3 holds.
+    pub s3: Contents,
+}
+
+pub(crate) async fn answer(s3: &S3, action: &str, request: &Request<Body>) -> Response<Body> {
+    let changes = request.method() == Method::POST && request.headers().contains_key(HEADER);
+    match action {
+        "status" if request.method() == Method::GET => {
+            let contents = s3.contents().await;
+            json(contents.map(|s3| Status {
+                process: std::process::id(),
+                s3,
+            }))
+        }
+        "reset" if changes => json(s3.reset().await),
+        "lifecycle" if changes => {
+            let query = request.uri().query().unwrap_or_default();
+            let at = query.strip_prefix("at=").map(str::parse).transpose();
+            match at {
+                Ok(at) => json(s3.run_lifecycle(at).await),
+                Err(_) => json::<()>(Err("`at` must be seconds since 1970".to_owned())),
+            }
+        }
+        _ => {
+            let mut response = json::<()>(Err(format!("there is no `{action}`")));
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            response
+        }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Problem {
+    error: String,
+}
+
+fn json<T: Serialize>(result: Result<T, String>) -> Response<Body> {
+    let (status, text) = match result {
+        Ok(value) => (StatusCode::OK, serde_json::to_string(&value)),
+        Err(error) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            serde_json::to_string(&Problem { error }),
+        ),
+    };
+    let mut response = Response::new(Body::from(Bytes::from(text.unwrap_or_default())));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Why a server could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nothing answers there.
+    #[error("nothing answers at {endpoint}")]
+    Unreachable {
+        /// Where.
+        endpoint: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// What answers is no local AWS, or one of another version.
+    #[error("what answers at {endpoint} is not a local AWS of this version")]
+    Foreign {
+        /// Where.
+        endpoint: String,
+    },
+    /// The server could not do it.
+    #[error("the local AWS failed: {message}")]
+    Failed {
+        /// In its words.
+        message: String,
+    },
+}
+
+/// Asks a server that another process runs.
+#[derive(Debug, Clone)]
+pub struct Client {
+    endpoint: String,
+}
+
+impl Client {
+    /// For a server at an endpoint such as `http://127.0.0.1:4566`.
+    pub fn new(endpoint: impl Into<String>) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+        }
+    }
+
+    /// What the server holds.
+    ///
+    /// # Errors
+    /// If the server does not answer or fails.
+    pub async fn status(&self) -> Result<Status, ClientError> {
+        self.ask(Method::GET, "status").await
+    }
+
+    /// Deletes all data of all services.
+    ///
+    /// # Errors
+    /// If the server does not answer or fails.
+    pub async fn reset(&self) -> Result<(), ClientError> {
+        self.ask(Method::POST, "reset").await
+    }
+
+    /// Runs lifecycle rules as if it were a moment, in seconds since 1970; now, if none is given.
+    ///
+    /// # Errors
+    /// If the server does not answer or fails.
+    pub async fn run_lifecycle(&self, at: Option<i64>) -> Result<Expired, ClientError> {
+        let at = at.map(|at| format!("?at={at}")).unwrap_or_default();
+        self.ask(Method::POST, &format!("lifecycle{at}")).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        action: &str,
+    ) -> Result<T, ClientError> {
+        let (status, bytes) =
+            self.send(method, action)
+                .await
+                .map_err(|source| ClientError::Unreachable {
+                    endpoint: self.endpoint.clone(),
+                    source,
+                })?;
+        let foreign = || ClientError::Foreign {
+            endpoint: self.endpoint.clone(),
+        };
+        if status.is_success() {
+            return serde_json::from_slice(&bytes).map_err(|_| foreign());
+        }
+        match serde_json::from_slice(&bytes) {
+            Ok(Problem { error }) => Err(ClientError::Failed { message: error }),
+            Err(_) => Err(foreign()),
+        }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        action: &str,
+    ) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
+        let address = self.endpoint.trim_start_matches("http://");
+        let stream = TcpStream::connect(address).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let connection = tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/_transom/{action}"))
+            .header(HOST, address)
+            .header(HEADER, "1")
+            .body(Empty::<Bytes>::new())?;
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let bytes = response.into_body().collect().await?.to_bytes();
+        connection.abort();
+        Ok((status, bytes))
+    }
+}

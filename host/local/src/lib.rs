@@ -1,0 +1,23 @@
+//! The local AWS: services of Amazon's, on loopback, over a folder. The first one is S3.
+//!
+//! [`LocalAws`] is a running server. It owns a data folder, one process at a time, and answers every service on one
+//! HTTP port: clients set `AWS_ENDPOINT_URL` ([`LocalAws::environment`]) and nothing else. [`Client`] asks a server
+//! that another process runs what it holds, and tells it to empty itself or to run lifecycle rules.
+//!
+//! ```text
+//! client -> router (which service?) -> S3: s3s decodes -> one method each -> store -> records, data files
+//! ```
+//!
+//! The services refuse what Amazon refuses, with Amazon's codes and texts. What Amazon can do and this server cannot
+//! is an error that says so. Secrets are in no log and in no error.
+
+mod admin;
+mod folder;
+mod router;
+mod s3;
+mod server;
+
+pub use self::admin::{Client, ClientError, Status};
+pub use self::folder::{FolderError, Owner, clear_folder, owner_of};
+pub use self::s3::{Contents, Expired};
+pub use self::server::{Credentials, LocalAws, Options, StartError, environment};

@@ -1,0 +1,129 @@
+//! One port for all services: a request names its own in its signature, and JSON services in `X-Amz-Target`.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::Service;
+use s3s::Body;
+
+use crate::admin;
+use crate::s3::S3;
+
+/// What no bucket can be called.
+const ADMIN: &str = "/_transom/";
+
+/// Answers requests.
+#[derive(Debug)]
+pub(crate) struct Router {
+    s3: S3,
+}
+
+impl Router {
+    pub(crate) fn new(s3: S3) -> Self {
+        Self { s3 }
+    }
+
+    /// Runs the lifecycle rules for now.
+    pub(crate) async fn run_lifecycle(&self) {
+        if let Err(error) = self.s3.run_lifecycle(None).await {
+            tracing::warn!(error, "lifecycle rules cannot be run");
+        }
+    }
+
+    async fn route(&self, request: Request<Body>) -> Response<Body> {
+        let id = uuid::Uuid::new_v4().simple().to_string().to_uppercase();
+        let id = &id[..16];
+        let method = request.method().clone();
+        // Without the query, which can hold signatures and session tokens.
+        let path = request.uri().path().to_owned();
+        let mut response = match (path.strip_prefix(ADMIN), named_service(&request)) {
+            (Some(action), _) => admin::answer(&self.s3, action, &request).await,
+            (None, None) => self.s3.call(request, id).await,
+            (None, Some(service)) if service == "s3" => self.s3.call(request, id).await,
+            (None, Some(service)) => unknown(&service, &request, id),
+        };
+        let status = response.status().as_u16();
+        tracing::debug!(%method, path, status, id, "answered");
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::from_str(id) {
+            headers.insert("x-amz-request-id", id);
+        }
+        headers.insert("server", HeaderValue::from_static("transom-local"));
+        response
+    }
+}
+
+/// The router as a connection calls it.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection(pub(crate) Arc<Router>);
+
+impl Service<Request<Incoming>> for Connection {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let router = Arc::clone(&self.0);
+        Box::pin(async move { Ok(router.route(request.map(Body::from)).await) })
+    }
+}
+
+/// The service that a request is for; none, if it does not say.
+fn named_service<B>(request: &Request<B>) -> Option<String> {
+    let headers = request.headers();
+    if let Some(target) = headers.get("x-amz-target") {
+        // `DynamoDB_20120810.PutItem`
+        let target = target.to_str().unwrap_or_default();
+        let service = target.split(['.', '_']).next().unwrap_or_default();
+        return Some(service.to_lowercase());
+    }
+    // `AWS4-HMAC-SHA256 Credential=<key>/<date>/<region>/<service>/aws4_request, ...`
+    let authorization = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let in_header = authorization.and_then(|text| text.split_once("Credential="));
+    let in_header = in_header.map(|(_, scope)| scope.replace("%2F", "/"));
+    let query = request.uri().query().unwrap_or_default();
+    let mut parameters = query.split('&');
+    let in_query = parameters.find_map(|parameter| parameter.strip_prefix("X-Amz-Credential="));
+    let scope = in_header.or(in_query.map(|scope| scope.replace("%2F", "/")))?;
+    // A key may hold slashes; what follows it does not.
+    let scope = scope.split(',').next()?;
+    Some(scope.rsplit('/').nth(1)?.to_owned())
+}
+
+/// An error in the form that the service's clients read.
+fn unknown<B>(service: &str, request: &Request<B>, id: &str) -> Response<Body> {
+    let service: String = service
+        .chars()
+        .filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-')
+        .collect();
+    let message = format!("transom local has no service `{service}`; it has `s3`");
+    let headers = request.headers();
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let is_json = headers.contains_key("x-amz-target")
+        || kind.is_some_and(|kind| kind.starts_with(b"application/x-amz-json"));
+    let (kind, text) = match is_json {
+        true => (
+            "application/x-amz-json-1.1",
+            format!(r#"{{"__type":"NotImplementedException","message":"{message}"}}"#),
+        ),
+        false => (
+            "text/xml",
+            format!(
+                "<ErrorResponse><Error><Type>Sender</Type><Code>NotImplemented</Code>\
+                 <Message>{message}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>"
+            ),
+        ),
+    };
+    let mut response = Response::new(Body::from(Bytes::from(text)));
+    *response.status_mut() = StatusCode::NOT_IMPLEMENTED;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}

@@ -1,0 +1,262 @@
+//! The server: it listens on loopback, and stops in order.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::folder::{DataFolder, FolderError};
+use crate::router::{Connection, Router};
+use crate::s3::S3;
+
+/// Requests under way have this long to end once the server stops.
+const GRACE: Duration = Duration::from_secs(5);
+/// How often lifecycle rules run by themselves.
+const LIFECYCLE_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// A pair of keys. It is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The name of the key.
+    pub access_key: String,
+    /// What signatures are made with.
+    pub secret_key: String,
+}
+
+impl Default for Credentials {
+    /// What [`environment`] says. On loopback it protects nothing and need not be secret.
+    fn default() -> Self {
+        Self {
+            access_key: "transom".to_owned(),
+            secret_key: "transom-local".to_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Credentials")
+            .field("access_key", &self.access_key)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a local AWS is started.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The folder of its data, which is created if need be.
+    pub data: PathBuf,
+    /// The port on 127.0.0.1; 0 takes a free one.
+    pub http_port: u16,
+    /// The region that it is in.
+    pub region: String,
+    /// Whether requests have to be signed with [`Options::credentials`]. Otherwise those of anyone are taken.
+    pub check_signatures: bool,
+    /// The keys that clients are told to use.
+    pub credentials: Credentials,
+}
+
+impl Options {
+    /// The usual port.
+    pub const HTTP_PORT: u16 = 4566;
+
+    /// The usual options, over a folder.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            http_port: Self::HTTP_PORT,
+            region: "us-east-1".to_owned(),
+            check_signatures: false,
+            credentials: Credentials::default(),
+        }
+    }
+}
+
+/// Why a local AWS cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be had.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// What is in the data folder cannot be read.
+    #[error("the data of S3 in `{}` cannot be opened", path.display())]
+    Data {
+        /// The folder of S3's data.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The port is taken, or may not be used.
+    #[error("cannot listen on 127.0.0.1:{port}")]
+    Listen {
+        /// The port.
+        port: u16,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A running local AWS. Dropped without [`LocalAws::shutdown`], it takes no more requests and cuts off those under
+/// way; what was acknowledged stays.
+#[derive(Debug)]
+pub struct LocalAws {
+    endpoint: String,
+    options: Options,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<()>,
+}
+
+impl LocalAws {
+    /// Opens the data folder and listens. Runs on the runtime that calls it.
+    ///
+    /// # Errors
+    /// If another process owns the folder, the data is damaged, or the port is taken.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let mut folder = DataFolder::open(&options.data)?;
+        let path = folder.join("s3");
+        let credentials = options
+            .check_signatures
+            .then(|| options.credentials.clone());
+        let s3 = S3::open(&path, &options.region, credentials);
+        let s3 = s3.map_err(|error| StartError::Data {
+            path,
+            source: Box::new(error),
+        })?;
+        let listen = |source| StartError::Listen {
+            port: options.http_port,
+            source,
+        };
+        let address = (Ipv4Addr::LOCALHOST, options.http_port);
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let port = listener.local_addr().map_err(listen)?.port();
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let announced = folder.announce(&endpoint, &options.region);
+        announced.map_err(|source| FolderError::Io {
+            path: options.data.clone(),
+            source,
+        })?;
+        let (stop, stopped) = oneshot::channel();
+        let router = Arc::new(Router::new(s3));
+        let serving = tokio::spawn(serve(listener, router, stopped, folder));
+        Ok(Self {
+            endpoint,
+            options,
+            stop: Some(stop),
+            serving,
+        })
+    }
+
+    /// Where it answers, such as `http://127.0.0.1:4566`.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The variables with which AWS's SDKs and tools use this server.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let Options {
+            region,
+            credentials,
+            ..
+        } = &self.options;
+        environment(&self.endpoint, region, credentials)
+    }
+
+    /// Takes no more requests, waits some seconds for those under way, and gives the folder back.
+    pub async fn shutdown(mut self) {
+        // The other end is gone only if serving has ended by itself.
+        let _ = self.stop.take().map(|stop| stop.send(()));
+        // A panic of the task was reported where it happened.
+        let _ = (&mut self.serving).await;
+    }
+}
+
+impl Drop for LocalAws {
+    fn drop(&mut self) {
+        if self.stop.is_some() {
+            self.serving.abort();
+        }
+    }
+}
+
+/// The variables with which AWS's SDKs and tools use a server.
+pub fn environment(
+    endpoint: &str,
+    region: &str,
+    credentials: &Credentials,
+) -> Vec<(&'static str, String)> {
+    vec![
+        ("AWS_ENDPOINT_URL", endpoint.to_owned()),
+        ("AWS_ACCESS_KEY_ID", credentials.access_key.clone()),
+        ("AWS_SECRET_ACCESS_KEY", credentials.secret_key.clone()),
+        ("AWS_REGION", region.to_owned()),
+        ("AWS_DEFAULT_REGION", region.to_owned()),
+        // Rust's object_store, and so Polars and delta-rs, ask for it.
+        ("AWS_ALLOW_HTTP", "true".to_owned()),
+    ]
+}
+
+/// The folder is given back when this ends.
+async fn serve(
+    listener: TcpListener,
+    router: Arc<Router>,
+    mut stopped: oneshot::Receiver<()>,
+    folder: DataFolder,
+) {
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    let mut lifecycle = tokio::time::interval(LIFECYCLE_EVERY);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = lifecycle.tick() => {
+                router.run_lifecycle().await;
+                continue;
+            }
+            _ = &mut stopped => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Too many open files, usually: others may close some.
+                tracing::warn!(%error, "a connection cannot be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        // Small answers would wait for the client's acknowledgement.
+        let _ = stream.set_nodelay(true);
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new());
+        let connection =
+            builder.serve_connection(TokioIo::new(stream), Connection(Arc::clone(&router)));
+        let connection = graceful.watch(connection);
+        while connections.try_join_next().is_some() {}
+        connections.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(GRACE, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!("requests that did not end are cut off");
+    }
+    connections.shutdown().await;
+    // The store is closed before the folder is given back.
+    drop(router);
+    drop(folder);
+}
