@@ -260,3 +260,24 @@ async fn serve(
     drop(router);
     drop(folder);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Credentials, Options};
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let options = Options {
+            credentials: Credentials {
+                access_key: "name".to_owned(),
+                secret_key: "hidden".to_owned(),
+            },
+            ..Options::new("data")
+        };
+        let shown = format!("{options:?}");
+        assert!(
+            shown.contains("name") && !shown.contains("hidden"),
+            "{shown}"
+        );
+    }
+}

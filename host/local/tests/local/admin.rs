@@ -119,6 +119,8 @@ async fn reset_deletes_all_and_asks_for_the_header() {
     client.reset().await.unwrap();
     let status = client.status().await.unwrap();
     assert_eq!((status.s3.buckets, status.s3.objects), (0, 0));
+    // Files are deleted after the answer.
+    local.shutdown().await;
     let data = folder.path().join("data/s3/data");
     assert_eq!(std::fs::read_dir(data).unwrap().count(), 0);
 }

@@ -1,5 +1,7 @@
 //! What an SDK hides: the texts of errors, headers, bodies in chunks, requests without or with wrong signatures.
 
+use std::sync::{Arc, Mutex};
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use transom_local::{LocalAws, Options};
@@ -292,4 +294,58 @@ async fn signatures_are_checked_on_request() {
     }
     let unsigned = request(local.endpoint(), "GET", "/bucket", &[], b"").await;
     assert_has(&unsigned, &["HTTP/1.1 403", "<Code>AccessDenied</Code>"]);
+}
+
+/// What is logged on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn secrets_are_in_no_log() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let folder = tempfile::tempdir().unwrap();
+    for check_signatures in [false, true] {
+        let local = LocalAws::start(Options {
+            http_port: 0,
+            check_signatures,
+            ..Options::new(folder.path())
+        });
+        let local = local.await.unwrap();
+        let signed =
+            "/bucket/k?X-Amz-Signature=sealed&X-Amz-Security-Token=sealed&X-Amz-Algorithm=x";
+        let headers = [
+            (
+                "authorization",
+                "AWS4-HMAC-SHA256 Credential=transom/20260101/us-east-1/s3/aws4_request, \
+                 SignedHeaders=host, Signature=sealed",
+            ),
+            ("x-amz-security-token", "sealed"),
+        ];
+        request(local.endpoint(), "GET", signed, &[], b"").await;
+        request(local.endpoint(), "GET", "/bucket/k", &headers, b"").await;
+        local.shutdown().await;
+    }
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("/bucket/k"), "{log}");
+    assert!(
+        !log.contains("sealed") && !log.contains("transom-local\""),
+        "{log}"
+    );
 }

@@ -16,6 +16,7 @@ mod commit;
 mod records;
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -78,6 +79,7 @@ impl Store {
     pub(crate) fn open(folder: &Path) -> Result<Self, OpenError> {
         let blobs = Arc::new(Blobs::open(&folder.join("data")).map_err(OpenError::Blobs)?);
         let database = Arc::new(open_database(&folder.join("records.redb"))?);
+        sync_folders(folder).map_err(OpenError::Blobs)?;
         blobs
             .sweep(&named_blobs(&database)?)
             .map_err(OpenError::Blobs)?;
@@ -280,6 +282,17 @@ fn open_database(path: &Path) -> Result<Database, OpenError> {
     };
     create().map_err(records)?;
     Ok(database)
+}
+
+/// Makes the entries of new files and folders durable, up to the one that holds the data of all services.
+fn sync_folders(folder: &Path) -> std::io::Result<()> {
+    for folder in folder.ancestors().take(3) {
+        // The last of a relative path is empty: the folder where the program is.
+        if !folder.as_os_str().is_empty() {
+            File::open(folder)?.sync_all()?;
+        }
+    }
+    Ok(())
 }
 
 /// The data files that records name.
