@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use s3s::dto::Tag;
+use s3s::dto::{StorageClass, Tag};
 use s3s::{S3ErrorCode, S3Result};
 
-use super::errors::{refuse, refuse_custom, refuse_with};
+use super::errors::{not_here, refuse, refuse_custom, refuse_with};
 use super::store::About;
 
 /// Bytes of all names and values of user metadata.
@@ -27,10 +27,7 @@ macro_rules! about {
             expires: $input.expires.take().map(Into::into),
             metadata: $crate::s3::about::metadata($input.metadata.take())?,
             tags: $crate::s3::about::parse_tags($input.tagging.take())?,
-            storage_class: $input
-                .storage_class
-                .take()
-                .map(|class| class.as_str().to_owned()),
+            storage_class: $crate::s3::about::storage_class($input.storage_class.take())?,
             encryption: $input
                 .server_side_encryption
                 .take()
@@ -51,6 +48,29 @@ pub(crate) fn stored_encoding(encoding: Option<String>) -> Option<String> {
         .filter(|part| !part.is_empty() && !part.eq_ignore_ascii_case("aws-chunked"))
         .collect();
     (!kept.is_empty()).then(|| kept.join(","))
+}
+
+/// The storage class, which has no effect here: one whose objects S3 gives back only once restored is not offered.
+pub(crate) fn storage_class(class: Option<StorageClass>) -> S3Result<Option<String>> {
+    let class = class.map(|class| class.as_str().to_owned());
+    match class.as_deref() {
+        None
+        | Some(
+            StorageClass::STANDARD
+            | StorageClass::REDUCED_REDUNDANCY
+            | StorageClass::STANDARD_IA
+            | StorageClass::ONEZONE_IA
+            | StorageClass::INTELLIGENT_TIERING
+            | StorageClass::GLACIER_IR,
+        ) => Ok(class),
+        Some(StorageClass::GLACIER | StorageClass::DEEP_ARCHIVE) => Err(not_here(
+            "storage classes that are restored before they are read",
+        )),
+        Some(_) => Err(refuse_with(
+            S3ErrorCode::InvalidStorageClass,
+            "The storage class you specified is not valid",
+        )),
+    }
 }
 
 pub(crate) fn metadata(

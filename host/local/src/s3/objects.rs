@@ -8,8 +8,9 @@ use s3s::dto::{
     DeleteObjectTaggingOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag,
     ETagCondition, GetObjectAttributesInput, GetObjectAttributesOutput, GetObjectAttributesParts,
     GetObjectInput, GetObjectOutput, GetObjectTaggingInput, GetObjectTaggingOutput,
-    HeadObjectInput, HeadObjectOutput, ObjectAttributes, ObjectPart, PutObjectInput,
-    PutObjectOutput, PutObjectTaggingInput, PutObjectTaggingOutput,
+    HeadObjectInput, HeadObjectOutput, ObjectAttributes, ObjectPart, PostObjectInput,
+    PostObjectOutput, PutObjectInput, PutObjectOutput, PutObjectTaggingInput,
+    PutObjectTaggingOutput,
 };
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
 
@@ -18,7 +19,9 @@ use super::checksums::{Algorithm, Checksum, Expected, given_checksums, set_check
 use super::conditions::{
     ReadConditions, WriteConditions, check_delete, refuse_directory_conditions,
 };
-use super::errors::{Details, internal, invalid_argument, invalid_request, refuse, refuse_custom};
+use super::errors::{
+    Details, internal, invalid_argument, invalid_request, not_here, refuse, refuse_custom,
+};
 use super::receive::receive;
 use super::send::Opened;
 use super::service::LocalS3;
@@ -236,6 +239,11 @@ impl LocalS3 {
             response.status = Some(http::StatusCode::PARTIAL_CONTENT);
         }
         Ok(response)
+    }
+
+    /// By itself s3s makes a put of it, without S3's rules for forms.
+    pub(super) async fn post(&self, _: PostObjectInput) -> S3Result<S3Response<PostObjectOutput>> {
+        Err(not_here("uploads from forms of browsers"))
     }
 
     pub(super) async fn attributes(

@@ -88,6 +88,7 @@ operations! {
         upload_part: UploadPartInput => UploadPartOutput, put_part;
     }
     to_response {
+        post_object: PostObjectInput => PostObjectOutput, post;
         get_object: GetObjectInput => GetObjectOutput, get;
         head_object: HeadObjectInput => HeadObjectOutput, head;
     }

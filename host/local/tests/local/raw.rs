@@ -136,6 +136,23 @@ async fn what_is_missing_here_is_said() {
             "<Message>transom local cannot do this, Amazon S3 can: GetBucketPolicy is not implemented yet</Message>",
         ],
     );
+    let put = |class: &'static str| {
+        let (endpoint, target) = (server.endpoint.clone(), format!("/{}/k", server.bucket));
+        let headers = [("x-amz-storage-class", class)];
+        async move { request(&endpoint, "PUT", &target, &headers, b"x").await }
+    };
+    assert_has(&put("STANDARD_IA").await, &["HTTP/1.1 200"]);
+    assert_has(
+        &put("GLACIER").await,
+        &[
+            "HTTP/1.1 501",
+            "transom local cannot do this, Amazon S3 can",
+        ],
+    );
+    assert_has(
+        &put("CELLAR").await,
+        &["HTTP/1.1 400", "<Code>InvalidStorageClass</Code>"],
+    );
 }
 
 #[tokio::test]
