@@ -14,7 +14,7 @@ use super::conditions::{ReadConditions, WriteConditions};
 use super::errors::{internal, invalid_argument, invalid_request, not_here};
 use super::objects::READ_TRIES;
 use super::receive::MAX_PUT_BYTES;
-use super::send::Opened;
+use super::send::Reader;
 use super::service::LocalS3;
 use super::store::{About, NewBlob, ObjectRecord, Records, Time, blocking};
 
@@ -137,11 +137,11 @@ impl LocalS3 {
                     && object.checksum.algorithm == algorithm;
                 if !kept {
                     let whole = 0..object.size();
-                    let Some(mut opened) = Opened::open(&blobs, &object, whole)? else {
+                    let Some(mut reader) = Reader::new(&blobs, &object, whole) else {
                         return Ok(None);
                     };
                     let mut hashes = Hashes::new(&[algorithm]);
-                    while let Some(bytes) = opened.read().map_err(internal)? {
+                    while let Some(bytes) = reader.read().map_err(internal)? {
                         hashes.update(&bytes);
                     }
                     let digests = hashes.finish();

@@ -29,7 +29,7 @@ use super::copy::Source;
 use super::errors::{Details, internal, invalid_argument, invalid_request, refuse, refuse_with};
 use super::list::{Entry, InMemory, Query, page};
 use super::receive::{MAX_PUT_BYTES, Received, receive};
-use super::send::Opened;
+use super::send::Reader;
 use super::service::LocalS3;
 use super::store::{
     ObjectRecord, PartRecord, Records, Time, UploadChecksum, UploadRecord, blocking, decode,
@@ -211,12 +211,12 @@ impl LocalS3 {
             }
             let blobs = Arc::clone(self.store.blobs());
             let copied = blocking(move || {
-                let Some(mut opened) = Opened::open(&blobs, &object, range)? else {
+                let Some(mut reader) = Reader::new(&blobs, &object, range) else {
                     return Ok(None);
                 };
                 let mut hashes = Hashes::new(&[algorithm]);
                 let mut blob = blobs.create().map_err(internal)?;
-                while let Some(bytes) = opened.read().map_err(internal)? {
+                while let Some(bytes) = reader.read().map_err(internal)? {
                     hashes.update(&bytes);
                     blob.write(&bytes).map_err(internal)?;
                 }

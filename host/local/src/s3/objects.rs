@@ -23,7 +23,7 @@ use super::errors::{
     Details, internal, invalid_argument, invalid_request, not_here, refuse, refuse_custom,
 };
 use super::receive::receive;
-use super::send::Opened;
+use super::send::Reader;
 use super::service::LocalS3;
 use super::store::{NewBlob, ObjectRecord, Records, Time};
 
@@ -191,8 +191,8 @@ impl LocalS3 {
                 let object = snapshot.object(&bucket, &key)?;
                 conditions.check(&object)?;
                 let given = give(object, &wanted)?;
-                let opened = Opened::open(&blobs, &given.object, given.range.clone())?;
-                let body = opened.map(Opened::into_body).transpose()?;
+                let reader = Reader::new(&blobs, &given.object, given.range.clone());
+                let body = reader.map(Reader::into_body).transpose()?;
                 Ok(body.map(|body| (given, body)))
             });
             let Some((given, body)) = read.await? else {

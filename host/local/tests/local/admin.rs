@@ -180,3 +180,38 @@ async fn replaced_and_deleted_data_leaves_no_files() {
     let data = folder.path().join("data/s3/data");
     assert_eq!(std::fs::read_dir(data).unwrap().count(), 1);
 }
+
+#[tokio::test]
+async fn an_object_is_read_to_its_end_while_it_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let local = start(folder.path()).await;
+    let s3 = client(local.endpoint());
+    s3.create_bucket().bucket("bucket").send().await.unwrap();
+    let put = |byte: u8| {
+        s3.put_object()
+            .bucket("bucket")
+            .key("k")
+            .body(vec![byte; 8 << 20].into())
+    };
+    put(1).send().await.unwrap();
+    let mut first = s3
+        .get_object()
+        .bucket("bucket")
+        .key("k")
+        .send()
+        .await
+        .unwrap();
+    let mut bytes = first.body.next().await.unwrap().unwrap().to_vec();
+    put(2).send().await.unwrap();
+    s3.delete_object()
+        .bucket("bucket")
+        .key("k")
+        .send()
+        .await
+        .unwrap();
+    bytes.extend(first.body.collect().await.unwrap().to_vec());
+    assert!(bytes.len() == 8 << 20 && bytes.iter().all(|byte| *byte == 1));
+    local.shutdown().await;
+    let data = folder.path().join("data/s3/data");
+    assert_eq!(std::fs::read_dir(data).unwrap().count(), 0);
+}

@@ -3,10 +3,11 @@
 //! A copy is a hard link, so that a file lives until the last record that names one of its links is gone; the kernel
 //! counts.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::records::{Blob, BlobId};
 
@@ -16,6 +17,15 @@ pub(crate) struct Blobs {
     folder: PathBuf,
     /// For syncing the entries of the folder.
     handle: File,
+    readers: Mutex<HashMap<BlobId, Reading>>,
+}
+
+/// A file that is being read.
+#[derive(Debug, Default)]
+struct Reading {
+    count: usize,
+    /// No record names it any more.
+    doomed: bool,
 }
 
 impl Blobs {
@@ -24,6 +34,7 @@ impl Blobs {
         Ok(Self {
             folder: folder.to_owned(),
             handle: File::open(folder)?,
+            readers: Mutex::default(),
         })
     }
 
@@ -62,8 +73,19 @@ impl Blobs {
         })
     }
 
-    pub(crate) fn read(&self, id: &BlobId) -> io::Result<File> {
-        File::open(self.path(id))
+    /// Keeps files from being deleted until the answer is dropped. `None`: one of them is gone already.
+    pub(crate) fn pin(self: &Arc<Self>, blobs: Vec<Blob>) -> Option<Pinned> {
+        let mut readers = self.readers();
+        for blob in &blobs {
+            readers.entry(blob.id.clone()).or_default().count += 1;
+        }
+        drop(readers);
+        let pinned = Pinned {
+            blobs: Arc::clone(self),
+            ids: blobs.into_iter().map(|blob| blob.id).collect(),
+        };
+        let all = pinned.ids.iter().all(|id| self.path(id).exists());
+        all.then_some(pinned)
     }
 
     /// Makes new names durable.
@@ -71,11 +93,25 @@ impl Blobs {
         self.handle.sync_all()
     }
 
-    /// A file that is left behind is removed by the next start.
+    /// Deletes a file, or leaves that to its last reader.
     pub(super) fn remove(&self, id: &BlobId) {
+        let mut readers = self.readers();
+        match readers.get_mut(id) {
+            Some(reading) => reading.doomed = true,
+            // Under the lock: who pins the file next finds it gone.
+            None => self.delete(id),
+        }
+    }
+
+    /// A file that is left behind is removed by the next start.
+    fn delete(&self, id: &BlobId) {
         if let Err(error) = fs::remove_file(self.path(id)) {
             tracing::warn!(blob = id.0, %error, "a data file cannot be removed");
         }
+    }
+
+    fn readers(&self) -> MutexGuard<'_, HashMap<BlobId, Reading>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes what no record names: data of requests that a crash cut off.
@@ -97,6 +133,37 @@ impl Blobs {
         let id = BlobId(uuid::Uuid::new_v4().simple().to_string());
         let path = self.path(&id);
         (id, path)
+    }
+}
+
+/// Files that stay until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Pinned {
+    blobs: Arc<Blobs>,
+    ids: Vec<BlobId>,
+}
+
+impl Pinned {
+    pub(crate) fn open(&self, id: &BlobId) -> io::Result<File> {
+        File::open(self.blobs.path(id))
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        let mut readers = self.blobs.readers();
+        for id in &self.ids {
+            let Some(reading) = readers.get_mut(id) else {
+                continue;
+            };
+            reading.count -= 1;
+            if reading.count == 0 {
+                if reading.doomed {
+                    self.blobs.delete(id);
+                }
+                readers.remove(id);
+            }
+        }
     }
 }
 

@@ -28,7 +28,7 @@ use s3s::{S3Error, S3Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use self::blobs::{Blobs, NewBlob};
+pub(crate) use self::blobs::{Blobs, NewBlob, Pinned};
 use self::commit::Committer;
 pub(crate) use self::commit::Tables;
 pub(crate) use self::records::{
