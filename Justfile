@@ -99,6 +99,30 @@ environment folder requirements:
         touch "{{ folder }}/complete"
     fi
 
+# An environment with the servers and clients that the local S3 is compared with, made once for each list of packages
+s3_peers := env("TRANSOM_CACHE_DIR", env("XDG_CACHE_HOME", home_directory() / ".cache") / "transom") / "s3-peers"
+
+[private]
+s3-peers:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    requirements=host/local/tests/peers/requirements.txt
+    if ! cmp --silent "$requirements" "{{ s3_peers }}/complete"; then
+        python3 -m venv --clear "{{ s3_peers }}"
+        "{{ s3_peers }}/bin/pip" install --quiet --requirement "$requirements"
+        cp "$requirements" "{{ s3_peers }}/complete"
+    fi
+
+# Try the local S3 with boto3, awswrangler, pyarrow, Polars and DuckDB, and run its suite of S3's behaviours against SeaweedFS
+test-s3-peers: program s3-peers
+    host/local/tests/peers/with-transom "{{ target_dir }}/debug/transom" "{{ s3_peers }}/bin/python" host/local/tests/peers/clients.py
+    host/local/tests/peers/with-seaweedfs "{{ s3_peers }}/bin/weed" cargo test {{ locked }} --workspace --test local -- s3:: races::
+
+# Print how long puts, gets and listings take here and in SeaweedFS
+bench-s3: s3-peers
+    TRANSOM_FIGURES=1 cargo test {{ locked }} --workspace --test local -- --ignored --nocapture speed::
+    TRANSOM_FIGURES=1 host/local/tests/peers/with-seaweedfs "{{ s3_peers }}/bin/weed" cargo test {{ locked }} --workspace --test local -- --ignored --nocapture speed::
+
 # Feed the readers of files and of what guests hand over with made-up input, two targets at a time for some seconds: `just fuzz 3600 csv`
 fuzz seconds="60" *targets="batch description stamp csv json parquet":
     #!/usr/bin/env bash

@@ -27,6 +27,7 @@ fn every_command_has_help_with_examples() {
         "lock",
         "build",
         "inspect",
+        "local",
         "schema",
         "version",
         "completions",

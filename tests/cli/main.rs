@@ -9,6 +9,7 @@ mod commands;
 mod errors;
 mod help;
 mod json;
+mod local;
 mod preview;
 mod program;
 mod reject;

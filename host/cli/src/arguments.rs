@@ -8,8 +8,8 @@ use clap::builder::styling::{AnsiColor, Effects};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    bench, build, cache, check, completions, doctor, init, inspect, lock, plan, preview, reject,
-    run, schema, test, version,
+    bench, build, cache, check, completions, doctor, init, inspect, local, lock, plan, preview,
+    reject, run, schema, test, version,
 };
 use crate::context::Context;
 use crate::failure::{EXIT_CODES, FailedRow, Failure};
@@ -86,6 +86,7 @@ pub(crate) enum Command {
     Build(build::BuildCommand),
     Inspect(inspect::InspectCommand),
     Cache(cache::CacheCommand),
+    Local(local::LocalCommand),
     Doctor(doctor::DoctorCommand),
     Schema(schema::SchemaCommand),
     Version(version::VersionCommand),
@@ -109,6 +110,7 @@ impl Command {
             Self::Build(command) => command.execute(context),
             Self::Inspect(command) => command.execute(context),
             Self::Cache(command) => command.execute(context),
+            Self::Local(command) => command.execute(context),
             Self::Doctor(command) => command.execute(context),
             Self::Schema(command) => command.execute(context),
             Self::Version(command) => command.execute(context),
@@ -150,6 +152,7 @@ impl Command {
             Self::Build(command) => command.json,
             Self::Inspect(command) => command.json,
             Self::Cache(command) => command.is_json(),
+            Self::Local(command) => command.is_json(),
             Self::Doctor(command) => command.json,
             Self::Version(command) => command.json,
             Self::Init(_) | Self::Preview(_) | Self::Schema(_) | Self::Completions(_) => false,

@@ -8,6 +8,7 @@ pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod init;
 pub(crate) mod inspect;
+pub(crate) mod local;
 pub(crate) mod lock;
 pub(crate) mod plan;
 pub(crate) mod preview;

@@ -1,0 +1,278 @@
+//! `transom local`: the local AWS, started, asked and emptied.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+use transom_local::{
+    Client, ClientError, Contents, Credentials, FolderError, LocalAws, Options, Owner, StartError,
+    clear_folder, environment, owner_of,
+};
+use transom_pipeline::report::Bytes;
+use transom_plugin::Cancel;
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::printer::NAME;
+use crate::signals;
+
+/// How soon Ctrl-C is noticed.
+const PULSE: Duration = Duration::from_millis(50);
+
+/// Run Amazon's services on this machine: S3 now.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  transom local up                     until Ctrl-C
+  eval \"$(transom local env)\"          then `aws s3 mb s3://lake`, boto3, dbt and others use it
+  transom local status
+  transom local reset                  deletes all buckets
+  transom local lifecycle --at 2030-01-01
+
+One process owns a data folder. It answers on 127.0.0.1 alone and takes any credentials.")]
+pub(crate) struct LocalCommand {
+    #[command(subcommand)]
+    action: Action,
+    /// The folder of the data.
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = ".transom/local"
+    )]
+    data: PathBuf,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Start it, and serve until Ctrl-C or SIGTERM.
+    Up {
+        /// The port on 127.0.0.1; 0 takes a free one.
+        #[arg(long, value_name = "PORT", default_value_t = Options::HTTP_PORT)]
+        http_port: u16,
+        /// The region that it is in.
+        #[arg(long, value_name = "NAME", default_value = "us-east-1")]
+        region: String,
+        /// Refuses requests that are not signed with the keys that `transom local env` prints.
+        #[arg(long)]
+        check_signatures: bool,
+    },
+    /// Show whether it runs, and what it holds.
+    Status {
+        /// Writes it as JSON to stdout.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete all data, whether it runs or not.
+    Reset,
+    /// Print the variables that make AWS's tools use it, for `eval` in a shell.
+    Env {
+        /// Writes them as JSON to stdout.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run the lifecycle rules of all buckets at once.
+    Lifecycle {
+        /// As if it were the beginning of this day, in UTC. [default: now]
+        #[arg(long, value_name = "DATE", value_parser = day)]
+        at: Option<i64>,
+        /// Writes what was deleted as JSON to stdout.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct Shown<'s> {
+    data: &'s Path,
+    owner: Option<&'s Owner>,
+    s3: Option<Contents>,
+}
+
+impl LocalCommand {
+    /// Whether stdout is to hold one JSON value and nothing else.
+    pub(crate) fn is_json(&self) -> bool {
+        match self.action {
+            Action::Status { json } | Action::Env { json } | Action::Lifecycle { json, .. } => json,
+            Action::Up { .. } | Action::Reset => false,
+        }
+    }
+
+    pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
+        let data = &self.data;
+        match self.action {
+            Action::Up {
+                http_port,
+                region,
+                check_signatures,
+            } => {
+                let options = Options {
+                    http_port,
+                    region,
+                    check_signatures,
+                    ..Options::new(data)
+                };
+                context.block_on(serve(context, options))
+            }
+            Action::Status { json } => context.block_on(status(context, data, json)),
+            Action::Reset => {
+                match owner(data)? {
+                    Some(owner) => context.block_on(async {
+                        let reset = Client::new(owner.endpoint).reset().await;
+                        reset.map_err(of_client)
+                    })?,
+                    None => clear_folder(data).map_err(of_folder)?,
+                }
+                context.printer.say("deleted all data");
+                Ok(())
+            }
+            Action::Env { json } => {
+                let owner = owner(data)?.unwrap_or_else(|| Owner {
+                    process: 0,
+                    endpoint: format!("http://127.0.0.1:{}", Options::HTTP_PORT),
+                    region: Options::new(data).region,
+                });
+                let variables =
+                    environment(&owner.endpoint, &owner.region, &Credentials::default());
+                if json {
+                    let variables: serde_json::Map<_, _> = variables
+                        .into_iter()
+                        .map(|(name, value)| (name.to_owned(), value.into()))
+                        .collect();
+                    return context.printer.json(&variables);
+                }
+                for (name, value) in variables {
+                    context
+                        .printer
+                        .data(format_args!("export {name}={value}"))?;
+                }
+                Ok(())
+            }
+            Action::Lifecycle { at, json } => context.block_on(async {
+                let owner = owner(data)?.ok_or_else(|| not_running(data))?;
+                let client = Client::new(owner.endpoint);
+                let expired = client.run_lifecycle(at).await.map_err(of_client)?;
+                if json {
+                    return context.printer.json(&expired);
+                }
+                context.printer.data(format_args!(
+                    "deleted {} objects, aborted {} uploads",
+                    expired.objects, expired.uploads
+                ))
+            }),
+        }
+    }
+}
+
+async fn serve(context: &Context, options: Options) -> Result<(), Failure> {
+    let data = options.data.clone();
+    let local = LocalAws::start(options)
+        .await
+        .map_err(|error| match error {
+            StartError::Folder(error) => of_folder(error),
+            StartError::Listen { port, source } => Failure::Usage {
+                message: format!("cannot listen on 127.0.0.1:{port}: {source}"),
+                hint: Some("choose another port with `--http-port`; 0 takes a free one".to_owned()),
+            },
+            StartError::Data { ref source, .. } => Failure::Usage {
+                message: format!("{error}: {}", chain(source.as_ref())),
+                hint: Some("`transom local reset` deletes all data".to_owned()),
+            },
+        })?;
+    let cancel = Cancel::new();
+    let in_order = signals::in_order(&cancel);
+    let endpoint = local.endpoint();
+    context.printer.say(format_args!(
+        "S3 on {NAME}{endpoint}{NAME:#}, data in {}; Ctrl-C ends it",
+        data.display()
+    ));
+    context
+        .printer
+        .say("to use it in another shell: eval \"$(transom local env)\"");
+    while !cancel.is_cancelled() {
+        tokio::time::sleep(PULSE).await;
+    }
+    local.shutdown().await;
+    drop(in_order);
+    Ok(())
+}
+
+async fn status(context: &Context, data: &Path, json: bool) -> Result<(), Failure> {
+    let owner = owner(data)?;
+    let s3 = match &owner {
+        Some(owner) => {
+            let status = Client::new(&owner.endpoint).status().await;
+            Some(status.map_err(of_client)?.s3)
+        }
+        None => None,
+    };
+    if json {
+        return context.printer.json(&json!(Shown {
+            data,
+            owner: owner.as_ref(),
+            s3,
+        }));
+    }
+    match (&owner, s3) {
+        (Some(Owner { process, endpoint, .. }), Some(s3)) => context.printer.data(format_args!(
+            "{NAME}{endpoint}{NAME:#}, process {process}\nS3: {} buckets, {} objects, {}, {} open uploads",
+            s3.buckets,
+            s3.objects,
+            Bytes(s3.bytes),
+            s3.uploads,
+        )),
+        _ => context.printer.data("not running"),
+    }
+}
+
+fn owner(data: &Path) -> Result<Option<Owner>, Failure> {
+    owner_of(data).map_err(|source| Failure::Io {
+        what: format!("the data folder `{}` cannot be used", data.display()),
+        source,
+    })
+}
+
+fn not_running(data: &Path) -> Failure {
+    Failure::Usage {
+        message: format!("no local AWS runs on `{}`", data.display()),
+        hint: Some("start it with `transom local up`, or name its folder with `--data`".to_owned()),
+    }
+}
+
+fn of_folder(error: FolderError) -> Failure {
+    let hint = match &error {
+        FolderError::InUse { .. } => "use the one that runs, or another folder with `--data`",
+        FolderError::Foreign { .. } => "name an empty or a new folder with `--data`",
+        FolderError::Format { .. } => {
+            "use the program that wrote it, or another folder with `--data`"
+        }
+        FolderError::Io { .. } => "name another folder with `--data`",
+    };
+    Failure::Usage {
+        message: chain(&error),
+        hint: Some(hint.to_owned()),
+    }
+}
+
+fn of_client(error: ClientError) -> Failure {
+    Failure::Usage {
+        message: chain(&error),
+        hint: None,
+    }
+}
+
+/// An error with its causes in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<_> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
+}
+
+/// The seconds since 1970 at which a day begins.
+fn day(text: &str) -> Result<i64, String> {
+    let date: chrono::NaiveDate = text
+        .parse()
+        .map_err(|_| "expected a date, such as 2030-01-31".to_owned())?;
+    Ok(date.and_time(chrono::NaiveTime::MIN).and_utc().timestamp())
+}

@@ -1,0 +1,109 @@
+//! `transom local`: started, asked, emptied and stopped.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::program::Project;
+
+/// A server that ends with the test.
+struct Server(Child);
+
+impl Server {
+    fn start(project: &Project) -> Self {
+        let mut command: Command = project.command(&["local", "up", "--http-port", "0"]);
+        let child = command
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let server = Self(child);
+        let begin = Instant::now();
+        while project
+            .run(&["local", "status"])
+            .stdout
+            .contains("not running")
+        {
+            assert!(
+                begin.elapsed() < Duration::from_secs(30),
+                "the server does not start"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+
+    /// As Ctrl-C does; returns the exit code.
+    fn interrupt(mut self) -> Option<i32> {
+        let process = i32::try_from(self.0.id()).expect("the number of a process");
+        // SAFETY: sends a signal to a child that was not waited for.
+        unsafe { libc::kill(process, libc::SIGINT) };
+        self.0.wait().expect("the server ends").code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_local_aws_is_started_asked_and_stopped() {
+    let project = Project::empty();
+    let server = Server::start(&project);
+    let status = project.run(&["local", "status", "--json"]).json();
+    let endpoint = status["owner"]["endpoint"]
+        .as_str()
+        .expect("an endpoint")
+        .to_owned();
+    assert_eq!(status["s3"]["buckets"], 0);
+
+    let variables = project.run(&["local", "env"]).stdout;
+    assert!(
+        variables.contains(&format!("export AWS_ENDPOINT_URL={endpoint}\n")),
+        "{variables}"
+    );
+    assert!(
+        variables.contains("export AWS_ACCESS_KEY_ID=transom\n"),
+        "{variables}"
+    );
+
+    let second = project.run(&["local", "up", "--http-port", "0"]);
+    assert_eq!(second.code, 2, "{}", second.stderr);
+    let number = server.0.id();
+    let expected = format!("error: `.transom/local` is in use by process {number} ({endpoint})");
+    assert!(second.stderr.contains(&expected), "{}", second.stderr);
+
+    let expired = project.run(&["local", "lifecycle", "--at", "2030-01-01"]);
+    assert_eq!(expired.stdout, "deleted 0 objects, aborted 0 uploads\n");
+    assert_eq!(project.run(&["local", "reset"]).code, 0);
+    assert_eq!(server.interrupt(), Some(0));
+    assert_eq!(project.run(&["local", "status"]).stdout, "not running\n");
+}
+
+#[test]
+fn without_a_server_the_data_can_be_deleted_and_nothing_else() {
+    let project = Project::empty();
+    let reset = project.run(&["local", "reset"]);
+    assert_eq!(reset.code, 0, "{}", reset.stderr);
+    let lifecycle = project.run(&["local", "lifecycle"]);
+    assert_eq!(lifecycle.code, 2);
+    assert!(
+        lifecycle
+            .stderr
+            .contains("no local AWS runs on `.transom/local`"),
+        "{}",
+        lifecycle.stderr
+    );
+    project.write("other/file", "x");
+    let foreign = project.run(&["local", "reset", "--data", "other"]);
+    assert_eq!(foreign.code, 2);
+    assert!(
+        foreign
+            .stderr
+            .contains("is not a data folder of the local AWS"),
+        "{}",
+        foreign.stderr
+    );
+    assert!(project.path().join("other/file").exists());
+}
