@@ -120,8 +120,8 @@ test-s3-peers: program s3-peers
 
 # Print how long puts, gets and listings take here and in SeaweedFS
 bench-s3: s3-peers
-    TRANSOM_FIGURES=1 cargo test {{ locked }} --workspace --test local -- --ignored --nocapture speed::
-    TRANSOM_FIGURES=1 host/local/tests/peers/with-seaweedfs "{{ s3_peers }}/bin/weed" cargo test {{ locked }} --workspace --test local -- --ignored --nocapture speed::
+    TRANSOM_FIGURES=100000 cargo test {{ locked }} --workspace --test local -- --ignored --nocapture speed::
+    TRANSOM_FIGURES=100000 host/local/tests/peers/with-seaweedfs "{{ s3_peers }}/bin/weed" cargo test {{ locked }} --workspace --test local -- --ignored --nocapture speed::
 
 # Feed the readers of files and of what guests hand over with made-up input, two targets at a time for some seconds: `just fuzz 3600 csv`
 fuzz seconds="60" *targets="batch description stamp csv json parquet":

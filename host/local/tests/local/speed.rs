@@ -6,15 +6,15 @@ use crate::server::server;
 
 const SMALL_PUTS: u32 = 200;
 const LARGE_BYTES: usize = 64 << 20;
-const KEYS: usize = 100_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "prints figures, and asserts nothing"]
 async fn figures() {
-    // Not with the slow tests, which are those that can fail.
-    if std::env::var_os("TRANSOM_FIGURES").is_none() {
+    // How many keys are listed. Not with the slow tests, which are those that can fail.
+    let Ok(keys) = std::env::var("TRANSOM_FIGURES") else {
         return;
-    }
+    };
+    let count: usize = keys.parse().unwrap();
     let server = server("figures").await.unwrap();
     let (client, bucket) = (&server.client, &server.bucket);
 
@@ -60,7 +60,7 @@ async fn figures() {
 
     let begin = Instant::now();
     let mut puts = tokio::task::JoinSet::new();
-    for n in 0..KEYS {
+    for n in 0..count {
         while puts.len() >= 64 {
             puts.join_next().await.unwrap().unwrap();
         }
@@ -75,7 +75,10 @@ async fn figures() {
     while let Some(put) = puts.join_next().await {
         put.unwrap();
     }
-    println!("small put, 64 at once: {:?}", begin.elapsed() / KEYS as u32);
+    println!(
+        "small put, 64 at once: {:?}",
+        begin.elapsed() / count as u32
+    );
 
     let begin = Instant::now();
     let (mut pages, mut keys) = (0, 0);
@@ -85,9 +88,9 @@ async fn figures() {
         pages += 1;
         keys += page.unwrap().contents().len();
     }
-    assert_eq!(keys, KEYS);
+    assert_eq!(keys, count);
     println!(
-        "listing of {KEYS} keys: {:?} in {pages} pages",
+        "listing of {count} keys: {:?} in {pages} pages",
         begin.elapsed()
     );
     let begin = Instant::now();
