@@ -1,5 +1,5 @@
-//! What a server is asked and told by its own program: `GET /_transom/status`, `POST /_transom/reset`, `POST
-//! /_transom/lifecycle`.
+//! Requests of the program to a running server: `GET /_transom/status`, `POST /_transom/reset`,
+//! `POST /_transom/lifecycle`.
 //!
 //! A web page can make a browser send a POST to loopback, but not one with a header of its own: without [`HEADER`]
 //! nothing is changed.

@@ -61,7 +61,7 @@ pub struct Options {
     pub region: String,
     /// Whether requests have to be signed with [`Options::credentials`]. Otherwise those of anyone are taken.
     pub check_signatures: bool,
-    /// The keys that clients are told to use.
+    /// The keys that [`LocalAws::environment`] gives to clients.
     pub credentials: Credentials,
 }
 

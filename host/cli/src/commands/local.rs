@@ -30,7 +30,7 @@ Examples:
   transom local reset                  deletes all buckets
   transom local lifecycle --at 2030-01-01
 
-One process owns a data folder. It answers on 127.0.0.1 alone and takes any credentials.")]
+One process owns a data folder. It answers on 127.0.0.1 alone and accepts any credentials.")]
 pub(crate) struct LocalCommand {
     #[command(subcommand)]
     action: Action,

@@ -30,7 +30,7 @@ const DIFFERENCES: &[(&str, &str)] = &[
         "a copy of what is not there makes an empty object",
     ),
     (
-        "attributes_are_told",
+        "attributes_are_given",
         "GetObjectAttributes gives no checksum",
     ),
     (

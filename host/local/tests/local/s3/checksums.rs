@@ -41,7 +41,7 @@ suite! {
         assert_eq!(server.get("k").await.unwrap(), "hello");
     }
 
-    async fn attributes_are_told(server) {
+    async fn attributes_are_given(server) {
         server.put("k", "hello").await;
         let attributes = server.client.get_object_attributes().bucket(&server.bucket).key("k")
             .object_attributes(ObjectAttributes::Etag)
