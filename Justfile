@@ -118,6 +118,10 @@ test-s3-peers: program s3-peers
     host/local/tests/peers/with-transom "{{ target_dir }}/debug/transom" "{{ s3_peers }}/bin/python" host/local/tests/peers/clients.py
     host/local/tests/peers/with-seaweedfs "{{ s3_peers }}/bin/weed" cargo test {{ locked }} --workspace --test local -- s3:: races::
 
+# Kill the local S3 a thousand times, and let 32 writers race for a key as often; takes an hour
+test-s3-long:
+    TRANSOM_MANY=1000 cargo test {{ locked }} --workspace --test local -- --ignored many
+
 # Print how long puts, gets and listings take here and in SeaweedFS
 bench-s3: s3-peers
     TRANSOM_FIGURES=100000 cargo test {{ locked }} --workspace --test local -- --ignored --nocapture speed::

@@ -14,7 +14,6 @@ use transom_local::owner_of;
 use crate::server::client;
 
 const KILLS: u32 = 20;
-const SLOW_KILLS: u32 = 1000;
 const KEYS: usize = 8;
 
 /// The server that is killed: not a test.
@@ -242,6 +241,6 @@ async fn what_was_acknowledged_survives_kills() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "slow: minutes"]
-async fn what_was_acknowledged_survives_a_thousand_kills() {
-    kill_many(SLOW_KILLS).await;
+async fn what_was_acknowledged_survives_many_kills() {
+    kill_many(crate::many().into()).await;
 }

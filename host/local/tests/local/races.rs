@@ -11,7 +11,6 @@ use crate::server::{Server, server};
 
 const WRITERS: usize = 32;
 const ROUNDS: usize = 50;
-const SLOW_ROUNDS: usize = 1000;
 
 /// How a writer writes.
 #[derive(Debug, Clone, Copy)]
@@ -164,12 +163,12 @@ async fn one_of_many_puts_replaces() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "slow: minutes"]
-async fn one_of_many_writers_wins_a_thousand_times() {
+async fn one_of_many_writers_wins_many_times() {
     for way in [Way::Put, Way::Copy, Way::Complete, Way::Match] {
         rounds(
-            "one_of_many_writers_wins_a_thousand_times",
+            "one_of_many_writers_wins_many_times",
             way,
-            SLOW_ROUNDS,
+            crate::many().into(),
         )
         .await;
     }
