@@ -16,5 +16,7 @@ mod speed;
 /// How often slow tests try: 200 times, or as `TRANSOM_MANY` says.
 fn many() -> u16 {
     let asked = std::env::var("TRANSOM_MANY").ok();
-    asked.map_or(200, |asked| asked.parse().expect("a number in TRANSOM_MANY"))
+    asked.map_or(200, |asked| {
+        asked.parse().expect("a number in TRANSOM_MANY")
+    })
 }
