@@ -13,10 +13,10 @@ mod s3;
 mod server;
 mod speed;
 
-/// How often slow tests try: 200 times, or as `TRANSOM_MANY` says.
+/// How often slow tests try: 100 times, or as `TRANSOM_MANY` says.
 fn many() -> u16 {
     let asked = std::env::var("TRANSOM_MANY").ok();
-    asked.map_or(200, |asked| {
+    asked.map_or(100, |asked| {
         asked.parse().expect("a number in TRANSOM_MANY")
     })
 }
