@@ -123,7 +123,7 @@ impl fmt::Display for Place {
 }
 
 impl CallError {
-    /// An error of which only the cause is known.
+    /// An error whose place and row are not known.
     pub fn new(what: impl Into<String>, source: transom_plugin::Error) -> Self {
         Self {
             what: what.into(),

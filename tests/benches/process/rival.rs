@@ -21,14 +21,17 @@ const PARTITIONS: i64 = 1000;
 /// Rows of the files of text.
 const READ: i64 = 2_000_000;
 
+/// The same rows added up, from each format of text.
+const TOTALS: &str =
+    "SELECT count(*) AS n, sum(key) AS keys, sum(value) AS total, max(name) AS last FROM rows";
+
 struct Work {
     name: &'static str,
     /// Of the source `rows`.
     path: &'static str,
     sql: &'static str,
+    /// A column, or empty.
     partition_by: &'static str,
-    /// What DuckDB is given: a statement that writes to `theirs`.
-    duckdb: &'static str,
     target: Target,
 }
 
@@ -38,26 +41,37 @@ const WORK: [Work; 3] = [
         path: "rows.parquet",
         sql: "SELECT * FROM rows",
         partition_by: "key",
-        duckdb: "COPY (SELECT * FROM 'rows.parquet') TO 'theirs' (FORMAT parquet, PARTITION_BY (key), OVERWRITE)",
         target: Target::Slower(2.0),
     },
     Work {
         name: "2,000,000 rows of CSV, three columns added up",
         path: "rows.csv",
-        sql: "SELECT count(*) AS n, sum(key) AS keys, sum(value) AS total, max(name) AS last FROM rows",
+        sql: TOTALS,
         partition_by: "",
-        duckdb: "COPY (SELECT count(*) AS n, sum(key) AS keys, sum(value) AS total, max(name) AS last FROM 'rows.csv') TO 'theirs' (FORMAT parquet)",
         target: Target::None,
     },
     Work {
         name: "2,000,000 rows of JSON, three keys added up",
         path: "rows.jsonl",
-        sql: "SELECT count(*) AS n, sum(key) AS keys, sum(value) AS total, max(name) AS last FROM rows",
+        sql: TOTALS,
         partition_by: "",
-        duckdb: "COPY (SELECT count(*) AS n, sum(key) AS keys, sum(value) AS total, max(name) AS last FROM 'rows.jsonl') TO 'theirs' (FORMAT parquet)",
         target: Target::None,
     },
 ];
+
+impl Work {
+    /// The same as a statement of DuckDB, which writes to `theirs`.
+    fn duckdb(&self) -> String {
+        let query = self
+            .sql
+            .replace("FROM rows", &format!("FROM '{}'", self.path));
+        let by = match self.partition_by {
+            "" => String::new(),
+            column => format!(", PARTITION_BY ({column}), OVERWRITE"),
+        };
+        format!("COPY ({query}) TO 'theirs' (FORMAT parquet{by})")
+    }
+}
 
 /// Prints the comparisons. `TRANSOM_JUDGE` names a Python with DuckDB.
 pub(crate) fn compare(program: &Program, folder: &Path) -> Result<()> {
@@ -90,7 +104,7 @@ fn one(program: &Program, rival: &Program, folder: &Path, work: &Work) -> Result
     file.push_str(" }\n");
     fs::write(folder.join("transom.yaml"), file)?;
     fs::write(folder.join("made.sql"), work.sql)?;
-    let statement = format!("import duckdb; duckdb.sql(\"{}\")", work.duckdb);
+    let statement = format!("import duckdb; duckdb.sql(\"{}\")", work.duckdb());
     let [theirs, ours] = taking_turns(ROUNDS, |contender| -> Result<Duration> {
         let used = match contender {
             0 => rival.run(folder, &["-c", &statement])?,
