@@ -24,9 +24,11 @@ python_tests := "plugins/sdk/python/tests examples/*/plugins/*/tests tests/confo
 default:
     @just --list --unsorted
 
-# Run the example pipeline: plugins in WebAssembly and SQL over flights of 2013
+# Run the example pipeline: plugins in WebAssembly and SQL over flights of 2013, in folders and on the local S3
 demo: program python-runner
     cd examples/flights && "{{ target_dir }}/debug/transom" run
+    cd examples/flights && "{{ target_dir }}/debug/transom" local cp data s3://raw/flights/
+    cd examples/flights && "{{ target_dir }}/debug/transom" run --target local --head 0
 
 # Build the `transom` program and all else that `demo` and `test` run, for development
 program:

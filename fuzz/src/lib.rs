@@ -14,7 +14,8 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::StreamExt as _;
 use transom_connect::{
-    FileSink, FileSource, ReadProgress, Sample, SinkLimits, Source, WriteProgress,
+    Attempt, Aws, FileSink, FileSource, ReadProgress, Sample, Sink, SinkLimits, Source,
+    WriteProgress,
 };
 use transom_file::spec::{CsvOptions, Format, SinkFormat, Unknown};
 
@@ -97,7 +98,8 @@ async fn read(
 ) -> Option<RecordBatch> {
     let source = FileSource {
         name: "fuzz".to_owned(),
-        root: root.to_owned(),
+        root: root.into(),
+        aws: Aws::default(),
         pattern: pattern.to_owned(),
         format: format.clone(),
         columns,
@@ -137,19 +139,21 @@ async fn read(
 async fn write(root: &Path, format: SinkFormat, table: &RecordBatch) -> Option<()> {
     let sink = FileSink {
         name: "table".to_owned(),
-        path: root.join("table"),
+        path: root.join("table").into(),
+        aws: Aws::default(),
         format,
         partition_by: Vec::new(),
         limits: SinkLimits::default(),
     };
     sink.check(&table.schema()).ok()?;
-    let staged = sink.begin("fuzz").ok()?;
+    let staging = sink.begin(&Attempt::new("fuzz")).await.ok()?;
     let rows = futures::stream::iter([Ok(table.clone())]);
     let stream: SendableRecordBatchStream =
         Box::pin(RecordBatchStreamAdapter::new(table.schema(), rows));
     let progress = Arc::new(WriteProgress::default());
-    staged.write(0, stream, &progress).await.ok()?;
-    staged.commit().await.ok()?;
+    staging.write(vec![stream], &progress).await.ok()?;
+    let staged = staging.finish().await.ok()?;
+    sink.apply(&staged).await.ok()?;
     Some(())
 }
 

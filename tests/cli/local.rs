@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use crate::program::Project;
 
 /// A server that ends with the test.
-struct Server(Child);
+pub(crate) struct Server(Child);
 
 impl Server {
-    fn start(project: &Project) -> Self {
+    pub(crate) fn start(project: &Project) -> Self {
         let mut command: Command = project.command(&["local", "up", "--http-port", "0"]);
         let child = command
             .stderr(Stdio::null())
@@ -32,7 +32,7 @@ impl Server {
     }
 
     /// As Ctrl-C does; returns the exit code.
-    fn interrupt(mut self) -> Option<i32> {
+    pub(crate) fn interrupt(mut self) -> Option<i32> {
         let process = i32::try_from(self.0.id()).expect("the number of a process");
         // SAFETY: sends a signal to a child that was not waited for.
         unsafe { libc::kill(process, libc::SIGINT) };
@@ -106,4 +106,36 @@ fn without_a_server_the_data_can_be_deleted_and_nothing_else() {
         foreign.stderr
     );
     assert!(project.path().join("other/file").exists());
+}
+
+#[test]
+fn files_are_copied_into_a_bucket_and_out_of_it() {
+    let project = Project::empty();
+    project.write("data/a.txt", "one");
+    project.write("data/below/b c+d.txt", "two");
+    let copy = |from: &str, to: &str| {
+        let ran = project.run(&["local", "cp", from, to]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran.stderr
+    };
+    assert_eq!(
+        copy("data", "s3://raw/x/"),
+        "copied 2 files to s3://raw/x/\n"
+    );
+    copy("data/a.txt", "s3://raw/y/");
+    copy("data/a.txt", "s3://raw/z");
+    copy("s3://raw/x/", "out");
+    copy("s3://raw/z", "out/z");
+    copy("s3://raw/y/a.txt", "out/y");
+    let read = |path: &str| std::fs::read_to_string(project.path().join(path)).expect(path);
+    assert_eq!(read("out/a.txt"), "one");
+    assert_eq!(read("out/below/b c+d.txt"), "two");
+    assert_eq!((read("out/y"), read("out/z")), ("one".into(), "one".into()));
+    let wrong = project.run(&["local", "cp", "data", "elsewhere"]);
+    assert_eq!(wrong.code, 2);
+    assert!(
+        wrong.stderr.contains("one of the two places must be on S3"),
+        "{}",
+        wrong.stderr
+    );
 }

@@ -14,6 +14,7 @@ mod preview;
 mod program;
 mod reject;
 mod rows;
+mod s3;
 mod streams;
 mod testing;
 mod watching;

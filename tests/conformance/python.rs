@@ -292,7 +292,7 @@ fn run_step(
         options: options.to_owned(),
         on_reject,
         max_rejects: None,
-        origin: None,
+        with_origin: false,
     };
     session.add_plugin(plugin);
     session.add_table("t", Arc::new(table)).unwrap();

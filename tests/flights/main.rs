@@ -1,19 +1,20 @@
 //! The example pipeline, run as its users run it, against figures computed without Transom (`transom_tests::flights`).
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use transom_build::BuildOptions;
 use transom_file::{LoadOptions, load};
-use transom_pipeline::SessionOptions;
-use transom_pipeline::plan::{Sources, plan};
-use transom_pipeline::plugins;
+use transom_pipeline::plan::{Part, Slice, Sources};
 use transom_pipeline::report::RunReport;
-use transom_pipeline::run::{Observer, RunOptions, run};
+use transom_pipeline::run::{Observer, RunOptions};
+use transom_pipeline::{BuildFailure, Builder, Found, Job, plugins};
 use transom_plugin::{Cancel, Runtime, RuntimeOptions};
 use transom_tests::flights::{Daily, expected};
 use transom_tests::runner::python_runner;
@@ -43,6 +44,20 @@ fn copy_of_example() -> tempfile::TempDir {
 }
 
 fn run_example(folder: &Path, target: &str) -> RunReport {
+    let job = job_of_example(folder, target);
+    runtime().block_on(async {
+        let mut planned = job.plan(Sources::Open, &Part::default()).await.unwrap();
+        job.run(&mut planned, &RunOptions::default(), &Silent)
+            .await
+            .unwrap()
+    })
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Runtime::new().unwrap()
+}
+
+fn job_of_example(folder: &Path, target: &str) -> Job {
     let options = LoadOptions {
         target: Some(target.to_owned()),
         ..LoadOptions::default()
@@ -58,22 +73,27 @@ fn run_example(folder: &Path, target: &str) -> RunReport {
         python_runner_digest: Some(transom_build::python_runner_digest),
     })
     .unwrap();
-    let plugins = plugins::load(&pipeline, &runtime, |_| {}).unwrap();
-    let session = SessionOptions::default();
-    tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let planned = plan(
-            &pipeline,
-            &plugins,
-            None,
-            Sources::Open,
-            &session,
-            Cancel::new(),
-        );
-        let planned = planned.await.unwrap();
-        run(&pipeline, planned, &RunOptions::default(), &Silent)
-            .await
-            .unwrap()
-    })
+    let plugins = plugins::load(&pipeline, &runtime, &Compilers, |_| {}).unwrap();
+    Job::new(pipeline, plugins)
+}
+
+/// The compilers of this machine.
+struct Compilers;
+
+impl Builder for Compilers {
+    fn component(&self, folder: &Path, building: &dyn Fn()) -> Result<PathBuf, BuildFailure> {
+        let built = transom_build::up_to_date(folder, &BuildOptions::default(), building);
+        let built = built.map_err(|error| BuildFailure {
+            hint: error.hint(),
+            compiler_output: error.compiler_output().map(str::to_owned),
+            error: Box::new(error),
+        });
+        Ok(built?.component)
+    }
+
+    fn find(&self, folder: &Path) -> Result<Found, BuildFailure> {
+        self.component(folder, &|| ()).map(Found::UpToDate)
+    }
 }
 
 /// All rows under a folder, in files and Hive folders.
@@ -144,12 +164,16 @@ fn daily_of(batches: &[RecordBatch]) -> BTreeMap<(String, String), Daily> {
     daily
 }
 
-fn agrees_with_the_independent_computation(target: &str, months: std::ops::RangeInclusive<u32>) {
+fn agrees_with_the_independent_computation(target: &str, months: RangeInclusive<u32>) {
     let folder = copy_of_example();
     let report = run_example(folder.path(), target);
+    agrees(folder.path(), &report, months);
+}
+
+fn agrees(folder: &Path, report: &RunReport, months: RangeInclusive<u32>) {
     let expected = expected(&example().join("data"), months);
 
-    let daily = daily_of(&read_all(&folder.path().join("out/daily")));
+    let daily = daily_of(&read_all(&folder.join("out/daily")));
     assert_eq!(
         daily.keys().collect::<Vec<_>>(),
         expected.daily.keys().collect::<Vec<_>>()
@@ -162,7 +186,7 @@ fn agrees_with_the_independent_computation(target: &str, months: std::ops::Range
     }
 
     let rows = |path: &str| {
-        read_all(&folder.path().join(path))
+        read_all(&folder.join(path))
             .iter()
             .map(RecordBatch::num_rows)
             .sum::<usize>()
@@ -189,6 +213,32 @@ fn agrees_with_the_independent_computation(target: &str, months: std::ops::Range
 #[test]
 fn january_agrees_with_the_independent_computation() {
     agrees_with_the_independent_computation("january", 1..=1);
+}
+
+#[test]
+fn one_plan_serves_one_month_after_another() {
+    let folder = copy_of_example();
+    let job = job_of_example(folder.path(), "year");
+    runtime().block_on(async {
+        let mut planned = job.plan(Sources::Open, &Part::default()).await.unwrap();
+        let all = planned.inputs();
+        // The last month twice: nothing of the run before is left.
+        for month in [2, 1, 1] {
+            let mut inputs = all["flights"].clone();
+            let file = format!("2013-{month:02}.parquet");
+            inputs.pieces.retain(|piece| piece.path.ends_with(&file));
+            let slice = Slice {
+                inputs: BTreeMap::from([("flights".to_owned(), inputs)]),
+                time: job.session.time,
+                cancel: Cancel::new(),
+            };
+            let begun = Instant::now();
+            planned.begin(slice).await.unwrap();
+            println!("ready for another slice after {:?}", begun.elapsed());
+            let report = job.run(&mut planned, &RunOptions::default(), &Silent).await;
+            agrees(folder.path(), &report.unwrap(), month..=month);
+        }
+    });
 }
 
 #[test]

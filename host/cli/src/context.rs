@@ -6,13 +6,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use transom_build::{cache_folder, python_runner_digest};
+use transom_file::spec::Endpoint;
 use transom_file::{LoadOptions, Pipeline};
+use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::Planned;
-use transom_pipeline::plugins;
+use transom_pipeline::{Job, plugins};
 use transom_plugin::{Plugin, Runtime, RuntimeOptions};
 
 use crate::arguments::GlobalOptions;
+use crate::compilers::Compilers;
 use crate::failure::Failure;
+use crate::local_aws::{self, Joined};
 use crate::logs;
 use crate::printer::Printer;
 
@@ -56,10 +60,30 @@ impl Context {
         Ok(transom_file::load(file, &options)?)
     }
 
+    /// A job of a pipeline and its plugins, with what the lock file says. Its plans and runs end when it is dropped: it may have started
+    /// the local AWS.
+    pub(crate) async fn job(
+        &self,
+        pipeline: Pipeline,
+        plugins: Vec<Arc<Plugin>>,
+        lock: Option<Lock>,
+    ) -> Result<Ready, Failure> {
+        let local = match pipeline.uses_s3() && pipeline.aws.endpoint == Endpoint::Local {
+            true => Some(local_aws::join(&pipeline).await?),
+            false => None,
+        };
+        let mut job = Job::new(pipeline, plugins);
+        job.lock = lock.map(Arc::new);
+        if let Some(local) = &local {
+            job.aws = local.aws(&job.pipeline.aws);
+        }
+        Ok(Ready { job, local })
+    }
+
     /// The pipeline's plugins; those being built are named.
     pub(crate) fn plugins(&self, pipeline: &Pipeline) -> Result<Vec<Arc<Plugin>>, Failure> {
         let runtime = self.plugin_runtime()?;
-        Ok(plugins::load(pipeline, &runtime, |plugin| {
+        Ok(plugins::load(pipeline, &runtime, &Compilers, |plugin| {
             self.building(plugin);
         })?)
     }
@@ -115,6 +139,28 @@ impl Context {
         let result = runtime.block_on(work);
         runtime.shutdown_background();
         result
+    }
+}
+
+/// A job that can be planned and run.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    job: Job,
+    #[expect(dead_code, reason = "serves as long as it lives")]
+    local: Option<Joined>,
+}
+
+impl std::ops::Deref for Ready {
+    type Target = Job;
+
+    fn deref(&self) -> &Job {
+        &self.job
+    }
+}
+
+impl std::ops::DerefMut for Ready {
+    fn deref_mut(&mut self) -> &mut Job {
+        &mut self.job
     }
 }
 

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use transom_build::{BuildError, BuildErrorKind};
 use transom_file::{Problems, did_you_mean};
 use transom_pipeline::report::{CheckReport, counted};
+use transom_pipeline::run::RunFailure;
 use transom_pipeline::{Error as PipelineError, ErrorKind, Unwritable, lines};
 use transom_plugin::GuestErrorKind;
 
@@ -29,10 +30,12 @@ Exit codes:
     2  the command line or the pipeline's files are wrong
     3  a plugin failed or could not be built
    75  a temporary failure: trying again may help
+   77  a service refuses: credentials or permissions
   130  stopped by Ctrl-C
   143  stopped by SIGTERM
 
-Results of earlier runs stay as they were whenever a run fails, unless the message says that results are published.";
+Results of earlier runs stay as they were whenever a run fails, unless the message says that results are
+published, or may be.";
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
@@ -67,6 +70,9 @@ pub(crate) enum Failure {
     /// The pipeline could not be checked, planned or run.
     #[error(transparent)]
     Pipeline(Box<PipelineError>),
+    /// A run failed.
+    #[error(transparent)]
+    Run(Box<RunFailure>),
     /// A plugin's folder could not be built.
     #[error("the plugin in `{}` could not be built", folder.display())]
     Build {
@@ -132,6 +138,12 @@ pub(crate) enum Failure {
     },
 }
 
+impl From<Box<RunFailure>> for Failure {
+    fn from(failure: Box<RunFailure>) -> Self {
+        Self::Run(failure)
+    }
+}
+
 impl From<PipelineError> for Failure {
     fn from(error: PipelineError) -> Self {
         Self::Pipeline(Box::new(error))
@@ -183,6 +195,7 @@ impl Failure {
             Some(ErrorKind::Pipeline) => 2,
             Some(ErrorKind::Plugin) => 3,
             Some(ErrorKind::Retryable) => 75,
+            Some(ErrorKind::Refused) => 77,
             Some(ErrorKind::Cancelled) => signals::exit_code(),
             None => 0,
         }
@@ -193,6 +206,7 @@ impl Failure {
         match self {
             Self::Closed => None,
             Self::Pipeline(error) => Some(error.kind()),
+            Self::Run(failure) => Some(failure.error.kind()),
             Self::Build { source, .. } => Some(match source.kind() {
                 // A folder that is no plugin's is a mistake on the command line.
                 BuildErrorKind::Source
@@ -233,6 +247,7 @@ impl Failure {
         }
         match self {
             Self::Pipeline(error) => error.hint(),
+            Self::Run(failure) => failure.error.hint(),
             Self::Build { source, .. } => source.hint(),
             Self::Plugin(error) => error.hint(),
             Self::Usage { hint, .. } => hint.clone(),
@@ -245,40 +260,39 @@ impl Failure {
         }
     }
 
-    /// The row that a plugin failed on.
-    fn row(&self) -> Option<&RecordBatch> {
+    /// What the pipeline says, of whatever it was asked for.
+    fn of_pipeline(&self) -> Option<&PipelineError> {
         match self {
-            Self::Pipeline(error) => error.row(),
+            Self::Pipeline(error) => Some(error),
+            Self::Run(failure) => Some(&failure.error),
             _ => None,
         }
     }
 
+    /// The row that a plugin failed on.
+    fn row(&self) -> Option<&RecordBatch> {
+        self.of_pipeline()?.row()
+    }
+
     /// What the checks found that failed the run.
     fn checks(&self) -> Option<&[CheckReport]> {
-        match self {
-            Self::Pipeline(error) => error.checks(),
-            _ => None,
-        }
+        self.of_pipeline()?.checks()
     }
 
     /// What a compiler said of a plugin. People have seen it on stderr.
     fn compiler_output(&self) -> Option<&str> {
         match self {
             Self::Build { source, .. } => source.compiler_output(),
-            Self::Pipeline(error) => match &**error {
-                PipelineError::Build { source, .. } => source.compiler_output(),
+            _ => match self.of_pipeline()? {
+                PipelineError::Build { source, .. } => source.compiler_output.as_deref(),
                 _ => None,
             },
-            _ => None,
         }
     }
 
     fn problems(&self) -> Option<&Problems> {
-        match self {
-            Self::Pipeline(error) => match &**error {
-                PipelineError::Problems(problems) => Some(problems),
-                _ => None,
-            },
+        match self.of_pipeline()? {
+            PipelineError::Problems(problems) => Some(problems),
             _ => None,
         }
     }
@@ -343,6 +357,7 @@ impl Failure {
             Some(ErrorKind::Pipeline) => "pipeline",
             Some(ErrorKind::Plugin) => "plugin",
             Some(ErrorKind::Retryable) => "retryable",
+            Some(ErrorKind::Refused) => "refused",
             Some(ErrorKind::Cancelled) => "cancelled",
             None => "closed",
         };
@@ -373,6 +388,9 @@ impl Failure {
             }
         }
         let mut json = json!({ "error": error });
+        if let Self::Run(failure) = self {
+            json["run"] = json!(failure.report);
+        }
         // What the command found belongs to what failed.
         if let (Self::Tests { report, .. }, Some(json)) = (self, json.as_object_mut()) {
             let report = report.as_object().cloned().unwrap_or_default();

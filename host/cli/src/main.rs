@@ -6,9 +6,11 @@
 
 mod arguments;
 mod commands;
+mod compilers;
 mod context;
 mod diff;
 mod failure;
+mod local_aws;
 mod logs;
 mod made_up;
 mod outcome;

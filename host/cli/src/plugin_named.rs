@@ -7,6 +7,7 @@ use transom_build::BuildOptions;
 use transom_pipeline::plugins;
 use transom_plugin::{Limits, Plugin, Runtime};
 
+use crate::compilers::Compilers;
 use crate::context::Context;
 use crate::failure::Failure;
 
@@ -37,7 +38,7 @@ pub(crate) fn plugin_named(
         .map(|plugin| format!("`{}`", plugin.name.value))
         .collect();
     pipeline.plugins.retain(|plugin| plugin.name.value == named);
-    let mut loaded = plugins::load(&pipeline, runtime, |name| {
+    let mut loaded = plugins::load(&pipeline, runtime, &Compilers, |name| {
         context.building(name);
     })?;
     loaded.pop().ok_or_else(|| Failure::Usage {

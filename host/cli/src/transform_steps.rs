@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use transom_file::{Pipeline, StepKind, TransformStep};
 use transom_pipeline::lock::Lock;
-use transom_pipeline::plan::{Part, Sources, plan_part};
-use transom_pipeline::{SessionOptions, TransformColumns};
-use transom_plugin::{Cancel, Plugin};
+use transom_pipeline::plan::{Part, Sources};
+use transom_pipeline::{Job, TransformColumns};
+use transom_plugin::Plugin;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -40,30 +40,30 @@ pub(crate) fn first_steps<'p>(
         if is_known || !wanted(step) {
             continue;
         }
-        let columns = async { Ok(columns(pipeline, plugins, lock.as_ref(), name).await) };
-        let columns = context.block_on(columns)?;
         found.push(TransformOfStep {
             name,
             step,
-            columns,
+            columns: Err(String::new()),
         });
     }
-    Ok(found)
+    context.block_on(async {
+        let job = context
+            .job(pipeline.clone(), plugins.to_vec(), lock)
+            .await?;
+        for step in &mut found {
+            step.columns = columns(&job, step.name).await;
+        }
+        Ok(found)
+    })
 }
 
-async fn columns(
-    pipeline: &Pipeline,
-    plugins: &[Arc<Plugin>],
-    lock: Option<&Lock>,
-    step: &str,
-) -> Result<TransformColumns, String> {
-    let sources = match lock {
+async fn columns(job: &Job, step: &str) -> Result<TransformColumns, String> {
+    let sources = match job.lock {
         Some(_) => Sources::FromLock,
         None => Sources::Open,
     };
-    let (part, options) = (Part::of(step), SessionOptions::default());
-    let cancel = Cancel::new();
-    let planned = plan_part(pipeline, plugins, lock, sources, &part, &options, cancel);
+    let part = Part::of(step);
+    let planned = job.plan(sources, &part);
     let planned = planned
         .await
         .map_err(|error| format!("step `{step}` cannot be planned: {error}"))?;

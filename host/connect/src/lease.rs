@@ -2,7 +2,7 @@
 //!
 //! A sink keeps the version before the newest one, but a scan may last longer than two runs. So every version holds a file
 //! `.lease`: a source locks it shared for as long as it reads, and a sink deletes a version only if it gets the lock
-//! alone. Readers that know nothing of this have the promise of the previous version only.
+//! alone. Who writes a version holds it in the same way. Readers that know nothing of this have the promise of the previous version only.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -20,12 +20,14 @@ pub(crate) fn versions_folder_name(table: &str) -> String {
     format!(".{table}{VERSIONS_SUFFIX}")
 }
 
-/// Makes the lease file of a new version.
-pub(crate) fn create(version: &Path) -> io::Result<()> {
-    File::create_new(version.join(LEASE_FILE)).map(drop)
+/// Makes the lease file of a new version, and holds it.
+pub(crate) fn create(version: &Path) -> io::Result<Lease> {
+    let file = File::create_new(version.join(LEASE_FILE))?;
+    file.lock_shared()?;
+    Ok(Lease { _lock: Held(file) })
 }
 
-/// A version that will not be deleted while this lives.
+/// A version that will not be deleted while this lives, by those that ask.
 #[derive(Debug)]
 pub(crate) struct Lease {
     _lock: Held,

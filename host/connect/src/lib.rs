@@ -1,27 +1,34 @@
 //! Sources and sinks: where a pipeline's tables come from and where its results go.
 //!
-//! A [`FileSource`] turns files into a DataFusion `TableProvider`; a [`FileSink`] turns `SendableRecordBatchStream`s into
-//! files that appear all at once or not at all. Between the two stand only Arrow and DataFusion types: this crate knows
-//! neither plugins nor pipeline files.
+//! A [`Source`] turns what it lists into a DataFusion `TableProvider`; a [`Sink`] turns `SendableRecordBatchStream`s into a result that
+//! appears all at once or not at all. Between the two stand only Arrow and DataFusion types: this crate knows neither plugins nor
+//! pipeline files.
 //!
 //! ```text
-//! Source -> list() -> Inputs -> table() -> TableProvider ... plan ... stream -> StagedSink -> prepare() -> PreparedSink -> publish()
+//! Source -> list() -> Inputs -> table() -> TableProvider
+//!    ... plan ... streams -> Staging -> write() -> finish() -> Staged -> apply() -> Applied
 //! ```
 //!
-//! Local files only, for now. What is bound to the local disk is kept apart (`source::listing`, `sink::versions`), since an
-//! object store lists and publishes in other ways, while formats, partitions and diagnosis stay the same.
+//! Files lie on this machine or on S3 ([`Aws`]). What differs between the two is kept apart (`source::listing`, `source::open`,
+//! `sink::versions`, `sink::out_file`); formats, partitions and places of errors are the same.
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
-mod hive;
+mod aws;
+mod format;
+mod kind;
 mod lease;
+mod pointer;
 mod sink;
 mod source;
 
+pub use aws::{Aws, S3Error, S3ErrorKind};
+pub use format::{Unwritable, WriteProgress, encode};
+pub use kind::ErrorKind;
 pub use sink::{
-    Committed, FileSink, PreparedSink, SinkError, SinkLimits, StagedSink, Unwritable,
-    WriteProgress, Written, WrittenFile, encode, publish_all,
+    Applied, Attempt, FileSink, Publish, Sink, SinkError, SinkLimits, Staged, Staging, Written,
+    WrittenFile, publish_all, table_exists,
 };
 pub use source::{
-    FileSource, Input, Inputs, ORIGIN_FILE, ORIGIN_ROW, ReadProgress, Sample, Source, SourceError,
-    with_origin,
+    FileSource, Input, Inputs, Location, ORIGIN_FILE, ORIGIN_ROW, ReadProgress, Sample, Source,
+    SourceError, with_origin,
 };

@@ -80,7 +80,7 @@ pub(crate) struct LimitsEntry {
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(crate) struct SourceEntry {
-    /// A file, a folder or a pattern such as `data/*.parquet`; relative to this file.
+    /// A file, a folder or a pattern such as `data/*.parquet`, relative to this file; or the same of S3, `s3://bucket/data/*.parquet`.
     #[schemars(required)]
     pub(crate) path: Option<Spanned<String>>,
     /// The format of the files. May be left out if the path's ending says it.
@@ -165,7 +165,7 @@ pub(crate) struct SinkEntry {
     /// The source or step that is written.
     #[schemars(required)]
     pub(crate) from: Option<Spanned<String>>,
-    /// The folder that the files go to; relative to this file.
+    /// Where the table is to be: a path relative to this file, or a prefix of S3 such as `s3://bucket/daily/`.
     #[schemars(required)]
     pub(crate) path: Option<Spanned<String>>,
     /// The format of the files. May be left out if the path's ending says it.
@@ -179,11 +179,11 @@ pub(crate) struct SinkEntry {
     pub(crate) compression: Option<Spanned<Compression>>,
 }
 
-/// A path, relative to this file.
+/// A path, relative to this file, or of S3.
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(crate) struct PathEntry {
-    /// A path, relative to this file.
+    /// A path, relative to this file, or of S3.
     #[schemars(required)]
     pub(crate) path: Option<Spanned<String>>,
 }
@@ -218,6 +218,25 @@ pub(crate) struct TargetEntry {
     pub(crate) sinks: Option<Entries<PathEntry>>,
     /// Another place for rejected rows.
     pub(crate) dead_letters: Option<PathEntry>,
+    /// How Amazon's services are reached: as Amazon's own tools do it unless it is said here.
+    pub(crate) aws: Option<AwsEntry>,
+}
+
+/// How Amazon's services are reached.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct AwsEntry {
+    /// `aws`, `local` for the local AWS on this machine, or an address such as `http://127.0.0.1:9000`. If it is left out, `local` for the
+    /// target `local` and `aws` for the others.
+    pub(crate) endpoint: Option<Spanned<String>>,
+    /// The region, such as `eu-west-1`.
+    pub(crate) region: Option<String>,
+    /// The profile in `~/.aws/config` that has the credentials.
+    pub(crate) profile: Option<String>,
+    /// Whether requests to buckets that ask for it are paid for here.
+    pub(crate) requester_pays: Option<bool>,
+    /// The key of KMS that encrypts what is written; as the bucket says if it is left out.
+    pub(crate) kms_key: Option<String>,
 }
 
 /// What happens to rows that a transform rejects.

@@ -6,6 +6,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::problem::{Problem, Source, Span};
+use super::spec::{Place, S3Url};
 
 /// A place that is written.
 #[derive(Debug)]
@@ -44,6 +45,29 @@ pub(crate) fn normalized(path: &Path) -> PathBuf {
     normal
 }
 
+/// The place for a text that the file says: absolute, or in a bucket.
+pub(crate) fn place(
+    root: &Path,
+    text: &str,
+    span: Span,
+    source: &Source,
+) -> Result<Place, Box<Problem>> {
+    let wrong = |label: String| {
+        let problem = Problem::new(format!("`{text}` is no path of a table"));
+        Box::new(problem.at(source.place(span)).with_label(label))
+    };
+    if S3Url::is_meant(text) {
+        return S3Url::parse(text).map(Place::S3).map_err(wrong);
+    }
+    match text.split_once("://") {
+        None => Ok(Place::Local(normalized(&root.join(text)))),
+        Some((scheme, _)) => Err(Box::new(
+            wrong(format!("`{scheme}://` is not known"))
+                .with_hint("name a local path, or `s3://bucket/prefix/`"),
+        )),
+    }
+}
+
 /// The absolute path for one that the file says; a problem if it leads out of the file system.
 pub(crate) fn resolve(
     root: &Path,
@@ -56,8 +80,8 @@ pub(crate) fn resolve(
         Some((scheme, _)) => {
             let problem = Problem::new(format!("`{text}` is no path of a file"))
                 .at(source.place(span))
-                .with_label(format!("`{scheme}://` is not known"))
-                .with_hint("this release reads and writes local files only");
+                .with_label(format!("`{scheme}://` cannot stand here"))
+                .with_hint("name a path on this machine");
             Err(Box::new(problem))
         }
     }

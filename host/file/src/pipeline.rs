@@ -18,7 +18,7 @@ use super::model::{ErrorPolicy, OnReject};
 use super::node::TextStyle;
 use super::problem::{Source, Span};
 use super::reader::Spanned;
-use super::spec::{Format, SinkFormat, Unknown, is_default};
+use super::spec::{AwsOptions, Format, Place, S3Url, SinkFormat, Unknown, is_default};
 use super::value::Value;
 
 /// A pipeline for one target, as read from its file.
@@ -40,8 +40,10 @@ pub struct Pipeline {
     pub steps: Vec<Step>,
     /// The tables that are written, in the order of the file.
     pub sinks: Vec<FileSink>,
-    /// The folder for rejected rows; absolute.
-    pub dead_letters: PathBuf,
+    /// Below it are the tables of rejected rows; absolute.
+    pub dead_letters: Place,
+    /// How Amazon's services are reached.
+    pub aws: AwsOptions,
     /// The values of all variables.
     pub variables: BTreeMap<String, Value>,
     #[serde(skip)]
@@ -75,8 +77,8 @@ pub struct Limits {
 pub struct FileSource {
     /// The table's name.
     pub name: Spanned<String>,
-    /// A file, a folder or a pattern, relative to the pipeline's `root`. Whether it finds a file is known only when it
-    /// is read.
+    /// A file, a folder or a pattern, relative to the pipeline's `root`, or the same of S3. Whether it finds a file is known only
+    /// when it is read.
     pub path: Spanned<String>,
     /// How the files are to be read.
     #[serde(flatten)]
@@ -199,8 +201,8 @@ pub struct FileSink {
     pub name: Spanned<String>,
     /// The source or step that is written, which exists.
     pub from: Spanned<String>,
-    /// The folder that the files go to; absolute. No two sinks write to one place or inside of each other.
-    pub path: Spanned<PathBuf>,
+    /// Where the table is; absolute. No two sinks write to one place or inside of each other.
+    pub path: Spanned<Place>,
     /// How the files are to be written.
     #[serde(flatten)]
     pub format: SinkFormat,
@@ -213,6 +215,17 @@ impl Pipeline {
     #[must_use]
     pub fn plugin(&self, name: &str) -> Option<&Plugin> {
         self.plugins.iter().find(|plugin| plugin.name.value == name)
+    }
+
+    /// Whether a source or a sink of it is on S3.
+    #[must_use]
+    pub fn uses_s3(&self) -> bool {
+        let is_s3 = |place: &Place| matches!(place, Place::S3(_));
+        self.sources
+            .iter()
+            .any(|source| S3Url::is_meant(&source.path.value))
+            || self.sinks.iter().any(|sink| is_s3(&sink.path.value))
+            || is_s3(&self.dead_letters)
     }
 
     /// The source of this name.

@@ -1,8 +1,8 @@
 //! How the maps and words of the file model are read: the keys of each type in `model.rs`, asked for one by one.
 
 use super::model::{
-    CsvEntry, ErrorPolicy, LimitsEntry, OnReject, PathEntry, PipelineFile, PluginEntry, SinkEntry,
-    SourceEntry, StepEntry, TargetEntry, VariableEntry,
+    AwsEntry, CsvEntry, ErrorPolicy, LimitsEntry, OnReject, PathEntry, PipelineFile, PluginEntry,
+    SinkEntry, SourceEntry, StepEntry, TargetEntry, VariableEntry,
 };
 use super::node::{Node, Yaml};
 use super::problem::Problem;
@@ -312,6 +312,22 @@ impl Read for TargetEntry {
             sources: fields.optional("sources"),
             sinks: fields.optional("sinks"),
             dead_letters: fields.optional("dead_letters"),
+            aws: fields.optional("aws"),
+        };
+        fields.finish();
+        Some(entry)
+    }
+}
+
+impl Read for AwsEntry {
+    fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
+        let mut fields = reader.fields(node)?;
+        let entry = Self {
+            endpoint: fields.optional("endpoint"),
+            region: fields.optional("region"),
+            profile: fields.optional("profile"),
+            requester_pays: fields.optional("requester_pays"),
+            kms_key: fields.optional("kms_key"),
         };
         fields.finish();
         Some(entry)

@@ -93,6 +93,20 @@ impl DeadLetterSpool {
         })
     }
 
+    /// Forgets all rows, for another run.
+    pub(crate) fn clear(&self) -> Result<()> {
+        let failed = |source| Error::Io {
+            what: format!("the temporary file for the dead letters of `{}`", self.step),
+            source,
+        };
+        *self.inner.lock() = Inner::default();
+        if let Some(reasons) = &self.reasons {
+            *reasons.lock() = Reasons::default();
+        }
+        self.file.set_len(0).map_err(failed)?;
+        (&self.file).rewind().map_err(failed)
+    }
+
     pub(crate) fn step(&self) -> &str {
         &self.step
     }

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
-use transom_build::BuildError;
-use transom_connect::{SinkError, SourceError};
+use transom_connect::{S3Error, SinkError, SourceError};
 use transom_query::{CallError, FailedRow, NoScratch, RowsFailed, TooManyRejected};
 use transom_sql::ValueError;
 
+use crate::builder::BuildFailure;
 use crate::reasons::short;
 use crate::report::{CheckReport, Count, counted};
 use crate::run::FailedChecks;
@@ -36,7 +36,7 @@ pub enum Error {
         plugin: String,
         /// Why.
         #[source]
-        source: BuildError,
+        source: BuildFailure,
     },
     /// A plugin failed.
     #[error("{what}")]
@@ -55,6 +55,9 @@ pub enum Error {
     /// A sink cannot be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// S3 refuses.
+    #[error(transparent)]
+    S3(#[from] S3Error),
     /// A query failed on its data.
     #[error("{what} failed")]
     Query {
@@ -132,6 +135,8 @@ pub enum ErrorKind {
     Data,
     /// A plugin's mistake.
     Plugin,
+    /// A service does not let this identity do it.
+    Refused,
     /// Trying again may help.
     Retryable,
     /// The user stopped the run.
@@ -149,9 +154,10 @@ impl Error {
             Self::Build { .. } => ErrorKind::Plugin,
             Self::Plugin { source, .. } => kind_of_plugin(source),
             Self::Cancelled => ErrorKind::Cancelled,
-            Self::Source(_)
-            | Self::Sink(_)
-            | Self::Query { .. }
+            Self::Source(source) => kind_of_place(source.kind()),
+            Self::Sink(sink) => kind_of_place(sink.kind()),
+            Self::S3(error) => kind_of_place(error.kind().into()),
+            Self::Query { .. }
             | Self::Rows { .. }
             | Self::TooManyRejected { .. }
             | Self::Checks(_)
@@ -163,10 +169,11 @@ impl Error {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Build { source, .. } => source.hint(),
+            Self::Build { source, .. } => source.hint.clone(),
             Self::Plugin { source, .. } => source.hint(),
             Self::Source(source) => source.hint(),
             Self::Sink(source) => source.hint(),
+            Self::S3(error) => error.hint(),
             Self::Lock { hint, .. } => Some(hint.clone()),
             Self::Checks(_) => Some(
                 "nothing was published; fix the data or the step, or give the check `severity: warn`"
@@ -282,6 +289,16 @@ fn scratch_folder(error: &DataFusionError) -> Option<PathBuf> {
     let is_full = source_of::<io::Error>(error).is_some_and(full)
         || error.to_string().contains("No space left on device");
     is_full.then(std::env::temp_dir)
+}
+
+fn kind_of_place(kind: transom_connect::ErrorKind) -> ErrorKind {
+    match kind {
+        transom_connect::ErrorKind::Refused => ErrorKind::Refused,
+        transom_connect::ErrorKind::Overtaken | transom_connect::ErrorKind::Temporary => {
+            ErrorKind::Retryable
+        }
+        _ => ErrorKind::Data,
+    }
 }
 
 fn kind_of_plugin(error: &transom_plugin::Error) -> ErrorKind {

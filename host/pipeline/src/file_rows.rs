@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
-use transom_connect::{FileSource, ReadProgress, Sample, Source, SourceError};
+use transom_connect::{Aws, FileSource, ReadProgress, Sample, Source, SourceError};
 use transom_file::spec::{Format, Unknown};
 use transom_query::{Session, SessionOptions};
 
@@ -44,7 +44,8 @@ pub async fn read_rows(file: &Path, rows: usize) -> Result<RecordBatch> {
     };
     let source = FileSource {
         name: shown.clone(),
-        root: Path::new(".").to_owned(),
+        root: Path::new(".").into(),
+        aws: Aws::default(),
         pattern: shown,
         format,
         columns: None,

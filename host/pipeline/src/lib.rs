@@ -1,13 +1,15 @@
 //! The pipeline of Transom: what `transom.yaml` says, planned and run.
 //!
-//! A [`Pipeline`](transom_file::Pipeline) is read by `transom-file`. [`plugins::load`] builds and loads its plugins, [`plan::plan`] plans its steps over DataFusion, and
-//! [`run::run`] executes the plans and publishes the results. [`testing`] runs the tests
+//! A [`Pipeline`](transom_file::Pipeline) is read by `transom-file`. [`plugins::load`] builds and loads its plugins. A [`Job`] has both: it
+//! plans the steps over DataFusion, executes the plans and publishes the results. [`testing`] runs the tests
 //! beside a pipeline, [`preview`] computes single tables of it and [`rejects`] reads what its transforms did not take. [`lock::Lock`] remembers what checking needs to know of the world.
 
+mod builder;
 mod dead_letters;
 mod encode;
 mod error;
 mod file_rows;
+mod job;
 mod locate;
 pub mod lock;
 pub mod plan;
@@ -20,10 +22,12 @@ pub mod run;
 pub mod testing;
 mod transform_columns;
 
+pub use builder::{BuildFailure, Builder, Found, NoBuilder};
 pub use encode::{Encoding, encode, lines};
 pub use error::{Error, ErrorKind, Result};
 pub use file_rows::read_rows;
+pub use job::Job;
 pub use transform_columns::transform_columns;
-pub use transom_connect::Unwritable;
+pub use transom_connect::{Aws, S3Error, Unwritable};
 pub use transom_query::{SessionOptions, TransformColumns, remove_scratch};
 pub use transom_sql::{field_type_name, type_name};

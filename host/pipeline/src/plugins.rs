@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use transom_build::{BuildError, BuildOptions};
 use transom_plugin::{Description, Limits, Plugin, Runtime};
 
+use crate::builder::{BuildFailure, Builder, Found};
 use crate::error::{Error, Result};
 use crate::lock::Lock;
 use transom_file::{Pipeline, Problem, Problems};
@@ -44,6 +44,7 @@ impl Looked {
 pub fn load(
     pipeline: &Pipeline,
     runtime: &Runtime,
+    builder: &dyn Builder,
     building: impl Fn(&str),
 ) -> Result<Vec<Arc<Plugin>>> {
     let mut plugins = Vec::new();
@@ -53,9 +54,8 @@ pub fn load(
         let component = match path.is_file() {
             true => path.clone(),
             false => {
-                let options = BuildOptions::default();
-                let built = transom_build::up_to_date(path, &options, || building(name));
-                built.map_err(build_failed(name))?.component
+                let built = builder.component(path, &|| building(name));
+                built.map_err(build_failed(name))?
             }
         };
         match load_component(pipeline, plugin, runtime, &component)? {
@@ -70,11 +70,16 @@ pub fn load(
 }
 
 /// Loads the plugins that need no compiler: built ones, and source that is packed at once. Of the others it takes what the lock file says.
-pub fn look(pipeline: &Pipeline, runtime: &Runtime, lock: Option<&Lock>) -> Result<Looked> {
+pub fn look(
+    pipeline: &Pipeline,
+    runtime: &Runtime,
+    builder: &dyn Builder,
+    lock: Option<&Lock>,
+) -> Result<Looked> {
     let mut looked = Looked::default();
     for plugin in &pipeline.plugins {
         let name = &plugin.name.value;
-        let component = match component_of(pipeline, plugin)? {
+        let component = match component_of(pipeline, plugin, builder)? {
             Ok(component) => component,
             Err(problem) => {
                 looked.problems.push(problem);
@@ -117,7 +122,7 @@ fn load_component(
     }
 }
 
-fn build_failed(plugin: &str) -> impl Fn(BuildError) -> Error {
+fn build_failed(plugin: &str) -> impl Fn(BuildFailure) -> Error {
     let plugin = plugin.to_owned();
     move |source| Error::Build {
         plugin: plugin.clone(),
@@ -129,29 +134,17 @@ fn build_failed(plugin: &str) -> impl Fn(BuildError) -> Error {
 fn component_of(
     pipeline: &Pipeline,
     plugin: &transom_file::Plugin,
+    builder: &dyn Builder,
 ) -> Result<Result<PathBuf, Problem>> {
     let (name, path) = (&plugin.name.value, &plugin.path.value);
     if path.is_file() {
         return Ok(Ok(path.clone()));
     }
-    let failed = build_failed(name);
-    if transom_build::is_packed_at_once(path).map_err(&failed)? {
-        let options = BuildOptions {
-            offline: true,
-            quiet: true,
-            ..BuildOptions::default()
-        };
-        let built = transom_build::up_to_date(path, &options, || ());
-        return Ok(Ok(built.map_err(failed)?.component));
-    }
-    let component = transom_build::component_path(path).map_err(&failed)?;
-    let message = match component.is_file() {
-        false => format!("plugin `{name}` has not been built"),
+    let message = match builder.find(path).map_err(build_failed(name))? {
+        Found::UpToDate(component) => return Ok(Ok(component)),
+        Found::Missing => format!("plugin `{name}` has not been built"),
         // What it offers may be something else by now.
-        true if transom_build::is_stale(path).map_err(&failed)? => {
-            format!("plugin `{name}` has changed since it was built")
-        }
-        true => return Ok(Ok(component)),
+        Found::Stale => format!("plugin `{name}` has changed since it was built"),
     };
     let shown = shown(&pipeline.root, path);
     let problem = pipeline.problem_at(plugin.path.span, message);

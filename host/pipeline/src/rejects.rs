@@ -1,18 +1,17 @@
 //! The dead letters that a step's last published run left, by reason.
 
-use std::path::PathBuf;
-
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use arrow::error::ArrowError;
 use serde::Serialize;
-use transom_connect::{FileSource, ReadProgress, Sample, Source};
-use transom_file::spec::{Format, Unknown};
+use transom_connect::{FileSource, ReadProgress, Sample, Source, table_exists};
+use transom_file::spec::{Format, Place, S3Url, Unknown};
 use transom_plugin::Cancel;
 use transom_query::{OnError, Params, Session, SessionOptions};
 
 use crate::dead_letters::{self, FILE, PARTITION, REASON, ROW};
 use crate::error::{Error, Result};
+use crate::job::Job;
 use crate::preview::collect;
 use crate::reasons::NUMBER;
 use transom_file::{OnReject, Pipeline, StepKind};
@@ -23,7 +22,7 @@ pub struct Rejects {
     /// Name of the step.
     pub step: String,
     /// Where their table is; absolute.
-    pub path: PathBuf,
+    pub path: Place,
     /// How many there are; `None` if no run has published any, not even none.
     pub rows: Option<u64>,
     /// Why they were rejected, the most frequent reason first.
@@ -70,27 +69,22 @@ pub fn steps(pipeline: &Pipeline) -> Vec<&str> {
 ///
 /// # Errors
 /// If their table cannot be read, or lacks what this version writes.
-pub async fn list(
-    pipeline: &Pipeline,
-    step: &str,
-    failed: bool,
-    examples: usize,
-) -> Result<Rejects> {
+pub async fn list(job: &Job, step: &str, failed: bool, examples: usize) -> Result<Rejects> {
     let folder = match failed {
         true => dead_letters::failed(step),
         false => step.to_owned(),
     };
-    let path = pipeline.dead_letters.join(&folder);
+    let path = job.pipeline.dead_letters.join(&folder);
     let mut rejects = Rejects {
         step: step.to_owned(),
         rows: None,
         reasons: Vec::new(),
         path,
     };
-    if !rejects.path.exists() {
+    if !table_exists(&rejects.path, &job.aws).await? {
         return Ok(rejects);
     }
-    let found = read(pipeline, step, folder, examples).await?;
+    let found = read(job, step, folder, examples).await?;
     let count = found.num_rows();
     let mut begin = 0;
     while begin < count {
@@ -103,16 +97,22 @@ pub async fn list(
 }
 
 /// The first rows of each reason, one reason after another, with [`BEFORE`] columns more.
-async fn read(
-    pipeline: &Pipeline,
-    step: &str,
-    folder: String,
-    examples: usize,
-) -> Result<RecordBatch> {
+async fn read(job: &Job, step: &str, folder: String, examples: usize) -> Result<RecordBatch> {
+    let (root, pattern) = match job.pipeline.dead_letters.join(&folder) {
+        Place::Local(_) => (job.pipeline.dead_letters.clone(), folder),
+        Place::S3(S3Url { bucket, key }) => {
+            let key_less = S3Url {
+                bucket,
+                key: String::new(),
+            };
+            (Place::S3(key_less), key)
+        }
+    };
     let source = FileSource {
         name: format!("dead letters of {step}"),
-        root: pipeline.dead_letters.clone(),
-        pattern: folder,
+        root,
+        aws: job.aws.clone(),
+        pattern,
         format: Format::Parquet,
         columns: None,
         unknown: Unknown::default(),

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -11,6 +10,7 @@ use transom_plugin::Plugin;
 
 use crate::reasons::short;
 use transom_file::Severity;
+use transom_file::spec::Place;
 
 /// What a run did.
 #[derive(Debug, Clone, Serialize)]
@@ -19,6 +19,8 @@ pub struct RunReport {
     pub pipeline: String,
     /// The target.
     pub target: String,
+    /// How it ended.
+    pub outcome: Outcome,
     /// Names this run in the versions of its results.
     pub run: String,
     /// The plugins that took part.
@@ -43,6 +45,16 @@ pub struct RunReport {
     pub function_failures: Vec<FailureReport>,
     /// Where the time went.
     pub time: TimeReport,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// All results are visible.
+    Published,
+    /// Something stopped it. The results of earlier runs are visible, unless the error says another thing.
+    Failed,
 }
 
 /// A plugin, as it was loaded.
@@ -118,7 +130,7 @@ pub struct SinkReport {
     /// Name of the sink, or of the step for dead letters.
     pub name: String,
     /// Where the table is.
-    pub path: PathBuf,
+    pub path: Place,
     /// Its rows.
     pub rows: u64,
     /// Its files.
@@ -148,7 +160,7 @@ pub struct CheckReport {
     /// Values of the first rows that fail it.
     pub examples: Vec<String>,
     /// The table of the rows that fail it, the first 1,000 of them.
-    pub failing_rows: Option<PathBuf>,
+    pub failing_rows: Option<Place>,
 }
 
 /// `orders: not_null_id: ..`, in one line.
@@ -316,12 +328,10 @@ impl fmt::Display for RunReport {
 }
 
 /// Relative to the current folder where that is shorter.
-fn shown(path: &std::path::Path) -> String {
+fn shown(place: &Place) -> String {
     let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(&here)
-        .unwrap_or(path)
-        .display()
-        .to_string()
+    let below = place.local().and_then(|path| path.strip_prefix(&here).ok());
+    below.map_or_else(|| place.to_string(), |path| path.display().to_string())
 }
 
 /// A number with thousands set apart: `336,776`.

@@ -38,7 +38,7 @@ pub async fn transform_columns(
         options: options.to_owned(),
         on_reject: OnReject::Fail,
         max_rejects: None,
-        origin: None,
+        with_origin: false,
     };
     let plan = session.plan_transform(step, ROWS).await.map_err(failed)?;
     let none = || DataFusionError::Internal("the plan is no transform's".to_owned());

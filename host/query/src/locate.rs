@@ -109,7 +109,7 @@ impl Session {
 
     /// Puts the stand-in for a table in place, if there is one.
     async fn stand_in(&self, table: &str, places: &WithPlaces<'_>) -> Result<bool> {
-        let Ok(table) = self.context().table_provider(table).await else {
+        let Some(table) = self.source(table).await else {
             return Ok(false);
         };
         match (places.stand_in)(&table) {

@@ -26,8 +26,8 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 pub(crate) struct InstancePool {
     plugin: Arc<Plugin>,
     memory: Arc<dyn MemoryPool>,
-    cancel: Cancel,
-    time: LogicalTime,
+    /// What stops instances, and what they take for the time and draw randomness from.
+    run: Mutex<(Cancel, LogicalTime)>,
     instances: AtomicU64,
     idle: Mutex<Vec<Checkout>>,
     timing: Mutex<Timing>,
@@ -61,14 +61,23 @@ impl InstancePool {
         Self {
             plugin,
             memory,
-            cancel,
-            time,
+            run: Mutex::new((cancel, time)),
             instances: AtomicU64::new(0),
             idle: Mutex::default(),
             timing: Mutex::default(),
             counters: Mutex::default(),
             failures: Mutex::default(),
         }
+    }
+
+    /// Begins another run: no instance of the last one is used again, and nothing of it counts.
+    pub(crate) fn renew(&self, time: LogicalTime, cancel: Cancel) {
+        *self.run.lock() = (cancel, time);
+        self.instances.store(0, Ordering::Relaxed);
+        self.idle.lock().clear();
+        *self.timing.lock() = Timing::default();
+        self.counters.lock().clear();
+        self.failures.lock().clear();
     }
 
     pub(crate) fn plugin(&self) -> &Arc<Plugin> {
@@ -88,15 +97,16 @@ impl InstancePool {
     }
 
     fn instantiate_within(&self, number: u64, call_time: Option<Duration>) -> Result<Instance> {
+        let (cancel, time) = self.run.lock().clone();
         let time = LogicalTime {
-            seed: self.time.seed ^ number.wrapping_mul(SPREAD),
-            ..self.time
+            seed: time.seed ^ number.wrapping_mul(SPREAD),
+            ..time
         };
         let memory = GuestMemory::new(&self.memory, self.plugin.name());
         self.plugin.instantiate(InstanceOptions {
             memory: Some(Arc::new(memory)),
             call_time,
-            cancel: self.cancel.clone(),
+            cancel,
             time,
         })
     }

@@ -240,6 +240,54 @@ impl Session {
         Ok(())
     }
 
+    /// Makes a source known to the steps. `origin` is the same table with columns that say where a row is from, for transforms that keep
+    /// rejected rows. Another table with the same columns can take its place later, and plans stay as they are.
+    ///
+    /// # Errors
+    /// If the table has other columns than the one in whose place it comes.
+    pub fn set_source(
+        &mut self,
+        name: &str,
+        table: Arc<dyn TableProvider>,
+        origin: Option<Arc<dyn TableProvider>>,
+    ) -> Result<()> {
+        if let Some(Step::Source(before)) = self.steps.get(name) {
+            if before.schema() != table.schema() {
+                return plan_err!("the columns of `{name}` are not those that were planned");
+            }
+        } else {
+            self.add_table(name, Arc::new(StepTable::new(name, table.schema())))?;
+        }
+        self.steps.insert(name.to_owned(), Step::Source(table));
+        if let Some(origin) = origin {
+            self.steps.insert(with_origin(name), Step::Source(origin));
+        }
+        Ok(())
+    }
+
+    /// A source as it is read now, or a table that was added.
+    pub(crate) async fn source(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
+        match self.steps.get(name) {
+            Some(Step::Source(table)) => Some(Arc::clone(table)),
+            Some(_) => None,
+            None => self.context.table_provider(name).await.ok(),
+        }
+    }
+
+    /// Forgets what was run and counted: plans are as they were when they were made, and run again at another time with another seed.
+    pub fn renew(&mut self, time: LogicalTime, cancel: Cancel) {
+        self.time = time;
+        for pool in self.plugins.values() {
+            pool.renew(time, cancel.clone());
+        }
+        self.cancel = cancel;
+        for step in self.steps.values_mut() {
+            if let Step::Spooled(plan, _) = step {
+                *step = Step::Planned(plan.clone());
+            }
+        }
+    }
+
     /// Makes a planned step known to the steps after it.
     ///
     /// What reads the step is planned against its schema alone; the step's plan takes its place when something is executed. So
@@ -263,7 +311,7 @@ impl Session {
                 Some(Step::Planned(step)) => {
                     LogicalPlanBuilder::from(self.link(step.clone())?).alias(name)?
                 }
-                Some(Step::Spooled(table)) => {
+                Some(Step::Spooled(_, table) | Step::Source(table)) => {
                     LogicalPlanBuilder::scan(name, provider_as_source(Arc::clone(table)), None)?
                 }
             };
@@ -406,12 +454,16 @@ impl Session {
         let name = TableReference::bare(input);
         let input = self.context.table(name.clone()).await?;
         let schema: SchemaRef = Arc::new(Schema::new(input.schema().fields().to_vec()));
-        let input = match &step.origin {
-            Some(table) => {
-                let table = provider_as_source(Arc::clone(table));
-                LogicalPlanBuilder::scan(name, table, None)?.build()?
+        let origin = with_origin(name.table());
+        let input = match self.steps.get(&origin) {
+            Some(Step::Source(table)) if step.with_origin => {
+                let placeholder = Arc::new(StepTable::new(&origin, table.schema()));
+                let origin = TableReference::bare(origin.clone());
+                LogicalPlanBuilder::scan(origin, provider_as_source(placeholder), None)?
+                    .alias(name)?
+                    .build()?
             }
-            None => input.into_unoptimized_plan(),
+            _ => input.into_unoptimized_plan(),
         };
         for column in step
             .partition_by
@@ -511,7 +563,7 @@ impl Session {
             return internal_err!("`{name}` is no step that could be spooled");
         };
         let plan = plan.clone();
-        let mut execution = self.execute(plan).await?;
+        let mut execution = self.execute(plan.clone()).await?;
         let schema = execution.schema();
         let streams = std::mem::take(&mut execution.streams);
         let files: Vec<PathBuf> = (0..streams.len())
@@ -527,7 +579,7 @@ impl Session {
         futures::future::try_join_all(writes).await?;
         self.steps.insert(
             name.to_owned(),
-            Step::Spooled(Arc::new(spool::table(&schema, files)?)),
+            Step::Spooled(plan, Arc::new(spool::table(&schema, files)?)),
         );
         Ok(execution)
     }
@@ -590,13 +642,22 @@ fn five() -> std::num::NonZeroUsize {
     std::num::NonZeroUsize::MIN.saturating_add(4)
 }
 
-/// A step of the pipeline within a run.
+/// What stands for a table while what reads it is planned.
 enum Step {
+    /// A step, part of the plan of its reader.
     Planned(LogicalPlan),
-    Spooled(Arc<dyn TableProvider>),
+    /// A step that was run, and its plan.
+    Spooled(LogicalPlan, Arc<dyn TableProvider>),
+    /// A source, as it is read now.
+    Source(Arc<dyn TableProvider>),
 }
 
-/// Stands for a step while what reads it is planned; [`Session::link`] replaces it.
+/// The name under which the rows of a source are read with their origin; no source and no step has a name with spaces.
+fn with_origin(source: &str) -> String {
+    format!("{source} with its origin")
+}
+
+/// Stands for a source or a step while what reads it is planned; [`Session::link`] replaces it.
 #[derive(Debug)]
 struct StepTable {
     name: String,
@@ -629,6 +690,6 @@ impl TableProvider for StepTable {
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        internal_err!("step `{}` was not put in its place", self.name)
+        internal_err!("`{}` was not put in its place", self.name)
     }
 }

@@ -89,7 +89,7 @@ impl Work {
                 options: r#"{"reads": "all"}"#.to_owned(),
                 on_reject: OnReject::Fail,
                 max_rejects: None,
-                origin: None,
+                with_origin: false,
             };
             let plan = session.plan_transform(step, "pairs").await?;
             session.add_step("echoed", plan)?;

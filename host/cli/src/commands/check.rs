@@ -1,13 +1,14 @@
 //! `transom check`: everything that can be known without looking at data.
 
+use std::sync::Arc;
+
 use serde_json::json;
-use transom_pipeline::SessionOptions;
 use transom_pipeline::lock::Lock;
-use transom_pipeline::plan::check;
 use transom_pipeline::plugins;
 use transom_pipeline::report::counted;
-use transom_plugin::Cancel;
+use transom_pipeline::{Job, SessionOptions};
 
+use crate::compilers::Compilers;
 use crate::context::Context;
 use crate::failure::Failure;
 
@@ -31,14 +32,21 @@ impl CheckCommand {
     pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
         let pipeline = context.pipeline()?;
         let lock = Lock::read(&Lock::path_of(&pipeline))?;
-        let looked = plugins::look(&pipeline, &context.plugin_runtime()?, lock.as_ref())?;
+        let looked = plugins::look(
+            &pipeline,
+            &context.plugin_runtime()?,
+            &Compilers,
+            lock.as_ref(),
+        )?;
         // Nothing runs, so nothing is gained by threads.
         let session = SessionOptions {
             partitions: 1,
             ..SessionOptions::default()
         };
-        let planning = check(&pipeline, &looked, lock.as_ref(), &session, Cancel::new());
-        let planned = context.block_on(async { Ok(planning.await?) })?;
+        let mut job = Job::new(pipeline.clone(), Vec::new());
+        job.lock = lock.clone().map(Arc::new);
+        job.session = session;
+        let planned = context.block_on(async { Ok(job.check(&looked).await?) })?;
         context.warn_of_unread(&planned);
         if let Some(lock) = &lock {
             for plugin in lock.changed_plugins(&looked.plugins) {

@@ -1,19 +1,23 @@
 //! `transom local`: the local AWS, started, asked and emptied.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
+use transom_file::spec::{AwsOptions, S3Url};
 use transom_local::{
     Client, ClientError, Contents, Credentials, FolderError, LocalAws, Options, Owner, StartError,
     clear_folder, environment, owner_of,
 };
-use transom_pipeline::report::Bytes;
+use transom_pipeline::S3Error;
+use transom_pipeline::report::{Bytes, counted};
 use transom_plugin::Cancel;
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::local_aws;
 use crate::printer::NAME;
 use crate::signals;
 
@@ -26,6 +30,7 @@ const PULSE: Duration = Duration::from_millis(50);
 Examples:
   transom local up                     until Ctrl-C
   eval \"$(transom local env)\"          then `aws s3 mb s3://lake`, boto3, dbt and others use it
+  transom local cp data/raw s3://raw/  copies files into a bucket
   transom local status
   transom local reset                  deletes all buckets
   transom local lifecycle --at 2030-01-01
@@ -39,7 +44,7 @@ pub(crate) struct LocalCommand {
         long,
         global = true,
         value_name = "DIR",
-        default_value = ".transom/local"
+        default_value = local_aws::DATA
     )]
     data: PathBuf,
 }
@@ -72,6 +77,13 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Copy files into a bucket, which is made if there is none, or out of one.
+    Cp {
+        /// A file or folder of this machine, or `s3://bucket/key`, `s3://bucket/prefix/`.
+        from: String,
+        /// Where to: the other of the two.
+        to: String,
+    },
     /// Run the lifecycle rules of all buckets at once.
     Lifecycle {
         /// As if it were the beginning of this day, in UTC. [default: now]
@@ -95,7 +107,7 @@ impl LocalCommand {
     pub(crate) fn is_json(&self) -> bool {
         match self.action {
             Action::Status { json } | Action::Env { json } | Action::Lifecycle { json, .. } => json,
-            Action::Up { .. } | Action::Reset => false,
+            Action::Up { .. } | Action::Reset | Action::Cp { .. } => false,
         }
     }
 
@@ -149,6 +161,12 @@ impl LocalCommand {
                 }
                 Ok(())
             }
+            Action::Cp { from, to } => {
+                let copied = context.block_on(copy(data, &from, &to))?;
+                let files = counted(copied, "file");
+                context.printer.say(format_args!("copied {files} to {to}"));
+                Ok(())
+            }
             Action::Lifecycle { at, json } => context.block_on(async {
                 let owner = owner(data)?.ok_or_else(|| not_running(data))?;
                 let client = Client::new(owner.endpoint);
@@ -163,6 +181,122 @@ impl LocalCommand {
             }),
         }
     }
+}
+
+/// Copies files between this machine and the local S3; says how many.
+async fn copy(data: &Path, from: &str, to: &str) -> Result<u64, Failure> {
+    let url = |text: &str| {
+        S3Url::parse(text).map_err(|wrong| Failure::Usage {
+            message: format!("`{text}` {wrong}"),
+            hint: Some("name a place such as `s3://bucket/prefix/`".to_owned()),
+        })
+    };
+    let files = match (S3Url::is_meant(from), S3Url::is_meant(to)) {
+        (false, true) => Copies::In(files_of(Path::new(from), &url(to)?)?),
+        (true, false) => Copies::Out(url(from)?, to.into()),
+        _ => {
+            return Err(Failure::Usage {
+                message: "one of the two places must be on S3, the other on this machine"
+                    .to_owned(),
+                hint: None,
+            });
+        }
+    };
+    let local = local_aws::find_or_start(data).await?;
+    let aws = local.aws(&AwsOptions::default());
+    let failed = |path: &Path, source: io::Error| {
+        let said = source
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<S3Error>());
+        match said {
+            Some(said) => local_aws::of_s3(said.clone()),
+            None => Failure::Io {
+                what: format!("cannot copy `{}`", path.display()),
+                source,
+            },
+        }
+    };
+    match files {
+        Copies::In(files) => {
+            for (file, url) in &files {
+                let made = aws.create_bucket(&url.bucket).await;
+                made.map_err(local_aws::of_s3)?;
+                let uploaded = aws.upload(file, url).await;
+                uploaded.map_err(|error| failed(file, error))?;
+            }
+            Ok(files.len() as u64)
+        }
+        Copies::Out(from, to) => {
+            let found = aws.list(&from).await.map_err(local_aws::of_s3)?;
+            for (url, below) in &found {
+                let file = file_for(url, below, &to)?;
+                let downloaded = aws.download(url, &file).await;
+                downloaded.map_err(|error| failed(&file, error))?;
+            }
+            Ok(found.len() as u64)
+        }
+    }
+}
+
+/// Where an object of a bucket goes below `to`. A key may hold what leads out of a folder.
+fn file_for(url: &S3Url, below: &str, to: &Path) -> Result<PathBuf, Failure> {
+    if below.is_empty() {
+        let name = url.key.rsplit('/').next().unwrap_or_default();
+        return Ok(if to.is_dir() {
+            to.join(name)
+        } else {
+            to.to_owned()
+        });
+    }
+    let leads_out = |name: &str| matches!(name, "" | "." | "..");
+    match below.split('/').any(leads_out) {
+        false => Ok(to.join(below)),
+        true => Err(Failure::Usage {
+            message: format!("`{url}` cannot be a file below `{}`", to.display()),
+            hint: Some("its key has an empty part, `.` or `..`".to_owned()),
+        }),
+    }
+}
+
+/// What is copied which way.
+enum Copies {
+    In(Vec<(PathBuf, S3Url)>),
+    Out(S3Url, PathBuf),
+}
+
+/// A file, or all files of a folder, with where each goes.
+fn files_of(from: &Path, to: &S3Url) -> Result<Vec<(PathBuf, S3Url)>, Failure> {
+    if !from.is_dir() {
+        let name = from.file_name().unwrap_or_default().to_string_lossy();
+        let is_folder = to.key.is_empty() || to.key.ends_with('/');
+        let to = if is_folder {
+            to.join(&name)
+        } else {
+            to.clone()
+        };
+        return Ok(vec![(from.to_owned(), to)]);
+    }
+    let mut files = Vec::new();
+    list(from, to, &mut files).map_err(|source| Failure::Io {
+        what: format!("cannot copy `{}`", from.display()),
+        source,
+    })?;
+    Ok(files)
+}
+
+/// All files of a folder and below, with where each goes.
+fn list(folder: &Path, to: &S3Url, files: &mut Vec<(PathBuf, S3Url)>) -> io::Result<()> {
+    let mut entries = std::fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    entries.sort_by_key(|entry| entry.file_name());
+    for entry in entries {
+        let path = entry.path();
+        let to = to.join(&entry.file_name().to_string_lossy());
+        match path.is_dir() {
+            true => list(&path, &to, files)?,
+            false => files.push((path, to)),
+        }
+    }
+    Ok(())
 }
 
 async fn serve(context: &Context, options: Options) -> Result<(), Failure> {

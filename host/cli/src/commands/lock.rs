@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 use transom_pipeline::SessionOptions;
 use transom_pipeline::lock::Lock;
-use transom_pipeline::plan::{Part, Sample, Sources, plan_part};
+use transom_pipeline::plan::{Part, Sample, Sources};
 use transom_pipeline::report::counted;
-use transom_plugin::Cancel;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -48,17 +47,16 @@ impl LockCommand {
             tables: Some(sources.map(|source| source.name.value.clone()).collect()),
             ..Part::default()
         };
-        let planning = plan_part(
-            &pipeline,
-            &plugins,
-            None,
-            Sources::Sampled(self.sample),
-            &part,
-            &session,
-            Cancel::new(),
-        );
-        let planned = context.block_on(async { Ok(planning.await?) })?;
-        let lock = Lock::new(&pipeline, &planned.source_schemas(), &plugins);
+        let lock = context.block_on(async {
+            let mut job = context.job(pipeline, plugins, None).await?;
+            job.session = session;
+            let planned = job.plan(Sources::Sampled(self.sample), &part).await?;
+            Ok(Lock::new(
+                &job.pipeline,
+                &planned.source_schemas(),
+                &job.plugins,
+            ))
+        })?;
         lock.write(&path)?;
         let changes = changes(old.as_ref(), &lock);
         if self.json {

@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 use transom_file::{Check, Pipeline, StepKind, list};
 use transom_pipeline::SessionOptions;
 use transom_pipeline::lock::Lock;
-use transom_pipeline::plan::{Planned, Sources, plan};
+use transom_pipeline::plan::{Part, Planned, Sources};
 use transom_pipeline::type_name;
-use transom_plugin::Cancel;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -53,15 +52,9 @@ impl PlanCommand {
         let mut session = SessionOptions::default();
         session.partitions = self.partitions.unwrap_or(session.partitions);
         let text = context.block_on(async {
-            let planned = plan(
-                &pipeline,
-                &plugins,
-                lock.as_ref(),
-                Sources::Open,
-                &session,
-                Cancel::new(),
-            )
-            .await?;
+            let mut job = context.job(pipeline.clone(), plugins, lock).await?;
+            job.session = session;
+            let planned = job.plan(Sources::Open, &Part::default()).await?;
             match (&self.step, self.operators, self.json) {
                 (Some(step), ..) => Ok(planned
                     .explain(step)
@@ -141,18 +134,15 @@ fn tables(pipeline: &Pipeline, planned: &Planned) -> String {
         entry("step", name, &lines);
     }
     for sink in &pipeline.sinks {
-        let path = sink
-            .path
-            .value
-            .strip_prefix(&pipeline.root)
-            .unwrap_or(&sink.path.value);
+        let place = &sink.path.value;
+        let below = place
+            .local()
+            .and_then(|path| path.strip_prefix(&pipeline.root).ok());
+        let path = below.map_or_else(|| place.to_string(), |path| path.display().to_string());
         entry(
             "sink",
             &sink.name.value,
-            &[
-                labelled("reads", &sink.from.value),
-                labelled("files", path.display()),
-            ],
+            &[labelled("reads", &sink.from.value), labelled("files", path)],
         );
     }
     text.trim_end().to_owned()

@@ -5,10 +5,9 @@ use arrow::datatypes::DataType;
 use clap::ValueEnum;
 use transom_file::{Pipeline, list};
 use transom_pipeline::lock::Lock;
-use transom_pipeline::plan::{Part, Sources, plan_part};
+use transom_pipeline::plan::{Part, Sources};
 use transom_pipeline::report::counted;
-use transom_pipeline::{Encoding, SessionOptions, encode, type_name};
-use transom_plugin::Cancel;
+use transom_pipeline::{Encoding, encode, type_name};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -86,19 +85,10 @@ impl PreviewCommand {
             source_rows: self.source_rows,
             ..Part::of(table)
         };
-        let session = SessionOptions::default();
         let rows = self.rows.unwrap_or(ROWS);
         let batch = context.block_on(async {
-            let planned = plan_part(
-                &pipeline,
-                &plugins,
-                lock.as_ref(),
-                Sources::Open,
-                &part,
-                &session,
-                Cancel::new(),
-            )
-            .await?;
+            let job = context.job(pipeline.clone(), plugins, lock).await?;
+            let planned = job.plan(Sources::Open, &part).await?;
             let condition = self.condition.as_deref();
             Ok(planned.preview(&pipeline, table, condition, rows).await?)
         })?;

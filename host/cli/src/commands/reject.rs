@@ -67,9 +67,10 @@ impl ListCommand {
         let pipeline = context.pipeline()?;
         let steps = self.steps(rejects::steps(&pipeline))?;
         let found = context.block_on(async {
+            let job = context.job(pipeline.clone(), Vec::new(), None).await?;
             let mut found = Vec::new();
             for step in steps {
-                found.push(rejects::list(&pipeline, step, self.failed, self.rows).await?);
+                found.push(rejects::list(&job, step, self.failed, self.rows).await?);
             }
             Ok(found)
         })?;

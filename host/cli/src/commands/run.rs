@@ -1,12 +1,10 @@
 //! `transom run`: builds what is stale, plans, runs, publishes, and shows the first rows of each result.
 
-use std::time::Duration;
-
 use transom_file::{Pipeline, list};
 use transom_pipeline::lock::Lock;
-use transom_pipeline::plan::{Part, Sources, plan_part};
+use transom_pipeline::plan::{Part, Sources};
 use transom_pipeline::report::{SinkReport, counted};
-use transom_pipeline::run::{RunOptions, run};
+use transom_pipeline::run::RunOptions;
 use transom_pipeline::{Error, SessionOptions};
 use transom_plugin::{Cancel, LogicalTime};
 
@@ -17,9 +15,6 @@ use crate::progress::Progress;
 use crate::signals;
 use crate::table;
 use crate::values::{bytes, clock, positive};
-
-/// How often planning looks whether it is to stop.
-const PULSE: Duration = Duration::from_millis(50);
 
 /// Rows of each result that a run shows by default.
 const HEAD: usize = 5;
@@ -97,22 +92,15 @@ impl RunCommand {
         let session = self.session();
         let in_order = signals::in_order(&cancel);
         let report = context.block_on(async {
+            let mut job = context.job(pipeline, plugins, lock).await?;
+            job.session = session;
+            job.cancel = cancel.clone();
             let progress = Progress::new(&context.printer);
-            let planning = plan_part(
-                &pipeline,
-                &plugins,
-                lock.as_ref(),
-                Sources::Open,
-                &part,
-                &session,
-                cancel.clone(),
-            );
-            let planned = tokio::select! {
-                planned = planning => planned?,
-                () = stopped(&cancel) => return Err(Error::Cancelled.into()),
-            };
+            let mut planned = job.plan(Sources::Open, &part).await?;
             context.warn_of_unread(&planned);
-            Ok(run(&pipeline, planned, &RunOptions { head }, &progress).await?)
+            Ok(job
+                .run(&mut planned, &RunOptions { head }, &progress)
+                .await?)
         })?;
         drop(in_order);
         if self.json {
@@ -180,13 +168,6 @@ fn selected(pipeline: &Pipeline, names: &[String]) -> Result<Option<Vec<String>>
         ));
     }
     Ok(Some(selected))
-}
-
-/// Returns soon after `cancel` was set.
-async fn stopped(cancel: &Cancel) {
-    while !cancel.is_cancelled() {
-        tokio::time::sleep(PULSE).await;
-    }
 }
 
 fn check_locked(

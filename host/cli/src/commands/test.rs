@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::json;
 use transom_file::test_file::{self, Test};
 use transom_file::{Pipeline, Problems};
+use transom_pipeline::Job;
 use transom_pipeline::lock::Lock;
 use transom_pipeline::report::counted;
 use transom_pipeline::testing::{self, TestReport, Tester};
+use transom_plugin::Plugin;
 
 use crate::context::Context;
 use crate::failure::{FailedRow, Failure};
@@ -133,8 +136,7 @@ impl TestCommand {
         let pipeline = pipeline(context, &tests)?;
         let plugins = context.plugins(&pipeline)?;
         let tested = plugin::test_all(context, &pipeline, &plugins, self.json)?;
-        let lock = Lock::read(&Lock::path_of(&pipeline))?;
-        let tester = Tester::new(pipeline, plugins, lock)?;
+        let tester = Tester::new(job_of(pipeline, plugins)?)?;
         let reports = self.run(context, &tester, tests.iter())?;
         self.finish(context, &tested, &reports)
     }
@@ -277,10 +279,14 @@ impl TestCommand {
                 )),
             });
         }
-        let tester = tester_of(context, pipeline)?;
+        let plugins = context.plugins(&pipeline)?;
+        let lock = Lock::read(&Lock::path_of(&pipeline))?;
         let rows = self.rows.unwrap_or(5);
-        let text = context
-            .block_on(async { Ok(testing::create(&tester, step, rows, &self.anonymize).await?) })?;
+        let text = context.block_on(async {
+            let job = context.job(pipeline, plugins, lock).await?;
+            let tester = Tester::new(Job::clone(&job))?;
+            Ok(testing::create(&tester, step, rows, &self.anonymize).await?)
+        })?;
         let failed = |source| Failure::Io {
             what: format!("`{}` cannot be written", path.display()),
             source,
@@ -462,9 +468,17 @@ fn tester(context: &Context, tests: &[Test]) -> Result<Tester, Failure> {
 }
 
 fn tester_of(context: &Context, pipeline: Pipeline) -> Result<Tester, Failure> {
-    let lock = Lock::read(&Lock::path_of(&pipeline))?;
     let plugins = context.plugins(&pipeline)?;
-    Ok(Tester::new(pipeline, plugins, lock)?)
+    Ok(Tester::new(job_of(pipeline, plugins)?)?)
+}
+
+/// For tests, which are given all that they read.
+fn job_of(pipeline: Pipeline, plugins: Vec<Arc<Plugin>>) -> Result<Job, Failure> {
+    let lock = Lock::read(&Lock::path_of(&pipeline))?;
+    Ok(Job {
+        lock: lock.map(Arc::new),
+        ..Job::new(pipeline, plugins)
+    })
 }
 
 /// The pipeline. A variable that neither the file nor the command line sets may be set by the tests.

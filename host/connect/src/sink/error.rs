@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 
-use super::unwritable::Unwritable;
+use crate::aws::S3Error;
+use crate::format::Unwritable;
+use crate::kind::ErrorKind;
+use transom_file::spec::Place;
 
 /// Why a sink cannot take its rows. Unless it is said otherwise, the table is as it was before.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +120,7 @@ pub enum SinkError {
         /// Name of the sink.
         name: String,
         /// As the pipeline gives it.
-        path: PathBuf,
+        path: Place,
     },
     /// Something stands at the path that no sink has made.
     #[error("sink `{name}` would replace `{path}`, which is {found}")]
@@ -125,19 +128,43 @@ pub enum SinkError {
         /// Name of the sink.
         name: String,
         /// Where the table should be.
-        path: PathBuf,
+        path: Place,
         /// What is there.
         found: String,
     },
-    /// Another run writes to the same path.
-    #[error("sink `{name}`: `{path}` is being written by {owner}")]
-    Busy {
+    /// Another result was published since this one began to be computed.
+    #[error("sink `{name}`: another run has published `{path}` since this one began{}", version(.visible.as_deref()))]
+    Overtaken {
         /// Name of the sink.
         name: String,
         /// Where the table is.
-        path: PathBuf,
-        /// The other run, as far as it is known.
-        owner: String,
+        path: Place,
+        /// The version that readers see; none if the table is gone.
+        visible: Option<String>,
+    },
+    /// What was staged is not there any more.
+    #[error("sink `{name}`: `{path}`, which was to be published, is gone")]
+    Gone {
+        /// Name of the sink.
+        name: String,
+        /// Where it was.
+        path: Place,
+    },
+    /// S3 refuses.
+    #[error("sink `{name}`: {source}")]
+    S3 {
+        /// Name of the sink.
+        name: String,
+        /// What was asked, and what came.
+        source: Box<S3Error>,
+    },
+    /// The answer to the request that makes a result visible was lost.
+    #[error("sink `{name}`: it is not known whether readers see the new result: {source}")]
+    Unclear {
+        /// Name of the sink.
+        name: String,
+        /// What was asked, and what came.
+        source: Box<S3Error>,
     },
     /// The rows could not be computed.
     #[error("sink `{name}` got no further rows")]
@@ -184,7 +211,7 @@ pub enum SinkError {
         /// What was to be done.
         action: &'static str,
         /// With what.
-        path: PathBuf,
+        path: Place,
         /// What the system says.
         #[source]
         source: std::io::Error,
@@ -232,7 +259,30 @@ pub enum SinkError {
     },
 }
 
+fn version(visible: Option<&str>) -> String {
+    visible.map_or_else(String::new, |version| format!(": version `{version}`"))
+}
+
 impl SinkError {
+    pub(crate) fn s3(sink: &str, error: S3Error) -> Self {
+        Self::S3 {
+            name: sink.to_owned(),
+            source: Box::new(error),
+        }
+    }
+
+    /// What callers act on.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Overtaken { .. } | Self::Gone { .. } => ErrorKind::Overtaken,
+            Self::Unclear { .. } => ErrorKind::Temporary,
+            Self::PartlyPublished { source, .. } => source.kind(),
+            Self::S3 { source, .. } => source.kind().into(),
+            _ => ErrorKind::Data,
+        }
+    }
+
     /// What to do about it, where there is something to say beyond the message.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -255,14 +305,23 @@ impl SinkError {
                 reason.hint().map(str::to_owned)
             }
             Self::PartitionValue { hint, .. } => Some(hint.clone()),
+            Self::NotOurs {
+                path: Place::S3(_), ..
+            } => Some(
+                "a table is a prefix that holds nothing but a pointer, which the first run makes: move what is there away, or choose another prefix"
+                    .to_owned(),
+            ),
             Self::NotOurs { .. } => Some(
                 "a table is a symbolic link that the first run makes: move what is there away, or choose another path"
                     .to_owned(),
             ),
-            Self::Busy { .. } => {
-                Some("wait until the other run has ended, or write to another path".to_owned())
-            }
-            Self::PartlyPublished { .. } | Self::Unconfirmed { .. } => {
+            Self::Overtaken { .. } => Some(
+                "the table is whole, with the other run's result; run again, or let only one run write to it at a time"
+                    .to_owned(),
+            ),
+            Self::Gone { .. } => Some("run the pipeline again".to_owned()),
+            Self::S3 { source, .. } => source.hint(),
+            Self::PartlyPublished { .. } | Self::Unconfirmed { .. } | Self::Unclear { .. } => {
                 Some("run the pipeline again: the new run replaces all of its results".to_owned())
             }
             _ => None,

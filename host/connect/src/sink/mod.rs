@@ -1,171 +1,98 @@
-//! Sinks: tables on the local disk that change all at once.
+//! Sinks: tables that change all at once, on this machine and on S3.
 //!
-//! A run that fails or is killed leaves the table as it was; no reader sees half a table; a reader that goes on with the
-//! version it has opened is not cut off by the next run. [`versions`] says how.
+//! An *attempt* computes a new result aside, where no reader sees it ([`Staging`]), and leaves a document that says what was written
+//! and how it becomes visible ([`Staged`]). *Applying* the document makes it visible ([`Sink::apply`]): in one step, by any process, as
+//! often as somebody likes. So a run that fails or is killed leaves the table as it was, and no reader sees half a table.
+//!
+//! No lock is held while rows are computed. If another run has published since an attempt began, the attempt cannot be applied any more
+//! ([`SinkError::Overtaken`]): its rows were computed beside the other's.
 
-mod csv;
-mod encode;
 mod error;
-mod json;
+mod files;
+mod out_file;
 mod partition;
+mod publish;
 mod staged;
-mod stored;
-mod unwritable;
-mod values;
+mod staging;
 mod versions;
 mod writer;
 
-use std::{collections::HashSet, path::PathBuf, sync::Arc};
+use std::fmt;
+use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
-use transom_sql::type_name;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::execution::SendableRecordBatchStream;
 
-use self::stored::Stored;
+use crate::format::WriteProgress;
+
+pub(crate) use self::out_file::OutFile;
 pub use self::{
-    encode::{WriteProgress, encode},
     error::SinkError,
-    staged::{Committed, PreparedSink, StagedSink, Written, publish_all},
-    unwritable::Unwritable,
-    writer::WrittenFile,
+    files::{FileSink, SinkLimits, table_exists},
+    publish::publish_all,
+    staged::{Applied, Attempt, Publish, Staged, Written, WrittenFile},
 };
-use transom_file::spec::SinkFormat;
 
-/// A table that a pipeline writes, whole, at every run.
-///
-/// `path` becomes a symbolic link to a folder of files; the folder of all versions is beside it, `.name.versions`.
-/// Within a version: `part-<stream>-<n>.<format>`, in Hive folders (`month=1/`) if the table is partitioned. Partition
-/// columns are not in the files; NULL is `__HIVE_DEFAULT_PARTITION__`, special characters are percent-encoded, both as Spark
-/// does. An empty result is one file without rows, in the NULL partition if there are partitions. The same streams give the
-/// same bytes.
-#[derive(Debug, Clone)]
-pub struct FileSink {
+/// A table that a pipeline writes.
+#[async_trait]
+pub trait Sink: fmt::Debug + Send + Sync {
     /// Name in the pipeline, for messages.
-    pub name: String,
-    /// Where readers find the table.
-    pub path: PathBuf,
-    /// What the files hold.
-    pub format: SinkFormat,
-    /// Columns that become folders, outermost first; empty for none. Integers, strings, booleans and dates.
-    pub partition_by: Vec<String>,
-    /// Bounds on what writing takes.
-    pub limits: SinkLimits,
-}
+    fn name(&self) -> &str;
 
-/// Bounds on what writing takes. They hold for the whole sink: concurrent streams share them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SinkLimits {
-    /// Files open at once, 64 by default. If another partition comes, the file that has waited longest for rows is
-    /// closed; if rows come for it again, they begin another file.
-    pub open_files: usize,
-    /// Memory of rows that are not in a file yet, 256 MiB by default; beyond it, row groups end early. One batch may go
-    /// over it.
-    pub buffered_bytes: usize,
-    /// Encoded size at which a row group ends, 128 MiB by default.
-    pub row_group_bytes: usize,
-}
+    /// Columns by which rows should come sorted; empty for none.
+    fn partition_by(&self) -> &[String];
 
-impl Default for SinkLimits {
-    fn default() -> Self {
-        Self {
-            open_files: 64,
-            buffered_bytes: 256 << 20,
-            row_group_bytes: 128 << 20,
-        }
-    }
-}
-
-impl SinkLimits {
-    /// The part of one of several concurrent streams.
-    fn share(self, streams: usize) -> Self {
-        let streams = streams.max(1);
-        Self {
-            open_files: (self.open_files / streams).max(1),
-            buffered_bytes: self.buffered_bytes / streams,
-            ..self
-        }
-    }
-}
-
-impl FileSink {
-    /// Whether rows of these columns can be written, before anything runs. Touches no disk.
+    /// Whether rows of these columns can be written, before anything runs. Touches nothing.
     ///
     /// # Errors
-    /// If `partition_by` does not fit the columns, two columns share a name, or the format cannot hold a column's type.
-    pub fn check(&self, schema: &SchemaRef) -> Result<(), SinkError> {
-        let name = || self.name.clone();
-        if schema.fields().is_empty() {
-            return Err(SinkError::NoColumns { name: name() });
-        }
-        let mut seen = HashSet::new();
-        if let Some(field) = schema
-            .fields()
-            .iter()
-            .find(|field| !seen.insert(field.name()))
-        {
-            return Err(SinkError::DuplicateColumn {
-                name: name(),
-                column: field.name().clone(),
-            });
-        }
-        let mut partitions = HashSet::new();
-        for column in &self.partition_by {
-            let Ok(field) = schema.field_with_name(column) else {
-                return Err(self.missing_column(column, schema));
-            };
-            if !partitions.insert(column) {
-                return Err(SinkError::RepeatedPartition {
-                    name: name(),
-                    column: column.clone(),
-                });
-            }
-            if let Some(reason) = partition::unfit_name(column) {
-                return Err(SinkError::PartitionName {
-                    name: name(),
-                    column: column.clone(),
-                    reason,
-                });
-            }
-            if !partition::is_allowed(field.data_type()) {
-                return Err(SinkError::PartitionType {
-                    name: name(),
-                    column: column.clone(),
-                    data_type: type_name(field.data_type()),
-                });
-            }
-        }
-        if partitions.len() == schema.fields().len() {
-            return Err(SinkError::OnlyPartitions { name: name() });
-        }
-        let in_files = schema.fields().iter();
-        let in_files = in_files.filter(|field| !partitions.contains(field.name()));
-        let in_files: Vec<_> = in_files.cloned().collect();
-        Stored::try_new(&self.format, &Arc::new(Schema::new(in_files)))
-            .map(drop)
-            .map_err(|reason| SinkError::Unwritable {
-                name: name(),
-                reason: Box::new(reason),
-            })
-    }
+    /// If the table cannot have these columns.
+    fn check(&self, columns: &SchemaRef) -> Result<(), SinkError>;
 
-    /// Begins a new version of the table: locks it, deletes what killed runs have left, and makes a folder that no reader
-    /// sees. `run_id` appears in the folder's name and in the message that another run gets. Blocking, but short.
+    /// Begins to write a new result that no reader sees. Two attempts may run at the same time.
     ///
     /// # Errors
-    /// If another run writes this table ([`SinkError::Busy`]), or if something stands at the path that no sink has made
-    /// ([`SinkError::NotOurs`]).
-    pub fn begin(&self, run_id: &str) -> Result<StagedSink, SinkError> {
-        StagedSink::begin(self.clone(), run_id)
-    }
+    /// If something stands in the table's place that no sink has made ([`SinkError::NotOurs`]), or the place refuses.
+    async fn begin(&self, attempt: &Attempt) -> Result<Box<dyn Staging>, SinkError>;
 
-    fn missing_column(&self, column: &str, schema: &Schema) -> SinkError {
-        let names = || schema.fields().iter().map(|field| field.name().as_str());
-        let similar = transom_file::nearest(column, names()).map(str::to_owned);
-        let columns: Vec<_> = names().map(|name| format!("`{name}`")).collect();
-        SinkError::MissingColumn {
-            name: self.name.clone(),
-            column: column.to_owned(),
-            columns: columns.join(", "),
-            similar,
-        }
-    }
+    /// Makes what was staged the result that readers see. The document is all that it needs: the process that staged may be gone. What
+    /// is visible already is a success.
+    ///
+    /// # Errors
+    /// [`SinkError::Overtaken`] if another result was published since the attempt began. [`SinkError::Unconfirmed`] and
+    /// [`SinkError::Unclear`] if readers may see the result; applying again settles it. With any other error the table is as it was.
+    async fn apply(&self, staged: &Staged) -> Result<Applied, SinkError>;
+
+    /// Deletes what nobody needs once a result is visible: older results, but for the one before it, and old remains of attempts that
+    /// came to no end. The table is right without it, so that failures are only logged.
+    async fn tidy(&self, applied: &Applied);
+
+    /// Deletes what was staged and will not be applied: only while nobody can have applied it. Failures are only logged.
+    async fn abandon(&self, staged: &Staged);
+}
+
+/// A result that is being written. What was written and is dropped without [`Self::finish`] is given up; [`Self::abandon`] also deletes
+/// it where that takes requests.
+#[async_trait]
+pub trait Staging: fmt::Debug + Send + Sync {
+    /// Writes streams to their ends, concurrently. They are numbered by position, after those that were written before: the same streams
+    /// give the same files.
+    ///
+    /// # Errors
+    /// If a plan fails ([`SinkError::Input`]), the columns do not pass [`Sink::check`], or the place refuses. All writing has then ended,
+    /// and the result cannot be finished.
+    async fn write(
+        &self,
+        streams: Vec<SendableRecordBatchStream>,
+        progress: &Arc<WriteProgress>,
+    ) -> Result<Written, SinkError>;
+
+    /// Waits until all that was written outlives a power failure, and says how it becomes visible.
+    ///
+    /// # Errors
+    /// If nothing was written, if a stream was not written to its end, or if the place refuses; the result is then given up.
+    async fn finish(self: Box<Self>) -> Result<Staged, SinkError>;
+
+    /// Gives the result up, and deletes it when all who write it have stopped.
+    async fn abandon(self: Box<Self>);
 }

@@ -9,8 +9,7 @@ use arrow::{
     error::ArrowError,
 };
 
-use super::{unwritable::sql_name, values};
-use crate::hive;
+use crate::format::{hive, shown, sql_name};
 
 /// The values of a partition, in the order of `partition_by`; `None` is NULL.
 pub(super) type Values = Vec<Option<String>>;
@@ -165,7 +164,7 @@ impl Splitter {
                 match (0..values.len()).find(texts) {
                     Some(row) => SplitError::Value {
                         column: name.clone(),
-                        value: values::shown(values, row),
+                        value: shown(values, row),
                         reason: "it is beyond the calendar",
                         hint: "leave such rows out, or partition by another column".to_owned(),
                     },

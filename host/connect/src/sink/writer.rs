@@ -2,31 +2,32 @@
 
 use std::{
     collections::HashMap,
-    fs,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use arrow::{array::RecordBatch, error::ArrowError};
+use tokio::{runtime::Handle, sync::mpsc, task::JoinSet};
 
 use super::{
-    FileSink, SinkError, SinkLimits,
-    encode::{Encoder, WriteProgress},
+    FileSink, SinkError, SinkLimits, WrittenFile,
+    out_file::OutFile,
     partition::{SplitError, Splitter, Values},
-    unwritable::Unwritable,
+    versions::Versions,
 };
+use crate::aws::S3Error;
+use crate::format::{Encoder, Unwritable, WriteProgress};
 
-/// A file that a sink has written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WrittenFile {
-    /// Relative to the table.
-    pub path: PathBuf,
-    /// Rows in it.
-    pub rows: u64,
-    /// Its size.
-    pub bytes: u64,
-    /// Partition columns with their values as text, `None` for NULL; empty if the table has no partitions.
-    pub partition: Vec<(String, Option<String>)>,
+/// Files that wait for the disk or for S3 at the same time: both confirm many at once, each alone would cost as much.
+const COMPLETED_AT_ONCE: usize = 32;
+
+/// What a stream consists of.
+pub(super) enum Rows {
+    /// Batches up to `None`: a channel that closes before it was given up.
+    Batches(mpsc::Receiver<Option<RecordBatch>>),
+    /// One file without rows.
+    Empty,
 }
 
 /// A file that is open for writing.
@@ -38,10 +39,11 @@ struct Open {
     used: u64,
 }
 
-/// The files of one stream.
-pub(super) struct StreamWriter<'a> {
-    sink: &'a FileSink,
-    folder: &'a Path,
+/// The files of one stream. Works outside of the tasks of a runtime.
+pub(super) struct StreamWriter {
+    sink: FileSink,
+    versions: Arc<dyn Versions>,
+    version: String,
     stream: usize,
     splitter: Splitter,
     limits: SinkLimits,
@@ -51,12 +53,17 @@ pub(super) struct StreamWriter<'a> {
     parts: HashMap<Values, usize>,
     clock: u64,
     written: Vec<WrittenFile>,
+    /// Files with all of their rows.
+    completing: JoinSet<Result<(), (PathBuf, io::Error)>>,
+    runtime: Handle,
 }
 
-impl<'a> StreamWriter<'a> {
+impl StreamWriter {
+    /// Must be called within a runtime.
     pub(super) fn new(
-        sink: &'a FileSink,
-        folder: &'a Path,
+        sink: FileSink,
+        versions: Arc<dyn Versions>,
+        version: String,
         stream: usize,
         splitter: Splitter,
         limits: SinkLimits,
@@ -64,7 +71,8 @@ impl<'a> StreamWriter<'a> {
     ) -> Self {
         Self {
             sink,
-            folder,
+            versions,
+            version,
             stream,
             splitter,
             limits,
@@ -73,10 +81,31 @@ impl<'a> StreamWriter<'a> {
             parts: HashMap::new(),
             clock: 0,
             written: Vec::new(),
+            completing: JoinSet::new(),
+            runtime: Handle::current(),
         }
     }
 
-    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
+    /// Writes all rows. Files that were begun when something fails are given up.
+    pub(super) fn run(mut self, rows: Rows) -> Result<Vec<WrittenFile>, SinkError> {
+        let Rows::Batches(mut batches) = rows else {
+            self.write_empty()?;
+            return self.finish();
+        };
+        loop {
+            match batches.blocking_recv() {
+                Some(Some(batch)) => self.write(&batch)?,
+                Some(None) => return self.finish(),
+                None => {
+                    return Err(SinkError::Unfinished {
+                        name: self.sink.name,
+                    });
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), SinkError> {
         if batch.num_rows() == 0 {
             return Ok(());
         }
@@ -106,19 +135,38 @@ impl<'a> StreamWriter<'a> {
     }
 
     /// Writes a file of no rows, so that a reader finds the columns.
-    pub(super) fn write_empty(&mut self) -> Result<(), SinkError> {
+    fn write_empty(&mut self) -> Result<(), SinkError> {
         let values = self.splitter.null_values();
         let empty = RecordBatch::new_empty(Arc::clone(self.splitter.file_schema()));
         self.append(&values, &empty)
     }
 
-    pub(super) fn finish(mut self) -> Result<Vec<WrittenFile>, SinkError> {
+    fn finish(mut self) -> Result<Vec<WrittenFile>, SinkError> {
         let values: Vec<_> = self.open.keys().cloned().collect();
         for values in values {
             self.close(&values)?;
         }
+        self.await_completed(0)?;
         self.written.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(self.written)
+    }
+
+    /// Waits until no more than `left` files are being completed.
+    fn await_completed(&mut self, left: usize) -> Result<(), SinkError> {
+        while self.completing.len() > left {
+            let completed = self.runtime.block_on(self.completing.join_next());
+            match completed {
+                Some(Ok(Err((path, error)))) => return Err(io_error(&self.sink, &path, error)),
+                Some(Err(error)) => {
+                    return Err(SinkError::Interrupted {
+                        name: self.sink.name.clone(),
+                        source: error,
+                    });
+                }
+                Some(Ok(Ok(()))) | None => {}
+            }
+        }
+        Ok(())
     }
 
     fn append(&mut self, values: &Values, rows: &RecordBatch) -> Result<(), SinkError> {
@@ -132,7 +180,7 @@ impl<'a> StreamWriter<'a> {
             self.open.insert(values.clone(), opened);
         }
         self.clock += 1;
-        let (sink, clock) = (self.sink, self.clock);
+        let clock = self.clock;
         let Some(open) = self.open.get_mut(values) else {
             return Ok(());
         };
@@ -140,7 +188,7 @@ impl<'a> StreamWriter<'a> {
         open.rows += rows.num_rows() as u64;
         open.encoder
             .write(rows)
-            .map_err(|error| write_error(sink, &open.path, error))?;
+            .map_err(|error| write_error(&self.sink, &open.path, error))?;
         self.bound_memory()
     }
 
@@ -163,12 +211,24 @@ impl<'a> StreamWriter<'a> {
             let before = open.encoder.buffered_bytes();
             open.encoder
                 .flush()
-                .map_err(|error| write_error(self.sink, &open.path, error.into()))?;
+                .map_err(|error| write_error(&self.sink, &open.path, error.into()))?;
             let freed = before.saturating_sub(open.encoder.buffered_bytes());
-            if freed == 0 {
-                return Ok(());
-            }
             buffered -= freed;
+            if freed == 0 {
+                break;
+            }
+        }
+        // What an upload has not sent yet is less than a part: only its end frees it.
+        while buffered > self.limits.buffered_bytes && self.open.len() > 1 {
+            let Some(values) = self.coldest() else {
+                break;
+            };
+            let freed = self
+                .open
+                .get(&values)
+                .map(|open| open.encoder.buffered_bytes());
+            self.close(&values)?;
+            buffered = buffered.saturating_sub(freed.unwrap_or_default());
         }
         Ok(())
     }
@@ -187,21 +247,16 @@ impl<'a> StreamWriter<'a> {
         );
         *part += 1;
         let path = self.splitter.folder(values).join(name);
-        let absolute = self.folder.join(&path);
-        let encoder = absolute
-            .parent()
-            .map_or(Ok(()), fs::create_dir_all)
-            .map_err(|error| Unwritable::from(ArrowError::from(error)))
-            .and_then(|()| {
-                Encoder::create(
-                    &absolute,
-                    &self.sink.format,
-                    self.splitter.file_schema(),
-                    self.limits.row_group_bytes,
-                    &self.progress,
-                )
-            })
-            .map_err(|error| self.error(&path, error))?;
+        let output = self.versions.file(&self.version, &path);
+        let output = output.map_err(|error| io_error(&self.sink, &path, error))?;
+        let encoder = Encoder::create(
+            output,
+            &self.sink.format,
+            self.splitter.file_schema(),
+            self.limits.row_group_bytes,
+            &self.progress,
+        )
+        .map_err(|error| write_error(&self.sink, &path, error))?;
         Ok(Open {
             encoder,
             path,
@@ -214,10 +269,17 @@ impl<'a> StreamWriter<'a> {
         let Some(open) = self.open.remove(values) else {
             return Ok(());
         };
-        let bytes = open
+        let (output, bytes) = open
             .encoder
             .finish()
-            .map_err(|error| self.error(&open.path, error.into()))?;
+            .map_err(|error| write_error(&self.sink, &open.path, error.into()))?;
+        self.await_completed(COMPLETED_AT_ONCE - 1)?;
+        let path = open.path.clone();
+        let completing = async move {
+            let completed = OutFile::complete(output).await;
+            completed.map_err(|error| (path, error))
+        };
+        self.completing.spawn_on(completing, &self.runtime);
         self.written.push(WrittenFile {
             path: open.path,
             rows: open.rows,
@@ -226,15 +288,39 @@ impl<'a> StreamWriter<'a> {
         });
         Ok(())
     }
+}
 
-    fn error(&self, path: &Path, error: Unwritable) -> SinkError {
-        write_error(self.sink, path, error)
+fn io_error(sink: &FileSink, path: &Path, error: io::Error) -> SinkError {
+    write_error(sink, path, ArrowError::from(error).into())
+}
+
+/// What S3 said, if an error comes from there.
+fn said_by_s3(error: &ArrowError) -> Option<&S3Error> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref::<S3Error>() {
+            return Some(found);
+        }
+        // `io::Error` gives the cause of what it wraps, and not what it wraps.
+        if let Some(found) = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+            .and_then(|inner| inner.downcast_ref::<S3Error>())
+        {
+            return Some(found);
+        }
+        cause = error.source();
     }
+    None
 }
 
 fn write_error(sink: &FileSink, path: &Path, error: Unwritable) -> SinkError {
     let (name, path) = (sink.name.clone(), path.to_owned());
     match error {
+        Unwritable::Other(source) if said_by_s3(&source).is_some() => match said_by_s3(&source) {
+            Some(said) => SinkError::s3(&name, said.clone()),
+            None => SinkError::Write { name, path, source },
+        },
         Unwritable::Other(source) => SinkError::Write { name, path, source },
         Unwritable::Type { .. } => SinkError::Unwritable {
             name,

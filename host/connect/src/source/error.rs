@@ -6,7 +6,11 @@ use std::path::PathBuf;
 use ::parquet::errors::ParquetError;
 use arrow::{datatypes::DataType, error::ArrowError};
 use datafusion::error::DataFusionError;
+use transom_file::spec::Place;
 use transom_sql::{text::Reason, type_name};
+
+use crate::aws::{S3Error, S3ErrorKind};
+use crate::kind::ErrorKind;
 
 /// Why a source cannot be read. Paths are relative to the source's root.
 #[derive(Debug, thiserror::Error)]
@@ -35,9 +39,17 @@ pub enum SourceError {
         /// As the pipeline gives it.
         pattern: String,
         /// Where the pattern starts.
-        root: PathBuf,
+        root: Place,
         /// Deepest folder on the way that exists, and what it holds.
         nearest: String,
+    },
+    /// S3 refuses, or an object is no longer the one that was listed.
+    #[error("source `{name}`: {source}")]
+    S3 {
+        /// Name of the source.
+        name: String,
+        /// What was asked, and what came.
+        source: Box<S3Error>,
     },
     /// A file or folder cannot be opened or read.
     #[error("source `{name}`: cannot read `{path}`")]
@@ -488,6 +500,18 @@ impl From<SourceError> for DataFusionError {
 }
 
 impl SourceError {
+    /// What callers act on.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::S3 { source, .. } => source.kind().into(),
+            Self::Changed { .. } | Self::Resized { .. } | Self::Replaced { .. } => {
+                ErrorKind::Temporary
+            }
+            _ => ErrorKind::Data,
+        }
+    }
+
     /// What to do about it, where there is something to say beyond the message.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -583,6 +607,10 @@ impl SourceError {
                 Some(similar) => format!("did you mean `{similar}`? If the files have changed, lock again"),
                 None => "if the files have changed, lock again".to_owned(),
             }),
+            Self::S3 { source, .. } if source.kind() == S3ErrorKind::Changed => {
+                Some("run again when nothing writes to the object".to_owned())
+            }
+            Self::S3 { source, .. } => source.hint(),
             Self::Changed { .. } => Some("run again when nothing writes to the file".to_owned()),
             Self::Replaced { .. } => Some("list the source again".to_owned()),
             Self::NotParquet { .. } => {

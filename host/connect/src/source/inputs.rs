@@ -4,19 +4,36 @@ use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use transom_file::spec::S3Url;
+
 use crate::lease::Lease;
 
 /// One piece of a source: a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
-    /// As the user sees it: relative to the source's root, symbolic links not followed.
+    /// As the user sees it: relative to the source's root, symbolic links not followed; of S3 the address, without the version of a table.
     pub path: PathBuf,
-    /// Where it lies: absolute, all links followed.
-    pub location: PathBuf,
+    /// Where it lies.
+    pub location: Location,
     /// Size, compressed if the file is.
     pub bytes: u64,
     /// When it was last changed. With the size, what tells that it is no longer the file that was listed.
     pub modified: SystemTime,
+}
+
+/// Where the bytes of a piece are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Location {
+    /// In a file: absolute, all links followed.
+    File(PathBuf),
+    /// In an object, which is no longer the one that was listed if its ETag is another.
+    Object {
+        /// Its address.
+        url: S3Url,
+        /// Its ETag.
+        etag: String,
+    },
 }
 
 /// The pieces of a source, as one listing found them: what was listed is what is planned, read and reported.

@@ -1,4 +1,4 @@
-//! Sources: files on the local disk as tables.
+//! Sources: files on this machine and objects on S3 as tables.
 //!
 //! A source is found ([`listing`]), its folder names are read ([`partitions`]), its columns are inferred or checked, and the result is
 //! a DataFusion table ([`table`]). CSV is read by [`csv`] and JSON by [`json`], whose errors have their place; [`parquet`] finds the place
@@ -18,7 +18,7 @@ mod text;
 use std::{
     collections::BTreeMap,
     fmt,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     sync::atomic::{AtomicU64, Ordering},
     sync::{Mutex, PoisonError},
@@ -27,18 +27,22 @@ use std::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use futures::{StreamExt, TryStreamExt, stream};
 
 pub use self::table::{ORIGIN_FILE, ORIGIN_ROW, with_origin};
 pub use self::{
     error::SourceError,
-    inputs::{Input, Inputs},
+    inputs::{Input, Inputs, Location},
 };
 use self::{
     partitions::Partitions,
     table::{FileTable, Reader},
 };
-use transom_file::spec::{Format, Unknown};
+use crate::aws::{Aws, Bucket, ObjectFile, S3Error};
+use transom_file::spec::{Format, Place, Unknown};
 
+/// Headers of CSV files that are looked at at once.
+const HEADERS_AT_ONCE: usize = 32;
 /// Longest piece of a value that a message shows, in characters.
 const SHOWN_CHARACTERS: usize = 60;
 
@@ -50,8 +54,10 @@ const SHOWN_CHARACTERS: usize = 60;
 pub struct FileSource {
     /// Name in the pipeline, for messages.
     pub name: String,
-    /// Folder that `pattern` starts from.
-    pub root: PathBuf,
+    /// Folder or bucket that `pattern` starts from.
+    pub root: Place,
+    /// How a bucket is reached.
+    pub aws: Aws,
     /// A file, a folder (all files in it and below that are named as files of the format are) or a glob (`*` within a
     /// folder, `**` across folders, `?`, `[a-z]`).
     pub pattern: String,
@@ -161,6 +167,9 @@ pub trait Source: fmt::Debug + Send + Sync {
 
     /// How much has been read of it.
     fn read(&self) -> &ReadProgress;
+
+    /// The same source, of which nothing was read yet.
+    fn fresh(&self) -> Arc<dyn Source>;
 }
 
 #[async_trait]
@@ -170,9 +179,12 @@ impl Source for FileSource {
     }
 
     async fn list(&self) -> Result<Inputs, SourceError> {
-        let source = self.clone();
+        let Place::Local(root) = &self.root else {
+            return listing::list_bucket(self, &self.bucket().await?).await;
+        };
+        let (source, root) = (self.clone(), root.clone());
         self.blocking(move || {
-            let inputs = listing::list(&source)?;
+            let inputs = listing::list(&source, &root)?;
             if matches!(source.format, Format::Parquet) {
                 for piece in inputs.pieces.iter().filter(|piece| piece.bytes > 0) {
                     parquet::check_magic(&source, piece)?;
@@ -200,13 +212,49 @@ impl Source for FileSource {
     fn read(&self) -> &ReadProgress {
         &self.read
     }
+
+    fn fresh(&self) -> Arc<dyn Source> {
+        Arc::new(Self {
+            read: ReadProgress::default(),
+            ..self.clone()
+        })
+    }
 }
 
 impl FileSource {
     /// The inputs with a hold on what they are pieces of, which inputs that were written down do not have.
     async fn held(&self, inputs: &Inputs) -> Result<Inputs, SourceError> {
+        if let Place::S3(_) = self.root {
+            self.bucket().await?;
+            return Ok(inputs.clone());
+        }
         let (source, inputs) = (self.clone(), inputs.clone());
         self.blocking(move || listing::held(&source, inputs)).await
+    }
+
+    /// Name of the bucket; empty for a folder.
+    fn bucket_name(&self) -> String {
+        match &self.root {
+            Place::S3(url) => url.bucket.clone(),
+            Place::Local(_) => String::new(),
+        }
+    }
+
+    async fn bucket(&self) -> Result<Bucket, SourceError> {
+        let bucket = self.aws.bucket(&self.bucket_name()).await;
+        bucket.map_err(|error| SourceError::S3 {
+            name: self.name.clone(),
+            source: Box::new(error),
+        })
+    }
+
+    /// An object that was listed. The bucket is known from then on.
+    fn object(&self, found: &Input) -> Option<ObjectFile> {
+        let Location::Object { url, etag } = &found.location else {
+            return None;
+        };
+        let bucket = self.aws.known(&url.bucket)?;
+        Some(ObjectFile::new(bucket, &url.key, etag, found.bytes))
     }
 
     /// The columns of CSV that the pipeline declares; with those of the header that it does not, inferred.
@@ -317,17 +365,20 @@ impl FileSource {
         let Format::Csv(options) = &self.format else {
             return Ok(inputs);
         };
-        let source = self.clone();
-        let options = options.clone();
-        let schema = Arc::clone(file_schema);
-        let partitions = partitions.clone();
-        self.blocking(move || {
-            for found in inputs.pieces.iter().filter(|found| found.bytes > 0) {
-                csv::check_header(&source, &options, found, &schema, &partitions)?;
-            }
-            Ok(inputs)
-        })
-        .await
+        let check = |found: &Input| {
+            let (source, options) = (self.clone(), options.clone());
+            let (schema, partitions) = (Arc::clone(file_schema), partitions.clone());
+            let found = found.clone();
+            self.blocking(move || {
+                csv::check_header(&source, &options, &found, &schema, &partitions)
+            })
+        };
+        let pieces = inputs.pieces.iter().filter(|found| found.bytes > 0);
+        stream::iter(pieces.map(check).collect::<Vec<_>>())
+            .buffered(HEADERS_AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        Ok(inputs)
     }
 
     fn no_columns(&self) -> SourceError {
@@ -398,6 +449,12 @@ fn shown(value: &str) -> String {
 fn io_error(source: &FileSource, path: &Path, error: std::io::Error) -> SourceError {
     let (name, path) = (source.name.clone(), path.to_owned());
     let inner = error.get_ref();
+    if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<S3Error>()) {
+        return SourceError::S3 {
+            name,
+            source: Box::new(error.clone()),
+        };
+    }
     match inner.and_then(|inner| inner.downcast_ref::<open::Resized>()) {
         Some(&open::Resized { listed, now }) => SourceError::Resized {
             name,

@@ -8,7 +8,11 @@ use std::{
 
 use encoding_rs::{Decoder, DecoderResult, mem::convert_latin1_to_utf8};
 
-use super::{FileSource, SourceError, inputs::Input, io_error};
+use super::{
+    FileSource, SourceError,
+    inputs::{Input, Location},
+    io_error,
+};
 use transom_file::spec::{Encoding, is_gzip};
 
 /// Longest of the marks at the beginning of a file.
@@ -33,13 +37,7 @@ pub(super) fn open_text(
     encoding: Encoding,
 ) -> Result<Box<dyn Read>, SourceError> {
     let failed = |error| io_error(source, &found.path, error);
-    let file = File::open(&found.location).map_err(failed)?;
-    let mut file = Listed {
-        file,
-        listed: found.bytes,
-        left: found.bytes,
-        last: b'\n',
-    };
+    let mut file = open_bytes(source, found, 0)?;
     let mark = peek(&mut file).map_err(failed)?;
     check_kind(source, found, &mark)?;
     let bytes = Cursor::new(mark).chain(file);
@@ -79,13 +77,33 @@ pub(super) fn open_from(
     found: &Input,
     from: u64,
 ) -> Result<Box<dyn Read>, SourceError> {
-    let failed = |error| io_error(source, &found.path, error);
-    let mut file = File::open(&found.location).map_err(failed)?;
-    if from == 0 {
-        let mark = peek(&mut file).map_err(failed)?;
-        check_kind(source, found, &mark)?;
-        check_utf16(source, found, &mark)?;
+    let mut bytes = open_bytes(source, found, from)?;
+    if from > 0 {
+        return Ok(bytes);
     }
+    let mark = peek(&mut bytes).map_err(|error| io_error(source, &found.path, error))?;
+    check_kind(source, found, &mark)?;
+    check_utf16(source, found, &mark)?;
+    Ok(Box::new(Cursor::new(mark).chain(bytes)))
+}
+
+/// The bytes that were there when the piece was listed, from a position on. Within a runtime, but not in one of its tasks.
+pub(super) fn open_bytes(
+    source: &FileSource,
+    found: &Input,
+    from: u64,
+) -> Result<Box<dyn Read>, SourceError> {
+    let failed = |error| io_error(source, &found.path, error);
+    let path = match &found.location {
+        Location::File(path) => path,
+        Location::Object { .. } => {
+            let object = source
+                .object(found)
+                .ok_or_else(|| failed(unknown_bucket()))?;
+            return Ok(Box::new(object.read_from(from)));
+        }
+    };
+    let mut file = File::open(path).map_err(failed)?;
     file.seek(SeekFrom::Start(from)).map_err(failed)?;
     Ok(Box::new(Listed {
         file,
@@ -93,6 +111,11 @@ pub(super) fn open_from(
         left: found.bytes.saturating_sub(from),
         last: b'\n',
     }))
+}
+
+/// A table was made of pieces of another source's bucket.
+pub(super) fn unknown_bucket() -> io::Error {
+    io::Error::other("its bucket was not asked for")
 }
 
 fn is_no_text(byte: u8) -> bool {

@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::ScalarValue;
 
 use super::{FileSource, SourceError, error::quoted, inputs::Input};
-use crate::hive;
+use crate::format::hive;
 use transom_sql::text::{self, Inference, Origin};
 
 /// Column and value of every partition folder on the way to a file, outermost first.

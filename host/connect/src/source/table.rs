@@ -34,7 +34,7 @@ use object_store::{ObjectMeta, path::Path as ObjectPath};
 
 use super::{
     FileSource,
-    inputs::{Input, Inputs},
+    inputs::{Input, Inputs, Location},
     parquet,
     partitions::Partitions,
     text::{Pieces, TextScan},
@@ -230,10 +230,16 @@ fn partition_statistics(value: &ScalarValue, rows: Precision<usize>) -> ColumnSt
     }
 }
 
-/// The file as DataFusion's local object store names it.
+/// The file as DataFusion's local object store names it; an object by a name that no other has.
 pub(super) fn object_meta(found: &Input) -> Result<ObjectMeta> {
-    let location = ObjectPath::from_absolute_path(&found.location)
-        .map_err(|error| DataFusionError::External(Box::new(error)))?;
+    let location = match &found.location {
+        Location::File(path) => ObjectPath::from_absolute_path(path)
+            .map_err(|error| DataFusionError::External(Box::new(error)))?,
+        // For the cache of footers alone: keys may hold what such a path may not.
+        Location::Object { url, etag } => {
+            ObjectPath::from_iter([url.bucket.as_str(), url.key.as_str(), etag.as_str()])
+        }
+    };
     Ok(ObjectMeta {
         location,
         last_modified: DateTime::<Utc>::from(found.modified),

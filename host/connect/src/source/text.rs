@@ -4,7 +4,7 @@
 //! formats. Plain JSON is cut into ranges, which several threads read. Rows of CSV may hold line breaks, and compressed files can be
 //! read from their beginning only: each of them is read by one thread, several files by several.
 
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{ops::Range, sync::Arc};
 
 use arrow::{
     array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions},
@@ -153,8 +153,10 @@ impl TextScan {
             .iter()
             .any(|column| matches!(column, Column::Row));
         let ranges = matches!(source.format, Format::Json) && !numbered;
-        let is_plain =
-            |file: &PartitionedFile| !is_gzip(Path::new(file.object_meta.location.as_ref()));
+        let is_plain = |file: &PartitionedFile| {
+            let found = file.extension::<Input>();
+            found.is_some_and(|found| !is_gzip(&found.path))
+        };
         let groups = pieces.of(files, |file| ranges && is_plain(file));
         let scans = groups.into_iter().map(|pieces| {
             let scan = Arc::clone(&scan);

@@ -1,4 +1,4 @@
-//! Sources and sinks over a real disk. One binary, since each one links DataFusion.
+//! Sources and sinks over a real disk One binary, since each one links DataFusion.
 
 mod csv;
 mod damaged;

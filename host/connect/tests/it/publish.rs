@@ -10,16 +10,17 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use arrow::array::RecordBatch;
 use tempfile::tempdir;
-use transom_connect::{FileSink, SinkError, WriteProgress, publish_all};
+use transom_connect::{ErrorKind, FileSink, Sink, SinkError, Staged, WriteProgress, publish_all};
 use transom_file::spec::{CsvOptions, SinkFormat};
 
 use crate::support::{
-    CSV, files, names, open, publish, put, query, session, shown, sink, source, stream, table,
+    CSV, apply, begin, files, names, open, path_of, publish, put, query, session, shown, sink,
+    source, stage, stream, table,
 };
 
 fn csv_sink(root: &Path) -> FileSink {
@@ -63,26 +64,32 @@ async fn a_run_that_is_given_up_at_any_stage_leaves_the_old_version_and_no_trace
     let sink = csv_sink(root.path());
     publish(&sink, version("old")).await;
     let progress = Arc::new(WriteProgress::default());
-    for stage in ["begun", "written", "prepared"] {
-        let staged = sink.begin(stage).unwrap();
+    for stage in ["begun", "written", "finished"] {
+        let staging = begin(&sink, stage).await.unwrap();
         assert_eq!(version_folders(root.path()).len(), 2);
         if stage != "begun" {
             let batches = version("new");
-            staged
-                .write(0, stream(batches[0].schema(), batches), &progress)
-                .await
-                .unwrap();
+            let streams = vec![stream(batches[0].schema(), batches)];
+            staging.write(streams, &progress).await.unwrap();
         }
-        if stage == "prepared" {
-            drop(staged.prepare().await.unwrap());
-        } else {
-            drop(staged);
+        match stage {
+            "finished" => {
+                let staged = staging.finish().await.unwrap();
+                assert_eq!(
+                    version_folders(root.path()).len(),
+                    2,
+                    "left to its document"
+                );
+                sink.abandon(&staged).await;
+            }
+            "written" => staging.abandon().await,
+            _ => drop(staging),
         }
-        assert_eq!(version_in(&sink.path), "old", "{stage}");
+        assert_eq!(version_in(path_of(&sink)), "old", "{stage}");
         assert_eq!(version_folders(root.path()), ["000001-run"], "{stage}");
     }
     publish(&sink, version("new")).await;
-    assert_eq!(version_in(&sink.path), "new");
+    assert_eq!(version_in(path_of(&sink)), "new");
 }
 
 #[tokio::test]
@@ -95,7 +102,7 @@ async fn the_version_before_is_kept_and_older_ones_are_deleted() {
     }
     assert_eq!(version_folders(root.path()), ["000003-run", "000004-run"]);
     assert_eq!(
-        fs::read_link(&sink.path).unwrap(),
+        fs::read_link(path_of(&sink)).unwrap(),
         Path::new(".daily.versions/000004-run")
     );
 }
@@ -109,7 +116,11 @@ async fn a_reader_never_sees_a_missing_file_or_a_mixed_version() {
     let rounds = Arc::new(AtomicU64::new(0));
     let stop = Arc::new(AtomicBool::new(false));
     let reader = thread::spawn({
-        let (path, rounds, stop) = (sink.path.clone(), Arc::clone(&rounds), Arc::clone(&stop));
+        let (path, rounds, stop) = (
+            path_of(&sink).to_owned(),
+            Arc::clone(&rounds),
+            Arc::clone(&stop),
+        );
         move || {
             let mut last = 0;
             while !stop.load(Ordering::Acquire) {
@@ -174,91 +185,143 @@ async fn a_source_keeps_the_version_it_has_found_however_many_runs_follow() {
 }
 
 #[tokio::test]
-async fn a_second_writer_is_refused_until_the_first_has_ended() {
+async fn of_two_attempts_at_once_the_first_to_be_applied_wins() {
     let root = tempdir().unwrap();
     let sink = csv_sink(root.path());
-    let first = sink.begin("nightly-7").unwrap();
-    let error = sink.begin("other").unwrap_err();
+    publish(&sink, version("old")).await;
+    let first = stage(&sink, "first", version("first")).await;
+    let second = stage(&sink, "second", version("second")).await;
+    apply(&sink, &second).await;
+    let error = sink.apply(&first).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(
-            "sink `daily`: `{}` is being written by run `nightly-7` (process {})",
-            sink.path.display(),
-            std::process::id()
+            "sink `daily`: another run has published `{}` since this one began: version `000002-second`",
+            path_of(&sink).display()
         )
     );
-    assert!(error.hint().unwrap().contains("wait"));
-    assert_eq!(version_folders(root.path()), ["000001-nightly-7"]);
-    drop(first);
-    publish(&sink, version("x")).await;
+    assert!(error.hint().unwrap().contains("run again"));
+    assert_eq!(error.kind(), ErrorKind::Overtaken);
+    assert_eq!(version_in(path_of(&sink)), "second");
+    assert_eq!(
+        version_folders(root.path()),
+        ["000001-run", "000002-second"]
+    );
+    publish(&sink, version("third")).await;
 }
 
 #[tokio::test]
-async fn what_killed_runs_leave_is_deleted_by_the_next_and_nothing_else() {
+async fn a_result_is_applied_by_another_process_as_often_as_it_likes() {
+    let root = tempdir().unwrap();
+    publish(&csv_sink(root.path()), version("old")).await;
+    let staged = stage(&csv_sink(root.path()), "run", version("new")).await;
+    let document = serde_json::to_string(&staged).unwrap();
+    // All that is left of the process that computed it is the document.
+    drop(staged);
+    let staged: Staged = serde_json::from_str(&document).unwrap();
+    let sink = csv_sink(root.path());
+    for _ in 0..3 {
+        let applied = apply(&sink, &staged).await;
+        assert_eq!(applied.version, "000002-run");
+        assert_eq!(version_in(path_of(&sink)), "new");
+    }
+    publish(&sink, version("newer")).await;
+    let error = sink.apply(&staged).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Overtaken);
+    assert_eq!(version_in(path_of(&sink)), "newer");
+}
+
+#[tokio::test]
+async fn what_was_abandoned_is_not_published() {
+    let root = tempdir().unwrap();
+    let sink = csv_sink(root.path());
+    let staged = stage(&sink, "run", version("new")).await;
+    sink.abandon(&staged).await;
+    let error = sink.apply(&staged).await.unwrap_err();
+    assert!(error.to_string().ends_with("is gone"), "{error}");
+    assert!(!path_of(&sink).exists());
+}
+
+#[tokio::test]
+async fn what_killed_attempts_leave_is_deleted_when_it_is_old_or_cannot_be_applied() {
     let root = tempdir().unwrap();
     let sink = csv_sink(root.path());
     publish(&sink, version("1")).await;
     publish(&sink, version("2")).await;
-    let versions = "out/.daily.versions";
-    put(
-        root.path(),
-        &format!("{versions}/000003-dead/id=1/part-00000-00000.csv"),
-        "text\nhal",
-    );
-    put(root.path(), &format!("{versions}/notes/mine.txt"), "keep");
-    symlink("000003-dead", root.path().join(versions).join("next")).unwrap();
-    let staged = sink.begin("run").unwrap();
+    let versions = root.path().join("out/.daily.versions");
+    // One that was killed beside each of these runs, one that waits to be applied, one that nobody will ask for.
+    for dead in ["000002-dead", "000003-dead", "000004-waits", "000009-old"] {
+        let file = format!("{dead}/id=1/part-00000-00000.csv");
+        put(&versions, &file, "text\nhal");
+    }
+    let long_ago = SystemTime::now() - Duration::from_secs(30 * 24 * 60 * 60);
+    let old = fs::File::open(versions.join("000009-old")).unwrap();
+    old.set_modified(long_ago).unwrap();
+    put(&versions, "notes/mine.txt", "keep");
+    symlink("000003-dead", versions.join("next")).unwrap();
+    publish(&sink, version("3")).await;
+    assert_eq!(version_in(path_of(&sink)), "3");
     assert_eq!(
         version_folders(root.path()),
-        ["000001-run", "000002-run", "000003-run", "notes"]
+        ["000002-run", "000003-run", "000004-waits", "notes"]
     );
-    drop(staged);
+}
+
+#[tokio::test]
+async fn what_another_attempt_writes_is_not_deleted_under_it() {
+    let root = tempdir().unwrap();
+    let sink = csv_sink(root.path());
+    publish(&sink, version("1")).await;
+    let slow = begin(&sink, "slow").await.unwrap();
+    publish(&sink, version("2")).await;
     publish(&sink, version("3")).await;
-    assert_eq!(version_in(&sink.path), "3");
-    assert!(root.path().join(versions).join("notes/mine.txt").exists());
+    assert!(version_folders(root.path()).contains(&"000002-slow".to_owned()));
+    let batches = version("late");
+    let streams = vec![stream(batches[0].schema(), batches)];
+    slow.write(streams, &Arc::default()).await.unwrap();
+    let staged = slow.finish().await.unwrap();
+    assert!(sink.apply(&staged).await.is_err());
+    assert_eq!(version_in(path_of(&sink)), "3");
+    publish(&sink, version("4")).await;
+    assert_eq!(version_folders(root.path()), ["000003-run", "000004-run"]);
 }
 
 #[tokio::test]
 async fn what_no_sink_has_made_is_never_replaced() {
     let root = tempdir().unwrap();
     let sink = csv_sink(root.path());
-    let refused = |found: &str| {
-        let error = sink.begin("run").unwrap_err();
+    let refused = async |found: &str| {
+        let error = begin(&sink, "run").await.unwrap_err();
         assert_eq!(
             error.to_string(),
             format!(
                 "sink `daily` would replace `{}`, which is {found}",
-                sink.path.display()
+                path_of(&sink).display()
             )
         );
         assert!(error.hint().unwrap().contains("move what is there away"));
     };
     put(root.path(), "out/daily/mine.csv", "id\n1\n");
-    refused("a folder not made by transom");
-    assert_eq!(names(&sink.path), ["mine.csv"]);
-    fs::remove_dir_all(&sink.path).unwrap();
+    refused("a folder not made by transom").await;
+    assert_eq!(names(path_of(&sink)), ["mine.csv"]);
+    fs::remove_dir_all(path_of(&sink)).unwrap();
     put(root.path(), "out/daily", "mine");
-    refused("a file not made by transom");
-    fs::remove_file(&sink.path).unwrap();
-    symlink("elsewhere", &sink.path).unwrap();
-    refused("a link to `elsewhere`, not made by transom");
+    refused("a file not made by transom").await;
+    fs::remove_file(path_of(&sink)).unwrap();
+    symlink("elsewhere", path_of(&sink)).unwrap();
+    refused("a link to `elsewhere`, not made by transom").await;
     assert!(!root.path().join("out/.daily.versions").exists());
 
     // The same holds for what appears while the run is under way.
-    fs::remove_file(&sink.path).unwrap();
-    let staged = sink.begin("run").unwrap();
-    let batches = version("new");
-    let progress = Arc::new(WriteProgress::default());
-    staged
-        .write(0, stream(batches[0].schema(), batches), &progress)
-        .await
-        .unwrap();
+    fs::remove_file(path_of(&sink)).unwrap();
+    let staged = stage(&sink, "run", version("new")).await;
     put(root.path(), "out/daily", "mine");
+    let results: Vec<(Arc<dyn Sink>, Staged)> = vec![(Arc::new(sink.clone()), staged)];
     assert!(matches!(
-        staged.commit().await,
+        publish_all(&results).await,
         Err(SinkError::NotOurs { .. })
     ));
-    assert_eq!(fs::read_to_string(&sink.path).unwrap(), "mine");
+    assert_eq!(fs::read_to_string(path_of(&sink)).unwrap(), "mine");
     assert!(version_folders(root.path()).is_empty());
 }
 
@@ -267,39 +330,35 @@ async fn several_sinks_are_published_together_and_a_failure_says_how_far_it_came
     let root = tempdir().unwrap();
     let named = |name: &str| FileSink {
         name: name.to_owned(),
-        path: root.path().join("out").join(name),
+        path: root.path().join("out").join(name).into(),
         ..csv_sink(root.path())
     };
-    let prepared = async |name: &str, text: &str| {
-        let batches = version(text);
-        let staged = named(name).begin("run").unwrap();
-        let progress = Arc::new(WriteProgress::default());
-        staged
-            .write(0, stream(batches[0].schema(), batches), &progress)
-            .await
-            .unwrap();
-        staged.prepare().await.unwrap()
+    let staged = async |names: &[&str], text: &str| {
+        let mut results: Vec<(Arc<dyn Sink>, Staged)> = Vec::new();
+        for name in names {
+            let result = stage(&named(name), "run", version(text)).await;
+            results.push((Arc::new(named(name)), result));
+        }
+        results
     };
-    let sinks = vec![prepared("a", "1").await, prepared("b", "1").await];
-    assert!(!named("a").path.exists());
-    let committed = publish_all(sinks).await.unwrap();
-    assert_eq!(committed[1].name, "b");
-    assert_eq!(version_in(&named("b").path), "1");
+    let results = staged(&["a", "b"], "1").await;
+    assert!(!path_of(&named("a")).exists());
+    let applied = publish_all(&results).await.unwrap();
+    assert_eq!(applied[1].sink, "b");
+    assert_eq!(version_in(path_of(&named("b"))), "1");
 
-    let sinks = vec![
-        prepared("a", "2").await,
-        prepared("b", "2").await,
-        prepared("c", "2").await,
-    ];
-    fs::remove_file(named("b").path).unwrap();
-    fs::write(named("b").path, "mine").unwrap();
-    let error = publish_all(sinks).await.unwrap_err();
+    let results = staged(&["a", "b", "c"], "2").await;
+    fs::remove_file(path_of(&named("b"))).unwrap();
+    fs::write(path_of(&named("b")), "mine").unwrap();
+    let error = publish_all(&results).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "sink `b` could not be published after `a` had been"
     );
-    assert_eq!(version_in(&named("a").path), "2");
-    assert!(!named("c").path.exists());
+    assert_eq!(version_in(path_of(&named("a"))), "2");
+    assert!(!path_of(&named("c")).exists());
+    let left = fs::read_dir(root.path().join("out/.c.versions")).unwrap();
+    assert_eq!(left.count(), 0, "what is not published is deleted");
 }
 
 /// Where the child of the next test finds its table.
@@ -313,11 +372,17 @@ fn publish_without_end() {
         return;
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
         .build()
         .unwrap();
     let sink = csv_sink(Path::new(&root));
     for n in 0.. {
-        runtime.block_on(publish(&sink, version(&n.to_string())));
+        // No two attempts have one id.
+        let id = uuid::Uuid::new_v4().to_string();
+        runtime.block_on(async {
+            let staged = stage(&sink, &id, version(&n.to_string())).await;
+            apply(&sink, &staged).await;
+        });
     }
 }
 
@@ -329,7 +394,7 @@ async fn a_run_killed_at_any_moment_leaves_a_whole_version() {
     publish(&sink, version("0")).await;
     let mut moved = 0;
     for round in 0..25 {
-        let before = fs::read_link(&sink.path).unwrap();
+        let before = fs::read_link(path_of(&sink)).unwrap();
         let mut child = Command::new(env::current_exe().unwrap())
             .args(["--ignored", "--exact", "publish::publish_without_end"])
             .env(CHILD_ROOT, root.path())
@@ -338,20 +403,20 @@ async fn a_run_killed_at_any_moment_leaves_a_whole_version() {
             .unwrap();
         // Until it is at work; then at a moment of its own in every round.
         let mut waits = 0;
-        while fs::read_link(&sink.path).unwrap() == before && waits < 1000 {
+        while fs::read_link(path_of(&sink)).unwrap() == before && waits < 1000 {
             thread::sleep(Duration::from_millis(5));
             waits += 1;
         }
         thread::sleep(Duration::from_micros(round * 777 % 10_000));
         child.kill().unwrap();
         assert_eq!(child.wait().unwrap().signal(), Some(KILLED_BY));
-        version_in(&sink.path);
-        moved += u32::from(fs::read_link(&sink.path).unwrap() != before);
+        version_in(path_of(&sink));
+        moved += u32::from(fs::read_link(path_of(&sink)).unwrap() != before);
     }
     assert_eq!(moved, 25);
     // No lock is left, and the next run tidies up.
     publish(&sink, version("last")).await;
-    assert_eq!(version_in(&sink.path), "last");
+    assert_eq!(version_in(path_of(&sink)), "last");
     assert_eq!(version_folders(root.path()).len(), 2);
     let rows = query(&source(root.path(), "out/daily", CSV()), "SELECT id FROM t")
         .await

@@ -21,11 +21,11 @@ use arrow::{
 };
 use proptest::prelude::*;
 use tempfile::tempdir;
-use transom_connect::{FileSource, SinkError, WriteProgress};
+use transom_connect::{FileSource, Sink as _, SinkError, WriteProgress};
 use transom_file::spec::{Compression, CsvOptions, Format, SinkFormat};
 use transom_sql::lossless;
 
-use crate::support::{query, sink, source, stream};
+use crate::support::{begin, publish_staged, query, sink, source, stream};
 
 /// Texts that formats tend to lose.
 const TEXTS: [&str; 16] = [
@@ -441,14 +441,14 @@ fn there_and_back(batch: &RecordBatch, format: SinkFormat, read: Format) -> Opti
         let root = tempdir().unwrap();
         let sink = sink(root.path(), format, &[]);
         let staged = match sink.check(&batch.schema()) {
-            Ok(()) => sink.begin("run").unwrap(),
+            Ok(()) => begin(&sink, "run").await.unwrap(),
             Err(SinkError::Unwritable { .. }) => return None,
             Err(error) => panic!("{error}"),
         };
         let batches = stream(batch.schema(), vec![batch.clone()]);
         let progress = Arc::new(WriteProgress::default());
-        staged.write(0, batches, &progress).await.unwrap();
-        staged.commit().await.unwrap();
+        staged.write(vec![batches], &progress).await.unwrap();
+        publish_staged(&sink, staged.finish().await.unwrap()).await;
         let text = read != Format::Parquet;
         let schema = batch.schema();
         let fields = schema.fields().iter().map(|field| {

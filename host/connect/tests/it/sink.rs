@@ -12,11 +12,14 @@ use arrow::{
 };
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use tempfile::tempdir;
-use transom_connect::{FileSink, FileSource, SinkError, SinkLimits, Source as _, WriteProgress};
+use transom_connect::{
+    FileSink, FileSource, Sink as _, SinkError, SinkLimits, Source as _, WriteProgress,
+};
 use transom_file::spec::{Compression, CsvOptions, Format, SinkFormat};
 
 use crate::support::{
-    CSV, failing, files, names, publish, query, shown, sink, source, stream, table,
+    CSV, begin, failing, files, names, path_of, publish, publish_staged, query, shown, sink,
+    source, stream, table,
 };
 
 /// Values that formats tend to lose.
@@ -299,11 +302,11 @@ async fn several_streams_are_written_at_once_and_counted() {
         })
         .collect();
     let progress = Arc::new(WriteProgress::default());
-    let staged = sink.begin("run").unwrap();
-    let written = staged.write_all(streams, &progress).await.unwrap();
+    let staged = begin(&sink, "run").await.unwrap();
+    let written = staged.write(streams, &progress).await.unwrap();
     assert_eq!((written.rows, progress.rows()), (8, 8));
     assert_eq!(written.bytes, progress.bytes());
-    let committed = staged.commit().await.unwrap();
+    let committed = publish_staged(&sink, staged.finish().await.unwrap()).await;
     // A stream without rows leaves no file where others have some.
     assert_eq!(
         names(&committed.path),
@@ -382,10 +385,13 @@ async fn a_text_that_means_null_in_folder_names_is_refused_and_the_old_result_st
     };
     let sink = sink(root.path(), SinkFormat::default(), &["place"]);
     let committed = publish(&sink, vec![places(vec!["LGA"])]).await;
-    let staged = sink.begin("second").unwrap();
+    let staged = begin(&sink, "second").await.unwrap();
     let batch = places(vec!["LGA", "__HIVE_DEFAULT_PARTITION__"]);
     let batches = stream(batch.schema(), vec![batch]);
-    let error = staged.write(0, batches, &Arc::default()).await.unwrap_err();
+    let error = staged
+        .write(vec![batches], &Arc::default())
+        .await
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "sink `daily`: column `place` holds __HIVE_DEFAULT_PARTITION__, which cannot be a partition: it means NULL in the \
@@ -528,11 +534,14 @@ async fn failed(format: SinkFormat, partition_by: &[&str], column: ArrayRef) -> 
     let batch = RecordBatch::try_from_iter_with_nullable([("id", ids, true), ("x", column, true)]);
     let batch = batch.unwrap();
     let sink = sink(root.path(), format, partition_by);
-    let staged = sink.begin("run").unwrap();
+    let staged = begin(&sink, "run").await.unwrap();
     let batches = stream(batch.schema(), vec![batch.slice(0, 1), batch]);
-    let error = staged.write(0, batches, &Arc::default()).await.unwrap_err();
+    let error = staged
+        .write(vec![batches], &Arc::default())
+        .await
+        .unwrap_err();
     drop(staged);
-    assert!(!sink.path.exists());
+    assert!(!path_of(&sink).exists());
     error
 }
 
@@ -674,38 +683,41 @@ async fn a_version_that_lacks_rows_is_never_published() {
     let batch = table(&[Some(1)], &[Some("x")]);
     let progress = Arc::new(WriteProgress::default());
 
-    let staged = sink.begin("run").unwrap();
+    let staged = begin(&sink, "run").await.unwrap();
     let error = staged
-        .write(0, failing(batch.schema(), vec![batch.clone()]), &progress)
+        .write(
+            vec![failing(batch.schema(), vec![batch.clone()])],
+            &progress,
+        )
         .await
         .unwrap_err();
     assert_eq!(error.to_string(), "sink `daily` got no further rows");
     assert_eq!(
-        staged.commit().await.unwrap_err().to_string(),
+        staged.finish().await.unwrap_err().to_string(),
         "sink `daily` was not written to the end"
     );
 
-    let staged = sink.begin("run").unwrap();
+    let staged = begin(&sink, "run").await.unwrap();
     let good = stream(batch.schema(), vec![batch.clone()]);
     let bad = failing(batch.schema(), vec![]);
-    assert!(staged.write_all(vec![good, bad], &progress).await.is_err());
+    assert!(staged.write(vec![good, bad], &progress).await.is_err());
     assert!(matches!(
-        staged.commit().await,
+        staged.finish().await,
         Err(SinkError::Unfinished { .. })
     ));
 
-    let staged = sink.begin("run").unwrap();
+    let staged = begin(&sink, "run").await.unwrap();
     let other = RecordBatch::new_empty(Arc::new(Schema::new(vec![Field::new(
         "x",
         DataType::Int8,
         true,
     )])));
     staged
-        .write(0, stream(batch.schema(), vec![batch]), &progress)
+        .write(vec![stream(batch.schema(), vec![batch])], &progress)
         .await
         .unwrap();
     let error = staged
-        .write(1, stream(other.schema(), vec![other]), &progress)
+        .write(vec![stream(other.schema(), vec![other])], &progress)
         .await
         .unwrap_err();
     assert_eq!(
@@ -714,12 +726,12 @@ async fn a_version_that_lacks_rows_is_never_published() {
     );
     drop(staged);
 
-    let staged = sink.begin("run").unwrap();
+    let staged = begin(&sink, "run").await.unwrap();
     assert!(matches!(
-        staged.commit().await,
+        staged.finish().await,
         Err(SinkError::NothingWritten { .. })
     ));
-    assert!(!sink.path.exists());
+    assert!(!path_of(&sink).exists());
     assert!(
         source(root.path(), "out/daily", Format::Parquet)
             .list()

@@ -1,6 +1,10 @@
 //! What the tests share: tables of two kinds, streams, and reading back through DataFusion.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use arrow::{
     array::{ArrayRef, Int64Array, RecordBatch, StringArray},
@@ -15,8 +19,8 @@ use datafusion::{
     prelude::{SessionConfig, SessionContext},
 };
 use transom_connect::{
-    Committed, FileSink, FileSource, ReadProgress, Sample, SinkLimits, Source, SourceError,
-    WriteProgress,
+    Applied, Attempt, Aws, FileSink, FileSource, ReadProgress, Sample, Sink, SinkError, SinkLimits,
+    Source, SourceError, Staged, Staging, WriteProgress, Written,
 };
 use transom_file::spec::{CsvOptions, Format, SinkFormat, Unknown};
 
@@ -31,7 +35,8 @@ pub(crate) fn put(root: &Path, path: &str, content: impl AsRef<[u8]>) {
 pub(crate) fn source(root: &Path, pattern: &str, format: Format) -> FileSource {
     FileSource {
         name: "flights".to_owned(),
-        root: root.to_owned(),
+        root: root.into(),
+        aws: Aws::default(),
         pattern: pattern.to_owned(),
         format,
         columns: None,
@@ -44,7 +49,8 @@ pub(crate) fn source(root: &Path, pattern: &str, format: Format) -> FileSource {
 pub(crate) fn sink(root: &Path, format: SinkFormat, partition_by: &[&str]) -> FileSink {
     FileSink {
         name: "daily".to_owned(),
-        path: root.join("out/daily"),
+        path: root.join("out/daily").into(),
+        aws: Aws::default(),
         format,
         partition_by: partition_by
             .iter()
@@ -82,18 +88,49 @@ pub(crate) fn failing(schema: SchemaRef, batches: Vec<RecordBatch>) -> SendableR
     ))
 }
 
-pub(crate) async fn publish(sink: &FileSink, batches: Vec<RecordBatch>) -> Committed {
-    let staged = sink.begin("run").unwrap();
-    let schema = batches[0].schema();
-    staged
-        .write(
-            0,
-            stream(schema, batches),
-            &Arc::new(WriteProgress::default()),
-        )
-        .await
-        .unwrap();
-    staged.commit().await.unwrap()
+/// Where a table on this machine is.
+pub(crate) fn path_of(sink: &FileSink) -> &Path {
+    sink.path.local().unwrap()
+}
+
+pub(crate) async fn begin(sink: &FileSink, attempt: &str) -> Result<Box<dyn Staging>, SinkError> {
+    sink.begin(&Attempt::new(attempt)).await
+}
+
+/// The batches as a result that nobody sees yet.
+pub(crate) async fn stage(sink: &FileSink, attempt: &str, batches: Vec<RecordBatch>) -> Staged {
+    let staging = begin(sink, attempt).await.unwrap();
+    let streams = vec![stream(batches[0].schema(), batches)];
+    let progress = Arc::new(WriteProgress::default());
+    staging.write(streams, &progress).await.unwrap();
+    staging.finish().await.unwrap()
+}
+
+/// What was written, and where readers find it.
+pub(crate) struct Published {
+    pub(crate) written: Written,
+    pub(crate) path: PathBuf,
+    pub(crate) version: String,
+}
+
+pub(crate) async fn publish(sink: &FileSink, batches: Vec<RecordBatch>) -> Published {
+    let staged = stage(sink, "run", batches).await;
+    publish_staged(sink, staged).await
+}
+
+pub(crate) async fn publish_staged(sink: &FileSink, staged: Staged) -> Published {
+    let applied = apply(sink, &staged).await;
+    Published {
+        written: staged.written,
+        path: applied.table.local().unwrap().to_owned(),
+        version: applied.version,
+    }
+}
+
+pub(crate) async fn apply(sink: &FileSink, staged: &Staged) -> Applied {
+    let applied = sink.apply(staged).await.unwrap();
+    sink.tidy(&applied).await;
+    applied
 }
 
 pub(crate) fn session() -> SessionContext {
@@ -160,4 +197,11 @@ pub(crate) fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
 
 pub(crate) fn names(folder: &Path) -> Vec<String> {
     files(folder).into_iter().map(|(name, _)| name).collect()
+}
+
+/// An error with its causes in one line.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<_> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
 }

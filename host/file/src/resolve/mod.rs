@@ -18,6 +18,7 @@ use super::paths::normalized;
 use super::pipeline::{Limits, Pipeline, Plugin};
 use super::problem::{Problem, Source, Span};
 use super::reader::{Entries, Spanned};
+use super::spec::Place;
 use super::{cycles, paths};
 
 /// What all parts need to be resolved, and where they report.
@@ -69,6 +70,7 @@ pub(super) fn resolve(
     let sinks = resolver.sinks(&target);
     let (dead_letters, said) = resolver.dead_letters(&target);
     resolver.check_paths(&plugins, &sources, &steps, &sinks, (&dead_letters, said));
+    let aws = resolver.aws(&target);
     resolver.check_input_cycles();
     Some(Pipeline {
         name: file.name.as_ref()?.0.clone(),
@@ -80,6 +82,7 @@ pub(super) fn resolve(
         steps,
         sinks,
         dead_letters: dead_letters.value,
+        aws,
         variables,
         source: source.clone(),
     })
@@ -101,6 +104,20 @@ impl Resolver<'_> {
             Ok(value) => Some(Spanned {
                 value,
                 span: path.span,
+            }),
+            Err(problem) => {
+                self.report(*problem);
+                None
+            }
+        }
+    }
+
+    /// The place for a text that the file says.
+    fn place(&mut self, said: &Spanned<String>) -> Option<Spanned<Place>> {
+        match paths::place(&self.root, &said.value, said.span, self.source) {
+            Ok(value) => Some(Spanned {
+                value,
+                span: said.span,
             }),
             Err(problem) => {
                 self.report(*problem);

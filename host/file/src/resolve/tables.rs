@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::super::model::{CsvEntry, SinkEntry, SourceEntry};
-use super::super::paths::{Input, Output, collisions, is_pattern, normalized};
+use super::super::paths::{Input, Output, collisions, is_pattern, normalized, place};
 use super::super::pipeline::{FileSink, FileSource, Plugin, Step, StepKind};
 use super::super::problem::{Span, list};
 use super::super::reader::{Spanned, Word};
-use super::super::spec::{CsvOptions, Encoding, Format, FormatName, SinkFormat};
+use super::super::spec::{CsvOptions, Encoding, Format, FormatName, Place, S3Url, SinkFormat};
 use super::targets::Target;
 use super::{Resolver, entries};
 
@@ -20,7 +20,7 @@ impl Resolver<'_> {
         for entry in entries(self.file.sources.as_ref()) {
             let Some(source) = &entry.value else { continue };
             let said = target.source(&entry.name.value).or(source.path.as_ref());
-            let is_path = said.is_some_and(|said| self.path(said).is_some());
+            let is_path = said.is_some_and(|said| self.place(said).is_some());
             let format = source.format.unwrap_or_else(|| {
                 let endings = [said, source.path.as_ref()].into_iter().flatten();
                 self.format_of(endings, format_of_file, "source", &entry.name)
@@ -228,7 +228,7 @@ impl Resolver<'_> {
                 self.check_table(from, &format!("the sink `{}`", name.value));
             }
             let said = target.sink(&name.value).or(sink.path.as_ref());
-            let path = said.and_then(|said| self.output_path(said));
+            let path = said.and_then(|said| self.output_place(said));
             let format = sink.format.unwrap_or_else(|| {
                 let endings = [said, sink.path.as_ref()].into_iter().flatten();
                 self.format_of(endings, format_by_ending, "sink", name)
@@ -251,8 +251,8 @@ impl Resolver<'_> {
         sinks
     }
 
-    /// The absolute path of what is written, which cannot be a pattern.
-    fn output_path(&mut self, said: &Spanned<String>) -> Option<Spanned<PathBuf>> {
+    /// The place of what is written, which cannot be a pattern.
+    fn output_place(&mut self, said: &Spanned<String>) -> Option<Spanned<Place>> {
         if is_pattern(&said.value) {
             let problem = self
                 .at(
@@ -263,11 +263,21 @@ impl Resolver<'_> {
             self.report(problem);
             return None;
         }
-        self.path(said)
+        let place = self.place(said)?;
+        if let Place::S3(url) = &place.value
+            && url.split().is_none()
+        {
+            let problem = self
+                .at(said.span, format!("`{}` names no table", said.value))
+                .with_label("name a prefix within it, such as `s3://bucket/daily/`");
+            self.report(problem);
+            return None;
+        }
+        Some(place)
     }
 
     /// Where rejected rows go, and whether the file says so.
-    pub(super) fn dead_letters(&mut self, target: &Target<'_>) -> (Spanned<PathBuf>, bool) {
+    pub(super) fn dead_letters(&mut self, target: &Target<'_>) -> (Spanned<Place>, bool) {
         let file = self.file;
         let said = file
             .dead_letters
@@ -276,7 +286,7 @@ impl Resolver<'_> {
         if let Some(path) = target
             .dead_letters()
             .or(said)
-            .and_then(|said| self.output_path(said))
+            .and_then(|said| self.output_place(said))
         {
             return (path, true);
         }
@@ -285,10 +295,14 @@ impl Resolver<'_> {
             let said = target
                 .sink(&entry.name.value)
                 .or(entry.value.as_ref()?.path.as_ref())?;
-            let path = normalized(&self.root.join(&said.value));
-            Some((path.parent()?.to_path_buf(), said.span))
+            let above = match place(&self.root, &said.value, said.span, self.source).ok()? {
+                Place::Local(path) => Place::Local(path.parent()?.to_path_buf()),
+                Place::S3(url) => Place::S3(url.split()?.0),
+            };
+            Some((above, said.span))
         });
-        let (folder, span) = beside.unwrap_or_else(|| (self.root.clone(), Default::default()));
+        let (folder, span) =
+            beside.unwrap_or_else(|| (Place::Local(self.root.clone()), Default::default()));
         (
             Spanned {
                 value: folder.join(DEAD_LETTERS),
@@ -305,20 +319,23 @@ impl Resolver<'_> {
         sources: &[FileSource],
         steps: &[Step],
         sinks: &[FileSink],
-        (dead_letters, said): (&Spanned<PathBuf>, bool),
+        (dead_letters, said): (&Spanned<Place>, bool),
     ) {
         let mut outputs: Vec<Output> = sinks
             .iter()
             .map(|sink| Output {
                 what: format!("the sink `{}`", sink.name.value),
-                path: sink.path.value.clone(),
+                path: sink.path.value.as_path(),
                 span: sink.path.span,
                 hint: None,
             })
             .collect();
         let sources = sources.iter().map(|source| Input {
             of: format!("source `{}`", source.name.value),
-            path: normalized(&self.root.join(&source.path.value)),
+            path: match S3Url::is_meant(&source.path.value) {
+                true => PathBuf::from(&source.path.value),
+                false => normalized(&self.root.join(&source.path.value)),
+            },
             span: Some(source.path.span),
         });
         let plugins = plugins.iter().map(|plugin| Input {
@@ -351,7 +368,7 @@ impl Resolver<'_> {
                 0,
                 Output {
                     what: "`dead_letters`".to_owned(),
-                    path: dead_letters.value.clone(),
+                    path: dead_letters.value.as_path(),
                     span: dead_letters.span,
                     hint: (!said).then_some("say another place with `dead_letters: { path: .. }`"),
                 },

@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 
 use super::super::LoadOptions;
-use super::super::model::{PathEntry, TargetEntry};
+use super::super::model::{AwsEntry, PathEntry, TargetEntry};
 use super::super::problem::{Problem, list};
 use super::super::reader::{Entries, Spanned};
+use super::super::spec::{AwsOptions, Endpoint};
 use super::super::value::{Scalar, Value, ValueType};
 use super::{Resolver, entries, names};
 
@@ -36,8 +37,20 @@ impl<'a> Target<'a> {
         self.entry?.dead_letters.as_ref()?.path.as_ref()
     }
 
+    pub(super) fn aws(&self) -> Option<&'a AwsEntry> {
+        self.entry?.aws.as_ref()
+    }
+
     fn variable(&self, name: &str) -> Option<&'a Spanned<Scalar>> {
         self.entry?.variables.as_ref()?.get(name)?.value.as_ref()
+    }
+}
+
+fn endpoint(text: &str) -> Endpoint {
+    match text {
+        "aws" => Endpoint::Aws,
+        "local" => Endpoint::Local,
+        url => Endpoint::Url(url.to_owned()),
     }
 }
 
@@ -59,6 +72,7 @@ impl<'a> Resolver<'a> {
                 "variable",
             );
             self.check_paths_of(target);
+            self.check_endpoint(target.aws.as_ref());
         }
         let declared: Vec<&str> = names(file.targets.as_ref()).collect();
         let all = if declared.is_empty() {
@@ -100,6 +114,51 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// How Amazon's services are reached; on the target `local`, those of this machine unless it says others.
+    pub(super) fn aws(&mut self, target: &Target<'_>) -> AwsOptions {
+        let local = match target.name == ONLY_TARGET {
+            true => Endpoint::Local,
+            false => Endpoint::Aws,
+        };
+        let Some(said) = target.aws() else {
+            return AwsOptions {
+                endpoint: local,
+                ..AwsOptions::default()
+            };
+        };
+        AwsOptions {
+            endpoint: said
+                .endpoint
+                .as_ref()
+                .map_or(local, |said| endpoint(&said.value)),
+            region: said.region.clone(),
+            profile: said.profile.clone(),
+            requester_pays: said.requester_pays.unwrap_or_default(),
+            kms_key: said.kms_key.clone(),
+        }
+    }
+
+    /// Reports endpoints that are none.
+    fn check_endpoint(&mut self, aws: Option<&AwsEntry>) {
+        let Some(said) = aws.and_then(|aws| aws.endpoint.as_ref()) else {
+            return;
+        };
+        let Endpoint::Url(url) = endpoint(&said.value) else {
+            return;
+        };
+        let host = ["http://", "https://"]
+            .iter()
+            .find_map(|scheme| url.strip_prefix(scheme));
+        if host.is_some_and(|host| !host.is_empty() && !host.contains('@')) {
+            return;
+        }
+        // What stands before an `@` is a secret.
+        let problem = self
+            .at(said.span, "the endpoint is no address".to_owned())
+            .with_label("allowed: `aws`, `local`, or an address such as `http://127.0.0.1:4566`");
+        self.report(problem);
+    }
+
     /// Reports names that a target gives to things that are not declared.
     fn check_known<T, U>(
         &mut self,
@@ -131,7 +190,7 @@ impl<'a> Resolver<'a> {
             .map(|entry| entry.value.as_ref());
         for entry in all.chain([target.dead_letters.as_ref()]).flatten() {
             if let Some(path) = &entry.path {
-                self.path(path);
+                self.place(path);
             }
         }
     }

@@ -1,8 +1,13 @@
 //! What sources and sinks are asked for: formats and their options, each written once, without the lines of the file that say so.
 
+mod aws;
 mod format;
+mod place;
+
+pub use aws::{AwsOptions, Endpoint};
 
 pub(crate) use format::is_default;
 pub use format::{
     Compression, CsvOptions, Encoding, Format, FormatName, SinkFormat, Unknown, is_gzip,
 };
+pub use place::{Place, S3Url};

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use transom_file::{Check, CheckKind, Problem, Spanned, list};
 
 /// A check that can be run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct PlannedCheck {
     /// The source or step that it belongs to.
     pub(crate) table: String,

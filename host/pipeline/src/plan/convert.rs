@@ -4,20 +4,37 @@ use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
-use transom_connect::{self as connect, FileSource};
+use transom_connect::{self as connect, Aws, FileSource};
+use transom_file::spec::{Place, S3Url};
 use transom_file::{Pipeline, Value};
 use transom_query::Params;
 
-pub(crate) fn file_source(pipeline: &Pipeline, source: &transom_file::FileSource) -> FileSource {
+pub(crate) fn file_source(
+    pipeline: &Pipeline,
+    source: &transom_file::FileSource,
+    aws: &Aws,
+) -> FileSource {
     let declared = (!source.columns.is_empty()).then(|| {
         let fields = source.columns.iter();
         let fields = fields.map(|(name, column_type)| column_type.column(name));
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     });
+    // What the file says was read as such an address before.
+    let (root, pattern) = match S3Url::parse(&source.path.value) {
+        Ok(S3Url { bucket, key }) => {
+            let root = S3Url {
+                bucket,
+                key: String::new(),
+            };
+            (Place::S3(root), key)
+        }
+        Err(_) => (pipeline.root.as_path().into(), source.path.value.clone()),
+    };
     FileSource {
         name: source.name.value.clone(),
-        root: pipeline.root.clone(),
-        pattern: source.path.value.clone(),
+        root,
+        aws: aws.clone(),
+        pattern,
         format: source.format.clone(),
         columns: declared,
         unknown: source.unknown,

@@ -14,18 +14,18 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
 pub use transom_connect::Sample;
-use transom_connect::{FileSink, Inputs, SinkLimits, Source};
+use transom_connect::{Aws, Inputs, Sink, SinkLimits, Source};
 use transom_file::spec::Unknown;
-use transom_plugin::{Cancel, Plugin};
+use transom_plugin::{Cancel, LogicalTime};
 use transom_query::{Session, SessionOptions, TransformColumns};
 
 use self::part::Reads;
 use self::planner::Planner;
 use crate::dead_letters::DeadLetterSpool;
 use crate::error::{Error, Result};
-use crate::lock::Lock;
+use crate::job::Job;
 use crate::plugins::Looked;
-use transom_file::{MaxRejects, Pipeline, Problems};
+use transom_file::{MaxRejects, Problems};
 
 pub(crate) use self::checks::PlannedCheck;
 pub(crate) use self::convert::{file_source, params};
@@ -45,10 +45,23 @@ pub enum Sources {
     Given,
 }
 
-/// A pipeline whose steps have been planned.
+/// What differs between two runs of one plan.
+#[derive(Debug, Clone)]
+pub struct Slice {
+    /// The pieces of sources, by name.
+    pub inputs: BTreeMap<String, Inputs>,
+    /// What plugins and SQL take for the time and draw randomness from.
+    pub time: LogicalTime,
+    /// Stops the run.
+    pub cancel: Cancel,
+}
+
+/// A pipeline whose steps have been planned. It is planned once and can be run for one slice after another.
 #[derive(Debug)]
 pub struct Planned {
     pub(crate) session: Session,
+    /// For the tables that a run writes beside its sinks.
+    pub(crate) aws: Aws,
     /// Set by the caller to stop the run. The session has a child of it, which a plan that fails sets as well.
     pub(crate) cancel: Cancel,
     pub(crate) sources: Vec<PlannedSource>,
@@ -80,13 +93,58 @@ pub(crate) struct PlannedStep {
     pub(crate) max_rejects: Option<MaxRejects>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct PlannedSink {
-    pub(crate) sink: FileSink,
+    pub(crate) sink: Arc<dyn Sink>,
     pub(crate) from: String,
 }
 
 impl Planned {
+    /// Makes the plan ready for another slice: other pieces of its sources, another time and seed. What was run and counted is forgotten;
+    /// nothing is planned again, and the columns stay those that were planned. Sources that `slice` does not name keep their pieces.
+    ///
+    /// # Errors
+    /// If pieces cannot be read as the columns that were planned.
+    pub async fn begin(&mut self, slice: Slice) -> Result<()> {
+        let Slice {
+            mut inputs,
+            time,
+            cancel,
+        } = slice;
+        self.session.renew(time, cancel.child());
+        self.cancel = cancel;
+        for planned in &mut self.sources {
+            let name = planned.source.name().to_owned();
+            planned.source = planned.source.fresh();
+            if let Some(inputs) = inputs.remove(&name) {
+                planned.inputs = inputs;
+            }
+            let schema = Arc::clone(&planned.schema);
+            let state = self.session.context().state();
+            let table = planned.source.table(&planned.inputs, Some(schema), &state);
+            let table = table.await?;
+            let origin = transom_connect::with_origin(&table);
+            let set = self.session.set_source(&name, table, origin);
+            set.map_err(|error| Error::of_query("registering sources", error))?;
+        }
+        for letters in self
+            .steps
+            .iter()
+            .filter_map(|step| step.dead_letters.as_ref())
+        {
+            letters.clear()?;
+        }
+        Ok(())
+    }
+
+    /// The pieces of the sources by name.
+    pub fn inputs(&self) -> BTreeMap<String, Inputs> {
+        let sources = self.sources.iter();
+        sources
+            .map(|planned| (planned.source.name().to_owned(), planned.inputs.clone()))
+            .collect()
+    }
+
     /// Schemas of the sources by name.
     pub fn source_schemas(&self) -> BTreeMap<String, SchemaRef> {
         self.sources
@@ -141,66 +199,21 @@ impl Planned {
     }
 }
 
-/// Plans a pipeline. All mistakes are reported at once; a step that reads a wrong one is passed over.
-pub async fn plan(
-    pipeline: &Pipeline,
-    plugins: &[Arc<Plugin>],
-    lock: Option<&Lock>,
-    sources: Sources,
-    options: &SessionOptions,
-    cancel: Cancel,
-) -> Result<Planned> {
-    let whole = Part::default();
-    plan_part(pipeline, plugins, lock, sources, &whole, options, cancel).await
-}
-
-/// Plans a pipeline as far as it can be without its data and without a compiler: all mistakes are reported, among them plugins that have to
-/// be built. A step that needs a transform of one of these is passed over, with those that read it.
-///
-/// # Errors
-/// All mistakes.
-pub async fn check(
-    pipeline: &Pipeline,
-    looked: &Looked,
-    lock: Option<&Lock>,
-    options: &SessionOptions,
-    cancel: Cancel,
-) -> Result<Planned> {
-    let whole = Part::default();
-    let from_lock = Sources::FromLock;
-    plan_looked(pipeline, looked, lock, from_lock, &whole, options, cancel).await
-}
-
-/// Plans what a part of a pipeline needs, and nothing else; its sinks only if the part is the whole.
+/// Plans what a part of a pipeline needs, and nothing else; its sinks only if the part is the whole. All mistakes are reported at once; a
+/// step that reads a wrong one is passed over.
 ///
 /// # Errors
 /// All mistakes in what is planned; sources that are needed and not there.
-pub async fn plan_part(
-    pipeline: &Pipeline,
-    plugins: &[Arc<Plugin>],
-    lock: Option<&Lock>,
-    sources: Sources,
-    part: &Part,
-    options: &SessionOptions,
-    cancel: Cancel,
-) -> Result<Planned> {
-    let looked = Looked {
-        plugins: plugins.to_vec(),
-        ..Looked::default()
-    };
-    plan_looked(pipeline, &looked, lock, sources, part, options, cancel).await
-}
-
-async fn plan_looked(
-    pipeline: &Pipeline,
+pub(crate) async fn plan_part(
+    job: &Job,
     looked: &Looked,
-    lock: Option<&Lock>,
     sources: Sources,
     part: &Part,
-    options: &SessionOptions,
-    cancel: Cancel,
 ) -> Result<Planned> {
-    let (options, sink_limits) = shared_out(options);
+    let pipeline = job.pipeline.as_ref();
+    let lock = job.lock.as_deref();
+    let cancel = job.cancel.clone();
+    let (options, sink_limits) = shared_out(&job.session);
     let mut session = Session::new(&options, cancel.child())
         .map_err(|error| Error::of_query("starting the session", error))?;
     let plugins = looked.plugins.iter();
@@ -210,13 +223,13 @@ async fn plan_looked(
     }
     let mut planner = Planner {
         pipeline,
+        aws: &job.aws,
         looked,
         part,
         sink_limits,
         problems: looked.problems.clone(),
         tables: BTreeSet::new(),
         remembered: BTreeSet::new(),
-        origins: BTreeMap::new(),
         session,
     };
     let reads = Reads::of(pipeline, &planner.session);
@@ -238,6 +251,7 @@ async fn plan_looked(
     match problems.is_empty() {
         true => Ok(Planned {
             session,
+            aws: job.aws.clone(),
             cancel,
             sources: planned_sources,
             steps,

@@ -1,12 +1,12 @@
 //! What is being planned: sources, the order of the steps, sinks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
-use transom_connect::{FileSink, Inputs, SinkLimits, Source, SourceError};
+use transom_connect::{Aws, ErrorKind, FileSink, Inputs, Sink, SinkLimits, Source, SourceError};
 use transom_plugin::Description;
 use transom_query::Session;
 
@@ -22,6 +22,7 @@ use transom_file::{Pipeline, Problem, Step};
 /// A pipeline that is being planned, with the mistakes that were found.
 pub(super) struct Planner<'a> {
     pub(super) pipeline: &'a Pipeline,
+    pub(super) aws: &'a Aws,
     pub(super) looked: &'a Looked,
     pub(super) part: &'a Part,
     pub(super) sink_limits: SinkLimits,
@@ -30,8 +31,6 @@ pub(super) struct Planner<'a> {
     pub(super) tables: BTreeSet<String>,
     /// Sources whose columns are those of the lock file or of a test, whatever their files have by now.
     pub(super) remembered: BTreeSet<String>,
-    /// Sources with columns that say where a row comes from.
-    pub(super) origins: BTreeMap<String, Arc<dyn TableProvider>>,
     pub(super) session: Session,
 }
 
@@ -71,7 +70,7 @@ impl<'a> Planner<'a> {
             if locked.is_some() {
                 self.remembered.insert(name.clone());
             }
-            let mut files = file_source(self.pipeline, source);
+            let mut files = file_source(self.pipeline, source, self.aws);
             if let Sources::Sampled(sample) = how {
                 files.sample = sample;
             }
@@ -85,6 +84,8 @@ impl<'a> Planner<'a> {
                     };
                     match opened.await {
                         Ok(opened) => opened,
+                        // No mistake of the pipeline: there is nothing in its file to be changed.
+                        Err(error) if error.kind() != ErrorKind::Data => return Err(error.into()),
                         Err(error) => {
                             let mut problem = self
                                 .pipeline
@@ -117,14 +118,15 @@ impl<'a> Planner<'a> {
             };
             let schema = table.schema();
             // A part of a pipeline is computed for its rows alone: its dead letters are not kept.
-            if self.part.tables.is_none()
-                && let Some(origin) = transom_connect::with_origin(&table)
-            {
-                self.origins.insert(name.clone(), origin);
-            }
+            let origin = match self.part.tables {
+                None => transom_connect::with_origin(&table),
+                Some(_) => None,
+            };
             let table = self.part.limited(table);
             let table = table.map_err(|error| Error::of_query("limiting sources", error))?;
-            self.add_table(name, table)?;
+            let set = self.session.set_source(name, table, origin);
+            set.map_err(|error| Error::of_query("registering sources", error))?;
+            self.tables.insert(name.clone());
             planned.push(PlannedSource {
                 source: Arc::new(files),
                 unknown: source.unknown,
@@ -191,6 +193,7 @@ impl<'a> Planner<'a> {
             let planned = FileSink {
                 name: sink.name.value.clone(),
                 path: sink.path.value.clone(),
+                aws: self.aws.clone(),
                 format: sink.format.clone(),
                 partition_by: sink
                     .partition_by
@@ -219,7 +222,7 @@ impl<'a> Planner<'a> {
                 self.problems.push(problem);
             }
             sinks.push(PlannedSink {
-                sink: planned,
+                sink: Arc::new(planned),
                 from: from.clone(),
             });
         }

@@ -197,9 +197,7 @@ impl Planner<'_> {
         if self.is_unbuilt(&transform.plugin) {
             return Ok(None);
         }
-        let origin = dead_letters
-            .as_ref()
-            .and_then(|_| self.origins.get(&transform.input.value).cloned());
+        let with_origin = dead_letters.is_some();
         let step = TransformStep {
             name: name.to_owned(),
             plugin: transform.plugin.clone(),
@@ -229,7 +227,7 @@ impl Planner<'_> {
                 Some(MaxRejects::Rows(rows)) if self.part.tables.is_none() => Some(rows),
                 _ => None,
             },
-            origin,
+            with_origin,
         };
         let planned = self
             .session

@@ -4,7 +4,6 @@
 //! published. The failing rows are kept in tables beside the dead letters, a bounded number of each check.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -14,11 +13,15 @@ use datafusion::error::DataFusionError;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::TryStreamExt;
 
-use super::{Run, Staged, watched};
+use super::Run;
+use super::stage::Staged;
+use super::watch::watched;
 use crate::error::{Error, Result};
 use crate::plan::PlannedCheck;
 use crate::reasons::short;
 use crate::report::{CheckReport, counted};
+use transom_connect::{publish_all, table_exists};
+use transom_file::spec::Place;
 use transom_file::{CheckKind, Pipeline, Severity, list};
 
 /// Failing rows that are kept of each check.
@@ -27,9 +30,9 @@ const KEPT: usize = 1000;
 /// Examples that are named with a failed check.
 const EXAMPLES: usize = 3;
 
-/// The folder, below that of the dead letters, for rows that fail a check. No step has such a name.
-fn folder_of(table: &str, check: &str) -> PathBuf {
-    Path::new(&format!("{table}.checks")).join(check)
+/// The place, below that of the dead letters, for rows that fail a check. No step has such a name.
+fn folder_of(dead_letters: &Place, table: &str, check: &str) -> Place {
+    dead_letters.join(&format!("{table}.checks")).join(check)
 }
 
 /// What a check found.
@@ -49,7 +52,7 @@ impl Run<'_> {
         pipeline: &Pipeline,
     ) -> Result<(Vec<CheckReport>, Vec<Staged>)> {
         let (mut reports, mut staged) = (Vec::new(), Vec::new());
-        let checks = std::mem::take(&mut self.planned.checks);
+        let checks = self.planned.checks.clone();
         if checks.is_empty() {
             return Ok((reports, staged));
         }
@@ -76,7 +79,7 @@ impl Run<'_> {
             return Ok((reports, staged));
         }
         for table in staged {
-            if let Err(error) = table.prepared.publish().await {
+            if let Err(error) = publish_all(&[(table.sink, table.result)]).await {
                 tracing::warn!(target: "transom", "rows that fail a check are not kept: {error}");
             }
         }
@@ -126,10 +129,13 @@ impl Run<'_> {
         report: &CheckReport,
         rows: RecordBatch,
     ) -> Option<Kept> {
-        let folder = folder_of(&check.table, &check.check.name);
-        let path = pipeline.dead_letters.join(folder);
-        let is_wanted = !report.passed || path.exists();
-        if !is_wanted || matches!(check.check.kind, CheckKind::RowCount { .. }) {
+        if matches!(check.check.kind, CheckKind::RowCount { .. }) {
+            return None;
+        }
+        let path = folder_of(&pipeline.dead_letters, &check.table, &check.check.name);
+        let exists = || table_exists(&path, &self.planned.aws);
+        let is_wanted = !report.passed || exists().await.unwrap_or(true);
+        if !is_wanted {
             return None;
         }
         let name = format!("rows that fail the check {}", check.check.name);
@@ -148,7 +154,7 @@ impl Run<'_> {
 }
 
 struct Kept {
-    path: PathBuf,
+    path: Place,
     staged: Staged,
 }
 

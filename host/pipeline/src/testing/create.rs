@@ -6,30 +6,20 @@ use std::time::{Duration, SystemTime};
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use chrono::{DateTime, Utc};
-use transom_plugin::Cancel;
-use transom_query::SessionOptions;
 
 use super::anonymize::Anonymous;
 use super::run::{Given, Tester, table_of};
 use super::yaml;
 use crate::error::{Error, Result};
-use crate::plan::{Part, Sources, plan_part};
+use crate::job::Job;
+use crate::plan::{Part, Sources};
 
 impl Tester {
     /// The first `rows` rows of a source or step, of the real data.
     async fn real_rows(&self, table: &str, rows: usize) -> Result<RecordBatch> {
-        let (pipeline, plugins, lock) = self.parts();
-        let planned = plan_part(
-            pipeline,
-            plugins,
-            lock,
-            Sources::Open,
-            &Part::of(table),
-            &SessionOptions::default(),
-            Cancel::new(),
-        )
-        .await?;
-        planned.preview(pipeline, table, None, rows).await
+        let job = self.job();
+        let planned = job.plan(Sources::Open, &Part::of(table)).await?;
+        planned.preview(&job.pipeline, table, None, rows).await
     }
 }
 
@@ -46,29 +36,24 @@ pub async fn create(
     anonymize: &[String],
 ) -> Result<String> {
     let mut anonymous = Anonymous::new(anonymize);
-    let (pipeline, plugins, lock) = tester.parts();
+    let job = tester.job();
+    let pipeline = job.pipeline.as_ref();
     let unlocked = |message: String| Error::Lock {
         message,
         hint: "lock the sources with `transom lock`".to_owned(),
     };
-    let Some(lock) = lock else {
+    if job.lock.is_none() {
         return Err(unlocked(
             "a test from real data needs the lock file, which says their types".to_owned(),
         ));
-    };
+    }
     let clock = midnight(SystemTime::now());
     let options = super::run::options(Some(clock), 0);
-    let part = Part::of(step);
-    let planned = plan_part(
-        pipeline,
-        plugins,
-        Some(lock),
-        Sources::FromLock,
-        &part,
-        &options,
-        Cancel::new(),
-    )
-    .await?;
+    let timed = Job {
+        session: options.clone(),
+        ..job.clone()
+    };
+    let planned = timed.plan(Sources::FromLock, &Part::of(step)).await?;
     let mut given = Given::new();
     let mut text = format!(
         "# Made by `transom test --create {step} --rows {rows}`. Cut it down to what it is about.\ntests:\n  {step}_of_real_rows:\n"

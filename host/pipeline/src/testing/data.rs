@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use transom_connect::{FileSource, ReadProgress, Sample};
+use transom_connect::{Aws, FileSource, ReadProgress, Sample};
 use transom_file::spec::{CsvOptions, Format, FormatName, Unknown};
 use transom_plugin::Cancel;
 use transom_query::{OnError, Params, Session, SessionOptions};
@@ -144,7 +144,8 @@ impl Loader<'_> {
         };
         let source = FileSource {
             name: path.value.clone(),
-            root: self.folder.to_owned(),
+            root: self.folder.into(),
+            aws: Aws::default(),
             pattern: path.value.clone(),
             format: match format {
                 FormatName::Csv => Format::Csv(self.csv.clone()),

@@ -13,15 +13,15 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use transom_file::spec::CsvOptions;
-use transom_plugin::{Cancel, LogicalTime, Plugin};
+use transom_plugin::{Cancel, LogicalTime};
 use transom_query::{Session, SessionOptions};
 
 use super::case::Case;
 use super::data::{Known, Loader};
 use super::report::{Mismatch, TestFailure, TestReport};
 use crate::error::{Error, Result};
-use crate::lock::Lock;
-use crate::plan::{Part, Sources, file_source, plan_part};
+use crate::job::Job;
+use crate::plan::{Part, Sources, file_source};
 use crate::preview::Computed;
 use transom_file::test_file::{Reported, Test};
 use transom_file::{Pipeline, Problems};
@@ -32,32 +32,34 @@ pub(super) type Given = BTreeMap<String, Arc<dyn TableProvider>>;
 /// Runs tests of one pipeline.
 #[derive(Debug)]
 pub struct Tester {
-    pipeline: Pipeline,
-    plugins: Vec<Arc<Plugin>>,
-    lock: Option<Lock>,
+    job: Job,
     /// For what tests give as files.
     scratch: Session,
 }
 
 impl Tester {
-    /// For a pipeline with its plugins and its lock file, if there is one.
+    /// Runs the tests of a job's pipeline.
     ///
     /// # Errors
     /// If threads cannot be started.
-    pub fn new(pipeline: Pipeline, plugins: Vec<Arc<Plugin>>, lock: Option<Lock>) -> Result<Self> {
+    pub fn new(job: Job) -> Result<Self> {
         let scratch = Session::new(&options(None, 0), Cancel::new())
             .map_err(|error| Error::of_query("starting the session", error))?;
-        Ok(Self {
-            pipeline,
-            plugins,
-            lock,
-            scratch,
-        })
+        Ok(Self { job, scratch })
     }
 
-    /// The pipeline, its plugins and its lock file.
-    pub(super) fn parts(&self) -> (&Pipeline, &[Arc<Plugin>], Option<&Lock>) {
-        (&self.pipeline, &self.plugins, self.lock.as_ref())
+    /// What its tests are planned with, over real data.
+    pub(super) fn job(&self) -> &Job {
+        &self.job
+    }
+
+    /// A job with the variables and the clock of a test.
+    fn job_of(&self, pipeline: &Pipeline, session: &SessionOptions) -> Job {
+        Job {
+            pipeline: Arc::new(pipeline.clone()),
+            session: session.clone(),
+            ..self.job.clone()
+        }
     }
 
     /// Runs a test to its end, with transforms that move to new instances where runs do that.
@@ -66,7 +68,7 @@ impl Tester {
     pub async fn run(&self, test: &Test) -> TestReport {
         let begun = Instant::now();
         let mut report = self.run_once(test, true).await;
-        if !report.passed && self.plugins.iter().any(|plugin| plugin.has_runner()) {
+        if !report.passed && self.job.plugins.iter().any(|plugin| plugin.has_runner()) {
             let stayed = self.run_once(test, false).await;
             if stayed.passed {
                 // What was found so is nothing to be expected.
@@ -85,7 +87,7 @@ impl Tester {
         let mut case = Case {
             tester: self,
             test,
-            pipeline: self.pipeline.clone(),
+            pipeline: self.job.pipeline.as_ref().clone(),
             moves,
             reported: Reported::new(&test.source),
             failures: Vec::new(),
@@ -133,30 +135,25 @@ impl Tester {
             keep_rejected,
             ..Part::of(table)
         };
-        let planned = plan_part(
-            pipeline,
-            &self.plugins,
-            None,
-            Sources::Given,
-            &part,
-            options,
-            Cancel::new(),
-        )
-        .await?;
+        let job = Job {
+            lock: None,
+            ..self.job_of(pipeline, options)
+        };
+        let planned = job.plan(Sources::Given, &part).await?;
         let steps = planned.steps().map(|(name, ..)| name.to_owned()).collect();
         Ok((planned.compute(pipeline, table).await?, steps))
     }
 
     /// The columns of a source, as far as they are known without looking at its files, or those of a step.
     pub(super) async fn known(&self, pipeline: &Pipeline, table: &str) -> Known {
-        let lock = self.lock.as_ref();
+        let lock = self.job.lock.as_deref();
         let Some(source) = pipeline.source(table) else {
             return Known {
                 schema: self.schema_of_step(pipeline, table).await,
                 types: Vec::new(),
             };
         };
-        let declared = file_source(pipeline, source).columns;
+        let declared = file_source(pipeline, source, &self.job.aws).columns;
         Known {
             schema: lock.and_then(|lock| lock.schema(source)),
             types: declared.as_deref().map(types_of).unwrap_or_default(),
@@ -165,17 +162,9 @@ impl Tester {
 
     /// The columns that a step has over the sources in the lock file.
     async fn schema_of_step(&self, pipeline: &Pipeline, step: &str) -> Option<SchemaRef> {
-        let (part, options) = (Part::of(step), options(None, 0));
-        let planned = plan_part(
-            pipeline,
-            &self.plugins,
-            Some(self.lock.as_ref()?),
-            Sources::FromLock,
-            &part,
-            &options,
-            Cancel::new(),
-        )
-        .await;
+        self.job.lock.as_ref()?;
+        let job = self.job_of(pipeline, &options(None, 0));
+        let planned = job.plan(Sources::FromLock, &Part::of(step)).await;
         // A step that cannot be planned is another test's concern: here it is given.
         let planned = planned.ok()?;
         let found = planned.steps().find(|(name, ..)| *name == step);
@@ -192,7 +181,7 @@ impl Tester {
         // A file that was cut from a source's is written as those are.
         let csv = table
             .and_then(|table| pipeline.source(table))
-            .map(|source| file_source(pipeline, source).format);
+            .map(|source| file_source(pipeline, source, &self.job.aws).format);
         let csv = match csv {
             Some(transom_file::spec::Format::Csv(csv)) => csv,
             _ => CsvOptions::default(),

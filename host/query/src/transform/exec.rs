@@ -593,9 +593,9 @@ impl Running {
                     plugin: description.name.clone(),
                     version: description.version.clone(),
                     rows: rows.project(&own)?,
-                    origin: match spec.step.origin {
-                        Some(_) => Some(rows.project(&origin)?),
-                        None => None,
+                    origin: match origin.is_empty() {
+                        false => Some(rows.project(&origin)?),
+                        true => None,
                     },
                     partition: self.partition,
                     numbers: rejected

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::catalog::TableProvider;
 use datafusion::common::Result;
 use transom_plugin::OpenedTransform;
 
@@ -30,8 +29,9 @@ pub struct TransformStep {
     pub on_reject: OnReject,
     /// Rows that may be rejected; one more ends the run.
     pub max_rejects: Option<u64>,
-    /// Read in place of the input: a table that has more columns, which only dead letters get to see. They say where a row is from.
-    pub origin: Option<Arc<dyn TableProvider>>,
+    /// Whether the input, if it is a source that knows where its rows are from, is read with columns that say it. Only dead letters get to
+    /// see them.
+    pub with_origin: bool,
 }
 
 /// One column of an order.
@@ -73,7 +73,7 @@ pub struct RejectedRows {
     pub version: String,
     /// The rows as they came in.
     pub rows: RecordBatch,
-    /// The columns that [`TransformStep::origin`] has beside the input's.
+    /// The columns that the source has beside the input's ([`TransformStep::with_origin`]).
     pub origin: Option<RecordBatch>,
     /// The partition of the plan, from 0.
     pub partition: usize,

@@ -134,7 +134,7 @@ pub(crate) fn step(transform: &str, options: &str) -> TransformStep {
         options: options.to_owned(),
         on_reject: OnReject::Fail,
         max_rejects: None,
-        origin: None,
+        with_origin: false,
     }
 }
 

@@ -270,7 +270,12 @@ async fn columns_of_an_origin_reach_dead_letters_and_nobody_else() {
     )
     .unwrap();
     let origin = MemTable::try_new(placed.schema(), vec![vec![placed]]).unwrap();
-    step.origin = Some(Arc::new(origin));
+    step.with_origin = true;
+    let table = session.context().table_provider("t").await.unwrap();
+    session.context().deregister_table("t").unwrap();
+    session
+        .set_source("t", table, Some(Arc::new(origin)))
+        .unwrap();
     with_step(&mut session, step, "t").await;
     assert_eq!(
         answer(&session, "SELECT * FROM out").await.unwrap(),

@@ -153,7 +153,7 @@ fn turnarounds() -> TransformStep {
         options: OPTIONS.to_owned(),
         on_reject: OnReject::Drop,
         max_rejects: None,
-        origin: None,
+        with_origin: false,
     }
 }
 
@@ -173,7 +173,8 @@ async fn add_sources(session: &Session) -> Result<()> {
     ] {
         let source = FileSource {
             name: name.to_owned(),
-            root: guests::repository().join("examples/flights"),
+            root: guests::repository().join("examples/flights").into(),
+            aws: transom_connect::Aws::default(),
             pattern: pattern.to_owned(),
             format,
             columns: None,

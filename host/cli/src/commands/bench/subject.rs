@@ -8,11 +8,11 @@ use arrow::datatypes::FieldRef;
 use fastrand::Rng;
 use transom_file::{Pipeline, StepKind, TransformStep};
 use transom_pipeline::lock::Lock;
-use transom_pipeline::plan::{Part, Sources, plan_part};
+use transom_pipeline::plan::{Part, Sources};
+use transom_pipeline::read_rows;
 use transom_pipeline::report::counted;
-use transom_pipeline::{SessionOptions, read_rows};
 use transom_plugin::{
-    Accepts, Cancel, Description, FunctionDescription, Plugin, Runtime, TransformDescription,
+    Accepts, Description, FunctionDescription, Plugin, Runtime, TransformDescription,
 };
 
 use super::BenchCommand;
@@ -333,18 +333,10 @@ impl Finder<'_> {
         let lock = Lock::read(&Lock::path_of(pipeline))?;
         let plugins = self.context.plugins(pipeline)?;
         let part = Part::of(&step.input.value);
-        let session = SessionOptions::default();
         let rows = self.command.rows * BATCHES;
         self.context.block_on(async {
-            let planned = plan_part(
-                pipeline,
-                &plugins,
-                lock.as_ref(),
-                Sources::Open,
-                &part,
-                &session,
-                Cancel::new(),
-            );
+            let job = self.context.job(pipeline.clone(), plugins, lock).await?;
+            let planned = job.plan(Sources::Open, &part);
             Ok(planned.await?.input_of(step, rows).await?)
         })
     }

@@ -1,7 +1,6 @@
 //! The lines of a file, or of a range of it.
 
 use std::{
-    fs::File,
     io::{BufRead, BufReader, Read},
     ops::Range,
 };
@@ -12,7 +11,7 @@ use crate::source::{
     FileSource, SourceError,
     inputs::Input,
     io_error,
-    open::{open_from, open_text},
+    open::{open_bytes, open_from, open_text},
 };
 
 /// Bytes that are read at once.
@@ -127,8 +126,8 @@ impl Lines {
             return Ok(lines);
         }
         let failed = |error| io_error(&self.source, &self.found.path, error);
-        let file = File::open(&self.found.location).map_err(failed)?;
-        let mut before = BufReader::with_capacity(BUFFER, file.take(self.start));
+        let bytes = open_bytes(&self.source, &self.found, 0)?;
+        let mut before = BufReader::with_capacity(BUFFER, bytes.take(self.start));
         let mut lines = 1;
         while before.skip_until(b'\n').map_err(failed)? > 0 {
             lines += 1;

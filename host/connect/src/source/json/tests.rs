@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 use super::decode::Decoder;
 use super::*;
+use crate::aws::Aws;
 use transom_file::spec::Format;
 
 use crate::source::{
-    FileSource, ReadProgress, Sample, SourceError, Unknown,
+    FileSource, Location, ReadProgress, Sample, SourceError, Unknown,
     inputs::{Input, Inputs},
     partitions::Partitions,
 };
@@ -22,7 +23,8 @@ use crate::source::{
 pub(super) fn source(path: &Path) -> FileSource {
     FileSource {
         name: "events".to_owned(),
-        root: path.parent().unwrap_or(path).to_owned(),
+        root: path.parent().unwrap_or(path).into(),
+        aws: Aws::default(),
         pattern: "*.json".to_owned(),
         format: Format::Json,
         columns: None,
@@ -35,7 +37,7 @@ pub(super) fn source(path: &Path) -> FileSource {
 pub(super) fn found(path: &Path) -> Input {
     Input {
         path: path.file_name().map(Into::into).unwrap_or_default(),
-        location: path.to_owned(),
+        location: Location::File(path.to_owned()),
         bytes: fs::metadata(path).map_or(0, |metadata| metadata.len()),
         modified: SystemTime::UNIX_EPOCH,
     }

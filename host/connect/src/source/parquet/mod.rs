@@ -35,6 +35,7 @@ use datafusion::{
     execution::object_store::ObjectStoreUrl,
 };
 use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
+use object_store::ObjectStore;
 use parquet::{
     errors::ParquetError,
     file::metadata::{PageIndexPolicy, ParquetMetaData},
@@ -48,6 +49,7 @@ use super::{
     partitions::Partitions,
     table::object_meta,
 };
+use crate::aws::PinnedObject;
 
 /// The table's columns by the footers of all files. `known` are those of the lock file, which every file must fit.
 pub(super) async fn table_columns(
@@ -101,9 +103,18 @@ async fn footer(
     state: &dyn Session,
     found: &Input,
 ) -> Result<Arc<ParquetMetaData>, SourceError> {
+    let store = match source.object(found) {
+        Some(object) => {
+            let tail = place::checked_tail(source, found, &object).await?;
+            Arc::new(PinnedObject::new(object, Some(tail))) as Arc<dyn ObjectStore>
+        }
+        None => {
+            let url = ObjectStoreUrl::local_filesystem();
+            let store = state.runtime_env().object_store(url);
+            store.map_err(|error| source.infer_error(error))?
+        }
+    };
     let fetched = async {
-        let url = ObjectStoreUrl::local_filesystem();
-        let store = state.runtime_env().object_store(url)?;
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
         DFParquetMetadata::new(store.as_ref(), &object_meta(found)?)
             .with_file_metadata_cache(Some(cache))
@@ -123,7 +134,15 @@ async fn footer(
     Err(damaged(source, found, error))
 }
 
+/// What S3 said, or that the file is damaged.
 fn damaged(source: &FileSource, found: &Input, error: ParquetError) -> SourceError {
+    let error = match reader::of_object(source, error) {
+        ParquetError::External(inner) => match inner.downcast::<SourceError>() {
+            Ok(placed) => return *placed,
+            Err(inner) => ParquetError::External(inner),
+        },
+        other => other,
+    };
     SourceError::ParquetFooter {
         name: source.name.clone(),
         path: found.path.clone(),

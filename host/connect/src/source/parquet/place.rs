@@ -3,7 +3,9 @@
 
 use std::{
     fs::File,
-    io::{Read, Seek, SeekFrom},
+    io::{self, BufReader, Read, Seek, SeekFrom},
+    ops::Range,
+    os::unix::fs::FileExt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -12,22 +14,31 @@ use arrow::{
     datatypes::{DataType, Field, SchemaRef},
     error::ArrowError,
 };
+use bytes::Bytes;
 use parquet::{
     arrow::{
         ProjectionMask,
         arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder},
     },
     errors::ParquetError,
-    file::metadata::{ParquetMetaData, ParquetMetaDataReader},
+    file::{
+        metadata::{ParquetMetaData, ParquetMetaDataReader},
+        reader::{ChunkReader, Length},
+    },
 };
 use transom_sql::{lossless::Loss, type_name};
 
 use super::{exact, footer, guard, reads_text, thrift};
-use crate::source::{FileSource, Input, SourceError, io_error, shown};
+use crate::aws::ObjectFile;
+use crate::source::{
+    FileSource, Input, Location, SourceError, io_error, open::unknown_bucket, shown,
+};
 
 const MAGIC: &[u8; 4] = b"PAR1";
 /// Rows that are decoded at once while nothing is wrong.
 const CHUNK_ROWS: usize = 4096;
+/// Bytes of an object's end that are read at once: most footers are smaller.
+const TAIL: u64 = 64 << 10;
 
 /// Whether a file can be Parquet at all; reads its first and last bytes.
 pub(in crate::source) fn check_magic(
@@ -37,48 +48,143 @@ pub(in crate::source) fn check_magic(
     open_checked(source, found).map(drop)
 }
 
-/// Opens a file that begins and ends as Parquet does, with a footer that has room in it.
+/// The bytes of an object's end, with all of its footer: those that [`check_magic`] looks at, and its beginning, which is not worth a
+/// request of its own.
+pub(super) async fn checked_tail(
+    source: &FileSource,
+    found: &Input,
+    object: &ObjectFile,
+) -> Result<(u64, Bytes), SourceError> {
+    let failed = |error| io_error(source, &found.path, std::io::Error::other(error));
+    let bytes = object.bytes();
+    let mut begin = bytes.saturating_sub(TAIL);
+    let mut tail = object.read(begin..bytes).await.map_err(failed)?;
+    let footer = footer_range(source, found, &tail)?;
+    if footer.start < begin {
+        let before = object.read(footer.start..begin).await.map_err(failed)?;
+        tail = [before, tail].concat().into();
+        begin = footer.start;
+    }
+    let at = |position: u64| (position - begin) as usize;
+    let footer = &tail[at(footer.start)..at(footer.end)];
+    thrift::check_footer(footer).map_err(|error| super::damaged(source, found, error))?;
+    Ok((begin, tail))
+}
+
+/// Where the footer lies in a file that ends with `tail`.
 ///
 /// The parquet crate takes the footer's length as it stands there, and reckons with it before it looks at the file's.
-fn open_checked(source: &FileSource, found: &Input) -> Result<File, SourceError> {
-    let failed = |error| io_error(source, &found.path, error);
-    let mut file = File::open(&found.location).map_err(failed)?;
-    for (part, from) in [("begin", SeekFrom::Start(0)), ("end", SeekFrom::End(-4))] {
-        let mut magic = [0; 4];
-        // A file of less than four bytes has no such place: not Parquet either.
-        let read = file.seek(from).and_then(|_| file.read_exact(&mut magic));
-        if read.is_err() || &magic != MAGIC {
-            return Err(SourceError::NotParquet {
-                name: source.name.clone(),
-                path: found.path.clone(),
-                part,
-            });
-        }
-    }
-    let mut length = [0; 4];
-    file.seek(SeekFrom::End(-8))
-        .and_then(|_| file.read_exact(&mut length))
-        .map_err(failed)?;
-    let (length, bytes) = (u64::from(u32::from_le_bytes(length)), found.bytes);
-    let damaged = |error| SourceError::ParquetFooter {
+fn footer_range(
+    source: &FileSource,
+    found: &Input,
+    tail: &[u8],
+) -> Result<Range<u64>, SourceError> {
+    let no_parquet = |part| SourceError::NotParquet {
         name: source.name.clone(),
         path: found.path.clone(),
-        source: error,
+        part,
     };
+    let Some((rest, magic)) = tail.split_last_chunk::<4>() else {
+        return Err(no_parquet("begin"));
+    };
+    if magic != MAGIC {
+        return Err(no_parquet("end"));
+    }
+    let Some((_, length)) = rest.split_last_chunk::<4>() else {
+        return Err(no_parquet("begin"));
+    };
+    let (length, bytes) = (u64::from(u32::from_le_bytes(*length)), found.bytes);
     // Two magic words and the length itself.
-    let begin = bytes
-        .checked_sub(length)
-        .and_then(|begin| begin.checked_sub(8));
-    let Some(begin) = begin.filter(|begin| *begin >= 4) else {
+    let end = bytes.saturating_sub(8);
+    let begin = end.checked_sub(length).filter(|begin| *begin >= 4);
+    let begin = begin.ok_or_else(|| {
         let message = format!("a footer of {length} bytes in a file of {bytes}");
-        return Err(damaged(ParquetError::General(message)));
-    };
-    let mut footer = vec![0; length as usize];
-    file.seek(SeekFrom::Start(begin))
-        .and_then(|_| file.read_exact(&mut footer))
-        .map_err(failed)?;
-    thrift::check_footer(&footer).map_err(damaged)?;
-    Ok(file)
+        super::damaged(source, found, ParquetError::General(message))
+    })?;
+    Ok(begin..end)
+}
+
+/// Opens a file that begins and ends as Parquet does, with a footer that has room in it.
+fn open_checked(source: &FileSource, found: &Input) -> Result<Whole, SourceError> {
+    let failed = |error| io_error(source, &found.path, error);
+    let whole = Whole::open(source, found).map_err(failed)?;
+    let read = |range| whole.read(range).map_err(failed);
+    let bytes = found.bytes;
+    if read(0..bytes.min(4))?.as_ref() != MAGIC {
+        return Err(SourceError::NotParquet {
+            name: source.name.clone(),
+            path: found.path.clone(),
+            part: "begin",
+        });
+    }
+    let footer = footer_range(source, found, &read(bytes.saturating_sub(8)..bytes)?)?;
+    thrift::check_footer(&read(footer)?).map_err(|error| super::damaged(source, found, error))?;
+    Ok(whole)
+}
+
+/// A file or an object, to be read wherever its footer says.
+enum Whole {
+    File(File, u64),
+    Object(ObjectFile),
+}
+
+impl Whole {
+    fn open(source: &FileSource, found: &Input) -> io::Result<Self> {
+        match &found.location {
+            Location::File(path) => Ok(Self::File(File::open(path)?, found.bytes)),
+            Location::Object { .. } => source
+                .object(found)
+                .map(Self::Object)
+                .ok_or_else(unknown_bucket),
+        }
+    }
+
+    fn len(&self) -> u64 {
+        match self {
+            Self::File(_, bytes) => *bytes,
+            Self::Object(object) => object.bytes(),
+        }
+    }
+
+    fn read(&self, range: Range<u64>) -> io::Result<Bytes> {
+        match self {
+            Self::File(file, _) => {
+                let mut bytes = vec![0; (range.end - range.start) as usize];
+                file.read_exact_at(&mut bytes, range.start)?;
+                Ok(bytes.into())
+            }
+            Self::Object(object) => object.read_now(range),
+        }
+    }
+}
+
+/// For readers that want one of their own.
+#[derive(Clone)]
+struct Shared(Arc<Whole>);
+
+impl Length for Shared {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+}
+
+impl ChunkReader for Shared {
+    type T = Box<dyn Read + Send>;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        Ok(match self.0.as_ref() {
+            Whole::File(file, _) => {
+                let mut file = file.try_clone()?;
+                file.seek(SeekFrom::Start(start))?;
+                Box::new(BufReader::new(file))
+            }
+            Whole::Object(object) => Box::new(object.clone().read_from(start)),
+        })
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        Ok(self.0.read(start..start + length as u64)?)
+    }
 }
 
 /// The first thing that is wrong in the file. `table` are the columns that it is read as; without them, all columns are only decoded.
@@ -88,7 +194,7 @@ pub(in crate::source) fn diagnose(
     found: &Input,
     table: Option<&SchemaRef>,
 ) -> Result<(), SourceError> {
-    let file = open_checked(source, found)?;
+    let file = Shared(Arc::new(open_checked(source, found)?));
     let damaged = |error| super::damaged(source, found, error);
     let footer = guard::caught(|| ParquetMetaDataReader::new().parse_and_finish(&file));
     let footer = footer.map_err(damaged)?;
@@ -107,7 +213,7 @@ pub(in crate::source) fn diagnose(
             }
             let wanted = wanted.and_then(Result::ok).map(|field| field.data_type());
             let part = Part {
-                file: &file,
+                file: file.clone(),
                 row_group,
                 position,
             };
@@ -151,13 +257,13 @@ enum Failure {
 }
 
 /// One column of one row group.
-struct Part<'a> {
-    file: &'a File,
+struct Part {
+    file: Shared,
     row_group: usize,
     position: usize,
 }
 
-impl Part<'_> {
+impl Part {
     fn read(
         &self,
         metadata: &ArrowReaderMetadata,
@@ -194,10 +300,8 @@ impl Part<'_> {
                 continue;
             }
             let (begin, length) = column.byte_range();
-            let mut file = self.file;
-            file.seek(SeekFrom::Start(begin))?;
-            let mut bytes = Vec::new();
-            file.take(length).read_to_end(&mut bytes)?;
+            let end = begin.saturating_add(length).min(self.file.0.len());
+            let bytes = self.file.0.read(begin.min(end)..end)?;
             thrift::check_pages(&bytes, column.num_values())?;
         }
         Ok(())
@@ -208,8 +312,7 @@ impl Part<'_> {
         metadata: &ArrowReaderMetadata,
         wanted: Option<&DataType>,
     ) -> Result<(), Failure> {
-        let file = self.file.try_clone();
-        let file = file.map_err(|error| Failure::Damaged(error.into()))?;
+        let file = self.file.clone();
         self.check_pages(metadata.metadata())
             .map_err(|error| Failure::Damaged(error.into()))?;
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());

@@ -23,7 +23,13 @@ use parquet::{
 };
 
 use super::{footer, reads_text, thrift};
-use crate::source::{FileSource, SourceError, inputs::Input, io_error};
+use crate::aws::{PinnedObject, S3Error};
+use crate::source::{
+    FileSource, SourceError,
+    inputs::{Input, Location},
+    io_error,
+    open::unknown_bucket,
+};
 
 /// What was found when the files were listed.
 pub(super) fn found(file: &PartitionedFile) -> Result<&Input> {
@@ -35,7 +41,11 @@ pub(super) fn found(file: &PartitionedFile) -> Result<&Input> {
 /// If the file is gone, or another size or time of change says that it is not the one that was listed.
 pub(super) fn check_unchanged(source: &FileSource, found: &Input) -> Result<(), SourceError> {
     let failed = |error| io_error(source, &found.path, error);
-    let metadata = fs::metadata(&found.location).map_err(failed)?;
+    // Reads of an object say which one they mean.
+    let Location::File(path) = &found.location else {
+        return Ok(());
+    };
+    let metadata = fs::metadata(path).map_err(failed)?;
     let modified = metadata.modified().map_err(failed)?;
     if metadata.len() == found.bytes && modified == found.modified {
         return Ok(());
@@ -53,6 +63,8 @@ pub(super) fn check_unchanged(source: &FileSource, found: &Input) -> Result<(), 
 pub(super) struct Footers {
     source: Arc<FileSource>,
     table: SchemaRef,
+    cache: Arc<FileMetadataCache>,
+    /// Reads files.
     inner: CachedParquetFileReaderFactory,
 }
 
@@ -67,6 +79,7 @@ impl Footers {
         Self {
             source: Arc::new(source),
             table,
+            cache: Arc::clone(&cache),
             inner: CachedParquetFileReaderFactory::new(store, cache),
         }
     }
@@ -81,9 +94,20 @@ impl ParquetFileReaderFactory for Footers {
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
         let found = found(&file)?.clone();
-        let inner = self
-            .inner
-            .create_reader(partition, file, metadata_size_hint, metrics)?;
+        let inner =
+            match self.source.object(&found) {
+                Some(object) => {
+                    let store = Arc::new(PinnedObject::new(object, None));
+                    CachedParquetFileReaderFactory::new(store, Arc::clone(&self.cache))
+                        .create_reader(partition, file, metadata_size_hint, metrics)?
+                }
+                None if matches!(found.location, Location::Object { .. }) => {
+                    return Err(io_error(&self.source, &found.path, unknown_bucket()).into());
+                }
+                None => self
+                    .inner
+                    .create_reader(partition, file, metadata_size_hint, metrics)?,
+            };
         Ok(Box::new(Reader {
             source: Arc::clone(&self.source),
             table: Arc::clone(&self.table),
@@ -91,6 +115,22 @@ impl ParquetFileReaderFactory for Footers {
             columns: Vec::new(),
             inner,
         }))
+    }
+}
+
+/// The error with what S3 said at its top, if it did.
+pub(super) fn of_object(source: &FileSource, error: ParquetError) -> ParquetError {
+    let said = std::iter::successors(
+        Some(&error as &(dyn std::error::Error + 'static)),
+        |error| error.source(),
+    )
+    .find_map(|error| error.downcast_ref::<S3Error>());
+    match said {
+        Some(said) => ParquetError::External(Box::new(SourceError::S3 {
+            name: source.name.clone(),
+            source: Box::new(said.clone()),
+        })),
+        None => error,
     }
 }
 
@@ -128,7 +168,7 @@ impl AsyncFileReader for Reader {
         async move {
             let bytes = self.inner.get_bytes(range.clone()).await;
             self.check()?;
-            let bytes = bytes?;
+            let bytes = bytes.map_err(|error| of_object(&self.source, error))?;
             self.check_pages(&range, &bytes)?;
             Ok(bytes)
         }
@@ -142,7 +182,7 @@ impl AsyncFileReader for Reader {
         async move {
             let bytes = self.inner.get_byte_ranges(ranges.clone()).await;
             self.check()?;
-            let bytes = bytes?;
+            let bytes = bytes.map_err(|error| of_object(&self.source, error))?;
             for (range, bytes) in ranges.iter().zip(&bytes) {
                 self.check_pages(range, bytes)?;
             }
@@ -159,7 +199,8 @@ impl AsyncFileReader for Reader {
             let metadata = self.inner.get_metadata(options).await;
             self.check()?;
             let text = reads_text(&self.table);
-            let metadata = footer::trusted(metadata?.as_ref(), self.found.bytes, &text)?;
+            let metadata = metadata.map_err(|error| of_object(&self.source, error))?;
+            let metadata = footer::trusted(metadata.as_ref(), self.found.bytes, &text)?;
             let columns = metadata
                 .row_groups()
                 .iter()

@@ -81,7 +81,7 @@ impl Unwritable {
 }
 
 /// A column as SQL names it.
-pub(super) fn sql_name(column: &str) -> String {
+pub(crate) fn sql_name(column: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     let starts = |name: &str| {
         name.bytes()

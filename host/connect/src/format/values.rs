@@ -193,7 +193,7 @@ fn in_all(is_json: bool, array: &ArrayRef, part: &str) -> Option<Bad> {
 }
 
 /// A value for a message.
-pub(super) fn shown(array: &dyn Array, row: usize) -> String {
+pub(crate) fn shown(array: &dyn Array, row: usize) -> String {
     let options = FormatOptions::default().with_display_error(false);
     let formatter = ArrayFormatter::try_new(array, &options);
     let text = formatter.and_then(|values| values.value(row).try_to_string());

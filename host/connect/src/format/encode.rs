@@ -1,9 +1,7 @@
 //! One file being written: Parquet, CSV or JSON over a file that counts its bytes.
 
 use std::{
-    fs::File,
-    io::{self, BufWriter, Write},
-    path::Path,
+    io::{self, Write},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -20,13 +18,12 @@ use parquet::{
 };
 
 use super::json::JsonColumns;
-use super::{SinkLimits, csv::CsvWriter, stored::Stored, unwritable::Unwritable};
+use super::{csv::CsvWriter, stored::Stored, unwritable::Unwritable};
+use crate::sink::{OutFile, SinkLimits};
 use transom_file::spec::{Compression, SinkFormat};
 
 /// Written into the key-value metadata of every Parquet file. No time and no run: the same rows give the same bytes.
 const CREATED_BY: &str = concat!("transom ", env!("CARGO_PKG_VERSION"));
-/// Output is given to the system in pieces of this many bytes.
-const BUFFER_BYTES: usize = 256 * 1024;
 
 /// How far a run has come, for a progress display; to be shared by all streams of a sink.
 #[derive(Debug, Default)]
@@ -46,15 +43,14 @@ impl WriteProgress {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    pub(super) fn add_rows(&self, rows: usize) {
+    pub(crate) fn add_rows(&self, rows: usize) {
         self.rows.fetch_add(rows as u64, Ordering::Relaxed);
     }
 }
 
 /// A file that counts what goes into it.
-#[derive(Debug)]
 struct Counted {
-    file: BufWriter<File>,
+    file: OutFile,
     bytes: Arc<AtomicU64>,
     progress: Arc<WriteProgress>,
 }
@@ -154,7 +150,7 @@ pub fn encode(batch: &RecordBatch, format: &SinkFormat) -> Result<Vec<u8>, Unwri
 }
 
 /// One open file.
-pub(super) struct Encoder {
+pub(crate) struct Encoder {
     writer: Writer<Counted>,
     stored: Stored,
     rows: u64,
@@ -162,9 +158,9 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    /// Makes a new file; one that exists is never overwritten.
-    pub(super) fn create(
-        path: &Path,
+    /// Writes the beginning of a file.
+    pub(crate) fn create(
+        file: OutFile,
         format: &SinkFormat,
         schema: &SchemaRef,
         row_group_bytes: usize,
@@ -172,9 +168,8 @@ impl Encoder {
     ) -> Result<Self, Unwritable> {
         let stored = Stored::try_new(format, schema)?;
         let bytes = Arc::new(AtomicU64::new(0));
-        let file = File::create_new(path).map_err(ArrowError::from)?;
         let output = Counted {
-            file: BufWriter::with_capacity(BUFFER_BYTES, file),
+            file,
             bytes: Arc::clone(&bytes),
             progress: Arc::clone(progress),
         };
@@ -187,32 +182,33 @@ impl Encoder {
         })
     }
 
-    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), Unwritable> {
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), Unwritable> {
         let stored = self.stored.batch(batch);
         let stored = stored.map_err(|error| error.after(self.rows))?;
         self.rows += batch.num_rows() as u64;
         Ok(self.writer.write(&stored)?)
     }
 
-    /// Bytes of memory that rows not yet in the file take.
-    pub(super) fn buffered_bytes(&self) -> usize {
+    /// Bytes of memory that it takes: rows that are not encoded yet, bytes that are not sent yet.
+    pub(crate) fn buffered_bytes(&self) -> usize {
         match &self.writer {
-            Writer::Parquet(writer) => writer.memory_size(),
-            Writer::Csv(_) | Writer::Json(_) => 0,
+            Writer::Parquet(writer) => writer.memory_size() + writer.inner().file.buffered_bytes(),
+            Writer::Csv(writer) => writer.inner().file.buffered_bytes(),
+            Writer::Json(writer) => writer.get_ref().file.buffered_bytes(),
         }
     }
 
     /// Ends the row group.
-    pub(super) fn flush(&mut self) -> Result<(), ArrowError> {
+    pub(crate) fn flush(&mut self) -> Result<(), ArrowError> {
         match &mut self.writer {
             Writer::Parquet(writer) => Ok(writer.flush()?),
             Writer::Csv(_) | Writer::Json(_) => Ok(()),
         }
     }
 
-    /// Closes the file and gives its size. It is not on the disk yet: that is awaited for all files at once.
-    pub(super) fn finish(self) -> Result<u64, ArrowError> {
-        self.writer.finish()?;
-        Ok(self.bytes.load(Ordering::Relaxed))
+    /// Writes the end of the file and gives it back with its size. It is not complete yet: that is awaited for many files at once.
+    pub(crate) fn finish(self) -> Result<(OutFile, u64), ArrowError> {
+        let output = self.writer.finish()?;
+        Ok((output.file, self.bytes.load(Ordering::Relaxed)))
     }
 }

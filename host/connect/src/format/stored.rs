@@ -22,7 +22,7 @@ const DIGITS: u8 = 76;
 
 /// The columns of a table as a format holds them.
 #[derive(Debug, Clone)]
-pub(super) struct Stored {
+pub(crate) struct Stored {
     format: SinkFormat,
     schema: SchemaRef,
     /// Whether the columns are stored as they are.
@@ -36,7 +36,7 @@ impl Stored {
     ///
     /// # Errors
     /// The first column that the format has no type for.
-    pub(super) fn try_new(format: &SinkFormat, schema: &SchemaRef) -> Result<Self, Unwritable> {
+    pub(crate) fn try_new(format: &SinkFormat, schema: &SchemaRef) -> Result<Self, Unwritable> {
         let fields = schema.fields().iter().map(|field| {
             let place = Place {
                 format,

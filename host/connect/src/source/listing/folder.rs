@@ -1,5 +1,4 @@
-//! From a pattern to the files it means. The files are found once and the list is kept: what was checked is what is read,
-//! even if the table is published again in between.
+//! Files of a folder on this machine, links followed.
 
 use std::{
     collections::HashSet,
@@ -8,34 +7,25 @@ use std::{
     sync::Arc,
 };
 
-use glob::{MatchOptions, Pattern};
+use glob::Pattern;
 
-use transom_file::spec::Format;
-
-use super::{FileSource, Input, Inputs, SourceError};
+use super::{Wanted, compiled, holds, is_hidden};
 use crate::lease::{self, Asked};
+use crate::source::{FileSource, Input, Inputs, Location, SourceError};
 
-/// Names shown when nothing matches.
-const NAMES_SHOWN: usize = 8;
 /// How often a version may disappear under the listing before it gives up. Each time means that two runs were published
 /// between two system calls.
 const RESOLVE_ATTEMPTS: usize = 16;
 
-/// `*` stays within a folder, and takes no hidden file.
-const MATCHING: MatchOptions = MatchOptions {
-    case_sensitive: true,
-    require_literal_separator: true,
-    require_literal_leading_dot: true,
-};
-
 /// Blocking: touches the disk.
-pub(super) fn list(source: &FileSource) -> Result<Inputs, SourceError> {
+pub(in crate::source) fn list(source: &FileSource, root: &Path) -> Result<Inputs, SourceError> {
     let mut walk = Walk {
         source,
+        root,
         listing: Inputs::default(),
         above: HashSet::new(),
     };
-    let (base, rest) = split(source);
+    let (base, rest) = split(source, root);
     if rest.is_empty() {
         match walk.metadata(&base)? {
             Some(metadata) if metadata.is_dir() => walk.folder(&base)?,
@@ -46,12 +36,7 @@ pub(super) fn list(source: &FileSource) -> Result<Inputs, SourceError> {
             None => {}
         }
     } else {
-        let pattern = rest.join("/");
-        let compiled = Pattern::new(&pattern).map_err(|error| SourceError::Pattern {
-            name: source.name.clone(),
-            pattern: source.pattern.clone(),
-            source: error,
-        })?;
+        let compiled = compiled(source, &rest.join("/"))?;
         if walk
             .metadata(&base)?
             .is_some_and(|metadata| metadata.is_dir())
@@ -63,19 +48,25 @@ pub(super) fn list(source: &FileSource) -> Result<Inputs, SourceError> {
     listing.pieces.sort_by(|a, b| a.path.cmp(&b.path));
     listing.pieces.dedup_by(|a, b| a.path == b.path);
     if listing.pieces.is_empty() {
-        return Err(nothing(source, &base));
+        return Err(nothing(source, root, &base));
     }
     Ok(listing)
 }
 
 /// Holds the versions of published tables that the inputs are pieces of, unless they were listed in this process and hold them. Blocking.
-pub(super) fn held(source: &FileSource, mut inputs: Inputs) -> Result<Inputs, SourceError> {
+pub(in crate::source) fn held(
+    source: &FileSource,
+    mut inputs: Inputs,
+) -> Result<Inputs, SourceError> {
     if !inputs.leases.is_empty() {
         return Ok(inputs);
     }
     let mut folders = HashSet::new();
     for piece in &inputs.pieces {
-        for folder in piece.location.ancestors().skip(1) {
+        let Location::File(path) = &piece.location else {
+            continue;
+        };
+        for folder in path.ancestors().skip(1) {
             if !folders.insert(folder) {
                 break;
             }
@@ -96,7 +87,7 @@ pub(super) fn held(source: &FileSource, mut inputs: Inputs) -> Result<Inputs, So
 
 /// The part of the pattern without wildcards, and the rest. A name that exists is taken literally, whatever characters it
 /// holds.
-fn split(source: &FileSource) -> (PathBuf, Vec<String>) {
+fn split(source: &FileSource, root: &Path) -> (PathBuf, Vec<String>) {
     let mut base = PathBuf::new();
     let mut rest = Vec::new();
     for component in Path::new(&source.pattern).components() {
@@ -105,7 +96,7 @@ fn split(source: &FileSource) -> (PathBuf, Vec<String>) {
         }
         let text = component.as_os_str().to_string_lossy();
         let literal = !text.contains(['*', '?', '['])
-            || fs::symlink_metadata(source.root.join(&base).join(component)).is_ok();
+            || fs::symlink_metadata(root.join(&base).join(component)).is_ok();
         if rest.is_empty() && literal {
             base.push(component);
         } else {
@@ -115,31 +106,9 @@ fn split(source: &FileSource) -> (PathBuf, Vec<String>) {
     (base, rest)
 }
 
-/// Spark's rule: `_SUCCESS`, `_delta_log` and `.part.crc` are not data, `_year=2024` is.
-fn is_hidden(name: &str) -> bool {
-    name.starts_with('.') || (name.starts_with('_') && !name.contains('='))
-}
-
-/// Whether a file is one of the source's.
-enum Wanted {
-    Yes,
-    /// It lies in a folder of the source, but its name ends in another way.
-    PassedOver,
-    No,
-}
-
-impl Wanted {
-    fn if_named(format: &Format, name: &str) -> Self {
-        if format.takes(name) {
-            Self::Yes
-        } else {
-            Self::PassedOver
-        }
-    }
-}
-
 struct Walk<'a> {
     source: &'a FileSource,
+    root: &'a Path,
     listing: Inputs,
     /// Resolved folders above the current one: a link back to one of them would never end.
     above: HashSet<PathBuf>,
@@ -155,7 +124,7 @@ impl Walk<'_> {
     }
 
     fn metadata(&self, path: &Path) -> Result<Option<fs::Metadata>, SourceError> {
-        match fs::metadata(self.source.root.join(path)) {
+        match fs::metadata(self.root.join(path)) {
             Ok(metadata) => Ok(Some(metadata)),
             Err(error)
                 if matches!(
@@ -173,7 +142,6 @@ impl Walk<'_> {
     fn resolve(&mut self, path: &Path) -> Result<PathBuf, SourceError> {
         for _ in 0..RESOLVE_ATTEMPTS {
             let resolved = self
-                .source
                 .root
                 .join(path)
                 .canonicalize()
@@ -215,17 +183,7 @@ impl Walk<'_> {
             let Ok(relative) = path.strip_prefix(base) else {
                 return Wanted::No;
             };
-            if pattern.matches_path_with(relative, MATCHING) {
-                return Wanted::Yes;
-            }
-            let in_folder = relative.ancestors().skip(1).any(|folder| {
-                !folder.as_os_str().is_empty() && pattern.matches_path_with(folder, MATCHING)
-            });
-            if in_folder {
-                Wanted::if_named(&format, name)
-            } else {
-                Wanted::No
-            }
+            Wanted::if_matching(&format, pattern, relative, name)
         })
     }
 
@@ -303,7 +261,7 @@ impl Walk<'_> {
             .map_err(|error| self.error(&path, error))?;
         self.listing.pieces.push(Input {
             path,
-            location: resolved,
+            location: Location::File(resolved),
             bytes: metadata.len(),
             modified,
         });
@@ -312,50 +270,29 @@ impl Walk<'_> {
 }
 
 /// Says what is there instead, since the mistake is mostly a name.
-fn nothing(source: &FileSource, base: &Path) -> SourceError {
+fn nothing(source: &FileSource, root: &Path, base: &Path) -> SourceError {
     let nearest = base
         .ancestors()
-        .find(|folder| source.root.join(folder).is_dir())
+        .find(|folder| root.join(folder).is_dir())
         .unwrap_or(Path::new(""));
-    let folder = source.root.join(nearest);
-    let mut names: Vec<String> = fs::read_dir(&folder)
-        .map(|entries| {
-            entries
-                .flatten()
-                .map(|entry| {
-                    let name = entry.file_name().to_string_lossy().into_owned();
-                    if entry.path().is_dir() {
-                        format!("{name}/")
-                    } else {
-                        name
-                    }
-                })
-                .filter(|name| !is_hidden(name))
-                .collect()
-        })
-        .unwrap_or_default();
-    names.sort();
-    let holds = if !folder.is_dir() {
-        "does not exist".to_owned()
-    } else if names.is_empty() {
-        "is empty".to_owned()
-    } else {
-        let shown = super::error::quoted(names.iter().take(NAMES_SHOWN).map(String::as_str));
-        match names.len().saturating_sub(NAMES_SHOWN) {
-            0 => format!("holds {shown}"),
-            more => format!("holds {shown} and {more} more"),
-        }
+    let folder = root.join(nearest);
+    let names = fs::read_dir(&folder).map(|entries| {
+        let name = |entry: fs::DirEntry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            match entry.path().is_dir() {
+                true => format!("{name}/"),
+                false => name,
+            }
+        };
+        entries.flatten().map(name).collect()
+    });
+    let holds = match folder.is_dir() {
+        true => holds(names.unwrap_or_default()),
+        false => "does not exist".to_owned(),
     };
-    let shown = if nearest.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        nearest
+    let shown = match nearest.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => nearest,
     };
-    SourceError::NoFiles {
-        name: source.name.clone(),
-        format: source.format.name().shown(),
-        pattern: source.pattern.clone(),
-        root: source.root.clone(),
-        nearest: format!("`{}` {holds}", shown.display()),
-    }
+    super::nothing(source, &shown.display().to_string(), &holds)
 }

@@ -83,6 +83,10 @@ impl<W: Write> CsvWriter<W> {
         Ok(self.flush()?)
     }
 
+    pub(super) fn inner(&self) -> &W {
+        &self.output
+    }
+
     pub(super) fn into_inner(self) -> W {
         self.output
     }

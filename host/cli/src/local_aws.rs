@@ -1,0 +1,91 @@
+//! The local AWS of a pipeline on a target that uses it: the one that runs on its folder, or one that lives as long as the command.
+
+use std::path::Path;
+use transom_file::Pipeline;
+use transom_file::spec::{AwsOptions, Place, S3Url};
+use transom_local::{Credentials, FolderError, LocalAws, Options, StartError, owner_of};
+use transom_pipeline::{Aws, S3Error};
+
+use crate::failure::Failure;
+
+/// Where its data lies, relative to the pipeline: where `transom local up` puts it.
+pub(crate) const DATA: &str = ".transom/local";
+
+/// A local AWS, joined or started.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    endpoint: String,
+    credentials: Credentials,
+    #[expect(dead_code, reason = "serves as long as it lives")]
+    own: Option<LocalAws>,
+}
+
+impl Joined {
+    /// How it is reached.
+    pub(crate) fn aws(&self, options: &AwsOptions) -> Aws {
+        let Credentials {
+            access_key,
+            secret_key,
+        } = &self.credentials;
+        Aws::at(options.clone(), &self.endpoint, access_key, secret_key)
+    }
+}
+
+/// What S3 refused.
+pub(crate) fn of_s3(error: S3Error) -> Failure {
+    transom_pipeline::Error::from(error).into()
+}
+
+/// Joins the one that runs on the pipeline's folder, or starts one. Buckets that the pipeline writes to are made.
+pub(crate) async fn join(pipeline: &Pipeline) -> Result<Joined, Failure> {
+    let joined = find_or_start(&pipeline.root.join(DATA)).await?;
+    let aws = joined.aws(&pipeline.aws);
+    let sinks = pipeline.sinks.iter().map(|sink| &sink.path.value);
+    for place in sinks.chain([&pipeline.dead_letters]) {
+        if let Place::S3(S3Url { bucket, .. }) = place {
+            aws.create_bucket(bucket).await.map_err(of_s3)?;
+        }
+    }
+    Ok(joined)
+}
+
+/// Joins the one that runs on a data folder, or starts one.
+pub(crate) async fn find_or_start(folder: &Path) -> Result<Joined, Failure> {
+    let running = || {
+        let owner = owner_of(folder).map_err(|source| Failure::Io {
+            what: format!("the data folder `{}` cannot be used", folder.display()),
+            source,
+        })?;
+        Ok::<_, Failure>(owner.map(|owner| Joined {
+            endpoint: owner.endpoint,
+            credentials: Credentials::default(),
+            own: None,
+        }))
+    };
+    if let Some(joined) = running()? {
+        return Ok(joined);
+    }
+    let options = Options {
+        http_port: 0,
+        ..Options::new(folder)
+    };
+    let credentials = options.credentials.clone();
+    match LocalAws::start(options).await {
+        Ok(own) => Ok(Joined {
+            endpoint: own.endpoint().to_owned(),
+            credentials,
+            own: Some(own),
+        }),
+        // Another command was faster.
+        Err(StartError::Folder(FolderError::InUse { .. })) => {
+            running()?.ok_or_else(|| Failure::Usage {
+                message: "another command is starting the local AWS".to_owned(),
+                hint: Some("try again, or start it first with `transom local up`".to_owned()),
+            })
+        }
+        Err(error) => Err(Failure::Usage {
+            message: format!("the local AWS cannot be started: {error}"),
+            hint: Some(format!("its data lie in `{}`", folder.display())),
+        }),
+    }
+}

@@ -1,0 +1,396 @@
+//! The calls of S3 that sources and sinks are made of.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{Delete, ObjectIdentifier, RequestPayer, ServerSideEncryption};
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use transom_file::spec::{AwsOptions, S3Url};
+
+use super::{S3Error, S3ErrorKind};
+
+/// Objects that one request deletes.
+const DELETED_AT_ONCE: usize = 1000;
+/// How often the bytes of an answer may break off: the SDK tries requests again, not the reading of their answers.
+const READS: usize = 4;
+
+/// An object that was listed.
+#[derive(Debug, Clone)]
+pub(crate) struct Listed {
+    pub(crate) key: String,
+    pub(crate) bytes: u64,
+    pub(crate) etag: String,
+    pub(crate) modified: SystemTime,
+}
+
+/// A bucket, with the identity that uses it.
+#[derive(Clone)]
+pub(crate) struct Bucket(Arc<Inner>);
+
+struct Inner {
+    client: Client,
+    name: String,
+    /// Requests that plans make run here: a plan's own threads compute, and end with it, and connections with them.
+    runtime: Handle,
+    payer: Option<RequestPayer>,
+    kms_key: Option<String>,
+}
+
+impl fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Bucket").field(&self.0.name).finish()
+    }
+}
+
+impl Bucket {
+    /// Must be called within a runtime that outlives what reads the bucket.
+    pub(super) fn new(client: Client, name: &str, options: &AwsOptions) -> Self {
+        Self(Arc::new(Inner {
+            client,
+            name: name.to_owned(),
+            runtime: Handle::current(),
+            payer: options.requester_pays.then_some(RequestPayer::Requester),
+            kms_key: options.kms_key.clone(),
+        }))
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.0.client
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    pub(super) fn payer(&self) -> Option<RequestPayer> {
+        self.0.payer.clone()
+    }
+
+    /// How what is written is encrypted, if not as the bucket says.
+    pub(super) fn encryption(&self) -> (Option<ServerSideEncryption>, Option<String>) {
+        let key = self.0.kms_key.clone();
+        (key.is_some().then_some(ServerSideEncryption::AwsKms), key)
+    }
+
+    pub(crate) fn url(&self, key: &str) -> S3Url {
+        S3Url {
+            bucket: self.0.name.clone(),
+            key: key.to_owned(),
+        }
+    }
+
+    /// The region that it is in; a refusal names it too.
+    pub(super) async fn region(&self) -> Result<Option<String>, S3Error> {
+        const HEADER: &str = "x-amz-bucket-region";
+        let asked = self.client().head_bucket().bucket(self.name()).send().await;
+        match asked {
+            Ok(found) => Ok(found.bucket_region().map(str::to_owned)),
+            Err(error) => {
+                let header = error
+                    .raw_response()
+                    .and_then(|raw| raw.headers().get(HEADER));
+                if let Some(region) = header {
+                    return Ok(Some(region.to_owned()));
+                }
+                let error = S3Error::of("reach", self.url(""), error);
+                Err(match error.kind {
+                    // An answer to HEAD has no words.
+                    S3ErrorKind::NotFound => S3Error {
+                        kind: S3ErrorKind::NoBucket,
+                        ..error
+                    },
+                    _ => error,
+                })
+            }
+        }
+    }
+
+    /// Makes the bucket; one that is there is as good.
+    pub(super) async fn create(&self) -> Result<(), S3Error> {
+        let made = self
+            .client()
+            .create_bucket()
+            .bucket(self.name())
+            .send()
+            .await;
+        match made {
+            Ok(_) => Ok(()),
+            Err(SdkError::ServiceError(failed))
+                if failed.err().is_bucket_already_owned_by_you()
+                    || failed.err().is_bucket_already_exists() =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(S3Error::of("make", self.url(""), error)),
+        }
+    }
+
+    /// All objects whose keys begin with `prefix`, by key.
+    pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<Listed>, S3Error> {
+        let failed = |error| S3Error::of("list", self.url(prefix), error);
+        let mut listed = Vec::new();
+        let mut pages = self
+            .client()
+            .list_objects_v2()
+            .bucket(self.name())
+            .prefix(prefix)
+            .set_request_payer(self.payer())
+            .into_paginator()
+            .send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| failed(error))?;
+            for object in page.contents.unwrap_or_default() {
+                let modified = object.last_modified.and_then(|at| at.try_into().ok());
+                let (Some(key), Some(etag)) = (object.key, object.e_tag) else {
+                    continue;
+                };
+                listed.push(Listed {
+                    key,
+                    bytes: object
+                        .size
+                        .unwrap_or_default()
+                        .try_into()
+                        .unwrap_or_default(),
+                    etag,
+                    modified: modified.unwrap_or(SystemTime::UNIX_EPOCH),
+                });
+            }
+        }
+        Ok(listed)
+    }
+
+    /// Names directly below a prefix that ends with `/`, folders with `/` at their end; at most one page of them.
+    pub(crate) async fn names(&self, prefix: &str) -> Result<Vec<String>, S3Error> {
+        let asked = self
+            .client()
+            .list_objects_v2()
+            .bucket(self.name())
+            .prefix(prefix)
+            .delimiter("/")
+            .set_request_payer(self.payer())
+            .send();
+        let page = asked
+            .await
+            .map_err(|error| S3Error::of("list", self.url(prefix), error))?;
+        let folders = page.common_prefixes.unwrap_or_default().into_iter();
+        let objects = page.contents.unwrap_or_default().into_iter();
+        let keys = folders
+            .filter_map(|folder| folder.prefix)
+            .chain(objects.filter_map(|object| object.key));
+        let names = keys.filter_map(|key| Some(key.strip_prefix(prefix)?.to_owned()));
+        Ok(names.filter(|name| !name.is_empty()).collect())
+    }
+
+    /// The object of this very key; none if there is none.
+    pub(crate) async fn head(&self, key: &str) -> Result<Option<Listed>, S3Error> {
+        let asked = self
+            .client()
+            .head_object()
+            .bucket(self.name())
+            .key(key)
+            .set_request_payer(self.payer())
+            .send();
+        match asked.await {
+            Ok(found) => Ok(Some(Listed {
+                key: key.to_owned(),
+                bytes: found
+                    .content_length
+                    .unwrap_or_default()
+                    .try_into()
+                    .unwrap_or_default(),
+                etag: found.e_tag.unwrap_or_default(),
+                modified: found
+                    .last_modified
+                    .and_then(|at| at.try_into().ok())
+                    .unwrap_or(SystemTime::UNIX_EPOCH),
+            })),
+            Err(error) => match S3Error::of("look at", self.url(key), error) {
+                error if error.kind == S3ErrorKind::NotFound => Ok(None),
+                error => Err(error),
+            },
+        }
+    }
+
+    fn get_object(&self, key: &str) -> GetObjectFluentBuilder {
+        self.client()
+            .get_object()
+            .bucket(self.name())
+            .key(key)
+            .set_request_payer(self.payer())
+    }
+
+    /// Bytes of the object that had this ETag when it was listed. Nothing of another object is ever returned.
+    pub(crate) async fn read(
+        &self,
+        key: &str,
+        etag: &str,
+        range: Range<u64>,
+    ) -> Result<Bytes, S3Error> {
+        let (bucket, owned) = (self.clone(), (key.to_owned(), etag.to_owned()));
+        let reading = async move { bucket.read_here(&owned.0, &owned.1, range).await };
+        let read = self.0.runtime.spawn(reading).await;
+        read.unwrap_or_else(|error| Err(S3Error::other("read", self.url(key), error.to_string())))
+    }
+
+    async fn read_here(&self, key: &str, etag: &str, range: Range<u64>) -> Result<Bytes, S3Error> {
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let get = self.get_object(key);
+            let asked = get
+                .if_match(etag)
+                .range(format!("bytes={}-{}", range.start, range.end - 1))
+                .send();
+            let answer = match asked.await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    let error = S3Error::of("read", self.url(key), error);
+                    return Err(match error.kind {
+                        // It was there when it was listed.
+                        S3ErrorKind::NotFound | S3ErrorKind::Changed => {
+                            let message = "it was changed or deleted since it was listed";
+                            S3Error::changed("read", self.url(key), message)
+                        }
+                        _ => error,
+                    });
+                }
+            };
+            match answer.body.collect().await {
+                Ok(body) => {
+                    let bytes = body.into_bytes();
+                    if bytes.len() as u64 == range.end - range.start {
+                        return Ok(bytes);
+                    }
+                    let message = format!(
+                        "{} bytes came, {} were asked for",
+                        bytes.len(),
+                        range.end - range.start
+                    );
+                    return Err(S3Error::other("read", self.url(key), message));
+                }
+                Err(error) if tries == READS => {
+                    return Err(S3Error::cut_off("read", self.url(key), &error));
+                }
+                Err(error) => tracing::debug!(key, %error, "the answer broke off"),
+            }
+        }
+    }
+
+    /// A small object as it is now, with its ETag; none if there is none.
+    pub(crate) async fn get(&self, key: &str) -> Result<Option<(Bytes, String)>, S3Error> {
+        let answer = match self.get_object(key).send().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                return match S3Error::of("read", self.url(key), error) {
+                    error if error.kind == S3ErrorKind::NotFound => Ok(None),
+                    error => Err(error),
+                };
+            }
+        };
+        let etag = answer.e_tag.unwrap_or_default();
+        let body = answer.body.collect().await;
+        let body = body.map_err(|error| S3Error::cut_off("read", self.url(key), &error))?;
+        Ok(Some((body.into_bytes(), etag)))
+    }
+
+    /// Writes an object whole, whatever is there.
+    pub(crate) async fn put(&self, key: &str, bytes: Bytes) -> Result<(), S3Error> {
+        let (encryption, kms_key) = self.encryption();
+        let asked = self
+            .client()
+            .put_object()
+            .bucket(self.name())
+            .key(key)
+            .body(ByteStream::from(bytes))
+            .set_request_payer(self.payer())
+            .set_server_side_encryption(encryption)
+            .set_ssekms_key_id(kms_key)
+            .send();
+        asked
+            .await
+            .map(drop)
+            .map_err(|error| S3Error::of("write", self.url(key), error))
+    }
+
+    /// Writes an object if the one that is there has this ETag; with none, if there is none. [`S3ErrorKind::Changed`] if it is another;
+    /// then, and where the answer is unclear, only a look tells whether it was this call that wrote it, since requests are repeated.
+    pub(crate) async fn put_if(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        etag: Option<&str>,
+    ) -> Result<(), S3Error> {
+        let (encryption, kms_key) = self.encryption();
+        let put = self
+            .client()
+            .put_object()
+            .bucket(self.name())
+            .key(key)
+            .body(ByteStream::from(bytes))
+            .set_request_payer(self.payer())
+            .set_server_side_encryption(encryption)
+            .set_ssekms_key_id(kms_key);
+        let put = match etag {
+            Some(etag) => put.if_match(etag),
+            None => put.if_none_match("*"),
+        };
+        let failed: SdkError<_, _> = match put.send().await {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        let error = S3Error::of("write", self.url(key), failed);
+        Err(match error.kind {
+            // The object that was to be replaced is gone.
+            S3ErrorKind::NotFound => S3Error {
+                kind: S3ErrorKind::Changed,
+                ..error
+            },
+            _ => error,
+        })
+    }
+
+    /// Deletes objects; those that are gone already are no mistake.
+    pub(crate) async fn delete(&self, keys: &[String]) -> Result<(), S3Error> {
+        for keys in keys.chunks(DELETED_AT_ONCE) {
+            let url = || self.url(&keys[0]);
+            let wrong =
+                |error: &dyn std::error::Error| S3Error::other("delete", url(), error.to_string());
+            let objects = keys
+                .iter()
+                .map(|key| ObjectIdentifier::builder().key(key).build())
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|error| wrong(&error))?;
+            let objects = Delete::builder()
+                .set_objects(Some(objects))
+                .quiet(true)
+                .build()
+                .map_err(|error| wrong(&error))?;
+            let asked = self
+                .client()
+                .delete_objects()
+                .bucket(self.name())
+                .delete(objects)
+                .set_request_payer(self.payer())
+                .send();
+            let answer = asked
+                .await
+                .map_err(|error| S3Error::of("delete", url(), error))?;
+            if let Some(error) = answer.errors.unwrap_or_default().first() {
+                let key = error.key().unwrap_or_default();
+                let message = error.message().or(error.code()).unwrap_or_default();
+                return Err(S3Error::other("delete", self.url(key), message.to_owned()));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! The pointer of a table on S3: an object that says which version of the table readers see.
+//!
+//! ```text
+//! s3://lake/out/daily/_transom/current                 the pointer
+//! s3://lake/out/.daily.versions/000002-run/..          the version that it names
+//! s3://lake/out/.daily.versions/000001-run/..          the version before, for readers that have begun
+//! ```
+//!
+//! A bucket has no links and cannot rename. What it has is a write on the condition that an object is still the one that was read: so
+//! the pointer is switched, and two runs that publish at once cannot both succeed. The versions lie beside the table and not below it:
+//! a reader that lists the table's prefix and knows nothing of pointers finds no rows, instead of those of two versions.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use transom_file::spec::S3Url;
+
+use crate::aws::{Bucket, S3Error};
+use crate::lease;
+use crate::sink::Written;
+
+/// Where the pointer lies below its table.
+pub(crate) const POINTER: &str = "_transom/current";
+const FORMAT: u32 = 1;
+
+/// Which version of a table readers see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pointer {
+    format: u32,
+    /// The version's name.
+    pub(crate) version: String,
+    /// The one that was visible before, and is kept.
+    pub(crate) previous: Option<String>,
+    /// How many files the version has: a table that has lost some of them must not be read as if it were whole.
+    pub(crate) files: u64,
+    /// The size of all of them.
+    pub(crate) bytes: u64,
+}
+
+impl Pointer {
+    pub(crate) fn new(version: &str, previous: Option<&str>, written: &Written) -> Self {
+        Self {
+            format: FORMAT,
+            version: version.to_owned(),
+            previous: previous.map(str::to_owned),
+            files: written.files.len() as u64,
+            bytes: written.bytes,
+        }
+    }
+
+    /// The key of a table's pointer.
+    pub(crate) fn key(table: &S3Url) -> String {
+        table.join(POINTER).key
+    }
+
+    /// What the keys of all versions of a table begin with; none if the table has no name.
+    pub(crate) fn versions(table: &S3Url) -> Option<String> {
+        let (above, name) = table.split()?;
+        let folder = above.join(&lease::versions_folder_name(name));
+        Some(format!("{}/", folder.key))
+    }
+
+    /// What the keys of a version's files begin with.
+    pub(crate) fn folder(table: &S3Url, version: &str) -> Option<String> {
+        Some(format!("{}{version}/", Self::versions(table)?))
+    }
+
+    /// The pointer of a table, with the ETag by which it is switched; none if nothing was published.
+    pub(crate) async fn read(
+        bucket: &Bucket,
+        table: &S3Url,
+    ) -> Result<Option<(Self, String)>, S3Error> {
+        let key = Self::key(table);
+        let Some((bytes, etag)) = bucket.get(&key).await? else {
+            return Ok(None);
+        };
+        let wrong = |why: String| S3Error::other("understand", bucket.url(&key), why);
+        let pointer: Self =
+            serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+        let is_name = !pointer.version.is_empty() && !pointer.version.contains('/');
+        match (pointer.format, is_name) {
+            (FORMAT, true) => Ok(Some((pointer, etag))),
+            (FORMAT, false) => Err(wrong("the version is no name".to_owned())),
+            (other, _) => Err(wrong(format!(
+                "it has format {other}; this transom knows format {FORMAT}"
+            ))),
+        }
+    }
+
+    /// Its bytes.
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        // A struct of texts and numbers always has JSON.
+        serde_json::to_vec_pretty(self).unwrap_or_default().into()
+    }
+}

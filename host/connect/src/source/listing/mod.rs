@@ -1,0 +1,93 @@
+//! From a pattern to the files it means. The files are found once and the list is kept: what was checked is what is read,
+//! even if the table is published again in between.
+
+mod bucket;
+mod folder;
+
+use glob::{MatchOptions, Pattern};
+use transom_file::spec::Format;
+
+use super::{FileSource, SourceError};
+
+pub(super) use self::bucket::list as list_bucket;
+pub(super) use self::folder::{held, list};
+
+/// Names shown when nothing matches.
+const NAMES_SHOWN: usize = 8;
+
+/// `*` stays within a folder, and takes no hidden file.
+const MATCHING: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
+
+/// Spark's rule: `_SUCCESS`, `_delta_log` and `.part.crc` are not data, `_year=2024` is.
+fn is_hidden(name: &str) -> bool {
+    name.starts_with('.') || (name.starts_with('_') && !name.contains('='))
+}
+
+/// Whether a file is one of the source's.
+enum Wanted {
+    Yes,
+    /// It lies in a folder of the source, but its name ends in another way.
+    PassedOver,
+    No,
+}
+
+impl Wanted {
+    fn if_named(format: &Format, name: &str) -> Self {
+        if format.takes(name) {
+            Self::Yes
+        } else {
+            Self::PassedOver
+        }
+    }
+
+    /// A file that matches is wanted whatever it is called; of a folder that matches, the files that are named as the format's.
+    fn if_matching(format: &Format, pattern: &Pattern, path: &std::path::Path, name: &str) -> Self {
+        if pattern.matches_path_with(path, MATCHING) {
+            return Self::Yes;
+        }
+        let in_folder = path.ancestors().skip(1).any(|folder| {
+            !folder.as_os_str().is_empty() && pattern.matches_path_with(folder, MATCHING)
+        });
+        match in_folder {
+            true => Self::if_named(format, name),
+            false => Self::No,
+        }
+    }
+}
+
+fn compiled(source: &FileSource, pattern: &str) -> Result<Pattern, SourceError> {
+    Pattern::new(pattern).map_err(|error| SourceError::Pattern {
+        name: source.name.clone(),
+        pattern: source.pattern.clone(),
+        source: error,
+    })
+}
+
+/// What a folder holds, for the message that nothing was found in it.
+fn holds(mut names: Vec<String>) -> String {
+    names.retain(|name| !is_hidden(name));
+    names.sort();
+    if names.is_empty() {
+        return "is empty".to_owned();
+    }
+    let shown = super::error::quoted(names.iter().take(NAMES_SHOWN).map(String::as_str));
+    match names.len().saturating_sub(NAMES_SHOWN) {
+        0 => format!("holds {shown}"),
+        more => format!("holds {shown} and {more} more"),
+    }
+}
+
+/// Says what is there instead, since the mistake is mostly a name.
+fn nothing(source: &FileSource, nearest: &str, holds: &str) -> SourceError {
+    SourceError::NoFiles {
+        name: source.name.clone(),
+        format: source.format.name().shown(),
+        pattern: source.pattern.clone(),
+        root: source.root.clone(),
+        nearest: format!("`{nearest}` {holds}"),
+    }
+}
