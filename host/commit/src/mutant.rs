@@ -1,0 +1,59 @@
+//! Rules left out, one at a time, to see that tests notice.
+//!
+//! A suite that passes with one of these is worth nothing against the mistake that it stands for. Programs have them
+//! only with the feature `mutants`, which tests switch on and releases do not.
+
+/// A rule that is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mutant {
+    /// The ledger's guard looks for the attempt, which all who submit an entry share.
+    NonceGuard,
+    /// `done` is written before the files are published.
+    DoneBeforeFiles,
+    /// Sinks are applied in the opposite order.
+    FilesBeforeWarehouse,
+    /// The next slice is appended before the last is applied.
+    NextBeforeApplied,
+    /// A process whose append did not succeed deletes what it staged.
+    LoserCleansUp,
+    /// Staged files are deleted without an entry that names their attempt.
+    GcWithoutEntry,
+    /// A discard reads the gate's ledger instead of blocking it.
+    DiscardWithoutBlock,
+    /// A discard blocks the last warehouse instead of the gate.
+    BlockElsewhere,
+    /// A rewind deletes files instead of taking their names.
+    RewindDeletes,
+    /// A rewind leaves staged files where they are.
+    RewindLeavesStaged,
+    /// Entries of the log are deleted.
+    LogEntryDeleted,
+    /// A pointer is written without a look at it, and never again.
+    PointerUnchecked,
+    /// The ledger's row is inserted by each loading transaction, instead of updated.
+    LedgerInserted,
+}
+
+impl Mutant {
+    /// All of them, with the names that tests choose them by.
+    pub const ALL: [(&'static str, Self); 13] = [
+        ("nonce_guard", Self::NonceGuard),
+        ("done_before_files", Self::DoneBeforeFiles),
+        ("files_before_warehouse", Self::FilesBeforeWarehouse),
+        ("next_before_applied", Self::NextBeforeApplied),
+        ("loser_cleans_up", Self::LoserCleansUp),
+        ("gc_without_entry", Self::GcWithoutEntry),
+        ("discard_without_block", Self::DiscardWithoutBlock),
+        ("block_elsewhere", Self::BlockElsewhere),
+        ("rewind_deletes", Self::RewindDeletes),
+        ("rewind_leaves_staged", Self::RewindLeavesStaged),
+        ("log_entry_deleted", Self::LogEntryDeleted),
+        ("pointer_unchecked", Self::PointerUnchecked),
+        ("ledger_inserted", Self::LedgerInserted),
+    ];
+
+    /// The mutant with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(each, _)| *each == name).map(|(_, mutant)| *mutant)
+    }
+}
