@@ -1,7 +1,7 @@
 //! Rules left out, one at a time, to see that tests notice.
 //!
 //! A suite that passes with one of these is worth nothing against the mistake that it stands for. Programs have them
-//! only with the feature `mutants`, which tests switch on and releases do not.
+//! only with the feature `testing`, which tests switch on and releases do not.
 
 /// A rule that is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

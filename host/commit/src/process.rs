@@ -16,7 +16,7 @@
 use crate::head::{Act, Disposition, Head, SinkKind, View};
 use crate::id::{Attempt, SinkName, Submission};
 use crate::ledger::{Claim, Reading, Settled, Wrong};
-#[cfg(feature = "mutants")]
+#[cfg(feature = "testing")]
 use crate::mutant::Mutant;
 
 /// What a process was started for.
@@ -152,7 +152,7 @@ pub enum Next {
         skipped: Vec<usize>,
     },
     /// Delete what the attempt has staged.
-    #[cfg(feature = "mutants")]
+    #[cfg(feature = "testing")]
     CleanUp {
         /// The attempt.
         attempt: Attempt,
@@ -166,6 +166,8 @@ pub enum Next {
 /// What an entry that is appended decides.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum What {
+    /// That the log begins.
+    Open,
     /// What was planned.
     Planned,
     /// That a slice is given up.
@@ -407,11 +409,11 @@ enum Phase {
     Finish {
         seq: u64,
     },
-    #[cfg(feature = "mutants")]
+    #[cfg(feature = "testing")]
     CleanUp {
         attempt: Attempt,
     },
-    #[cfg(feature = "mutants")]
+    #[cfg(feature = "testing")]
     FinishEarly {
         seq: u64,
         step: usize,
@@ -464,13 +466,13 @@ pub struct Process {
     phase: Phase,
     /// The last entry, when the log was last read.
     known: u64,
-    /// The entry that this process was started for, once it is in the log.
+    /// The one entry that this process was started for, once it is in the log; none for a run.
     own: Option<u64>,
     /// An attempt that lost its number to a gc which does not name it: it is still as good as before.
     kept: Option<Attempt>,
     /// Steps of the entry being applied that were moved past.
     skipped: Vec<usize>,
-    #[cfg(feature = "mutants")]
+    #[cfg(feature = "testing")]
     mutant: Option<Mutant>,
 }
 
@@ -484,20 +486,20 @@ impl Process {
             own: None,
             kept: None,
             skipped: Vec::new(),
-            #[cfg(feature = "mutants")]
+            #[cfg(feature = "testing")]
             mutant: None,
         }
     }
 
     /// The same, with a rule left out.
-    #[cfg(feature = "mutants")]
+    #[cfg(feature = "testing")]
     #[must_use]
     pub fn with_mutant(mut self, mutant: Option<Mutant>) -> Self {
         self.mutant = mutant;
         self
     }
 
-    #[cfg(feature = "mutants")]
+    #[cfg(feature = "testing")]
     fn is(&self, mutant: Mutant) -> bool {
         self.mutant == Some(mutant)
     }
@@ -512,7 +514,7 @@ impl Process {
         self.known
     }
 
-    /// The entry that it was started for, once that is in the log.
+    /// The one entry that it was started for, once that is in the log; none for a run.
     pub fn own(&self) -> Option<u64> {
         self.own
     }
@@ -523,7 +525,7 @@ impl Process {
     }
 
     /// The attempts that it remembers: the model numbers them anew.
-    #[cfg(feature = "mutants")]
+    #[cfg(feature = "testing")]
     pub fn attempts_mut(&mut self) -> Vec<&mut Attempt> {
         let mut attempts: Vec<&mut Attempt> = self.kept.iter_mut().collect();
         match &mut self.phase {
@@ -533,6 +535,12 @@ impl Process {
             _ => {}
         }
         attempts
+    }
+
+    /// Whether it is as good as a new one: it reads the log before it does anything.
+    #[cfg(feature = "testing")]
+    pub fn is_beginning(&self) -> bool {
+        matches!(self.phase, Phase::Look(Why::Begin)) && self.kept.is_none() && self.own.is_none()
     }
 
     /// What it does next. `log` is the log as it was last read.
@@ -569,9 +577,9 @@ impl Process {
             }
             Phase::DeleteDead { seq } => Next::DeleteDead { seq: *seq },
             Phase::Finish { seq } => Next::Finish { seq: *seq, skipped: self.skipped.clone() },
-            #[cfg(feature = "mutants")]
+            #[cfg(feature = "testing")]
             Phase::CleanUp { attempt } => Next::CleanUp { attempt: *attempt },
-            #[cfg(feature = "mutants")]
+            #[cfg(feature = "testing")]
             Phase::FinishEarly { seq, .. } => Next::Finish { seq: *seq, skipped: Vec::new() },
             Phase::End => Next::End,
             Phase::Stop(stop) => Next::Stop(stop.clone()),
@@ -589,7 +597,7 @@ impl Process {
         self.phase = match (phase, answer) {
             (Phase::Look(why), Answer::Log { done }) => {
                 let known = std::mem::replace(&mut self.known, log.tail());
-                self.looked(log, done, why, known)
+                self.looked(log, done, why, known, ids)
             }
             (Phase::Plan, Answer::Planned(attempt)) => Phase::Append { attempt, what: What::Planned },
             (Phase::Plan, Answer::Nothing) => match self.task {
@@ -629,7 +637,7 @@ impl Process {
             }
             (Phase::DeleteStaged { seq, step }, Answer::Carried) => Phase::Occupy { seq, step },
             (Phase::ReadPointer(pointing), Answer::Pointer(at)) => pointer_read(log, pointing, at),
-            #[cfg(feature = "mutants")]
+            #[cfg(feature = "testing")]
             (Phase::WritePointer(Pointing::Step { seq, step }), Answer::Carried)
                 if self.is(Mutant::PointerUnchecked) =>
             {
@@ -639,9 +647,9 @@ impl Process {
             (Phase::WritePointer(pointing), Answer::Unclear) => Phase::ReadPointer(pointing),
             (Phase::DeleteDead { seq }, Answer::Carried) => Phase::Finish { seq },
             (Phase::Finish { seq }, Answer::Carried) => self.finished(seq),
-            #[cfg(feature = "mutants")]
+            #[cfg(feature = "testing")]
             (Phase::CleanUp { .. }, _) => Phase::Look(Why::Begin),
-            #[cfg(feature = "mutants")]
+            #[cfg(feature = "testing")]
             (Phase::FinishEarly { seq, step }, _) => Phase::Publish { seq, step },
             // Each of these may be done again.
             (
@@ -657,7 +665,7 @@ impl Process {
     }
 
     /// The log was read.
-    fn looked(&mut self, log: View<'_>, done: bool, why: Why, known: u64) -> Phase {
+    fn looked(&mut self, log: View<'_>, done: bool, why: Why, known: u64, ids: &mut dyn Ids) -> Phase {
         self.kept = self.kept.filter(|attempt| log.since(known).all(|head| spares(head, *attempt)));
         match why {
             Why::Begin => {}
@@ -699,17 +707,17 @@ impl Process {
                 }
             }
         }
-        self.begin(log, done)
+        self.begin(log, done, ids)
     }
 
     /// What the log, read just now, asks for.
-    fn begin(&mut self, log: View<'_>, done: bool) -> Phase {
+    fn begin(&mut self, log: View<'_>, done: bool, ids: &mut dyn Ids) -> Phase {
         let tail = log.tail();
-        if self.own.is_some_and(|own| own < tail || (own == tail && done)) && self.task != Task::Run {
+        if self.own.is_some_and(|own| own < tail || (own == tail && done)) {
             return Phase::End;
         }
         let unapplied = log.last().filter(|_| !done);
-        #[cfg(feature = "mutants")]
+        #[cfg(feature = "testing")]
         let unapplied = unapplied
             .filter(|head| !(self.is(Mutant::NextBeforeApplied) && head.act == Act::Slice && self.task == Task::Run));
         match (&self.task, unapplied) {
@@ -753,23 +761,26 @@ impl Process {
                 }
                 match log.since(*planned).find(|head| !spares(head, *attempt)) {
                     Some(head) => Phase::Stop(Stop::Stale { planned: *planned, by: head.seq }),
-                    None => self.plan(),
+                    None => self.plan(log, ids),
                 }
             }
-            (_, None) => self.plan(),
+            (_, None) => self.plan(log, ids),
         }
     }
 
-    fn plan(&mut self) -> Phase {
+    fn plan(&mut self, log: View<'_>, ids: &mut dyn Ids) -> Phase {
+        if log.tail() == 0 {
+            return Phase::Append { attempt: ids.attempt(), what: What::Open };
+        }
         match self.kept.take() {
             Some(attempt) => Phase::Append { attempt, what: What::Planned },
             None => Phase::Plan,
         }
     }
 
-    #[cfg_attr(not(feature = "mutants"), expect(clippy::unused_self, reason = "mutants look at it"))]
+    #[cfg_attr(not(feature = "testing"), expect(clippy::unused_self, reason = "mutants look at it"))]
     fn unclear_append(&self, attempt: Attempt, what: What) -> Phase {
-        #[cfg(feature = "mutants")]
+        #[cfg(feature = "testing")]
         if self.is(Mutant::LoserCleansUp) && what == What::Planned {
             return Phase::CleanUp { attempt };
         }
@@ -777,7 +788,7 @@ impl Process {
     }
 
     fn block(&self, seq: u64, step: usize) -> Phase {
-        #[cfg(feature = "mutants")]
+        #[cfg(feature = "testing")]
         if self.is(Mutant::DiscardWithoutBlock) {
             return Phase::Settle { seq, step, after: Sent::Block };
         }
@@ -787,8 +798,12 @@ impl Process {
 
     /// Whether the entry at `seq` is what the process was started for.
     fn won_at(&mut self, what: &What, seq: u64) {
-        if *what == What::Planned || matches!(self.task, Task::Discard { .. }) {
-            self.own = Some(seq);
+        match self.task {
+            // A run goes on, whatever it has appended.
+            Task::Run => {}
+            Task::Discard { .. } if *what != What::Open => self.own = Some(seq),
+            _ if *what == What::Planned => self.own = Some(seq),
+            _ => {}
         }
     }
 
@@ -797,7 +812,7 @@ impl Process {
         if matches!(head.act, Act::Gc { .. }) {
             return Phase::DeleteDead { seq: head.seq };
         }
-        #[cfg(feature = "mutants")]
+        #[cfg(feature = "testing")]
         if self.is(Mutant::FilesBeforeWarehouse) && head.act == Act::Slice {
             return self.step(head, head.steps.len() - 1);
         }
@@ -806,7 +821,7 @@ impl Process {
 
     /// What comes after a step of an entry.
     fn after(&mut self, head: &Head, step: usize) -> Phase {
-        #[cfg(feature = "mutants")]
+        #[cfg(feature = "testing")]
         if self.is(Mutant::FilesBeforeWarehouse) && head.act == Act::Slice {
             return match step.checked_sub(1) {
                 Some(step) => self.step(head, step),
@@ -827,16 +842,16 @@ impl Process {
         match sink.kind {
             SinkKind::Warehouse => Phase::Settle { seq, step, after: Sent::Load },
             SinkKind::Files if matches!(head.act, Act::Rewind { .. }) => {
-                #[cfg(feature = "mutants")]
+                #[cfg(feature = "testing")]
                 if self.is(Mutant::RewindLeavesStaged) {
                     return Phase::Occupy { seq, step };
                 }
                 Phase::DeleteStaged { seq, step }
             }
-            #[cfg(feature = "mutants")]
+            #[cfg(feature = "testing")]
             SinkKind::Files if self.is(Mutant::DoneBeforeFiles) => Phase::FinishEarly { seq, step },
             SinkKind::Files => Phase::Publish { seq, step },
-            #[cfg(feature = "mutants")]
+            #[cfg(feature = "testing")]
             SinkKind::Pointer if self.is(Mutant::PointerUnchecked) => {
                 Phase::WritePointer(Pointing::Step { seq, step })
             }
@@ -851,7 +866,7 @@ impl Process {
 
     /// The warehouse that is blocked for a discard.
     fn gate(&self, head: &Head) -> Option<usize> {
-        #[cfg(feature = "mutants")]
+        #[cfg(feature = "testing")]
         if self.is(Mutant::BlockElsewhere) {
             return head.steps.iter().rposition(|step| step.kind == SinkKind::Warehouse);
         }
@@ -860,7 +875,7 @@ impl Process {
 
     fn claim(&self, log: View<'_>, head: &Head, step: usize) -> Claim {
         let blocked = match head.act {
-            #[cfg(feature = "mutants")]
+            #[cfg(feature = "testing")]
             Act::Discard { .. } if self.is(Mutant::DiscardWithoutBlock) => 0,
             Act::Discard { of, .. } if self.gate(head) == Some(step) => of,
             _ => 0,
@@ -895,14 +910,14 @@ impl Process {
             (Settled::Blocked(disposition), _) => {
                 Phase::Append { attempt: ids.attempt(), what: What::Discard { of: seq, disposition } }
             }
-            #[cfg(feature = "mutants")]
+            #[cfg(feature = "testing")]
             (Settled::Open, Sent::Block) if self.is(Mutant::DiscardWithoutBlock) => {
                 let Task::Discard { disposition, .. } = self.task else { unreachable!("only a discard blocks") };
                 Phase::Append { attempt: ids.attempt(), what: What::Discard { of: seq, disposition } }
             }
             (Settled::Open, Sent::Block) => Phase::Block { seq, step },
             (Settled::Open, Sent::Refused) => Phase::Stop(Stop::Refused { seq, sink: sink() }),
-            #[cfg(feature = "mutants")]
+            #[cfg(feature = "testing")]
             (Settled::Open, Sent::Load) if self.is(Mutant::NonceGuard) => {
                 Phase::Submit { seq, step, submission: Submission(head.attempt.number()) }
             }
@@ -912,7 +927,7 @@ impl Process {
 
     /// The next pointer to compare with the log, after this one.
     fn reconcile(&self, log: View<'_>, after: Option<&SinkName>) -> Phase {
-        #[cfg(feature = "mutants")]
+        #[cfg(feature = "testing")]
         if self.is(Mutant::PointerUnchecked) {
             return Phase::End;
         }
@@ -934,7 +949,11 @@ impl Process {
 
 /// Whether an attempt that was planned before this entry is still good after it.
 fn spares(head: &Head, attempt: Attempt) -> bool {
-    matches!(&head.act, Act::Gc { dead } if !dead.contains(&attempt))
+    match &head.act {
+        Act::Open => true,
+        Act::Gc { dead } => !dead.contains(&attempt),
+        _ => false,
+    }
 }
 
 /// An entry that the process is at, and has read.

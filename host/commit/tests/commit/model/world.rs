@@ -1,8 +1,8 @@
 //! The world around the processes: what requests do, when they are carried out, and what must hold.
 
 use std::fmt::Write as _;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use stateright::{Model, Property};
 use transom_commit::{
@@ -53,6 +53,7 @@ pub(super) struct World {
     pub mutant: Option<Mutant>,
     /// Of this many states, one is asked whether one more run would bring all to its place.
     pub sample: u64,
+    pub asked: Arc<AtomicU64>,
 }
 
 impl Default for World {
@@ -67,6 +68,7 @@ impl Default for World {
             budget: Budget::default(),
             mutant: None,
             sample: 64,
+            asked: Arc::default(),
         }
     }
 }
@@ -436,8 +438,8 @@ impl World {
             Next::Append { attempt, what, .. } => {
                 let act = match what {
                     What::Discard { of, disposition } => Act::Discard { of, disposition },
+                    What::Open => Act::Open,
                     What::Planned => match running.role {
-                        Role::Run if view.tail() == 0 => Act::Open,
                         Role::Run => Act::Slice,
                         Role::Rewind => Act::Rewind { to: self.rewind_to },
                         Role::Gc => Act::Gc { dead: running.dead.into_iter().collect() },
@@ -529,10 +531,6 @@ impl World {
         if running.process.next(state.view(tail)) == Next::Plan {
             let unseen = INPUTS & !state.seen(tail);
             let answer = match running.role {
-                _ if tail == 0 => {
-                    attempts += 1;
-                    Answer::Planned(Attempt::of(attempts.into()))
-                }
                 Role::Run if unseen == 0 => Answer::Nothing,
                 Role::Run => {
                     let first = unseen & unseen.wrapping_neg();
@@ -567,11 +565,9 @@ impl World {
         }
         state.attempts = attempts;
         // What a process will not look at any more tells no states apart.
-        match running.process.next(state.view(tail)) {
-            Next::End | Next::Look if running.process.attempts_mut().is_empty() => {
-                (running.inputs, running.dead) = (0, None);
-            }
-            _ => {}
+        if running.process.is_beginning() {
+            running.process = self.process(running.process.task().clone());
+            (running.inputs, running.dead) = (0, None);
         }
         let settled = match running.process.next(state.view(tail)) {
             Next::End => true,
@@ -582,8 +578,7 @@ impl World {
             state.processes.remove(who);
         } else if settled {
             // One that has ended is as good as any other.
-            running.process = ended(self);
-            state.processes[who] = running;
+            state.processes[who] = Running { process: ended(self), ..self.run() };
         } else {
             state.processes[who] = running;
         }
@@ -691,9 +686,8 @@ impl World {
     pub(super) fn wrong(&self, state: &State) -> Option<String> {
         self.violation(state).or_else(|| self.violation_at_rest(state)).or_else(|| {
             // Some of the states: this is the dearest question.
-            let mut hasher = DefaultHasher::new();
-            state.hash(&mut hasher);
-            if hasher.finish() % self.sample == 0 { self.violation_of_next_run(state) } else { None }
+            let sampled = self.asked.fetch_add(1, Ordering::Relaxed) % self.sample == self.sample - 1;
+            if sampled { self.violation_of_next_run(state) } else { None }
         })
     }
 
