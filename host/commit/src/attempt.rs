@@ -26,7 +26,12 @@ pub struct StagedAttempt {
 impl StagedAttempt {
     /// An attempt that was planned after entry `planned`.
     pub fn new(attempt: Attempt, planned: u64, draft: Draft) -> Self {
-        Self { format: FORMAT, attempt, planned, draft }
+        Self {
+            format: FORMAT,
+            attempt,
+            planned,
+            draft,
+        }
     }
 
     /// Reads the document. `object` is its name, for errors.
@@ -54,12 +59,18 @@ impl StagedAttempt {
     ///
     /// If the store fails, or the attempt is not one at a share.
     pub async fn stand_for_share(&self, store: &dyn Store) -> Result<bool, StoreError> {
-        let refused = |key: &str, why: String| StoreError::new(StoreErrorKind::Refused, "create", key).because(why);
+        let refused = |key: &str, why: String| {
+            StoreError::new(StoreErrorKind::Refused, "create", key).because(why)
+        };
         let text = self.attempt.to_string();
         let share = self.attempt.share();
-        let share = share.ok_or_else(|| refused(&text, format!("attempt `{text}` is not one at a share")))?;
+        let share = share
+            .ok_or_else(|| refused(&text, format!("attempt `{text}` is not one at a share")))?;
         let key = keys::share(share);
-        let content = Bytes::from(self.to_bytes().map_err(|error| refused(&key, error.to_string()))?);
+        let content = Bytes::from(
+            self.to_bytes()
+                .map_err(|error| refused(&key, error.to_string()))?,
+        );
         loop {
             let outcome = store.create(&key, content.clone()).await;
             match outcome {
@@ -67,7 +78,12 @@ impl StagedAttempt {
                     crate::fault::at("backfill.result_put");
                     return Ok(true);
                 }
-                Err(error) if matches!(error.kind(), StoreErrorKind::Exists | StoreErrorKind::Unclear) => {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        StoreErrorKind::Exists | StoreErrorKind::Unclear
+                    ) =>
+                {
                     match store.get(&key).await? {
                         Some(found) => return Ok(found == content),
                         // Nothing landed, whatever the answer said: the caller may try again.
@@ -101,7 +117,9 @@ impl Object {
     /// If the store fails, or what lies there has another content.
     pub async fn get(self, store: &dyn Store) -> Result<Option<Bytes>, StoreError> {
         let key = self.to_string();
-        let Some(content) = store.get(&key).await? else { return Ok(None) };
+        let Some(content) = store.get(&key).await? else {
+            return Ok(None);
+        };
         if Digest::of(&content) == self.0 {
             return Ok(Some(content));
         }

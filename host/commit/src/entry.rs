@@ -247,7 +247,9 @@ pub enum Draft {
 #[derive(Debug, thiserror::Error)]
 pub enum EntryError {
     /// Written by a newer program.
-    #[error("`{object}` has format {format}, and this version of transom reads format {FORMAT}: update transom")]
+    #[error(
+        "`{object}` has format {format}, and this version of transom reads format {FORMAT}: update transom"
+    )]
     Format {
         /// The object.
         object: String,
@@ -281,7 +283,9 @@ pub enum EntryError {
         source: HeadError,
     },
     /// It would be too large.
-    #[error("`{object}` would have {bytes} bytes, of which {largest}; the limit is {MAX_ENTRY_BYTES}")]
+    #[error(
+        "`{object}` would have {bytes} bytes, of which {largest}; the limit is {MAX_ENTRY_BYTES}"
+    )]
     TooLarge {
         /// The object.
         object: String,
@@ -317,8 +321,12 @@ impl fmt::Display for Misfit {
         match self {
             Self::Number(seq) => write!(f, "says that it is entry {seq}"),
             Self::Log(log) => write!(f, "belongs to another log, {log}"),
-            Self::Previous => f.write_str("does not follow the entry before it: one of the two was changed"),
-            Self::Sinks => f.write_str("has its sinks at other positions than the entries before it"),
+            Self::Previous => {
+                f.write_str("does not follow the entry before it: one of the two was changed")
+            }
+            Self::Sinks => {
+                f.write_str("has its sinks at other positions than the entries before it")
+            }
             Self::Clock => f.write_str("has a clock before that of the entries before it"),
             Self::Backfill => f.write_str("has another backfill open than the entries before it"),
         }
@@ -332,7 +340,12 @@ impl Decision {
             Self::Open {} => Act::Open,
             Self::Slice(_) => Act::Slice,
             Self::Rewind { to, .. } => Act::Rewind { to: *to },
-            Self::Discard { of, disposition, .. } => Act::Discard { of: *of, disposition: *disposition },
+            Self::Discard {
+                of, disposition, ..
+            } => Act::Discard {
+                of: *of,
+                disposition: *disposition,
+            },
             Self::Backfill { shares, .. } => Act::Backfill { shares: *shares },
             Self::BackfillEnd {} => Act::BackfillEnd,
             Self::Gc { dead } => Act::Gc { dead: dead.clone() },
@@ -344,14 +357,20 @@ impl Decision {
         match self {
             Self::Slice(slice) => slice.sinks.iter().map(Part::at).collect(),
             Self::Rewind { sinks, .. } | Self::Discard { sinks, .. } => sinks.clone(),
-            Self::Open {} | Self::Backfill { .. } | Self::BackfillEnd {} | Self::Gc { .. } => Vec::new(),
+            Self::Open {} | Self::Backfill { .. } | Self::BackfillEnd {} | Self::Gc { .. } => {
+                Vec::new()
+            }
         }
     }
 }
 
 impl Part {
     fn at(&self) -> SinkAt {
-        SinkAt { name: self.name.clone(), kind: self.kind, position: self.prev }
+        SinkAt {
+            name: self.name.clone(),
+            kind: self.kind,
+            position: self.prev,
+        }
     }
 }
 
@@ -382,19 +401,37 @@ impl Entry {
     /// If it is too large.
     pub fn to_bytes(&self) -> Result<Vec<u8>, EntryError> {
         let object = crate::keys::entry(self.seq);
-        let size = |source| EntryError::Syntax { object: object.clone(), source };
+        let size = |source| EntryError::Syntax {
+            object: object.clone(),
+            source,
+        };
         let bytes = serde_json::to_vec(self).map_err(size)?;
         if bytes.len() < MAX_ENTRY_BYTES {
             return Ok(bytes);
         }
         let length = |value: &serde_json::Value| value.to_string().len();
-        let mut parts = vec![("the state after it".to_owned(), serde_json::to_vec(&self.after).map_err(size)?.len())];
+        let mut parts = vec![(
+            "the state after it".to_owned(),
+            serde_json::to_vec(&self.after).map_err(size)?.len(),
+        )];
         if let Decision::Slice(slice) = &self.decision {
-            let staged = |part: &Part| (format!("what sink `{}` has staged", part.name), length(&part.staged));
+            let staged = |part: &Part| {
+                (
+                    format!("what sink `{}` has staged", part.name),
+                    length(&part.staged),
+                )
+            };
             parts.extend(slice.sinks.iter().map(staged));
         }
-        let (name, largest) = parts.into_iter().max_by_key(|(_, size)| *size).unwrap_or_default();
-        Err(EntryError::TooLarge { object, bytes: bytes.len(), largest: format!("{name} takes {largest}") })
+        let (name, largest) = parts
+            .into_iter()
+            .max_by_key(|(_, size)| *size)
+            .unwrap_or_default();
+        Err(EntryError::TooLarge {
+            object,
+            bytes: bytes.len(),
+            largest: format!("{name} takes {largest}"),
+        })
     }
 
     /// Reads an entry. `object` is its name, for errors.
@@ -409,11 +446,17 @@ impl Entry {
 
 /// Reads a document of this format.
 pub(crate) fn parse<T: DeserializeOwned>(object: &str, bytes: &[u8]) -> Result<T, EntryError> {
-    let syntax = |source| EntryError::Syntax { object: object.to_owned(), source };
+    let syntax = |source| EntryError::Syntax {
+        object: object.to_owned(),
+        source,
+    };
     // The format comes first: what a newer program wrote may have keys that this one does not know.
     let any: AnyFormat = serde_json::from_slice(bytes).map_err(syntax)?;
     if any.format != u64::from(FORMAT) {
-        return Err(EntryError::Format { object: object.to_owned(), format: any.format });
+        return Err(EntryError::Format {
+            object: object.to_owned(),
+            format: any.format,
+        });
     }
     serde_json::from_slice(bytes).map_err(syntax)
 }

@@ -100,7 +100,9 @@ impl Head {
 
     /// The first warehouse among its steps.
     pub fn gate(&self) -> Option<usize> {
-        self.steps.iter().position(|step| step.kind == SinkKind::Warehouse)
+        self.steps
+            .iter()
+            .position(|step| step.kind == SinkKind::Warehouse)
     }
 }
 
@@ -108,13 +110,17 @@ impl Head {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeadError {
     /// Sinks are applied warehouses first.
-    #[error("sink `{0}` stands after sinks that are applied later: warehouses come first, then files, then pointers")]
+    #[error(
+        "sink `{0}` stands after sinks that are applied later: warehouses come first, then files, then pointers"
+    )]
     Order(SinkName),
     /// One sink, one step.
     #[error("sink `{0}` is named twice")]
     Twice(SinkName),
     /// A sink's history is of one kind.
-    #[error("sink `{name}` was {was:?} in earlier entries and is {is:?} now: give the new sink another name")]
+    #[error(
+        "sink `{name}` was {was:?} in earlier entries and is {is:?} now: give the new sink another name"
+    )]
     Kind {
         /// The sink.
         name: SinkName,
@@ -165,7 +171,10 @@ pub struct View<'a> {
 impl<'a> View<'a> {
     /// The log with this id, and those of its entries that were read, without gaps.
     pub fn new(log: LogId, heads: &'a [Arc<Head>]) -> Self {
-        debug_assert!(heads.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq), "entries without gaps");
+        debug_assert!(
+            heads.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq),
+            "entries without gaps"
+        );
         Self { log, heads }
     }
 
@@ -193,7 +202,10 @@ impl<'a> View<'a> {
 
     /// The entries that were read and come after this one.
     pub fn since(&self, seq: u64) -> impl Iterator<Item = &'a Head> + use<'a> {
-        self.heads.iter().map(|head| &**head).filter(move |head| head.seq > seq)
+        self.heads
+            .iter()
+            .map(|head| &**head)
+            .filter(move |head| head.seq > seq)
     }
 
     /// The sinks that the log knows, and how far each is once the last entry is applied.
@@ -207,7 +219,12 @@ impl<'a> View<'a> {
     /// # Errors
     ///
     /// If no such entry can follow this log.
-    pub fn extend(&self, attempt: Attempt, act: Act, sinks: &[(SinkName, SinkKind)]) -> Result<Head, HeadError> {
+    pub fn extend(
+        &self,
+        attempt: Attempt,
+        act: Act,
+        sinks: &[(SinkName, SinkKind)],
+    ) -> Result<Head, HeadError> {
         let seq = self.tail() + 1;
         if (seq == 1) != (act == Act::Open) {
             return Err(HeadError::Open);
@@ -219,30 +236,61 @@ impl<'a> View<'a> {
             Act::Slice => slice(&mut after, sinks, here)?,
             Act::Rewind { to } => {
                 if *to >= seq {
-                    return Err(HeadError::Future { to: *to, tail: seq - 1 });
+                    return Err(HeadError::Future {
+                        to: *to,
+                        tail: seq - 1,
+                    });
                 }
-                let touched: Vec<SinkAt> = after.iter().filter(|sink| sink.position.seq > *to).cloned().collect();
-                after.iter_mut().filter(|sink| sink.position.seq > *to).for_each(|sink| sink.position = here);
+                let touched: Vec<SinkAt> = after
+                    .iter()
+                    .filter(|sink| sink.position.seq > *to)
+                    .cloned()
+                    .collect();
+                after
+                    .iter_mut()
+                    .filter(|sink| sink.position.seq > *to)
+                    .for_each(|sink| sink.position = here);
                 touched
             }
             Act::Discard { of, .. } => {
-                let slice = self.last().filter(|last| last.seq == *of && last.act == Act::Slice);
+                let slice = self
+                    .last()
+                    .filter(|last| last.seq == *of && last.act == Act::Slice);
                 let slice = slice.ok_or(HeadError::NotTheTail(*of))?;
                 // Nothing but warehouses may have looked at the slice: they are moved past it, and the others are
                 // where they were.
                 for step in &slice.steps {
                     if let Some(sink) = after.iter_mut().find(|sink| sink.name == step.name) {
-                        sink.position = if step.kind == SinkKind::Warehouse { here } else { step.position };
+                        sink.position = if step.kind == SinkKind::Warehouse {
+                            here
+                        } else {
+                            step.position
+                        };
                     }
                 }
-                slice.steps.iter().filter(|step| step.kind == SinkKind::Warehouse).cloned().collect()
+                slice
+                    .steps
+                    .iter()
+                    .filter(|step| step.kind == SinkKind::Warehouse)
+                    .cloned()
+                    .collect()
             }
         };
-        Ok(Head { seq, attempt, act, steps, after })
+        Ok(Head {
+            seq,
+            attempt,
+            act,
+            steps,
+            after,
+        })
     }
 }
 
-fn slice(after: &mut Vec<SinkAt>, sinks: &[(SinkName, SinkKind)], here: Position) -> Result<Vec<SinkAt>, HeadError> {
+fn slice(
+    after: &mut Vec<SinkAt>,
+    sinks: &[(SinkName, SinkKind)],
+    here: Position,
+) -> Result<Vec<SinkAt>, HeadError> {
     let mut steps: Vec<SinkAt> = Vec::with_capacity(sinks.len());
     for (name, kind) in sinks {
         if steps.iter().any(|step| step.name == *name) {
@@ -253,16 +301,34 @@ fn slice(after: &mut Vec<SinkAt>, sinks: &[(SinkName, SinkKind)], here: Position
         }
         let position = match after.iter_mut().find(|sink| sink.name == *name) {
             Some(sink) if sink.kind != *kind => {
-                return Err(HeadError::Kind { name: name.clone(), was: sink.kind, is: *kind });
+                return Err(HeadError::Kind {
+                    name: name.clone(),
+                    was: sink.kind,
+                    is: *kind,
+                });
             }
             Some(sink) => std::mem::replace(&mut sink.position, here),
             None => Position::START,
         };
-        steps.push(SinkAt { name: name.clone(), kind: *kind, position });
+        steps.push(SinkAt {
+            name: name.clone(),
+            kind: *kind,
+            position,
+        });
     }
     // Sinks of this slice in its order, before those that the pipeline no longer has; kinds stay in order.
-    let mut sorted: Vec<SinkAt> = steps.iter().map(|step| SinkAt { position: here, ..step.clone() }).collect();
-    sorted.extend(after.drain(..).filter(|sink| !steps.iter().any(|step| step.name == sink.name)));
+    let mut sorted: Vec<SinkAt> = steps
+        .iter()
+        .map(|step| SinkAt {
+            position: here,
+            ..step.clone()
+        })
+        .collect();
+    sorted.extend(
+        after
+            .drain(..)
+            .filter(|sink| !steps.iter().any(|step| step.name == sink.name)),
+    );
     sorted.sort_by_key(|sink| sink.kind);
     *after = sorted;
     Ok(steps)

@@ -20,7 +20,10 @@ pub struct NameError {
 
 impl NameError {
     fn new(text: &str, expected: &'static str) -> Self {
-        Self { text: text.to_owned(), expected }
+        Self {
+            text: text.to_owned(),
+            expected,
+        }
     }
 }
 
@@ -77,12 +80,18 @@ impl Attempt {
 
     /// A new attempt at a share of a backfill.
     pub fn random_of_share(share: Share) -> Self {
-        Self { share: Some(share), random: Uuid::new_v4().as_u128() }
+        Self {
+            share: Some(share),
+            random: Uuid::new_v4().as_u128(),
+        }
     }
 
     /// The attempt with this number.
     pub fn of(random: u128) -> Self {
-        Self { share: None, random }
+        Self {
+            share: None,
+            random,
+        }
     }
 
     /// The share of a backfill that this is a try at.
@@ -109,19 +118,38 @@ impl FromStr for Attempt {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let error = || NameError::new(text, "an attempt: 32 hex digits, or `b<seq>-<index>-` before them");
+        let error = || {
+            NameError::new(
+                text,
+                "an attempt: 32 hex digits, or `b<seq>-<index>-` before them",
+            )
+        };
         let (share, digits) = match text.strip_prefix('b') {
             Some(rest) if text.len() > 32 => {
                 let mut parts = rest.splitn(3, '-');
-                let backfill = parts.next().and_then(|part| part.parse().ok()).ok_or_else(error)?;
-                let index = parts.next().and_then(|part| part.parse().ok()).ok_or_else(error)?;
-                (Some(Share { backfill, index }), parts.next().ok_or_else(error)?)
+                let backfill = parts
+                    .next()
+                    .and_then(|part| part.parse().ok())
+                    .ok_or_else(error)?;
+                let index = parts
+                    .next()
+                    .and_then(|part| part.parse().ok())
+                    .ok_or_else(error)?;
+                (
+                    Some(Share { backfill, index }),
+                    parts.next().ok_or_else(error)?,
+                )
             }
             _ => (None, text),
         };
-        let attempt = Self { share, random: parse_hex(digits).ok_or_else(error)? };
+        let attempt = Self {
+            share,
+            random: parse_hex(digits).ok_or_else(error)?,
+        };
         // `b007-0-` and `b+7-0-` are other spellings of a number.
-        (attempt.to_string() == text).then_some(attempt).ok_or_else(error)
+        (attempt.to_string() == text)
+            .then_some(attempt)
+            .ok_or_else(error)
     }
 }
 
@@ -169,7 +197,8 @@ impl FromStr for LogId {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         let id = Uuid::parse_str(text).ok().map(Self);
-        id.filter(|id| id.to_string() == text).ok_or_else(|| NameError::new(text, "a UUID in lower case"))
+        id.filter(|id| id.to_string() == text)
+            .ok_or_else(|| NameError::new(text, "a UUID in lower case"))
     }
 }
 
@@ -223,8 +252,12 @@ impl FromStr for Object {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let digest = text.strip_prefix("objects/").and_then(|digest| digest.parse().ok());
-        digest.map(Self).ok_or_else(|| NameError::new(text, "`objects/` and a SHA-256"))
+        let digest = text
+            .strip_prefix("objects/")
+            .and_then(|digest| digest.parse().ok());
+        digest
+            .map(Self)
+            .ok_or_else(|| NameError::new(text, "`objects/` and a SHA-256"))
     }
 }
 
@@ -273,16 +306,23 @@ pub struct Position {
 
 impl Position {
     /// Before the first entry: where a new sink is.
-    pub const START: Self = Self { seq: 0, attempt: None };
+    pub const START: Self = Self {
+        seq: 0,
+        attempt: None,
+    };
 
     /// At this entry.
     pub fn new(seq: u64, attempt: Attempt) -> Self {
-        Self { seq, attempt: Some(attempt) }
+        Self {
+            seq,
+            attempt: Some(attempt),
+        }
     }
 
     /// The attempt as ledgers and documents have it; `-` before the first entry.
     pub fn attempt_text(&self) -> String {
-        self.attempt.map_or_else(|| "-".to_owned(), |attempt| attempt.to_string())
+        self.attempt
+            .map_or_else(|| "-".to_owned(), |attempt| attempt.to_string())
     }
 }
 
@@ -301,7 +341,10 @@ struct PositionText {
 
 impl From<Position> for PositionText {
     fn from(position: Position) -> Self {
-        Self { seq: position.seq, attempt: position.attempt_text() }
+        Self {
+            seq: position.seq,
+            attempt: position.attempt_text(),
+        }
     }
 }
 
@@ -311,7 +354,10 @@ impl TryFrom<PositionText> for Position {
     fn try_from(text: PositionText) -> Result<Self, NameError> {
         match (text.seq, text.attempt.as_str()) {
             (0, "-") => Ok(Self::START),
-            (0, other) => Err(NameError::new(other, "the attempt of position 0, which is `-`")),
+            (0, other) => Err(NameError::new(
+                other,
+                "the attempt of position 0, which is `-`",
+            )),
             (seq, attempt) => Ok(Self::new(seq, attempt.parse()?)),
         }
     }

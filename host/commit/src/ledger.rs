@@ -37,7 +37,13 @@ pub struct Ledger {
 impl Ledger {
     /// A new table's ledger.
     pub fn new(log: LogId) -> Self {
-        Self { log, position: Position::START, blocked: 0, disposition: None, skipped: false }
+        Self {
+            log,
+            position: Position::START,
+            blocked: 0,
+            disposition: None,
+            skipped: false,
+        }
     }
 }
 
@@ -108,13 +114,18 @@ impl Reading {
         }
         let at = ledger.position;
         if at == claim.to {
-            return Settled::Applied { skipped: ledger.skipped };
+            return Settled::Applied {
+                skipped: ledger.skipped,
+            };
         }
         if at.seq > claim.to.seq {
             return Settled::Ahead(at.seq);
         }
         if at != claim.from {
-            return Settled::Wrong(Wrong::Restored { at, expected: claim.from });
+            return Settled::Wrong(Wrong::Restored {
+                at,
+                expected: claim.from,
+            });
         }
         match ledger.disposition {
             _ if ledger.blocked == claim.blocked => Settled::Open,

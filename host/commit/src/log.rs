@@ -9,7 +9,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use crate::entry::{
-    After, By, Decision, Draft, Entry, EntryError, FORMAT, MAX_DEAD, Misfit, OpenBackfill, Part, Slice,
+    After, By, Decision, Draft, Entry, EntryError, FORMAT, MAX_DEAD, Misfit, OpenBackfill, Part,
+    Slice,
 };
 use crate::head::{Act, Disposition, Head, HeadError, SinkKind, View};
 use crate::id::{Attempt, Digest, LogId, Share, SinkName};
@@ -27,7 +28,9 @@ pub enum LogError {
     #[error(transparent)]
     Entry(#[from] EntryError),
     /// An entry is not there, and a later one is.
-    #[error("`{object}` is missing, and later entries are there: entries of a log must never be deleted")]
+    #[error(
+        "`{object}` is missing, and later entries are there: entries of a log must never be deleted"
+    )]
     Missing {
         /// The object.
         object: String,
@@ -65,7 +68,9 @@ impl Log {
     /// An entry, if it was read.
     pub fn get(&self, seq: u64) -> Option<&Entry> {
         let first = self.first()?;
-        self.entries.get(usize::try_from(seq.checked_sub(first)?).ok()?).map(|(entry, _)| entry)
+        self.entries
+            .get(usize::try_from(seq.checked_sub(first)?).ok()?)
+            .map(|(entry, _)| entry)
     }
 
     fn first(&self) -> Option<u64> {
@@ -74,7 +79,9 @@ impl Log {
 
     /// The state of the pipeline.
     pub fn state(&self) -> After {
-        self.last().map(|entry| entry.after.clone()).unwrap_or_default()
+        self.last()
+            .map(|entry| entry.after.clone())
+            .unwrap_or_default()
     }
 
     /// Takes the entry that comes next.
@@ -82,7 +89,10 @@ impl Log {
         let object = keys::entry(seq);
         let entry = Entry::parse(&object, bytes)?;
         if entry.seq != seq {
-            return Err(EntryError::Chain { object, problem: Misfit::Number(entry.seq) });
+            return Err(EntryError::Chain {
+                object,
+                problem: Misfit::Number(entry.seq),
+            });
         }
         self.check(&entry)?;
         self.heads.push(Arc::new(entry.head()));
@@ -93,7 +103,10 @@ impl Log {
     /// Whether an entry follows the last one. The first one that is read can follow anything, if it is not entry 1.
     fn check(&self, entry: &Entry) -> Result<(), EntryError> {
         let object = keys::entry(entry.seq);
-        let chain = |problem| EntryError::Chain { object: object.clone(), problem };
+        let chain = |problem| EntryError::Chain {
+            object: object.clone(),
+            problem,
+        };
         if (entry.seq == 1) != entry.previous.is_none() {
             return Err(chain(Misfit::Previous));
         }
@@ -110,14 +123,26 @@ impl Log {
         } else if entry.seq > 1 {
             return Ok(());
         }
-        let unfit = |source| EntryError::Head { object: object.clone(), source };
-        let sinks: Vec<(SinkName, SinkKind)> =
-            entry.decision.steps().into_iter().map(|step| (step.name, step.kind)).collect();
-        let head = self.view().extend(entry.attempt, entry.decision.act(), &sinks).map_err(unfit)?;
+        let unfit = |source| EntryError::Head {
+            object: object.clone(),
+            source,
+        };
+        let sinks: Vec<(SinkName, SinkKind)> = entry
+            .decision
+            .steps()
+            .into_iter()
+            .map(|step| (step.name, step.kind))
+            .collect();
+        let head = self
+            .view()
+            .extend(entry.attempt, entry.decision.act(), &sinks)
+            .map_err(unfit)?;
         if head != entry.head() {
             return Err(chain(Misfit::Sinks));
         }
-        let backfill = self.backfill_after(entry.seq, entry.attempt, &head.act).map_err(unfit)?;
+        let backfill = self
+            .backfill_after(entry.seq, entry.attempt, &head.act)
+            .map_err(unfit)?;
         if backfill != entry.after.backfill {
             return Err(chain(Misfit::Backfill));
         }
@@ -140,15 +165,29 @@ impl Log {
     }
 
     /// The backfill that is open after an entry.
-    fn backfill_after(&self, seq: u64, attempt: Attempt, act: &Act) -> Result<Option<OpenBackfill>, HeadError> {
+    fn backfill_after(
+        &self,
+        seq: u64,
+        attempt: Attempt,
+        act: &Act,
+    ) -> Result<Option<OpenBackfill>, HeadError> {
         let open = self.last().and_then(|entry| entry.after.backfill);
         Ok(match act {
             Act::Open | Act::Rewind { .. } => None,
             Act::Gc { .. } => open,
             Act::Backfill { shares } => match open {
-                Some(OpenBackfill { seq, next, .. }) => return Err(HeadError::Share { backfill: seq, next }),
+                Some(OpenBackfill { seq, next, .. }) => {
+                    return Err(HeadError::Share {
+                        backfill: seq,
+                        next,
+                    });
+                }
                 None if *shares == 0 => return Err(HeadError::NoShares),
-                None => Some(OpenBackfill { seq, shares: *shares, next: 0 }),
+                None => Some(OpenBackfill {
+                    seq,
+                    shares: *shares,
+                    next: 0,
+                }),
             },
             Act::BackfillEnd if open.is_none() => return Err(HeadError::NoBackfill),
             Act::BackfillEnd => None,
@@ -156,17 +195,32 @@ impl Log {
                 (None, None) => None,
                 (None, Some(_)) => return Err(HeadError::NoBackfill),
                 (Some(open), share) => {
-                    if share != Some(Share { backfill: open.seq, index: open.next }) || open.next == open.shares {
-                        return Err(HeadError::Share { backfill: open.seq, next: open.next });
+                    if share
+                        != Some(Share {
+                            backfill: open.seq,
+                            index: open.next,
+                        })
+                        || open.next == open.shares
+                    {
+                        return Err(HeadError::Share {
+                            backfill: open.seq,
+                            next: open.next,
+                        });
                     }
-                    Some(OpenBackfill { next: open.next + 1, ..open })
+                    Some(OpenBackfill {
+                        next: open.next + 1,
+                        ..open
+                    })
                 }
             },
             // The share is computed again, or counts as loaded.
             Act::Discard { of, disposition } => {
                 let share = self.get(*of).and_then(|slice| slice.attempt.share());
                 match (disposition, share, open) {
-                    (Disposition::Redo, Some(share), Some(open)) => Some(OpenBackfill { next: share.index, ..open }),
+                    (Disposition::Redo, Some(share), Some(open)) => Some(OpenBackfill {
+                        next: share.index,
+                        ..open
+                    }),
                     _ => open,
                 }
             }
@@ -187,12 +241,21 @@ impl Log {
     /// # Errors
     ///
     /// If it cannot follow, or an entry that it needs ([`Log::needs`]) was not read.
-    pub fn next(&self, attempt: Attempt, wanted: &Wanted, at: DateTime<Utc>, by: &By) -> Result<Entry, LogError> {
+    pub fn next(
+        &self,
+        attempt: Attempt,
+        wanted: &Wanted,
+        at: DateTime<Utc>,
+        by: &By,
+    ) -> Result<Entry, LogError> {
         let seq = self.tail() + 1;
         let object = keys::entry(seq);
         let act = match wanted {
             Wanted::Open => Act::Open,
-            Wanted::Discard { of, disposition } => Act::Discard { of: *of, disposition: *disposition },
+            Wanted::Discard { of, disposition } => Act::Discard {
+                of: *of,
+                disposition: *disposition,
+            },
             Wanted::Draft(Draft::Slice { .. }) => Act::Slice,
             Wanted::Draft(Draft::Rewind { to }) => Act::Rewind { to: *to },
             Wanted::Draft(Draft::Backfill { shares, .. }) => Act::Backfill { shares: *shares },
@@ -203,50 +266,94 @@ impl Log {
             Wanted::Draft(Draft::Gc { dead }) => Act::Gc { dead: dead.clone() },
         };
         let sinks: Vec<(SinkName, SinkKind)> = match wanted {
-            Wanted::Draft(Draft::Slice { slice, .. }) => {
-                slice.sinks.iter().map(|part| (part.name.clone(), part.kind)).collect()
-            }
+            Wanted::Draft(Draft::Slice { slice, .. }) => slice
+                .sinks
+                .iter()
+                .map(|part| (part.name.clone(), part.kind))
+                .collect(),
             _ => Vec::new(),
         };
-        let unfit = |source| EntryError::Head { object: object.clone(), source };
+        let unfit = |source| EntryError::Head {
+            object: object.clone(),
+            source,
+        };
         let head = self.view().extend(attempt, act, &sinks).map_err(unfit)?;
         let mut after = self.state();
         let clock = after.clock;
         match wanted {
-            Wanted::Draft(Draft::Slice { slice, sources, buckets }) => {
+            Wanted::Draft(Draft::Slice {
+                slice,
+                sources,
+                buckets,
+            }) => {
                 after.sources.clone_from(sources);
                 after.buckets.clone_from(buckets);
                 after.clock = Some(slice.clock);
                 if after.clock < clock {
-                    return Err(EntryError::Chain { object, problem: Misfit::Clock }.into());
+                    return Err(EntryError::Chain {
+                        object,
+                        problem: Misfit::Clock,
+                    }
+                    .into());
                 }
             }
             Wanted::Draft(Draft::Rewind { to }) => after = self.state_after(*to)?,
-            Wanted::Discard { of, disposition: Disposition::Redo } => after = self.state_after(of - 1)?,
+            Wanted::Discard {
+                of,
+                disposition: Disposition::Redo,
+            } => after = self.state_after(of - 1)?,
             _ => {}
         }
         after.clock = after.clock.max(clock);
-        after.backfill = self.backfill_after(seq, attempt, &head.act).map_err(unfit)?;
+        after.backfill = self
+            .backfill_after(seq, attempt, &head.act)
+            .map_err(unfit)?;
         after.sinks.clone_from(&head.after);
         let decision = match wanted {
             Wanted::Open => Decision::Open {},
-            Wanted::Discard { of, disposition } => {
-                Decision::Discard { of: *of, disposition: *disposition, sinks: head.steps }
-            }
+            Wanted::Discard { of, disposition } => Decision::Discard {
+                of: *of,
+                disposition: *disposition,
+                sinks: head.steps,
+            },
             Wanted::Draft(Draft::Slice { slice, .. }) => {
                 let positions = head.steps.iter().map(|step| step.position);
                 let parts = slice.sinks.iter().zip(positions);
-                let sinks = parts.map(|(part, prev)| Part { prev, ..part.clone() }).collect();
-                Decision::Slice(Box::new(Slice { sinks, ..(**slice).clone() }))
+                let sinks = parts
+                    .map(|(part, prev)| Part {
+                        prev,
+                        ..part.clone()
+                    })
+                    .collect();
+                Decision::Slice(Box::new(Slice {
+                    sinks,
+                    ..(**slice).clone()
+                }))
             }
-            Wanted::Draft(Draft::Rewind { to }) => Decision::Rewind { to: *to, sinks: head.steps },
-            Wanted::Draft(Draft::Backfill { shares, plan }) => Decision::Backfill { shares: *shares, plan: *plan },
+            Wanted::Draft(Draft::Rewind { to }) => Decision::Rewind {
+                to: *to,
+                sinks: head.steps,
+            },
+            Wanted::Draft(Draft::Backfill { shares, plan }) => Decision::Backfill {
+                shares: *shares,
+                plan: *plan,
+            },
             Wanted::Draft(Draft::BackfillEnd {}) => Decision::BackfillEnd {},
             Wanted::Draft(Draft::Gc { dead }) => Decision::Gc { dead: dead.clone() },
         };
         let previous = self.entries.last().map(|(_, digest)| *digest);
         let log = self.id().unwrap_or_else(LogId::random);
-        Ok(Entry { format: FORMAT, log, seq, attempt, previous, at, by: by.clone(), decision, after })
+        Ok(Entry {
+            format: FORMAT,
+            log,
+            seq,
+            attempt,
+            previous,
+            at,
+            by: by.clone(),
+            decision,
+            after,
+        })
     }
 
     fn state_after(&self, seq: u64) -> Result<After, LogError> {
@@ -254,7 +361,9 @@ impl Log {
             0 => Ok(After::default()),
             _ => match self.get(seq) {
                 Some(entry) => Ok(entry.after.clone()),
-                None => Err(LogError::Missing { object: keys::entry(seq) }),
+                None => Err(LogError::Missing {
+                    object: keys::entry(seq),
+                }),
             },
         }
     }
@@ -281,7 +390,10 @@ impl Wanted {
     pub fn of(what: &What, draft: Option<&Draft>) -> Option<Self> {
         Some(match what {
             What::Open => Self::Open,
-            What::Discard { of, disposition } => Self::Discard { of: *of, disposition: *disposition },
+            What::Discard { of, disposition } => Self::Discard {
+                of: *of,
+                disposition: *disposition,
+            },
             What::Planned => Self::Draft(draft?.clone()),
         })
     }
@@ -302,7 +414,10 @@ impl<'a> StoredLog<'a> {
     ///
     /// If the store cannot be read, or the last entry is not valid.
     pub async fn open(store: &'a dyn Store, hint: Option<u64>) -> Result<Self, LogError> {
-        let mut stored = Self { store, log: Log::default() };
+        let mut stored = Self {
+            store,
+            log: Log::default(),
+        };
         let mut tail = 0;
         if let Some(hint) = hint.filter(|hint| *hint > 0)
             && store.get(&keys::entry(hint)).await?.is_some()
@@ -311,9 +426,15 @@ impl<'a> StoredLog<'a> {
         }
         let after = (tail > 0).then(|| keys::entry(tail));
         let names = store.list(keys::LOG, after.as_deref()).await?;
-        tail = names.iter().filter_map(|name| keys::entry_number(name)).max().unwrap_or(tail);
+        tail = names
+            .iter()
+            .filter_map(|name| keys::entry_number(name))
+            .max()
+            .unwrap_or(tail);
         if tail > 0 {
-            let bytes = stored.bytes(tail).await?.ok_or(LogError::Missing { object: keys::entry(tail) })?;
+            let bytes = stored.bytes(tail).await?.ok_or(LogError::Missing {
+                object: keys::entry(tail),
+            })?;
             stored.log.push(tail, &bytes)?;
         }
         Ok(stored)
@@ -336,7 +457,9 @@ impl<'a> StoredLog<'a> {
     pub async fn refresh(&mut self) -> Result<(), LogError> {
         loop {
             let seq = self.log.tail() + 1;
-            let Some(bytes) = self.bytes(seq).await? else { return Ok(()) };
+            let Some(bytes) = self.bytes(seq).await? else {
+                return Ok(());
+            };
             self.log.push(seq, &bytes)?;
         }
     }
@@ -350,7 +473,9 @@ impl<'a> StoredLog<'a> {
         let first = self.log.first().unwrap_or(1);
         let mut read = Vec::new();
         for seq in seq.max(1)..first {
-            let bytes = self.bytes(seq).await?.ok_or(LogError::Missing { object: keys::entry(seq) })?;
+            let bytes = self.bytes(seq).await?.ok_or(LogError::Missing {
+                object: keys::entry(seq),
+            })?;
             read.push((seq, bytes));
         }
         Ok(self.log.prepend(&read)?)
@@ -375,7 +500,9 @@ impl<'a> StoredLog<'a> {
     pub async fn append(&mut self, entry: &Entry) -> Result<(), LogError> {
         let bytes = Bytes::from(entry.to_bytes()?);
         crate::fault::at("entry.put_before");
-        self.store.create(&keys::entry(entry.seq), bytes.clone()).await?;
+        self.store
+            .create(&keys::entry(entry.seq), bytes.clone())
+            .await?;
         crate::fault::at("entry.put_after");
         Ok(self.log.push(entry.seq, &bytes)?)
     }

@@ -54,6 +54,9 @@ impl Mutant {
 
     /// The mutant with this name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(each, _)| *each == name).map(|(_, mutant)| *mutant)
+        Self::ALL
+            .iter()
+            .find(|(each, _)| *each == name)
+            .map(|(_, mutant)| *mutant)
     }
 }

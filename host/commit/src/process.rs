@@ -219,7 +219,9 @@ pub enum Stop {
         sink: SinkName,
     },
     /// The log is older than what it has decided.
-    #[error("the ledger of sink `{sink}` is at entry {at}, and the log ends with {tail}: was the state restored?")]
+    #[error(
+        "the ledger of sink `{sink}` is at entry {at}, and the log ends with {tail}: was the state restored?"
+    )]
     LedgerAhead {
         /// The sink.
         sink: SinkName,
@@ -307,13 +309,19 @@ pub enum Stop {
 fn wrong_ledger(sink: &SinkName, wrong: &Wrong) -> String {
     match wrong {
         Wrong::Restored { at, expected } => {
-            format!("the ledger of sink `{sink}` is at entry {at}, and the log brought it to {expected}")
+            format!(
+                "the ledger of sink `{sink}` is at entry {at}, and the log brought it to {expected}"
+            )
         }
         Wrong::Missing => format!("sink `{sink}` has entries of this log, and its ledger is gone"),
         Wrong::Rows(rows) => format!("the ledger of sink `{sink}` has {rows} rows instead of one"),
-        Wrong::Foreign(log) => format!("the ledger of sink `{sink}` belongs to another pipeline, with the log {log}"),
+        Wrong::Foreign(log) => {
+            format!("the ledger of sink `{sink}` belongs to another pipeline, with the log {log}")
+        }
         Wrong::Block(seq) => {
-            format!("the ledger of sink `{sink}` is blocked for entry {seq}, which the log does not explain")
+            format!(
+                "the ledger of sink `{sink}` is blocked for entry {seq}, which the log does not explain"
+            )
         }
     }
 }
@@ -325,12 +333,20 @@ impl Stop {
             Self::Refused { seq, .. } => format!(
                 "fix the target and run again, or give the slice up: `transom slice discard {seq} --redo` or `--skip`"
             ),
-            Self::Ledger { sink, wrong: Wrong::Restored { .. } | Wrong::Missing } => format!(
+            Self::Ledger {
+                sink,
+                wrong: Wrong::Restored { .. } | Wrong::Missing,
+            } => format!(
                 "`transom sink replay {sink}` loads what is missing; `transom sink adopt {sink}` says that the table \
                  is right"
             ),
-            Self::Ledger { wrong: Wrong::Foreign(_), .. } => "write to another table".to_owned(),
-            Self::StagedGone { seq, sink } => format!("`transom slice skip {seq} --sink {sink}` goes on without them"),
+            Self::Ledger {
+                wrong: Wrong::Foreign(_),
+                ..
+            } => "write to another table".to_owned(),
+            Self::StagedGone { seq, sink } => {
+                format!("`transom slice skip {seq} --sink {sink}` goes on without them")
+            }
             Self::Taken { .. } => "`transom rewind` takes back what was loaded".to_owned(),
             Self::IsGate { seq, .. } => format!("`transom slice discard {seq} --skip`"),
             Self::Stale { .. } => "run again: the slice is planned anew".to_owned(),
@@ -432,7 +448,11 @@ enum Why {
     /// A ledger is ahead of what is known: the log must explain it.
     Ahead { sink: SinkName, at: u64 },
     /// Files of this entry cannot be published: others went on, or it is damage.
-    Unpublished { seq: u64, step: usize, taken_back: bool },
+    Unpublished {
+        seq: u64,
+        step: usize,
+        taken_back: bool,
+    },
     /// A pointer was written: had the log moved on before?
     Pointed(Pointing),
 }
@@ -548,12 +568,24 @@ impl Process {
         match &self.phase {
             Phase::Look(_) => Next::Look,
             Phase::Plan => Next::Plan,
-            Phase::Append { attempt, what } => {
-                Next::Append { seq: self.known + 1, attempt: *attempt, what: what.clone() }
-            }
-            Phase::Settle { seq, step, .. } => Next::Settle { seq: *seq, step: *step },
-            Phase::CreateLedger { seq, step, .. } => Next::CreateLedger { seq: *seq, step: *step },
-            Phase::Submit { seq, step, submission } => {
+            Phase::Append { attempt, what } => Next::Append {
+                seq: self.known + 1,
+                attempt: *attempt,
+                what: what.clone(),
+            },
+            Phase::Settle { seq, step, .. } => Next::Settle {
+                seq: *seq,
+                step: *step,
+            },
+            Phase::CreateLedger { seq, step, .. } => Next::CreateLedger {
+                seq: *seq,
+                step: *step,
+            },
+            Phase::Submit {
+                seq,
+                step,
+                submission,
+            } => {
                 let head = head(log, *seq);
                 Next::Submit {
                     seq: *seq,
@@ -564,23 +596,49 @@ impl Process {
                 }
             }
             Phase::Block { seq, step } => {
-                let Task::Discard { disposition, .. } = self.task else { unreachable!("only a discard blocks") };
-                Next::Block { seq: *seq, step: *step, disposition }
+                let Task::Discard { disposition, .. } = self.task else {
+                    unreachable!("only a discard blocks")
+                };
+                Next::Block {
+                    seq: *seq,
+                    step: *step,
+                    disposition,
+                }
             }
-            Phase::Publish { seq, step } => Next::Publish { seq: *seq, step: *step },
-            Phase::DeleteStaged { seq, step } => Next::DeleteStaged { seq: *seq, step: *step },
-            Phase::Occupy { seq, step } => Next::Occupy { seq: *seq, step: *step },
-            Phase::ReadPointer(pointing) => Next::ReadPointer { sink: target(log, pointing).0.clone() },
+            Phase::Publish { seq, step } => Next::Publish {
+                seq: *seq,
+                step: *step,
+            },
+            Phase::DeleteStaged { seq, step } => Next::DeleteStaged {
+                seq: *seq,
+                step: *step,
+            },
+            Phase::Occupy { seq, step } => Next::Occupy {
+                seq: *seq,
+                step: *step,
+            },
+            Phase::ReadPointer(pointing) => Next::ReadPointer {
+                sink: target(log, pointing).0.clone(),
+            },
             Phase::WritePointer(pointing) => {
                 let (sink, to) = target(log, pointing);
-                Next::WritePointer { sink: sink.clone(), to }
+                Next::WritePointer {
+                    sink: sink.clone(),
+                    to,
+                }
             }
             Phase::DeleteDead { seq } => Next::DeleteDead { seq: *seq },
-            Phase::Finish { seq } => Next::Finish { seq: *seq, skipped: self.skipped.clone() },
+            Phase::Finish { seq } => Next::Finish {
+                seq: *seq,
+                skipped: self.skipped.clone(),
+            },
             #[cfg(feature = "testing")]
             Phase::CleanUp { attempt } => Next::CleanUp { attempt: *attempt },
             #[cfg(feature = "testing")]
-            Phase::FinishEarly { seq, .. } => Next::Finish { seq: *seq, skipped: Vec::new() },
+            Phase::FinishEarly { seq, .. } => Next::Finish {
+                seq: *seq,
+                skipped: Vec::new(),
+            },
             Phase::End => Next::End,
             Phase::Stop(stop) => Next::Stop(stop.clone()),
         }
@@ -599,7 +657,10 @@ impl Process {
                 let known = std::mem::replace(&mut self.known, log.tail());
                 self.looked(log, done, why, known, ids)
             }
-            (Phase::Plan, Answer::Planned(attempt)) => Phase::Append { attempt, what: What::Planned },
+            (Phase::Plan, Answer::Planned(attempt)) => Phase::Append {
+                attempt,
+                what: What::Planned,
+            },
             (Phase::Plan, Answer::Nothing) => match self.task {
                 Task::Run => self.reconcile(log, None),
                 _ => Phase::End,
@@ -609,7 +670,9 @@ impl Process {
                 self.won_at(&what, self.known);
                 self.apply(head(log, self.known))
             }
-            (Phase::Append { attempt, what }, Answer::Unclear) => self.unclear_append(attempt, what),
+            (Phase::Append { attempt, what }, Answer::Unclear) => {
+                self.unclear_append(attempt, what)
+            }
             (Phase::Settle { seq, step, after }, Answer::Ledger(reading)) => {
                 self.settled(log, seq, step, after, &reading, ids)
             }
@@ -623,18 +686,34 @@ impl Process {
                 }
                 self.after(head, step)
             }
-            (Phase::Submit { seq, step, .. }, Answer::Unclear) => Phase::Settle { seq, step, after: Sent::Load },
-            (Phase::Submit { seq, step, .. }, Answer::Refused) => Phase::Settle { seq, step, after: Sent::Refused },
-            (Phase::Block { seq, step }, _) => Phase::Settle { seq, step, after: Sent::Block },
+            (Phase::Submit { seq, step, .. }, Answer::Unclear) => Phase::Settle {
+                seq,
+                step,
+                after: Sent::Load,
+            },
+            (Phase::Submit { seq, step, .. }, Answer::Refused) => Phase::Settle {
+                seq,
+                step,
+                after: Sent::Refused,
+            },
+            (Phase::Block { seq, step }, _) => Phase::Settle {
+                seq,
+                step,
+                after: Sent::Block,
+            },
             (Phase::Publish { seq, step } | Phase::Occupy { seq, step }, Answer::Carried) => {
                 self.after(head(log, seq), step)
             }
-            (Phase::Publish { seq, step }, Answer::Gone) => {
-                Phase::Look(Why::Unpublished { seq, step, taken_back: false })
-            }
-            (Phase::Publish { seq, step }, Answer::TakenBack) => {
-                Phase::Look(Why::Unpublished { seq, step, taken_back: true })
-            }
+            (Phase::Publish { seq, step }, Answer::Gone) => Phase::Look(Why::Unpublished {
+                seq,
+                step,
+                taken_back: false,
+            }),
+            (Phase::Publish { seq, step }, Answer::TakenBack) => Phase::Look(Why::Unpublished {
+                seq,
+                step,
+                taken_back: true,
+            }),
             (Phase::DeleteStaged { seq, step }, Answer::Carried) => Phase::Occupy { seq, step },
             (Phase::ReadPointer(pointing), Answer::Pointer(at)) => pointer_read(log, pointing, at),
             #[cfg(feature = "testing")]
@@ -665,8 +744,17 @@ impl Process {
     }
 
     /// The log was read.
-    fn looked(&mut self, log: View<'_>, done: bool, why: Why, known: u64, ids: &mut dyn Ids) -> Phase {
-        self.kept = self.kept.filter(|attempt| log.since(known).all(|head| spares(head, *attempt)));
+    fn looked(
+        &mut self,
+        log: View<'_>,
+        done: bool,
+        why: Why,
+        known: u64,
+        ids: &mut dyn Ids,
+    ) -> Phase {
+        self.kept = self
+            .kept
+            .filter(|attempt| log.since(known).all(|head| spares(head, *attempt)));
         match why {
             Why::Begin => {}
             Why::Whose { attempt, what } => {
@@ -675,17 +763,28 @@ impl Process {
                     // Nothing is there: what is unclear was not carried out, or not yet. The same again.
                     None => return Phase::Append { attempt, what },
                     Some(head) if head.attempt == attempt => self.won_at(&what, seq),
-                    Some(_) if what == What::Planned && log.since(known).all(|head| spares(head, attempt)) => {
+                    Some(_)
+                        if what == What::Planned
+                            && log.since(known).all(|head| spares(head, attempt)) =>
+                    {
                         self.kept = Some(attempt);
                     }
                     Some(_) => {}
                 }
             }
             Why::Ahead { sink, at } if log.tail() < at => {
-                return Phase::Stop(Stop::LedgerAhead { sink, at, tail: log.tail() });
+                return Phase::Stop(Stop::LedgerAhead {
+                    sink,
+                    at,
+                    tail: log.tail(),
+                });
             }
             Why::Ahead { .. } => {}
-            Why::Unpublished { seq, step, taken_back } => {
+            Why::Unpublished {
+                seq,
+                step,
+                taken_back,
+            } => {
                 if log.tail() == seq && !done {
                     let sink = head(log, seq).steps[step].name.clone();
                     return Phase::Stop(match taken_back {
@@ -713,16 +812,25 @@ impl Process {
     /// What the log, read just now, asks for.
     fn begin(&mut self, log: View<'_>, done: bool, ids: &mut dyn Ids) -> Phase {
         let tail = log.tail();
-        if self.own.is_some_and(|own| own < tail || (own == tail && done)) {
+        if self
+            .own
+            .is_some_and(|own| own < tail || (own == tail && done))
+        {
             return Phase::End;
         }
         let unapplied = log.last().filter(|_| !done);
         #[cfg(feature = "testing")]
-        let unapplied = unapplied
-            .filter(|head| !(self.is(Mutant::NextBeforeApplied) && head.act == Act::Slice && self.task == Task::Run));
+        let unapplied = unapplied.filter(|head| {
+            !(self.is(Mutant::NextBeforeApplied)
+                && head.act == Act::Slice
+                && self.task == Task::Run)
+        });
         match (&self.task, unapplied) {
             (Task::Discard { of, disposition }, _) if self.own.is_none() => {
-                let discard = Act::Discard { of: *of, disposition: *disposition };
+                let discard = Act::Discard {
+                    of: *of,
+                    disposition: *disposition,
+                };
                 match unapplied {
                     // By others: they found the block.
                     _ if log.since(*of).any(|head| head.act == discard) => match unapplied {
@@ -730,7 +838,9 @@ impl Process {
                         _ => Phase::End,
                     },
                     Some(head) if head.seq != *of => Phase::Stop(Stop::Settled { seq: *of }),
-                    Some(head) if head.act != Act::Slice => Phase::Stop(Stop::NotASlice { seq: *of }),
+                    Some(head) if head.act != Act::Slice => {
+                        Phase::Stop(Stop::NotASlice { seq: *of })
+                    }
                     Some(head) => match self.gate(head) {
                         Some(step) => self.block(*of, step),
                         None => Phase::Stop(Stop::NoGate { seq: *of }),
@@ -742,10 +852,14 @@ impl Process {
                 Some(head) if head.seq != *of => Phase::Stop(Stop::Settled { seq: *of }),
                 Some(head) if head.act != Act::Slice => Phase::Stop(Stop::NotASlice { seq: *of }),
                 Some(head) => match head.steps.iter().position(|step| step.name == *sink) {
-                    None => Phase::Stop(Stop::NoSuchSink { seq: *of, sink: sink.clone() }),
-                    Some(step) if head.gate() == Some(step) => {
-                        Phase::Stop(Stop::IsGate { seq: *of, sink: sink.clone() })
-                    }
+                    None => Phase::Stop(Stop::NoSuchSink {
+                        seq: *of,
+                        sink: sink.clone(),
+                    }),
+                    Some(step) if head.gate() == Some(step) => Phase::Stop(Stop::IsGate {
+                        seq: *of,
+                        sink: sink.clone(),
+                    }),
                     Some(_) => {
                         self.own = Some(*of);
                         self.apply(head)
@@ -760,7 +874,10 @@ impl Process {
                     return Phase::End;
                 }
                 match log.since(*planned).find(|head| !spares(head, *attempt)) {
-                    Some(head) => Phase::Stop(Stop::Stale { planned: *planned, by: head.seq }),
+                    Some(head) => Phase::Stop(Stop::Stale {
+                        planned: *planned,
+                        by: head.seq,
+                    }),
                     None => self.plan(log, ids),
                 }
             }
@@ -770,15 +887,24 @@ impl Process {
 
     fn plan(&mut self, log: View<'_>, ids: &mut dyn Ids) -> Phase {
         if log.tail() == 0 {
-            return Phase::Append { attempt: ids.attempt(), what: What::Open };
+            return Phase::Append {
+                attempt: ids.attempt(),
+                what: What::Open,
+            };
         }
         match self.kept.take() {
-            Some(attempt) => Phase::Append { attempt, what: What::Planned },
+            Some(attempt) => Phase::Append {
+                attempt,
+                what: What::Planned,
+            },
             None => Phase::Plan,
         }
     }
 
-    #[cfg_attr(not(feature = "testing"), expect(clippy::unused_self, reason = "mutants look at it"))]
+    #[cfg_attr(
+        not(feature = "testing"),
+        expect(clippy::unused_self, reason = "mutants look at it")
+    )]
     fn unclear_append(&self, attempt: Attempt, what: What) -> Phase {
         #[cfg(feature = "testing")]
         if self.is(Mutant::LoserCleansUp) && what == What::Planned {
@@ -790,9 +916,16 @@ impl Process {
     fn block(&self, seq: u64, step: usize) -> Phase {
         #[cfg(feature = "testing")]
         if self.is(Mutant::DiscardWithoutBlock) {
-            return Phase::Settle { seq, step, after: Sent::Block };
+            return Phase::Settle {
+                seq,
+                step,
+                after: Sent::Block,
+            };
         }
-        debug_assert!(matches!(self.task, Task::Discard { .. }), "only a discard blocks");
+        debug_assert!(
+            matches!(self.task, Task::Discard { .. }),
+            "only a discard blocks"
+        );
         Phase::Block { seq, step }
     }
 
@@ -834,13 +967,19 @@ impl Process {
     /// The step of an entry, or its end.
     fn step(&mut self, head: &Head, step: usize) -> Phase {
         let seq = head.seq;
-        let Some(sink) = head.steps.get(step) else { return Phase::Finish { seq } };
+        let Some(sink) = head.steps.get(step) else {
+            return Phase::Finish { seq };
+        };
         if sink.kind != SinkKind::Warehouse && self.skips(head, step) {
             self.skipped.push(step);
             return self.after(head, step);
         }
         match sink.kind {
-            SinkKind::Warehouse => Phase::Settle { seq, step, after: Sent::Load },
+            SinkKind::Warehouse => Phase::Settle {
+                seq,
+                step,
+                after: Sent::Load,
+            },
             SinkKind::Files if matches!(head.act, Act::Rewind { .. }) => {
                 #[cfg(feature = "testing")]
                 if self.is(Mutant::RewindLeavesStaged) {
@@ -868,7 +1007,10 @@ impl Process {
     fn gate(&self, head: &Head) -> Option<usize> {
         #[cfg(feature = "testing")]
         if self.is(Mutant::BlockElsewhere) {
-            return head.steps.iter().rposition(|step| step.kind == SinkKind::Warehouse);
+            return head
+                .steps
+                .iter()
+                .rposition(|step| step.kind == SinkKind::Warehouse);
         }
         head.gate()
     }
@@ -880,7 +1022,12 @@ impl Process {
             Act::Discard { of, .. } if self.gate(head) == Some(step) => of,
             _ => 0,
         };
-        Claim { log: log.id(), from: head.steps[step].position, to: head.position(), blocked }
+        Claim {
+            log: log.id(),
+            from: head.steps[step].position,
+            to: head.position(),
+            blocked,
+        }
     }
 
     /// A ledger was read.
@@ -896,10 +1043,15 @@ impl Process {
         let head = head(log, seq);
         let sink = || head.steps[step].name.clone();
         match (reading.settle(&self.claim(log, head, step)), after) {
-            (Settled::Wrong(wrong), _) => Phase::Stop(Stop::Ledger { sink: sink(), wrong }),
+            (Settled::Wrong(wrong), _) => Phase::Stop(Stop::Ledger {
+                sink: sink(),
+                wrong,
+            }),
             (Settled::Ahead(at), _) => Phase::Look(Why::Ahead { sink: sink(), at }),
             (Settled::New, _) => Phase::CreateLedger { seq, step, after },
-            (Settled::Applied { .. }, Sent::Block) => Phase::Stop(Stop::Taken { seq, sink: sink() }),
+            (Settled::Applied { .. }, Sent::Block) => {
+                Phase::Stop(Stop::Taken { seq, sink: sink() })
+            }
             (Settled::Applied { skipped }, _) => {
                 if skipped {
                     self.skipped.push(step);
@@ -907,21 +1059,39 @@ impl Process {
                 self.after(head, step)
             }
             // Half a discard, by this process or another one: whoever finds it completes it.
-            (Settled::Blocked(disposition), _) => {
-                Phase::Append { attempt: ids.attempt(), what: What::Discard { of: seq, disposition } }
-            }
+            (Settled::Blocked(disposition), _) => Phase::Append {
+                attempt: ids.attempt(),
+                what: What::Discard {
+                    of: seq,
+                    disposition,
+                },
+            },
             #[cfg(feature = "testing")]
             (Settled::Open, Sent::Block) if self.is(Mutant::DiscardWithoutBlock) => {
-                let Task::Discard { disposition, .. } = self.task else { unreachable!("only a discard blocks") };
-                Phase::Append { attempt: ids.attempt(), what: What::Discard { of: seq, disposition } }
+                let Task::Discard { disposition, .. } = self.task else {
+                    unreachable!("only a discard blocks")
+                };
+                Phase::Append {
+                    attempt: ids.attempt(),
+                    what: What::Discard {
+                        of: seq,
+                        disposition,
+                    },
+                }
             }
             (Settled::Open, Sent::Block) => Phase::Block { seq, step },
             (Settled::Open, Sent::Refused) => Phase::Stop(Stop::Refused { seq, sink: sink() }),
             #[cfg(feature = "testing")]
-            (Settled::Open, Sent::Load) if self.is(Mutant::NonceGuard) => {
-                Phase::Submit { seq, step, submission: Submission(head.attempt.number()) }
-            }
-            (Settled::Open, Sent::Load) => Phase::Submit { seq, step, submission: ids.submission() },
+            (Settled::Open, Sent::Load) if self.is(Mutant::NonceGuard) => Phase::Submit {
+                seq,
+                step,
+                submission: Submission(head.attempt.number()),
+            },
+            (Settled::Open, Sent::Load) => Phase::Submit {
+                seq,
+                step,
+                submission: ids.submission(),
+            },
         }
     }
 
@@ -932,9 +1102,16 @@ impl Process {
             return Phase::End;
         }
         let sinks = log.sinks();
-        let first = after.map_or(0, |name| 1 + sinks.iter().take_while(|sink| sink.name != *name).count());
-        let next = sinks.iter().skip(first).find(|sink| sink.kind == SinkKind::Pointer);
-        next.map_or(Phase::End, |sink| Phase::ReadPointer(Pointing::Reconcile(sink.name.clone())))
+        let first = after.map_or(0, |name| {
+            1 + sinks.iter().take_while(|sink| sink.name != *name).count()
+        });
+        let next = sinks
+            .iter()
+            .skip(first)
+            .find(|sink| sink.kind == SinkKind::Pointer);
+        next.map_or(Phase::End, |sink| {
+            Phase::ReadPointer(Pointing::Reconcile(sink.name.clone()))
+        })
     }
 
     /// `done` is written.
@@ -958,7 +1135,8 @@ fn spares(head: &Head, attempt: Attempt) -> bool {
 
 /// An entry that the process is at, and has read.
 fn head(log: View<'_>, seq: u64) -> &Head {
-    log.get(seq).expect("a process is at entries that it has read")
+    log.get(seq)
+        .expect("a process is at entries that it has read")
 }
 
 /// Whose pointer, and the entry that it belongs to.
@@ -980,5 +1158,9 @@ fn pointer_read(log: View<'_>, pointing: Pointing, at: u64) -> Phase {
         Pointing::Step { .. } => at >= to,
         Pointing::Repair(_) | Pointing::Reconcile(_) => at == to,
     };
-    if there { Phase::Look(Why::Pointed(pointing)) } else { Phase::WritePointer(pointing) }
+    if there {
+        Phase::Look(Why::Pointed(pointing))
+    } else {
+        Phase::WritePointer(pointing)
+    }
 }

@@ -29,7 +29,10 @@ pub trait Work: Send {
     /// # Errors
     ///
     /// If that fails. Nothing that is staged is seen by anyone.
-    async fn plan(&mut self, log: &Log) -> Result<Option<(Attempt, Draft)>, Box<dyn Error + Send + Sync>>;
+    async fn plan(
+        &mut self,
+        log: &Log,
+    ) -> Result<Option<(Attempt, Draft)>, Box<dyn Error + Send + Sync>>;
 
     /// A sink of the pipeline.
     fn sink(&self, name: &SinkName) -> Option<Sink<'_>>;
@@ -53,7 +56,10 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { tries: 5, pause: Duration::from_millis(200) }
+        Self {
+            tries: 5,
+            pause: Duration::from_millis(200),
+        }
     }
 }
 
@@ -99,7 +105,9 @@ pub enum RunError {
         source: SinkError,
     },
     /// The log names a sink that the pipeline does not have, or not as this kind.
-    #[error("entry {seq} changes the sink `{sink}`, which is not in the pipeline, or is of another kind there")]
+    #[error(
+        "entry {seq} changes the sink `{sink}`, which is not in the pipeline, or is of another kind there"
+    )]
     NoSink {
         /// The sink.
         sink: SinkName,
@@ -146,7 +154,9 @@ pub struct Runner<'a> {
 
 impl std::fmt::Debug for Runner<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runner").field("process", &self.process).finish_non_exhaustive()
+        f.debug_struct("Runner")
+            .field("process", &self.process)
+            .finish_non_exhaustive()
     }
 }
 
@@ -219,13 +229,18 @@ impl<'a> Runner<'a> {
         let answer = match next {
             Next::Look => match self.look().await {
                 Ok(done) => Ok(Answer::Log { done }),
-                Err(error) if error.is_unclear() => return self.unread("read the log".to_owned(), error).await,
+                Err(error) if error.is_unclear() => {
+                    return self.unread("read the log".to_owned(), error).await;
+                }
                 Err(error) => Err(error.into()),
             },
             Next::Settle { seq, step } => {
                 self.reach_taken_back(*seq).await?;
                 let (entry, at) = self.step(*seq, *step);
-                let reading = self.warehouse(&at, *seq)?.read(&applying(self.log.log(), entry, &at)).await;
+                let reading = self
+                    .warehouse(&at, *seq)?
+                    .read(&applying(self.log.log(), entry, &at))
+                    .await;
                 fault::at("settle.read");
                 match reading {
                     Ok(reading) => Ok(Answer::Ledger(reading)),
@@ -245,13 +260,19 @@ impl<'a> Runner<'a> {
             }
             Next::Plan => self.plan().await,
             Next::Append { attempt, what, .. } => {
-                let draft = self.draft.as_ref().filter(|(planned, _)| planned == attempt).map(|(_, draft)| draft);
+                let draft = self
+                    .draft
+                    .as_ref()
+                    .filter(|(planned, _)| planned == attempt)
+                    .map(|(_, draft)| draft);
                 let wanted = Wanted::of(what, draft).expect("what is appended was planned");
                 self.append(*attempt, &wanted).await
             }
             Next::Finish { seq, skipped } => self.finish(*seq, skipped).await,
             Next::DeleteDead { seq } => {
-                let Some(Decision::Gc { dead }) = self.log.log().get(*seq).map(|entry| &entry.decision) else {
+                let Some(Decision::Gc { dead }) =
+                    self.log.log().get(*seq).map(|entry| &entry.decision)
+                else {
                     unreachable!("entry {seq} is a gc that was read");
                 };
                 match self.work.delete_staged(dead).await {
@@ -259,7 +280,10 @@ impl<'a> Runner<'a> {
                     Err(source) if source.kind() == SinkErrorKind::Broken => {
                         Err(RunError::Delete { seq: *seq, source })
                     }
-                    Err(source) => self.unclear(format!("delete the dead attempts of entry {seq}"), source).await,
+                    Err(source) => {
+                        self.unclear(format!("delete the dead attempts of entry {seq}"), source)
+                            .await
+                    }
                 }
             }
             Next::WritePointer { sink, to } => {
@@ -289,8 +313,9 @@ impl<'a> Runner<'a> {
 
     /// Reads the log, then whether its last entry is done.
     async fn look(&mut self) -> Result<bool, LogError> {
-        if let Task::Load { planned: seq, .. } | Task::Discard { of: seq, .. } | Task::Skip { of: seq, .. } =
-            self.process.task()
+        if let Task::Load { planned: seq, .. }
+        | Task::Discard { of: seq, .. }
+        | Task::Skip { of: seq, .. } = self.process.task()
         {
             let seq = *seq;
             self.log.reach(seq).await?;
@@ -305,8 +330,14 @@ impl<'a> Runner<'a> {
     }
 
     async fn plan(&mut self) -> Result<Answer, RunError> {
-        self.draft = self.work.plan(self.log.log()).await.map_err(RunError::Plan)?;
-        let Some((attempt, _)) = &self.draft else { return Ok(Answer::Nothing) };
+        self.draft = self
+            .work
+            .plan(self.log.log())
+            .await
+            .map_err(RunError::Plan)?;
+        let Some((attempt, _)) = &self.draft else {
+            return Ok(Answer::Nothing);
+        };
         fault::at("attempt.staged");
         Ok(Answer::Planned(*attempt))
     }
@@ -332,20 +363,32 @@ impl<'a> Runner<'a> {
                 Ok(self.carried())
             }
             // The log says whose it is: no pause is needed to read it.
-            Err(LogError::Store(error)) if error.kind() == StoreErrorKind::Exists => Ok(Answer::Unclear),
-            Err(error) if error.is_unclear() => self.unclear(format!("append entry {}", entry.seq), error).await,
+            Err(LogError::Store(error)) if error.kind() == StoreErrorKind::Exists => {
+                Ok(Answer::Unclear)
+            }
+            Err(error) if error.is_unclear() => {
+                self.unclear(format!("append entry {}", entry.seq), error)
+                    .await
+            }
             Err(error) => Err(error.into()),
         }
     }
 
     async fn finish(&mut self, seq: u64, skipped: &[usize]) -> Result<Answer, RunError> {
-        let entry = self.log.log().get(seq).expect("a process finishes what it has read");
+        let entry = self
+            .log
+            .log()
+            .get(seq)
+            .expect("a process finishes what it has read");
         let steps = entry.decision.steps();
         let done = Done {
             format: FORMAT,
             seq,
             attempt: entry.attempt,
-            skipped: skipped.iter().map(|step| steps[*step].name.clone()).collect(),
+            skipped: skipped
+                .iter()
+                .map(|step| steps[*step].name.clone())
+                .collect(),
             at: Utc::now(),
             by: self.by.clone(),
         };
@@ -358,19 +401,28 @@ impl<'a> Runner<'a> {
                 Ok(self.carried())
             }
             Err(error) if error.kind() == StoreErrorKind::Refused => Err(error.into()),
-            Err(error) => self.unclear(format!("note that entry {seq} is done"), error).await,
+            Err(error) => {
+                self.unclear(format!("note that entry {seq} is done"), error)
+                    .await
+            }
         }
     }
 
     /// An entry that is applied, and one of its steps.
     fn step(&self, seq: u64, step: usize) -> (&Entry, SinkAt) {
-        let entry = self.log.log().get(seq).expect("a process applies what it has read");
+        let entry = self
+            .log
+            .log()
+            .get(seq)
+            .expect("a process applies what it has read");
         (entry, entry.decision.steps().swap_remove(step))
     }
 
     /// Reads the entries that a rewind takes back.
     async fn reach_taken_back(&mut self, seq: u64) -> Result<(), RunError> {
-        if let Some(Decision::Rewind { to, .. }) = self.log.log().get(seq).map(|entry| &entry.decision) {
+        if let Some(Decision::Rewind { to, .. }) =
+            self.log.log().get(seq).map(|entry| &entry.decision)
+        {
             let first = to + 1;
             self.log.reach(first).await?;
         }
@@ -390,8 +442,16 @@ impl<'a> Runner<'a> {
                 fault::at("ledger.created");
                 ("create the ledger for", outcome)
             }
-            Next::Submit { claim, submission, skip, .. } => {
-                let outcome = self.warehouse(at, seq)?.submit(&applying, claim, *submission, *skip).await;
+            Next::Submit {
+                claim,
+                submission,
+                skip,
+                ..
+            } => {
+                let outcome = self
+                    .warehouse(at, seq)?
+                    .submit(&applying, claim, *submission, *skip)
+                    .await;
                 if outcome.is_ok() {
                     if matches!(entry.decision, Decision::Rewind { .. }) {
                         fault::at("rewind.ledger_after");
@@ -403,7 +463,10 @@ impl<'a> Runner<'a> {
                 ("load", outcome)
             }
             Next::Block { disposition, .. } => {
-                let outcome = self.warehouse(at, seq)?.block(&applying, *disposition).await;
+                let outcome = self
+                    .warehouse(at, seq)?
+                    .block(&applying, *disposition)
+                    .await;
                 fault::at("discard.blocked");
                 ("block", outcome)
             }
@@ -416,10 +479,14 @@ impl<'a> Runner<'a> {
                 Ok(Published::TakenBack) => return Ok(Answer::TakenBack),
                 Err(error) => ("publish", Err(error)),
             },
-            Next::DeleteStaged { .. } => {
-                ("delete what was staged before", self.files(at, seq)?.delete_staged(&applying).await)
-            }
-            Next::Occupy { .. } => ("take back what was published before", self.files(at, seq)?.occupy(&applying).await),
+            Next::DeleteStaged { .. } => (
+                "delete what was staged before",
+                self.files(at, seq)?.delete_staged(&applying).await,
+            ),
+            Next::Occupy { .. } => (
+                "take back what was published before",
+                self.files(at, seq)?.occupy(&applying).await,
+            ),
             _ => unreachable!("the caller chose these"),
         };
         self.sink_answer(&name, seq, what, outcome).await
@@ -442,10 +509,15 @@ impl<'a> Runner<'a> {
                 self.refusal = Some(error);
                 Ok(Answer::Refused)
             }
-            SinkErrorKind::Unclear => self.unclear(format!("{what} entry {seq} in sink `{sink}`"), error).await,
-            SinkErrorKind::Refused | SinkErrorKind::Broken => {
-                Err(RunError::Sink { sink: sink.clone(), seq, source: error })
+            SinkErrorKind::Unclear => {
+                self.unclear(format!("{what} entry {seq} in sink `{sink}`"), error)
+                    .await
             }
+            SinkErrorKind::Refused | SinkErrorKind::Broken => Err(RunError::Sink {
+                sink: sink.clone(),
+                seq,
+                source: error,
+            }),
         }
     }
 
@@ -458,9 +530,14 @@ impl<'a> Runner<'a> {
         source: SinkError,
     ) -> Result<Option<Answer>, RunError> {
         if source.kind() != SinkErrorKind::Unclear {
-            return Err(RunError::Sink { sink: sink.clone(), seq, source });
+            return Err(RunError::Sink {
+                sink: sink.clone(),
+                seq,
+                source,
+            });
         }
-        self.unread(format!("read the {what} of sink `{sink}`"), source).await
+        self.unread(format!("read the {what} of sink `{sink}`"), source)
+            .await
     }
 
     async fn unread(
@@ -486,31 +563,45 @@ impl<'a> Runner<'a> {
         let source = source.into();
         tracing::warn!(error = %source, tries = self.tries, "could not {what}");
         if self.tries >= self.patience.tries {
-            return Err(RunError::GaveUp { what, tries: self.tries, source });
+            return Err(RunError::GaveUp {
+                what,
+                tries: self.tries,
+                source,
+            });
         }
         let chance = 0.5 + f64::from(Uuid::new_v4().as_bytes()[0]) / 255.0;
-        tokio::time::sleep(self.patience.pause.mul_f64(chance) * 2_u32.pow(self.tries.min(10) - 1)).await;
+        tokio::time::sleep(self.patience.pause.mul_f64(chance) * 2_u32.pow(self.tries.min(10) - 1))
+            .await;
         Ok(Answer::Unclear)
     }
 
     fn warehouse(&self, at: &SinkAt, seq: u64) -> Result<&dyn Warehouse, RunError> {
         match self.work.sink(&at.name) {
             Some(Sink::Warehouse(warehouse)) if at.kind == SinkKind::Warehouse => Ok(warehouse),
-            _ => Err(RunError::NoSink { sink: at.name.clone(), seq }),
+            _ => Err(RunError::NoSink {
+                sink: at.name.clone(),
+                seq,
+            }),
         }
     }
 
     fn files(&self, at: &SinkAt, seq: u64) -> Result<&dyn Files, RunError> {
         match self.work.sink(&at.name) {
             Some(Sink::Files(files)) if at.kind == SinkKind::Files => Ok(files),
-            _ => Err(RunError::NoSink { sink: at.name.clone(), seq }),
+            _ => Err(RunError::NoSink {
+                sink: at.name.clone(),
+                seq,
+            }),
         }
     }
 
     fn pointer(&self, name: &SinkName) -> Result<&dyn Pointer, RunError> {
         match self.work.sink(name) {
             Some(Sink::Pointer(pointer)) => Ok(pointer),
-            _ => Err(RunError::NoSink { sink: name.clone(), seq: self.log.log().tail() }),
+            _ => Err(RunError::NoSink {
+                sink: name.clone(),
+                seq: self.log.log().tail(),
+            }),
         }
     }
 }
@@ -521,5 +612,10 @@ fn applying<'a>(log: &'a Log, entry: &'a Entry, at: &SinkAt) -> Applying<'a> {
         Decision::Rewind { to, .. } => (to + 1..entry.seq).filter_map(|seq| log.get(seq)).collect(),
         _ => Vec::new(),
     };
-    Applying { entry, sink: at.name.clone(), prev: at.position, taken_back }
+    Applying {
+        entry,
+        sink: at.name.clone(),
+        prev: at.position,
+        taken_back,
+    }
 }

@@ -44,7 +44,12 @@ impl<'a> Applying<'a> {
 
     /// Of a rewind: what was staged for the sink by the slices that are taken back, with their numbers and attempts.
     pub fn parts_taken_back(&self) -> impl Iterator<Item = (Position, &'a Part)> + '_ {
-        let part = |entry: &&'a Entry| Some((Position::new(entry.seq, entry.attempt), entry.part(&self.sink)?));
+        let part = |entry: &&'a Entry| {
+            Some((
+                Position::new(entry.seq, entry.attempt),
+                entry.part(&self.sink)?,
+            ))
+        };
         self.taken_back.iter().filter_map(part)
     }
 }
@@ -71,7 +76,11 @@ pub struct SinkError {
 impl SinkError {
     /// A failure. The message says what failed on which object; its cause is added by [`SinkError::because`].
     pub fn new(kind: SinkErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
     }
 
     /// The same, with its cause.
@@ -95,7 +104,9 @@ impl fmt::Display for SinkError {
 
 impl Error for SinkError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn Error + 'static))
     }
 }
 
@@ -139,7 +150,11 @@ pub trait Warehouse: Send + Sync {
     /// # Errors
     ///
     /// If it was not noted; the ledger is read to know.
-    async fn block(&self, applying: &Applying<'_>, disposition: Disposition) -> Result<(), SinkError>;
+    async fn block(
+        &self,
+        applying: &Applying<'_>,
+        disposition: Disposition,
+    ) -> Result<(), SinkError>;
 }
 
 /// What became of files that were to be published.

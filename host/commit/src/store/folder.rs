@@ -31,7 +31,9 @@ impl FolderStore {
 
     /// The file of a key.
     fn path(&self, operation: &'static str, key: &str) -> Result<PathBuf, StoreError> {
-        let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', '\0']);
+        let plain = |part: &str| {
+            !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', '\0'])
+        };
         if key.split('/').all(plain) && key.split('/').next() != Some(UNNAMED) {
             return Ok(self.root.join(key));
         }
@@ -52,7 +54,10 @@ impl FolderStore {
         let failed = |kind| StoreError::new(kind, operation, key);
         match outcome {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(Failure { kind: StoreErrorKind::Exists, .. })) => Err(failed(StoreErrorKind::Exists)),
+            Ok(Err(Failure {
+                kind: StoreErrorKind::Exists,
+                ..
+            })) => Err(failed(StoreErrorKind::Exists)),
             Ok(Err(Failure { kind, source })) => Err(failed(kind).because(source)),
             // The runtime is shutting down: the thread may have done its work.
             Err(source) => Err(failed(StoreErrorKind::Unclear).because(source)),
@@ -67,11 +72,17 @@ struct Failure {
 
 impl Failure {
     fn refused(source: io::Error) -> Self {
-        Self { kind: StoreErrorKind::Refused, source }
+        Self {
+            kind: StoreErrorKind::Refused,
+            source,
+        }
     }
 
     fn unclear(source: io::Error) -> Self {
-        Self { kind: StoreErrorKind::Unclear, source }
+        Self {
+            kind: StoreErrorKind::Unclear,
+            source,
+        }
     }
 }
 
@@ -102,7 +113,10 @@ fn create_folders(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+    if let Some(parent) = folder
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+    {
         create_folders(parent)?;
     }
     match fs::create_dir(folder) {
@@ -114,7 +128,10 @@ fn create_folders(folder: &Path) -> io::Result<()> {
 
 /// Makes durable which files the folder of `path` has.
 fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
 }
 
@@ -123,13 +140,18 @@ impl Store for FolderStore {
     async fn create(&self, key: &str, content: Bytes) -> Result<(), StoreError> {
         let work = move |root: &Path, path: &Path| {
             let unnamed = Unnamed::write(root, &content).map_err(Failure::refused)?;
-            path.parent().map_or(Ok(()), create_folders).map_err(Failure::refused)?;
+            path.parent()
+                .map_or(Ok(()), create_folders)
+                .map_err(Failure::refused)?;
             match fs::hard_link(&unnamed.0, path) {
                 Ok(()) => {}
                 Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {
                     // Another process may have created it and not synced yet: what exists is durable.
                     sync_folder_of(path).map_err(Failure::unclear)?;
-                    return Err(Failure { kind: StoreErrorKind::Exists, source });
+                    return Err(Failure {
+                        kind: StoreErrorKind::Exists,
+                        source,
+                    });
                 }
                 Err(source) => return Err(Failure::refused(source)),
             }
@@ -141,7 +163,9 @@ impl Store for FolderStore {
     async fn put(&self, key: &str, content: Bytes) -> Result<(), StoreError> {
         let work = move |root: &Path, path: &Path| {
             let unnamed = Unnamed::write(root, &content).map_err(Failure::refused)?;
-            path.parent().map_or(Ok(()), create_folders).map_err(Failure::refused)?;
+            path.parent()
+                .map_or(Ok(()), create_folders)
+                .map_err(Failure::refused)?;
             fs::rename(&unnamed.0, path).map_err(Failure::refused)?;
             sync_folder_of(path).map_err(Failure::unclear)
         };
@@ -163,14 +187,19 @@ impl Store for FolderStore {
 
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, StoreError> {
         // Only the folder that the prefix names in full is read.
-        let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+        let folder = prefix
+            .rsplit_once('/')
+            .map_or("", |(folder, _)| folder)
+            .to_owned();
         let (prefix, after) = (prefix.to_owned(), after.map(str::to_owned));
         let key = prefix.clone();
         let root = self.root.clone();
         let list = move || -> io::Result<Vec<String>> {
             let mut keys = Vec::new();
             collect(&root, &folder, &mut keys)?;
-            keys.retain(|key| key.starts_with(&prefix) && after.as_ref().is_none_or(|after| key > after));
+            keys.retain(|key| {
+                key.starts_with(&prefix) && after.as_ref().is_none_or(|after| key > after)
+            });
             keys.sort_unstable();
             Ok(keys)
         };
@@ -194,7 +223,11 @@ fn collect(root: &Path, folder: &str, keys: &mut Vec<String>) -> io::Result<()> 
         let name = entry.file_name();
         // Keys are text: what is not, someone else put there.
         let Some(name) = name.to_str() else { continue };
-        let key = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+        let key = if folder.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{folder}/{name}")
+        };
         if !entry.file_type()?.is_dir() {
             keys.push(key);
         } else if key != UNNAMED {

@@ -21,7 +21,9 @@ impl MemoryStore {
     }
 
     fn documents(&self) -> MutexGuard<'_, BTreeMap<String, Bytes>> {
-        self.documents.lock().unwrap_or_else(PoisonError::into_inner)
+        self.documents
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -48,6 +50,9 @@ impl Store for MemoryStore {
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, StoreError> {
         let documents = self.documents();
         let keys = documents.keys().filter(|key| key.starts_with(prefix));
-        Ok(keys.filter(|key| after.is_none_or(|after| key.as_str() > after)).cloned().collect())
+        Ok(keys
+            .filter(|key| after.is_none_or(|after| key.as_str() > after))
+            .cloned()
+            .collect())
     }
 }

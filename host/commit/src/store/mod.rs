@@ -78,7 +78,12 @@ pub struct StoreError {
 impl StoreError {
     /// A failure of an operation (`create`, `put`, `get`, `list`) on a key.
     pub fn new(kind: StoreErrorKind, operation: &'static str, key: &str) -> Self {
-        Self { kind, operation, key: key.to_owned(), source: None }
+        Self {
+            kind,
+            operation,
+            key: key.to_owned(),
+            source: None,
+        }
     }
 
     /// The same, with its cause.
@@ -96,10 +101,18 @@ impl StoreError {
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, operation, key, .. } = self;
+        let Self {
+            kind,
+            operation,
+            key,
+            ..
+        } = self;
         match kind {
             StoreErrorKind::Exists => write!(f, "`{key}` exists already"),
-            StoreErrorKind::Unclear => write!(f, "cannot {operation} `{key}`: it is not clear whether it was done"),
+            StoreErrorKind::Unclear => write!(
+                f,
+                "cannot {operation} `{key}`: it is not clear whether it was done"
+            ),
             StoreErrorKind::Temporary => write!(f, "cannot {operation} `{key}` at the moment"),
             StoreErrorKind::Refused => write!(f, "cannot {operation} `{key}`"),
         }
@@ -108,6 +121,8 @@ impl fmt::Display for StoreError {
 
 impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn Error + 'static))
     }
 }

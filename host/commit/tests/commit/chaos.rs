@@ -1,6 +1,7 @@
 //! Many runs at once, by chance: killed, frozen, with requests that are lost or late, with rewinds, gcs and discards.
 //!
-//! What the model proves of decisions is tried here with the runner that carries them out.
+//! What the model proves of decisions is tried here with the runner that carries them out. `TRANSOM_MANY` says how many
+//! rounds.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,7 +9,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use transom_commit::{
-    Act, Disposition, Draft, Mutant, Patience, Report, RunError, Runner, Stop, Store, StoredLog, Task, keys,
+    Act, Disposition, Draft, Mutant, Patience, Report, RunError, Runner, Stop, Store, StoredLog,
+    Task, keys,
 };
 
 use crate::services::{Chance, FaultyStore, INPUTS, Numbers, Plan, Services, by, loaded};
@@ -52,13 +54,29 @@ impl<F: Future> Future for Frozen<F> {
     }
 }
 
-async fn process(services: Services, seed: u64, plan: Plan, task: Task, faulty: bool) -> Result<Report, RunError> {
-    let patience = Patience { tries: 12, pause: Duration::ZERO };
-    let store: Box<dyn Store> =
-        if faulty { Box::new(FaultyStore(services.clone())) } else { Box::new(services.store.clone()) };
+async fn process(
+    services: Services,
+    seed: u64,
+    plan: Plan,
+    task: Task,
+    faulty: bool,
+) -> Result<Report, RunError> {
+    let patience = Patience {
+        tries: 12,
+        pause: Duration::ZERO,
+    };
+    let store: Box<dyn Store> = if faulty {
+        Box::new(FaultyStore(services.clone()))
+    } else {
+        Box::new(services.store.clone())
+    };
     let mut numbers = Numbers::new(&services, seed, plan);
     let runner = Runner::new(&*store, &mut numbers, by(), task, None).await?;
-    runner.with_patience(patience).with_mutant(services.mutant).run().await
+    runner
+        .with_patience(patience)
+        .with_mutant(services.mutant)
+        .run()
+        .await
 }
 
 /// One machine: runs and commands one after the other, most of which come to harm.
@@ -67,11 +85,22 @@ async fn machine(services: Services, seed: u64) {
     for _ in 0..8 {
         let tail = services.store.list(keys::LOG, None).await.unwrap().len() as u64;
         let (plan, task) = match chance.below(12) {
-            0 if tail > 1 => (Plan::Entry(Draft::Rewind { to: 1 + chance.below(tail - 1) }), Task::Once),
+            0 if tail > 1 => (
+                Plan::Entry(Draft::Rewind {
+                    to: 1 + chance.below(tail - 1),
+                }),
+                Task::Once,
+            ),
             1 if tail > 0 => (Plan::Gc, Task::Once),
             2 | 3 if tail > 1 => {
                 let disposition = [Disposition::Redo, Disposition::Skip][chance.below(2) as usize];
-                (Plan::Slices, Task::Discard { of: tail, disposition })
+                (
+                    Plan::Slices,
+                    Task::Discard {
+                        of: tail,
+                        disposition,
+                    },
+                )
             }
             4 => {
                 let number = chance.below(u64::from(INPUTS)) as u8;
@@ -84,11 +113,24 @@ async fn machine(services: Services, seed: u64) {
             }
             _ => (Plan::Slices, Task::Run),
         };
-        let work = Box::pin(process(services.clone(), chance.below(1 << 40), plan, task, true));
+        let work = Box::pin(process(
+            services.clone(),
+            chance.below(1 << 40),
+            plan,
+            task,
+            true,
+        ));
         let polls = chance.below(150);
         let outcome = match chance.below(3) {
             0 => Killed { work, polls }.await,
-            1 => Some(Frozen { work, polls, frozen: chance.below(400) }.await),
+            1 => Some(
+                Frozen {
+                    work,
+                    polls,
+                    frozen: chance.below(400),
+                }
+                .await,
+            ),
             _ => Some(work.await),
         };
         let stop = match outcome {
@@ -97,7 +139,10 @@ async fn machine(services: Services, seed: u64) {
         };
         let allowed = matches!(
             stop,
-            Stop::Refused { .. } | Stop::Settled { .. } | Stop::Taken { .. } | Stop::NotASlice { .. }
+            Stop::Refused { .. }
+                | Stop::Settled { .. }
+                | Stop::Taken { .. }
+                | Stop::NotASlice { .. }
         );
         assert!(allowed, "{stop}");
     }
@@ -136,12 +181,18 @@ async fn round(seed: u64, mutant: Option<Mutant>) -> Option<String> {
         let next = log.log().get(seq + 1).map(|entry| entry.head().act);
         let discarded = matches!(next, Some(Act::Discard { .. }));
         if log.is_done(seq).await.unwrap() == discarded {
-            return Some(format!("entry {seq} of {tail}: done is not what it should be"));
+            return Some(format!(
+                "entry {seq} of {tail}: done is not what it should be"
+            ));
         }
     }
     // What was given up counts as loaded and is nowhere; a rewind before it undoes that.
     let state = log.log().state();
-    assert_eq!(loaded(&state.sources).len(), usize::from(INPUTS), "the run ended with everything loaded");
+    assert_eq!(
+        loaded(&state.sources).len(),
+        usize::from(INPUTS),
+        "the run ended with everything loaded"
+    );
     let mut expected: Vec<u8> = Vec::new();
     for seq in 1..=tail {
         let entry = log.log().get(seq).unwrap();
@@ -153,20 +204,31 @@ async fn round(seed: u64, mutant: Option<Mutant>) -> Option<String> {
             })
         };
         if let Some(part) = entry.part(&"mart".into()).filter(|_| in_force(seq)) {
-            expected.extend(part.staged["inputs"].as_array().unwrap().iter().map(|x| x.as_u64().unwrap() as u8));
+            expected.extend(
+                part.staged["inputs"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|x| x.as_u64().unwrap() as u8),
+            );
         }
     }
     expected.sort_unstable();
     if expected.windows(2).any(|pair| pair[0] == pair[1]) {
         return Some(format!("the log loads {expected:?}"));
     }
-    let pointer = state.sinks.iter().find(|sink| sink.name == "table".into()).map_or(0, |sink| sink.position.seq);
+    let pointer = state
+        .sinks
+        .iter()
+        .find(|sink| sink.name == "table".into())
+        .map_or(0, |sink| sink.position.seq);
     services.wrong(&expected, pointer)
 }
 
 #[tokio::test]
 async fn whatever_happens_every_number_is_loaded_once() {
-    for seed in 0..1000 {
+    let rounds = std::env::var("TRANSOM_MANY").map_or(200, |rounds| rounds.parse().unwrap());
+    for seed in 0..rounds {
         if let Some(wrong) = round(seed, None).await {
             panic!("round {seed}: {wrong}");
         }

@@ -2,6 +2,7 @@
 
 mod chaos;
 mod documents;
+mod faults;
 mod minidb;
 mod model;
 mod runner;

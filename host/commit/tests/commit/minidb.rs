@@ -30,7 +30,12 @@ struct Row {
 }
 
 const fn row(position: u64, attempt: &'static str, submission: &'static str) -> Row {
-    Row { position, attempt, submission, claim: "" }
+    Row {
+        position,
+        attempt,
+        submission,
+        claim: "",
+    }
 }
 
 type Tables = BTreeMap<&'static str, Vec<Row>>;
@@ -89,13 +94,22 @@ impl Database {
             reads: BTreeSet::new(),
             writes: BTreeSet::new(),
         });
-        Self { level, tables, locks: BTreeMap::new(), commits: Vec::new(), sessions, trace: Vec::new() }
+        Self {
+            level,
+            tables,
+            locks: BTreeMap::new(),
+            commits: Vec::new(),
+            sessions,
+            trace: Vec::new(),
+        }
     }
 
     fn lock(&mut self, who: usize, table: &'static str, alone: bool) -> bool {
         let holders = self.locks.entry(table).or_default();
         let shares = !alone && self.level == Level::Snapshot;
-        let free = holders.iter().all(|(holder, held_alone)| *holder == who || (shares && !held_alone));
+        let free = holders
+            .iter()
+            .all(|(holder, held_alone)| *holder == who || (shares && !held_alone));
         if free {
             let held = holders.entry(who).or_insert(false);
             *held |= alone;
@@ -116,18 +130,27 @@ impl Database {
             _ => &self.tables,
         };
         let mut tables = base.clone();
-        session.changes.iter().for_each(|change| apply(&mut tables, change));
+        session
+            .changes
+            .iter()
+            .for_each(|change| apply(&mut tables, change));
         tables.remove(table).unwrap_or_default()
     }
 
     fn end(&mut self, who: usize, end: End, why: &str) {
         self.trace.push(format!("session {who}: {end:?} {why}"));
-        self.locks.values_mut().for_each(|holders| drop(holders.remove(&who)));
+        for holders in self.locks.values_mut() {
+            holders.remove(&who);
+        }
         let session = &mut self.sessions[who];
         session.end = end;
         if end == End::Committed {
-            session.changes.iter().for_each(|change| apply(&mut self.tables, change));
-            self.commits.push((session.writes.clone(), session.reads.clone()));
+            session
+                .changes
+                .iter()
+                .for_each(|change| apply(&mut self.tables, change));
+            self.commits
+                .push((session.writes.clone(), session.reads.clone()));
         }
     }
 
@@ -136,9 +159,16 @@ impl Database {
         if self.sessions[who].end != End::Open {
             return;
         }
-        let Some(statement) = self.sessions[who].statements.get(self.sessions[who].next).cloned() else {
+        let Some(statement) = self.sessions[who]
+            .statements
+            .get(self.sessions[who].next)
+            .cloned()
+        else {
             let session = &self.sessions[who];
-            let begun = session.snapshot.as_ref().map_or(self.commits.len(), |(_, begun)| *begun);
+            let begun = session
+                .snapshot
+                .as_ref()
+                .map_or(self.commits.len(), |(_, begun)| *begun);
             let conflicts = self.commits[begun..].iter().any(|(writes, reads)| {
                 !writes.is_disjoint(&session.reads) && !reads.is_disjoint(&session.writes)
             });
@@ -149,7 +179,9 @@ impl Database {
         };
         let (table, locks) = match statement {
             Statement::Create(table, _) | Statement::Update(table, ..) => (table, Some(true)),
-            Statement::Insert(table, _) | Statement::InsertIfEmpty(table, _) => (table, Some(false)),
+            Statement::Insert(table, _) | Statement::InsertIfEmpty(table, _) => {
+                (table, Some(false))
+            }
             Statement::Check(table, _) => (table, None),
         };
         // What it reads to decide about its own insert is read before the lock.
@@ -168,13 +200,20 @@ impl Database {
             Statement::Check(_, holds) if !holds(&rows) => Some("division by zero"),
             Statement::Update(_, matches, _) if self.level != Level::ReadCommitted => {
                 let live = self.tables.get(table).cloned().unwrap_or_default();
-                let snapshot = self.sessions[who].snapshot.as_ref().and_then(|(tables, _)| tables.get(table).cloned());
-                let changed = snapshot.unwrap_or_default().iter().any(|row| matches(row) && !live.contains(row));
+                let snapshot = self.sessions[who]
+                    .snapshot
+                    .as_ref()
+                    .and_then(|(tables, _)| tables.get(table).cloned());
+                let changed = snapshot
+                    .unwrap_or_default()
+                    .iter()
+                    .any(|row| matches(row) && !live.contains(row));
                 changed.then_some("1023")
             }
             _ => None,
         };
-        self.trace.push(format!("session {who}: {}", name(&statement)));
+        self.trace
+            .push(format!("session {who}: {}", name(&statement)));
         if let Some(code) = failure {
             return self.end(who, End::Aborted, code);
         }
@@ -207,7 +246,8 @@ fn apply(tables: &mut Tables, change: &Statement) {
         Statement::Insert(table, row) => tables.entry(table).or_default().push(row.clone()),
         Statement::Update(table, matches, new) => {
             let rows = tables.entry(table).or_default().iter_mut();
-            rows.filter(|row| matches(row)).for_each(|row| row.clone_from(new));
+            rows.filter(|row| matches(row))
+                .for_each(|row| row.clone_from(new));
         }
         Statement::Check(..) | Statement::InsertIfEmpty(..) => {}
     }
@@ -237,9 +277,16 @@ fn explore(
         // Whoever has to wait comes to an end now.
         (0..2 * turns).for_each(|turn| database.step(turn % 2));
         let ends = [database.sessions[0].end, database.sessions[1].end];
-        assert!(!ends.contains(&End::Open), "no two sessions wait for each other: {:?}", database.trace);
+        assert!(
+            !ends.contains(&End::Open),
+            "no two sessions wait for each other: {:?}",
+            database.trace
+        );
         let why = wrong(&database.tables, ends)?;
-        Some(format!("{level:?}: {why}\n    {}", database.trace.join("\n    ")))
+        Some(format!(
+            "{level:?}: {why}\n    {}",
+            database.trace.join("\n    ")
+        ))
     })
 }
 
@@ -261,7 +308,11 @@ fn fails(
 ) {
     for level in LEVELS {
         let found = explore(level, tables, programs, wrong);
-        assert_eq!(found.is_some(), levels.contains(&level), "{level:?}: {found:?}");
+        assert_eq!(
+            found.is_some(),
+            levels.contains(&level),
+            "{level:?}: {found:?}"
+        );
         println!("{}", found.unwrap_or_default());
     }
 }
@@ -290,7 +341,11 @@ fn claim(submission: &'static str) -> Vec<Statement> {
         _ => |rows| matches!(rows, [row] if row.submission == "second"),
     };
     vec![
-        Statement::Update("ledger", |row| row.position == 4, Box::new(row(5, "A", submission))),
+        Statement::Update(
+            "ledger",
+            |row| row.position == 4,
+            Box::new(row(5, "A", submission)),
+        ),
         Statement::Check("ledger", found),
     ]
 }
@@ -321,12 +376,22 @@ fn a_submission_that_is_carried_out_twice_needs_a_claim_that_ends_with_it() {
     fails(&LEVELS, &loaded_up_to_4(), &[load.clone(), load], once);
 
     // The claim is only there within the transaction: the last statement takes it back.
-    let claimed = Row { claim: "first", ..row(5, "A", "first") };
+    let claimed = Row {
+        claim: "first",
+        ..row(5, "A", "first")
+    };
     let load = vec![
         Statement::Update("ledger", |row| row.position == 4, Box::new(claimed)),
-        Statement::Check("ledger", |rows| matches!(rows, [row] if row.claim == "first")),
+        Statement::Check(
+            "ledger",
+            |rows| matches!(rows, [row] if row.claim == "first"),
+        ),
         target(),
-        Statement::Update("ledger", |row| row.claim == "first", Box::new(row(5, "A", "first"))),
+        Statement::Update(
+            "ledger",
+            |row| row.claim == "first",
+            Box::new(row(5, "A", "first")),
+        ),
     ];
     holds(&loaded_up_to_4(), &[load.clone(), load], once);
 }
@@ -338,7 +403,12 @@ fn a_ledger_row_that_is_inserted_lets_both_through() {
         target(),
         Statement::Insert("ledger", row(5, "A", "")),
     ];
-    fails(&[Level::Snapshot, Level::ReadCommitted], &loaded_up_to_4(), &[load.clone(), load], once);
+    fails(
+        &[Level::Snapshot, Level::ReadCommitted],
+        &loaded_up_to_4(),
+        &[load.clone(), load],
+        once,
+    );
 }
 
 #[test]

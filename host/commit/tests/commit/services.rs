@@ -13,16 +13,22 @@ use bytes::Bytes;
 use chrono::DateTime;
 use serde_json::{Value, json};
 use transom_commit::{
-    Applying, Attempt, By, Claim, Counts, Decision, Disposition, Draft, Entry, Files, Ledger, Log, MemoryStore, Mutant,
-    Part, Pipeline, Pointer, Position, Published, Reading, Sink, SinkError, SinkErrorKind, SinkKind, SinkName, Slice,
-    SourceState, Store, StoreError, StoreErrorKind, Submission, Warehouse, Work,
+    Applying, Attempt, By, Claim, Counts, Decision, Disposition, Draft, Entry, Files, Ledger, Log,
+    MemoryStore, Mutant, Part, Pipeline, Pointer, Position, Published, Reading, Sink, SinkError,
+    SinkErrorKind, SinkKind, SinkName, Slice, SourceState, Store, StoreError, StoreErrorKind,
+    Submission, Warehouse, Work,
 };
 
 /// The numbers that are loaded.
 pub(crate) const INPUTS: u8 = 6;
 
 pub(crate) fn by() -> By {
-    By { run: "test".to_owned(), host: "here".to_owned(), pid: 1, transom: "0".to_owned() }
+    By {
+        run: "test".to_owned(),
+        host: "here".to_owned(),
+        pid: 1,
+        transom: "0".to_owned(),
+    }
 }
 
 /// Chance that can be repeated.
@@ -93,7 +99,11 @@ impl Services {
             faults,
             chance: Chance::new(seed),
         };
-        Self { world: Arc::new(Mutex::new(world)), store: MemoryStore::new(), mutant: None }
+        Self {
+            world: Arc::new(Mutex::new(world)),
+            store: MemoryStore::new(),
+            mutant: None,
+        }
     }
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
@@ -102,12 +112,17 @@ impl Services {
 
     /// The same sinks, with another store for the log.
     pub(crate) fn with_new_store(&self) -> Self {
-        Self { store: MemoryStore::new(), ..self.clone() }
+        Self {
+            store: MemoryStore::new(),
+            ..self.clone()
+        }
     }
 
     fn fate(&self) -> Fate {
         let mut world = self.world();
-        let Some(faults) = world.faults else { return Fate::Carried };
+        let Some(faults) = world.faults else {
+            return Fate::Carried;
+        };
         match world.chance.below(faults) {
             0 => Fate::Lost,
             1 => Fate::Late(world.chance.below(60)),
@@ -150,7 +165,9 @@ impl Services {
             let mut rows: Vec<u8> = table.rows.iter().map(|(_, input)| *input).collect();
             rows.sort_unstable();
             if rows != loaded {
-                return Some(format!("warehouse {number} holds {rows:?} instead of {loaded:?}"));
+                return Some(format!(
+                    "warehouse {number} holds {rows:?} instead of {loaded:?}"
+                ));
             }
         }
         let mut files: Vec<u8> = world.files.values().flatten().copied().collect();
@@ -158,7 +175,8 @@ impl Services {
         if files != loaded {
             return Some(format!("the lake shows {files:?} instead of {loaded:?}"));
         }
-        (world.pointer != pointer).then(|| format!("the pointer is at {} instead of {pointer}", world.pointer))
+        (world.pointer != pointer)
+            .then(|| format!("the pointer is at {} instead of {pointer}", world.pointer))
     }
 }
 
@@ -167,7 +185,12 @@ fn unclear() -> SinkError {
 }
 
 fn numbers(staged: &Value) -> Vec<u8> {
-    staged["inputs"].as_array().unwrap().iter().map(|number| number.as_u64().unwrap() as u8).collect()
+    staged["inputs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|number| number.as_u64().unwrap() as u8)
+        .collect()
 }
 
 /// One of the tables.
@@ -187,7 +210,9 @@ impl Warehouse for Mart {
     async fn create(&self, applying: &Applying<'_>) -> Result<(), SinkError> {
         let (table, log) = (self.1, applying.log());
         let create = move |services: Services| async move {
-            services.world().tables[table].ledger.get_or_insert(Ledger::new(log));
+            services.world().tables[table]
+                .ledger
+                .get_or_insert(Ledger::new(log));
         };
         self.0.request(create).await.ok_or_else(unclear)
     }
@@ -200,7 +225,10 @@ impl Warehouse for Mart {
         skip: bool,
     ) -> Result<(), SinkError> {
         let (table, claim, seq) = (self.1, *claim, applying.entry.seq);
-        let rows = applying.part().map(|part| numbers(&part.staged)).unwrap_or_default();
+        let rows = applying
+            .part()
+            .map(|part| numbers(&part.staged))
+            .unwrap_or_default();
         let rewind = match applying.entry.decision {
             Decision::Rewind { to, .. } => Some(to),
             _ => None,
@@ -210,14 +238,19 @@ impl Warehouse for Mart {
             let refused = world.refused[table];
             let table = &mut world.tables[table];
             let ledger = table.ledger.as_mut().ok_or_else(unclear)?;
-            let moved = (ledger.log, ledger.position, ledger.blocked) == (claim.log, claim.from, claim.blocked);
+            let moved = (ledger.log, ledger.position, ledger.blocked)
+                == (claim.log, claim.from, claim.blocked);
             if !moved && (ledger.position != claim.to || table.submission != submission.0) {
                 return Err(unclear());
             }
             if !skip && refused.is_some_and(|number| rows.contains(&number)) {
                 return Err(SinkError::new(SinkErrorKind::Refused, "a row is refused"));
             }
-            *ledger = Ledger { position: claim.to, skipped: skip, ..Ledger::new(claim.log) };
+            *ledger = Ledger {
+                position: claim.to,
+                skipped: skip,
+                ..Ledger::new(claim.log)
+            };
             table.submission = submission.0;
             if !skip {
                 table.rows.extend(rows.iter().map(|number| (seq, *number)));
@@ -227,10 +260,17 @@ impl Warehouse for Mart {
             }
             Ok(())
         };
-        self.0.request(submit).await.unwrap_or_else(|| Err(unclear()))
+        self.0
+            .request(submit)
+            .await
+            .unwrap_or_else(|| Err(unclear()))
     }
 
-    async fn block(&self, applying: &Applying<'_>, disposition: Disposition) -> Result<(), SinkError> {
+    async fn block(
+        &self,
+        applying: &Applying<'_>,
+        disposition: Disposition,
+    ) -> Result<(), SinkError> {
         let (table, seq, prev) = (self.1, applying.entry.seq, applying.prev);
         let block = move |services: Services| async move {
             if let Some(ledger) = &mut services.world().tables[table].ledger
@@ -257,39 +297,62 @@ impl Files for Lake {
                 let world = services.world();
                 match world.files.get(&attempt) {
                     Some(file) if !deletes => {
-                        return if file.is_empty() { Published::TakenBack } else { Published::All };
+                        return if file.is_empty() {
+                            Published::TakenBack
+                        } else {
+                            Published::All
+                        };
                     }
                     _ => {}
                 }
                 world.staged.get(&attempt).cloned()
             };
-            let Some(source) = source else { return Published::Gone };
+            let Some(source) = source else {
+                return Published::Gone;
+            };
             // The copy has read its source, and takes a while, sometimes a long one.
             let turns = {
                 let chance = &mut services.world().chance;
-                if chance.below(4) == 0 { chance.below(150) } else { 0 }
+                if chance.below(4) == 0 {
+                    chance.below(150)
+                } else {
+                    0
+                }
             };
             for _ in 0..turns {
                 tokio::task::yield_now().await;
             }
             let mut world = services.world();
             let file = world.files.entry(attempt).or_insert_with(|| source.clone());
-            if file.is_empty() { Published::TakenBack } else { Published::All }
+            if file.is_empty() {
+                Published::TakenBack
+            } else {
+                Published::All
+            }
         };
         self.0.request(publish).await.ok_or_else(unclear)
     }
 
     async fn delete_staged(&self, applying: &Applying<'_>) -> Result<(), SinkError> {
-        let attempts: Vec<Attempt> = applying.taken_back.iter().map(|entry| entry.attempt).collect();
+        let attempts: Vec<Attempt> = applying
+            .taken_back
+            .iter()
+            .map(|entry| entry.attempt)
+            .collect();
         let delete = |services: Services| async move {
             let mut world = services.world();
-            attempts.iter().for_each(|attempt| drop(world.staged.remove(attempt)));
+            attempts
+                .iter()
+                .for_each(|attempt| drop(world.staged.remove(attempt)));
         };
         self.0.request(delete).await.ok_or_else(unclear)
     }
 
     async fn occupy(&self, applying: &Applying<'_>) -> Result<(), SinkError> {
-        let names: Vec<Attempt> = applying.parts_taken_back().filter_map(|(position, _)| position.attempt).collect();
+        let names: Vec<Attempt> = applying
+            .parts_taken_back()
+            .filter_map(|(position, _)| position.attempt)
+            .collect();
         let deletes = self.0.mutant == Some(Mutant::RewindDeletes);
         let occupy = move |services: Services| async move {
             let mut world = services.world();
@@ -319,7 +382,10 @@ impl Pointer for Version {
 
     async fn write(&self, at: &Entry) -> Result<(), SinkError> {
         let seq = at.seq;
-        self.0.request(move |services| async move { services.world().pointer = seq }).await.ok_or_else(unclear)
+        self.0
+            .request(move |services| async move { services.world().pointer = seq })
+            .await
+            .ok_or_else(unclear)
     }
 }
 
@@ -332,8 +398,12 @@ impl Store for FaultyStore {
     async fn create(&self, key: &str, content: Bytes) -> Result<(), StoreError> {
         let unclear = || StoreError::new(StoreErrorKind::Unclear, "create", key);
         let name = key.to_owned();
-        let create = |services: Services| async move { services.store.create(&name, content).await };
-        self.0.request(create).await.unwrap_or_else(|| Err(unclear()))
+        let create =
+            |services: Services| async move { services.store.create(&name, content).await };
+        self.0
+            .request(create)
+            .await
+            .unwrap_or_else(|| Err(unclear()))
     }
 
     async fn put(&self, key: &str, content: Bytes) -> Result<(), StoreError> {
@@ -394,7 +464,10 @@ impl Numbers {
     /// Stages an attempt at these numbers.
     pub(crate) fn stage(&self, log: &Log, inputs: &[u8]) -> (Attempt, Draft) {
         let attempt = Attempt::random();
-        self.services.world().staged.insert(attempt, inputs.to_vec());
+        self.services
+            .world()
+            .staged
+            .insert(attempt, inputs.to_vec());
         let part = |name: &str, kind| Part {
             name: name.into(),
             kind,
@@ -405,9 +478,15 @@ impl Numbers {
         let mut all = loaded(&log.state().sources);
         all.extend(inputs);
         let text: Vec<String> = all.iter().map(u8::to_string).collect();
-        let state = SourceState { cursor: Some(text.join(",")), ..SourceState::default() };
+        let state = SourceState {
+            cursor: Some(text.join(",")),
+            ..SourceState::default()
+        };
         let slice = Slice {
-            pipeline: Pipeline { digest: String::new(), plugins: BTreeMap::new() },
+            pipeline: Pipeline {
+                digest: String::new(),
+                plugins: BTreeMap::new(),
+            },
             clock: DateTime::UNIX_EPOCH,
             seed: 0,
             inputs: BTreeMap::new(),
@@ -420,33 +499,57 @@ impl Numbers {
             counts: Counts::default(),
         };
         let sources = BTreeMap::from([("numbers".to_owned(), state)]);
-        (attempt, Draft::Slice { slice: Box::new(slice), sources, buckets: Vec::new() })
+        (
+            attempt,
+            Draft::Slice {
+                slice: Box::new(slice),
+                sources,
+                buckets: Vec::new(),
+            },
+        )
     }
 }
 
 /// The numbers that count as loaded.
 pub(crate) fn loaded(sources: &BTreeMap<String, SourceState>) -> BTreeSet<u8> {
-    let cursor = sources.get("numbers").and_then(|state| state.cursor.as_deref()).unwrap_or("");
-    cursor.split(',').filter(|text| !text.is_empty()).map(|text| text.parse().unwrap()).collect()
+    let cursor = sources
+        .get("numbers")
+        .and_then(|state| state.cursor.as_deref())
+        .unwrap_or("");
+    cursor
+        .split(',')
+        .filter(|text| !text.is_empty())
+        .map(|text| text.parse().unwrap())
+        .collect()
 }
 
 #[async_trait]
 impl Work for Numbers {
-    async fn plan(&mut self, log: &Log) -> Result<Option<(Attempt, Draft)>, Box<dyn Error + Send + Sync>> {
+    async fn plan(
+        &mut self,
+        log: &Log,
+    ) -> Result<Option<(Attempt, Draft)>, Box<dyn Error + Send + Sync>> {
         tokio::task::yield_now().await;
         Ok(match self.plan.clone() {
             Plan::Entry(draft) => Some((Attempt::random(), draft)),
             Plan::Staged(attempt, draft) => Some((attempt, draft)),
             Plan::Gc => {
                 let staged: Vec<Attempt> = self.services.world().staged.keys().copied().collect();
-                let named = (1..=log.tail()).filter_map(|seq| log.get(seq)).map(|entry| entry.attempt);
+                let named = (1..=log.tail())
+                    .filter_map(|seq| log.get(seq))
+                    .map(|entry| entry.attempt);
                 let named: BTreeSet<Attempt> = named.collect();
-                let dead: Vec<Attempt> = staged.into_iter().filter(|attempt| !named.contains(attempt)).collect();
+                let dead: Vec<Attempt> = staged
+                    .into_iter()
+                    .filter(|attempt| !named.contains(attempt))
+                    .collect();
                 (!dead.is_empty()).then(|| (Attempt::random(), Draft::Gc { dead }))
             }
             Plan::Slices => {
                 let seen = loaded(&log.state().sources);
-                let unseen: Vec<u8> = (0..INPUTS).filter(|number| !seen.contains(number)).collect();
+                let unseen: Vec<u8> = (0..INPUTS)
+                    .filter(|number| !seen.contains(number))
+                    .collect();
                 let count = 1 + self.chance.below(3) as usize;
                 let inputs: Vec<u8> = unseen.into_iter().take(count).collect();
                 (!inputs.is_empty()).then(|| self.stage(log, &inputs))
@@ -468,7 +571,9 @@ impl Work for Numbers {
         let attempts = attempts.to_vec();
         let delete = |services: Services| async move {
             let mut world = services.world();
-            attempts.iter().for_each(|attempt| drop(world.staged.remove(attempt)));
+            attempts
+                .iter()
+                .for_each(|attempt| drop(world.staged.remove(attempt)));
         };
         self.services.request(delete).await.ok_or_else(unclear)
     }

@@ -22,7 +22,12 @@ async fn a_folder_keeps_no_file_without_a_name() {
     store.create("log/1", "a".into()).await.unwrap();
     store.create("log/1", "b".into()).await.unwrap_err();
     store.put("log/2", "c".into()).await.unwrap();
-    assert_eq!(std::fs::read_dir(folder.path().join("unnamed")).unwrap().count(), 0);
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("unnamed"))
+            .unwrap()
+            .count(),
+        0
+    );
     assert_eq!(store.list("", None).await.unwrap(), ["log/1", "log/2"]);
 }
 

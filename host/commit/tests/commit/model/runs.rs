@@ -23,8 +23,15 @@ fn search(name: &str, world: World) -> Option<String> {
     let mut trace = figures;
     for (number, (state, action)) in steps.iter().enumerate() {
         match action {
-            Some(action) => trace += &format!("\n{:4}  {}", number + 1, world.describe(state, action)),
-            None => trace += &format!("\n      {}", world.wrong(state).expect("a path to a wrong state")),
+            Some(action) => {
+                trace += &format!("\n{:4}  {}", number + 1, world.describe(state, action))
+            }
+            None => {
+                trace += &format!(
+                    "\n      {}",
+                    world.wrong(state).expect("a path to a wrong state")
+                )
+            }
         }
     }
     Some(trace)
@@ -37,84 +44,368 @@ fn holds(name: &str, world: World) {
 }
 
 fn fails(name: &str, world: World) {
-    let trace = search(name, world).unwrap_or_else(|| panic!("{name}: nothing goes wrong without the rule"));
+    let trace = search(name, world)
+        .unwrap_or_else(|| panic!("{name}: nothing goes wrong without the rule"));
     println!("{trace}");
 }
 
 #[test]
 fn f1_a_kill_a_lost_answer_a_late_request_and_a_rewind() {
-    let budget = Budget { kill: 1, lost: 1, late: 1, rewind: 1, ..Budget::default() };
-    holds("F1", World { budget, ..World::default() });
+    let budget = Budget {
+        kill: 1,
+        lost: 1,
+        late: 1,
+        rewind: 1,
+        ..Budget::default()
+    };
+    holds(
+        "F1",
+        World {
+            budget,
+            ..World::default()
+        },
+    );
 }
 
 #[test]
 fn f2_two_warehouses_of_which_the_second_refuses() {
-    let budget = Budget { refuse: [0, 1], fix: 1, discard: 1, late: 1, kill: 1, ..Budget::default() };
-    holds("F2", World { warehouses: 2, budget, ..World::default() });
+    let budget = Budget {
+        refuse: [0, 1],
+        fix: 1,
+        discard: 1,
+        late: 1,
+        kill: 1,
+        ..Budget::default()
+    };
+    holds(
+        "F2",
+        World {
+            warehouses: 2,
+            budget,
+            ..World::default()
+        },
+    );
 }
 
 #[test]
 fn f3_a_pointer_a_rewind_and_a_late_request() {
-    let budget = Budget { rewind: 1, late: 1, ..Budget::default() };
-    holds("F3", World { pointer: true, budget, ..World::default() });
+    let budget = Budget {
+        rewind: 1,
+        late: 1,
+        ..Budget::default()
+    };
+    holds(
+        "F3",
+        World {
+            pointer: true,
+            budget,
+            ..World::default()
+        },
+    );
 }
 
 #[test]
 fn f4_a_refusal_a_discard_a_gc_and_a_late_request() {
-    let budget = Budget { refuse: [1, 0], fix: 1, discard: 1, late: 1, gc: 1, ..Budget::default() };
-    holds("F4", World { budget, ..World::default() });
+    let budget = Budget {
+        refuse: [1, 0],
+        fix: 1,
+        discard: 1,
+        late: 1,
+        gc: 1,
+        ..Budget::default()
+    };
+    holds(
+        "F4",
+        World {
+            budget,
+            ..World::default()
+        },
+    );
 }
 
 #[test]
 fn f5_several_slices_a_kill_and_a_late_request() {
-    let budget = Budget { kill: 1, late: 1, ..Budget::default() };
-    holds("F5", World { several: true, pointer: true, budget, ..World::default() });
+    let budget = Budget {
+        kill: 1,
+        late: 1,
+        ..Budget::default()
+    };
+    holds(
+        "F5",
+        World {
+            several: true,
+            pointer: true,
+            budget,
+            ..World::default()
+        },
+    );
 }
 
 #[test]
 fn f6_two_late_requests_and_a_rewind() {
-    let budget = Budget { late: 2, rewind: 1, ..Budget::default() };
-    holds("F6", World { budget, ..World::default() });
+    let budget = Budget {
+        late: 2,
+        rewind: 1,
+        ..Budget::default()
+    };
+    holds(
+        "F6",
+        World {
+            budget,
+            ..World::default()
+        },
+    );
 }
 
 #[test]
 fn f7_files_alone_with_all_that_can_happen_to_them() {
-    let budget = Budget { kill: 1, lost: 1, late: 1, rewind: 1, gc: 1, ..Budget::default() };
-    holds("F7", World { warehouses: 0, budget, ..World::default() });
+    let budget = Budget {
+        kill: 1,
+        lost: 1,
+        late: 1,
+        rewind: 1,
+        gc: 1,
+        ..Budget::default()
+    };
+    holds(
+        "F7",
+        World {
+            warehouses: 0,
+            budget,
+            ..World::default()
+        },
+    );
+}
+
+#[test]
+fn f8_two_first_runs() {
+    let budget = Budget {
+        kill: 1,
+        lost: 1,
+        late: 1,
+        ..Budget::default()
+    };
+    holds(
+        "F8",
+        World {
+            bare: true,
+            budget,
+            ..World::default()
+        },
+    );
+}
+
+#[test]
+fn f9_a_rewind_whose_empty_files_are_deleted_later() {
+    let budget = Budget {
+        kill: 1,
+        rewind: 1,
+        late: 1,
+        clear: 1,
+        ..Budget::default()
+    };
+    holds(
+        "F9",
+        World {
+            budget,
+            ..World::default()
+        },
+    );
+}
+
+#[test]
+fn f10_a_rewind_to_a_slice() {
+    let budget = Budget {
+        rewind: 1,
+        late: 1,
+        ..Budget::default()
+    };
+    holds(
+        "F10",
+        World {
+            several: true,
+            rewind_to: 2,
+            budget,
+            ..World::default()
+        },
+    );
+}
+
+#[test]
+fn f11_a_warehouse_that_is_skipped() {
+    let budget = Budget {
+        refuse: [0, 1],
+        skip: 1,
+        fix: 1,
+        kill: 1,
+        late: 1,
+        ..Budget::default()
+    };
+    holds(
+        "F11",
+        World {
+            warehouses: 2,
+            budget,
+            ..World::default()
+        },
+    );
+}
+
+#[test]
+fn f12_two_rewinds_of_files() {
+    let budget = Budget {
+        rewind: 2,
+        kill: 1,
+        late: 1,
+        ..Budget::default()
+    };
+    holds(
+        "F12",
+        World {
+            warehouses: 0,
+            budget,
+            ..World::default()
+        },
+    );
 }
 
 #[test]
 fn mutants_are_found() {
-    let m = |name: &str, mutant: Mutant, world: World| fails(name, World { mutant: Some(mutant), sample: u64::MAX, ..world });
+    let m = |name: &str, mutant: Mutant, world: World| {
+        fails(
+            name,
+            World {
+                mutant: Some(mutant),
+                sample: u64::MAX,
+                ..world
+            },
+        )
+    };
     let base = World::default;
     let budget = Budget::default;
-    let refusal = || Budget { refuse: [1, 0], fix: 1, discard: 1, ..budget() };
-    m("next_before_applied", Mutant::NextBeforeApplied, World {
-        several: true,
-        budget: Budget { kill: 1, ..budget() },
-        ..base()
-    });
+    let refusal = || Budget {
+        refuse: [1, 0],
+        fix: 1,
+        discard: 1,
+        ..budget()
+    };
+    m(
+        "next_before_applied",
+        Mutant::NextBeforeApplied,
+        World {
+            several: true,
+            budget: Budget {
+                kill: 1,
+                ..budget()
+            },
+            ..base()
+        },
+    );
     m("nonce_guard", Mutant::NonceGuard, base());
-    m("loser_cleans_up", Mutant::LoserCleansUp, World { budget: Budget { lost: 1, ..budget() }, ..base() });
-    m("gc_without_entry", Mutant::GcWithoutEntry, World { budget: Budget { gc: 1, ..budget() }, ..base() });
-    m("files_before_warehouse", Mutant::FilesBeforeWarehouse, World { budget: refusal(), ..base() });
-    m("rewind_deletes", Mutant::RewindDeletes, World { budget: Budget { rewind: 1, late: 1, ..budget() }, ..base() });
-    m("discard_without_block", Mutant::DiscardWithoutBlock, World { budget: refusal(), ..base() });
-    m("pointer_unchecked", Mutant::PointerUnchecked, World { several: true, pointer: true, ..base() });
-    m("done_before_files", Mutant::DoneBeforeFiles, World { budget: Budget { kill: 1, ..budget() }, ..base() });
-    m("log_entry_deleted", Mutant::LogEntryDeleted, World {
-        warehouses: 0,
-        several: true,
-        budget: Budget { forget: 1, ..budget() },
-        ..base()
-    });
-    m("block_elsewhere", Mutant::BlockElsewhere, World {
-        warehouses: 2,
-        budget: Budget { refuse: [0, 1], fix: 1, discard: 1, ..budget() },
-        ..base()
-    });
-    m("rewind_leaves_staged", Mutant::RewindLeavesStaged, World {
-        budget: Budget { rewind: 1, clear: 1, ..budget() },
-        ..base()
-    });
+    m(
+        "loser_cleans_up",
+        Mutant::LoserCleansUp,
+        World {
+            budget: Budget {
+                lost: 1,
+                ..budget()
+            },
+            ..base()
+        },
+    );
+    m(
+        "gc_without_entry",
+        Mutant::GcWithoutEntry,
+        World {
+            budget: Budget { gc: 1, ..budget() },
+            ..base()
+        },
+    );
+    m(
+        "files_before_warehouse",
+        Mutant::FilesBeforeWarehouse,
+        World {
+            budget: refusal(),
+            ..base()
+        },
+    );
+    m(
+        "rewind_deletes",
+        Mutant::RewindDeletes,
+        World {
+            budget: Budget {
+                rewind: 1,
+                late: 1,
+                ..budget()
+            },
+            ..base()
+        },
+    );
+    m(
+        "discard_without_block",
+        Mutant::DiscardWithoutBlock,
+        World {
+            budget: refusal(),
+            ..base()
+        },
+    );
+    m(
+        "pointer_unchecked",
+        Mutant::PointerUnchecked,
+        World {
+            several: true,
+            pointer: true,
+            ..base()
+        },
+    );
+    m(
+        "done_before_files",
+        Mutant::DoneBeforeFiles,
+        World {
+            budget: Budget {
+                kill: 1,
+                ..budget()
+            },
+            ..base()
+        },
+    );
+    m(
+        "log_entry_deleted",
+        Mutant::LogEntryDeleted,
+        World {
+            warehouses: 0,
+            several: true,
+            budget: Budget {
+                forget: 1,
+                ..budget()
+            },
+            ..base()
+        },
+    );
+    m(
+        "block_elsewhere",
+        Mutant::BlockElsewhere,
+        World {
+            warehouses: 2,
+            budget: Budget {
+                refuse: [0, 1],
+                fix: 1,
+                discard: 1,
+                ..budget()
+            },
+            ..base()
+        },
+    );
+    m(
+        "rewind_leaves_staged",
+        Mutant::RewindLeavesStaged,
+        World {
+            budget: Budget {
+                rewind: 1,
+                clear: 1,
+                ..budget()
+            },
+            ..base()
+        },
+    );
 }

@@ -1,13 +1,14 @@
 //! The world around the processes: what requests do, when they are carried out, and what must hold.
 
 use std::fmt::Write as _;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use stateright::{Model, Property};
 use transom_commit::{
-    Act, Answer, Attempt, Claim, Disposition, Head, Ids, Ledger, LogId, Mutant, Next, Process, Reading, SinkKind,
-    SinkName, Stop, Submission, Task, View, What,
+    Act, Answer, Attempt, Claim, Disposition, Head, Ids, Ledger, LogId, Mutant, Next, Process,
+    Reading, SinkKind, SinkName, Stop, Submission, Task, View, What,
 };
 
 /// Two inputs, as bits.
@@ -30,6 +31,8 @@ pub(super) struct Budget {
     pub rewind: u8,
     /// A person discards the slice that is refused.
     pub discard: u8,
+    /// A person moves the second warehouse past a slice that it refuses.
+    pub skip: u8,
     /// A person has one attempt collected that no entry names.
     pub gc: u8,
     /// The empty files that a rewind left are deleted.
@@ -73,7 +76,7 @@ impl Default for World {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct State {
     log: Vec<Arc<Head>>,
     /// Of each entry: the inputs that it loads, as bits.
@@ -108,6 +111,8 @@ struct Table {
     submission: u128,
     /// The entries whose rows it holds, one for each time that they were loaded.
     rows: Vec<u64>,
+    /// Inputs that it was moved past.
+    skipped: u8,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -125,43 +130,92 @@ enum Role {
     Run,
     Rewind,
     Discard,
+    Skip,
     Gc,
 }
 
 /// A request to a service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Request {
-    Append { head: Arc<Head>, inputs: u8 },
-    Create { table: usize },
-    Submit { table: usize, seq: u64, claim: Claim, submission: Submission },
-    Block { table: usize, seq: u64, disposition: Disposition },
-    Publish { seq: u64 },
+    Append {
+        head: Arc<Head>,
+        inputs: u8,
+    },
+    Create {
+        table: usize,
+    },
+    Submit {
+        table: usize,
+        seq: u64,
+        claim: Claim,
+        submission: Submission,
+        skip: bool,
+    },
+    Block {
+        table: usize,
+        seq: u64,
+        disposition: Disposition,
+    },
+    Publish {
+        seq: u64,
+    },
     /// A copy that has read its source.
-    Land { seq: u64 },
-    Point { to: u64 },
-    DeleteStaged { seq: u64 },
-    Occupy { seq: u64 },
-    DeleteDead { seq: u64 },
-    Finish { seq: u64 },
-    CleanUp { attempt: Attempt },
+    Land {
+        seq: u64,
+    },
+    Point {
+        to: u64,
+    },
+    DeleteStaged {
+        seq: u64,
+    },
+    Occupy {
+        seq: u64,
+    },
+    DeleteDead {
+        seq: u64,
+    },
+    Finish {
+        seq: u64,
+    },
+    CleanUp {
+        attempt: Attempt,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Action {
     /// A process does what it does next.
-    Step { who: usize, fault: Fault, pick: u8 },
-    Kill { who: usize },
-    NewRun { who: usize },
+    Step {
+        who: usize,
+        fault: Fault,
+        pick: u8,
+    },
+    Kill {
+        who: usize,
+    },
+    NewRun {
+        who: usize,
+    },
     /// A late request is carried out.
-    Deliver { which: usize },
+    Deliver {
+        which: usize,
+    },
     Rewind,
-    Discard { disposition: Disposition },
+    Discard {
+        disposition: Disposition,
+    },
+    Skip,
     Gc,
-    Fix { table: usize },
+    Fix {
+        table: usize,
+    },
     ClearTaken,
     Forget,
     /// Of a mutant: deletes without an entry.
-    DeleteUnnamed { attempt: Attempt },
+    DeleteUnnamed {
+        attempt: Attempt,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,6 +224,42 @@ pub(super) enum Fault {
     Lost,
     Late,
     LateAfterRead,
+}
+
+/// Most of the time of a search goes into this: what follows from the entries before is left out.
+impl Hash for State {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let Self {
+            log,
+            inputs,
+            done,
+            tables,
+            staged,
+            published,
+            taken,
+            pointer,
+            late,
+            processes,
+            attempts,
+            budget,
+            refused,
+            forgotten,
+            zombie,
+        } = self;
+        log.iter()
+            .for_each(|head| (head.attempt.number(), &head.act).hash(hasher));
+        late.iter().for_each(|request| match request {
+            Request::Append { head, inputs } => {
+                (head.seq, head.attempt.number(), &head.act, inputs).hash(hasher)
+            }
+            other => other.hash(hasher),
+        });
+        (
+            inputs, done, tables, staged, published, taken, pointer, processes,
+        )
+            .hash(hasher);
+        (late.len(), attempts, budget, refused, forgotten, zombie).hash(hasher);
+    }
 }
 
 /// Attempts are counted; submissions need no number, since none is used twice.
@@ -200,7 +290,10 @@ fn log_id() -> LogId {
 
 impl State {
     fn view(&self, tail: u64) -> View<'_> {
-        View::new(log_id(), &self.log[..usize::try_from(tail).expect("few entries")])
+        View::new(
+            log_id(),
+            &self.log[..usize::try_from(tail).expect("few entries")],
+        )
     }
 
     fn tail(&self) -> u64 {
@@ -229,7 +322,11 @@ impl State {
                 Act::Rewind { to } => seen[usize::try_from(to).expect("few entries")],
                 Act::Discard { of, disposition } => {
                     let of = usize::try_from(of).expect("few entries");
-                    if disposition == Disposition::Redo { seen[of - 1] } else { seen[of] }
+                    if disposition == Disposition::Redo {
+                        seen[of - 1]
+                    } else {
+                        seen[of]
+                    }
                 }
                 _ => seen[seen.len() - 1],
             };
@@ -241,55 +338,91 @@ impl State {
     /// The inputs that were given up.
     fn skipped(&self) -> u8 {
         let given_up = |head: &Arc<Head>| match head.act {
-            Act::Discard { of, disposition: Disposition::Skip } => self.loads(of),
+            Act::Discard {
+                of,
+                disposition: Disposition::Skip,
+            } => self.loads(of),
             _ => 0,
         };
-        self.log.iter().map(given_up).fold(0, |all, each| all | each)
+        self.log
+            .iter()
+            .map(given_up)
+            .fold(0, |all, each| all | each)
     }
 
     fn is_discarded(&self, seq: u64) -> bool {
-        self.log.iter().any(|head| matches!(head.act, Act::Discard { of, .. } if of == seq))
+        self.log
+            .iter()
+            .any(|head| matches!(head.act, Act::Discard { of, .. } if of == seq))
     }
 
     /// The entries that a rewind takes back.
     fn taken_back(&self, rewind: u64) -> impl Iterator<Item = &Head> {
-        let Act::Rewind { to } = self.head(rewind).act else { panic!("entry {rewind} is a rewind") };
-        (to + 1..rewind).map(|seq| self.head(seq)).filter(|head| head.act == Act::Slice)
+        let Act::Rewind { to } = self.head(rewind).act else {
+            panic!("entry {rewind} is a rewind")
+        };
+        (to + 1..rewind)
+            .map(|seq| self.head(seq))
+            .filter(|head| head.act == Act::Slice)
     }
 
     fn pointer_target(&self) -> u64 {
         let sinks = self.view(self.tail()).sinks();
-        sinks.iter().find(|sink| sink.kind == SinkKind::Pointer).map_or(0, |sink| sink.position.seq)
+        sinks
+            .iter()
+            .find(|sink| sink.kind == SinkKind::Pointer)
+            .map_or(0, |sink| sink.position.seq)
     }
 
     /// Whether a run that starts now has something to do.
     fn has_work(&self) -> bool {
-        self.seen(self.tail()) != INPUTS || !self.is_done(self.tail()) || self.pointer != self.pointer_target()
+        self.seen(self.tail()) != INPUTS
+            || !self.is_done(self.tail())
+            || self.pointer != self.pointer_target()
     }
 
     fn is_refused(&self, running: &Running) -> bool {
-        matches!(running.process.next(self.view(running.process.known())), Next::Stop(Stop::Refused { .. }))
+        matches!(
+            running.process.next(self.view(running.process.known())),
+            Next::Stop(Stop::Refused { .. })
+        )
     }
 
     /// Whether a run that was refused may have better luck.
     fn may_retry(&self, running: &Running) -> bool {
         let known = running.process.known();
-        let blocked = self.tables.iter().any(|table| table.ledger.as_ref().is_some_and(|ledger| ledger.blocked != 0));
+        let blocked = self.tables.iter().any(|table| {
+            table
+                .ledger
+                .as_ref()
+                .is_some_and(|ledger| ledger.blocked != 0)
+        });
         !self.refused.contains(&known) || blocked || self.tail() != known
     }
 
     /// Attempts whose files are staged and which no entry names.
     fn unnamed(&self, tail: u64) -> Vec<Attempt> {
         let staged = (1..=self.attempts).map(|number| Attempt::of(number.into()));
-        let named = |attempt: &Attempt| self.log[..tail as usize].iter().any(|head| head.attempt == *attempt);
-        staged.filter(|attempt| self.staged & staged_bit(*attempt) != 0 && !named(attempt)).collect()
+        let named = |attempt: &Attempt| {
+            self.log[..tail as usize]
+                .iter()
+                .any(|head| head.attempt == *attempt)
+        };
+        staged
+            .filter(|attempt| self.staged & staged_bit(*attempt) != 0 && !named(attempt))
+            .collect()
     }
 }
 
 impl World {
     fn sinks(&self) -> Vec<(SinkName, SinkKind)> {
         let mut sinks: Vec<(SinkName, SinkKind)> = (0..self.warehouses)
-            .map(|table| (SinkName::from(["mart", "mart2"][table]), SinkKind::Warehouse))
+            .map(|table| {
+                (
+                    SinkName::from(["mart", "mart2"][table]),
+                    SinkKind::Warehouse,
+                )
+            })
             .collect();
         if self.files {
             sinks.push((SinkName::from("lake"), SinkKind::Files));
@@ -305,7 +438,12 @@ impl World {
     }
 
     fn run(&self) -> Running {
-        Running { role: Role::Run, process: self.process(Task::Run), inputs: 0, dead: None }
+        Running {
+            role: Role::Run,
+            process: self.process(Task::Run),
+            inputs: 0,
+            dead: None,
+        }
     }
 
     /// Carries out a request.
@@ -339,15 +477,26 @@ impl World {
                 table.ledger = Some(Ledger::new(log_id()));
                 Answer::Carried
             }
-            Request::Submit { table, seq, claim, submission } => {
+            Request::Submit {
+                table,
+                seq,
+                claim,
+                submission,
+                skip,
+            } => {
                 let act = state.head(*seq).act.clone();
-                let refuses = state.refused[*table] == *seq;
+                let refuses = state.refused[*table] == *seq && !skip;
+                let inputs = state.loads(*seq);
                 let table = &mut state.tables[*table];
-                let Some(ledger) = &mut table.ledger else { return Answer::Unclear };
+                let Some(ledger) = &mut table.ledger else {
+                    return Answer::Unclear;
+                };
                 // The first statement moves the ledger, if it is where the claim says; the second looks for its id.
-                let moved =
-                    (ledger.log, ledger.position, ledger.blocked) == (claim.log, claim.from, claim.blocked);
-                let met = submission.0 != 0 && ledger.position == claim.to && table.submission == submission.0;
+                let moved = (ledger.log, ledger.position, ledger.blocked)
+                    == (claim.log, claim.from, claim.blocked);
+                let met = submission.0 != 0
+                    && ledger.position == claim.to
+                    && table.submission == submission.0;
                 if !moved && !met {
                     return Answer::Unclear;
                 }
@@ -357,8 +506,10 @@ impl World {
                 ledger.position = claim.to;
                 ledger.blocked = 0;
                 ledger.disposition = None;
+                ledger.skipped = *skip;
                 table.submission = submission.0;
                 match act {
+                    Act::Slice if *skip => table.skipped |= inputs,
                     Act::Slice => {
                         table.rows.push(*seq);
                         table.rows.sort_unstable();
@@ -368,9 +519,15 @@ impl World {
                 }
                 Answer::Carried
             }
-            Request::Block { table, seq, disposition } => {
+            Request::Block {
+                table,
+                seq,
+                disposition,
+            } => {
                 let from = state.head(*seq).steps[*table].position;
-                let Some(ledger) = &mut state.tables[*table].ledger else { return Answer::Unclear };
+                let Some(ledger) = &mut state.tables[*table].ledger else {
+                    return Answer::Unclear;
+                };
                 if ledger.position != from || ![0, *seq].contains(&ledger.blocked) {
                     return Answer::Unclear;
                 }
@@ -389,7 +546,11 @@ impl World {
                     state.taken |= bit(*seq);
                     return Answer::Carried;
                 }
-                if state.published & bit(*seq) != 0 { Answer::Carried } else { Answer::TakenBack }
+                if state.published & bit(*seq) != 0 {
+                    Answer::Carried
+                } else {
+                    Answer::TakenBack
+                }
             }
             Request::Land { seq } => {
                 if state.taken & bit(*seq) == 0 || self.mutant == Some(Mutant::RewindDeletes) {
@@ -403,18 +564,26 @@ impl World {
                 Answer::Carried
             }
             Request::DeleteStaged { seq } => {
-                let attempts = state.taken_back(*seq).map(|head| staged_bit(head.attempt)).fold(0, |all, bit| all | bit);
+                let attempts = state
+                    .taken_back(*seq)
+                    .map(|head| staged_bit(head.attempt))
+                    .fold(0, |all, bit| all | bit);
                 state.staged &= !attempts;
                 Answer::Carried
             }
             Request::Occupy { seq } => {
-                let names = state.taken_back(*seq).map(|head| bit(head.seq)).fold(0, |all, bit| all | bit);
+                let names = state
+                    .taken_back(*seq)
+                    .map(|head| bit(head.seq))
+                    .fold(0, |all, bit| all | bit);
                 state.published &= !names;
                 state.taken |= names;
                 Answer::Carried
             }
             Request::DeleteDead { seq } => {
-                let Act::Gc { dead } = state.head(*seq).act.clone() else { panic!("entry {seq} is a gc") };
+                let Act::Gc { dead } = state.head(*seq).act.clone() else {
+                    panic!("entry {seq} is a gc")
+                };
                 for attempt in dead {
                     state.staged &= !staged_bit(attempt);
                 }
@@ -442,19 +611,44 @@ impl World {
                     What::Planned => match running.role {
                         Role::Run => Act::Slice,
                         Role::Rewind => Act::Rewind { to: self.rewind_to },
-                        Role::Gc => Act::Gc { dead: running.dead.into_iter().collect() },
-                        Role::Discard => unreachable!("a discard is not planned"),
+                        Role::Gc => Act::Gc {
+                            dead: running.dead.into_iter().collect(),
+                        },
+                        Role::Discard | Role::Skip => unreachable!("neither is planned"),
                     },
                 };
                 let inputs = if act == Act::Slice { running.inputs } else { 0 };
-                let head = view.extend(attempt, act, &self.sinks()).expect("processes append what fits");
-                Request::Append { head: Arc::new(head), inputs }
+                let head = view
+                    .extend(attempt, act, &self.sinks())
+                    .expect("processes append what fits");
+                Request::Append {
+                    head: Arc::new(head),
+                    inputs,
+                }
             }
             Next::CreateLedger { step, .. } => Request::Create { table: step },
-            Next::Submit { seq, step, claim, submission, .. } => {
-                Request::Submit { table: self.table(state, seq, step), seq, claim, submission }
-            }
-            Next::Block { seq, step, disposition } => Request::Block { table: step, seq, disposition },
+            Next::Submit {
+                seq,
+                step,
+                claim,
+                submission,
+                skip,
+            } => Request::Submit {
+                table: self.table(state, seq, step),
+                seq,
+                claim,
+                submission,
+                skip,
+            },
+            Next::Block {
+                seq,
+                step,
+                disposition,
+            } => Request::Block {
+                table: step,
+                seq,
+                disposition,
+            },
             Next::Publish { seq, .. } => Request::Publish { seq },
             Next::DeleteStaged { seq, .. } => Request::DeleteStaged { seq },
             Next::Occupy { seq, .. } => Request::Occupy { seq },
@@ -474,7 +668,10 @@ impl World {
     /// Which table a step is; entries name all warehouses that they change, in one order.
     fn table(&self, state: &State, seq: u64, step: usize) -> usize {
         let name = &state.head(seq).steps[step].name;
-        self.sinks().iter().position(|(sink, _)| sink == name).expect("a sink of the pipeline")
+        self.sinks()
+            .iter()
+            .position(|(sink, _)| sink == name)
+            .expect("a sink of the pipeline")
     }
 
     /// A process does what it does next. `None` if that makes no difference to another choice.
@@ -483,7 +680,8 @@ impl World {
         let running = state.processes[who].clone();
         let (answer, tail) = match self.request(&state, &running) {
             Some(request) => {
-                let zombie = matches!(&request, Request::Append { head, .. } if head.seq <= state.forgotten);
+                let zombie =
+                    matches!(&request, Request::Append { head, .. } if head.seq <= state.forgotten);
                 let tail = running.process.known();
                 let answer = match fault {
                     Fault::None | Fault::Lost => self.execute(&mut state, &request),
@@ -492,7 +690,9 @@ impl World {
                         Answer::Unclear
                     }
                     Fault::LateAfterRead => {
-                        let Request::Publish { seq } = request else { return None };
+                        let Request::Publish { seq } = request else {
+                            return None;
+                        };
                         if state.staged & staged_bit(state.head(seq).attempt) == 0 {
                             return None;
                         }
@@ -509,24 +709,41 @@ impl World {
                     state.processes[who] = self.run();
                     return Some(state);
                 }
-                let answer = if fault == Fault::Lost { Answer::Unclear } else { answer };
-                let appended = matches!(request, Request::Append { .. }) && answer == Answer::Carried;
+                let answer = if fault == Fault::Lost {
+                    Answer::Unclear
+                } else {
+                    answer
+                };
+                let appended =
+                    matches!(request, Request::Append { .. }) && answer == Answer::Carried;
                 (answer, if appended { tail + 1 } else { tail })
             }
             None => match running.process.next(state.view(running.process.known())) {
-                Next::Look => (Answer::Log { done: state.tail() == 0 || state.is_done(state.tail()) }, state.tail()),
+                Next::Look => (
+                    Answer::Log {
+                        done: state.tail() == 0 || state.is_done(state.tail()),
+                    },
+                    state.tail(),
+                ),
                 Next::Settle { seq, step } => {
                     let table = self.table(&state, seq, step);
                     let ledger = state.tables[table].ledger.clone();
-                    (Answer::Ledger(ledger.map_or(Reading::Missing, Reading::Ledger)), running.process.known())
+                    (
+                        Answer::Ledger(ledger.map_or(Reading::Missing, Reading::Ledger)),
+                        running.process.known(),
+                    )
                 }
-                Next::ReadPointer { .. } => (Answer::Pointer(state.pointer), running.process.known()),
+                Next::ReadPointer { .. } => {
+                    (Answer::Pointer(state.pointer), running.process.known())
+                }
                 _ => return None,
             },
         };
         let mut running = running;
         let mut attempts = state.attempts;
-        running.process.answer(state.view(tail), answer, &mut Counted(&mut attempts));
+        running
+            .process
+            .answer(state.view(tail), answer, &mut Counted(&mut attempts));
         // Planning and staging touch nothing that others see.
         if running.process.next(state.view(tail)) == Next::Plan {
             let unseen = INPUTS & !state.seen(tail);
@@ -554,12 +771,14 @@ impl World {
                         }
                     }
                 }
-                Role::Rewind | Role::Discard => {
+                Role::Rewind | Role::Discard | Role::Skip => {
                     attempts += 1;
                     Answer::Planned(Attempt::of(attempts.into()))
                 }
             };
-            running.process.answer(state.view(tail), answer, &mut Counted(&mut attempts));
+            running
+                .process
+                .answer(state.view(tail), answer, &mut Counted(&mut attempts));
         } else if pick > 0 {
             return None;
         }
@@ -571,14 +790,20 @@ impl World {
         }
         let settled = match running.process.next(state.view(tail)) {
             Next::End => true,
-            Next::Stop(stop) => matches!(stop, Stop::Settled { .. } | Stop::Taken { .. } | Stop::NotASlice { .. }),
+            Next::Stop(stop) => matches!(
+                stop,
+                Stop::Settled { .. } | Stop::Taken { .. } | Stop::NotASlice { .. }
+            ),
             _ => false,
         };
         if settled && running.role != Role::Run {
             state.processes.remove(who);
         } else if settled {
             // One that has ended is as good as any other.
-            state.processes[who] = Running { process: ended(self), ..self.run() };
+            state.processes[who] = Running {
+                process: ended(self),
+                ..self.run()
+            };
         } else {
             state.processes[who] = running;
         }
@@ -601,24 +826,35 @@ impl World {
                 return Some(format!("warehouse {number} holds input {inputs:#b} twice"));
             }
             if let Some(seq) = table.rows.iter().find(|seq| state.is_discarded(**seq)) {
-                return Some(format!("warehouse {number} holds rows of entry {seq}, which was discarded"));
+                return Some(format!(
+                    "warehouse {number} holds rows of entry {seq}, which was discarded"
+                ));
             }
         }
-        let mut published =
-            entries(state.published).map(|seq| state.loads(seq)).chain(std::iter::once(state.zombie));
+        let mut published = entries(state.published)
+            .map(|seq| state.loads(seq))
+            .chain(std::iter::once(state.zombie));
         if let Some(inputs) = twice(&mut published) {
             return Some(format!("the lake shows input {inputs:#b} twice"));
         }
-        let last = state.log.iter().rev().find(|head| matches!(head.act, Act::Rewind { .. }) && state.is_done(head.seq));
+        let last = state
+            .log
+            .iter()
+            .rev()
+            .find(|head| matches!(head.act, Act::Rewind { .. }) && state.is_done(head.seq));
         for seq in entries(state.published) {
             if state.is_discarded(seq) {
                 return Some(format!("the lake shows entry {seq}, which was discarded"));
             }
             if last.is_some_and(|rewind| state.taken_back(rewind.seq).any(|head| head.seq == seq)) {
-                return Some(format!("the lake shows entry {seq}, which a rewind took back"));
+                return Some(format!(
+                    "the lake shows entry {seq}, which a rewind took back"
+                ));
             }
             if self.warehouses > 0 && state.refused[0] == seq {
-                return Some(format!("the lake shows entry {seq}, which the warehouse refuses"));
+                return Some(format!(
+                    "the lake shows entry {seq}, which the warehouse refuses"
+                ));
             }
         }
         None
@@ -626,14 +862,31 @@ impl World {
 
     /// What must hold when nothing is left to do, and nothing is on its way.
     fn violation_at_rest(&self, state: &State) -> Option<String> {
-        if state.processes.iter().any(|running| !running.process.is_at_rest()) || !state.late.is_empty() {
+        if state
+            .processes
+            .iter()
+            .any(|running| !running.process.is_at_rest())
+            || !state.late.is_empty()
+        {
             return None;
         }
-        let stuck = state.processes.iter().find_map(|running| stuck(state, running));
-        if stuck.is_some() || state.processes.iter().any(|running| state.is_refused(running)) {
+        let stuck = state
+            .processes
+            .iter()
+            .find_map(|running| stuck(state, running));
+        if stuck.is_some()
+            || state
+                .processes
+                .iter()
+                .any(|running| state.is_refused(running))
+        {
             return stuck;
         }
-        if state.has_work() { self.violation_of_next_run(state) } else { self.violation_of_contents(state) }
+        if state.has_work() {
+            self.violation_of_next_run(state)
+        } else {
+            self.violation_of_contents(state)
+        }
     }
 
     /// One more run, alone and without a fault, must bring everything to where it belongs, whatever all others were
@@ -665,30 +918,47 @@ impl World {
     fn violation_of_contents(&self, state: &State) -> Option<String> {
         let wanted = INPUTS & !state.skipped();
         for (number, table) in state.tables.iter().enumerate() {
-            let held = table.rows.iter().fold(0, |all, seq| all | state.loads(*seq));
+            let held = table
+                .rows
+                .iter()
+                .fold(0, |all, seq| all | state.loads(*seq));
+            let wanted = wanted & !table.skipped;
             if held != wanted {
-                return Some(format!("at rest warehouse {number} holds inputs {held:#b} instead of {wanted:#b}"));
+                return Some(format!(
+                    "at rest warehouse {number} holds inputs {held:#b} instead of {wanted:#b}"
+                ));
             }
         }
         let shown = (1..=state.tail()).filter(|seq| state.published & bit(*seq) != 0);
         let shown = shown.fold(0, |all, seq| all | state.loads(seq));
         if self.files && shown != wanted {
-            return Some(format!("at rest the lake shows inputs {shown:#b} instead of {wanted:#b}"));
+            return Some(format!(
+                "at rest the lake shows inputs {shown:#b} instead of {wanted:#b}"
+            ));
         }
         if state.pointer != state.pointer_target() {
             let (at, target) = (state.pointer, state.pointer_target());
-            return Some(format!("at rest the pointer is at entry {at} instead of {target}"));
+            return Some(format!(
+                "at rest the pointer is at entry {at} instead of {target}"
+            ));
         }
         (!state.is_done(state.tail())).then(|| "at rest the last entry is not applied".to_owned())
     }
 
     /// The first thing that is wrong with a state.
     pub(super) fn wrong(&self, state: &State) -> Option<String> {
-        self.violation(state).or_else(|| self.violation_at_rest(state)).or_else(|| {
-            // Some of the states: this is the dearest question.
-            let sampled = self.asked.fetch_add(1, Ordering::Relaxed) % self.sample == self.sample - 1;
-            if sampled { self.violation_of_next_run(state) } else { None }
-        })
+        self.violation(state)
+            .or_else(|| self.violation_at_rest(state))
+            .or_else(|| {
+                // Some of the states: this is the dearest question.
+                let sampled =
+                    self.asked.fetch_add(1, Ordering::Relaxed) % self.sample == self.sample - 1;
+                if sampled {
+                    self.violation_of_next_run(state)
+                } else {
+                    None
+                }
+            })
     }
 
     /// One of the states that differ only in the numbers of attempts and the order of runners.
@@ -699,7 +969,9 @@ impl World {
         }
         let mut state = state;
         state.late.sort();
-        if state.processes.len() > 1 && state.processes[1].role == Role::Run && state.processes[1] < state.processes[0]
+        if state.processes.len() > 1
+            && state.processes[1].role == Role::Run
+            && state.processes[1] < state.processes[0]
         {
             state.processes.swap(0, 1);
         }
@@ -716,8 +988,15 @@ impl World {
             }
         }
         for running in &mut state.processes {
-            running.process.attempts_mut().into_iter().for_each(|attempt| see(*attempt, &mut order));
-            running.dead.into_iter().for_each(|attempt| see(attempt, &mut order));
+            running
+                .process
+                .attempts_mut()
+                .into_iter()
+                .for_each(|attempt| see(*attempt, &mut order));
+            running
+                .dead
+                .into_iter()
+                .for_each(|attempt| see(attempt, &mut order));
         }
         for request in &state.late {
             if let Request::Append { head, .. } = request {
@@ -727,20 +1006,39 @@ impl World {
                 }
             }
         }
-        if state.budget.gc > 0 || state.processes.iter().any(|running| running.role == Role::Gc) {
-            state.unnamed(state.tail()).into_iter().for_each(|attempt| see(attempt, &mut order));
+        if state.budget.gc > 0
+            || state
+                .processes
+                .iter()
+                .any(|running| running.role == Role::Gc)
+        {
+            state
+                .unnamed(state.tail())
+                .into_iter()
+                .for_each(|attempt| see(attempt, &mut order));
         }
-        let number = |attempt: Attempt| order.iter().position(|each| *each == attempt).map(|index| index as u8 + 1);
+        let number = |attempt: Attempt| {
+            order
+                .iter()
+                .position(|each| *each == attempt)
+                .map(|index| index as u8 + 1)
+        };
         let staged = (1..=state.attempts)
             .filter(|old| state.staged & (1 << old) != 0)
             .filter_map(|old| number(Attempt::of(old.into())))
             .fold(0, |all, new| all | 1 << new);
         state.staged = staged;
         state.attempts = order.len() as u8;
-        if order.iter().enumerate().all(|(index, attempt)| attempt.number() == index as u128 + 1) {
+        if order
+            .iter()
+            .enumerate()
+            .all(|(index, attempt)| attempt.number() == index as u128 + 1)
+        {
             return state;
         }
-        let rename = |attempt: &mut Attempt| *attempt = Attempt::of(number(*attempt).expect("it was seen").into());
+        let rename = |attempt: &mut Attempt| {
+            *attempt = Attempt::of(number(*attempt).expect("it was seen").into())
+        };
         let rename_head = |head: &mut Arc<Head>| {
             let head = Arc::make_mut(head);
             rename(&mut head.attempt);
@@ -783,19 +1081,33 @@ impl World {
             role => format!("{role:?}").to_lowercase(),
         };
         match action {
-            Action::Step { who: index, fault, .. } => {
+            Action::Step {
+                who: index, fault, ..
+            } => {
                 let running = &state.processes[*index];
                 let mut text = who(index);
                 match self.request(state, running) {
                     Some(Request::Append { head, inputs }) => {
-                        let Head { seq, attempt, act, .. } = &*head;
-                        let _ = write!(text, ": append {seq}: {act:?}, attempt {}", attempt.number());
+                        let Head {
+                            seq, attempt, act, ..
+                        } = &*head;
+                        let _ = write!(
+                            text,
+                            ": append {seq}: {act:?}, attempt {}",
+                            attempt.number()
+                        );
                         if inputs != 0 {
                             let _ = write!(text, ", inputs {inputs:#b}");
                         }
                     }
-                    Some(Request::Submit { table, seq, claim, .. }) => {
-                        let _ = write!(text, ": load entry {seq} into warehouse {table}, from {}", claim.from.seq);
+                    Some(Request::Submit {
+                        table, seq, claim, ..
+                    }) => {
+                        let _ = write!(
+                            text,
+                            ": load entry {seq} into warehouse {table}, from {}",
+                            claim.from.seq
+                        );
                     }
                     Some(request) => {
                         let _ = write!(text, ": {request:?}");
@@ -809,7 +1121,9 @@ impl World {
                     Fault::None => "",
                     Fault::Lost => " -- carried out, the answer is lost",
                     Fault::Late => " -- times out, and is on its way",
-                    Fault::LateAfterRead => " -- times out after it has read its source, and is on its way",
+                    Fault::LateAfterRead => {
+                        " -- times out after it has read its source, and is on its way"
+                    }
                 }
             }
             Action::Kill { who: index } => format!("{} is killed", who(index)),
@@ -832,11 +1146,17 @@ fn stuck(state: &State, running: &Running) -> Option<String> {
 /// A run that has nothing left to do.
 fn ended(world: &World) -> Process {
     let mut process = world.process(Task::Run);
-    let open = View::new(log_id(), &[]).extend(Attempt::of(0), Act::Open, &[]).expect("a log begins so");
+    let open = View::new(log_id(), &[])
+        .extend(Attempt::of(0), Act::Open, &[])
+        .expect("a log begins so");
     let log = [Arc::new(open)];
     let view = View::new(log_id(), &log);
     let mut attempts = 0;
-    process.answer(view, Answer::Log { done: true }, &mut Counted(&mut attempts));
+    process.answer(
+        view,
+        Answer::Log { done: true },
+        &mut Counted(&mut attempts),
+    );
     process.answer(view, Answer::Nothing, &mut Counted(&mut attempts));
     process
 }
@@ -846,13 +1166,27 @@ impl Model for World {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let open = View::new(log_id(), &[]).extend(Attempt::of(1), Act::Open, &[]).expect("a log begins so");
+        let open = View::new(log_id(), &[])
+            .extend(Attempt::of(1), Act::Open, &[])
+            .expect("a log begins so");
         let ledger = (!self.bare).then(|| Ledger::new(log_id()));
         vec![State {
-            log: if self.bare { Vec::new() } else { vec![Arc::new(open)] },
+            log: if self.bare {
+                Vec::new()
+            } else {
+                vec![Arc::new(open)]
+            },
             inputs: if self.bare { Vec::new() } else { vec![0] },
             done: if self.bare { bit(0) } else { bit(0) | bit(1) },
-            tables: vec![Table { ledger, submission: 0, rows: Vec::new() }; self.warehouses],
+            tables: vec![
+                Table {
+                    ledger,
+                    submission: 0,
+                    rows: Vec::new(),
+                    skipped: 0
+                };
+                self.warehouses
+            ],
             staged: 0,
             published: 0,
             taken: 0,
@@ -870,7 +1204,11 @@ impl Model for World {
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         for (who, running) in state.processes.iter().enumerate() {
             if running.process.is_at_rest() {
-                let again = if state.is_refused(running) { state.may_retry(running) } else { state.has_work() };
+                let again = if state.is_refused(running) {
+                    state.may_retry(running)
+                } else {
+                    state.has_work()
+                };
                 let stopped = matches!(
                     running.process.next(state.view(running.process.known())),
                     Next::Stop(stop) if !matches!(stop, Stop::Refused { .. })
@@ -922,8 +1260,15 @@ impl Model for World {
             actions.push(Action::Rewind);
         }
         if budget.discard > 0 && alone && state.refused != [0; 2] {
-            actions.push(Action::Discard { disposition: Disposition::Redo });
-            actions.push(Action::Discard { disposition: Disposition::Skip });
+            actions.push(Action::Discard {
+                disposition: Disposition::Redo,
+            });
+            actions.push(Action::Discard {
+                disposition: Disposition::Skip,
+            });
+        }
+        if budget.skip > 0 && alone && state.refused[1] != 0 {
+            actions.push(Action::Skip);
         }
         if budget.fix > 0 {
             let refused = (0..2).filter(|table| state.refused[*table] != 0);
@@ -958,22 +1303,39 @@ impl Model for World {
                 let request = state.late.remove(which);
                 self.execute(&mut state, &request);
             }
-            Action::Rewind | Action::Gc | Action::Discard { .. } => {
+            Action::Rewind | Action::Gc | Action::Skip | Action::Discard { .. } => {
                 state = last.clone();
                 let (role, task) = match action {
                     Action::Rewind => (Role::Rewind, Task::Once),
                     Action::Gc => (Role::Gc, Task::Once),
-                    Action::Discard { disposition } => {
-                        (Role::Discard, Task::Discard { of: state.refused[0].max(state.refused[1]), disposition })
-                    }
+                    Action::Skip => (
+                        Role::Skip,
+                        Task::Skip {
+                            of: state.refused[1],
+                            sink: "mart2".into(),
+                        },
+                    ),
+                    Action::Discard { disposition } => (
+                        Role::Discard,
+                        Task::Discard {
+                            of: state.refused[0].max(state.refused[1]),
+                            disposition,
+                        },
+                    ),
                     _ => unreachable!("the arm names these"),
                 };
                 match role {
                     Role::Rewind => state.budget.rewind -= 1,
                     Role::Gc => state.budget.gc -= 1,
+                    Role::Skip => state.budget.skip -= 1,
                     _ => state.budget.discard -= 1,
                 }
-                state.processes.push(Running { role, process: self.process(task), inputs: 0, dead: None });
+                state.processes.push(Running {
+                    role,
+                    process: self.process(task),
+                    inputs: 0,
+                    dead: None,
+                });
             }
             Action::Fix { table } => {
                 state = last.clone();
@@ -1001,6 +1363,8 @@ impl Model for World {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![Property::always("right", |world: &Self, state: &State| world.wrong(state).is_none())]
+        vec![Property::always("right", |world: &Self, state: &State| {
+            world.wrong(state).is_none()
+        })]
     }
 }
