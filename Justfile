@@ -80,6 +80,18 @@ test-python-native:
     cargo test {{ locked }} --manifest-path plugins/sdk/python/native/Cargo.toml
     CARGO_TARGET_DIR="{{ target_dir }}" plugins/sdk/python/native/test
 
+# Test the commit protocol without its model; `just test-commit whatever` for a part
+test-commit *filter:
+    cargo test {{ locked }} --package transom-commit -- --skip model:: {{ filter }}
+
+# Search the model of the commit protocol, with figures and the traces of all mutants; `just model f4` for a part
+model filter="":
+    cargo test {{ locked }} --package transom-commit --test commit -- --nocapture --test-threads=1 model::runs::{{ filter }}
+
+# Try the commit protocol's runner with kills, frozen processes and faults at random, a thousand times
+chaos-commit rounds="1000":
+    TRANSOM_MANY={{ rounds }} cargo test {{ locked }} --package transom-commit --test commit -- chaos::
+
 # Run the tests that are marked as slow
 test-slow: python-runner && test-wheel
     cargo test {{ locked }} --workspace --tests -- --ignored

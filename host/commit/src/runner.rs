@@ -77,7 +77,7 @@ pub struct Report {
 pub enum RunError {
     /// A person has to look.
     #[error("{0}")]
-    Stopped(Stop, #[source] Option<SinkError>),
+    Stopped(Box<Stop>, #[source] Option<SinkError>),
     /// The log cannot be read, or is not right.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -215,7 +215,7 @@ impl<'a> Runner<'a> {
             tracing::debug!(?next, "commit");
             let answer = match next {
                 Next::End => return Ok(self.report),
-                Next::Stop(stop) => return Err(RunError::Stopped(stop, self.refusal)),
+                Next::Stop(stop) => return Err(RunError::Stopped(Box::new(stop), self.refusal)),
                 next => self.carry_out(&next).await?,
             };
             // What could not be read is asked again.

@@ -128,9 +128,16 @@ pub trait Warehouse: Send + Sync {
     /// If it was not created; that it is there is no matter.
     async fn create(&self, applying: &Applying<'_>) -> Result<(), SinkError>;
 
-    /// Changes the table in one transaction. Its first statement moves the ledger as the claim says, its second ends it
-    /// unless exactly that happened in this transaction; then comes what the entry says: the staged rows, what a
-    /// rewind takes back, or nothing (`skip`, and discards). Harmless later, since the ledger has moved on.
+    /// Changes the table in one transaction:
+    ///
+    /// 1. move the ledger as the claim says, and note the submission as the one that is loading;
+    /// 2. end the transaction unless the ledger has one row, at `claim.to`, and this submission is loading;
+    /// 3. do what the entry says: load the staged rows, take back what a rewind names, or nothing (`skip`, discards);
+    /// 4. note that nothing is loading.
+    ///
+    /// The first statement takes the ledger's lock, so that the loser of a race finds the ledger moved before it has
+    /// copied anything. The last one makes the note visible to this transaction alone: the same text, carried out
+    /// twice, ends at 2. Harmless later, since the ledger has moved on.
     ///
     /// # Errors
     ///

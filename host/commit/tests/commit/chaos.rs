@@ -134,7 +134,7 @@ async fn machine(services: Services, seed: u64) {
             _ => Some(work.await),
         };
         let stop = match outcome {
-            Some(Err(RunError::Stopped(stop, _))) => stop,
+            Some(Err(RunError::Stopped(stop, _))) => *stop,
             _ => continue,
         };
         let allowed = matches!(
@@ -174,7 +174,7 @@ async fn round(seed: u64, mutant: Option<Mutant>) -> Option<String> {
         return Some(error.to_string());
     }
     let tail = log.log().tail();
-    if (1..=tail).any(|seq| !log.log().get(seq).is_some()) {
+    if (1..=tail).any(|seq| log.log().get(seq).is_none()) {
         return Some("an entry is missing".to_owned());
     }
     for seq in 1..=tail {

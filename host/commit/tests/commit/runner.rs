@@ -34,7 +34,7 @@ fn all() -> Vec<u8> {
 
 fn stop(outcome: Result<Report, RunError>) -> Stop {
     match outcome {
-        Err(RunError::Stopped(stop, _)) => stop,
+        Err(RunError::Stopped(stop, _)) => *stop,
         other => panic!("{other:?}"),
     }
 }

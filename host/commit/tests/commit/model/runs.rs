@@ -24,13 +24,13 @@ fn search(name: &str, world: World) -> Option<String> {
     for (number, (state, action)) in steps.iter().enumerate() {
         match action {
             Some(action) => {
-                trace += &format!("\n{:4}  {}", number + 1, world.describe(state, action))
+                trace += &format!("\n{:4}  {}", number + 1, world.describe(state, action));
             }
             None => {
                 trace += &format!(
                     "\n      {}",
                     world.wrong(state).expect("a path to a wrong state")
-                )
+                );
             }
         }
     }
@@ -279,7 +279,7 @@ fn mutants_are_found() {
                 sample: u64::MAX,
                 ..world
             },
-        )
+        );
     };
     let base = World::default;
     let budget = Budget::default;

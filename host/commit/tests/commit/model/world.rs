@@ -250,7 +250,7 @@ impl Hash for State {
             .for_each(|head| (head.attempt.number(), &head.act).hash(hasher));
         late.iter().for_each(|request| match request {
             Request::Append { head, inputs } => {
-                (head.seq, head.attempt.number(), &head.act, inputs).hash(hasher)
+                (head.seq, head.attempt.number(), &head.act, inputs).hash(hasher);
             }
             other => other.hash(hasher),
         });
@@ -1037,7 +1037,7 @@ impl World {
             return state;
         }
         let rename = |attempt: &mut Attempt| {
-            *attempt = Attempt::of(number(*attempt).expect("it was seen").into())
+            *attempt = Attempt::of(number(*attempt).expect("it was seen").into());
         };
         let rename_head = |head: &mut Arc<Head>| {
             let head = Arc::make_mut(head);
