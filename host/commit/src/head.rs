@@ -98,6 +98,15 @@ impl Head {
         Position::new(self.seq, self.attempt)
     }
 
+    /// Whether the state after entry `seq`, which is earlier, is undone by this one.
+    fn takes_back(&self, seq: u64) -> bool {
+        match self.act {
+            Act::Rewind { to } => to < seq,
+            Act::Discard { of, .. } => of == seq,
+            _ => false,
+        }
+    }
+
     /// The first warehouse among its steps.
     pub fn gate(&self) -> Option<usize> {
         self.steps
@@ -139,6 +148,16 @@ pub enum HeadError {
         to: u64,
         /// The log's last entry.
         tail: u64,
+    },
+    /// The state after an entry that was taken back since is no state of the sinks.
+    #[error(
+        "a rewind to entry {to}, which entry {by} has taken back: go back to an earlier entry, or to {by} itself"
+    )]
+    TakenBack {
+        /// Where to.
+        to: u64,
+        /// The rewind or the discard.
+        by: u64,
     },
     /// Entry 1 opens the log.
     #[error("a log begins with an `open` entry, and has no other")]
@@ -239,6 +258,12 @@ impl<'a> View<'a> {
                     return Err(HeadError::Future {
                         to: *to,
                         tail: seq - 1,
+                    });
+                }
+                if let Some(by) = self.since(*to).find(|head| head.takes_back(*to)) {
+                    return Err(HeadError::TakenBack {
+                        to: *to,
+                        by: by.seq,
                     });
                 }
                 let touched: Vec<SinkAt> = after

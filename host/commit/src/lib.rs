@@ -97,7 +97,7 @@ pub use self::mutant::Mutant;
 pub use self::process::{Answer, Ids, Next, Process, RandomIds, Stop, Task, What};
 pub use self::runner::{Patience, Report, RunError, Runner, Work};
 pub use self::sink::{
-    Applying, Files, Pointer, Published, Sink, SinkError, SinkErrorKind, Warehouse,
+    Applying, Files, Pointer, Published, Sink, SinkError, SinkErrorKind, Version, Warehouse,
 };
 #[cfg(feature = "testing")]
 pub use self::store::conformance;

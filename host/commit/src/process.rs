@@ -217,6 +217,8 @@ pub enum Stop {
         seq: u64,
         /// The sink.
         sink: SinkName,
+        /// Whether the sink is the gate: the slice can still be given up.
+        gate: bool,
     },
     /// The log is older than what it has decided.
     #[error(
@@ -330,8 +332,13 @@ impl Stop {
     /// What to do, if there is one thing that is right.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Refused { seq, .. } => format!(
-                "fix the target and run again, or give the slice up: `transom slice discard {seq} --redo` or `--skip`"
+            Self::Refused {
+                seq, gate: true, ..
+            } => format!(
+                "fix the table and run again, or give the slice up: `transom slice discard {seq} --redo` or `--skip`"
+            ),
+            Self::Refused { seq, sink, .. } => format!(
+                "fix the table and run again, or leave this sink out: `transom slice skip {seq} --sink {sink}`"
             ),
             Self::Ledger {
                 sink,
@@ -1080,7 +1087,11 @@ impl Process {
                 }
             }
             (Settled::Open, Sent::Block) => Phase::Block { seq, step },
-            (Settled::Open, Sent::Refused) => Phase::Stop(Stop::Refused { seq, sink: sink() }),
+            (Settled::Open, Sent::Refused) => Phase::Stop(Stop::Refused {
+                seq,
+                sink: sink(),
+                gate: head.gate() == Some(step),
+            }),
             #[cfg(feature = "testing")]
             (Settled::Open, Sent::Load) if self.is(Mutant::NonceGuard) => Phase::Submit {
                 seq,

@@ -13,11 +13,13 @@ use uuid::Uuid;
 use crate::entry::{By, Decision, Done, Draft, Entry, FORMAT};
 use crate::fault;
 use crate::head::{SinkAt, SinkKind};
-use crate::id::{Attempt, SinkName};
+use crate::id::{Attempt, Position, SinkName};
 use crate::keys;
 use crate::log::{Log, LogError, StoredLog, Wanted};
 use crate::process::{Answer, Next, Process, RandomIds, Stop, Task};
-use crate::sink::{Applying, Files, Pointer, Published, Sink, SinkError, SinkErrorKind, Warehouse};
+use crate::sink::{
+    Applying, Files, Pointer, Published, Sink, SinkError, SinkErrorKind, Version, Warehouse,
+};
 use crate::store::{Store, StoreError, StoreErrorKind};
 
 /// What plans entries and owns the sinks: a pipeline.
@@ -287,10 +289,18 @@ impl<'a> Runner<'a> {
                 }
             }
             Next::WritePointer { sink, to } => {
-                self.log.reach(*to).await?;
-                let pointer = self.pointer(sink)?;
-                let entry = self.log.log().get(*to);
-                let outcome = pointer.write(entry.expect("it was read just now")).await;
+                let slice = self.version(sink, *to).await?;
+                let log = self.log.log();
+                let at = log.get(*to).expect("it was read on the way to its version");
+                let part = |seq| {
+                    let entry = log.get(seq)?;
+                    Some((Position::new(seq, entry.attempt), entry.part(sink)?))
+                };
+                let version = Version {
+                    position: Position::new(*to, at.attempt),
+                    part: slice.and_then(part),
+                };
+                let outcome = self.pointer(sink)?.write(&version).await;
                 fault::at("catalog.pointer_written");
                 self.pointer_written = true;
                 self.sink_answer(sink, *to, "point to", outcome).await
@@ -406,6 +416,31 @@ impl<'a> Runner<'a> {
                     .await
             }
         }
+    }
+
+    /// The slice whose version of a sink is in force after an entry; none if there is none.
+    async fn version(&mut self, sink: &SinkName, seq: u64) -> Result<Option<u64>, RunError> {
+        let mut seq = seq;
+        while seq > 0 {
+            self.log.reach(seq).await?;
+            let entry = self.log.log().get(seq).expect("it was read just now");
+            let at = entry
+                .after
+                .sinks
+                .iter()
+                .find(|at| at.name == *sink)
+                .map_or(0, |at| at.position.seq);
+            if at < seq {
+                seq = at;
+                continue;
+            }
+            match entry.decision {
+                // The sink is where it was at that entry.
+                Decision::Rewind { to, .. } => seq = to,
+                _ => return Ok(Some(seq)),
+            }
+        }
+        Ok(None)
     }
 
     /// An entry that is applied, and one of its steps.

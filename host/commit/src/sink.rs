@@ -216,13 +216,21 @@ pub trait Pointer: Send + Sync {
     /// If that cannot be read.
     async fn read(&self) -> Result<u64, SinkError>;
 
-    /// Points to the version that is in force at this entry, and notes its number with the pointer. The number is that
-    /// of a slice, or of a rewind after which the version of an earlier slice, or none, is in force again.
+    /// Points to a version, and notes the entry's number with the pointer.
     ///
     /// # Errors
     ///
     /// If that was not done, or is not clear.
-    async fn write(&self, at: &Entry) -> Result<(), SinkError>;
+    async fn write(&self, version: &Version<'_>) -> Result<(), SinkError>;
+}
+
+/// A version of a table, for its pointer.
+#[derive(Debug, Clone, Copy)]
+pub struct Version<'a> {
+    /// The slice, or the rewind, for which the pointer is written.
+    pub position: Position,
+    /// What is in force there: that slice's own part, or after a rewind an earlier slice's; none if that took back all.
+    pub part: Option<(Position, &'a Part)>,
 }
 
 /// A sink of one of the kinds.

@@ -151,7 +151,7 @@ async fn everything(services: &Services) {
         .find(|sink| sink.name == "table".into())
         .map_or(0, |sink| sink.position.seq);
     let all: Vec<u8> = (0..INPUTS).collect();
-    assert_eq!(services.wrong(&all, pointer), None);
+    assert_eq!(services.wrong(&all, &all, pointer), None);
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ async fn a_run_loads_everything_and_the_next_one_nothing() {
     let tail = report.appended.len() as u64;
     assert_eq!(report.appended, (1..=tail).collect::<Vec<u64>>());
     assert_eq!(report.applied, report.appended);
-    assert_eq!(services.wrong(&all(), tail), None);
+    assert_eq!(services.wrong(&all(), &all(), tail), None);
     assert_eq!(slices(&services).await.unwrap(), Report::default());
 }
 
@@ -67,9 +67,29 @@ async fn a_rewind_takes_back_what_came_since_and_a_run_loads_it_again() {
     let log = log(&services.store).await;
     let kept: Vec<u8> = loaded(&log.log().state().sources).into_iter().collect();
     assert!(!kept.is_empty() && kept.len() < all().len());
-    assert_eq!(services.wrong(&kept, tail + 1), None);
+    assert_eq!(services.wrong(&kept, &kept, tail + 1), None);
     let tail = tail + 1 + slices(&services).await.unwrap().appended.len() as u64;
-    assert_eq!(services.wrong(&all(), tail), None);
+    assert_eq!(services.wrong(&all(), &all(), tail), None);
+}
+
+#[tokio::test]
+async fn a_rewind_to_what_was_taken_back_is_refused() {
+    let services = Services::new(1, None);
+    let tail = slices(&services).await.unwrap().appended.len() as u64;
+    let rewind = async |to| run(&services, Plan::Entry(Draft::Rewind { to }), Task::Once).await;
+    rewind(2).await.unwrap();
+    for to in 3..=tail {
+        let error = rewind(to).await.unwrap_err();
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.starts_with(&format!(
+            "a rewind to entry {to}, which entry {} has taken back",
+            tail + 1
+        )));
+    }
+    rewind(tail + 1).await.unwrap();
+    rewind(2).await.unwrap();
+    rewind(1).await.unwrap();
+    assert_eq!(services.wrong(&[], &[], tail + 4), None);
 }
 
 #[tokio::test]
@@ -86,7 +106,8 @@ async fn what_is_refused_stops_the_run_until_it_is_fixed_or_given_up() {
             stop,
             Stop::Refused {
                 seq: 2,
-                sink: "mart".into()
+                sink: "mart".into(),
+                gate: true,
             }
         );
         assert_eq!(
@@ -101,7 +122,7 @@ async fn what_is_refused_stops_the_run_until_it_is_fixed_or_given_up() {
             )
             .await
             .unwrap();
-            assert_eq!(services.wrong(&[], 0), None, "nothing of it was seen");
+            assert_eq!(services.wrong(&[], &[], 0), None, "nothing of it was seen");
         }
         services.world().refused = [None; 2];
         slices(&services).await.unwrap();
@@ -126,7 +147,8 @@ async fn a_sink_after_the_gate_can_be_skipped_and_that_is_noted() {
         stop(slices(&services).await),
         Stop::Refused {
             seq: 2,
-            sink: "mart2".into()
+            sink: "mart2".into(),
+            gate: false,
         }
     );
 
@@ -218,7 +240,7 @@ async fn an_attempt_that_was_staged_is_loaded_unless_something_came_since() {
     // A gc that does not name them is no matter.
     numbers.stage(log.log(), &[5]);
     assert_eq!(load(first, &first_draft).await.unwrap().appended, [1, 2]);
-    assert_eq!(services.wrong(&[0, 1], 2), None);
+    assert_eq!(services.wrong(&[0, 1], &[0, 1], 2), None);
     assert_eq!(
         load(first, &first_draft).await.unwrap(),
         Report::default(),

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use chrono::DateTime;
 use serde_json::{Value, json};
 use transom_commit::{
-    Applying, Attempt, By, Claim, Counts, Decision, Disposition, Draft, Entry, Files, Ledger, Log,
+    Applying, Attempt, By, Claim, Counts, Decision, Disposition, Draft, Files, Ledger, Log,
     MemoryStore, Mutant, Part, Pipeline, Pointer, Position, Published, Reading, Sink, SinkError,
     SinkErrorKind, SinkKind, SinkName, Slice, SourceState, Store, StoreError, StoreErrorKind,
     Submission, Warehouse, Work,
@@ -73,6 +73,8 @@ pub(crate) struct World {
     /// Names of files; those that a rewind has taken have no numbers.
     pub(crate) files: BTreeMap<Attempt, Vec<u8>>,
     pub(crate) pointer: u64,
+    /// What the version that is pointed to holds: all of the table.
+    pub(crate) version: Vec<u8>,
     /// A number that the tables refuse.
     pub(crate) refused: [Option<u8>; 2],
     /// One of so many requests fails.
@@ -95,6 +97,7 @@ impl Services {
             staged: BTreeMap::new(),
             files: BTreeMap::new(),
             pointer: 0,
+            version: Vec::new(),
             refused: [None; 2],
             faults,
             chance: Chance::new(seed),
@@ -158,8 +161,9 @@ impl Services {
         }
     }
 
-    /// What is wrong with what the sinks hold, if all is at rest and these numbers count as loaded.
-    pub(crate) fn wrong(&self, loaded: &[u8], pointer: u64) -> Option<String> {
+    /// What is wrong with what the sinks hold, if all is at rest, these numbers are loaded,
+    /// and the pointer is at this version.
+    pub(crate) fn wrong(&self, loaded: &[u8], version: &[u8], pointer: u64) -> Option<String> {
         let world = self.world();
         for (number, table) in world.tables.iter().enumerate() {
             let mut rows: Vec<u8> = table.rows.iter().map(|(_, input)| *input).collect();
@@ -175,8 +179,13 @@ impl Services {
         if files != loaded {
             return Some(format!("the lake shows {files:?} instead of {loaded:?}"));
         }
-        (world.pointer != pointer)
-            .then(|| format!("the pointer is at {} instead of {pointer}", world.pointer))
+        if (world.pointer, &*world.version) != (pointer, version) {
+            return Some(format!(
+                "the pointer is at {} and shows {:?} instead of {version:?} at {pointer}",
+                world.pointer, world.version
+            ));
+        }
+        None
     }
 }
 
@@ -184,7 +193,8 @@ fn unclear() -> SinkError {
     SinkError::new(SinkErrorKind::Unclear, "no answer")
 }
 
-fn numbers(staged: &Value) -> Vec<u8> {
+/// The numbers that were staged.
+pub(crate) fn numbers(staged: &Value) -> Vec<u8> {
     staged["inputs"]
         .as_array()
         .unwrap()
@@ -380,12 +390,17 @@ impl Pointer for Version {
         Ok(self.0.world().pointer)
     }
 
-    async fn write(&self, at: &Entry) -> Result<(), SinkError> {
-        let seq = at.seq;
-        self.0
-            .request(move |services| async move { services.world().pointer = seq })
-            .await
-            .ok_or_else(unclear)
+    async fn write(&self, version: &transom_commit::Version<'_>) -> Result<(), SinkError> {
+        let seq = version.position.seq;
+        let numbers = version
+            .part
+            .map(|(_, part)| numbers(&part.staged))
+            .unwrap_or_default();
+        let write = move |services: Services| async move {
+            let mut world = services.world();
+            (world.pointer, world.version) = (seq, numbers);
+        };
+        self.0.request(write).await.ok_or_else(unclear)
     }
 }
 
@@ -468,15 +483,18 @@ impl Numbers {
             .world()
             .staged
             .insert(attempt, inputs.to_vec());
+        let mut all = loaded(&log.state().sources);
+        all.extend(inputs);
         let part = |name: &str, kind| Part {
             name: name.into(),
             kind,
             prev: Position::START,
             rows: inputs.len() as u64,
-            staged: json!({ "inputs": inputs }),
+            staged: match kind {
+                SinkKind::Pointer => json!({ "inputs": all }),
+                _ => json!({ "inputs": inputs }),
+            },
         };
-        let mut all = loaded(&log.state().sources);
-        all.extend(inputs);
         let text: Vec<String> = all.iter().map(u8::to_string).collect();
         let state = SourceState {
             cursor: Some(text.join(",")),
