@@ -269,6 +269,87 @@ fn f12_two_rewinds_of_files() {
     );
 }
 
+fn late_deletions(budget: Budget) -> World {
+    World {
+        warehouses: 0,
+        late_deletions: true,
+        budget: Budget {
+            rewind: 1,
+            clear: 1,
+            late: 1,
+            ..budget
+        },
+        ..World::default()
+    }
+}
+
+fn two_rewinds(budget: Budget) -> World {
+    World {
+        commands: 2,
+        budget: Budget {
+            rewind: 2,
+            ..budget
+        },
+        ..World::default()
+    }
+}
+
+fn two_discards(budget: Budget) -> World {
+    World {
+        files: false,
+        commands: 2,
+        budget: Budget {
+            refuse: [1, 0],
+            fix: 1,
+            discard: 2,
+            ..budget
+        },
+        ..World::default()
+    }
+}
+
+#[test]
+fn f13_deletions_that_are_late() {
+    holds("F13", late_deletions(Budget::default()));
+}
+
+#[test]
+fn f14_two_rewinds_at_the_same_time() {
+    holds("F14", two_rewinds(Budget::default()));
+}
+
+#[test]
+fn f15_two_discards_at_the_same_time() {
+    holds("F15", two_discards(Budget::default()));
+}
+
+#[test]
+#[ignore = "takes some minutes"]
+fn f13_to_f15_with_more_faults() {
+    holds(
+        "F13",
+        late_deletions(Budget {
+            gc: 1,
+            lost: 1,
+            ..Budget::default()
+        }),
+    );
+    holds(
+        "F14",
+        two_rewinds(Budget {
+            late: 1,
+            ..Budget::default()
+        }),
+    );
+    holds(
+        "F15",
+        two_discards(Budget {
+            kill: 1,
+            ..Budget::default()
+        }),
+    );
+}
+
 #[test]
 fn mutants_are_found() {
     let m = |name: &str, mutant: Mutant, world: World| {

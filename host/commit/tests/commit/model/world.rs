@@ -52,6 +52,10 @@ pub(super) struct World {
     /// The log and the ledgers do not exist yet.
     pub bare: bool,
     pub rewind_to: u64,
+    /// How many commands of people run at the same time.
+    pub commands: usize,
+    /// Deletions and notes may be late as well, and their answers lost.
+    pub late_deletions: bool,
     pub budget: Budget,
     pub mutant: Option<Mutant>,
     /// Of this many states, one is asked whether one more run would bring all to its place.
@@ -68,6 +72,8 @@ impl Default for World {
             several: false,
             bare: false,
             rewind_to: 1,
+            commands: 1,
+            late_deletions: false,
             budget: Budget::default(),
             mutant: None,
             sample: 64,
@@ -1226,17 +1232,18 @@ impl Model for World {
             if self.several || running.role == Role::Gc {
                 actions.push(step(Fault::None, 1));
             }
-            let fallible = matches!(
-                self.request(state, running),
+            let fallible = match self.request(state, running) {
+                None | Some(Request::CleanUp { .. }) => false,
                 Some(
                     Request::Append { .. }
-                        | Request::Submit { .. }
-                        | Request::Block { .. }
-                        | Request::Create { .. }
-                        | Request::Publish { .. }
-                        | Request::Point { .. }
-                )
-            );
+                    | Request::Submit { .. }
+                    | Request::Block { .. }
+                    | Request::Create { .. }
+                    | Request::Publish { .. }
+                    | Request::Point { .. },
+                ) => true,
+                Some(_) => self.late_deletions,
+            };
             if fallible && state.budget.lost > 0 {
                 actions.push(step(Fault::Lost, 0));
             }
@@ -1246,7 +1253,7 @@ impl Model for World {
             }
         }
         actions.extend((0..state.late.len()).map(|which| Action::Deliver { which }));
-        let alone = state.processes.len() == 2;
+        let alone = state.processes.len() < 2 + self.commands;
         let budget = &state.budget;
         if budget.gc > 0 && alone && !state.unnamed(state.tail()).is_empty() {
             if self.mutant == Some(Mutant::GcWithoutEntry) {
