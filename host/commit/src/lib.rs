@@ -23,7 +23,7 @@
 //! # Three types
 //!
 //! - [`Process`] decides. It has no input or output: [`Process::next`] says what to do, [`Process::answer`] takes what
-//!   came of it. Every rule of the protocol is in its file.
+//!   came of it. Every rule of the protocol is in its folder.
 //! - [`Runner`] does what the process says, on a [`Store`] and on the sinks of a pipeline ([`Work`]).
 //! - [`Log`] is what was read, and builds the next entry. Decisions see it as a [`View`] of [`Head`]s: entries without
 //!   their content.
