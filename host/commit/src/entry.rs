@@ -284,7 +284,7 @@ pub enum EntryError {
     },
     /// It would be too large.
     #[error(
-        "`{object}` would have {bytes} bytes, of which {largest}; the limit is {MAX_ENTRY_BYTES}"
+        "`{object}` would have {bytes} bytes; the limit is {MAX_ENTRY_BYTES}; its largest part is {largest}"
     )]
     TooLarge {
         /// The object.
@@ -325,10 +325,12 @@ impl fmt::Display for Misfit {
                 f.write_str("does not follow the entry before it: one of the two was changed")
             }
             Self::Sinks => {
-                f.write_str("has its sinks at other positions than the entries before it")
+                f.write_str("has sinks at other positions than the entries before it say")
             }
             Self::Clock => f.write_str("has a clock before that of the entries before it"),
-            Self::Backfill => f.write_str("has another backfill open than the entries before it"),
+            Self::Backfill => {
+                f.write_str("has another open backfill than the entries before it say")
+            }
         }
     }
 }
@@ -430,7 +432,7 @@ impl Entry {
         Err(EntryError::TooLarge {
             object,
             bytes: bytes.len(),
-            largest: format!("{name} takes {largest}"),
+            largest: format!("{name}, with {largest} bytes"),
         })
     }
 

@@ -139,10 +139,10 @@ pub enum HeadError {
         is: SinkKind,
     },
     /// Only the last entry can be discarded, and only a slice.
-    #[error("entry {0} is not a slice at the end of the log: nothing else can be discarded")]
+    #[error("entry {0} cannot be discarded: it is not a slice at the end of the log")]
     NotTheTail(u64),
     /// A rewind goes back.
-    #[error("a rewind to entry {to} of a log of {tail} entries")]
+    #[error("cannot rewind to entry {to}: the log ends with entry {tail}")]
     Future {
         /// Where to.
         to: u64,
@@ -151,7 +151,7 @@ pub enum HeadError {
     },
     /// The state after an entry that was taken back since is no state of the sinks.
     #[error(
-        "a rewind to entry {to}, which entry {by} has taken back: go back to an earlier entry, or to {by} itself"
+        "cannot rewind to entry {to}: entry {by} has taken it back; rewind to an earlier entry, or to {by}"
     )]
     TakenBack {
         /// Where to.
@@ -174,7 +174,7 @@ pub enum HeadError {
     #[error("no backfill is open")]
     NoBackfill,
     /// A backfill has at least one share.
-    #[error("a backfill without shares")]
+    #[error("a backfill needs at least one share")]
     NoShares,
 }
 

@@ -18,7 +18,7 @@ pub enum Stop {
     },
     /// The log is older than what it has decided.
     #[error(
-        "the ledger of sink `{sink}` is at entry {at}, and the log ends with {tail}: was the state restored?"
+        "the ledger of sink `{sink}` is at entry {at}, but the log ends with {tail}: was the state restored?"
     )]
     LedgerAhead {
         /// The sink.
@@ -53,7 +53,7 @@ pub enum Stop {
         sink: SinkName,
     },
     /// The entry is done, or others come after it.
-    #[error("entry {seq} is settled")]
+    #[error("entry {seq} is settled: it is done, discarded, or not the last entry any more")]
     Settled {
         /// The entry.
         seq: u64,
@@ -73,13 +73,15 @@ pub enum Stop {
         sink: SinkName,
     },
     /// Files are not refused.
-    #[error("entry {seq} goes to no warehouse: nothing can refuse it, so it is not discarded")]
+    #[error(
+        "entry {seq} goes to no warehouse: nothing can refuse it, so there is nothing to discard"
+    )]
     NoGate {
         /// The entry.
         seq: u64,
     },
     /// The gate decides for all.
-    #[error("sink `{sink}` takes entry {seq} first: it cannot be skipped alone")]
+    #[error("sink `{sink}` is the first warehouse of entry {seq}: it cannot be skipped alone")]
     IsGate {
         /// The entry.
         seq: u64,
@@ -95,7 +97,7 @@ pub enum Stop {
         sink: SinkName,
     },
     /// What the attempt was planned from is not the end of the log any more.
-    #[error("the attempt was planned after entry {planned}, and entry {by} came since")]
+    #[error("the attempt was planned after entry {planned}, but entry {by} came since")]
     Stale {
         /// The last entry when it was planned.
         planned: u64,
@@ -107,11 +109,9 @@ pub enum Stop {
 fn wrong_ledger(sink: &SinkName, wrong: &Wrong) -> String {
     match wrong {
         Wrong::Restored { at, expected } => {
-            format!(
-                "the ledger of sink `{sink}` is at entry {at}, and the log brought it to {expected}"
-            )
+            format!("the ledger of sink `{sink}` is at entry {at}, but the log expects {expected}")
         }
-        Wrong::Missing => format!("sink `{sink}` has entries of this log, and its ledger is gone"),
+        Wrong::Missing => format!("sink `{sink}` has entries of this log, but its ledger is gone"),
         Wrong::Rows(rows) => format!("the ledger of sink `{sink}` has {rows} rows instead of one"),
         Wrong::Foreign(log) => {
             format!("the ledger of sink `{sink}` belongs to another pipeline, with the log {log}")

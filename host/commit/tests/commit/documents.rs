@@ -269,7 +269,7 @@ async fn a_log_that_was_changed_is_refused() {
             changed(1, &|entry| entry.at = time("2020-01-01T00:00:00Z")),
         ),
         (
-            "has its sinks at other positions",
+            "has sinks at other positions",
             changed(2, &|entry| entry.after.sinks.clear()),
         ),
     ];
@@ -329,7 +329,7 @@ async fn an_entry_that_is_too_large_says_what_is_large() {
     assert!(
         error
             .to_string()
-            .contains("of which what sink `lake` has staged takes 195011; the limit is"),
+            .contains("; its largest part is what sink `lake` has staged, with 195011 bytes"),
         "{error}"
     );
 }

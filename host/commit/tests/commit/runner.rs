@@ -82,7 +82,7 @@ async fn a_rewind_to_what_was_taken_back_is_refused() {
         let error = rewind(to).await.unwrap_err();
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert!(source.starts_with(&format!(
-            "a rewind to entry {to}, which entry {} has taken back",
+            "cannot rewind to entry {to}: entry {} has taken it back",
             tail + 1
         )));
     }
@@ -298,7 +298,7 @@ async fn a_restored_state_a_dropped_ledger_and_a_foreign_one_are_told_apart() {
         old.store.put(&keys::entry(seq), bytes).await.unwrap();
     }
     let ahead = stop(slices(&old).await);
-    insta::assert_snapshot!(ahead, @"the ledger of sink `mart` is at entry 3, and the log ends with 2: was the state restored?");
+    insta::assert_snapshot!(ahead, @"the ledger of sink `mart` is at entry 3, but the log ends with 2: was the state restored?");
     // Another pipeline has its own log.
     let other = services.with_new_store();
     let foreign = stop(slices(&other).await);
@@ -310,7 +310,7 @@ async fn a_restored_state_a_dropped_ledger_and_a_foreign_one_are_told_apart() {
 
     services.world().tables = Default::default();
     let missing = stop(run(&services, Plan::Entry(Draft::Rewind { to: 1 }), Task::Once).await);
-    insta::assert_snapshot!(missing, @"sink `mart` has entries of this log, and its ledger is gone");
+    insta::assert_snapshot!(missing, @"sink `mart` has entries of this log, but its ledger is gone");
     insta::assert_snapshot!(missing.hint().unwrap(), @"`transom sink replay mart` loads what is missing; `transom sink adopt mart` says that the table is right");
 }
 
