@@ -8,6 +8,8 @@
 pub enum Mutant {
     /// The ledger's guard looks for the attempt, which all who submit an entry share.
     NonceGuard,
+    /// The ledger's note of what is loading stays after the transaction.
+    ClaimStays,
     /// `done` is written before the files are published.
     DoneBeforeFiles,
     /// Sinks are applied in the opposite order.
@@ -36,8 +38,9 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them, with the names that tests choose them by.
-    pub const ALL: [(&'static str, Self); 13] = [
+    pub const ALL: [(&'static str, Self); 14] = [
         ("nonce_guard", Self::NonceGuard),
+        ("claim_stays", Self::ClaimStays),
         ("done_before_files", Self::DoneBeforeFiles),
         ("files_before_warehouse", Self::FilesBeforeWarehouse),
         ("next_before_applied", Self::NextBeforeApplied),

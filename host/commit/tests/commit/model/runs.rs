@@ -323,9 +323,46 @@ fn f15_two_discards_at_the_same_time() {
     holds("F15", two_discards(Budget::default()));
 }
 
+fn twice(budget: Budget) -> World {
+    World {
+        pointer: true,
+        late_deletions: true,
+        budget: Budget {
+            twice: 1,
+            rewind: 1,
+            ..budget
+        },
+        ..World::default()
+    }
+}
+
+#[test]
+fn f16_requests_that_are_carried_out_twice() {
+    holds("F16", twice(Budget::default()));
+}
+
+#[test]
+fn f17_a_rewind_and_a_gc_at_the_same_time() {
+    let budget = Budget {
+        rewind: 1,
+        gc: 1,
+        kill: 1,
+        ..Budget::default()
+    };
+    holds(
+        "F17",
+        World {
+            warehouses: 0,
+            commands: 2,
+            budget,
+            ..World::default()
+        },
+    );
+}
+
 #[test]
 #[ignore = "takes some minutes"]
-fn f13_to_f15_with_more_faults() {
+fn f13_to_f16_with_more_faults() {
     holds(
         "F13",
         late_deletions(Budget {
@@ -344,6 +381,13 @@ fn f13_to_f15_with_more_faults() {
     holds(
         "F15",
         two_discards(Budget {
+            kill: 1,
+            ..Budget::default()
+        }),
+    );
+    holds(
+        "F16",
+        twice(Budget {
             kill: 1,
             ..Budget::default()
         }),
@@ -383,6 +427,17 @@ fn mutants_are_found() {
         },
     );
     m("nonce_guard", Mutant::NonceGuard, base());
+    m(
+        "claim_stays",
+        Mutant::ClaimStays,
+        World {
+            budget: Budget {
+                twice: 1,
+                ..budget()
+            },
+            ..base()
+        },
+    );
     m(
         "loser_cleans_up",
         Mutant::LoserCleansUp,

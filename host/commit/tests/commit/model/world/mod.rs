@@ -26,6 +26,8 @@ pub(super) struct Budget {
     pub kill: u8,
     /// A request is carried out, and its answer is lost.
     pub lost: u8,
+    /// A request is carried out, and once more at any time later.
+    pub twice: u8,
     /// A request times out, and is carried out at any time later, or never.
     pub late: u8,
     /// The gate (0) or the second warehouse (1) refuses a slice.
@@ -184,6 +186,7 @@ pub(super) enum Action {
 pub(super) enum Fault {
     None,
     Lost,
+    Twice,
     Late,
     LateAfterRead,
 }
@@ -224,8 +227,8 @@ impl Hash for State {
     }
 }
 
-/// Attempts are counted; submissions need no number, since none is used twice.
-struct Counted<'a>(&'a mut u8);
+/// Attempts are counted. Submissions need no number where no load can meet another one's.
+struct Counted<'a>(&'a mut u8, bool);
 
 impl Ids for Counted<'_> {
     fn attempt(&mut self) -> Attempt {
@@ -234,7 +237,10 @@ impl Ids for Counted<'_> {
     }
 
     fn submission(&mut self) -> Submission {
-        Submission(0)
+        if self.1 {
+            *self.0 += 1;
+        }
+        Submission(if self.1 { (*self.0).into() } else { 0 })
     }
 }
 
@@ -493,6 +499,10 @@ impl World {
                 let tail = running.process.known();
                 let answer = match fault {
                     Fault::None | Fault::Lost => self.execute(&mut state, &request),
+                    Fault::Twice => {
+                        state.late.push(request.clone());
+                        self.execute(&mut state, &request)
+                    }
                     Fault::Late => {
                         state.late.push(request.clone());
                         Answer::Unclear
@@ -511,6 +521,7 @@ impl World {
                 match fault {
                     Fault::None => {}
                     Fault::Lost => state.budget.lost -= 1,
+                    Fault::Twice => state.budget.twice -= 1,
                     Fault::Late | Fault::LateAfterRead => state.budget.late -= 1,
                 }
                 if zombie && answer == Answer::Carried {
@@ -549,9 +560,11 @@ impl World {
         };
         let mut running = running;
         let mut attempts = state.attempts;
-        running
-            .process
-            .answer(state.view(tail), answer, &mut Counted(&mut attempts));
+        running.process.answer(
+            state.view(tail),
+            answer,
+            &mut Counted(&mut attempts, self.mutant == Some(Mutant::ClaimStays)),
+        );
         // Planning and staging touch nothing that others see.
         if running.process.next(state.view(tail)) == Next::Plan {
             let unseen = INPUTS & !state.seen(tail);
@@ -584,9 +597,11 @@ impl World {
                     Answer::Planned(Attempt::of(attempts.into()))
                 }
             };
-            running
-                .process
-                .answer(state.view(tail), answer, &mut Counted(&mut attempts));
+            running.process.answer(
+                state.view(tail),
+                answer,
+                &mut Counted(&mut attempts, self.mutant == Some(Mutant::ClaimStays)),
+            );
         } else if pick > 0 {
             return None;
         }
@@ -631,8 +646,8 @@ fn ended(world: &World) -> Process {
     process.answer(
         view,
         Answer::Log { done: true },
-        &mut Counted(&mut attempts),
+        &mut Counted(&mut attempts, false),
     );
-    process.answer(view, Answer::Nothing, &mut Counted(&mut attempts));
+    process.answer(view, Answer::Nothing, &mut Counted(&mut attempts, false));
     process
 }

@@ -22,31 +22,7 @@ impl World {
                 let running = &state.processes[*index];
                 let mut text = who(index);
                 match self.request(state, running) {
-                    Some(Request::Append { head, inputs }) => {
-                        let Head {
-                            seq, attempt, act, ..
-                        } = &*head;
-                        let _ = write!(
-                            text,
-                            ": append {seq}: {act:?}, attempt {}",
-                            attempt.number()
-                        );
-                        if inputs != 0 {
-                            let _ = write!(text, ", inputs {inputs:#b}");
-                        }
-                    }
-                    Some(Request::Submit {
-                        table, seq, claim, ..
-                    }) => {
-                        let _ = write!(
-                            text,
-                            ": load entry {seq} into warehouse {table}, from {}",
-                            claim.from.seq
-                        );
-                    }
-                    Some(request) => {
-                        let _ = write!(text, ": {request:?}");
-                    }
+                    Some(request) => text += &format!(": {}", words(&request)),
                     None => {
                         let next = running.process.next(state.view(running.process.known()));
                         let _ = write!(text, ": {next:?}");
@@ -55,6 +31,7 @@ impl World {
                 text + match fault {
                     Fault::None => "",
                     Fault::Lost => " -- carried out, the answer is lost",
+                    Fault::Twice => " -- and once more, on its way",
                     Fault::Late => " -- times out, and is on its way",
                     Fault::LateAfterRead => {
                         " -- times out after it has read its source, and is on its way"
@@ -63,9 +40,40 @@ impl World {
             }
             Action::Kill { who: index } => format!("{} is killed", who(index)),
             Action::NewRun { who: index } => format!("{} starts again", who(index)),
-            Action::Deliver { which } => format!("carried out late: {:?}", state.late[*which]),
+            Action::Deliver { which } => {
+                format!("carried out late: {}", words(&state.late[*which]))
+            }
             action => format!("{action:?}"),
         }
+    }
+}
+
+/// What a request is, in words.
+fn words(request: &Request) -> String {
+    match request {
+        Request::Append { head, inputs } => {
+            let Head {
+                seq, attempt, act, ..
+            } = &**head;
+            let inputs = if *inputs == 0 {
+                String::new()
+            } else {
+                format!(", inputs {inputs:#b}")
+            };
+            format!(
+                "append {seq}: {act:?}, attempt {}{inputs}",
+                attempt.number()
+            )
+        }
+        Request::Submit {
+            table, seq, claim, ..
+        } => {
+            format!(
+                "load entry {seq} into warehouse {table}, from {}",
+                claim.from.seq
+            )
+        }
+        other => format!("{other:?}"),
     }
 }
 
@@ -148,6 +156,9 @@ impl Model for World {
             };
             if fallible && state.budget.lost > 0 {
                 actions.push(step(Fault::Lost, 0));
+            }
+            if fallible && state.budget.twice > 0 {
+                actions.push(step(Fault::Twice, 0));
             }
             if fallible && state.budget.late > 0 {
                 actions.push(step(Fault::Late, 0));
