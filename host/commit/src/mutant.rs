@@ -55,11 +55,21 @@ impl Mutant {
         ("ledger_inserted", Self::LedgerInserted),
     ];
 
-    /// The mutant with this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL
+    /// The mutant that the variable `TRANSOM_MUTANT` names, for suites that start programs.
+    ///
+    /// # Panics
+    ///
+    /// If there is no mutant of this name: a suite that misspells one would find nothing.
+    pub fn from_env() -> Option<Self> {
+        let name = std::env::var("TRANSOM_MUTANT").ok()?;
+        let mutant = Self::ALL
             .iter()
             .find(|(each, _)| *each == name)
-            .map(|(_, mutant)| *mutant)
+            .map(|(_, mutant)| *mutant);
+        let names = Self::ALL.map(|(name, _)| name).join(", ");
+        Some(
+            mutant
+                .unwrap_or_else(|| panic!("TRANSOM_MUTANT is `{name}`; it can be one of {names}")),
+        )
     }
 }

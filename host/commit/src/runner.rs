@@ -175,13 +175,16 @@ impl<'a> Runner<'a> {
         task: Task,
         hint: Option<u64>,
     ) -> Result<Self, RunError> {
+        let process = Process::new(task);
+        #[cfg(feature = "testing")]
+        let process = process.with_mutant(crate::mutant::Mutant::from_env());
         Ok(Self {
             log: StoredLog::open(store, hint).await?,
             store,
             work,
             by,
             patience: Patience::default(),
-            process: Process::new(task),
+            process,
             draft: None,
             refusal: None,
             pointer_written: false,
@@ -218,24 +221,29 @@ impl<'a> Runner<'a> {
             let answer = match next {
                 Next::End => return Ok(self.report),
                 Next::Stop(stop) => return Err(RunError::Stopped(Box::new(stop), self.refusal)),
-                next => self.carry_out(&next).await?,
+                next => self.carry_out(&next).await,
             };
-            // What could not be read is asked again.
-            let Some(answer) = answer else { continue };
+            let answer = match answer {
+                Ok(Some(answer)) => answer,
+                // What could not be read is asked again: nothing was changed yet.
+                Ok(None) => continue,
+                Err(RunError::Log(error)) if error.is_unclear() => {
+                    self.unclear("read the log".to_owned(), error).await?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let view = self.log.log().view();
             self.process.answer(view, answer, &mut RandomIds);
         }
     }
 
+    /// What came of it; none if something could not be read.
     async fn carry_out(&mut self, next: &Next) -> Result<Option<Answer>, RunError> {
         let answer = match next {
-            Next::Look => match self.look().await {
-                Ok(done) => Ok(Answer::Log { done }),
-                Err(error) if error.is_unclear() => {
-                    return self.unread("read the log".to_owned(), error).await;
-                }
-                Err(error) => Err(error.into()),
-            },
+            Next::Look => Ok(Answer::Log {
+                done: self.look().await?,
+            }),
             Next::Settle { seq, step } => {
                 self.reach_taken_back(*seq).await?;
                 let (entry, at) = self.step(*seq, *step);
@@ -330,7 +338,12 @@ impl<'a> Runner<'a> {
             let seq = *seq;
             self.log.reach(seq).await?;
         }
+        let known = self.log.log().tail();
         self.log.refresh().await?;
+        if self.log.log().tail() > known {
+            // Others get on, so trying again is not in vain.
+            self.tries = 0;
+        }
         let done = self.log.is_done(self.log.log().tail()).await?;
         fault::at("log.listed");
         if std::mem::take(&mut self.pointer_written) {
@@ -372,8 +385,11 @@ impl<'a> Runner<'a> {
                 }
                 Ok(self.carried())
             }
-            // The log says whose it is: no pause is needed to read it.
-            Err(LogError::Store(error)) if error.kind() == StoreErrorKind::Exists => {
+            // The log says whose it is: no pause is needed to read it, unless it has said nothing before.
+            Err(LogError::Store(error))
+                if error.kind() == StoreErrorKind::Exists && self.tries == 0 =>
+            {
+                self.tries = 1;
                 Ok(Answer::Unclear)
             }
             Err(error) if error.is_unclear() => {
@@ -524,6 +540,20 @@ impl<'a> Runner<'a> {
             ),
             _ => unreachable!("the caller chose these"),
         };
+        if outcome.is_ok() && matches!(next, Next::CreateLedger { .. } | Next::Block { .. }) {
+            // The ledger is read next. It counts as a try: a ledger that never shows what was done to it ends the run.
+            let source = SinkError::new(SinkErrorKind::Unclear, "the ledger does not show it");
+            return match self.tries {
+                0 => {
+                    self.tries = 1;
+                    Ok(Answer::Carried)
+                }
+                _ => {
+                    self.unclear(format!("{what} entry {seq} in sink `{name}`"), source)
+                        .await
+                }
+            };
+        }
         self.sink_answer(&name, seq, what, outcome).await
     }
 
@@ -571,16 +601,9 @@ impl<'a> Runner<'a> {
                 source,
             });
         }
-        self.unread(format!("read the {what} of sink `{sink}`"), source)
+        self.unclear(format!("read the {what} of sink `{sink}`"), source)
             .await
-    }
-
-    async fn unread(
-        &mut self,
-        what: String,
-        source: impl Into<Box<dyn Error + Send + Sync>>,
-    ) -> Result<Option<Answer>, RunError> {
-        self.unclear(what, source).await.map(|_| None)
+            .map(|_| None)
     }
 
     fn carried(&mut self) -> Answer {

@@ -7,7 +7,7 @@ use transom_commit::{
     Store, StoredLog, Task, keys,
 };
 
-use crate::services::{INPUTS, Numbers, Plan, Services, by, loaded};
+use crate::services::{FaultyStore, INPUTS, Numbers, Plan, Services, by, loaded};
 
 const PATIENCE: Patience = Patience {
     tries: 3,
@@ -326,4 +326,22 @@ async fn a_sink_that_does_not_answer_is_given_up_after_some_tries() {
         error.to_string().starts_with("gave up after 3 tries to "),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn what_never_shows_ends_the_run() {
+    let services = Services::new(1, None);
+    services.world().hidden = true;
+    let error = slices(&services).await.unwrap_err();
+    insta::assert_snapshot!(error, @"gave up after 3 tries to create the ledger for entry 2 in sink `mart`");
+
+    services.world().lying = true;
+    let store = FaultyStore(services.clone());
+    let mut numbers = Numbers::new(&services, 1, Plan::Entry(Draft::Rewind { to: 1 }));
+    services.world().hidden = false;
+    let runner = Runner::new(&store, &mut numbers, by(), Task::Once, None)
+        .await
+        .unwrap();
+    let error = runner.with_patience(PATIENCE).run().await.unwrap_err();
+    insta::assert_snapshot!(error, @"gave up after 3 tries to append entry 3");
 }

@@ -77,6 +77,10 @@ pub(crate) struct World {
     pub(crate) version: Vec<u8>,
     /// A number that the tables refuse.
     pub(crate) refused: [Option<u8>; 2],
+    /// The ledgers cannot be seen by who creates them.
+    pub(crate) hidden: bool,
+    /// Creating says that a key exists, and it does not.
+    pub(crate) lying: bool,
     /// One of so many requests fails.
     pub(crate) faults: Option<u64>,
     chance: Chance,
@@ -99,6 +103,8 @@ impl Services {
             pointer: 0,
             version: Vec::new(),
             refused: [None; 2],
+            hidden: false,
+            lying: false,
             faults,
             chance: Chance::new(seed),
         };
@@ -213,7 +219,11 @@ impl Warehouse for Mart {
         if self.0.fate() != Fate::Carried {
             return Err(unclear());
         }
-        let ledger = self.0.world().tables[self.1].ledger.clone();
+        let world = self.0.world();
+        let ledger = world.tables[self.1]
+            .ledger
+            .clone()
+            .filter(|_| !world.hidden);
         Ok(ledger.map_or(Reading::Missing, Reading::Ledger))
     }
 
@@ -411,6 +421,9 @@ pub(crate) struct FaultyStore(pub(crate) Services);
 #[async_trait]
 impl Store for FaultyStore {
     async fn create(&self, key: &str, content: Bytes) -> Result<(), StoreError> {
+        if self.0.world().lying {
+            return Err(StoreError::new(StoreErrorKind::Exists, "create", key));
+        }
         let unclear = || StoreError::new(StoreErrorKind::Unclear, "create", key);
         let name = key.to_owned();
         let create =
