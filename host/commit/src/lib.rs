@@ -28,7 +28,7 @@
 //! - [`Log`] is what was read, and builds the next entry. Decisions see it as a [`View`] of [`Head`]s: entries without
 //!   their content.
 //!
-//! A model (`tests/commit/model`) drives the same `Process` through every order of events with two runs, a command
+//! A model (`model`) drives the same `Process` through every order of events with two runs, a command
 //! and each fault, and finds each rule that is left out (`Mutant`, with the feature `testing`).
 //!
 //! # What an answer means

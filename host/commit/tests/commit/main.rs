@@ -1,4 +1,4 @@
-//! The commit protocol: its documents, its stores, its runner, and a model of it that is searched exhaustively.
+//! The commit protocol: its documents, its stores, and its runner. The model is a crate of its own, `model`.
 
 #![expect(
     clippy::print_stdout,
@@ -9,7 +9,6 @@ mod chaos;
 mod documents;
 mod faults;
 mod minidb;
-mod model;
 mod runner;
 mod services;
 mod stores;

@@ -8,7 +8,7 @@ use super::{State, World, bit, log_id, staged_bit};
 
 /// A request to a service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(in crate::model) enum Request {
+pub(crate) enum Request {
     Append {
         head: Arc<Head>,
         inputs: u8,

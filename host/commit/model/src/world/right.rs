@@ -143,7 +143,7 @@ impl World {
     }
 
     /// The first thing that is wrong with a state.
-    pub(in crate::model) fn wrong(&self, state: &State) -> Option<String> {
+    pub(crate) fn wrong(&self, state: &State) -> Option<String> {
         self.violation(state)
             .or_else(|| self.violation_at_rest(state))
             .or_else(|| {

@@ -10,7 +10,7 @@ use super::{Action, Fault, Request, Role, Running, State, Table, World, bit, log
 
 impl World {
     /// What an action is, in words.
-    pub(in crate::model) fn describe(&self, state: &State, action: &Action) -> String {
+    pub(crate) fn describe(&self, state: &State, action: &Action) -> String {
         let who = |who: &usize| match state.processes[*who].role {
             Role::Run => format!("run {}", who + 1),
             role => format!("{role:?}").to_lowercase(),
