@@ -13,7 +13,7 @@ duckdb := cache / "duckdb-" + sha256_file("tests/benches/requirements.txt")
 
 # Crates outside the workspace: plugins, each with a lock file of its own.
 example_plugins := "examples/*/plugins/*/Cargo.toml plugins/examples/*/Cargo.toml"
-guests := example_plugins + " plugins/hostile/rust/Cargo.toml tests/guests/*/Cargo.toml tests/conformance/guests/*/Cargo.toml plugins/sdk/python/native/Cargo.toml"
+guests := example_plugins + " plugins/hostile/rust/Cargo.toml tests/guests/*/Cargo.toml tests/conformance/guests/*/Cargo.toml plugins/sdk/python/native/Cargo.toml host/commit/model/Cargo.toml"
 go_modules := "plugins/sdk/go/go.mod plugins/sdk/go/*/go.mod examples/*/plugins/*/go.mod tests/guests/*/go.mod tests/conformance/guests/*/go.mod"
 # The program beside the benchmarks: alone, they would compile the same dependencies with other features once more.
 bench_packages := "--package transom-tests --package transom-cli"
@@ -55,8 +55,8 @@ wheel-of profile:
     rm -rf "{{ target_dir }}/wheels/{{ profile }}"
     host/cli/wheel/build "{{ target_dir }}/{{ profile }}/transom" "{{ target_dir }}/lib/transom/python-runner.wasm" "{{ target_dir }}/wheels/{{ profile }}"
 
-# Run all tests but the slow ones: the workspace, then the plugins' own unit tests on this machine's target
-test: test-host test-plugins
+# Run all tests but the slow ones: the workspace, the model of the commit protocol, then the plugins' own unit tests on this machine's target
+test: test-host test-model test-plugins
 
 # Test the workspace
 test-host: python-runner
@@ -82,9 +82,25 @@ test-python-native:
     cargo test {{ locked }} --manifest-path plugins/sdk/python/native/Cargo.toml
     CARGO_TARGET_DIR="{{ target_dir }}" plugins/sdk/python/native/test
 
+# Test the commit protocol without its model; `just test-commit whatever` for a part
+test-commit *filter:
+    cargo test {{ locked }} --package transom-commit -- {{ filter }}
+
+# Search the model of the commit protocol: a minute or two of one core
+test-model *filter:
+    CARGO_TARGET_DIR="{{ target_dir }}" cargo test {{ locked }} --manifest-path host/commit/model/Cargo.toml -- {{ filter }}
+
+# The same with figures, and traces of what goes wrong without each rule; `just model f4` for a part
+model filter="": (test-model "--nocapture" "--test-threads=1" "runs::" + filter)
+
+# Try the commit protocol's runner with kills, frozen processes and faults at random, a thousand times
+chaos-commit rounds="1000":
+    TRANSOM_MANY={{ rounds }} cargo test {{ locked }} --package transom-commit --test commit -- chaos::
+
 # Run the tests that are marked as slow
 test-slow: python-runner && test-wheel
     cargo test {{ locked }} --workspace --tests -- --ignored
+    CARGO_TARGET_DIR="{{ target_dir }}" cargo test {{ locked }} --manifest-path host/commit/model/Cargo.toml -- --ignored
 
 # Confirm with DuckDB what tests/values expects: without the network, `just test-host` runs the same cases on what is recorded
 test-values-judge: (environment judge "tests/values/requirements.txt")

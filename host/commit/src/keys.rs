@@ -1,0 +1,28 @@
+//! Where documents lie under a pipeline's state.
+
+use crate::id::Share;
+
+/// The folder of entries.
+pub const LOG: &str = "log/";
+
+/// Entry `seq`. Twenty digits, so that names are in the order of numbers.
+pub fn entry(seq: u64) -> String {
+    format!("{LOG}{seq:020}.json")
+}
+
+/// The note that all sinks have entry `seq`.
+pub fn done(seq: u64) -> String {
+    format!("done/{seq:020}.json")
+}
+
+/// The attempt that stands for a share of a backfill.
+pub fn share(share: Share) -> String {
+    format!("backfill/{:020}/{}.json", share.backfill, share.index)
+}
+
+/// The number of the entry with this name.
+pub fn entry_number(key: &str) -> Option<u64> {
+    let digits = key.strip_prefix(LOG)?.strip_suffix(".json")?;
+    let seq = digits.parse().ok()?;
+    (entry(seq) == key).then_some(seq)
+}

@@ -1,0 +1,679 @@
+//! Carries out what a [`Process`] says, on a store and sinks.
+//!
+//! No decision is made here. What fails for a while is tried again with growing pauses; after some tries in a row the
+//! runner gives up, which is safe at any point: the next one goes on.
+
+use std::error::Error;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::Utc;
+use uuid::Uuid;
+
+use crate::entry::{By, Decision, Done, Draft, Entry, FORMAT};
+use crate::fault;
+use crate::head::{SinkAt, SinkKind};
+use crate::id::{Attempt, Position, SinkName};
+use crate::keys;
+use crate::log::{Log, LogError, StoredLog, Wanted};
+use crate::process::{Answer, Next, Process, RandomIds, Stop, Task};
+use crate::sink::{
+    Applying, Files, Pointer, Published, Sink, SinkError, SinkErrorKind, Version, Warehouse,
+};
+use crate::store::{Store, StoreError, StoreErrorKind};
+
+/// What plans entries and owns the sinks: a pipeline.
+#[async_trait]
+pub trait Work: Send {
+    /// Plans the next entry from the log, computes it and stages what it names, completely; none if there is nothing
+    /// to do. Called again when another process was faster: what was staged for the earlier attempt stays where it is.
+    ///
+    /// # Errors
+    ///
+    /// If that fails. Nothing that is staged is seen by anyone.
+    async fn plan(
+        &mut self,
+        log: &Log,
+    ) -> Result<Option<(Attempt, Draft)>, Box<dyn Error + Send + Sync>>;
+
+    /// A sink of the pipeline.
+    fn sink(&self, name: &SinkName) -> Option<Sink<'_>>;
+
+    /// Deletes what these attempts have staged, for all sinks. Harmless later, since no attempt comes back.
+    ///
+    /// # Errors
+    ///
+    /// If something staged may still be there.
+    async fn delete_staged(&self, attempts: &[Attempt]) -> Result<(), SinkError>;
+}
+
+/// How long a runner tries.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// How often in a row something is tried that fails for a while.
+    pub tries: u32,
+    /// The pause after the first try; it doubles with each, and is varied by chance.
+    pub pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            tries: 5,
+            pause: Duration::from_millis(200),
+        }
+    }
+}
+
+/// What a process has done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The entries that it appended.
+    pub appended: Vec<u64>,
+    /// The entries that it saw through to the end, its own and those of others.
+    pub applied: Vec<u64>,
+}
+
+/// Why a process ended before its work was done.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A person has to look.
+    #[error("{0}")]
+    Stopped(Box<Stop>, #[source] Option<SinkError>),
+    /// The log cannot be read, or is not right.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The plan, the computation or the staging failed.
+    #[error("cannot plan and stage the next entry")]
+    Plan(#[source] Box<dyn Error + Send + Sync>),
+    /// A sink cannot work.
+    #[error("sink `{sink}` cannot be brought to entry {seq}")]
+    Sink {
+        /// The sink.
+        sink: SinkName,
+        /// The entry.
+        seq: u64,
+        /// Why.
+        #[source]
+        source: SinkError,
+    },
+    /// What was staged cannot be deleted.
+    #[error("cannot delete what dead attempts of entry {seq} have staged")]
+    Delete {
+        /// The entry.
+        seq: u64,
+        /// Why.
+        #[source]
+        source: SinkError,
+    },
+    /// The log names a sink that the pipeline does not have, or not as this kind.
+    #[error(
+        "entry {seq} changes the sink `{sink}`, which is not in the pipeline, or is of another kind there"
+    )]
+    NoSink {
+        /// The sink.
+        sink: SinkName,
+        /// The entry.
+        seq: u64,
+    },
+    /// It was tried often enough.
+    #[error("gave up after {tries} tries to {what}")]
+    GaveUp {
+        /// What was tried.
+        what: String,
+        /// How often.
+        tries: u32,
+        /// Why the last try failed.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl From<StoreError> for RunError {
+    fn from(error: StoreError) -> Self {
+        Self::Log(error.into())
+    }
+}
+
+/// A process with what it works on.
+pub struct Runner<'a> {
+    log: StoredLog<'a>,
+    store: &'a dyn Store,
+    work: &'a mut dyn Work,
+    by: By,
+    patience: Patience,
+    process: Process,
+    /// What was planned last, and under which attempt.
+    draft: Option<(Attempt, Draft)>,
+    /// What the last sink refused, for the error.
+    refusal: Option<SinkError>,
+    /// A pointer was written, and the log is read next to see whether that was right.
+    pointer_written: bool,
+    /// Tries in a row that said nothing.
+    tries: u32,
+    report: Report,
+}
+
+impl std::fmt::Debug for Runner<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner")
+            .field("process", &self.process)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Runner<'a> {
+    /// A process that is about to work. `hint` is a number that was the log's last one once.
+    ///
+    /// # Errors
+    ///
+    /// If the log's end cannot be read.
+    pub async fn new(
+        store: &'a dyn Store,
+        work: &'a mut dyn Work,
+        by: By,
+        task: Task,
+        hint: Option<u64>,
+    ) -> Result<Self, RunError> {
+        let process = Process::new(task);
+        #[cfg(feature = "testing")]
+        let process = process.with_mutant(crate::mutant::Mutant::from_env());
+        Ok(Self {
+            log: StoredLog::open(store, hint).await?,
+            store,
+            work,
+            by,
+            patience: Patience::default(),
+            process,
+            draft: None,
+            refusal: None,
+            pointer_written: false,
+            tries: 0,
+            report: Report::default(),
+        })
+    }
+
+    /// The same, with another patience.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// The same, with a rule left out.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn with_mutant(mut self, mutant: Option<crate::mutant::Mutant>) -> Self {
+        self.process = self.process.with_mutant(mutant);
+        self
+    }
+
+    /// Works until the task is done.
+    ///
+    /// # Errors
+    ///
+    /// If a person has to look, or something failed too often. What was decided stays decided, and the next process
+    /// goes on.
+    pub async fn run(mut self) -> Result<Report, RunError> {
+        loop {
+            let next = self.process.next(self.log.log().view());
+            tracing::debug!(?next, "commit");
+            let answer = match next {
+                Next::End => return Ok(self.report),
+                Next::Stop(stop) => return Err(RunError::Stopped(Box::new(stop), self.refusal)),
+                next => self.carry_out(&next).await,
+            };
+            let answer = match answer {
+                Ok(Some(answer)) => answer,
+                // What could not be read is asked again: nothing was changed yet.
+                Ok(None) => continue,
+                Err(RunError::Log(error)) if error.is_unclear() => {
+                    self.unclear("read the log".to_owned(), error).await?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let view = self.log.log().view();
+            self.process.answer(view, answer, &mut RandomIds);
+        }
+    }
+
+    /// What came of it; none if something could not be read.
+    async fn carry_out(&mut self, next: &Next) -> Result<Option<Answer>, RunError> {
+        let answer = match next {
+            Next::Look => Ok(Answer::Log {
+                done: self.look().await?,
+            }),
+            Next::Settle { seq, step } => {
+                self.reach_taken_back(*seq).await?;
+                let (entry, at) = self.step(*seq, *step);
+                let reading = self
+                    .warehouse(&at, *seq)?
+                    .read(&applying(self.log.log(), entry, &at))
+                    .await;
+                fault::at("settle.read");
+                match reading {
+                    Ok(reading) => Ok(Answer::Ledger(reading)),
+                    Err(source) => return self.sink_unread(&at.name, *seq, "ledger", source).await,
+                }
+            }
+            Next::ReadPointer { sink } => {
+                let reading = self.pointer(sink)?.read().await;
+                fault::at("catalog.pointer_read");
+                match reading {
+                    Ok(seq) => Ok(Answer::Pointer(seq)),
+                    Err(source) => {
+                        let tail = self.log.log().tail();
+                        return self.sink_unread(sink, tail, "pointer", source).await;
+                    }
+                }
+            }
+            Next::Plan => self.plan().await,
+            Next::Append { attempt, what, .. } => {
+                let draft = self
+                    .draft
+                    .as_ref()
+                    .filter(|(planned, _)| planned == attempt)
+                    .map(|(_, draft)| draft);
+                let wanted = Wanted::of(what, draft).expect("what is appended was planned");
+                self.append(*attempt, &wanted).await
+            }
+            Next::Finish { seq, skipped } => self.finish(*seq, skipped).await,
+            Next::DeleteDead { seq } => {
+                let Some(Decision::Gc { dead }) =
+                    self.log.log().get(*seq).map(|entry| &entry.decision)
+                else {
+                    unreachable!("entry {seq} is a gc that was read");
+                };
+                match self.work.delete_staged(dead).await {
+                    Ok(()) => Ok(self.carried()),
+                    Err(source) if source.kind() == SinkErrorKind::Broken => {
+                        Err(RunError::Delete { seq: *seq, source })
+                    }
+                    Err(source) => {
+                        self.unclear(format!("delete the dead attempts of entry {seq}"), source)
+                            .await
+                    }
+                }
+            }
+            Next::WritePointer { sink, to } => {
+                let slice = self.version(sink, *to).await?;
+                let log = self.log.log();
+                let at = log.get(*to).expect("it was read on the way to its version");
+                let part = |seq| {
+                    let entry = log.get(seq)?;
+                    Some((Position::new(seq, entry.attempt), entry.part(sink)?))
+                };
+                let version = Version {
+                    position: Position::new(*to, at.attempt),
+                    part: slice.and_then(part),
+                };
+                let outcome = self.pointer(sink)?.write(&version).await;
+                fault::at("catalog.pointer_written");
+                self.pointer_written = true;
+                self.sink_answer(sink, *to, "point to", outcome).await
+            }
+            #[cfg(feature = "testing")]
+            Next::CleanUp { attempt } => {
+                drop(self.work.delete_staged(&[*attempt]).await);
+                Ok(Answer::Carried)
+            }
+            Next::CreateLedger { seq, step }
+            | Next::Submit { seq, step, .. }
+            | Next::Block { seq, step, .. }
+            | Next::Publish { seq, step }
+            | Next::DeleteStaged { seq, step }
+            | Next::Occupy { seq, step } => self.apply(next, *seq, *step).await,
+            Next::End | Next::Stop(_) => unreachable!("the loop ends with these"),
+        };
+        answer.map(Some)
+    }
+
+    /// Reads the log, then whether its last entry is done.
+    async fn look(&mut self) -> Result<bool, LogError> {
+        if let Task::Load { planned: seq, .. }
+        | Task::Discard { of: seq, .. }
+        | Task::Skip { of: seq, .. } = self.process.task()
+        {
+            let seq = *seq;
+            self.log.reach(seq).await?;
+        }
+        let known = self.log.log().tail();
+        self.log.refresh().await?;
+        if self.log.log().tail() > known {
+            // Others get on, so trying again is not in vain.
+            self.tries = 0;
+        }
+        let done = self.log.is_done(self.log.log().tail()).await?;
+        fault::at("log.listed");
+        if std::mem::take(&mut self.pointer_written) {
+            fault::at("catalog.pointer_verified");
+        }
+        Ok(done)
+    }
+
+    async fn plan(&mut self) -> Result<Answer, RunError> {
+        self.draft = self
+            .work
+            .plan(self.log.log())
+            .await
+            .map_err(RunError::Plan)?;
+        let Some((attempt, _)) = &self.draft else {
+            return Ok(Answer::Nothing);
+        };
+        fault::at("attempt.staged");
+        Ok(Answer::Planned(*attempt))
+    }
+
+    async fn append(&mut self, attempt: Attempt, wanted: &Wanted) -> Result<Answer, RunError> {
+        if let Some(seq) = Log::needs(wanted) {
+            self.log.reach(seq).await?;
+        }
+        let entry = self.log.log().next(attempt, wanted, Utc::now(), &self.by)?;
+        match self.log.append(&entry).await {
+            Ok(()) => {
+                self.report.appended.push(entry.seq);
+                match entry.decision {
+                    Decision::Rewind { .. } => fault::at("rewind.entry_after"),
+                    Decision::Discard { .. } => fault::at("discard.entry_after"),
+                    Decision::Gc { .. } => fault::at("gc.entry_after"),
+                    Decision::Backfill { .. } => fault::at("backfill.entry_after"),
+                    Decision::Slice(_) if matches!(self.process.task(), Task::Load { .. }) => {
+                        fault::at("load.entry_after");
+                    }
+                    _ => {}
+                }
+                Ok(self.carried())
+            }
+            // The log says whose it is: no pause is needed to read it, unless it has said nothing before.
+            Err(LogError::Store(error))
+                if error.kind() == StoreErrorKind::Exists && self.tries == 0 =>
+            {
+                self.tries = 1;
+                Ok(Answer::Unclear)
+            }
+            Err(error) if error.is_unclear() => {
+                self.unclear(format!("append entry {}", entry.seq), error)
+                    .await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn finish(&mut self, seq: u64, skipped: &[usize]) -> Result<Answer, RunError> {
+        let entry = self
+            .log
+            .log()
+            .get(seq)
+            .expect("a process finishes what it has read");
+        let steps = entry.decision.steps();
+        let done = Done {
+            format: FORMAT,
+            seq,
+            attempt: entry.attempt,
+            skipped: skipped
+                .iter()
+                .map(|step| steps[*step].name.clone())
+                .collect(),
+            at: Utc::now(),
+            by: self.by.clone(),
+        };
+        let content = serde_json::to_vec(&done).expect("the note has text for keys");
+        fault::at("done.put_before");
+        match self.store.put(&keys::done(seq), content.into()).await {
+            Ok(()) => {
+                fault::at("done.put_after");
+                self.report.applied.push(seq);
+                Ok(self.carried())
+            }
+            Err(error) if error.kind() == StoreErrorKind::Refused => Err(error.into()),
+            Err(error) => {
+                self.unclear(format!("note that entry {seq} is done"), error)
+                    .await
+            }
+        }
+    }
+
+    /// The slice whose version of a sink is in force after an entry; none if there is none.
+    async fn version(&mut self, sink: &SinkName, seq: u64) -> Result<Option<u64>, RunError> {
+        let mut seq = seq;
+        while seq > 0 {
+            self.log.reach(seq).await?;
+            let entry = self.log.log().get(seq).expect("it was read just now");
+            let at = entry
+                .after
+                .sinks
+                .iter()
+                .find(|at| at.name == *sink)
+                .map_or(0, |at| at.position.seq);
+            if at < seq {
+                seq = at;
+                continue;
+            }
+            match entry.decision {
+                // The sink is where it was at that entry.
+                Decision::Rewind { to, .. } => seq = to,
+                _ => return Ok(Some(seq)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// An entry that is applied, and one of its steps.
+    fn step(&self, seq: u64, step: usize) -> (&Entry, SinkAt) {
+        let entry = self
+            .log
+            .log()
+            .get(seq)
+            .expect("a process applies what it has read");
+        (entry, entry.decision.steps().swap_remove(step))
+    }
+
+    /// Reads the entries that a rewind takes back.
+    async fn reach_taken_back(&mut self, seq: u64) -> Result<(), RunError> {
+        if let Some(Decision::Rewind { to, .. }) =
+            self.log.log().get(seq).map(|entry| &entry.decision)
+        {
+            let first = to + 1;
+            self.log.reach(first).await?;
+        }
+        Ok(())
+    }
+
+    /// A step of an entry that changes something.
+    async fn apply(&mut self, next: &Next, seq: u64, step: usize) -> Result<Answer, RunError> {
+        self.reach_taken_back(seq).await?;
+        let (entry, at) = self.step(seq, step);
+        let applying = applying(self.log.log(), entry, &at);
+        let at = &at;
+        let name = at.name.clone();
+        let (what, outcome) = match next {
+            Next::CreateLedger { .. } => {
+                let outcome = self.warehouse(at, seq)?.create(&applying).await;
+                fault::at("ledger.created");
+                ("create the ledger for", outcome)
+            }
+            Next::Submit {
+                claim,
+                submission,
+                skip,
+                ..
+            } => {
+                let outcome = self
+                    .warehouse(at, seq)?
+                    .submit(&applying, claim, *submission, *skip)
+                    .await;
+                if outcome.is_ok() {
+                    if matches!(entry.decision, Decision::Rewind { .. }) {
+                        fault::at("rewind.ledger_after");
+                    }
+                    if entry.head().gate() == Some(step) {
+                        fault::at("gate.applied");
+                    }
+                }
+                ("load", outcome)
+            }
+            Next::Block { disposition, .. } => {
+                let outcome = self
+                    .warehouse(at, seq)?
+                    .block(&applying, *disposition)
+                    .await;
+                fault::at("discard.blocked");
+                ("block", outcome)
+            }
+            Next::Publish { .. } => match self.files(at, seq)?.publish(&applying).await {
+                Ok(Published::All) => {
+                    fault::at("lake.copied_all");
+                    ("publish", Ok(()))
+                }
+                Ok(Published::Gone) => return Ok(Answer::Gone),
+                Ok(Published::TakenBack) => return Ok(Answer::TakenBack),
+                Err(error) => ("publish", Err(error)),
+            },
+            Next::DeleteStaged { .. } => (
+                "delete what was staged before",
+                self.files(at, seq)?.delete_staged(&applying).await,
+            ),
+            Next::Occupy { .. } => (
+                "take back what was published before",
+                self.files(at, seq)?.occupy(&applying).await,
+            ),
+            _ => unreachable!("the caller chose these"),
+        };
+        if outcome.is_ok() && matches!(next, Next::CreateLedger { .. } | Next::Block { .. }) {
+            // The ledger is read next. It counts as a try: a ledger that never shows what was done to it ends the run.
+            let source = SinkError::new(SinkErrorKind::Unclear, "the ledger does not show it");
+            return match self.tries {
+                0 => {
+                    self.tries = 1;
+                    Ok(Answer::Carried)
+                }
+                _ => {
+                    self.unclear(format!("{what} entry {seq} in sink `{name}`"), source)
+                        .await
+                }
+            };
+        }
+        self.sink_answer(&name, seq, what, outcome).await
+    }
+
+    /// The answer to what a sink did.
+    async fn sink_answer(
+        &mut self,
+        sink: &SinkName,
+        seq: u64,
+        what: &str,
+        outcome: Result<(), SinkError>,
+    ) -> Result<Answer, RunError> {
+        let error = match outcome {
+            Ok(()) => return Ok(self.carried()),
+            Err(error) => error,
+        };
+        match error.kind() {
+            SinkErrorKind::Refused if what == "load" => {
+                self.refusal = Some(error);
+                Ok(Answer::Refused)
+            }
+            SinkErrorKind::Unclear => {
+                self.unclear(format!("{what} entry {seq} in sink `{sink}`"), error)
+                    .await
+            }
+            SinkErrorKind::Refused | SinkErrorKind::Broken => Err(RunError::Sink {
+                sink: sink.clone(),
+                seq,
+                source: error,
+            }),
+        }
+    }
+
+    /// A sink's ledger or pointer could not be read.
+    async fn sink_unread(
+        &mut self,
+        sink: &SinkName,
+        seq: u64,
+        what: &str,
+        source: SinkError,
+    ) -> Result<Option<Answer>, RunError> {
+        if source.kind() != SinkErrorKind::Unclear {
+            return Err(RunError::Sink {
+                sink: sink.clone(),
+                seq,
+                source,
+            });
+        }
+        self.unclear(format!("read the {what} of sink `{sink}`"), source)
+            .await
+            .map(|_| None)
+    }
+
+    fn carried(&mut self) -> Answer {
+        self.tries = 0;
+        Answer::Carried
+    }
+
+    /// Something said nothing: a pause, unless that was often enough.
+    async fn unclear(
+        &mut self,
+        what: String,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Result<Answer, RunError> {
+        self.tries += 1;
+        let source = source.into();
+        tracing::warn!(error = %source, tries = self.tries, "could not {what}");
+        if self.tries >= self.patience.tries {
+            return Err(RunError::GaveUp {
+                what,
+                tries: self.tries,
+                source,
+            });
+        }
+        let chance = 0.5 + f64::from(Uuid::new_v4().as_bytes()[0]) / 255.0;
+        tokio::time::sleep(self.patience.pause.mul_f64(chance) * 2_u32.pow(self.tries.min(10) - 1))
+            .await;
+        Ok(Answer::Unclear)
+    }
+
+    fn warehouse(&self, at: &SinkAt, seq: u64) -> Result<&dyn Warehouse, RunError> {
+        match self.work.sink(&at.name) {
+            Some(Sink::Warehouse(warehouse)) if at.kind == SinkKind::Warehouse => Ok(warehouse),
+            _ => Err(RunError::NoSink {
+                sink: at.name.clone(),
+                seq,
+            }),
+        }
+    }
+
+    fn files(&self, at: &SinkAt, seq: u64) -> Result<&dyn Files, RunError> {
+        match self.work.sink(&at.name) {
+            Some(Sink::Files(files)) if at.kind == SinkKind::Files => Ok(files),
+            _ => Err(RunError::NoSink {
+                sink: at.name.clone(),
+                seq,
+            }),
+        }
+    }
+
+    fn pointer(&self, name: &SinkName) -> Result<&dyn Pointer, RunError> {
+        match self.work.sink(name) {
+            Some(Sink::Pointer(pointer)) => Ok(pointer),
+            _ => Err(RunError::NoSink {
+                sink: name.clone(),
+                seq: self.log.log().tail(),
+            }),
+        }
+    }
+}
+
+/// An entry with what a sink needs to apply it.
+fn applying<'a>(log: &'a Log, entry: &'a Entry, at: &SinkAt) -> Applying<'a> {
+    let taken_back = match entry.decision {
+        Decision::Rewind { to, .. } => (to + 1..entry.seq).filter_map(|seq| log.get(seq)).collect(),
+        _ => Vec::new(),
+    };
+    Applying {
+        entry,
+        sink: at.name.clone(),
+        prev: at.position,
+        taken_back,
+    }
+}

@@ -1,0 +1,128 @@
+//! Where documents of the protocol lie: a bucket, a folder, or memory.
+//!
+//! The protocol stands on one operation, [`Store::create`], which succeeds for one of any number of writers. There is
+//! no delete: what decides cannot be removed through this trait.
+
+#[cfg(feature = "testing")]
+pub mod conformance;
+mod folder;
+mod memory;
+
+use std::error::Error;
+use std::fmt;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+pub use self::folder::FolderStore;
+pub use self::memory::MemoryStore;
+
+/// A place for documents, by keys such as `log/00000000000000000042.json`.
+///
+/// What an operation acknowledges is durable, and everyone sees it at once. Dropping a call's future may leave the
+/// operation on its way: it is then carried out, or not, at any time later.
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync {
+    /// Creates a document, only if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreErrorKind::Exists`] if there is one. An implementation may say so of its own document, when it repeats a
+    /// request whose answer was lost: the caller reads the document to know.
+    async fn create(&self, key: &str, content: Bytes) -> Result<(), StoreError>;
+
+    /// Writes a document, over one that is there.
+    ///
+    /// # Errors
+    ///
+    /// If it is not written, or that is not clear.
+    async fn put(&self, key: &str, content: Bytes) -> Result<(), StoreError>;
+
+    /// A document's content; none if there is no such document.
+    ///
+    /// # Errors
+    ///
+    /// If that is not known.
+    async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError>;
+
+    /// The keys that begin with `prefix` and come after `after`, in the order of bytes.
+    ///
+    /// # Errors
+    ///
+    /// If they are not known.
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, StoreError>;
+}
+
+/// What a failure means for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreErrorKind {
+    /// The document is there (S3: 412).
+    Exists,
+    /// It may have been carried out, or still be (a timeout, a lost connection, 500), or another writer is at it (409).
+    Unclear,
+    /// It was not carried out, and trying again may help (503, no connection).
+    Temporary,
+    /// It was not carried out and never will be (403, no such bucket).
+    Refused,
+}
+
+/// An operation that failed.
+#[derive(Debug)]
+pub struct StoreError {
+    kind: StoreErrorKind,
+    operation: &'static str,
+    key: String,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl StoreError {
+    /// A failure of an operation (`create`, `put`, `get`, `list`) on a key.
+    pub fn new(kind: StoreErrorKind, operation: &'static str, key: &str) -> Self {
+        Self {
+            kind,
+            operation,
+            key: key.to_owned(),
+            source: None,
+        }
+    }
+
+    /// The same, with its cause.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What it means.
+    pub fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            kind,
+            operation,
+            key,
+            ..
+        } = self;
+        match kind {
+            StoreErrorKind::Exists => write!(f, "`{key}` exists already"),
+            StoreErrorKind::Unclear => write!(
+                f,
+                "cannot {operation} `{key}`: it is not clear whether it was done"
+            ),
+            StoreErrorKind::Temporary => write!(f, "cannot {operation} `{key}` at the moment"),
+            StoreErrorKind::Refused => write!(f, "cannot {operation} `{key}`"),
+        }
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn Error + 'static))
+    }
+}
