@@ -31,7 +31,7 @@ mod wasi;
 
 pub use batch::border_type;
 pub use description::{
-    Accepts, Argument, Description, FunctionDescription, TransformDescription, Volatility,
+    Accepts, Argument, Description, FunctionDescription, SortKey, TransformDescription, Volatility,
 };
 pub use engine::{Runtime, RuntimeOptions};
 pub use error::{Error, GuestError, GuestErrorKind, Result};

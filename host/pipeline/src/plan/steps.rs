@@ -193,6 +193,9 @@ impl Planner<'_> {
         if dead_letters.is_some() && !self.dead_letters_fit(name, transform).await? {
             return Ok(None);
         }
+        if !self.keys_fit(name, transform).await? {
+            return Ok(None);
+        }
         // What it gives is known when it is built, which is a problem of its own already.
         if self.is_unbuilt(&transform.plugin) {
             return Ok(None);

@@ -118,7 +118,7 @@ class Meta:
             description.name,
             description.version,
             [_function(function) for function in description.functions],
-            [meta.Transform(t.name, t.doc, t.options, t.stateful) for t in description.transforms],
+            [_transform(transform) for transform in description.transforms],
         )
 
 
@@ -134,6 +134,13 @@ def _function(described: contract.FunctionDescription) -> meta.Function:
         described.variadic,
         described.output,
         _VOLATILITIES[described.volatility],
+    )
+
+
+def _transform(described: contract.TransformDescription) -> meta.Transform:
+    order_by = [meta.SortKey(key.column, key.descending) for key in described.order_by]
+    return meta.Transform(
+        described.name, described.doc, described.options, described.stateful, described.partition_by, order_by
     )
 
 
