@@ -40,7 +40,7 @@ pub use instance::{
     OutputColumn, Rejected, TransformOutcome,
 };
 pub use interrupt::Cancel;
-pub use limits::{Limits, MemoryBudget, bytes};
+pub use limits::{Exceeded, Limits, MemoryBudget, bytes};
 pub use plugin::{Plugin, contract};
 pub use state::Timing;
 pub use wasi::LogicalTime;

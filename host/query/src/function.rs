@@ -294,10 +294,10 @@ impl PluginFunction {
         columns: &[ArrayRef],
         rows: usize,
     ) -> Option<u32> {
-        use transom_plugin::Error::{Crash, Limit};
+        use transom_plugin::Error::Crash;
         let call_time = match error {
             Crash { .. } => None,
-            Limit { limit, .. } if *limit == "call_time" => Some(LONG_FOR_A_ROW),
+            error if error.is_out_of_time() => Some(LONG_FOR_A_ROW),
             _ => return None,
         };
         if self.signature.volatility == Volatility::Volatile {
@@ -314,8 +314,8 @@ impl PluginFunction {
             let tried = tried.try_function(name, fields, &part, rows, call_time);
             Some(match tried {
                 Err(Crash { .. }) => call_time.is_none(),
-                Err(Limit { limit, .. }) => call_time.is_some() && limit == "call_time",
-                _ => false,
+                Err(error) => call_time.is_some() && error.is_out_of_time(),
+                Ok(_) => false,
             })
         };
         let (mut from, mut to) = (0, rows);
