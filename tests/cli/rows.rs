@@ -135,6 +135,35 @@ fn the_row_of_a_transform_is_told_in_the_file_of_the_source() {
 }
 
 #[test]
+fn a_transform_that_takes_too_long_has_the_line_in_its_error() {
+    let project = Project::empty();
+    let ran = project.run(&["init", "privacy", "--lang", "python"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    project.write(
+        "privacy/privacy.py",
+        "import transom\n\n\nclass Wait(transom.Transform):\n    def open(self, input):\n        \
+         return transom.Opened(reads=[\"v\"], passes=transom.ALL)\n\n    def process(self, batch, output):\n        \
+         for value in batch[\"v\"]:\n            while value == 3:\n                pass\n        output.emit()\n",
+    );
+    project.write(
+        "transom.yaml",
+        "name: numbers\n\
+         plugins: { privacy: { path: privacy, limits: { call_time: 2s } } }\n\
+         sources: { numbers: { path: numbers.csv } }\n\
+         steps: { waited: { transform: privacy.wait, input: numbers } }\n\
+         sinks: { waited: { from: waited, path: out, format: csv } }\n",
+    );
+    project.write("numbers.csv", "v\n1\n2\n3\n");
+    let ran = project.run(&RUN);
+    assert_eq!(ran.code, 3, "{}", ran.all());
+    assert!(
+        ran.stderr.contains("File \"privacy.py\", line 1"),
+        "{}",
+        ran.all()
+    );
+}
+
+#[test]
 fn the_row_that_takes_too_long_is_found() {
     let project = Project::empty();
     let ran = project.run(&["init", "privacy", "--lang", "python"]);

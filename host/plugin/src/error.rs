@@ -167,10 +167,34 @@ impl Error {
         matches!(
             self,
             Self::Limit {
-                exceeded: Exceeded::CallTime(_),
+                exceeded: Exceeded::CallTime { .. },
                 ..
             }
         )
+    }
+
+    /// The line of the plugin's source that ran for too long, as [`Self::at_line`] has it.
+    pub fn line(&self) -> Option<&str> {
+        match self {
+            Self::Limit {
+                exceeded: Exceeded::CallTime { line, .. },
+                ..
+            } => line.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The same with the line of the plugin's source that ran for too long.
+    #[must_use]
+    pub fn at_line(mut self, found: Option<String>) -> Self {
+        if let Self::Limit {
+            exceeded: Exceeded::CallTime { line, .. },
+            ..
+        } = &mut self
+        {
+            *line = found;
+        }
+        self
     }
 
     /// What the user can do about it.

@@ -74,8 +74,13 @@ pub enum Exceeded {
         left: String,
     },
     /// [`Limits::call_time`].
-    #[error("ran longer than its `call_time` of {0:?}")]
-    CallTime(Duration),
+    #[error("ran longer than its `call_time` of {allowed:?}{}", line.as_ref().map(|line| format!("\n{line}")).unwrap_or_default())]
+    CallTime {
+        /// The limit.
+        allowed: Duration,
+        /// The line of the plugin's source that it was at, as a traceback shows it, where its language tells.
+        line: Option<String>,
+    },
     /// [`Limits::compile_time`].
     #[error("took longer than {0:?} to compile")]
     CompileTime(Duration),
@@ -122,7 +127,10 @@ pub enum Exceeded {
 impl Exceeded {
     /// Whether a key under the plugin's `limits` in the pipeline file raises it.
     pub(crate) fn is_configurable(&self) -> bool {
-        matches!(self, Self::Memory(_) | Self::CallTime(_) | Self::Output(_))
+        matches!(
+            self,
+            Self::Memory(_) | Self::CallTime { .. } | Self::Output(_)
+        )
     }
 }
 

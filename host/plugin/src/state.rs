@@ -30,6 +30,9 @@ const MESSAGE_BYTES: usize = 64;
 /// The last thing a guest said at level error is kept: after a trap it is most likely the panic's message.
 const KEPT_MESSAGE_BYTES: usize = 4096;
 
+/// Bytes of a line of source that is shown, with its place.
+const LINE_BYTES: usize = 512;
+
 /// Bytes of a counter's name.
 const COUNTER_NAME_BYTES: usize = 128;
 
@@ -41,6 +44,10 @@ pub(crate) struct State {
     pub(crate) cancel: Cancel,
     pub(crate) counters: BTreeMap<String, u64>,
     pub(crate) last_error: Option<String>,
+    /// Whether it logs each line of its source that it runs.
+    pub(crate) traces: bool,
+    /// The last of these lines.
+    line: Option<String>,
     pub(crate) clock: CallClock,
     /// Of guests that a language runner runs; others import nothing of it.
     wasi: Option<Wasi>,
@@ -65,6 +72,8 @@ impl State {
             cancel,
             counters: BTreeMap::new(),
             last_error: None,
+            traces: false,
+            line: None,
             clock: CallClock::default(),
             wasi,
             idle: Duration::ZERO,
@@ -99,7 +108,10 @@ impl State {
             return Err(wasmtime::Error::new(Interrupt::Cancelled));
         }
         if Instant::now() >= state.deadline {
-            return Err(over(Exceeded::CallTime(state.limits.call_time)));
+            return Err(over(Exceeded::CallTime {
+                allowed: state.limits.call_time,
+                line: state.line.clone(),
+            }));
         }
         Ok(UpdateDeadline::Continue(1))
     }
@@ -122,6 +134,11 @@ impl types::Host for State {}
 
 impl host::Host for State {
     fn log(&mut self, level: host::Level, message: Vec<u8>) -> wasmtime::Result<()> {
+        if self.traces && level == host::Level::Trace {
+            // One for each line that runs: they neither count nor are shown.
+            self.line = Some(cut(&String::from_utf8_lossy(&message), LINE_BYTES));
+            return Ok(());
+        }
         self.logged += message.len() + MESSAGE_BYTES;
         if self.logged > self.limits.log {
             return Err(over(Exceeded::Log(self.limits.log)));

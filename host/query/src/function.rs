@@ -238,6 +238,10 @@ impl ScalarUDFImpl for PluginFunction {
             })
             .map_err(|error| {
                 let row = self.failing_row(&error, &fields, &columns, rows);
+                let error = match row.filter(|_| error.is_out_of_time()) {
+                    Some(row) => error.at_line(self.slow_line(&fields, &columns, row)),
+                    None => error,
+                };
                 CallError::new(self.what(), error)
                     .at_row(row)
                     .with_row(self.row_of(), || error::arguments(&fields, &given))
@@ -311,7 +315,7 @@ impl PluginFunction {
                 .collect();
             let name = &self.description.name;
             let tried = self.pool().ok()?;
-            let tried = tried.try_function(name, fields, &part, rows, call_time);
+            let tried = tried.try_function(name, fields, &part, rows, call_time, false);
             Some(match tried {
                 Err(Crash { .. }) => call_time.is_none(),
                 Err(error) => call_time.is_some() && error.is_out_of_time(),
@@ -327,6 +331,18 @@ impl PluginFunction {
             }
         }
         fails(from, to)?.then_some(u32::try_from(from).ok()?)
+    }
+
+    /// The line of the plugin's source at which the function takes too long for a row, if its language tells.
+    fn slow_line(&self, fields: &[FieldRef], columns: &[ArrayRef], row: u32) -> Option<String> {
+        let row: Vec<ArrayRef> = columns
+            .iter()
+            .map(|column| column.slice(row as usize, 1))
+            .collect();
+        let name = &self.description.name;
+        let pool = self.pool().ok()?;
+        let tried = pool.try_function(name, fields, &row, 1, Some(LONG_FOR_A_ROW), true);
+        tried.err()?.line().map(str::to_owned)
     }
 
     /// Arguments that the function does not take.

@@ -84,10 +84,25 @@ impl InstancePool {
     /// A fresh instance. Instances of different numbers draw different numbers from the run's seed: what is to be unique, such as
     /// a UUID, must not come twice from two of them.
     fn instantiate(&self, number: u64) -> Result<Instance> {
-        self.instantiate_within(number, None)
+        self.instantiate_within(number, None, false)
     }
 
-    fn instantiate_within(&self, number: u64, call_time: Option<Duration>) -> Result<Instance> {
+    /// A fresh instance for calls that only find out why one failed, with less time than the plugin's limits allow; see
+    /// [`InstanceOptions::traces`].
+    pub(crate) fn instantiate_to_try(
+        &self,
+        call_time: Option<Duration>,
+        traces: bool,
+    ) -> Result<Instance> {
+        self.instantiate_within(0, call_time, traces)
+    }
+
+    fn instantiate_within(
+        &self,
+        number: u64,
+        call_time: Option<Duration>,
+        traces: bool,
+    ) -> Result<Instance> {
         let time = LogicalTime {
             seed: self.time.seed ^ number.wrapping_mul(SPREAD),
             ..self.time
@@ -96,12 +111,13 @@ impl InstancePool {
         self.plugin.instantiate(InstanceOptions {
             memory: Some(Arc::new(memory)),
             call_time,
+            traces,
             cancel: self.cancel.clone(),
             time,
         })
     }
 
-    /// Calls a function once in a fresh instance, in less time than the plugin's limits allow. What it counts does not count.
+    /// Calls a function once in such an instance. What it counts does not count.
     pub(crate) fn try_function(
         &self,
         function: &str,
@@ -109,8 +125,9 @@ impl InstancePool {
         columns: &[ArrayRef],
         rows: usize,
         call_time: Option<Duration>,
+        traces: bool,
     ) -> Result<()> {
-        let mut instance = self.instantiate_within(0, call_time)?;
+        let mut instance = self.instantiate_to_try(call_time, traces)?;
         let opened = instance.open_function(function, arguments)?;
         instance.call_function(&opened, columns, rows)?;
         Ok(())

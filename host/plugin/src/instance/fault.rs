@@ -56,7 +56,10 @@ pub(super) fn asked_too_often(plugin: &Plugin, pulls: usize, idle: Duration) -> 
     let exceeded = if pulls > limits.pulls {
         Exceeded::Pulls(limits.pulls)
     } else if idle >= limits.call_time {
-        Exceeded::CallTime(limits.call_time)
+        Exceeded::CallTime {
+            allowed: limits.call_time,
+            line: None,
+        }
     } else {
         return None;
     };

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{SortOptions, take_record_batch};
@@ -43,6 +44,9 @@ use crate::error::{CallError, FailedRow, Place, RowsFailed, TooManyRejected};
 /// costs the start of an instance; a few of them show what is left behind.
 const MOVES: usize = 16;
 const ROWS_BETWEEN_MOVES: usize = 2;
+
+/// A batch that takes so long alone is one at which a guest may run out of time.
+const LONG_FOR_A_BATCH: Duration = Duration::from_secs(1);
 
 /// Runs a transform over each partition of its input.
 #[derive(Debug, Clone)]
@@ -442,6 +446,8 @@ impl Running {
             more,
         } = outcome.map_err(|error| {
             let row = self.failing_row(&error);
+            let line = self.slow_line(&error);
+            let error = error.at_line(line);
             let batch = || self.current.as_ref()?.own(exec).ok();
             let error = CallError::new(exec.spec.what(), error);
             error
@@ -480,7 +486,7 @@ impl Running {
             return None;
         }
         let current = self.current.as_ref()?;
-        let fails = |rows: usize| match self.try_first(current, rows) {
+        let fails = |rows: usize| match self.try_first(current, rows, None, false) {
             Ok(()) => Some(false),
             Err(Crash { .. } | Guest { .. }) => Some(true),
             Err(_) => None,
@@ -499,10 +505,30 @@ impl Running {
         u32::try_from(passes).ok()
     }
 
-    /// Gives the first rows of a batch to a fresh instance.
-    fn try_first(&self, current: &Current, rows: usize) -> transom_plugin::Result<()> {
+    /// The line of the plugin's source at which the guest takes too long, if its language tells and the batch alone takes long.
+    fn slow_line(&self, error: &transom_plugin::Error) -> Option<String> {
+        let current = self.current.as_ref().filter(|_| error.is_out_of_time())?;
+        let again = |traces| {
+            let rows = current.batch.num_rows();
+            let tried = self.try_first(current, rows, Some(LONG_FOR_A_BATCH), traces);
+            tried.err().filter(transom_plugin::Error::is_out_of_time)
+        };
+        // With its lines logged any batch may take so long.
+        again(false)?;
+        again(true)?.line().map(str::to_owned)
+    }
+
+    /// Gives the first rows of a batch to a fresh instance, which has less time than the plugin's limits allow.
+    fn try_first(
+        &self,
+        current: &Current,
+        rows: usize,
+        call_time: Option<Duration>,
+        traces: bool,
+    ) -> transom_plugin::Result<()> {
         let exec = &self.exec;
-        let (mut guest, opened) = open(exec, self.partition, self.generation)?;
+        let guest = exec.spec.pool.instantiate_to_try(call_time, traces)?;
+        let (mut guest, opened) = open_in(exec, guest)?;
         let first = |columns: &[Option<ArrayRef>]| -> Vec<Option<ArrayRef>> {
             let columns = columns.iter();
             columns
@@ -637,14 +663,20 @@ fn open(
     partition: usize,
     generation: usize,
 ) -> transom_plugin::Result<(Instance, OpenedTransform)> {
+    let guest = exec.spec.pool.instantiate_for(partition, generation)?;
+    open_in(exec, guest)
+}
+
+fn open_in(
+    exec: &TransformExec,
+    mut guest: Instance,
+) -> transom_plugin::Result<(Instance, OpenedTransform)> {
     let TransformSpec {
         step,
-        pool,
         input,
         offered,
         ..
     } = exec.spec.as_ref();
-    let mut guest = pool.instantiate_for(partition, generation)?;
     let opened = guest.open_transform_as(&step.transform, input, offered, &step.options)?;
     Ok((guest, opened))
 }

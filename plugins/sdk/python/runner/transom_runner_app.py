@@ -12,7 +12,7 @@ from types import CodeType
 from typing import NoReturn
 
 from componentize_py_types import Err
-from transom_runner import image, standard_library
+from transom_runner import image, lines, standard_library
 from transom_runner.loading import load_plugin
 from wit_world.exports import meta, scalar, table
 from wit_world.imports import host, types
@@ -90,6 +90,12 @@ class Runner:
     def compiled(self) -> bytes:
         try:
             return marshal.dumps(_compiled)
+        except BaseException as error:
+            _fail(error)
+
+    def trace(self) -> None:
+        try:
+            lines.trace(_compiled, lambda line: _log("trace", line))
         except BaseException as error:
             _fail(error)
 
