@@ -121,16 +121,16 @@ fn the_row_of_a_function_is_told_in_the_file_of_the_source() {
     project.write("data/b.csv", "id,word\n3,13\n4,14\n5, x12 \n");
     let ran = project.run(&RUN);
     assert_eq!(ran.code, 1, "{}", ran.all());
-    let place = ", row 3 of `data/b.csv`: `x12` is not a number";
+    let place = ", line 4 of `data/b.csv`: `x12` is not a number";
     assert!(ran.stderr.contains(place), "{}", ran.all());
 }
 
 #[test]
-fn the_row_of_a_transform_is_told_in_the_file_of_the_source() {
+fn the_error_of_a_transform_has_the_line_of_the_source() {
     let project = overflowing();
     project.replace("transom.yaml", "input: loud", "input: numbers");
     let ran = project.run(&RUN);
-    let place = "failed at row 2 of partition 0, in batch 1, row 2 of `data/numbers.csv`";
+    let place = "failed at row 2 of partition 0, in batch 1, line 3 of `data/numbers.csv`";
     assert!(ran.stderr.contains(place), "{}", ran.all());
 }
 

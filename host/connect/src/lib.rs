@@ -23,5 +23,5 @@ pub use sink::{
 };
 pub use source::{
     FileSource, Input, Inputs, ORIGIN_FILE, ORIGIN_ROW, ReadProgress, Sample, Source, SourceError,
-    with_origin,
+    origin_line, with_origin,
 };

@@ -29,7 +29,7 @@ pub use arguments::{WrongArgument, WrongArguments};
 pub use error::{CallError, FailedRow, Place, RowOf, RowsFailed, TooManyRejected};
 pub use execution::{Execution, Figures};
 pub use function::OnError;
-pub use locate::{StandIn, WithPlaces};
+pub use locate::{Found, StandIn, WithPlaces};
 pub use params::{Params, UnknownParam};
 pub use pool::Failures;
 pub use runtime::PlanRuntime;
