@@ -13,6 +13,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
+use transom_file::ErrorPolicy;
 use transom_plugin::{Accepts, FunctionDescription, Rejected, border_type};
 use transom_sql::lossless;
 use transom_sql::type_name;
@@ -20,16 +21,6 @@ use transom_sql::type_name;
 use crate::arguments::{ArgumentMistake, Mistakes, accepts_name, fits};
 use crate::error::{self, CallError, FailedRow, RowOf, RowsFailed};
 use crate::pool::InstancePool;
-
-/// What becomes of a row whose function call fails.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum OnError {
-    /// The run fails.
-    #[default]
-    Fail,
-    /// The value is NULL.
-    Null,
-}
 
 /// A function that takes so long for a row alone is taken for one that does not come to an end with it.
 const LONG_FOR_A_ROW: Duration = Duration::from_secs(1);
@@ -44,7 +35,7 @@ pub(crate) struct PluginFunction {
     description: FunctionDescription,
     /// None of a plugin that is known by its description alone: its functions can be planned and not called.
     pool: Option<Arc<InstancePool>>,
-    on_error: OnError,
+    on_error: ErrorPolicy,
     signature: Signature,
     /// What is wrong with the arguments of calls that were planned so far.
     mistakes: Mistakes,
@@ -56,7 +47,7 @@ impl PluginFunction {
         plugin: &str,
         description: &FunctionDescription,
         pool: Option<&Arc<InstancePool>>,
-        on_error: OnError,
+        on_error: ErrorPolicy,
         mistakes: &Mistakes,
     ) -> ScalarUDF {
         let volatility = match description.volatility {
@@ -206,7 +197,7 @@ impl ScalarUDFImpl for PluginFunction {
                 known.push(mistake);
             }
         }
-        let nullable = output.is_nullable() || self.on_error == OnError::Null;
+        let nullable = output.is_nullable() || self.on_error == ErrorPolicy::Null;
         Ok(Arc::new(
             output
                 .as_ref()
@@ -381,8 +372,8 @@ impl PluginFunction {
                 Ok(cast) => cast,
                 Err(first) => {
                     let lost = match self.on_error {
-                        OnError::Fail => vec![first],
-                        OnError::Null => all_losses(column, to),
+                        ErrorPolicy::Fail => vec![first],
+                        ErrorPolicy::Null => all_losses(column, to),
                     };
                     let failed: Vec<bool> = {
                         let mut failed = vec![false; column.len()];
@@ -398,7 +389,7 @@ impl PluginFunction {
                             unfit.push(Rejected { row, reason });
                         }
                     }
-                    if self.on_error == OnError::Fail {
+                    if self.on_error == ErrorPolicy::Fail {
                         let row = || error::arguments(fields, given);
                         self.without_rejected(Arc::clone(column), &unfit, row)?;
                     }
@@ -421,7 +412,7 @@ impl PluginFunction {
             return Ok(column);
         };
         match self.on_error {
-            OnError::Fail => {
+            ErrorPolicy::Fail => {
                 let row = |given: RecordBatch| FailedRow::of(&given, first.row, self.row_of());
                 Err(DataFusionError::from(RowsFailed {
                     what: format!(
@@ -436,7 +427,7 @@ impl PluginFunction {
                     row: given().and_then(row),
                 }))
             }
-            OnError::Null => {
+            ErrorPolicy::Null => {
                 let function = &self.description.name;
                 self.pool()?
                     .count_failures(function, rejected.len(), &first.reason);

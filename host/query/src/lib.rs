@@ -28,7 +28,6 @@ mod transform;
 pub use arguments::{WrongArgument, WrongArguments};
 pub use error::{CallError, FailedRow, Place, RowOf, RowsFailed, TooManyRejected};
 pub use execution::{Execution, Figures};
-pub use function::OnError;
 pub use locate::{Found, StandIn, WithPlaces};
 pub use params::{Params, UnknownParam};
 pub use pool::Failures;

@@ -13,8 +13,8 @@ use datafusion::sql::sqlparser::ast::{
     self, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Select, SetExpr, TableFactor,
     Visit, Visitor, visit_expressions,
 };
+use transom_file::ErrorPolicy;
 
-use crate::function::OnError;
 use crate::params::Params;
 use crate::session::Session;
 
@@ -77,7 +77,7 @@ impl Session {
             let names = (0..call.arguments.len()).map(|index| format!("argument {index}"));
             let found = async {
                 // An argument that is no expression of the table's columns has no place.
-                let Ok(plan) = self.plan_sql(&query, params, |_| OnError::Fail).await else {
+                let Ok(plan) = self.plan_sql(&query, params, |_| ErrorPolicy::Fail).await else {
                     return Ok(None);
                 };
                 self.first_like(plan, names.collect(), arguments, places, 1)

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use datafusion::common::ScalarValue;
 use futures::StreamExt;
+use transom_file::ErrorPolicy;
 use transom_plugin::{Cancel, Plugin};
-use transom_query::{OnError, Params, Session, SessionOptions, TransformStep};
+use transom_query::{Params, Session, SessionOptions, TransformStep};
 
 use crate::support::{
     add, answer, letters, plan, plugin, rows_of, run, session, session_with, step, whole,
@@ -101,7 +102,7 @@ async fn variables_have_types_and_are_never_text_of_the_statement() {
             "SELECT n, $text AS x, $day + INTERVAL '1 day' AS d, echo.doubled($price), $none IS NULL, \
              $since FROM t WHERE n >= $least AND s <> $text",
             &params,
-            |_| OnError::Fail,
+            |_| ErrorPolicy::Fail,
         )
         .await
         .unwrap();
