@@ -352,6 +352,7 @@ impl PluginFunction {
                 argument: argument.name.clone(),
                 accepts: argument.accepts.clone(),
                 given: given.clone(),
+                constant: constant.cloned(),
                 column: field.name().clone(),
             })
         });

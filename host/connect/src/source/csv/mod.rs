@@ -284,26 +284,29 @@ fn decode(
             let text = &text[range];
             (!nulls.is_null(text, quoted, is_text)).then_some(text)
         });
-        let wrong = |row: usize, value: String, reason| {
+        let wrong = |row: usize, value: String, reason, fitting| {
             let error = SourceError::Value {
                 name: file.source.name.clone(),
                 path: file.path.to_owned(),
                 line: rows.lines[row],
-                column: field.name().clone(),
-                value,
+                column: field.name().as_str().into(),
+                value: value.into(),
                 expected: Box::new(field.data_type().clone()),
                 reason,
+                fitting,
             };
             Some((row, error))
         };
         match text::column(texts, field.data_type(), *origin) {
             Ok(array) if array.null_count() > 0 && !field.is_nullable() => {
                 let missing = (0..array.len()).find(|row| array.is_null(*row));
-                first = wrong(missing.unwrap_or_default(), "no value".to_owned(), None);
+                let value = "no value".to_owned();
+                first = wrong(missing.unwrap_or_default(), value, None, "utf8");
             }
             Ok(array) => columns.push(array),
             Err(misfit) => {
-                first = wrong(misfit.row, shown(&misfit.value), Some(misfit.reason));
+                let (reason, fitting) = (misfit.reason, misfit.reason.fitting(&misfit.value));
+                first = wrong(misfit.row, shown(&misfit.value), Some(reason), fitting);
             }
         }
     }
