@@ -284,8 +284,7 @@ fn memory_is_not_enough() {
     let ran = project.run(&["run", "--quiet", "--memory", "1MB"]);
     assert_eq!(ran.code, 1, "{}", ran.all());
     assert!(
-        ran.stderr
-            .contains("exceeded its share of the run's memory")
+        ran.stderr.contains("of the run's memory")
             && ran
                 .stderr
                 .contains("hint: give the run more memory with `--memory`"),

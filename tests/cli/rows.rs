@@ -121,17 +121,46 @@ fn the_row_of_a_function_is_told_in_the_file_of_the_source() {
     project.write("data/b.csv", "id,word\n3,13\n4,14\n5, x12 \n");
     let ran = project.run(&RUN);
     assert_eq!(ran.code, 1, "{}", ran.all());
-    let place = ", row 3 of `data/b.csv`: `x12` is not a number";
+    let place = ", line 4 of `data/b.csv`: `x12` is not a number";
     assert!(ran.stderr.contains(place), "{}", ran.all());
 }
 
 #[test]
-fn the_row_of_a_transform_is_told_in_the_file_of_the_source() {
+fn the_error_of_a_transform_has_the_line_of_the_source() {
     let project = overflowing();
     project.replace("transom.yaml", "input: loud", "input: numbers");
     let ran = project.run(&RUN);
-    let place = "failed at row 2 of partition 0, in batch 1, row 2 of `data/numbers.csv`";
+    let place = "failed at row 2 of partition 0, in batch 1, line 3 of `data/numbers.csv`";
     assert!(ran.stderr.contains(place), "{}", ran.all());
+}
+
+#[test]
+fn a_transform_that_takes_too_long_has_the_line_in_its_error() {
+    let project = Project::empty();
+    let ran = project.run(&["init", "privacy", "--lang", "python"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    project.write(
+        "privacy/privacy.py",
+        "import transom\n\n\nclass Wait(transom.Transform):\n    def open(self, input):\n        \
+         return transom.Opened(reads=[\"v\"], passes=transom.ALL)\n\n    def process(self, batch, output):\n        \
+         for value in batch[\"v\"]:\n            while value == 3:\n                pass\n        output.emit()\n",
+    );
+    project.write(
+        "transom.yaml",
+        "name: numbers\n\
+         plugins: { privacy: { path: privacy, limits: { call_time: 2s } } }\n\
+         sources: { numbers: { path: numbers.csv } }\n\
+         steps: { waited: { transform: privacy.wait, input: numbers } }\n\
+         sinks: { waited: { from: waited, path: out, format: csv } }\n",
+    );
+    project.write("numbers.csv", "v\n1\n2\n3\n");
+    let ran = project.run(&RUN);
+    assert_eq!(ran.code, 3, "{}", ran.all());
+    assert!(
+        ran.stderr.contains("File \"privacy.py\", line 1"),
+        "{}",
+        ran.all()
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
 use transom_plugin::{
-    End, Error, GuestErrorKind, Instance, InstanceOptions, Limits, OpenedTransform,
+    End, Error, GuestErrorKind, Instance, InstanceOptions, Limits, OpenedTransform, SortKey,
 };
 
 use crate::guest::{Language, Tests, run};
@@ -14,6 +14,10 @@ use crate::guest::{Language, Tests, run};
 pub(crate) const TESTS: Tests = &[
     ("state moves to a new instance", state_moves),
     ("a state that is none is refused", foreign_state),
+    (
+        "the keys that a transform requires are described",
+        required_keys,
+    ),
     ("handles do not know of each other", handles),
     ("a handle that is closed is an error", closed_handles),
     ("twenty thousand calls leave memory flat", many_calls),
@@ -61,6 +65,19 @@ fn state_moves(language: Language) {
     let described = language.plugin();
     let stateful = |name| described.description().transform(name).unwrap().stateful;
     assert!(stateful("running_sum"));
+}
+
+fn required_keys(language: Language) {
+    let plugin = language.plugin();
+    let described = plugin.description().transform("latest").unwrap();
+    assert_eq!(described.partition_by, ["key"]);
+    let key = |column: &str, descending| SortKey {
+        column: column.to_owned(),
+        descending,
+    };
+    assert_eq!(described.order_by, [key("time", true), key("id", false)]);
+    let free = plugin.description().transform("echo").unwrap();
+    assert!(free.partition_by.is_empty() && free.order_by.is_empty());
 }
 
 fn foreign_state(language: Language) {

@@ -111,7 +111,7 @@ async fn an_object_that_changes_after_it_was_listed_is_an_error_that_names_it() 
             .collect()
             .await
             .unwrap_err();
-        let text = support::chain(&error);
+        let text = chain(&error);
         assert!(
             text.contains(key) && text.contains("changed or deleted since it was listed"),
             "{text}"
@@ -255,4 +255,11 @@ async fn a_stream_that_fails_leaves_no_upload() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     panic!("{} uploads are left", place.open_uploads().await);
+}
+
+/// An error with its causes in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<_> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
 }

@@ -30,5 +30,5 @@ pub use sink::{
 };
 pub use source::{
     FileSource, Input, Inputs, Location, ORIGIN_FILE, ORIGIN_ROW, ReadProgress, Sample, Source,
-    SourceError, with_origin,
+    SourceError, origin_line, with_origin,
 };

@@ -253,7 +253,7 @@ pub enum OnReject {
 }
 
 /// What happens to a value for which a plugin's function fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ErrorPolicy {
     /// The run fails.

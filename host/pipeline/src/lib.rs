@@ -27,6 +27,7 @@ pub use encode::{Encoding, encode, lines};
 pub use error::{Error, ErrorKind, Result};
 pub use file_rows::read_rows;
 pub use job::Job;
+pub use plan::keys::required_keys;
 pub use transform_columns::transform_columns;
 pub use transom_connect::{Aws, S3Error, Unwritable};
 pub use transom_query::{SessionOptions, TransformColumns, remove_scratch};

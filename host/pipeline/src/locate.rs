@@ -1,11 +1,12 @@
-//! The file and the number of the row that a plugin failed on, where the step reads a source.
+//! The file and the line, or the number of the row, that a plugin failed on, where the step reads a source.
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::AsArray;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
-use transom_connect::{ORIGIN_FILE, ORIGIN_ROW, with_origin};
+use tokio::task::spawn_blocking;
+use transom_connect::{ORIGIN_FILE, ORIGIN_ROW, origin_line, with_origin};
 use transom_file::{Pipeline, StepKind};
-use transom_query::{FailedRow, RowOf, WithPlaces};
+use transom_query::{FailedRow, Found, RowOf, WithPlaces};
 
 use crate::error::Error;
 use crate::plan::{Planned, params};
@@ -32,7 +33,7 @@ impl Planned {
         error
     }
 
-    /// `row 3 of `data/orders.csv``; rows of data count from 1.
+    /// `line 4 of `data/orders.csv`` as readers say it, or `row 3 of `data/orders.parquet``; both count from 1.
     async fn place_of(&self, pipeline: &Pipeline, row: &FailedRow) -> Option<String> {
         let places = WithPlaces {
             stand_in: with_origin,
@@ -64,13 +65,20 @@ impl Planned {
         let found = found
             .inspect_err(|error| tracing::debug!(%error, "the row of the source was not found"))
             .ok()??;
-        shown(&found)
+        self.shown(found).await
     }
-}
 
-fn shown(found: &RecordBatch) -> Option<String> {
-    let file = cast(found.column(0), &DataType::Utf8).ok()?;
-    let file = file.as_string_opt::<i32>()?.value(0);
-    let row = found.column(1).as_primitive_opt::<Int64Type>()?.value(0) + 1;
-    Some(format!("row {row} of `{file}`"))
+    async fn shown(&self, Found { table, place }: Found) -> Option<String> {
+        let file = cast(place.column(0), &DataType::Utf8).ok()?;
+        let file = file.as_string_opt::<i32>()?.value(0).to_owned();
+        let row = place.column(1).as_primitive_opt::<Int64Type>()?.value(0);
+        let row = u64::try_from(row).ok()?;
+        let table = self.session.context().table_provider(table.as_str()).await;
+        let (table, path) = (table.ok()?, file.clone());
+        let line = spawn_blocking(move || origin_line(&table, &path, row)).await;
+        Some(match line.ok()? {
+            Some(line) => format!("line {line} of `{file}`"),
+            None => format!("row {} of `{file}`", row + 1),
+        })
+    }
 }

@@ -11,7 +11,8 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, col};
 use futures::TryStreamExt;
-use transom_query::{OnError, Session};
+use transom_file::ErrorPolicy;
+use transom_query::Session;
 
 use crate::error::{Error, Result};
 use crate::plan::{Planned, params};
@@ -46,7 +47,9 @@ impl Planned {
             Some(condition) => {
                 let query = format!("SELECT * FROM \"{table}\" WHERE ({condition}\n)");
                 let params = params(pipeline);
-                let planned = self.session.plan_sql(&query, &params, |_| OnError::Fail);
+                let planned = self
+                    .session
+                    .plan_sql(&query, &params, |_| ErrorPolicy::Fail);
                 planned
                     .await
                     .map_err(|error| condition_problem(condition, &error))?

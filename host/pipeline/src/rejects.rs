@@ -5,9 +5,10 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use arrow::error::ArrowError;
 use serde::Serialize;
 use transom_connect::{FileSource, ReadProgress, Sample, Source, table_exists};
+use transom_file::ErrorPolicy;
 use transom_file::spec::{Format, Place, S3Url, Unknown};
 use transom_plugin::Cancel;
-use transom_query::{OnError, Params, Session, SessionOptions};
+use transom_query::{Params, Session, SessionOptions};
 
 use crate::dead_letters::{self, FILE, PARTITION, REASON, ROW};
 use crate::error::{Error, Result};
@@ -156,7 +157,7 @@ async fn read(job: &Job, step: &str, folder: String, examples: usize) -> Result<
         ORDER BY chosen.rows DESC, chosen.pattern, chosen.number"
     );
     let params = Params::default();
-    let plan = session.plan_sql(&query, &params, |_| OnError::Fail);
+    let plan = session.plan_sql(&query, &params, |_| ErrorPolicy::Fail);
     let plan = plan.await.map_err(failed)?;
     collect(&session, plan).await.map_err(failed)
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use arrow_schema::{DataType, Field};
 use serde::{Deserialize, Serialize};
 
-use crate::batch::format::one_field_from_wire;
+use crate::batch::format::{check_field_name, one_field_from_wire};
 use crate::bindings::meta;
 use crate::limits::Limits;
 
@@ -119,6 +119,22 @@ pub struct TransformDescription {
     pub options: serde_json::Value,
     /// Whether it has state to save.
     pub stateful: bool,
+    /// The columns by which its step has to partition the rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partition_by: Vec<String>,
+    /// The columns by which its step has to sort the rows of a partition. If both are empty, the step decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order_by: Vec<SortKey>,
+}
+
+/// One column of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SortKey {
+    /// Its name.
+    pub column: String,
+    /// Largest first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub descending: bool,
 }
 
 impl Description {
@@ -142,10 +158,13 @@ impl Description {
             functions,
             transforms,
         } = wire;
-        let things: usize = functions.iter().map(|f| 1 + f.arguments.len()).sum();
-        if things + transforms.len() > limits.fields {
+        let of_functions: usize = functions.iter().map(|f| 1 + f.arguments.len()).sum();
+        let of_transforms = transforms
+            .iter()
+            .map(|t| 1 + t.partition_by.len() + t.order_by.len());
+        if of_functions + of_transforms.sum::<usize>() > limits.fields {
             return Err(format!(
-                "it describes more than {} functions, arguments and transforms",
+                "it describes more than {} functions, arguments, transforms and columns",
                 limits.fields
             ));
         }
@@ -237,6 +256,8 @@ fn transform(wire: meta::Transform, limits: &Limits) -> Result<TransformDescript
         doc,
         options,
         stateful,
+        partition_by,
+        order_by,
     } = wire;
     if options.len() > limits.text {
         return Err(format!(
@@ -256,10 +277,30 @@ fn transform(wire: meta::Transform, limits: &Limits) -> Result<TransformDescript
     }
     let options = as_written(options)
         .map_err(|problem| format!("the option schema of `{name}` {problem}"))?;
+    let order_by: Vec<SortKey> = order_by
+        .into_iter()
+        .map(|meta::SortKey { column, descending }| SortKey { column, descending })
+        .collect();
+    let mut columns = HashSet::new();
+    for column in partition_by
+        .iter()
+        .chain(order_by.iter().map(|key| &key.column))
+    {
+        check_field_name(column, limits)
+            .map_err(|problem| format!("in the description of `{name}`: {problem}"))?;
+        if !columns.insert(column) {
+            return Err(format!(
+                "`{name}` requires the column `{}` twice in `partition_by` and `order_by`",
+                cut(column, 64)
+            ));
+        }
+    }
     Ok(TransformDescription {
         doc: cut(&doc, limits.text),
         options,
         stateful,
+        partition_by,
+        order_by,
         name,
     })
 }

@@ -16,7 +16,7 @@ use crate::cache::CompiledCache;
 use crate::description::cut;
 use crate::error::{Error, Result};
 use crate::limits::{
-    Limits, MAX_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES, WASM_STACK,
+    Exceeded, Limits, MAX_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES, WASM_STACK,
 };
 use crate::packed;
 use crate::plugin::{Loaded, Plugin, Source};
@@ -231,9 +231,7 @@ impl Runtime {
             }
             Err(mpsc::RecvTimeoutError::Timeout) => Err(Error::Limit {
                 plugin: name.to_owned(),
-                limit: "compile_time",
-                allowed: format!("{:?}", limits.compile_time),
-                asked: "more".to_owned(),
+                exceeded: Exceeded::CompileTime(limits.compile_time),
             }),
         }
     }
@@ -339,9 +337,10 @@ fn check_size(name: &str, size: u64, limits: &Limits) -> Result<()> {
         Ok(size) if size <= limits.component => Ok(()),
         _ => Err(Error::Limit {
             plugin: name.to_owned(),
-            limit: "component",
-            allowed: crate::limits::bytes(limits.component),
-            asked: crate::limits::bytes(usize::try_from(size).unwrap_or(usize::MAX)),
+            exceeded: Exceeded::Component {
+                allowed: limits.component,
+                size: usize::try_from(size).unwrap_or(usize::MAX),
+            },
         }),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::limits::BUDGET;
+use crate::limits::Exceeded;
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -113,16 +113,12 @@ pub enum Error {
         reason: String,
     },
     /// The guest went over one of its [`crate::Limits`].
-    #[error("plugin `{plugin}` exceeded its {limit}: allowed {allowed}, asked for {asked}")]
+    #[error("plugin `{plugin}` {exceeded}")]
     Limit {
         /// Name of the plugin.
         plugin: String,
-        /// Name of the limit, as in the pipeline file.
-        limit: &'static str,
-        /// What is allowed, with unit.
-        allowed: String,
-        /// What the guest wanted, with unit.
-        asked: String,
+        /// Which one.
+        exceeded: Exceeded,
     },
     /// A column's type has no form at the border.
     #[error("column `{column}` of type {data_type} cannot be passed to a plugin")]
@@ -157,7 +153,48 @@ impl Error {
 
     /// Whether the plugin did nothing wrong, but the memory that the run shares is used up.
     pub fn is_out_of_shared_memory(&self) -> bool {
-        matches!(self, Self::Limit { limit, .. } if *limit == BUDGET)
+        matches!(
+            self,
+            Self::Limit {
+                exceeded: Exceeded::Budget { .. },
+                ..
+            }
+        )
+    }
+
+    /// Whether the guest computed for too long.
+    pub fn is_out_of_time(&self) -> bool {
+        matches!(
+            self,
+            Self::Limit {
+                exceeded: Exceeded::CallTime { .. },
+                ..
+            }
+        )
+    }
+
+    /// The line of the plugin's source that ran for too long, as [`Self::at_line`] has it.
+    pub fn line(&self) -> Option<&str> {
+        match self {
+            Self::Limit {
+                exceeded: Exceeded::CallTime { line, .. },
+                ..
+            } => line.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The same with the line of the plugin's source that ran for too long.
+    #[must_use]
+    pub fn at_line(mut self, found: Option<String>) -> Self {
+        if let Self::Limit {
+            exceeded: Exceeded::CallTime { line, .. },
+            ..
+        } = &mut self
+        {
+            *line = found;
+        }
+        self
     }
 
     /// What the user can do about it.
@@ -169,7 +206,7 @@ impl Error {
                 Some("the plugin came to the end of its memory: raise `memory` under its `limits` in the pipeline file, if it needs so much".to_owned())
             }
             // The others have no key in the pipeline file: no real plugin comes near them.
-            Self::Limit { limit: "memory" | "call_time" | "output", .. } => {
+            Self::Limit { exceeded, .. } if exceeded.is_configurable() => {
                 Some("raise it under the plugin's `limits` in the pipeline file, if the plugin needs so much".to_owned())
             }
             Self::Limit { .. } if self.is_out_of_shared_memory() => {

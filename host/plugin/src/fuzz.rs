@@ -148,6 +148,11 @@ impl<'a> Source<'a> {
                 doc: source.text(),
                 options: source.text(),
                 stateful: source.byte() & 1 == 1,
+                partition_by: source.list(Self::text),
+                order_by: source.list(|source| meta::SortKey {
+                    column: source.text(),
+                    descending: source.byte() & 1 == 1,
+                }),
             }),
         }
     }

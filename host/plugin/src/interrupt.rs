@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::limits::Exceeded;
+
 /// A flag that many instances watch; once set, guests stop at the next tick of the epoch (10 ms).
 #[derive(Debug, Clone, Default)]
 pub struct Cancel {
@@ -47,12 +49,8 @@ pub(crate) enum Interrupt {
     Cancelled,
     #[error("it asks for `{what}`, which no plugin is granted")]
     Denied { what: String },
-    #[error("over the limit `{limit}`")]
-    Limit {
-        limit: &'static str,
-        allowed: String,
-        asked: String,
-    },
+    #[error(transparent)]
+    Limit(Exceeded),
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ mod wasi;
 
 pub use batch::border_type;
 pub use description::{
-    Accepts, Argument, Description, FunctionDescription, TransformDescription, Volatility,
+    Accepts, Argument, Description, FunctionDescription, SortKey, TransformDescription, Volatility,
 };
 pub use engine::{Runtime, RuntimeOptions};
 pub use error::{Error, GuestError, GuestErrorKind, Result};
@@ -40,7 +40,7 @@ pub use instance::{
     OutputColumn, Rejected, TransformOutcome,
 };
 pub use interrupt::Cancel;
-pub use limits::{Limits, MemoryBudget, bytes};
+pub use limits::{Exceeded, Limits, MemoryBudget, bytes};
 pub use plugin::{Plugin, contract};
 pub use state::Timing;
 pub use wasi::LogicalTime;

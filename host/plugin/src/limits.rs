@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::interrupt::Interrupt;
-
 /// Limits of one instance. `memory`, `call_time` and `output` can be set under `limits:` in the pipeline file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -55,14 +53,86 @@ impl Default for Limits {
 
 /// Where the memory of instances is charged, so that a query knows what its plugins take.
 pub trait MemoryBudget: Send + Sync + std::fmt::Debug {
-    /// Takes `bytes` more, or says why not.
+    /// Takes `bytes` more, or says how much of it all is taken.
     fn try_grow(&self, bytes: usize) -> Result<(), String>;
     /// Gives `bytes` back.
     fn shrink(&self, bytes: usize);
 }
 
-/// What an instance exceeds when its [`MemoryBudget`] says no.
-pub(crate) const BUDGET: &str = "share of the run's memory";
+/// A limit that a guest went over, as the rest of a sentence about its plugin. Sizes are bytes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Exceeded {
+    /// [`Limits::memory`].
+    #[error("needed more than its `memory` of {}", bytes(*.0))]
+    Memory(usize),
+    /// What a [`MemoryBudget`] has left.
+    #[error("needed another {} of the run's memory: {left}", bytes(*.more))]
+    Budget {
+        /// What was refused.
+        more: usize,
+        /// Why.
+        left: String,
+    },
+    /// [`Limits::call_time`].
+    #[error("ran longer than its `call_time` of {allowed:?}{}", line.as_ref().map(|line| format!("\n{line}")).unwrap_or_default())]
+    CallTime {
+        /// The limit.
+        allowed: Duration,
+        /// The line of the plugin's source that it was at, as a traceback shows it, where its language tells.
+        line: Option<String>,
+    },
+    /// [`Limits::compile_time`].
+    #[error("took longer than {0:?} to compile")]
+    CompileTime(Duration),
+    /// [`Limits::output`].
+    #[error("returned more than its `output` of {} in one call", bytes(*.0))]
+    Output(usize),
+    /// [`Limits::rows`].
+    #[error("returned {returned} rows in one call; {allowed} are allowed")]
+    Rows {
+        /// The limit.
+        allowed: usize,
+        /// The rows of all parts.
+        returned: usize,
+    },
+    /// [`Limits::pulls`].
+    #[error(
+        "had more output for one batch after {0} calls of `pull`, which are all that are allowed"
+    )]
+    Pulls(usize),
+    /// [`Limits::log`].
+    #[error("logged more than {} in one call", bytes(*.0))]
+    Log(usize),
+    /// [`Limits::component`].
+    #[error("is {} in size; {} are allowed", bytes(*.size), bytes(*.allowed))]
+    Component {
+        /// The limit.
+        allowed: usize,
+        /// The file's size, or that of what is in it.
+        size: usize,
+    },
+    /// [`Limits::counters`].
+    #[error("keeps more than {0} counters")]
+    Counters(usize),
+    /// A counter's name; the limit is fixed.
+    #[error("has a counter with a name of {length} bytes; {allowed} are allowed")]
+    CounterName {
+        /// The limit.
+        allowed: usize,
+        /// Bytes of the name.
+        length: usize,
+    },
+}
+
+impl Exceeded {
+    /// Whether a key under the plugin's `limits` in the pipeline file raises it.
+    pub(crate) fn is_configurable(&self) -> bool {
+        matches!(
+            self,
+            Self::Memory(_) | Self::CallTime { .. } | Self::Output(_)
+        )
+    }
+}
 
 /// Counts an instance's memory and asks the budget; part of the store's data.
 #[derive(Debug)]
@@ -72,7 +142,7 @@ pub(crate) struct MemoryMeter {
     used: usize,
     peak: usize,
     /// Set when the last growth was refused: the guest may well crash of it, and that is the reason to report.
-    pub(crate) refused: Option<Interrupt>,
+    pub(crate) refused: Option<Exceeded>,
 }
 
 /// Stack of a guest's code, in bytes; a deep recursion ends in a trap there.
@@ -116,21 +186,13 @@ impl MemoryMeter {
         // A component may have several memories and tables; the limit is for all of them.
         let total = self.used.saturating_add(more);
         if total > self.limit {
-            self.refused = Some(Interrupt::Limit {
-                limit: "memory",
-                allowed: bytes(self.limit),
-                asked: bytes(total),
-            });
+            self.refused = Some(Exceeded::Memory(self.limit));
             return false;
         }
         if let Some(budget) = &self.budget
-            && let Err(reason) = budget.try_grow(more)
+            && let Err(left) = budget.try_grow(more)
         {
-            self.refused = Some(Interrupt::Limit {
-                limit: BUDGET,
-                allowed: reason,
-                asked: format!("{} more", bytes(more)),
-            });
+            self.refused = Some(Exceeded::Budget { more, left });
             return false;
         }
         self.used = total;
@@ -244,10 +306,7 @@ mod tests {
         // The limit holds for all memories together.
         assert!(meter.memory_growing(0, 600, None).unwrap());
         assert!(!meter.memory_growing(600, 601, None).unwrap());
-        assert!(matches!(
-            meter.refused,
-            Some(Interrupt::Limit { limit: "memory", ref asked, .. }) if asked == "1001 B"
-        ));
+        assert!(matches!(meter.refused, Some(Exceeded::Memory(1000))));
         assert_eq!(
             (budget.0.load(Ordering::Relaxed), meter.peak()),
             (1000, 1000)

@@ -8,7 +8,7 @@ use wasmtime::{CallHook, StoreContextMut, UpdateDeadline};
 use crate::bindings::{host, types};
 use crate::description::{cut, plain};
 use crate::interrupt::{Cancel, Interrupt};
-use crate::limits::{Limits, MemoryMeter};
+use crate::limits::{Exceeded, Limits, MemoryMeter};
 use crate::wasi::Wasi;
 
 /// Where the time of calls went, summed over an instance's calls.
@@ -30,6 +30,12 @@ const MESSAGE_BYTES: usize = 64;
 /// The last thing a guest said at level error is kept: after a trap it is most likely the panic's message.
 const KEPT_MESSAGE_BYTES: usize = 4096;
 
+/// Bytes of a line of source that is shown, with its place.
+const LINE_BYTES: usize = 512;
+
+/// Bytes of a counter's name.
+const COUNTER_NAME_BYTES: usize = 128;
+
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) plugin: String,
@@ -38,6 +44,10 @@ pub(crate) struct State {
     pub(crate) cancel: Cancel,
     pub(crate) counters: BTreeMap<String, u64>,
     pub(crate) last_error: Option<String>,
+    /// Whether it logs each line of its source that it runs.
+    pub(crate) traces: bool,
+    /// The last of these lines.
+    line: Option<String>,
     pub(crate) clock: CallClock,
     /// Of guests that a language runner runs; others import nothing of it.
     wasi: Option<Wasi>,
@@ -62,6 +72,8 @@ impl State {
             cancel,
             counters: BTreeMap::new(),
             last_error: None,
+            traces: false,
+            line: None,
             clock: CallClock::default(),
             wasi,
             idle: Duration::ZERO,
@@ -96,11 +108,9 @@ impl State {
             return Err(wasmtime::Error::new(Interrupt::Cancelled));
         }
         if Instant::now() >= state.deadline {
-            let allowed = format!("{:?}", state.limits.call_time);
-            return Err(wasmtime::Error::new(Interrupt::Limit {
-                limit: "call_time",
-                asked: "more".to_owned(),
-                allowed,
+            return Err(over(Exceeded::CallTime {
+                allowed: state.limits.call_time,
+                line: state.line.clone(),
             }));
         }
         Ok(UpdateDeadline::Continue(1))
@@ -116,17 +126,22 @@ impl State {
     }
 }
 
+fn over(limit: Exceeded) -> wasmtime::Error {
+    wasmtime::Error::new(Interrupt::Limit(limit))
+}
+
 impl types::Host for State {}
 
 impl host::Host for State {
     fn log(&mut self, level: host::Level, message: Vec<u8>) -> wasmtime::Result<()> {
+        if self.traces && level == host::Level::Trace {
+            // One for each line that runs: they neither count nor are shown.
+            self.line = Some(cut(&String::from_utf8_lossy(&message), LINE_BYTES));
+            return Ok(());
+        }
         self.logged += message.len() + MESSAGE_BYTES;
         if self.logged > self.limits.log {
-            return Err(wasmtime::Error::new(Interrupt::Limit {
-                limit: "log",
-                allowed: crate::limits::bytes(self.limits.log),
-                asked: crate::limits::bytes(self.logged),
-            }));
+            return Err(over(Exceeded::Log(self.limits.log)));
         }
         let text = plain(String::from_utf8_lossy(&message).trim_end());
         // What follows a line break is set apart, so that it cannot pass for a line of the host.
@@ -154,12 +169,14 @@ impl host::Host for State {
             *counter = counter.saturating_add(value);
             return Ok(());
         }
-        if self.counters.len() >= self.limits.counters || metric.len() > 128 {
-            return Err(wasmtime::Error::new(Interrupt::Limit {
-                limit: "counters",
-                allowed: format!("{} names of at most 128 bytes", self.limits.counters),
-                asked: format!("one more, of {} bytes", metric.len()),
+        if metric.len() > COUNTER_NAME_BYTES {
+            return Err(over(Exceeded::CounterName {
+                allowed: COUNTER_NAME_BYTES,
+                length: metric.len(),
             }));
+        }
+        if self.counters.len() >= self.limits.counters {
+            return Err(over(Exceeded::Counters(self.limits.counters)));
         }
         self.counters.insert(metric, value);
         Ok(())

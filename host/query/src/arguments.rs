@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 use parking_lot::Mutex;
 use transom_plugin::Accepts;
 use transom_sql::lossless::{self, Fit};
-use transom_sql::type_name;
+use transom_sql::{can_cast, type_name};
 
 /// Mistakes of one query, collected while it is planned: all are reported at once.
 pub(crate) type Mistakes = Arc<Mutex<Vec<ArgumentMistake>>>;
@@ -30,6 +30,8 @@ pub(crate) struct ArgumentMistake {
     pub(crate) argument: String,
     pub(crate) accepts: Accepts,
     pub(crate) given: DataType,
+    /// The value that is passed, where the query says it.
+    pub(crate) constant: Option<ScalarValue>,
     /// The column that is passed, or the text of the expression in DataFusion's words.
     pub(crate) column: String,
 }
@@ -126,7 +128,9 @@ impl ArgumentMistake {
             .or(passed.first())
             .copied();
         let cast = match &self.accepts {
-            Accepts::Exact(to) => found.and_then(|found| cast(found, &self.given, to)),
+            Accepts::Exact(to) if can_cast(&self.given, to, self.constant.as_ref()) => {
+                found.and_then(|found| cast(found, &self.given, to))
+            }
             _ => None,
         };
         WrongArgument {
@@ -166,7 +170,8 @@ fn cast(expression: &Expr, from: &DataType, to: &DataType) -> Option<String> {
 
 /// An expression as SQL casts it: `CAST(x AS INT)`. None where such a cast never works.
 pub(crate) fn cast_of(expression: &str, from: &DataType, to: &DataType) -> Option<String> {
-    if from.is_nested() || to.is_nested() || matches!(to, DataType::Interval(_)) {
+    let is_odd = from.is_nested() || to.is_nested() || matches!(to, DataType::Interval(_));
+    if is_odd || !can_cast(from, to, None) {
         return None;
     }
     Some(match sql_type(to) {

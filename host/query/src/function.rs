@@ -13,6 +13,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
+use transom_file::ErrorPolicy;
 use transom_plugin::{Accepts, FunctionDescription, Rejected, border_type};
 use transom_sql::lossless;
 use transom_sql::type_name;
@@ -20,16 +21,6 @@ use transom_sql::type_name;
 use crate::arguments::{ArgumentMistake, Mistakes, accepts_name, fits};
 use crate::error::{self, CallError, FailedRow, RowOf, RowsFailed};
 use crate::pool::InstancePool;
-
-/// What becomes of a row whose function call fails.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum OnError {
-    /// The run fails.
-    #[default]
-    Fail,
-    /// The value is NULL.
-    Null,
-}
 
 /// A function that takes so long for a row alone is taken for one that does not come to an end with it.
 const LONG_FOR_A_ROW: Duration = Duration::from_secs(1);
@@ -44,7 +35,7 @@ pub(crate) struct PluginFunction {
     description: FunctionDescription,
     /// None of a plugin that is known by its description alone: its functions can be planned and not called.
     pool: Option<Arc<InstancePool>>,
-    on_error: OnError,
+    on_error: ErrorPolicy,
     signature: Signature,
     /// What is wrong with the arguments of calls that were planned so far.
     mistakes: Mistakes,
@@ -56,7 +47,7 @@ impl PluginFunction {
         plugin: &str,
         description: &FunctionDescription,
         pool: Option<&Arc<InstancePool>>,
-        on_error: OnError,
+        on_error: ErrorPolicy,
         mistakes: &Mistakes,
     ) -> ScalarUDF {
         let volatility = match description.volatility {
@@ -206,7 +197,7 @@ impl ScalarUDFImpl for PluginFunction {
                 known.push(mistake);
             }
         }
-        let nullable = output.is_nullable() || self.on_error == OnError::Null;
+        let nullable = output.is_nullable() || self.on_error == ErrorPolicy::Null;
         Ok(Arc::new(
             output
                 .as_ref()
@@ -238,6 +229,10 @@ impl ScalarUDFImpl for PluginFunction {
             })
             .map_err(|error| {
                 let row = self.failing_row(&error, &fields, &columns, rows);
+                let error = match row.filter(|_| error.is_out_of_time()) {
+                    Some(row) => error.at_line(self.slow_line(&fields, &columns, row)),
+                    None => error,
+                };
                 CallError::new(self.what(), error)
                     .at_row(row)
                     .with_row(self.row_of(), || error::arguments(&fields, &given))
@@ -294,10 +289,10 @@ impl PluginFunction {
         columns: &[ArrayRef],
         rows: usize,
     ) -> Option<u32> {
-        use transom_plugin::Error::{Crash, Limit};
+        use transom_plugin::Error::Crash;
         let call_time = match error {
             Crash { .. } => None,
-            Limit { limit, .. } if *limit == "call_time" => Some(LONG_FOR_A_ROW),
+            error if error.is_out_of_time() => Some(LONG_FOR_A_ROW),
             _ => return None,
         };
         if self.signature.volatility == Volatility::Volatile {
@@ -311,11 +306,11 @@ impl PluginFunction {
                 .collect();
             let name = &self.description.name;
             let tried = self.pool().ok()?;
-            let tried = tried.try_function(name, fields, &part, rows, call_time);
+            let tried = tried.try_function(name, fields, &part, rows, call_time, false);
             Some(match tried {
                 Err(Crash { .. }) => call_time.is_none(),
-                Err(Limit { limit, .. }) => call_time.is_some() && limit == "call_time",
-                _ => false,
+                Err(error) => call_time.is_some() && error.is_out_of_time(),
+                Ok(_) => false,
             })
         };
         let (mut from, mut to) = (0, rows);
@@ -327,6 +322,18 @@ impl PluginFunction {
             }
         }
         fails(from, to)?.then_some(u32::try_from(from).ok()?)
+    }
+
+    /// The line of the plugin's source at which the function takes too long for a row, if its language tells.
+    fn slow_line(&self, fields: &[FieldRef], columns: &[ArrayRef], row: u32) -> Option<String> {
+        let row: Vec<ArrayRef> = columns
+            .iter()
+            .map(|column| column.slice(row as usize, 1))
+            .collect();
+        let name = &self.description.name;
+        let pool = self.pool().ok()?;
+        let tried = pool.try_function(name, fields, &row, 1, Some(LONG_FOR_A_ROW), true);
+        tried.err()?.line().map(str::to_owned)
     }
 
     /// Arguments that the function does not take.
@@ -345,6 +352,7 @@ impl PluginFunction {
                 argument: argument.name.clone(),
                 accepts: argument.accepts.clone(),
                 given: given.clone(),
+                constant: constant.cloned(),
                 column: field.name().clone(),
             })
         });
@@ -365,8 +373,8 @@ impl PluginFunction {
                 Ok(cast) => cast,
                 Err(first) => {
                     let lost = match self.on_error {
-                        OnError::Fail => vec![first],
-                        OnError::Null => all_losses(column, to),
+                        ErrorPolicy::Fail => vec![first],
+                        ErrorPolicy::Null => all_losses(column, to),
                     };
                     let failed: Vec<bool> = {
                         let mut failed = vec![false; column.len()];
@@ -382,7 +390,7 @@ impl PluginFunction {
                             unfit.push(Rejected { row, reason });
                         }
                     }
-                    if self.on_error == OnError::Fail {
+                    if self.on_error == ErrorPolicy::Fail {
                         let row = || error::arguments(fields, given);
                         self.without_rejected(Arc::clone(column), &unfit, row)?;
                     }
@@ -405,7 +413,7 @@ impl PluginFunction {
             return Ok(column);
         };
         match self.on_error {
-            OnError::Fail => {
+            ErrorPolicy::Fail => {
                 let row = |given: RecordBatch| FailedRow::of(&given, first.row, self.row_of());
                 Err(DataFusionError::from(RowsFailed {
                     what: format!(
@@ -420,7 +428,7 @@ impl PluginFunction {
                     row: given().and_then(row),
                 }))
             }
-            OnError::Null => {
+            ErrorPolicy::Null => {
                 let function = &self.description.name;
                 self.pool()?
                     .count_failures(function, rejected.len(), &first.reason);

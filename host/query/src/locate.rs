@@ -13,8 +13,8 @@ use datafusion::sql::sqlparser::ast::{
     self, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Select, SetExpr, TableFactor,
     Visit, Visitor, visit_expressions,
 };
+use transom_file::ErrorPolicy;
 
-use crate::function::OnError;
 use crate::params::Params;
 use crate::session::Session;
 
@@ -33,6 +33,15 @@ pub struct WithPlaces<'a> {
     pub columns: &'a [&'a str],
 }
 
+/// A row that was found again.
+#[derive(Debug)]
+pub struct Found {
+    /// The source that has it.
+    pub table: String,
+    /// The columns of [`WithPlaces`], in a batch whose first row is this one.
+    pub place: RecordBatch,
+}
+
 impl Session {
     /// The place of the first row for which a query calls `function` with these arguments. None where it is not known: the query
     /// reads more than one table there, or one that is no source.
@@ -46,7 +55,7 @@ impl Session {
         function: &str,
         arguments: &RecordBatch,
         places: &WithPlaces<'_>,
-    ) -> Result<Option<RecordBatch>> {
+    ) -> Result<Option<Found>> {
         let statement = self.parse(sql)?;
         for call in calls(&statement, function, arguments.num_columns()) {
             if !self.stand_in(&call.table, places).await? {
@@ -68,7 +77,7 @@ impl Session {
             let names = (0..call.arguments.len()).map(|index| format!("argument {index}"));
             let found = async {
                 // An argument that is no expression of the table's columns has no place.
-                let Ok(plan) = self.plan_sql(&query, params, |_| OnError::Fail).await else {
+                let Ok(plan) = self.plan_sql(&query, params, |_| ErrorPolicy::Fail).await else {
                     return Ok(None);
                 };
                 self.first_like(plan, names.collect(), arguments, places, 1)
@@ -76,8 +85,9 @@ impl Session {
             };
             let found = found.await;
             self.context().deregister_table(STAND_IN)?;
-            if let Some(found) = found? {
-                return Ok(Some(found));
+            if let Some(place) = found? {
+                let table = call.table;
+                return Ok(Some(Found { table, place }));
             }
         }
         Ok(None)
@@ -92,7 +102,7 @@ impl Session {
         table: &str,
         row: &RecordBatch,
         places: &WithPlaces<'_>,
-    ) -> Result<Option<RecordBatch>> {
+    ) -> Result<Option<Found>> {
         if !self.stand_in(table, places).await? {
             return Ok(None);
         }
@@ -104,7 +114,9 @@ impl Session {
         };
         let found = found.await;
         self.context().deregister_table(STAND_IN)?;
-        Ok(found?.filter(|found| found.num_rows() == 1))
+        let place = found?.filter(|found| found.num_rows() == 1);
+        let table = table.to_owned();
+        Ok(place.map(|place| Found { table, place }))
     }
 
     /// Puts the stand-in for a table in place, if there is one.

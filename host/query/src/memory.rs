@@ -30,11 +30,11 @@ impl MemoryBudget for GuestMemory {
             .map_err(|_| match self.pool.memory_limit() {
                 // DataFusion's own words go on for several lines about reservations and consumers.
                 MemoryLimit::Finite(limit) => format!(
-                    "{} in all, of which {} are taken",
-                    transom_plugin::bytes(limit),
-                    transom_plugin::bytes(self.pool.reserved())
+                    "{} of {} are taken",
+                    transom_plugin::bytes(self.pool.reserved()),
+                    transom_plugin::bytes(limit)
                 ),
-                _ => "none".to_owned(),
+                _ => "it has none".to_owned(),
             })
     }
 

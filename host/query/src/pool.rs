@@ -87,16 +87,33 @@ impl InstancePool {
     /// A fresh instance that the pool does not see again, for a transform, which keeps it as long as it can. The same partition
     /// has the same randomness in every run.
     pub(crate) fn instantiate_for(&self, partition: usize, generation: usize) -> Result<Instance> {
-        self.instantiate(1 + ((partition as u64) << 32) + generation as u64)
+        self.instantiate(number_of(partition, generation))
+    }
+
+    /// The same for calls that only find out why one failed, with less time than the plugin's limits allow; see
+    /// [`InstanceOptions::traces`].
+    pub(crate) fn instantiate_again(
+        &self,
+        partition: usize,
+        generation: usize,
+        call_time: Option<Duration>,
+        traces: bool,
+    ) -> Result<Instance> {
+        self.instantiate_within(number_of(partition, generation), call_time, traces)
     }
 
     /// A fresh instance. Instances of different numbers draw different numbers from the run's seed: what is to be unique, such as
     /// a UUID, must not come twice from two of them.
     fn instantiate(&self, number: u64) -> Result<Instance> {
-        self.instantiate_within(number, None)
+        self.instantiate_within(number, None, false)
     }
 
-    fn instantiate_within(&self, number: u64, call_time: Option<Duration>) -> Result<Instance> {
+    fn instantiate_within(
+        &self,
+        number: u64,
+        call_time: Option<Duration>,
+        traces: bool,
+    ) -> Result<Instance> {
         let (cancel, time) = self.run.lock().clone();
         let time = LogicalTime {
             seed: time.seed ^ number.wrapping_mul(SPREAD),
@@ -106,12 +123,14 @@ impl InstancePool {
         self.plugin.instantiate(InstanceOptions {
             memory: Some(Arc::new(memory)),
             call_time,
+            traces,
             cancel,
             time,
         })
     }
 
-    /// Calls a function once in a fresh instance, in less time than the plugin's limits allow. What it counts does not count.
+    /// Calls a function once in a fresh instance, in less time than the plugin's limits allow; see [`InstanceOptions::traces`].
+    /// What it counts does not count.
     pub(crate) fn try_function(
         &self,
         function: &str,
@@ -119,8 +138,9 @@ impl InstancePool {
         columns: &[ArrayRef],
         rows: usize,
         call_time: Option<Duration>,
+        traces: bool,
     ) -> Result<()> {
-        let mut instance = self.instantiate_within(0, call_time)?;
+        let mut instance = self.instantiate_within(0, call_time, traces)?;
         let opened = instance.open_function(function, arguments)?;
         instance.call_function(&opened, columns, rows)?;
         Ok(())
@@ -203,6 +223,11 @@ impl InstancePool {
     pub(crate) fn timing(&self) -> Timing {
         *self.timing.lock()
     }
+}
+
+/// The number of a transform's instance.
+fn number_of(partition: usize, generation: usize) -> u64 {
+    1 + ((partition as u64) << 32) + generation as u64
 }
 
 impl Checkout {

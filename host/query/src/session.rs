@@ -25,13 +25,14 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use futures::TryStreamExt;
+use transom_file::ErrorPolicy;
 use transom_plugin::{Cancel, Description, LogicalTime, Plugin, Timing};
 
 use crate::arguments::{Mistakes, WrongArguments};
 use crate::arrange;
 use crate::error::CallError;
 use crate::execution::Execution;
-use crate::function::{OnError, PluginFunction};
+use crate::function::PluginFunction;
 use crate::params::{Params, bind};
 use crate::pool::{Failures, InstancePool};
 use crate::random;
@@ -358,7 +359,7 @@ impl Session {
         &self,
         sql: &str,
         params: &Params,
-        on_error: impl Fn(&str) -> OnError,
+        on_error: impl Fn(&str) -> ErrorPolicy,
     ) -> Result<LogicalPlan> {
         self.plan_query(None, sql, params, on_error).await
     }
@@ -369,7 +370,7 @@ impl Session {
         step: &str,
         sql: &str,
         params: &Params,
-        on_error: impl Fn(&str) -> OnError,
+        on_error: impl Fn(&str) -> ErrorPolicy,
     ) -> Result<LogicalPlan> {
         self.plan_query(Some(step), sql, params, on_error).await
     }
@@ -379,7 +380,7 @@ impl Session {
         step: Option<&str>,
         sql: &str,
         params: &Params,
-        on_error: impl Fn(&str) -> OnError,
+        on_error: impl Fn(&str) -> ErrorPolicy,
     ) -> Result<LogicalPlan> {
         let mut state = self.state();
         let mistakes = Mistakes::default();

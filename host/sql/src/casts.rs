@@ -96,6 +96,14 @@ pub(crate) fn constant(value: &ScalarValue, to: &DataType) -> Result<ScalarValue
     ScalarValue::try_from_array(&column(&value.to_array()?, to)?, 0)
 }
 
+/// Whether SQL has a cast from one type to another that can be offered as advice: of `value`, if it is known.
+#[must_use]
+pub fn can_cast(from: &DataType, to: &DataType, value: Option<&ScalarValue>) -> bool {
+    crate::unify::refuse_number_of_time(from, to).is_ok()
+        && (can_change(from, to) || arrow::compute::can_cast_types(from, to))
+        && value.is_none_or(|value| constant(value, to).is_ok())
+}
+
 /// The values as ones of another type.
 pub(crate) fn column(values: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     match can_change(values.data_type(), to) {

@@ -11,7 +11,7 @@ use datafusion::prelude::SessionConfig;
 use crate::planner::Operators;
 use crate::rules::Checked;
 use crate::type_names::SqlTypes;
-use crate::{captures, guard, quantiles, time, totals, unify};
+use crate::{captures, guard, patterns, quantiles, time, totals, unify};
 
 /// What a function may make of a batch of rows, in bytes.
 const AT_ONCE: u64 = 256 << 20;
@@ -48,6 +48,7 @@ pub fn install(mut builder: SessionStateBuilder, memory: Option<usize>) -> Sessi
     functions.extend(guard::functions(at_once));
     functions.extend(lists);
     functions.push(captures::function());
+    functions.push(Arc::new(patterns::like_escape()));
     let aggregates = builder.aggregate_functions().get_or_insert_default();
     aggregates.extend(totals::functions());
     aggregates.extend(quantiles::functions());

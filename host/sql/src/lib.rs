@@ -26,6 +26,7 @@ mod patterns;
 mod planner;
 mod quantiles;
 mod rules;
+mod sets;
 mod statement;
 pub mod text;
 mod time;
@@ -34,6 +35,7 @@ mod type_names;
 mod unify;
 mod windows;
 
+pub use casts::can_cast;
 pub use dialects::{instead_of, translated};
 pub use error::ValueError;
 pub use install::{configure, install, planned};

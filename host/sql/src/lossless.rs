@@ -297,7 +297,12 @@ fn common_number(a: &DataType, x: Number, b: &DataType, y: Number) -> Option<Dat
             let scale = fraction.max(f);
             let precision = whole.max(w) + scale;
             let (precision, scale) = (u8::try_from(precision).ok()?, i8::try_from(scale).ok()?);
-            if precision <= DECIMAL128_MAX_PRECISION {
+            // Most readers of files make floats of more digits, so only what has them already keeps them.
+            let are_wide = [(whole, fraction), (w, f)]
+                .iter()
+                .any(|(whole, fraction)| whole + fraction > i32::from(DECIMAL128_MAX_PRECISION));
+            if precision <= DECIMAL128_MAX_PRECISION || !are_wide {
+                let precision = precision.min(DECIMAL128_MAX_PRECISION);
                 Some(DataType::Decimal128(precision, scale))
             } else {
                 (precision <= DECIMAL256_MAX_PRECISION)

@@ -1,6 +1,7 @@
 //! `LIKE .. ESCAPE` with any character, `SIMILAR TO` as SQL defines it, and regular expressions as PostgreSQL reads them.
 //!
-//! DataFusion's `LIKE` knows the backslash alone, and its `SIMILAR TO` is a search for a regular expression. Regular expressions are
+//! DataFusion's `LIKE` knows the backslash alone and takes it for one before a letter; its `SIMILAR TO` is a search for a regular
+//! expression. Regular expressions are
 //! those of Rust, in which a dot is no line break and `$` has a meaning in replacements. So patterns are translated: constants once, when
 //! a query is planned.
 
@@ -16,31 +17,47 @@ use datafusion::logical_expr::{
 
 use crate::error::ValueError;
 
-/// A `LIKE` pattern with another escape character as one with the backslash.
-pub(crate) fn like(pattern: Expr, escape: char) -> Expr {
-    call(Dialect::Like, pattern, escape)
+/// A `LIKE` pattern as DataFusion reads it.
+pub(crate) fn like(pattern: Expr) -> Expr {
+    let is_the_same = match &pattern {
+        Expr::Literal(pattern, _) => pattern
+            .try_as_str()
+            .is_some_and(|pattern| pattern.is_none_or(|pattern| !pattern.contains('\\'))),
+        _ => false,
+    };
+    match is_the_same {
+        true => pattern,
+        false => call(Dialect::Like, pattern),
+    }
 }
 
 /// A `SIMILAR TO` pattern as a regular expression.
-pub(crate) fn similar(pattern: Expr, escape: char) -> Expr {
-    call(Dialect::Similar, pattern, escape)
+pub(crate) fn similar(pattern: Expr) -> Expr {
+    call(Dialect::Similar, pattern)
+}
+
+/// `like_escape(pattern, escape)`, as PostgreSQL has it: the pattern with another escape character, or with none if `escape` is
+/// empty, as one with the backslash. `LIKE .. ESCAPE` and `SIMILAR TO .. ESCAPE` call it.
+pub(crate) fn like_escape() -> ScalarUDF {
+    ScalarUDF::from(LikeEscape {
+        signature: Signature::string(2, Volatility::Immutable),
+    })
 }
 
 /// A regular expression of PostgreSQL, with its flags, as one of Rust.
 pub(crate) fn regex(pattern: Expr, flags: &str) -> Result<Expr> {
     let flags = Flags::of(flags)?;
-    Ok(call(Dialect::Regex(flags), pattern, '\\'))
+    Ok(call(Dialect::Regex(flags), pattern))
 }
 
 /// What replaces a match: `\1` and `\&` name parts of it.
 pub(crate) fn replacement(text: Expr) -> Expr {
-    call(Dialect::Replacement, text, '\\')
+    call(Dialect::Replacement, text)
 }
 
-fn call(dialect: Dialect, pattern: Expr, escape: char) -> Expr {
+fn call(dialect: Dialect, pattern: Expr) -> Expr {
     ScalarUDF::from(Pattern {
         dialect,
-        escape,
         signature: Signature::any(1, Volatility::Immutable),
     })
     .call(vec![pattern])
@@ -113,7 +130,6 @@ impl Flags {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Pattern {
     dialect: Dialect,
-    escape: char,
     signature: Signature,
 }
 
@@ -147,8 +163,8 @@ impl ScalarUDFImpl for Pattern {
         };
         let texts = cast(&values, &DataType::Utf8)?;
         let translate = |pattern: &str| match self.dialect {
-            Dialect::Like => like_pattern(pattern, self.escape),
-            Dialect::Similar => similar_pattern(pattern, self.escape),
+            Dialect::Like => like_pattern(pattern),
+            Dialect::Similar => similar_pattern(pattern),
             Dialect::Regex(flags) => Ok(rust_regex(pattern, flags)),
             Dialect::Replacement => Ok(rust_replacement(pattern)),
         };
@@ -171,37 +187,101 @@ fn unfinished(pattern: &str, escape: char) -> ValueError {
     ))
 }
 
-fn like_pattern(pattern: &str, escape: char) -> std::result::Result<String, ValueError> {
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct LikeEscape {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for LikeEscape {
+    fn name(&self) -> &'static str {
+        "like_escape"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let is_scalar = arguments
+            .args
+            .iter()
+            .all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let texts = ColumnarValue::values_to_arrays(&arguments.args)?
+            .iter()
+            .map(|texts| cast(texts, &DataType::Utf8))
+            .collect::<std::result::Result<Vec<_>, _>>()?;
+        let (patterns, escapes) = (texts[0].as_string::<i32>(), texts[1].as_string::<i32>());
+        let escaped = patterns
+            .iter()
+            .zip(escapes)
+            .map(|pair| match pair {
+                (Some(pattern), Some(escape)) => with_backslash(pattern, escape).map(Some),
+                _ => Ok(None),
+            })
+            .collect::<std::result::Result<StringArray, _>>()?;
+        Ok(match is_scalar {
+            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&escaped, 0)?),
+            false => ColumnarValue::Array(Arc::new(escaped)),
+        })
+    }
+}
+
+/// The pattern with the backslash as its escape character.
+fn with_backslash(pattern: &str, escape: &str) -> std::result::Result<String, ValueError> {
+    let mut characters = escape.chars();
+    let escape = characters.next();
+    if characters.next().is_some() {
+        let hint = "write one character, or '' for none";
+        return Err(ValueError::new("ESCAPE has more than one character").hint(hint));
+    }
     let mut translated = String::with_capacity(pattern.len() + 2);
     let mut characters = pattern.chars();
     while let Some(character) = characters.next() {
-        if character == escape {
-            let literal = characters
+        let literal = match escape {
+            Some(escape) if character == escape => characters
                 .next()
-                .ok_or_else(|| unfinished(pattern, escape))?;
-            if matches!(literal, '%' | '_' | '\\') {
-                translated.push('\\');
+                .ok_or_else(|| unfinished(pattern, escape))?,
+            _ if character == '\\' => character,
+            _ => {
+                translated.push(character);
+                continue;
             }
-            translated.push(literal);
-        } else if character == '\\' {
-            translated.push_str("\\\\");
-        } else {
+        };
+        translated.extend(['\\', literal]);
+    }
+    Ok(translated)
+}
+
+/// DataFusion takes a backslash for one unless it is before `%`, `_` or another.
+fn like_pattern(pattern: &str) -> std::result::Result<String, ValueError> {
+    let mut translated = String::with_capacity(pattern.len());
+    let mut characters = pattern.chars();
+    while let Some(character) = characters.next() {
+        if character != '\\' {
             translated.push(character);
+            continue;
         }
+        let literal = characters.next().ok_or_else(|| unfinished(pattern, '\\'))?;
+        if matches!(literal, '%' | '_' | '\\') {
+            translated.push('\\');
+        }
+        translated.push(literal);
     }
     Ok(translated)
 }
 
 /// `%` and `_` as in `LIKE`; `| * + ? {m,n} ( ) [ ]` as in regular expressions; the whole value must match.
-fn similar_pattern(pattern: &str, escape: char) -> std::result::Result<String, ValueError> {
+fn similar_pattern(pattern: &str) -> std::result::Result<String, ValueError> {
     let mut regex = String::from("(?s)^(?:");
     let mut characters = pattern.chars();
     let mut in_class = false;
     while let Some(character) = characters.next() {
-        if character == escape {
-            let literal = characters
-                .next()
-                .ok_or_else(|| unfinished(pattern, escape))?;
+        if character == '\\' {
+            let literal = characters.next().ok_or_else(|| unfinished(pattern, '\\'))?;
             push_literal(&mut regex, literal);
             continue;
         }
@@ -338,14 +418,20 @@ mod tests {
     #[test]
     fn like_patterns_get_backslashes() {
         for (pattern, escape, translated) in [
-            ("%!%", '!', "%\\%"),
-            ("a!_b\\c", '!', "a\\_b\\\\c"),
-            ("a!!b", '!', "a!b"),
-            ("100#%%", '#', "100\\%%"),
+            ("%!%", "!", "%\\%"),
+            ("a!_b\\c", "!", "a\\_b\\\\c"),
+            ("a!!b", "!", "a!b"),
+            ("100#%%", "#", "100\\%%"),
+            ("a€_€€", "€", "a\\_€"),
+            ("a\\_", "", "a\\\\_"),
+            ("\\a", "\\", "a"),
         ] {
-            assert_eq!(like_pattern(pattern, escape).unwrap(), translated);
+            let escaped = with_backslash(pattern, escape).unwrap();
+            assert_eq!(like_pattern(&escaped).unwrap(), translated);
         }
-        assert!(like_pattern("abc!", '!').is_err());
+        assert!(with_backslash("abc!", "!").is_err());
+        assert!(with_backslash("abc", "!!").is_err());
+        assert!(like_pattern("abc\\").is_err());
     }
 
     #[test]
@@ -396,7 +482,7 @@ mod tests {
             ("[a-c]_{2}", "(?s)^(?:[a-c].{2})$"),
             ("^a$", "(?s)^(?:\\^a\\$)$"),
         ] {
-            assert_eq!(similar_pattern(pattern, '\\').unwrap(), regex);
+            assert_eq!(similar_pattern(pattern).unwrap(), regex);
         }
     }
 }

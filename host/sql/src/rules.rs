@@ -267,20 +267,16 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
         }
         Expr::WindowFunction(window) => windows::exact(*window, schema)?,
-        Expr::Like(like) => match like.escape_char {
-            None | Some('\\') => Transformed::no(Expr::Like(like)),
-            Some(escape) => Transformed::yes(Expr::Like(Like {
-                pattern: Box::new(patterns::like(*like.pattern, escape)),
-                escape_char: None,
-                ..like
-            })),
-        },
+        Expr::Like(like) => Transformed::yes(Expr::Like(Like {
+            pattern: Box::new(patterns::like(*like.pattern)),
+            ..like
+        })),
         Expr::SimilarTo(similar) => {
             let op = match similar.negated {
                 true => Operator::RegexNotMatch,
                 false => Operator::RegexMatch,
             };
-            let regex = patterns::similar(*similar.pattern, similar.escape_char.unwrap_or('\\'));
+            let regex = patterns::similar(*similar.pattern);
             let regex = match similar.expr.get_type(schema)? {
                 DataType::Utf8 | DataType::Null => regex,
                 other => cast(regex, other),

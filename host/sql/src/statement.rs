@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::ValueError;
+use crate::sets;
 
 /// Digits that a decimal has at most.
 const DIGITS: usize = 38;
@@ -34,11 +35,12 @@ pub fn only_query(statement: &Statement) -> Result<()> {
     }
 }
 
-/// Numbers with a point or an exponent are exact decimals; `AT TIME ZONE` follows PostgreSQL.
+/// Numbers with a point or an exponent are exact decimals; `AT TIME ZONE` and `ESCAPE` follow PostgreSQL.
 pub fn prepare(statement: &mut Statement) -> Result<()> {
     let Statement::Statement(statement) = statement else {
         return Ok(());
     };
+    sets::refuse(statement)?;
     let outcome = visit_expressions_mut(statement.as_mut(), |expr| {
         let prepared = match expr {
             Expr::Value(value) => match &value.value {
@@ -65,6 +67,31 @@ pub fn prepare(statement: &mut Statement) -> Result<()> {
                 "at_time_zone",
                 [timestamp, time_zone].map(|expr| (**expr).clone()),
             ),
+            // DataFusion takes one ASCII character alone.
+            Expr::Like {
+                pattern,
+                escape_char,
+                ..
+            }
+            | Expr::ILike {
+                pattern,
+                escape_char,
+                ..
+            }
+            | Expr::SimilarTo {
+                pattern,
+                escape_char,
+                ..
+            } => {
+                if let Some(escape) = escape_char.take() {
+                    let arguments = [
+                        std::mem::replace(&mut **pattern, Expr::value(Value::Null)),
+                        Expr::Value(escape),
+                    ];
+                    **pattern = call("like_escape", arguments);
+                }
+                return ControlFlow::Continue(());
+            }
             _ => return ControlFlow::Continue(()),
         };
         *expr = prepared;

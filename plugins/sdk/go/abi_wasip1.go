@@ -17,7 +17,9 @@ const (
 	fieldWords     = 8
 	functionWords  = 10
 	argumentWords  = 5
-	transformWords = 7
+	transformWords = 11
+	textWords      = 2
+	sortKeyWords   = 3
 	outputWords    = 3
 	partWords      = 8
 	rejectedWords  = 3

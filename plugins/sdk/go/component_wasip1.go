@@ -86,6 +86,16 @@ func metaDescribe() unsafe.Pointer {
 		transforms.text(t.doc)
 		transforms.text(optionsSchema(t.options))
 		transforms.flag(t.stateful)
+		var partitionBy, orderBy writer
+		for _, column := range t.keys.partitionBy {
+			partitionBy.text(column)
+		}
+		for _, key := range t.keys.orderBy {
+			orderBy.text(key.column)
+			orderBy.flag(key.descending)
+		}
+		transforms.list(&partitionBy, textWords)
+		transforms.list(&orderBy, sortKeyWords)
 	}
 	var description writer
 	description.word(0) // ok

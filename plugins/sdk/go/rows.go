@@ -35,14 +35,18 @@ const (
 	ComputedOnly
 )
 
+func (c Carry) set(s *settings) { s.computedOnly = c == ComputedOnly }
+
 // Rows offers a transform over rows to pipelines. Call it from init.
 //
 // In and Out are structs. A field with the tag `arrow:"carrier"` is the column of that name; other fields are left alone.
 // A column of In whose type is not [Null] must not be null: such a row is rejected. `open` gets the options and returns
 // what takes the rows.
 //
+// Settings are a [Carry] and the keys that it requires, [PartitionBy] and [OrderBy].
+//
 // Output of any size is fine: what is too large for one answer is handed over in several.
-func Rows[O, In, Out any, T RowProcessor[In, Out]](name, doc string, open func(options O) (T, error), carry ...Carry) {
+func Rows[O, In, Out any, T RowProcessor[In, Out]](name, doc string, open func(options O) (T, error), settings ...Setting) {
 	in, err := cellsOf(reflect.TypeFor[In]())
 	if err != nil {
 		panic(fmt.Sprintf("transom: the rows that the transform `%s` takes are wrong: %v", name, err))
@@ -54,8 +58,9 @@ func Rows[O, In, Out any, T RowProcessor[In, Out]](name, doc string, open func(o
 	_, finishes := reflect.TypeFor[T]().MethodByName("Finish")
 	checkMethod[T, RowFinisher[Out]](name, "Finish", finishes,
 		fmt.Sprintf("Finish(transom.End, *transom.Emitter[%s]) error", reflect.TypeFor[Out]()))
-	computedOnly := slices.Contains(carry, ComputedOnly)
-	register[O, T](name, doc, func(plan *Plan, options O) (instance, error) {
+	given := settingsOf(name, settings)
+	computedOnly := given.computedOnly
+	register[O, T](name, doc, given.keys, func(plan *Plan, options O) (instance, error) {
 		t, err := open(options)
 		if err != nil {
 			return nil, err

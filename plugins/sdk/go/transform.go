@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 )
 
 // End says which end has come.
@@ -49,6 +50,7 @@ type transform struct {
 	name, doc string
 	options   []option
 	stateful  bool
+	keys      keys
 	open      func(plan *Plan, options []byte) (instance, error)
 }
 
@@ -61,17 +63,88 @@ type instance interface {
 	state() any
 }
 
+// Setting is what a transform says beside its name and what opens it: [PartitionBy], [OrderBy], [OrderByDesc], and for
+// transforms over rows a [Carry].
+type Setting interface {
+	set(*settings)
+}
+
+// settings are all that a transform says.
+type settings struct {
+	keys         keys
+	computedOnly bool
+}
+
+// keys are what a transform requires of its step.
+type keys struct {
+	partitionBy []string
+	orderBy     []sortKey
+}
+
+type sortKey struct {
+	column     string
+	descending bool
+}
+
+type keySetting func(*keys)
+
+func (k keySetting) set(s *settings) { k(&s.keys) }
+
+// PartitionBy requires that the step partitions the rows by these columns: all rows with the same values reach one instance,
+// one after another. A step that does not is an error of `transom check`.
+func PartitionBy(columns ...string) Setting {
+	return keySetting(func(k *keys) { k.partitionBy = append(k.partitionBy, columns...) })
+}
+
+// OrderBy requires that the step sorts the rows of a partition by these columns, smallest first, after those of settings
+// before. Without [PartitionBy] it is all rows that have to be sorted.
+func OrderBy(columns ...string) Setting { return orderBy(columns, false) }
+
+// OrderByDesc is OrderBy with the largest values first.
+func OrderByDesc(columns ...string) Setting { return orderBy(columns, true) }
+
+func orderBy(columns []string, descending bool) Setting {
+	return keySetting(func(k *keys) {
+		for _, column := range columns {
+			k.orderBy = append(k.orderBy, sortKey{column, descending})
+		}
+	})
+}
+
+// settingsOf is what the settings of a transform come to.
+func settingsOf(name string, given []Setting) settings {
+	var all settings
+	for _, setting := range given {
+		setting.set(&all)
+	}
+	columns := slices.Clone(all.keys.partitionBy)
+	for _, key := range all.keys.orderBy {
+		columns = append(columns, key.column)
+	}
+	for i, column := range columns {
+		if slices.Contains(columns[:i], column) {
+			panic(fmt.Sprintf("transom: the transform `%s` requires the column `%s` twice", name, column))
+		}
+	}
+	return all
+}
+
 // Transform offers a transform over whole columns to pipelines. Call it from init.
 //
 // `open` is called while a pipeline is checked, too, without data: it looks at the input's columns and the options, says in
 // the plan which columns it reads, carries over and computes, and returns what processes the batches. O is a struct; see
-// [NoOptions] and the page docs/writing-plugins-go.md for its tags.
-func Transform[O any, T Processor](name, doc string, open func(plan *Plan, options O) (T, error)) {
+// [NoOptions] and the page docs/writing-plugins-go.md for its tags. With [PartitionBy] and [OrderBy] it says which rows it has
+// to be given.
+func Transform[O any, T Processor](name, doc string, open func(plan *Plan, options O) (T, error), settings ...Setting) {
 	_, pulls := reflect.TypeFor[T]().MethodByName("Pull")
 	checkMethod[T, Puller](name, "Pull", pulls, "Pull(*transom.Output) error")
 	_, finishes := reflect.TypeFor[T]().MethodByName("Finish")
 	checkMethod[T, Finisher](name, "Finish", finishes, "Finish(transom.End, *transom.Output) error")
-	register[O, T](name, doc, func(plan *Plan, options O) (instance, error) {
+	given := settingsOf(name, settings)
+	if given.computedOnly {
+		panic(fmt.Sprintf("transom: the plan of the transform `%s` says what it carries over; ComputedOnly is for Rows", name))
+	}
+	register[O, T](name, doc, given.keys, func(plan *Plan, options O) (instance, error) {
 		t, err := open(plan, options)
 		return &columnInstance{name, t}, err
 	})
@@ -87,7 +160,7 @@ func checkMethod[T, Interface any](transform, method string, has bool, wanted st
 	}
 }
 
-func register[O, T any](name, doc string, open func(*Plan, O) (instance, error)) {
+func register[O, T any](name, doc string, keys keys, open func(*Plan, O) (instance, error)) {
 	if err := checkName(name); err != nil {
 		panic("transom: the name of a transform is wrong: " + err.Error())
 	}
@@ -100,6 +173,7 @@ func register[O, T any](name, doc string, open func(*Plan, O) (instance, error))
 	plugin.addTransform(&transform{
 		name: name, doc: doc, options: options,
 		stateful: reflect.TypeFor[T]().Implements(reflect.TypeFor[Stateful]()),
+		keys:     keys,
 		open: func(plan *Plan, text []byte) (instance, error) {
 			var given O
 			if err := readOptions(name, options, text, &given); err != nil {

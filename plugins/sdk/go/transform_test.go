@@ -3,6 +3,7 @@
 package transom_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -117,5 +118,22 @@ func TestNewRowsNeedNoRowsOfTheInput(t *testing.T) {
 	ran := transomtest.Run(t, "computing", "", []maybeClick{at("a", 1)})
 	if got := ran.Batches[0].Rows; got != 4 {
 		t.Errorf("got %d rows", got)
+	}
+}
+
+func TestKeysThatNameAColumnTwiceAreRefused(t *testing.T) {
+	for _, settings := range [][]transom.Setting{
+		{transom.PartitionBy("k", "k")},
+		{transom.PartitionBy("k"), transom.OrderBy("v"), transom.OrderByDesc("k")},
+	} {
+		func() {
+			defer func() {
+				want := "the transform `twice` requires the column `k` twice"
+				if got := fmt.Sprint(recover()); !strings.Contains(got, want) {
+					t.Errorf("got %q, want %q", got, want)
+				}
+			}()
+			transom.Transform("twice", "", openDoubled, settings...)
+		}()
 	}
 }

@@ -9,8 +9,9 @@ use datafusion::datasource::MemTable;
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use tokio::runtime::Runtime;
+use transom_file::ErrorPolicy;
 use transom_plugin::{Cancel, Plugin};
-use transom_query::{OnError, Params, Session, SessionOptions};
+use transom_query::{Params, Session, SessionOptions};
 
 use super::common::Result;
 use super::common::data;
@@ -56,7 +57,7 @@ fn gcd(runtime: &Runtime, plugin: &Arc<Plugin>, rows: usize) -> Result<[Duration
     let plan = |sql| {
         runtime.block_on(async {
             let params = Params::new();
-            let plan = session.plan_sql(sql, &params, |_| OnError::Fail);
+            let plan = session.plan_sql(sql, &params, |_| ErrorPolicy::Fail);
             session.optimize(plan.await?).await
         })
     };

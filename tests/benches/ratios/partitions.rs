@@ -5,8 +5,9 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use datafusion::datasource::MemTable;
 use futures::TryStreamExt;
+use transom_file::ErrorPolicy;
 use transom_plugin::{Cancel, Plugin};
-use transom_query::{OnError, OnReject, Params, Session, SessionOptions, TransformStep};
+use transom_query::{OnReject, Params, Session, SessionOptions, TransformStep};
 
 use super::common::Result;
 use super::common::data;
@@ -95,7 +96,7 @@ impl Work {
             session.add_step("echoed", plan)?;
         }
         let plan = session
-            .plan_sql(self.sql, &Params::new(), |_| OnError::Fail)
+            .plan_sql(self.sql, &Params::new(), |_| ErrorPolicy::Fail)
             .await?;
         let mut execution = session.execute(plan).await?;
         let streams = std::mem::take(&mut execution.streams);

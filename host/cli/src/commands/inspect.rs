@@ -8,7 +8,7 @@ use arrow::datatypes::FieldRef;
 use serde_json::{Value, json};
 use transom_pipeline::report::Bytes;
 use transom_pipeline::{
-    TransformColumns, field_type_name, read_rows, transform_columns, type_name,
+    TransformColumns, field_type_name, read_rows, required_keys, transform_columns, type_name,
 };
 use transom_plugin::{Description, FunctionDescription, Limits, Plugin, TransformDescription};
 
@@ -220,6 +220,8 @@ fn describe_transform(
         doc,
         options,
         stateful,
+        partition_by,
+        order_by,
     } = transform;
     let state = if *stateful { "  keeps state" } else { "" };
     let _ = writeln!(
@@ -227,6 +229,10 @@ fn describe_transform(
         "  {NAME}{plugin}.{name}{NAME:#}{FAINT}{state}{FAINT:#}"
     );
     describe(text, doc);
+    if !partition_by.is_empty() || !order_by.is_empty() {
+        let requires = required_keys(partition_by, order_by);
+        let _ = writeln!(text, "    requires {requires}");
+    }
     for option in Options(options).all() {
         let _ = writeln!(text, "    {option}");
     }

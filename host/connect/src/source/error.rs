@@ -303,13 +303,15 @@ pub enum SourceError {
         /// Where the row starts, from 1.
         line: u64,
         /// The column.
-        column: String,
+        column: Box<str>,
         /// The value in backticks, cut if long; or `no value`.
-        value: String,
+        value: Box<str>,
         /// Type that the column has.
         expected: Box<DataType>,
         /// Why the text is no value of it.
         reason: Option<Reason>,
+        /// A type that holds the value, as the pipeline file writes it.
+        fitting: &'static str,
     },
     /// Text is not UTF-8.
     #[error("source `{name}`: `{path}` line {line} is not valid UTF-8")]
@@ -572,12 +574,9 @@ impl SourceError {
                 "check the delimiter, and quotes around fields that hold it".to_owned()
             })),
             Self::Value {
-                column,
-                reason: Some(reason),
-                ..
-            } if reason.fitting() != "utf8" => Some(format!(
-                "fix the file, or declare column `{column}` as `{}`",
-                reason.fitting()
+                column, fitting, ..
+            } if *fitting != "utf8" => Some(format!(
+                "fix the file, or declare column `{column}` as `{fitting}`"
             )),
             Self::Value { column, .. } => Some(format!(
                 "fix the file, or declare column `{column}` as `utf8` and convert it in SQL with `try_cast`"

@@ -29,15 +29,12 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use futures::{StreamExt, TryStreamExt, stream};
 
-pub use self::table::{ORIGIN_FILE, ORIGIN_ROW, with_origin};
+pub use self::table::{ORIGIN_FILE, ORIGIN_ROW, origin_line, with_origin};
 pub use self::{
     error::SourceError,
     inputs::{Input, Inputs, Location},
 };
-use self::{
-    partitions::Partitions,
-    table::{FileTable, Reader},
-};
+use self::{partitions::Partitions, table::FileTable};
 use crate::aws::{Aws, Bucket, ObjectFile, S3Error};
 use transom_file::spec::{Format, Place, Unknown};
 
@@ -291,15 +288,15 @@ impl FileSource {
     ) -> Result<Arc<dyn TableProvider>, SourceError> {
         let declared = schema.clone().or_else(|| self.columns.clone());
         let partitions = Partitions::detect(self, &inputs.pieces, declared.as_deref())?;
-        let reader = self.reader();
+        let is_parquet = matches!(self.format, Format::Parquet);
         let file_schema = match schema {
-            schema if matches!(reader, Reader::Parquet) && !inputs.are_empty() => {
+            schema if is_parquet && !inputs.are_empty() => {
                 let locked = schema.map(|schema| without_partitions(&schema, &partitions));
                 parquet::table_columns(self, session, &inputs, locked.as_deref(), &partitions)
                     .await?
             }
             Some(schema) => without_partitions(&schema, &partitions),
-            None if matches!(reader, Reader::Parquet) => match &declared {
+            None if is_parquet => match &declared {
                 Some(declared) => without_partitions(declared, &partitions),
                 None => return Err(self.no_columns()),
             },
@@ -308,7 +305,7 @@ impl FileSource {
         let inputs = self
             .check_headers(inputs, &file_schema, &partitions)
             .await?;
-        let table = FileTable::try_new(self.clone(), reader, inputs, &partitions, file_schema)
+        let table = FileTable::try_new(self.clone(), inputs, &partitions, file_schema)
             .map_err(|error| self.infer_error(error))?;
         Ok(Arc::new(table))
     }
@@ -330,13 +327,6 @@ impl FileSource {
             name: self.name.clone(),
             pattern: self.pattern.clone(),
             source: Box::new(error),
-        }
-    }
-
-    fn reader(&self) -> Reader {
-        match &self.format {
-            Format::Parquet => Reader::Parquet,
-            Format::Csv(_) | Format::Json => Reader::Text,
         }
     }
 

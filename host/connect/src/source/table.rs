@@ -37,24 +37,15 @@ use super::{
     inputs::{Input, Inputs, Location},
     parquet,
     partitions::Partitions,
-    text::{Pieces, TextScan},
+    text::{Pieces, TextScan, line_of_row},
 };
-
-/// Who reads the files.
-#[derive(Debug, Clone)]
-pub(super) enum Reader {
-    /// DataFusion, with what we know better, see [`parquet`](super::parquet).
-    Parquet,
-    /// We, see [`text`](super::text).
-    Text,
-}
+use transom_file::spec::Format;
 
 /// Files of one schema.
 #[derive(Debug)]
 pub(super) struct FileTable {
     source: FileSource,
     schema: TableSchema,
-    reader: Reader,
     files: Vec<PartitionedFile>,
     // Every file carries these too, so that a plan outlives the table that made it.
     leases: Arc<Inputs>,
@@ -77,6 +68,19 @@ pub fn with_origin(table: &Arc<dyn TableProvider>) -> Option<Arc<dyn TableProvid
     Some(Arc::new(table.with_origin()))
 }
 
+/// The line in which a row begins, from 1: a row of one of the files of a [`FileSource`]'s table, as [`with_origin`] names and counts
+/// them. `None` of a format that has no lines. The file is read up to that row.
+#[must_use]
+pub fn origin_line(table: &Arc<dyn TableProvider>, file: &str, row: u64) -> Option<u64> {
+    let table = table.downcast_ref::<FileTable>()?;
+    let mut inputs = table
+        .files
+        .iter()
+        .filter_map(|file| file.extension::<Input>());
+    let found = inputs.find(|input| input.path.to_string_lossy() == file)?;
+    line_of_row(&table.source, found, row)
+}
+
 /// Carried by every file of a plan for what its `Drop` does.
 struct HeldVersions(#[expect(dead_code, reason = "held, not read")] Arc<Inputs>);
 
@@ -84,7 +88,6 @@ impl FileTable {
     /// `file_schema` has no partition column.
     pub(super) fn try_new(
         source: FileSource,
-        reader: Reader,
         listing: Inputs,
         partitions: &Partitions,
         file_schema: SchemaRef,
@@ -113,7 +116,6 @@ impl FileTable {
         Ok(Self {
             source,
             schema,
-            reader,
             files,
             leases: held,
         })
@@ -145,7 +147,6 @@ impl FileTable {
         Self {
             source: self.source.clone(),
             schema,
-            reader: self.reader.clone(),
             files: self.files.iter().map(named).collect(),
             leases: Arc::clone(&self.leases),
         }
@@ -278,29 +279,42 @@ impl TableProvider for FileTable {
             let schema = datafusion::common::project_schema(&self.schema(), projection)?;
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
-        let partitions = state.config().target_partitions();
-        match &self.reader {
-            Reader::Parquet => {}
-            Reader::Text => {
-                let min_bytes = state.config_options().optimizer.repartition_file_min_size;
-                let pieces = Pieces {
-                    partitions,
-                    min_bytes,
-                };
-                let scans =
-                    TextScan::of_files(&self.source, &self.schema, projection, files, pieces)?;
-                let table = self.schema.table_schema();
-                let schema = datafusion::common::project_schema(table, projection)?;
-                return Ok(Arc::new(StreamingTableExec::try_new(
-                    schema,
-                    scans,
-                    None,
-                    [],
-                    false,
-                    limit,
-                )?));
-            }
+        match self.source.format {
+            Format::Parquet => self.scan_parquet(state, projection, files, limit).await,
+            Format::Csv(_) | Format::Json => self.scan_text(state, projection, files, limit),
+        }
+    }
+}
+
+impl FileTable {
+    /// Text is read here, see [`text`](super::text).
+    fn scan_text(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        files: Vec<PartitionedFile>,
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let pieces = Pieces {
+            partitions: state.config().target_partitions(),
+            min_bytes: state.config_options().optimizer.repartition_file_min_size,
         };
+        let scans = TextScan::of_files(&self.source, &self.schema, projection, files, pieces)?;
+        let table = self.schema.table_schema();
+        let schema = datafusion::common::project_schema(table, projection)?;
+        let scan = StreamingTableExec::try_new(schema, scans, None, [], false, limit)?;
+        Ok(Arc::new(scan))
+    }
+
+    /// Parquet is read by DataFusion, with what is known better here, see [`parquet`](super::parquet).
+    async fn scan_parquet(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        files: Vec<PartitionedFile>,
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let partitions = state.config().target_partitions();
         let collect = state.config().collect_statistics();
         let files: Vec<_> = if collect {
             let concurrency = state

@@ -17,7 +17,12 @@ use datafusion::{
     physical_plan::{stream::RecordBatchReceiverStream, streaming::PartitionStream},
 };
 
-use super::{FileSource, csv::CsvBatches, inputs::Input, json::JsonBatches};
+use super::{
+    FileSource,
+    csv::{self, CsvBatches},
+    inputs::Input,
+    json::{self, JsonBatches},
+};
 use transom_file::spec::{Format, is_gzip};
 
 /// Batches that are read ahead.
@@ -194,6 +199,15 @@ impl PartitionStream for TextScan {
             Ok(())
         });
         stream.build()
+    }
+}
+
+/// The line of a file in which a row begins, from 1; `row` counts from 0. `None` if there is no such row, or the file cannot be read.
+pub(super) fn line_of_row(source: &FileSource, found: &Input, row: u64) -> Option<u64> {
+    match &source.format {
+        Format::Csv(options) => csv::line_of_row(source, options, found, row).ok()?,
+        Format::Json => json::line_of_row(source, found, row).ok()?,
+        Format::Parquet => None,
     }
 }
 

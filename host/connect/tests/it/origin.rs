@@ -2,8 +2,8 @@
 
 use arrow::util::pretty::pretty_format_batches;
 use tempfile::tempdir;
-use transom_connect::{FileSource, with_origin};
-use transom_file::spec::{Format, SinkFormat};
+use transom_connect::{FileSource, origin_line, with_origin};
+use transom_file::spec::{CsvOptions, Format, SinkFormat};
 
 use crate::support::{CSV, open, publish, put, session, sink, source, table};
 
@@ -52,6 +52,47 @@ async fn rows_of_csv_and_json_are_numbered_within_their_files() {
 | 0    | 3  | json/b.json |
 +------+----+-------------+"
     );
+}
+
+#[tokio::test]
+async fn rows_of_text_have_the_lines_in_which_they_begin() {
+    let root = tempdir().unwrap();
+    let rows: String = (0..10_000).map(|id| format!("{id},x\n")).collect();
+    put(
+        root.path(),
+        "a.csv",
+        format!("# exported\nid,text\n\"1\",\"x\n\ny\"\n{rows}"),
+    );
+    put(root.path(), "a.json", "\n{\"id\": 1}\n \n\n{\"id\": 2}\n");
+    let options = CsvOptions {
+        comment: Some(b'#'),
+        ..CsvOptions::default()
+    };
+    let cases = [
+        (
+            Format::Csv(options),
+            "a.csv",
+            vec![
+                (0, Some(3)),
+                (1, Some(6)),
+                (10_000, Some(10_005)),
+                (10_001, None),
+            ],
+        ),
+        (
+            Format::Json,
+            "a.json",
+            vec![(0, Some(2)), (1, Some(5)), (2, None)],
+        ),
+    ];
+    for (format, file, lines) in cases {
+        let source = source(root.path(), file, format);
+        let table = open(&source, None, &session().state()).await.unwrap();
+        for (row, line) in lines {
+            assert_eq!(origin_line(&table, file, row), line, "{file} {row}");
+        }
+        assert_eq!(origin_line(&table, "b", 0), None);
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Schema};
 use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
-use transom_query::OnError;
+use transom_file::ErrorPolicy;
 use transom_sql::text::{Origin, column};
 use transom_sql::type_name;
 
@@ -71,7 +71,9 @@ impl Planner<'_> {
         let rows = format!("(SELECT * FROM {} WHERE {condition})", quoted(table));
         let query = failing(&check.kind, &rows);
         let params = params(self.pipeline);
-        let planned = self.session.plan_sql(&query, &params, |_| OnError::Fail);
+        let planned = self
+            .session
+            .plan_sql(&query, &params, |_| ErrorPolicy::Fail);
         let plan = match (planned.await, &check.condition) {
             (Ok(plan), _) => plan,
             (Err(error), Some(condition)) => {

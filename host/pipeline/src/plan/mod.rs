@@ -2,6 +2,7 @@
 
 mod checks;
 mod convert;
+pub(crate) mod keys;
 mod messages;
 mod nested;
 mod part;

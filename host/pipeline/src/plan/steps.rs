@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
-use transom_query::{OnError, OnReject, OrderBy, TransformStep, WrongColumn, WrongColumns};
+use transom_query::{OnReject, OrderBy, TransformStep, WrongColumn, WrongColumns};
 
 use super::PlannedStep;
 use super::convert::params;
@@ -15,7 +15,7 @@ use super::messages::{
 use super::planner::Planner;
 use crate::dead_letters::{self, DeadLetterSpool};
 use crate::error::{Error, Result, source_of};
-use transom_file::{ErrorPolicy, MaxRejects, Problem, SqlStep, Step, StepKind};
+use transom_file::{MaxRejects, Problem, SqlStep, Step, StepKind};
 
 impl Planner<'_> {
     pub(super) async fn step(&mut self, step: &Step) -> Result<Option<PlannedStep>> {
@@ -114,10 +114,7 @@ impl Planner<'_> {
         }
         self.check_on_error(sql);
         let params = params(self.pipeline);
-        let on_error = |function: &str| match sql.on_error.policy(function) {
-            ErrorPolicy::Fail => OnError::Fail,
-            ErrorPolicy::Null => OnError::Null,
-        };
+        let on_error = |function: &str| sql.on_error.policy(function);
         let planned = self.session.plan_step(step, &sql.text, &params, on_error);
         match planned.await {
             Ok(plan) => Ok(Some(plan)),
@@ -191,6 +188,9 @@ impl Planner<'_> {
             return Ok(None);
         }
         if dead_letters.is_some() && !self.dead_letters_fit(name, transform).await? {
+            return Ok(None);
+        }
+        if !self.keys_fit(name, transform).await? {
             return Ok(None);
         }
         // What it gives is known when it is built, which is a problem of its own already.

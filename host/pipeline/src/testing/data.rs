@@ -7,9 +7,10 @@ use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use transom_connect::{Aws, FileSource, ReadProgress, Sample};
+use transom_file::ErrorPolicy;
 use transom_file::spec::{CsvOptions, Format, FormatName, Unknown};
 use transom_plugin::Cancel;
-use transom_query::{OnError, Params, Session, SessionOptions};
+use transom_query::{Params, Session, SessionOptions};
 
 use super::rows;
 use crate::file_rows::{Unread, file_rows};
@@ -176,7 +177,7 @@ impl Loader<'_> {
         let params = Params::default();
         let rows = async {
             let session = Session::new(&self.options, Cancel::new())?;
-            let planned = session.plan_sql(&sql.value, &params, |_| OnError::Fail);
+            let planned = session.plan_sql(&sql.value, &params, |_| ErrorPolicy::Fail);
             collect(&session, planned.await?).await
         };
         match rows.await {

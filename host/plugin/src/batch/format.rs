@@ -166,6 +166,22 @@ pub(crate) fn one_field_from_wire(
     }
 }
 
+/// Says what is wrong with a name that is too long, or that no column can have.
+pub(crate) fn check_field_name(name: &str, limits: &Limits) -> Result<(), String> {
+    let allowed = limits.text.min(4096);
+    if name.len() > allowed {
+        let length = name.len();
+        return Err(format!(
+            "a field name of {length} bytes; allowed are {allowed}"
+        ));
+    }
+    // Ends a name in the C data interface, so that the field could go nowhere.
+    match name.contains('\0') {
+        true => Err(format!("field `{name}` has a zero byte in its name")),
+        false => Ok(()),
+    }
+}
+
 fn field_from_wire(
     rest: &mut std::slice::Iter<'_, types::FieldResult>,
     depth: usize,
@@ -174,17 +190,7 @@ fn field_from_wire(
     let wire = rest
         .next()
         .ok_or("a field has fewer children than it says")?;
-    if wire.name.len() > limits.text.min(4096) {
-        return Err(format!(
-            "a field name of {} bytes; allowed are {}",
-            wire.name.len(),
-            limits.text.min(4096)
-        ));
-    }
-    // Ends a name in the C data interface, so that the field could go nowhere.
-    if wire.name.contains('\0') {
-        return Err(format!("field `{}` has a zero byte in its name", wire.name));
-    }
+    check_field_name(&wire.name, limits)?;
     if wire.format.len() > MAX_FORMAT {
         return Err(format!(
             "field `{}` has a format of {} bytes; allowed are {MAX_FORMAT}",

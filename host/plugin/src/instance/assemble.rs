@@ -13,6 +13,7 @@ use crate::batch::lift::lift;
 use crate::bindings::{scalar, table};
 use crate::description::cut;
 use crate::error::{Error, Result};
+use crate::limits::Exceeded;
 use crate::plugin::Plugin;
 
 /// A batch of input for a transform: the columns of the schema it was opened with, some of them perhaps pruned.
@@ -103,9 +104,10 @@ pub(super) fn assemble(
     if rows > plugin.limits.rows {
         return Err(Error::Limit {
             plugin: plugin.name.clone(),
-            limit: "rows",
-            allowed: plugin.limits.rows.to_string(),
-            asked: rows.to_string(),
+            exceeded: Exceeded::Rows {
+                allowed: plugin.limits.rows,
+                returned: rows,
+            },
         });
     }
     let rejected = rejects(rejected, input.map_or(0, |input| input.rows), plugin)?;
@@ -118,11 +120,9 @@ pub(super) fn assemble(
         .map(|part| {
             assemble_part(part, transform, input, &mut carried).map_err(|problem| match problem {
                 Problem::Invalid(reason) => invalid(plugin, reason),
-                Problem::TooMuch(asked) => Error::Limit {
+                Problem::TooMuch => Error::Limit {
                     plugin: plugin.name.clone(),
-                    limit: "output",
-                    allowed: crate::limits::bytes(plugin.limits.output),
-                    asked: crate::limits::bytes(asked),
+                    exceeded: Exceeded::Output(plugin.limits.output),
                 },
             })
         })
@@ -145,7 +145,7 @@ struct Carried {
 enum Problem {
     Invalid(String),
     /// So many bytes would be copied.
-    TooMuch(usize),
+    TooMuch,
 }
 
 impl From<String> for Problem {
@@ -200,10 +200,7 @@ fn assemble_part(
                     Some(source) => {
                         // A long text, named by many rows, is copied for each of them.
                         let bytes = bytes_of(column.as_ref(), source.values());
-                        carried.left = carried
-                            .left
-                            .checked_sub(bytes)
-                            .ok_or(Problem::TooMuch(bytes))?;
+                        carried.left = carried.left.checked_sub(bytes).ok_or(Problem::TooMuch)?;
                         Ok(take(column, source, None).map_err(|error| error.to_string())?)
                     }
                     None => Ok(Arc::clone(column)),

@@ -9,6 +9,7 @@ use crate::description::cut;
 use crate::engine::load_error;
 use crate::error::{Error, GuestError, GuestErrorKind};
 use crate::interrupt::Interrupt;
+use crate::limits::Exceeded;
 use crate::plugin::Plugin;
 use crate::state::State;
 
@@ -52,19 +53,24 @@ pub(super) fn guest_error(plugin: &Plugin, error: types::Error) -> Error {
 /// but not for ever.
 pub(super) fn asked_too_often(plugin: &Plugin, pulls: usize, idle: Duration) -> Option<Error> {
     let limits = &plugin.limits;
-    let (limit, allowed, asked) = if pulls > limits.pulls {
-        ("pulls", limits.pulls.to_string(), "one more")
+    let exceeded = if pulls > limits.pulls {
+        Exceeded::Pulls(limits.pulls)
     } else if idle >= limits.call_time {
-        ("call_time", format!("{:?}", limits.call_time), "more")
+        Exceeded::CallTime {
+            allowed: limits.call_time,
+            line: None,
+        }
     } else {
         return None;
     };
-    Some(Error::Limit {
+    Some(over(plugin, exceeded))
+}
+
+fn over(plugin: &Plugin, exceeded: Exceeded) -> Error {
+    Error::Limit {
         plugin: plugin.name.clone(),
-        limit,
-        allowed,
-        asked: asked.to_owned(),
-    })
+        exceeded,
+    }
 }
 
 /// Why a call ended early: our own doing (a limit, cancelled), the guest's (a trap) or the host's.
@@ -75,42 +81,25 @@ pub(super) fn trap_error(
     trap: wasmtime::Error,
 ) -> Error {
     let name = plugin.name.clone();
-    let over = |interrupt: Interrupt| match interrupt {
-        Interrupt::Cancelled => Error::Cancelled {
-            plugin: plugin.name.clone(),
-        },
-        Interrupt::Denied { .. } => Error::Crash {
-            plugin: plugin.name.clone(),
-            message: interrupt.to_string(),
-        },
-        Interrupt::Limit {
-            limit,
-            allowed,
-            asked,
-        } => Error::Limit {
-            plugin: plugin.name.clone(),
-            limit,
-            allowed,
-            asked,
-        },
-    };
     let trap = match trap.downcast::<Interrupt>() {
-        Ok(interrupt) => return over(interrupt),
+        Ok(Interrupt::Cancelled) => return Error::Cancelled { plugin: name },
+        Ok(Interrupt::Limit(exceeded)) => return over(plugin, exceeded),
+        Ok(denied @ Interrupt::Denied { .. }) => {
+            return Error::Crash {
+                plugin: name,
+                message: denied.to_string(),
+            };
+        }
         Err(trap) => trap,
     };
     // A guest whose memory was refused usually crashes of it: the refusal is what the user can act on.
     if let Some(refused) = store.data_mut().memory.refused.take() {
-        return over(refused);
+        return over(plugin, refused);
     }
     // The root cause alone: what surrounds it quotes names of functions, which are the guest's own words.
     let cause = trap.root_cause().to_string();
     if cause.starts_with(OUTPUT_EXHAUSTED) {
-        return Error::Limit {
-            plugin: name,
-            limit: "output",
-            allowed: crate::limits::bytes(plugin.limits.output),
-            asked: "more".to_owned(),
-        };
+        return over(plugin, Exceeded::Output(plugin.limits.output));
     }
     match trap.downcast_ref::<wasmtime::Trap>() {
         Some(wasm_trap) => {

@@ -44,6 +44,9 @@ pub struct InstanceOptions {
     pub memory: Option<Arc<dyn MemoryBudget>>,
     /// Less time for one call than the plugin's limits allow.
     pub call_time: Option<Duration>,
+    /// Has an error of a call that takes too long name the line of the plugin's source, if its language tells. Calls take
+    /// many times longer.
+    pub traces: bool,
     /// Stops it.
     pub cancel: Cancel,
     /// What its clocks and its randomness show, if its language has any.

@@ -6,7 +6,7 @@ use wasmtime::{CallHook, Store};
 
 use super::InstanceOptions;
 use super::fault::{Phase, guest_error, trap_error, unlike_the_contract};
-use crate::bindings::{scalar, table};
+use crate::bindings::{scalar, table, types};
 use crate::error::{Error, Result};
 use crate::limits::MemoryMeter;
 use crate::plugin::{Plugin, Runner};
@@ -29,6 +29,7 @@ pub(super) fn start(
         options.cancel,
         plugin.runner.as_ref().map(|_| Wasi::new(options.time)),
     );
+    let traces = options.traces;
     let mut store = Store::new(plugin.pre.engine(), state);
     store.limiter(|state| &mut state.memory);
     store.epoch_deadline_callback(State::on_tick);
@@ -43,7 +44,7 @@ pub(super) fn start(
         Err(trap) => return Err(trap_error(plugin, &mut store, Phase::Start, trap)),
     };
     if let Some(runner) = &plugin.runner {
-        hand_over(plugin, runner, &mut store, &instance)?;
+        hand_over(plugin, runner, traces, &mut store, &instance)?;
     }
     Ok((store, instance))
 }
@@ -52,6 +53,7 @@ pub(super) fn start(
 fn hand_over(
     plugin: &Plugin,
     runner: &Runner,
+    traces: bool,
     store: &mut Store<State>,
     instance: &wasmtime::component::Instance,
 ) -> Result<()> {
@@ -67,7 +69,24 @@ fn hand_over(
         .collect();
     let bytecode = runner.source.bytecode.as_deref().unwrap_or_default();
     begin(plugin, store)?;
-    match guest.call_load(&mut *store, &files, bytecode) {
+    let loaded = guest.call_load(&mut *store, &files, bytecode);
+    answer(plugin, store, loaded)?;
+    if traces {
+        begin(plugin, store)?;
+        let traced = guest.call_trace(&mut *store);
+        answer(plugin, store, traced)?;
+        store.data_mut().traces = true;
+    }
+    Ok(())
+}
+
+/// What a runner answers, or why it does not.
+fn answer<T>(
+    plugin: &Plugin,
+    store: &mut Store<State>,
+    answer: wasmtime::Result<Result<T, types::Error>>,
+) -> Result<T> {
+    match answer {
         Ok(answer) => answer.map_err(|error| guest_error(plugin, error)),
         Err(trap) => Err(trap_error(plugin, store, Phase::Call, trap)),
     }
@@ -104,10 +123,8 @@ fn compiled(
     begin(plugin, store)?;
     // The limit on output is for results.
     store.set_hostcall_fuel(runner.source.max_bytecode(&plugin.limits));
-    match guest.call_compiled(&mut *store) {
-        Ok(answer) => answer.map_err(|error| guest_error(plugin, error)),
-        Err(trap) => Err(trap_error(plugin, store, Phase::Call, trap)),
-    }
+    let compiled = guest.call_compiled(&mut *store);
+    answer(plugin, store, compiled)
 }
 
 /// The optional interfaces, with the signatures that the contract says.

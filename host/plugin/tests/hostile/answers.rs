@@ -66,6 +66,23 @@ fn descriptions() -> Vec<Case> {
             let transform = image.transform("t", &" ".repeat(500_000));
             image.description("hostile", &[], &[transform])
         }),
+        described("column_required_twice", |image| {
+            let transform = image.ordered_transform("t", "", &["k"], &["v", "k"]);
+            image.description("hostile", &[], &[transform])
+        }),
+        described("required_column_with_a_name_of_a_megabyte", |image| {
+            let name = "k".repeat(1_000_000);
+            let transform = image.ordered_transform("t", "", &[&name], &[]);
+            image.description("hostile", &[], &[transform])
+        }),
+        described("required_column_with_a_zero_byte", |image| {
+            let transform = image.ordered_transform("t", "", &["k\0"], &[]);
+            image.description("hostile", &[], &[transform])
+        }),
+        described("required_columns_without_number", |image| {
+            let transform = image.ordered_transform("t", "", &["k"; 10_001], &[]);
+            image.description("hostile", &[], &[transform])
+        }),
         case("description_that_is_no_text", || {
             let mut guest = Guest::new();
             let name = guest.image.bytes(b"\xff\xfe");

@@ -230,11 +230,31 @@ impl Image {
     }
 
     pub(crate) fn transform(&mut self, name: &str, options: &str) -> Vec<u8> {
+        self.ordered_transform(name, options, &[], &[])
+    }
+
+    /// A transform that requires columns to partition by, and to sort by.
+    pub(crate) fn ordered_transform(
+        &mut self,
+        name: &str,
+        options: &str,
+        partition_by: &[&str],
+        order_by: &[&str],
+    ) -> Vec<u8> {
+        let keys = partition_by.iter().map(|key| self.bytes(key.as_bytes()));
+        let keys: Vec<Vec<u8>> = keys.collect();
+        let order = order_by.iter().map(|key| {
+            let ascending = words(&[0]);
+            [self.bytes(key.as_bytes()), ascending].concat()
+        });
+        let order: Vec<Vec<u8>> = order.collect();
         [
             self.bytes(name.as_bytes()),
             self.bytes(b""),
             self.bytes(options.as_bytes()),
             words(&[0]),
+            self.list(&keys),
+            self.list(&order),
         ]
         .concat()
     }

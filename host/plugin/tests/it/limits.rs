@@ -26,18 +26,15 @@ fn run(instance: &mut Instance, transform: &str, options: &str) -> Error {
 }
 
 fn assert_limit(error: &Error, name: &str, expected: &str) {
-    match error {
-        Error::Limit { limit, allowed, .. } => {
-            assert_eq!((*limit, allowed.as_str()), (name, expected));
-        }
-        other => panic!("{other:?}"),
-    }
+    assert!(matches!(error, Error::Limit { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains(name) && text.contains(expected), "{text}");
     // The hint is for limits that the pipeline file can raise.
-    let raisable = ["memory", "call_time", "output", BUDGET].contains(&name);
+    let raisable = ["`memory`", "`call_time`", "`output`", BUDGET].contains(&name);
     assert_eq!(error.hint().is_some(), raisable, "{:?}", error.hint());
 }
 
-const BUDGET: &str = "share of the run's memory";
+const BUDGET: &str = "of the run's memory";
 const LOOP: &str = r#"{"kind": "loop"}"#;
 
 #[test]
@@ -51,7 +48,7 @@ fn a_loop_without_end_is_stopped_by_the_time_of_a_call() {
         let begun = Instant::now();
         let error = run(&mut instance, "fail", options);
         let took = begun.elapsed();
-        assert_limit(&error, "call_time", "50ms");
+        assert_limit(&error, "`call_time`", "50ms");
         assert!(
             took >= Duration::from_millis(50) && took < Duration::from_secs(1),
             "{took:?}"
@@ -111,7 +108,7 @@ fn memory_without_end_is_stopped_by_the_limit_of_the_instance() {
     });
     let mut instance = start(&plugin);
     let error = run(&mut instance, "fail", r#"{"kind": "allocate"}"#);
-    assert_limit(&error, "memory", "16.0 MiB");
+    assert_limit(&error, "`memory`", "16.0 MiB");
     assert!(instance.is_dead());
     assert!(instance.peak_memory() <= 16 << 20);
     assert!(instance.peak_memory() > 8 << 20);
@@ -129,7 +126,7 @@ fn a_memory_smaller_than_the_guest_begins_with_is_told_as_that() {
             },
         )
         .unwrap_err();
-    assert_limit(&error, "memory", "64.0 KiB");
+    assert_limit(&error, "`memory`", "64.0 KiB");
 }
 
 // Pins the text by which this error is recognised, since wasmtime has no type for it.
@@ -151,7 +148,7 @@ fn more_output_than_allowed_is_a_limit() {
         "explode",
         r#"{"times": 10, "part_rows": 100000}"#,
     );
-    assert_limit(&error, "output", "256.0 KiB");
+    assert_limit(&error, "`output`", "256.0 KiB");
     assert!(instance.is_dead());
 }
 
@@ -182,13 +179,13 @@ fn a_guest_that_logs_or_counts_too_much_is_stopped() {
         ..Limits::default()
     });
     let error = run(&mut start(&silent), "pass", r#"{"column": "c0"}"#);
-    assert_limit(&error, "log", "5 B");
+    assert_limit(&error, "logged", "5 B");
     let uncounted = plugin_with(Limits {
         counters: 0,
         ..Limits::default()
     });
     let error = run(&mut start(&uncounted), "pass", r#"{"column": "c0"}"#);
-    assert_limit(&error, "counters", "0 names of at most 128 bytes");
+    assert_limit(&error, "counters", "more than 0");
 }
 
 #[derive(Debug)]

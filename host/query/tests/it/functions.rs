@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use datafusion::error::DataFusionError;
+use transom_file::ErrorPolicy;
 use transom_plugin::LogicalTime;
-use transom_query::{OnError, Params, SessionOptions, WrongArguments};
+use transom_query::{Params, SessionOptions, WrongArguments};
 
 use crate::support::{add, answer, letters, plan, rows_of, run, session, session_with, whole};
 
@@ -81,7 +82,9 @@ async fn a_value_that_an_argument_cannot_hold_fails_its_row() {
     );
     let session = session();
     let no_params = Params::new();
-    let plan = session.plan_sql(sql, &no_params, |_| OnError::Null).await;
+    let plan = session
+        .plan_sql(sql, &no_params, |_| ErrorPolicy::Null)
+        .await;
     let rows = rows_of(&run(&session, plan.unwrap()).await.unwrap().0);
     assert_eq!(rows, ["0|0.00", "1|", "2|4.00", "|"]);
     assert_eq!(session.failures()["echo.doubled"].count, 1);
@@ -191,8 +194,8 @@ async fn a_row_that_fails_ends_the_run_or_becomes_null() {
     let session = self::session();
     let plan = session
         .plan_sql(sql, &Params::new(), |name| match name {
-            "echo.parse" => OnError::Null,
-            _ => OnError::Fail,
+            "echo.parse" => ErrorPolicy::Null,
+            _ => ErrorPolicy::Fail,
         })
         .await
         .unwrap();
@@ -214,7 +217,7 @@ async fn an_error_names_the_step_whose_query_calls_the_function() {
     let no_params = Params::new();
     let sql = "SELECT echo.parse(s) FROM t";
     let plan = session
-        .plan_step("parsed", sql, &no_params, |_| OnError::Fail)
+        .plan_step("parsed", sql, &no_params, |_| ErrorPolicy::Fail)
         .await;
     let text = whole(&run(&session, plan.unwrap()).await.unwrap_err());
     assert!(

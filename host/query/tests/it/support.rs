@@ -10,8 +10,9 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use futures::TryStreamExt;
+use transom_file::ErrorPolicy;
 use transom_plugin::{Cancel, Limits, Plugin, Runtime, RuntimeOptions};
-use transom_query::{Figures, OnError, OnReject, Params, Session, SessionOptions, TransformStep};
+use transom_query::{Figures, OnReject, Params, Session, SessionOptions, TransformStep};
 
 #[path = "../../../../tests/guests/echo.rs"]
 mod echo;
@@ -83,7 +84,7 @@ pub(crate) fn add(session: &Session, name: &str, partitions: Vec<Vec<RecordBatch
 /// Plans SQL without variables; functions fail at the first row that fails.
 pub(crate) async fn plan(session: &Session, sql: &str) -> Result<LogicalPlan> {
     session
-        .plan_sql(sql, &Params::new(), |_| OnError::Fail)
+        .plan_sql(sql, &Params::new(), |_| ErrorPolicy::Fail)
         .await
 }
 

@@ -287,7 +287,7 @@ fn the_common_type_holds_both() {
         (
             DataType::Decimal128(38, 0),
             DataType::Decimal128(38, 10),
-            Some(DataType::Decimal256(48, 10)),
+            Some(DataType::Decimal128(38, 10)),
         ),
         (DataType::Decimal128(10, 2), DataType::Float64, None),
         (micros(), nanos(), Some(nanos())),

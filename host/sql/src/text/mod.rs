@@ -79,13 +79,24 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The type that would hold such a text, as the pipeline file writes it; `utf8` holds all.
+    /// The type that holds a text which another does not hold for this reason, as the pipeline file writes it; `utf8` holds all.
     #[must_use]
-    pub fn fitting(self) -> &'static str {
+    pub fn fitting(self, text: &str) -> &'static str {
+        let is_timestamp = |unit, zoned| timestamp(text, unit, zoned).is_ok();
         match self {
-            Self::Fraction => "float64",
-            Self::TimeOfDay | Self::NoOffset => "timestamp",
-            Self::Offset => "timestamptz",
+            Self::Fraction if float64(text, Origin::Declared).is_ok() => "float64",
+            Self::TimeOfDay | Self::NoOffset | Self::Offset => {
+                let types = [
+                    ("timestamp", TimeUnit::Microsecond, false),
+                    ("timestamptz", TimeUnit::Microsecond, true),
+                    ("timestamp(ns)", TimeUnit::Nanosecond, false),
+                    ("timestamptz(ns)", TimeUnit::Nanosecond, true),
+                ];
+                let fitting = types
+                    .iter()
+                    .find(|(_, unit, zoned)| is_timestamp(*unit, *zoned));
+                fitting.map_or("utf8", |(name, ..)| name)
+            }
             _ => "utf8",
         }
     }

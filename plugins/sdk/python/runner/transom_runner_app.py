@@ -12,7 +12,7 @@ from types import CodeType
 from typing import NoReturn
 
 from componentize_py_types import Err
-from transom_runner import image, standard_library
+from transom_runner import image, lines, standard_library
 from transom_runner.loading import load_plugin
 from wit_world.exports import meta, scalar, table
 from wit_world.imports import host, types
@@ -93,6 +93,12 @@ class Runner:
         except BaseException as error:
             _fail(error)
 
+    def trace(self) -> None:
+        try:
+            lines.trace(_compiled, lambda line: _log("trace", line))
+        except BaseException as error:
+            _fail(error)
+
     def snapshot(self, handle: int) -> bytes:
         try:
             return _loaded().snapshot(handle)
@@ -118,7 +124,7 @@ class Meta:
             description.name,
             description.version,
             [_function(function) for function in description.functions],
-            [meta.Transform(t.name, t.doc, t.options, t.stateful) for t in description.transforms],
+            [_transform(transform) for transform in description.transforms],
         )
 
 
@@ -134,6 +140,13 @@ def _function(described: contract.FunctionDescription) -> meta.Function:
         described.variadic,
         described.output,
         _VOLATILITIES[described.volatility],
+    )
+
+
+def _transform(described: contract.TransformDescription) -> meta.Transform:
+    order_by = [meta.SortKey(key.column, key.descending) for key in described.order_by]
+    return meta.Transform(
+        described.name, described.doc, described.options, described.stateful, described.partition_by, order_by
     )
 
 

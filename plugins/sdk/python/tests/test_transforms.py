@@ -283,6 +283,25 @@ class Options(unittest.TestCase):
         self.assertEqual((Lengths.name, describe_transform(Lengths).doc), ("text_lengths", ""))
 
 
+    def test_a_transform_says_which_keys_it_requires(self):
+        class Sorted(Base, name="sorted", partition_by=("key",), order_by=["a", transom.desc("b")]):
+            pass
+
+        described = describe_transform(Sorted)
+        self.assertEqual(described.partition_by, ["key"])
+        self.assertEqual([(key.column, key.descending) for key in described.order_by], [("a", False), ("b", True)])
+        self.assertEqual((describe_transform(Lengths).partition_by, describe_transform(Lengths).order_by), ([], []))
+
+    def test_keys_that_are_no_columns_are_refused_where_they_are_written(self):
+        for message, keys in [
+            (r'is a list: write `order_by=\["a"\]`', {"order_by": "a"}),
+            ("name the column `a` twice", {"partition_by": ["a"], "order_by": [transom.desc("a")]}),
+            ("name columns, which 1 does not", {"partition_by": [1]}),
+        ]:
+            with self.subTest(keys=keys), self.assertRaisesRegex((TypeError, ValueError), message):
+                type("Wrong", (Base,), {}, name="wrong", **keys)
+
+
 class State(unittest.TestCase):
     class Count(Base, name="count_rows"):
         def open(self, input):

@@ -19,7 +19,7 @@ from .log import count
 from .options import maximum, minimum
 from .output import Output
 from .schema import Field, Schema
-from .transforms import ALL, End, Opened, RecordBatch, Transform
+from .transforms import ALL, End, Opened, RecordBatch, Transform, desc
 from .types import (
     Float32,
     Int8,
@@ -61,7 +61,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ALL", "BadData", "Column", "Config", "End", "Error", "Field", "Float32", "Int16", "Int32", "Int8", "Opened",
     "Output", "RecordBatch", "Reject", "Retryable", "Schema", "Transform", "UInt16", "UInt32", "UInt64", "UInt8",
-    "UtcDatetime", "binary", "boolean", "count", "date32", "date64", "decimal", "duration", "fixed_binary", "float16",
-    "float32", "float64", "function", "int16", "int32", "int64", "int8", "large_binary", "large_utf8", "log", "maximum",
-    "minimum", "null", "time_of_day", "timestamp", "uint16", "uint32", "uint64", "uint8", "utf8",
+    "UtcDatetime", "binary", "boolean", "count", "date32", "date64", "decimal", "desc", "duration", "fixed_binary",
+    "float16", "float32", "float64", "function", "int16", "int32", "int64", "int8", "large_binary", "large_utf8", "log",
+    "maximum", "minimum", "null", "time_of_day", "timestamp", "uint16", "uint32", "uint64", "uint8", "utf8",
 ]  # fmt: skip

@@ -119,13 +119,23 @@ class FunctionDescription:
 
 
 @dataclass(slots=True)
+class SortKey:
+    """One column of an order."""
+
+    column: str
+    descending: bool
+
+
+@dataclass(slots=True)
 class TransformDescription:
-    """A transform. `options` is a JSON Schema."""
+    """A transform. `options` is a JSON Schema; `partition_by` and `order_by` are the keys that it requires."""
 
     name: str
     doc: str
     options: str
     stateful: bool
+    partition_by: list[str]
+    order_by: list[SortKey]
 
 
 @dataclass(slots=True)

@@ -92,7 +92,14 @@ def describe_transform(transform: type[Transform]) -> contract.TransformDescript
         schema = options.schema_of(transform.options_class())
     except Exception as error:
         raise Error(f"the options of the transform `{transform.name}`: {error}") from None
-    return contract.TransformDescription(transform.name, transform.doc(), json.dumps(schema), transform.is_stateful())
+    return contract.TransformDescription(
+        transform.name,
+        transform.doc(),
+        json.dumps(schema),
+        transform.is_stateful(),
+        transform.required_keys.partition_by,
+        [contract.SortKey(key.column, key.descending) for key in transform.required_keys.order_by],
+    )
 
 
 class Table:

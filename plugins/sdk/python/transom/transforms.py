@@ -79,6 +79,43 @@ class Opened:
         return places
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class SortKey:
+    """One column of an order."""
+
+    column: str
+    descending: bool = False
+
+
+def desc(column: str) -> SortKey:
+    """The column of an order with its largest values first."""
+    return SortKey(column, descending=True)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Keys:
+    """By which columns a step has to partition its rows and sort a partition; it decides if both are empty."""
+
+    partition_by: list[str]
+    order_by: list[SortKey]
+
+    @classmethod
+    def of(cls, partition_by: Iterable[str], order_by: Iterable[str | SortKey]) -> Keys:
+        """The keys as a class gives them."""
+        for argument, columns in (("partition_by", partition_by), ("order_by", order_by)):
+            if isinstance(columns, str):
+                raise TypeError(f'`{argument}` is a list: write `{argument}=["{columns}"]`')
+        keys = cls(list(partition_by), [key if isinstance(key, SortKey) else SortKey(key) for key in order_by])
+        seen: set[str] = set()
+        for column in [*keys.partition_by, *(key.column for key in keys.order_by)]:
+            if not isinstance(column, str):
+                raise TypeError(f"`partition_by` and `order_by` name columns, which {column!r} does not")
+            if column in seen:
+                raise ValueError(f"`partition_by` and `order_by` name the column `{column}` twice")
+            seen.add(column)
+        return keys
+
+
 class Transform:
     """A function from a table to a table: batches in, batches out. Derive from it; the docstring describes it.
 
@@ -86,21 +123,37 @@ class Transform:
     batch (and `pull` while the output says there is more), then `finish`, then `save`.
 
     Its name in pipelines is the class's in snake case, or `class Visits(Transform, name="visits")`. A class that
-    others derive from and that is none itself says `abstract=True`. Options are a class in it, of annotated
-    attributes:
+    others derive from and that is none itself says `abstract=True`.
+
+    `class Visits(Transform, partition_by=["tailnum"], order_by=["departed"])` says which rows it has to be given: all
+    rows with the same `tailnum` in one object, one after another, sorted by `departed`, or `desc("departed")` for the
+    largest first. A step that does not say the same is an error of `transom check`.
+
+    Options are a class in it, of annotated attributes:
 
         class Options:
             pause: Annotated[int, "Seconds without a click that end a session."] = 1800
     """
 
     name: ClassVar[str]
+    #: By which columns its step has to partition and sort the rows.
+    required_keys: ClassVar[Keys]
     #: The options' class, if there are any.
     Options: ClassVar[type | None] = None
     #: The options as the pipeline gives them.
     options: Any
 
-    def __init_subclass__(cls, *, name: str | None = None, abstract: bool = False, **rest: Any):
+    def __init_subclass__(
+        cls,
+        *,
+        name: str | None = None,
+        abstract: bool = False,
+        partition_by: Iterable[str] = (),
+        order_by: Iterable[str | SortKey] = (),
+        **rest: Any,
+    ):
         super().__init_subclass__(**rest)
+        cls.required_keys = Keys.of(partition_by, order_by)
         if not abstract:
             cls.name = name or snake_case(cls.__name__)
             registry.append(cls)

@@ -138,8 +138,8 @@ mod transform;
 pub use decimal::Decimal;
 pub use error::{Error, ErrorKind};
 pub use transform::{
-    Column, Described, Emitter, End, NoOptions, Opened, Output, Row, RowTransform, Transform,
-    column,
+    Column, Described, Emitter, End, NoOptions, Opened, Output, Row, RowTransform, SortKey,
+    Transform, column,
 };
 
 /// Makes a function callable from SQL; it stays callable from Rust as it stands.
@@ -194,7 +194,18 @@ pub use transform::{
 /// ```
 pub use transom_sdk_macros::function;
 
-/// Gives a transform its name (the type's in snake case, or `name = ".."`) and its description (the doc comment).
+/// Gives a transform its name (the type's in snake case, or `name = ".."`) and its description (the doc comment), and says which
+/// keys it requires:
+///
+/// ```
+/// # use transom_sdk::prelude::*;
+/// /// Numbers the visits of each aircraft, from the last to the first.
+/// #[transform(partition_by = ["tailnum"], order_by = [desc("departed"), "flight"])]
+/// struct Visits;
+/// ```
+///
+/// A step that does not partition by `tailnum` and sort by `departed`, largest first, and then by `flight`, is an error of
+/// `transom check`.
 pub use transom_sdk_macros::transform;
 
 /// Makes a struct the options of a transform: read from the pipeline file, keys that it does not have refused, and described

@@ -169,6 +169,19 @@ fn describe_transform(entry: &TransformEntry) -> meta::Transform {
         doc: entry.doc.to_owned(),
         options: (entry.options)(),
         stateful: (entry.stateful)(),
+        partition_by: entry
+            .partition_by
+            .iter()
+            .map(|&name| name.to_owned())
+            .collect(),
+        order_by: entry
+            .order_by
+            .iter()
+            .map(|key| meta::SortKey {
+                column: key.column.to_owned(),
+                descending: key.descending,
+            })
+            .collect(),
     }
 }
 

@@ -18,9 +18,10 @@ use arrow::util::display::array_value_to_string;
 use datafusion::common::ScalarValue;
 use futures::TryStreamExt;
 use transom_connect::{FileSource, Source};
+use transom_file::ErrorPolicy;
 use transom_file::spec::{CsvOptions, Format};
 use transom_plugin::{Cancel, Limits, Plugin};
-use transom_query::{OnError, OnReject, OrderBy, Params, Session, SessionOptions, TransformStep};
+use transom_query::{OnReject, OrderBy, Params, Session, SessionOptions, TransformStep};
 
 use super::common::Result;
 use super::common::guests;
@@ -193,7 +194,9 @@ async fn plan(session: &Session, step: &str) -> Result<datafusion::logical_expr:
     let file = guests::repository().join(format!("examples/flights/sql/{step}.sql"));
     let sql = std::fs::read_to_string(file)?;
     let params = Params::from([("late_minutes".to_owned(), ScalarValue::Int64(Some(15)))]);
-    Ok(session.plan_sql(&sql, &params, |_| OnError::Fail).await?)
+    Ok(session
+        .plan_sql(&sql, &params, |_| ErrorPolicy::Fail)
+        .await?)
 }
 
 async fn spool(session: &mut Session, step: &str) -> Result<()> {

@@ -107,6 +107,16 @@ func TestFailFailsAsItIsTold(t *testing.T) {
 	}
 }
 
+func TestTheLatestRowOfEachKeyIsKept(t *testing.T) {
+	type row struct {
+		Key  string `arrow:"key"`
+		Time int64  `arrow:"time"`
+		ID   int64  `arrow:"id"`
+	}
+	ran := transomtest.Run(t, "latest", "", []row{{"a", 9, 1}, {"a", 3, 2}, {"b", 5, 3}})
+	expect(t, transomtest.Rows[row](t, ran), []row{{"a", 9, 1}, {"b", 5, 3}})
+}
+
 func TestTalkLogsAndCounts(t *testing.T) {
 	ran := transomtest.Run(t, "talk", "", rows(1, 2), rows(3))
 	expect(t, ran.Log, []string{"info: batch of 2 rows", "info: batch of 1 rows"})

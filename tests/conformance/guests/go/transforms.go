@@ -18,6 +18,8 @@ func init() {
 	transom.Transform("totals", "One row at the end: how many rows there were, and the total of an int64 column.", openTotals)
 	transom.Transform("fail", "Fails as its options say.", openFail)
 	transom.Rows("rate", "Whether a flight was late; rejects one without a delay.", openRate)
+	transom.Transform("latest", "Keeps the latest row of each key; of several, the one with the smallest id.", openLatest,
+		transom.PartitionBy("key"), transom.OrderByDesc("time"), transom.OrderBy("id"))
 	transom.Transform("talk", "Logs and counts the rows of each batch.", openTalk)
 }
 
@@ -260,5 +262,28 @@ func (rate) Row(in *flight, out *transom.Emitter[rated]) error {
 		return fmt.Errorf("the delay of %s is missing", in.Carrier)
 	}
 	out.Emit(rated{in.Delay.V > 15})
+	return nil
+}
+
+// latest keeps the first row of each key, which is the latest as they come sorted.
+type latest struct {
+	keys transom.Reader[transom.Null[string]]
+	last transom.Null[string]
+}
+
+func openLatest(plan *transom.Plan, _ transom.NoOptions) (*latest, error) {
+	plan.PassAll()
+	return &latest{keys: transom.Read[transom.Null[string]](plan, "key")}, nil
+}
+
+func (l *latest) Process(batch *transom.Batch, output *transom.Output) error {
+	var kept []uint32
+	for row, key := range l.keys.Values(batch) {
+		if key != l.last {
+			kept = append(kept, uint32(row))
+		}
+		l.last = key
+	}
+	output.EmitRows(kept)
 	return nil
 }

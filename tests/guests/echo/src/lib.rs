@@ -27,6 +27,7 @@ plugin! {
         passing::Echo,
         passing::Pass,
         passing::Filter,
+        passing::First,
         making::Explode,
         making::Running,
         failing::RejectOdd,

@@ -114,3 +114,30 @@ impl Transform for Filter {
         output.emit_rows([], kept)
     }
 }
+
+/// Keeps the first row of each key.
+#[transform(partition_by = ["k"], order_by = [desc("v"), "id"])]
+#[derive(Default)]
+pub struct First {
+    last: Option<String>,
+}
+
+impl Transform for First {
+    type Options = NoOptions;
+    type State = ();
+
+    fn open(_input: &Schema, _options: NoOptions) -> Result<Opened<Self>, Error> {
+        Ok(Opened::new(First::default()).reads(["k"]).passes_all())
+    }
+
+    fn process(&mut self, batch: &RecordBatch, output: &mut Output) -> Result<(), Error> {
+        let mut kept = Vec::new();
+        for (row, key) in column::<StringArray>(batch, "k")?.iter().enumerate() {
+            if key != self.last.as_deref() {
+                kept.push(row as u32);
+                self.last = key.map(str::to_owned);
+            }
+        }
+        output.emit_rows([], kept)
+    }
+}

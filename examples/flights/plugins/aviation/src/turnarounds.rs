@@ -9,8 +9,7 @@ const MICROSECONDS_PER_MINUTE: i64 = 60_000_000;
 
 /// Follows every aircraft from one departure to its next, at the places that the input is about.
 ///
-/// Reads `tailnum` (text), `departed` (timestamp in microseconds), `delay` and `air_time` (int32, minutes); the step must
-/// say `partition_by: [tailnum]` and `order_by: [departed]`. Adds to each row:
+/// Reads `tailnum` (text), `departed` (timestamp in microseconds), `delay` and `air_time` (int32, minutes). Adds to each row:
 ///
 /// - `rotation`: number of the aircraft's rotation, from 1; a gap longer than `longest` begins a new one;
 /// - `visit`: number of this departure in its rotation, from 1;
@@ -19,7 +18,7 @@ const MICROSECONDS_PER_MINUTE: i64 = 60_000_000;
 ///
 /// Rows without `departed` are left out: a cancelled flight is no visit. Rejected are departures without a tail number of
 /// the United States, and those of an aircraft whose last flight was still in the air.
-#[transform]
+#[transform(partition_by = ["tailnum"], order_by = ["departed"])]
 #[derive(Debug)]
 pub struct Turnarounds {
     longest: i64,

@@ -24,6 +24,9 @@ use self::{
 use super::{FileSource, SourceError, inputs::Input, io_error, open::open_text, shown};
 use transom_file::spec::CsvOptions;
 
+/// Rows that are read at once to count them.
+const ROWS_AT_ONCE: usize = 8192;
+
 /// A CSV file, its header read.
 struct CsvFile<'a> {
     source: &'a FileSource,
@@ -115,6 +118,34 @@ impl<'a> CsvFile<'a> {
         };
         let row = (0..rows.len()).find(is_broken).unwrap_or_default();
         Err(self.not_utf8(rows.lines.get(row).copied().unwrap_or_default()))
+    }
+}
+
+/// The line in which a row begins, from 1; `row` counts from 0 and without the header. `None` if there is no such row.
+pub(super) fn line_of_row(
+    source: &FileSource,
+    options: &CsvOptions,
+    found: &Input,
+    row: u64,
+) -> Result<Option<u64>, SourceError> {
+    let Some(mut file) = CsvFile::open(source, options, found)? else {
+        return Ok(None);
+    };
+    let mut rows = Rows::default();
+    let mut left = row;
+    loop {
+        let read = file.records.read(&mut rows, ROWS_AT_ONCE);
+        if let Some(line) = usize::try_from(left)
+            .ok()
+            .and_then(|row| rows.lines.get(row))
+        {
+            return Ok(Some(*line));
+        }
+        read.map_err(|error| file.error(error))?;
+        if rows.len() == 0 {
+            return Ok(None);
+        }
+        left -= rows.len() as u64;
     }
 }
 
@@ -253,26 +284,29 @@ fn decode(
             let text = &text[range];
             (!nulls.is_null(text, quoted, is_text)).then_some(text)
         });
-        let wrong = |row: usize, value: String, reason| {
+        let wrong = |row: usize, value: String, reason, fitting| {
             let error = SourceError::Value {
                 name: file.source.name.clone(),
                 path: file.path.to_owned(),
                 line: rows.lines[row],
-                column: field.name().clone(),
-                value,
+                column: field.name().as_str().into(),
+                value: value.into(),
                 expected: Box::new(field.data_type().clone()),
                 reason,
+                fitting,
             };
             Some((row, error))
         };
         match text::column(texts, field.data_type(), *origin) {
             Ok(array) if array.null_count() > 0 && !field.is_nullable() => {
                 let missing = (0..array.len()).find(|row| array.is_null(*row));
-                first = wrong(missing.unwrap_or_default(), "no value".to_owned(), None);
+                let value = "no value".to_owned();
+                first = wrong(missing.unwrap_or_default(), value, None, "utf8");
             }
             Ok(array) => columns.push(array),
             Err(misfit) => {
-                first = wrong(misfit.row, shown(&misfit.value), Some(misfit.reason));
+                let (reason, fitting) = (misfit.reason, misfit.reason.fitting(&misfit.value));
+                first = wrong(misfit.row, shown(&misfit.value), Some(reason), fitting);
             }
         }
     }

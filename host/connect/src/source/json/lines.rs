@@ -136,6 +136,21 @@ impl Lines {
     }
 }
 
+/// The number of the line that holds a row, from 1; `row` counts from 0. `None` if there is no such row.
+pub(in crate::source) fn line_of_row(
+    source: &FileSource,
+    found: &Input,
+    row: u64,
+) -> Result<Option<u64>, SourceError> {
+    let mut lines = Lines::open(source, found, None)?;
+    for _ in 0..=row {
+        if lines.next()?.is_none() {
+            return Ok(None);
+        }
+    }
+    lines.number().map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use std::{fs, path::Path, time::SystemTime};

@@ -12,7 +12,7 @@ mod leaf;
 mod lines;
 mod problem;
 
-pub(super) use self::{batches::JsonBatches, infer::infer_schema};
+pub(super) use self::{batches::JsonBatches, infer::infer_schema, lines::line_of_row};
 
 #[cfg(test)]
 mod tests;

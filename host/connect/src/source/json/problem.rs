@@ -216,7 +216,10 @@ fn value_hint(
             "fix the file, or {}, or as `json`: the text of whatever is there",
             declare("utf8")
         ),
-        (Misfit::Text(Reason::Fraction), _) => format!("{}, or as `utf8`", declare("float64")),
+        (Misfit::Text(Reason::Fraction), _) => match Reason::Fraction.fitting(value) {
+            "utf8" => format!("{}, which keeps all digits", declare("utf8")),
+            fitting => format!("{}, or as `utf8`", declare(fitting)),
+        },
         (Misfit::Text(Reason::Digits | Reason::Range), DataType::Float64 | DataType::Float32) => {
             format!(
                 "{}, which keeps all digits, or as a decimal",
@@ -229,7 +232,10 @@ fn value_hint(
         (Misfit::Text(Reason::Scale | Reason::Precision), _) => {
             format!("{}, or as a decimal with more digits", declare("utf8"))
         }
-        (Misfit::Text(reason), _) => format!("fix the file, or {}", declare(reason.fitting())),
+        (Misfit::Text(reason), _) => format!(
+            "fix the file, or {}",
+            declare(reason.fitting(value.trim_matches('"')))
+        ),
         (Misfit::Surrogate, _) => {
             "fix the file: a `\\ud...` escape needs its second half".to_owned()
         }

@@ -1,8 +1,12 @@
 //! `#[transform]`, `#[options]`, `#[state]` and `#[row]`: what stands on a transform's types.
 
+use std::collections::HashSet;
+
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Attribute, DeriveInput, Expr, ExprLit, Fields, ItemStruct, Lit, LitStr, Meta, Result};
+use syn::{
+    Attribute, DeriveInput, Expr, ExprArray, ExprLit, Fields, ItemStruct, Lit, LitStr, Meta, Result,
+};
 
 /// The doc comment, one leading space off every line.
 pub fn documentation(attributes: &[Attribute]) -> String {
@@ -33,14 +37,36 @@ pub fn documentation(attributes: &[Attribute]) -> String {
 
 pub fn transform(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let mut name: Option<LitStr> = None;
+    let mut partition_by = Vec::new();
+    let mut order_by = Vec::new();
     let parser = syn::meta::parser(|meta| {
-        if !meta.path.is_ident("name") {
-            return Err(meta.error("expected name = \"..\""));
+        if meta.path.is_ident("name") {
+            name = Some(meta.value()?.parse()?);
+        } else if meta.path.is_ident("partition_by") {
+            let columns = meta.value()?.parse::<ExprArray>()?.elems;
+            partition_by = columns.iter().map(column).collect::<Result<_>>()?;
+        } else if meta.path.is_ident("order_by") {
+            let keys = meta.value()?.parse::<ExprArray>()?.elems;
+            order_by = keys.iter().map(sort_key).collect::<Result<_>>()?;
+        } else {
+            return Err(meta.error("expected `name`, `partition_by` or `order_by`"));
         }
-        name = Some(meta.value()?.parse()?);
         Ok(())
     });
     syn::parse::Parser::parse2(parser, options)?;
+    let mut columns = HashSet::new();
+    for column in partition_by
+        .iter()
+        .chain(order_by.iter().map(|(column, _)| column))
+    {
+        if !columns.insert(column.value()) {
+            return Err(syn::Error::new_spanned(
+                column,
+                format!("the column `{}` is there already", column.value()),
+            ));
+        }
+    }
+    let (sorted, descending): (Vec<LitStr>, Vec<bool>) = order_by.into_iter().unzip();
     let item: DeriveInput = syn::parse2(item)?;
     let ident = &item.ident;
     let name = name.map_or_else(|| snake_case(&ident.to_string()), |name| name.value());
@@ -52,8 +78,43 @@ pub fn transform(options: TokenStream, item: TokenStream) -> Result<TokenStream>
         impl #generics ::transom_sdk::Described for #ident #arguments #bounds {
             const NAME: &'static str = #name;
             const DOC: &'static str = #doc;
+            const PARTITION_BY: &'static [&'static str] = &[#(#partition_by),*];
+            const ORDER_BY: &'static [::transom_sdk::SortKey] = &[
+                #(::transom_sdk::SortKey { column: #sorted, descending: #descending }),*
+            ];
         }
     })
+}
+
+fn column(expression: &Expr) -> Result<LitStr> {
+    match expression {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(name),
+            ..
+        }) => Ok(name.clone()),
+        other => Err(syn::Error::new_spanned(
+            other,
+            "expected the name of a column, such as `\"id\"`",
+        )),
+    }
+}
+
+/// A column, and whether its largest values come first: `"id"` or `desc("id")`.
+fn sort_key(expression: &Expr) -> Result<(LitStr, bool)> {
+    match expression {
+        Expr::Call(call) => match (&*call.func, call.args.first()) {
+            (Expr::Path(function), Some(argument))
+                if function.path.is_ident("desc") && call.args.len() == 1 =>
+            {
+                Ok((column(argument)?, true))
+            }
+            _ => Err(syn::Error::new_spanned(
+                call,
+                "expected `desc(\"..\")` with the name of a column",
+            )),
+        },
+        other => Ok((column(other)?, false)),
+    }
 }
 
 pub fn options(options: TokenStream, item: TokenStream) -> Result<TokenStream> {

@@ -12,7 +12,7 @@ fn plus(a: i64, b: i64) -> i64 {
 }
 
 /// Passes rows on, and fails on demand.
-#[transform]
+#[transform(partition_by = ["a"], order_by = [desc("b")])]
 struct Moody;
 
 #[options]
@@ -94,6 +94,14 @@ fn a_plugin_describes_itself() {
     assert_eq!(
         (transform.name.as_str(), transform.stateful),
         ("moody", false)
+    );
+    assert_eq!(transform.partition_by, ["a"]);
+    assert_eq!(
+        transform.order_by,
+        [meta::SortKey {
+            column: "b".to_owned(),
+            descending: true
+        }]
     );
     let schema: serde_json::Value = serde_json::from_str(&transform.options).unwrap();
     assert_eq!(

@@ -1,6 +1,6 @@
 //! An opened transform behind one object-safe trait, so that the border knows no author's type.
 
-use super::{End, Layout, Output, OutputColumn, Transform, is_stateful};
+use super::{End, Layout, Output, OutputColumn, SortKey, Transform, is_stateful};
 use crate::Error;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{Schema, SchemaRef};
@@ -20,6 +20,10 @@ pub struct TransformEntry {
     pub options: fn() -> String,
     /// Whether anything is kept between slices.
     pub stateful: fn() -> bool,
+    /// See [`Described::PARTITION_BY`](super::Described::PARTITION_BY).
+    pub partition_by: &'static [&'static str],
+    /// See [`Described::ORDER_BY`](super::Described::ORDER_BY).
+    pub order_by: &'static [SortKey],
     /// Opens it on an input, with options as a JSON object.
     pub open: fn(&Schema, &str) -> Result<OpenTable, Error>,
 }
@@ -32,6 +36,8 @@ impl TransformEntry {
             doc: T::DOC,
             options: || schemars::schema_for!(T::Options).to_value().to_string(),
             stateful: is_stateful::<T>,
+            partition_by: T::PARTITION_BY,
+            order_by: T::ORDER_BY,
             open: open::<T>,
         }
     }

@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::TypeId;
 
-/// Name and description of a transform. Made by `#[transform]` on the type.
+/// Name and description of a transform, and the keys it requires. Made by `#[transform]` on the type.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no name and description",
     label = "put `#[transform]` on its definition"
@@ -28,6 +28,19 @@ pub trait Described {
     const NAME: &'static str;
     /// The doc comment.
     const DOC: &'static str;
+    /// The columns by which its step has to partition the rows.
+    const PARTITION_BY: &'static [&'static str];
+    /// The columns by which its step has to sort the rows of a partition. If both are empty, the step decides.
+    const ORDER_BY: &'static [SortKey];
+}
+
+/// One column of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SortKey {
+    /// Its name.
+    pub column: &'static str,
+    /// Largest first.
+    pub descending: bool,
 }
 
 /// Which end has come.

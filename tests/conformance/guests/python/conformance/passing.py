@@ -31,6 +31,22 @@ class Keep(transom.Transform):
         output.emit_rows([row for row, value in enumerate(values) if value is not None and value > above])
 
 
+class Latest(transom.Transform, partition_by=["key"], order_by=[transom.desc("time"), "id"]):
+    """Keeps the latest row of each key; of several, the one with the smallest id."""
+
+    def open(self, input: transom.Schema) -> transom.Opened:
+        self.last: str | None = None
+        return transom.Opened(reads=["key"], passes=transom.ALL)
+
+    def process(self, batch: transom.RecordBatch, output: transom.Output) -> None:
+        kept = []
+        for row, key in enumerate(batch["key"]):
+            if key != self.last:
+                kept.append(row)
+            self.last = key
+        output.emit_rows(kept)
+
+
 class Talk(transom.Transform):
     """Carries all columns over; tells of each batch, and counts its rows."""
 

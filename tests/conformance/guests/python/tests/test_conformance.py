@@ -103,6 +103,10 @@ class Transforms(unittest.TestCase):
         ran = run_transform(making.Totals, {"column": "a"}, self.table, end=transom.End.SLICE)
         self.assertEqual(ran.columns, {"rows": [], "total": []})
 
+    def test_the_latest_row_of_each_key_is_kept(self):
+        rows = {"key": ["a", "a", "b"], "time": [9, 3, 5], "id": [1, 2, 3]}
+        self.assertEqual(run_transform(passing.Latest, {}, rows).columns["id"], [1, 3])
+
     def test_odd_rows_are_rejected_and_null_passes(self):
         ran = run_transform(failing.RejectOdd, {"column": "a"}, self.table)
         self.assertEqual(ran.columns, {"a": [None, -2], "b": ["y", "ż"]})

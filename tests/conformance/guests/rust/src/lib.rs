@@ -31,5 +31,6 @@ plugin! {
         transforms::Fail,
         transforms::Talk,
         transforms::Rate,
+        transforms::Latest,
     ],
 }

@@ -386,3 +386,31 @@ impl RowTransform for Rate {
         Ok(())
     }
 }
+
+/// Keeps the latest row of each key; of several, the one with the smallest id.
+#[transform(partition_by = ["key"], order_by = [desc("time"), "id"])]
+#[derive(Default)]
+pub struct Latest {
+    last: Option<String>,
+}
+
+impl Transform for Latest {
+    type Options = NoOptions;
+    type State = ();
+
+    fn open(_input: &Schema, _options: NoOptions) -> Result<Opened<Self>, Error> {
+        Ok(Opened::new(Latest::default()).reads(["key"]).passes_all())
+    }
+
+    fn process(&mut self, batch: &RecordBatch, output: &mut Output) -> Result<(), Error> {
+        let keys = column::<StringArray>(batch, "key")?;
+        let mut kept = Vec::new();
+        for (row, key) in keys.iter().enumerate() {
+            if key != self.last.as_deref() {
+                kept.push(row as u32);
+                self.last = key.map(str::to_owned);
+            }
+        }
+        output.emit_rows([], kept)
+    }
+}
