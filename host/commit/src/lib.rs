@@ -57,6 +57,8 @@
 //! - Nothing is decided by a clock, or by the age of a file.
 //! - A rewind first deletes staged files, so that no copy can begin, and then takes the names of published ones with
 //!   empty files, so that a copy that has begun cannot end. Deleting them would free the names.
+//! - A rewind does not go back to an entry that an earlier rewind or a discard has taken back: the state after that
+//!   entry counts inputs as loaded which no sink has any more.
 //! - An attempt that is to be collected as garbage is named by an entry first, so that it cannot win any more.
 //! - A pointer (a partition of a catalog, a link) has no compare-and-swap. It is compared with the log after each
 //!   write and at the end of each run; in between, a write that comes late can put an older version back.

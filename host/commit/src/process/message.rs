@@ -5,7 +5,7 @@ use crate::id::{Attempt, SinkName, Submission};
 use crate::ledger::{Claim, Reading};
 use crate::process::Stop;
 
-/// What a process does next. Steps of an entry are counted as [`Head::steps`] are.
+/// What a process does next. Steps of an entry are counted as [`Head::steps`](crate::Head::steps) are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     /// Read the log after what is known, then whether its last entry is done. [`Answer::Log`]
