@@ -135,6 +135,7 @@ s3-peers:
 test-s3-peers: program s3-peers
     host/local/tests/peers/with-transom "{{ target_dir }}/debug/transom" "{{ s3_peers }}/bin/python" host/local/tests/peers/clients.py
     host/local/tests/peers/with-seaweedfs "{{ s3_peers }}/bin/weed" cargo test {{ locked }} --workspace --test local -- s3:: races::
+    host/local/tests/peers/with-seaweedfs "{{ s3_peers }}/bin/weed" cargo test {{ locked }} --workspace --test places -- places::
 
 # Kill the local S3 a thousand times, and let 32 writers race for a key as often; takes an hour
 test-s3-long:

@@ -1,4 +1,4 @@
-//! Sources and sinks in all places where tables can lie, and what is S3's alone. `TRANSOM_TEST_S3` adds a server of S3 by its address.
+//! Sources and sinks in all places where tables can lie, and what is S3's alone. `TRANSOM_S3_ENDPOINT` adds a server of S3 by its address.
 
 mod faults;
 mod places;

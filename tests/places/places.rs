@@ -1,4 +1,4 @@
-//! What every place of a table promises: a folder, the local S3, and, if `TRANSOM_TEST_S3` has its address, another server.
+//! What every place of a table promises: a folder, the local S3, and, if `TRANSOM_S3_ENDPOINT` has its address, another server.
 //!
 //! One suite: each test runs in all places.
 
@@ -9,8 +9,10 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Region;
 use aws_sdk_s3::primitives::ByteStream;
 use tempfile::TempDir;
+use transom_commit::Store;
 use transom_connect::{
-    Attempt, Aws, ErrorKind, FileSink, FileSource, Sink, SinkError, Source, Staged, publish_all,
+    Attempt, Aws, ErrorKind, FileSink, FileSource, S3Store, Sink, SinkError, Source, Staged,
+    publish_all,
 };
 use transom_file::spec::{AwsOptions, CsvOptions, Format, Place, S3Url, SinkFormat};
 use transom_local::{Credentials, LocalAws, Options};
@@ -18,7 +20,7 @@ use transom_local::{Credentials, LocalAws, Options};
 use crate::support::{self, apply, failing, shown, stage, stream, table};
 
 /// The variable with the address of a server of S3, which takes any credentials.
-const OTHER_SERVER: &str = "TRANSOM_TEST_S3";
+const OTHER_SERVER: &str = "TRANSOM_S3_ENDPOINT";
 
 /// Somewhere to keep tables.
 pub(crate) struct Somewhere {
@@ -404,5 +406,18 @@ async fn several_tables_are_published_together() {
         };
         assert_eq!(rows_of("a").await.unwrap(), 1);
         assert!(rows_of("c").await.is_err(), "{}", place.name);
+    }
+}
+
+#[tokio::test]
+async fn documents_of_the_commit_protocol_are_created_once() {
+    for place in Somewhere::all().await {
+        let store: Arc<dyn Store> = match &place.root {
+            Place::Local(_) => continue,
+            Place::S3(url) => {
+                Arc::new(S3Store::open(&place.aws, &url.join("state")).await.unwrap())
+            }
+        };
+        transom_commit::conformance::check(store, 20).await;
     }
 }

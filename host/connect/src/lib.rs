@@ -17,6 +17,7 @@ mod aws;
 mod format;
 mod kind;
 mod lease;
+mod log_store;
 mod pointer;
 mod sink;
 mod source;
@@ -24,6 +25,7 @@ mod source;
 pub use aws::{Aws, S3Error, S3ErrorKind};
 pub use format::{Unwritable, WriteProgress, encode};
 pub use kind::ErrorKind;
+pub use log_store::S3Store;
 pub use sink::{
     Applied, Attempt, FileSink, Publish, Sink, SinkError, SinkLimits, Staged, Staging, Written,
     WrittenFile, publish_all, table_exists,

@@ -134,6 +134,15 @@ impl Bucket {
 
     /// All objects whose keys begin with `prefix`, by key.
     pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<Listed>, S3Error> {
+        self.list_after(prefix, None).await
+    }
+
+    /// Those of them whose keys come after another one.
+    pub(crate) async fn list_after(
+        &self,
+        prefix: &str,
+        after: Option<String>,
+    ) -> Result<Vec<Listed>, S3Error> {
         let failed = |error| S3Error::of("list", self.url(prefix), error);
         let mut listed = Vec::new();
         let mut pages = self
@@ -141,6 +150,7 @@ impl Bucket {
             .list_objects_v2()
             .bucket(self.name())
             .prefix(prefix)
+            .set_start_after(after)
             .set_request_payer(self.payer())
             .into_paginator()
             .send();
