@@ -9,13 +9,13 @@ use datafusion::execution::SessionState;
 use parking_lot::{Mutex, RwLock};
 
 use crate::bind;
-use crate::catalog::{Catalog, Id};
-use crate::error::Result;
-use crate::load::{LoadError, ObjectStores};
+use crate::catalog::{Catalog, Id, PUBLIC};
+use crate::error::{Error, Result};
+use crate::load::{LoadError, Objects};
 use crate::session::Session;
 pub use crate::store::OpenError;
-use crate::store::Store;
-use crate::transaction::{History, Locks};
+use crate::store::{Change, Store};
+use crate::transaction::{History, Locks, keep};
 
 /// How transactions that run at once see each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,7 +35,7 @@ pub struct Options {
     /// The isolation of all transactions.
     pub isolation: Isolation,
     /// Where COPY and UNLOAD find buckets.
-    pub objects: Arc<dyn ObjectStores>,
+    pub objects: Arc<dyn Objects>,
     /// The name of the database.
     pub database: String,
 }
@@ -60,7 +60,7 @@ pub(crate) struct Shared {
     pub(crate) locks: Locks,
     pub(crate) history: Mutex<History>,
     pub(crate) isolation: Isolation,
-    pub(crate) objects: Arc<dyn ObjectStores>,
+    pub(crate) objects: Arc<dyn Objects>,
     pub(crate) database: String,
     /// A session of DataFusion, from which those of statements are made.
     pub(crate) planner: SessionState,
@@ -71,6 +71,30 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn current(&self) -> Arc<Catalog> {
         Arc::clone(&self.current.read())
+    }
+
+    fn reset(&self) -> Result<()> {
+        let _one_at_a_time = self.committing.lock();
+        let current = self.current();
+        let mut next = Catalog::default();
+        next.number = current.number + 1;
+        let mut change = Change::default();
+        for object in current.objects() {
+            match object.id() == PUBLIC {
+                true => next.put(object.clone()),
+                false => {
+                    change.objects.insert(object.id(), None);
+                }
+            }
+        }
+        let next_id = self.next_id.load(Ordering::Relaxed);
+        self.store.commit(next.number, next_id, &change)?;
+        for object in current.objects() {
+            keep(Some(object), None);
+        }
+        *self.current.write() = Arc::new(next);
+        self.load_errors.lock().clear();
+        Ok(())
     }
 
     pub(crate) fn new_id(&self) -> Id {
@@ -120,6 +144,16 @@ impl Engine {
     /// The name of the database.
     pub fn database(&self) -> &str {
         &self.shared.database
+    }
+
+    /// Deletes everything. Transactions that are open fail when they commit.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub async fn reset(&self) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let reset = tokio::task::spawn_blocking(move || shared.reset());
+        reset.await.map_err(Error::internal)?
     }
 
     /// Numbers of tables and of their rows, for a status.

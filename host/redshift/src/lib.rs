@@ -2,7 +2,7 @@
 //!
 //! [`Engine`] owns the folder; [`Session`] is one connection to it. A door (the Data API, the Postgres wire protocol)
 //! hands a session the text of statements and gets [`Outcome`]s, or an [`Error`] with Redshift's codes and text.
-//! Sockets are a matter of the doors, and S3 is whatever [`ObjectStores`] opens.
+//! Sockets are a matter of the doors, and S3 is whatever [`Objects`] is.
 //!
 //! ```text
 //! text -> syntax -> Statement -> run -> bind -> DataFusion -> batches -> Rows
@@ -31,6 +31,6 @@ mod types;
 
 pub use engine::{Engine, Isolation, OpenError, Options};
 pub use error::{Error, Rule, Source, rules};
-pub use load::ObjectStores;
+pub use load::{Object, ObjectError, Objects};
 pub use session::{Outcome, Parameter, Rows, Session, TransactionState};
 pub use types::{Column, Type};

@@ -491,7 +491,7 @@ fn merged(
 }
 
 /// Files that the committed catalog names stay; others go with their last use.
-fn keep(before: Option<&Object>, after: Option<&Object>) {
+pub(crate) fn keep(before: Option<&Object>, after: Option<&Object>) {
     let files = |object: Option<&Object>| match object {
         Some(Object::Table(table)) => table.files.clone(),
         _ => Vec::new(),

@@ -123,14 +123,14 @@ pub(crate) async fn copy(
             return Err(Error::new(&error::COPY_SUPER, &[]));
         }
     }
-    let stores = environment.shared.objects.as_ref();
+    let objects = &environment.shared.objects;
     let is_manifest = options.has("manifest");
-    let sources = source::sources(stores, from, is_manifest, is_columnar).await?;
+    let sources = source::sources(objects, from, is_manifest, is_columnar).await?;
     let numbers = !options.has("explicit_ids");
     let records = match is_columnar {
         true => None,
         false => {
-            let format = Format::new(&options, stores).await?;
+            let format = Format::new(&options, objects.as_ref()).await?;
             Some(Arc::new(Records::new(
                 environment,
                 transaction.number,

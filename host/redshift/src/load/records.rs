@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use object_store::ObjectStoreExt;
-use object_store::path::Path;
 use parking_lot::Mutex;
 
 use super::copy::Target;
 use super::source::{self, Source};
-use super::{LoadError, ObjectStores};
+use super::{LoadError, Objects};
 use crate::catalog::Column;
 use crate::error::{self, Error, Result};
 use crate::functions;
@@ -55,7 +53,7 @@ pub(super) enum Json {
 }
 
 impl Format {
-    pub(super) async fn new(options: &Options, stores: &dyn ObjectStores) -> Result<Self> {
+    pub(super) async fn new(options: &Options, objects: &dyn Objects) -> Result<Self> {
         let is_csv = options.has("csv");
         let byte = |name: &'static str, usual: u8| match options.text(name) {
             None => Ok(usual),
@@ -74,7 +72,7 @@ impl Format {
             Some(OptionValue::Text(how)) if how == "auto ignorecase" => {
                 Some(Json::Names { ignore_case: true })
             }
-            Some(OptionValue::Text(how)) if how != "auto" => Some(paths(how, stores).await?),
+            Some(OptionValue::Text(how)) if how != "auto" => Some(paths(how, objects).await?),
             Some(_) => Some(Json::Names { ignore_case: false }),
         };
         let replace_invalid = match options.get("acceptinvchars") {
@@ -117,13 +115,11 @@ fn format(name: &'static str, options: &Options) -> Result<Option<String>> {
 }
 
 /// A file of paths: `{"jsonpaths": ["$.a", "$['b'][0]"]}`
-async fn paths(url: &str, stores: &dyn ObjectStores) -> Result<Json> {
+async fn paths(url: &str, objects: &dyn Objects) -> Result<Json> {
     let invalid = |why: &dyn std::fmt::Display| Error::new(&error::COPY_MANIFEST, &[&url, why]);
     let (bucket, key) = source::address(url)?;
-    let store = source::bucket(stores, bucket)?;
-    let path = Path::parse(key).map_err(|error| invalid(&error))?;
-    let found = store.get(&path).await.map_err(|error| invalid(&error))?;
-    let text = found.bytes().await.map_err(source::failed)?;
+    let text = objects.get(bucket, key).await;
+    let text = text.map_err(|error| invalid(&error))?;
     #[derive(serde::Deserialize)]
     struct File {
         jsonpaths: Vec<String>,

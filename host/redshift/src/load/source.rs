@@ -4,20 +4,18 @@ use std::io::Read;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use serde::Deserialize;
 
-use super::ObjectStores;
+use super::{ObjectError, Objects};
 use crate::error::{self, Error, Result};
 use crate::syntax::Options;
 
 /// A file to read.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
-    pub(super) store: Arc<dyn ObjectStore>,
-    pub(super) path: Path,
+    objects: Arc<dyn Objects>,
+    bucket: String,
+    key: String,
     /// The whole address, for messages.
     pub(super) url: String,
 }
@@ -40,41 +38,11 @@ pub(super) fn check_credentials(options: &Options) -> Result<()> {
     }
 }
 
-pub(super) fn bucket(stores: &dyn ObjectStores, name: &str) -> Result<Arc<dyn ObjectStore>> {
-    let bucket = stores.bucket(name);
-    bucket.ok_or_else(|| Error::new(&error::COPY_BUCKET, &[&name]))
-}
-
-pub(super) fn failed(error: object_store::Error) -> Error {
-    Error::new(&error::COPY_STORE, &[&error])
-}
-
-/// Objects whose keys begin with a prefix, which may end within a name.
-pub(super) async fn listed(
-    store: &Arc<dyn ObjectStore>,
-    bucket: &str,
-    prefix: &str,
-) -> Result<Vec<Source>> {
-    let folder = prefix.rsplit_once('/').map(|(folder, _)| folder);
-    // A key with an empty part is another key, which is not there.
-    let folder = match folder.map(Path::parse).transpose() {
-        Ok(folder) => folder,
-        Err(_) => return Ok(Vec::new()),
-    };
-    let listed = store.list(folder.as_ref()).try_collect::<Vec<_>>();
-    let mut sources: Vec<Source> = listed
-        .await
-        .map_err(failed)?
-        .into_iter()
-        .filter(|object| object.location.as_ref().starts_with(prefix))
-        .map(|object| Source {
-            store: Arc::clone(store),
-            url: format!("s3://{bucket}/{}", object.location),
-            path: object.location,
-        })
-        .collect();
-    sources.sort_by(|left, right| left.path.cmp(&right.path));
-    Ok(sources)
+pub(super) fn failed(bucket: &str, error: &ObjectError) -> Error {
+    match error {
+        ObjectError::NoSuchBucket => Error::new(&error::COPY_BUCKET, &[&bucket]),
+        other => Error::new(&error::COPY_STORE, &[other]),
+    }
 }
 
 #[derive(Deserialize)]
@@ -98,51 +66,58 @@ struct Meta {
 
 /// The files of a COPY. Files of columns need their sizes in a manifest.
 pub(super) async fn sources(
-    stores: &dyn ObjectStores,
+    objects: &Arc<dyn Objects>,
     from: &str,
     is_manifest: bool,
     is_columnar: bool,
 ) -> Result<Vec<Source>> {
-    let (name, key) = address(from)?;
-    let store = bucket(stores, name)?;
+    let (bucket, key) = address(from)?;
+    let source = |bucket: &str, key: &str| Source {
+        objects: Arc::clone(objects),
+        url: format!("s3://{bucket}/{key}"),
+        bucket: bucket.to_owned(),
+        key: key.to_owned(),
+    };
     if !is_manifest {
-        return listed(&store, name, key).await;
+        // A prefix may end within a name. What nothing begins with loads nothing.
+        let listed = objects.list(bucket, key).await;
+        let listed = listed.map_err(|error| failed(bucket, &error))?;
+        return Ok(listed
+            .iter()
+            .map(|object| source(bucket, &object.key))
+            .collect());
     }
     let invalid = |why: &dyn std::fmt::Display| Error::new(&error::COPY_MANIFEST, &[&from, why]);
-    let path = Path::parse(key).map_err(|error| invalid(&error))?;
-    let text = match store.get(&path).await {
-        Ok(found) => found.bytes().await.map_err(failed)?,
-        Err(object_store::Error::NotFound { .. }) => return Err(invalid(&"it does not exist")),
-        Err(error) => return Err(failed(error)),
+    let text = match objects.get(bucket, key).await {
+        Ok(text) => text,
+        Err(ObjectError::NoSuchKey) => return Err(invalid(&"it does not exist")),
+        Err(error) => return Err(failed(bucket, &error)),
     };
     let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| invalid(&error))?;
     let mut sources = Vec::new();
     for entry in manifest.entries {
-        let (name, key) = address(&entry.url)?;
+        let (bucket, key) = address(&entry.url)?;
         let stated = entry.meta.and_then(|meta| meta.content_length);
         if is_columnar && stated.is_none() {
             let why = format!("content_length of {} is missing", entry.url);
             return Err(invalid(&why));
         }
-        let store = bucket(stores, name)?;
-        let path = Path::parse(key).map_err(|error| invalid(&error))?;
-        let size = match store.head(&path).await {
-            Ok(object) => object.size,
-            Err(object_store::Error::NotFound { .. }) if entry.mandatory => {
-                return Err(Error::new(&error::COPY_FILE_NOT_FOUND, &[&entry.url]));
+        let listed = objects.list(bucket, key).await;
+        let listed = listed.map_err(|error| failed(bucket, &error))?;
+        let Some(object) = listed.iter().find(|object| object.key == key) else {
+            match entry.mandatory {
+                true => return Err(Error::new(&error::COPY_FILE_NOT_FOUND, &[&entry.url])),
+                false => continue,
             }
-            Err(object_store::Error::NotFound { .. }) => continue,
-            Err(error) => return Err(failed(error)),
         };
-        if stated.is_some_and(|stated| stated != size) {
-            let why = format!("content_length of {} is not its size, {size}", entry.url);
+        if stated.is_some_and(|stated| stated != object.size) {
+            let why = format!(
+                "content_length of {} is not its size, {}",
+                entry.url, object.size
+            );
             return Err(invalid(&why));
         }
-        sources.push(Source {
-            store,
-            path,
-            url: entry.url,
-        });
+        sources.push(source(bucket, key));
     }
     Ok(sources)
 }
@@ -150,8 +125,8 @@ pub(super) async fn sources(
 impl Source {
     /// All bytes of the file.
     pub(super) async fn bytes(&self) -> Result<Bytes> {
-        let found = self.store.get(&self.path).await.map_err(failed)?;
-        found.bytes().await.map_err(failed)
+        let bytes = self.objects.get(&self.bucket, &self.key).await;
+        bytes.map_err(|error| failed(&self.bucket, &error))
     }
 
     pub(super) fn unreadable(&self, why: impl std::fmt::Display) -> Error {

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::sync::Arc;
 
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
+use bytes::Bytes;
 use datafusion::sql::sqlparser::ast::{Query, SetExpr};
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 
+use super::Objects;
 use super::source::{self, failed};
 use crate::bind;
 use crate::error::{self, Error, Result};
@@ -83,7 +82,11 @@ pub(crate) async fn unload(
         return Err(Error::new(&error::LIMIT_IN_UNLOAD, &[]).hint("put the LIMIT into a subquery"));
     }
     let (bucket, prefix) = source::address(to)?;
-    let store = source::bucket(environment.shared.objects.as_ref(), bucket)?;
+    let objects = environment.shared.objects.as_ref();
+    let put = async |key: &str, bytes: Vec<u8>| {
+        let put = objects.put(bucket, key, Bytes::from(bytes)).await;
+        put.map_err(|error| failed(bucket, &error))
+    };
     let planned = query::plan(
         environment.shared,
         transaction,
@@ -94,7 +97,7 @@ pub(crate) async fn unload(
     let columns = planned.columns()?;
     let partitions = partitions(&options, &columns)?;
     let batches = bind::run(planned).await?;
-    clear(&store, bucket, prefix, &options).await?;
+    clear(objects, bucket, prefix, &options).await?;
     let mut files = Vec::new();
     for (folder, rows) in divided(&batches, &columns, &partitions)? {
         let kept: Vec<usize> = (0..columns.len())
@@ -114,12 +117,7 @@ pub(crate) async fn unload(
                 _ => packed(texts(format, &options, &kept, &rows)?, &options)?,
             };
             let size = bytes.len() as u64;
-            let path =
-                Path::parse(&key).map_err(|error| Error::new(&error::COPY_STORE, &[&error]))?;
-            store
-                .put(&path, PutPayload::from(bytes))
-                .await
-                .map_err(failed)?;
+            put(&key, bytes).await?;
             files.push(File {
                 url: format!("s3://{bucket}/{key}"),
                 bytes: size,
@@ -130,12 +128,7 @@ pub(crate) async fn unload(
     // Without rows there are no files, and no manifest of them.
     if options.has("manifest") && !files.is_empty() {
         let manifest = manifest(&files, &columns, format, options.has("verbose"));
-        let path = Path::parse(format!("{prefix}manifest"))
-            .map_err(|error| Error::new(&error::COPY_STORE, &[&error]))?;
-        store
-            .put(&path, PutPayload::from(manifest))
-            .await
-            .map_err(failed)?;
+        put(&format!("{prefix}manifest"), manifest).await?;
     }
     let rows: u64 = files.iter().map(|file| file.rows).sum();
     Ok(Done {
@@ -237,24 +230,21 @@ fn partitions(options: &Options, columns: &[Column]) -> Result<Partitions> {
 }
 
 /// What is at the destination is an error, stays, or goes.
-async fn clear(
-    store: &Arc<dyn ObjectStore>,
-    bucket: &str,
-    prefix: &str,
-    options: &Options,
-) -> Result<()> {
+async fn clear(objects: &dyn Objects, bucket: &str, prefix: &str, options: &Options) -> Result<()> {
     if options.has("allowoverwrite") {
         return Ok(());
     }
-    let existing = source::listed(store, bucket, prefix).await?;
+    let existing = objects.list(bucket, prefix).await;
+    let existing = existing.map_err(|error| failed(bucket, &error))?;
     if !options.has("cleanpath") {
         return match existing.is_empty() {
             true => Ok(()),
             false => Err(Error::new(&error::UNLOAD_NOT_EMPTY, &[])),
         };
     }
-    for source in existing {
-        store.delete(&source.path).await.map_err(failed)?;
+    for object in existing {
+        let deleted = objects.delete(bucket, &object.key).await;
+        deleted.map_err(|error| failed(bucket, &error))?;
     }
     Ok(())
 }

@@ -28,6 +28,7 @@ const TABLES: &[(&str, &str)] = &[
     ("pg_catalog", "pg_table_def"),
     ("pg_catalog", "svv_table_info"),
     ("pg_catalog", "sys_load_error_detail"),
+    ("pg_catalog", "svv_all_schemas"),
 ];
 
 /// Whether there is such a table.
@@ -55,6 +56,7 @@ pub(crate) fn table(
         "information_schema.columns" | "pg_catalog.svv_columns" => columns(catalog, database),
         "pg_catalog.pg_table_def" => table_def(catalog),
         "pg_catalog.svv_table_info" => table_info(catalog, database),
+        "pg_catalog.svv_all_schemas" => schemas(catalog, database),
         "pg_catalog.sys_load_error_detail" => load_errors(shared),
         _ => return Err(Error::not_yet(format_args!("the table {name}"))),
     };
@@ -120,6 +122,22 @@ fn tables(catalog: &Catalog, database: &str) -> Named {
             }),
         ),
         ("remarks", Values::Text(vec![None; objects.len()])),
+    ]
+}
+
+fn schemas(catalog: &Catalog, database: &str) -> Named {
+    let mut names: Vec<String> = catalog
+        .objects()
+        .filter_map(|object| match object {
+            Object::Schema(schema) => Some(schema.name.clone()),
+            _ => None,
+        })
+        .collect();
+    names.extend(["information_schema", "pg_catalog"].map(str::to_owned));
+    vec![
+        ("database_name", text(&names, |_| database.to_owned())),
+        ("schema_name", text(&names, String::clone)),
+        ("schema_type", text(&names, |_| "local".to_owned())),
     ]
 }
 

@@ -7,10 +7,10 @@ use arrow::array::{
     ListArray, RecordBatch, StringArray, TimestampMicrosecondArray, TimestampNanosecondArray,
 };
 use arrow::datatypes::Int32Type;
-use object_store::memory::InMemory;
-use object_store::path::Path;
-use object_store::{ObjectStoreExt, PutPayload};
 use parquet::arrow::ArrowWriter;
+use transom_redshift::Objects;
+
+use crate::OneBucket;
 
 fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
     let batch = RecordBatch::try_from_iter(columns).unwrap();
@@ -27,7 +27,7 @@ fn texts(texts: &[&str]) -> ArrayRef {
     Arc::new(StringArray::from(texts.to_vec()))
 }
 
-pub(crate) async fn fill(bucket: &InMemory) {
+pub(crate) async fn fill(bucket: &OneBucket) {
     let two = parquet(vec![
         ("id", ids(&[Some(1), Some(2)])),
         ("name", texts(&["a", "bé"])),
@@ -133,9 +133,6 @@ pub(crate) async fn fill(bucket: &InMemory) {
         ),
     ];
     for (key, bytes) in objects {
-        bucket
-            .put(&Path::from(key), PutPayload::from(bytes))
-            .await
-            .unwrap();
+        bucket.put("bucket", key, bytes.into()).await.unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use transom_redshift::rules;
+use transom_redshift::{Source, rules};
 
 use crate::statements::files;
 
@@ -67,4 +67,42 @@ fn rules_differ_by_name() {
     for rule in rules() {
         assert_eq!(rule.sqlstate.len(), 5, "{}", rule.name);
     }
+}
+
+/// What the documentation says of the rules.
+fn documented() -> String {
+    let mut text = String::from(
+        "\n## Errors\n\n| rule | SQLSTATE | code | text | known from |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for rule in rules() {
+        let source = match rule.source {
+            Source::Documented => "documentation",
+            Source::Measured => "measured",
+            Source::Reported => "reports",
+            Source::Known => "not confirmed",
+            Source::Local => "this program",
+        };
+        let code = match rule.code {
+            0 => String::new(),
+            code => code.to_string(),
+        };
+        let shown = rule.text.replace("{}", "..");
+        text.push_str(&format!(
+            "| {} | {} | {code} | {shown} | {source} |\n",
+            rule.about, rule.sqlstate
+        ));
+    }
+    text
+}
+
+#[test]
+fn the_documentation_has_all_rules() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/local-redshift.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let (head, rest) = page.split_once("coverage -->\n").unwrap();
+    if std::env::var_os("TRANSOM_BLESS").is_some() {
+        std::fs::write(path, format!("{head}coverage -->\n{}", documented())).unwrap();
+        return;
+    }
+    assert_eq!(rest, documented(), "bless it: TRANSOM_BLESS=1");
 }
