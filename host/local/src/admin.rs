@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 
+use crate::redshift::Redshift;
 use crate::s3::{Contents, Expired, S3};
 
 const HEADER: &str = "x-transom-local";
@@ -26,19 +27,36 @@ pub struct Status {
     pub process: u32,
     /// What S3 holds.
     pub s3: Contents,
+    /// Tables of Redshift.
+    #[serde(default)]
+    pub tables: u64,
+    /// Rows of those.
+    #[serde(default)]
+    pub rows: u64,
 }
 
-pub(crate) async fn answer(s3: &S3, action: &str, request: &Request<Body>) -> Response<Body> {
+pub(crate) async fn answer(
+    s3: &S3,
+    redshift: &Redshift,
+    action: &str,
+    request: &Request<Body>,
+) -> Response<Body> {
     let changes = request.method() == Method::POST && request.headers().contains_key(HEADER);
     match action {
         "status" if request.method() == Method::GET => {
             let contents = s3.contents().await;
+            let (tables, rows) = redshift.contents();
             json(contents.map(|s3| Status {
                 process: std::process::id(),
                 s3,
+                tables,
+                rows,
             }))
         }
-        "reset" if changes => json(s3.reset().await),
+        "reset" if changes => match redshift.reset().await {
+            Ok(()) => json(s3.reset().await),
+            Err(error) => json::<()>(Err(error)),
+        },
         "lifecycle" if changes => {
             let query = request.uri().query().unwrap_or_default();
             let at = query.strip_prefix("at=").map(str::parse).transpose();

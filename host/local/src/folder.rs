@@ -206,11 +206,16 @@ pub fn clear_folder(path: &Path) -> Result<(), FolderError> {
         return Ok(());
     }
     let folder = DataFolder::open(path)?;
-    match fs::remove_dir_all(folder.join("s3")) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(FolderError::Io {
-            path: path.to_owned(),
-            source,
-        }),
-        _ => Ok(()),
+    for service in ["s3", "redshift"] {
+        match fs::remove_dir_all(folder.join(service)) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(FolderError::Io {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
+            _ => {}
+        }
     }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! The local AWS: services of Amazon's, on loopback, over a folder. The first one is S3.
+//! The local AWS: services of Amazon's, on loopback, over a folder. They are S3 and Redshift (by its Data API).
 //!
 //! [`LocalAws`] is a running server. It owns a data folder, one process at a time, and answers every service on one
 //! HTTP port: clients set `AWS_ENDPOINT_URL` ([`LocalAws::environment`]) and nothing else. [`Client`] asks a server
@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! client -> router (which service?) -> S3: s3s decodes -> one method each -> store -> records, data files
+//!                                   -> Redshift: the Data API -> sessions of the crate `transom-redshift`
 //! ```
 //!
 //! The services refuse what Amazon refuses, with Amazon's codes and texts. What Amazon can do and this server cannot
@@ -13,6 +14,7 @@
 
 mod admin;
 mod folder;
+mod redshift;
 mod router;
 mod s3;
 mod server;
@@ -20,4 +22,6 @@ mod server;
 pub use self::admin::{Client, ClientError, Status};
 pub use self::folder::{FolderError, Owner, clear_folder, owner_of};
 pub use self::s3::{Contents, Expired};
+pub use transom_redshift::Isolation;
+
 pub use self::server::{Credentials, LocalAws, Options, StartError, environment};

@@ -12,6 +12,7 @@ use hyper::service::Service;
 use s3s::Body;
 
 use crate::admin;
+use crate::redshift::{self, Redshift};
 use crate::s3::S3;
 
 /// What no bucket can be called.
@@ -21,11 +22,12 @@ const ADMIN: &str = "/_transom/";
 #[derive(Debug)]
 pub(crate) struct Router {
     s3: S3,
+    redshift: Redshift,
 }
 
 impl Router {
-    pub(crate) fn new(s3: S3) -> Self {
-        Self { s3 }
+    pub(crate) fn new(s3: S3, redshift: Redshift) -> Self {
+        Self { s3, redshift }
     }
 
     /// Runs the lifecycle rules for now.
@@ -42,9 +44,12 @@ impl Router {
         // Without the query, which can hold signatures and session tokens.
         let path = request.uri().path().to_owned();
         let mut response = match (path.strip_prefix(ADMIN), named_service(&request)) {
-            (Some(action), _) => admin::answer(&self.s3, action, &request).await,
+            (Some(action), _) => admin::answer(&self.s3, &self.redshift, action, &request).await,
             (None, None) => self.s3.call(request, id).await,
             (None, Some(service)) if service == "s3" => self.s3.call(request, id).await,
+            (None, Some(service)) if service == "redshiftdata" || service == "redshift-data" => {
+                redshift::answer(&self.redshift, request).await
+            }
             (None, Some(service)) => unknown(&service, &request, id),
         };
         let status = response.status().as_u16();
@@ -103,7 +108,8 @@ fn unknown<B>(service: &str, request: &Request<B>, id: &str) -> Response<Body> {
         .chars()
         .filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-')
         .collect();
-    let message = format!("transom local has no service `{service}`; it has `s3`");
+    let message =
+        format!("transom local has no service `{service}`; it has `s3` and `redshift-data`");
     let headers = request.headers();
     let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     let is_json = headers.contains_key("x-amz-target")

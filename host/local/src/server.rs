@@ -12,8 +12,10 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
+use transom_redshift::Isolation;
 
 use crate::folder::{DataFolder, FolderError};
+use crate::redshift::Redshift;
 use crate::router::{Connection, Router};
 use crate::s3::S3;
 
@@ -59,6 +61,8 @@ pub struct Options {
     pub http_port: u16,
     /// The region that it is in.
     pub region: String,
+    /// How transactions of Redshift see each other.
+    pub isolation: Isolation,
     /// Whether requests have to be signed with [`Options::credentials`]. Otherwise those of anyone are taken.
     pub check_signatures: bool,
     /// The keys that [`LocalAws::environment`] gives to clients.
@@ -75,6 +79,7 @@ impl Options {
             data: data.into(),
             http_port: Self::HTTP_PORT,
             region: "us-east-1".to_owned(),
+            isolation: Isolation::default(),
             check_signatures: false,
             credentials: Credentials::default(),
         }
@@ -88,7 +93,7 @@ pub enum StartError {
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// What is in the data folder cannot be read.
-    #[error("the data of S3 in `{}` cannot be opened", path.display())]
+    #[error("the data in `{}` cannot be opened", path.display())]
     Data {
         /// The folder of S3's data.
         path: PathBuf,
@@ -133,6 +138,12 @@ impl LocalAws {
             path,
             source: Box::new(error),
         })?;
+        let path = folder.join("redshift");
+        let redshift = Redshift::open(&path, options.isolation, s3.trusted(&options.region));
+        let redshift = redshift.map_err(|error| StartError::Data {
+            path,
+            source: Box::new(error),
+        })?;
         let listen = |source| StartError::Listen {
             port: options.http_port,
             source,
@@ -147,7 +158,7 @@ impl LocalAws {
             source,
         })?;
         let (stop, stopped) = oneshot::channel();
-        let router = Arc::new(Router::new(s3));
+        let router = Arc::new(Router::new(s3, redshift));
         let serving = tokio::spawn(serve(listener, router, stopped, folder));
         Ok(Self {
             endpoint,

@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde_json::json;
 use transom_file::spec::{AwsOptions, S3Url};
 use transom_local::{
-    Client, ClientError, Contents, Credentials, FolderError, LocalAws, Options, Owner, StartError,
-    clear_folder, environment, owner_of,
+    Client, ClientError, Contents, Credentials, FolderError, Isolation, LocalAws, Options, Owner,
+    StartError, clear_folder, environment, owner_of,
 };
 use transom_pipeline::S3Error;
 use transom_pipeline::report::{Bytes, counted};
@@ -24,7 +24,7 @@ use crate::signals;
 /// How soon Ctrl-C is noticed.
 const PULSE: Duration = Duration::from_millis(50);
 
-/// Run Amazon's services on this machine: S3 now.
+/// Run Amazon's services on this machine: S3 and the Data API of Redshift.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -32,7 +32,7 @@ Examples:
   eval \"$(transom local env)\"          then `aws s3 mb s3://lake`, boto3, dbt and others use it
   transom local cp data/raw s3://raw/  copies files into a bucket
   transom local status
-  transom local reset                  deletes all buckets
+  transom local reset                  deletes all buckets and tables
   transom local lifecycle --at 2030-01-01
 
 One process owns a data folder. It answers on 127.0.0.1 alone and accepts any credentials.")]
@@ -59,6 +59,9 @@ enum Action {
         /// The region that it is in.
         #[arg(long, value_name = "NAME", default_value = "us-east-1")]
         region: String,
+        /// How transactions of Redshift see each other.
+        #[arg(long, value_name = "HOW", value_enum, default_value_t = Isolated::Snapshot)]
+        isolation: Isolated,
         /// Refuses requests that are not signed with the keys that `transom local env` prints.
         #[arg(long)]
         check_signatures: bool,
@@ -95,6 +98,15 @@ enum Action {
     },
 }
 
+/// Isolation as an argument.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Isolated {
+    /// Each reads what was committed when it started; writers of the same table conflict.
+    Snapshot,
+    /// As if they had run one after the other.
+    Serializable,
+}
+
 #[derive(Debug, Serialize)]
 struct Shown<'s> {
     data: &'s Path,
@@ -117,11 +129,16 @@ impl LocalCommand {
             Action::Up {
                 http_port,
                 region,
+                isolation,
                 check_signatures,
             } => {
                 let options = Options {
                     http_port,
                     region,
+                    isolation: match isolation {
+                        Isolated::Snapshot => Isolation::Snapshot,
+                        Isolated::Serializable => Isolation::Serializable,
+                    },
                     check_signatures,
                     ..Options::new(data)
                 };
@@ -318,7 +335,7 @@ async fn serve(context: &Context, options: Options) -> Result<(), Failure> {
     let in_order = signals::in_order(&cancel);
     let endpoint = local.endpoint();
     context.printer.say(format_args!(
-        "S3 on {NAME}{endpoint}{NAME:#}, data in {}; Ctrl-C ends it",
+        "S3 and Redshift's Data API on {NAME}{endpoint}{NAME:#}, data in {}; Ctrl-C ends it",
         data.display()
     ));
     context

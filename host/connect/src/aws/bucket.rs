@@ -155,7 +155,7 @@ impl Bucket {
             .into_paginator()
             .send();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| failed(error))?;
+            let page = page.map_err(&failed)?;
             for object in page.contents.unwrap_or_default() {
                 let modified = object.last_modified.and_then(|at| at.try_into().ok());
                 let (Some(key), Some(etag)) = (object.key, object.e_tag) else {

@@ -39,7 +39,7 @@ pub enum SourceError {
         /// As the pipeline gives it.
         pattern: String,
         /// Where the pattern starts.
-        root: Place,
+        root: Box<Place>,
         /// Deepest folder on the way that exists, and what it holds.
         nearest: String,
     },

@@ -9,6 +9,7 @@ mod admin;
 mod kills;
 mod races;
 mod raw;
+mod redshift;
 mod s3;
 mod server;
 mod speed;

@@ -87,7 +87,7 @@ fn nothing(source: &FileSource, nearest: &str, holds: &str) -> SourceError {
         name: source.name.clone(),
         format: source.format.name().shown(),
         pattern: source.pattern.clone(),
-        root: source.root.clone(),
+        root: source.root.clone().into(),
         nearest: format!("`{nearest}` {holds}"),
     }
 }

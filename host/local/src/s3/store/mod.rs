@@ -123,6 +123,37 @@ impl Store {
         self.commit(|tables| tables.clear()).await
     }
 
+    /// Keys that begin with a prefix, and sizes; `None` without the bucket.
+    pub(crate) async fn keys(
+        &self,
+        bucket: String,
+        prefix: String,
+    ) -> S3Result<Option<Vec<(String, u64)>>> {
+        self.read(move |snapshot| {
+            if snapshot
+                .buckets
+                .get(bucket.as_str())
+                .map_err(storage)?
+                .is_none()
+            {
+                return Ok(None);
+            }
+            let mut keys = Vec::new();
+            let from = (bucket.as_str(), prefix.as_bytes());
+            for object in snapshot.objects.range(from..).map_err(storage)? {
+                let (key, record) = object.map_err(storage)?;
+                let (within, key) = key.value();
+                if within != bucket || !key.starts_with(prefix.as_bytes()) {
+                    break;
+                }
+                let key = String::from_utf8_lossy(key).into_owned();
+                keys.push((key, decode::<ObjectRecord>(record.value())?.size()));
+            }
+            Ok(Some(keys))
+        })
+        .await
+    }
+
     pub(crate) async fn contents(&self) -> S3Result<Contents> {
         self.read(|snapshot| {
             let mut contents = Contents {

@@ -1,0 +1,441 @@
+//! The Data API: JSON 1.1, one operation for each `X-Amz-Target`.
+//!
+//! What is asked for is checked as Amazon's models say, then the statement is submitted; what comes of it is looked at
+//! with other operations. Numbers of limits are those of the documentation.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response, StatusCode};
+use s3s::Body;
+use serde_json::{Map, Value, json};
+use transom_redshift::Parameter;
+
+use super::answers;
+use super::statements::{NotTaken, Statement, Status, Submission, Target};
+use super::{DATABASE, Redshift};
+
+/// Bytes of a request.
+const MOST_REQUEST: usize = 8 << 20;
+/// Bytes of a statement.
+const MOST_SQL: usize = 100_000;
+/// Statements of a batch.
+const MOST_BATCH: usize = 40;
+
+/// Why a request is refused: a name, a message.
+struct Refused(&'static str, String);
+
+type Answer = Result<Value, Refused>;
+
+fn invalid(message: impl Into<String>) -> Refused {
+    Refused("ValidationException", message.into())
+}
+
+fn missing(message: impl Into<String>) -> Refused {
+    Refused("ResourceNotFoundException", message.into())
+}
+
+/// Answers a request of the Data API.
+pub(crate) async fn answer(redshift: &Redshift, mut request: Request<Body>) -> Response<Body> {
+    let target = request.headers().get("x-amz-target");
+    let target = target
+        .and_then(|target| target.to_str().ok())
+        .unwrap_or_default();
+    let operation = target.split('.').nth(1).unwrap_or_default().to_owned();
+    let body = request.body_mut().store_all_limited(MOST_REQUEST).await;
+    let answer = match body {
+        Ok(bytes) => match serde_json::from_slice::<Value>(&bytes) {
+            Ok(Value::Object(fields)) => operate(redshift, &operation, &Input(fields)).await,
+            _ => Err(Refused(
+                "SerializationException",
+                "the body is no JSON object".to_owned(),
+            )),
+        },
+        Err(error) => Err(Refused("SerializationException", error.to_string())),
+    };
+    let (status, value) = match answer {
+        Ok(value) => (StatusCode::OK, value),
+        Err(Refused(kind, message)) => (
+            StatusCode::BAD_REQUEST,
+            json!({ "__type": kind, "message": message, "Message": message }),
+        ),
+    };
+    let mut response = Response::new(Body::from(Bytes::from(value.to_string())));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/x-amz-json-1.1");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+async fn operate(redshift: &Redshift, operation: &str, input: &Input) -> Answer {
+    match operation {
+        "ExecuteStatement" | "BatchExecuteStatement" => {
+            submit(redshift, input, operation == "BatchExecuteStatement").await
+        }
+        "DescribeStatement" => {
+            let (statement, place) = awaited(redshift, input).await?;
+            Ok(answers::described(&statement, place))
+        }
+        "GetStatementResult" => result(redshift, input, false).await,
+        "GetStatementResultV2" => result(redshift, input, true).await,
+        "CancelStatement" => {
+            let id = input.needed("Id")?;
+            if redshift.statements.find(&id).is_none() {
+                return Err(missing("Query does not exist."));
+            }
+            match redshift.statements.cancel(&id) {
+                true => Ok(json!({ "Status": true })),
+                false => Err(invalid(format!(
+                    "Could not cancel a query that is already in FINISHED state with ID: {id}"
+                ))),
+            }
+        }
+        "ListStatements" => list(redshift, input),
+        "ListSessions" => {
+            let sessions = redshift.statements.sessions();
+            let sessions = sessions.into_iter().map(|id| json!({ "SessionId": id }));
+            Ok(json!({ "Sessions": sessions.collect::<Value>() }))
+        }
+        "ListDatabases" => {
+            input.target()?;
+            Ok(json!({ "Databases": [DATABASE] }))
+        }
+        "ListSchemas" => schemas(redshift, input).await,
+        "ListTables" => tables(redshift, input).await,
+        "DescribeTable" => describe_table(redshift, input).await,
+        other => Err(Refused(
+            "UnknownOperationException",
+            format!("transom local has no operation `{other}` of the Data API"),
+        )),
+    }
+}
+
+/// The fields of a request.
+struct Input(Map<String, Value>);
+
+impl Input {
+    fn text(&self, name: &str) -> Result<Option<String>, Refused> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(Refused(
+                "SerializationException",
+                format!("{name} must be a text"),
+            )),
+        }
+    }
+
+    fn needed(&self, name: &str) -> Result<String, Refused> {
+        let text = self.text(name)?.filter(|text| !text.is_empty());
+        text.ok_or_else(|| {
+            invalid(format!(
+                "1 validation error detected: Value null at '{name}' failed to satisfy constraint: \
+                 Member must not be null"
+            ))
+        })
+    }
+
+    fn number(&self, name: &str, least: u64, most: u64) -> Result<Option<u64>, Refused> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => match value
+                .as_u64()
+                .filter(|value| (least..=most).contains(value))
+            {
+                Some(value) => Ok(Some(value)),
+                None => Err(invalid(format!(
+                    "{name} must be between {least} and {most}"
+                ))),
+            },
+        }
+    }
+
+    fn target(&self) -> Result<Target, Refused> {
+        let target = Target {
+            workgroup: self.text("WorkgroupName")?,
+            cluster: self.text("ClusterIdentifier")?,
+            user: self.text("DbUser")?,
+            secret: self.text("SecretArn")?,
+        };
+        match (&target.workgroup, &target.cluster) {
+            (Some(_), Some(_)) => Err(invalid(
+                "Either ClusterIdentifier or WorkgroupName must be specified, not both",
+            )),
+            (None, None) => Err(invalid(
+                "Either ClusterIdentifier or WorkgroupName must be specified",
+            )),
+            (None, Some(_)) if target.user.is_none() && target.secret.is_none() => Err(invalid(
+                "Either DbUser or SecretArn must be specified with ClusterIdentifier",
+            )),
+            (Some(_), None) if target.user.is_some() => {
+                Err(invalid("DbUser cannot be specified with WorkgroupName"))
+            }
+            _ => Ok(target),
+        }
+    }
+
+    fn parameters(&self) -> Result<Vec<Parameter>, Refused> {
+        let parameters = match self.0.get("Parameters") {
+            None | Some(Value::Null) => return Ok(Vec::new()),
+            Some(Value::Array(parameters)) if !parameters.is_empty() => parameters,
+            Some(_) => return Err(invalid("Parameters must have at least one member")),
+        };
+        let text = |parameter: &Value, name: &str| {
+            let text = parameter
+                .get(name)
+                .and_then(Value::as_str)
+                .map(str::to_owned);
+            text.filter(|text| !text.is_empty())
+                .ok_or_else(|| invalid(format!("a parameter has no {name}, or an empty one")))
+        };
+        let parameters = parameters.iter().map(|parameter| {
+            Ok(Parameter {
+                name: Some(text(parameter, "name")?.to_lowercase()),
+                value: Some(text(parameter, "value")?),
+                data_type: None,
+            })
+        });
+        parameters.collect()
+    }
+}
+
+fn checked_sql(sql: &str) -> Result<(), Refused> {
+    match sql.len() > MOST_SQL {
+        true => Err(invalid("Cannot process query string larger than 100kB")),
+        false if sql.trim().is_empty() => Err(invalid("Sql must not be empty")),
+        false => Ok(()),
+    }
+}
+
+fn not_taken(error: NotTaken) -> Refused {
+    match error {
+        NotTaken::TooMany => Refused(
+            "ActiveStatementsExceededException",
+            "Active statements exceeded the allowed quota.".to_owned(),
+        ),
+        NotTaken::NoSession(id) => invalid(format!("Session {id} is not available")),
+    }
+}
+
+async fn submit(redshift: &Redshift, input: &Input, is_batch: bool) -> Answer {
+    let session = input.text("SessionId")?;
+    // A session knows where it is.
+    let (target, database) = match session {
+        Some(_) => (Target::default(), DATABASE.to_owned()),
+        None => (input.target()?, input.needed("Database")?),
+    };
+    let sqls = match is_batch {
+        false => vec![input.needed("Sql")?],
+        true => match input.0.get("Sqls") {
+            Some(Value::Array(sqls)) if (1..=MOST_BATCH).contains(&sqls.len()) => {
+                let sqls = sqls.iter().map(|sql| sql.as_str().map(str::to_owned));
+                sqls.collect::<Option<Vec<_>>>()
+                    .ok_or_else(|| invalid("Sqls must be texts"))?
+            }
+            _ => {
+                return Err(invalid(format!(
+                    "Sqls must have between 1 and {MOST_BATCH} members"
+                )));
+            }
+        },
+    };
+    for sql in &sqls {
+        checked_sql(sql)?;
+    }
+    let auto_commit = match input.text("ExecutionMode")?.as_deref() {
+        None | Some("TRANSACTION") => false,
+        Some("AUTO_COMMIT") => true,
+        Some(other) => return Err(invalid(format!("ExecutionMode has no value {other}"))),
+    };
+    let is_csv = match input.text("ResultFormat")?.as_deref() {
+        None | Some("JSON") => false,
+        Some("CSV") => true,
+        Some(other) => return Err(invalid(format!("ResultFormat has no value {other}"))),
+    };
+    let token = input.text("ClientToken")?;
+    if token
+        .as_ref()
+        .is_some_and(|token| !(1..=64).contains(&token.len()))
+    {
+        return Err(invalid("ClientToken must have between 1 and 64 letters"));
+    }
+    if database != DATABASE {
+        return Err(invalid(format!(
+            "FATAL: database \"{database}\" does not exist"
+        )));
+    }
+    let wait = input.number("WaitTimeSeconds", 1, 30)?;
+    let submission = Submission {
+        sqls,
+        is_batch,
+        parameters: input.parameters()?,
+        auto_commit,
+        database,
+        target,
+        name: input.text("StatementName")?,
+        token,
+        keep_alive: input.number("SessionKeepAliveSeconds", 0, 86_400)?,
+        session,
+        is_csv,
+    };
+    let statement = redshift.statements.submit(submission).map_err(not_taken)?;
+    let Some(seconds) = wait else {
+        return Ok(answers::submitted(&statement));
+    };
+    redshift.statements.wait(&statement.id, seconds).await;
+    let mut answer = answers::submitted(&statement);
+    if let Some((statement, _)) = redshift.statements.find(&statement.id) {
+        answer["Status"] = json!(statement.status.name());
+    }
+    Ok(answer)
+}
+
+/// The statement that a request names, once it is over or the time to wait for it is.
+async fn awaited(
+    redshift: &Redshift,
+    input: &Input,
+) -> Result<(Statement, Option<usize>), Refused> {
+    let id = input.needed("Id")?;
+    if let Some(seconds) = input.number("WaitTimeSeconds", 1, 30)? {
+        redshift.statements.wait(&id, seconds).await;
+    }
+    let found = redshift.statements.find(&id);
+    found.ok_or_else(|| missing("Query does not exist."))
+}
+
+async fn result(redshift: &Redshift, input: &Input, is_second: bool) -> Answer {
+    let (statement, place) = awaited(redshift, input).await?;
+    let none =
+        || missing("Query does not have result. Please check query status with DescribeStatement.");
+    if statement.submission.is_batch && place.is_none() {
+        return Err(none());
+    }
+    let part = &statement.parts[place.unwrap_or(0)];
+    let rows = match &part.rows {
+        Some(rows) if part.status == Status::Finished => rows,
+        _ => return Err(none()),
+    };
+    if statement.submission.is_csv != is_second {
+        let other = if is_second {
+            "GetStatementResult"
+        } else {
+            "GetStatementResultV2"
+        };
+        return Err(invalid(format!("use {other} for results of this format")));
+    }
+    let start = match input.text("NextToken")? {
+        None => 0,
+        Some(token) => token
+            .parse()
+            .map_err(|_| invalid("NextToken is not valid"))?,
+    };
+    Ok(answers::page(rows, start, is_second))
+}
+
+fn list(redshift: &Redshift, input: &Input) -> Answer {
+    let status = input.text("Status")?;
+    let name = input.text("StatementName")?;
+    let most = input.number("MaxResults", 0, 100)?.unwrap_or(100) as usize;
+    let start: usize = match input.text("NextToken")? {
+        None => 0,
+        Some(token) => token
+            .parse()
+            .map_err(|_| invalid("NextToken is not valid"))?,
+    };
+    let all = redshift.statements.all().into_iter().filter(|statement| {
+        let in_status = match status.as_deref() {
+            None | Some("ALL") => true,
+            Some(status) => statement.status.name() == status,
+        };
+        let has_name = name.as_ref().is_none_or(|name| {
+            let own = statement.submission.name.as_ref();
+            own.is_some_and(|own| own.starts_with(name))
+        });
+        in_status && has_name
+    });
+    let all: Vec<Statement> = all.collect();
+    let page = all.iter().skip(start).take(most.max(1));
+    let mut answer = json!({ "Statements": page.map(answers::listed).collect::<Value>() });
+    if start + most < all.len() {
+        answer["NextToken"] = json!((start + most).to_string());
+    }
+    Ok(answer)
+}
+
+/// A pattern of a request, or everything.
+fn pattern(input: &Input, name: &str) -> Result<String, Refused> {
+    let pattern = input.text(name)?.unwrap_or_else(|| "%".to_owned());
+    Ok(pattern.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+async fn query(redshift: &Redshift, sql: &str) -> Result<Vec<Vec<Option<String>>>, Refused> {
+    let outcome = redshift.statements.session().run(sql, &[]).await;
+    let outcome = outcome.map_err(|error| invalid(format!("ERROR: {}", error.text())))?;
+    Ok(outcome
+        .rows
+        .map(|rows| rows.texts().collect())
+        .unwrap_or_default())
+}
+
+async fn schemas(redshift: &Redshift, input: &Input) -> Answer {
+    input.target()?;
+    let pattern = pattern(input, "SchemaPattern")?;
+    let sql = format!(
+        "select schema_name from svv_all_schemas where schema_name like '{pattern}' order by 1"
+    );
+    let rows = query(redshift, &sql).await?;
+    let names = rows
+        .into_iter()
+        .filter_map(|row| row.into_iter().next().flatten());
+    Ok(json!({ "Schemas": names.collect::<Vec<_>>() }))
+}
+
+async fn tables(redshift: &Redshift, input: &Input) -> Answer {
+    input.target()?;
+    let sql = format!(
+        "select table_schema, table_name, table_type from svv_tables \
+         where table_schema like '{}' and table_name like '{}' order by 1, 2",
+        pattern(input, "SchemaPattern")?,
+        pattern(input, "TablePattern")?
+    );
+    let rows = query(redshift, &sql).await?;
+    let tables = rows.into_iter().map(|row| {
+        let kind = match row[2].as_deref() {
+            Some("VIEW") => "VIEW",
+            _ => "TABLE",
+        };
+        json!({ "schema": row[0], "name": row[1], "type": kind })
+    });
+    Ok(json!({ "Tables": tables.collect::<Value>() }))
+}
+
+async fn describe_table(redshift: &Redshift, input: &Input) -> Answer {
+    input.target()?;
+    let table = input.needed("Table")?;
+    let sql = format!(
+        "select column_name, data_type, is_nullable, character_maximum_length, numeric_precision, \
+         numeric_scale, table_schema, table_name, column_default from svv_columns \
+         where table_schema like '{}' and table_name = '{}' order by ordinal_position",
+        pattern(input, "Schema")?,
+        table.replace('\\', "\\\\").replace('\'', "''")
+    );
+    let rows = query(redshift, &sql).await?;
+    let columns = rows.into_iter().map(|row| {
+        let number = |at: usize| row[at].as_ref().and_then(|text| text.parse::<i64>().ok());
+        json!({
+            "name": row[0],
+            "label": row[0],
+            "typeName": row[1],
+            "nullable": i64::from(row[2].as_deref() == Some("YES")),
+            "length": number(3).unwrap_or(0),
+            "precision": number(4).or(number(3)).unwrap_or(0),
+            "scale": number(5).unwrap_or(0),
+            "schemaName": row[6],
+            "tableName": row[7],
+            "columnDefault": row[8],
+            "isCaseSensitive": number(3).is_some(),
+            "isCurrency": false,
+            "isSigned": number(5).is_some(),
+        })
+    });
+    Ok(json!({ "TableName": table, "ColumnList": columns.collect::<Value>() }))
+}

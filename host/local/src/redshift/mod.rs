@@ -1,0 +1,60 @@
+//! The local Redshift's doors: the Data API on the port of all services, and where COPY and UNLOAD find S3.
+//!
+//! ```text
+//! request -> router -> data_api (checks, shapes) -> statements (what was submitted, and what became of it) -> sessions
+//! ```
+
+mod answers;
+mod data_api;
+mod objects;
+mod statements;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use transom_redshift::{Engine, Isolation, OpenError, Options};
+
+use self::objects::Buckets;
+use self::statements::Statements;
+use crate::s3::S3;
+
+pub(crate) use self::data_api::answer;
+
+/// The database that is there.
+pub(crate) const DATABASE: &str = "dev";
+/// The user who owns everything.
+const USER: &str = "transom";
+
+/// Redshift as the router calls it.
+#[derive(Debug)]
+pub(crate) struct Redshift {
+    engine: Engine,
+    statements: Arc<Statements>,
+}
+
+impl Redshift {
+    /// Opens the data in a folder that this process owns.
+    pub(crate) fn open(folder: &Path, isolation: Isolation, s3: S3) -> Result<Self, OpenError> {
+        let engine = Engine::open(Options {
+            data: folder.to_owned(),
+            isolation,
+            objects: Arc::new(Buckets(s3)),
+            database: DATABASE.to_owned(),
+        })?;
+        Ok(Self {
+            statements: Arc::new(Statements::new(engine.clone())),
+            engine,
+        })
+    }
+
+    /// Numbers of tables and of their rows.
+    pub(crate) fn contents(&self) -> (u64, u64) {
+        self.engine.contents()
+    }
+
+    /// Deletes everything.
+    pub(crate) async fn reset(&self) -> Result<(), String> {
+        self.statements.forget();
+        self.engine.reset().await.map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,457 @@
+//! Calls of functions: only those of the table, each as what computes it.
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, OrderByExpr, Value,
+    WindowFrameUnits, WindowSpec, WindowType,
+};
+
+use super::expr::{binary, call, call_cast, moment};
+use super::names::ident;
+use super::{Binder, syntax, unsupported};
+use crate::error::{self, Error, Result};
+use crate::functions::{self, How, Special};
+
+impl Binder<'_> {
+    /// A call that SQL writes in another way.
+    pub(super) fn call_by_name(&mut self, name: &str, arguments: Vec<Expr>) -> Result<Expr> {
+        match call(name, arguments) {
+            Expr::Function(function) => self.function(function),
+            other => Ok(other),
+        }
+    }
+
+    pub(super) fn function(&mut self, function: Function) -> Result<Expr> {
+        let Function {
+            name,
+            uses_odbc_syntax: false,
+            parameters: FunctionArguments::None,
+            args,
+            filter,
+            null_treatment,
+            over,
+            within_group,
+        } = function
+        else {
+            return Err(syntax("{"));
+        };
+        let parts = super::plain_name(&name);
+        let name = match parts.as_slice() {
+            [name] => name.clone(),
+            [schema, name] if schema == "pg_catalog" => name.clone(),
+            _ => return Err(Error::new(&error::UNDEFINED_FUNCTION, &[&parts.join(".")])),
+        };
+        if filter.is_some() {
+            return Err(unsupported("FILTER in an aggregate function"));
+        }
+        let (duplicates, arguments, clauses) = match args {
+            FunctionArguments::None => (None, Vec::new(), Vec::new()),
+            FunctionArguments::List(list) => (list.duplicate_treatment, list.args, list.clauses),
+            FunctionArguments::Subquery(_) => return Err(syntax("select")),
+        };
+        let mut null_treatment = null_treatment;
+        for clause in clauses {
+            match clause {
+                FunctionArgumentClause::IgnoreOrRespectNulls(treatment) => {
+                    null_treatment = Some(treatment);
+                }
+                other => {
+                    let text = other.to_string().to_lowercase();
+                    return Err(syntax(text.split(' ').next().unwrap_or_default()));
+                }
+            }
+        }
+        let Some(known) = functions::find(&name) else {
+            return Err(Error::new(&error::UNDEFINED_FUNCTION, &[&name]));
+        };
+        if !(known.least..=known.most).contains(&arguments.len()) {
+            let unknown = vec!["unknown"; arguments.len()].join(", ");
+            return Err(Error::new(&error::WRONG_ARGUMENTS, &[&name, &unknown]));
+        }
+        let is_window = matches!(known.how, How::Ranking(_) | How::Framed(_));
+        if is_window && over.is_none() {
+            return Err(syntax(&name).hint("a window function needs OVER"));
+        }
+        let is_framed = !matches!(known.how, How::Ranking(_));
+        let over = over.map(|over| self.over(over, is_framed)).transpose()?;
+        let within_group = self.orders(within_group)?;
+        let rest = Rest {
+            duplicates,
+            over,
+            within_group,
+            null_treatment,
+        };
+        match known.how {
+            How::NotYet => Err(Error::not_yet(format_args!("the function {name}()"))),
+            How::As(computed) => {
+                if rest.is_aggregate() {
+                    return Err(syntax("over"));
+                }
+                Ok(call(computed, self.plain_arguments(arguments)?))
+            }
+            How::Aggregate(computed) | How::Ranking(computed) | How::Framed(computed) => {
+                self.aggregate(computed, arguments, rest)
+            }
+            How::Special(special) => self.special(special, &name, arguments, rest),
+        }
+    }
+
+    fn plain_arguments(&mut self, arguments: Vec<FunctionArg>) -> Result<Vec<Expr>> {
+        arguments
+            .into_iter()
+            .map(|argument| match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => self.expr(expr),
+                _ => Err(syntax("*")),
+            })
+            .collect()
+    }
+
+    fn aggregate(&mut self, name: &str, arguments: Vec<FunctionArg>, rest: Rest) -> Result<Expr> {
+        let args = match arguments.as_slice() {
+            [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)] if name == "count" => arguments,
+            [] if name == "count" => return Err(syntax(")")),
+            _ => {
+                let arguments = self.plain_arguments(arguments)?;
+                let arguments = arguments.into_iter();
+                arguments
+                    .map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)))
+                    .collect()
+            }
+        };
+        Ok(aggregate(name, args, rest))
+    }
+
+    fn over(&mut self, over: WindowType, is_framed: bool) -> Result<WindowType> {
+        let WindowType::WindowSpec(WindowSpec {
+            window_name: None,
+            partition_by,
+            order_by,
+            window_frame,
+        }) = over
+        else {
+            return Err(syntax("over"));
+        };
+        match &window_frame {
+            None if is_framed && !order_by.is_empty() => {
+                return Err(
+                    Error::new(&error::FRAME_REQUIRED, &[]).hint("add ROWS UNBOUNDED PRECEDING")
+                );
+            }
+            Some(frame) if frame.units != WindowFrameUnits::Rows => {
+                return Err(syntax("range"));
+            }
+            _ => {}
+        }
+        Ok(WindowType::WindowSpec(WindowSpec {
+            window_name: None,
+            partition_by: self.exprs(partition_by)?,
+            order_by: self.orders(order_by)?,
+            window_frame,
+        }))
+    }
+
+    pub(super) fn approximate(&mut self, expr: Expr) -> Result<Expr> {
+        // Exact counts are approximate ones, too.
+        match &expr {
+            Expr::Function(function)
+                if super::plain_name(&function.name) == ["count"]
+                    && matches!(
+                        &function.args,
+                        FunctionArguments::List(list)
+                            if list.duplicate_treatment == Some(DuplicateTreatment::Distinct)
+                    ) =>
+            {
+                self.expr(expr)
+            }
+            _ => Err(Error::not_yet("APPROXIMATE other than COUNT(DISTINCT ..)")),
+        }
+    }
+
+    fn special(
+        &mut self,
+        special: Special,
+        name: &str,
+        arguments: Vec<FunctionArg>,
+        rest: Rest,
+    ) -> Result<Expr> {
+        let aggregates = matches!(
+            special,
+            Special::ListAgg | Special::PercentileCont | Special::Sum | Special::Avg
+        );
+        if !aggregates && rest.is_aggregate() {
+            return Err(syntax("over"));
+        }
+        let text = |text: &str| Expr::value(Value::SingleQuotedString(text.to_owned()));
+        let whole = |value: i64| {
+            let literal = Expr::value(Value::Number(value.to_string(), false));
+            call_cast(functions::CAST, literal, "bigint")
+        };
+        match special {
+            Special::GetDate => Ok(moment(self.context.now, "timestamp")),
+            Special::CurrentDate => {
+                let date = crate::types::show::timestamp(self.context.now);
+                Ok(call_cast(functions::CAST, text(&date), "date"))
+            }
+            Special::LeaderMoment => {
+                self.leader = Some(format!("{name}()"));
+                let data_type = match name {
+                    "current_time" | "localtime" => "time",
+                    "localtimestamp" => "timestamp",
+                    _ => "timestamptz",
+                };
+                match data_type {
+                    "time" => {
+                        let now = moment(self.context.now, "timestamp");
+                        Ok(call_cast(functions::CAST, now, "time"))
+                    }
+                    data_type => Ok(moment(self.context.now, data_type)),
+                }
+            }
+            Special::LeaderPrivilege => {
+                self.leader = Some(format!("{name}()"));
+                match name {
+                    "age" => Err(Error::not_yet("the function age()")),
+                    // There is one user, who owns everything.
+                    _ => Ok(Expr::value(Value::Boolean(true))),
+                }
+            }
+            Special::CurrentUser => Ok(text(&self.context.user)),
+            Special::CurrentDatabase => Ok(text(&self.context.database)),
+            Special::CurrentSchema => {
+                self.leader = Some(format!("{name}()"));
+                Ok(match self.context.path.first() {
+                    Some(schema) => text(self.catalog.schema_name(*schema)),
+                    None => Expr::value(Value::Null),
+                })
+            }
+            Special::Version => Ok(text(VERSION)),
+            Special::BackendPid => Ok(Expr::value(Value::Number(
+                self.context.pid.to_string(),
+                false,
+            ))),
+            Special::LastCopyCount => Ok(whole(self.context.last_copy)),
+            Special::LastUnloadCount => Ok(whole(self.context.last_unload)),
+            Special::DatePart(computed) => self.date_part(computed, arguments),
+            Special::Sum => self.sum(arguments, rest),
+            Special::Avg => {
+                // The count divides the sum; the least value has the type that decides what comes out.
+                let sum = self.sum(arguments.clone(), rest.clone())?;
+                let count = self.aggregate("count", arguments.clone(), rest.clone())?;
+                let value = self.aggregate("min", arguments, rest)?;
+                Ok(call("redshift_average", vec![sum, count, value]))
+            }
+            Special::ListAgg => {
+                let mut arguments = arguments;
+                if arguments.len() == 1 {
+                    arguments.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(text(""))));
+                }
+                let mut rest = rest;
+                let order = std::mem::take(&mut rest.within_group);
+                let called = self.aggregate("string_agg", arguments, rest)?;
+                Ok(ordered(called, order))
+            }
+            Special::PercentileCont => self.aggregate("percentile_cont", arguments, rest),
+            _ => {
+                let arguments = self.plain_arguments(arguments)?;
+                self.rewritten(special, arguments)
+            }
+        }
+    }
+
+    fn sum(&mut self, arguments: Vec<FunctionArg>, rest: Rest) -> Result<Expr> {
+        let arguments = self.plain_arguments(arguments)?;
+        let input = call("redshift_sum_input", arguments);
+        let input = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(input))];
+        Ok(aggregate("sum", input, rest))
+    }
+
+    /// Functions of expressions that are other expressions.
+    fn rewritten(&mut self, special: Special, arguments: Vec<Expr>) -> Result<Expr> {
+        let mut arguments = arguments.into_iter();
+        let mut next = || arguments.next().unwrap_or(Expr::value(Value::Null));
+        Ok(match special {
+            Special::Concat => binary(next(), BinaryOperator::StringConcat, next()),
+            Special::CharIndex => {
+                let (what, within) = (next(), next());
+                call("strpos", vec![within, what])
+            }
+            Special::Log => {
+                let value = call_cast(functions::CAST, next(), "double precision");
+                call("log10", vec![value])
+            }
+            Special::Trunc => {
+                let value = next();
+                match arguments.next() {
+                    Some(digits) => call("trunc", vec![value, digits]),
+                    None => call("redshift_trunc", vec![value]),
+                }
+            }
+            Special::Nvl2 => {
+                let (value, given, missing) = (next(), next(), next());
+                case(
+                    vec![(Expr::IsNotNull(Box::new(value)), given)],
+                    Some(missing),
+                )
+            }
+            Special::Decode => {
+                let value = next();
+                let rest: Vec<Expr> = arguments.collect();
+                let mut pairs = rest.chunks(2);
+                let mut conditions = Vec::new();
+                let mut otherwise = None;
+                for pair in pairs.by_ref() {
+                    match pair {
+                        [search, result] => {
+                            // NULL is equal to NULL here.
+                            let both = binary(
+                                Expr::IsNull(Box::new(value.clone())),
+                                BinaryOperator::And,
+                                Expr::IsNull(Box::new(search.clone())),
+                            );
+                            let is_equal =
+                                binary(value.clone(), BinaryOperator::Eq, search.clone());
+                            let condition = match search {
+                                Expr::Value(literal) if literal.value != Value::Null => is_equal,
+                                _ => binary(
+                                    is_equal,
+                                    BinaryOperator::Or,
+                                    Expr::Nested(Box::new(both)),
+                                ),
+                            };
+                            conditions.push((condition, result.clone()));
+                        }
+                        [last] => otherwise = Some(last.clone()),
+                        _ => {}
+                    }
+                }
+                case(conditions, otherwise)
+            }
+            _ => return Err(Error::internal("a function without an expression")),
+        })
+    }
+
+    /// The part is a word or a text; DataFusion knows texts.
+    fn date_part(&mut self, computed: &str, arguments: Vec<FunctionArg>) -> Result<Expr> {
+        let mut arguments = arguments.into_iter();
+        let part = match arguments.next() {
+            Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(part))) => part,
+            _ => return Err(syntax("*")),
+        };
+        let part = match part {
+            Expr::Identifier(word) => word.value,
+            Expr::Value(value) => match value.value {
+                Value::SingleQuotedString(text) => text.to_lowercase(),
+                other => return Err(syntax(&other.to_string())),
+            },
+            other => return Err(syntax(&other.to_string())),
+        };
+        let Some(part) = part_of_date(&part) else {
+            let message = Error::new(&error::INVALID_ARGUMENT, &[&"date part", &part]);
+            return Err(message);
+        };
+        let mut all = vec![Expr::value(Value::SingleQuotedString(part.to_owned()))];
+        all.extend(self.plain_arguments(arguments.collect())?);
+        if computed == "date_part" || computed == "date_trunc" {
+            // A literal is a timestamp.
+            if let Some(Expr::Value(value)) = all.get(1)
+                && matches!(value.value, Value::SingleQuotedString(_))
+            {
+                let literal = all.swap_remove(1);
+                all.push(call_cast(functions::CAST, literal, "timestamp"));
+            }
+        }
+        Ok(call(computed, all))
+    }
+}
+
+/// What Redshift answers to `version()`.
+pub(crate) const VERSION: &str = "PostgreSQL 8.0.2 on i686-pc-linux-gnu, compiled by GCC gcc (GCC) 3.4.2 20041017 \
+    (Red Hat 3.4.2-6.fc3), Redshift 1.0.0 (transom local)";
+
+/// What a call has beside its arguments.
+#[derive(Clone)]
+struct Rest {
+    duplicates: Option<DuplicateTreatment>,
+    over: Option<WindowType>,
+    within_group: Vec<OrderByExpr>,
+    null_treatment: Option<datafusion::sql::sqlparser::ast::NullTreatment>,
+}
+
+/// A call over the rows of a group or a window.
+fn aggregate(name: &str, args: Vec<FunctionArg>, rest: Rest) -> Expr {
+    Expr::Function(Function {
+        name: ident(name).into(),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: rest.duplicates,
+            args,
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: rest.null_treatment,
+        over: rest.over,
+        within_group: rest.within_group,
+    })
+}
+
+/// A call whose rows come in an order, which DataFusion has among the arguments.
+fn ordered(call: Expr, order: Vec<OrderByExpr>) -> Expr {
+    match call {
+        Expr::Function(mut function) if !order.is_empty() => {
+            if let FunctionArguments::List(list) = &mut function.args {
+                list.clauses.push(FunctionArgumentClause::OrderBy(order));
+            }
+            Expr::Function(function)
+        }
+        call => call,
+    }
+}
+
+impl Rest {
+    fn is_aggregate(&self) -> bool {
+        self.duplicates.is_some()
+            || self.over.is_some()
+            || !self.within_group.is_empty()
+            || self.null_treatment.is_some()
+    }
+}
+
+fn case(conditions: Vec<(Expr, Expr)>, otherwise: Option<Expr>) -> Expr {
+    use datafusion::sql::sqlparser::ast::CaseWhen;
+    use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: conditions
+            .into_iter()
+            .map(|(condition, result)| CaseWhen { condition, result })
+            .collect(),
+        else_result: otherwise.map(Box::new),
+    }
+}
+
+/// The usual name of a part of dates.
+pub(super) fn part_of_date(name: &str) -> Option<&'static str> {
+    let name = name.trim().trim_end_matches('s');
+    Some(match name {
+        "millennium" | "millennia" | "mil" | "mill" => "millennium",
+        "century" | "centurie" | "c" | "cent" => "century",
+        "decade" | "dec" => "decade",
+        "year" | "y" | "yr" => "year",
+        "quarter" | "qtr" => "quarter",
+        "month" | "mon" => "month",
+        "week" | "w" => "week",
+        "dayofweek" | "dow" | "dw" | "weekday" => "dow",
+        "dayofyear" | "doy" | "dy" | "yearday" => "doy",
+        "day" | "d" => "day",
+        "hour" | "h" | "hr" => "hour",
+        "minute" | "m" | "min" => "minute",
+        "second" | "" | "sec" => "second",
+        "millisecond" | "msec" | "msecond" | "ms" | "millisec" | "millisecon" => "millisecond",
+        "microsecond" | "microsec" | "usecond" | "usec" | "us" | "microsecon" => "microsecond",
+        "epoch" => "epoch",
+        _ => return None,
+    })
+}

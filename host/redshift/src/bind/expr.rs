@@ -1,0 +1,547 @@
+//! Expressions, node by node.
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, Expr, Ident, Query, SelectItem,
+    SetExpr, TableFactor, TableWithJoins, TrimWhereField, TypedString, UnaryOperator, Value,
+    ValueWithSpan,
+};
+
+use super::names::{ident, named};
+use super::{Binder, syntax, unsupported};
+use crate::error::{self, Error, Result};
+use crate::functions;
+use crate::types::parse;
+
+impl Binder<'_> {
+    pub(crate) fn exprs(&mut self, expressions: Vec<Expr>) -> Result<Vec<Expr>> {
+        expressions
+            .into_iter()
+            .map(|expr| self.expr(expr))
+            .collect()
+    }
+
+    fn boxed(&mut self, expr: Box<Expr>) -> Result<Box<Expr>> {
+        Ok(Box::new(self.expr(*expr)?))
+    }
+
+    pub(crate) fn expr(&mut self, expr: Expr) -> Result<Expr> {
+        Ok(match expr {
+            Expr::Identifier(name) => self.column(name)?,
+            Expr::CompoundIdentifier(parts) => qualified(parts),
+            Expr::Value(value) => literal(value)?,
+            Expr::Nested(inner) => Expr::Nested(self.boxed(inner)?),
+            Expr::IsFalse(inner) => Expr::IsFalse(self.boxed(inner)?),
+            Expr::IsNotFalse(inner) => Expr::IsNotFalse(self.boxed(inner)?),
+            Expr::IsTrue(inner) => Expr::IsTrue(self.boxed(inner)?),
+            Expr::IsNotTrue(inner) => Expr::IsNotTrue(self.boxed(inner)?),
+            Expr::IsNull(inner) => Expr::IsNull(self.boxed(inner)?),
+            Expr::IsNotNull(inner) => Expr::IsNotNull(self.boxed(inner)?),
+            Expr::IsUnknown(inner) => Expr::IsUnknown(self.boxed(inner)?),
+            Expr::IsNotUnknown(inner) => Expr::IsNotUnknown(self.boxed(inner)?),
+            Expr::IsDistinctFrom(..) | Expr::IsNotDistinctFrom(..) => {
+                return Err(unsupported("IS DISTINCT FROM"));
+            }
+            Expr::InList {
+                expr,
+                list,
+                negated,
+            } => {
+                // As comparisons, so that blanks at the end do not count.
+                let expr = self.expr(*expr)?;
+                if matches!(expr, Expr::Tuple(_)) {
+                    return Err(Error::not_yet("tuples in IN lists"));
+                }
+                let list = self.exprs(list)?;
+                let (op, and) = match negated {
+                    true => (BinaryOperator::NotEq, BinaryOperator::And),
+                    false => (BinaryOperator::Eq, BinaryOperator::Or),
+                };
+                return Ok(any(expr, list, &op, &and));
+            }
+            Expr::InSubquery {
+                expr,
+                subquery,
+                negated,
+            } => match *expr {
+                Expr::Tuple(values) => self.tuple_in(values, *subquery, negated)?,
+                expr => Expr::InSubquery {
+                    expr: Box::new(self.expr(expr)?),
+                    subquery: Box::new(self.query(*subquery)?),
+                    negated,
+                },
+            },
+            Expr::Between {
+                expr,
+                negated,
+                low,
+                high,
+            } => {
+                let expr = self.expr(*expr)?;
+                let low = binary(expr.clone(), BinaryOperator::GtEq, self.expr(*low)?);
+                let high = binary(expr, BinaryOperator::LtEq, self.expr(*high)?);
+                let both = Expr::Nested(Box::new(binary(low, BinaryOperator::And, high)));
+                match negated {
+                    true => Expr::UnaryOp {
+                        op: UnaryOperator::Not,
+                        expr: Box::new(both),
+                    },
+                    false => both,
+                }
+            }
+            Expr::BinaryOp { left, op, right } => self.binary(*left, op, *right)?,
+            Expr::UnaryOp { op, expr } => self.unary(op, *expr)?,
+            Expr::Like {
+                negated,
+                any: false,
+                expr,
+                pattern,
+                escape_char,
+            } => Expr::Like {
+                negated,
+                any: false,
+                expr: self.boxed(expr)?,
+                pattern: self.boxed(pattern)?,
+                escape_char,
+            },
+            Expr::ILike {
+                negated,
+                any: false,
+                expr,
+                pattern,
+                escape_char,
+            } => Expr::ILike {
+                negated,
+                any: false,
+                expr: self.boxed(expr)?,
+                pattern: self.boxed(pattern)?,
+                escape_char,
+            },
+            Expr::SimilarTo {
+                negated,
+                expr,
+                pattern,
+                escape_char,
+            } => Expr::SimilarTo {
+                negated,
+                expr: self.boxed(expr)?,
+                pattern: self.boxed(pattern)?,
+                escape_char,
+            },
+            Expr::AnyOp {
+                left,
+                compare_op: BinaryOperator::Eq,
+                right,
+                is_some: _,
+            } => match *right {
+                Expr::Subquery(subquery) => Expr::InSubquery {
+                    expr: self.boxed(left)?,
+                    subquery: Box::new(self.query(*subquery)?),
+                    negated: false,
+                },
+                _ => return Err(syntax("any")),
+            },
+            Expr::Cast {
+                kind,
+                expr,
+                data_type,
+                array: false,
+                format: None,
+            } => {
+                let function = match kind {
+                    CastKind::Cast | CastKind::DoubleColon => functions::CAST,
+                    CastKind::TryCast => functions::TRY_CAST,
+                    CastKind::SafeCast => return Err(syntax("safe_cast")),
+                };
+                let expr = self.expr(*expr)?;
+                cast(function, expr, &data_type)?
+            }
+            Expr::Convert {
+                is_try: false,
+                expr,
+                data_type: Some(data_type),
+                charset: None,
+                target_before_value: true,
+                styles,
+            } if styles.is_empty() => {
+                let expr = self.expr(*expr)?;
+                cast(functions::CAST, expr, &data_type)?
+            }
+            Expr::TypedString(TypedString {
+                data_type,
+                value,
+                uses_odbc_syntax: false,
+            }) => cast(functions::CAST, Expr::Value(value), &data_type)?,
+            Expr::AtTimeZone {
+                timestamp,
+                time_zone,
+            } => Expr::AtTimeZone {
+                timestamp: self.boxed(timestamp)?,
+                time_zone: self.boxed(time_zone)?,
+            },
+            Expr::Extract { field, expr, .. } => {
+                let part = Expr::value(Value::SingleQuotedString(field.to_string()));
+                self.call_by_name("date_part", vec![part, *expr])?
+            }
+            Expr::Ceil {
+                expr,
+                field: CeilFloorKind::DateTimeField(_),
+            } => self.call_by_name("ceil", vec![*expr])?,
+            Expr::Floor {
+                expr,
+                field: CeilFloorKind::DateTimeField(_),
+            } => self.call_by_name("floor", vec![*expr])?,
+            Expr::Position { expr, r#in } => self.call_by_name("strpos", vec![*r#in, *expr])?,
+            Expr::Substring {
+                expr,
+                substring_from: Some(from),
+                substring_for,
+                ..
+            } => {
+                let mut arguments = vec![*expr, *from];
+                arguments.extend(substring_for.map(|length| *length));
+                self.call_by_name("substring", arguments)?
+            }
+            Expr::Trim {
+                trim_where,
+                trim_what,
+                expr,
+                trim_characters: None,
+            } => {
+                let name = match trim_where {
+                    None | Some(TrimWhereField::Both) => "btrim",
+                    Some(TrimWhereField::Leading) => "ltrim",
+                    Some(TrimWhereField::Trailing) => "rtrim",
+                };
+                let mut arguments = vec![*expr];
+                arguments.extend(trim_what.map(|what| *what));
+                self.call_by_name(name, arguments)?
+            }
+            Expr::Function(function) => self.function(function)?,
+            Expr::Prefixed { prefix, value } if prefix.value == "approximate" => {
+                self.approximate(*value)?
+            }
+            Expr::Case {
+                case_token,
+                end_token,
+                operand,
+                conditions,
+                else_result,
+            } => {
+                let operand = operand.map(|operand| self.boxed(operand)).transpose()?;
+                let conditions = conditions
+                    .into_iter()
+                    .map(|when| {
+                        Ok(CaseWhen {
+                            condition: self.expr(when.condition)?,
+                            result: self.expr(when.result)?,
+                        })
+                    })
+                    .collect::<Result<Vec<_>>>()?;
+                let else_result = else_result.map(|result| self.boxed(result)).transpose()?;
+                Expr::Case {
+                    case_token,
+                    end_token,
+                    operand,
+                    conditions,
+                    else_result,
+                }
+            }
+            Expr::Exists { subquery, negated } => Expr::Exists {
+                subquery: Box::new(self.query(*subquery)?),
+                negated,
+            },
+            Expr::Subquery(subquery) => Expr::Subquery(Box::new(self.query(*subquery)?)),
+            Expr::Interval(interval) => match interval.value.as_ref() {
+                Expr::Value(_) => Expr::Interval(interval),
+                _ => return Err(syntax("interval")),
+            },
+            Expr::Tuple(values) => Expr::Tuple(self.exprs(values)?),
+            Expr::OuterJoin(_) => return Err(Error::not_yet("joins with (+)")),
+            Expr::Prior(_) => return Err(Error::not_yet("CONNECT BY")),
+            Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_) => {
+                return Err(Error::not_yet("GROUPING SETS, CUBE and ROLLUP"));
+            }
+            Expr::JsonAccess { .. } | Expr::CompoundFieldAccess { .. } => {
+                return Err(Error::not_yet("paths into SUPER values"));
+            }
+            Expr::Collate { .. } => return Err(Error::not_yet("COLLATE")),
+            Expr::Array(_) => return Err(unsupported("ARRAY[..]")),
+            Expr::Overlay { .. } => {
+                return Err(Error::new(&error::UNDEFINED_FUNCTION, &[&"overlay"]));
+            }
+            other => {
+                return Err(syntax(
+                    other.to_string().split(' ').next().unwrap_or_default(),
+                ));
+            }
+        })
+    }
+
+    /// A column, or a function that is called without parentheses.
+    fn column(&mut self, name: Ident) -> Result<Expr> {
+        if name.quote_style.is_none() {
+            match name.value.as_str() {
+                "sysdate" => return Ok(moment(self.context.transaction_started, "timestamp")),
+                "current_user" | "user" | "session_user" => {
+                    let user = self.context.user.clone();
+                    return Ok(Expr::value(Value::SingleQuotedString(user)));
+                }
+                _ => {}
+            }
+        }
+        Ok(Expr::Identifier(ident(&name.value)))
+    }
+
+    fn binary(&mut self, left: Expr, op: BinaryOperator, right: Expr) -> Result<Expr> {
+        use BinaryOperator as Op;
+        let (left, right) = (self.expr(left)?, self.expr(right)?);
+        Ok(match op {
+            Op::Plus
+            | Op::Minus
+            | Op::Multiply
+            | Op::Divide
+            | Op::Modulo
+            | Op::StringConcat
+            | Op::Gt
+            | Op::Lt
+            | Op::GtEq
+            | Op::LtEq
+            | Op::Eq
+            | Op::NotEq
+            | Op::And
+            | Op::Or
+            | Op::BitwiseOr
+            | Op::BitwiseAnd
+            | Op::PGRegexMatch
+            | Op::PGRegexIMatch
+            | Op::PGRegexNotMatch
+            | Op::PGRegexNotIMatch
+            | Op::PGBitwiseShiftLeft
+            | Op::PGBitwiseShiftRight => binary(left, op, right),
+            Op::PGExp | Op::BitwiseXor => call(
+                "power",
+                vec![
+                    call_cast(functions::CAST, left, "double precision"),
+                    call_cast(functions::CAST, right, "double precision"),
+                ],
+            ),
+            Op::PGBitwiseXor => binary(left, op, right),
+            other => return Err(syntax(&other.to_string())),
+        })
+    }
+
+    fn unary(&mut self, op: UnaryOperator, expr: Expr) -> Result<Expr> {
+        let expr = self.expr(expr)?;
+        Ok(match op {
+            UnaryOperator::Not | UnaryOperator::Minus | UnaryOperator::Plus => Expr::UnaryOp {
+                op,
+                expr: Box::new(expr),
+            },
+            UnaryOperator::PGAbs => call("abs", vec![expr]),
+            UnaryOperator::PGSquareRoot => call("sqrt", vec![expr]),
+            UnaryOperator::PGCubeRoot => call("cbrt", vec![expr]),
+            UnaryOperator::BitwiseNot => return Err(Error::not_yet("the operator ~")),
+            other => return Err(syntax(&other.to_string())),
+        })
+    }
+
+    /// `(a, b) IN (SELECT c, d ..)`
+    fn tuple_in(&mut self, values: Vec<Expr>, subquery: Query, negated: bool) -> Result<Expr> {
+        if negated {
+            return Err(Error::not_yet("tuples with NOT IN"));
+        }
+        let values = self.exprs(values)?;
+        let subquery = self.query(subquery)?;
+        let mut alias = named("\u{1}in");
+        let name = |at: usize| format!("\u{1}{at}");
+        alias.columns = (0..values.len())
+            .map(|at| datafusion::sql::sqlparser::ast::TableAliasColumnDef {
+                name: ident(&name(at)),
+                data_type: None,
+            })
+            .collect();
+        let conditions = values.into_iter().enumerate().map(|(at, value)| {
+            let column = Expr::CompoundIdentifier(vec![ident("\u{1}in"), ident(&name(at))]);
+            binary(value, BinaryOperator::Eq, column)
+        });
+        let condition = conditions
+            .reduce(|all, next| binary(all, BinaryOperator::And, next))
+            .ok_or_else(|| syntax("in"))?;
+        let relation = TableFactor::Derived {
+            lateral: false,
+            subquery: Box::new(subquery),
+            alias: Some(alias),
+            sample: None,
+        };
+        let one = SelectItem::UnnamedExpr(Expr::value(Value::Number("1".to_owned(), false)));
+        let select = select(
+            vec![one],
+            vec![TableWithJoins {
+                relation,
+                joins: Vec::new(),
+            }],
+            Some(condition),
+        );
+        Ok(Expr::Exists {
+            subquery: Box::new(select),
+            negated: false,
+        })
+    }
+
+    /// An expression without columns, such as a default.
+    pub(crate) fn constant(&mut self, expr: Expr) -> Result<Expr> {
+        self.expr(expr)
+    }
+}
+
+/// `SELECT items FROM from WHERE condition`
+pub(crate) fn select(
+    projection: Vec<SelectItem>,
+    from: Vec<TableWithJoins>,
+    selection: Option<Expr>,
+) -> Query {
+    use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
+    use datafusion::sql::sqlparser::ast::{GroupByExpr, Select, SelectFlavor};
+    let select = Select {
+        select_token: AttachedToken::empty(),
+        optimizer_hints: Vec::new(),
+        distinct: None,
+        select_modifiers: None,
+        top: None,
+        top_before_distinct: false,
+        projection,
+        exclude: None,
+        into: None,
+        from,
+        lateral_views: Vec::new(),
+        prewhere: None,
+        selection,
+        connect_by: Vec::new(),
+        group_by: GroupByExpr::Expressions(Vec::new(), Vec::new()),
+        cluster_by: Vec::new(),
+        distribute_by: Vec::new(),
+        sort_by: Vec::new(),
+        having: None,
+        named_window: Vec::new(),
+        qualify: None,
+        window_before_qualify: false,
+        value_table_mode: None,
+        flavor: SelectFlavor::Standard,
+    };
+    query(SetExpr::Select(Box::new(select)))
+}
+
+/// A query of a body alone.
+pub(crate) fn query(body: SetExpr) -> Query {
+    Query {
+        with: None,
+        body: Box::new(body),
+        order_by: None,
+        limit_clause: None,
+        fetch: None,
+        locks: Vec::new(),
+        for_clause: None,
+        settings: None,
+        format_clause: None,
+        pipe_operators: Vec::new(),
+    }
+}
+
+/// `schema.table.column` is `table.column`.
+fn qualified(parts: Vec<Ident>) -> Expr {
+    let skip = parts.len().saturating_sub(2);
+    let parts = parts.into_iter().skip(skip);
+    Expr::CompoundIdentifier(parts.map(|part| ident(&part.value)).collect())
+}
+
+fn literal(value: ValueWithSpan) -> Result<Expr> {
+    Ok(Expr::Value(match value.value {
+        Value::Number(..) | Value::SingleQuotedString(_) | Value::Boolean(_) | Value::Null => value,
+        Value::EscapedStringLiteral(text) | Value::NationalStringLiteral(text) => ValueWithSpan {
+            value: Value::SingleQuotedString(text),
+            span: value.span,
+        },
+        Value::DollarQuotedString(text) => ValueWithSpan {
+            value: Value::SingleQuotedString(text.value),
+            span: value.span,
+        },
+        Value::Placeholder(name) => {
+            return Err(Error::new(&error::PARAMETER_MISSING, &[&name]));
+        }
+        other => return Err(syntax(&other.to_string())),
+    }))
+}
+
+fn any(expr: Expr, list: Vec<Expr>, op: &BinaryOperator, and: &BinaryOperator) -> Expr {
+    let each = list
+        .into_iter()
+        .map(|item| binary(expr.clone(), op.clone(), item));
+    let all = balanced(each.collect(), and);
+    Expr::Nested(Box::new(all))
+}
+
+/// A long list becomes a tree that is not deep.
+fn balanced(mut each: Vec<Expr>, and: &BinaryOperator) -> Expr {
+    match each.len() {
+        0 => Expr::value(Value::Boolean(*and == BinaryOperator::And)),
+        1 => each.swap_remove(0),
+        count => {
+            let right = each.split_off(count / 2);
+            let (left, right) = (balanced(each, and), balanced(right, and));
+            binary(left, and.clone(), right)
+        }
+    }
+}
+
+pub(crate) fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp {
+        left: Box::new(left),
+        op,
+        right: Box::new(right),
+    }
+}
+
+fn cast(function: &str, expr: Expr, data_type: &DataType) -> Result<Expr> {
+    let data_type = parse::sql(data_type, None)?;
+    Ok(call_cast(function, expr, &data_type.name()))
+}
+
+/// A cast to a type by its name.
+pub(crate) fn call_cast(function: &str, expr: Expr, data_type: &str) -> Expr {
+    let data_type = Expr::value(Value::SingleQuotedString(data_type.to_owned()));
+    call(function, vec![expr, data_type])
+}
+
+/// A moment as a value of a type.
+pub(super) fn moment(micros: i64, data_type: &str) -> Expr {
+    let text = crate::types::show::timestamp(micros);
+    call_cast(
+        functions::CAST,
+        Expr::value(Value::SingleQuotedString(text)),
+        data_type,
+    )
+}
+
+/// A call of a function that computes it, whatever it is called in SQL.
+pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    use datafusion::sql::sqlparser::ast::{
+        Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
+    };
+    Expr::Function(Function {
+        name: ident(name).into(),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments
+                .into_iter()
+                .map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)))
+                .collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}

@@ -1,0 +1,101 @@
+//! From a parsed query to a plan of DataFusion's.
+//!
+//! [`Binder`] walks over a query and lets through what Redshift has, node by node and field by field: what it does
+//! not know is refused. On the way names become objects, functions become those that compute them, and what
+//! DataFusion lacks (`TOP`, `MINUS`, names of unnamed columns) becomes what it has.
+
+mod calls;
+mod expr;
+mod literals;
+mod names;
+mod plan;
+mod query;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use datafusion::sql::sqlparser::ast::{ObjectName, ObjectNamePart};
+
+pub(crate) use expr::{call, query, select};
+pub(crate) use names::{Resolved, ident, table};
+pub(crate) use plan::{Query, planner, run, streams};
+
+use crate::catalog::{Catalog, Id};
+use crate::error::{self, Error, Result};
+
+/// What a statement runs in.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    pub(crate) user: String,
+    pub(crate) database: String,
+    pub(crate) pid: u32,
+    /// Schemas in which names without one are looked up.
+    pub(crate) path: Vec<Id>,
+    /// The schema of the session's temporary tables.
+    pub(crate) temporary: Id,
+    /// When the statement and its transaction started, in microseconds since 1970.
+    pub(crate) now: i64,
+    pub(crate) transaction_started: i64,
+    /// Rows of the last COPY and UNLOAD.
+    pub(crate) last_copy: i64,
+    pub(crate) last_unload: i64,
+}
+
+/// Rewrites a query.
+#[derive(Debug)]
+pub(crate) struct Binder<'a> {
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) context: &'a Context,
+    /// Names of WITH clauses around.
+    with: Vec<BTreeSet<String>>,
+    /// What names stand for within a view.
+    bound: Vec<BTreeMap<String, Id>>,
+    /// Tables that are read.
+    pub(crate) tables: BTreeSet<Id>,
+    /// Objects by the names that were used for them.
+    pub(crate) used: BTreeMap<String, Id>,
+    /// A function of the leader node.
+    leader: Option<String>,
+    depth: usize,
+}
+
+impl<'a> Binder<'a> {
+    pub(crate) fn new(catalog: &'a Catalog, context: &'a Context) -> Self {
+        Self {
+            catalog,
+            context,
+            with: Vec::new(),
+            bound: Vec::new(),
+            tables: BTreeSet::new(),
+            used: BTreeMap::new(),
+            leader: None,
+            depth: 0,
+        }
+    }
+
+    /// An error for functions of the leader node beside tables.
+    fn check_leader(&self) -> Result<()> {
+        match &self.leader {
+            Some(function) if !self.tables.is_empty() => Err(Error::new(&error::LEADER_ONLY, &[])
+                .hint(format!("Function \"{function}\" not supported."))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The parts of a name.
+pub(crate) fn plain_name(name: &ObjectName) -> Vec<String> {
+    let parts = name.0.iter().map(|part| match part {
+        ObjectNamePart::Identifier(ident) => ident.value.clone(),
+        ObjectNamePart::Function(function) => function.to_string(),
+    });
+    parts.collect()
+}
+
+/// What Redshift does not parse.
+fn syntax(near: &str) -> Error {
+    Error::new(&error::SYNTAX_ERROR, &[&near])
+}
+
+fn unsupported(what: &str) -> Error {
+    Error::new(&error::UNSUPPORTED, &[&what])
+}

@@ -1,0 +1,193 @@
+//! Names of tables and views: the search path, what a view was bound to.
+
+use datafusion::sql::sqlparser::ast::{Ident, ObjectName, TableAlias, TableFactor};
+
+use super::{Binder, plain_name, syntax};
+use crate::catalog::{Id, Object};
+use crate::error::{self, Error, Result};
+
+/// Prefix of a table's number in plans.
+pub(super) const TABLE: char = '\u{1}';
+/// Prefix of a table whose rows are numbered.
+pub(super) const NUMBERED: char = '\u{2}';
+
+/// What a name stands for.
+#[derive(Debug, Clone)]
+pub(crate) enum Resolved {
+    Object(Object),
+    /// A table of the system.
+    System(String),
+}
+
+impl Binder<'_> {
+    /// The object of a name; an error if there is none.
+    pub(crate) fn resolve(&self, name: &ObjectName) -> Result<Resolved> {
+        let parts = plain_name(name);
+        let full = parts.join(".");
+        if let Some(bound) = self.bound.last()
+            && let Some(object) = bound.get(&full).and_then(|id| self.catalog.get(*id))
+        {
+            return Ok(Resolved::Object(object.clone()));
+        }
+        let missing = || Error::new(&error::UNDEFINED_TABLE, &[&full]);
+        let (schema, table) = match parts.as_slice() {
+            [table] => (None, table),
+            [schema, table] => (Some(schema), table),
+            [database, schema, table] => match *database == self.context.database {
+                true => (Some(schema), table),
+                false => return Err(Error::not_yet("queries of other databases")),
+            },
+            _ => return Err(syntax(&full)),
+        };
+        let Some(schema) = schema else {
+            if let Some(object) = self.catalog.find(self.context.temporary, table) {
+                return Ok(Resolved::Object(object.clone()));
+            }
+            if crate::run::system::has("pg_catalog", table) {
+                return Ok(Resolved::System(format!("pg_catalog.{table}")));
+            }
+            let path = self.context.path.iter();
+            let object = path
+                .filter_map(|schema| self.catalog.find(*schema, table))
+                .next();
+            return object.cloned().map(Resolved::Object).ok_or_else(missing);
+        };
+        if crate::run::system::is_schema(schema) {
+            return match crate::run::system::has(schema, table) {
+                true => Ok(Resolved::System(format!("{schema}.{table}"))),
+                false => Err(missing()),
+            };
+        }
+        if schema.starts_with("pg_temp") {
+            let object = self.catalog.find(self.context.temporary, table);
+            return object.cloned().map(Resolved::Object).ok_or_else(missing);
+        }
+        let Some(schema_id) = self.catalog.schema(schema) else {
+            return Err(Error::new(&error::UNDEFINED_SCHEMA, &[schema]));
+        };
+        let object = self.catalog.find(schema_id, table);
+        object.cloned().map(Resolved::Object).ok_or_else(missing)
+    }
+
+    /// The table of a name that a statement changes.
+    pub(crate) fn target(
+        &self,
+        name: &ObjectName,
+    ) -> Result<std::sync::Arc<crate::catalog::Table>> {
+        match self.resolve(name)? {
+            Resolved::Object(Object::Table(table)) => Ok(table),
+            Resolved::Object(_) => {
+                let name = plain_name(name).join(".");
+                Err(Error::new(&error::NOT_A_TABLE, &[&name]))
+            }
+            Resolved::System(name) => {
+                let schema = name.split('.').next().unwrap_or_default().to_owned();
+                Err(Error::new(&error::RESERVED_SCHEMA, &[&schema]))
+            }
+        }
+    }
+
+    /// The schema and the name that a new object gets.
+    pub(crate) fn new_name(&self, name: &ObjectName, temporary: bool) -> Result<(Id, String)> {
+        let parts = plain_name(name);
+        let parts = match parts.as_slice() {
+            [database, rest @ ..] if rest.len() == 2 && *database == self.context.database => rest,
+            parts => parts,
+        };
+        match parts {
+            [name] if temporary || name.starts_with('#') => {
+                Ok((self.context.temporary, name.clone()))
+            }
+            [name] => match self.context.path.first() {
+                Some(schema) => Ok((*schema, name.clone())),
+                None => Err(Error::new(&error::UNDEFINED_SCHEMA, &[&"public"])),
+            },
+            [schema, _] if temporary && !schema.starts_with("pg_temp") => {
+                Err(syntax(schema).hint("temporary tables have no schema"))
+            }
+            [schema, name] if schema.starts_with("pg_temp") => {
+                Ok((self.context.temporary, name.clone()))
+            }
+            [schema, name] => match self.catalog.schema(schema) {
+                Some(id) => Ok((id, name.clone())),
+                None if crate::run::system::is_schema(schema) => {
+                    Err(Error::new(&error::RESERVED_SCHEMA, &[schema]))
+                }
+                None => Err(Error::new(&error::UNDEFINED_SCHEMA, &[schema])),
+            },
+            _ => Err(syntax(&plain_name(name).join("."))),
+        }
+    }
+
+    /// Whether a WITH clause around has the name.
+    pub(super) fn is_with(&self, name: &ObjectName) -> bool {
+        match plain_name(name).as_slice() {
+            [name] => self.with.iter().any(|names| names.contains(name)),
+            _ => false,
+        }
+    }
+
+    /// A table of FROM as plans know it, under the name that the query has for it.
+    pub(super) fn relation(
+        &mut self,
+        name: ObjectName,
+        alias: Option<TableAlias>,
+    ) -> Result<TableFactor> {
+        if self.is_with(&name) {
+            return Ok(table(name, alias));
+        }
+        let parts = plain_name(&name);
+        let shown = parts.last().cloned().unwrap_or_default();
+        let alias = alias.or_else(|| Some(named(&shown)));
+        let object = match self.resolve(&name)? {
+            Resolved::System(name) => {
+                return Ok(table(ident(&format!("{TABLE}{name}")).into(), alias));
+            }
+            Resolved::Object(object) => object,
+        };
+        self.used.insert(parts.join("."), object.id());
+        match object {
+            Object::Table(found) => {
+                self.tables.insert(found.id);
+                let name = ident(&format!("{TABLE}{}", found.id));
+                Ok(table(name.into(), alias))
+            }
+            Object::View(view) => self.view(&view, alias),
+            Object::Schema(_) => Err(Error::new(&error::UNDEFINED_TABLE, &[&shown])),
+        }
+    }
+
+    /// The target of a statement that changes rows, which are numbered.
+    pub(crate) fn numbered(&mut self, id: Id, name: &str) -> TableFactor {
+        self.tables.insert(id);
+        table(ident(&format!("{NUMBERED}{id}")).into(), Some(named(name)))
+    }
+}
+
+pub(crate) fn ident(name: &str) -> Ident {
+    Ident::with_quote('"', name)
+}
+
+pub(super) fn named(name: &str) -> TableAlias {
+    TableAlias {
+        explicit: true,
+        name: ident(name),
+        columns: Vec::new(),
+        at: None,
+    }
+}
+
+pub(crate) fn table(name: ObjectName, alias: Option<TableAlias>) -> TableFactor {
+    TableFactor::Table {
+        name,
+        alias,
+        args: None,
+        with_hints: Vec::new(),
+        version: None,
+        with_ordinality: false,
+        partitions: Vec::new(),
+        json_path: None,
+        sample: None,
+        index_hints: Vec::new(),
+    }
+}

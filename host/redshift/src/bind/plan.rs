@@ -1,0 +1,359 @@
+//! Plans: DataFusion with Redshift's operators, over one version of the catalog.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchema, DataFusionError};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, lit};
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::physical_plan::{collect, execute_stream_partitioned};
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement as DfStatement;
+use datafusion::sql::sqlparser::ast::{self, BinaryOperator};
+
+use super::literals;
+use super::names::{NUMBERED, TABLE};
+use super::query::AGAIN;
+use crate::catalog::{Catalog, Id, Object};
+use crate::engine::Shared;
+use crate::error::{self, Error, Result};
+use crate::functions::{self, Op};
+use crate::store::Rows as TableRows;
+use crate::types::{Column, Type};
+
+/// A planned query.
+pub(crate) struct Query {
+    state: SessionState,
+    pub(crate) plan: LogicalPlan,
+}
+
+/// The session of DataFusion from which those of queries are made.
+pub(crate) fn planner() -> SessionState {
+    let mut config = transom_sql::configure(SessionConfig::new());
+    let options = config.options_mut();
+    options.sql_parser.enable_ident_normalization = false;
+    let builder = SessionStateBuilder::new()
+        .with_default_features()
+        .with_config(config);
+    let mut builder = transom_sql::install(builder, None);
+    builder
+        .expr_planners()
+        .get_or_insert_default()
+        .insert(0, Arc::new(Operators));
+    builder
+        .scalar_functions()
+        .get_or_insert_default()
+        .extend(functions::scalars());
+    if let Some(analyzer) = builder.analyzer() {
+        // Before the casts of the room `sql`, which are PostgreSQL's.
+        let last = analyzer.rules.len().saturating_sub(1);
+        analyzer.rules.insert(last, Arc::new(Casts));
+    }
+    builder.build()
+}
+
+impl Query {
+    /// Plans a query that the binder let through.
+    pub(crate) async fn plan(
+        shared: &Arc<Shared>,
+        catalog: &Catalog,
+        query: ast::Query,
+    ) -> Result<Self> {
+        let mut state = shared.planner.clone();
+        state.register_catalog_list(Arc::new(Tables {
+            catalog: Arc::new(catalog.clone()),
+            shared: Arc::clone(shared),
+        }));
+        let statement = ast::Statement::Query(Box::new(query));
+        let mut statement = DfStatement::Statement(Box::new(statement));
+        transom_sql::prepare(&mut statement)?;
+        let plan = state.statement_to_plan(statement).await?;
+        let plan = transom_sql::planned(literals::typed(plan)?)?;
+        match plan {
+            // DataFusion's changes of rows are wrong for some conditions; ours are queries.
+            LogicalPlan::Dml(_) | LogicalPlan::Ddl(_) | LogicalPlan::Copy(_) => {
+                Err(Error::internal("a plan that changes something"))
+            }
+            plan => Ok(Self { state, plan }),
+        }
+    }
+
+    /// The columns of the result.
+    pub(crate) fn columns(&self) -> Result<Vec<Column>> {
+        let fields = self.plan.schema().fields().iter();
+        fields
+            .map(|field| {
+                let data_type = Type::of(field).ok_or_else(|| {
+                    Error::not_yet(format_args!("results of the type {}", field.data_type()))
+                })?;
+                let name = field.name().split(AGAIN).next().unwrap_or_default();
+                Ok(Column {
+                    name: name.to_owned(),
+                    data_type,
+                })
+            })
+            .collect()
+    }
+
+    /// The plan with other expressions above it, one for each column that it has.
+    pub(crate) fn projected(self, expressions: Vec<Expr>) -> Result<Self> {
+        let plan = datafusion::logical_expr::LogicalPlanBuilder::from(self.plan)
+            .project(expressions)?
+            .build()?;
+        Ok(Self { plan, ..self })
+    }
+
+    /// References to the columns of the result.
+    pub(crate) fn references(&self) -> Vec<Expr> {
+        let columns = self.plan.schema().columns().into_iter();
+        columns.map(Expr::Column).collect()
+    }
+}
+
+/// Runs a query to its end.
+pub(crate) async fn run(query: Query) -> Result<Vec<RecordBatch>> {
+    let physical = query.state.create_physical_plan(&query.plan).await?;
+    Ok(collect(physical, query.state.task_ctx()).await?)
+}
+
+/// Starts a query; its parts can be read at once.
+pub(crate) async fn streams(query: Query) -> Result<Vec<SendableRecordBatchStream>> {
+    let physical = query.state.create_physical_plan(&query.plan).await?;
+    Ok(execute_stream_partitioned(
+        physical,
+        query.state.task_ctx(),
+    )?)
+}
+
+/// The tables of a catalog, by number.
+#[derive(Debug, Clone)]
+struct Tables {
+    catalog: Arc<Catalog>,
+    shared: Arc<Shared>,
+}
+
+impl CatalogProviderList for Tables {
+    fn register_catalog(
+        &self,
+        _name: String,
+        _catalog: Arc<dyn CatalogProvider>,
+    ) -> Option<Arc<dyn CatalogProvider>> {
+        None
+    }
+
+    fn catalog_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn catalog(&self, _name: &str) -> Option<Arc<dyn CatalogProvider>> {
+        Some(Arc::new(self.clone()))
+    }
+}
+
+impl CatalogProvider for Tables {
+    fn schema_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn schema(&self, _name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        Some(Arc::new(self.clone()))
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for Tables {
+    fn table_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        let (numbered, rest) = match name.strip_prefix(TABLE) {
+            Some(rest) => (false, rest),
+            None => match name.strip_prefix(NUMBERED) {
+                Some(rest) => (true, rest),
+                None => return Ok(None),
+            },
+        };
+        let Ok(id) = rest.parse::<Id>() else {
+            let table = crate::run::system::table(rest, &self.catalog, &self.shared)?;
+            return Ok(Some(table));
+        };
+        Ok(match self.catalog.get(id) {
+            Some(Object::Table(table)) => {
+                Some(Arc::new(TableRows::new(Arc::clone(table), numbered)))
+            }
+            _ => None,
+        })
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        name.starts_with(TABLE) || name.starts_with(NUMBERED)
+    }
+}
+
+/// Operators of Redshift.
+#[derive(Debug)]
+struct Operators;
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    )
+}
+
+impl ExprPlanner for Operators {
+    fn plan_binary_op(
+        &self,
+        expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>, DataFusionError> {
+        let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema))
+        else {
+            return Ok(PlannerResult::Original(expr));
+        };
+        let op = match expr.op {
+            BinaryOperator::Plus => Op::Add,
+            BinaryOperator::Minus => Op::Subtract,
+            BinaryOperator::Multiply => Op::Multiply,
+            BinaryOperator::Divide => Op::Divide,
+            BinaryOperator::Modulo => Op::Remainder,
+            BinaryOperator::Eq
+            | BinaryOperator::NotEq
+            | BinaryOperator::Lt
+            | BinaryOperator::LtEq
+            | BinaryOperator::Gt
+            | BinaryOperator::GtEq
+                if is_text(&left) && is_text(&right) =>
+            {
+                // Blanks at the end do not count.
+                return Ok(PlannerResult::Original(RawBinaryExpr {
+                    op: expr.op,
+                    left: trimmed(expr.left),
+                    right: trimmed(expr.right),
+                }));
+            }
+            _ => return Ok(PlannerResult::Original(expr)),
+        };
+        let is_number = |data_type: &DataType| data_type.is_numeric() || data_type.is_null();
+        let is_literal =
+            |expr: &Expr| matches!(expr, Expr::Literal(value, _) if is_text(&value.data_type()));
+        let left_fits = is_number(&left) || is_literal(&expr.left);
+        let right_fits = is_number(&right) || is_literal(&expr.right);
+        if left_fits && right_fits && (is_number(&left) || is_number(&right)) {
+            let (left, right) = (expr.left, expr.right);
+            return Ok(PlannerResult::Planned(functions::arithmetic(
+                op, left, right,
+            )));
+        }
+        if op == Op::Subtract && left == DataType::Date32 && right == DataType::Date32 {
+            let whole = |value| functions::explicit(value, Type::Date);
+            let days = datafusion::logical_expr::binary_expr(
+                whole(expr.left),
+                datafusion::logical_expr::Operator::Minus,
+                whole(expr.right),
+            );
+            return Ok(PlannerResult::Planned(functions::explicit(
+                days,
+                Type::Int8,
+            )));
+        }
+        let names = (Type::of_arrow(&left), Type::of_arrow(&right));
+        if let (Some(left), Some(right)) = names
+            && !has_operator(op, left, right)
+        {
+            let names = (left.base_name(), right.base_name());
+            let op = expr.op.to_string();
+            return Err(Error::new(&error::UNDEFINED_OPERATOR, &[&names.0, &op, &names.1]).into());
+        }
+        Ok(PlannerResult::Original(expr))
+    }
+}
+
+/// Arithmetic of dates and intervals.
+fn has_operator(op: Op, left: Type, right: Type) -> bool {
+    let is_moment = |data_type: Type| data_type.is_moment() || data_type == Type::Time;
+    match op {
+        Op::Add if right == Type::Interval => is_moment(left) || left == Type::Interval,
+        Op::Add if left == Type::Interval => is_moment(right),
+        Op::Add => {
+            (left == Type::Date && right.is_whole()) || (left.is_whole() && right == Type::Date)
+        }
+        Op::Subtract if right == Type::Interval => is_moment(left) || left == Type::Interval,
+        Op::Subtract => {
+            (left.is_moment() && right.is_moment()) || (left == Type::Date && right.is_whole())
+        }
+        Op::Multiply | Op::Divide | Op::Remainder => false,
+    }
+}
+
+fn trimmed(expr: Expr) -> Expr {
+    match expr {
+        Expr::Literal(value, metadata) => {
+            let text = value
+                .try_as_str()
+                .flatten()
+                .map(|text| text.trim_end_matches(' ').to_owned());
+            match text {
+                Some(text) => lit(text),
+                None => Expr::Literal(value, metadata),
+            }
+        }
+        expr => datafusion::functions::string::expr_fn::rtrim(vec![expr]),
+    }
+}
+
+/// Casts of texts that DataFusion adds, as Redshift's.
+#[derive(Debug)]
+struct Casts;
+
+impl AnalyzerRule for Casts {
+    fn name(&self) -> &str {
+        "redshift_casts"
+    }
+
+    fn analyze(
+        &self,
+        plan: LogicalPlan,
+        _options: &ConfigOptions,
+    ) -> Result<LogicalPlan, DataFusionError> {
+        use datafusion::common::tree_node::TreeNode;
+        let rewritten = plan.transform_up_with_subqueries(|plan| {
+            let schema = merge_schema(&plan.inputs());
+            let names = NamePreserver::new(&plan);
+            let plan = plan.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let rewritten = expr.transform_up(|expr| of_text(expr, &schema))?;
+                Ok(match rewritten.transformed {
+                    true => rewritten.update_data(|expr| name.restore(expr)),
+                    false => rewritten,
+                })
+            })?;
+            plan.map_data(LogicalPlan::recompute_schema)
+        })?;
+        Ok(rewritten.data)
+    }
+}
+
+fn of_text(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>, DataFusionError> {
+    let Expr::Cast(cast) = expr else {
+        return Ok(Transformed::no(expr));
+    };
+    let from = cast.expr.get_type(schema)?;
+    let to = Type::of_arrow(cast.field.data_type());
+    match to {
+        Some(to) if is_text(&from) && !to.is_text() && to.arrow() == *cast.field.data_type() => {
+            Ok(Transformed::yes(functions::explicit(*cast.expr, to)))
+        }
+        _ => Ok(Transformed::no(Expr::Cast(cast))),
+    }
+}

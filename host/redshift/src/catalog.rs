@@ -1,0 +1,188 @@
+//! The catalog: schemas, tables and views. One version of it never changes; a commit makes the next one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{self, Error, Result};
+use crate::store::DataFile;
+use crate::types::Type;
+
+/// What identifies an object for ever, whatever its name.
+pub(crate) type Id = u64;
+
+/// The schema that is there from the start.
+pub(crate) const PUBLIC: Id = 2200;
+/// The first number of objects that users create.
+pub(crate) const FIRST: Id = 100_000;
+
+/// A schema.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Schema {
+    pub(crate) id: Id,
+    pub(crate) name: String,
+}
+
+/// A table with the files that hold its rows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Table {
+    pub(crate) id: Id,
+    pub(crate) schema: Id,
+    pub(crate) name: String,
+    pub(crate) columns: Vec<Column>,
+    pub(crate) keys: Vec<Key>,
+    pub(crate) distribution: String,
+    pub(crate) sort_keys: Vec<String>,
+    pub(crate) next_column: u32,
+    pub(crate) files: Vec<DataFile>,
+    /// The commit that changed it last.
+    pub(crate) changed: u64,
+}
+
+/// A constraint, which informs and is not enforced.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Key {
+    pub(crate) kind: String,
+    pub(crate) columns: Vec<String>,
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Column {
+    /// What files call it, whatever its name.
+    pub(crate) id: u32,
+    pub(crate) name: String,
+    pub(crate) data_type: Type,
+    pub(crate) not_null: bool,
+    /// An expression of SQL.
+    pub(crate) default: Option<String>,
+    /// What rows hold that are older than the column, as text.
+    pub(crate) before: Option<String>,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) encoding: String,
+    pub(crate) distribution_key: bool,
+}
+
+/// Numbers of an IDENTITY column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    pub(crate) seed: i64,
+    pub(crate) step: i64,
+    pub(crate) by_default: bool,
+}
+
+/// A view: a query, with what its names stood for when it was made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct View {
+    pub(crate) id: Id,
+    pub(crate) schema: Id,
+    pub(crate) name: String,
+    pub(crate) columns: Vec<(String, Type)>,
+    pub(crate) query: String,
+    /// Objects by the names that the query uses; empty for a view that is bound late.
+    pub(crate) bound: BTreeMap<String, Id>,
+    pub(crate) late_binding: bool,
+    pub(crate) search_path: Vec<String>,
+}
+
+/// An object of the catalog.
+#[derive(Debug, Clone)]
+pub(crate) enum Object {
+    Schema(Arc<Schema>),
+    Table(Arc<Table>),
+    View(Arc<View>),
+}
+
+impl Object {
+    pub(crate) fn id(&self) -> Id {
+        match self {
+            Self::Schema(schema) => schema.id,
+            Self::Table(table) => table.id,
+            Self::View(view) => view.id,
+        }
+    }
+
+    /// The schema and the name. Schemas are in none.
+    pub(crate) fn key(&self) -> (Id, &str) {
+        match self {
+            Self::Schema(schema) => (0, &schema.name),
+            Self::Table(table) => (table.schema, &table.name),
+            Self::View(view) => (view.schema, &view.name),
+        }
+    }
+}
+
+/// All objects at one moment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Catalog {
+    /// The commit that made it.
+    pub(crate) number: u64,
+    objects: BTreeMap<Id, Object>,
+    names: BTreeMap<(Id, String), Id>,
+}
+
+impl Catalog {
+    pub(crate) fn get(&self, id: Id) -> Option<&Object> {
+        self.objects.get(&id)
+    }
+
+    pub(crate) fn table(&self, id: Id) -> Result<&Arc<Table>> {
+        match self.objects.get(&id) {
+            Some(Object::Table(table)) => Ok(table),
+            _ => Err(Error::new(&error::UNDEFINED_TABLE, &[&id])),
+        }
+    }
+
+    pub(crate) fn find(&self, schema: Id, name: &str) -> Option<&Object> {
+        let id = self.names.get(&(schema, name.to_owned()))?;
+        self.objects.get(id)
+    }
+
+    pub(crate) fn schema(&self, name: &str) -> Option<Id> {
+        self.names.get(&(0, name.to_owned())).copied()
+    }
+
+    pub(crate) fn schema_name(&self, id: Id) -> &str {
+        match self.objects.get(&id) {
+            Some(Object::Schema(schema)) => &schema.name,
+            _ => "pg_temp",
+        }
+    }
+
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.objects.values()
+    }
+
+    /// Adds or replaces an object; a name that it had before is gone.
+    pub(crate) fn put(&mut self, object: Object) {
+        self.remove(object.id());
+        let (schema, name) = object.key();
+        self.names.insert((schema, name.to_owned()), object.id());
+        self.objects.insert(object.id(), object);
+    }
+
+    pub(crate) fn remove(&mut self, id: Id) -> Option<Object> {
+        let removed = self.objects.remove(&id)?;
+        let (schema, name) = removed.key();
+        let key = (schema, name.to_owned());
+        if self.names.get(&key) == Some(&id) {
+            self.names.remove(&key);
+        }
+        Some(removed)
+    }
+}
+
+impl Table {
+    pub(crate) fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// Rows that are not deleted.
+    pub(crate) fn rows(&self) -> u64 {
+        self.files
+            .iter()
+            .map(|file| file.rows - file.deleted.len() as u64)
+            .sum()
+    }
+}

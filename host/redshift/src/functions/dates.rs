@@ -1,0 +1,366 @@
+//! Functions of dates. `DATEADD` and `DATEDIFF` count boundaries, as Redshift documents it.
+
+use std::sync::Arc;
+
+use arrow::array::timezone::Tz;
+use arrow::array::{
+    Array, ArrayRef, AsArray, Date32Array, Float64Array, Int64Array, TimestampMicrosecondArray,
+};
+use arrow::datatypes::{Date32Type, Int64Type, TimestampMicrosecondType};
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, TimeZone, Timelike};
+use datafusion::logical_expr::ScalarUDF;
+
+use super::scalar::{Arguments, scalar};
+use crate::error::{self, Error, Result};
+use crate::types::Type;
+use crate::types::show::moment;
+
+const DAY: i64 = 86_400_000_000;
+const TEXT: Type = Type::Varchar(crate::types::MAX_VARCHAR);
+
+pub(super) fn functions() -> Vec<ScalarUDF> {
+    vec![
+        scalar("redshift_dateadd", dateadd_types, dateadd),
+        scalar("redshift_datediff", datediff_types, datediff),
+        scalar(
+            "redshift_add_months",
+            |arguments| {
+                Ok((
+                    vec![moment_type(arguments, 0)?, Type::Int8],
+                    Type::Timestamp,
+                ))
+            },
+            add_months,
+        ),
+        scalar(
+            "redshift_last_day",
+            |_| Ok((vec![Type::Date], Type::Date)),
+            last_day,
+        ),
+        scalar(
+            "redshift_next_day",
+            |_| Ok((vec![Type::Date, TEXT], Type::Date)),
+            next_day,
+        ),
+        scalar(
+            "redshift_months_between",
+            |_| Ok((vec![Type::Timestamp, Type::Timestamp], Type::Float8)),
+            months_between,
+        ),
+        scalar("redshift_convert_timezone", zone_types, convert_timezone),
+        scalar("redshift_trunc", trunc_types, trunc),
+    ]
+}
+
+fn out_of_range(text: impl std::fmt::Display) -> Error {
+    Error::new(&error::DATE_RANGE, &[&text])
+}
+
+/// The type in which a date or timestamp is computed with; literals are timestamps.
+fn moment_type(arguments: &Arguments<'_>, at: usize) -> Result<Type> {
+    match arguments.types[at] {
+        data_type if data_type.is_moment() => Ok(data_type),
+        data_type if data_type.is_text() => Ok(Type::Timestamp),
+        _ => Err(arguments.refused()),
+    }
+}
+
+fn dateadd_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
+    let data_type = moment_type(arguments, 2)?;
+    let result = match data_type {
+        Type::TimestampTz => Type::TimestampTz,
+        _ => Type::Timestamp,
+    };
+    Ok((vec![TEXT, Type::Int8, result], result))
+}
+
+fn micros(moment: NaiveDateTime) -> i64 {
+    moment.and_utc().timestamp_micros()
+}
+
+fn shifted(part: &str, count: i64, value: i64) -> Option<i64> {
+    let months = |count: i64| {
+        let moment = moment(value)?;
+        let months = Months::new(u32::try_from(count.unsigned_abs()).ok()?);
+        let shifted = match count >= 0 {
+            true => moment.checked_add_months(months)?,
+            false => moment.checked_sub_months(months)?,
+        };
+        Some(micros(shifted))
+    };
+    let unit = match part {
+        "millennium" => return months(count.checked_mul(12_000)?),
+        "century" => return months(count.checked_mul(1_200)?),
+        "decade" => return months(count.checked_mul(120)?),
+        "year" => return months(count.checked_mul(12)?),
+        "quarter" => return months(count.checked_mul(3)?),
+        "month" => return months(count),
+        "week" => 7 * DAY,
+        "day" | "dow" | "doy" => DAY,
+        "hour" => DAY / 24,
+        "minute" => 60_000_000,
+        "second" => 1_000_000,
+        "millisecond" => 1_000,
+        "microsecond" => 1,
+        _ => return None,
+    };
+    value.checked_add(count.checked_mul(unit)?)
+}
+
+fn dateadd(columns: &[ArrayRef], _: &[Type], result: Type) -> Result<ArrayRef> {
+    let parts = columns[0].as_string::<i32>();
+    let counts = columns[1].as_primitive::<Int64Type>();
+    let values = columns[2].as_primitive::<TimestampMicrosecondType>();
+    let computed = (0..values.len()).map(|row| {
+        if counts.is_null(row) || values.is_null(row) {
+            return Ok(None);
+        }
+        let shifted = shifted(parts.value(row), counts.value(row), values.value(row));
+        shifted
+            .map(Some)
+            .ok_or_else(|| out_of_range(counts.value(row)))
+    });
+    let column = computed.collect::<Result<TimestampMicrosecondArray>>()?;
+    Ok(Arc::new(column.with_data_type(result.arrow())))
+}
+
+fn datediff_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
+    for at in [1, 2] {
+        moment_type(arguments, at)?;
+    }
+    Ok((vec![TEXT, Type::Timestamp, Type::Timestamp], Type::Int8))
+}
+
+/// How many boundaries of a part lie before a moment.
+fn boundaries(part: &str, value: i64) -> Option<i64> {
+    let moment = moment(value)?;
+    let year = i64::from(moment.year());
+    let month = i64::from(moment.month0());
+    Some(match part {
+        "millennium" => (year - 1).div_euclid(1_000),
+        "century" => (year - 1).div_euclid(100),
+        "decade" => year.div_euclid(10),
+        "year" => year,
+        "quarter" => year * 4 + month / 3,
+        "month" => year * 12 + month,
+        // Weeks begin on Sunday here; 1970 began on a Thursday.
+        "week" => (value.div_euclid(DAY) + 4).div_euclid(7),
+        "day" | "dow" | "doy" => value.div_euclid(DAY),
+        "hour" => value.div_euclid(DAY / 24),
+        "minute" => value.div_euclid(60_000_000),
+        "second" | "epoch" => value.div_euclid(1_000_000),
+        "millisecond" => value.div_euclid(1_000),
+        "microsecond" => value,
+        _ => return None,
+    })
+}
+
+fn datediff(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
+    let parts = columns[0].as_string::<i32>();
+    let starts = columns[1].as_primitive::<TimestampMicrosecondType>();
+    let ends = columns[2].as_primitive::<TimestampMicrosecondType>();
+    let computed = (0..starts.len()).map(|row| {
+        if starts.is_null(row) || ends.is_null(row) {
+            return Ok(None);
+        }
+        let part = parts.value(row);
+        let counted = boundaries(part, ends.value(row))
+            .zip(boundaries(part, starts.value(row)))
+            .and_then(|(end, start)| end.checked_sub(start));
+        counted.map(Some).ok_or_else(|| out_of_range(part))
+    });
+    Ok(Arc::new(computed.collect::<Result<Int64Array>>()?))
+}
+
+/// The last day of a month stays the last day.
+fn add_months(columns: &[ArrayRef], types: &[Type], _: Type) -> Result<ArrayRef> {
+    let values = match types[0] {
+        Type::Timestamp => Arc::clone(&columns[0]),
+        from => crate::types::cast::cast(
+            &columns[0],
+            from,
+            Type::Timestamp,
+            crate::types::cast::Mode::Explicit,
+        )?,
+    };
+    let values = values.as_primitive::<TimestampMicrosecondType>();
+    let counts = columns[1].as_primitive::<Int64Type>();
+    let computed = (0..values.len()).map(|row| {
+        if values.is_null(row) || counts.is_null(row) {
+            return Ok(None);
+        }
+        let count = counts.value(row);
+        let shifted =
+            shifted("month", count, values.value(row)).ok_or_else(|| out_of_range(count))?;
+        let is_last = moment(values.value(row)).is_some_and(|moment| {
+            let next = moment.date().checked_add_days(Days::new(1));
+            next.is_some_and(|next| next.day() == 1)
+        });
+        Ok(Some(match is_last {
+            true => last_of_month(shifted).unwrap_or(shifted),
+            false => shifted,
+        }))
+    });
+    Ok(Arc::new(
+        computed.collect::<Result<TimestampMicrosecondArray>>()?,
+    ))
+}
+
+fn last_of_month(value: i64) -> Option<i64> {
+    let moment = moment(value)?;
+    let first = moment.date().with_day(1)?;
+    let last = first.checked_add_months(Months::new(1))?.pred_opt()?;
+    Some(micros(last.and_time(moment.time())))
+}
+
+fn day(days: i32) -> Option<NaiveDate> {
+    NaiveDate::from_num_days_from_ce_opt(days.checked_add(719_163)?)
+}
+
+fn last_day(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
+    let values = columns[0].as_primitive::<Date32Type>();
+    let computed = values.iter().map(|value| {
+        let first = day(value?)?.with_day(1)?;
+        let last = first.checked_add_months(Months::new(1))?.pred_opt()?;
+        Some(last.num_days_from_ce() - 719_163)
+    });
+    Ok(Arc::new(computed.collect::<Date32Array>()))
+}
+
+fn next_day(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
+    const DAYS: [&str; 7] = [
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+    ];
+    let values = columns[0].as_primitive::<Date32Type>();
+    let names = columns[1].as_string::<i32>();
+    let computed = (0..values.len()).map(|row| {
+        if values.is_null(row) || names.is_null(row) {
+            return Ok(None);
+        }
+        let name = names.value(row).to_lowercase();
+        let wanted = DAYS
+            .iter()
+            .position(|day| name.len() >= 2 && day.starts_with(&name));
+        let wanted = wanted.ok_or_else(|| {
+            Error::new(&error::INVALID_ARGUMENT, &[&"next_day", &names.value(row)])
+        })?;
+        let value = values.value(row);
+        let today = day(value).map_or(0, |day| day.weekday().num_days_from_monday());
+        let ahead = (wanted as i32 - today as i32 + 6).rem_euclid(7) + 1;
+        Ok(Some(value + ahead))
+    });
+    Ok(Arc::new(computed.collect::<Result<Date32Array>>()?))
+}
+
+fn months_between(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
+    let left = columns[0].as_primitive::<TimestampMicrosecondType>();
+    let right = columns[1].as_primitive::<TimestampMicrosecondType>();
+    let is_last = |moment: NaiveDateTime| {
+        let next = moment.date().checked_add_days(Days::new(1));
+        next.is_some_and(|next| next.day() == 1)
+    };
+    let computed = left.iter().zip(right.iter()).map(|(left, right)| {
+        let (left, right) = (moment(left?)?, moment(right?)?);
+        let months = f64::from(left.year() - right.year()) * 12.0
+            + f64::from(left.month() as i32 - right.month() as i32);
+        if left.day() == right.day() || (is_last(left) && is_last(right)) {
+            return Some(months);
+        }
+        let seconds = |moment: NaiveDateTime| {
+            f64::from(moment.day()) * 86_400.0 + f64::from(moment.num_seconds_from_midnight())
+        };
+        Some(months + (seconds(left) - seconds(right)) / (31.0 * 86_400.0))
+    });
+    Ok(Arc::new(computed.collect::<Float64Array>()))
+}
+
+/// `CONVERT_TIMEZONE(['from',] 'to', timestamp)`
+fn zone_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
+    let last = arguments.types.len() - 1;
+    moment_type(arguments, last)?;
+    let mut types = vec![TEXT; last];
+    types.push(Type::Timestamp);
+    Ok((types, Type::Timestamp))
+}
+
+fn zone(name: &str) -> Result<Tz> {
+    let unknown = || Error::new(&error::INVALID_ARGUMENT, &[&"convert_timezone", &name]);
+    name.parse().map_err(|_| unknown())
+}
+
+fn convert_timezone(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
+    let last = columns.len() - 1;
+    let values = columns[last].as_primitive::<TimestampMicrosecondType>();
+    let zones: Vec<_> = columns[..last]
+        .iter()
+        .map(|column| column.as_string::<i32>())
+        .collect();
+    let computed = (0..values.len()).map(|row| {
+        if values.is_null(row) || zones.iter().any(|zones| zones.is_null(row)) {
+            return Ok(None);
+        }
+        let value = values.value(row);
+        let from = match zones.as_slice() {
+            [from, _] => zone(from.value(row))?,
+            _ => zone("UTC")?,
+        };
+        let to = zone(zones[zones.len() - 1].value(row))?;
+        let local = moment(value).ok_or_else(|| out_of_range(value))?;
+        let utc: DateTime<Tz> = from
+            .from_local_datetime(&local)
+            .earliest()
+            .unwrap_or_else(|| from.from_utc_datetime(&local));
+        Ok(Some(micros(utc.with_timezone(&to).naive_local())))
+    });
+    Ok(Arc::new(
+        computed.collect::<Result<TimestampMicrosecondArray>>()?,
+    ))
+}
+
+/// `TRUNC` of a timestamp is a date, of a number a number without a fraction.
+fn trunc_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
+    match arguments.types[0] {
+        data_type if data_type.is_moment() => Ok((vec![Type::Timestamp], Type::Date)),
+        data_type if data_type.is_whole() => Ok((vec![data_type], data_type)),
+        Type::Numeric(precision, scale) => {
+            let whole = (precision - scale).max(1);
+            Ok((
+                vec![Type::Numeric(precision, scale)],
+                Type::Numeric(whole, 0),
+            ))
+        }
+        Type::Float4 | Type::Float8 | Type::Unknown => Ok((vec![Type::Float8], Type::Float8)),
+        _ => Err(arguments.refused()),
+    }
+}
+
+fn trunc(columns: &[ArrayRef], types: &[Type], result: Type) -> Result<ArrayRef> {
+    use arrow::datatypes::{Decimal128Type, Float64Type};
+    let column = &columns[0];
+    Ok(match types[0] {
+        Type::Timestamp => {
+            let values = column.as_primitive::<TimestampMicrosecondType>();
+            let days = values
+                .iter()
+                .map(|value| Some(value?.div_euclid(DAY) as i32));
+            Arc::new(days.collect::<Date32Array>())
+        }
+        Type::Float8 => {
+            let values = column.as_primitive::<Float64Type>();
+            Arc::new(values.unary::<_, Float64Type>(f64::trunc))
+        }
+        Type::Numeric(_, scale) => {
+            let values = column.as_primitive::<Decimal128Type>();
+            let power = 10i128.pow(u32::from(scale));
+            let whole = values.unary::<_, Decimal128Type>(|value| value / power);
+            Arc::new(whole.with_data_type(result.arrow()))
+        }
+        _ => Arc::clone(column),
+    })
+}

@@ -1,0 +1,277 @@
+//! Formats of dates, as `TO_CHAR`, `TO_DATE` and COPY's DATEFORMAT have them.
+
+use chrono::{Datelike, NaiveDate, Timelike};
+
+use crate::error::{self, Error, Result};
+use crate::types::Type;
+use crate::types::show::moment;
+
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+const DAYS: [&str; 7] = [
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+];
+
+/// The longest first.
+const PATTERNS: &[&str] = &[
+    "HH24", "HH12", "YYYY", "MONTH", "Month", "month", "SSSS", "DDD", "DAY", "Day", "day", "MON",
+    "Mon", "mon", "AM", "PM", "am", "pm", "DD", "DY", "Dy", "dy", "FM", "HH", "IW", "MI", "MM",
+    "MS", "SS", "US", "WW", "YY", "TZ", "OF", "CC", "ID", "D", "Q", "W", "J",
+];
+
+/// A piece of a format.
+enum Piece<'a> {
+    Pattern(&'static str),
+    Text(&'a str),
+}
+
+fn pieces(format: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let mut rest = format;
+    while let Some(first) = rest.chars().next() {
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let end = quoted.find('"').unwrap_or(quoted.len());
+            pieces.push(Piece::Text(&quoted[..end]));
+            rest = quoted.get(end + 1..).unwrap_or("");
+            continue;
+        }
+        // Numbers are written in any case, names as they should look.
+        let found = PATTERNS.iter().find(|pattern| {
+            let is_name = pattern.to_uppercase() != pattern.to_lowercase()
+                && ["MONTH", "MON", "DAY", "DY", "AM", "PM"]
+                    .contains(&pattern.to_uppercase().as_str());
+            match is_name {
+                true => rest.starts_with(*pattern),
+                false => rest
+                    .get(..pattern.len())
+                    .is_some_and(|start| start.eq_ignore_ascii_case(pattern)),
+            }
+        });
+        match found {
+            Some(pattern) => {
+                pieces.push(Piece::Pattern(pattern));
+                rest = &rest[pattern.len()..];
+            }
+            None => {
+                pieces.push(Piece::Text(&rest[..first.len_utf8()]));
+                rest = &rest[first.len_utf8()..];
+            }
+        }
+    }
+    pieces
+}
+
+/// A moment as a format shows it.
+pub(crate) fn show(micros: i64, format: &str) -> Result<String> {
+    let out_of_range = || Error::new(&error::DATE_RANGE, &[&micros]);
+    let moment = moment(micros).ok_or_else(out_of_range)?;
+    let mut shown = String::new();
+    let mut fill = true;
+    let cased = |pattern: &str, name: &str| match pattern {
+        pattern if pattern == pattern.to_uppercase() => name.to_uppercase(),
+        pattern if pattern == pattern.to_lowercase() => name.to_lowercase(),
+        _ => name.to_owned(),
+    };
+    for piece in pieces(format) {
+        let pattern = match piece {
+            Piece::Text(text) => {
+                shown.push_str(text);
+                continue;
+            }
+            Piece::Pattern(pattern) => pattern,
+        };
+        let number = |value: i64, width: usize| match fill {
+            true => format!("{value:0width$}"),
+            false => value.to_string(),
+        };
+        let name = |name: String, width: usize| match fill {
+            true => format!("{name:<width$}"),
+            false => name,
+        };
+        let hour12 = i64::from(moment.hour() % 12);
+        let hour12 = if hour12 == 0 { 12 } else { hour12 };
+        let month = MONTHS[moment.month0() as usize];
+        let day = DAYS[moment.weekday().num_days_from_sunday() as usize];
+        let text = match pattern {
+            "FM" => {
+                fill = false;
+                continue;
+            }
+            "YYYY" => number(i64::from(moment.year()), 4),
+            "YY" => number(i64::from(moment.year()).rem_euclid(100), 2),
+            "CC" => number((i64::from(moment.year()) + 99).div_euclid(100), 2),
+            "Q" => (moment.month0() / 3 + 1).to_string(),
+            "MM" => number(i64::from(moment.month()), 2),
+            "MONTH" | "Month" | "month" => name(cased(pattern, month), 9),
+            "MON" | "Mon" | "mon" => cased(pattern, &month[..3]),
+            "DDD" => number(i64::from(moment.ordinal()), 3),
+            "DD" => number(i64::from(moment.day()), 2),
+            "DAY" | "Day" | "day" => name(cased(pattern, day), 9),
+            "DY" | "Dy" | "dy" => cased(pattern, &day[..3]),
+            "D" => (moment.weekday().num_days_from_sunday() + 1).to_string(),
+            "ID" => moment.weekday().number_from_monday().to_string(),
+            "IW" => number(i64::from(moment.iso_week().week()), 2),
+            "WW" => number(i64::from(moment.ordinal0() / 7 + 1), 2),
+            "W" => (moment.day0() / 7 + 1).to_string(),
+            "J" => (i64::from(moment.num_days_from_ce()) + 1_721_425).to_string(),
+            "HH24" => number(i64::from(moment.hour()), 2),
+            "HH" | "HH12" => number(hour12, 2),
+            "MI" => number(i64::from(moment.minute()), 2),
+            "SS" => number(i64::from(moment.second()), 2),
+            "MS" => number(i64::from(moment.nanosecond() / 1_000_000), 3),
+            "US" => number(i64::from(moment.nanosecond() / 1_000), 6),
+            "SSSS" => number(i64::from(moment.num_seconds_from_midnight()), 1),
+            "AM" | "PM" | "am" | "pm" => {
+                cased(pattern, if moment.hour() < 12 { "am" } else { "pm" })
+            }
+            "TZ" => "UTC".to_owned(),
+            _ => "+00".to_owned(),
+        };
+        shown.push_str(&text);
+    }
+    Ok(shown)
+}
+
+/// A number of so many digits at most, and how many it has.
+fn digits(rest: &mut &str, most: usize) -> Option<(i64, u32)> {
+    let start = rest.trim_start();
+    let count = start
+        .bytes()
+        .take(most)
+        .take_while(u8::is_ascii_digit)
+        .count();
+    let value = start[..count].parse().ok()?;
+    *rest = &start[count..];
+    Some((value, count as u32))
+}
+
+/// Days since 1970, and microseconds of the day, that a text says by a format.
+pub(crate) fn read(text: &str, format: &str, data_type: Type) -> Result<(i32, i64)> {
+    let bad = || Error::new(&error::INVALID_DATE, &[&data_type.base_name(), &text]);
+    let (mut year, mut month, mut day) = (1i32, 1u32, 1u32);
+    let (mut hour, mut minute, mut second, mut fraction) = (0i64, 0i64, 0i64, 0i64);
+    let mut half = None;
+    let mut rest = text.trim_start();
+    for piece in pieces(format) {
+        let pattern = match piece {
+            Piece::Text(separator) => {
+                if separator.trim().is_empty() {
+                    rest = rest.trim_start();
+                } else if let Some(after) = rest.strip_prefix(separator) {
+                    rest = after;
+                } else {
+                    rest = rest.trim_start_matches(['-', '/', ':', '.', ',', ' ', 'T']);
+                }
+                continue;
+            }
+            Piece::Pattern(pattern) => pattern,
+        };
+        let mut number = |most: usize| {
+            digits(&mut rest, most)
+                .ok_or_else(bad)
+                .map(|(value, _)| value)
+        };
+        match pattern {
+            "FM" => {}
+            "YYYY" => year = i32::try_from(number(4)?).map_err(|_| bad())?,
+            "YY" => {
+                let value = i32::try_from(number(2)?).map_err(|_| bad())?;
+                year = if value < 70 {
+                    value + 2000
+                } else {
+                    value + 1900
+                };
+            }
+            "MM" => month = u32::try_from(number(2)?).map_err(|_| bad())?,
+            "DD" => day = u32::try_from(number(2)?).map_err(|_| bad())?,
+            "HH24" | "HH" | "HH12" => hour = number(2)?,
+            "MI" => minute = number(2)?,
+            "SS" => second = number(2)?,
+            "MS" => fraction = number(3)? * 1_000,
+            "US" => {
+                let (value, count) = digits(&mut rest, 6).ok_or_else(bad)?;
+                fraction = value * 10i64.pow(6 - count);
+            }
+            "AM" | "PM" | "am" | "pm" => {
+                half = Some(
+                    rest.get(..1)
+                        .is_some_and(|first| first.eq_ignore_ascii_case("p")),
+                );
+                rest = rest.get(2..).unwrap_or("");
+            }
+            "MON" | "Mon" | "mon" | "MONTH" | "Month" | "month" => {
+                let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+                let name = rest[..letters].to_lowercase();
+                let is_short = pattern.len() == 3;
+                let name = if is_short && letters > 3 {
+                    &name[..3]
+                } else {
+                    &name
+                };
+                let found = MONTHS
+                    .iter()
+                    .position(|month| name.len() >= 3 && month.to_lowercase().starts_with(name));
+                month = found.ok_or_else(bad)? as u32 + 1;
+                rest = &rest[name.len()..];
+            }
+            other => {
+                return Err(Error::not_yet(format_args!(
+                    "{other} in a format that is read"
+                )));
+            }
+        }
+    }
+    if let Some(is_afternoon) = half {
+        hour = hour % 12 + if is_afternoon { 12 } else { 0 };
+    }
+    let out_of_range = || Error::new(&error::DATE_RANGE, &[&text]);
+    let date = NaiveDate::from_ymd_opt(year, month, day).ok_or_else(out_of_range)?;
+    if hour > 23 || minute > 59 || second > 59 {
+        return Err(out_of_range());
+    }
+    let micros = ((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction;
+    Ok((date.num_days_from_ce() - 719_163, micros))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_shows_and_reads() {
+        let (day, micros) = read(
+            "02 Jan 2020 15:04:05.120",
+            "DD Mon YYYY HH24:MI:SS.MS",
+            Type::Timestamp,
+        )
+        .unwrap();
+        let moment = i64::from(day) * 86_400_000_000 + micros;
+        assert_eq!(
+            show(moment, "YYYY-MM-DD HH24:MI:SS.MS").unwrap(),
+            "2020-01-02 15:04:05.120"
+        );
+        assert_eq!(
+            show(moment, "FMDD \"of\" FMMonth, HH:MI am").unwrap(),
+            "2 of January, 3:4 pm"
+        );
+        assert!(read("2020-13-01", "YYYY-MM-DD", Type::Date).is_err());
+    }
+}

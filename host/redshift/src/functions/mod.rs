@@ -1,0 +1,39 @@
+//! Functions: which names there are ([`table`]), and those that this crate computes itself.
+
+mod arithmetic;
+mod casts;
+mod dates;
+mod formats;
+mod json;
+mod scalar;
+mod table;
+mod text;
+mod totals;
+
+use std::sync::Arc;
+
+use datafusion::logical_expr::ScalarUDF;
+
+pub(crate) use arithmetic::{Op, arithmetic};
+pub(crate) use casts::{assigned, explicit};
+pub(crate) use formats::read as read_date;
+pub(crate) use json::parsed;
+pub(crate) use table::{How, Special, find};
+
+/// `CAST(value, 'type')`
+pub(crate) const CAST: &str = "redshift_cast";
+/// A cast that gives NULL instead of an error.
+pub(crate) const TRY_CAST: &str = "redshift_try_cast";
+/// What an assignment to a column does to a value.
+pub(crate) const ASSIGN: &str = "redshift_assign";
+
+/// Functions that plans call.
+pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
+    let mut all = casts::functions();
+    all.extend(dates::functions());
+    all.extend(json::functions());
+    all.extend(text::functions());
+    all.extend(totals::functions());
+    all.extend(arithmetic::functions());
+    all.into_iter().map(Arc::new).collect()
+}

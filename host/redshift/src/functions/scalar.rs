@@ -1,0 +1,189 @@
+//! A function over columns of Redshift's types, in terms of two others: its types, and its values.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef};
+use arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::{Result as Outcome, ScalarValue, internal_err};
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+
+use crate::error::{Error, Result};
+use crate::types::Type;
+use crate::types::cast::{Mode, cast};
+
+/// What a function is called with.
+pub(crate) struct Arguments<'a> {
+    pub(crate) name: &'static str,
+    pub(crate) types: &'a [Type],
+}
+
+impl Arguments<'_> {
+    /// An error: the function does not take these types.
+    pub(crate) fn refused(&self) -> Error {
+        let types: Vec<_> = self
+            .types
+            .iter()
+            .map(|data_type| data_type.base_name())
+            .collect();
+        let name = self
+            .name
+            .trim_start_matches("redshift_")
+            .trim_end_matches("_input");
+        Error::new(&crate::error::WRONG_ARGUMENTS, &[&name, &types.join(", ")])
+    }
+}
+
+/// The types that the arguments are cast to, and the type of the result.
+type Types = fn(&Arguments<'_>) -> Result<(Vec<Type>, Type)>;
+/// Columns of those types to a column of the result's.
+type Compute = fn(&[ArrayRef], &[Type], Type) -> Result<ArrayRef>;
+
+/// A function by the types that it takes and by what it does with columns.
+pub(crate) fn scalar(name: &'static str, types: Types, compute: Compute) -> ScalarUDF {
+    ScalarUDF::from(Scalar {
+        name,
+        signature: Signature::user_defined(Volatility::Immutable),
+        types,
+        compute,
+    })
+}
+
+#[derive(Debug)]
+struct Scalar {
+    name: &'static str,
+    signature: Signature,
+    types: Types,
+    compute: Compute,
+}
+
+impl PartialEq for Scalar {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Scalar {}
+
+impl Hash for Scalar {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl Scalar {
+    fn typed(
+        &self,
+        fields: &[FieldRef],
+        constants: &[Option<&ScalarValue>],
+    ) -> Result<(Vec<Type>, Vec<Type>, Type)> {
+        let types = own_types(fields, constants)?;
+        let arguments = Arguments {
+            name: self.name,
+            types: &types,
+        };
+        let (wanted, result) = (self.types)(&arguments)?;
+        Ok((types, wanted, result))
+    }
+}
+
+fn own_types(fields: &[FieldRef], constants: &[Option<&ScalarValue>]) -> Result<Vec<Type>> {
+    let types = fields.iter().enumerate().map(|(at, field)| {
+        let is_constant = constants.get(at).copied().flatten().is_some();
+        let is_bare = field.metadata().is_empty();
+        match field.data_type() {
+            // A literal has no type of its own.
+            DataType::Utf8 if is_constant && is_bare => Ok(Type::Unknown),
+            _ => Type::of(field).ok_or_else(|| {
+                Error::not_yet(format_args!("values of the type {}", field.data_type()))
+            }),
+        }
+    });
+    types.collect()
+}
+
+impl ScalarUDFImpl for Scalar {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arguments: &[DataType]) -> Outcome<Vec<DataType>> {
+        Ok(arguments.to_vec())
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Outcome<DataType> {
+        internal_err!("`{}` is asked for a field", self.name)
+    }
+
+    fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Outcome<FieldRef> {
+        let (_, _, result) = self.typed(arguments.arg_fields, arguments.scalar_arguments)?;
+        Ok(result.field(self.name))
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Outcome<ColumnarValue> {
+        let constants: Vec<Option<&ScalarValue>> = arguments
+            .args
+            .iter()
+            .map(|argument| match argument {
+                ColumnarValue::Scalar(value) => Some(value),
+                ColumnarValue::Array(_) => None,
+            })
+            .collect();
+        let (types, wanted, result) = self.typed(&arguments.arg_fields, &constants)?;
+        let is_constant = constants.iter().all(Option::is_some);
+        let rows = if is_constant {
+            1
+        } else {
+            arguments.number_rows
+        };
+        let columns = arguments.args.iter().zip(types.iter().zip(&wanted)).map(
+            |(argument, (from, to))| -> Outcome<ArrayRef> {
+                let column = match argument {
+                    // Cast once, not for each row.
+                    ColumnarValue::Scalar(value) => {
+                        let one = cast(&value.to_array()?, *from, *to, Mode::Explicit)?;
+                        ScalarValue::try_from_array(&one, 0)?.to_array_of_size(rows)?
+                    }
+                    ColumnarValue::Array(column) => cast(column, *from, *to, Mode::Explicit)?,
+                };
+                Ok(column)
+            },
+        );
+        let columns = columns.collect::<Outcome<Vec<_>>>()?;
+        let computed = (self.compute)(&columns, &wanted, result)?;
+        match is_constant {
+            true => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(
+                &computed, 0,
+            )?)),
+            false => Ok(ColumnarValue::Array(computed)),
+        }
+    }
+}
+
+/// Rows in which no argument is NULL, as texts of the arguments.
+pub(crate) fn by_text<T, A: FromIterator<Option<T>> + Array + 'static>(
+    columns: &[ArrayRef],
+    compute: impl Fn(&[&str]) -> Result<Option<T>>,
+) -> Result<ArrayRef> {
+    use arrow::array::AsArray;
+    let texts: Vec<_> = columns
+        .iter()
+        .map(|column| column.as_string::<i32>())
+        .collect();
+    let rows = columns.first().map_or(0, |column| column.len());
+    let computed = (0..rows).map(|row| {
+        if texts.iter().any(|column| column.is_null(row)) {
+            return Ok(None);
+        }
+        let values: Vec<&str> = texts.iter().map(|column| column.value(row)).collect();
+        compute(&values)
+    });
+    Ok(Arc::new(computed.collect::<Result<A>>()?))
+}

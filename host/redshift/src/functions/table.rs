@@ -1,0 +1,297 @@
+//! The functions that there are. What is not here does not exist.
+
+/// How a function is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    /// By a function of plans.
+    As(&'static str),
+    /// By an aggregate function of plans.
+    Aggregate(&'static str),
+    /// By a window function of plans, which needs no frame.
+    Ranking(&'static str),
+    /// By a window function of plans over a frame.
+    Framed(&'static str),
+    /// By something that is written for it.
+    Special(Special),
+    /// Redshift has it, and this program does not yet.
+    NotYet,
+}
+
+/// Functions that become other expressions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Special {
+    Nvl2,
+    Decode,
+    Concat,
+    CharIndex,
+    GetDate,
+    CurrentDate,
+    /// A moment that only the leader node has.
+    LeaderMoment,
+    /// The name of the user, the schema or the database.
+    CurrentUser,
+    CurrentSchema,
+    CurrentDatabase,
+    Version,
+    BackendPid,
+    LastCopyCount,
+    LastUnloadCount,
+    /// The first argument is a part of dates, as a word or a text.
+    DatePart(&'static str),
+    Trunc,
+    ListAgg,
+    PercentileCont,
+    Sum,
+    Avg,
+    Log,
+    LeaderPrivilege,
+}
+
+/// A function's name, what computes it, and how many arguments it takes.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) name: &'static str,
+    pub(crate) how: How,
+    pub(crate) least: usize,
+    pub(crate) most: usize,
+}
+
+/// The function of a name.
+pub(crate) fn find(name: &str) -> Option<&'static Known> {
+    KNOWN.iter().find(|known| known.name == name)
+}
+
+const fn known(name: &'static str, how: How, least: usize, most: usize) -> Known {
+    Known {
+        name,
+        how,
+        least,
+        most,
+    }
+}
+
+use How::{Aggregate, As, Framed, NotYet, Ranking};
+use Special as S;
+
+const fn special(special: Special) -> How {
+    How::Special(special)
+}
+
+const MANY: usize = 1_000;
+
+static KNOWN: &[Known] = &[
+    // Texts.
+    known("ascii", As("ascii"), 1, 1),
+    known("btrim", As("btrim"), 1, 2),
+    known("bpcharcmp", NotYet, 2, 2),
+    known("char_length", As("character_length"), 1, 1),
+    known("character_length", As("character_length"), 1, 1),
+    known("charindex", special(S::CharIndex), 2, 2),
+    known("chr", As("chr"), 1, 1),
+    known("concat", special(S::Concat), 2, 2),
+    known("crc32", NotYet, 1, 1),
+    known("difference", NotYet, 2, 2),
+    known("func_sha1", As("redshift_sha1"), 1, 1),
+    known("initcap", As("initcap"), 1, 1),
+    known("left", As("left"), 2, 2),
+    known("len", As("character_length"), 1, 1),
+    known("length", As("character_length"), 1, 1),
+    known("lower", As("lower"), 1, 1),
+    known("lpad", As("lpad"), 2, 3),
+    known("ltrim", As("ltrim"), 1, 2),
+    known("md5", As("redshift_md5"), 1, 1),
+    known("octet_length", As("octet_length"), 1, 1),
+    known("octetindex", NotYet, 2, 2),
+    known("quote_ident", As("redshift_quote_ident"), 1, 1),
+    known("quote_literal", As("redshift_quote_literal"), 1, 1),
+    known("regexp_count", As("regexp_count"), 2, 3),
+    known("regexp_instr", NotYet, 2, 6),
+    known("regexp_replace", As("redshift_regexp_replace"), 2, 3),
+    known("regexp_substr", As("redshift_regexp_substr"), 2, 2),
+    known("repeat", As("repeat"), 2, 2),
+    known("replace", As("replace"), 3, 3),
+    known("replicate", As("repeat"), 2, 2),
+    known("reverse", As("reverse"), 1, 1),
+    known("right", As("right"), 2, 2),
+    known("rpad", As("rpad"), 2, 3),
+    known("rtrim", As("rtrim"), 1, 2),
+    known("sha", As("redshift_sha1"), 1, 1),
+    known("sha1", As("redshift_sha1"), 1, 1),
+    known("sha2", As("redshift_sha2"), 2, 2),
+    known("soundex", NotYet, 1, 1),
+    known("split_part", As("split_part"), 3, 3),
+    known("split_to_array", NotYet, 1, 2),
+    known("strpos", As("strpos"), 2, 2),
+    known("strtol", As("redshift_strtol"), 2, 2),
+    known("substr", As("substr"), 2, 3),
+    known("substring", As("substr"), 2, 3),
+    known("textlen", As("character_length"), 1, 1),
+    known("to_hex", As("redshift_to_hex"), 1, 1),
+    known("translate", As("translate"), 3, 3),
+    known("trim", As("btrim"), 1, 2),
+    known("upper", As("upper"), 1, 1),
+    known("fnv_hash", NotYet, 1, 2),
+    // Numbers.
+    known("abs", As("abs"), 1, 1),
+    known("acos", As("acos"), 1, 1),
+    known("asin", As("asin"), 1, 1),
+    known("atan", As("atan"), 1, 1),
+    known("atan2", As("atan2"), 2, 2),
+    known("cbrt", As("cbrt"), 1, 1),
+    known("ceil", As("ceil"), 1, 1),
+    known("ceiling", As("ceil"), 1, 1),
+    known("checksum", NotYet, 1, 1),
+    known("cos", As("cos"), 1, 1),
+    known("cot", As("cot"), 1, 1),
+    known("degrees", As("degrees"), 1, 1),
+    known("dexp", As("exp"), 1, 1),
+    known("dlog1", As("ln"), 1, 1),
+    known("dlog10", special(S::Log), 1, 1),
+    known("exp", As("exp"), 1, 1),
+    known("floor", As("floor"), 1, 1),
+    known("ln", As("ln"), 1, 1),
+    known("log", special(S::Log), 1, 1),
+    known("mod", As("redshift_mod"), 2, 2),
+    known("pi", As("pi"), 0, 0),
+    known("pow", As("power"), 2, 2),
+    known("power", As("power"), 2, 2),
+    known("radians", As("radians"), 1, 1),
+    known("random", As("random"), 0, 0),
+    known("round", As("round"), 1, 2),
+    known("sign", As("redshift_sign"), 1, 1),
+    known("sin", As("sin"), 1, 1),
+    known("sqrt", As("sqrt"), 1, 1),
+    known("tan", As("tan"), 1, 1),
+    known("trunc", special(S::Trunc), 1, 2),
+    known("to_number", NotYet, 2, 2),
+    // Conditions.
+    known("coalesce", As("coalesce"), 1, MANY),
+    known("decode", special(S::Decode), 3, MANY),
+    known("greatest", As("greatest"), 1, MANY),
+    known("least", As("least"), 1, MANY),
+    known("nullif", As("nullif"), 2, 2),
+    known("nvl", As("coalesce"), 1, MANY),
+    known("nvl2", special(S::Nvl2), 3, 3),
+    // Dates.
+    known("add_months", As("redshift_add_months"), 2, 2),
+    known("convert_timezone", As("redshift_convert_timezone"), 2, 3),
+    known("current_date", special(S::CurrentDate), 0, 0),
+    known("date_cmp", NotYet, 2, 2),
+    known("date_part", special(S::DatePart("date_part")), 2, 2),
+    known("date_part_year", NotYet, 1, 1),
+    known("date_trunc", special(S::DatePart("date_trunc")), 2, 2),
+    known("dateadd", special(S::DatePart("redshift_dateadd")), 3, 3),
+    known("datediff", special(S::DatePart("redshift_datediff")), 3, 3),
+    known("extract", NotYet, 1, 2),
+    known("getdate", special(S::GetDate), 0, 0),
+    known("interval_cmp", NotYet, 2, 2),
+    known("last_day", As("redshift_last_day"), 1, 1),
+    known("months_between", As("redshift_months_between"), 2, 2),
+    known("next_day", As("redshift_next_day"), 2, 2),
+    known("sysdate", special(S::GetDate), 0, 0),
+    known("timestamp_cmp", NotYet, 2, 2),
+    known("to_char", As("redshift_to_char"), 2, 2),
+    known("to_date", As("redshift_to_date"), 2, 3),
+    known("to_timestamp", As("redshift_to_timestamp"), 2, 3),
+    known("timezone", NotYet, 2, 2),
+    // JSON.
+    known("can_json_parse", As("redshift_is_valid_json"), 1, 1),
+    known("get_array_length", As("json_array_length"), 1, 1),
+    known("is_valid_json", As("redshift_is_valid_json"), 1, 1),
+    known(
+        "is_valid_json_array",
+        As("redshift_is_valid_json_array"),
+        1,
+        1,
+    ),
+    known("json_array_length", As("json_array_length"), 1, 2),
+    known(
+        "json_extract_array_element_text",
+        As("redshift_json_element"),
+        2,
+        3,
+    ),
+    known("json_extract_path_text", As("redshift_json_path"), 2, MANY),
+    known("json_parse", As("redshift_json_parse"), 1, 1),
+    known("json_serialize", As("redshift_json_serialize"), 1, 1),
+    known("json_size", NotYet, 1, 1),
+    known("json_typeof", As("redshift_json_typeof"), 1, 1),
+    known("is_array", NotYet, 1, 1),
+    known("is_object", NotYet, 1, 1),
+    known("object", NotYet, 0, MANY),
+    known("array", NotYet, 0, MANY),
+    // Aggregates.
+    known("any_value", Aggregate("first_value"), 1, 1),
+    known("avg", special(S::Avg), 1, 1),
+    known("bit_and", Aggregate("bit_and"), 1, 1),
+    known("bit_or", Aggregate("bit_or"), 1, 1),
+    known("bool_and", Aggregate("bool_and"), 1, 1),
+    known("bool_or", Aggregate("bool_or"), 1, 1),
+    known("count", Aggregate("count"), 0, 1),
+    known("hll", NotYet, 1, 1),
+    known("listagg", special(S::ListAgg), 1, 2),
+    known("max", Aggregate("max"), 1, 1),
+    known("median", NotYet, 1, 1),
+    known("min", Aggregate("min"), 1, 1),
+    known("percentile_cont", special(S::PercentileCont), 1, 1),
+    known("percentile_disc", NotYet, 1, 1),
+    known("stddev", Aggregate("stddev"), 1, 1),
+    known("stddev_pop", Aggregate("stddev_pop"), 1, 1),
+    known("stddev_samp", Aggregate("stddev"), 1, 1),
+    known("sum", special(S::Sum), 1, 1),
+    known("var_pop", Aggregate("var_pop"), 1, 1),
+    known("var_samp", Aggregate("var_samp"), 1, 1),
+    known("variance", Aggregate("var_samp"), 1, 1),
+    // Windows.
+    known("cume_dist", Ranking("cume_dist"), 0, 0),
+    known("dense_rank", Ranking("dense_rank"), 0, 0),
+    known("first_value", Framed("first_value"), 1, 1),
+    known("lag", Ranking("lag"), 1, 2),
+    known("last_value", Framed("last_value"), 1, 1),
+    known("lead", Ranking("lead"), 1, 2),
+    known("nth_value", Framed("nth_value"), 2, 2),
+    known("ntile", Ranking("ntile"), 1, 1),
+    known("percent_rank", Ranking("percent_rank"), 0, 0),
+    known("rank", Ranking("rank"), 0, 0),
+    known("ratio_to_report", NotYet, 1, 1),
+    known("row_number", Ranking("row_number"), 0, 0),
+    // The session, and what only the leader node knows.
+    known("age", special(S::LeaderPrivilege), 1, 2),
+    known("current_database", special(S::CurrentDatabase), 0, 0),
+    known("current_schema", special(S::CurrentSchema), 0, 0),
+    known("current_schemas", NotYet, 1, 1),
+    known("current_setting", NotYet, 1, 1),
+    known("current_time", special(S::LeaderMoment), 0, 0),
+    known("current_timestamp", special(S::LeaderMoment), 0, 1),
+    known("current_user", special(S::CurrentUser), 0, 0),
+    known("current_user_id", NotYet, 0, 0),
+    known("has_database_privilege", special(S::LeaderPrivilege), 2, 3),
+    known("has_schema_privilege", special(S::LeaderPrivilege), 2, 3),
+    known("has_table_privilege", special(S::LeaderPrivilege), 2, 3),
+    known("localtime", special(S::LeaderMoment), 0, 0),
+    known("localtimestamp", special(S::LeaderMoment), 0, 1),
+    known("now", special(S::LeaderMoment), 0, 0),
+    known("pg_backend_pid", special(S::BackendPid), 0, 0),
+    known("pg_last_copy_count", special(S::LastCopyCount), 0, 0),
+    known("pg_last_copy_id", NotYet, 0, 0),
+    known("pg_last_query_id", NotYet, 0, 0),
+    known("pg_last_unload_count", special(S::LastUnloadCount), 0, 0),
+    known("session_user", special(S::CurrentUser), 0, 0),
+    known("timeofday", NotYet, 0, 0),
+    known("user", special(S::CurrentUser), 0, 0),
+    known("version", special(S::Version), 0, 0),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stands_once() {
+        let mut names: Vec<_> = KNOWN.iter().map(|known| known.name).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

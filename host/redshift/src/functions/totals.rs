@@ -1,0 +1,86 @@
+//! Sums and averages: the types that they have in Redshift. The adding is done by the room `sql`.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array};
+use arrow::datatypes::{Decimal128Type, Float64Type, Int64Type, i256};
+use datafusion::logical_expr::ScalarUDF;
+
+use super::scalar::{Arguments, scalar};
+use crate::error::{Error, Result};
+use crate::types::Type;
+use crate::types::cast::divided;
+
+pub(super) fn functions() -> Vec<ScalarUDF> {
+    vec![
+        scalar("redshift_sum_input", sum_input, |columns, _, _| {
+            Ok(Arc::clone(&columns[0]))
+        }),
+        scalar("redshift_average", average_types, average),
+    ]
+}
+
+/// What is added up for a sum. `sum` of whole numbers is a BIGINT, that of BIGINT a NUMERIC.
+fn sum_input(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
+    let input = match arguments.types[0] {
+        Type::Int2 | Type::Int4 => Type::Int8,
+        Type::Int8 => Type::Numeric(38, 0),
+        Type::Numeric(_, scale) => Type::Numeric(38, scale),
+        Type::Float4 | Type::Float8 | Type::Unknown => Type::Float8,
+        _ => return Err(arguments.refused()),
+    };
+    Ok((vec![input], input))
+}
+
+/// A sum, a count, and any of the values, whose type decides.
+fn average_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
+    let [sum, _, value] = arguments.types else {
+        return Err(arguments.refused());
+    };
+    let result = match value {
+        value if value.is_whole() => Type::Int8,
+        Type::Numeric(_, scale) => Type::Numeric(38, *scale),
+        _ => Type::Float8,
+    };
+    Ok((vec![*sum, Type::Int8, *value], result))
+}
+
+fn average(columns: &[ArrayRef], types: &[Type], result: Type) -> Result<ArrayRef> {
+    let counts = columns[1].as_primitive::<Int64Type>();
+    let sums = &columns[0];
+    let rows = 0..counts.len();
+    let is_null = |row: usize| sums.is_null(row) || counts.value(row) == 0;
+    Ok(match (types[0], result) {
+        (Type::Int8, _) => {
+            let sums = sums.as_primitive::<Int64Type>();
+            let value = |row| (!is_null(row)).then(|| sums.value(row) / counts.value(row));
+            Arc::new(rows.map(value).collect::<Int64Array>())
+        }
+        (Type::Numeric(..), Type::Int8) => {
+            let sums = sums.as_primitive::<Decimal128Type>();
+            let value = |row| {
+                let quotient = sums.value(row) / i128::from(counts.value(row).max(1));
+                (!is_null(row)).then_some(quotient as i64)
+            };
+            Arc::new(rows.map(value).collect::<Int64Array>())
+        }
+        (Type::Numeric(..), result) => {
+            let sums = sums.as_primitive::<Decimal128Type>();
+            let value = |row: usize| {
+                let count = i256::from_i128(i128::from(counts.value(row)));
+                let quotient = divided(i256::from_i128(sums.value(row)), count);
+                (!is_null(row))
+                    .then(|| quotient.and_then(i256::to_i128))
+                    .flatten()
+            };
+            let column = rows.map(value).collect::<Decimal128Array>();
+            Arc::new(column.with_data_type(result.arrow()))
+        }
+        (Type::Float8, _) => {
+            let sums = sums.as_primitive::<Float64Type>();
+            let value = |row| (!is_null(row)).then(|| sums.value(row) / counts.value(row) as f64);
+            Arc::new(rows.map(value).collect::<Float64Array>())
+        }
+        (other, _) => return Err(Error::internal(format_args!("an average of {other}"))),
+    })
+}

@@ -1,0 +1,307 @@
+//! `COPY`: which columns a file has, and where its rows go.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
+
+use super::records::{Format, Records};
+use super::source::{self, Source};
+use super::{csv, json, parquet};
+use crate::catalog::{Catalog, Column, Table};
+use crate::error::{self, Error, Result};
+use crate::run::rows::{constant, write};
+use crate::run::{Done, Environment, locked};
+use crate::session::Outcome;
+use crate::syntax::{OptionValue, Options};
+use crate::transaction::Transaction;
+
+/// Options that a COPY of columns takes; all else is refused.
+const COLUMNAR: &[&str] = &[
+    "parquet",
+    "iam_role",
+    "credentials",
+    "access_key_id",
+    "secret_access_key",
+    "session_token",
+    "acceptinvchars",
+    "fillrecord",
+    "statupdate",
+    "manifest",
+    "explicit_ids",
+    "serializetojson",
+];
+
+/// Options of texts that are not read yet.
+const NOT_YET: &[&str] = &[
+    "fixedwidth",
+    "encoding",
+    "ssh",
+    "readratio",
+    "master_symmetric_key",
+    "encrypted",
+    "noload",
+    "roundec",
+    "lzop",
+    "bzip2",
+    "ignoreallerrors",
+    "shapefile",
+    "orc",
+    "avro",
+    "extension",
+];
+
+/// Options of UNLOAD alone.
+const OF_UNLOAD: &[&str] = &[
+    "header",
+    "allowoverwrite",
+    "cleanpath",
+    "parallel",
+    "maxfilesize",
+    "rowgroupsize",
+    "verbose",
+    "kms_key_id",
+    "partition",
+    "addquotes",
+];
+
+/// What a COPY fills.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) table: Arc<Table>,
+    /// Places of the file's columns in the table.
+    pub(super) places: Vec<usize>,
+    /// What the other columns hold.
+    others: Vec<(usize, ScalarValue)>,
+    pub(super) schema: SchemaRef,
+}
+
+impl Target {
+    /// The columns that a file has.
+    pub(super) fn columns(&self) -> Vec<&Column> {
+        let places = self.places.iter();
+        places.map(|place| &self.table.columns[*place]).collect()
+    }
+
+    /// Rows of the table from columns of a file.
+    pub(super) fn batch(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+        let mut arrays: Vec<Option<ArrayRef>> = vec![None; self.table.columns.len()];
+        for (place, column) in self.places.iter().zip(columns) {
+            arrays[*place] = Some(column);
+        }
+        for (place, value) in &self.others {
+            arrays[*place] = Some(value.to_array_of_size(rows)?);
+        }
+        let arrays: Vec<ArrayRef> = arrays.into_iter().flatten().collect();
+        RecordBatch::try_new(Arc::clone(&self.schema), arrays).map_err(Error::internal)
+    }
+}
+
+pub(crate) async fn copy(
+    environment: &Environment<'_>,
+    transaction: &mut Transaction,
+    name: &ObjectName,
+    columns: &[Ident],
+    from: &str,
+    options: Options,
+) -> Result<Done> {
+    let is_columnar = options.has("parquet");
+    check(&options, is_columnar)?;
+    let id = locked(environment, transaction, name, true).await?;
+    let catalog = transaction.catalog().clone();
+    let table = Arc::clone(catalog.table(id)?);
+    let target = target(environment, &catalog, table, columns, &options).await?;
+    if is_columnar && !options.has("serializetojson") {
+        let mut columns = target.columns().into_iter();
+        if columns.any(|column| column.data_type == crate::types::Type::Super) {
+            return Err(Error::new(&error::COPY_SUPER, &[]));
+        }
+    }
+    let objects = &environment.shared.objects;
+    let is_manifest = options.has("manifest");
+    let sources = source::sources(objects, from, is_manifest, is_columnar).await?;
+    let numbers = !options.has("explicit_ids");
+    let records = match is_columnar {
+        true => None,
+        false => {
+            let format = Format::new(&options, objects.as_ref()).await?;
+            Some(Arc::new(Records::new(
+                environment,
+                transaction.number,
+                &target,
+                format,
+            )))
+        }
+    };
+    let streams = streams(&target, sources, options, records.as_ref());
+    let written = write(environment, &target.table, streams, numbers).await;
+    if let Some(records) = &records {
+        let mut noted = environment.shared.load_errors.lock();
+        noted.extend(records.take());
+    }
+    let written = written?;
+    let rows = written.rows;
+    transaction.append(id, written.files)?;
+    let table = &target.table.name;
+    Ok(Done {
+        outcome: Outcome {
+            affected: Some(rows),
+            notices: vec![format!(
+                "Load into table '{table}' completed, {rows} record(s) loaded successfully."
+            )],
+            ..Outcome::tagged("COPY")
+        },
+        copied: Some(rows as i64),
+        unloaded: None,
+    })
+}
+
+fn check(options: &Options, is_columnar: bool) -> Result<()> {
+    source::check_credentials(options)?;
+    for (name, _) in &options.0 {
+        if is_columnar && !COLUMNAR.contains(name) {
+            let argument = name.to_uppercase();
+            return Err(Error::new(&error::COPY_OPTION, &[&argument, &"PARQUET"]));
+        }
+        if NOT_YET.contains(name) {
+            return Err(Error::not_yet(format_args!(
+                "{} of COPY",
+                name.to_uppercase()
+            )));
+        }
+        if OF_UNLOAD.contains(name) {
+            return Err(Error::new(&error::SYNTAX_ERROR, &[name]));
+        }
+    }
+    let formats = ["parquet", "csv", "json"];
+    if formats.iter().filter(|format| options.has(format)).count() > 1 {
+        return Err(Error::new(&error::REDUNDANT_OPTION, &[]));
+    }
+    match options.get("json") {
+        Some(OptionValue::Text(how)) if how == "noshred" => Err(Error::not_yet("JSON 'noshred'")),
+        _ => Ok(()),
+    }
+}
+
+async fn target(
+    environment: &Environment<'_>,
+    catalog: &Catalog,
+    table: Arc<Table>,
+    columns: &[Ident],
+    options: &Options,
+) -> Result<Target> {
+    let explicit = options.has("explicit_ids");
+    let takes = |column: &Column| {
+        column
+            .identity
+            .is_none_or(|identity| identity.by_default || explicit)
+    };
+    let mut places = Vec::new();
+    for name in columns {
+        let name = &name.value;
+        let found = table.columns.iter().position(|column| column.name == *name);
+        let place =
+            found.ok_or_else(|| Error::new(&error::UNDEFINED_COPY_COLUMN, &[name, &table.name]))?;
+        if places.contains(&place) {
+            return Err(Error::new(&error::DUPLICATE_COLUMN, &[name]));
+        }
+        if !takes(&table.columns[place]) {
+            return Err(Error::new(&error::IDENTITY_INSERT, &[]));
+        }
+        places.push(place);
+    }
+    if columns.is_empty() {
+        places = (0..table.columns.len())
+            .filter(|place| takes(&table.columns[*place]))
+            .collect();
+    }
+    let mut others = Vec::new();
+    for (place, column) in table.columns.iter().enumerate() {
+        if places.contains(&place) {
+            continue;
+        }
+        if column.not_null && column.default.is_none() && column.identity.is_none() {
+            return Err(Error::new(&error::COPY_NOT_NULL, &[]));
+        }
+        let Expr::Literal(value, _) = constant(environment, catalog, column).await? else {
+            return Err(Error::internal("a default is no constant"));
+        };
+        others.push((place, value));
+    }
+    let fields: Vec<_> = table
+        .columns
+        .iter()
+        .map(|column| column.data_type.field(column.name.as_str()))
+        .collect();
+    Ok(Target {
+        table,
+        places,
+        others,
+        schema: Arc::new(Schema::new(fields)),
+    })
+}
+
+/// Two streams read the files, one file after the other each.
+fn streams(
+    target: &Target,
+    sources: Vec<Source>,
+    options: Options,
+    records: Option<&Arc<Records>>,
+) -> Vec<SendableRecordBatchStream> {
+    let options = Arc::new(options);
+    let count = sources.len().clamp(1, 2);
+    let mut parts: Vec<Vec<Source>> = vec![Vec::new(); count];
+    for (at, source) in sources.into_iter().enumerate() {
+        parts[at % count].push(source);
+    }
+    let parts = parts.into_iter().map(|part| {
+        let mut builder = RecordBatchReceiverStreamBuilder::new(Arc::clone(&target.schema), 2);
+        let sender = builder.tx();
+        let target = target.clone();
+        let options = Arc::clone(&options);
+        let records = records.cloned();
+        builder.spawn(async move {
+            for source in part {
+                let sender = sender.clone();
+                let read = async {
+                    match &records {
+                        None => {
+                            let bytes = source.bytes().await?;
+                            let (target, options) = (target.clone(), Arc::clone(&options));
+                            tokio::task::spawn_blocking(move || {
+                                parquet::read(&target, &source, bytes, &options, |batch| {
+                                    sender.blocking_send(Ok(batch)).is_ok()
+                                })
+                            })
+                            .await
+                            .map_err(Error::internal)?
+                        }
+                        Some(records) => {
+                            let text = source.text(&options).await?;
+                            let records = Arc::clone(records);
+                            tokio::task::spawn_blocking(move || {
+                                let hand_over = |batch| sender.blocking_send(Ok(batch)).is_ok();
+                                match records.format.is_json() {
+                                    true => json::read(&records, &source, &text, hand_over),
+                                    false => csv::read(&records, &source, &text, hand_over),
+                                }
+                            })
+                            .await
+                            .map_err(Error::internal)?
+                        }
+                    }
+                };
+                read.await.map_err(DataFusionError::from)?;
+            }
+            Ok(())
+        });
+        builder.build()
+    });
+    parts.collect()
+}

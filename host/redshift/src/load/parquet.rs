@@ -1,0 +1,178 @@
+//! Parquet files into a table: column by column, by place, with the types that the table has.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, new_null_array};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+
+use super::copy::Target;
+use super::source::Source;
+use crate::catalog::Column;
+use crate::error::{self, Error, Result};
+use crate::syntax::Options;
+use crate::types::Type;
+use crate::types::cast::{Mode, cast, plain};
+
+/// Bytes of a text within a SUPER value.
+const SUPER_TEXT: usize = 65_535;
+
+/// Hands the rows of a file over until they are not wanted any more.
+pub(super) fn read(
+    target: &Target,
+    source: &Source,
+    bytes: Bytes,
+    options: &Options,
+    mut hand_over: impl FnMut(RecordBatch) -> bool,
+) -> Result<()> {
+    // Hints of Arrow's writers do not count: Redshift reads what Parquet itself says.
+    let reader_options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, reader_options)
+        .map_err(|error| source.unreadable(error))?;
+    let columns = target.columns();
+    let fields = builder.schema().fields().clone();
+    let counts = (columns.len(), fields.len());
+    let is_filled = options.has("fillrecord") && fields.len() < columns.len();
+    if counts.0 != counts.1 && !is_filled {
+        return Err(Error::new(
+            &error::COPY_COLUMN_COUNT,
+            &[&counts.0, &counts.1, &source.url],
+        ));
+    }
+    for (column, field) in columns.iter().zip(&fields) {
+        if !fits(field.data_type(), column.data_type) {
+            let names = (column.data_type.name(), field.data_type());
+            return Err(Error::new(
+                &error::COPY_INCOMPATIBLE,
+                &[&source.url, &column.name, &names.0, names.1],
+            ));
+        }
+    }
+    let reader = builder.with_batch_size(8_192).build();
+    for batch in reader.map_err(|error| source.unreadable(error))? {
+        let batch = batch.map_err(|error| source.unreadable(error))?;
+        let rows = batch.num_rows();
+        let arrays = columns
+            .iter()
+            .enumerate()
+            .map(|(at, column)| match at < fields.len() {
+                true => value(batch.column(at), column, source),
+                false => Ok(new_null_array(&column.data_type.arrow(), rows)),
+            });
+        let arrays = arrays.collect::<Result<Vec<_>>>()?;
+        if !hand_over(target.batch(arrays, rows)?) {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Which types of Parquet a column takes. Whole numbers keep their width, decimals their digits.
+fn fits(from: &DataType, to: Type) -> bool {
+    match (from, to) {
+        (DataType::Boolean, Type::Bool)
+        | (DataType::Int8 | DataType::Int16 | DataType::Int32, Type::Int2 | Type::Int4)
+        | (DataType::Int64, Type::Int8)
+        | (DataType::Float32, Type::Float4)
+        | (DataType::Float64, Type::Float8)
+        | (DataType::Date32, Type::Date)
+        | (
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View,
+            Type::Char(_) | Type::Varchar(_),
+        )
+        | (DataType::Binary | DataType::LargeBinary | DataType::BinaryView, Type::Varbyte(_))
+        | (_, Type::Super) => true,
+        // Text without its annotation.
+        (DataType::Binary | DataType::BinaryView, Type::Varchar(_)) => true,
+        (DataType::Decimal128(precision, scale), Type::Numeric(p, s)) => {
+            *precision == p && u8::try_from(*scale) == Ok(s)
+        }
+        // INT96 has nanoseconds; INT64 must not.
+        (DataType::Timestamp(unit, _), Type::Timestamp | Type::TimestampTz) => {
+            *unit != TimeUnit::Second
+        }
+        _ => false,
+    }
+}
+
+fn value(array: &ArrayRef, column: &Column, source: &Source) -> Result<ArrayRef> {
+    let to = column.data_type;
+    if to == Type::Super {
+        return as_json(array);
+    }
+    let array = match (array.data_type(), to) {
+        (DataType::Binary | DataType::BinaryView, Type::Varchar(_)) => {
+            arrow::compute::cast(array, &DataType::Utf8)
+                .map_err(|error| source.unreadable(error))?
+        }
+        _ => plain(array)?,
+    };
+    let from = Type::of_arrow(array.data_type()).unwrap_or(to);
+    if let Type::Char(length) | Type::Varchar(length) = to {
+        let texts = array.as_string::<i32>();
+        let longest = (0..texts.len())
+            .map(|row| texts.value_length(row))
+            .max()
+            .unwrap_or(0);
+        if longest as u32 > length {
+            return Err(Error::new(
+                &error::COPY_LENGTH,
+                &[&column.name, &length, &longest, &source.url],
+            ));
+        }
+        // What is short enough is taken over as it is; CHAR keeps no blanks.
+        if matches!(to, Type::Varchar(_)) {
+            return Ok(array);
+        }
+    }
+    // Zones of the file do not matter: its values are moments.
+    if array.data_type().is_temporal() && to.arrow().is_temporal() {
+        return arrow::compute::cast(&array, &to.arrow()).map_err(|error| source.unreadable(error));
+    }
+    cast(&array, from, to, Mode::Assignment)
+}
+
+/// Values as JSON: texts become strings, they are not parsed.
+fn as_json(array: &ArrayRef) -> Result<ArrayRef> {
+    let schema = Schema::new(vec![Field::new("v", array.data_type().clone(), true)]);
+    let batch = RecordBatch::try_new(Arc::new(schema), vec![Arc::clone(array)]);
+    let batch = batch.map_err(Error::internal)?;
+    let mut lines = Vec::new();
+    let mut writer = arrow::json::WriterBuilder::new()
+        .with_explicit_nulls(true)
+        .build::<_, arrow::json::writer::LineDelimited>(&mut lines);
+    writer
+        .write(&batch)
+        .and_then(|()| writer.finish())
+        .map_err(Error::internal)?;
+    drop(writer);
+    let text = String::from_utf8_lossy(&lines);
+    let values = text.lines().map(|line| {
+        // `{"v":..}`
+        let value = line.get(5..line.len().saturating_sub(1)).unwrap_or("null");
+        match value {
+            "null" => Ok(None),
+            value if longest_text(value)? > SUPER_TEXT => {
+                Err(Error::new(&error::COPY_SUPER_LENGTH, &[]))
+            }
+            value => Ok(Some(value.to_owned())),
+        }
+    });
+    Ok(Arc::new(values.collect::<Result<StringArray>>()?))
+}
+
+fn longest_text(json: &str) -> Result<usize> {
+    fn longest(value: &serde_json::Value) -> usize {
+        match value {
+            serde_json::Value::String(text) => text.len(),
+            serde_json::Value::Array(items) => items.iter().map(longest).max().unwrap_or(0),
+            serde_json::Value::Object(object) => object.values().map(longest).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+    if json.len() <= SUPER_TEXT {
+        return Ok(0);
+    }
+    Ok(longest(&crate::functions::parsed(json)?))
+}

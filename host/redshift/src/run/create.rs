@@ -1,0 +1,458 @@
+//! `CREATE`: tables, also from queries; views; schemas.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectName, Query, UnaryOperator, Value};
+
+use super::Environment;
+use super::rows::{Given, completed, write};
+use crate::bind::{self, Binder, Resolved};
+use crate::catalog::{Catalog, Column, Id, Identity, Key, Object, Schema, Table, View};
+use crate::error::{self, Error, Result};
+use crate::session::Outcome;
+use crate::syntax::{ColumnDefinition, CreateTable, TableAttributes};
+use crate::transaction::Transaction;
+use crate::types::{Type, parse};
+
+/// Columns of a table.
+const MOST_COLUMNS: usize = 1_600;
+
+/// Names of columns that every table has.
+const RESERVED: &[&str] = &[
+    "oid",
+    "tableoid",
+    "xmin",
+    "cmin",
+    "xmax",
+    "cmax",
+    "ctid",
+    "deletexid",
+    "insertxid",
+];
+
+pub(super) async fn table(
+    environment: &Environment<'_>,
+    transaction: &mut Transaction,
+    create: CreateTable,
+) -> Result<Outcome> {
+    let preview = transaction.preview();
+    let binder = Binder::new(&preview, environment.context);
+    let (schema, name) = binder.new_name(&create.name, create.temporary)?;
+    transaction.lock_name(schema, &name).await?;
+    let catalog = transaction.catalog().clone();
+    if catalog.find(schema, &name).is_some() {
+        return match create.if_not_exists {
+            true => Ok(Outcome {
+                notices: vec![format!(
+                    "Relation \"{name}\" already exists and will be skipped"
+                )],
+                ..Outcome::tagged("CREATE TABLE")
+            }),
+            false => Err(Error::new(&error::DUPLICATE_TABLE, &[&name])),
+        };
+    }
+    let mut table = Table {
+        id: environment.shared.new_id(),
+        schema,
+        name,
+        columns: Vec::new(),
+        keys: Vec::new(),
+        distribution: "auto".to_owned(),
+        sort_keys: Vec::new(),
+        next_column: 1,
+        files: Vec::new(),
+        changed: 0,
+    };
+    for definition in create.columns {
+        add(environment, &catalog, &mut table, definition)?;
+    }
+    if let Some((other, with_defaults)) = &create.like {
+        like(environment, &catalog, &mut table, other, *with_defaults)?;
+    }
+    for (kind, columns) in create.keys {
+        let columns: Vec<String> = columns.into_iter().map(|column| column.value).collect();
+        for name in &columns {
+            let column = table.columns.iter_mut().find(|column| column.name == *name);
+            let column = column.ok_or_else(|| Error::new(&error::UNDEFINED_COLUMN, &[name]))?;
+            column.not_null |= kind == "PRIMARY KEY";
+        }
+        table.keys.push(Key {
+            kind: kind.to_owned(),
+            columns,
+        });
+    }
+    let Some(query) = create.query else {
+        attributes(&mut table, &create.attributes)?;
+        transaction.put(Object::Table(Arc::new(table)))?;
+        return Ok(Outcome::tagged("CREATE TABLE"));
+    };
+    let mut binder = Binder::new(&catalog, environment.context);
+    let bound = binder.statement(*query)?;
+    transaction.has_read(binder.tables);
+    let planned = environment.plan(&catalog, bound).await?;
+    let columns = planned.columns()?;
+    if !create.names.is_empty() && create.names.len() != columns.len() {
+        return Err(Error::new(&error::TOO_FEW_EXPRESSIONS, &[])
+            .hint("CREATE TABLE AS lists other columns than its query has"));
+    }
+    for (at, column) in columns.iter().enumerate() {
+        let name = match create.names.get(at) {
+            Some(name) => name.value.clone(),
+            None => column.name.clone(),
+        };
+        let data_type = match column.data_type {
+            Type::Unknown => Type::Varchar(256),
+            Type::Interval => return Err(Error::not_yet("columns of intervals")),
+            other => other,
+        };
+        push(&mut table, name, data_type)?;
+    }
+    attributes(&mut table, &create.attributes)?;
+    let given = Given::new(&table, &[])?;
+    let query = completed(environment, &catalog, &table, &given, planned).await?;
+    let streams = bind::streams(query).await?;
+    let written = write(environment, &table, streams, false).await?;
+    table.files = written.files;
+    transaction.put(Object::Table(Arc::new(table)))?;
+    Ok(Outcome {
+        tag: "SELECT".to_owned(),
+        affected: Some(written.rows),
+        ..Outcome::default()
+    })
+}
+
+/// Adds a column without anything but its type.
+fn push(table: &mut Table, name: String, data_type: Type) -> Result<&mut Column> {
+    if RESERVED.contains(&name.as_str()) {
+        return Err(Error::new(&error::RESERVED_COLUMN, &[&name]));
+    }
+    if table.column(&name).is_some() {
+        return Err(Error::new(&error::DUPLICATE_COLUMN, &[&name]));
+    }
+    if table.columns.len() == MOST_COLUMNS {
+        return Err(Error::new(&error::TOO_MANY_COLUMNS, &[]));
+    }
+    let column = Column {
+        id: table.next_column,
+        name,
+        data_type,
+        not_null: false,
+        default: None,
+        before: None,
+        identity: None,
+        encoding: encoding(data_type).to_owned(),
+        distribution_key: false,
+    };
+    table.next_column += 1;
+    table.columns.push(column);
+    let last = table.columns.len() - 1;
+    Ok(&mut table.columns[last])
+}
+
+/// The encoding that Redshift chooses.
+fn encoding(data_type: Type) -> &'static str {
+    match data_type {
+        Type::Bool | Type::Float4 | Type::Float8 => "none",
+        Type::Char(_) | Type::Varchar(_) | Type::Varbyte(_) => "lzo",
+        Type::Super => "zstd",
+        _ => "az64",
+    }
+}
+
+/// Adds a column as a definition has it.
+pub(super) fn add(
+    environment: &Environment<'_>,
+    catalog: &Catalog,
+    table: &mut Table,
+    definition: ColumnDefinition,
+) -> Result<()> {
+    let name = definition.name.value;
+    let data_type = parse::sql(&definition.data_type, Some(&name))?;
+    let default = match definition.default {
+        Some(default) => {
+            let mut binder = Binder::new(catalog, environment.context);
+            binder.constant(default.clone())?;
+            if has_columns(&default) {
+                return Err(Error::new(&error::UNSUPPORTED, &[&"a column in a default"]));
+            }
+            Some(written(&default)?)
+        }
+        None => None,
+    };
+    let identity = match definition.identity {
+        Some(identity) => {
+            if !matches!(data_type, Type::Int4 | Type::Int8) || identity.step == 0 {
+                return Err(Error::new(&error::UNSUPPORTED, &[&"IDENTITY of this type"])
+                    .hint("IDENTITY columns are INT or BIGINT"));
+            }
+            if table.columns.iter().any(|column| column.identity.is_some()) {
+                return Err(Error::new(
+                    &error::UNSUPPORTED,
+                    &[&"a second IDENTITY column"],
+                ));
+            }
+            Some(Identity {
+                seed: identity.seed,
+                step: identity.step,
+                by_default: identity.by_default,
+            })
+        }
+        None => None,
+    };
+    let is_super = data_type == Type::Super;
+    if is_super && (definition.distribution_key || definition.sort_key) {
+        return Err(Error::new(
+            &error::UNSUPPORTED,
+            &[&"a SUPER column as DISTKEY or SORTKEY"],
+        ));
+    }
+    let column = push(table, name.clone(), data_type)?;
+    let is_primary = definition.keys.contains(&"PRIMARY KEY");
+    column.not_null = definition.not_null || is_primary || identity.is_some();
+    column.default = default;
+    column.identity = identity;
+    column.distribution_key = definition.distribution_key;
+    if let Some(encoding) = definition.encoding {
+        column.encoding = if encoding == "raw" {
+            "none".to_owned()
+        } else {
+            encoding
+        };
+    }
+    if definition.distribution_key {
+        "key".clone_into(&mut table.distribution);
+    }
+    if definition.sort_key {
+        table.sort_keys.push(name.clone());
+    }
+    for kind in definition.keys {
+        table.keys.push(Key {
+            kind: kind.to_owned(),
+            columns: vec![name.clone()],
+        });
+    }
+    Ok(())
+}
+
+fn has_columns(expr: &Expr) -> bool {
+    use datafusion::sql::sqlparser::ast::visit_expressions;
+    use std::ops::ControlFlow;
+    let found = visit_expressions(expr, |expr| match expr {
+        Expr::Identifier(word)
+            if !["sysdate", "current_user", "user"].contains(&word.value.as_str()) =>
+        {
+            ControlFlow::Break(())
+        }
+        Expr::CompoundIdentifier(_) | Expr::Subquery(_) | Expr::Exists { .. } => {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
+}
+
+/// An expression as text that parses to it again.
+fn written(expr: &Expr) -> Result<String> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => {
+                let text = text.replace('\\', "\\\\").replace('\'', "''");
+                return Ok(format!("'{text}'"));
+            }
+            other => return Ok(other.to_string()),
+        },
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } => return Ok(format!("-{}", written(expr)?)),
+        _ => {}
+    }
+    let text = expr.to_string();
+    match text.contains('\\') {
+        true => Err(Error::not_yet(
+            "a backslash within an expression that is a default",
+        )),
+        false => Ok(text),
+    }
+}
+
+fn like(
+    environment: &Environment<'_>,
+    catalog: &Catalog,
+    table: &mut Table,
+    other: &ObjectName,
+    with_defaults: bool,
+) -> Result<()> {
+    let other = Binder::new(catalog, environment.context).target(other)?;
+    for column in &other.columns {
+        let copy = push(table, column.name.clone(), column.data_type)?;
+        copy.not_null = column.not_null;
+        copy.encoding.clone_from(&column.encoding);
+        copy.distribution_key = column.distribution_key;
+        if with_defaults {
+            copy.default.clone_from(&column.default);
+        }
+    }
+    table.distribution.clone_from(&other.distribution);
+    table.sort_keys.clone_from(&other.sort_keys);
+    Ok(())
+}
+
+/// Distribution and sort keys.
+pub(super) fn attributes(table: &mut Table, attributes: &TableAttributes) -> Result<()> {
+    let known = |table: &Table, name: &String| match table.column(name) {
+        Some(column) if column.data_type == Type::Super => Err(Error::new(
+            &error::UNSUPPORTED,
+            &[&"a SUPER column as DISTKEY or SORTKEY"],
+        )),
+        Some(_) => Ok(()),
+        None => Err(Error::new(&error::UNDEFINED_COLUMN, &[name])),
+    };
+    if let Some(style) = &attributes.distribution {
+        table.distribution.clone_from(style);
+    }
+    if let Some(key) = &attributes.distribution_key {
+        known(table, key)?;
+        for column in &mut table.columns {
+            column.distribution_key = column.name == *key;
+        }
+        "key".clone_into(&mut table.distribution);
+    }
+    if table.distribution != "key" {
+        for column in &mut table.columns {
+            column.distribution_key = false;
+        }
+    }
+    if let Some(keys) = &attributes.sort_keys {
+        for key in keys {
+            known(table, key)?;
+        }
+        table.sort_keys.clone_from(keys);
+    }
+    Ok(())
+}
+
+/// `CREATE VIEW`
+pub(super) struct NewView {
+    pub(super) name: ObjectName,
+    pub(super) columns: Vec<Ident>,
+    pub(super) or_replace: bool,
+    pub(super) late_binding: bool,
+    pub(super) query: Box<Query>,
+    pub(super) text: String,
+}
+
+pub(super) async fn view(
+    environment: &Environment<'_>,
+    transaction: &mut Transaction,
+    new: NewView,
+) -> Result<Outcome> {
+    let preview = transaction.preview();
+    let binder = Binder::new(&preview, environment.context);
+    let (schema, name) = binder.new_name(&new.name, false)?;
+    transaction.lock_name(schema, &name).await?;
+    let catalog = transaction.catalog().clone();
+    let existing = match catalog.find(schema, &name) {
+        None => None,
+        Some(Object::View(view)) if new.or_replace => Some(view.id),
+        Some(_) if new.or_replace => return Err(Error::new(&error::NOT_A_VIEW, &[&name])),
+        Some(_) => return Err(Error::new(&error::DUPLICATE_TABLE, &[&name])),
+    };
+    let mut view = View {
+        id: existing.unwrap_or_else(|| environment.shared.new_id()),
+        schema,
+        name,
+        columns: Vec::new(),
+        query: new.text,
+        bound: Default::default(),
+        late_binding: new.late_binding,
+        search_path: environment
+            .context
+            .path
+            .iter()
+            .map(|schema| catalog.schema_name(*schema).to_owned())
+            .collect(),
+    };
+    // What is bound late need not be there yet.
+    if !new.late_binding {
+        let mut binder = Binder::new(&catalog, environment.context);
+        let bound = binder.statement(*new.query)?;
+        view.bound = std::mem::take(&mut binder.used);
+        let temporary = view.bound.values().any(|id| {
+            let object = catalog.get(*id);
+            object.is_some_and(|object| object.key().0 == environment.context.temporary)
+        });
+        if temporary {
+            return Err(Error::not_yet("views of temporary tables"));
+        }
+        let planned = environment.plan(&catalog, bound).await?;
+        let mut names = BTreeSet::new();
+        for (at, column) in planned.columns()?.into_iter().enumerate() {
+            let name = new
+                .columns
+                .get(at)
+                .map_or(column.name, |name| name.value.clone());
+            if !names.insert(name.clone()) {
+                return Err(Error::new(&error::DUPLICATE_COLUMN, &[&name]));
+            }
+            view.columns.push((name, column.data_type));
+        }
+    }
+    transaction.put(Object::View(Arc::new(view)))?;
+    Ok(Outcome::tagged("CREATE VIEW"))
+}
+
+pub(super) async fn schema(
+    environment: &Environment<'_>,
+    transaction: &mut Transaction,
+    name: &str,
+    if_not_exists: bool,
+) -> Result<Outcome> {
+    transaction.lock_name(0, name).await?;
+    let is_there = super::system::is_schema(name) || transaction.catalog().schema(name).is_some();
+    match (is_there, if_not_exists) {
+        (true, true) => return Ok(Outcome::tagged("CREATE SCHEMA")),
+        (true, false) => return Err(Error::new(&error::DUPLICATE_SCHEMA, &[&name])),
+        _ => {}
+    }
+    let schema = Schema {
+        id: environment.shared.new_id(),
+        name: name.to_owned(),
+    };
+    transaction.put(Object::Schema(Arc::new(schema)))?;
+    Ok(Outcome::tagged("CREATE SCHEMA"))
+}
+
+/// Views that were bound to an object, and what was bound to those.
+pub(super) fn dependents(catalog: &Catalog, id: Id) -> Vec<Id> {
+    let mut all = vec![id];
+    let mut at = 0;
+    while let Some(id) = all.get(at).copied() {
+        for object in catalog.objects() {
+            if let Object::View(view) = object
+                && view.bound.values().any(|bound| *bound == id)
+                && !all.contains(&view.id)
+            {
+                all.push(view.id);
+            }
+        }
+        at += 1;
+    }
+    all.split_off(1)
+}
+
+/// The object of a name, for statements that take tables and views.
+pub(super) fn existing(
+    environment: &Environment<'_>,
+    catalog: &Catalog,
+    name: &ObjectName,
+) -> Result<Object> {
+    match Binder::new(catalog, environment.context).resolve(name)? {
+        Resolved::Object(object) => Ok(object),
+        Resolved::System(name) => {
+            let schema = name.split('.').next().unwrap_or_default().to_owned();
+            Err(Error::new(&error::RESERVED_SCHEMA, &[&schema]))
+        }
+    }
+}

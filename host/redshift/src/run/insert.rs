@@ -1,0 +1,167 @@
+//! `INSERT`.
+
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
+use datafusion::sql::sqlparser::ast::{
+    Expr, Insert, Parens, Query, SelectItem, SetExpr, TableObject, Value, Values,
+};
+
+use super::rows::{Given, assigned, completed, default, write};
+use super::{Environment, locked};
+use crate::bind::{self, Binder};
+use crate::catalog::{Catalog, Table};
+use crate::error::{self, Error, Result};
+use crate::session::Outcome;
+use crate::transaction::Transaction;
+
+pub(super) async fn insert(
+    environment: &Environment<'_>,
+    transaction: &mut Transaction,
+    insert: Insert,
+) -> Result<Outcome> {
+    let Insert {
+        insert_token: _,
+        optimizer_hints: _,
+        or,
+        ignore,
+        into: _,
+        table,
+        table_alias,
+        columns,
+        overwrite,
+        source,
+        assignments,
+        partitioned,
+        after_columns,
+        has_table_keyword,
+        on,
+        returning,
+        output,
+        replace_into,
+        priority,
+        insert_alias,
+        settings,
+        format_clause,
+        multi_table_insert_type,
+        multi_table_into_clauses,
+        multi_table_when_clauses,
+        multi_table_else_clause,
+    } = insert;
+    let near = |word: &str| Error::new(&error::SYNTAX_ERROR, &[&word]);
+    if on.is_some() {
+        return Err(near("on").hint("Redshift has no ON CONFLICT: use MERGE"));
+    }
+    if returning.is_some() {
+        return Err(near("returning"));
+    }
+    let is_foreign = or.is_some()
+        || ignore
+        || table_alias.is_some()
+        || overwrite
+        || !assignments.is_empty()
+        || partitioned.is_some()
+        || !after_columns.is_empty()
+        || has_table_keyword
+        || output.is_some()
+        || replace_into
+        || priority.is_some()
+        || insert_alias.is_some()
+        || settings.is_some()
+        || format_clause.is_some()
+        || multi_table_insert_type.is_some()
+        || !multi_table_into_clauses.is_empty()
+        || !multi_table_when_clauses.is_empty()
+        || multi_table_else_clause.is_some();
+    let TableObject::TableName(name) = table else {
+        return Err(near("insert"));
+    };
+    if is_foreign {
+        return Err(near("insert"));
+    }
+    let id = locked(environment, transaction, &name, true).await?;
+    let catalog = transaction.catalog().clone();
+    let table = catalog.table(id)?;
+    let names: Vec<String> = columns.iter().flat_map(bind::plain_name).collect();
+    let given = Given::new(table, &names)?;
+    let (planned, given) = match source {
+        Some(source) => {
+            let planned = match *source.body {
+                SetExpr::Values(values) if source.order_by.is_none() && source.with.is_none() => {
+                    let has_list = !names.is_empty();
+                    let query =
+                        values_query(environment, &catalog, table, &given, values, has_list)?;
+                    environment.plan(&catalog, query).await?
+                }
+                _ => {
+                    let mut binder = Binder::new(&catalog, environment.context);
+                    let bound = binder.statement(*source)?;
+                    transaction.has_read(binder.tables);
+                    environment.plan(&catalog, bound).await?
+                }
+            };
+            given.check(planned.columns()?.len(), !names.is_empty())?;
+            (planned, given)
+        }
+        // `DEFAULT VALUES`: a row that gives no column.
+        None => {
+            let one = SelectItem::UnnamedExpr(Expr::value(Value::Number("1".to_owned(), false)));
+            let row = bind::select(vec![one], Vec::new(), None);
+            let given = Given {
+                places: vec![None; table.columns.len()],
+            };
+            (environment.plan(&catalog, row).await?, given)
+        }
+    };
+    let query = completed(environment, &catalog, table, &given, planned).await?;
+    let streams = bind::streams(query).await?;
+    let written = write(environment, table, streams, true).await?;
+    transaction.append(id, written.files)?;
+    Ok(Outcome::changed("INSERT 0", written.rows))
+}
+
+/// Rows of literals as a query; `DEFAULT` is the column's.
+fn values_query(
+    environment: &Environment<'_>,
+    catalog: &Catalog,
+    table: &Table,
+    given: &Given,
+    values: Values,
+    has_list: bool,
+) -> Result<Query> {
+    let mut binder = Binder::new(catalog, environment.context);
+    let mut columns = vec![None; given.count()];
+    for (column, place) in table.columns.iter().zip(&given.places) {
+        if let Some(place) = place {
+            columns[*place] = Some(column);
+        }
+    }
+    let width = values.rows.first().map_or(0, |row| row.len());
+    given.check(width, has_list)?;
+    let rows = values.rows.into_iter().map(|row| {
+        if row.len() != width {
+            return Err(Error::new(&error::SYNTAX_ERROR, &[&"VALUES"])
+                .hint("lists in VALUES must all have the same length"));
+        }
+        let cells = row.content.into_iter().zip(&columns).map(|(cell, column)| {
+            let column = column.ok_or_else(|| Error::internal("a value without a column"))?;
+            let value = match &cell {
+                Expr::Identifier(word) if word.value == "default" => {
+                    default(&mut binder, column)?.unwrap_or(Expr::value(Value::Null))
+                }
+                _ => binder.expr(cell)?,
+            };
+            Ok(assigned(value, column))
+        });
+        let content = cells.collect::<Result<Vec<_>>>()?;
+        Ok(Parens {
+            opening_token: AttachedToken::empty(),
+            content,
+            closing_token: AttachedToken::empty(),
+        })
+    });
+    let rows = rows.collect::<Result<Vec<_>>>()?;
+    Ok(bind::query(SetExpr::Values(Values {
+        explicit_row: false,
+        value_keyword: false,
+        rows,
+    })))
+}

@@ -1,0 +1,359 @@
+//! `MERGE`: one query for rows that match, one for those that do not, both of the state before.
+
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use arrow::datatypes::UInt64Type;
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, Join, JoinConstraint, JoinOperator, Merge, MergeAction, MergeClause,
+    MergeClauseKind, MergeInsertKind, ObjectName, Query, SelectItem, TableAlias, TableFactor,
+    TableWithJoins, Value,
+};
+use parking_lot::Mutex;
+
+use super::rows::{Again, Given, Marked, assigned, completed, marked, without, write};
+use super::update::{new_row, qualified};
+use super::{Environment, locked};
+use crate::bind::{self, Binder, Resolved};
+use crate::catalog::{Catalog, Id, Object, Table};
+use crate::error::{self, Error, Result};
+use crate::session::Outcome;
+use crate::store::{self, ROW, Written};
+use crate::transaction::Transaction;
+
+/// `MERGE .. REMOVE DUPLICATES`
+pub(super) struct Duplicates {
+    pub(super) target: ObjectName,
+    pub(super) source: ObjectName,
+    pub(super) alias: Option<Ident>,
+    pub(super) on: Expr,
+}
+
+fn clauses_refused() -> Error {
+    Error::new(&error::MERGE_CLAUSES, &[])
+}
+
+/// The two tables of a MERGE, by the names that it gives them.
+struct Tables {
+    id: Id,
+    target: String,
+    source: TableFactor,
+    source_id: Id,
+}
+
+async fn tables(
+    environment: &Environment<'_>,
+    transaction: &mut Transaction,
+    target: &ObjectName,
+    source: &ObjectName,
+    alias: Option<TableAlias>,
+) -> Result<Tables> {
+    let id = locked(environment, transaction, target, false).await?;
+    let catalog = transaction.catalog().clone();
+    let binder = Binder::new(&catalog, environment.context);
+    let source_id = match binder.resolve(source)? {
+        Resolved::Object(Object::Table(table)) if table.id != id => table.id,
+        _ => return Err(Error::new(&error::MERGE_SOURCE, &[])),
+    };
+    Ok(Tables {
+        id,
+        target: bind::plain_name(target).pop().unwrap_or_default(),
+        source: bind::table(source.clone(), alias),
+        source_id,
+    })
+}
+
+pub(super) async fn merge(
+    environment: &Environment<'_>,
+    transaction: &mut Transaction,
+    merge: Merge,
+) -> Result<Outcome> {
+    let Merge {
+        merge_token: _,
+        optimizer_hints: _,
+        into: _,
+        table,
+        source,
+        on,
+        clauses,
+        output: None,
+    } = merge
+    else {
+        return Err(Error::new(&error::SYNTAX_ERROR, &[&"output"]));
+    };
+    let TableFactor::Table {
+        name: target,
+        alias: target_alias,
+        ..
+    } = table
+    else {
+        return Err(Error::new(&error::SYNTAX_ERROR, &[&"merge"]));
+    };
+    if let Some(alias) = target_alias {
+        return Err(Error::new(&error::SYNTAX_ERROR, &[&alias.name.value])
+            .hint("the target of MERGE has no alias"));
+    }
+    let TableFactor::Table {
+        name: source,
+        alias,
+        ..
+    } = source
+    else {
+        return Err(Error::new(&error::MERGE_SOURCE, &[]));
+    };
+    let mut matched = None;
+    let mut unmatched = None;
+    for clause in clauses {
+        let MergeClause {
+            when_token: _,
+            clause_kind,
+            predicate: None,
+            action,
+        } = clause
+        else {
+            return Err(clauses_refused());
+        };
+        match (clause_kind, action) {
+            (MergeClauseKind::Matched, MergeAction::Insert(_)) => return Err(clauses_refused()),
+            (MergeClauseKind::Matched, action) if matched.is_none() => matched = Some(action),
+            (MergeClauseKind::NotMatched, MergeAction::Insert(insert)) if unmatched.is_none() => {
+                unmatched = Some(insert);
+            }
+            _ => return Err(clauses_refused()),
+        }
+    }
+    let (Some(matched), Some(unmatched)) = (matched, unmatched) else {
+        return Err(clauses_refused());
+    };
+    let tables = tables(environment, transaction, &target, &source, alias).await?;
+    let catalog = transaction.catalog().clone();
+    let table = Table::clone(catalog.table(tables.id)?);
+    let mut work = Work {
+        environment,
+        catalog: &catalog,
+        binder: Binder::new(&catalog, environment.context),
+        table: &table,
+        tables: &tables,
+        on: *on,
+    };
+    let (rows, new) = match matched {
+        MergeAction::Update(update) => {
+            if update.update_predicate.is_some() || update.delete_predicate.is_some() {
+                return Err(clauses_refused());
+            }
+            let items = new_row(&mut work.binder, &table, &tables.target, update.assignments)?;
+            let query = work.matched(items)?;
+            work.rewritten(query).await?
+        }
+        _ => {
+            let query = work.matched(vec![row(&tables.target)])?;
+            (work.numbers(query).await?, Written::default())
+        }
+    };
+    if unmatched.insert_predicate.is_some() {
+        return Err(clauses_refused());
+    }
+    let names: Vec<String> = unmatched
+        .columns
+        .iter()
+        .filter_map(|name| bind::plain_name(name).pop())
+        .collect();
+    let MergeInsertKind::Values(values) = unmatched.kind else {
+        return Err(Error::new(&error::SYNTAX_ERROR, &[&"row"]));
+    };
+    let [values] = values.rows.as_slice() else {
+        return Err(Error::new(&error::SYNTAX_ERROR, &[&","]));
+    };
+    let added = work.unmatched(&names, &values.content).await?;
+    transaction.has_read([tables.id, tables.source_id]);
+    let changed = new.rows.max(rows.len() as u64) + added.rows;
+    apply(environment, transaction, &table, rows, [new, added]).await?;
+    Ok(Outcome::changed("MERGE", changed))
+}
+
+/// Matching rows of the target give way to those of the source.
+pub(super) async fn remove_duplicates(
+    environment: &Environment<'_>,
+    transaction: &mut Transaction,
+    merge: Duplicates,
+) -> Result<Outcome> {
+    let alias = merge.alias.map(|name| TableAlias {
+        explicit: true,
+        name,
+        columns: Vec::new(),
+        at: None,
+    });
+    let tables = tables(
+        environment,
+        transaction,
+        &merge.target,
+        &merge.source,
+        alias,
+    )
+    .await?;
+    let catalog = transaction.catalog().clone();
+    let table = Table::clone(catalog.table(tables.id)?);
+    let source = catalog.table(tables.source_id)?;
+    let types = |table: &Table| -> Vec<_> {
+        table
+            .columns
+            .iter()
+            .map(|column| column.data_type)
+            .collect()
+    };
+    if types(&table) != types(source) {
+        return Err(Error::new(&error::MERGE_DUPLICATES, &[]));
+    }
+    let mut work = Work {
+        environment,
+        catalog: &catalog,
+        binder: Binder::new(&catalog, environment.context),
+        table: &table,
+        tables: &tables,
+        on: merge.on,
+    };
+    let query = work.matched(vec![row(&tables.target)])?;
+    let rows = work.numbers(query).await?;
+    let shown = match &tables.source {
+        TableFactor::Table {
+            alias: Some(alias), ..
+        } => alias.name.value.clone(),
+        _ => source.name.clone(),
+    };
+    let items = source
+        .columns
+        .iter()
+        .map(|column| SelectItem::ExprWithAlias {
+            expr: qualified(&shown, &column.name),
+            alias: bind::ident(&column.name),
+        });
+    let from = work.binder.tables(alone(tables.source.clone()))?;
+    let query = bind::select(items.collect(), vec![from], None);
+    let streams = bind::streams(environment.plan(&catalog, query).await?).await?;
+    let added = write(environment, &table, streams, true).await?;
+    transaction.has_read([tables.id, tables.source_id]);
+    let changed = added.rows;
+    apply(
+        environment,
+        transaction,
+        &table,
+        rows,
+        [added, Written::default()],
+    )
+    .await?;
+    Ok(Outcome::changed("MERGE", changed))
+}
+
+fn row(target: &str) -> SelectItem {
+    SelectItem::ExprWithAlias {
+        expr: qualified(target, ROW),
+        alias: bind::ident(ROW),
+    }
+}
+
+fn alone(relation: TableFactor) -> TableWithJoins {
+    TableWithJoins {
+        relation,
+        joins: Vec::new(),
+    }
+}
+
+async fn apply(
+    environment: &Environment<'_>,
+    transaction: &mut Transaction,
+    table: &Table,
+    rows: Vec<u64>,
+    written: [Written; 2],
+) -> Result<()> {
+    let mut changed = without(table, rows);
+    changed
+        .files
+        .extend(written.into_iter().flat_map(|written| written.files));
+    let changed = store::compact(&environment.shared.store.folder, changed).await?;
+    transaction.put(Object::Table(Arc::new(changed)))
+}
+
+/// What both queries of a MERGE need.
+struct Work<'a> {
+    environment: &'a Environment<'a>,
+    catalog: &'a Catalog,
+    binder: Binder<'a>,
+    table: &'a Table,
+    tables: &'a Tables,
+    on: Expr,
+}
+
+impl Work<'_> {
+    /// Rows of the target with a row of the source.
+    fn matched(&mut self, items: Vec<SelectItem>) -> Result<Query> {
+        let target = self.binder.numbered(self.tables.id, &self.tables.target);
+        let source = self.binder.tables(alone(self.tables.source.clone()))?;
+        let on = self.binder.expr(self.on.clone())?;
+        Ok(bind::select(items, vec![alone(target), source], Some(on)))
+    }
+
+    async fn rewritten(&self, query: Query) -> Result<(Vec<u64>, Written)> {
+        let marks = Arc::new(Mutex::new(Marked::default()));
+        let streams = bind::streams(self.environment.plan(self.catalog, query).await?).await?;
+        let streams = streams.into_iter();
+        let streams = streams
+            .map(|stream| marked(&marks, Again::Error, stream))
+            .collect();
+        let written = write(self.environment, self.table, streams, false).await?;
+        let rows = std::mem::take(&mut marks.lock().rows);
+        Ok((rows, written))
+    }
+
+    async fn numbers(&self, query: Query) -> Result<Vec<u64>> {
+        let batches = bind::run(self.environment.plan(self.catalog, query).await?).await?;
+        let rows = batches.iter().flat_map(|batch| {
+            let numbers = batch.column(0).as_primitive::<UInt64Type>();
+            numbers.values().iter().copied()
+        });
+        let mut rows: Vec<u64> = rows.collect();
+        let count = rows.len();
+        rows.sort_unstable();
+        rows.dedup();
+        match rows.len() == count {
+            true => Ok(rows),
+            false => Err(Error::new(&error::MULTIPLE_MATCHES, &[])),
+        }
+    }
+
+    /// Rows of the source without a row of the target.
+    async fn unmatched(&mut self, names: &[String], values: &[Expr]) -> Result<Written> {
+        let given = Given::new(self.table, names)?;
+        given.check(values.len(), !names.is_empty())?;
+        let mut items = Vec::new();
+        for (at, value) in values.iter().enumerate() {
+            let place = given.places.iter().position(|place| *place == Some(at));
+            let column = place.map(|place| &self.table.columns[place]);
+            let column = column.ok_or_else(|| Error::new(&error::TOO_MANY_EXPRESSIONS, &[]))?;
+            let value = match value {
+                Expr::Identifier(word) if word.value == "default" => {
+                    super::rows::default(&mut self.binder, column)?
+                        .unwrap_or(Expr::value(Value::Null))
+                }
+                value => self.binder.expr(value.clone())?,
+            };
+            items.push(SelectItem::ExprWithAlias {
+                expr: assigned(value, column),
+                alias: bind::ident(&format!("\u{1}c{at}")),
+            });
+        }
+        let mut from = self.binder.tables(alone(self.tables.source.clone()))?;
+        from.joins.push(Join {
+            relation: self.binder.numbered(self.tables.id, &self.tables.target),
+            global: false,
+            join_operator: JoinOperator::LeftOuter(JoinConstraint::On(
+                self.binder.expr(self.on.clone())?,
+            )),
+        });
+        let is_new = Expr::IsNull(Box::new(qualified(&self.tables.target, ROW)));
+        let query = bind::select(items, vec![from], Some(is_new));
+        let planned = self.environment.plan(self.catalog, query).await?;
+        let query = completed(self.environment, self.catalog, self.table, &given, planned).await?;
+        let streams = bind::streams(query).await?;
+        write(self.environment, self.table, streams, true).await
+    }
+}

@@ -1,0 +1,396 @@
+//! A session: one connection, its transaction, its settings, its temporary tables.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use tokio::sync::Mutex;
+
+use crate::bind::Context;
+use crate::catalog::{Catalog, Id, Object};
+use crate::engine::Shared;
+use crate::error::{self, Error, Result};
+use crate::run::{self, settings::Settings};
+use crate::syntax::{self, Parameters, Statement};
+use crate::transaction::Transaction;
+use crate::types::{Column, Type, show};
+
+/// A value for a statement: of `:name`, or of `$1` by its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// The name, if it has one.
+    pub name: Option<String>,
+    /// The value as text; `None` is NULL.
+    pub value: Option<String>,
+    /// The type, if the client says one.
+    pub data_type: Option<Type>,
+}
+
+/// Rows of a result.
+#[derive(Debug, Clone, Default)]
+pub struct Rows {
+    columns: Vec<Column>,
+    batches: Vec<RecordBatch>,
+}
+
+impl Rows {
+    pub(crate) fn new(columns: Vec<Column>, batches: Vec<RecordBatch>) -> Self {
+        Self { columns, batches }
+    }
+
+    /// The columns.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The values as Arrow has them.
+    pub fn batches(&self) -> &[RecordBatch] {
+        &self.batches
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The rows as texts, as Redshift shows them; `None` is NULL.
+    pub fn texts(&self) -> impl Iterator<Item = Vec<Option<String>>> + '_ {
+        self.batches.iter().flat_map(move |batch| {
+            (0..batch.num_rows()).map(move |row| {
+                let columns = batch.columns().iter().zip(&self.columns);
+                columns
+                    .map(|(values, column)| show::output(values, row, column.data_type))
+                    .collect()
+            })
+        })
+    }
+}
+
+/// What a statement did.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// As the wire protocol names it, such as `INSERT 0 3`; empty for an empty statement.
+    pub tag: String,
+    /// Rows, if it is a statement that gives some.
+    pub rows: Option<Rows>,
+    /// Rows that it changed.
+    pub affected: Option<u64>,
+    /// What a client may show.
+    pub notices: Vec<String>,
+}
+
+impl Outcome {
+    pub(crate) fn tagged(tag: impl Into<String>) -> Self {
+        Self {
+            tag: tag.into(),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn changed(tag: &str, rows: u64) -> Self {
+        Self {
+            tag: format!("{tag} {rows}"),
+            affected: Some(rows),
+            ..Self::default()
+        }
+    }
+}
+
+/// Where a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransactionState {
+    /// Each statement is a transaction.
+    Idle,
+    /// Between BEGIN and COMMIT.
+    Active,
+    /// After an error between BEGIN and COMMIT: only ROLLBACK helps.
+    Failed,
+}
+
+/// A session. Its statements run one after the other; a statement whose future is dropped is cancelled.
+#[derive(Debug)]
+pub struct Session {
+    shared: Arc<Shared>,
+    user: String,
+    pid: u32,
+    temporary: Id,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Between BEGIN and COMMIT. Without a transaction it has failed.
+    explicit: bool,
+    transaction: Option<Transaction>,
+    temporaries: Vec<Object>,
+    settings: Settings,
+    last_copy: i64,
+    last_unload: i64,
+}
+
+impl State {
+    fn at(&self) -> TransactionState {
+        match (self.explicit, &self.transaction) {
+            (false, _) => TransactionState::Idle,
+            (true, Some(_)) => TransactionState::Active,
+            (true, None) => TransactionState::Failed,
+        }
+    }
+}
+
+impl Session {
+    pub(crate) fn new(shared: Arc<Shared>, user: &str, pid: u32) -> Self {
+        let temporary = shared.new_id();
+        Self {
+            shared,
+            user: user.to_owned(),
+            pid,
+            temporary,
+            state: Mutex::default(),
+        }
+    }
+
+    /// The number that `pg_backend_pid()` gives.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The user.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// Where the session stands.
+    pub async fn transaction_state(&self) -> TransactionState {
+        self.state.lock().await.at()
+    }
+
+    /// The statements of a text, each as it is written.
+    ///
+    /// # Errors
+    /// If the text has a quote without an end.
+    pub fn split(text: &str) -> Result<Vec<&str>> {
+        syntax::split(text)
+    }
+
+    /// Runs one statement. Outside of a transaction it is one of its own, and durable when this returns.
+    ///
+    /// # Errors
+    /// What Redshift would say, with its codes; the statement has changed nothing then.
+    pub async fn run(&self, statement: &str, parameters: &[Parameter]) -> Result<Outcome> {
+        let parameters = match parameters {
+            [] => Parameters::None,
+            given => Parameters::Given(given),
+        };
+        let mut state = self.state.lock().await;
+        let parsed = syntax::parse(statement, &parameters);
+        let parsed = match parsed {
+            Ok(Some(parsed)) => parsed,
+            Ok(None) => return Ok(Outcome::default()),
+            Err(error) => {
+                state.transaction = None;
+                return Err(error);
+            }
+        };
+        match parsed {
+            Statement::Begin { read_only } => {
+                self.check(&state)?;
+                return Ok(self.begin(&mut state, read_only));
+            }
+            Statement::Commit => return self.commit(&mut state).await,
+            Statement::Rollback => {
+                state.explicit = false;
+                state.transaction = None;
+                return Ok(Outcome::tagged("ROLLBACK"));
+            }
+            _ => self.check(&state)?,
+        }
+        self.run_parsed(&mut state, parsed).await
+    }
+
+    /// The columns of a statement's result, without running it; `None` if it gives no rows.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn describe(
+        &self,
+        statement: &str,
+        parameters: &[Parameter],
+    ) -> Result<Option<Vec<Column>>> {
+        let parameters = Parameters::Given(parameters);
+        let mut state = self.state.lock().await;
+        self.check(&state)?;
+        let described = match syntax::parse(statement, &parameters)? {
+            Some(Statement::Query(query)) => {
+                let mut transaction = self.transaction(&mut state);
+                let context = self.context(&state, &transaction);
+                let described =
+                    run::query::describe(&self.shared, &mut transaction, &context, *query);
+                let described = described.await;
+                if state.explicit && described.is_ok() {
+                    state.transaction = Some(transaction);
+                }
+                Some(described?)
+            }
+            Some(Statement::Show(name)) => Some(vec![Column {
+                name,
+                data_type: Type::Varchar(crate::types::MAX_VARCHAR),
+            }]),
+            _ => None,
+        };
+        Ok(described)
+    }
+
+    fn check(&self, state: &State) -> Result<()> {
+        match state.at() {
+            TransactionState::Failed => Err(Error::new(&error::IN_FAILED_TRANSACTION, &[])),
+            _ => Ok(()),
+        }
+    }
+
+    fn begin(&self, state: &mut State, read_only: bool) -> Outcome {
+        let mut outcome = Outcome::tagged("BEGIN");
+        if state.explicit {
+            outcome
+                .notices
+                .push("there is already a transaction in progress".to_owned());
+            return outcome;
+        }
+        let mut transaction = self.transaction(state);
+        transaction.read_only = read_only;
+        state.explicit = true;
+        state.transaction = Some(transaction);
+        outcome
+    }
+
+    async fn commit(&self, state: &mut State) -> Result<Outcome> {
+        let has_failed = state.at() == TransactionState::Failed;
+        state.explicit = false;
+        let Some(transaction) = state.transaction.take() else {
+            return Ok(match has_failed {
+                true => Outcome::tagged("ROLLBACK"),
+                false => Outcome::tagged("COMMIT"),
+            });
+        };
+        self.make_durable(state, transaction).await?;
+        Ok(Outcome::tagged("COMMIT"))
+    }
+
+    async fn make_durable(&self, state: &mut State, transaction: Transaction) -> Result<()> {
+        let committed = tokio::task::spawn_blocking(move || transaction.commit()).await;
+        state.temporaries = committed.map_err(Error::internal)??;
+        Ok(())
+    }
+
+    /// The open transaction, or a new one.
+    fn transaction(&self, state: &mut State) -> Transaction {
+        state.transaction.take().unwrap_or_else(|| {
+            Transaction::begin(
+                &self.shared,
+                self.pid,
+                self.shared.isolation,
+                self.temporary,
+                state.temporaries.clone(),
+            )
+        })
+    }
+
+    fn context(&self, state: &State, transaction: &Transaction) -> Context {
+        let catalog = transaction.preview();
+        Context {
+            user: self.user.clone(),
+            database: self.shared.database.clone(),
+            pid: self.pid,
+            path: path(&state.settings, &catalog, &self.user),
+            temporary: self.temporary,
+            now: chrono::Utc::now().timestamp_micros(),
+            transaction_started: transaction.started,
+            last_copy: state.last_copy,
+            last_unload: state.last_unload,
+        }
+    }
+
+    async fn run_parsed(&self, state: &mut State, statement: Statement) -> Result<Outcome> {
+        match &statement {
+            Statement::Set { name, value } => {
+                return state
+                    .settings
+                    .set(name, value)
+                    .inspect_err(|_| state.transaction = None);
+            }
+            Statement::Reset(name) => return state.settings.reset(name),
+            Statement::Show(name) => return state.settings.show(name, self.shared.isolation),
+            _ => {}
+        }
+        let commits = matches!(statement, Statement::Truncate(_));
+        if state.explicit
+            && let Some(tag) = outside_only(&statement)
+        {
+            state.transaction = None;
+            return Err(Error::new(&error::NO_TRANSACTION_BLOCK, &[&tag]));
+        }
+        let changes_type = match &statement {
+            Statement::Alter { action, .. } => {
+                matches!(action.as_ref(), syntax::AlterAction::ColumnType { .. })
+            }
+            _ => false,
+        };
+        if state.explicit && changes_type {
+            state.transaction = None;
+            return Err(Error::new(&error::ALTER_TYPE_IN_TRANSACTION, &[]));
+        }
+        let mut transaction = self.transaction(state);
+        let context = self.context(state, &transaction);
+        let nondeterministic = state.settings.is_on("error_on_nondeterministic_update");
+        let environment = run::Environment {
+            shared: &self.shared,
+            context: &context,
+            one_match: nondeterministic,
+        };
+        // Dropped on an error, or when this future is dropped: rolled back.
+        let done = run::run(&environment, &mut transaction, statement).await?;
+        if let Some(rows) = done.copied {
+            state.last_copy = rows;
+        }
+        if let Some(rows) = done.unloaded {
+            state.last_unload = rows;
+        }
+        match state.explicit && !commits {
+            true => state.transaction = Some(transaction),
+            false => {
+                state.explicit = false;
+                self.make_durable(state, transaction).await?;
+            }
+        }
+        Ok(done.outcome)
+    }
+}
+
+/// Statements that cannot be rolled back.
+fn outside_only(statement: &Statement) -> Option<&'static str> {
+    match statement {
+        Statement::Maintain { tag: "VACUUM", .. } => Some("VACUUM"),
+        Statement::Alter { action, .. } => match action.as_ref() {
+            syntax::AlterAction::AppendFrom => Some("ALTER TABLE APPEND"),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn path(settings: &Settings, catalog: &Catalog, user: &str) -> Vec<Id> {
+    let names = settings.search_path();
+    let names = names.iter().map(|name| match name.as_str() {
+        "$user" => user,
+        name => name,
+    });
+    names.filter_map(|name| catalog.schema(name)).collect()
+}
+
+/// Settings by their names.
+pub(crate) type Values = BTreeMap<String, Vec<String>>;

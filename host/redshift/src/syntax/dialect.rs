@@ -1,0 +1,122 @@
+//! Redshift's dialect for sqlparser: its own one, and what that lacks.
+
+use std::any::TypeId;
+use std::iter::Peekable;
+use std::str::Chars;
+
+use datafusion::sql::sqlparser::ast::{Expr, Ident};
+use datafusion::sql::sqlparser::dialect::{Dialect, RedshiftSqlDialect};
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+const BASE: RedshiftSqlDialect = RedshiftSqlDialect {};
+
+#[derive(Debug)]
+pub(super) struct Redshift;
+
+impl Dialect for Redshift {
+    /// The parser asks for the dialect by its type in many places.
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<RedshiftSqlDialect>()
+    }
+
+    fn is_nested_delimited_identifier_start(&self, letter: char) -> bool {
+        BASE.is_nested_delimited_identifier_start(letter)
+    }
+
+    fn peek_nested_delimited_identifier_quotes(
+        &self,
+        letters: Peekable<Chars<'_>>,
+    ) -> Option<(char, Option<char>)> {
+        BASE.peek_nested_delimited_identifier_quotes(letters)
+    }
+
+    fn is_identifier_start(&self, letter: char) -> bool {
+        BASE.is_identifier_start(letter)
+    }
+
+    fn is_identifier_part(&self, letter: char) -> bool {
+        BASE.is_identifier_part(letter)
+    }
+
+    fn convert_type_before_value(&self) -> bool {
+        true
+    }
+
+    fn supports_connect_by(&self) -> bool {
+        true
+    }
+
+    fn supports_top_before_distinct(&self) -> bool {
+        true
+    }
+
+    fn supports_partiql(&self) -> bool {
+        true
+    }
+
+    fn supports_string_escape_constant(&self) -> bool {
+        true
+    }
+
+    fn supports_bitwise_shift_operators(&self) -> bool {
+        true
+    }
+
+    fn allow_extract_single_quotes(&self) -> bool {
+        true
+    }
+
+    fn supports_string_literal_backslash_escape(&self) -> bool {
+        true
+    }
+
+    fn supports_select_wildcard_exclude(&self) -> bool {
+        true
+    }
+
+    fn supports_select_exclude(&self) -> bool {
+        true
+    }
+
+    fn supports_create_table_like_parenthesized(&self) -> bool {
+        true
+    }
+
+    fn supports_string_literal_concatenation_with_newline(&self) -> bool {
+        true
+    }
+
+    fn supports_window_function_null_treatment_arg(&self) -> bool {
+        true
+    }
+
+    fn supports_group_by_expr(&self) -> bool {
+        true
+    }
+
+    fn supports_interval_options(&self) -> bool {
+        true
+    }
+
+    fn supports_outer_join_operator(&self) -> bool {
+        true
+    }
+
+    /// `APPROXIMATE COUNT(DISTINCT a)`
+    fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+        let Token::Word(word) = parser.peek_token().token else {
+            return None;
+        };
+        let is_call = matches!(parser.peek_nth_token(1).token, Token::Word(_))
+            && parser.peek_nth_token(2).token == Token::LParen;
+        if word.value != "approximate" || word.quote_style.is_some() || !is_call {
+            return None;
+        }
+        parser.next_token();
+        Some(parser.parse_expr().map(|value| Expr::Prefixed {
+            prefix: Ident::new("approximate"),
+            value: Box::new(value),
+        }))
+    }
+}

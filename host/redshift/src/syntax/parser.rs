@@ -1,0 +1,494 @@
+//! The parser of statements: ours looks first, sqlparser does the rest.
+
+use datafusion::sql::sqlparser::ast::{CreateView, Ident, ObjectName, Statement as Sql};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::dialect::Redshift;
+use super::{DropKind, Statement, alter, copy, table};
+use crate::error::{self, Error, Result};
+
+/// How deep expressions and queries are nested.
+const DEPTH: usize = 100;
+
+/// A parser that knows words, however they are written.
+pub(super) struct Words<'a> {
+    pub(super) parser: Parser<'a>,
+}
+
+/// A syntax error at a token.
+pub(super) fn near(token: &Token) -> Error {
+    match token {
+        Token::EOF => Error::new(&error::SYNTAX_ERROR, &[&"end of input"]),
+        token => Error::new(&error::SYNTAX_ERROR, &[token]),
+    }
+}
+
+/// sqlparser says "Expected: a, found: b at Line: 1, Column: 2".
+pub(super) fn failed(failure: ParserError) -> Error {
+    match failure {
+        ParserError::RecursionLimitExceeded => Error::new(&error::TOO_DEEP, &[]),
+        ParserError::ParserError(text) | ParserError::TokenizerError(text) => {
+            let found = text
+                .split_once("found: ")
+                .map_or(text.as_str(), |(_, found)| found);
+            let found = found
+                .split_once(" at Line")
+                .map_or(found, |(found, _)| found);
+            match found {
+                "EOF" => Error::new(&error::SYNTAX_ERROR, &[&"end of input"]),
+                found => Error::new(&error::SYNTAX_ERROR, &[&found]),
+            }
+        }
+    }
+}
+
+impl Words<'_> {
+    /// The word at a place ahead; empty for other tokens and for quoted names.
+    pub(super) fn word(&self, ahead: usize) -> String {
+        match self.parser.peek_nth_token(ahead).token {
+            Token::Word(word) if word.quote_style.is_none() => word.value,
+            _ => String::new(),
+        }
+    }
+
+    pub(super) fn is(&self, words: &str) -> bool {
+        let mut words = words.split(' ').enumerate();
+        words.all(|(ahead, word)| self.word(ahead) == word)
+    }
+
+    /// Takes these words if they come next.
+    pub(super) fn take(&mut self, words: &str) -> bool {
+        let is_next = self.is(words);
+        if is_next {
+            for _ in words.split(' ') {
+                self.parser.next_token();
+            }
+        }
+        is_next
+    }
+
+    pub(super) fn expect(&mut self, words: &str) -> Result<()> {
+        match self.take(words) {
+            true => Ok(()),
+            false => Err(near(&self.parser.peek_token().token)),
+        }
+    }
+
+    pub(super) fn is_token(&self, token: &Token) -> bool {
+        self.parser.peek_token().token == *token
+    }
+
+    pub(super) fn take_token(&mut self, token: &Token) -> bool {
+        self.parser.consume_token(token)
+    }
+
+    pub(super) fn expect_token(&mut self, token: &Token) -> Result<()> {
+        match self.take_token(token) {
+            true => Ok(()),
+            false => Err(near(&self.parser.peek_token().token)),
+        }
+    }
+
+    pub(super) fn next(&mut self) -> Token {
+        self.parser.next_token().token
+    }
+
+    pub(super) fn name(&mut self) -> Result<ObjectName> {
+        self.parser.parse_object_name(false).map_err(failed)
+    }
+
+    pub(super) fn names(&mut self) -> Result<Vec<ObjectName>> {
+        let names = self
+            .parser
+            .parse_comma_separated(|parser| parser.parse_object_name(false));
+        names.map_err(failed)
+    }
+
+    pub(super) fn ident(&mut self) -> Result<Ident> {
+        self.parser.parse_identifier().map_err(failed)
+    }
+
+    /// Names in parentheses.
+    pub(super) fn columns(&mut self) -> Result<Vec<Ident>> {
+        self.expect_token(&Token::LParen)?;
+        let columns = self.parser.parse_comma_separated(Parser::parse_identifier);
+        let columns = columns.map_err(failed)?;
+        self.expect_token(&Token::RParen)?;
+        Ok(columns)
+    }
+
+    pub(super) fn text(&mut self) -> Result<String> {
+        match self.next() {
+            Token::SingleQuotedString(text) => Ok(text),
+            Token::DollarQuotedString(text) => Ok(text.value),
+            other => Err(near(&other)),
+        }
+    }
+
+    pub(super) fn number(&mut self) -> Result<i64> {
+        let sign = if self.take_token(&Token::Minus) {
+            -1
+        } else {
+            1
+        };
+        match self.next() {
+            Token::Number(digits, _) => match digits.parse::<i64>() {
+                Ok(number) => Ok(sign * number),
+                Err(_) => Err(Error::new(&error::SYNTAX_ERROR, &[&digits])),
+            },
+            other => Err(near(&other)),
+        }
+    }
+
+    pub(super) fn at_end(&self) -> bool {
+        matches!(
+            self.parser.peek_token().token,
+            Token::EOF | Token::SemiColon
+        )
+    }
+
+    /// `CASCADE` or `RESTRICT`
+    pub(super) fn cascade(&mut self) -> bool {
+        let cascade = self.take("cascade");
+        if !cascade {
+            self.take("restrict");
+        }
+        cascade
+    }
+}
+
+pub(super) fn statement(mut tokens: Vec<TokenWithSpan>, text: &str) -> Result<Statement> {
+    // `DELETE t` is Redshift's alone.
+    let is = |at: usize, keyword| matches!(tokens.get(at).map(|token| &token.token), Some(Token::Word(word)) if word.keyword == keyword);
+    if is(0, Keyword::DELETE) && !is(1, Keyword::FROM) {
+        let from = Token::make_word("from", None);
+        tokens.insert(1, TokenWithSpan::wrap(from));
+    }
+    let parser = Parser::new(&Redshift)
+        .with_recursion_limit(DEPTH)
+        .with_tokens_with_locations(tokens);
+    let mut words = Words { parser };
+    let statement = dispatch(&mut words, text)?;
+    match words.at_end() {
+        true => Ok(statement),
+        false => Err(near(&words.parser.peek_token().token)),
+    }
+}
+
+fn dispatch(words: &mut Words<'_>, text: &str) -> Result<Statement> {
+    let first = words.word(0);
+    let second = words.word(1);
+    match (first.as_str(), second.as_str()) {
+        ("copy", _) => copy::copy(words),
+        ("unload", _) => copy::unload(words),
+        ("create", _) => create(words, text),
+        ("alter", "table") => alter::alter(words),
+        ("drop", _) => drop(words),
+        ("merge", _) => merge(words),
+        ("truncate", _) => {
+            words.next();
+            words.take("table");
+            Ok(Statement::Truncate(words.name()?))
+        }
+        ("begin", _) | ("start", "transaction") => begin(words),
+        ("commit" | "end", _) => {
+            words.next();
+            let _ = words.take("work") || words.take("transaction");
+            Ok(Statement::Commit)
+        }
+        ("rollback" | "abort", _) => {
+            words.next();
+            let _ = words.take("work") || words.take("transaction");
+            match words.is("to") {
+                true => Err(Error::new(&error::UNSUPPORTED, &[&"ROLLBACK TO SAVEPOINT"])),
+                false => Ok(Statement::Rollback),
+            }
+        }
+        ("savepoint" | "release", _) => Err(Error::new(&error::UNSUPPORTED, &[&"SAVEPOINT"])),
+        ("lock", _) => {
+            words.next();
+            words.take("table");
+            Ok(Statement::Lock(words.names()?))
+        }
+        ("set", _) => set(words),
+        ("reset", _) => {
+            words.next();
+            Ok(Statement::Reset(setting_name(words)?))
+        }
+        ("show", _) => {
+            words.next();
+            let listings = [
+                "tables",
+                "columns",
+                "databases",
+                "schemas",
+                "table",
+                "view",
+                "external",
+            ];
+            match listings.contains(&words.word(0).as_str()) {
+                true => Err(Error::not_yet(format_args!(
+                    "SHOW {}",
+                    words.word(0).to_uppercase()
+                ))),
+                false => Ok(Statement::Show(setting_name(words)?)),
+            }
+        }
+        ("vacuum" | "analyze", _) => maintain(words),
+        ("select" | "with" | "insert" | "update" | "delete", _) => through(words),
+        ("values", _) => Err(Error::new(&error::UNSUPPORTED, &[&"VALUES as a query"])),
+        ("", _) if words.is_token(&Token::LParen) => through(words),
+        (
+            "grant" | "revoke" | "comment" | "explain" | "declare" | "fetch" | "close" | "prepare"
+            | "execute" | "deallocate" | "call" | "refresh" | "cancel" | "use" | "alter",
+            _,
+        ) => Err(Error::not_yet(
+            format!("{first} {second}").trim().to_uppercase(),
+        )),
+        _ => Err(near(&words.parser.peek_token().token)),
+    }
+}
+
+/// What sqlparser parses.
+fn through(words: &mut Words<'_>) -> Result<Statement> {
+    let statement = words.parser.parse_statement().map_err(failed)?;
+    Ok(match statement {
+        Sql::Query(query) => Statement::Query(query),
+        Sql::Insert(insert) => Statement::Insert(Box::new(insert)),
+        Sql::Update(update) => Statement::Update(Box::new(update)),
+        Sql::Delete(delete) => Statement::Delete(Box::new(delete)),
+        Sql::Merge(merge) => Statement::Merge(Box::new(merge)),
+        other => {
+            let text = other.to_string();
+            let word = text.split(' ').next().unwrap_or_default();
+            return Err(Error::new(&error::SYNTAX_ERROR, &[&word.to_lowercase()]));
+        }
+    })
+}
+
+fn begin(words: &mut Words<'_>) -> Result<Statement> {
+    words.next();
+    let _ = words.take("work") || words.take("transaction");
+    let mut read_only = false;
+    loop {
+        if words.take("isolation level") {
+            // All are names of the isolation that the database has.
+            let levels = [
+                "serializable",
+                "read committed",
+                "read uncommitted",
+                "repeatable read",
+                "snapshot",
+            ];
+            if !levels.into_iter().any(|level| words.take(level)) {
+                return Err(near(&words.parser.peek_token().token));
+            }
+        } else if words.take("read only") {
+            read_only = true;
+        } else if words.take("read write") {
+            read_only = false;
+        } else if !words.take_token(&Token::Comma) {
+            break;
+        }
+    }
+    Ok(Statement::Begin { read_only })
+}
+
+fn setting_name(words: &mut Words<'_>) -> Result<String> {
+    if words.take("transaction isolation level") {
+        return Ok("transaction_isolation".to_owned());
+    }
+    if words.take("time zone") {
+        return Ok("timezone".to_owned());
+    }
+    let name = words.name()?;
+    Ok(crate::bind::plain_name(&name).join("."))
+}
+
+fn set(words: &mut Words<'_>) -> Result<Statement> {
+    words.next();
+    if words.take("session authorization") {
+        return Err(Error::not_yet("SET SESSION AUTHORIZATION"));
+    }
+    if words.take("session characteristics as transaction") || words.take("transaction") {
+        let mut rest = Vec::new();
+        while !words.at_end() {
+            rest.push(words.next().to_string());
+        }
+        return Ok(Statement::Set {
+            name: "transaction".to_owned(),
+            value: rest,
+        });
+    }
+    let _ = words.take("session") || words.take("local");
+    let name = setting_name(words)?;
+    if !words.take("to") && !words.take_token(&Token::Eq) && name != "timezone" {
+        return Err(near(&words.parser.peek_token().token));
+    }
+    let mut value = Vec::new();
+    loop {
+        value.push(match words.next() {
+            Token::Word(word) => word.value,
+            Token::SingleQuotedString(text) => text,
+            Token::Number(number, _) => number,
+            Token::Minus => format!("-{}", words.number()?),
+            other => return Err(near(&other)),
+        });
+        if !words.take_token(&Token::Comma) {
+            break;
+        }
+    }
+    Ok(Statement::Set { name, value })
+}
+
+fn maintain(words: &mut Words<'_>) -> Result<Statement> {
+    let tag = match words.word(0).as_str() {
+        "vacuum" => "VACUUM",
+        _ => "ANALYZE",
+    };
+    words.next();
+    if words.is("compression") {
+        return Err(Error::not_yet("ANALYZE COMPRESSION"));
+    }
+    let options = [
+        "full",
+        "sort only",
+        "delete only",
+        "reindex",
+        "recluster",
+        "verbose",
+    ];
+    for option in options {
+        words.take(option);
+    }
+    let table = match words.at_end() || words.is("boost") {
+        true => None,
+        false => Some(words.name()?),
+    };
+    if words.is_token(&Token::LParen) {
+        words.columns()?;
+    }
+    let _ = words.take("predicate columns") || words.take("all columns");
+    if words.take("to") {
+        words.number()?;
+        words.expect("percent")?;
+    }
+    words.take("boost");
+    Ok(Statement::Maintain { tag, table })
+}
+
+fn create(words: &mut Words<'_>, text: &str) -> Result<Statement> {
+    match (words.word(1).as_str(), words.word(2).as_str()) {
+        ("table" | "temp" | "temporary" | "local", _) => table::create(words),
+        ("schema", _) => {
+            words.take("create schema");
+            let if_not_exists = words.take("if not exists");
+            let name = words.ident()?;
+            if words.take("authorization") {
+                words.ident()?;
+            }
+            if words.take("quota") {
+                return Err(Error::not_yet("quotas of schemas"));
+            }
+            Ok(Statement::CreateSchema {
+                name,
+                if_not_exists,
+            })
+        }
+        ("view", _) | ("or", "replace") if words.is("create view") || words.word(3) == "view" => {
+            view(words, text)
+        }
+        ("index", _) | ("unique", "index") => {
+            Err(Error::new(&error::INDEX_UNSUPPORTED, &[&"create index"]))
+        }
+        ("sequence", _) => Err(Error::new(&error::UNSUPPORTED, &[&"CREATE SEQUENCE"])),
+        ("trigger", _) => Err(Error::new(&error::UNSUPPORTED, &[&"CREATE TRIGGER"])),
+        ("domain" | "type" | "tablespace" | "rule" | "extension", _) => {
+            let what = format!("CREATE {}", words.word(1).to_uppercase());
+            Err(Error::new(&error::UNSUPPORTED, &[&what]))
+        }
+        (what, _) => Err(Error::not_yet(format_args!(
+            "CREATE {}",
+            what.to_uppercase()
+        ))),
+    }
+}
+
+fn view(words: &mut Words<'_>, text: &str) -> Result<Statement> {
+    let Sql::CreateView(CreateView {
+        or_replace,
+        materialized: false,
+        name,
+        columns,
+        query,
+        with_no_schema_binding,
+        ..
+    }) = words.parser.parse_statement().map_err(failed)?
+    else {
+        return Err(Error::not_yet("this kind of view"));
+    };
+    Ok(Statement::CreateView {
+        name,
+        columns: columns.into_iter().map(|column| column.name).collect(),
+        or_replace,
+        late_binding: with_no_schema_binding,
+        query,
+        text: text.to_owned(),
+    })
+}
+
+fn drop(words: &mut Words<'_>) -> Result<Statement> {
+    words.next();
+    let kind = match words.word(0).as_str() {
+        "table" => DropKind::Table,
+        "view" => DropKind::View,
+        "schema" => DropKind::Schema,
+        "index" => return Err(Error::new(&error::INDEX_UNSUPPORTED, &[&"drop index"])),
+        other => {
+            return Err(Error::not_yet(format_args!(
+                "DROP {}",
+                other.to_uppercase()
+            )));
+        }
+    };
+    words.next();
+    let if_exists = words.take("if exists");
+    let names = words.names()?;
+    let cascade = words.cascade();
+    Ok(Statement::Drop {
+        kind,
+        names,
+        if_exists,
+        cascade,
+    })
+}
+
+fn merge(words: &mut Words<'_>) -> Result<Statement> {
+    let start = words.parser.index();
+    words.next();
+    words.take("into");
+    let target = words.name()?;
+    if words.take("using") && !words.is_token(&Token::LParen) {
+        let source = words.name()?;
+        let alias = match words.take("as") || !words.is("on") {
+            true => Some(words.ident()?),
+            false => None,
+        };
+        words.expect("on")?;
+        let on = words.parser.parse_expr().map_err(failed)?;
+        if words.take("remove duplicates") {
+            return Ok(Statement::RemoveDuplicates {
+                target,
+                source,
+                alias,
+                on: Box::new(on),
+            });
+        }
+    }
+    while words.parser.index() > start {
+        words.parser.prev_token();
+    }
+    through(words)
+}

@@ -1,0 +1,291 @@
+//! `CREATE TABLE`, whose columns and attributes sqlparser does not know.
+
+use datafusion::sql::sqlparser::ast::{DataType, Expr, Ident, ObjectName, Query};
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use super::Statement;
+use super::parser::{Words, failed, near};
+use crate::error::{self, Error, Result};
+
+/// `CREATE TABLE`.
+#[derive(Debug, Clone)]
+pub(crate) struct CreateTable {
+    pub(crate) name: ObjectName,
+    pub(crate) temporary: bool,
+    pub(crate) if_not_exists: bool,
+    pub(crate) columns: Vec<ColumnDefinition>,
+    /// Names of columns before `AS`.
+    pub(crate) names: Vec<Ident>,
+    pub(crate) keys: Vec<(&'static str, Vec<Ident>)>,
+    /// A table that it is made like, and whether with defaults.
+    pub(crate) like: Option<(ObjectName, bool)>,
+    pub(crate) attributes: TableAttributes,
+    pub(crate) query: Option<Box<Query>>,
+}
+
+impl CreateTable {
+    /// `CREATE TABLE name AS query`
+    pub(crate) fn of_query(name: ObjectName, temporary: bool, query: Box<Query>) -> Self {
+        Self {
+            name,
+            temporary,
+            if_not_exists: false,
+            columns: Vec::new(),
+            names: Vec::new(),
+            keys: Vec::new(),
+            like: None,
+            attributes: TableAttributes::default(),
+            query: Some(query),
+        }
+    }
+}
+
+/// A column of `CREATE TABLE` or `ADD COLUMN`.
+#[derive(Debug, Clone)]
+pub(crate) struct ColumnDefinition {
+    pub(crate) name: Ident,
+    pub(crate) data_type: DataType,
+    pub(crate) not_null: bool,
+    pub(crate) default: Option<Expr>,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) encoding: Option<String>,
+    pub(crate) distribution_key: bool,
+    pub(crate) sort_key: bool,
+    pub(crate) keys: Vec<&'static str>,
+}
+
+/// `IDENTITY(seed, step)`
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Identity {
+    pub(crate) seed: i64,
+    pub(crate) step: i64,
+    /// Whether an INSERT may give values.
+    pub(crate) by_default: bool,
+}
+
+/// What follows the columns. `None` means that it does not say.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TableAttributes {
+    pub(crate) distribution: Option<String>,
+    pub(crate) distribution_key: Option<String>,
+    pub(crate) sort_keys: Option<Vec<String>>,
+    pub(crate) interleaved: bool,
+}
+
+pub(super) fn create(words: &mut Words<'_>) -> Result<Statement> {
+    words.expect("create")?;
+    let _ = words.take("local");
+    let temporary = words.take("temp") || words.take("temporary");
+    words.expect("table")?;
+    let if_not_exists = words.take("if not exists");
+    let name = words.name()?;
+    let mut table = CreateTable {
+        name,
+        temporary,
+        if_not_exists,
+        columns: Vec::new(),
+        names: Vec::new(),
+        keys: Vec::new(),
+        like: None,
+        attributes: TableAttributes::default(),
+        query: None,
+    };
+    let mut elements = 0;
+    if words.is_token(&Token::LParen) && is_list_of_names(words) {
+        table.names = words.columns()?;
+    } else if words.take_token(&Token::LParen) {
+        if words.take("like") {
+            let other = words.name()?;
+            let with_defaults = words.take("including defaults");
+            let _ = words.take("excluding defaults");
+            table.like = Some((other, with_defaults));
+            elements += 1;
+        } else {
+            loop {
+                element(words, &mut table)?;
+                elements += 1;
+                if !words.take_token(&Token::Comma) {
+                    break;
+                }
+            }
+        }
+        words.expect_token(&Token::RParen)?;
+    }
+    table.attributes = attributes(words)?;
+    for refused in ["inherits", "partition", "tablespace", "with", "on"] {
+        if words.is(refused) {
+            let what = format!("{} of CREATE TABLE", refused.to_uppercase());
+            return Err(Error::new(&error::UNSUPPORTED, &[&what]));
+        }
+    }
+    if words.take("as") {
+        table.query = Some(words.parser.parse_query().map_err(failed)?);
+    } else if elements == 0 {
+        return Err(near(&words.parser.peek_token().token));
+    }
+    Ok(Statement::CreateTable(Box::new(table)))
+}
+
+/// `(a, b)` before `AS` has no types.
+fn is_list_of_names(words: &Words<'_>) -> bool {
+    matches!(words.parser.peek_nth_token(1).token, Token::Word(_))
+        && matches!(
+            words.parser.peek_nth_token(2).token,
+            Token::Comma | Token::RParen
+        )
+}
+
+fn element(words: &mut Words<'_>, table: &mut CreateTable) -> Result<()> {
+    if words.take("constraint") {
+        words.ident()?;
+    }
+    if words.is("primary key") || words.is("unique") || words.is("foreign key") {
+        let kind = key(words)?;
+        let columns = words.columns()?;
+        if kind == "FOREIGN KEY" {
+            references(words)?;
+        }
+        table.keys.push((kind, columns));
+        return Ok(());
+    }
+    for (word, refused) in [("check", "CHECK"), ("exclude", "EXCLUDE")] {
+        if words.is(word) && !matches!(words.parser.peek_nth_token(1).token, Token::Word(_)) {
+            let what = format!("{refused} constraint");
+            return Err(Error::new(&error::UNSUPPORTED, &[&what]));
+        }
+    }
+    let column = column(words)?;
+    table.columns.push(column);
+    Ok(())
+}
+
+fn key(words: &mut Words<'_>) -> Result<&'static str> {
+    if words.take("primary key") {
+        return Ok("PRIMARY KEY");
+    }
+    if words.take("unique") {
+        return Ok("UNIQUE");
+    }
+    words.expect("foreign key")?;
+    Ok("FOREIGN KEY")
+}
+
+fn references(words: &mut Words<'_>) -> Result<()> {
+    words.expect("references")?;
+    words.name()?;
+    if words.is_token(&Token::LParen) {
+        words.columns()?;
+    }
+    Ok(())
+}
+
+/// A column with its attributes, in any order.
+pub(super) fn column(words: &mut Words<'_>) -> Result<ColumnDefinition> {
+    let name = words.ident()?;
+    let serial = words.word(0);
+    if ["serial", "bigserial", "smallserial"].contains(&serial.as_str()) {
+        return Err(
+            Error::new(&error::UNSUPPORTED_TYPE, &[&name.value, &serial])
+                .hint("write BIGINT IDENTITY(1, 1)"),
+        );
+    }
+    let data_type = words.parser.parse_data_type().map_err(failed)?;
+    let mut column = ColumnDefinition {
+        name,
+        data_type,
+        not_null: false,
+        default: None,
+        identity: None,
+        encoding: None,
+        distribution_key: false,
+        sort_key: false,
+        keys: Vec::new(),
+    };
+    loop {
+        if words.take("not null") {
+            column.not_null = true;
+        } else if words.take("null") {
+            column.not_null = false;
+        } else if words.take("default") {
+            column.default = Some(words.parser.parse_expr().map_err(failed)?);
+        } else if words.take("identity") {
+            column.identity = Some(identity(words, false)?);
+        } else if words.take("generated by default as identity") {
+            column.identity = Some(identity(words, true)?);
+        } else if words.take("encode") {
+            column.encoding = Some(words.ident()?.value);
+        } else if words.take("distkey") {
+            column.distribution_key = true;
+        } else if words.take("sortkey") {
+            column.sort_key = true;
+        } else if words.is("primary key") || words.is("unique") {
+            column.keys.push(key(words)?);
+        } else if words.is("references") {
+            references(words)?;
+            column.keys.push("FOREIGN KEY");
+        } else if words.is("check") {
+            return Err(Error::new(&error::UNSUPPORTED, &[&"CHECK constraint"]));
+        } else if words.is("collate") {
+            return Err(Error::not_yet("COLLATE"));
+        } else if words.is("generated") {
+            return Err(Error::new(&error::UNSUPPORTED, &[&"GENERATED column"]));
+        } else {
+            return Ok(column);
+        }
+    }
+}
+
+fn identity(words: &mut Words<'_>, by_default: bool) -> Result<Identity> {
+    words.expect_token(&Token::LParen)?;
+    let seed = words.number()?;
+    words.expect_token(&Token::Comma)?;
+    let step = words.number()?;
+    words.expect_token(&Token::RParen)?;
+    Ok(Identity {
+        seed,
+        step,
+        by_default,
+    })
+}
+
+/// Attributes of a table, also as `ALTER TABLE` writes them.
+pub(super) fn attributes(words: &mut Words<'_>) -> Result<TableAttributes> {
+    let mut attributes = TableAttributes::default();
+    loop {
+        if words.take("backup") {
+            if !words.take("yes") && !words.take("no") {
+                return Err(near(&words.parser.peek_token().token));
+            }
+        } else if words.take("diststyle") {
+            let style = words.word(0);
+            if !["auto", "even", "key", "all"].contains(&style.as_str()) {
+                return Err(near(&words.parser.peek_token().token));
+            }
+            words.next();
+            attributes.distribution = Some(style);
+        } else if words.take("distkey") {
+            let in_parentheses = words.take_token(&Token::LParen);
+            attributes.distribution_key = Some(words.ident()?.value);
+            if in_parentheses {
+                words.expect_token(&Token::RParen)?;
+            }
+        } else if words.is("sortkey")
+            || words.is("compound sortkey")
+            || words.is("interleaved sortkey")
+        {
+            attributes.interleaved = words.take("interleaved");
+            words.take("compound");
+            words.next();
+            attributes.sort_keys = match words.take("auto") || words.take("none") {
+                true => Some(Vec::new()),
+                false => {
+                    let columns = words.columns()?;
+                    Some(columns.into_iter().map(|column| column.value).collect())
+                }
+            };
+        } else if words.take("encode auto") {
+        } else {
+            return Ok(attributes);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Tokens: names folded, parameters put in, statements divided.
+
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
+
+use super::dialect::Redshift;
+use crate::error::{self, Error, Result};
+use crate::session::Parameter;
+use crate::types::Type;
+
+/// Bytes of a name; what is longer is cut, as `CREATE TABLE` documents it.
+const NAME_BYTES: usize = 127;
+
+/// Values for `$1` or `:name`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Parameters<'a> {
+    None,
+    Given(&'a [Parameter]),
+}
+
+fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>> {
+    Tokenizer::new(&Redshift, text)
+        .tokenize_with_location()
+        .map_err(|failure| {
+            let message = failure.to_string();
+            let near = match message.split_once(" at Line") {
+                Some((what, _)) => what.to_owned(),
+                None => message,
+            };
+            Error::new(&error::SYNTAX_ERROR, &[&near])
+        })
+}
+
+/// The statements of a text, each as it is written.
+pub(crate) fn split(text: &str) -> Result<Vec<&str>> {
+    let tokens = tokenize(text)?;
+    let mut lines = vec![0];
+    lines.extend(text.match_indices('\n').map(|(at, _)| at + 1));
+    // Positions count characters.
+    let offset = |line: u64, column: u64| {
+        let start = lines.get(line as usize - 1).copied().unwrap_or(text.len());
+        let rest = &text[start..];
+        let within = rest.char_indices().nth(column as usize - 1);
+        start + within.map_or(rest.len(), |(at, _)| at)
+    };
+    let mut statements = Vec::new();
+    let mut start = 0;
+    let mut is_empty = true;
+    for token in &tokens {
+        match token.token {
+            Token::SemiColon => {
+                let at = offset(token.span.start.line, token.span.start.column);
+                if !is_empty {
+                    statements.push(text[start..at].trim());
+                }
+                start = at + 1;
+                is_empty = true;
+            }
+            Token::Whitespace(_) | Token::EOF => {}
+            _ => is_empty = false,
+        }
+    }
+    if !is_empty {
+        statements.push(text[start..].trim());
+    }
+    Ok(statements)
+}
+
+/// The tokens of one statement, without blanks.
+pub(super) fn read(text: &str, parameters: &Parameters<'_>) -> Result<Vec<TokenWithSpan>> {
+    let tokens = tokenize(text)?;
+    let tokens = tokens
+        .into_iter()
+        .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
+    let mut read: Vec<TokenWithSpan> = Vec::new();
+    let mut tokens = tokens.peekable();
+    while let Some(mut token) = tokens.next() {
+        match &mut token.token {
+            Token::Word(word) => fold(word),
+            Token::Placeholder(name) => {
+                let index = name.trim_start_matches('$').parse::<usize>();
+                let value = match (parameters, index) {
+                    (Parameters::Given(given), Ok(index @ 1..)) => given.get(index - 1),
+                    _ => None,
+                };
+                let missing = || Error::new(&error::PARAMETER_MISSING, &[name]);
+                put(value.ok_or_else(missing)?, &token.span, &mut read);
+                continue;
+            }
+            Token::Colon => {
+                if let (Parameters::Given(given), Some(next)) = (parameters, tokens.peek())
+                    && let Token::Word(word) = &next.token
+                {
+                    let name = word.value.clone();
+                    let value = given
+                        .iter()
+                        .find(|given| given.name.as_deref() == Some(&name));
+                    let name = format!(":{name}");
+                    let missing = || Error::new(&error::PARAMETER_MISSING, &[&name]);
+                    put(value.ok_or_else(missing)?, &token.span, &mut read);
+                    tokens.next();
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        read.push(token);
+    }
+    while read
+        .last()
+        .is_some_and(|token| token.token == Token::SemiColon)
+    {
+        read.pop();
+    }
+    match read.iter().any(|token| token.token == Token::SemiColon) {
+        true => Err(Error::new(&error::MULTIPLE_COMMANDS, &[])),
+        false => Ok(read),
+    }
+}
+
+/// Redshift folds quoted names, too.
+fn fold(word: &mut Word) {
+    word.value = word.value.to_lowercase();
+    if word.value.len() > NAME_BYTES {
+        let mut end = NAME_BYTES;
+        while !word.value.is_char_boundary(end) {
+            end -= 1;
+        }
+        word.value.truncate(end);
+    }
+    if word.quote_style.is_some() {
+        word.quote_style = Some('"');
+    }
+}
+
+/// A value as a literal. Texts have no type of their own and become what they meet.
+fn put(
+    parameter: &Parameter,
+    span: &datafusion::sql::sqlparser::tokenizer::Span,
+    read: &mut Vec<TokenWithSpan>,
+) {
+    let mut push = |token| read.push(TokenWithSpan { token, span: *span });
+    let keyword = |word: &str, keyword| {
+        Token::Word(Word {
+            value: word.to_owned(),
+            quote_style: None,
+            keyword,
+        })
+    };
+    let Some(value) = &parameter.value else {
+        return push(keyword("null", Keyword::NULL));
+    };
+    let is_number = value.parse::<f64>().is_ok_and(f64::is_finite);
+    match parameter.data_type {
+        Some(data_type) if data_type.is_number() && is_number => match value.strip_prefix('-') {
+            Some(digits) => {
+                push(Token::LParen);
+                push(Token::Minus);
+                push(Token::Number(digits.to_owned(), false));
+                push(Token::RParen);
+            }
+            None => push(Token::Number(value.clone(), false)),
+        },
+        Some(Type::Bool) if value == "t" || value == "true" => push(keyword("true", Keyword::TRUE)),
+        Some(Type::Bool) if value == "f" || value == "false" => {
+            push(keyword("false", Keyword::FALSE));
+        }
+        _ => push(Token::SingleQuotedString(value.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_end_at_semicolons_outside_of_texts() {
+        let text = "select ';' ; -- a;b\n insert into t values ('ü;', 1);;\n select $$;$$";
+        let statements = split(text).unwrap();
+        assert_eq!(statements.len(), 3);
+        assert_eq!(statements[0], "select ';'");
+        assert!(
+            statements[1].ends_with("values ('ü;', 1)"),
+            "{statements:?}"
+        );
+    }
+}

@@ -1,0 +1,400 @@
+//! Texts as values, the way PostgreSQL reads literals.
+
+use chrono::{Datelike, NaiveDate, NaiveTime, Timelike};
+
+use super::Type;
+use crate::error::{self, Error, Result};
+
+const DAY: i64 = 86_400_000_000;
+
+fn invalid(data_type: Type, text: &str) -> Error {
+    Error::new(&error::INVALID_TEXT, &[&data_type.base_name(), &text])
+}
+
+pub(crate) fn boolean(text: &str) -> Result<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "t" | "tr" | "tru" | "true" | "y" | "ye" | "yes" | "1" | "on" => Ok(true),
+        "f" | "fa" | "fal" | "fals" | "false" | "n" | "no" | "0" | "off" => Ok(false),
+        _ => Err(invalid(Type::Bool, text)),
+    }
+}
+
+pub(crate) fn whole(text: &str, data_type: Type) -> Result<i64> {
+    let digits = text.trim();
+    let value: i128 = digits.parse().map_err(|_| {
+        let is_number = digits.trim_start_matches(['-', '+']).len() > 18
+            && digits
+                .trim_start_matches(['-', '+'])
+                .bytes()
+                .all(|digit| digit.is_ascii_digit());
+        match is_number {
+            true => out_of_range(data_type),
+            false => invalid(data_type, text),
+        }
+    })?;
+    in_range(value, data_type)
+}
+
+pub(crate) fn out_of_range(data_type: Type) -> Error {
+    Error::new(&error::INTEGER_RANGE, &[&data_type.base_name()])
+}
+
+/// The value, if a whole number of the type can hold it.
+pub(crate) fn in_range(value: i128, data_type: Type) -> Result<i64> {
+    let fits = match data_type {
+        Type::Int2 => i16::try_from(value).is_ok(),
+        Type::Int4 => i32::try_from(value).is_ok(),
+        _ => true,
+    };
+    match i64::try_from(value) {
+        Ok(value) if fits => Ok(value),
+        _ => Err(out_of_range(data_type)),
+    }
+}
+
+pub(crate) fn float(text: &str, data_type: Type) -> Result<f64> {
+    let trimmed = text.trim();
+    let is_plain = trimmed
+        .bytes()
+        .all(|letter| letter.is_ascii_digit() || b"+-.eE".contains(&letter));
+    let lowered = trimmed.to_ascii_lowercase();
+    match lowered.trim_start_matches(['-', '+']) {
+        "nan" => return Ok(f64::NAN),
+        "infinity" | "inf" if lowered.starts_with('-') => return Ok(f64::NEG_INFINITY),
+        "infinity" | "inf" => return Ok(f64::INFINITY),
+        _ => {}
+    }
+    let value: f64 = match trimmed.parse() {
+        Ok(value) if is_plain => value,
+        _ => return Err(invalid(data_type, text)),
+    };
+    let fits = match data_type {
+        Type::Float4 => (value as f32).is_finite(),
+        _ => value.is_finite(),
+    };
+    match fits {
+        true => Ok(value),
+        false => Err(out_of_range(data_type)),
+    }
+}
+
+/// The digits of a number that a decimal of a precision and scale holds, rounded half away from zero.
+pub(crate) fn decimal(text: &str, precision: u8, scale: u8) -> Result<i128> {
+    let data_type = Type::Numeric(precision, scale);
+    let bad = || invalid(data_type, text);
+    let trimmed = text.trim();
+    let (is_negative, unsigned) = match trimmed.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, trimmed.strip_prefix('+').unwrap_or(trimmed)),
+    };
+    let (number, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((number, exponent)) => (number, exponent.parse::<i32>().map_err(|_| bad())?),
+        None => (unsigned, 0),
+    };
+    let (before, after) = number.split_once('.').unwrap_or((number, ""));
+    let digits = format!("{before}{after}");
+    if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Err(bad());
+    }
+    // The digits that stay, then those that are rounded.
+    let point = before.len() as i64 + i64::from(exponent) + i64::from(scale);
+    let digits = digits.as_bytes();
+    let mut value: i128 = 0;
+    for place in 0..point.clamp(0, 200) {
+        let digit = digits.get(place as usize).map_or(0, |digit| digit - b'0');
+        value = value
+            .checked_mul(10)
+            .and_then(|value| value.checked_add(i128::from(digit)))
+            .ok_or_else(overflow)?;
+    }
+    let next = usize::try_from(point)
+        .ok()
+        .and_then(|point| digits.get(point));
+    if next.is_some_and(|digit| *digit >= b'5') {
+        value += 1;
+    }
+    fits(if is_negative { -value } else { value }, precision)
+}
+
+pub(crate) fn overflow() -> Error {
+    Error::new(&error::NUMERIC_RANGE, &[])
+}
+
+/// The value, if a decimal of so many digits can hold it.
+pub(crate) fn fits(value: i128, precision: u8) -> Result<i128> {
+    match value.unsigned_abs() < 10u128.pow(u32::from(precision)) {
+        true => Ok(value),
+        false => Err(overflow()),
+    }
+}
+
+/// Days since 1970; a time of day and a zone are left out.
+pub(crate) fn date(text: &str) -> Result<i32> {
+    let (day, _, _) = moment(text, Type::Date)?;
+    Ok(days(day))
+}
+
+fn days(date: NaiveDate) -> i32 {
+    date.num_days_from_ce() - 719_163
+}
+
+/// Microseconds since 1970 as the text shows them; a zone is left out.
+pub(crate) fn timestamp(text: &str) -> Result<i64> {
+    let (day, time, _) = moment(text, Type::Timestamp)?;
+    Ok(i64::from(days(day)) * DAY + time)
+}
+
+/// Microseconds since 1970 in UTC.
+pub(crate) fn timestamp_tz(text: &str) -> Result<i64> {
+    let (day, time, offset) = moment(text, Type::TimestampTz)?;
+    Ok(i64::from(days(day)) * DAY + time - offset.unwrap_or(0) * 1_000_000)
+}
+
+/// Microseconds since midnight.
+pub(crate) fn time(text: &str) -> Result<i64> {
+    let bad = || Error::new(&error::INVALID_DATE, &[&Type::Time.base_name(), &text]);
+    let (clock, _) = zone(text.trim()).unwrap_or((text.trim(), None));
+    self::clock(clock).ok_or_else(bad)
+}
+
+/// A day, microseconds of it, and the seconds by which a zone is ahead of UTC.
+fn moment(text: &str, data_type: Type) -> Result<(NaiveDate, i64, Option<i64>)> {
+    let bad = || Error::new(&error::INVALID_DATE, &[&data_type.base_name(), &text]);
+    let out_of_range = || Error::new(&error::DATE_RANGE, &[&text]);
+    let trimmed = text.trim();
+    let (day_text, rest) = split(trimmed);
+    let parts = day_parts(day_text).ok_or_else(bad)?;
+    let day = NaiveDate::from_ymd_opt(parts.0, parts.1, parts.2).ok_or_else(out_of_range)?;
+    let rest = rest.trim();
+    if rest.is_empty() {
+        return Ok((day, 0, None));
+    }
+    let (clock_text, offset) = zone(rest).ok_or_else(bad)?;
+    let micros = clock(clock_text).ok_or_else(bad)?;
+    Ok((day, micros, offset))
+}
+
+/// The part that is a date, and what follows it.
+fn split(text: &str) -> (&str, &str) {
+    let bytes = text.as_bytes();
+    // An ISO date is followed by T or blanks; others have blanks inside.
+    let is_iso = bytes
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count()
+        >= 4;
+    if is_iso {
+        let end = text.find([' ', 'T', 't']).unwrap_or(text.len());
+        return (
+            &text[..end],
+            text[end..].trim_start_matches(['T', 't', ' ']),
+        );
+    }
+    let colon = text.find(':').unwrap_or(text.len());
+    let before = &text[..colon];
+    match colon == text.len() {
+        true => (text, ""),
+        false => match before.trim_end().rfind([' ', 'T']) {
+            Some(at) => (&text[..at], &text[at + 1..]),
+            None => (text, ""),
+        },
+    }
+}
+
+fn day_parts(text: &str) -> Option<(i32, u32, u32)> {
+    let text = text.trim();
+    let parts: Vec<&str> = text
+        .split(['-', '/', '.', ' ', ','])
+        .filter(|part| !part.is_empty())
+        .collect();
+    let month = |name: &str| -> Option<u32> {
+        const NAMES: [&str; 12] = [
+            "january",
+            "february",
+            "march",
+            "april",
+            "may",
+            "june",
+            "july",
+            "august",
+            "september",
+            "october",
+            "november",
+            "december",
+        ];
+        let name = name.to_ascii_lowercase();
+        if name.len() < 3 {
+            return None;
+        }
+        let at = NAMES.iter().position(|full| full.starts_with(&name))?;
+        u32::try_from(at + 1).ok()
+    };
+    let number = |part: &str| -> Option<u32> {
+        match part.bytes().all(|digit| digit.is_ascii_digit()) {
+            true => part.parse().ok(),
+            false => None,
+        }
+    };
+    let year = |part: &str| -> Option<i32> {
+        let value = i32::try_from(number(part)?).ok()?;
+        Some(match part.len() {
+            1 | 2 if value < 70 => value + 2000,
+            1 | 2 => value + 1900,
+            _ => value,
+        })
+    };
+    match parts.as_slice() {
+        [whole] if whole.len() == 8 => {
+            number(whole)?;
+            Some((
+                whole[..4].parse().ok()?,
+                whole[4..6].parse().ok()?,
+                whole[6..].parse().ok()?,
+            ))
+        }
+        [first, second, third] => {
+            if let Some(month) = month(first) {
+                return Some((year(third)?, month, number(second)?));
+            }
+            if let Some(month) = month(second) {
+                return match first.len() {
+                    3.. => Some((year(first)?, month, number(third)?)),
+                    _ => Some((year(third)?, month, number(first)?)),
+                };
+            }
+            match first.len() {
+                3.. => Some((year(first)?, number(second)?, number(third)?)),
+                _ => Some((year(third)?, number(first)?, number(second)?)),
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The text before a zone, and the seconds by which that is ahead of UTC.
+fn zone(text: &str) -> Option<(&str, Option<i64>)> {
+    let text = text.trim();
+    for name in ["z", "utc", "gmt"] {
+        let at = text.len().checked_sub(name.len());
+        if let Some(at) = at
+            && text.is_char_boundary(at)
+            && text[at..].eq_ignore_ascii_case(name)
+        {
+            return Some((text[..at].trim_end(), Some(0)));
+        }
+    }
+    let Some(at) = text.rfind(['+', '-']) else {
+        return Some((text, None));
+    };
+    let sign = if text[at..].starts_with('-') { -1 } else { 1 };
+    let digits = &text[at + 1..];
+    let (hours, minutes) = match digits.split_once(':') {
+        Some(parts) => parts,
+        None if digits.len() == 4 && digits.is_ascii() => digits.split_at(2),
+        None => (digits, "0"),
+    };
+    let hours: i64 = hours
+        .parse()
+        .ok()
+        .filter(|hours| (0..=15).contains(hours))?;
+    let minutes: i64 = minutes
+        .parse()
+        .ok()
+        .filter(|minutes| (0..60).contains(minutes))?;
+    Some((
+        text[..at].trim_end(),
+        Some(sign * (hours * 3600 + minutes * 60)),
+    ))
+}
+
+/// Microseconds of `HH:MM[:SS[.fraction]] [AM|PM]`.
+fn clock(text: &str) -> Option<i64> {
+    let lowered = text.trim().to_ascii_lowercase();
+    let (text, half) = match (lowered.strip_suffix("am"), lowered.strip_suffix("pm")) {
+        (Some(text), _) => (text.trim_end(), Some(0)),
+        (_, Some(text)) => (text.trim_end(), Some(12)),
+        _ => (lowered.as_str(), None),
+    };
+    let mut parts = text.split(':');
+    let number = |part: &str| -> Option<u32> {
+        match (1..=2).contains(&part.len()) && part.bytes().all(|digit| digit.is_ascii_digit()) {
+            true => part.parse().ok(),
+            false => None,
+        }
+    };
+    let mut hour = number(parts.next()?)?;
+    let minute = number(parts.next()?)?;
+    let (second, fraction) = match parts.next() {
+        None => (0, 0),
+        Some(second) => match second.split_once('.') {
+            None => (number(second)?, 0),
+            Some((second, digits)) => {
+                if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+                    return None;
+                }
+                let kept: i64 = format!("{digits:0<7}")[..7].parse().ok()?;
+                (number(second)?, (kept + 5) / 10)
+            }
+        },
+    };
+    if parts.next().is_some() {
+        return None;
+    }
+    if let Some(half) = half {
+        hour = match hour {
+            1..=12 => hour % 12 + half,
+            _ => return None,
+        };
+    }
+    if (hour, minute, second, fraction) == (24, 0, 0, 0) {
+        return Some(DAY);
+    }
+    let time = NaiveTime::from_hms_opt(hour, minute, second)?;
+    Some(i64::from(time.num_seconds_from_midnight()) * 1_000_000 + fraction)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::show;
+
+    #[test]
+    fn dates_are_read_in_the_usual_forms() {
+        for text in [
+            "2020-01-02",
+            "20200102",
+            "1/2/2020",
+            "Jan 2, 2020",
+            "02 Jan 2020",
+            "2020-Jan-02",
+        ] {
+            assert_eq!(date(text).map(show::date).unwrap(), "2020-01-02", "{text}");
+        }
+        assert_eq!(date("foo").unwrap_err().sqlstate(), "22007");
+        assert_eq!(date("2020-02-30").unwrap_err().sqlstate(), "22008");
+    }
+
+    #[test]
+    fn timestamps_are_read_with_and_without_a_zone() {
+        let shown = |text: &str| timestamp(text).map(show::timestamp).unwrap();
+        assert_eq!(
+            shown("2020-01-02 03:04:05.123456789"),
+            "2020-01-02 03:04:05.123457"
+        );
+        assert_eq!(shown("2020-01-02T03:04"), "2020-01-02 03:04:00");
+        assert_eq!(shown("2020-01-02 03:04:05+02"), "2020-01-02 03:04:05");
+        assert_eq!(shown("Jan 2, 2020 3:04 PM"), "2020-01-02 15:04:00");
+        let moment = timestamp_tz("2020-01-02 03:04:05+02:30").unwrap();
+        assert_eq!(show::timestamp(moment), "2020-01-02 00:34:05");
+    }
+
+    #[test]
+    fn decimals_are_rounded_half_away_from_zero() {
+        assert_eq!(decimal("1.005", 10, 2).unwrap(), 101);
+        assert_eq!(decimal("-1.005", 10, 2).unwrap(), -101);
+        assert_eq!(decimal("1.5e2", 10, 1).unwrap(), 1500);
+        assert_eq!(decimal("0.00005", 10, 2).unwrap(), 0);
+        assert_eq!(decimal("9.999", 3, 2).unwrap_err().sqlstate(), "22003");
+        assert_eq!(decimal("1,5", 3, 2).unwrap_err().sqlstate(), "22P02");
+    }
+}

@@ -1,0 +1,225 @@
+//! Values as text: what results show, and what casts to text give.
+
+use std::fmt::Write as _;
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, DecimalType, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType, Time64MicrosecondType, TimeUnit,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
+
+use super::Type;
+
+/// Days from the year 1 to 1970.
+const EPOCH: i32 = 719_163;
+
+/// A value of a result; `None` for NULL.
+pub(crate) fn output(array: &dyn Array, row: usize, data_type: Type) -> Option<String> {
+    let text = text(array, row)?;
+    Some(match data_type {
+        Type::Bool => (if text == "true" { "t" } else { "f" }).to_owned(),
+        // Its blanks are not kept.
+        Type::Char(length) => format!("{text:<0$}", length as usize - surplus(&text)),
+        _ => text,
+    })
+}
+
+/// Bytes that characters have beyond one each.
+fn surplus(text: &str) -> usize {
+    text.len() - text.chars().count()
+}
+
+/// A value as a cast to VARCHAR gives it; `None` for NULL.
+pub(crate) fn text(array: &dyn Array, row: usize) -> Option<String> {
+    if array.is_null(row) || array.data_type() == &DataType::Null {
+        return None;
+    }
+    Some(match array.data_type() {
+        DataType::Boolean => array.as_boolean().value(row).to_string(),
+        DataType::Int8 => array.as_primitive::<Int8Type>().value(row).to_string(),
+        DataType::Int16 => array.as_primitive::<Int16Type>().value(row).to_string(),
+        DataType::Int32 => array.as_primitive::<Int32Type>().value(row).to_string(),
+        DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string(),
+        DataType::UInt8 => array.as_primitive::<UInt8Type>().value(row).to_string(),
+        DataType::UInt16 => array.as_primitive::<UInt16Type>().value(row).to_string(),
+        DataType::UInt32 => array.as_primitive::<UInt32Type>().value(row).to_string(),
+        DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).to_string(),
+        DataType::Float32 => {
+            let value = array.as_primitive::<Float32Type>().value(row);
+            float(&format!("{value:e}"), f64::from(value), 6)
+        }
+        DataType::Float64 => {
+            let value = array.as_primitive::<Float64Type>().value(row);
+            float(&format!("{value:e}"), value, 15)
+        }
+        DataType::Decimal128(precision, scale) => Decimal128Type::format_decimal(
+            array.as_primitive::<Decimal128Type>().value(row),
+            *precision,
+            *scale,
+        ),
+        DataType::Utf8 => array.as_string::<i32>().value(row).to_owned(),
+        DataType::LargeUtf8 => array.as_string::<i64>().value(row).to_owned(),
+        DataType::Utf8View => array.as_string_view().value(row).to_owned(),
+        DataType::Binary => hex(array.as_binary::<i32>().value(row)),
+        DataType::Date32 => date(array.as_primitive::<Date32Type>().value(row)),
+        DataType::Time64(TimeUnit::Microsecond) => {
+            time(array.as_primitive::<Time64MicrosecondType>().value(row))
+        }
+        DataType::Timestamp(unit, zone) => {
+            let micros = match unit {
+                TimeUnit::Second => array
+                    .as_primitive::<TimestampSecondType>()
+                    .value(row)
+                    .saturating_mul(1_000_000),
+                TimeUnit::Millisecond => array
+                    .as_primitive::<TimestampMillisecondType>()
+                    .value(row)
+                    .saturating_mul(1_000),
+                TimeUnit::Microsecond => {
+                    array.as_primitive::<TimestampMicrosecondType>().value(row)
+                }
+                TimeUnit::Nanosecond => array
+                    .as_primitive::<TimestampNanosecondType>()
+                    .value(row)
+                    .div_euclid(1_000),
+            };
+            let mut shown = timestamp(micros);
+            if zone.is_some() {
+                shown.push_str("+00");
+            }
+            shown
+        }
+        DataType::Interval(_) => {
+            let value = array.as_primitive::<IntervalMonthDayNanoType>().value(row);
+            interval(value.months, value.days, value.nanoseconds)
+        }
+        other => format!("({other})"),
+    })
+}
+
+/// As C's `%g` with the digits that tell the value from others, which has two digits of exponent at least.
+fn float(scientific: &str, value: f64, digits: i32) -> String {
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        return (if value > 0.0 { "Infinity" } else { "-Infinity" }).to_owned();
+    }
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-5..digits).contains(&exponent) {
+        let digits_after = mantissa.trim_start_matches('-').len().saturating_sub(2) as i32;
+        return format!("{value:.0$}", (digits_after - exponent).max(0) as usize);
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{mantissa}e{sign}{:02}", exponent.abs())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut shown = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        let _ = write!(shown, "{byte:02x}");
+    }
+    shown
+}
+
+pub(crate) fn date(days: i32) -> String {
+    match EPOCH
+        .checked_add(days)
+        .and_then(NaiveDate::from_num_days_from_ce_opt)
+    {
+        Some(date) => day(date),
+        None => format!("day {days}"),
+    }
+}
+
+fn day(date: NaiveDate) -> String {
+    match date.year() {
+        year if year > 0 => format!("{year:04}-{:02}-{:02}", date.month(), date.day()),
+        year => format!("{:04}-{:02}-{:02} BC", 1 - year, date.month(), date.day()),
+    }
+}
+
+fn time(micros: i64) -> String {
+    let seconds = u32::try_from(micros / 1_000_000).unwrap_or(0);
+    let nanos = u32::try_from(micros % 1_000_000).unwrap_or(0) * 1_000;
+    NaiveTime::from_num_seconds_from_midnight_opt(seconds, nanos).map_or_else(String::new, clock)
+}
+
+fn clock(time: NaiveTime) -> String {
+    let micros = time.nanosecond() / 1_000;
+    let shown = time.format("%H:%M:%S").to_string();
+    match micros {
+        0 => shown,
+        micros => format!("{shown}.{micros:06}")
+            .trim_end_matches('0')
+            .to_owned(),
+    }
+}
+
+pub(crate) fn timestamp(micros: i64) -> String {
+    match moment(micros) {
+        Some(moment) => format!("{} {}", day(moment.date()), clock(moment.time())),
+        None => format!("microsecond {micros}"),
+    }
+}
+
+pub(crate) fn moment(micros: i64) -> Option<NaiveDateTime> {
+    DateTime::from_timestamp_micros(micros).map(|moment| moment.naive_utc())
+}
+
+fn interval(months: i32, days: i32, nanos: i64) -> String {
+    let mut parts = Vec::new();
+    let mut part = |count: i32, unit: &str| {
+        if count != 0 {
+            let plural = if count.abs() == 1 { "" } else { "s" };
+            parts.push(format!("{count} {unit}{plural}"));
+        }
+    };
+    part(months / 12, "year");
+    part(months % 12, "mon");
+    part(days, "day");
+    let micros = nanos / 1_000;
+    if micros != 0 || parts.is_empty() {
+        let sign = if micros < 0 { "-" } else { "" };
+        let micros = micros.abs();
+        let (hours, rest) = (micros / 3_600_000_000, micros % 3_600_000_000);
+        let (minutes, rest) = (rest / 60_000_000, rest % 60_000_000);
+        let (seconds, rest) = (rest / 1_000_000, rest % 1_000_000);
+        let mut clock = format!("{sign}{hours:02}:{minutes:02}:{seconds:02}");
+        if rest != 0 {
+            let fraction = format!("{rest:06}");
+            clock = format!("{clock}.{}", fraction.trim_end_matches('0'));
+        }
+        parts.push(clock);
+    }
+    parts.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_are_shown_as_c_does() {
+        let shown = |value: f64| float(&format!("{value:e}"), value, 15);
+        assert_eq!(shown(0.0), "0");
+        assert_eq!(shown(1.0), "1");
+        assert_eq!(shown(-0.1), "-0.1");
+        assert_eq!(shown(1234567.891), "1234567.891");
+        assert_eq!(shown(1e20), "1e+20");
+        assert_eq!(shown(1.5e-7), "1.5e-07");
+        assert_eq!(shown(120.0), "120");
+        assert_eq!(shown(f64::NAN), "NaN");
+    }
+
+    #[test]
+    fn intervals_name_their_units() {
+        assert_eq!(interval(14, 3, 0), "1 year 2 mons 3 days");
+        assert_eq!(interval(0, 1, 3_600_000_000_000), "1 day 01:00:00");
+        assert_eq!(interval(0, 0, 0), "00:00:00");
+    }
+}

@@ -1,0 +1,138 @@
+//! What is in the bucket that COPY reads.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array,
+    ListArray, RecordBatch, StringArray, TimestampMicrosecondArray, TimestampNanosecondArray,
+};
+use arrow::datatypes::Int32Type;
+use parquet::arrow::ArrowWriter;
+use transom_redshift::Objects;
+
+use crate::OneBucket;
+
+fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+fn ids(ids: &[Option<i32>]) -> ArrayRef {
+    Arc::new(Int32Array::from(ids.to_vec()))
+}
+
+fn texts(texts: &[&str]) -> ArrayRef {
+    Arc::new(StringArray::from(texts.to_vec()))
+}
+
+pub(crate) async fn fill(bucket: &OneBucket) {
+    let two = parquet(vec![
+        ("id", ids(&[Some(1), Some(2)])),
+        ("name", texts(&["a", "bé"])),
+    ]);
+    let more = parquet(vec![
+        ("id", ids(&[Some(3), None])),
+        ("name", texts(&["c", "d"])),
+    ]);
+    let long = parquet(vec![
+        ("id", ids(&[Some(9)])),
+        ("name", texts(&["abcdefghijkl"])),
+    ]);
+    let large = "x".repeat(70_000);
+    let large = parquet(vec![("id", ids(&[Some(1)])), ("s", texts(&[&large]))]);
+    let list = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), None])]);
+    let nested = parquet(vec![
+        ("id", ids(&[Some(1)])),
+        ("s", Arc::new(list) as ArrayRef),
+    ]);
+    let money = Decimal128Array::from(vec![150])
+        .with_precision_and_scale(18, 2)
+        .unwrap();
+    let types = parquet(vec![
+        ("b", Arc::new(BooleanArray::from(vec![true])) as ArrayRef),
+        ("n", Arc::new(Int64Array::from(vec![5])) as ArrayRef),
+        ("f", Arc::new(Float64Array::from(vec![1.5])) as ArrayRef),
+        ("m", Arc::new(money) as ArrayRef),
+        ("d", Arc::new(Date32Array::from(vec![18_263])) as ArrayRef),
+        (
+            "t",
+            Arc::new(TimestampMicrosecondArray::from(vec![1_577_934_245_000_001])) as ArrayRef,
+        ),
+        (
+            "z",
+            Arc::new(
+                TimestampMicrosecondArray::from(vec![1_577_934_245_000_000]).with_timezone("UTC"),
+            ) as ArrayRef,
+        ),
+    ]);
+    let nanos = parquet(vec![(
+        "t",
+        Arc::new(TimestampNanosecondArray::from(vec![
+            1_577_934_245_000_000_000,
+        ])) as ArrayRef,
+    )]);
+    let length = two.len();
+    let manifest = |url: &str, mandatory: bool, length: Option<usize>| {
+        let meta = length.map_or_else(String::new, |length| {
+            format!(", \"meta\": {{\"content_length\": {length}}}")
+        });
+        format!(
+            "{{\"entries\": [{{\"url\": \"s3://bucket/{url}\", \"mandatory\": {mandatory}{meta}}}]}}"
+        )
+    };
+    let csv =
+        "id,name,at\n1,a,2020-01-02 03:04:05\n2,\"b, \"\"c\"\"\",\n,\\N,2020-01-02 00:00:00\n";
+    let objects: Vec<(&str, Vec<u8>)> = vec![
+        ("two/a.parquet", two.clone()),
+        ("two/b.parquet", more),
+        ("prefix/foo.parquet", two.clone()),
+        ("prefix/foo2.parquet", two),
+        ("long.parquet", long),
+        ("large.parquet", large),
+        ("nested.parquet", nested),
+        ("types.parquet", types),
+        ("nanos.parquet", nanos),
+        ("broken.parquet", b"PAR1 but nothing else".to_vec()),
+        (
+            "good.manifest",
+            manifest("two/a.parquet", true, Some(length)).into_bytes(),
+        ),
+        (
+            "short.manifest",
+            manifest("two/a.parquet", true, Some(1)).into_bytes(),
+        ),
+        (
+            "bare.manifest",
+            manifest("two/a.parquet", true, None).into_bytes(),
+        ),
+        (
+            "missing.manifest",
+            manifest("nope.parquet", true, Some(1)).into_bytes(),
+        ),
+        (
+            "optional.manifest",
+            manifest("nope.parquet", false, Some(1)).into_bytes(),
+        ),
+        ("rows.csv", csv.as_bytes().to_vec()),
+        ("bad.csv", b"1,a,\nx,b,\n3,c,\n".to_vec()),
+        ("rows.txt", b"1|a|2020-01-02\n2||\n".to_vec()),
+        (
+            "rows.json",
+            b"{\"id\": 1, \"name\": \"a\"}\n{\"id\": \"2\", \"name\": {\"x\": [1]}}\n{\"ID\": 3}\n"
+                .to_vec(),
+        ),
+        (
+            "paths.json",
+            b"{\"jsonpaths\": [\"$.id\", \"$['name']['x'][0]\"]}".to_vec(),
+        ),
+        (
+            "deep.json",
+            b"{\"id\": 5, \"name\": {\"x\": [\"y\"]}}".to_vec(),
+        ),
+    ];
+    for (key, bytes) in objects {
+        bucket.put("bucket", key, bytes.into()).await.unwrap();
+    }
+}

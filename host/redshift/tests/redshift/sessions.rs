@@ -1,0 +1,288 @@
+//! Sessions beside each other: snapshots, locks, conflicts; parameters; what is there after a restart.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use transom_redshift::{Engine, Isolation, Options, Parameter, Session, TransactionState, Type};
+
+use crate::{Fresh, OneBucket, fresh};
+
+async fn run(session: &Session, statements: &[&str]) {
+    for statement in statements {
+        session
+            .run(statement, &[])
+            .await
+            .unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+}
+
+async fn refused(session: &Session, statement: &str) -> &'static str {
+    match session.run(statement, &[]).await {
+        Ok(outcome) => panic!("{statement}: {outcome:?}"),
+        Err(error) => error.rule().name,
+    }
+}
+
+async fn value(session: &Session, query: &str) -> String {
+    let outcome = session.run(query, &[]).await.unwrap();
+    let rows = outcome.rows.unwrap();
+    let mut first = rows.texts().next().unwrap();
+    first.remove(0).unwrap_or_else(|| "NULL".to_owned())
+}
+
+async fn table(isolation: Isolation) -> (Fresh, Session, Session) {
+    let fresh = fresh(isolation);
+    let (a, b) = (fresh.engine.session("a"), fresh.engine.session("b"));
+    run(
+        &a,
+        &[
+            "create table t (id int, v int)",
+            "insert into t values (1, 10), (2, 20)",
+        ],
+    )
+    .await;
+    run(&a, &["create table u (id int)"]).await;
+    (fresh, a, b)
+}
+
+#[tokio::test]
+async fn a_snapshot_begins_with_the_first_statement() {
+    let (_fresh, a, b) = table(Isolation::Snapshot).await;
+    run(&a, &["begin"]).await;
+    run(&b, &["insert into t values (3, 30)"]).await;
+    assert_eq!(value(&a, "select count(*) from t").await, "3");
+    run(&b, &["insert into t values (4, 40)"]).await;
+    assert_eq!(value(&a, "select count(*) from t").await, "3");
+    run(&a, &["commit"]).await;
+    assert_eq!(value(&a, "select count(*) from t").await, "4");
+}
+
+#[tokio::test]
+async fn of_two_that_change_rows_the_second_fails() {
+    let (_fresh, a, b) = table(Isolation::Snapshot).await;
+    run(&b, &["begin", "select count(*) from t"]).await;
+    run(&a, &["update t set v = 11 where id = 1"]).await;
+    assert_eq!(
+        refused(&b, "update t set v = 22 where id = 2").await,
+        "SERIALIZABLE"
+    );
+    assert_eq!(b.transaction_state().await, TransactionState::Failed);
+    assert_eq!(refused(&b, "select 1").await, "IN_FAILED_TRANSACTION");
+    run(&b, &["rollback", "update t set v = 22 where id = 2"]).await;
+    assert_eq!(value(&b, "select sum(v) from t").await, "33");
+}
+
+#[tokio::test]
+async fn a_first_statement_waits_and_then_takes_its_snapshot() {
+    let (_fresh, a, b) = table(Isolation::Snapshot).await;
+    run(&a, &["begin", "update t set v = v + 1 where id = 1"]).await;
+    run(&b, &["begin"]).await;
+    let b = Arc::new(b);
+    let waiting = {
+        let b = Arc::clone(&b);
+        tokio::spawn(async move { b.run("update t set v = v + 1 where id = 1", &[]).await })
+    };
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!waiting.is_finished());
+    run(&a, &["commit"]).await;
+    waiting.await.unwrap().unwrap();
+    run(&b, &["commit"]).await;
+    assert_eq!(value(&a, "select v from t where id = 1").await, "12");
+}
+
+#[tokio::test]
+async fn inserts_share_the_table_and_both_stay() {
+    let (_fresh, a, b) = table(Isolation::Snapshot).await;
+    run(&a, &["begin", "insert into t values (3, 0)"]).await;
+    run(&b, &["begin", "insert into t values (4, 0)", "commit"]).await;
+    run(&a, &["commit"]).await;
+    assert_eq!(value(&a, "select count(*) from t").await, "4");
+}
+
+#[tokio::test]
+async fn write_skew_ends_in_1023_under_serializable_alone() {
+    for (isolation, is_refused) in [
+        (Isolation::Snapshot, false),
+        (Isolation::Serializable, true),
+    ] {
+        let (_fresh, a, b) = table(isolation).await;
+        run(
+            &a,
+            &[
+                "begin",
+                "select count(*) from t",
+                "insert into u values (1)",
+            ],
+        )
+        .await;
+        run(
+            &b,
+            &[
+                "begin",
+                "select count(*) from u",
+                "insert into t values (5, 5)",
+                "commit",
+            ],
+        )
+        .await;
+        match is_refused {
+            true => assert_eq!(refused(&a, "commit").await, "SERIALIZABLE"),
+            false => run(&a, &["commit"]).await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_deadlock_is_found() {
+    let (_fresh, a, b) = table(Isolation::Snapshot).await;
+    run(&a, &["begin", "lock t"]).await;
+    run(&b, &["begin", "lock u"]).await;
+    let a = Arc::new(a);
+    let waiting = {
+        let a = Arc::clone(&a);
+        tokio::spawn(async move { a.run("lock u", &[]).await })
+    };
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(refused(&b, "lock t").await, "DEADLOCK");
+    waiting.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn of_two_tables_of_one_name_the_second_is_refused() {
+    let (_fresh, a, b) = table(Isolation::Snapshot).await;
+    run(&b, &["begin", "select 1"]).await;
+    run(&a, &["create table x as select 1 as id"]).await;
+    assert_eq!(
+        refused(&b, "create table x as select 1 as id").await,
+        "UNIQUE_NAME"
+    );
+    run(&b, &["rollback"]).await;
+    assert_eq!(
+        refused(&b, "create table x as select 1 as id").await,
+        "DUPLICATE_TABLE"
+    );
+}
+
+#[tokio::test]
+async fn a_cancelled_statement_leaves_nothing() {
+    let (_fresh, a, b) = table(Isolation::Snapshot).await;
+    run(&a, &["begin", "lock t"]).await;
+    let waiting =
+        tokio::time::timeout(Duration::from_millis(30), b.run("delete from t", &[])).await;
+    assert!(waiting.is_err());
+    run(&a, &["commit"]).await;
+    run(&b, &["insert into t values (7, 7)"]).await;
+    assert_eq!(value(&b, "select count(*) from t").await, "3");
+}
+
+#[tokio::test]
+async fn truncate_commits_and_temporary_tables_are_the_sessions() {
+    let (_fresh, a, b) = table(Isolation::Snapshot).await;
+    run(
+        &a,
+        &[
+            "create temp table mine (id int)",
+            "insert into mine values (1)",
+        ],
+    )
+    .await;
+    assert_eq!(refused(&b, "select * from mine").await, "UNDEFINED_TABLE");
+    run(
+        &a,
+        &[
+            "begin",
+            "insert into u values (1)",
+            "truncate t",
+            "rollback",
+        ],
+    )
+    .await;
+    assert_eq!(value(&b, "select count(*) from t").await, "0");
+    assert_eq!(value(&b, "select count(*) from u").await, "1");
+    assert_eq!(value(&a, "select count(*) from mine").await, "1");
+}
+
+#[tokio::test]
+async fn parameters_are_values() {
+    let (_fresh, a, _b) = table(Isolation::Snapshot).await;
+    let named = |name: &str, value: &str| Parameter {
+        name: Some(name.to_owned()),
+        value: Some(value.to_owned()),
+        data_type: None,
+    };
+    let outcome = a
+        .run(
+            "select v from t where id = :id and 'x;''y' = :text",
+            &[named("id", "2"), named("text", "x;'y")],
+        )
+        .await
+        .unwrap();
+    assert_eq!(outcome.rows.unwrap().len(), 1);
+    let placed = Parameter {
+        name: None,
+        value: Some("-5".to_owned()),
+        data_type: Some(Type::Int4),
+    };
+    let outcome = a
+        .run("select 1 - $1", std::slice::from_ref(&placed))
+        .await
+        .unwrap();
+    assert_eq!(
+        outcome.rows.unwrap().texts().next().unwrap()[0].as_deref(),
+        Some("6")
+    );
+    let missing = a.run("select $2", &[placed]).await.unwrap_err();
+    assert_eq!(missing.rule().name, "PARAMETER_MISSING");
+    assert_eq!(refused(&a, "select 1; select 2").await, "MULTIPLE_COMMANDS");
+    let long = format!("select '{}'", "x".repeat(16 << 20));
+    assert_eq!(refused(&a, &long).await, "TOO_LARGE");
+    let columns: Vec<String> = (0..1_601).map(|at| format!("c{at} int")).collect();
+    let wide = format!("create table wide ({})", columns.join(", "));
+    assert_eq!(refused(&a, &wide).await, "TOO_MANY_COLUMNS");
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        let options = Options {
+            data: folder.path().to_owned(),
+            isolation: Isolation::Snapshot,
+            objects: Arc::new(OneBucket::default()),
+            database: "dev".to_owned(),
+        };
+        Engine::open(options).unwrap()
+    };
+    let engine = open();
+    let session = engine.session("a");
+    run(
+        &session,
+        &[
+            "create table t (id bigint identity(1, 1), name varchar(10) default 'x')",
+            "insert into t (name) values ('a'), (default)",
+            "create view w as select name from t",
+            "delete from t where name = 'a'",
+            "begin",
+            "insert into t (name) values ('lost')",
+        ],
+    )
+    .await;
+    drop(session);
+    drop(engine);
+    let engine = open();
+    let session = engine.session("a");
+    assert_eq!(
+        value(&session, "select listagg(name, ',') from w").await,
+        "x"
+    );
+    run(&session, &["insert into t (name) values ('next')"]).await;
+    let next: i64 = value(&session, "select max(id) from t")
+        .await
+        .parse()
+        .unwrap();
+    assert!(next > 2, "{next}");
+    let files = std::fs::read_dir(folder.path().join("data"))
+        .unwrap()
+        .count();
+    assert_eq!(files, 2);
+}
