@@ -398,7 +398,11 @@ impl Session {
         let mut statement = parse(&state, sql)?;
         transom_sql::only_query(&statement)?;
         bind(&mut statement, params)?;
-        transom_sql::prepare(&mut statement)?;
+        let is_scalar = |name: &str| {
+            state.scalar_functions().contains_key(name)
+                && !state.aggregate_functions().contains_key(name)
+        };
+        transom_sql::prepare(&mut statement, &is_scalar)?;
         let plan = state.statement_to_plan(statement.clone()).await;
         let mistakes = std::mem::take(&mut *mistakes.lock());
         if !mistakes.is_empty() {

@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::ValueError;
-use crate::sets;
+use crate::refused;
 
 /// Digits that a decimal has at most.
 const DIGITS: usize = 38;
@@ -36,11 +36,15 @@ pub fn only_query(statement: &Statement) -> Result<()> {
 }
 
 /// Numbers with a point or an exponent are exact decimals; `AT TIME ZONE` and `ESCAPE` follow PostgreSQL.
-pub fn prepare(statement: &mut Statement) -> Result<()> {
+/// `is_scalar` says of a function's name whether it stands for one value of one row.
+///
+/// # Errors
+/// If a number has too many digits, or the statement has what DataFusion passes over or gets wrong.
+pub fn prepare(statement: &mut Statement, is_scalar: &dyn Fn(&str) -> bool) -> Result<()> {
     let Statement::Statement(statement) = statement else {
         return Ok(());
     };
-    sets::refuse(statement)?;
+    refused::refuse(statement, is_scalar)?;
     let outcome = visit_expressions_mut(statement.as_mut(), |expr| {
         let prepared = match expr {
             Expr::Value(value) => match &value.value {

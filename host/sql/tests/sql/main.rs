@@ -29,7 +29,10 @@ async fn collect(context: &SessionContext, sql: &str) -> Result<Vec<RecordBatch>
     let state = context.state();
     let dialect = state.config().options().sql_parser.dialect;
     let mut statement = state.sql_to_statement(sql, &dialect)?;
-    transom_sql::prepare(&mut statement)?;
+    transom_sql::prepare(&mut statement, &|name| {
+        state.scalar_functions().contains_key(name)
+            && !state.aggregate_functions().contains_key(name)
+    })?;
     let plan = transom_sql::planned(state.statement_to_plan(statement).await?)?;
     let planned = plan.schema().as_arrow().clone();
     let batches = context.execute_logical_plan(plan).await?.collect().await?;

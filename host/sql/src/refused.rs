@@ -1,0 +1,186 @@
+//! What DataFusion takes and does not carry out, or gets wrong without a word: refused, with what to write.
+//!
+//! - Clauses that its planner passes over, such as `TABLESAMPLE`, `PREWHERE`, `GROUP BY .. WITH ROLLUP`, and `DISTINCT`, `FILTER` and
+//!   `ORDER BY` of functions that are no aggregates.
+//! - Of `a RIGHT JOIN b USING (x)` and `FULL JOIN` the column `x` is that of `a` alone, NULL for rows that `b`
+//!   has alone. PostgreSQL has `coalesce(a.x, b.x)`.
+//! - `EXCEPT ALL` leaves out every copy of a row, and `INTERSECT ALL` keeps every copy, whatever their number in the other query.
+
+use std::ops::ControlFlow;
+
+use datafusion::common::Result;
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArguments, GroupByExpr, JoinConstraint, JoinOperator, Query, Select,
+    SelectItem, SetExpr, SetOperator, SetQuantifier, Statement as SqlStatement, TableFactor,
+    TableWithJoins, Visit, Visitor, WildcardAdditionalOptions,
+};
+
+use crate::error::ValueError;
+
+type Flow = ControlFlow<ValueError>;
+
+/// An error for a statement with one of them. `is_scalar` says of a function's name whether it stands for one value of one row.
+pub(crate) fn refuse(statement: &SqlStatement, is_scalar: &dyn Fn(&str) -> bool) -> Result<()> {
+    match statement.visit(&mut Refused { is_scalar }) {
+        ControlFlow::Break(error) => Err(error.into()),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Refused<'a> {
+    is_scalar: &'a dyn Fn(&str) -> bool,
+}
+
+impl Visitor for Refused<'_> {
+    type Break = ValueError;
+
+    fn pre_visit_query(&mut self, query: &Query) -> Flow {
+        ignored("FOR UPDATE", !query.locks.is_empty(), "leave it out")?;
+        ignored("FOR", query.for_clause.is_some(), "leave it out")?;
+        ignored("SETTINGS", query.settings.is_some(), "leave it out")?;
+        let format = "the sink in the pipeline file has the format";
+        ignored("FORMAT", query.format_clause.is_some(), format)?;
+        body(&query.body)
+    }
+
+    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> Flow {
+        match table {
+            TableFactor::NestedJoin {
+                table_with_joins, ..
+            } => joins(table_with_joins),
+            TableFactor::Table {
+                with_hints,
+                partitions,
+                sample,
+                index_hints,
+                version,
+                ..
+            } => {
+                ignored("a version of a table", version.is_some(), "leave it out")?;
+                let hints = !with_hints.is_empty() || !index_hints.is_empty();
+                ignored("a hint of a table", hints, "leave it out")?;
+                let partitions = !partitions.is_empty();
+                ignored("PARTITION of a table", partitions, "write WHERE")?;
+                ignored("TABLESAMPLE", sample.is_some(), SAMPLE)
+            }
+            TableFactor::Derived { sample, .. } => ignored("TABLESAMPLE", sample.is_some(), SAMPLE),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> Flow {
+        match expr {
+            Expr::Function(call) => self.call(call),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
+
+const SAMPLE: &str = "write `WHERE random() < 0.1` for about every tenth row";
+
+impl Refused<'_> {
+    fn call(&self, call: &Function) -> Flow {
+        let Some(name) = call.name.0.last().and_then(|part| part.as_ident()) else {
+            return ControlFlow::Continue(());
+        };
+        let name = match name.quote_style {
+            Some(_) => name.value.clone(),
+            None => name.value.to_lowercase(),
+        };
+        let (is_distinct, has_clauses) = match &call.args {
+            FunctionArguments::List(list) => {
+                (list.duplicate_treatment.is_some(), !list.clauses.is_empty())
+            }
+            _ => (false, false),
+        };
+        let clause = match (is_distinct, has_clauses, &call.filter) {
+            (true, ..) => "DISTINCT",
+            (_, true, _) => "ORDER BY",
+            (.., Some(_)) => "FILTER",
+            _ => return ControlFlow::Continue(()),
+        };
+        if call.over.is_some() || !(self.is_scalar)(&name) {
+            return ControlFlow::Continue(());
+        }
+        let message = format!("`{name}` is no aggregate, so that {clause} has no meaning there");
+        ControlFlow::Break(ValueError::new(message).hint("leave it out"))
+    }
+}
+
+/// An error for a clause that would change nothing.
+fn ignored(clause: &str, is_there: bool, hint: &str) -> Flow {
+    match is_there {
+        true => {
+            let message = format!("{clause} is not supported here");
+            ControlFlow::Break(ValueError::new(message).hint(hint))
+        }
+        false => ControlFlow::Continue(()),
+    }
+}
+
+fn body(part: &SetExpr) -> Flow {
+    match part {
+        SetExpr::Select(one) => select(one),
+        SetExpr::SetOperation {
+            op: op @ (SetOperator::Except | SetOperator::Intersect | SetOperator::Minus),
+            set_quantifier: SetQuantifier::All | SetQuantifier::AllByName,
+            ..
+        } => ControlFlow::Break(
+            ValueError::new(format!("{op} ALL does not count how often a row is there")).hint(format!(
+                "number equal rows in both queries with `row_number() OVER (PARTITION BY ..)` and write {op} without ALL"
+            )),
+        ),
+        SetExpr::SetOperation { left, right, .. } => {
+            body(left)?;
+            body(right)
+        }
+        _ => ControlFlow::Continue(()),
+    }
+}
+
+fn select(select: &Select) -> Flow {
+    ignored("PREWHERE", select.prewhere.is_some(), "write WHERE")?;
+    let recursive = "write `WITH RECURSIVE`";
+    ignored("CONNECT BY", !select.connect_by.is_empty(), recursive)?;
+    let (GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers)) = &select.group_by;
+    let modifier = modifiers.first().map(ToString::to_string);
+    let modifier = format!("GROUP BY .. {}", modifier.unwrap_or_default());
+    let sets = "write `GROUP BY ROLLUP (..)`, `CUBE (..)` or `GROUPING SETS (..)`";
+    ignored(&modifier, !modifiers.is_empty(), sets)?;
+    for item in &select.projection {
+        if let SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) = item {
+            let WildcardAdditionalOptions { opt_ilike, .. } = options;
+            ignored("* ILIKE", opt_ilike.is_some(), "name the columns")?;
+        }
+    }
+    select.from.iter().try_for_each(joins)
+}
+
+fn joins(tables: &TableWithJoins) -> Flow {
+    tables.joins.iter().try_for_each(|join| {
+        let (kind, constraint) = match &join.join_operator {
+            JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => {
+                ("RIGHT", constraint)
+            }
+            JoinOperator::FullOuter(constraint) => ("FULL", constraint),
+            _ => return ControlFlow::Continue(()),
+        };
+        let (what, column) = match constraint {
+            JoinConstraint::Using(columns) => {
+                let column = columns.first().map(ToString::to_string);
+                (format!("{kind} JOIN .. USING"), column)
+            }
+            JoinConstraint::Natural => (format!("NATURAL {kind} JOIN"), None),
+            _ => return ControlFlow::Continue(()),
+        };
+        let column = column.unwrap_or_else(|| "x".to_owned());
+        ControlFlow::Break(
+            ValueError::new(format!(
+                "{what} gives NULL for rows of the second table alone"
+            ))
+            .hint(format!(
+                "with tables `a` and `b`, write `ON a.{column} = b.{column}` and `coalesce(a.{column}, b.{column}) AS {column}`"
+            )),
+        )
+    })
+}
