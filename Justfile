@@ -134,6 +134,7 @@ s3-peers:
 # Try the local S3 with boto3, awswrangler, pyarrow, Polars and DuckDB, and run its suite of S3's behaviours against SeaweedFS
 test-s3-peers: program s3-peers
     host/local/tests/peers/with-transom "{{ target_dir }}/debug/transom" "{{ s3_peers }}/bin/python" host/local/tests/peers/clients.py
+    host/local/tests/peers/with-transom "{{ target_dir }}/debug/transom" "{{ s3_peers }}/bin/python" host/local/tests/peers/readers.py "{{ target_dir }}/debug/transom"
     host/local/tests/peers/with-seaweedfs "{{ s3_peers }}/bin/weed" cargo test {{ locked }} --workspace --test local -- s3:: races::
     host/local/tests/peers/with-seaweedfs "{{ s3_peers }}/bin/weed" cargo test {{ locked }} --workspace --test places -- places::
 

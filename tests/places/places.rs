@@ -2,6 +2,7 @@
 //!
 //! One suite: each test runs in all places.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -131,12 +132,14 @@ impl Somewhere {
         let (client, S3Url { bucket, key }) = self.s3_of(key);
         let prefix = format!("{key}/");
         let list = client.list_objects_v2().bucket(bucket).prefix(&prefix);
-        let listed = list.delimiter("/").send().await.unwrap();
-        let folders = listed.common_prefixes.unwrap_or_default().into_iter();
-        let names = folders.map(|folder| folder.prefix.unwrap()[prefix.len()..].to_owned());
-        names
-            .map(|name| name.trim_end_matches('/').to_owned())
-            .collect()
+        // Without a delimiter: SeaweedFS gives no folders whose names begin with a point.
+        let listed = list.send().await.unwrap();
+        let keys = listed.contents.unwrap_or_default().into_iter();
+        let names = keys.filter_map(|object| {
+            let below = object.key?[prefix.len()..].to_owned();
+            below.split('/').next().map(str::to_owned)
+        });
+        names.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Uploads that were begun and are neither complete nor given up. Of the local S3.

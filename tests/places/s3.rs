@@ -175,7 +175,7 @@ async fn large_files_are_written_in_parts_and_read_in_ranges() {
         assert!(staged.written.bytes > 24 << 20, "{}", staged.written.bytes);
         apply(&sink, &staged).await;
         let source = place.source("out/daily", read_as);
-        let sql = format!("SELECT count(*) AS n, sum(id) AS total FROM t WHERE length(text) >= 60");
+        let sql = "SELECT count(*) AS n, sum(id) AS total FROM t WHERE length(text) >= 60";
         let sum = ROWS * (ROWS - 1) / 2;
         assert!(
             shown(&source, &sql)

@@ -13,7 +13,7 @@ use transom_query::{CallError, FailedRow, NoScratch, RowsFailed, TooManyRejected
 use transom_sql::ValueError;
 
 use crate::builder::BuildFailure;
-use crate::reasons::short;
+use crate::rejects::reasons::short;
 use crate::report::{CheckReport, Count, counted};
 use crate::run::FailedChecks;
 use transom_file::{MaxRejects, Percent, Problems};

@@ -5,7 +5,6 @@
 //! beside a pipeline, [`preview`] computes single tables of it and [`rejects`] reads what its transforms did not take. [`lock::Lock`] remembers what checking needs to know of the world.
 
 mod builder;
-mod dead_letters;
 mod encode;
 mod error;
 mod file_rows;
@@ -15,7 +14,6 @@ pub mod lock;
 pub mod plan;
 pub mod plugins;
 pub mod preview;
-mod reasons;
 pub mod rejects;
 pub mod report;
 pub mod run;

@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 use serde::Serialize;
 use transom_plugin::Plugin;
 
-use crate::reasons::short;
+use crate::rejects::reasons::short;
 use transom_file::Severity;
 use transom_file::spec::Place;
 

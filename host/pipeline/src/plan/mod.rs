@@ -22,10 +22,10 @@ use transom_query::{Session, SessionOptions, TransformColumns};
 
 use self::part::Reads;
 use self::planner::Planner;
-use crate::dead_letters::DeadLetterSpool;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::plugins::Looked;
+use crate::rejects::dead_letters::DeadLetterSpool;
 use transom_file::{MaxRejects, Problems};
 
 pub(crate) use self::checks::PlannedCheck;

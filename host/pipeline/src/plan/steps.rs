@@ -13,8 +13,8 @@ use super::messages::{
     find_word, missing_column, no_function, plan_message, sql_problem, sql_problems,
 };
 use super::planner::Planner;
-use crate::dead_letters::{self, DeadLetterSpool};
 use crate::error::{Error, Result, source_of};
+use crate::rejects::dead_letters::{self, DeadLetterSpool};
 use transom_file::{MaxRejects, Problem, SqlStep, Step, StepKind};
 
 impl Planner<'_> {

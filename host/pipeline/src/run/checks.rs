@@ -18,7 +18,7 @@ use super::stage::Staged;
 use super::watch::watched;
 use crate::error::{Error, Result};
 use crate::plan::PlannedCheck;
-use crate::reasons::short;
+use crate::rejects::reasons::short;
 use crate::report::{CheckReport, counted};
 use transom_connect::{publish_all, table_exists};
 use transom_file::spec::Place;

@@ -14,9 +14,9 @@ use transom_file::{Pipeline, StepKind};
 
 use super::watch::watched;
 use super::{Run, RunOptions};
-use crate::dead_letters::{self, DeadLetterSpool};
 use crate::error::{Error, Result};
 use crate::plan::PlannedSink;
+use crate::rejects::dead_letters::{self, DeadLetterSpool};
 
 /// A result that is complete and not yet published.
 pub(super) struct Staged {

@@ -75,7 +75,11 @@ impl Query {
         }));
         let statement = ast::Statement::Query(Box::new(query));
         let mut statement = DfStatement::Statement(Box::new(statement));
-        transom_sql::prepare(&mut statement)?;
+        let is_scalar = |name: &str| {
+            state.scalar_functions().contains_key(name)
+                && !state.aggregate_functions().contains_key(name)
+        };
+        transom_sql::prepare(&mut statement, &is_scalar)?;
         let plan = state.statement_to_plan(statement).await?;
         let plan = transom_sql::planned(literals::typed(plan)?)?;
         match plan {

@@ -21,7 +21,7 @@ use transom_connect::{ORIGIN_FILE, ORIGIN_ROW};
 use transom_query::{DeadLetters, RejectedRows};
 
 use crate::error::{Error, Result};
-use crate::reasons::Reasons;
+use crate::rejects::reasons::Reasons;
 
 /// The columns that a dead letter has beside its row's own: name, type, and whether they may be NULL.
 ///

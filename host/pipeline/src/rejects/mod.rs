@@ -1,4 +1,10 @@
-//! The dead letters that a step's last published run left, by reason.
+//! Rows that transforms did not take.
+//!
+//! [`dead_letters`] keeps those of a run until they are published, [`reasons`] counts why; [`list`] reads what a step's last
+//! published run left.
+
+pub(crate) mod dead_letters;
+pub(crate) mod reasons;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
@@ -10,11 +16,11 @@ use transom_file::spec::{Format, Place, S3Url, Unknown};
 use transom_plugin::Cancel;
 use transom_query::{Params, Session, SessionOptions};
 
-use crate::dead_letters::{self, FILE, PARTITION, REASON, ROW};
+use self::dead_letters::{FILE, PARTITION, REASON, ROW};
+use self::reasons::NUMBER;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::preview::collect;
-use crate::reasons::NUMBER;
 use transom_file::{OnReject, Pipeline, StepKind};
 
 /// The rows that a step rejected.
