@@ -168,7 +168,7 @@ async fn other_services_are_refused_in_their_form() {
         &answer,
         &[
             "HTTP/1.1 501",
-            r#"{"__type":"NotImplementedException","message":"transom local has no service `dynamodb`; it has `s3`"}"#,
+            r#"{"__type":"NotImplementedException","message":"transom local has no service `dynamodb`; it has `s3` and `redshift-data`"}"#,
         ],
     );
     let signed = [(
