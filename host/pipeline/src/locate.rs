@@ -4,7 +4,7 @@ use arrow::array::AsArray;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use tokio::task::spawn_blocking;
-use transom_connect::{ORIGIN_FILE, ORIGIN_ROW, origin_line, with_origin};
+use transom_connect::{Input, Location, ORIGIN_FILE, ORIGIN_ROW, origin_line, with_origin};
 use transom_file::{Pipeline, StepKind};
 use transom_query::{FailedRow, Found, RowOf, WithPlaces};
 
@@ -12,7 +12,8 @@ use crate::error::Error;
 use crate::plan::{Planned, params};
 
 impl Planned {
-    /// The error with the place in the source of the row that it names, if that is found. The source is read once more for it.
+    /// The error with the place in the source of the row that it names, if that is found. A source in files is read once more for it; a
+    /// bucket is not, for the sake of a message.
     pub(crate) async fn located(&self, pipeline: &Pipeline, mut error: Error) -> Error {
         let row = match &error {
             Error::Plugin { row, .. } => row,
@@ -22,6 +23,11 @@ impl Planned {
         let Some(row) = row.clone() else {
             return error;
         };
+        let is_object = |piece: &Input| matches!(piece.location, Location::Object { .. });
+        let mut pieces = self.sources.iter().flat_map(|source| &source.inputs.pieces);
+        if pieces.any(is_object) {
+            return error;
+        }
         let Some(place) = self.place_of(pipeline, &row).await else {
             return error;
         };
@@ -73,8 +79,7 @@ impl Planned {
         let file = file.as_string_opt::<i32>()?.value(0).to_owned();
         let row = place.column(1).as_primitive_opt::<Int64Type>()?.value(0);
         let row = u64::try_from(row).ok()?;
-        let table = self.session.context().table_provider(table.as_str()).await;
-        let (table, path) = (table.ok()?, file.clone());
+        let (table, path) = (self.session.source(&table).await?, file.clone());
         let line = spawn_blocking(move || origin_line(&table, &path, row)).await;
         Some(match line.ok()? {
             Some(line) => format!("line {line} of `{file}`"),

@@ -267,7 +267,7 @@ impl Session {
     }
 
     /// A source as it is read now, or a table that was added.
-    pub(crate) async fn source(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
+    pub async fn source(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
         match self.steps.get(name) {
             Some(Step::Source(table)) => Some(Arc::clone(table)),
             Some(_) => None,
