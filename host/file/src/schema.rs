@@ -173,7 +173,7 @@ mod tests {
             SinkEntry,
             PathEntry
         );
-        compare!(VariableEntry, TargetEntry, CheckEntry);
+        compare!(VariableEntry, TargetEntry, AwsEntry, CheckEntry);
         compare!(AcceptedValuesEntry, RelationshipsEntry, RowCountEntry);
         let (name, order) = definition::<OrderEntry>(&schema);
         assert_eq!(
