@@ -31,7 +31,7 @@ fn main() {
         .map(|entry| entry.expect("a case").path());
     let mut trials: Vec<Trial> = folders
         .filter(|path| path.is_dir())
-        .map(|folder| {
+        .flat_map(|folder| {
             let name = folder
                 .file_name()
                 .expect("a name")
@@ -47,7 +47,6 @@ fn main() {
             trials.push(Trial::test(name, move || check(&folder)));
             trials
         })
-        .flatten()
         .collect();
     trials.sort_by(|one, other| one.name().cmp(other.name()));
     libtest_mimic::run(&arguments, trials).exit();

@@ -19,17 +19,17 @@ pub(crate) fn name(name: &str) -> Result<Type> {
     if name == "unknown" {
         return Ok(Type::Unknown);
     }
+    // For sqlparser the type ends before the second word.
+    if let Some(length) = name.strip_prefix("binary varying(") {
+        let length = length.trim_end_matches(')').parse();
+        return Ok(Type::Varbyte(length.unwrap_or(MAX_VARBYTE)));
+    }
     let dialect = RedshiftSqlDialect {};
     let parsed = Parser::new(&dialect)
         .try_with_sql(name)
         .and_then(|mut parser| parser.parse_data_type());
     match parsed {
         Ok(parsed) => sql(&parsed, None),
-        Err(_) if name.starts_with("binary varying") => {
-            let length = name.trim_start_matches("binary varying(");
-            let length = length.trim_end_matches(')').parse().unwrap_or(MAX_VARBYTE);
-            Ok(Type::Varbyte(length))
-        }
         Err(_) => Err(Error::new(&error::UNDEFINED_TYPE, &[&name])),
     }
 }
