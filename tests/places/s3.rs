@@ -178,7 +178,7 @@ async fn large_files_are_written_in_parts_and_read_in_ranges() {
         let sql = "SELECT count(*) AS n, sum(id) AS total FROM t WHERE length(text) >= 60";
         let sum = ROWS * (ROWS - 1) / 2;
         assert!(
-            shown(&source, &sql)
+            shown(&source, sql)
                 .await
                 .contains(&format!("| {ROWS} | {sum} |"))
         );
