@@ -1,6 +1,6 @@
 //! Rows that transforms did not take.
 //!
-//! [`dead_letters`] keeps those of a run until they are published, [`reasons`] counts why; [`list`] reads what a step's last
+//! `dead_letters` keeps those of a run until they are published, `reasons` counts why; [`list`] reads what a step's last
 //! published run left.
 
 pub(crate) mod dead_letters;
