@@ -66,6 +66,9 @@ impl Store for S3Store {
         let root = self.key("");
         let keys = listed.map_err(failed("list", prefix))?.into_iter();
         let keys = keys.filter_map(|object| Some(object.key.strip_prefix(&root)?.to_owned()));
-        Ok(keys.collect())
+        // S3 lists by bytes; servers that keep keys in folders list by folder.
+        let mut keys: Vec<String> = keys.collect();
+        keys.sort();
+        Ok(keys)
     }
 }
