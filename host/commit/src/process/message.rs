@@ -1,4 +1,4 @@
-//! What a process asks for, and what it is told.
+//! What a process asks for, and what it gets as an answer.
 
 use crate::head::Disposition;
 use crate::id::{Attempt, SinkName, Submission};

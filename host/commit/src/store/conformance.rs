@@ -183,7 +183,7 @@ async fn keys(store: &dyn Store) {
     );
 }
 
-/// Of 32 writers one succeeds, all others are told that the key exists, and all read what the one wrote.
+/// Of 32 writers one succeeds, all others get the answer that the key exists, and all read what the one wrote.
 async fn race(store: &Arc<dyn Store>, round: usize) {
     let key = format!("race/{round:05}");
     let mut writers = tokio::task::JoinSet::new();

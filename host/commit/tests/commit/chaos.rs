@@ -79,7 +79,7 @@ async fn process(
         .await
 }
 
-/// One machine: runs and commands one after the other, most of which come to harm.
+/// One machine: runs and commands one after the other, most of which are interrupted.
 async fn machine(services: Services, seed: u64) {
     let mut chance = Chance::new(seed);
     for _ in 0..8 {

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier, RequestPayer, ServerSideEncryption};
 use bytes::Bytes;
@@ -313,11 +314,9 @@ impl Bucket {
         Ok(Some((body.into_bytes(), etag)))
     }
 
-    /// Writes an object whole, whatever is there.
-    pub(crate) async fn put(&self, key: &str, bytes: Bytes) -> Result<(), S3Error> {
+    fn put_object(&self, key: &str, bytes: Bytes) -> PutObjectFluentBuilder {
         let (encryption, kms_key) = self.encryption();
-        let asked = self
-            .client()
+        self.client()
             .put_object()
             .bucket(self.name())
             .key(key)
@@ -325,10 +324,12 @@ impl Bucket {
             .set_request_payer(self.payer())
             .set_server_side_encryption(encryption)
             .set_ssekms_key_id(kms_key)
-            .send();
-        asked
-            .await
-            .map(drop)
+    }
+
+    /// Writes an object whole, whatever is there.
+    pub(crate) async fn put(&self, key: &str, bytes: Bytes) -> Result<(), S3Error> {
+        let put = self.put_object(key, bytes).send().await;
+        put.map(drop)
             .map_err(|error| S3Error::of("write", self.url(key), error))
     }
 
@@ -340,16 +341,7 @@ impl Bucket {
         bytes: Bytes,
         etag: Option<&str>,
     ) -> Result<(), S3Error> {
-        let (encryption, kms_key) = self.encryption();
-        let put = self
-            .client()
-            .put_object()
-            .bucket(self.name())
-            .key(key)
-            .body(ByteStream::from(bytes))
-            .set_request_payer(self.payer())
-            .set_server_side_encryption(encryption)
-            .set_ssekms_key_id(kms_key);
+        let put = self.put_object(key, bytes);
         let put = match etag {
             Some(etag) => put.if_match(etag),
             None => put.if_none_match("*"),

@@ -1,6 +1,7 @@
 //! What S3 refuses.
 
 use std::fmt;
+use std::io;
 
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
@@ -44,6 +45,23 @@ impl S3Error {
     #[must_use]
     pub fn kind(&self) -> S3ErrorKind {
         self.kind
+    }
+
+    /// What S3 said, if an error comes from there.
+    pub(crate) fn find<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Self> {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            // `io::Error` gives the cause of what it wraps, and not what it wraps.
+            let wrapped = error
+                .downcast_ref::<io::Error>()
+                .and_then(io::Error::get_ref);
+            let wrapped = wrapped.and_then(|inner| inner.downcast_ref::<Self>());
+            if let Some(found) = error.downcast_ref::<Self>().or(wrapped) {
+                return Some(found);
+            }
+            cause = error.source();
+        }
+        None
     }
 
     /// What to do about it, where there is something to say.

@@ -63,11 +63,11 @@ pub trait Sink: fmt::Debug + Send + Sync {
     /// [`SinkError::Unclear`] if readers may see the result; applying again settles it. With any other error the table is as it was.
     async fn apply(&self, staged: &Staged) -> Result<Applied, SinkError>;
 
-    /// Deletes what nobody needs once a result is visible: older results, but for the one before it, and old remains of attempts that
+    /// Deletes what is not needed once a result is visible: older results, but for the one before it, and old remains of attempts that
     /// came to no end. The table is right without it, so that failures are only logged.
     async fn tidy(&self, applied: &Applied);
 
-    /// Deletes what was staged and will not be applied: only while nobody can have applied it. Failures are only logged.
+    /// Deletes what was staged and will not be applied: only while it cannot have been applied. Failures are only logged.
     async fn abandon(&self, staged: &Staged);
 }
 

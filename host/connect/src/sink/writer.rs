@@ -294,34 +294,13 @@ fn io_error(sink: &FileSink, path: &Path, error: io::Error) -> SinkError {
     write_error(sink, path, ArrowError::from(error).into())
 }
 
-/// What S3 said, if an error comes from there.
-fn said_by_s3(error: &ArrowError) -> Option<&S3Error> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref::<S3Error>() {
-            return Some(found);
-        }
-        // `io::Error` gives the cause of what it wraps, and not what it wraps.
-        if let Some(found) = error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref)
-            .and_then(|inner| inner.downcast_ref::<S3Error>())
-        {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
-}
-
 fn write_error(sink: &FileSink, path: &Path, error: Unwritable) -> SinkError {
     let (name, path) = (sink.name.clone(), path.to_owned());
     match error {
-        Unwritable::Other(source) if said_by_s3(&source).is_some() => match said_by_s3(&source) {
+        Unwritable::Other(source) => match S3Error::find(&source) {
             Some(said) => SinkError::s3(&name, said.clone()),
             None => SinkError::Write { name, path, source },
         },
-        Unwritable::Other(source) => SinkError::Write { name, path, source },
         Unwritable::Type { .. } => SinkError::Unwritable {
             name,
             reason: Box::new(error),

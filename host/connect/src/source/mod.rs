@@ -438,13 +438,13 @@ fn shown(value: &str) -> String {
 
 fn io_error(source: &FileSource, path: &Path, error: std::io::Error) -> SourceError {
     let (name, path) = (source.name.clone(), path.to_owned());
-    let inner = error.get_ref();
-    if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<S3Error>()) {
+    if let Some(error) = S3Error::find(&error) {
         return SourceError::S3 {
             name,
             source: Box::new(error.clone()),
         };
     }
+    let inner = error.get_ref();
     match inner.and_then(|inner| inner.downcast_ref::<open::Resized>()) {
         Some(&open::Resized { listed, now }) => SourceError::Resized {
             name,

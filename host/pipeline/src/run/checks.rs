@@ -60,7 +60,13 @@ impl Run<'_> {
         let mut failing = 0;
         for check in checks {
             let what = format!("check `{}` of `{}`", check.check.name, check.table);
-            let found = self.found(&check, &what).await?;
+            let found = match self.found(&check, &what).await {
+                Ok(found) => found,
+                Err(error) => {
+                    Staged::abandon(&staged).await;
+                    return Err(error);
+                }
+            };
             let mut report = report_of(&check, &found);
             if !report.passed {
                 failing += report.rows;

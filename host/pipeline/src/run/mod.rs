@@ -173,33 +173,23 @@ impl Run<'_> {
         sinks: usize,
         tables: usize,
     ) -> Result<(Vec<SinkReport>, Vec<SinkReport>)> {
-        let mut heads = Vec::new();
-        let mut results = Vec::new();
-        for Staged {
-            name,
-            sink,
-            result,
-            head,
-        } in staged
-        {
-            heads.push((name, head));
-            results.push((sink, result));
-        }
+        let parts = staged.into_iter();
+        let parts = parts.map(|part| ((part.name, part.head), (part.sink, part.result)));
+        let (shown, results): (Vec<_>, Vec<_>) = parts.unzip();
         let applied = publish_all(&results).await?;
-        let tables_of = heads.into_iter().zip(&results).zip(applied).take(tables);
-        let report = |(((name, head), (_, result)), applied): (((_, _), &(_, _)), _)| {
-            let (result, applied): (&transom_connect::Staged, transom_connect::Applied) =
-                (result, applied);
-            SinkReport {
+        let mut reports = Vec::new();
+        for (((name, head), (_, result)), applied) in shown.into_iter().zip(&results).zip(applied) {
+            reports.push(SinkReport {
                 name,
                 path: applied.table,
                 rows: result.written.rows,
                 files: result.written.files.len(),
                 bytes: result.written.bytes,
                 head,
-            }
-        };
-        let mut reports: Vec<SinkReport> = tables_of.map(report).collect();
+            });
+        }
+        // Rows that fail a check are reported with the check.
+        reports.truncate(tables);
         let dead_letters = reports.split_off(sinks);
         Ok((reports, dead_letters))
     }

@@ -120,12 +120,7 @@ impl ParquetFileReaderFactory for Footers {
 
 /// The error with what S3 said at its top, if it did.
 pub(super) fn of_object(source: &FileSource, error: ParquetError) -> ParquetError {
-    let said = std::iter::successors(
-        Some(&error as &(dyn std::error::Error + 'static)),
-        |error| error.source(),
-    )
-    .find_map(|error| error.downcast_ref::<S3Error>());
-    match said {
+    match S3Error::find(&error) {
         Some(said) => ParquetError::External(Box::new(SourceError::S3 {
             name: source.name.clone(),
             source: Box::new(said.clone()),
