@@ -69,6 +69,11 @@ pub trait Sink: fmt::Debug + Send + Sync {
 
     /// Deletes what was staged and will not be applied: only while it cannot have been applied. Failures are only logged.
     async fn abandon(&self, staged: &Staged);
+
+    /// The sink as the commit protocol knows it, if its results are applied by an entry of the log; none if [`Self::apply`] does it.
+    fn committed(&self) -> Option<transom_commit::Sink<'_>> {
+        None
+    }
 }
 
 /// A result that is being written. What was written and is dropped without [`Self::finish`] is given up; [`Self::abandon`] also deletes

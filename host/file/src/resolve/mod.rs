@@ -4,6 +4,7 @@
 //! that could not be read was reported by the reader and is passed over here.
 
 mod checks;
+mod redshift;
 mod steps;
 mod tables;
 mod targets;
@@ -69,8 +70,10 @@ pub(super) fn resolve(
     let steps = resolver.steps(&variables);
     let sinks = resolver.sinks(&target);
     let (dead_letters, said) = resolver.dead_letters(&target);
-    resolver.check_paths(&plugins, &sources, &steps, &sinks, (&dead_letters, said));
     let aws = resolver.aws(&target);
+    let redshift = resolver.redshift(&target, &sinks, &aws);
+    let outputs = resolver.outputs(&sinks, redshift.as_ref());
+    resolver.check_paths(&plugins, &sources, &steps, outputs, (&dead_letters, said));
     resolver.check_input_cycles();
     Some(Pipeline {
         name: file.name.as_ref()?.0.clone(),
@@ -83,6 +86,7 @@ pub(super) fn resolve(
         sinks,
         dead_letters: dead_letters.value,
         aws,
+        redshift: redshift.map(|said| said.value),
         variables,
         source: source.clone(),
     })

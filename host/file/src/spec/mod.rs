@@ -3,6 +3,7 @@
 mod aws;
 mod format;
 mod place;
+mod redshift;
 
 pub use aws::{AwsOptions, Endpoint};
 
@@ -11,3 +12,6 @@ pub use format::{
     Compression, CsvOptions, Encoding, Format, FormatName, SinkFormat, Unknown, is_gzip,
 };
 pub use place::{Place, S3Url};
+pub use redshift::{
+    DbUser, LoadMode, RedshiftOptions, RedshiftTable, SchemaChange, Server, TableName,
+};
