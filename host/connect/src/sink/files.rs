@@ -97,7 +97,12 @@ impl Sink for FileSink {
             table,
             version,
             previous,
-        } = &staged.publish;
+        } = &staged.publish
+        else {
+            return Err(SinkError::OtherKind {
+                name: self.name.clone(),
+            });
+        };
         let versions = self.versions(table).await?;
         let written = &staged.written;
         versions
@@ -123,7 +128,9 @@ impl Sink for FileSink {
     }
 
     async fn abandon(&self, staged: &Staged) {
-        let Publish::Switch { table, version, .. } = &staged.publish;
+        let Publish::Switch { table, version, .. } = &staged.publish else {
+            return;
+        };
         match self.versions(table).await {
             Ok(versions) => versions.remove(version).await,
             Err(error) => tracing::warn!(sink = self.name, %error, "a version is left"),

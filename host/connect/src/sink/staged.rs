@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use transom_file::spec::Place;
 
+use crate::redshift::Load;
+
 /// One try to compute a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
@@ -47,7 +49,7 @@ pub struct Written {
 
 impl Written {
     /// The sum of these files.
-    pub(super) fn of(mut files: Vec<WrittenFile>) -> Self {
+    pub(crate) fn of(mut files: Vec<WrittenFile>) -> Self {
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Self {
             rows: files.iter().map(|file| file.rows).sum(),
@@ -82,6 +84,8 @@ pub enum Publish {
         /// The version that was visible when the attempt began: only from this one it is switched.
         previous: Option<String>,
     },
+    /// Rows are loaded into a table of Redshift, by an entry of the log: [`Part::staged`](transom_commit::Part) is this document.
+    Load(Box<Load>),
 }
 
 /// A table that shows a result.
