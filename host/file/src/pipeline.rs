@@ -18,7 +18,10 @@ use super::model::{ErrorPolicy, OnReject};
 use super::node::TextStyle;
 use super::problem::{Source, Span};
 use super::reader::Spanned;
-use super::spec::{AwsOptions, Format, Place, S3Url, SinkFormat, Unknown, is_default};
+use super::spec::{
+    AwsOptions, Format, Incremental, Mode, Place, S3Url, SinkFormat, SliceLimits, Unknown,
+    is_default,
+};
 use super::value::Value;
 
 /// A pipeline for one target, as read from its file.
@@ -42,6 +45,11 @@ pub struct Pipeline {
     pub sinks: Vec<FileSink>,
     /// Below it are the tables of rejected rows; absolute.
     pub dead_letters: Place,
+    /// Where it is kept what was loaded, if the pipeline runs in slices; absolute.
+    pub state: Place,
+    /// How much one slice reads.
+    #[serde(skip_serializing_if = "is_default")]
+    pub slices: SliceLimits,
     /// How Amazon's services are reached.
     pub aws: AwsOptions,
     /// The values of all variables.
@@ -92,6 +100,9 @@ pub struct FileSource {
     /// What happens to columns or keys of a file that the table has not.
     #[serde(skip_serializing_if = "is_default")]
     pub unknown: Unknown,
+    /// Which part of it a slice reads; `None` for all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incremental: Option<Spanned<Incremental>>,
 }
 
 /// A table that is computed.
@@ -206,11 +217,30 @@ pub struct FileSink {
     /// How the files are to be written.
     #[serde(flatten)]
     pub format: SinkFormat,
+    /// What happens to the rows that the table has.
+    #[serde(skip_serializing_if = "is_overwrite")]
+    pub mode: Spanned<Mode>,
     /// The columns whose values become folders; all different.
     pub partition_by: Vec<Spanned<String>>,
 }
 
+fn is_overwrite(mode: &Spanned<Mode>) -> bool {
+    mode.value == Mode::Overwrite
+}
+
 impl Pipeline {
+    /// Whether it is run in slices, with a log of what was loaded: if a source is incremental, or a sink keeps rows of earlier runs.
+    #[must_use]
+    pub fn is_sliced(&self) -> bool {
+        self.sources
+            .iter()
+            .any(|source| source.incremental.is_some())
+            || self
+                .sinks
+                .iter()
+                .any(|sink| sink.mode.value != Mode::Overwrite)
+    }
+
     /// The plugin that SQL calls `name`.
     #[must_use]
     pub fn plugin(&self, name: &str) -> Option<&Plugin> {
@@ -226,6 +256,7 @@ impl Pipeline {
             .any(|source| S3Url::is_meant(&source.path.value))
             || self.sinks.iter().any(|sink| is_s3(&sink.path.value))
             || is_s3(&self.dead_letters)
+            || (self.is_sliced() && is_s3(&self.state))
     }
 
     /// The source of this name.

@@ -2,12 +2,12 @@
 
 use super::model::{
     AwsEntry, CsvEntry, ErrorPolicy, LimitsEntry, OnReject, PathEntry, PipelineFile, PluginEntry,
-    SinkEntry, SourceEntry, StepEntry, TargetEntry, VariableEntry,
+    SinkEntry, SlicesEntry, SourceEntry, StepEntry, TargetEntry, VariableEntry,
 };
 use super::node::{Node, Yaml};
 use super::problem::Problem;
 use super::reader::{Read, Reader, Word, read_word};
-use super::spec::{Compression, FormatName, Unknown};
+use super::spec::{Compression, FormatName, Mode, OnChange, OnMissing, Unknown};
 
 impl<T: Word> Read for T {
     fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
@@ -20,6 +20,30 @@ impl Word for FormatName {
         ("csv", Self::Csv),
         ("json", Self::Json),
         ("parquet", Self::Parquet),
+    ];
+}
+
+impl Word for Mode {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("overwrite", Self::Overwrite),
+        ("append", Self::Append),
+        ("overwrite_partitions", Self::OverwritePartitions),
+    ];
+}
+
+impl Word for OnChange {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("fail", Self::Fail),
+        ("load", Self::Load),
+        ("ignore", Self::Ignore),
+    ];
+}
+
+impl Word for OnMissing {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("fail", Self::Fail),
+        ("keep", Self::Keep),
+        ("load", Self::Load),
     ];
 }
 
@@ -108,6 +132,7 @@ impl Read for PipelineFile {
             steps: fields.optional("steps"),
             sinks: fields.optional("sinks"),
             dead_letters: fields.optional("dead_letters"),
+            slices: fields.optional("slices"),
             variables: fields.optional("variables"),
             targets: fields.optional("targets"),
             default_target: fields.optional("default_target"),
@@ -151,6 +176,9 @@ impl Read for SourceEntry {
             csv: fields.optional("csv"),
             unknown: fields.optional("unknown"),
             columns: fields.optional("columns"),
+            incremental: fields.optional("incremental"),
+            on_change: fields.optional("on_change"),
+            on_missing: fields.optional("on_missing"),
             checks: fields.optional("checks"),
         };
         fields.finish();
@@ -271,9 +299,22 @@ impl Read for SinkEntry {
             from: fields.required("from"),
             path: fields.required("path"),
             format: fields.optional("format"),
+            mode: fields.optional("mode"),
             partition_by: fields.optional("partition_by"),
             csv: fields.optional("csv"),
             compression: fields.optional("compression"),
+        };
+        fields.finish();
+        Some(entry)
+    }
+}
+
+impl Read for SlicesEntry {
+    fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
+        let mut fields = reader.fields(node)?;
+        let entry = Self {
+            files: fields.optional("files"),
+            bytes: fields.optional("bytes"),
         };
         fields.finish();
         Some(entry)
@@ -312,6 +353,7 @@ impl Read for TargetEntry {
             sources: fields.optional("sources"),
             sinks: fields.optional("sinks"),
             dead_letters: fields.optional("dead_letters"),
+            state: fields.optional("state"),
             aws: fields.optional("aws"),
         };
         fields.finish();

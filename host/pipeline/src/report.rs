@@ -9,8 +9,8 @@ use serde::Serialize;
 use transom_plugin::Plugin;
 
 use crate::rejects::reasons::short;
-use transom_file::Severity;
 use transom_file::spec::Place;
+use transom_file::{Pipeline, Severity};
 
 /// What a run did.
 #[derive(Debug, Clone, Serialize)]
@@ -45,6 +45,34 @@ pub struct RunReport {
     pub function_failures: Vec<FailureReport>,
     /// Where the time went.
     pub time: TimeReport,
+}
+
+impl RunReport {
+    /// The report of a run that failed before it had read anything.
+    pub(crate) fn nothing(pipeline: &Pipeline) -> Self {
+        Self {
+            pipeline: pipeline.name.clone(),
+            target: pipeline.target.clone(),
+            outcome: Outcome::Failed,
+            run: String::new(),
+            plugins: vec![],
+            sources: vec![],
+            rows_read: 0,
+            transforms: vec![],
+            sinks: vec![],
+            dead_letters: vec![],
+            checks: vec![],
+            rows_rejected: 0,
+            counters: BTreeMap::new(),
+            function_failures: vec![],
+            time: TimeReport::new(
+                Duration::ZERO,
+                Duration::ZERO,
+                Duration::ZERO,
+                Duration::ZERO,
+            ),
+        }
+    }
 }
 
 /// How a run ended.

@@ -142,6 +142,21 @@ pub enum SinkError {
         /// The version that readers see; none if the table is gone.
         visible: Option<String>,
     },
+    /// What was staged becomes visible in another way than this sink's results do.
+    #[error("sink `{name}`: what was staged is of a sink of another kind")]
+    Kind {
+        /// Name of the sink.
+        name: String,
+    },
+    /// What an entry of the log names cannot be read.
+    #[error("sink `{name}` cannot go on with the version before")]
+    Log {
+        /// Name of the sink.
+        name: String,
+        /// Why.
+        #[source]
+        source: transom_commit::SinkError,
+    },
     /// What was staged is not there any more.
     #[error("sink `{name}`: `{path}`, which was to be published, is gone")]
     Gone {

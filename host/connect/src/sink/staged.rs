@@ -1,5 +1,6 @@
 //! What an attempt leaves: documents that another process can read.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -10,13 +11,21 @@ use transom_file::spec::Place;
 pub struct Attempt {
     /// Names it; part of the names of what it writes. Two attempts never have the same.
     pub id: String,
+    /// The attempt whose result the table has, if an entry of a log says so: the result begun here comes after it.
+    pub after: Option<String>,
+    /// The partitions that are computed anew; the others stay.
+    pub replaces: Option<Replaces>,
 }
 
 impl Attempt {
     /// The attempt of a run.
     #[must_use]
     pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into() }
+        Self {
+            id: id.into(),
+            after: None,
+            replaces: None,
+        }
     }
 }
 
@@ -82,6 +91,59 @@ pub enum Publish {
         /// The version that was visible when the attempt began: only from this one it is switched.
         previous: Option<String>,
     },
+    /// Files are copied into the table, each to a name that is free.
+    Append(Appended),
+    /// The table's pointer is moved to a version.
+    Point(Pointed),
+}
+
+impl Publish {
+    /// Where readers find the table: absolute.
+    #[must_use]
+    pub fn table(&self) -> &Place {
+        match self {
+            Self::Switch { table, .. } => table,
+            Self::Append(appended) => &appended.table,
+            Self::Point(pointed) => &pointed.table,
+        }
+    }
+}
+
+/// Files that an entry of a log adds to a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Appended {
+    /// Where readers find the table: absolute.
+    pub table: Place,
+    /// The attempt that has written them: part of their names.
+    pub attempt: String,
+    /// How many there are. Their list lies in the table's own folder, so that entries stay small.
+    pub files: u64,
+    /// Size of all of them.
+    pub bytes: u64,
+}
+
+/// A version of a table that an entry of a log makes the visible one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pointed {
+    /// Where readers find the table: absolute.
+    pub table: Place,
+    /// The attempt that has written it: the version's name.
+    pub attempt: String,
+    /// How many files it has, those of earlier versions included that it goes on with.
+    pub files: u64,
+    /// Size of all of them.
+    pub bytes: u64,
+}
+
+/// Partitions that a result replaces: those in which a column has one of these values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaces {
+    /// The column, one of `partition_by`.
+    pub column: String,
+    /// Its values as the names of folders have them, `None` for NULL.
+    pub values: BTreeSet<Option<String>>,
 }
 
 /// A table that shows a result.

@@ -18,7 +18,7 @@ use super::paths::normalized;
 use super::pipeline::{Limits, Pipeline, Plugin};
 use super::problem::{Problem, Source, Span};
 use super::reader::{Entries, Spanned};
-use super::spec::Place;
+use super::spec::{Place, SliceLimits};
 use super::{cycles, paths};
 
 /// What all parts need to be resolved, and where they report.
@@ -72,8 +72,10 @@ pub(super) fn resolve(
     resolver.check_paths(&plugins, &sources, &steps, &sinks, (&dead_letters, said));
     let aws = resolver.aws(&target);
     resolver.check_input_cycles();
+    let name = file.name.as_ref()?.0.clone();
+    let state = resolver.state(&target, &name);
     Some(Pipeline {
-        name: file.name.as_ref()?.0.clone(),
+        name,
         root: resolver.root,
         file: source.shown.clone(),
         target: target.name,
@@ -82,10 +84,26 @@ pub(super) fn resolve(
         steps,
         sinks,
         dead_letters: dead_letters.value,
+        state: state?,
+        slices: slice_limits(file),
         aws,
         variables,
         source: source.clone(),
     })
+}
+
+fn slice_limits(file: &PipelineFile) -> SliceLimits {
+    let default = SliceLimits::default();
+    let Some(said) = &file.slices else {
+        return default;
+    };
+    SliceLimits {
+        files: said
+            .files
+            .as_ref()
+            .map_or(default.files, |files| files.value.0.max(1)),
+        bytes: said.bytes.map_or(default.bytes, |bytes| bytes.0),
+    }
 }
 
 impl Resolver<'_> {

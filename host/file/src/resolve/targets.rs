@@ -37,6 +37,11 @@ impl<'a> Target<'a> {
         self.entry?.dead_letters.as_ref()?.path.as_ref()
     }
 
+    /// Where it is kept what was loaded.
+    pub(super) fn state(&self) -> Option<&'a Spanned<String>> {
+        self.entry?.state.as_ref()?.path.as_ref()
+    }
+
     pub(super) fn aws(&self) -> Option<&'a AwsEntry> {
         self.entry?.aws.as_ref()
     }
@@ -188,7 +193,8 @@ impl<'a> Resolver<'a> {
         let all = sources
             .chain(entries(target.sinks.as_ref()))
             .map(|entry| entry.value.as_ref());
-        for entry in all.chain([target.dead_letters.as_ref()]).flatten() {
+        let single = [target.dead_letters.as_ref(), target.state.as_ref()];
+        for entry in all.chain(single).flatten() {
             if let Some(path) = &entry.path {
                 self.place(path);
             }

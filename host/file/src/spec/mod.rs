@@ -3,6 +3,7 @@
 mod aws;
 mod format;
 mod place;
+mod slices;
 
 pub use aws::{AwsOptions, Endpoint};
 
@@ -11,3 +12,4 @@ pub use format::{
     Compression, CsvOptions, Encoding, Format, FormatName, SinkFormat, Unknown, is_gzip,
 };
 pub use place::{Place, S3Url};
+pub use slices::{Incremental, Mode, OnChange, OnMissing, SliceLimits};

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
-use transom_connect::{self as connect, Aws, FileSource};
-use transom_file::spec::{Place, S3Url};
+use transom_connect::{
+    self as connect, AppendSink, Aws, FileSink, FileSource, PointedSink, Sink, SinkLimits,
+};
+use transom_file::spec::{Mode, Place, S3Url, SinkFormat};
 use transom_file::{Pipeline, Value};
 use transom_query::Params;
 
@@ -40,6 +42,48 @@ pub(crate) fn file_source(
         unknown: source.unknown,
         sample: connect::Sample::default(),
         read: connect::ReadProgress::default(),
+    }
+}
+
+/// A sink. In a pipeline that runs in slices the log decides what readers see; in others the run.
+pub(crate) fn sink(
+    pipeline: &Pipeline,
+    sink: &transom_file::FileSink,
+    aws: &Aws,
+    limits: SinkLimits,
+) -> Arc<dyn Sink> {
+    let partition_by = sink.partition_by.iter().map(|column| column.value.clone());
+    let files = FileSink {
+        name: sink.name.value.clone(),
+        path: sink.path.value.clone(),
+        aws: aws.clone(),
+        format: sink.format.clone(),
+        partition_by: partition_by.collect(),
+        limits,
+    };
+    match (pipeline.is_sliced(), sink.mode.value) {
+        (false, _) => Arc::new(files),
+        (true, Mode::Append) => Arc::new(AppendSink { files }),
+        (true, Mode::Overwrite | Mode::OverwritePartitions) => Arc::new(PointedSink { files }),
+    }
+}
+
+/// The table of a step's rejected rows.
+pub(crate) fn dead_letters(pipeline: &Pipeline, step: &str, aws: &Aws) -> Arc<dyn Sink> {
+    let files = |name: String| FileSink {
+        name,
+        path: pipeline.dead_letters.join(step),
+        aws: aws.clone(),
+        format: SinkFormat::default(),
+        partition_by: vec![],
+        limits: SinkLimits::default(),
+    };
+    match pipeline.is_sliced() {
+        // No sink of the file has a name with a dot.
+        true => Arc::new(AppendSink {
+            files: files(format!("dead_letters.{step}")),
+        }),
+        false => Arc::new(files(format!("dead letters of {step}"))),
     }
 }
 

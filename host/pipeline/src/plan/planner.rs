@@ -6,11 +6,11 @@ use std::sync::Arc;
 use arrow::datatypes::Schema;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
-use transom_connect::{Aws, ErrorKind, FileSink, Inputs, Sink, SinkLimits, Source, SourceError};
+use transom_connect::{Aws, ErrorKind, Inputs, SinkLimits, Source, SourceError};
 use transom_plugin::Description;
 use transom_query::Session;
 
-use super::convert::file_source;
+use super::convert::{self, file_source};
 use super::messages::error_chain;
 use super::part::{Part, Reads};
 use super::{PlannedSink, PlannedSource, PlannedStep, Sources};
@@ -78,7 +78,10 @@ impl<'a> Planner<'a> {
             let (inputs, table) = match (how, locked) {
                 (Sources::Open | Sources::Sampled(_), locked) => {
                     let opened = async {
-                        let inputs = files.list().await?;
+                        let inputs = match self.part.inputs.get(name) {
+                            Some(listed) => listed.clone(),
+                            None => files.list().await?,
+                        };
                         let table = files.table(&inputs, locked, &state).await?;
                         Ok::<_, SourceError>((inputs, table))
                     };
@@ -190,18 +193,7 @@ impl<'a> Planner<'a> {
         let written = self.pipeline.sinks.iter();
         for sink in written.filter(|sink| part.writes(&sink.name.value)) {
             let from = &sink.from.value;
-            let planned = FileSink {
-                name: sink.name.value.clone(),
-                path: sink.path.value.clone(),
-                aws: self.aws.clone(),
-                format: sink.format.clone(),
-                partition_by: sink
-                    .partition_by
-                    .iter()
-                    .map(|column| column.value.clone())
-                    .collect(),
-                limits: self.sink_limits,
-            };
+            let planned = convert::sink(self.pipeline, sink, self.aws, self.sink_limits);
             let of_source = sources.iter().find(|planned| planned.source.name() == from);
             let of_step = steps.iter().find(|step| step.name == *from);
             let schema = of_source
@@ -222,8 +214,9 @@ impl<'a> Planner<'a> {
                 self.problems.push(problem);
             }
             sinks.push(PlannedSink {
-                sink: Arc::new(planned),
+                sink: planned,
                 from: from.clone(),
+                by: None,
             });
         }
         sinks
