@@ -68,7 +68,7 @@ impl Context {
         plugins: Vec<Arc<Plugin>>,
         lock: Option<Lock>,
     ) -> Result<Ready, Failure> {
-        let local = match pipeline.uses_s3() && pipeline.aws.endpoint == Endpoint::Local {
+        let local = match pipeline.uses_aws() && pipeline.aws.endpoint == Endpoint::Local {
             true => Some(local_aws::join(&pipeline).await?),
             false => None,
         };

@@ -1,8 +1,8 @@
 //! The local AWS of a pipeline on a target that uses it: the one that runs on its folder, or one that lives as long as the command.
 
 use std::path::Path;
-use transom_file::Pipeline;
 use transom_file::spec::{AwsOptions, Place, S3Url};
+use transom_file::{Pipeline, SinkKind};
 use transom_local::{Credentials, FolderError, LocalAws, Options, StartError, owner_of};
 use transom_pipeline::{Aws, S3Error};
 
@@ -40,11 +40,18 @@ pub(crate) fn of_s3(error: S3Error) -> Failure {
 pub(crate) async fn join(pipeline: &Pipeline) -> Result<Joined, Failure> {
     let joined = find_or_start(&pipeline.root.join(DATA)).await?;
     let aws = joined.aws(&pipeline.aws);
-    let sinks = pipeline.sinks.iter().map(|sink| &sink.path.value);
-    for place in sinks.chain([&pipeline.dead_letters]) {
-        if let Place::S3(S3Url { bucket, .. }) = place {
-            aws.create_bucket(bucket).await.map_err(of_s3)?;
-        }
+    let files = pipeline.sinks.iter().filter_map(|sink| match &sink.kind {
+        SinkKind::Files(files) => Some(&files.path.value),
+        SinkKind::Redshift { .. } => None,
+    });
+    let places = files.chain([&pipeline.dead_letters]);
+    let places = places.filter_map(|place| match place {
+        Place::S3(url) => Some(url),
+        Place::Local(_) => None,
+    });
+    let staging = pipeline.redshift.as_ref().map(|redshift| &redshift.staging);
+    for S3Url { bucket, .. } in places.chain(staging) {
+        aws.create_bucket(bucket).await.map_err(of_s3)?;
     }
     Ok(joined)
 }

@@ -43,8 +43,8 @@ pub use column_type::ColumnType;
 pub use max_rejects::{MaxRejects, Percent};
 pub use model::{ErrorPolicy, OnReject};
 pub use pipeline::{
-    FileSink, FileSource, Limits, OnError, OrderBy, Pipeline, Plugin, SqlStep, Step, StepKind,
-    TransformStep,
+    FileSource, FileTable, Limits, OnError, OrderBy, Pipeline, Plugin, Sink, SinkKind, SqlStep,
+    Step, StepKind, TransformStep,
 };
 pub use problem::{Place, Problem, Problems, Related, Source, Span, did_you_mean, list, nearest};
 pub use quantity::{parse_bytes, parse_time};

@@ -19,7 +19,7 @@ use super::parts::{
 };
 use super::quantity::{Bytes, Time};
 use super::reader::{Entries, Spanned};
-use super::spec::{Compression, FormatName, Mode, OnChange, OnMissing, Unknown};
+use super::spec::{Compression, FormatName, LoadMode, OnChange, OnMissing, SchemaChange, Unknown};
 use super::value::{Scalar, ValueType};
 
 /// A Transom pipeline: sources -> steps (SQL or transform) -> sinks.
@@ -167,21 +167,30 @@ pub(crate) struct StepEntry {
     pub(crate) checks: Option<Vec<CheckEntry>>,
 }
 
-/// A table that is written to files.
+/// A table that is written: to files (`path`), or to Redshift (`redshift`).
 #[derive(Debug, JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(deny_unknown_fields, extend(
+    "oneOf" = [{ "required": ["path"] }, { "required": ["redshift"] }],
+    "dependentRequired" = {
+        "format": ["path"],
+        "partition_by": ["path"],
+        "csv": ["path"],
+        "compression": ["path"],
+    },
+))]
 pub(crate) struct SinkEntry {
     /// The source or step that is written.
     #[schemars(required)]
     pub(crate) from: Option<Spanned<String>>,
     /// Where the table is to be: a path relative to this file, or a prefix of S3 such as `s3://bucket/daily/`.
-    #[schemars(required)]
     pub(crate) path: Option<Spanned<String>>,
+    /// The table of Redshift that is loaded.
+    pub(crate) redshift: Option<Spanned<RedshiftTableEntry>>,
     /// The format of the files. May be left out if the path's ending says it.
     #[schemars(with = "Option<FormatName>")]
     pub(crate) format: Option<Option<FormatName>>,
-    /// What happens to the rows that the table has; `overwrite` if it is left out.
-    pub(crate) mode: Option<Spanned<Mode>>,
+    /// What happens to the rows that the table has: `overwrite`, `append` or `overwrite_partitions`; `overwrite` if it is left out.
+    pub(crate) mode: Option<Spanned<LoadMode>>,
     /// The columns whose values become folders, such as `month=1`.
     pub(crate) partition_by: Option<ColumnNames>,
     /// How CSV files are written.
@@ -200,6 +209,33 @@ pub(crate) struct SlicesEntry {
     pub(crate) bytes: Option<Bytes>,
 }
 
+/// A table of Redshift, and how it is loaded.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct RedshiftTableEntry {
+    /// The table with its schema, such as `analytics.daily`. It is created if it does not exist.
+    #[schemars(required)]
+    pub(crate) table: Option<Spanned<String>>,
+    /// What happens to the rows of the table when others are loaded.
+    #[schemars(required, with = "Option<LoadMode>")]
+    pub(crate) mode: Option<Spanned<LoadMode>>,
+    /// The columns that identify a row. For `mode: merge`.
+    pub(crate) keys: Option<Spanned<ColumnNames>>,
+    /// The columns that say which of two rows with the same keys is newer: the one with larger values. For `mode: merge`.
+    pub(crate) order_by: Option<Spanned<ColumnNames>>,
+    /// The columns whose values name a partition. For `mode: overwrite_partitions`.
+    pub(crate) partition_by: Option<Spanned<ColumnNames>>,
+    /// The column by which the rows of a table that is created are distributed.
+    pub(crate) distkey: Option<String>,
+    /// The columns by which the rows of a table that is created are sorted.
+    pub(crate) sortkey: Option<ColumnNames>,
+    /// The length in bytes of VARCHAR columns that are created; if it is left out, as the texts of the first load need it.
+    pub(crate) varchar: Option<Spanned<Whole>>,
+    /// What may be changed of a table that exists, when it lacks a column or a text is too long; `fail` if it is left out.
+    #[schemars(with = "Option<SchemaChange>")]
+    pub(crate) schema: Option<Option<SchemaChange>>,
+}
+
 /// A path, relative to this file, or of S3.
 #[derive(Debug, JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -207,6 +243,16 @@ pub(crate) struct PathEntry {
     /// A path, relative to this file, or of S3.
     #[schemars(required)]
     pub(crate) path: Option<Spanned<String>>,
+}
+
+/// Another path, or another table of Redshift, for a sink.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields, extend("oneOf" = [{ "required": ["path"] }, { "required": ["table"] }]))]
+pub(crate) struct SinkPlaceEntry {
+    /// A path, relative to this file, or of S3. For sinks with `path`.
+    pub(crate) path: Option<Spanned<String>>,
+    /// A table of Redshift with its schema. For sinks with `redshift`.
+    pub(crate) table: Option<Spanned<String>>,
 }
 
 /// A typed parameter of the pipeline's SQL.
@@ -235,14 +281,41 @@ pub(crate) struct TargetEntry {
     pub(crate) variables: Option<Entries<Spanned<Scalar>>>,
     /// Other paths of sources.
     pub(crate) sources: Option<Entries<PathEntry>>,
-    /// Other paths of sinks.
-    pub(crate) sinks: Option<Entries<PathEntry>>,
+    /// Other paths, or tables, of sinks.
+    pub(crate) sinks: Option<Entries<SinkPlaceEntry>>,
     /// Another place for rejected rows.
     pub(crate) dead_letters: Option<PathEntry>,
     /// Where it is kept what was loaded; `.transom/state` beside this file if it is left out.
     pub(crate) state: Option<PathEntry>,
     /// How Amazon's services are reached: as Amazon's own tools do it unless it is said here.
     pub(crate) aws: Option<AwsEntry>,
+    /// The warehouse of the sinks with `redshift`. On the local AWS it may be left out.
+    pub(crate) redshift: Option<Spanned<RedshiftEntry>>,
+}
+
+/// How the warehouse is reached, with the credentials and the region of `aws`.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields, extend(
+    "oneOf" = [{ "required": ["workgroup"] }, { "required": ["cluster"] }],
+    "dependentRequired" = { "db_user": ["cluster"] },
+))]
+pub(crate) struct RedshiftEntry {
+    /// The workgroup of Redshift Serverless.
+    pub(crate) workgroup: Option<String>,
+    /// The identifier of the cluster.
+    pub(crate) cluster: Option<String>,
+    /// The database.
+    #[schemars(required)]
+    pub(crate) database: Option<String>,
+    /// The user of a cluster's database; the user of the identity on AWS if it is left out.
+    pub(crate) db_user: Option<String>,
+    /// The ARN of the secret with the user's name and password; the user of the identity on AWS if it is left out.
+    pub(crate) secret_arn: Option<String>,
+    /// The role that COPY reads with, an ARN; `default`, the warehouse's own, if it is left out.
+    pub(crate) iam_role: Option<Spanned<String>>,
+    /// The prefix of S3 below which rows wait to be loaded, such as `s3://bucket/staging/`.
+    #[schemars(required)]
+    pub(crate) staging: Option<Spanned<String>>,
 }
 
 /// How Amazon's services are reached.

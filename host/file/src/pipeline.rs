@@ -19,8 +19,8 @@ use super::node::TextStyle;
 use super::problem::{Source, Span};
 use super::reader::Spanned;
 use super::spec::{
-    AwsOptions, Format, Incremental, Mode, Place, S3Url, SinkFormat, SliceLimits, Unknown,
-    is_default,
+    AwsOptions, Format, Incremental, LoadMode, Place, RedshiftOptions, RedshiftTable, S3Url,
+    SinkFormat, SliceLimits, Unknown, is_default,
 };
 use super::value::Value;
 
@@ -42,7 +42,7 @@ pub struct Pipeline {
     /// The steps, in the order of the file, which need not be the order of their dependencies.
     pub steps: Vec<Step>,
     /// The tables that are written, in the order of the file.
-    pub sinks: Vec<FileSink>,
+    pub sinks: Vec<Sink>,
     /// Below it are the tables of rejected rows; absolute.
     pub dead_letters: Place,
     /// Where it is kept what was loaded, if the pipeline runs in slices; absolute.
@@ -52,6 +52,9 @@ pub struct Pipeline {
     pub slices: SliceLimits,
     /// How Amazon's services are reached.
     pub aws: AwsOptions,
+    /// How the warehouse is reached; there if a sink is in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redshift: Option<RedshiftOptions>,
     /// The values of all variables.
     pub variables: BTreeMap<String, Value>,
     #[serde(skip)]
@@ -205,13 +208,34 @@ pub struct OrderBy {
     pub nulls_first: bool,
 }
 
-/// A table that is written to files.
+/// A table that is written.
 #[derive(Debug, Clone, Serialize)]
-pub struct FileSink {
+pub struct Sink {
     /// The sink's name.
     pub name: Spanned<String>,
     /// The source or step that is written, which exists.
     pub from: Spanned<String>,
+    /// Where it is written to, and how.
+    #[serde(flatten)]
+    pub kind: SinkKind,
+}
+
+/// Where a table is written to, and how.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum SinkKind {
+    /// To files.
+    Files(FileTable),
+    /// To Redshift. No two sinks load one table.
+    Redshift {
+        /// The table.
+        redshift: RedshiftTable,
+    },
+}
+
+/// A table of files.
+#[derive(Debug, Clone, Serialize)]
+pub struct FileTable {
     /// Where the table is; absolute. No two sinks write to one place or inside of each other.
     pub path: Spanned<Place>,
     /// How the files are to be written.
@@ -219,26 +243,26 @@ pub struct FileSink {
     pub format: SinkFormat,
     /// What happens to the rows that the table has.
     #[serde(skip_serializing_if = "is_overwrite")]
-    pub mode: Spanned<Mode>,
+    pub mode: Spanned<LoadMode>,
     /// The columns whose values become folders; all different.
     pub partition_by: Vec<Spanned<String>>,
 }
 
-fn is_overwrite(mode: &Spanned<Mode>) -> bool {
-    mode.value == Mode::Overwrite
+fn is_overwrite(mode: &Spanned<LoadMode>) -> bool {
+    mode.value == LoadMode::Overwrite
 }
 
 impl Pipeline {
-    /// Whether it is run in slices, with a log of what was loaded: if a source is incremental, or a sink keeps rows of earlier runs.
+    /// Whether it is run in slices, with a log of what was loaded: if a source is incremental, or a sink keeps
+    /// rows of earlier runs or is in a warehouse.
     #[must_use]
     pub fn is_sliced(&self) -> bool {
-        self.sources
-            .iter()
-            .any(|source| source.incremental.is_some())
-            || self
-                .sinks
-                .iter()
-                .any(|sink| sink.mode.value != Mode::Overwrite)
+        let keeps = |sink: &Sink| match &sink.kind {
+            SinkKind::Files(files) => files.mode.value != LoadMode::Overwrite,
+            SinkKind::Redshift { .. } => true,
+        };
+        let mut sources = self.sources.iter();
+        sources.any(|source| source.incremental.is_some()) || self.sinks.iter().any(keeps)
     }
 
     /// The plugin that SQL calls `name`.
@@ -247,14 +271,17 @@ impl Pipeline {
         self.plugins.iter().find(|plugin| plugin.name.value == name)
     }
 
-    /// Whether a source or a sink of it is on S3.
+    /// Whether a source or a sink of it is on S3 or in Redshift.
     #[must_use]
-    pub fn uses_s3(&self) -> bool {
+    pub fn uses_aws(&self) -> bool {
         let is_s3 = |place: &Place| matches!(place, Place::S3(_));
         self.sources
             .iter()
             .any(|source| S3Url::is_meant(&source.path.value))
-            || self.sinks.iter().any(|sink| is_s3(&sink.path.value))
+            || self.sinks.iter().any(|sink| match &sink.kind {
+                SinkKind::Files(files) => is_s3(&files.path.value),
+                SinkKind::Redshift { .. } => true,
+            })
             || is_s3(&self.dead_letters)
             || (self.is_sliced() && is_s3(&self.state))
     }

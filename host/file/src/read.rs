@@ -2,12 +2,13 @@
 
 use super::model::{
     AwsEntry, CsvEntry, ErrorPolicy, LimitsEntry, OnReject, PathEntry, PipelineFile, PluginEntry,
-    SinkEntry, SlicesEntry, SourceEntry, StepEntry, TargetEntry, VariableEntry,
+    RedshiftEntry, RedshiftTableEntry, SinkEntry, SinkPlaceEntry, SlicesEntry, SourceEntry,
+    StepEntry, TargetEntry, VariableEntry,
 };
-use super::node::{Node, Yaml};
+use super::node::{Key, Node, Yaml};
 use super::problem::Problem;
 use super::reader::{Read, Reader, Word, read_word};
-use super::spec::{Compression, FormatName, Mode, OnChange, OnMissing, Unknown};
+use super::spec::{Compression, FormatName, LoadMode, OnChange, OnMissing, SchemaChange, Unknown};
 
 impl<T: Word> Read for T {
     fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
@@ -20,14 +21,6 @@ impl Word for FormatName {
         ("csv", Self::Csv),
         ("json", Self::Json),
         ("parquet", Self::Parquet),
-    ];
-}
-
-impl Word for Mode {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("overwrite", Self::Overwrite),
-        ("append", Self::Append),
-        ("overwrite_partitions", Self::OverwritePartitions),
     ];
 }
 
@@ -60,6 +53,23 @@ impl Word for Unknown {
         ("fail", Self::Fail),
         ("warn", Self::Warn),
         ("ignore", Self::Ignore),
+    ];
+}
+
+impl Word for LoadMode {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("append", Self::Append),
+        ("merge", Self::Merge),
+        ("overwrite_partitions", Self::OverwritePartitions),
+        ("overwrite", Self::Overwrite),
+    ];
+}
+
+impl Word for SchemaChange {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("fail", Self::Fail),
+        ("add_columns", Self::AddColumns),
+        ("widen", Self::Widen),
     ];
 }
 
@@ -297,12 +307,89 @@ impl Read for SinkEntry {
         let mut fields = reader.fields(node)?;
         let entry = Self {
             from: fields.required("from"),
-            path: fields.required("path"),
+            path: fields.optional("path"),
+            redshift: fields.optional("redshift"),
             format: fields.optional("format"),
             mode: fields.optional("mode"),
             partition_by: fields.optional("partition_by"),
             csv: fields.optional("csv"),
             compression: fields.optional("compression"),
+        };
+        fields.finish();
+        check_sink_kind(reader, node);
+        Some(entry)
+    }
+}
+
+/// The keys that belong to a sink that writes files.
+const FILE_SINK_KEYS: [&str; 4] = ["format", "partition_by", "csv", "compression"];
+
+/// Reports a sink that has neither a path nor a table of Redshift, or both, or has a key of the other kind.
+fn check_sink_kind(reader: &mut Reader<'_>, node: &Node) {
+    let Yaml::Map(entries) = &node.value else {
+        return;
+    };
+    let mut keys = entries.iter().map(|(key, _)| key);
+    let path = keys.clone().find(|key| key.name == "path");
+    let redshift = keys.find(|key| key.name == "redshift");
+    exactly_one(reader, ("path", "redshift"), (path, redshift), "a sink");
+    if let (None, Some(_)) = (path, redshift) {
+        for (key, _) in entries {
+            if FILE_SINK_KEYS.contains(&key.name.as_str()) {
+                let here = reader.here();
+                let message = format!("`{}` in {here} belongs to a sink with `path`", key.name);
+                let problem = Problem::new(message)
+                    .at(reader.place(key.span))
+                    .with_label("allowed beside `redshift`: `from`");
+                let problem = match key.name.as_str() {
+                    "partition_by" => {
+                        problem.with_hint("partitions of the table are named within `redshift`")
+                    }
+                    _ => problem,
+                };
+                reader.report(problem);
+            }
+        }
+    }
+}
+
+/// Reports a map that has neither of two keys, or both.
+fn exactly_one(
+    reader: &mut Reader<'_>,
+    (one, other): (&str, &str),
+    found: (Option<&Key>, Option<&Key>),
+    what: &str,
+) {
+    let here = reader.here();
+    let label = format!("{what} needs one of them");
+    let problem = match found {
+        (None, None) => Problem::new(format!("{here} has neither `{one}` nor `{other}`"))
+            .at(reader.place(reader.key_span()))
+            .with_label(label),
+        (Some(first), Some(second)) => {
+            Problem::new(format!("{here} has both `{one}` and `{other}`"))
+                .at(reader.place(second.span))
+                .with_label(label)
+                .with_related("the other is here", reader.place(first.span))
+        }
+        _ => return,
+    };
+    reader.report(problem);
+}
+
+impl Read for RedshiftTableEntry {
+    fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
+        let mut fields = reader.fields(node)?;
+        let entry = Self {
+            table: fields.required("table"),
+            mode: fields.required("mode"),
+            keys: fields.optional("keys"),
+            order_by: fields.optional("order_by"),
+            partition_by: fields.optional("partition_by"),
+            distkey: fields.optional("distkey"),
+            sortkey: fields.optional("sortkey"),
+            varchar: fields.optional("varchar"),
+            schema: fields.optional("schema"),
         };
         fields.finish();
         Some(entry)
@@ -332,6 +419,26 @@ impl Read for PathEntry {
     }
 }
 
+impl Read for SinkPlaceEntry {
+    fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
+        let mut fields = reader.fields(node)?;
+        let entry = Self {
+            path: fields.optional("path"),
+            table: fields.optional("table"),
+        };
+        fields.finish();
+        if let Yaml::Map(entries) = &node.value {
+            let key = |name: &str| {
+                let mut keys = entries.iter().map(|(key, _)| key);
+                keys.find(|key| key.name == name)
+            };
+            let found = (key("path"), key("table"));
+            exactly_one(reader, ("path", "table"), found, "another place");
+        }
+        Some(entry)
+    }
+}
+
 impl Read for VariableEntry {
     fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
         let mut fields = reader.fields(node)?;
@@ -355,8 +462,47 @@ impl Read for TargetEntry {
             dead_letters: fields.optional("dead_letters"),
             state: fields.optional("state"),
             aws: fields.optional("aws"),
+            redshift: fields.optional("redshift"),
         };
         fields.finish();
+        Some(entry)
+    }
+}
+
+impl Read for RedshiftEntry {
+    fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
+        let mut fields = reader.fields(node)?;
+        let entry = Self {
+            workgroup: fields.optional("workgroup"),
+            cluster: fields.optional("cluster"),
+            database: fields.required("database"),
+            db_user: fields.optional("db_user"),
+            secret_arn: fields.optional("secret_arn"),
+            iam_role: fields.optional("iam_role"),
+            staging: fields.required("staging"),
+        };
+        fields.finish();
+        let Yaml::Map(entries) = &node.value else {
+            return Some(entry);
+        };
+        let key = |name: &str| {
+            let mut keys = entries.iter().map(|(key, _)| key);
+            keys.find(|key| key.name == name)
+        };
+        let (workgroup, user) = (key("workgroup"), key("db_user"));
+        let found = (workgroup, key("cluster"));
+        exactly_one(reader, ("workgroup", "cluster"), found, "a warehouse");
+        if let (Some(_), Some(user)) = (workgroup, user) {
+            let message = format!("`db_user` in {} belongs to a cluster", reader.here());
+            let problem = Problem::new(message)
+                .at(reader.place(user.span))
+                .with_label("a workgroup takes the user of the identity, or of `secret_arn`");
+            reader.report(problem);
+        }
+        if let (Some(user), Some(secret)) = (user, key("secret_arn")) {
+            let found = (Some(user), Some(secret));
+            exactly_one(reader, ("db_user", "secret_arn"), found, "a session");
+        }
         Some(entry)
     }
 }

@@ -75,7 +75,7 @@ mod tests {
     use crate::parts::OrderEntry;
     use crate::problem::{Problem, Source, Span};
     use crate::reader::{Read, Reader, Word};
-    use crate::spec::{Compression, FormatName, Unknown};
+    use crate::spec::{Compression, FormatName, LoadMode, SchemaChange, Unknown};
 
     const STRANGE: &str = "strange-key";
 
@@ -171,9 +171,17 @@ mod tests {
             CsvEntry,
             StepEntry,
             SinkEntry,
-            PathEntry
+            RedshiftTableEntry,
+            PathEntry,
+            SinkPlaceEntry
         );
-        compare!(VariableEntry, TargetEntry, AwsEntry, CheckEntry);
+        compare!(
+            VariableEntry,
+            TargetEntry,
+            AwsEntry,
+            RedshiftEntry,
+            CheckEntry
+        );
         compare!(AcceptedValuesEntry, RelationshipsEntry, RowCountEntry);
         let (name, order) = definition::<OrderEntry>(&schema);
         assert_eq!(
@@ -210,6 +218,8 @@ mod tests {
         compare::<FormatName>(&schema);
         compare::<Compression>(&schema);
         compare::<Unknown>(&schema);
+        compare::<LoadMode>(&schema);
+        compare::<SchemaChange>(&schema);
         compare::<OnReject>(&schema);
         compare::<ErrorPolicy>(&schema);
         compare::<Severity>(&schema);

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use arrow::datatypes::Schema;
 use serde_json::{Value, json};
-use transom_file::{Check, Pipeline, StepKind, list};
+use transom_file::{Check, Pipeline, SinkKind, StepKind, list};
 use transom_pipeline::SessionOptions;
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Planned, Sources};
@@ -134,16 +134,20 @@ fn tables(pipeline: &Pipeline, planned: &Planned) -> String {
         entry("step", name, &lines);
     }
     for sink in &pipeline.sinks {
-        let place = &sink.path.value;
-        let below = place
-            .local()
-            .and_then(|path| path.strip_prefix(&pipeline.root).ok());
-        let path = below.map_or_else(|| place.to_string(), |path| path.display().to_string());
-        entry(
-            "sink",
-            &sink.name.value,
-            &[labelled("reads", &sink.from.value), labelled("files", path)],
-        );
+        let target = match &sink.kind {
+            SinkKind::Files(files) => {
+                let place = &files.path.value;
+                let below = place
+                    .local()
+                    .and_then(|path| path.strip_prefix(&pipeline.root).ok());
+                let path =
+                    below.map_or_else(|| place.to_string(), |path| path.display().to_string());
+                labelled("files", path)
+            }
+            SinkKind::Redshift { redshift } => labelled("table", &redshift.table),
+        };
+        let reads = labelled("reads", &sink.from.value);
+        entry("sink", &sink.name.value, &[reads, target]);
     }
     text.trim_end().to_owned()
 }
@@ -203,8 +207,13 @@ fn to_json(pipeline: &Pipeline, planned: &Planned) -> Value {
         let checks = pipeline.step(name).map(|step| &step.checks);
         json!({ "name": name, "reads": planned.reads(name), "readers": readers, "columns": columns(&schema), "checks": checks })
     });
-    let sinks = pipeline.sinks.iter().map(|sink| {
-        json!({ "name": sink.name.value, "reads": [sink.from.value], "path": sink.path.value })
+    let sinks = pipeline.sinks.iter().map(|sink| match &sink.kind {
+        SinkKind::Files(files) => {
+            json!({ "name": sink.name.value, "reads": [sink.from.value], "path": files.path.value })
+        }
+        SinkKind::Redshift { redshift } => {
+            json!({ "name": sink.name.value, "reads": [sink.from.value], "table": redshift.table })
+        }
     });
     json!({
         "pipeline": pipeline.name,

@@ -232,7 +232,7 @@ fn selected(pipeline: &Pipeline, names: &[String]) -> Result<Option<Vec<String>>
     let mut selected = Vec::new();
     for name in names {
         let writes =
-            |sink: &&transom_file::FileSink| sink.name.value == *name || sink.from.value == *name;
+            |sink: &&transom_file::Sink| sink.name.value == *name || sink.from.value == *name;
         let before = selected.len();
         let found = pipeline.sinks.iter().filter(writes);
         selected.extend(found.map(|sink| sink.name.value.clone()));

@@ -4,6 +4,7 @@
 //! that could not be read was reported by the reader and is passed over here.
 
 mod checks;
+mod redshift;
 mod steps;
 mod tables;
 mod targets;
@@ -69,8 +70,10 @@ pub(super) fn resolve(
     let steps = resolver.steps(&variables);
     let sinks = resolver.sinks(&target);
     let (dead_letters, said) = resolver.dead_letters(&target);
-    resolver.check_paths(&plugins, &sources, &steps, &sinks, (&dead_letters, said));
     let aws = resolver.aws(&target);
+    let redshift = resolver.redshift(&target, &sinks, &aws);
+    let outputs = resolver.outputs(&sinks, redshift.as_ref());
+    resolver.check_paths(&plugins, &sources, &steps, outputs, (&dead_letters, said));
     resolver.check_input_cycles();
     let name = file.name.as_ref()?.0.clone();
     let state = resolver.state(&target, &name);
@@ -87,6 +90,7 @@ pub(super) fn resolve(
         state: state?,
         slices: slice_limits(file),
         aws,
+        redshift: redshift.map(|said| said.value),
         variables,
         source: source.clone(),
     })

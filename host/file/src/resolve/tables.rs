@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use super::super::model::{CsvEntry, SinkEntry, SourceEntry};
 use super::super::parts::IncrementalEntry;
 use super::super::paths::{Input, Output, collisions, is_pattern, normalized, place};
-use super::super::pipeline::{FileSink, FileSource, Plugin, Step, StepKind};
+use super::super::pipeline::{FileSource, FileTable, Plugin, Sink, SinkKind, Step, StepKind};
 use super::super::problem::{Span, list};
 use super::super::reader::{Spanned, Word};
 use super::super::spec::{
-    CsvOptions, Encoding, Format, FormatName, Incremental, Mode, Place, S3Url, SinkFormat,
+    CsvOptions, Encoding, Format, FormatName, Incremental, LoadMode, Place, RedshiftOptions, S3Url,
+    SinkFormat,
 };
 use super::targets::Target;
 use super::{Resolver, entries};
@@ -269,50 +270,78 @@ impl Resolver<'_> {
         options
     }
 
-    pub(super) fn sinks(&mut self, target: &Target<'_>) -> Vec<FileSink> {
+    pub(super) fn sinks(&mut self, target: &Target<'_>) -> Vec<Sink> {
         let mut sinks = Vec::new();
+        let mut tables = Vec::new();
         for entry in entries(self.file.sinks.as_ref()) {
             let Some(sink) = &entry.value else { continue };
             let name = &entry.name;
             if let Some(from) = &sink.from {
                 self.check_table(from, &format!("the sink `{}`", name.value));
             }
-            let said = target.sink(&name.value).or(sink.path.as_ref());
-            let path = said.and_then(|said| self.output_place(said));
-            let format = sink.format.unwrap_or_else(|| {
-                let endings = [said, sink.path.as_ref()].into_iter().flatten();
-                self.format_of(endings, format_by_ending, "sink", name)
-            });
-            let format = format.map(|format| self.sink_format(&name.value, sink, format));
-            if let (Some(from), Some(path), Some(format)) = (sink.from.clone(), path, format) {
-                let partition_by = sink
-                    .partition_by
-                    .as_ref()
-                    .map_or_else(Vec::new, |said| said.0.clone());
-                let mode = sink.mode.clone().unwrap_or_else(|| Spanned {
-                    value: Mode::default(),
-                    span: name.span,
-                });
-                if mode.value == Mode::OverwritePartitions && partition_by.is_empty() {
-                    let problem = self
-                        .at(
-                            mode.span,
-                            format!("the sink `{}` has no partitions", name.value),
-                        )
-                        .with_label("`overwrite_partitions` needs `partition_by`");
-                    self.report(problem);
+            let kind = match &sink.redshift {
+                Some(said) => {
+                    let said = &said.value;
+                    let table = target.table(&name.value).or(said.table.as_ref());
+                    table.and_then(|table| {
+                        let redshift = self.redshift_table(&name.value, said, table)?;
+                        tables.push((redshift.table.clone(), table.span));
+                        Some(SinkKind::Redshift { redshift })
+                    })
                 }
-                sinks.push(FileSink {
+                None => self.file_table(name, sink, target).map(SinkKind::Files),
+            };
+            if let (Some(from), Some(kind)) = (sink.from.clone(), kind) {
+                sinks.push(Sink {
                     name: name.clone(),
                     from,
-                    path,
-                    format,
-                    mode,
-                    partition_by,
+                    kind,
                 });
             }
         }
+        self.check_redshift_tables(&tables);
         sinks
+    }
+
+    fn file_table(
+        &mut self,
+        name: &Spanned<String>,
+        sink: &SinkEntry,
+        target: &Target<'_>,
+    ) -> Option<FileTable> {
+        let said = target.sink(&name.value).or(sink.path.as_ref());
+        let path = said.and_then(|said| self.output_place(said));
+        let format = sink.format.unwrap_or_else(|| {
+            let endings = [said, sink.path.as_ref()].into_iter().flatten();
+            self.format_of(endings, format_by_ending, "sink", name)
+        });
+        let format = format.map(|format| self.sink_format(&name.value, sink, format));
+        let partition_by = sink.partition_by.as_ref();
+        let partition_by = partition_by.map_or_else(Vec::new, |said| said.0.clone());
+        let mode = sink.mode.clone().unwrap_or_else(|| Spanned {
+            value: LoadMode::Overwrite,
+            span: name.span,
+        });
+        if mode.value == LoadMode::Merge {
+            let message = format!(
+                "the sink `{}` writes files, which cannot be merged",
+                name.value
+            );
+            let problem = self.at(mode.span, message);
+            let modes = "files have `overwrite`, `append` and `overwrite_partitions`";
+            self.report(problem.with_label(modes));
+        }
+        if mode.value == LoadMode::OverwritePartitions && partition_by.is_empty() {
+            let message = format!("the sink `{}` has no partitions", name.value);
+            let problem = self.at(mode.span, message);
+            self.report(problem.with_label("`overwrite_partitions` needs `partition_by`"));
+        }
+        Some(FileTable {
+            path: path?,
+            format: format?,
+            mode,
+            partition_by,
+        })
     }
 
     /// The place of what is written, which cannot be a pattern.
@@ -365,8 +394,7 @@ impl Resolver<'_> {
         {
             return (path, true);
         }
-        let first = entries(file.sinks.as_ref()).next();
-        let beside = first.and_then(|entry| {
+        let beside = entries(file.sinks.as_ref()).find_map(|entry| {
             let said = target
                 .sink(&entry.name.value)
                 .or(entry.value.as_ref()?.path.as_ref())?;
@@ -387,24 +415,39 @@ impl Resolver<'_> {
         )
     }
 
+    /// What is written, but for the dead letters.
+    pub(super) fn outputs(
+        &self,
+        sinks: &[Sink],
+        redshift: Option<&Spanned<RedshiftOptions>>,
+    ) -> Vec<Output> {
+        let files = sinks.iter().filter_map(|sink| match &sink.kind {
+            SinkKind::Files(files) => Some(Output {
+                what: format!("the sink `{}`", sink.name.value),
+                path: files.path.value.as_path(),
+                span: files.path.span,
+                hint: None,
+            }),
+            SinkKind::Redshift { .. } => None,
+        });
+        let staging = redshift.map(|said| Output {
+            what: "`redshift.staging`".to_owned(),
+            path: Place::S3(said.value.staging.clone()).as_path(),
+            span: said.span,
+            hint: None,
+        });
+        files.chain(staging).collect()
+    }
+
     /// Reports outputs that meet each other, a source's files or the pipeline itself.
     pub(super) fn check_paths(
         &mut self,
         plugins: &[Plugin],
         sources: &[FileSource],
         steps: &[Step],
-        sinks: &[FileSink],
+        mut outputs: Vec<Output>,
         (dead_letters, said): (&Spanned<Place>, bool),
     ) {
-        let mut outputs: Vec<Output> = sinks
-            .iter()
-            .map(|sink| Output {
-                what: format!("the sink `{}`", sink.name.value),
-                path: sink.path.value.as_path(),
-                span: sink.path.span,
-                hint: None,
-            })
-            .collect();
         let sources = sources.iter().map(|source| Input {
             of: format!("source `{}`", source.name.value),
             path: match S3Url::is_meant(&source.path.value) {

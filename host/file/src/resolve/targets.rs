@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::super::LoadOptions;
-use super::super::model::{AwsEntry, PathEntry, TargetEntry};
+use super::super::model::{AwsEntry, SinkPlaceEntry, TargetEntry};
 use super::super::problem::{Problem, list};
 use super::super::reader::{Entries, Spanned};
 use super::super::spec::{AwsOptions, Endpoint};
@@ -24,12 +24,22 @@ pub(super) struct Target<'a> {
 impl<'a> Target<'a> {
     /// The target's own path for a source.
     pub(super) fn source(&self, name: &str) -> Option<&'a Spanned<String>> {
-        path_of(self.entry?.sources.as_ref()?, name)
+        let sources = self.entry?.sources.as_ref()?;
+        sources.get(name)?.value.as_ref()?.path.as_ref()
     }
 
     /// The target's own path for a sink.
     pub(super) fn sink(&self, name: &str) -> Option<&'a Spanned<String>> {
-        path_of(self.entry?.sinks.as_ref()?, name)
+        self.sink_place(name)?.path.as_ref()
+    }
+
+    /// The target's own table of Redshift for a sink.
+    pub(super) fn table(&self, name: &str) -> Option<&'a Spanned<String>> {
+        self.sink_place(name)?.table.as_ref()
+    }
+
+    fn sink_place(&self, name: &str) -> Option<&'a SinkPlaceEntry> {
+        self.entry?.sinks.as_ref()?.get(name)?.value.as_ref()
     }
 
     /// The target's own path for rejected rows.
@@ -57,10 +67,6 @@ fn endpoint(text: &str) -> Endpoint {
         "local" => Endpoint::Local,
         url => Endpoint::Url(url.to_owned()),
     }
-}
-
-fn path_of<'a>(paths: &'a Entries<PathEntry>, name: &str) -> Option<&'a Spanned<String>> {
-    paths.get(name)?.value.as_ref()?.path.as_ref()
 }
 
 impl<'a> Resolver<'a> {
@@ -187,16 +193,41 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Reports paths of a target that lead out of the file system.
+    /// Reports paths of a target that lead out of the file system, and places of sinks of another kind.
     fn check_paths_of(&mut self, target: &TargetEntry) {
-        let sources = entries(target.sources.as_ref());
-        let all = sources
-            .chain(entries(target.sinks.as_ref()))
-            .map(|entry| entry.value.as_ref());
+        let sources = entries(target.sources.as_ref()).map(|entry| entry.value.as_ref());
         let single = [target.dead_letters.as_ref(), target.state.as_ref()];
-        for entry in all.chain(single).flatten() {
-            if let Some(path) = &entry.path {
-                self.place(path);
+        let others = sources.chain(single).flatten();
+        let others = others.map(|entry| entry.path.as_ref());
+        let sinks = || {
+            entries(target.sinks.as_ref())
+                .filter_map(|entry| Some((entry.name.value.as_str(), entry.value.as_ref()?)))
+        };
+        let of_sinks = sinks().map(|(_, sink)| sink.path.as_ref());
+        for path in others.chain(of_sinks).flatten() {
+            self.place(path);
+        }
+        for (name, place) in sinks() {
+            let declared = self.file.sinks.as_ref().and_then(|sinks| sinks.get(name));
+            let declared = declared.and_then(|sink| sink.value.as_ref());
+            let Some(declared) = declared else { continue };
+            let wrong = match (&place.path, &place.table) {
+                (Some(path), _) if declared.redshift.is_some() => {
+                    Some((path.span, "is in Redshift: name another `table`"))
+                }
+                (_, Some(table)) if declared.path.is_some() => {
+                    Some((table.span, "writes files: name another `path`"))
+                }
+                (_, Some(table)) => {
+                    self.table_name(table);
+                    None
+                }
+                _ => None,
+            };
+            if let Some((span, why)) = wrong {
+                let message = format!("the sink `{name}` {why}");
+                let problem = self.at(span, message);
+                self.report(problem.with_label("a target changes no sink to one of another kind"));
             }
         }
     }

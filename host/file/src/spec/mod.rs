@@ -3,6 +3,7 @@
 mod aws;
 mod format;
 mod place;
+mod redshift;
 mod slices;
 
 pub use aws::{AwsOptions, Endpoint};
@@ -12,4 +13,7 @@ pub use format::{
     Compression, CsvOptions, Encoding, Format, FormatName, SinkFormat, Unknown, is_gzip,
 };
 pub use place::{Place, S3Url};
-pub use slices::{Incremental, Mode, OnChange, OnMissing, SliceLimits};
+pub use redshift::{
+    DbUser, LoadMode, RedshiftOptions, RedshiftTable, SchemaChange, Server, TableName,
+};
+pub use slices::{Incremental, OnChange, OnMissing, SliceLimits};

@@ -47,19 +47,6 @@ pub enum OnMissing {
     Load,
 }
 
-/// What a sink does with the rows that its table has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// The table is replaced.
-    #[default]
-    Overwrite,
-    /// The rows stay, and those of each slice are added.
-    Append,
-    /// The partitions that a slice computes anew are replaced.
-    OverwritePartitions,
-}
-
 /// Bounds on what one slice reads of its incremental sources. A slice has at least one file or partition, however large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct SliceLimits {

@@ -7,8 +7,8 @@ use datafusion::common::ScalarValue;
 use transom_connect::{
     self as connect, AppendSink, Aws, FileSink, FileSource, PointedSink, Sink, SinkLimits,
 };
-use transom_file::spec::{Mode, Place, S3Url, SinkFormat};
-use transom_file::{Pipeline, Value};
+use transom_file::spec::{LoadMode, Place, S3Url, SinkFormat};
+use transom_file::{FileTable, Pipeline, Value};
 use transom_query::Params;
 
 pub(crate) fn file_source(
@@ -45,26 +45,27 @@ pub(crate) fn file_source(
     }
 }
 
-/// A sink. In a pipeline that runs in slices the log decides what readers see; in others the run.
+/// A table of files. In a pipeline that runs in slices the log decides what readers see; in others the run.
 pub(crate) fn sink(
     pipeline: &Pipeline,
-    sink: &transom_file::FileSink,
+    name: &str,
+    table: &FileTable,
     aws: &Aws,
     limits: SinkLimits,
 ) -> Arc<dyn Sink> {
-    let partition_by = sink.partition_by.iter().map(|column| column.value.clone());
+    let partition_by = table.partition_by.iter().map(|column| column.value.clone());
     let files = FileSink {
-        name: sink.name.value.clone(),
-        path: sink.path.value.clone(),
+        name: name.to_owned(),
+        path: table.path.value.clone(),
         aws: aws.clone(),
-        format: sink.format.clone(),
+        format: table.format.clone(),
         partition_by: partition_by.collect(),
         limits,
     };
-    match (pipeline.is_sliced(), sink.mode.value) {
+    match (pipeline.is_sliced(), table.mode.value) {
         (false, _) => Arc::new(files),
-        (true, Mode::Append) => Arc::new(AppendSink { files }),
-        (true, Mode::Overwrite | Mode::OverwritePartitions) => Arc::new(PointedSink { files }),
+        (true, LoadMode::Append) => Arc::new(AppendSink { files }),
+        (true, _) => Arc::new(PointedSink { files }),
     }
 }
 

@@ -17,7 +17,7 @@ use super::{PlannedSink, PlannedSource, PlannedStep, Sources};
 use crate::error::{Error, Result};
 use crate::lock::Lock;
 use crate::plugins::Looked;
-use transom_file::{Pipeline, Problem, Step};
+use transom_file::{Pipeline, Problem, SinkKind, Step};
 
 /// A pipeline that is being planned, with the mistakes that were found.
 pub(super) struct Planner<'a> {
@@ -193,7 +193,22 @@ impl<'a> Planner<'a> {
         let written = self.pipeline.sinks.iter();
         for sink in written.filter(|sink| part.writes(&sink.name.value)) {
             let from = &sink.from.value;
-            let planned = convert::sink(self.pipeline, sink, self.aws, self.sink_limits);
+            let files = match &sink.kind {
+                SinkKind::Files(files) => files,
+                SinkKind::Redshift { .. } => {
+                    let message = "tables of Redshift are not loaded by this version";
+                    let problem = self.pipeline.problem_at(sink.name.span, message);
+                    self.problems.push(problem);
+                    continue;
+                }
+            };
+            let planned = convert::sink(
+                self.pipeline,
+                &sink.name.value,
+                files,
+                self.aws,
+                self.sink_limits,
+            );
             let of_source = sources.iter().find(|planned| planned.source.name() == from);
             let of_step = steps.iter().find(|step| step.name == *from);
             let schema = of_source
@@ -203,7 +218,7 @@ impl<'a> Planner<'a> {
                 });
             if let Some(Err(error)) = schema.map(|schema| planned.check(&schema)) {
                 let message = error_chain(&error);
-                let column = sink
+                let column = files
                     .partition_by
                     .iter()
                     .find(|column| message.contains(&format!("`{}`", column.value)));

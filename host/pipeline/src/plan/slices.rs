@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use transom_file::spec::{Incremental, Mode};
-use transom_file::{FileSink, Problem};
+use transom_file::spec::{Incremental, LoadMode};
+use transom_file::{Problem, Sink, SinkKind};
 use transom_query::{NeedsAllRows, Shape, shape};
 
 use super::planner::Planner;
@@ -60,7 +60,11 @@ impl Planner<'_> {
             match unfit(sink, shape, &by, how) {
                 Ok(column) => planned.by = column,
                 Err((message, hint)) => {
-                    let problem = self.pipeline.problem_at(sink.mode.span, message);
+                    let span = match &sink.kind {
+                        SinkKind::Files(files) => files.mode.span,
+                        SinkKind::Redshift { .. } => sink.name.span,
+                    };
+                    let problem = self.pipeline.problem_at(span, message);
                     self.problems.push(problem.with_hint(hint));
                 }
             }
@@ -155,50 +159,64 @@ fn column_names(table: &str, sources: &[PlannedSource], steps: &[PlannedStep]) -
 
 /// Why a sink cannot take the slices of a table, with the ways out; else the column by which it replaces partitions.
 fn unfit(
-    sink: &FileSink,
+    sink: &Sink,
     shape: &Shape,
     by: &[&str],
     how: Option<How>,
 ) -> Result<Option<String>, (String, String)> {
     let (name, from) = (&sink.name.value, &sink.from.value);
     let wrong = |message: String, hint: &str| Err((message, hint.to_owned()));
-    match (sink.mode.value, shape.is_part, how) {
-        (Mode::Overwrite, false, _) | (Mode::Append, true, Some(How::NewFiles)) => Ok(None),
-        (Mode::Append, false, _) => wrong(
+    let (mode, partition_by) = match &sink.kind {
+        SinkKind::Files(files) => {
+            let columns = files
+                .partition_by
+                .iter()
+                .map(|column| column.value.as_str());
+            (files.mode.value, columns.collect::<Vec<_>>())
+        }
+        SinkKind::Redshift { redshift } => {
+            let columns = redshift.partition_by.iter().map(String::as_str);
+            (redshift.mode, columns.collect())
+        }
+    };
+    match (mode, shape.is_part, how) {
+        // Rows of the same keys replace one another.
+        (LoadMode::Merge, _, _) => Ok(None),
+        (LoadMode::Overwrite, false, _) | (LoadMode::Append, true, Some(How::NewFiles)) => Ok(None),
+        (LoadMode::Append, false, _) => wrong(
             format!("the sink `{name}` would add all rows of `{from}` again with every slice"),
             "say `mode: overwrite`, or make a source that it follows from `incremental`",
         ),
-        (Mode::Overwrite, true, Some(How::NewFiles)) => wrong(
+        (LoadMode::Overwrite, true, Some(How::NewFiles)) => wrong(
             format!("the sink `{name}` would hold only the rows of the last slice of `{from}`"),
             "say `mode: append`",
         ),
-        (Mode::Overwrite, true, _) => wrong(
+        (LoadMode::Overwrite, true, _) => wrong(
             format!(
                 "the sink `{name}` would hold only the partitions of the last slice of `{from}`"
             ),
             "say `mode: overwrite_partitions`",
         ),
-        (Mode::Append, true, _) => wrong(
+        (LoadMode::Append, true, _) => wrong(
             format!(
                 "the sink `{name}` would have rows twice: a partition of `{from}` that changes is read again"
             ),
             "say `mode: overwrite_partitions`",
         ),
-        (Mode::OverwritePartitions, false, _) => wrong(
+        (LoadMode::OverwritePartitions, false, _) => wrong(
             format!(
                 "each slice has all of `{from}`, so that the sink `{name}` has no partitions to keep"
             ),
             "say `mode: overwrite`, or read a source that it follows from by partition: `incremental: { by: .. }`",
         ),
-        (Mode::OverwritePartitions, true, Some(How::NewFiles)) => wrong(
+        (LoadMode::OverwritePartitions, true, Some(How::NewFiles)) => wrong(
             format!(
                 "a slice of new files is no whole partition, so that the sink `{name}` would lose rows"
             ),
             "say `mode: append`, or read the source by partition: `incremental: { by: .. }`",
         ),
-        (Mode::OverwritePartitions, true, _) => {
-            let mut partitions = sink.partition_by.iter().map(|column| column.value.as_str());
-            match partitions.find(|column| by.contains(column)) {
+        (LoadMode::OverwritePartitions, true, _) => {
+            match partition_by.into_iter().find(|column| by.contains(column)) {
                 Some(column) => Ok(Some(column.to_owned())),
                 None => wrong(
                     format!(
