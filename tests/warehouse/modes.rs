@@ -1,8 +1,10 @@
 //! What each mode does with the rows that are there.
 
+use transom_commit::Task;
+use transom_connect::Replaces;
 use transom_file::spec::LoadMode;
 
-use crate::world::{World, visits};
+use crate::world::{Planned, World, visits};
 
 const ALL: &str = "SELECT id, day, text FROM public.daily ORDER BY id, day, text";
 
@@ -77,7 +79,7 @@ async fn merge_compares_all_columns_that_say_what_is_newer() {
 #[tokio::test]
 async fn overwrite_partitions_replaces_those_that_rows_are_in_and_those_that_became_empty() {
     let world = World::new().await;
-    let mut sink = world.sink(LoadMode::OverwritePartitions);
+    let sink = world.sink(LoadMode::OverwritePartitions);
     let first = visits(&[
         &["1", "-", "2026-11-01", "a"],
         &["2", "-", "2026-11-02", "b"],
@@ -96,16 +98,29 @@ async fn overwrite_partitions_replaces_those_that_rows_are_in_and_those_that_bec
         "2 2026-11-02 b; 3 2026-11-03 c; 5 2026-11-01 e; 6 NULL f; 7 NULL g"
     );
     // Nothing is left of a day whose inputs are gone.
-    sink.replaces = vec![
-        visits(&[&["-", "-", "2026-11-02", "-"]])
-            .project(&[2])
-            .unwrap(),
-    ];
-    world.load(&sink, [second.slice(0, 0)]).await.unwrap();
-    assert_eq!(
-        world.sql(ALL).await,
-        "3 2026-11-03 c; 5 2026-11-01 e; 6 NULL f; 7 NULL g"
-    );
+    let replaces = |values: &[Option<&str>]| Replaces {
+        column: "day".to_owned(),
+        values: values
+            .iter()
+            .map(|value| value.map(str::to_owned))
+            .collect(),
+    };
+    for (rows, values, expected) in [
+        (
+            second.slice(0, 0),
+            replaces(&[Some("2026-11-02")]),
+            "3 2026-11-03 c; 5 2026-11-01 e; 6 NULL f; 7 NULL g",
+        ),
+        (
+            second.slice(0, 1),
+            replaces(&[Some("2026-11-01"), Some("2026-11-03"), None]),
+            "5 2026-11-01 e",
+        ),
+    ] {
+        let plans = [Planned::Partitions(rows, values)];
+        world.run(&sink, plans.into(), Task::Run).await.unwrap();
+        assert_eq!(world.sql(ALL).await, expected);
+    }
 }
 
 #[tokio::test]

@@ -19,7 +19,9 @@ use transom_commit::{
     Applying, Attempt, By, Claim, Counts, Decision, Draft, Entry, Log, MemoryStore, Part, Patience,
     Pipeline, Position, Report, RunError, Runner, SinkKind, Slice, StoredLog, Task, Work,
 };
-use transom_connect::{Aws, RedshiftSink, Sink, SinkError, SinkLimits, Staged, WriteProgress};
+use transom_connect::{
+    Aws, RedshiftSink, Replaces, Sink, SinkError, SinkLimits, Staged, WriteProgress,
+};
 use transom_file::spec::{
     AwsOptions, DbUser, LoadMode, RedshiftOptions, RedshiftTable, S3Url, SchemaChange, Server,
     TableName,
@@ -101,7 +103,6 @@ impl World {
                 schema: SchemaChange::Fail,
             },
             limits: SinkLimits::default(),
-            replaces: vec![],
         }
     }
 
@@ -209,6 +210,8 @@ pub(crate) enum Planned {
     Rows(RecordBatch),
     /// A slice with these rows; the statements are run once they are staged.
     RowsThen(RecordBatch, Vec<&'static str>),
+    /// A slice with these rows, which replaces these partitions.
+    Partitions(RecordBatch, Replaces),
     Draft(Draft),
 }
 
@@ -233,6 +236,14 @@ impl Work for Loads<'_> {
                 let staged = stage(&self.sink, attempt, rows).await?;
                 Some((attempt, slice(staged)))
             }
+            Some(Planned::Partitions(rows, replaces)) => {
+                let attempt_of_sink = transom_connect::Attempt {
+                    replaces: Some(replaces),
+                    ..transom_connect::Attempt::new(attempt.to_string())
+                };
+                let staged = stage_as(&self.sink, attempt_of_sink, rows).await?;
+                Some((attempt, slice(staged)))
+            }
             Some(Planned::RowsThen(rows, sql)) => {
                 let staged = stage(&self.sink, attempt, rows).await?;
                 for sql in sql {
@@ -252,13 +263,22 @@ impl Work for Loads<'_> {
     }
 }
 
-/// Stages rows as three streams, one of them empty.
+/// Stages rows for an attempt.
 pub(crate) async fn stage(
     sink: &RedshiftSink,
     attempt: Attempt,
     rows: RecordBatch,
 ) -> Result<Staged, SinkError> {
     let attempt = transom_connect::Attempt::new(attempt.to_string());
+    stage_as(sink, attempt, rows).await
+}
+
+/// Stages rows as three streams, one of them empty.
+async fn stage_as(
+    sink: &RedshiftSink,
+    attempt: transom_connect::Attempt,
+    rows: RecordBatch,
+) -> Result<Staged, SinkError> {
     let staging = sink.begin(&attempt).await?;
     let half = rows.num_rows() / 2;
     let parts = [

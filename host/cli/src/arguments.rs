@@ -9,7 +9,7 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     bench, build, cache, check, completions, doctor, init, inspect, local, lock, plan, preview,
-    reject, run, schema, test, version,
+    reject, run, schema, state, test, version,
 };
 use crate::context::Context;
 use crate::failure::{EXIT_CODES, FailedRow, Failure};
@@ -81,6 +81,10 @@ pub(crate) enum Command {
     Preview(preview::PreviewCommand),
     Bench(bench::BenchCommand),
     Reject(reject::RejectCommand),
+    State(state::StateCommand),
+    Rewind(state::RewindCommand),
+    Reset(state::ResetCommand),
+    Slice(state::SliceCommand),
     Plan(plan::PlanCommand),
     Lock(lock::LockCommand),
     Build(build::BuildCommand),
@@ -105,6 +109,10 @@ impl Command {
             Self::Preview(command) => command.execute(context),
             Self::Bench(command) => command.execute(context),
             Self::Reject(command) => command.execute(context),
+            Self::State(command) => command.execute(context),
+            Self::Rewind(command) => command.execute(context),
+            Self::Reset(command) => command.execute(context),
+            Self::Slice(command) => command.execute(context),
             Self::Plan(command) => command.execute(context),
             Self::Lock(command) => command.execute(context),
             Self::Build(command) => command.execute(context),
@@ -147,6 +155,10 @@ impl Command {
             Self::Test(command) => command.json,
             Self::Bench(command) => command.json,
             Self::Reject(command) => command.is_json(),
+            Self::State(command) => command.is_json(),
+            Self::Rewind(command) => command.is_json(),
+            Self::Reset(command) => command.is_json(),
+            Self::Slice(command) => command.is_json(),
             Self::Plan(command) => command.json,
             Self::Lock(command) => command.json,
             Self::Build(command) => command.json,

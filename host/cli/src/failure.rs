@@ -16,6 +16,7 @@ use transom_build::{BuildError, BuildErrorKind};
 use transom_file::{Problems, did_you_mean};
 use transom_pipeline::report::{CheckReport, counted};
 use transom_pipeline::run::RunFailure;
+use transom_pipeline::slices::SlicesFailure;
 use transom_pipeline::{Error as PipelineError, ErrorKind, Unwritable, lines};
 use transom_plugin::GuestErrorKind;
 
@@ -73,6 +74,15 @@ pub(crate) enum Failure {
     /// A run failed.
     #[error(transparent)]
     Run(Box<RunFailure>),
+    /// A run of slices failed.
+    #[error("{}", .0.error)]
+    Slices(#[source] Sliced),
+    /// A run was asked to stop, and has stopped between two slices.
+    #[error("stopped after {}, and there is more to load", counted(*loaded as u64, "slice"))]
+    Stopped {
+        /// Slices that it has loaded.
+        loaded: usize,
+    },
     /// A plugin's folder could not be built.
     #[error("the plugin in `{}` could not be built", folder.display())]
     Build {
@@ -136,6 +146,36 @@ pub(crate) enum Failure {
         #[source]
         source: io::Error,
     },
+}
+
+/// A run of slices that failed. Its error is said in its place.
+#[derive(Debug)]
+pub(crate) struct Sliced(pub(crate) Box<SlicesFailure>);
+
+impl std::ops::Deref for Sliced {
+    type Target = SlicesFailure;
+
+    fn deref(&self) -> &SlicesFailure {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Sliced {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.error.fmt(f)
+    }
+}
+
+impl Error for Sliced {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.error.source()
+    }
+}
+
+impl From<Box<SlicesFailure>> for Failure {
+    fn from(failure: Box<SlicesFailure>) -> Self {
+        Self::Slices(Sliced(failure))
+    }
 }
 
 impl From<Box<RunFailure>> for Failure {
@@ -207,6 +247,8 @@ impl Failure {
             Self::Closed => None,
             Self::Pipeline(error) => Some(error.kind()),
             Self::Run(failure) => Some(failure.error.kind()),
+            Self::Slices(failure) => Some(failure.error.kind()),
+            Self::Stopped { .. } => Some(ErrorKind::Cancelled),
             Self::Build { source, .. } => Some(match source.kind() {
                 // A folder that is no plugin's is a mistake on the command line.
                 BuildErrorKind::Source
@@ -248,6 +290,8 @@ impl Failure {
         match self {
             Self::Pipeline(error) => error.hint(),
             Self::Run(failure) => failure.error.hint(),
+            Self::Slices(failure) => failure.error.hint(),
+            Self::Stopped { .. } => Some("run again, and it goes on from here".to_owned()),
             Self::Build { source, .. } => source.hint(),
             Self::Plugin(error) => error.hint(),
             Self::Usage { hint, .. } => hint.clone(),
@@ -265,6 +309,7 @@ impl Failure {
         match self {
             Self::Pipeline(error) => Some(error),
             Self::Run(failure) => Some(&failure.error),
+            Self::Slices(failure) => Some(&failure.error),
             _ => None,
         }
     }
@@ -390,6 +435,10 @@ impl Failure {
         let mut json = json!({ "error": error });
         if let Self::Run(failure) = self {
             json["run"] = json!(failure.report);
+        }
+        if let Self::Slices(failure) = self {
+            json["run"] = json!(failure.report);
+            json["slice"] = json!(failure.slice);
         }
         // What the command found belongs to what failed.
         if let (Self::Tests { report, .. }, Some(json)) = (self, json.as_object_mut()) {

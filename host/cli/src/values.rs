@@ -23,6 +23,11 @@ pub(crate) fn bytes(text: &str) -> Result<usize, String> {
     usize::try_from(bytes).map_err(|_| format!("{text} is more than this machine can address"))
 }
 
+/// A length of time with its unit: `30s`, `10m`.
+pub(crate) fn time(text: &str) -> Result<std::time::Duration, String> {
+    transom_file::parse_time(text)
+}
+
 /// A point in time: with a zone or in UTC; a date alone is its first moment.
 pub(crate) fn clock(text: &str) -> Result<std::time::SystemTime, String> {
     let time = transom_file::test_file::point_in_time(text);

@@ -29,10 +29,11 @@ pub use kind::ErrorKind;
 pub use log_store::S3Store;
 pub use redshift::{ApiError, Load, RedshiftError, RedshiftSink};
 pub use sink::{
-    Applied, Attempt, FileSink, Publish, Sink, SinkError, SinkLimits, Staged, Staging, Written,
-    WrittenFile, publish_all, table_exists,
+    AppendSink, Appended, Applied, Attempt, FileSink, Pointed, PointedSink, Publish, Replaces,
+    Sink, SinkError, SinkLimits, Staged, Staging, TableAt, Written, WrittenFile, publish_all,
+    table_exists,
 };
 pub use source::{
-    FileSource, Input, Inputs, Location, ORIGIN_FILE, ORIGIN_ROW, ReadProgress, Sample, Source,
-    SourceError, origin_line, with_origin,
+    FileSource, Input, Inputs, Location, NoPartition, ORIGIN_FILE, ORIGIN_ROW, ReadProgress,
+    Sample, Source, SourceError, origin_line, partition_value, with_origin,
 };

@@ -16,7 +16,7 @@ use transom_file::spec::S3Url;
 
 use crate::aws::{Bucket, S3Error};
 use crate::lease;
-use crate::sink::Written;
+use crate::sink::{VersionFiles, Written};
 
 /// Where the pointer lies below its table.
 pub(crate) const POINTER: &str = "_transom/current";
@@ -35,6 +35,10 @@ pub(crate) struct Pointer {
     pub(crate) files: u64,
     /// The size of all of them.
     pub(crate) bytes: u64,
+    /// The number of the entry of a log that made it visible. The version then has a list of its files, which may lie in the folders of
+    /// other versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) entry: Option<u64>,
 }
 
 impl Pointer {
@@ -45,6 +49,19 @@ impl Pointer {
             previous: previous.map(str::to_owned),
             files: written.files.len() as u64,
             bytes: written.bytes,
+            entry: None,
+        }
+    }
+
+    /// The pointer that an entry of a log moves.
+    pub(crate) fn of_entry(entry: u64, version: &str, files: &VersionFiles) -> Self {
+        Self {
+            format: FORMAT,
+            version: version.to_owned(),
+            previous: None,
+            files: files.files.len() as u64,
+            bytes: files.bytes(),
+            entry: Some(entry),
         }
     }
 

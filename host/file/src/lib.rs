@@ -47,7 +47,7 @@ pub use pipeline::{
     Step, StepKind, TransformStep,
 };
 pub use problem::{Place, Problem, Problems, Related, Source, Span, did_you_mean, list, nearest};
-pub use quantity::parse_bytes;
+pub use quantity::{parse_bytes, parse_time};
 pub use reader::Spanned;
 pub use resolve::format_of_file;
 pub use schema::json_schema;

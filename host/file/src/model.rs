@@ -14,11 +14,12 @@ use super::max_rejects::MaxRejects;
 use super::names::NameText;
 use super::options::Options;
 use super::parts::{
-    ByteText, ColumnNames, Columns, NullTexts, OnErrorEntry, Order, SqlText, Whole,
+    ByteText, ColumnNames, Columns, IncrementalEntry, NullTexts, OnErrorEntry, Order, SqlText,
+    Whole,
 };
 use super::quantity::{Bytes, Time};
 use super::reader::{Entries, Spanned};
-use super::spec::{Compression, FormatName, LoadMode, SchemaChange, Unknown};
+use super::spec::{Compression, FormatName, LoadMode, OnChange, OnMissing, SchemaChange, Unknown};
 use super::value::{Scalar, ValueType};
 
 /// A Transom pipeline: sources -> steps (SQL or transform) -> sinks.
@@ -45,6 +46,8 @@ pub(crate) struct PipelineFile {
     pub(crate) sinks: Option<Entries<SinkEntry>>,
     /// Where rejected rows go (`on_reject: dead_letter`).
     pub(crate) dead_letters: Option<PathEntry>,
+    /// How much one slice reads of incremental sources.
+    pub(crate) slices: Option<SlicesEntry>,
     /// The variables: typed parameters that SQL uses as `$name`.
     pub(crate) variables: Option<Entries<VariableEntry>>,
     /// The environments of the pipeline, chosen with `--target`.
@@ -93,6 +96,12 @@ pub(crate) struct SourceEntry {
     pub(crate) unknown: Option<Option<Unknown>>,
     /// The types of columns of CSV and JSON files. The types of other columns are found out from the data.
     pub(crate) columns: Option<Spanned<Columns>>,
+    /// Loads only what is new: `new_files`, or `{ by: COLUMN }` for the partitions of a column that have changed files.
+    pub(crate) incremental: Option<Spanned<IncrementalEntry>>,
+    /// What happens to a file that was loaded and has changed since; `fail` if it is left out. With `incremental: new_files`.
+    pub(crate) on_change: Option<Spanned<OnChange>>,
+    /// What happens to a partition that has changed and lacks files which were loaded; `fail` if it is left out. With `incremental: { by: .. }`.
+    pub(crate) on_missing: Option<Spanned<OnMissing>>,
     /// What the rows must meet before anything is published.
     pub(crate) checks: Option<Vec<CheckEntry>>,
 }
@@ -180,12 +189,24 @@ pub(crate) struct SinkEntry {
     /// The format of the files. May be left out if the path's ending says it.
     #[schemars(with = "Option<FormatName>")]
     pub(crate) format: Option<Option<FormatName>>,
+    /// What happens to the rows that the table has: `overwrite`, `append` or `overwrite_partitions`; `overwrite` if it is left out.
+    pub(crate) mode: Option<Spanned<LoadMode>>,
     /// The columns whose values become folders, such as `month=1`.
     pub(crate) partition_by: Option<ColumnNames>,
     /// How CSV files are written.
     pub(crate) csv: Option<Spanned<CsvEntry>>,
     /// How the pages of Parquet files are compressed; `zstd` if it is left out.
     pub(crate) compression: Option<Spanned<Compression>>,
+}
+
+/// How much one slice reads of incremental sources. A slice has at least one file or partition.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct SlicesEntry {
+    /// The number of files; 1000 if it is left out.
+    pub(crate) files: Option<Spanned<Whole>>,
+    /// The size of the files, like `256MB`; 1GiB if it is left out.
+    pub(crate) bytes: Option<Bytes>,
 }
 
 /// A table of Redshift, and how it is loaded.
@@ -264,6 +285,8 @@ pub(crate) struct TargetEntry {
     pub(crate) sinks: Option<Entries<SinkPlaceEntry>>,
     /// Another place for rejected rows.
     pub(crate) dead_letters: Option<PathEntry>,
+    /// Where it is kept what was loaded; `.transom/state` beside this file if it is left out.
+    pub(crate) state: Option<PathEntry>,
     /// How Amazon's services are reached: as Amazon's own tools do it unless it is said here.
     pub(crate) aws: Option<AwsEntry>,
     /// The warehouse of the sinks with `redshift`. On the local AWS it may be left out.

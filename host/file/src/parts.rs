@@ -10,7 +10,7 @@ use super::column_type::ColumnType;
 use super::model::ErrorPolicy;
 use super::node::{Node, TextStyle, Yaml};
 use super::problem::{Problem, Span};
-use super::reader::{Read, Reader, Spanned, read_word};
+use super::reader::{Read, Reader, Spanned, Word, read_word};
 
 /// One column of an order: its name, or a map that says more.
 #[derive(Debug)]
@@ -29,6 +29,13 @@ pub(crate) struct Order(pub(crate) Vec<OrderEntry>);
 pub(crate) enum OnErrorEntry {
     All(ErrorPolicy),
     Each(Vec<(Spanned<String>, ErrorPolicy)>),
+}
+
+/// Which part of a source a slice reads.
+#[derive(Debug, Clone)]
+pub(crate) enum IncrementalEntry {
+    NewFiles,
+    By(Spanned<String>),
 }
 
 /// A character that is one byte.
@@ -332,6 +339,45 @@ impl JsonSchema for OnErrorEntry {
                     "type": "object",
                     "propertyNames": { "pattern": "^[a-z_][a-z0-9_]*\\.[a-z_][a-z0-9_]*$" },
                     "additionalProperties": policy,
+                },
+            ],
+        })
+    }
+}
+
+impl Read for IncrementalEntry {
+    fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
+        if let Yaml::Map(_) = &node.value {
+            let mut fields = reader.fields(node)?;
+            let by = fields.required("by");
+            fields.finish();
+            return by.map(Self::By);
+        }
+        #[derive(Clone, Copy)]
+        struct NewFiles;
+        impl Word for NewFiles {
+            const WORDS: &'static [(&'static str, Self)] = &[("new_files", Self)];
+        }
+        let NewFiles = read_word(reader, node)?;
+        Some(Self::NewFiles)
+    }
+}
+
+impl JsonSchema for IncrementalEntry {
+    fn schema_name() -> Cow<'static, str> {
+        "Incremental".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "`new_files`, or `{ by: COLUMN }` for a column whose values are in the names of folders.",
+            "anyOf": [
+                { "const": "new_files" },
+                {
+                    "type": "object",
+                    "properties": { "by": { "type": "string" } },
+                    "required": ["by"],
+                    "additionalProperties": false,
                 },
             ],
         })

@@ -19,8 +19,8 @@ use super::node::TextStyle;
 use super::problem::{Source, Span};
 use super::reader::Spanned;
 use super::spec::{
-    AwsOptions, Format, Place, RedshiftOptions, RedshiftTable, S3Url, SinkFormat, Unknown,
-    is_default,
+    AwsOptions, Format, Incremental, LoadMode, Place, RedshiftOptions, RedshiftTable, S3Url,
+    SinkFormat, SliceLimits, Unknown, is_default,
 };
 use super::value::Value;
 
@@ -45,6 +45,11 @@ pub struct Pipeline {
     pub sinks: Vec<Sink>,
     /// Below it are the tables of rejected rows; absolute.
     pub dead_letters: Place,
+    /// Where it is kept what was loaded, if the pipeline runs in slices; absolute.
+    pub state: Place,
+    /// How much one slice reads.
+    #[serde(skip_serializing_if = "is_default")]
+    pub slices: SliceLimits,
     /// How Amazon's services are reached.
     pub aws: AwsOptions,
     /// How the warehouse is reached; there if a sink is in it.
@@ -98,6 +103,9 @@ pub struct FileSource {
     /// What happens to columns or keys of a file that the table has not.
     #[serde(skip_serializing_if = "is_default")]
     pub unknown: Unknown,
+    /// Which part of it a slice reads; `None` for all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incremental: Option<Spanned<Incremental>>,
 }
 
 /// A table that is computed.
@@ -233,11 +241,30 @@ pub struct FileTable {
     /// How the files are to be written.
     #[serde(flatten)]
     pub format: SinkFormat,
+    /// What happens to the rows that the table has.
+    #[serde(skip_serializing_if = "is_overwrite")]
+    pub mode: Spanned<LoadMode>,
     /// The columns whose values become folders; all different.
     pub partition_by: Vec<Spanned<String>>,
 }
 
+fn is_overwrite(mode: &Spanned<LoadMode>) -> bool {
+    mode.value == LoadMode::Overwrite
+}
+
 impl Pipeline {
+    /// Whether it is run in slices, with a log of what was loaded: if a source is incremental, or a sink keeps
+    /// rows of earlier runs or is in a warehouse.
+    #[must_use]
+    pub fn is_sliced(&self) -> bool {
+        let keeps = |sink: &Sink| match &sink.kind {
+            SinkKind::Files(files) => files.mode.value != LoadMode::Overwrite,
+            SinkKind::Redshift { .. } => true,
+        };
+        let mut sources = self.sources.iter();
+        sources.any(|source| source.incremental.is_some()) || self.sinks.iter().any(keeps)
+    }
+
     /// The plugin that SQL calls `name`.
     #[must_use]
     pub fn plugin(&self, name: &str) -> Option<&Plugin> {
@@ -256,6 +283,7 @@ impl Pipeline {
                 SinkKind::Redshift { .. } => true,
             })
             || is_s3(&self.dead_letters)
+            || (self.is_sliced() && is_s3(&self.state))
     }
 
     /// The source of this name.

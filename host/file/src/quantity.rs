@@ -53,6 +53,18 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     })
 }
 
+/// A time with its unit, as `30s` or `10 m`.
+///
+/// # Errors
+/// What is expected, if the text is none.
+pub fn parse_time(text: &str) -> Result<Duration, String> {
+    let millis = parse(text, &TIME_UNITS).ok_or_else(|| {
+        let units = TIME_UNITS.map(|(name, _)| name).join(", ");
+        format!("expected a whole number and a unit ({units}), like `10m`")
+    })?;
+    Ok(Duration::from_millis(millis))
+}
+
 fn read(reader: &mut Reader<'_>, node: &Node, units: &[(&str, u64)], like: &str) -> Option<u64> {
     let text = match &node.value {
         super::node::Yaml::Text(text, _) => text.as_str(),

@@ -2,13 +2,13 @@
 
 use super::model::{
     AwsEntry, CsvEntry, ErrorPolicy, LimitsEntry, OnReject, PathEntry, PipelineFile, PluginEntry,
-    RedshiftEntry, RedshiftTableEntry, SinkEntry, SinkPlaceEntry, SourceEntry, StepEntry,
-    TargetEntry, VariableEntry,
+    RedshiftEntry, RedshiftTableEntry, SinkEntry, SinkPlaceEntry, SlicesEntry, SourceEntry,
+    StepEntry, TargetEntry, VariableEntry,
 };
 use super::node::{Key, Node, Yaml};
 use super::problem::Problem;
 use super::reader::{Read, Reader, Word, read_word};
-use super::spec::{Compression, FormatName, LoadMode, SchemaChange, Unknown};
+use super::spec::{Compression, FormatName, LoadMode, OnChange, OnMissing, SchemaChange, Unknown};
 
 impl<T: Word> Read for T {
     fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
@@ -21,6 +21,22 @@ impl Word for FormatName {
         ("csv", Self::Csv),
         ("json", Self::Json),
         ("parquet", Self::Parquet),
+    ];
+}
+
+impl Word for OnChange {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("fail", Self::Fail),
+        ("load", Self::Load),
+        ("ignore", Self::Ignore),
+    ];
+}
+
+impl Word for OnMissing {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("fail", Self::Fail),
+        ("keep", Self::Keep),
+        ("load", Self::Load),
     ];
 }
 
@@ -126,6 +142,7 @@ impl Read for PipelineFile {
             steps: fields.optional("steps"),
             sinks: fields.optional("sinks"),
             dead_letters: fields.optional("dead_letters"),
+            slices: fields.optional("slices"),
             variables: fields.optional("variables"),
             targets: fields.optional("targets"),
             default_target: fields.optional("default_target"),
@@ -169,6 +186,9 @@ impl Read for SourceEntry {
             csv: fields.optional("csv"),
             unknown: fields.optional("unknown"),
             columns: fields.optional("columns"),
+            incremental: fields.optional("incremental"),
+            on_change: fields.optional("on_change"),
+            on_missing: fields.optional("on_missing"),
             checks: fields.optional("checks"),
         };
         fields.finish();
@@ -290,6 +310,7 @@ impl Read for SinkEntry {
             path: fields.optional("path"),
             redshift: fields.optional("redshift"),
             format: fields.optional("format"),
+            mode: fields.optional("mode"),
             partition_by: fields.optional("partition_by"),
             csv: fields.optional("csv"),
             compression: fields.optional("compression"),
@@ -375,6 +396,18 @@ impl Read for RedshiftTableEntry {
     }
 }
 
+impl Read for SlicesEntry {
+    fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
+        let mut fields = reader.fields(node)?;
+        let entry = Self {
+            files: fields.optional("files"),
+            bytes: fields.optional("bytes"),
+        };
+        fields.finish();
+        Some(entry)
+    }
+}
+
 impl Read for PathEntry {
     fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
         let mut fields = reader.fields(node)?;
@@ -427,6 +460,7 @@ impl Read for TargetEntry {
             sources: fields.optional("sources"),
             sinks: fields.optional("sinks"),
             dead_letters: fields.optional("dead_letters"),
+            state: fields.optional("state"),
             aws: fields.optional("aws"),
             redshift: fields.optional("redshift"),
         };

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
+use transom_commit::{LogError, RunError, StoreError, StoreErrorKind};
 use transom_connect::{S3Error, SinkError, SourceError};
 use transom_query::{CallError, FailedRow, NoScratch, RowsFailed, TooManyRejected};
 use transom_sql::ValueError;
@@ -112,6 +113,28 @@ pub enum Error {
         /// What to do about it.
         hint: String,
     },
+    /// The next slice cannot be read without losing or doubling rows.
+    #[error("{message}")]
+    Slice {
+        /// Which source, and why.
+        message: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// What is kept of earlier slices is not usable.
+    #[error("{message}")]
+    State {
+        /// What is wrong with it.
+        message: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// The folder of what was loaded cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A slice could not be brought into the log or into all sinks.
+    #[error(transparent)]
+    Commit(#[from] Box<RunError>),
     /// The user stopped the run.
     #[error("the run was cancelled; the results of earlier runs are as they were")]
     Cancelled,
@@ -157,6 +180,9 @@ impl Error {
             Self::Source(source) => kind_of_place(source.kind()),
             Self::Sink(sink) => kind_of_place(sink.kind()),
             Self::S3(error) => kind_of_place(error.kind().into()),
+            Self::Store(error) => kind_of_store(error),
+            Self::Commit(error) => kind_of_commit(error),
+            Self::Slice { .. } | Self::State { .. } => ErrorKind::Data,
             Self::Query { .. }
             | Self::Rows { .. }
             | Self::TooManyRejected { .. }
@@ -174,7 +200,9 @@ impl Error {
             Self::Source(source) => source.hint(),
             Self::Sink(source) => source.hint(),
             Self::S3(error) => error.hint(),
-            Self::Lock { hint, .. } => Some(hint.clone()),
+            Self::Lock { hint, .. } | Self::Slice { hint, .. } => Some(hint.clone()),
+            Self::State { hint, .. } => hint.clone(),
+            Self::Commit(error) => hint_of_commit(error),
             Self::Checks(_) => Some(
                 "nothing was published; fix the data or the step, or give the check `severity: warn`"
                     .to_owned(),
@@ -298,6 +326,36 @@ fn kind_of_place(kind: transom_connect::ErrorKind) -> ErrorKind {
             ErrorKind::Retryable
         }
         _ => ErrorKind::Data,
+    }
+}
+
+fn kind_of_store(error: &StoreError) -> ErrorKind {
+    match error.kind() {
+        StoreErrorKind::Refused => ErrorKind::Refused,
+        _ => ErrorKind::Retryable,
+    }
+}
+
+fn kind_of_commit(error: &RunError) -> ErrorKind {
+    match error {
+        RunError::GaveUp { .. } => ErrorKind::Retryable,
+        RunError::Log(LogError::Store(error)) => kind_of_store(error),
+        RunError::NoSink { .. } => ErrorKind::Pipeline,
+        _ => ErrorKind::Data,
+    }
+}
+
+fn hint_of_commit(error: &RunError) -> Option<String> {
+    match error {
+        RunError::Stopped(stop, _) => stop.hint(),
+        RunError::GaveUp { .. } => Some(
+            "what was decided stays decided: run again, and the next run goes on from here"
+                .to_owned(),
+        ),
+        RunError::NoSink { sink, .. } => Some(format!(
+            "give `{sink}` back to the pipeline as it was, and run once: then it can be removed or changed"
+        )),
+        _ => None,
     }
 }
 

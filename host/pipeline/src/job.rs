@@ -94,7 +94,7 @@ impl Job {
     }
 
     /// Returns soon after a stop was asked for.
-    async fn stopped(&self) {
+    pub(crate) async fn stopped(&self) {
         while !self.cancel.is_cancelled() {
             tokio::time::sleep(PULSE).await;
         }

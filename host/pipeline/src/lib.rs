@@ -17,6 +17,7 @@ pub mod preview;
 pub mod rejects;
 pub mod report;
 pub mod run;
+pub mod slices;
 pub mod testing;
 mod transform_columns;
 

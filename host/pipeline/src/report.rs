@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use serde::Serialize;
+use transom_connect::TableAt;
 use transom_plugin::Plugin;
 
 use crate::rejects::reasons::short;
-use transom_file::Severity;
 use transom_file::spec::Place;
+use transom_file::{Pipeline, Severity};
 
 /// What a run did.
 #[derive(Debug, Clone, Serialize)]
@@ -45,6 +46,34 @@ pub struct RunReport {
     pub function_failures: Vec<FailureReport>,
     /// Where the time went.
     pub time: TimeReport,
+}
+
+impl RunReport {
+    /// The report of a run that failed before it had read anything.
+    pub(crate) fn nothing(pipeline: &Pipeline) -> Self {
+        Self {
+            pipeline: pipeline.name.clone(),
+            target: pipeline.target.clone(),
+            outcome: Outcome::Failed,
+            run: String::new(),
+            plugins: vec![],
+            sources: vec![],
+            rows_read: 0,
+            transforms: vec![],
+            sinks: vec![],
+            dead_letters: vec![],
+            checks: vec![],
+            rows_rejected: 0,
+            counters: BTreeMap::new(),
+            function_failures: vec![],
+            time: TimeReport::new(
+                Duration::ZERO,
+                Duration::ZERO,
+                Duration::ZERO,
+                Duration::ZERO,
+            ),
+        }
+    }
 }
 
 /// How a run ended.
@@ -129,8 +158,9 @@ pub struct FailureReport {
 pub struct SinkReport {
     /// Name of the sink, or of the step for dead letters.
     pub name: String,
-    /// Where the table is.
-    pub path: Place,
+    /// Where the table is: `path` or `table`.
+    #[serde(flatten)]
+    pub at: TableAt,
     /// Its rows.
     pub rows: u64,
     /// Its files.
@@ -301,7 +331,7 @@ impl fmt::Display for RunReport {
         for (what, sinks) in [("wrote", &self.sinks), ("rejected", &self.dead_letters)] {
             for SinkReport {
                 name,
-                path,
+                at,
                 rows,
                 files,
                 bytes,
@@ -310,7 +340,10 @@ impl fmt::Display for RunReport {
             {
                 let (rows, files) = (counted(*rows, "row"), counted(*files as u64, "file"));
                 write!(f, "{what:<10} {name}: {rows}, {files}, {}", Bytes(*bytes))?;
-                writeln!(f, " -> {}", shown(path))?;
+                match at {
+                    TableAt::Path(path) => writeln!(f, " -> {}", shown(path))?,
+                    TableAt::Table(table) => writeln!(f, " -> {table}")?,
+                }
             }
         }
         let TimeReport {

@@ -21,6 +21,7 @@ mod random;
 mod runtime;
 mod scratch;
 mod session;
+mod shape;
 mod spool;
 mod statement;
 mod transform;
@@ -34,6 +35,7 @@ pub use pool::Failures;
 pub use runtime::PlanRuntime;
 pub use scratch::{NoScratch, remove_scratch};
 pub use session::{Session, SessionOptions};
+pub use shape::{NeedsAllRows, Shape, shape};
 pub use transform::{
     DeadLetters, OnReject, OrderBy, RejectedRows, TransformColumns, TransformMetrics,
     TransformStep, WrongColumn, WrongColumns,

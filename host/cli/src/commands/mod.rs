@@ -15,5 +15,6 @@ pub(crate) mod preview;
 pub(crate) mod reject;
 pub(crate) mod run;
 pub(crate) mod schema;
+pub(crate) mod state;
 pub(crate) mod test;
 pub(crate) mod version;

@@ -1,12 +1,16 @@
 //! `transom run`: builds what is stale, plans, runs, publishes, and shows the first rows of each result.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use transom_file::{Pipeline, list};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources};
 use transom_pipeline::report::{SinkReport, counted};
 use transom_pipeline::run::RunOptions;
+use transom_pipeline::slices::{SliceOptions, SliceReport, SlicesReport};
 use transom_pipeline::{Error, SessionOptions};
-use transom_plugin::{Cancel, LogicalTime};
+use transom_plugin::{Cancel, LogicalTime, Plugin};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -14,7 +18,7 @@ use crate::printer::{NAME, Printer};
 use crate::progress::Progress;
 use crate::signals;
 use crate::table;
-use crate::values::{bytes, clock, positive};
+use crate::values::{bytes, clock, positive, time};
 
 /// Rows of each result that a run shows by default.
 const HEAD: usize = 5;
@@ -52,6 +56,12 @@ pub(crate) struct RunCommand {
     /// Rows of each result to show; 0 shows none. [default: 5]
     #[arg(long, value_name = "N")]
     head: Option<usize>,
+    /// Of a pipeline that runs in slices: ends after so many of them.
+    #[arg(long, value_name = "N")]
+    max_slices: Option<u64>,
+    /// Of a pipeline that runs in slices: begins none that would probably not be over by then, like `10m`.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    deadline: Option<Duration>,
     /// Requires a lock file that knows these sources and has these plugins' digests.
     #[arg(long)]
     locked: bool,
@@ -82,7 +92,7 @@ impl RunCommand {
         if let (true, Some(lock)) = (self.locked, &lock) {
             check_locked(lock, &pipeline, &plugins)?;
         }
-        let cancel = Cancel::new();
+        let begun = Instant::now();
         let head = match (self.head, self.json, context.global.quiet) {
             (_, true, _) => 0,
             (Some(head), ..) => head,
@@ -90,6 +100,27 @@ impl RunCommand {
             (None, ..) => HEAD,
         };
         let session = self.session();
+        if pipeline.is_sliced() {
+            let options = SliceOptions {
+                head,
+                max_slices: self.max_slices,
+                deadline: self.deadline.map(|time| begun + time),
+                after_slice: Cancel::new(),
+            };
+            return self.slices(context, pipeline, plugins, lock, session, &options);
+        }
+        if let Some(option) = self.of_slices() {
+            return Err(Failure::Usage {
+                message: format!(
+                    "`{option}` is for pipelines that run in slices, and this one does not"
+                ),
+                hint: Some(
+                    "a source with `incremental` or a sink with `mode: append` makes it one"
+                        .to_owned(),
+                ),
+            });
+        }
+        let cancel = Cancel::new();
         let in_order = signals::in_order(&cancel);
         let report = context.block_on(async {
             let mut job = context.job(pipeline, plugins, lock).await?;
@@ -111,6 +142,69 @@ impl RunCommand {
         }
         context.printer.say(&report);
         Ok(())
+    }
+
+    /// The option that only slices have, if one is given.
+    fn of_slices(&self) -> Option<&'static str> {
+        match (self.max_slices, self.deadline) {
+            (Some(_), _) => Some("--max-slices"),
+            (_, Some(_)) => Some("--deadline"),
+            _ => None,
+        }
+    }
+
+    /// Loads what is new, slice after slice.
+    fn slices(
+        &self,
+        context: &Context,
+        pipeline: Pipeline,
+        plugins: Vec<Arc<Plugin>>,
+        lock: Option<Lock>,
+        session: SessionOptions,
+        options: &SliceOptions,
+    ) -> Result<(), Failure> {
+        if !self.select.is_empty() {
+            return Err(Failure::Usage {
+                message: "`--select` is for pipelines that do not run in slices".to_owned(),
+                hint: Some(
+                    "a slice goes into all sinks: its inputs count as loaded afterwards".to_owned(),
+                ),
+            });
+        }
+        let in_order = signals::in_order(&options.after_slice);
+        let report = context.block_on(async {
+            let mut job = context.job(pipeline, plugins, lock).await?;
+            job.session = session;
+            let progress = Progress::new(&context.printer);
+            Ok(job.run_slices(options, &progress).await)
+        })?;
+        drop(in_order);
+        let printer = &context.printer;
+        let report = match report {
+            Ok(report) => report,
+            Err(failure) => {
+                if !self.json {
+                    say_slices(&failure.report, printer);
+                }
+                return Err(failure.into());
+            }
+        };
+        if self.json {
+            printer.json(&report).map_err(Failure::published)?;
+        } else {
+            if let Some(last) = report.slices.last() {
+                for sink in &last.report.sinks {
+                    show(sink, options.head, printer).map_err(Failure::published)?;
+                }
+            }
+            say_slices(&report, printer);
+        }
+        match options.after_slice.is_cancelled() && !report.done {
+            true => Err(Failure::Stopped {
+                loaded: report.slices.len(),
+            }),
+            false => Ok(()),
+        }
     }
 
     fn session(&self) -> SessionOptions {
@@ -168,6 +262,40 @@ fn selected(pipeline: &Pipeline, names: &[String]) -> Result<Option<Vec<String>>
         ));
     }
     Ok(Some(selected))
+}
+
+/// What a run of slices has loaded.
+fn say_slices(report: &SlicesReport, printer: &Printer) {
+    for entry in &report.finished {
+        printer.say(format_args!(
+            "finished entry {entry}, which an earlier run had left"
+        ));
+    }
+    if let [slice] = report.slices.as_slice() {
+        printer.say(&slice.report);
+    } else {
+        for SliceReport { entry, report } in &report.slices {
+            let sinks = report.sinks.iter();
+            let sinks: Vec<String> = sinks
+                .map(|sink| format!("{} {}", sink.name, counted(sink.rows, "row")))
+                .collect();
+            let files: usize = report.sources.iter().map(|source| source.files).sum();
+            printer.say(format_args!(
+                "slice {entry}: {}, {} in {:.2} s",
+                counted(files as u64, "file"),
+                sinks.join(", "),
+                report.time.total
+            ));
+        }
+    }
+    match (report.slices.len(), report.done) {
+        (0, true) => printer.say("nothing new"),
+        (slices, done) => printer.say(format_args!(
+            "loaded {}{}",
+            counted(slices as u64, "slice"),
+            if done { "" } else { "; there is more to load" }
+        )),
+    }
 }
 
 fn check_locked(

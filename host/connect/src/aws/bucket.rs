@@ -361,6 +361,27 @@ impl Bucket {
         })
     }
 
+    /// Copies an object to a key that is free. [`S3ErrorKind::Changed`] if it is taken, perhaps by this very call, since requests are
+    /// repeated; [`S3ErrorKind::NotFound`] if there is nothing to copy. Objects of more than 5 GiB cannot be copied.
+    pub(crate) async fn copy_new(&self, from: &str, to: &str) -> Result<(), S3Error> {
+        let (encryption, kms_key) = self.encryption();
+        let copied = self
+            .client()
+            .copy_object()
+            .bucket(self.name())
+            .key(to)
+            .copy_source(format!("{}/{}", self.name(), escaped(from)))
+            .if_none_match("*")
+            .set_request_payer(self.payer())
+            .set_server_side_encryption(encryption)
+            .set_ssekms_key_id(kms_key)
+            .send()
+            .await;
+        copied
+            .map(drop)
+            .map_err(|error| S3Error::of("copy", self.url(from), error))
+    }
+
     /// Deletes objects; those that are gone already are no mistake.
     pub(crate) async fn delete(&self, keys: &[String]) -> Result<(), S3Error> {
         for keys in keys.chunks(DELETED_AT_ONCE) {
@@ -395,4 +416,19 @@ impl Bucket {
         }
         Ok(())
     }
+}
+
+/// A key as the header of a copy has it: percent-encoded, but for the slashes.
+fn escaped(key: &str) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(key.len());
+    for byte in key.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
+                text.push(char::from(byte));
+            }
+            _ => write!(text, "%{byte:02X}").expect("a String takes all writes"),
+        }
+    }
+    text
 }

@@ -20,7 +20,7 @@ pub struct Load {
     pub(crate) manifest: Option<S3Url>,
     /// The partitions that are replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) replaces: Option<Replaces>,
+    pub(crate) replaces: Option<Replaced>,
     /// Whether there was no table when the rows were staged, so that it is created.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) creates: bool,
@@ -31,7 +31,9 @@ pub struct Load {
 /// Partitions that are replaced, each a row of files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Replaces {
+pub(crate) struct Replaced {
+    /// The columns that name them, in the order of the load's.
+    pub(crate) columns: Vec<String>,
     /// The list of the files.
     pub(crate) manifest: S3Url,
     /// How many partitions.

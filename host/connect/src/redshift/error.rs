@@ -158,30 +158,34 @@ const OF_DATA: &[&str] = &[
 ];
 
 impl ApiError {
+    /// Whether the warehouse has failed with one of these texts.
+    fn says(&self, texts: &[&str]) -> bool {
+        self.kind == ApiErrorKind::Failed && texts.iter().any(|text| self.message.contains(text))
+    }
+
     /// Whether a value is refused, now and whenever it is tried again.
     pub(crate) fn is_data(&self) -> bool {
-        self.kind == ApiErrorKind::Failed && OF_DATA.iter().any(|text| self.message.contains(text))
+        self.says(OF_DATA)
     }
 
     /// Whether the user of the database may not do it.
     pub(crate) fn is_permission(&self) -> bool {
-        self.kind == ApiErrorKind::Failed
-            && ["permission denied", "must be owner"]
-                .iter()
-                .any(|text| self.message.contains(text))
+        self.says(&["permission denied", "must be owner"])
     }
 
-    /// Whether a table, a schema or a column is not there.
+    /// Whether another transaction was in the way: the same statement may succeed now.
+    pub(crate) fn is_conflict(&self) -> bool {
+        self.says(&["Serializable isolation violation", "deadlock detected"])
+    }
+
+    /// Whether a table, a schema, a column or a file is not there.
     pub(crate) fn is_missing(&self) -> bool {
-        self.kind == ApiErrorKind::Failed && self.message.contains("does not exist")
+        self.says(&["does not exist", "File not found"])
     }
 
     /// Whether what was to be created is there already. Two transactions that create it at once give 23505.
     pub(crate) fn is_there(&self) -> bool {
-        self.kind == ApiErrorKind::Failed
-            && ["already exists", "duplicate key violates unique constraint"]
-                .iter()
-                .any(|text| self.message.contains(text))
+        self.says(&["already exists", "duplicate key violates unique constraint"])
     }
 }
 

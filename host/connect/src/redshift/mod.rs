@@ -37,17 +37,17 @@ mod types;
 mod values;
 mod warehouse;
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use transom_commit::{Position, Reading};
+use transom_commit::{Position, Reading, SinkErrorKind};
 use transom_file::spec::{RedshiftOptions, RedshiftTable, S3Url};
 
 use self::api::DataApi;
 pub use self::document::Load;
 pub use self::error::{ApiError, RedshiftError};
 use self::staging::RedshiftStaging;
-use crate::aws::{Aws, Bucket};
+use crate::aws::{Aws, Bucket, S3Error};
+use crate::kind::ErrorKind;
 use crate::sink::{Applied, Attempt, Publish, Sink, SinkError, SinkLimits, Staged, Staging};
 
 /// A table of Redshift that a pipeline loads.
@@ -63,9 +63,6 @@ pub struct RedshiftSink {
     pub table: RedshiftTable,
     /// Bounds on what writing takes.
     pub limits: SinkLimits,
-    /// With [`LoadMode::OverwritePartitions`](transom_file::spec::LoadMode): partitions that are replaced though no row may be in them
-    /// any more. The columns are those of `partition_by`.
-    pub replaces: Vec<RecordBatch>,
 }
 
 #[async_trait]
@@ -89,7 +86,7 @@ impl Sink for RedshiftSink {
     }
 
     async fn begin(&self, attempt: &Attempt) -> Result<Box<dyn Staging>, SinkError> {
-        let prefix = self.warehouse.staging.join(&attempt.id).join(&self.name);
+        let prefix = self.staged_at(&attempt.id);
         let bucket = self.bucket(&prefix).await?;
         let table = &self.table.table;
         let asked = async {
@@ -123,6 +120,7 @@ impl Sink for RedshiftSink {
             self.clone(),
             bucket,
             prefix,
+            attempt.replaces.clone(),
             existing,
         )))
     }
@@ -138,9 +136,22 @@ impl Sink for RedshiftSink {
             return;
         };
         match self.bucket(&load.staged).await {
-            Ok(bucket) => delete(&bucket, &self.name, &load.staged).await,
+            Ok(bucket) => give_up(&bucket, &self.name, &load.staged).await,
             Err(error) => tracing::warn!(sink = self.name, %error, "staged rows are left"),
         }
+    }
+
+    async fn delete_attempt(&self, attempt: &str) -> Result<(), transom_commit::SinkError> {
+        let prefix = self.staged_at(attempt);
+        let deleted = async { delete(&self.aws.bucket(&prefix.bucket).await?, &prefix).await };
+        deleted.await.map_err(|error: S3Error| {
+            let kind = match ErrorKind::from(error.kind()) {
+                ErrorKind::Temporary => SinkErrorKind::Unclear,
+                _ => SinkErrorKind::Broken,
+            };
+            let message = format!("sink `{}`: `{prefix}` cannot be deleted", self.name);
+            transom_commit::SinkError::new(kind, message).because(error)
+        })
     }
 
     fn committed(&self) -> Option<transom_commit::Sink<'_>> {
@@ -149,6 +160,11 @@ impl Sink for RedshiftSink {
 }
 
 impl RedshiftSink {
+    /// Where an attempt stages its rows.
+    fn staged_at(&self, attempt: &str) -> S3Url {
+        self.warehouse.staging.join(attempt).join(&self.name)
+    }
+
     async fn bucket(&self, url: &S3Url) -> Result<Bucket, SinkError> {
         let bucket = self.aws.bucket(&url.bucket).await;
         bucket.map_err(|error| SinkError::s3(&self.name, error))
@@ -156,13 +172,15 @@ impl RedshiftSink {
 }
 
 /// Deletes all that an attempt has staged for a sink.
-async fn delete(bucket: &Bucket, sink: &str, prefix: &S3Url) {
-    let deleted = async {
-        let listed = bucket.list(&format!("{}/", prefix.key)).await?;
-        let keys: Vec<String> = listed.into_iter().map(|object| object.key).collect();
-        bucket.delete(&keys).await
-    };
-    if let Err(error) = deleted.await {
+async fn delete(bucket: &Bucket, prefix: &S3Url) -> Result<(), S3Error> {
+    let listed = bucket.list(&format!("{}/", prefix.key)).await?;
+    let keys: Vec<String> = listed.into_iter().map(|object| object.key).collect();
+    bucket.delete(&keys).await
+}
+
+/// [`delete`], where nothing depends on it.
+async fn give_up(bucket: &Bucket, sink: &str, prefix: &S3Url) {
+    if let Err(error) = delete(bucket, prefix).await {
         tracing::warn!(sink, %error, "staged rows are left");
     }
 }

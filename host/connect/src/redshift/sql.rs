@@ -3,7 +3,7 @@
 use transom_commit::{Claim, Disposition, Position, Submission};
 use transom_file::spec::{LoadMode, S3Url, TableName};
 
-use super::document::Load;
+use super::document::{Load, Replaced};
 use super::target::{LoadColumn, SEQ, TargetColumn};
 use super::types::Type;
 
@@ -184,7 +184,7 @@ pub(super) fn load(load: &Load, existing: &[TargetColumn], seq: u64, role: &str)
     if let Some(replaces) = &load.replaces {
         let columns = load.columns.iter();
         let columns: Vec<LoadColumn> = columns
-            .filter(|column| options.partition_by.contains(&column.name))
+            .filter(|column| replaces.columns.contains(&column.name))
             .cloned()
             .collect();
         statements.extend(copy(
@@ -201,10 +201,10 @@ pub(super) fn load(load: &Load, existing: &[TargetColumn], seq: u64, role: &str)
         LoadMode::Append => {}
         LoadMode::Merge if load.manifest.is_some() => statements.push(delete_older(load)),
         LoadMode::Merge => {}
-        LoadMode::OverwritePartitions if load.replaces.is_some() => {
-            statements.push(delete_partitions(load));
+        LoadMode::OverwritePartitions => {
+            let replaces = load.replaces.as_ref();
+            statements.extend(replaces.map(|replaces| delete_partitions(load, replaces)));
         }
-        LoadMode::OverwritePartitions => {}
         LoadMode::Overwrite => statements.push(format!("DELETE FROM {target}")),
     }
     if load.manifest.is_some() {
@@ -261,12 +261,12 @@ fn delete_older(load: &Load) -> String {
     )
 }
 
-fn delete_partitions(load: &Load) -> String {
+fn delete_partitions(load: &Load, replaces: &Replaced) -> String {
     let same = |column: &String| {
         let (there, replaced) = (of_target(load, column), of_stage(load, REPLACES, column));
         format!("({there} = {replaced} OR ({there} IS NULL AND {replaced} IS NULL))")
     };
-    let columns: Vec<String> = load.table.partition_by.iter().map(same).collect();
+    let columns: Vec<String> = replaces.columns.iter().map(same).collect();
     format!(
         "DELETE FROM {} USING {REPLACES} WHERE {}",
         table_name(&load.table.table),

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{OwnedRow, RowConverter, SortField};
@@ -20,17 +21,19 @@ use transom_file::spec::{LoadMode, S3Url, SinkFormat};
 
 use super::RedshiftSink;
 use super::api::{MOST_STATEMENTS, MOST_TEXT};
-use super::document::{Load, Replaces};
+use super::document::{Load, Replaced};
 use super::error::RedshiftError;
 use super::target::{self, TargetColumn, folded, with_folded_names};
 use super::values::Columns;
 use super::{sql, target::next_change};
 use crate::aws::{Bucket, S3Error, Upload};
 use crate::format::{Encoder, Unwritable, WriteProgress};
-use crate::sink::{OutFile, Publish, SinkError, Staged, Staging, Written, WrittenFile};
+use crate::sink::{OutFile, Publish, Replaces, SinkError, Staged, Staging, Written, WrittenFile};
 
 /// Batches that wait for the encoder of their stream.
 const BATCHES_AHEAD: usize = 2;
+/// The list of the partitions that are replaced.
+const LIST: &str = "replaces.parquet";
 /// Statements of a transaction beside those of the load.
 const OWN_STATEMENTS: usize = 3;
 
@@ -45,6 +48,8 @@ struct Writing {
     bucket: Bucket,
     /// All that is written lies below it.
     prefix: S3Url,
+    /// The partitions that are computed anew, though no row may be in them any more.
+    replaces: Option<Replaces>,
     /// The table as it was when the attempt began.
     existing: Option<Vec<TargetColumn>>,
     shared: Mutex<Shared>,
@@ -103,6 +108,12 @@ impl Table {
         Ok(rows.iter().map(|row| row.owned()).collect())
     }
 
+    fn partition_names(&self) -> Vec<String> {
+        let schema = self.columns.schema();
+        let names = self.partition_by.iter();
+        names.map(|at| schema.field(*at).name().clone()).collect()
+    }
+
     /// The list of partitions as a file has it.
     fn list(&self, partitions: &HashSet<OwnedRow>) -> Result<RecordBatch, ArrowError> {
         let mut sorted: Vec<&OwnedRow> = partitions.iter().collect();
@@ -119,12 +130,14 @@ impl RedshiftStaging {
         sink: RedshiftSink,
         bucket: Bucket,
         prefix: S3Url,
+        replaces: Option<Replaces>,
         existing: Option<Vec<TargetColumn>>,
     ) -> Self {
         Self(Arc::new(Writing {
             sink,
             bucket,
             prefix,
+            replaces,
             existing,
             shared: Mutex::default(),
             encoding: Arc::default(),
@@ -193,12 +206,8 @@ impl Staging for RedshiftStaging {
             (table, files, std::mem::take(&mut shared.partitions))
         };
         let written = Written::of(files);
-        for batch in &writing.sink.replaces {
-            let named = writing.named(&table, batch)?;
-            let named = table.partitions.convert_columns(&named);
-            let named =
-                named.map_err(|error| writing.write_error("replaces.parquet", error.into()))?;
-            partitions.extend(named.iter().map(|row| row.owned()));
+        if let (Some(replaces), false) = (&writing.replaces, table.partition_by.is_empty()) {
+            partitions.extend(writing.named(&table, replaces)?);
         }
         let manifest = match written.rows {
             0 => None,
@@ -209,8 +218,11 @@ impl Staging for RedshiftStaging {
             rows => {
                 let file = writing.list(&table, &partitions).await?;
                 let manifest = writing.manifest("replaces.manifest", &[file]).await?;
-                let rows = rows as u64;
-                Some(Replaces { manifest, rows })
+                Some(Replaced {
+                    columns: table.partition_names(),
+                    manifest,
+                    rows: rows as u64,
+                })
             }
         };
         let options = with_folded_names(&writing.sink.table);
@@ -234,7 +246,7 @@ impl Staging for RedshiftStaging {
 
     async fn abandon(self: Box<Self>) {
         drop(self.0.encoding.write().await);
-        super::delete(&self.0.bucket, &self.0.sink.name, &self.0.prefix).await;
+        super::give_up(&self.0.bucket, &self.0.sink.name, &self.0.prefix).await;
     }
 }
 
@@ -262,8 +274,13 @@ impl Writing {
                     let options = &self.sink.table;
                     let columns = target::plan(options, &schema, self.existing.as_deref());
                     let columns = columns.map_err(|error| self.refused(error))?;
-                    let partition_by = match options.mode {
-                        LoadMode::OverwritePartitions => with_folded_names(options).partition_by,
+                    let partition_by = match (options.mode, &self.replaces) {
+                        (LoadMode::OverwritePartitions, Some(replaces)) => {
+                            vec![folded(&replaces.column)]
+                        }
+                        (LoadMode::OverwritePartitions, None) => {
+                            with_folded_names(options).partition_by
+                        }
                         _ => Vec::new(),
                     };
                     let table = Table::new(columns, schema, &partition_by);
@@ -329,24 +346,21 @@ impl Writing {
         Ok(file)
     }
 
-    /// The columns of a list of partitions, in the table's types.
-    fn named(&self, table: &Table, batch: &RecordBatch) -> Result<Vec<ArrayRef>, SinkError> {
+    /// The partitions that are computed anew: the values of one column, as text.
+    fn named(&self, table: &Table, replaces: &Replaces) -> Result<Vec<OwnedRow>, SinkError> {
+        let values: ArrayRef = Arc::new(replaces.values.iter().cloned().collect::<StringArray>());
         let columns = table.partition_by.iter().map(|at| {
             let column = &table.columns.columns[*at];
-            let schema = batch.schema();
-            let place = schema
-                .fields()
-                .iter()
-                .position(|field| folded(field.name()) == column.name);
-            let missing = || {
-                let error = format!("a list of partitions has no column `{}`", column.name);
-                Unwritable::from(ArrowError::SchemaError(error))
+            let strict = CastOptions {
+                safe: false,
+                ..CastOptions::default()
             };
-            let array = place.map(|place| batch.column(place)).ok_or_else(missing)?;
-            column.convert(array)
+            column.convert(&cast_with_options(&values, &column.arrow, &strict)?)
         });
-        let columns = columns.collect::<Result<_, Unwritable>>();
-        columns.map_err(|error| self.refused(error.into()))
+        let columns = columns.collect::<Result<Vec<_>, Unwritable>>();
+        let rows = columns.and_then(|columns| Ok(table.partitions.convert_columns(&columns)?));
+        let rows = rows.map_err(|error| self.write_error(LIST, error))?;
+        Ok(rows.iter().map(|row| row.owned()).collect())
     }
 
     /// Writes the list of the partitions that are replaced.
@@ -355,15 +369,14 @@ impl Writing {
         table: &Table,
         partitions: &HashSet<OwnedRow>,
     ) -> Result<WrittenFile, SinkError> {
-        let path = "replaces.parquet";
         let encoded = table.list(partitions).map_err(Unwritable::from);
         let encoded =
             encoded.and_then(|batch| crate::format::encode(&batch, &SinkFormat::default()));
-        let encoded = encoded.map_err(|error| self.write_error(path, error))?;
+        let encoded = encoded.map_err(|error| self.write_error(LIST, error))?;
         let bytes = encoded.len() as u64;
-        self.put(path, encoded.into()).await?;
+        self.put(LIST, encoded.into()).await?;
         Ok(WrittenFile {
-            path: path.into(),
+            path: LIST.into(),
             rows: partitions.len() as u64,
             bytes,
             partition: vec![],

@@ -33,7 +33,7 @@ impl Warehouse for RedshiftSink {
         match api.execute(&text).await {
             Ok(()) => Ok(()),
             Err(error) if error.is_there() => Ok(()),
-            Err(error) => Err(self.failed("create the ledger of", error)),
+            Err(error) => Err(self.unchanged("create the ledger of", error)),
         }
     }
 
@@ -179,7 +179,7 @@ impl RedshiftSink {
                     "it was staged for `{table}`, and the sink is now `{now}`"
                 )))
             }
-            Publish::Switch { .. } => Err(broken("it was staged for a sink of files".to_owned())),
+            _ => Err(broken("it was staged for a sink of files".to_owned())),
         }
     }
 
@@ -205,7 +205,7 @@ impl RedshiftSink {
                     Ok(()) => {}
                     // Another process was faster.
                     Err(error) if error.is_there() => {}
-                    Err(error) => return Err(self.failed("change", error)),
+                    Err(error) => return Err(self.unchanged("change", error)),
                 },
                 Err(problems) => {
                     let message = format!(
@@ -247,6 +247,15 @@ impl RedshiftSink {
     async fn api_of(&self, action: &'static str) -> Result<DataApi<'_>, SinkError> {
         let api = DataApi::new(&self.aws, &self.warehouse).await;
         api.map_err(|error| self.failed(action, error))
+    }
+
+    /// The failure of a statement that creates or changes a table: what is not a conflict fails again.
+    fn unchanged(&self, action: &str, error: ApiError) -> SinkError {
+        let kind = match error.kind {
+            ApiErrorKind::Failed if !error.is_conflict() => SinkErrorKind::Broken,
+            _ => kind_of(&error),
+        };
+        self.sink_error(kind, action, error)
     }
 
     fn failed(&self, action: &str, error: ApiError) -> SinkError {

@@ -143,6 +143,21 @@ pub enum SinkError {
         /// The version that readers see; none if the table is gone.
         visible: Option<String>,
     },
+    /// What was staged becomes visible in another way than this sink's results do.
+    #[error("sink `{name}`: what was staged is of a sink of another kind")]
+    Kind {
+        /// Name of the sink.
+        name: String,
+    },
+    /// What an entry of the log names cannot be read.
+    #[error("sink `{name}` cannot go on with the version before")]
+    Log {
+        /// Name of the sink.
+        name: String,
+        /// Why.
+        #[source]
+        source: transom_commit::SinkError,
+    },
     /// What was staged is not there any more.
     #[error("sink `{name}`: `{path}`, which was to be published, is gone")]
     Gone {
@@ -158,12 +173,6 @@ pub enum SinkError {
         name: String,
         /// Which table or column, and why.
         reason: Box<RedshiftError>,
-    },
-    /// A document of another kind of sink.
-    #[error("sink `{name}`: what was staged is of another kind of sink")]
-    OtherKind {
-        /// Name of the sink.
-        name: String,
     },
     /// S3 refuses.
     #[error("sink `{name}`: {source}")]

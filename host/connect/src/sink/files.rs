@@ -1,6 +1,9 @@
 //! Tables of files, whole at every run.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+};
 
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
@@ -9,7 +12,7 @@ use transom_sql::type_name;
 use super::{
     Applied, Attempt, Publish, Sink, SinkError, Staged, Staging, partition,
     staging::FileStaging,
-    versions::{Versions, versions_of},
+    versions::{Switching, Version, VersionRoom, Versions, versions_of},
 };
 use crate::{aws::Aws, format::Stored};
 use transom_file::spec::{Place, SinkFormat};
@@ -88,8 +91,23 @@ impl Sink for FileSink {
 
     async fn begin(&self, attempt: &Attempt) -> Result<Box<dyn Staging>, SinkError> {
         let versions = versions_of(&self.name, &self.path, &self.aws).await?;
-        let version = versions.create(attempt).await?;
-        Ok(Box::new(FileStaging::new(self.clone(), versions, version)))
+        let Version {
+            name,
+            previous,
+            lease,
+        } = versions.create(attempt).await?;
+        let ending = Switching {
+            table: versions.table(),
+            version: name.clone(),
+            previous,
+        };
+        let room = VersionRoom {
+            versions,
+            version: name,
+            lease: Mutex::new(lease),
+        };
+        let staging = FileStaging::new(self.clone(), Arc::new(room), Box::new(ending));
+        Ok(Box::new(staging))
     }
 
     async fn apply(&self, staged: &Staged) -> Result<Applied, SinkError> {
@@ -99,9 +117,7 @@ impl Sink for FileSink {
             previous,
         } = &staged.publish
         else {
-            return Err(SinkError::OtherKind {
-                name: self.name.clone(),
-            });
+            return Err(self.of_another_kind());
         };
         let versions = self.versions(table).await?;
         let written = &staged.written;
@@ -139,12 +155,19 @@ impl Sink for FileSink {
 }
 
 impl FileSink {
+    /// What is to be applied was staged for a sink of another kind.
+    pub(super) fn of_another_kind(&self) -> SinkError {
+        SinkError::Kind {
+            name: self.name.clone(),
+        }
+    }
+
     async fn versions(&self, table: &Place) -> Result<Arc<dyn Versions>, SinkError> {
         versions_of(&self.name, table, &self.aws).await
     }
 
     /// If `partition_by` does not fit the columns, two columns share a name, or the format cannot hold a column's type.
-    fn check_columns(&self, schema: &SchemaRef) -> Result<(), SinkError> {
+    pub(super) fn check_columns(&self, schema: &SchemaRef) -> Result<(), SinkError> {
         let name = || self.name.clone();
         if schema.fields().is_empty() {
             return Err(SinkError::NoColumns { name: name() });

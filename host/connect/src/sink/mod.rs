@@ -7,13 +7,16 @@
 //! No lock is held while rows are computed. If another run has published since an attempt began, the attempt cannot be applied any more
 //! ([`SinkError::Overtaken`]): its rows were computed beside the other's.
 
+mod append;
 mod error;
 mod files;
 mod out_file;
 mod partition;
+mod pointed;
 mod publish;
 mod staged;
 mod staging;
+mod tree;
 mod versions;
 mod writer;
 
@@ -27,11 +30,17 @@ use datafusion::execution::SendableRecordBatchStream;
 use crate::format::WriteProgress;
 
 pub(crate) use self::out_file::OutFile;
+pub(crate) use self::pointed::{LIST, VersionFiles};
 pub use self::{
+    append::AppendSink,
     error::SinkError,
     files::{FileSink, SinkLimits, table_exists},
+    pointed::PointedSink,
     publish::publish_all,
-    staged::{Applied, Attempt, Publish, Staged, Written, WrittenFile},
+    staged::{
+        Appended, Applied, Attempt, Pointed, Publish, Replaces, Staged, TableAt, Written,
+        WrittenFile,
+    },
 };
 
 /// A table that a pipeline writes.
@@ -70,9 +79,17 @@ pub trait Sink: fmt::Debug + Send + Sync {
     /// Deletes what was staged and will not be applied: only while it cannot have been applied. Failures are only logged.
     async fn abandon(&self, staged: &Staged);
 
-    /// The sink as the commit protocol knows it, if its results are applied by an entry of the log; none if [`Self::apply`] does it.
+    /// How its results become visible by an entry of a log; none if a run applies them itself ([`Self::apply`]).
     fn committed(&self) -> Option<transom_commit::Sink<'_>> {
         None
+    }
+
+    /// Deletes what an attempt has staged that no entry of the log names, and none will. Harmless if it is done again.
+    ///
+    /// # Errors
+    /// If something staged may still be there.
+    async fn delete_attempt(&self, _attempt: &str) -> Result<(), transom_commit::SinkError> {
+        Ok(())
     }
 }
 

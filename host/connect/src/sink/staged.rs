@@ -1,9 +1,10 @@
 //! What an attempt leaves: documents that another process can read.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use transom_file::spec::Place;
+use transom_file::spec::{Place, TableName};
 
 use crate::redshift::Load;
 
@@ -12,13 +13,21 @@ use crate::redshift::Load;
 pub struct Attempt {
     /// Names it; part of the names of what it writes. Two attempts never have the same.
     pub id: String,
+    /// The attempt whose result the table has, if an entry of a log says so: the result begun here comes after it.
+    pub after: Option<String>,
+    /// The partitions that are computed anew; the others stay.
+    pub replaces: Option<Replaces>,
 }
 
 impl Attempt {
     /// The attempt of a run.
     #[must_use]
     pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into() }
+        Self {
+            id: id.into(),
+            after: None,
+            replaces: None,
+        }
     }
 }
 
@@ -86,6 +95,70 @@ pub enum Publish {
     },
     /// Rows are loaded into a table of Redshift, by an entry of the log: [`Part::staged`](transom_commit::Part) is this document.
     Load(Box<Load>),
+    /// Files are copied into the table, each to a name that is free.
+    Append(Appended),
+    /// The table's pointer is moved to a version.
+    Point(Pointed),
+}
+
+impl Publish {
+    /// Where readers find the table.
+    #[must_use]
+    pub fn table(&self) -> TableAt {
+        match self {
+            Self::Switch { table, .. } => TableAt::Path(table.clone()),
+            Self::Append(appended) => TableAt::Path(appended.table.clone()),
+            Self::Point(pointed) => TableAt::Path(pointed.table.clone()),
+            Self::Load(load) => TableAt::Table(load.table.table.clone()),
+        }
+    }
+}
+
+/// Where readers find a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TableAt {
+    /// In files: absolute.
+    Path(Place),
+    /// In the warehouse.
+    Table(TableName),
+}
+
+/// Files that an entry of a log adds to a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Appended {
+    /// Where readers find the table: absolute.
+    pub table: Place,
+    /// The attempt that has written them: part of their names.
+    pub attempt: String,
+    /// How many there are. Their list lies in the table's own folder, so that entries stay small.
+    pub files: u64,
+    /// Size of all of them.
+    pub bytes: u64,
+}
+
+/// A version of a table that an entry of a log makes the visible one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pointed {
+    /// Where readers find the table: absolute.
+    pub table: Place,
+    /// The attempt that has written it: the version's name.
+    pub attempt: String,
+    /// How many files it has, those of earlier versions included that it goes on with.
+    pub files: u64,
+    /// Size of all of them.
+    pub bytes: u64,
+}
+
+/// Partitions that a result replaces: those in which a column has one of these values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaces {
+    /// The column, one of `partition_by`.
+    pub column: String,
+    /// Its values as the names of folders have them, `None` for NULL.
+    pub values: BTreeSet<Option<String>>,
 }
 
 /// A table that shows a result.

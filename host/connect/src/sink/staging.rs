@@ -1,5 +1,8 @@
-//! A new version on its way: streams become files, files become a document.
+//! A result on its way: streams become files, files become a document.
 
+use std::fmt;
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::SchemaRef;
@@ -12,9 +15,9 @@ use tokio::{
 };
 
 use super::{
-    FileSink, Publish, Sink, SinkError, SinkLimits, Staged, Staging, Written, WrittenFile,
+    FileSink, Publish, SinkError, SinkLimits, Staged, Staging, Written, WrittenFile,
+    out_file::OutFile,
     partition::Splitter,
-    versions::{Version, Versions},
     writer::{Rows, StreamWriter},
 };
 use crate::format::WriteProgress;
@@ -22,7 +25,33 @@ use crate::format::WriteProgress;
 /// Batches that wait for the encoder of their stream.
 const BATCHES_AHEAD: usize = 2;
 
-/// A version that is being written. No reader sees it; dropping it gives it up.
+/// Where the files of one attempt are written, out of readers' sight.
+#[async_trait]
+pub(super) trait Room: fmt::Debug + Send + Sync {
+    /// A new file, by its path within the room. Not to be called from a task.
+    fn file(&self, path: &Path) -> io::Result<OutFile>;
+
+    /// Waits until the names of all files, which are complete, outlive a power failure.
+    async fn seal(&self, files: &[WrittenFile]) -> Result<(), SinkError>;
+
+    /// Deletes all that was written. Failures are only logged.
+    async fn remove(&self);
+
+    /// Writing has ended: what was written is left to its document, or is to be deleted, as far as that takes no requests.
+    fn let_go(&self, is_settled: bool);
+}
+
+/// What is done with the files once all are complete.
+#[async_trait]
+pub(super) trait Ending: fmt::Debug + Send + Sync {
+    /// Whether a result without rows has a file, so that a reader finds the columns.
+    fn wants_empty_file(&self) -> bool;
+
+    /// How the files become visible. `schema` is that of the files' columns, those of partitions left out.
+    async fn publish(&self, written: &Written, schema: &SchemaRef) -> Result<Publish, SinkError>;
+}
+
+/// A result that is being written. No reader sees it; dropping it gives it up.
 #[derive(Debug)]
 pub(super) struct FileStaging(Arc<Writing>);
 
@@ -30,8 +59,8 @@ pub(super) struct FileStaging(Arc<Writing>);
 #[derive(Debug)]
 struct Writing {
     sink: FileSink,
-    versions: Arc<dyn Versions>,
-    version: Version,
+    room: Arc<dyn Room>,
+    ending: Box<dyn Ending>,
     shared: Mutex<Shared>,
     /// Held shared by each thread that encodes: such a thread cannot be stopped, only waited for.
     encoding: Arc<RwLock<()>>,
@@ -52,21 +81,17 @@ struct Shared {
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        let settled = self.shared().is_settled;
-        // Who holds a version does not delete it.
-        self.version.lease = None;
-        if !settled {
-            self.versions.remove_now(&self.version.name);
-        }
+        let is_settled = self.shared().is_settled;
+        self.room.let_go(is_settled);
     }
 }
 
 impl FileStaging {
-    pub(super) fn new(sink: FileSink, versions: Arc<dyn Versions>, version: Version) -> Self {
+    pub(super) fn new(sink: FileSink, room: Arc<dyn Room>, ending: Box<dyn Ending>) -> Self {
         Self(Arc::new(Writing {
             sink,
-            versions,
-            version,
+            room,
+            ending,
             shared: Mutex::default(),
             encoding: Arc::default(),
         }))
@@ -123,7 +148,7 @@ impl Staging for FileStaging {
             };
             (schema, std::mem::take(&mut shared.files))
         };
-        if files.is_empty() {
+        if files.is_empty() && writing.ending.wants_empty_file() {
             // A file without rows, so that a reader finds the columns.
             let empty = Rows::Empty;
             let limits = writing.sink.limits;
@@ -131,25 +156,27 @@ impl Staging for FileStaging {
                 .encode(0, &schema, Arc::default(), limits, empty)
                 .await?;
         }
-        writing.versions.seal(&writing.version.name, &files).await?;
+        writing.room.seal(&files).await?;
+        let written = Written::of(files);
+        let splitter = Splitter::try_new(&schema, &writing.sink.partition_by);
+        let splitter = splitter.map_err(|error| writing.split(error))?;
+        let publish = writing
+            .ending
+            .publish(&written, splitter.file_schema())
+            .await?;
         writing.shared().is_settled = true;
         Ok(Staged {
             sink: name(),
-            written: Written::of(files),
-            publish: Publish::Switch {
-                table: writing.versions.table(),
-                version: writing.version.name.clone(),
-                previous: writing.version.previous.clone(),
-            },
+            written,
+            publish,
         })
     }
 
     async fn abandon(self: Box<Self>) {
         drop(self.0.encoding.write().await);
-        // On this machine the last to let go deletes the version.
-        let (versions, version) = (Arc::clone(&self.0.versions), self.0.version.name.clone());
+        let room = Arc::clone(&self.0.room);
         drop(self);
-        versions.remove(&version).await;
+        room.remove().await;
     }
 }
 
@@ -171,7 +198,7 @@ impl Writing {
                 }
                 Some(_) => {}
                 None => {
-                    self.sink.check(&schema)?;
+                    self.sink.check_columns(&schema)?;
                     shared.schema = Some(schema);
                 }
             }
@@ -227,14 +254,10 @@ impl Writing {
         rows: Rows,
     ) -> Result<Vec<WrittenFile>, SinkError> {
         let splitter = Splitter::try_new(schema, &self.sink.partition_by);
-        let splitter = splitter.map_err(|error| SinkError::Split {
-            name: self.sink.name.clone(),
-            source: error,
-        })?;
+        let splitter = splitter.map_err(|error| self.split(error))?;
         let writer = StreamWriter::new(
             self.sink.clone(),
-            Arc::clone(&self.versions),
-            self.version.name.clone(),
+            Arc::clone(&self.room),
             stream,
             splitter,
             limits,
@@ -249,6 +272,13 @@ impl Writing {
         encoding
             .await
             .unwrap_or_else(|error| Err(self.interrupted(error)))
+    }
+
+    fn split(&self, source: arrow::error::ArrowError) -> SinkError {
+        SinkError::Split {
+            name: self.sink.name.clone(),
+            source,
+        }
     }
 
     fn interrupted(&self, error: tokio::task::JoinError) -> SinkError {

@@ -14,7 +14,7 @@ use super::{
     FileSink, SinkError, SinkLimits, WrittenFile,
     out_file::OutFile,
     partition::{SplitError, Splitter, Values},
-    versions::Versions,
+    staging::Room,
 };
 use crate::aws::S3Error;
 use crate::format::{Encoder, Unwritable, WriteProgress};
@@ -42,8 +42,7 @@ struct Open {
 /// The files of one stream. Works outside of the tasks of a runtime.
 pub(super) struct StreamWriter {
     sink: FileSink,
-    versions: Arc<dyn Versions>,
-    version: String,
+    room: Arc<dyn Room>,
     stream: usize,
     splitter: Splitter,
     limits: SinkLimits,
@@ -62,8 +61,7 @@ impl StreamWriter {
     /// Must be called within a runtime.
     pub(super) fn new(
         sink: FileSink,
-        versions: Arc<dyn Versions>,
-        version: String,
+        room: Arc<dyn Room>,
         stream: usize,
         splitter: Splitter,
         limits: SinkLimits,
@@ -71,8 +69,7 @@ impl StreamWriter {
     ) -> Self {
         Self {
             sink,
-            versions,
-            version,
+            room,
             stream,
             splitter,
             limits,
@@ -247,7 +244,7 @@ impl StreamWriter {
         );
         *part += 1;
         let path = self.splitter.folder(values).join(name);
-        let output = self.versions.file(&self.version, &path);
+        let output = self.room.file(&path);
         let output = output.map_err(|error| io_error(&self.sink, &path, error))?;
         let encoder = Encoder::create(
             output,

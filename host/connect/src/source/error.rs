@@ -514,6 +514,12 @@ impl SourceError {
         }
     }
 
+    /// Whether it is only that there are no files.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::NoFiles { .. })
+    }
+
     /// What to do about it, where there is something to say beyond the message.
     pub fn hint(&self) -> Option<String> {
         match self {

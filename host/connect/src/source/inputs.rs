@@ -51,6 +51,16 @@ pub struct Inputs {
 }
 
 impl Inputs {
+    /// Some of the pieces, with the hold on all of them.
+    #[must_use]
+    pub fn with_pieces(&self, pieces: Vec<Input>) -> Self {
+        Self {
+            pieces,
+            passed_over: 0,
+            leases: self.leases.clone(),
+        }
+    }
+
     /// Size of all pieces.
     #[must_use]
     pub fn bytes(&self) -> u64 {

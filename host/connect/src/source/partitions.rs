@@ -8,6 +8,7 @@ use datafusion::common::ScalarValue;
 use super::{FileSource, SourceError, error::quoted, inputs::Input};
 use crate::format::hive;
 use transom_sql::text::{self, Inference, Origin};
+use transom_sql::type_name;
 
 /// Column and value of every partition folder on the way to a file, outermost first.
 type PartitionPath = Vec<(String, Option<String>)>;
@@ -88,6 +89,43 @@ fn folders(path: &Path) -> PartitionPath {
         .collect()
 }
 
+/// Why a path does not say which partition it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoPartition {
+    /// None of its folders has the column.
+    #[error("lies in no folder `{0}=..`")]
+    Column(String),
+    /// The value is not of the column's type.
+    #[error("lies in a folder `{column}={value}`, which is no {expected}")]
+    Value {
+        /// The column.
+        column: String,
+        /// The value.
+        value: String,
+        /// The type.
+        expected: String,
+    },
+}
+
+/// The value of a partition column in the names of a path's folders, as sinks write it: `01` and `1` are one number. `None` is NULL.
+///
+/// # Errors
+/// If no folder has the column, or the value is not of its type.
+pub fn partition_value(path: &Path, column: &Field) -> Result<Option<String>, NoPartition> {
+    let name = column.name();
+    let found = folders(path).into_iter().find(|(folder, _)| folder == name);
+    let (_, value) = found.ok_or_else(|| NoPartition::Column(name.clone()))?;
+    let scalar = value_of(value.as_deref(), column.data_type());
+    match scalar.and_then(|scalar| scalar.cast_to(&DataType::Utf8).ok()) {
+        Some(ScalarValue::Utf8(text)) => Ok(text),
+        _ => Err(NoPartition::Value {
+            column: name.clone(),
+            value: value.unwrap_or_else(|| hive::NULL_PARTITION.to_owned()),
+            expected: type_name(column.data_type()),
+        }),
+    }
+}
+
 fn infer_type<'a>(values: impl Iterator<Item = Option<&'a str>>) -> DataType {
     let mut inference = Inference::default();
     values.flatten().for_each(|value| inference.observe(value));
@@ -100,18 +138,19 @@ fn parse(
     value: Option<String>,
     field: &FieldRef,
 ) -> Result<ScalarValue, SourceError> {
-    // A number may be written `01` in a folder: `month=01` is Spark's.
-    let texts = std::iter::once(value.as_deref());
-    let scalar = text::column(texts, field.data_type(), Origin::Declared)
-        .ok()
-        .and_then(|array| ScalarValue::try_from_array(&array, 0).ok());
-    scalar.ok_or_else(|| SourceError::PartitionValue {
+    value_of(value.as_deref(), field.data_type()).ok_or_else(|| SourceError::PartitionValue {
         name: source.name.clone(),
         path: file.path.clone(),
         column: field.name().clone(),
         value: value.unwrap_or_else(|| hive::NULL_PARTITION.to_owned()),
         expected: Box::new(field.data_type().clone()),
     })
+}
+
+/// A number may be written `01` in a folder: `month=01` is Spark's.
+fn value_of(value: Option<&str>, data_type: &DataType) -> Option<ScalarValue> {
+    let array = text::column(std::iter::once(value), data_type, Origin::Declared).ok()?;
+    ScalarValue::try_from_array(&array, 0).ok()
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use super::paths::normalized;
 use super::pipeline::{Limits, Pipeline, Plugin};
 use super::problem::{Problem, Source, Span};
 use super::reader::{Entries, Spanned};
-use super::spec::Place;
+use super::spec::{Place, SliceLimits};
 use super::{cycles, paths};
 
 /// What all parts need to be resolved, and where they report.
@@ -75,8 +75,10 @@ pub(super) fn resolve(
     let outputs = resolver.outputs(&sinks, redshift.as_ref());
     resolver.check_paths(&plugins, &sources, &steps, outputs, (&dead_letters, said));
     resolver.check_input_cycles();
+    let name = file.name.as_ref()?.0.clone();
+    let state = resolver.state(&target, &name);
     Some(Pipeline {
-        name: file.name.as_ref()?.0.clone(),
+        name,
         root: resolver.root,
         file: source.shown.clone(),
         target: target.name,
@@ -85,11 +87,27 @@ pub(super) fn resolve(
         steps,
         sinks,
         dead_letters: dead_letters.value,
+        state: state?,
+        slices: slice_limits(file),
         aws,
         redshift: redshift.map(|said| said.value),
         variables,
         source: source.clone(),
     })
+}
+
+fn slice_limits(file: &PipelineFile) -> SliceLimits {
+    let default = SliceLimits::default();
+    let Some(said) = &file.slices else {
+        return default;
+    };
+    SliceLimits {
+        files: said
+            .files
+            .as_ref()
+            .map_or(default.files, |files| files.value.0.max(1)),
+        bytes: said.bytes.map_or(default.bytes, |bytes| bytes.0),
+    }
 }
 
 impl Resolver<'_> {

@@ -3,18 +3,22 @@
 use std::path::{Path, PathBuf};
 
 use super::super::model::{CsvEntry, SinkEntry, SourceEntry};
+use super::super::parts::IncrementalEntry;
 use super::super::paths::{Input, Output, collisions, is_pattern, normalized, place};
 use super::super::pipeline::{FileSource, FileTable, Plugin, Sink, SinkKind, Step, StepKind};
 use super::super::problem::{Span, list};
 use super::super::reader::{Spanned, Word};
 use super::super::spec::{
-    CsvOptions, Encoding, Format, FormatName, Place, RedshiftOptions, S3Url, SinkFormat,
+    CsvOptions, Encoding, Format, FormatName, Incremental, LoadMode, Place, RedshiftOptions, S3Url,
+    SinkFormat,
 };
 use super::targets::Target;
 use super::{Resolver, entries};
 
 /// Rejected rows go beside the first sink unless the file says another place.
 const DEAD_LETTERS: &str = "dead_letters";
+/// What was loaded is kept beside the file unless the target says another place.
+const STATE: &str = ".transom/state";
 
 impl Resolver<'_> {
     pub(super) fn sources(&mut self, target: &Target<'_>) -> Vec<FileSource> {
@@ -29,6 +33,7 @@ impl Resolver<'_> {
             });
             let format = format.map(|format| self.source_format(&entry.name.value, source, format));
             let checks = self.checks(&entry.name.value, source.checks.as_ref());
+            let incremental = self.incremental(source);
             if let (true, Some(path), Some(format)) = (is_path, said.cloned(), format) {
                 sources.push(FileSource {
                     name: entry.name.clone(),
@@ -40,10 +45,54 @@ impl Resolver<'_> {
                         .map_or_else(Vec::new, |said| said.value.0.clone()),
                     checks,
                     unknown: source.unknown.flatten().unwrap_or_default(),
+                    incremental,
                 });
             }
         }
         sources
+    }
+
+    /// Which part of a source a slice reads; reports keys that do not go with it.
+    fn incremental(&mut self, source: &SourceEntry) -> Option<Spanned<Incremental>> {
+        let entry = source.incremental.as_ref();
+        let is_new_files =
+            entry.is_some_and(|entry| matches!(entry.value, IncrementalEntry::NewFiles));
+        let is_by = entry.is_some_and(|entry| matches!(entry.value, IncrementalEntry::By(_)));
+        let on_change = source.on_change.as_ref().map(|said| said.span);
+        let on_missing = source.on_missing.as_ref().map(|said| said.span);
+        for (key, span, fits, with) in [
+            (
+                "on_change",
+                on_change,
+                is_new_files,
+                "incremental: new_files",
+            ),
+            ("on_missing", on_missing, is_by, "incremental: { by: .. }"),
+        ] {
+            if let (Some(span), false) = (span, fits) {
+                let problem = self
+                    .at(span, format!("`{key}` is for sources with `{with}`"))
+                    .with_label("has no meaning here");
+                self.report(problem);
+            }
+        }
+        let Spanned { value, span } = entry?.clone();
+        let value = match value {
+            IncrementalEntry::NewFiles => Incremental::NewFiles {
+                on_change: source
+                    .on_change
+                    .as_ref()
+                    .map_or_else(Default::default, |said| said.value),
+            },
+            IncrementalEntry::By(column) => Incremental::By {
+                column: column.value,
+                on_missing: source
+                    .on_missing
+                    .as_ref()
+                    .map_or_else(Default::default, |said| said.value),
+            },
+        };
+        Some(Spanned { value, span })
     }
 
     /// The format that the endings of paths say, the first that does; reports if none does.
@@ -268,10 +317,30 @@ impl Resolver<'_> {
         });
         let format = format.map(|format| self.sink_format(&name.value, sink, format));
         let partition_by = sink.partition_by.as_ref();
+        let partition_by = partition_by.map_or_else(Vec::new, |said| said.0.clone());
+        let mode = sink.mode.clone().unwrap_or_else(|| Spanned {
+            value: LoadMode::Overwrite,
+            span: name.span,
+        });
+        if mode.value == LoadMode::Merge {
+            let message = format!(
+                "the sink `{}` writes files, which cannot be merged",
+                name.value
+            );
+            let problem = self.at(mode.span, message);
+            let modes = "files have `overwrite`, `append` and `overwrite_partitions`";
+            self.report(problem.with_label(modes));
+        }
+        if mode.value == LoadMode::OverwritePartitions && partition_by.is_empty() {
+            let message = format!("the sink `{}` has no partitions", name.value);
+            let problem = self.at(mode.span, message);
+            self.report(problem.with_label("`overwrite_partitions` needs `partition_by`"));
+        }
         Some(FileTable {
             path: path?,
             format: format?,
-            partition_by: partition_by.map_or_else(Vec::new, |said| said.0.clone()),
+            mode,
+            partition_by,
         })
     }
 
@@ -298,6 +367,17 @@ impl Resolver<'_> {
             return None;
         }
         Some(place)
+    }
+
+    /// Where it is kept what was loaded.
+    pub(super) fn state(&mut self, target: &Target<'_>, pipeline: &str) -> Option<Place> {
+        match target.state() {
+            Some(said) => self.output_place(said).map(|place| place.value),
+            None => {
+                let folder = self.root.join(STATE).join(pipeline).join(&target.name);
+                Some(Place::Local(folder))
+            }
+        }
     }
 
     /// Where rejected rows go, and whether the file says so.

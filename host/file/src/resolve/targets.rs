@@ -47,6 +47,11 @@ impl<'a> Target<'a> {
         self.entry?.dead_letters.as_ref()?.path.as_ref()
     }
 
+    /// Where it is kept what was loaded.
+    pub(super) fn state(&self) -> Option<&'a Spanned<String>> {
+        self.entry?.state.as_ref()?.path.as_ref()
+    }
+
     pub(super) fn aws(&self) -> Option<&'a AwsEntry> {
         self.entry?.aws.as_ref()
     }
@@ -191,7 +196,8 @@ impl<'a> Resolver<'a> {
     /// Reports paths of a target that lead out of the file system, and places of sinks of another kind.
     fn check_paths_of(&mut self, target: &TargetEntry) {
         let sources = entries(target.sources.as_ref()).map(|entry| entry.value.as_ref());
-        let others = sources.chain([target.dead_letters.as_ref()]).flatten();
+        let single = [target.dead_letters.as_ref(), target.state.as_ref()];
+        let others = sources.chain(single).flatten();
         let others = others.map(|entry| entry.path.as_ref());
         let sinks = || {
             entries(target.sinks.as_ref())

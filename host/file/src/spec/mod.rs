@@ -4,6 +4,7 @@ mod aws;
 mod format;
 mod place;
 mod redshift;
+mod slices;
 
 pub use aws::{AwsOptions, Endpoint};
 
@@ -15,3 +16,4 @@ pub use place::{Place, S3Url};
 pub use redshift::{
     DbUser, LoadMode, RedshiftOptions, RedshiftTable, SchemaChange, Server, TableName,
 };
+pub use slices::{Incremental, OnChange, OnMissing, SliceLimits};

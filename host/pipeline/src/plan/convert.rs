@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
-use transom_connect::{self as connect, Aws, FileSource};
-use transom_file::spec::{Place, S3Url};
-use transom_file::{Pipeline, Value};
+use transom_connect::{
+    self as connect, AppendSink, Aws, FileSink, FileSource, PointedSink, RedshiftSink, Sink,
+    SinkLimits,
+};
+use transom_file::spec::{LoadMode, Place, S3Url, SinkFormat};
+use transom_file::{FileTable, Pipeline, SinkKind, Value};
 use transom_query::Params;
 
 pub(crate) fn file_source(
@@ -40,6 +43,72 @@ pub(crate) fn file_source(
         unknown: source.unknown,
         sample: connect::Sample::default(),
         read: connect::ReadProgress::default(),
+    }
+}
+
+/// A sink of the pipeline.
+pub(crate) fn sink(
+    pipeline: &Pipeline,
+    sink: &transom_file::Sink,
+    aws: &Aws,
+    limits: SinkLimits,
+) -> Arc<dyn Sink> {
+    let name = &sink.name.value;
+    match (&sink.kind, &pipeline.redshift) {
+        (SinkKind::Files(table), _) => files(pipeline, name, table, aws, limits),
+        (SinkKind::Redshift { redshift }, Some(warehouse)) => Arc::new(RedshiftSink {
+            name: name.clone(),
+            aws: aws.clone(),
+            warehouse: warehouse.clone(),
+            table: redshift.clone(),
+            limits,
+        }),
+        (SinkKind::Redshift { .. }, None) => {
+            unreachable!("a pipeline with a sink in Redshift has a warehouse")
+        }
+    }
+}
+
+/// A table of files. In a pipeline that runs in slices the log decides what readers see; in others the run.
+fn files(
+    pipeline: &Pipeline,
+    name: &str,
+    table: &FileTable,
+    aws: &Aws,
+    limits: SinkLimits,
+) -> Arc<dyn Sink> {
+    let partition_by = table.partition_by.iter().map(|column| column.value.clone());
+    let files = FileSink {
+        name: name.to_owned(),
+        path: table.path.value.clone(),
+        aws: aws.clone(),
+        format: table.format.clone(),
+        partition_by: partition_by.collect(),
+        limits,
+    };
+    match (pipeline.is_sliced(), table.mode.value) {
+        (false, _) => Arc::new(files),
+        (true, LoadMode::Append) => Arc::new(AppendSink { files }),
+        (true, _) => Arc::new(PointedSink { files }),
+    }
+}
+
+/// The table of a step's rejected rows.
+pub(crate) fn dead_letters(pipeline: &Pipeline, step: &str, aws: &Aws) -> Arc<dyn Sink> {
+    let files = |name: String| FileSink {
+        name,
+        path: pipeline.dead_letters.join(step),
+        aws: aws.clone(),
+        format: SinkFormat::default(),
+        partition_by: vec![],
+        limits: SinkLimits::default(),
+    };
+    match pipeline.is_sliced() {
+        // No sink of the file has a name with a dot.
+        true => Arc::new(AppendSink {
+            files: files(format!("dead_letters.{step}")),
+        }),
+        false => Arc::new(files(format!("dead letters of {step}"))),
     }
 }
 

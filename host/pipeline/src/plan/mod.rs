@@ -7,6 +7,7 @@ mod messages;
 mod nested;
 mod part;
 mod planner;
+mod slices;
 mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +30,7 @@ use crate::rejects::dead_letters::DeadLetterSpool;
 use transom_file::{MaxRejects, Problems};
 
 pub(crate) use self::checks::PlannedCheck;
-pub(crate) use self::convert::{file_source, params};
+pub(crate) use self::convert::{dead_letters, file_source, params, sink};
 pub(crate) use self::messages::{error_chain, plan_message};
 pub use self::part::Part;
 
@@ -98,6 +99,8 @@ pub(crate) struct PlannedStep {
 pub(crate) struct PlannedSink {
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) from: String,
+    /// The column that says which partitions of the table a slice computes anew, if it does so by partition.
+    pub(crate) by: Option<String>,
 }
 
 impl Planned {
@@ -243,7 +246,10 @@ pub(crate) async fn plan_part(
             steps.push(planned);
         }
     }
-    let sinks = planner.sinks(&planned_sources, &steps);
+    let mut sinks = planner.sinks(&planned_sources, &steps);
+    if pipeline.is_sliced() {
+        planner.check_slices(&planned_sources, &steps, &mut sinks);
+    }
     let checks = planner.checks(&needed).await?;
     count_readers(&mut steps, &sinks, &checks, part)?;
     let Planner {

@@ -10,6 +10,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::{Result as QueryResult, TableReference};
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::logical_expr::LogicalPlanBuilder;
+use transom_connect::Inputs;
 use transom_query::Session;
 
 use super::messages::sql_problem;
@@ -25,6 +26,8 @@ pub struct Part {
     pub sinks: Option<Vec<String>>,
     /// Tables that stand in place of the sources and steps of these names.
     pub given: BTreeMap<String, Arc<dyn TableProvider>>,
+    /// Pieces of sources that were listed already, by the sources' names.
+    pub inputs: BTreeMap<String, Inputs>,
     /// Rows that are read of each source at most; `None` for all.
     pub source_rows: Option<usize>,
     /// Keep the rows that steps in `tables` reject, also where the pipeline drops them.

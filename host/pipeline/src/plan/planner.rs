@@ -6,11 +6,11 @@ use std::sync::Arc;
 use arrow::datatypes::Schema;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
-use transom_connect::{Aws, ErrorKind, FileSink, Inputs, Sink, SinkLimits, Source, SourceError};
+use transom_connect::{Aws, ErrorKind, Inputs, SinkLimits, Source, SourceError};
 use transom_plugin::Description;
 use transom_query::Session;
 
-use super::convert::file_source;
+use super::convert::{self, file_source};
 use super::messages::error_chain;
 use super::part::{Part, Reads};
 use super::{PlannedSink, PlannedSource, PlannedStep, Sources};
@@ -78,7 +78,10 @@ impl<'a> Planner<'a> {
             let (inputs, table) = match (how, locked) {
                 (Sources::Open | Sources::Sampled(_), locked) => {
                     let opened = async {
-                        let inputs = files.list().await?;
+                        let inputs = match self.part.inputs.get(name) {
+                            Some(listed) => listed.clone(),
+                            None => files.list().await?,
+                        };
                         let table = files.table(&inputs, locked, &state).await?;
                         Ok::<_, SourceError>((inputs, table))
                     };
@@ -190,27 +193,7 @@ impl<'a> Planner<'a> {
         let written = self.pipeline.sinks.iter();
         for sink in written.filter(|sink| part.writes(&sink.name.value)) {
             let from = &sink.from.value;
-            let files = match &sink.kind {
-                SinkKind::Files(files) => files,
-                SinkKind::Redshift { .. } => {
-                    let message = "tables of Redshift are not loaded by this version";
-                    let problem = self.pipeline.problem_at(sink.name.span, message);
-                    self.problems.push(problem);
-                    continue;
-                }
-            };
-            let planned = FileSink {
-                name: sink.name.value.clone(),
-                path: files.path.value.clone(),
-                aws: self.aws.clone(),
-                format: files.format.clone(),
-                partition_by: files
-                    .partition_by
-                    .iter()
-                    .map(|column| column.value.clone())
-                    .collect(),
-                limits: self.sink_limits,
-            };
+            let planned = convert::sink(self.pipeline, sink, self.aws, self.sink_limits);
             let of_source = sources.iter().find(|planned| planned.source.name() == from);
             let of_step = steps.iter().find(|step| step.name == *from);
             let schema = of_source
@@ -220,8 +203,11 @@ impl<'a> Planner<'a> {
                 });
             if let Some(Err(error)) = schema.map(|schema| planned.check(&schema)) {
                 let message = error_chain(&error);
-                let column = files
-                    .partition_by
+                let partition_by = match &sink.kind {
+                    SinkKind::Files(files) => files.partition_by.as_slice(),
+                    SinkKind::Redshift { .. } => &[],
+                };
+                let column = partition_by
                     .iter()
                     .find(|column| message.contains(&format!("`{}`", column.value)));
                 let mut problem = self
@@ -231,8 +217,9 @@ impl<'a> Planner<'a> {
                 self.problems.push(problem);
             }
             sinks.push(PlannedSink {
-                sink: Arc::new(planned),
+                sink: planned,
                 from: from.clone(),
+                by: None,
             });
         }
         sinks

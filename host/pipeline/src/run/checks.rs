@@ -148,7 +148,8 @@ impl Run<'_> {
         let schema = rows.schema();
         let stream = futures::stream::iter([Ok(rows)]);
         let stream = Box::pin(RecordBatchStreamAdapter::new(schema, stream));
-        match self.stage_table(&name, path.clone(), stream).await {
+        let sink = self.table(&name, path.clone());
+        match self.stage_table(sink, stream).await {
             Ok(staged) => Some(Kept { path, staged }),
             Err(error) => {
                 let cause = crate::plan::error_chain(&error);

@@ -8,19 +8,20 @@ mod stage;
 mod summary;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use transom_connect::{Attempt, publish_all};
+use transom_connect::{self as connect, Attempt, Sink, TableAt, publish_all};
 use transom_query::{Figures, TransformMetrics};
 
 use self::stage::Staged;
 use self::watch::watched;
 use crate::error::{Error, ErrorKind, RejectedReasons, Result};
 use crate::plan::{Planned, PlannedStep};
-use crate::report::{CheckReport, RunReport, SinkReport};
+use crate::report::{CheckReport, RunReport, SinkReport, SourceReport};
 use transom_file::Pipeline;
 
 pub use self::checks::FailedChecks;
@@ -74,33 +75,65 @@ pub(crate) async fn run(
     observer: &dyn Observer,
 ) -> Result<RunReport, Box<RunFailure>> {
     let begun = Instant::now();
-    let mut run = Run {
-        attempt: Attempt::new(&uuid::Uuid::new_v4().simple().to_string()[..12]),
-        planned,
-        observer,
-        stage: 0,
-        stages: 0,
-        operators: Duration::ZERO,
-        rows_read: 0,
-        transforms: Vec::new(),
-        check_reports: Vec::new(),
-    };
+    let id = &uuid::Uuid::new_v4().simple().to_string()[..12];
+    let mut run = Run::new(planned, observer, id, BTreeMap::new());
     let sources = run.source_reports();
     match run.all(pipeline, options).await {
         Ok(tables) => Ok(run.report(pipeline, begun, sources, Some(tables))),
-        Err(error) => {
-            let error = run.explain(pipeline, error).await;
-            if let Error::TooManyRejected { step, .. } = &error {
-                run.keep_failed(pipeline, step).await;
-            }
-            let report = run.report(pipeline, begun, sources, None);
-            Err(Box::new(RunFailure { error, report }))
+        Err(error) => Err(run.failed(pipeline, begun, sources, error).await),
+    }
+}
+
+/// What a slice has staged.
+pub(crate) struct StagedSlice {
+    /// Sinks in the order of the file, then dead letters.
+    pub(crate) results: Vec<(Arc<dyn Sink>, connect::Staged)>,
+    /// What was read, computed and checked.
+    pub(crate) report: RunReport,
+}
+
+/// Computes a planned slice and stages its results, for an entry of a log to make them visible. `attempt` says what the attempt is for
+/// each sink; all have one id.
+///
+/// # Errors
+/// Whatever stops it. What was staged until then stays, until the log says that it cannot become visible.
+pub(crate) async fn stage_slice(
+    pipeline: &Pipeline,
+    planned: &mut Planned,
+    options: &RunOptions,
+    observer: &dyn Observer,
+    id: &str,
+    attempts: BTreeMap<String, Attempt>,
+) -> Result<StagedSlice, Box<RunFailure>> {
+    let begun = Instant::now();
+    let mut run = Run::new(planned, observer, id, attempts);
+    let sources = run.source_reports();
+    match run.stage(pipeline, options).await {
+        Ok((staged, (sinks, tables))) => {
+            let results = staged.iter();
+            let results = results.map(|part| (Arc::clone(&part.sink), part.result.clone()));
+            let results = results.collect();
+            let reports = staged.into_iter().map(|part| SinkReport {
+                name: part.name,
+                at: part.result.publish.table(),
+                rows: part.result.written.rows,
+                files: part.result.written.files.len(),
+                bytes: part.result.written.bytes,
+                head: part.head,
+            });
+            let mut reports: Vec<SinkReport> = reports.take(tables).collect();
+            let dead_letters = reports.split_off(sinks);
+            let report = run.report(pipeline, begun, sources, Some((reports, dead_letters)));
+            Ok(StagedSlice { results, report })
         }
+        Err(error) => Err(run.failed(pipeline, begun, sources, error).await),
     }
 }
 
 struct Run<'a> {
     attempt: Attempt,
+    /// What the attempt is for sinks of a log, by their names.
+    attempts: BTreeMap<String, Attempt>,
     planned: &'a mut Planned,
     observer: &'a dyn Observer,
     stage: usize,
@@ -111,12 +144,64 @@ struct Run<'a> {
     check_reports: Vec<CheckReport>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(
+        planned: &'a mut Planned,
+        observer: &'a dyn Observer,
+        id: &str,
+        attempts: BTreeMap<String, Attempt>,
+    ) -> Self {
+        Self {
+            attempt: Attempt::new(id),
+            attempts,
+            planned,
+            observer,
+            stage: 0,
+            stages: 0,
+            operators: Duration::ZERO,
+            rows_read: 0,
+            transforms: Vec::new(),
+            check_reports: Vec::new(),
+        }
+    }
+
     async fn all(
         &mut self,
         pipeline: &Pipeline,
         options: &RunOptions,
     ) -> Result<(Vec<SinkReport>, Vec<SinkReport>)> {
+        let (staged, (sinks, tables)) = self.stage(pipeline, options).await?;
+        self.publish(staged, sinks, tables).await
+    }
+
+    /// The failure of a run, with what it did until then.
+    async fn failed(
+        self,
+        pipeline: &Pipeline,
+        begun: Instant,
+        sources: Vec<SourceReport>,
+        error: Error,
+    ) -> Box<RunFailure> {
+        let error = self.explain(pipeline, error).await;
+        if let Error::TooManyRejected { step, .. } = &error {
+            self.keep_failed(pipeline, step).await;
+        }
+        let report = self.report(pipeline, begun, sources, None);
+        Box::new(RunFailure { error, report })
+    }
+
+    /// What the attempt is for a sink.
+    fn attempt_of(&self, sink: &str) -> &Attempt {
+        self.attempts.get(sink).unwrap_or(&self.attempt)
+    }
+
+    /// Computes and stages everything: sinks, dead letters and, where a run makes them visible, the rows that fail checks. Gives how many
+    /// sinks there are, and how many tables with the dead letters.
+    async fn stage(
+        &mut self,
+        pipeline: &Pipeline,
+        options: &RunOptions,
+    ) -> Result<(Vec<Staged>, (usize, usize))> {
         // A step with one reader is part of that reader's plan; a step without a reader does not run, of which callers warn.
         let spools: Vec<String> = self
             .planned
@@ -135,15 +220,21 @@ impl Run<'_> {
         self.check_reports = reports;
         let mut staged = Vec::new();
         let counts = self.stage_all(pipeline, options, &mut staged).await;
-        staged.extend(failing_rows);
-        let (sinks, tables) = match counts {
-            Ok(counts) => counts,
-            Err(error) => {
-                Staged::abandon(&staged).await;
-                return Err(error);
+        match counts {
+            Ok(counts) if pipeline.is_sliced() => {
+                Staged::show(failing_rows).await;
+                Ok((staged, counts))
             }
-        };
-        self.publish(staged, sinks, tables).await
+            Ok(counts) => {
+                staged.extend(failing_rows);
+                Ok((staged, counts))
+            }
+            Err(error) => {
+                staged.extend(failing_rows);
+                Staged::abandon(&staged).await;
+                Err(error)
+            }
+        }
     }
 
     /// Stages all sinks, then all dead letters. Gives how many sinks and how many tables there are.
@@ -181,7 +272,7 @@ impl Run<'_> {
         for (((name, head), (_, result)), applied) in shown.into_iter().zip(&results).zip(applied) {
             reports.push(SinkReport {
                 name,
-                path: applied.table,
+                at: TableAt::Path(applied.table),
                 rows: result.written.rows,
                 files: result.written.files.len(),
                 bytes: result.written.bytes,

@@ -15,7 +15,7 @@ use transom_file::{Pipeline, StepKind};
 use super::watch::watched;
 use super::{Run, RunOptions};
 use crate::error::{Error, Result};
-use crate::plan::PlannedSink;
+use crate::plan::{self, PlannedSink};
 use crate::rejects::dead_letters::{self, DeadLetterSpool};
 
 /// A result that is complete and not yet published.
@@ -29,6 +29,15 @@ pub(super) struct Staged {
 }
 
 impl Staged {
+    /// Makes tables visible that help to find a mistake. What keeps them from it is no reason to fail.
+    pub(super) async fn show(all: Vec<Self>) {
+        for staged in all {
+            if let Err(error) = publish_all(&[(staged.sink, staged.result)]).await {
+                tracing::warn!(target: "transom", "the {} are not kept: {error}", staged.name);
+            }
+        }
+    }
+
     /// Deletes results that will not be published.
     pub(super) async fn abandon(all: &[Self]) {
         for staged in all {
@@ -39,11 +48,11 @@ impl Staged {
 
 impl Run<'_> {
     pub(super) async fn sink(&mut self, sink: PlannedSink, options: &RunOptions) -> Result<Staged> {
-        let PlannedSink { sink, from } = sink;
+        let PlannedSink { sink, from, .. } = sink;
         let name = sink.name().to_owned();
         let begun = self.begin(&format!("sink {name}"));
         // The sink is asked first: a table that is not ours costs no computing.
-        let staging = sink.begin(&self.attempt).await?;
+        let staging = sink.begin(self.attempt_of(&name)).await?;
         let what = format!("sink `{name}`");
         let written = self.fill(&sink, staging.as_ref(), &from, options).await;
         let (rows, head) = match written {
@@ -106,8 +115,8 @@ impl Run<'_> {
             .filter(|step| step.readers > 0)
             .filter_map(|step| step.dead_letters.as_ref())
         {
-            let path = pipeline.dead_letters.join(spool.step());
-            staged.push(self.stage(pipeline, spool, path).await?);
+            let sink = plan::dead_letters(pipeline, spool.step(), &self.planned.aws);
+            staged.push(self.stage_rejected(pipeline, spool, sink).await?);
         }
         Ok(())
     }
@@ -120,8 +129,9 @@ impl Run<'_> {
             return;
         };
         let path = pipeline.dead_letters.join(&dead_letters::failed(step));
+        let sink = self.table(&format!("dead letters of {step}"), path);
         let kept = async {
-            let staged = self.stage(pipeline, spool, path).await?;
+            let staged = self.stage_rejected(pipeline, spool, sink).await?;
             publish_all(&[(staged.sink, staged.result)]).await?;
             Ok::<_, Error>(())
         };
@@ -131,19 +141,18 @@ impl Run<'_> {
     }
 
     /// The table of a step's rejected rows, complete on the disk.
-    async fn stage(
+    async fn stage_rejected(
         &self,
         pipeline: &Pipeline,
         spool: &DeadLetterSpool,
-        path: Place,
+        sink: Arc<dyn Sink>,
     ) -> Result<Staged> {
         let what = format!("dead letters of step `{}`", spool.step());
         let input = self.input_of(pipeline, spool.step());
         let stream = spool
             .read(&input)
             .map_err(|error| Error::of_query(&what, error))?;
-        let name = format!("dead letters of {}", spool.step());
-        let staged = self.stage_table(&name, path, stream).await?;
+        let staged = self.stage_table(sink, stream).await?;
         tracing::debug!(step = spool.step(), rows = spool.rows(), "dead letters");
         Ok(Staged {
             name: spool.step().to_owned(),
@@ -151,22 +160,26 @@ impl Run<'_> {
         })
     }
 
-    /// A Parquet table of these rows, complete on the disk.
-    pub(super) async fn stage_table(
-        &self,
-        name: &str,
-        path: Place,
-        stream: SendableRecordBatchStream,
-    ) -> Result<Staged> {
-        let sink: Arc<dyn Sink> = Arc::new(FileSink {
+    /// A Parquet table beside the sinks, whole at every run.
+    pub(super) fn table(&self, name: &str, path: Place) -> Arc<dyn Sink> {
+        Arc::new(FileSink {
             name: name.to_owned(),
             path,
             aws: self.planned.aws.clone(),
             format: SinkFormat::default(),
             partition_by: vec![],
             limits: SinkLimits::default(),
-        });
-        let staging = sink.begin(&self.attempt).await?;
+        })
+    }
+
+    /// A table of these rows, complete on the disk.
+    pub(super) async fn stage_table(
+        &self,
+        sink: Arc<dyn Sink>,
+        stream: SendableRecordBatchStream,
+    ) -> Result<Staged> {
+        let name = sink.name().to_owned();
+        let staging = sink.begin(self.attempt_of(&name)).await?;
         let progress = Arc::new(WriteProgress::default());
         let written = watched(
             staging.write(vec![stream], &progress),
@@ -178,10 +191,10 @@ impl Run<'_> {
         let written = written.and_then(|written| Ok(written?));
         if let Err(error) = written {
             staging.abandon().await;
-            return Err(sink_error(name, error));
+            return Err(sink_error(&name, error));
         }
         Ok(Staged {
-            name: name.to_owned(),
+            name,
             sink,
             result: staging.finish().await?,
             head: vec![],

@@ -7,12 +7,22 @@
 mod bucket;
 mod folder;
 
-use std::{fmt, io, path::Path, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 
 use self::{bucket::BucketVersions, folder::FolderVersions};
-use super::{Attempt, SinkError, Written, WrittenFile, out_file::OutFile};
+use super::{
+    Attempt, Publish, SinkError, Written, WrittenFile,
+    out_file::OutFile,
+    staging::{Ending, Room},
+};
 use crate::{aws::Aws, lease::Lease};
 use transom_file::spec::Place;
 
@@ -67,6 +77,61 @@ pub(super) trait Versions: fmt::Debug + Send + Sync {
 
     /// [`Self::remove`] at once, where that takes no requests.
     fn remove_now(&self, version: &str);
+}
+
+/// One version that is being written.
+#[derive(Debug)]
+pub(super) struct VersionRoom {
+    pub(super) versions: Arc<dyn Versions>,
+    pub(super) version: String,
+    /// Keeps others from deleting it while this process lives.
+    pub(super) lease: Mutex<Option<Lease>>,
+}
+
+#[async_trait]
+impl Room for VersionRoom {
+    fn file(&self, path: &Path) -> io::Result<OutFile> {
+        self.versions.file(&self.version, path)
+    }
+
+    async fn seal(&self, files: &[WrittenFile]) -> Result<(), SinkError> {
+        self.versions.seal(&self.version, files).await
+    }
+
+    async fn remove(&self) {
+        self.versions.remove(&self.version).await;
+    }
+
+    fn let_go(&self, is_settled: bool) {
+        // Who holds a version does not delete it.
+        *self.lease.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if !is_settled {
+            self.versions.remove_now(&self.version);
+        }
+    }
+}
+
+/// The table is switched to the version that was written.
+#[derive(Debug)]
+pub(super) struct Switching {
+    pub(super) table: Place,
+    pub(super) version: String,
+    pub(super) previous: Option<String>,
+}
+
+#[async_trait]
+impl Ending for Switching {
+    fn wants_empty_file(&self) -> bool {
+        true
+    }
+
+    async fn publish(&self, _: &Written, _: &SchemaRef) -> Result<Publish, SinkError> {
+        Ok(Publish::Switch {
+            table: self.table.clone(),
+            version: self.version.clone(),
+            previous: self.previous.clone(),
+        })
+    }
 }
 
 /// The versions of the table at `place`.

@@ -1,10 +1,12 @@
 //! Objects of a bucket. Folders are what stands before a `/` in keys; a table that a sink has published is followed to its version.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::{Wanted, compiled, holds, is_hidden, nothing};
 use crate::aws::{Bucket, Listed, S3Error};
 use crate::pointer::{POINTER, Pointer};
+use crate::sink::{LIST, VersionFiles};
 use crate::source::{FileSource, Input, Inputs, Location, SourceError};
 use transom_file::spec::S3Url;
 
@@ -62,6 +64,15 @@ pub(in crate::source) async fn list(
     Ok(found)
 }
 
+/// Objects with what follows `prefix` in their keys.
+fn within(listed: Vec<Listed>, prefix: &str) -> Vec<(String, Listed)> {
+    let relative = |object: Listed| {
+        let relative = object.key.strip_prefix(prefix).unwrap_or(&object.key);
+        (relative.to_owned(), object)
+    };
+    listed.into_iter().map(relative).collect()
+}
+
 /// A prefix that ends with `/`; the whole bucket is the empty one.
 fn as_folder(prefix: &str) -> String {
     match prefix {
@@ -103,20 +114,20 @@ impl Listing<'_> {
         wanted: &impl Fn(&str, &str) -> Wanted,
     ) -> Result<Vec<String>, SourceError> {
         let listed = self.failing(self.bucket.list(prefix).await)?;
-        Ok(self.choose(listed, prefix, shown, base, wanted))
+        Ok(self.choose(within(listed, prefix), shown, base, wanted))
     }
 
+    /// Each object comes with its key as it follows `shown`.
     fn choose(
         &mut self,
-        listed: Vec<Listed>,
-        prefix: &str,
+        listed: Vec<(String, Listed)>,
         shown: &str,
         base: &str,
         wanted: &impl Fn(&str, &str) -> Wanted,
     ) -> Vec<String> {
         let mut tables = Vec::new();
-        for object in listed {
-            let relative = object.key.strip_prefix(prefix).unwrap_or(&object.key);
+        for (relative, object) in listed {
+            let relative = relative.as_str();
             if let Some(table) = relative.strip_suffix(POINTER)
                 && !table.split('/').any(is_hidden)
             {
@@ -159,6 +170,12 @@ impl Listing<'_> {
             let message = "the pointer lies at the top of the bucket".to_owned();
             S3Error::other("read", url.clone(), message)
         }))?;
+        if pointer.entry.is_some() {
+            let listed = self.version_files(&url, &version, &pointer).await?;
+            let shown = as_folder(&url.key);
+            self.choose(listed, &shown, base, wanted);
+            return Ok(true);
+        }
         let listed = self.failing(self.bucket.list(&version).await)?;
         let bytes = listed.iter().map(|object| object.bytes).sum::<u64>();
         if (listed.len() as u64, bytes) != (pointer.files, pointer.bytes) {
@@ -167,8 +184,41 @@ impl Listing<'_> {
             return self.failing(Err(changed));
         }
         let shown = as_folder(&url.key);
-        self.choose(listed, &version, &shown, base, wanted);
+        self.choose(within(listed, &version), &shown, base, wanted);
         Ok(true)
+    }
+
+    /// The objects of a version that has a list of its files, as if all of them lay in its folder.
+    async fn version_files(
+        &self,
+        table: &S3Url,
+        version: &str,
+        pointer: &Pointer,
+    ) -> Result<Vec<(String, Listed)>, SourceError> {
+        let key = format!("{version}{LIST}");
+        let wrong = |why: String| S3Error::other("read", self.bucket.url(&key), why);
+        let list = self.failing(self.bucket.get(&key).await)?;
+        let list = list.ok_or_else(|| wrong("the list of a version's files is gone".to_owned()));
+        let (list, _) = self.failing(list)?;
+        let files = serde_json::from_slice::<VersionFiles>(&list);
+        let files = self.failing(files.map_err(|error| wrong(error.to_string())))?;
+        if (files.files.len() as u64, files.bytes()) != (pointer.files, pointer.bytes) {
+            return self.failing(Err(wrong("it was changed".to_owned())));
+        }
+        let versions = self
+            .failing(Pointer::versions(table).ok_or_else(|| wrong("it has no name".to_owned())))?;
+        let objects = files.files.into_iter().map(|file| {
+            let path = file.path.to_string_lossy().into_owned();
+            let object = Listed {
+                key: format!("{versions}{}/{path}", file.version),
+                etag: file.etag.unwrap_or_default(),
+                bytes: file.bytes,
+                // The ETag alone says whether it is still this object.
+                modified: SystemTime::UNIX_EPOCH,
+            };
+            (path, object)
+        });
+        Ok(objects.collect())
     }
 
     /// What stands below a published table's prefix is no part of it; a reader cannot know whether it was meant to be.

@@ -1,0 +1,318 @@
+//! `transom state`, `rewind`, `reset` and `slice`: what the log of a pipeline that runs in slices says, and what people change in it.
+
+use std::sync::Arc;
+
+use transom_pipeline::lock::Lock;
+use transom_pipeline::report::{Count, counted};
+use transom_pipeline::slices::{Command, Commanded, Decided, History};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::printer::{FAINT, NAME, Printer};
+
+/// Entries that are shown unless more are asked for.
+const ENTRIES: u64 = 20;
+
+/// See what was loaded.
+#[derive(Debug, clap::Args)]
+pub(crate) struct StateCommand {
+    #[command(subcommand)]
+    command: StateOf,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum StateOf {
+    Show(ShowCommand),
+    History(HistoryCommand),
+}
+
+/// Show how far the pipeline is: the last entry of its log, what counts as loaded, how far the sinks are.
+#[derive(Debug, clap::Args)]
+struct ShowCommand {
+    /// Writes it as JSON to stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Show what was decided, the last entry first: slices, rewinds, discards, with who and when.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  transom state history                  the last 20 entries
+  transom state history --entries 1000 --json")]
+struct HistoryCommand {
+    /// Entries to show.
+    #[arg(long, value_name = "N", default_value_t = ENTRIES)]
+    entries: u64,
+    /// Writes them as JSON to stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Take back what was loaded after an entry; the next run loads it again.
+///
+/// Rows and files of later entries go from tables that are appended to, and tables that are replaced show their earlier version. The log
+/// keeps everything: a rewind is an entry of its own.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  transom state history              which entries there are
+  transom rewind --to 40             says what goes
+  transom rewind --to 40 --yes       takes it back
+  transom rewind --to 0 --yes        everything, as `transom reset` does")]
+pub(crate) struct RewindCommand {
+    /// The last entry that stays in force.
+    #[arg(long, value_name = "ENTRY")]
+    to: u64,
+    /// Does it. Without this it is only said.
+    #[arg(long)]
+    yes: bool,
+    /// Writes what became of it as JSON to stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Take back all that was loaded; the next run begins anew.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ResetCommand {
+    /// Does it. Without this it is only said.
+    #[arg(long)]
+    yes: bool,
+    /// Writes what became of it as JSON to stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Give a slice up that cannot be loaded.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SliceCommand {
+    #[command(subcommand)]
+    command: SliceOf,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum SliceOf {
+    Discard(DiscardCommand),
+    Skip(SkipCommand),
+}
+
+/// Give up a slice that the warehouse refuses, before any sink has it.
+#[derive(Debug, clap::Args)]
+struct DiscardCommand {
+    /// The number of the slice.
+    #[arg(value_name = "ENTRY")]
+    entry: u64,
+    /// Loads its inputs again, with the next slice.
+    #[arg(long, required_unless_present = "skip", conflicts_with = "skip")]
+    redo: bool,
+    /// Counts its inputs as loaded: their rows are lost.
+    #[arg(long)]
+    skip: bool,
+    /// Writes what became of it as JSON to stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Bring a slice into all sinks but one. The history shows that for ever.
+#[derive(Debug, clap::Args)]
+struct SkipCommand {
+    /// The number of the slice.
+    #[arg(value_name = "ENTRY")]
+    entry: u64,
+    /// The sink that goes without it.
+    #[arg(long, value_name = "SINK")]
+    sink: String,
+    /// Writes what became of it as JSON to stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+impl StateCommand {
+    pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
+        let (entries, json) = match self.command {
+            StateOf::Show(ShowCommand { json }) => (0, json),
+            StateOf::History(HistoryCommand { entries, json }) => (entries, json),
+        };
+        let history = history(context, entries)?;
+        let printer = &context.printer;
+        if json {
+            return printer.json(&history);
+        }
+        match entries {
+            0 => show(&history, printer),
+            _ => history
+                .entries
+                .iter()
+                .try_for_each(|entry| show_entry(entry, printer)),
+        }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        match &self.command {
+            StateOf::Show(show) => show.json,
+            StateOf::History(history) => history.json,
+        }
+    }
+}
+
+impl RewindCommand {
+    pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
+        rewind(context, self.to, self.yes, self.json)
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+}
+
+impl ResetCommand {
+    pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
+        rewind(context, 0, self.yes, self.json)
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+}
+
+impl SliceCommand {
+    pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
+        let (command, json) = match self.command {
+            SliceOf::Discard(DiscardCommand {
+                entry, redo, json, ..
+            }) => (Command::Discard { of: entry, redo }, json),
+            SliceOf::Skip(SkipCommand { entry, sink, json }) => {
+                (Command::Skip { of: entry, sink }, json)
+            }
+        };
+        let done = execute(context, &command)?;
+        report(context, &done, json)
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        match &self.command {
+            SliceOf::Discard(discard) => discard.json,
+            SliceOf::Skip(skip) => skip.json,
+        }
+    }
+}
+
+fn rewind(context: &Context, to: u64, yes: bool, json: bool) -> Result<(), Failure> {
+    if yes {
+        let done = execute(context, &Command::Rewind { to })?;
+        return report(context, &done, json);
+    }
+    let history = history(context, u64::MAX)?;
+    let goes: Vec<&Decided> = history
+        .entries
+        .iter()
+        .filter(|entry| entry.entry > to && entry.kind == "slice")
+        .collect();
+    if json {
+        return context.printer.json(&goes);
+    }
+    let slices = counted(goes.len() as u64, "slice");
+    for entry in &goes {
+        show_entry(entry, &context.printer)?;
+    }
+    context.printer.say(format_args!(
+        "would take back {slices} after entry {to}; say `--yes` to do it"
+    ));
+    Ok(())
+}
+
+fn history(context: &Context, entries: u64) -> Result<History, Failure> {
+    let pipeline = sliced(context)?;
+    context.block_on(async {
+        let job = context.job(pipeline, Vec::new(), None).await?;
+        Ok(job.history(entries).await?)
+    })
+}
+
+fn execute(context: &Context, command: &Command) -> Result<Commanded, Failure> {
+    let pipeline = sliced(context)?;
+    let lock = Lock::read(&Lock::path_of(&pipeline))?;
+    context.block_on(async {
+        let mut job = context.job(pipeline, Vec::new(), None).await?;
+        job.lock = lock.map(Arc::new);
+        Ok(job.command(command).await?)
+    })
+}
+
+/// The pipeline, if it keeps a log.
+fn sliced(context: &Context) -> Result<transom_file::Pipeline, Failure> {
+    let pipeline = context.pipeline()?;
+    match pipeline.is_sliced() {
+        true => Ok(pipeline),
+        false => Err(Failure::Usage {
+            message:
+                "the pipeline does not run in slices, so that nothing is kept of what was loaded"
+                    .to_owned(),
+            hint: Some(
+                "a source with `incremental` or a sink with `mode: append` makes it one".to_owned(),
+            ),
+        }),
+    }
+}
+
+fn report(context: &Context, done: &Commanded, json: bool) -> Result<(), Failure> {
+    if json {
+        return context.printer.json(done);
+    }
+    match done.entry {
+        Some(entry) => context
+            .printer
+            .say(format_args!("entry {entry} is in the log and in all sinks")),
+        None => context.printer.say("nothing was to be done"),
+    }
+    Ok(())
+}
+
+fn show(history: &History, printer: &Printer) -> Result<(), Failure> {
+    let History {
+        state, tail, done, ..
+    } = history;
+    printer.data(format_args!("{NAME}state{NAME:#}      {state}"))?;
+    let at = match (tail, done) {
+        (0, _) => "nothing was loaded yet".to_owned(),
+        (tail, true) => format!("entry {tail}, in all sinks"),
+        (tail, false) => format!("entry {tail}, not yet in all sinks: the next run finishes it"),
+    };
+    printer.data(format_args!("{NAME}log{NAME:#}        {at}"))?;
+    for source in &history.sources {
+        printer.data(format_args!(
+            "{NAME}source{NAME:#}     {}: {} loaded",
+            source.name,
+            counted(source.files as u64, "file")
+        ))?;
+    }
+    for sink in &history.sinks {
+        printer.data(format_args!(
+            "{NAME}sink{NAME:#}       {}: entry {}",
+            sink.name, sink.entry
+        ))?;
+    }
+    Ok(())
+}
+
+fn show_entry(entry: &Decided, printer: &Printer) -> Result<(), Failure> {
+    let at = entry.at.format("%Y-%m-%d %H:%M:%S");
+    let what = match (&entry.of, entry.kind) {
+        (Some(of), _) => of.clone(),
+        (None, "slice") => {
+            let rows = entry.rows.iter();
+            let rows = rows.map(|(sink, rows)| format!("{sink} {}", Count(*rows)));
+            let rows: Vec<String> = rows.collect();
+            format!(
+                "{}; rows: {}",
+                counted(entry.files, "file"),
+                rows.join(", ")
+            )
+        }
+        _ => String::new(),
+    };
+    printer.data(format_args!(
+        "{NAME}{:>6}{NAME:#} {:<12} {at} {FAINT}{}{FAINT:#}  {what}",
+        entry.entry, entry.kind, entry.by
+    ))
+}

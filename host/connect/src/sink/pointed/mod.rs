@@ -1,0 +1,372 @@
+//! Tables of files of which readers see one version: each entry of a log makes a new one.
+//!
+//! ```text
+//! daily -> .daily.versions/00000000000000000042    on this machine: a link, named after the entry
+//! daily/_transom/current                           on S3: the pointer, which has the entry's number
+//! .daily.versions/9f31c2../day=2024-05-01/part-..  a version, named after its attempt
+//! .daily.versions/9f31c2../_transom/files.json     all its files, those of earlier versions that it goes on with included
+//! ```
+//!
+//! With `overwrite_partitions` a version goes on with the partitions of the one before that were not computed anew: on this machine they
+//! are second names of the same files, on S3 entries of the list. So readers see all partitions of a slice at once.
+//!
+//! A pointer has no compare-and-swap here: the log decides, and the runner compares the pointer with it ([`transom_commit::Pointer`]).
+
+mod bucket;
+mod folder;
+
+use std::{path::PathBuf, sync::Arc};
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use transom_commit::{self as commit, SinkErrorKind, Version};
+use transom_file::spec::Place;
+
+use super::{
+    Applied, Attempt, FileSink, Pointed, Publish, Sink, SinkError, Staged, Staging, Written,
+    append::{StagedRoom, absolute},
+    staging::{Ending, FileStaging},
+    tree::{Tree, TreeError, text},
+};
+use crate::lease;
+
+/// A table of files of which readers see one version.
+#[derive(Debug, Clone)]
+pub struct PointedSink {
+    /// What the files are, and where.
+    pub files: FileSink,
+}
+
+/// The list of a version's files.
+pub(crate) const LIST: &str = "_transom/files.json";
+
+/// The files of a version.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VersionFiles {
+    /// Each with the version in whose folder it lies.
+    pub(crate) files: Vec<VersionFile>,
+}
+
+/// A file of a version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VersionFile {
+    /// The version in whose folder it lies; another one's if this goes on with it.
+    pub(crate) version: String,
+    /// Relative to that folder.
+    pub(crate) path: PathBuf,
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+    /// On S3: by which a reader knows that it is still this file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) etag: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) partition: Vec<(String, Option<String>)>,
+}
+
+impl VersionFiles {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+}
+
+/// A table's place, with what differs between a folder and a bucket.
+#[async_trait]
+trait Table: std::fmt::Debug + Send + Sync {
+    /// The tree in which the versions' folder and the table lie.
+    fn tree(&self) -> &Arc<dyn Tree>;
+
+    /// Whether nothing stands in the table's place that no sink of this kind has made.
+    async fn check_ours(&self) -> Result<(), Foreign>;
+
+    /// The files of a new version, complete with what readers need.
+    async fn seal(&self, version: &str, written: &Written) -> Result<VersionFiles, TreeError>;
+
+    /// Goes on with files of another version.
+    async fn carry(
+        &self,
+        version: &str,
+        files: Vec<VersionFile>,
+    ) -> Result<Vec<VersionFile>, TreeError>;
+
+    /// Gives an earlier version another name, the attempt of a rewind.
+    async fn again(&self, version: &str, earlier: &str) -> Result<(), TreeError>;
+
+    /// The entry that the pointer was written for; 0 if there is none.
+    async fn entry(&self) -> Result<u64, TreeError>;
+
+    /// Moves the pointer; `None` for a table that has no version any more.
+    async fn point(&self, entry: u64, version: &str, files: &VersionFiles)
+    -> Result<(), TreeError>;
+}
+
+/// Why a version cannot be begun.
+enum Foreign {
+    Found(String),
+    Failed(TreeError),
+}
+
+impl From<TreeError> for Foreign {
+    fn from(error: TreeError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl PointedSink {
+    async fn table(&self, place: &Place) -> Result<Box<dyn Table>, TreeError> {
+        Ok(match place {
+            Place::Local(path) => Box::new(folder::FolderTable::new(path)?),
+            Place::S3(url) => {
+                let bucket = self.files.aws.bucket(&url.bucket).await;
+                Box::new(bucket::BucketTable::new(
+                    url,
+                    bucket.map_err(TreeError::S3)?,
+                ))
+            }
+        })
+    }
+
+    fn broken(&self, what: &str) -> commit::SinkError {
+        let message = format!("sink `{}`: {what}", self.files.name);
+        commit::SinkError::new(SinkErrorKind::Broken, message)
+    }
+
+    async fn write_pointer(&self, version: &Version<'_>) -> Result<(), commit::SinkError> {
+        let failed = |error: TreeError| error.applying(&self.files.name);
+        let name = version.position.attempt_text();
+        let table = match &version.part {
+            Some((_, part)) => {
+                let publish: Publish =
+                    serde_json::from_value(part.staged.clone()).map_err(|error| {
+                        self.broken("what was staged is no document of this version")
+                            .because(error)
+                    })?;
+                let Publish::Point(pointed) = publish else {
+                    return Err(self.broken("what was staged is of a sink of another kind"));
+                };
+                let table = self.table(&pointed.table).await.map_err(failed)?;
+                if pointed.attempt != name {
+                    table.again(&name, &pointed.attempt).await.map_err(failed)?;
+                }
+                table
+            }
+            None => {
+                let place =
+                    absolute(&self.files).map_err(|error| self.broken(&error.to_string()))?;
+                let table = self.table(&place).await.map_err(failed)?;
+                put_list(table.tree(), self, &name, &VersionFiles::default())
+                    .await
+                    .map_err(failed)?;
+                table
+            }
+        };
+        let files = self.list(table.tree(), &name).await?;
+        table
+            .point(version.position.seq, &name, &files)
+            .await
+            .map_err(failed)
+    }
+
+    /// The files of a version that an entry of the log names.
+    async fn list(
+        &self,
+        tree: &Arc<dyn Tree>,
+        version: &str,
+    ) -> Result<VersionFiles, commit::SinkError> {
+        let path = format!("{}/{version}/{LIST}", self.folder());
+        let list = tree.get(&path).await;
+        let list = list.map_err(|error| error.applying(&self.files.name))?;
+        let list = list.ok_or_else(|| {
+            self.broken(&format!("`{path}` is gone, which lists a version's files"))
+        })?;
+        serde_json::from_slice(&list)
+            .map_err(|error| self.broken(&format!("`{path}` was changed")).because(error))
+    }
+
+    /// The folder of versions, beside the table.
+    fn folder(&self) -> String {
+        versions_of(&self.files.path).unwrap_or_default()
+    }
+}
+
+/// The name of the folder of versions.
+fn versions_of(table: &Place) -> Option<String> {
+    let name = match table {
+        Place::Local(path) => path.file_name()?.to_str()?.to_owned(),
+        Place::S3(url) => url.split()?.1.to_owned(),
+    };
+    Some(lease::versions_folder_name(&name))
+}
+
+async fn put_list(
+    tree: &Arc<dyn Tree>,
+    sink: &PointedSink,
+    version: &str,
+    files: &VersionFiles,
+) -> Result<(), TreeError> {
+    let list = serde_json::to_vec(files).expect("a list of files has text for keys");
+    let path = format!("{}/{version}/{LIST}", sink.folder());
+    tree.put(&path, list.into()).await
+}
+
+#[async_trait]
+impl Sink for PointedSink {
+    fn name(&self) -> &str {
+        &self.files.name
+    }
+
+    fn partition_by(&self) -> &[String] {
+        &self.files.partition_by
+    }
+
+    fn check(&self, columns: &SchemaRef) -> Result<(), SinkError> {
+        self.files.check_columns(columns)
+    }
+
+    async fn begin(&self, attempt: &Attempt) -> Result<Box<dyn Staging>, SinkError> {
+        let name = &self.files.name;
+        let place = absolute(&self.files)?;
+        let path_error = || SinkError::Path {
+            name: name.clone(),
+            path: place.clone(),
+        };
+        versions_of(&place).ok_or_else(path_error)?;
+        let table = self
+            .table(&place)
+            .await
+            .map_err(|error| error.staging(name))?;
+        table.check_ours().await.map_err(|foreign| match foreign {
+            Foreign::Failed(error) => error.staging(name),
+            Foreign::Found(found) => SinkError::NotOurs {
+                name: name.clone(),
+                path: place.clone(),
+                found,
+            },
+        })?;
+        let room = StagedRoom {
+            sink: name.clone(),
+            tree: Arc::clone(table.tree()),
+            folder: format!("{}/{}", self.folder(), attempt.id),
+        };
+        let ending = Pointing {
+            sink: self.clone(),
+            table,
+            place,
+            attempt: attempt.clone(),
+        };
+        let staging = FileStaging::new(self.files.clone(), Arc::new(room), Box::new(ending));
+        Ok(Box::new(staging))
+    }
+
+    async fn apply(&self, _: &Staged) -> Result<Applied, SinkError> {
+        Err(self.files.of_another_kind())
+    }
+
+    async fn tidy(&self, _: &Applied) {}
+
+    async fn abandon(&self, _: &Staged) {}
+
+    fn committed(&self) -> Option<commit::Sink<'_>> {
+        Some(commit::Sink::Pointer(self))
+    }
+
+    async fn delete_attempt(&self, attempt: &str) -> Result<(), commit::SinkError> {
+        let failed = |error: TreeError| error.applying(&self.files.name);
+        let table = self.table(&self.files.path).await.map_err(failed)?;
+        let folder = format!("{}/{attempt}", self.folder());
+        table.tree().delete(&folder).await.map_err(failed)
+    }
+}
+
+/// A version of its own files and of those that it goes on with.
+#[derive(Debug)]
+struct Pointing {
+    sink: PointedSink,
+    table: Box<dyn Table>,
+    place: Place,
+    attempt: Attempt,
+}
+
+impl Pointing {
+    /// The files of the version before that this one goes on with.
+    async fn kept(&self) -> Result<Vec<VersionFile>, SinkError> {
+        let (Some(after), Some(replaces)) = (&self.attempt.after, &self.attempt.replaces) else {
+            return Ok(Vec::new());
+        };
+        let before = self.sink.list(self.table.tree(), after).await;
+        let before = before.map_err(|source| SinkError::Log {
+            name: self.sink.files.name.clone(),
+            source,
+        })?;
+        let is_kept = |file: &VersionFile| {
+            let mut values = file.partition.iter();
+            let value = values.find(|(column, _)| *column == replaces.column);
+            value.is_some_and(|(_, value)| !replaces.values.contains(value))
+        };
+        // A file without rows stands for a table without any.
+        let files = before.files.into_iter().filter(|file| file.rows > 0);
+        let kept = files.filter(is_kept).collect();
+        let carried = self.table.carry(&self.attempt.id, kept).await;
+        carried.map_err(|error| error.staging(&self.sink.files.name))
+    }
+}
+
+#[async_trait]
+impl Ending for Pointing {
+    fn wants_empty_file(&self) -> bool {
+        true
+    }
+
+    async fn publish(&self, written: &Written, _: &SchemaRef) -> Result<Publish, SinkError> {
+        let failed = |error: TreeError| error.staging(&self.sink.files.name);
+        let version = &self.attempt.id;
+        let mut files = self.table.seal(version, written).await.map_err(failed)?;
+        let kept = self.kept().await?;
+        if !kept.is_empty() {
+            files.files.retain(|file| file.rows > 0);
+        }
+        files.files.extend(kept);
+        files
+            .files
+            .sort_by(|a, b| (&a.path, &a.version).cmp(&(&b.path, &b.version)));
+        put_list(self.table.tree(), &self.sink, version, &files)
+            .await
+            .map_err(failed)?;
+        Ok(Publish::Point(Pointed {
+            table: self.place.clone(),
+            attempt: version.clone(),
+            files: files.files.len() as u64,
+            bytes: files.bytes(),
+        }))
+    }
+}
+
+#[async_trait]
+impl commit::Pointer for PointedSink {
+    async fn read(&self) -> Result<u64, commit::SinkError> {
+        let failed = |error: TreeError| error.applying(&self.files.name);
+        let table = self.table(&self.files.path).await.map_err(failed)?;
+        table.entry().await.map_err(failed)
+    }
+
+    async fn write(&self, version: &Version<'_>) -> Result<(), commit::SinkError> {
+        self.write_pointer(version).await
+    }
+}
+
+/// The files of an attempt as a version's own.
+fn own_files(version: &str, written: &Written) -> VersionFiles {
+    let files = written.files.iter().map(|file| VersionFile {
+        version: version.to_owned(),
+        path: PathBuf::from(text(&file.path)),
+        rows: file.rows,
+        bytes: file.bytes,
+        etag: None,
+        partition: file.partition.clone(),
+    });
+    VersionFiles {
+        files: files.collect(),
+    }
+}

@@ -1,0 +1,133 @@
+//! A folder of this machine or a prefix of a bucket, with what sinks of a log need of it: files that appear whole, copies that replace
+//! nothing, small documents.
+//!
+//! All paths are relative, with `/` between their parts. What is acknowledged outlives a power failure.
+
+mod bucket;
+mod folder;
+
+use std::{fmt, io, path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use transom_commit::{SinkError, SinkErrorKind};
+use transom_file::spec::Place;
+
+pub(super) use self::{
+    bucket::BucketTree,
+    folder::{FolderTree, create_folders, sync},
+};
+use super::{OutFile, WrittenFile};
+use crate::aws::{Aws, S3Error, S3ErrorKind};
+
+/// What became of a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Copied {
+    /// The name was free, and is the copy's now.
+    Yes,
+    /// The name is taken.
+    Taken,
+    /// There is nothing to copy.
+    Gone,
+}
+
+/// A folder or a prefix.
+#[async_trait]
+pub(super) trait Tree: fmt::Debug + Send + Sync {
+    /// Where it is.
+    fn place(&self) -> Place;
+
+    /// A new file. Not to be called from a task.
+    fn file(&self, path: &str) -> io::Result<OutFile>;
+
+    /// Waits until the names of files below `folder`, which are complete, outlive a power failure.
+    async fn seal(&self, folder: &str, files: &[WrittenFile]) -> Result<(), TreeError>;
+
+    /// A small document; none if there is none.
+    async fn get(&self, path: &str) -> Result<Option<Bytes>, TreeError>;
+
+    /// Writes a small document, whatever is there: who reads it finds the old one or the new one.
+    async fn put(&self, path: &str, bytes: Bytes) -> Result<(), TreeError>;
+
+    /// The size of a file; none if there is none.
+    async fn size(&self, path: &str) -> Result<Option<u64>, TreeError>;
+
+    /// Gives a complete file another name, if that is free.
+    async fn copy(&self, from: &str, to: &str) -> Result<Copied, TreeError>;
+
+    /// Deletes all below a folder; there may be nothing.
+    async fn delete(&self, folder: &str) -> Result<(), TreeError>;
+
+    /// Names directly below, folders with `/` at their end; none if there is no such folder.
+    async fn names(&self, folder: &str) -> Result<Vec<String>, TreeError>;
+}
+
+/// The tree at a place.
+pub(super) async fn tree_at(place: &Place, aws: &Aws) -> Result<Arc<dyn Tree>, TreeError> {
+    Ok(match place {
+        Place::Local(path) => Arc::new(FolderTree::new(path)?),
+        Place::S3(url) => {
+            let bucket = aws.bucket(&url.bucket).await.map_err(TreeError::S3)?;
+            Arc::new(BucketTree::new(url, bucket))
+        }
+    })
+}
+
+/// A path as trees have them.
+pub(super) fn text(path: &Path) -> String {
+    let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+    parts.join("/")
+}
+
+/// What a folder or a bucket refuses.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TreeError {
+    #[error("cannot {action} `{path}`")]
+    Io {
+        action: &'static str,
+        path: Place,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    S3(#[from] S3Error),
+    /// The process is shutting down: it may have been done.
+    #[error("interrupted")]
+    Interrupted(#[source] tokio::task::JoinError),
+}
+
+impl TreeError {
+    /// In the terms of what applies entries.
+    pub(super) fn applying(self, sink: &str) -> SinkError {
+        let kind = match &self {
+            Self::S3(error) => match error.kind() {
+                S3ErrorKind::Temporary | S3ErrorKind::Unclear | S3ErrorKind::Changed => {
+                    SinkErrorKind::Unclear
+                }
+                _ => SinkErrorKind::Broken,
+            },
+            Self::Io { .. } => SinkErrorKind::Broken,
+            Self::Interrupted(_) => SinkErrorKind::Unclear,
+        };
+        SinkError::new(kind, format!("sink `{sink}`: its files cannot be changed")).because(self)
+    }
+
+    /// In the terms of what writes results.
+    pub(super) fn staging(self, sink: &str) -> super::SinkError {
+        let name = sink.to_owned();
+        match self {
+            Self::Io {
+                action,
+                path,
+                source,
+            } => super::SinkError::Io {
+                name,
+                action,
+                path,
+                source,
+            },
+            Self::S3(source) => super::SinkError::s3(sink, source),
+            Self::Interrupted(source) => super::SinkError::Interrupted { name, source },
+        }
+    }
+}

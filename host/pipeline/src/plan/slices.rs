@@ -1,0 +1,234 @@
+//! Whether a pipeline gives the right tables when it runs for one slice of its sources after another.
+
+use std::collections::BTreeMap;
+
+use transom_file::spec::{Incremental, LoadMode};
+use transom_file::{Problem, Sink, SinkKind};
+use transom_query::{NeedsAllRows, Shape, shape};
+
+use super::planner::Planner;
+use super::{PlannedSink, PlannedSource, PlannedStep};
+
+/// How the incremental sources of a pipeline are read; all in the same way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    NewFiles,
+    ByPartition,
+}
+
+impl How {
+    fn of(incremental: &Incremental) -> Self {
+        match incremental {
+            Incremental::NewFiles { .. } => Self::NewFiles,
+            Incremental::By { .. } => Self::ByPartition,
+        }
+    }
+}
+
+impl Planner<'_> {
+    /// Reports steps and sinks that would be wrong for a slice, and notes by which column sinks replace partitions.
+    pub(super) fn check_slices(
+        &mut self,
+        sources: &[PlannedSource],
+        steps: &[PlannedStep],
+        sinks: &mut [PlannedSink],
+    ) {
+        let how = self.check_sources();
+        let mut tables = self.shapes_of_sources(sources);
+        for step in steps {
+            match shape(&step.plan, &tables) {
+                Ok(shape) => {
+                    tables.insert(step.name.clone(), shape);
+                }
+                Err(needs) => {
+                    let problem = self.needs_all_rows(&step.name, &needs, how);
+                    self.problems.push(problem);
+                    // What reads it is reported once, here.
+                    return;
+                }
+            }
+        }
+        for planned in sinks {
+            let mut declared = self.pipeline.sinks.iter();
+            let sink = declared.find(|sink| sink.name.value == planned.sink.name());
+            let (Some(sink), Some(shape)) = (sink, tables.get(&planned.from)) else {
+                continue;
+            };
+            let names = column_names(&planned.from, sources, steps);
+            let by = shape.by.iter().zip(&names).filter(|(by, _)| **by);
+            let by: Vec<&str> = by.map(|(_, name)| name.as_str()).collect();
+            match unfit(sink, shape, &by, how) {
+                Ok(column) => planned.by = column,
+                Err((message, hint)) => {
+                    let span = match &sink.kind {
+                        SinkKind::Files(files) => files.mode.span,
+                        SinkKind::Redshift { .. } => sink.name.span,
+                    };
+                    let problem = self.pipeline.problem_at(span, message);
+                    self.problems.push(problem.with_hint(hint));
+                }
+            }
+        }
+    }
+
+    /// All incremental sources are read in one way: a slice is some new files, or some whole partitions.
+    fn check_sources(&mut self) -> Option<How> {
+        let mut how = None;
+        for source in &self.pipeline.sources {
+            let Some(incremental) = &source.incremental else {
+                continue;
+            };
+            let this = How::of(&incremental.value);
+            if *how.get_or_insert(this) != this {
+                let message = format!(
+                    "the source `{}` is read in another way than the incremental sources before it",
+                    source.name.value
+                );
+                let problem = self.pipeline.problem_at(incremental.span, message);
+                let hint = "let all be `new_files`, or all `{ by: .. }` the same partition";
+                self.problems.push(problem.with_hint(hint));
+            }
+        }
+        how
+    }
+
+    fn shapes_of_sources(&mut self, sources: &[PlannedSource]) -> BTreeMap<String, Shape> {
+        let mut tables = BTreeMap::new();
+        for planned in sources {
+            let name = planned.source.name();
+            let declared = self.pipeline.source(name);
+            let Some(incremental) = declared.and_then(|source| source.incremental.as_ref()) else {
+                continue;
+            };
+            let fields = planned.schema.fields();
+            let column = match &incremental.value {
+                Incremental::NewFiles { .. } => None,
+                Incremental::By { column, .. } => Some(column.as_str()),
+            };
+            if let Some(column) = column
+                && planned.schema.index_of(column).is_err()
+            {
+                let message = format!("the source `{name}` has no column `{column}`");
+                let names = fields.iter().map(|field| field.name().as_str());
+                let problem = self.pipeline.problem_at(incremental.span, message);
+                self.problems.push(problem.with_near_name(column, names));
+            }
+            let by = fields
+                .iter()
+                .map(|field| Some(field.name().as_str()) == column);
+            let shape = Shape {
+                is_part: true,
+                by: by.collect(),
+            };
+            tables.insert(name.to_owned(), shape);
+        }
+        tables
+    }
+
+    fn needs_all_rows(&self, step: &str, needs: &NeedsAllRows, how: Option<How>) -> Problem {
+        let span = self.pipeline.step(step).map(|step| step.name.span);
+        let message = format!("step `{step}` is not right for one slice after another: {needs}");
+        let hint = match how {
+            Some(How::ByPartition) => {
+                "group, join and partition by the column of `incremental: { by: .. }`, as it is; or leave `incremental` out, and every run reads all of the source"
+            }
+            _ => {
+                "read the source by partition (`incremental: { by: .. }`) and group by that column, compute this where the loaded table is read, or leave `incremental` out, and every run reads all of the source"
+            }
+        };
+        self.pipeline
+            .problem_at(span.unwrap_or_default(), message)
+            .with_hint(hint)
+    }
+}
+
+fn column_names(table: &str, sources: &[PlannedSource], steps: &[PlannedStep]) -> Vec<String> {
+    let names = |fields: &arrow::datatypes::Fields| {
+        fields.iter().map(|field| field.name().clone()).collect()
+    };
+    let step = steps.iter().find(|step| step.name == table);
+    let source = sources
+        .iter()
+        .find(|planned| planned.source.name() == table);
+    match (step, source) {
+        (Some(step), _) => names(step.plan.schema().fields()),
+        (None, Some(source)) => names(source.schema.fields()),
+        (None, None) => Vec::new(),
+    }
+}
+
+/// Why a sink cannot take the slices of a table, with the ways out; else the column by which it replaces partitions.
+fn unfit(
+    sink: &Sink,
+    shape: &Shape,
+    by: &[&str],
+    how: Option<How>,
+) -> Result<Option<String>, (String, String)> {
+    let (name, from) = (&sink.name.value, &sink.from.value);
+    let wrong = |message: String, hint: &str| Err((message, hint.to_owned()));
+    let (mode, partition_by) = match &sink.kind {
+        SinkKind::Files(files) => {
+            let columns = files
+                .partition_by
+                .iter()
+                .map(|column| column.value.as_str());
+            (files.mode.value, columns.collect::<Vec<_>>())
+        }
+        SinkKind::Redshift { redshift } => {
+            let columns = redshift.partition_by.iter().map(String::as_str);
+            (redshift.mode, columns.collect())
+        }
+    };
+    match (mode, shape.is_part, how) {
+        // Rows of the same keys replace one another.
+        (LoadMode::Merge, _, _) => Ok(None),
+        (LoadMode::Overwrite, false, _) | (LoadMode::Append, true, Some(How::NewFiles)) => Ok(None),
+        (LoadMode::Append, false, _) => wrong(
+            format!("the sink `{name}` would add all rows of `{from}` again with every slice"),
+            "say `mode: overwrite`, or make a source that it follows from `incremental`",
+        ),
+        (LoadMode::Overwrite, true, Some(How::NewFiles)) => wrong(
+            format!("the sink `{name}` would hold only the rows of the last slice of `{from}`"),
+            "say `mode: append`",
+        ),
+        (LoadMode::Overwrite, true, _) => wrong(
+            format!(
+                "the sink `{name}` would hold only the partitions of the last slice of `{from}`"
+            ),
+            "say `mode: overwrite_partitions`",
+        ),
+        (LoadMode::Append, true, _) => wrong(
+            format!(
+                "the sink `{name}` would have rows twice: a partition of `{from}` that changes is read again"
+            ),
+            "say `mode: overwrite_partitions`",
+        ),
+        (LoadMode::OverwritePartitions, false, _) => wrong(
+            format!(
+                "each slice has all of `{from}`, so that the sink `{name}` has no partitions to keep"
+            ),
+            "say `mode: overwrite`, or read a source that it follows from by partition: `incremental: { by: .. }`",
+        ),
+        (LoadMode::OverwritePartitions, true, Some(How::NewFiles)) => wrong(
+            format!(
+                "a slice of new files is no whole partition, so that the sink `{name}` would lose rows"
+            ),
+            "say `mode: append`, or read the source by partition: `incremental: { by: .. }`",
+        ),
+        (LoadMode::OverwritePartitions, true, _) => {
+            match partition_by.into_iter().find(|column| by.contains(column)) {
+                Some(column) => Ok(Some(column.to_owned())),
+                None => wrong(
+                    format!(
+                        "the sink `{name}` is not partitioned by the column that says which partition of the source a row is from{}",
+                        match by {
+                            [] => String::new(),
+                            [column, ..] => format!(": `{column}`"),
+                        }
+                    ),
+                    "select that column as it is, and name it in `partition_by`",
+                ),
+            }
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! Which files the next slice reads: what was listed, less what counts as loaded, within bounds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use transom_connect::{Input, Inputs};
+use transom_file::spec::{Incremental, OnChange, OnMissing, SliceLimits};
+
+use super::seen::{Seen, Stamp, path_of};
+use crate::error::{Error, Result};
+use crate::report::counted;
+
+/// The value of a partition, as the names of folders have it; `None` for NULL.
+pub(super) type Value = Option<String>;
+
+/// An incremental source, as it is now and as it was loaded.
+pub(super) struct Candidate<'a> {
+    pub(super) name: &'a str,
+    pub(super) incremental: &'a Incremental,
+    pub(super) inputs: &'a Inputs,
+    /// Of each piece the partition that it belongs to; empty unless the source is read by partition.
+    pub(super) partitions: &'a [Value],
+    /// The partition that a path belongs to, of a file that was loaded.
+    pub(super) partition_of: &'a (dyn Fn(&str) -> Value + Sync),
+    pub(super) seen: &'a Seen,
+}
+
+/// What a slice reads of the incremental sources.
+#[derive(Debug, Default)]
+pub(super) struct Chosen {
+    /// Of each source.
+    pub(super) inputs: BTreeMap<String, Inputs>,
+    /// What counts as loaded after it.
+    pub(super) seen: BTreeMap<String, Seen>,
+    /// The partitions that are read whole.
+    pub(super) partitions: BTreeSet<Value>,
+}
+
+/// The next slice; none if there is nothing new.
+///
+/// # Errors
+/// If a file has changed, or is gone, and the pipeline does not say that this is meant.
+pub(super) fn choose(candidates: &[Candidate<'_>], limits: SliceLimits) -> Result<Option<Chosen>> {
+    let by_partition = candidates
+        .iter()
+        .any(|candidate| matches!(candidate.incremental, Incremental::By { .. }));
+    match by_partition {
+        true => dirty_partitions(candidates, limits),
+        false => new_files(candidates, limits),
+    }
+}
+
+/// How much a slice may still take. The first file or partition is taken whatever its size.
+struct Budget {
+    left: SliceLimits,
+    is_begun: bool,
+}
+
+impl Budget {
+    fn new(limits: SliceLimits) -> Self {
+        Self {
+            left: limits,
+            is_begun: false,
+        }
+    }
+
+    fn take(&mut self, files: u64, bytes: u64) -> bool {
+        let fits = files <= self.left.files && bytes <= self.left.bytes;
+        if self.is_begun && !fits {
+            return false;
+        }
+        self.is_begun = true;
+        self.left.files = self.left.files.saturating_sub(files);
+        self.left.bytes = self.left.bytes.saturating_sub(bytes);
+        true
+    }
+}
+
+fn new_files(candidates: &[Candidate<'_>], limits: SliceLimits) -> Result<Option<Chosen>> {
+    let mut chosen = Chosen::default();
+    let mut budget = Budget::new(limits);
+    let mut is_full = false;
+    for candidate in candidates {
+        let mut seen = candidate.seen.clone();
+        let mut pieces = Vec::new();
+        let on_change = match candidate.incremental {
+            Incremental::NewFiles { on_change } => *on_change,
+            Incremental::By { .. } => OnChange::default(),
+        };
+        for piece in &candidate.inputs.pieces {
+            let is_new = match seen.get(&path_of(piece)) {
+                None => true,
+                Some(stamp) if *stamp == Stamp::of(piece) => false,
+                Some(_) => match on_change {
+                    OnChange::Load => true,
+                    OnChange::Ignore => false,
+                    OnChange::Fail => return Err(changed(candidate, piece)),
+                },
+            };
+            if !is_new || is_full {
+                continue;
+            }
+            if !budget.take(1, piece.bytes) {
+                // Others are looked at all the same: one of them may have changed.
+                is_full = true;
+                continue;
+            }
+            seen.insert(piece);
+            pieces.push(piece.clone());
+        }
+        let inputs = candidate.inputs.with_pieces(pieces);
+        chosen.inputs.insert(candidate.name.to_owned(), inputs);
+        chosen.seen.insert(candidate.name.to_owned(), seen);
+    }
+    Ok(budget.is_begun.then_some(chosen))
+}
+
+fn dirty_partitions(candidates: &[Candidate<'_>], limits: SliceLimits) -> Result<Option<Chosen>> {
+    let mut dirty: BTreeSet<&Value> = BTreeSet::new();
+    let mut kept: BTreeSet<&Value> = BTreeSet::new();
+    for candidate in candidates {
+        let (news, lost) = differences(candidate);
+        let Incremental::By { column, on_missing } = candidate.incremental else {
+            continue;
+        };
+        for partition in news {
+            match (lost.get(partition), on_missing) {
+                (Some(lost), OnMissing::Fail) => {
+                    return Err(missing(candidate, column, partition, lost));
+                }
+                (Some(_), OnMissing::Keep) => {
+                    kept.insert(partition);
+                }
+                _ => {
+                    dirty.insert(partition);
+                }
+            }
+        }
+    }
+    let mut budget = Budget::new(limits);
+    let mut taken: BTreeSet<Value> = BTreeSet::new();
+    for partition in dirty.difference(&kept) {
+        let (files, bytes) = size(candidates, partition);
+        if !budget.take(files, bytes) {
+            break;
+        }
+        taken.insert((*partition).clone());
+    }
+    if taken.is_empty() {
+        return Ok(None);
+    }
+    let mut chosen = Chosen::default();
+    for candidate in candidates {
+        let mut seen = candidate.seen.clone();
+        let pieces = pieces_of(candidate).filter(|(_, partition)| taken.contains(*partition));
+        let pieces: Vec<Input> = pieces.map(|(piece, _)| piece.clone()).collect();
+        let present: BTreeSet<String> = pieces.iter().map(path_of).collect();
+        let gone: Vec<String> = lost_paths(candidate)
+            .filter(|(path, partition)| taken.contains(partition) && !present.contains(path))
+            .map(|(path, _)| path)
+            .collect();
+        gone.iter().for_each(|path| seen.remove(path));
+        pieces.iter().for_each(|piece| seen.insert(piece));
+        let inputs = candidate.inputs.with_pieces(pieces);
+        chosen.inputs.insert(candidate.name.to_owned(), inputs);
+        chosen.seen.insert(candidate.name.to_owned(), seen);
+    }
+    chosen.partitions = taken;
+    Ok(Some(chosen))
+}
+
+fn pieces_of<'a>(
+    candidate: &Candidate<'a>,
+) -> impl Iterator<Item = (&'a Input, &'a Value)> + use<'a> {
+    candidate.inputs.pieces.iter().zip(candidate.partitions)
+}
+
+/// The partitions that have new or changed files, and those that lack files which were loaded, with these.
+fn differences<'a>(
+    candidate: &Candidate<'a>,
+) -> (BTreeSet<&'a Value>, BTreeMap<Value, Vec<String>>) {
+    let mut news = BTreeSet::new();
+    for (piece, partition) in pieces_of(candidate) {
+        if candidate.seen.get(&path_of(piece)) != Some(&Stamp::of(piece)) {
+            news.insert(partition);
+        }
+    }
+    let mut lost: BTreeMap<Value, Vec<String>> = BTreeMap::new();
+    for (path, partition) in lost_paths(candidate) {
+        lost.entry(partition).or_default().push(path);
+    }
+    (news, lost)
+}
+
+/// Files that were loaded and are gone, with the partitions that their paths name.
+fn lost_paths<'a>(candidate: &'a Candidate<'_>) -> impl Iterator<Item = (String, Value)> + use<'a> {
+    let present: BTreeSet<String> = candidate.inputs.pieces.iter().map(path_of).collect();
+    let paths = candidate.seen.paths();
+    let lost = paths.filter(move |path| !present.contains(*path));
+    lost.map(|path| (path.clone(), (candidate.partition_of)(path)))
+}
+
+fn size(candidates: &[Candidate<'_>], partition: &Value) -> (u64, u64) {
+    let pieces = candidates.iter().flat_map(pieces_of);
+    let pieces = pieces.filter(|(_, of)| *of == partition);
+    pieces.fold((0, 0), |(files, bytes), (piece, _)| {
+        (files + 1, bytes + piece.bytes)
+    })
+}
+
+fn changed(candidate: &Candidate<'_>, piece: &Input) -> Error {
+    Error::Slice {
+        message: format!(
+            "source `{}`: `{}` was loaded and has changed since",
+            candidate.name,
+            piece.path.display()
+        ),
+        hint: "nothing was loaded; give changed data a new name, or say `on_change: load` (its rows come a second time) or `on_change: ignore`"
+            .to_owned(),
+    }
+}
+
+fn missing(candidate: &Candidate<'_>, column: &str, partition: &Value, lost: &[String]) -> Error {
+    let value = partition.as_deref().unwrap_or("NULL");
+    let count = counted(lost.len() as u64, "file");
+    let shown = lost.first().map_or("", String::as_str);
+    Error::Slice {
+        message: format!(
+            "source `{}`: `{column}` = {value} has new files, and lacks {count} from which it was loaded, such as `{shown}`: loading it again would lose their rows",
+            candidate.name
+        ),
+        hint: "restore the files, or say `on_missing: keep` (the partition stays as it is) or `on_missing: load` (its rows are those of the files that are there)"
+            .to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use arrow::datatypes::{DataType, Field};
+    use transom_connect::Location;
+
+    use super::*;
+
+    fn file(path: &str, bytes: u64, modified: u64) -> Input {
+        Input {
+            path: PathBuf::from(path),
+            location: Location::File(PathBuf::from(path)),
+            bytes,
+            modified: UNIX_EPOCH + Duration::from_secs(modified),
+        }
+    }
+
+    fn inputs(pieces: &[Input]) -> Inputs {
+        Inputs::default().with_pieces(pieces.to_vec())
+    }
+
+    fn seen(pieces: &[Input]) -> Seen {
+        let mut seen = Seen::default();
+        pieces.iter().for_each(|piece| seen.insert(piece));
+        seen
+    }
+
+    fn paths(chosen: &Option<Chosen>) -> Vec<String> {
+        let inputs = chosen.iter().flat_map(|chosen| chosen.inputs.values());
+        inputs
+            .flat_map(|inputs| inputs.pieces.iter().map(path_of))
+            .collect()
+    }
+
+    fn next(
+        incremental: &Incremental,
+        now: &[Input],
+        loaded: &[Input],
+        limits: SliceLimits,
+    ) -> Result<Option<Chosen>> {
+        let (inputs, seen) = (inputs(now), seen(loaded));
+        let day = Field::new("day", DataType::Utf8, true);
+        let partition_of = |path: &str| {
+            transom_connect::partition_value(Path::new(path), &day).unwrap_or_default()
+        };
+        let partitions: Vec<Value> = now
+            .iter()
+            .map(|piece| partition_of(&path_of(piece)))
+            .collect();
+        let candidate = Candidate {
+            name: "raw",
+            incremental,
+            inputs: &inputs,
+            partitions: &partitions,
+            partition_of: &partition_of,
+            seen: &seen,
+        };
+        choose(&[candidate], limits)
+    }
+
+    const NEW: Incremental = Incremental::NewFiles {
+        on_change: OnChange::Fail,
+    };
+
+    fn by(on_missing: OnMissing) -> Incremental {
+        Incremental::By {
+            column: "day".to_owned(),
+            on_missing,
+        }
+    }
+
+    #[test]
+    fn new_files_are_taken_once_within_bounds() {
+        let all = [file("a", 10, 1), file("b", 10, 1), file("c", 10, 1)];
+        let two = SliceLimits {
+            files: 2,
+            bytes: 100,
+        };
+        assert_eq!(paths(&next(&NEW, &all, &[], two).unwrap()), ["a", "b"]);
+        assert_eq!(paths(&next(&NEW, &all, &all[..2], two).unwrap()), ["c"]);
+        assert!(next(&NEW, &all, &all, two).unwrap().is_none());
+        // One that is larger than all bounds is taken alone.
+        let small = SliceLimits { files: 9, bytes: 5 };
+        assert_eq!(paths(&next(&NEW, &all, &[], small).unwrap()), ["a"]);
+        // Files that retention has deleted were loaded.
+        assert!(next(&NEW, &all[2..], &all, two).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_file_that_has_changed_is_an_error_even_beyond_the_bounds() {
+        let now = [file("a", 10, 1), file("b", 10, 1), file("z", 11, 1)];
+        let loaded = [file("z", 10, 1)];
+        let one = SliceLimits {
+            files: 1,
+            bytes: 100,
+        };
+        let error = next(&NEW, &now, &loaded, one).unwrap_err().to_string();
+        assert_eq!(error, "source `raw`: `z` was loaded and has changed since");
+        let load = Incremental::NewFiles {
+            on_change: OnChange::Load,
+        };
+        assert_eq!(paths(&next(&load, &now[2..], &loaded, one).unwrap()), ["z"]);
+        let ignore = Incremental::NewFiles {
+            on_change: OnChange::Ignore,
+        };
+        assert!(next(&ignore, &now[2..], &loaded, one).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_partition_is_read_whole() {
+        let loaded = [file("day=1/a", 1, 1), file("day=2/a", 1, 1)];
+        let now = [loaded[0].clone(), file("day=1/b", 1, 1), loaded[1].clone()];
+        let limits = SliceLimits::default();
+        let chosen = next(&by(OnMissing::Fail), &now, &loaded, limits).unwrap();
+        assert_eq!(paths(&chosen), ["day=1/a", "day=1/b"]);
+        assert_eq!(
+            chosen.unwrap().partitions,
+            BTreeSet::from([Some("1".to_owned())])
+        );
+        assert!(
+            next(&by(OnMissing::Fail), &now, &now, limits)
+                .unwrap()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_partition_is_not_replaced_by_less() {
+        let loaded = [file("day=1/a", 1, 1), file("day=1/b", 1, 1)];
+        let late = [loaded[1].clone(), file("day=1/c", 1, 1)];
+        let limits = SliceLimits::default();
+        let error = next(&by(OnMissing::Fail), &late, &loaded, limits).unwrap_err();
+        insta::assert_snapshot!(error, @"source `raw`: `day` = 1 has new files, and lacks 1 file from which it was loaded, such as `day=1/a`: loading it again would lose their rows");
+        assert!(
+            next(&by(OnMissing::Keep), &late, &loaded, limits)
+                .unwrap()
+                .is_none()
+        );
+        let chosen = next(&by(OnMissing::Load), &late, &loaded, limits).unwrap();
+        assert_eq!(paths(&chosen), ["day=1/b", "day=1/c"]);
+        let seen = &chosen.unwrap().seen["raw"];
+        assert_eq!(seen.paths().collect::<Vec<_>>(), ["day=1/b", "day=1/c"]);
+        // Files that are gone make nothing new.
+        assert!(
+            next(&by(OnMissing::Fail), &loaded[..1], &loaded, limits)
+                .unwrap()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn partitions_come_in_order_within_bounds() {
+        let now = [
+            file("day=1/a", 1, 1),
+            file("day=2/a", 1, 1),
+            file("day=2/b", 1, 1),
+        ];
+        let two = SliceLimits {
+            files: 2,
+            bytes: 100,
+        };
+        let chosen = next(&by(OnMissing::Fail), &now, &[], two).unwrap();
+        assert_eq!(paths(&chosen), ["day=1/a"]);
+        let chosen = next(&by(OnMissing::Fail), &now, &now[..1], two).unwrap();
+        assert_eq!(paths(&chosen), ["day=2/a", "day=2/b"]);
+    }
+}

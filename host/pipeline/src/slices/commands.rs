@@ -1,0 +1,112 @@
+//! What people ask of the log: to go back, to give a slice up, to go on without one sink.
+
+use std::collections::BTreeMap;
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use transom_commit::{
+    self as commit, Attempt, Disposition, Draft, Log, Runner, SinkError, SinkName, Task, Work,
+};
+use transom_connect::Sink;
+
+use super::work::{delete_staged, sinks};
+use super::{by, open_store};
+use crate::error::{Error, Result};
+use crate::job::Job;
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Back to the state after entry `to`; 0 takes everything back.
+    Rewind {
+        /// The last entry that stays in force.
+        to: u64,
+    },
+    /// A slice that the first warehouse has not taken is given up.
+    Discard {
+        /// The slice.
+        of: u64,
+        /// Whether its inputs are loaded again; they count as loaded if not.
+        redo: bool,
+    },
+    /// A slice is applied, and one sink moved past it without its rows.
+    Skip {
+        /// The slice.
+        of: u64,
+        /// The sink.
+        sink: String,
+    },
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Commanded {
+    /// The entry that it wrote; none if it needed none.
+    pub entry: Option<u64>,
+    /// The entries that it saw through to the end.
+    pub applied: Vec<u64>,
+}
+
+impl Job {
+    /// Does what was asked, and applies it. It is finished when its entry is in the log: if it is killed after that, the next run applies it.
+    ///
+    /// # Errors
+    /// If the log does not allow it, or a sink cannot be changed.
+    pub async fn command(&self, command: &Command) -> Result<Commanded> {
+        let store = open_store(self).await?;
+        let task = match command {
+            Command::Rewind { .. } => Task::Once,
+            Command::Discard { of, redo } => Task::Discard {
+                of: *of,
+                disposition: match redo {
+                    true => Disposition::Redo,
+                    false => Disposition::Skip,
+                },
+            },
+            Command::Skip { of, sink } => Task::Skip {
+                of: *of,
+                sink: SinkName::from(sink.as_str()),
+            },
+        };
+        let mut work = Asked {
+            sinks: sinks(self),
+            draft: match command {
+                Command::Rewind { to } => Some(Draft::Rewind { to: *to }),
+                _ => None,
+            },
+        };
+        let failed = |error| Error::Commit(Box::new(error));
+        let runner = Runner::new(store.as_ref(), &mut work, by(), task, None).await;
+        let done = runner.map_err(failed)?.run().await.map_err(failed)?;
+        Ok(Commanded {
+            entry: done.appended.last().copied(),
+            applied: done.applied,
+        })
+    }
+}
+
+/// One entry, and the sinks.
+struct Asked {
+    sinks: BTreeMap<String, Arc<dyn Sink>>,
+    draft: Option<Draft>,
+}
+
+#[async_trait]
+impl Work for Asked {
+    async fn plan(
+        &mut self,
+        _: &Log,
+    ) -> Result<Option<(Attempt, Draft)>, Box<dyn StdError + Send + Sync>> {
+        Ok(self.draft.clone().map(|draft| (Attempt::random(), draft)))
+    }
+
+    fn sink(&self, name: &SinkName) -> Option<commit::Sink<'_>> {
+        self.sinks.get(name.as_str())?.committed()
+    }
+
+    async fn delete_staged(&self, attempts: &[Attempt]) -> Result<(), SinkError> {
+        delete_staged(&self.sinks, attempts).await
+    }
+}

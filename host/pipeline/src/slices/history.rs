@@ -1,0 +1,161 @@
+//! The log as a person wants to read it.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use transom_commit::{Decision, Entry, StoredLog};
+use transom_file::spec::Place;
+
+use super::open_store;
+use super::seen::Seen;
+use crate::error::{Error, Result};
+use crate::job::Job;
+
+/// What the log says.
+#[derive(Debug, Clone, Serialize)]
+pub struct History {
+    /// Name of the pipeline.
+    pub pipeline: String,
+    /// The target.
+    pub target: String,
+    /// Where the log lies.
+    pub state: Place,
+    /// The log's id; none if nothing was ever loaded.
+    pub log: Option<String>,
+    /// The number of the last entry.
+    pub tail: u64,
+    /// Whether all sinks have it.
+    pub done: bool,
+    /// What counts as loaded of the incremental sources.
+    pub sources: Vec<SourceState>,
+    /// How far the sinks are, once the last entry is in all of them.
+    pub sinks: Vec<SinkState>,
+    /// The entries, the last one first.
+    pub entries: Vec<Decided>,
+}
+
+/// What counts as loaded of a source.
+#[derive(Debug, Clone, Serialize)]
+pub struct SourceState {
+    /// Its name.
+    pub name: String,
+    /// Files.
+    pub files: usize,
+}
+
+/// How far a sink is.
+#[derive(Debug, Clone, Serialize)]
+pub struct SinkState {
+    /// Its name.
+    pub name: String,
+    /// The last entry that has changed it.
+    pub entry: u64,
+}
+
+/// An entry.
+#[derive(Debug, Clone, Serialize)]
+pub struct Decided {
+    /// Its number.
+    pub entry: u64,
+    /// What it decides: `slice`, `rewind`, ..
+    pub kind: &'static str,
+    /// The attempt that it is.
+    pub attempt: String,
+    /// When it was written.
+    pub at: DateTime<Utc>,
+    /// Who wrote it: machine and process.
+    pub by: String,
+    /// Of a slice: files read.
+    pub files: u64,
+    /// Of a slice: rows written, by sink.
+    pub rows: Vec<(String, u64)>,
+    /// Of a rewind or a discard: what it takes back.
+    pub of: Option<String>,
+}
+
+impl Job {
+    /// Reads the log, and its last `entries` entries.
+    ///
+    /// # Errors
+    /// If the log cannot be read, or is not right.
+    pub async fn history(&self, entries: u64) -> Result<History> {
+        let store = open_store(self).await?;
+        let failed = |error| Error::Commit(Box::new(transom_commit::RunError::Log(error)));
+        let mut stored = StoredLog::open(store.as_ref(), None)
+            .await
+            .map_err(failed)?;
+        let tail = stored.log().tail();
+        let first = tail.saturating_sub(entries.saturating_sub(1)).max(1);
+        if tail > 0 {
+            stored.reach(first).await.map_err(failed)?;
+        }
+        let done = stored.is_done(tail).await?;
+        let log = stored.log();
+        let state = log.state();
+        let mut sources = Vec::new();
+        for (name, source) in &state.sources {
+            let seen = Seen::load(store.as_ref(), source.seen).await?;
+            sources.push(SourceState {
+                name: name.clone(),
+                files: seen.paths().count(),
+            });
+        }
+        let numbers = (first..=tail).rev().filter(|_| entries > 0);
+        Ok(History {
+            pipeline: self.pipeline.name.clone(),
+            target: self.pipeline.target.clone(),
+            state: self.pipeline.state.clone(),
+            log: log.id().map(|id| id.to_string()),
+            tail,
+            done,
+            sources,
+            sinks: state
+                .sinks
+                .iter()
+                .map(|at| SinkState {
+                    name: at.name.to_string(),
+                    entry: at.position.seq,
+                })
+                .collect(),
+            entries: numbers
+                .filter_map(|seq| log.get(seq))
+                .map(decided)
+                .collect(),
+        })
+    }
+}
+
+fn decided(entry: &Entry) -> Decided {
+    let (kind, files, rows, of) = match &entry.decision {
+        Decision::Open {} => ("open", 0, vec![], None),
+        Decision::Slice(slice) => {
+            let rows = slice.sinks.iter();
+            let rows = rows
+                .map(|part| (part.name.to_string(), part.rows))
+                .collect();
+            let files = slice.inputs.values().map(|inputs| inputs.files).sum();
+            ("slice", files, rows, None)
+        }
+        Decision::Rewind { to, .. } => ("rewind", 0, vec![], Some(format!("to {to}"))),
+        Decision::Discard {
+            of, disposition, ..
+        } => {
+            let word = format!("{disposition:?}").to_lowercase();
+            ("discard", 0, vec![], Some(format!("of {of}, {word}")))
+        }
+        Decision::Backfill { shares, .. } => {
+            ("backfill", 0, vec![], Some(format!("of {shares} shares")))
+        }
+        Decision::BackfillEnd {} => ("backfill_end", 0, vec![], None),
+        Decision::Gc { dead } => ("gc", 0, vec![], Some(format!("of {} attempts", dead.len()))),
+    };
+    Decided {
+        entry: entry.seq,
+        kind,
+        attempt: entry.attempt.to_string(),
+        at: entry.at,
+        by: format!("{} ({})", entry.by.host, entry.by.pid),
+        files,
+        rows,
+        of,
+    }
+}

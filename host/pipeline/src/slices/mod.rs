@@ -1,0 +1,195 @@
+//! Runs of pipelines that load only what is new: one slice after another, each in the log exactly once.
+//!
+//! `choose` says which files the next slice reads: what is listed, less what counts as loaded (`seen`). `work` computes a slice and stages
+//! its results; [`transom_commit`] brings it into the log and into all sinks. `commands` changes the log as people ask for it (a rewind,
+//! a discard), `history` reads it.
+
+mod choose;
+mod commands;
+mod history;
+mod seen;
+mod work;
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use transom_commit::{By, FolderStore, RunError, Runner, Store, Task};
+use transom_connect::S3Store;
+use transom_file::spec::Place;
+use transom_plugin::Cancel;
+
+pub use self::commands::{Command, Commanded};
+pub use self::history::{Decided, History, SinkState, SourceState};
+use self::work::Slicer;
+use crate::error::{Error, Result};
+use crate::job::Job;
+use crate::report::RunReport;
+use crate::run::{Observer, RunFailure, RunOptions};
+
+/// How far a run goes.
+#[derive(Debug, Clone, Default)]
+pub struct SliceOptions {
+    /// Rows of each sink to keep for showing, of the last slice.
+    pub head: usize,
+    /// Slices after which it ends; `None` for all that there are.
+    pub max_slices: Option<u64>,
+    /// When it has to be over: no slice is begun that would probably not be.
+    pub deadline: Option<Instant>,
+    /// Ends it after the slice that it is at.
+    pub after_slice: Cancel,
+}
+
+/// What a run of slices did.
+#[derive(Debug, Clone, Serialize)]
+pub struct SlicesReport {
+    /// Name of the pipeline.
+    pub pipeline: String,
+    /// The target.
+    pub target: String,
+    /// Where the log lies.
+    pub state: Place,
+    /// The slices that this run has loaded, in order.
+    pub slices: Vec<SliceReport>,
+    /// Entries that others had left unfinished, and this run saw through.
+    pub finished: Vec<u64>,
+    /// Whether nothing is left to load, as far as this run has seen.
+    pub done: bool,
+}
+
+/// A slice that was loaded.
+#[derive(Debug, Clone, Serialize)]
+pub struct SliceReport {
+    /// Its number in the log.
+    pub entry: u64,
+    /// What was read, computed and written.
+    #[serde(flatten)]
+    pub report: RunReport,
+}
+
+/// Why a run of slices failed, and what it had done by then.
+#[derive(Debug)]
+pub struct SlicesFailure {
+    /// What stopped it.
+    pub error: Error,
+    /// The slices that were loaded.
+    pub report: SlicesReport,
+    /// The slice that failed, if it was one.
+    pub slice: Option<Box<RunReport>>,
+}
+
+/// A run's own time for a slice is estimated as that of the slowest of so many before it, and half as much again.
+const LOOKED_BACK: usize = 5;
+
+fn estimate(took: &[Duration]) -> Duration {
+    let slowest = took.iter().rev().take(LOOKED_BACK).max();
+    slowest.copied().unwrap_or_default().mul_f64(1.5)
+}
+
+/// The store of a pipeline's log.
+pub(crate) async fn open_store(job: &Job) -> Result<Box<dyn Store>> {
+    Ok(match &job.pipeline.state {
+        Place::Local(path) => Box::new(FolderStore::new(path)),
+        Place::S3(url) => Box::new(S3Store::open(&job.aws, url).await?),
+    })
+}
+
+/// Who this process is, for the log.
+pub(crate) fn by() -> By {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    By {
+        run: uuid::Uuid::new_v4().simple().to_string()[..12].to_owned(),
+        host: host.trim().to_owned(),
+        pid: std::process::id(),
+        transom: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+impl Job {
+    /// Loads what is new, slice after slice: first what an earlier run has left unfinished, then all inputs that no slice has read yet.
+    ///
+    /// It can be stopped, killed or run twice at any moment: what is in the log is loaded exactly once, and the next run goes on.
+    ///
+    /// # Errors
+    /// Whatever stops it, with what was loaded until then.
+    pub async fn run_slices(
+        &self,
+        options: &SliceOptions,
+        observer: &dyn Observer,
+    ) -> Result<SlicesReport, Box<SlicesFailure>> {
+        let mut report = SlicesReport {
+            pipeline: self.pipeline.name.clone(),
+            target: self.pipeline.target.clone(),
+            state: self.pipeline.state.clone(),
+            slices: Vec::new(),
+            finished: Vec::new(),
+            done: false,
+        };
+        let failed = |error: Error, report: SlicesReport, slice: Option<Box<RunReport>>| {
+            Box::new(SlicesFailure {
+                error,
+                report,
+                slice,
+            })
+        };
+        let store = match open_store(self).await {
+            Ok(store) => store,
+            Err(error) => return Err(failed(error, report, None)),
+        };
+        let mut work = match Slicer::new(self, options, observer, store.as_ref()) {
+            Ok(work) => work,
+            Err(error) => return Err(failed(error, report, None)),
+        };
+        let ran = async {
+            let runner = Runner::new(store.as_ref(), &mut work, by(), Task::Run, None).await?;
+            runner.run().await
+        };
+        let outcome = tokio::select! {
+            outcome = ran => outcome.map_err(Some),
+            () = self.stopped() => Err(None),
+        };
+        report.done = work.is_done;
+        let (staged, failure) = (work.staged, work.failure);
+        let of = |entry: u64, report: RunReport| SliceReport { entry, report };
+        match outcome {
+            Ok(ran) => {
+                let own = ran.appended.iter();
+                report.slices = staged
+                    .into_iter()
+                    .filter_map(|slice| {
+                        let entry = slice.entry?;
+                        Some(of(entry, slice.report))
+                    })
+                    .collect();
+                // The last one was appended after the last look at the log.
+                report.finished = ran
+                    .applied
+                    .iter()
+                    .copied()
+                    .filter(|seq| !own.clone().any(|own| own == seq))
+                    .collect();
+                Ok(report)
+            }
+            Err(error) => {
+                let loaded = staged.into_iter();
+                report.slices = loaded
+                    .filter_map(|slice| Some(of(slice.entry?, slice.report)))
+                    .collect();
+                let (error, slice) = match (error, failure) {
+                    (None, _) => (Error::Cancelled, None),
+                    (Some(RunError::Plan(_)), Some(failure)) => {
+                        let RunFailure { error, report } = *failure;
+                        (error, Some(Box::new(report)))
+                    }
+                    (Some(error), _) => (Error::Commit(Box::new(error)), None),
+                };
+                Err(failed(error, report, slice))
+            }
+        }
+    }
+}
+
+impl From<&SliceOptions> for RunOptions {
+    fn from(options: &SliceOptions) -> Self {
+        Self { head: options.head }
+    }
+}

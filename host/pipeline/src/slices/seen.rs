@@ -1,0 +1,262 @@
+//! Which files of a source count as loaded: a set in the store beside the log, which an entry names by its content.
+//!
+//! ```text
+//! objects/<digest>   { "format": 1, "chunks": [ { "first": "raw/a.csv", "files": 1000, "object": "objects/.." }, .. ] }
+//! objects/<digest>   { "files": [ ["raw/a.csv", 1234, "<stamp>"], .. ] }
+//! ```
+//!
+//! A set of a hundred thousand files lies in a hundred chunks, sorted by path, so that a slice writes anew only those that it changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+use transom_commit::{Object, Store};
+use transom_connect::{Input, Location};
+
+use crate::error::{Error, Result};
+
+const FORMAT: u32 = 1;
+/// Files of a chunk when it is written; it is divided when it has twice as many.
+const CHUNK: usize = 1000;
+/// Chunks that are read at once.
+const AT_ONCE: usize = 16;
+
+/// What tells a file that was loaded from another one in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stamp {
+    bytes: u64,
+    /// Of an object its ETag, of a file the time of its last change, in nanoseconds since 1970.
+    text: String,
+}
+
+impl Stamp {
+    pub(super) fn of(piece: &Input) -> Self {
+        let text = match &piece.location {
+            Location::Object { etag, .. } => etag.clone(),
+            Location::File(_) => {
+                let since = piece
+                    .modified
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default();
+                since.as_nanos().to_string()
+            }
+        };
+        Self {
+            bytes: piece.bytes,
+            text,
+        }
+    }
+}
+
+/// The path by which a file is known.
+pub(super) fn path_of(piece: &Input) -> String {
+    piece.path.to_string_lossy().into_owned()
+}
+
+/// The files of a source that count as loaded.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    files: BTreeMap<String, Stamp>,
+    /// Where chunks begin, as they lie in the store.
+    bounds: BTreeSet<String>,
+    /// The chunks in the store.
+    stored: Arc<BTreeSet<String>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Index {
+    format: u32,
+    chunks: Vec<ChunkAt>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChunkAt {
+    first: String,
+    files: usize,
+    object: Object,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Chunk {
+    files: Vec<(String, u64, String)>,
+}
+
+impl Seen {
+    /// The set that an entry names; an empty one if it names none.
+    pub(super) async fn load(store: &dyn Store, object: Option<Object>) -> Result<Self> {
+        let Some(object) = object else {
+            return Ok(Self::default());
+        };
+        let index: Index = read(store, object).await?;
+        if index.format != FORMAT {
+            return Err(Error::State {
+                message: format!(
+                    "`{object}` has format {}; this transom knows format {FORMAT}",
+                    index.format
+                ),
+                hint: Some("update transom".to_owned()),
+            });
+        }
+        let bounds = index.chunks.iter().map(|chunk| chunk.first.clone());
+        let stored = index.chunks.iter().map(|chunk| chunk.object.to_string());
+        let mut seen = Self {
+            bounds: bounds.collect(),
+            stored: Arc::new(stored.collect()),
+            ..Self::default()
+        };
+        let objects: Vec<Object> = index.chunks.iter().map(|chunk| chunk.object).collect();
+        let chunks: Vec<Chunk> = stream::iter(objects)
+            .map(|object| read(store, object))
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        for (path, bytes, text) in chunks.into_iter().flat_map(|chunk| chunk.files) {
+            seen.files.insert(path, Stamp { bytes, text });
+        }
+        Ok(seen)
+    }
+
+    /// Puts what has changed beside the log.
+    pub(super) async fn save(&self, store: &dyn Store) -> Result<Object> {
+        let mut chunks: Vec<Vec<(&String, &Stamp)>> = Vec::new();
+        for (path, stamp) in &self.files {
+            match chunks.last_mut() {
+                Some(chunk) if !self.bounds.contains(path) => chunk.push((path, stamp)),
+                _ => chunks.push(vec![(path, stamp)]),
+            }
+        }
+        let pieces = |chunk: Vec<(&'_ String, &'_ Stamp)>| match chunk.len() < 2 * CHUNK {
+            true => vec![chunk.into_iter().map(entry).collect::<Vec<_>>()],
+            false => chunk
+                .chunks(CHUNK)
+                .map(|part| part.iter().copied().map(entry).collect())
+                .collect(),
+        };
+        let mut index = Index {
+            format: FORMAT,
+            chunks: Vec::new(),
+        };
+        for files in chunks.into_iter().flat_map(pieces) {
+            let (first, count) = (files[0].0.clone(), files.len());
+            let object = write(store, &Chunk { files }, &self.stored).await?;
+            index.chunks.push(ChunkAt {
+                first,
+                files: count,
+                object,
+            });
+        }
+        write(store, &index, &BTreeSet::new()).await
+    }
+
+    pub(super) fn get(&self, path: &str) -> Option<&Stamp> {
+        self.files.get(path)
+    }
+
+    pub(super) fn insert(&mut self, piece: &Input) {
+        self.files.insert(path_of(piece), Stamp::of(piece));
+    }
+
+    pub(super) fn remove(&mut self, path: &str) {
+        self.files.remove(path);
+    }
+
+    pub(super) fn paths(&self) -> impl Iterator<Item = &String> {
+        self.files.keys()
+    }
+}
+
+fn entry((path, stamp): (&String, &Stamp)) -> (String, u64, String) {
+    (path.clone(), stamp.bytes, stamp.text.clone())
+}
+
+/// A document beside the log.
+pub(super) async fn read<T: serde::de::DeserializeOwned>(
+    store: &dyn Store,
+    object: Object,
+) -> Result<T> {
+    let bytes = object.get(store).await?;
+    let gone = || Error::State {
+        message: format!("`{object}`, which the log names, is gone"),
+        hint: Some("restore the state's folder from a backup".to_owned()),
+    };
+    serde_json::from_slice(&bytes.ok_or_else(gone)?).map_err(|error| Error::State {
+        message: format!("`{object}` is no document of this version: {error}"),
+        hint: None,
+    })
+}
+
+/// Puts a document beside the log, unless it is one of those that are there.
+pub(super) async fn write<T: Serialize>(
+    store: &dyn Store,
+    document: &T,
+    there: &BTreeSet<String>,
+) -> Result<Object> {
+    let bytes = serde_json::to_vec(document).expect("such documents have text for keys");
+    let object = Object(transom_commit::Digest::of(&bytes));
+    match there.contains(&object.to_string()) {
+        true => Ok(object),
+        false => Ok(Object::put(store, bytes.into()).await?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use transom_commit::MemoryStore;
+
+    use super::*;
+
+    fn piece(number: usize, bytes: u64) -> Input {
+        let path = PathBuf::from(format!("raw/{number:06}.csv"));
+        Input {
+            location: Location::File(path.clone()),
+            path,
+            bytes,
+            modified: UNIX_EPOCH,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_set_comes_back_and_a_change_writes_few_chunks() {
+        let store = MemoryStore::default();
+        let mut seen = Seen::default();
+        (0..5_000).for_each(|number| seen.insert(&piece(number, 1)));
+        let first = seen.save(&store).await.unwrap();
+        let objects = store.list("objects/", None).await.unwrap().len();
+        assert_eq!(objects, 6, "five chunks and their index");
+
+        let mut seen = Seen::load(&store, Some(first)).await.unwrap();
+        assert_eq!(seen.paths().count(), 5_000);
+        assert_eq!(seen.get("raw/000007.csv"), Some(&Stamp::of(&piece(7, 1))));
+        seen.insert(&piece(7, 2));
+        let second = seen.save(&store).await.unwrap();
+        assert_ne!(first, second);
+        let objects = store.list("objects/", None).await.unwrap().len();
+        assert_eq!(objects, 8, "one chunk and the index");
+
+        let again = Seen::load(&store, Some(second)).await.unwrap();
+        assert_eq!(again.get("raw/000007.csv"), Some(&Stamp::of(&piece(7, 2))));
+        assert_eq!(again.save(&store).await.unwrap(), second);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_a_set_too() {
+        let store = MemoryStore::default();
+        assert!(Seen::load(&store, None).await.unwrap().files.is_empty());
+        let object = Seen::default().save(&store).await.unwrap();
+        assert!(
+            Seen::load(&store, Some(object))
+                .await
+                .unwrap()
+                .files
+                .is_empty()
+        );
+    }
+}
