@@ -23,8 +23,7 @@ use transom_connect::{
     Aws, RedshiftSink, Replaces, Sink, SinkError, SinkLimits, Staged, WriteProgress,
 };
 use transom_file::spec::{
-    AwsOptions, DbUser, LoadMode, RedshiftOptions, RedshiftTable, S3Url, SchemaChange, Server,
-    TableName,
+    AwsOptions, LoadMode, RedshiftOptions, RedshiftTable, S3Url, SchemaChange, Server, TableName,
 };
 use transom_local::{LocalAws, Options};
 
@@ -87,7 +86,7 @@ impl World {
             warehouse: RedshiftOptions {
                 server: Server::Cluster("dwh".to_owned()),
                 database: "dev".to_owned(),
-                user: Some(DbUser::DbUser("loader".to_owned())),
+                user: None,
                 iam_role: "arn:aws:iam::123456789012:role/copy".to_owned(),
                 staging: S3Url::parse("s3://staging/it's here/").unwrap(),
             },

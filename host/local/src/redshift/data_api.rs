@@ -163,9 +163,6 @@ impl Input {
             (None, None) => Err(invalid(
                 "Either ClusterIdentifier or WorkgroupName must be specified",
             )),
-            (None, Some(_)) if target.user.is_none() && target.secret.is_none() => Err(invalid(
-                "Either DbUser or SecretArn must be specified with ClusterIdentifier",
-            )),
             (Some(_), None) if target.user.is_some() => {
                 Err(invalid("DbUser cannot be specified with WorkgroupName"))
             }
