@@ -19,6 +19,7 @@ mod kind;
 mod lease;
 mod log_store;
 mod pointer;
+mod redshift;
 mod sink;
 mod source;
 
@@ -26,9 +27,11 @@ pub use aws::{Aws, S3Error, S3ErrorKind};
 pub use format::{Unwritable, WriteProgress, encode};
 pub use kind::ErrorKind;
 pub use log_store::S3Store;
+pub use redshift::{ApiError, Load, RedshiftError, RedshiftSink};
 pub use sink::{
     AppendSink, Appended, Applied, Attempt, FileSink, Pointed, PointedSink, Publish, Replaces,
-    Sink, SinkError, SinkLimits, Staged, Staging, Written, WrittenFile, publish_all, table_exists,
+    Sink, SinkError, SinkLimits, Staged, Staging, TableAt, Written, WrittenFile, publish_all,
+    table_exists,
 };
 pub use source::{
     FileSource, Input, Inputs, Location, NoPartition, ORIGIN_FILE, ORIGIN_ROW, ReadProgress,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use serde::Serialize;
+use transom_connect::TableAt;
 use transom_plugin::Plugin;
 
 use crate::rejects::reasons::short;
@@ -157,8 +158,9 @@ pub struct FailureReport {
 pub struct SinkReport {
     /// Name of the sink, or of the step for dead letters.
     pub name: String,
-    /// Where the table is.
-    pub path: Place,
+    /// Where the table is: `path` or `table`.
+    #[serde(flatten)]
+    pub at: TableAt,
     /// Its rows.
     pub rows: u64,
     /// Its files.
@@ -329,7 +331,7 @@ impl fmt::Display for RunReport {
         for (what, sinks) in [("wrote", &self.sinks), ("rejected", &self.dead_letters)] {
             for SinkReport {
                 name,
-                path,
+                at,
                 rows,
                 files,
                 bytes,
@@ -338,7 +340,10 @@ impl fmt::Display for RunReport {
             {
                 let (rows, files) = (counted(*rows, "row"), counted(*files as u64, "file"));
                 write!(f, "{what:<10} {name}: {rows}, {files}, {}", Bytes(*bytes))?;
-                writeln!(f, " -> {}", shown(path))?;
+                match at {
+                    TableAt::Path(path) => writeln!(f, " -> {}", shown(path))?,
+                    TableAt::Table(table) => writeln!(f, " -> {table}")?,
+                }
             }
         }
         let TimeReport {

@@ -127,39 +127,50 @@ impl S3Error {
     where
         E: std::error::Error + ProvideErrorMetadata + 'static,
     {
-        let (kind, message) = match &error {
-            SdkError::ServiceError(failed) => {
-                let status = failed.raw().status().as_u16();
-                let code = failed.err().code().unwrap_or_default();
-                let said = failed.err().message().unwrap_or_default();
-                let message = match (code, said) {
-                    ("", "") => format!("the answer was HTTP status {status}"),
-                    (code, "") => code.to_owned(),
-                    (code, said) => format!("{code}: {said}"),
-                };
-                (kind_of(status, code), message)
-            }
-            SdkError::ConstructionFailure(_) => (S3ErrorKind::Other, chain(&error)),
-            SdkError::TimeoutError(_) => (S3ErrorKind::Unclear, "no answer in time".to_owned()),
-            SdkError::ResponseError(_) => (S3ErrorKind::Unclear, chain(&error)),
-            SdkError::DispatchFailure(failed) => {
-                let message = chain(&error);
-                // The credentials are looked for within the request.
-                let kind = match message.contains("credential") {
-                    true => S3ErrorKind::Refused,
-                    false if failed.is_io() || failed.is_timeout() => S3ErrorKind::Unclear,
-                    false => S3ErrorKind::Other,
-                };
-                (kind, message)
-            }
-            _ => (S3ErrorKind::Other, DisplayErrorContext(&error).to_string()),
-        };
+        let (kind, message) = sorted(&error, kind_of);
         Self {
             action,
             url,
             kind,
             message,
         }
+    }
+}
+
+/// What the failure of a request means, and what was said. `kind_of` sorts a service's own answers, by status and code.
+pub(crate) fn sorted<E>(
+    error: &SdkError<E, HttpResponse>,
+    kind_of: impl FnOnce(u16, &str) -> S3ErrorKind,
+) -> (S3ErrorKind, String)
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+{
+    match error {
+        SdkError::ServiceError(failed) => {
+            let status = failed.raw().status().as_u16();
+            let code = failed.err().code().unwrap_or_default();
+            let said = failed.err().message().unwrap_or_default();
+            let message = match (code, said) {
+                ("", "") => format!("the answer was HTTP status {status}"),
+                (code, "") => code.to_owned(),
+                (code, said) => format!("{code}: {said}"),
+            };
+            (kind_of(status, code), message)
+        }
+        SdkError::ConstructionFailure(_) => (S3ErrorKind::Other, chain(error)),
+        SdkError::TimeoutError(_) => (S3ErrorKind::Unclear, "no answer in time".to_owned()),
+        SdkError::ResponseError(_) => (S3ErrorKind::Unclear, chain(error)),
+        SdkError::DispatchFailure(failed) => {
+            let message = chain(error);
+            // The credentials are looked for within the request.
+            let kind = match message.contains("credential") {
+                true => S3ErrorKind::Refused,
+                false if failed.is_io() || failed.is_timeout() => S3ErrorKind::Unclear,
+                false => S3ErrorKind::Other,
+            };
+            (kind, message)
+        }
+        _ => (S3ErrorKind::Other, DisplayErrorContext(error).to_string()),
     }
 }
 

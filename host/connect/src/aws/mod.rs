@@ -34,6 +34,7 @@ use transom_file::spec::{AwsOptions, Endpoint, S3Url};
 pub use self::error::{S3Error, S3ErrorKind};
 pub(crate) use self::{
     bucket::{Bucket, Listed},
+    error::sorted,
     object::{ObjectFile, PinnedObject},
     upload::Upload,
 };
@@ -200,6 +201,15 @@ impl Aws {
         let buckets = self.0.buckets.lock();
         let mut buckets = buckets.unwrap_or_else(PoisonError::into_inner);
         Ok(buckets.entry(name.to_owned()).or_insert(bucket).clone())
+    }
+
+    /// What clients of other services are made of; none if the local AWS is meant and does not run.
+    pub(crate) async fn for_services(&self) -> Option<SdkConfig> {
+        let Inner { options, given, .. } = self.0.as_ref();
+        if options.endpoint == Endpoint::Local && given.is_none() {
+            return None;
+        }
+        Some(self.config().await.clone())
     }
 
     /// Whether the services are others than Amazon's.

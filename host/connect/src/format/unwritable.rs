@@ -58,7 +58,7 @@ impl Unwritable {
     }
 
     /// The same of a row that `rows` others stand before.
-    pub(super) fn after(self, rows: u64) -> Self {
+    pub(crate) fn after(self, rows: u64) -> Self {
         match self {
             Self::Value {
                 column,

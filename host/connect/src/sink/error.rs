@@ -8,6 +8,7 @@ use datafusion::error::DataFusionError;
 use crate::aws::S3Error;
 use crate::format::Unwritable;
 use crate::kind::ErrorKind;
+use crate::redshift::RedshiftError;
 use transom_file::spec::Place;
 
 /// Why a sink cannot take its rows. Unless it is said otherwise, the table is as it was before.
@@ -165,6 +166,14 @@ pub enum SinkError {
         /// Where it was.
         path: Place,
     },
+    /// A table of Redshift cannot take the rows.
+    #[error("sink `{name}`: {reason}")]
+    Redshift {
+        /// Name of the sink.
+        name: String,
+        /// Which table or column, and why.
+        reason: Box<RedshiftError>,
+    },
     /// S3 refuses.
     #[error("sink `{name}`: {source}")]
     S3 {
@@ -286,10 +295,18 @@ impl SinkError {
         }
     }
 
+    pub(crate) fn redshift(sink: &str, error: RedshiftError) -> Self {
+        Self::Redshift {
+            name: sink.to_owned(),
+            reason: Box::new(error),
+        }
+    }
+
     /// What callers act on.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
+            Self::Redshift { reason, .. } => reason.kind(),
             Self::Overtaken { .. } | Self::Gone { .. } => ErrorKind::Overtaken,
             Self::Unclear { .. } => ErrorKind::Temporary,
             Self::PartlyPublished { source, .. } => source.kind(),
@@ -336,6 +353,7 @@ impl SinkError {
             ),
             Self::Gone { .. } => Some("run the pipeline again".to_owned()),
             Self::S3 { source, .. } => source.hint(),
+            Self::Redshift { reason, .. } => reason.hint(),
             Self::PartlyPublished { .. } | Self::Unconfirmed { .. } | Self::Unclear { .. } => {
                 Some("run the pipeline again: the new run replaces all of its results".to_owned())
             }

@@ -38,7 +38,8 @@ pub use self::{
     pointed::PointedSink,
     publish::publish_all,
     staged::{
-        Appended, Applied, Attempt, Pointed, Publish, Replaces, Staged, Written, WrittenFile,
+        Appended, Applied, Attempt, Pointed, Publish, Replaces, Staged, TableAt, Written,
+        WrittenFile,
     },
 };
 

@@ -31,7 +31,7 @@ impl OutFile {
     }
 
     /// Waits until all bytes outlive a power failure.
-    pub(super) async fn complete(self) -> io::Result<()> {
+    pub(crate) async fn complete(self) -> io::Result<()> {
         match self {
             Self::Local(buffered) => {
                 let file = buffered.into_inner().map_err(|error| error.into_error())?;

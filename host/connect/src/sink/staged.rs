@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use transom_file::spec::Place;
+use transom_file::spec::{Place, TableName};
+
+use crate::redshift::Load;
 
 /// One try to compute a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +58,7 @@ pub struct Written {
 
 impl Written {
     /// The sum of these files.
-    pub(super) fn of(mut files: Vec<WrittenFile>) -> Self {
+    pub(crate) fn of(mut files: Vec<WrittenFile>) -> Self {
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Self {
             rows: files.iter().map(|file| file.rows).sum(),
@@ -91,6 +93,8 @@ pub enum Publish {
         /// The version that was visible when the attempt began: only from this one it is switched.
         previous: Option<String>,
     },
+    /// Rows are loaded into a table of Redshift, by an entry of the log: [`Part::staged`](transom_commit::Part) is this document.
+    Load(Box<Load>),
     /// Files are copied into the table, each to a name that is free.
     Append(Appended),
     /// The table's pointer is moved to a version.
@@ -98,15 +102,26 @@ pub enum Publish {
 }
 
 impl Publish {
-    /// Where readers find the table: absolute.
+    /// Where readers find the table.
     #[must_use]
-    pub fn table(&self) -> &Place {
+    pub fn table(&self) -> TableAt {
         match self {
-            Self::Switch { table, .. } => table,
-            Self::Append(appended) => &appended.table,
-            Self::Point(pointed) => &pointed.table,
+            Self::Switch { table, .. } => TableAt::Path(table.clone()),
+            Self::Append(appended) => TableAt::Path(appended.table.clone()),
+            Self::Point(pointed) => TableAt::Path(pointed.table.clone()),
+            Self::Load(load) => TableAt::Table(load.table.table.clone()),
         }
     }
+}
+
+/// Where readers find a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TableAt {
+    /// In files: absolute.
+    Path(Place),
+    /// In the warehouse.
+    Table(TableName),
 }
 
 /// Files that an entry of a log adds to a table.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use schemars::JsonSchema;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::{S3Url, is_default};
 
@@ -52,38 +52,40 @@ pub enum DbUser {
 }
 
 /// A table of a warehouse, and how a sink loads it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RedshiftTable {
     /// The table.
     pub table: TableName,
     /// What happens to the rows that are there.
     pub mode: LoadMode,
     /// With [`LoadMode::Merge`]: the columns that identify a row; never NULL.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
     /// With [`LoadMode::Merge`]: of two rows with the same keys, the one with larger values in these columns is the newer one; never
     /// NULL.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub order_by: Vec<String>,
     /// With [`LoadMode::OverwritePartitions`]: the columns whose values name a partition.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partition_by: Vec<String>,
     /// Of a table that is created: the column that rows are distributed by.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distkey: Option<String>,
     /// Of a table that is created: the columns that rows are sorted by.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sortkey: Vec<String>,
     /// Length in bytes of the VARCHAR columns that are created; as the values of the first load need it if it is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub varchar: Option<u32>,
     /// What may be changed of a table that is there.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub schema: SchemaChange,
 }
 
 /// The name of a table: a schema's and its own, in small letters, as Redshift folds them.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct TableName {
     /// The schema.
     pub schema: String,
@@ -142,14 +144,22 @@ impl fmt::Display for TableName {
     }
 }
 
-impl Serialize for TableName {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+impl From<TableName> for String {
+    fn from(table: TableName) -> Self {
+        table.to_string()
+    }
+}
+
+impl TryFrom<String> for TableName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
     }
 }
 
 /// What happens to the rows of a table when others are loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadMode {
     /// They stay, and the new rows come to them.
@@ -163,7 +173,9 @@ pub enum LoadMode {
 }
 
 /// What may be changed of a table that is there, when the rows to load do not fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum SchemaChange {
     /// Nothing: the run fails, and says what to change.

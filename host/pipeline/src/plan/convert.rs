@@ -5,10 +5,11 @@ use std::sync::Arc;
 use arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
 use transom_connect::{
-    self as connect, AppendSink, Aws, FileSink, FileSource, PointedSink, Sink, SinkLimits,
+    self as connect, AppendSink, Aws, FileSink, FileSource, PointedSink, RedshiftSink, Sink,
+    SinkLimits,
 };
 use transom_file::spec::{LoadMode, Place, S3Url, SinkFormat};
-use transom_file::{FileTable, Pipeline, Value};
+use transom_file::{FileTable, Pipeline, SinkKind, Value};
 use transom_query::Params;
 
 pub(crate) fn file_source(
@@ -45,8 +46,31 @@ pub(crate) fn file_source(
     }
 }
 
-/// A table of files. In a pipeline that runs in slices the log decides what readers see; in others the run.
+/// A sink of the pipeline.
 pub(crate) fn sink(
+    pipeline: &Pipeline,
+    sink: &transom_file::Sink,
+    aws: &Aws,
+    limits: SinkLimits,
+) -> Arc<dyn Sink> {
+    let name = &sink.name.value;
+    match (&sink.kind, &pipeline.redshift) {
+        (SinkKind::Files(table), _) => files(pipeline, name, table, aws, limits),
+        (SinkKind::Redshift { redshift }, Some(warehouse)) => Arc::new(RedshiftSink {
+            name: name.clone(),
+            aws: aws.clone(),
+            warehouse: warehouse.clone(),
+            table: redshift.clone(),
+            limits,
+        }),
+        (SinkKind::Redshift { .. }, None) => {
+            unreachable!("a pipeline with a sink in Redshift has a warehouse")
+        }
+    }
+}
+
+/// A table of files. In a pipeline that runs in slices the log decides what readers see; in others the run.
+fn files(
     pipeline: &Pipeline,
     name: &str,
     table: &FileTable,

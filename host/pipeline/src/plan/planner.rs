@@ -193,22 +193,7 @@ impl<'a> Planner<'a> {
         let written = self.pipeline.sinks.iter();
         for sink in written.filter(|sink| part.writes(&sink.name.value)) {
             let from = &sink.from.value;
-            let files = match &sink.kind {
-                SinkKind::Files(files) => files,
-                SinkKind::Redshift { .. } => {
-                    let message = "tables of Redshift are not loaded by this version";
-                    let problem = self.pipeline.problem_at(sink.name.span, message);
-                    self.problems.push(problem);
-                    continue;
-                }
-            };
-            let planned = convert::sink(
-                self.pipeline,
-                &sink.name.value,
-                files,
-                self.aws,
-                self.sink_limits,
-            );
+            let planned = convert::sink(self.pipeline, sink, self.aws, self.sink_limits);
             let of_source = sources.iter().find(|planned| planned.source.name() == from);
             let of_step = steps.iter().find(|step| step.name == *from);
             let schema = of_source
@@ -218,8 +203,11 @@ impl<'a> Planner<'a> {
                 });
             if let Some(Err(error)) = schema.map(|schema| planned.check(&schema)) {
                 let message = error_chain(&error);
-                let column = files
-                    .partition_by
+                let partition_by = match &sink.kind {
+                    SinkKind::Files(files) => files.partition_by.as_slice(),
+                    SinkKind::Redshift { .. } => &[],
+                };
+                let column = partition_by
                     .iter()
                     .find(|column| message.contains(&format!("`{}`", column.value)));
                 let mut problem = self

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use transom_connect::{self as connect, Attempt, Sink, publish_all};
+use transom_connect::{self as connect, Attempt, Sink, TableAt, publish_all};
 use transom_query::{Figures, TransformMetrics};
 
 use self::stage::Staged;
@@ -115,7 +115,7 @@ pub(crate) async fn stage_slice(
             let results = results.collect();
             let reports = staged.into_iter().map(|part| SinkReport {
                 name: part.name,
-                path: part.result.publish.table().clone(),
+                at: part.result.publish.table(),
                 rows: part.result.written.rows,
                 files: part.result.written.files.len(),
                 bytes: part.result.written.bytes,
@@ -272,7 +272,7 @@ impl<'a> Run<'a> {
         for (((name, head), (_, result)), applied) in shown.into_iter().zip(&results).zip(applied) {
             reports.push(SinkReport {
                 name,
-                path: applied.table,
+                at: TableAt::Path(applied.table),
                 rows: result.written.rows,
                 files: result.written.files.len(),
                 bytes: result.written.bytes,

@@ -471,13 +471,7 @@ pub(super) fn sinks(job: &Job) -> BTreeMap<String, Arc<dyn Sink>> {
     let pipeline = &job.pipeline;
     let limits = SinkLimits::default();
     let sinks = pipeline.sinks.iter();
-    let sinks = sinks.filter_map(|sink| match &sink.kind {
-        transom_file::SinkKind::Files(table) => {
-            let name = &sink.name.value;
-            Some(plan::sink(pipeline, name, table, &job.aws, limits))
-        }
-        transom_file::SinkKind::Redshift { .. } => None,
-    });
+    let sinks = sinks.map(|sink| plan::sink(pipeline, sink, &job.aws, limits));
     let dead_letters = pipeline
         .steps
         .iter()

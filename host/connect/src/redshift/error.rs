@@ -1,0 +1,202 @@
+//! What can be wrong with a table of Redshift. The sink's error names the sink; these say what, and what to do.
+
+use std::fmt;
+
+use transom_file::spec::TableName;
+
+use crate::format::Unwritable;
+use crate::kind::ErrorKind;
+
+/// Why a table of Redshift cannot take its rows.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RedshiftError {
+    /// A key of the sink names a column that the rows do not have.
+    #[error("`{key}` names `{column}`, which is not among the columns: {columns}")]
+    MissingColumn {
+        /// `keys`, `order_by`, ..
+        key: &'static str,
+        /// As the pipeline gives it.
+        column: String,
+        /// All columns in backticks.
+        columns: String,
+        /// The column that was probably meant.
+        similar: Option<String>,
+    },
+    /// A column cannot be called this in Redshift.
+    #[error("column `{column}` cannot have this name in Redshift: {why}")]
+    ColumnName {
+        /// The column.
+        column: String,
+        /// Why not.
+        why: String,
+    },
+    /// Redshift has no type for a column, or a column's values do not fit the table's.
+    #[error("{0}")]
+    Unwritable(Box<Unwritable>),
+    /// The table is not what the rows need.
+    #[error("the rows do not fit the table `{table}`: {}", .problems.join("; "))]
+    Misfit {
+        /// The table.
+        table: TableName,
+        /// All differences.
+        problems: Vec<String>,
+        /// What to do about it.
+        hint: String,
+    },
+    /// The table is gone, and its ledger is not.
+    #[error("the table `{table}` is gone, but its ledger says that it has entry {seq}")]
+    TableGone {
+        /// The table.
+        table: TableName,
+        /// The ledger's entry.
+        seq: u64,
+    },
+    /// What would be submitted is too large for the Data API.
+    #[error("{0} columns need a statement of more than 100 kB, which the Data API does not take")]
+    TooWide(usize),
+    /// Results become visible with an entry of the log.
+    #[error("tables of Redshift are loaded by entries of the log")]
+    NotByRun,
+    /// The warehouse or the Data API refuses.
+    #[error("cannot {action} `{table}`: {said}")]
+    Api {
+        /// What was to be done.
+        action: &'static str,
+        /// The table.
+        table: TableName,
+        /// What was said.
+        said: ApiError,
+    },
+}
+
+impl RedshiftError {
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Api { said, .. } => match said.kind {
+                ApiErrorKind::Unclear => ErrorKind::Temporary,
+                ApiErrorKind::Refused => ErrorKind::Refused,
+                ApiErrorKind::Failed if said.is_permission() => ErrorKind::Refused,
+                ApiErrorKind::Failed => ErrorKind::Data,
+            },
+            _ => ErrorKind::Data,
+        }
+    }
+
+    /// What to do about it, where there is something to say beyond the message.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::MissingColumn { similar, .. } => {
+                let similar = similar.as_ref();
+                similar.map(|similar| format!("did you mean `{similar}`?"))
+            }
+            Self::ColumnName { column, .. } => {
+                Some(format!("give it another name in the last step: `\"{column}\" AS name`"))
+            }
+            Self::Unwritable(reason) => reason.hint().map(str::to_owned),
+            Self::Misfit { hint, .. } => Some(hint.clone()),
+            Self::TableGone { table, .. } => Some(format!(
+                "restore the table; or drop its ledger as well to begin anew: `DROP TABLE {}`",
+                table.ledger()
+            )),
+            Self::TooWide(_) => Some("load fewer columns, or columns with shorter names".to_owned()),
+            Self::NotByRun => None,
+            Self::Api { said, .. } => match said.kind {
+                ApiErrorKind::Unclear => Some("try again later".to_owned()),
+                ApiErrorKind::Refused => Some(
+                    "check credentials and permissions: `aws sts get-caller-identity` shows who you are; docs/redshift.md lists what is needed"
+                        .to_owned(),
+                ),
+                ApiErrorKind::Failed if said.is_permission() => Some(
+                    "docs/redshift.md lists the privileges that are needed".to_owned(),
+                ),
+                ApiErrorKind::Failed => None,
+            },
+        }
+    }
+}
+
+impl From<Unwritable> for RedshiftError {
+    fn from(reason: Unwritable) -> Self {
+        Self::Unwritable(Box::new(reason))
+    }
+}
+
+/// What callers act on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ApiErrorKind {
+    /// It may have been carried out, or not, or be carried out later.
+    Unclear,
+    /// The Data API does not take the request: nothing was carried out.
+    Refused,
+    /// The warehouse says that it failed.
+    Failed,
+}
+
+/// What the Data API or the warehouse said.
+#[derive(Debug, Clone)]
+pub struct ApiError {
+    pub(crate) kind: ApiErrorKind,
+    pub(crate) message: String,
+    /// Of a transaction: the statement that failed, from 0.
+    pub(crate) statement: Option<usize>,
+}
+
+/// What Redshift says about a value that a column does not take. The Data API gives the text alone, without a code.
+const OF_DATA: &[&str] = &[
+    "The length of the data column",
+    "Cannot insert a NULL value into column",
+    "Numeric data overflow",
+    "Value too long for",
+    "value too long for",
+    "out of range",
+    "String value exceeds the max size",
+    "Check 'sys_load_error_detail'",
+    "Check 'stl_load_errors'",
+    "has an incompatible Parquet schema",
+    "invalid input syntax",
+];
+
+impl ApiError {
+    /// Whether the warehouse has failed with one of these texts.
+    fn says(&self, texts: &[&str]) -> bool {
+        self.kind == ApiErrorKind::Failed && texts.iter().any(|text| self.message.contains(text))
+    }
+
+    /// Whether a value is refused, now and whenever it is tried again.
+    pub(crate) fn is_data(&self) -> bool {
+        self.says(OF_DATA)
+    }
+
+    /// Whether the user of the database may not do it.
+    pub(crate) fn is_permission(&self) -> bool {
+        self.says(&["permission denied", "must be owner"])
+    }
+
+    /// Whether another transaction was in the way: the same statement may succeed now.
+    pub(crate) fn is_conflict(&self) -> bool {
+        self.says(&["Serializable isolation violation", "deadlock detected"])
+    }
+
+    /// Whether a table, a schema, a column or a file is not there.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.says(&["does not exist", "File not found"])
+    }
+
+    /// Whether what was to be created is there already. Two transactions that create it at once give 23505.
+    pub(crate) fn is_there(&self) -> bool {
+        self.says(&["already exists", "duplicate key violates unique constraint"])
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            self.message
+                .strip_prefix("ERROR: ")
+                .unwrap_or(&self.message),
+        )
+    }
+}
+
+impl std::error::Error for ApiError {}

@@ -1,0 +1,186 @@
+//! Tables of Redshift: rows wait in S3, and an entry of the log loads them, each exactly once.
+//!
+//! ```text
+//! streams -> values in the table's types -> <staging>/<attempt>/<sink>/part-*.parquet, load.manifest -> Load
+//!                                                                                                        |
+//!                    one transaction: claim the ledger, COPY into a temporary table, change the table <- entry
+//! ```
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | [`staging`] | streams become files below the staging prefix, and a document that says how they are loaded ([`Load`]) |
+//! | [`target`] | the table as it is and as the rows need it: differences, and the statements that settle them |
+//! | [`types`], [`values`] | types of Redshift; values that a column does not take, found before anything is decided |
+//! | [`sql`] | the statements of a loading transaction |
+//! | [`warehouse`] | the table and its ledger, as the commit protocol asks for them |
+//! | [`api`] | the Data API |
+//! | [`error`] | what can be wrong, and what the warehouse's messages mean |
+//!
+//! **The transaction.** The first statement moves the ledger from one entry to the next and so takes its lock; the second ends the
+//! transaction by a division by zero unless this very submission has moved it; the last one takes the submission's mark away. So the
+//! same text changes the table once, however often it is sent. Between them rows are copied into a temporary table that has the
+//! target's types, are counted, and change the target.
+//!
+//! **What is refused early.** COPY refuses a whole load for one value, after the decision, when it is late to mend. So each value is
+//! looked at while it is encoded, against the columns that the table really has.
+//!
+//! **What a message means.** The Data API gives an error's text, without a code. So only a few texts are believed, those about values;
+//! about the ledger nothing is concluded from a message, it is read.
+
+mod api;
+mod document;
+mod error;
+mod sql;
+mod staging;
+mod target;
+mod types;
+mod values;
+mod warehouse;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use transom_commit::{Position, Reading, SinkErrorKind};
+use transom_file::spec::{RedshiftOptions, RedshiftTable, S3Url};
+
+use self::api::DataApi;
+pub use self::document::Load;
+pub use self::error::{ApiError, RedshiftError};
+use self::staging::RedshiftStaging;
+use crate::aws::{Aws, Bucket, S3Error};
+use crate::kind::ErrorKind;
+use crate::sink::{Applied, Attempt, Publish, Sink, SinkError, SinkLimits, Staged, Staging};
+
+/// A table of Redshift that a pipeline loads.
+#[derive(Debug, Clone)]
+pub struct RedshiftSink {
+    /// Name in the pipeline, for messages.
+    pub name: String,
+    /// How Amazon's services are reached.
+    pub aws: Aws,
+    /// The warehouse.
+    pub warehouse: RedshiftOptions,
+    /// The table, and how it is loaded.
+    pub table: RedshiftTable,
+    /// Bounds on what writing takes.
+    pub limits: SinkLimits,
+}
+
+#[async_trait]
+impl Sink for RedshiftSink {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn partition_by(&self) -> &[String] {
+        &[]
+    }
+
+    fn check(&self, columns: &SchemaRef) -> Result<(), SinkError> {
+        if columns.fields().is_empty() {
+            return Err(SinkError::NoColumns {
+                name: self.name.clone(),
+            });
+        }
+        let checked = target::check(&self.table, columns);
+        checked.map_err(|error| SinkError::redshift(&self.name, error))
+    }
+
+    async fn begin(&self, attempt: &Attempt) -> Result<Box<dyn Staging>, SinkError> {
+        let prefix = self.staged_at(&attempt.id);
+        let bucket = self.bucket(&prefix).await?;
+        let table = &self.table.table;
+        let asked = async {
+            let api = DataApi::new(&self.aws, &self.warehouse).await?;
+            let existing = target::columns_of(&api, table).await?;
+            Ok((api, existing))
+        };
+        let (api, existing) = asked.await.map_err(|said: ApiError| {
+            let action = "look at";
+            let table = table.clone();
+            SinkError::redshift(
+                &self.name,
+                RedshiftError::Api {
+                    action,
+                    table,
+                    said,
+                },
+            )
+        })?;
+        if existing.is_none()
+            && let Ok(Reading::Ledger(ledger)) = self.read_ledger(&api).await
+            && ledger.position != Position::START
+        {
+            let error = RedshiftError::TableGone {
+                table: table.clone(),
+                seq: ledger.position.seq,
+            };
+            return Err(SinkError::redshift(&self.name, error));
+        }
+        Ok(Box::new(RedshiftStaging::new(
+            self.clone(),
+            bucket,
+            prefix,
+            attempt.replaces.clone(),
+            existing,
+        )))
+    }
+
+    async fn apply(&self, _: &Staged) -> Result<Applied, SinkError> {
+        Err(SinkError::redshift(&self.name, RedshiftError::NotByRun))
+    }
+
+    async fn tidy(&self, _: &Applied) {}
+
+    async fn abandon(&self, staged: &Staged) {
+        let Publish::Load(load) = &staged.publish else {
+            return;
+        };
+        match self.bucket(&load.staged).await {
+            Ok(bucket) => give_up(&bucket, &self.name, &load.staged).await,
+            Err(error) => tracing::warn!(sink = self.name, %error, "staged rows are left"),
+        }
+    }
+
+    async fn delete_attempt(&self, attempt: &str) -> Result<(), transom_commit::SinkError> {
+        let prefix = self.staged_at(attempt);
+        let deleted = async { delete(&self.aws.bucket(&prefix.bucket).await?, &prefix).await };
+        deleted.await.map_err(|error: S3Error| {
+            let kind = match ErrorKind::from(error.kind()) {
+                ErrorKind::Temporary => SinkErrorKind::Unclear,
+                _ => SinkErrorKind::Broken,
+            };
+            let message = format!("sink `{}`: `{prefix}` cannot be deleted", self.name);
+            transom_commit::SinkError::new(kind, message).because(error)
+        })
+    }
+
+    fn committed(&self) -> Option<transom_commit::Sink<'_>> {
+        Some(transom_commit::Sink::Warehouse(self))
+    }
+}
+
+impl RedshiftSink {
+    /// Where an attempt stages its rows.
+    fn staged_at(&self, attempt: &str) -> S3Url {
+        self.warehouse.staging.join(attempt).join(&self.name)
+    }
+
+    async fn bucket(&self, url: &S3Url) -> Result<Bucket, SinkError> {
+        let bucket = self.aws.bucket(&url.bucket).await;
+        bucket.map_err(|error| SinkError::s3(&self.name, error))
+    }
+}
+
+/// Deletes all that an attempt has staged for a sink.
+async fn delete(bucket: &Bucket, prefix: &S3Url) -> Result<(), S3Error> {
+    let listed = bucket.list(&format!("{}/", prefix.key)).await?;
+    let keys: Vec<String> = listed.into_iter().map(|object| object.key).collect();
+    bucket.delete(&keys).await
+}
+
+/// [`delete`], where nothing depends on it.
+async fn give_up(bucket: &Bucket, sink: &str, prefix: &S3Url) {
+    if let Err(error) = delete(bucket, prefix).await {
+        tracing::warn!(sink, %error, "staged rows are left");
+    }
+}

@@ -1,0 +1,244 @@
+//! Values of a batch in the types of the table. What COPY would refuse, or Redshift change, is found here: before anything is decided.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{
+    DataType, Date32Type, Field, Float32Type, Float64Type, Schema, SchemaRef, TimeUnit,
+    TimestampMicrosecondType,
+};
+use transom_sql::lossless;
+
+use super::types::Type;
+use crate::format::{Unwritable, shown, sql_name};
+
+/// The dates that Redshift has, as days since 1970: from 4713 BC to the year 294246.
+const DATES: std::ops::RangeInclusive<i32> = -2_440_588..=106_751_990;
+/// The same for timestamps, as microseconds.
+const TIMESTAMPS: std::ops::RangeInclusive<i64> =
+    -2_440_588 * 86_400_000_000..=106_751_990 * 86_400_000_000;
+
+/// A column of the rows on its way into a column of the table.
+#[derive(Debug)]
+pub(super) struct Column {
+    /// Name in the rows.
+    pub(super) from: String,
+    /// Name in the table.
+    pub(super) name: String,
+    /// Type in the table. The length of texts and bytes is the most that may become of it.
+    pub(super) data_type: Type,
+    pub(super) not_null: bool,
+    /// NaN is equal to nothing in Redshift, not even to itself: rows could not be found again.
+    pub(super) not_nan: bool,
+    /// What the rows have.
+    pub(super) arrow: DataType,
+    /// Bytes of the longest text seen.
+    pub(super) longest: AtomicU32,
+    /// What to do about a text that is too long.
+    pub(super) too_long: String,
+}
+
+/// Why a value is refused: its row, the value, why, and what to do.
+struct Misfit(usize, String, String, String);
+
+impl Column {
+    /// The column as files have it.
+    fn field(&self) -> Field {
+        Field::new(&self.name, self.data_type.stored(&self.arrow), true)
+    }
+
+    /// # Errors
+    /// The first value that the column does not take.
+    pub(super) fn convert(&self, array: &ArrayRef) -> Result<ArrayRef, Unwritable> {
+        self.converted(array)
+            .map_err(|Misfit(row, value, why, hint)| Unwritable::Value {
+                column: self.from.clone(),
+                value,
+                row: row as u64 + 1,
+                format: "the table",
+                why,
+                hint,
+            })
+    }
+
+    fn converted(&self, array: &ArrayRef) -> Result<ArrayRef, Misfit> {
+        if self.not_null
+            && let Some(row) = (0..array.len()).find(|row| array.is_null(*row))
+        {
+            let why = "the column is NOT NULL".to_owned();
+            let hint = format!(
+                "leave such rows out: `WHERE {} IS NOT NULL`",
+                sql_name(&self.from)
+            );
+            return Err(Misfit(row, "NULL".to_owned(), why, hint));
+        }
+        let stored = match self.data_type {
+            Type::Time => times(array)?,
+            Type::Super => Arc::clone(array),
+            data_type => lossless::cast(array, &data_type.stored(array.data_type()))
+                .map_err(|loss| loss_of(loss, data_type))?,
+        };
+        self.check(&stored)?;
+        Ok(stored)
+    }
+
+    fn check(&self, array: &ArrayRef) -> Result<(), Misfit> {
+        let rows = || (0..array.len()).filter(|row| array.is_valid(*row));
+        let refused = |row: usize, why: String, hint: &str| {
+            Err(Misfit(row, shown(array, row), why, hint.to_owned()))
+        };
+        match self.data_type {
+            Type::Varchar(length) => {
+                let texts = array.as_string::<i32>();
+                self.check_lengths(length, rows().map(|row| (row, texts.value(row).len())))
+                    .map_err(|(row, bytes)| self.long(texts.value(row), row, bytes))?;
+                if let Some(row) = rows().find(|row| texts.value(*row).contains('\0')) {
+                    let hint = format!(
+                        "take it out: `replace({}, chr(0), '')`",
+                        sql_name(&self.from)
+                    );
+                    return refused(row, "it has a character NUL".to_owned(), &hint);
+                }
+            }
+            Type::Char(length) => {
+                let texts = array.as_string::<i32>();
+                self.check_lengths(length, rows().map(|row| (row, texts.value(row).len())))
+                    .map_err(|(row, bytes)| self.long(texts.value(row), row, bytes))?;
+                let unfit = |row: &usize| {
+                    let text = texts.value(*row);
+                    !text.is_ascii() || text.ends_with(' ') || text.contains('\0')
+                };
+                if let Some(row) = rows().find(unfit) {
+                    let why = format!(
+                        "the column is {}, which holds single bytes and no blanks at the end",
+                        self.data_type
+                    );
+                    return refused(row, why, "make it a VARCHAR column");
+                }
+            }
+            Type::Varbyte(length) => {
+                let bytes = array.as_binary::<i32>();
+                self.check_lengths(length, rows().map(|row| (row, bytes.value(row).len())))
+                    .map_err(|(row, bytes)| self.long("bytes", row, bytes))?;
+            }
+            Type::Date => {
+                let dates = array.as_primitive::<Date32Type>();
+                if let Some(row) = rows().find(|row| !DATES.contains(&dates.value(*row))) {
+                    return refused(row, beyond("dates"), LEAVE_OUT);
+                }
+            }
+            Type::Timestamp | Type::TimestampTz => {
+                let moments = array.as_primitive::<TimestampMicrosecondType>();
+                if let Some(row) = rows().find(|row| !TIMESTAMPS.contains(&moments.value(*row))) {
+                    return refused(row, beyond("timestamps"), LEAVE_OUT);
+                }
+            }
+            Type::Real if self.not_nan => {
+                let numbers = array.as_primitive::<Float32Type>();
+                if let Some(row) = rows().find(|row| numbers.value(*row).is_nan()) {
+                    return refused(row, NAN.to_owned(), LEAVE_OUT);
+                }
+            }
+            Type::Double if self.not_nan => {
+                let numbers = array.as_primitive::<Float64Type>();
+                if let Some(row) = rows().find(|row| numbers.value(*row).is_nan()) {
+                    return refused(row, NAN.to_owned(), LEAVE_OUT);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Notes the longest length; the row of the first that is longer than `most`, with its length.
+    fn check_lengths(
+        &self,
+        most: u32,
+        lengths: impl Iterator<Item = (usize, usize)>,
+    ) -> Result<(), (usize, usize)> {
+        let mut longest = 0;
+        for (row, length) in lengths {
+            match u32::try_from(length) {
+                Ok(length) if length <= most => longest = length.max(longest),
+                _ => return Err((row, length)),
+            }
+        }
+        self.longest.fetch_max(longest, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn long(&self, value: &str, row: usize, bytes: usize) -> Misfit {
+        let mut value: String = value.chars().take(40).collect();
+        if bytes > value.len() {
+            value.push_str("..");
+        }
+        let why = format!("it has {bytes} bytes, and the column is {}", self.data_type);
+        Misfit(row, value, why, self.too_long.clone())
+    }
+}
+
+const LEAVE_OUT: &str = "leave such rows out, or write NULL in its place";
+const NAN: &str = "rows are found by the column, and NaN is equal to nothing";
+
+fn beyond(what: &str) -> String {
+    format!("{what} reach from 4713 BC to the year 294246")
+}
+
+fn loss_of(loss: lossless::Loss, data_type: Type) -> Misfit {
+    let why = format!("the column is {data_type}");
+    let hint = "leave such rows out, convert the column in the last step, or give the table's column another type";
+    Misfit(loss.row, loss.value, why, hint.to_owned())
+}
+
+/// Times of day as text, with microseconds.
+fn times(array: &ArrayRef) -> Result<ArrayRef, Misfit> {
+    let micros = DataType::Time64(TimeUnit::Microsecond);
+    let times = lossless::cast(array, &micros).map_err(|loss| loss_of(loss, Type::Time))?;
+    let strict = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    let text = |array: &dyn Array| cast_with_options(array, &DataType::Utf8, &strict);
+    text(&times).map_err(|_| {
+        let row = (0..times.len()).find(|row| text(&times.slice(*row, 1)).is_err());
+        let row = row.unwrap_or_default();
+        let why = "a time of day is before 24:00".to_owned();
+        Misfit(row, shown(&times, row), why, LEAVE_OUT.to_owned())
+    })
+}
+
+/// The columns of the rows, in their order, on their way into the table.
+#[derive(Debug)]
+pub(super) struct Columns {
+    pub(super) columns: Vec<Column>,
+    schema: SchemaRef,
+}
+
+impl Columns {
+    pub(super) fn new(columns: Vec<Column>) -> Self {
+        let fields: Vec<Field> = columns.iter().map(Column::field).collect();
+        Self {
+            columns,
+            schema: Arc::new(Schema::new(fields)),
+        }
+    }
+
+    /// Columns of the files.
+    pub(super) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// A batch as files hold it.
+    ///
+    /// # Errors
+    /// The first value that the table does not take; rows count from 1.
+    pub(super) fn batch(&self, batch: &RecordBatch) -> Result<RecordBatch, Unwritable> {
+        let columns = self.columns.iter().zip(batch.columns());
+        let columns = columns.map(|(column, array)| column.convert(array));
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        // Of dictionaries and the like within a SUPER, the type stays that of the rows.
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+}

@@ -1,0 +1,283 @@
+//! The table and its ledger, for the commit protocol.
+
+use async_trait::async_trait;
+use transom_commit::{
+    Applying, Claim, Decision, Disposition, Ledger, Position, Reading, SinkError, SinkErrorKind,
+    Submission, Warehouse,
+};
+use transom_file::spec::LoadMode;
+
+use super::RedshiftSink;
+use super::api::{DataApi, Row};
+use super::document::Load;
+use super::error::{ApiError, ApiErrorKind};
+use super::sql::{self, literal};
+use super::target::{self, TargetColumn};
+use crate::sink::Publish;
+
+/// Statements of a transaction that come before the load's: the claim's.
+const CLAIM: usize = 2;
+/// How often the table is looked at, and changed, until it is ready.
+const CHANGES: usize = 2_000;
+
+#[async_trait]
+impl Warehouse for RedshiftSink {
+    async fn read(&self, _: &Applying<'_>) -> Result<Reading, SinkError> {
+        self.read_ledger(&self.api_of("read the ledger of").await?)
+            .await
+    }
+
+    async fn create(&self, applying: &Applying<'_>) -> Result<(), SinkError> {
+        let api = self.api_of("create the ledger of").await?;
+        let text = sql::create_ledger(&self.table.table, applying.log());
+        match api.execute(&text).await {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_there() => Ok(()),
+            Err(error) => Err(self.unchanged("create the ledger of", error)),
+        }
+    }
+
+    async fn submit(
+        &self,
+        applying: &Applying<'_>,
+        claim: &Claim,
+        submission: Submission,
+        skip: bool,
+    ) -> Result<(), SinkError> {
+        let api = self.api_of("load").await?;
+        let table = &self.table.table;
+        let seq = claim.to.seq;
+        let (rows, body) = match &applying.entry.decision {
+            _ if skip => (0, vec![]),
+            Decision::Slice(_) => {
+                let load = self.load_of(applying)?;
+                let existing = self.prepare(&api, &load).await?;
+                let role = &self.warehouse.iam_role;
+                (load.rows, sql::load(&load, &existing, seq, role))
+            }
+            Decision::Rewind { to, .. } => (0, self.take_back(applying, *to)?),
+            _ => (0, vec![]),
+        };
+        let mut statements = sql::claim(table, claim, submission, (rows, skip)).to_vec();
+        statements.extend(body);
+        statements.push(sql::release(table, submission));
+        let loaded = api.transaction(statements, &submission.to_string()).await;
+        loaded.map_err(|error| {
+            let kind = match error.statement {
+                // Of the ledger nothing is concluded from a message.
+                Some(statement) if statement < CLAIM => SinkErrorKind::Unclear,
+                _ if error.is_data() => SinkErrorKind::Refused,
+                _ => kind_of(&error),
+            };
+            self.sink_error(kind, "load", error)
+        })
+    }
+
+    async fn block(
+        &self,
+        applying: &Applying<'_>,
+        disposition: Disposition,
+    ) -> Result<(), SinkError> {
+        let api = self.api_of("block").await?;
+        let text = sql::block(
+            &self.table.table,
+            applying.log(),
+            &applying.prev,
+            applying.entry.seq,
+            disposition,
+        );
+        let blocked = api.execute(&text).await;
+        blocked.map_err(|error| self.failed("block", error))
+    }
+}
+
+impl RedshiftSink {
+    /// What the ledger says.
+    pub(super) async fn read_ledger(&self, api: &DataApi<'_>) -> Result<Reading, SinkError> {
+        let table = &self.table.table;
+        let action = "read the ledger of";
+        let rows = match api.query(&sql::read_ledger(table)).await {
+            Ok(rows) => rows,
+            Err(error) if error.is_missing() => {
+                // What is not there may also be a column, or a table that the user does not see.
+                let ledger = table.ledger();
+                let listed = format!(
+                    "SELECT table_name FROM svv_tables WHERE table_schema = {} AND table_name = {}",
+                    literal(&ledger.schema),
+                    literal(&ledger.name)
+                );
+                let listed = api.query(&listed).await;
+                let listed = listed.map_err(|error| self.failed(action, error))?;
+                return match listed.is_empty() {
+                    true => Ok(Reading::Missing),
+                    false => Err(self.failed(action, error)),
+                };
+            }
+            Err(error) => return Err(self.failed(action, error)),
+        };
+        match rows.as_slice() {
+            [row] => self.ledger_of(row).map(Reading::Ledger),
+            rows => Ok(Reading::Rows(rows.len() as u64)),
+        }
+    }
+
+    fn ledger_of(&self, row: &Row) -> Result<Ledger, SinkError> {
+        let text = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
+        let number = |at: usize| text(at).parse::<u64>().ok();
+        let position = || {
+            let attempt = text(2);
+            Some(match (number(1)?, attempt.as_str()) {
+                (0, "-") => Position::START,
+                (0, _) => return None,
+                (seq, attempt) => Position::new(seq, attempt.parse().ok()?),
+            })
+        };
+        let ledger = || {
+            Some(Ledger {
+                log: text(0).parse().ok()?,
+                position: position()?,
+                blocked: number(3)?,
+                disposition: match text(4).as_str() {
+                    "redo" => Some(Disposition::Redo),
+                    "skip" => Some(Disposition::Skip),
+                    "-" => None,
+                    _ => return None,
+                },
+                skipped: number(5)? != 0,
+            })
+        };
+        ledger().ok_or_else(|| {
+            let message = format!(
+                "the ledger `{}` of sink `{}` was changed: its row is not one that transom writes",
+                self.table.table.ledger(),
+                self.name
+            );
+            SinkError::new(SinkErrorKind::Broken, message)
+        })
+    }
+
+    /// What an entry has staged for this sink.
+    fn load_of(&self, applying: &Applying<'_>) -> Result<Load, SinkError> {
+        let broken = |why: String| {
+            let message = format!(
+                "entry {} cannot be loaded into sink `{}`: {why}",
+                applying.entry.seq, self.name
+            );
+            SinkError::new(SinkErrorKind::Broken, message)
+        };
+        let part = applying.part();
+        let staged = part.map(|part| part.staged.clone()).unwrap_or_default();
+        let publish = serde_json::from_value(staged);
+        let publish = publish.map_err(|error: serde_json::Error| {
+            broken("what it has staged cannot be read".to_owned()).because(error)
+        })?;
+        match publish {
+            Publish::Load(load) if load.table.table == self.table.table => Ok(*load),
+            Publish::Load(load) => {
+                let (table, now) = (&load.table.table, &self.table.table);
+                Err(broken(format!(
+                    "it was staged for `{table}`, and the sink is now `{now}`"
+                )))
+            }
+            _ => Err(broken("it was staged for a sink of files".to_owned())),
+        }
+    }
+
+    /// Changes the table until it is what the load needs: it is created, or gets columns, or longer ones. Each change is a transaction
+    /// of its own, which Redshift demands of the last kind, and the table is looked at before each.
+    async fn prepare(
+        &self,
+        api: &DataApi<'_>,
+        load: &Load,
+    ) -> Result<Vec<TargetColumn>, SinkError> {
+        let table = &load.table.table;
+        for _ in 0..CHANGES {
+            let existing = target::columns_of(api, table).await;
+            let existing = existing.map_err(|error| self.failed("look at", error))?;
+            if existing.is_none() && !load.creates {
+                let message = format!("the table `{table}` of sink `{}` is gone", self.name);
+                return Err(SinkError::new(SinkErrorKind::Broken, message));
+            }
+            let change = target::next_change(&load.table, &load.columns, existing.as_deref());
+            match change {
+                Ok(None) => return Ok(existing.unwrap_or_default()),
+                Ok(Some(change)) => match api.execute(&change).await {
+                    Ok(()) => {}
+                    // Another process was faster.
+                    Err(error) if error.is_there() => {}
+                    Err(error) => return Err(self.unchanged("change", error)),
+                },
+                Err(problems) => {
+                    let message = format!(
+                        "the table `{table}` of sink `{}` was changed since the rows were staged: {}",
+                        self.name,
+                        problems.join("; ")
+                    );
+                    return Err(SinkError::new(SinkErrorKind::Broken, message));
+                }
+            }
+        }
+        let message = format!(
+            "the table `{table}` of sink `{}` changes again and again",
+            self.name
+        );
+        Err(SinkError::new(SinkErrorKind::Unclear, message))
+    }
+
+    /// What a rewind does with the table: appended rows are deleted. Rows that were merged or have replaced others stay until their
+    /// inputs are loaded again.
+    fn take_back(&self, applying: &Applying<'_>, to: u64) -> Result<Vec<String>, SinkError> {
+        let mut appended = false;
+        for (_, part) in applying.parts_taken_back() {
+            let publish: Result<Publish, _> = serde_json::from_value(part.staged.clone());
+            let publish = publish.map_err(|error| {
+                let message = format!("what sink `{}` has loaded cannot be read", self.name);
+                SinkError::new(SinkErrorKind::Broken, message).because(error)
+            })?;
+            if let Publish::Load(load) = publish {
+                appended |= load.table.mode == LoadMode::Append;
+            }
+        }
+        Ok(match appended {
+            true => vec![sql::take_back(&self.table.table, to, applying.entry.seq)],
+            false => vec![],
+        })
+    }
+
+    async fn api_of(&self, action: &'static str) -> Result<DataApi<'_>, SinkError> {
+        let api = DataApi::new(&self.aws, &self.warehouse).await;
+        api.map_err(|error| self.failed(action, error))
+    }
+
+    /// The failure of a statement that creates or changes a table: what is not a conflict fails again.
+    fn unchanged(&self, action: &str, error: ApiError) -> SinkError {
+        let kind = match error.kind {
+            ApiErrorKind::Failed if !error.is_conflict() => SinkErrorKind::Broken,
+            _ => kind_of(&error),
+        };
+        self.sink_error(kind, action, error)
+    }
+
+    fn failed(&self, action: &str, error: ApiError) -> SinkError {
+        self.sink_error(kind_of(&error), action, error)
+    }
+
+    fn sink_error(&self, kind: SinkErrorKind, action: &str, error: ApiError) -> SinkError {
+        let message = format!(
+            "sink `{}`: cannot {action} `{}`",
+            self.name, self.table.table
+        );
+        SinkError::new(kind, message).because(error)
+    }
+}
+
+/// What the failure of a statement means, if it is not about the data.
+fn kind_of(error: &ApiError) -> SinkErrorKind {
+    match error.kind {
+        ApiErrorKind::Refused => SinkErrorKind::Broken,
+        ApiErrorKind::Failed if error.is_permission() || error.is_missing() => {
+            SinkErrorKind::Broken
+        }
+        ApiErrorKind::Failed | ApiErrorKind::Unclear => SinkErrorKind::Unclear,
+    }
+}

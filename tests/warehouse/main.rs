@@ -1,0 +1,8 @@
+//! Tables of the local Redshift, loaded by entries of a log: what each mode does with rows, what the protocol relies on, which values
+//! and which tables are refused.
+
+mod modes;
+mod protocol;
+mod schema;
+mod values;
+mod world;

@@ -1,0 +1,274 @@
+//! Values arrive as they are, or are refused before anything is decided, with the row and the way out.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BinaryArray, Date32Array, Float32Array, Float64Array, Int64Array, ListArray,
+    RecordBatch, StringArray, StructArray, TimestampMicrosecondArray, UInt64Array,
+};
+use arrow::datatypes::{DataType, Field, Int32Type, TimeUnit};
+use transom_commit::Attempt;
+use transom_connect::{RedshiftSink, Sink};
+use transom_file::spec::LoadMode;
+
+use crate::world::{World, chain, rows, stage};
+
+fn table(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+    RecordBatch::try_from_iter_with_nullable(
+        columns.into_iter().map(|(name, array)| (name, array, true)),
+    )
+    .unwrap()
+}
+
+async fn refused(sink: &RedshiftSink, rows: RecordBatch) -> String {
+    let error = stage(sink, Attempt::random(), rows).await.unwrap_err();
+    format!("{} -> {}", chain(&error), error.hint().unwrap_or_default())
+}
+
+#[tokio::test]
+async fn every_type_arrives_as_it_is() {
+    let world = World::new().await;
+    let sink = world.sink(LoadMode::Append);
+    let time = DataType::Time64(TimeUnit::Nanosecond);
+    let zoned = DataType::Timestamp(TimeUnit::Millisecond, Some("Europe/Berlin".into()));
+    let load = rows(
+        &[
+            ("i8", DataType::Int8),
+            ("u16", DataType::UInt16),
+            ("u32", DataType::UInt32),
+            ("u64", DataType::UInt64),
+            ("f", DataType::Float32),
+            ("d", DataType::Float64),
+            ("dec", DataType::Decimal128(20, 4)),
+            ("b", DataType::Boolean),
+            ("t", DataType::LargeUtf8),
+            ("day", DataType::Date64),
+            ("at", DataType::Timestamp(TimeUnit::Second, None)),
+            ("zoned", zoned),
+            ("time", time),
+        ],
+        &[
+            &[
+                "-128",
+                "65535",
+                "4294967295",
+                "18446744073709551615",
+                "1.5",
+                "0.1",
+                "-12345678901234.5678",
+                "true",
+                "ä 'x' \\ \"",
+                "1969-12-31",
+                "2026-11-01 10:00:00",
+                "2026-11-01 10:00:00.5+00:00",
+                "23:59:59.000001",
+            ],
+            &["-"; 13],
+        ],
+    );
+    world.load(&sink, [load]).await.unwrap();
+    assert_eq!(
+        world
+            .sql(
+                "SELECT i8, u16, u32, u64, f, d, dec, b, t, day, at, zoned, \"time\" FROM public.daily ORDER BY i8 NULLS LAST"
+            )
+            .await,
+        format!(
+            "-128 65535 4294967295 18446744073709551615 1.5 0.1 -12345678901234.5678 true ä 'x' \\ \" 1969-12-31 \
+             2026-11-01 10:00:00 2026-11-01 10:00:00.5+00 23:59:59.000001; {}",
+            ["NULL"; 13].join(" ")
+        )
+    );
+    let types = "SELECT column_name, data_type FROM svv_columns WHERE table_name = 'daily' ORDER BY ordinal_position";
+    assert_eq!(
+        world.sql(types).await,
+        "i8 smallint; u16 integer; u32 bigint; u64 numeric; f real; d double precision; dec numeric; b boolean; \
+         t character varying; day date; at timestamp without time zone; zoned timestamp with time zone; \
+         time time without time zone; _transom_seq bigint"
+    );
+}
+
+#[tokio::test]
+async fn nested_values_become_super() {
+    let world = World::new().await;
+    let sink = world.sink(LoadMode::Append);
+    let list = ListArray::from_iter_primitive::<Int32Type, _, _>([Some([Some(1), None, Some(3)])]);
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["a \"b\""]));
+    let field = Arc::new(Field::new("Name", DataType::Utf8, true));
+    let load = table(vec![
+        ("list", Arc::new(list)),
+        ("record", Arc::new(StructArray::from(vec![(field, text)]))),
+        ("bytes", Arc::new(BinaryArray::from(vec![&[0_u8, 255][..]]))),
+    ]);
+    world.load(&sink, [load]).await.unwrap();
+    assert_eq!(
+        world
+            .sql("SELECT json_serialize(list), json_serialize(record), bytes FROM public.daily")
+            .await,
+        r#"[1,null,3] {"Name":"a \"b\""} 00ff"#
+    );
+}
+
+#[tokio::test]
+async fn values_that_a_column_does_not_take_are_refused_with_their_row() {
+    let world = World::new().await;
+    world
+        .sql(
+            "CREATE TABLE public.daily (small smallint, dec numeric(5,2), c char(2), must int not null, f real, at timestamp, day date, \
+             _transom_seq bigint)",
+        )
+        .await;
+    let sink = world.sink(LoadMode::Append);
+    let columns = [
+        ("small", DataType::Int64),
+        ("dec", DataType::Decimal128(10, 3)),
+        ("c", DataType::Utf8),
+        ("must", DataType::Int32),
+        ("f", DataType::Float64),
+        ("at", DataType::Timestamp(TimeUnit::Nanosecond, None)),
+        ("day", DataType::Date32),
+    ];
+    let good = [
+        "1",
+        "1.500",
+        "ab",
+        "1",
+        "1.5",
+        "2026-11-01 10:00:00",
+        "2026-11-01",
+    ];
+    let with = |at: usize, value: &'static str| {
+        let mut bad = good;
+        bad[at] = value;
+        rows(&columns, &[&good, &good, &good, &bad])
+    };
+    let leave = "leave such rows out, convert the column in the last step, or give the table's column another type";
+    for (at, value, expected) in [
+        (0, "40000", format!("column `small` holds 40000 in row 2, which the table cannot hold: the column is smallint -> {leave}")),
+        (1, "1.234", format!("column `dec` holds 1.234 in row 2, which the table cannot hold: the column is numeric(5,2) -> {leave}")),
+        (1, "1000.00", format!("column `dec` holds 1000.000 in row 2, which the table cannot hold: the column is numeric(5,2) -> {leave}")),
+        (2, "abc", "column `c` holds abc in row 2, which the table cannot hold: it has 3 bytes, and the column is char(2) -> \
+             make the column longer: `schema: widen`, or `ALTER TABLE public.daily ALTER COLUMN \"c\" TYPE VARCHAR(..)`".to_owned()),
+        (2, "ä", "column `c` holds ä in row 2, which the table cannot hold: the column is char(2), which holds single bytes and no \
+             blanks at the end -> make it a VARCHAR column".to_owned()),
+        (3, "-", "column `must` holds NULL in row 2, which the table cannot hold: the column is NOT NULL -> \
+             leave such rows out: `WHERE must IS NOT NULL`".to_owned()),
+        (4, "0.1", format!("column `f` holds 0.1 in row 2, which the table cannot hold: the column is real -> {leave}")),
+        (5, "2026-11-01 10:00:00.000000001", format!(
+            "column `at` holds 2026-11-01T10:00:00.000000001 in row 2, which the table cannot hold: the column is timestamp -> {leave}"
+        )),
+    ] {
+        assert_eq!(refused(&sink, with(at, value)).await, format!("sink `mart`: {expected}"));
+    }
+    world.load(&sink, [rows(&columns, &[&good])]).await.unwrap();
+    assert_eq!(
+        world
+            .sql("SELECT small, dec, c, must, f, at, day FROM public.daily")
+            .await,
+        "1 1.50 ab 1 1.5 2026-11-01 10:00:00 2026-11-01"
+    );
+}
+
+#[tokio::test]
+async fn values_that_redshift_has_not_are_refused() {
+    let world = World::new().await;
+    let sink = world.sink(LoadMode::Append);
+    let nul = table(vec![("text", Arc::new(StringArray::from(vec!["a\0b"])))]);
+    assert_eq!(
+        refused(&sink, nul).await,
+        "sink `mart`: column `text` holds a\0b in row 1, which the table cannot hold: it has a character NUL -> \
+         take it out: `replace(text, chr(0), '')`"
+    );
+    let date = table(vec![("day", Arc::new(Date32Array::from(vec![i32::MAX])))]);
+    assert!(
+        refused(&sink, date)
+            .await
+            .contains("dates reach from 4713 BC")
+    );
+    let at = Arc::new(TimestampMicrosecondArray::from(vec![i64::MIN]));
+    assert!(
+        refused(&sink, table(vec![("at", at)]))
+            .await
+            .contains("timestamps reach from 4713 BC")
+    );
+    // NaN and infinity are numbers of Redshift.
+    let numbers = table(vec![
+        ("f", Arc::new(Float32Array::from(vec![f32::NAN, 1.0]))),
+        ("d", Arc::new(Float64Array::from(vec![f64::INFINITY, 1.0]))),
+    ]);
+    world.load(&sink, [numbers]).await.unwrap();
+    assert_eq!(world.sql("SELECT count(*) FROM public.daily").await, "2");
+}
+
+#[tokio::test]
+async fn keys_are_never_null_or_nan() {
+    let world = World::new().await;
+    let sink = world.sink(LoadMode::Merge);
+    let load = |id: Option<f64>, at: Option<i64>| {
+        table(vec![
+            ("id", Arc::new(Float64Array::from(vec![id])) as ArrayRef),
+            ("at", Arc::new(Int64Array::from(vec![at]))),
+        ])
+    };
+    assert!(
+        refused(&sink, load(None, Some(1)))
+            .await
+            .contains("column `id` holds NULL in row 1")
+    );
+    assert!(
+        refused(&sink, load(Some(1.0), None))
+            .await
+            .contains("column `at` holds NULL in row 1")
+    );
+    assert!(
+        refused(&sink, load(Some(f64::NAN), Some(1)))
+            .await
+            .contains("rows are found by the column, and NaN is equal to nothing")
+    );
+    world.load(&sink, [load(Some(1.0), Some(1))]).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_has_no_type_or_name_in_redshift_is_refused_before_anything_runs() {
+    let world = World::new().await;
+    let mut sink = world.sink(LoadMode::Merge);
+    let check = |sink: &RedshiftSink, batch: &RecordBatch| {
+        let error = sink.check(&batch.schema()).unwrap_err();
+        format!("{error} -> {}", error.hint().unwrap_or_default())
+    };
+    let number = || Arc::new(UInt64Array::from(vec![1])) as ArrayRef;
+    for (columns, expected) in [
+        (
+            vec![("id", number()), ("At", number()), ("ID", number())],
+            "column `ID` cannot have this name in Redshift: another column has it, but for small and large letters, which Redshift \
+             does not tell apart -> give it another name in the last step: `\"ID\" AS name`",
+        ),
+        (
+            vec![
+                ("id", number()),
+                ("at", number()),
+                ("_transom_seq", number()),
+            ],
+            "column `_transom_seq` cannot have this name in Redshift: tables have another column of this name -> \
+             give it another name in the last step: `\"_transom_seq\" AS name`",
+        ),
+        (
+            vec![("id", number()), ("att", number())],
+            "`order_by` names `at`, which is not among the columns: `id`, `att` -> did you mean `att`?",
+        ),
+    ] {
+        assert_eq!(
+            check(&sink, &table(columns)),
+            format!("sink `mart`: {expected}")
+        );
+    }
+    sink.table.mode = LoadMode::Append;
+    sink.table.keys.clear();
+    sink.table.order_by.clear();
+    let decimal = rows(&[("big", DataType::Decimal256(60, 2))], &[&["1"]]);
+    assert_eq!(
+        check(&sink, &decimal),
+        "sink `mart`: column `big` of type decimal(60,2) cannot be written as a column of Redshift: a NUMERIC has 38 digits, \
+         37 of them behind the point -> write it as text in the last step: `CAST(big AS VARCHAR)`"
+    );
+}
