@@ -44,7 +44,8 @@ pub(crate) async fn join(pipeline: &Pipeline) -> Result<Joined, Failure> {
         SinkKind::Files(files) => Some(&files.path.value),
         SinkKind::Redshift { .. } => None,
     });
-    let places = files.chain([&pipeline.dead_letters]);
+    let state = pipeline.is_sliced().then_some(&pipeline.state);
+    let places = files.chain([&pipeline.dead_letters]).chain(state);
     let places = places.filter_map(|place| match place {
         Place::S3(url) => Some(url),
         Place::Local(_) => None,

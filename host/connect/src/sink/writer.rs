@@ -244,6 +244,7 @@ impl StreamWriter {
         );
         *part += 1;
         let path = self.splitter.folder(values).join(name);
+        transom_commit::fault::at("attempt.file_open");
         let output = self.room.file(&path);
         let output = output.map_err(|error| io_error(&self.sink, &path, error))?;
         let encoder = Encoder::create(
@@ -274,6 +275,7 @@ impl StreamWriter {
         let path = open.path.clone();
         let completing = async move {
             let completed = OutFile::complete(output).await;
+            transom_commit::fault::at("attempt.file_done");
             completed.map_err(|error| (path, error))
         };
         self.completing.spawn_on(completing, &self.runtime);

@@ -307,6 +307,7 @@ impl<'a> Slicer<'a> {
             Ok(planned) => planned,
             Err(error) => return Err(self.failed(error)),
         };
+        commit::fault::at("plan.made");
         let id = attempt.to_string();
         let attempts = self.attempts(&planned, state, chosen, &id);
         let staged = stage_slice(

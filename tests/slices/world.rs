@@ -1,0 +1,376 @@
+//! A pipeline over some files, its tables, and what they should hold.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
+use tempfile::TempDir;
+use transom_commit::fault;
+use transom_connect::Source as _;
+use transom_file::{LoadOptions, load};
+use transom_local::{LocalAws, Options};
+use transom_pipeline::lock::Lock;
+use transom_pipeline::plan::{Part, Sources};
+use transom_pipeline::run::Observer;
+use transom_pipeline::slices::{
+    Command as Asked, Commanded, SliceOptions, SlicesFailure, SlicesReport,
+};
+use transom_pipeline::{Aws, Job};
+
+/// In the environment of a worker: the pipeline's folder.
+const FOLDER: &str = "TRANSOM_WORKER_FOLDER";
+/// In the environment of a worker: where it stops, how often it gets past before, and what it does there.
+const FAULT: &str = "TRANSOM_WORKER_FAULT";
+/// The keys of the local S3 in tests.
+const KEYS: (&str, &str) = ("transom", "transom-local");
+
+pub(crate) struct Silent;
+
+impl Observer for Silent {
+    fn begin(&self, _: usize, _: usize, _: &str) {}
+    fn rows(&self, _: u64) {}
+    fn end(&self, _: u64, _: Duration) {}
+}
+
+/// What a pipeline does with its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Each new file is added to a table.
+    Append,
+    /// Days that have changed are computed anew.
+    Days,
+}
+
+/// Where the tables and the log lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum At {
+    Folder,
+    S3,
+}
+
+pub(crate) const EVERYWHERE: [(Kind, At); 4] = [
+    (Kind::Append, At::Folder),
+    (Kind::Days, At::Folder),
+    (Kind::Append, At::S3),
+    (Kind::Days, At::S3),
+];
+
+/// A pipeline, its files and a server of S3 if its tables lie there.
+pub(crate) struct World {
+    folder: TempDir,
+    kind: Kind,
+    /// The files that there are: name, then customer and amount of each row.
+    pub(crate) files: BTreeMap<String, Vec<(String, i64)>>,
+    _server: Option<LocalAws>,
+}
+
+impl World {
+    pub(crate) async fn new(kind: Kind, at: At) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = match at {
+            At::Folder => None,
+            At::S3 => {
+                let options = Options {
+                    http_port: 0,
+                    ..Options::new(folder.path().join("server"))
+                };
+                Some(LocalAws::start(options).await.unwrap())
+            }
+        };
+        let (root, aws) = match &server {
+            None => (String::new(), String::new()),
+            Some(server) => (
+                "s3://lake/".to_owned(),
+                format!(
+                    ", aws: {{ endpoint: \"{}\", region: us-east-1 }}",
+                    server.endpoint()
+                ),
+            ),
+        };
+        let (incremental, sql, mode) = match kind {
+            Kind::Append => (
+                "new_files",
+                "SELECT raw.day, raw.customer, raw.amount * rates.rate AS amount FROM raw JOIN rates ON true",
+                "append",
+            ),
+            Kind::Days => (
+                "{ by: day }",
+                "SELECT day, customer, sum(amount) AS amount FROM raw GROUP BY day, customer",
+                "overwrite_partitions",
+            ),
+        };
+        let text = format!(
+            "name: orders
+sources:
+  raw: {{ path: raw/, format: csv, incremental: {incremental} }}
+  rates: {{ path: rates.csv, format: csv }}
+steps:
+  out: {{ sql: \"{sql}\" }}
+sinks:
+  out: {{ from: out, path: \"{root}out\", format: parquet, partition_by: [day], mode: {mode} }}
+slices: {{ files: 2 }}
+targets:
+  test: {{ state: {{ path: \"{root}state\" }}{aws} }}
+"
+        );
+        std::fs::write(folder.path().join("transom.yaml"), text).unwrap();
+        std::fs::write(folder.path().join("rates.csv"), "rate\n10\n").unwrap();
+        let mut world = Self {
+            folder,
+            kind,
+            files: BTreeMap::new(),
+            _server: server,
+        };
+        world.add("day=2024-01-01/first.csv", &[("a", 1), ("b", 2), ("a", 3)]);
+        world.lock().await;
+        world
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes a file, or writes it anew.
+    pub(crate) fn add(&mut self, name: &str, rows: &[(&str, i64)]) {
+        let path = self.path().join("raw").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let lines = rows
+            .iter()
+            .map(|(customer, amount)| format!("{customer},{amount}\n"));
+        let text = format!("customer,amount\n{}", lines.collect::<String>());
+        std::fs::write(path, text).unwrap();
+        let rows = rows
+            .iter()
+            .map(|(customer, amount)| ((*customer).to_owned(), *amount));
+        self.files.insert(name.to_owned(), rows.collect());
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) {
+        std::fs::remove_file(self.path().join("raw").join(name)).unwrap();
+        self.files.remove(name);
+    }
+
+    async fn lock(&self) {
+        let job = job_in(self.path());
+        if self._server.is_some() {
+            job.aws.create_bucket("lake").await.unwrap();
+        }
+        let planned = job.plan(Sources::Open, &Part::default()).await.unwrap();
+        let lock = Lock::new(&job.pipeline, &planned.source_schemas(), &[]);
+        lock.write(&Lock::path_of(&job.pipeline)).unwrap();
+    }
+
+    pub(crate) fn job(&self) -> Job {
+        job_in(self.path())
+    }
+
+    pub(crate) async fn run(&self) -> Result<SlicesReport, Box<SlicesFailure>> {
+        self.job()
+            .run_slices(&SliceOptions::default(), &Silent)
+            .await
+    }
+
+    pub(crate) async fn ask(&self, command: Asked) -> Result<Commanded, transom_pipeline::Error> {
+        self.job().command(&command).await
+    }
+
+    /// A process of its own that runs the pipeline.
+    pub(crate) fn spawn(&self, fault: &str) -> Child {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["world::worker", "--exact", "--nocapture"])
+            .env(FOLDER, self.path())
+            .env(FAULT, fault)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Whether a process was killed where it should be.
+    pub(crate) fn killed(&self, fault: &str) -> bool {
+        use std::os::unix::process::ExitStatusExt;
+        let status: ExitStatus = self.spawn(&format!("{fault}:kill")).wait().unwrap();
+        status.signal() == Some(9)
+    }
+
+    /// What the table should hold: day, customer, amount of each row, sorted.
+    pub(crate) fn expected(&self) -> Vec<(String, String, i64)> {
+        let rows = self.files.iter().flat_map(|(name, rows)| {
+            let day = name.split('/').next().unwrap().trim_start_matches("day=");
+            rows.iter()
+                .map(move |(customer, amount)| (day.to_owned(), customer.clone(), *amount))
+        });
+        let mut expected: Vec<(String, String, i64)> = match self.kind {
+            Kind::Append => rows
+                .map(|(day, customer, amount)| (day, customer, amount * 10))
+                .collect(),
+            Kind::Days => {
+                let mut sums = BTreeMap::new();
+                for (day, customer, amount) in rows {
+                    *sums.entry((day, customer)).or_insert(0) += amount;
+                }
+                let rows = sums.into_iter();
+                rows.map(|((day, customer), amount)| (day, customer, amount))
+                    .collect()
+            }
+        };
+        expected.sort();
+        expected
+    }
+
+    /// What the table holds.
+    pub(crate) async fn rows(&self) -> Vec<(String, String, i64)> {
+        let job = self.job();
+        let pipeline = load(&self.path().join("transom.yaml"), &LoadOptions::default()).unwrap();
+        let transom_file::SinkKind::Files(table) = &pipeline.sinks[0].kind else {
+            unreachable!("the sink writes files");
+        };
+        let (root, pattern) = match &table.path.value {
+            transom_file::spec::Place::Local(path) => (
+                self.path().into(),
+                path.file_name().unwrap().to_str().unwrap().to_owned(),
+            ),
+            transom_file::spec::Place::S3(url) => {
+                let root = transom_file::spec::S3Url {
+                    bucket: url.bucket.clone(),
+                    key: String::new(),
+                };
+                (transom_file::spec::Place::S3(root), url.key.clone())
+            }
+        };
+        let source = transom_connect::FileSource {
+            name: "out".to_owned(),
+            root,
+            aws: job.aws.clone(),
+            pattern,
+            format: transom_file::spec::Format::Parquet,
+            columns: None,
+            unknown: transom_file::spec::Unknown::default(),
+            sample: transom_connect::Sample::default(),
+            read: transom_connect::ReadProgress::default(),
+        };
+        let Ok(inputs) = source.list().await else {
+            return Vec::new();
+        };
+        let session = datafusion::prelude::SessionContext::new();
+        let table = source.table(&inputs, None, &session.state()).await.unwrap();
+        session.register_table("out", table).unwrap();
+        let query = "SELECT CAST(day AS VARCHAR) AS day, customer, amount FROM out";
+        let batches = session.sql(query).await.unwrap().collect().await.unwrap();
+        let mut rows: Vec<_> = batches.iter().flat_map(rows_of).collect();
+        rows.sort();
+        rows
+    }
+
+    /// The table holds what it should, and the log is in order.
+    pub(crate) async fn check(&self, when: &str) {
+        assert_eq!(self.rows().await, self.expected(), "{when}");
+        let history = self.job().history(u64::MAX).await.unwrap();
+        assert!(history.done, "{when}: {history:?}");
+        assert_eq!(history.entries.len() as u64, history.tail, "{when}");
+    }
+}
+
+fn rows_of(batch: &RecordBatch) -> Vec<(String, String, i64)> {
+    let text = |column: usize| {
+        let array = arrow::compute::cast(batch.column(column), &arrow::datatypes::DataType::Utf8);
+        array.unwrap()
+    };
+    let (days, customers) = (text(0), text(1));
+    let amounts =
+        arrow::compute::cast(batch.column(2), &arrow::datatypes::DataType::Int64).unwrap();
+    (0..batch.num_rows())
+        .map(|row| {
+            (
+                days.as_string::<i32>().value(row).to_owned(),
+                customers.as_string::<i32>().value(row).to_owned(),
+                amounts.as_primitive::<Int64Type>().value(row),
+            )
+        })
+        .collect()
+}
+
+fn job_in(folder: &Path) -> Job {
+    let pipeline = load(&folder.join("transom.yaml"), &LoadOptions::default()).unwrap();
+    let lock = Lock::read(&Lock::path_of(&pipeline)).unwrap();
+    let aws = pipeline.aws.clone();
+    let mut job = Job::new(pipeline, vec![]);
+    if let transom_file::spec::Endpoint::Url(endpoint) = &aws.endpoint {
+        job.aws = Aws::at(aws.clone(), endpoint, KEYS.0, KEYS.1);
+    }
+    job.lock = lock.map(Arc::new);
+    job.session.partitions = 2;
+    job
+}
+
+/// What a process that was started by [`World::spawn`] does; nothing in the process of the tests.
+#[test]
+fn worker() {
+    let Some(folder) = std::env::var_os(FOLDER) else {
+        return;
+    };
+    let fault = std::env::var(FAULT).unwrap_or_default();
+    if let [point, times, action] = fault.split(':').collect::<Vec<_>>()[..] {
+        let (point, action) = (point.to_owned(), action.to_owned());
+        let left = std::sync::atomic::AtomicU64::new(times.parse().unwrap());
+        let hook = move |passed: &str| {
+            use std::sync::atomic::Ordering::SeqCst;
+            if passed != point || left.fetch_sub(1, SeqCst) != 0 {
+                return;
+            }
+            let signal = match action.as_str() {
+                "kill" => "-KILL",
+                _ => "-STOP",
+            };
+            let own = std::process::id().to_string();
+            let sent = Command::new("kill").args([signal, &own]).status();
+            assert!(sent.unwrap().success());
+            // A signal to all threads takes a moment.
+            std::thread::sleep(Duration::from_millis(200));
+        };
+        fault::set_hook(hook).unwrap();
+    }
+    let folder = PathBuf::from(folder);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let outcome = runtime.block_on(async {
+        let options = SliceOptions::default();
+        job_in(&folder).run_slices(&options, &Silent).await
+    });
+    if let Err(failure) = outcome {
+        panic!("{}", failure.error);
+    }
+}
+
+/// Waits until a process has stopped itself, or ended.
+pub(crate) fn wait_until_stopped(child: &mut Child) -> bool {
+    let stat = format!("/proc/{}/stat", child.id());
+    for _ in 0..3000 {
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        let text = std::fs::read_to_string(&stat).unwrap_or_default();
+        let state = text
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .chars()
+            .next();
+        if state == Some('T') {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("the process neither stops nor ends");
+}
+
+pub(crate) fn resume(child: &Child) {
+    let sent = Command::new("kill")
+        .args(["-CONT", &child.id().to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+}
