@@ -58,7 +58,10 @@ async fn killed_everywhere(kind: Kind, at: At) {
         // Later points are passed by the second slice, or by the entry that opens the log.
         let times = number % 3;
         let was_killed = world.killed(&format!("{point}:{times}"));
-        assert!(was_killed || times > 0, "{kind:?} {at:?}: {point} is passed");
+        assert!(
+            was_killed || times > 0,
+            "{kind:?} {at:?}: {point} is passed"
+        );
         killed += usize::from(was_killed);
         if number % 2 == 0 {
             world.run().await.unwrap();
