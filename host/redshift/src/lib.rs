@@ -18,6 +18,7 @@
 
 mod bind;
 mod catalog;
+mod deep;
 mod engine;
 mod error;
 mod functions;
@@ -33,4 +34,4 @@ pub use engine::{Engine, Isolation, OpenError, Options};
 pub use error::{Error, Rule, Source, rules};
 pub use load::{Object, ObjectError, Objects};
 pub use session::{Outcome, Parameter, Rows, Session, TransactionState};
-pub use types::{Column, Type};
+pub use types::{Column, Type, timestamp};

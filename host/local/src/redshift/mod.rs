@@ -1,13 +1,16 @@
-//! The local Redshift's doors: the Data API on the port of all services, and where COPY and UNLOAD find S3.
+//! The local Redshift's doors: the Data API on the port of all services, the Postgres wire protocol on a port of its
+//! own, and where COPY and UNLOAD find S3.
 //!
 //! ```text
 //! request -> router -> data_api (checks, shapes) -> statements (what was submitted, and what became of it) -> sessions
+//! bytes   -> wire (messages, portals, transactions)                                                       -> sessions
 //! ```
 
 mod answers;
 mod data_api;
 mod objects;
 mod statements;
+pub(crate) mod wire;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +26,7 @@ pub(crate) use self::data_api::answer;
 /// The database that is there.
 pub(crate) const DATABASE: &str = "dev";
 /// The user who owns everything.
-const USER: &str = "transom";
+pub(crate) const USER: &str = "transom";
 
 /// Redshift as the router calls it.
 #[derive(Debug)]
@@ -45,6 +48,11 @@ impl Redshift {
             statements: Arc::new(Statements::new(engine.clone())),
             engine,
         })
+    }
+
+    /// What sessions are made from.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// Numbers of tables and of their rows.

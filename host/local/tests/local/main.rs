@@ -13,6 +13,7 @@ mod redshift;
 mod s3;
 mod server;
 mod speed;
+mod wire;
 
 /// How often slow tests try: 100 times, or as `TRANSOM_MANY` says.
 fn many() -> u16 {

@@ -88,6 +88,11 @@ impl Binder<'_> {
                     false => both,
                 }
             }
+            Expr::BinaryOp {
+                left,
+                op: op @ (BinaryOperator::And | BinaryOperator::Or),
+                right,
+            } => self.conditions(*left, op, *right)?,
             Expr::BinaryOp { left, op, right } => self.binary(*left, op, *right)?,
             Expr::UnaryOp { op, expr } => self.unary(op, *expr)?,
             Expr::Like {
@@ -308,8 +313,6 @@ impl Binder<'_> {
             | Op::LtEq
             | Op::Eq
             | Op::NotEq
-            | Op::And
-            | Op::Or
             | Op::BitwiseOr
             | Op::BitwiseAnd
             | Op::PGRegexMatch
@@ -328,6 +331,30 @@ impl Binder<'_> {
             Op::PGBitwiseXor => binary(left, op, right),
             other => return Err(syntax(&other.to_string())),
         })
+    }
+
+    /// Conditions that one operator joins: however many, as a tree that is not deep.
+    fn conditions(&mut self, left: Expr, op: BinaryOperator, right: Expr) -> Result<Expr> {
+        let mut last_first = vec![right];
+        let mut rest = left;
+        loop {
+            match rest {
+                Expr::BinaryOp {
+                    left,
+                    op: same,
+                    right,
+                } if same == op => {
+                    last_first.push(*right);
+                    rest = *left;
+                }
+                first => {
+                    last_first.push(first);
+                    break;
+                }
+            }
+        }
+        let all = last_first.into_iter().rev().collect();
+        Ok(balanced(self.exprs(all)?, &op))
     }
 
     fn unary(&mut self, op: UnaryOperator, expr: Expr) -> Result<Expr> {

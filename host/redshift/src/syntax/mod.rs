@@ -15,12 +15,9 @@ use datafusion::sql::sqlparser::ast::{
 
 pub(crate) use copy::{OptionValue, Options};
 pub(crate) use table::{ColumnDefinition, CreateTable, TableAttributes};
-pub(crate) use tokens::{Parameters, split};
+pub(crate) use tokens::{Parameters, placeholders, split};
 
-use crate::error::{self, Error, Result};
-
-/// Bytes of a statement over the wire protocol.
-pub(crate) const MOST_BYTES: usize = 16 << 20;
+use crate::error::Result;
 
 /// A statement.
 #[derive(Debug, Clone)]
@@ -137,9 +134,6 @@ impl Statement {
 
 /// Parses one statement; `None` if there is nothing but blanks and comments.
 pub(crate) fn parse(text: &str, parameters: &Parameters<'_>) -> Result<Option<Statement>> {
-    if text.len() > MOST_BYTES {
-        return Err(Error::new(&error::TOO_LARGE, &[&"16MB"]));
-    }
     let tokens = tokens::read(text, parameters)?;
     if tokens.is_empty() {
         return Ok(None);

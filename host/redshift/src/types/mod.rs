@@ -254,13 +254,24 @@ impl Type {
         matches!(self, Self::Int2 | Self::Int4 | Self::Int8)
     }
 
+    /// Whether it holds the digits of numbers as they are written.
+    pub(crate) fn is_exact(self) -> bool {
+        self.is_whole() || matches!(self, Self::Numeric(..))
+    }
+
     pub(crate) fn is_number(self) -> bool {
-        self.is_whole() || matches!(self, Self::Float4 | Self::Float8 | Self::Numeric(..))
+        self.is_exact() || matches!(self, Self::Float4 | Self::Float8)
     }
 
     pub(crate) fn is_moment(self) -> bool {
         matches!(self, Self::Date | Self::Timestamp | Self::TimestampTz)
     }
+}
+
+/// Microseconds since 1970 as a timestamp is shown; `None` beyond the calendar.
+pub fn timestamp(micros: i64) -> Option<String> {
+    show::moment(micros)?;
+    Some(show::timestamp(micros))
 }
 
 impl fmt::Display for Type {
