@@ -473,10 +473,7 @@ async fn an_error_ends_a_transaction_whatever_it_is_about() {
             frontend::parse("", "select $2", [], out).unwrap();
             bind(out);
         },
-        |out: &mut BytesMut| {
-            frontend::parse("", "select nope", [], out).unwrap();
-            frontend::describe(b'S', "", out).unwrap();
-        },
+        |out: &mut BytesMut| frontend::parse("again", "select nope", [], out).unwrap(),
     ] {
         assert_eq!(raw.query("begin").await, ["BEGIN", "ZT"]);
         raw.send(|out| {
@@ -487,6 +484,15 @@ async fn an_error_ends_a_transaction_whatever_it_is_about() {
         let said = raw.said().await;
         assert_eq!(said.last().unwrap(), "ZE", "{said:?}");
         assert_eq!(raw.query("select 1").await, ["25P02", "ZE"]);
+        // A name is free as long as no statement could be prepared under it.
+        for _ in 0..2 {
+            raw.send(|out| {
+                frontend::parse("again", "select 1", [], out).unwrap();
+                frontend::sync(out);
+            })
+            .await;
+            assert_eq!(raw.said().await, ["25P02", "ZE"]);
+        }
         // As drivers end it: described first.
         raw.send(|out| {
             frontend::parse("", "rollback", [], out).unwrap();

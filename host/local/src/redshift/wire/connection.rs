@@ -15,8 +15,7 @@ use crate::redshift::{DATABASE, USER};
 /// What a client hears of the server. Drivers parse the version, and compare the others.
 const PARAMETERS: &[(&str, &str)] = &[
     ("server_version", "8.0.2"),
-    ("server_encoding", "UTF8"),
-    ("client_encoding", "UTF8"),
+    ("server_encoding", "UNICODE"),
     ("DateStyle", "ISO, MDY"),
     ("TimeZone", "UTC"),
     ("integer_datetimes", "on"),
@@ -40,6 +39,8 @@ struct Statement {
     sql: String,
     /// One for each parameter; 0 if the client leaves it open.
     types: Vec<u32>,
+    /// What its rows have, if it gives some.
+    columns: Option<Vec<Column>>,
 }
 
 /// A statement with its values, and how far its rows were sent.
@@ -182,11 +183,13 @@ async fn begin(wire: &mut Wire, shared: &Shared, is_one_too_many: bool) -> io::R
         }
     }
     wire.put(b'R', |body| body.i32(0));
-    for (name, value) in PARAMETERS
-        .iter()
-        .copied()
-        .chain([("session_authorization", user)])
-    {
+    // Without a choice of the client it is not `UTF8`, which is the name that psycopg 3 knows.
+    let encoding = find("client_encoding").unwrap_or("UNICODE");
+    let own = [
+        ("client_encoding", encoding),
+        ("session_authorization", user),
+    ];
+    for (name, value) in PARAMETERS.iter().copied().chain(own) {
         wire.put(b'S', |body| {
             body.text(name);
             body.text(value);
@@ -312,7 +315,7 @@ impl Connection<'_> {
     /// A message of the extended protocol.
     async fn take(&mut self, message: Message) -> io::Result<Result<(), Refusal>> {
         Ok(match message {
-            Message::Parse { name, sql, types } => self.parse(name, sql, types),
+            Message::Parse { name, sql, types } => self.parse(name, sql, types).await,
             Message::Bind {
                 portal,
                 statement,
@@ -344,7 +347,13 @@ impl Connection<'_> {
         })
     }
 
-    fn parse(&mut self, name: String, sql: String, mut types: Vec<u32>) -> Result<(), Refusal> {
+    /// A statement that cannot run is refused here: drivers use its name again.
+    async fn parse(
+        &mut self,
+        name: String,
+        sql: String,
+        mut types: Vec<u32>,
+    ) -> Result<(), Refusal> {
         if !name.is_empty() && self.statements.contains_key(&name) {
             let text = format!("prepared statement \"{name}\" already exists");
             return Err(Refusal::new("42P05", text));
@@ -353,7 +362,14 @@ impl Connection<'_> {
         if types.len() < count {
             types.resize(count, 0);
         }
-        self.statements.insert(name, Statement { sql, types });
+        let parameters: Vec<_> = types.iter().map(|oid| values::unset(*oid)).collect();
+        let columns = self.session.describe(&sql, &parameters).await?;
+        let statement = Statement {
+            sql,
+            types,
+            columns,
+        };
+        self.statements.insert(name, statement);
         self.wire.put(b'1', |_| {});
         Ok(())
     }
@@ -408,9 +424,7 @@ impl Connection<'_> {
     async fn describe(&mut self, target: Target) -> Result<(), Refusal> {
         let (columns, formats) = match target {
             Target::Statement(name) => {
-                let Statement { sql, types } = self.statement(&name)?.clone();
-                let parameters: Vec<_> = types.iter().map(|oid| values::unset(*oid)).collect();
-                let columns = self.session.describe(&sql, &parameters).await?;
+                let Statement { types, columns, .. } = self.statement(&name)?.clone();
                 self.wire.put(b't', |body| {
                     body.i16(types.len() as i16);
                     for oid in &types {
