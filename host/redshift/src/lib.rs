@@ -22,6 +22,7 @@ mod deep;
 mod engine;
 mod error;
 mod functions;
+mod history;
 mod load;
 mod run;
 mod session;

@@ -11,6 +11,7 @@ use crate::catalog::{Catalog, Id, Object};
 use crate::deep::deep;
 use crate::engine::Shared;
 use crate::error::{self, Error, Result};
+use crate::history::Ran;
 use crate::run::{self, settings::Settings};
 use crate::syntax::{self, Parameters, Statement};
 use crate::transaction::Transaction;
@@ -150,6 +151,7 @@ struct State {
     block: Block,
     /// Within a block it is missing after an error.
     transaction: Option<Transaction>,
+    last_transaction: u64,
     temporaries: Vec<Object>,
     settings: Settings,
     last_copy: i64,
@@ -271,6 +273,40 @@ impl Session {
         block: Block,
     ) -> Result<Outcome> {
         let state = &mut *self.state.lock().await;
+        let started = chrono::Utc::now().timestamp_micros();
+        let mut kind = "OTHER";
+        let outcome = self.run_statement(state, statement, parameters, block, &mut kind);
+        let outcome = outcome.await;
+        let rows = outcome
+            .as_ref()
+            .ok()
+            .and_then(|outcome| outcome.rows.as_ref());
+        let error = outcome.as_ref().err();
+        self.shared.ran.add(Ran {
+            number: 0,
+            transaction: state.last_transaction,
+            pid: self.pid,
+            user: self.user.clone(),
+            label: state.settings.text("query_group").unwrap_or_default(),
+            kind,
+            text: statement.to_owned(),
+            started,
+            ended: chrono::Utc::now().timestamp_micros(),
+            rows: rows.map_or(0, |rows| rows.len() as u64),
+            error: error.map(|error| error.text().to_owned()),
+            is_cancelled: error.is_some_and(|error| error.rule() == &error::CANCELLED),
+        });
+        outcome
+    }
+
+    async fn run_statement(
+        &self,
+        state: &mut State,
+        statement: &str,
+        parameters: &[Parameter],
+        block: Block,
+        kind: &mut &'static str,
+    ) -> Result<Outcome> {
         let parameters = match parameters {
             [] => Parameters::None,
             given => Parameters::Given(given),
@@ -284,6 +320,7 @@ impl Session {
                 return Err(error);
             }
         };
+        *kind = parsed.kind();
         match parsed {
             Statement::Begin { read_only } => {
                 self.check(state)?;
@@ -389,7 +426,7 @@ impl Session {
 
     /// The open transaction, or a new one.
     fn transaction(&self, state: &mut State) -> Transaction {
-        state.transaction.take().unwrap_or_else(|| {
+        let transaction = state.transaction.take().unwrap_or_else(|| {
             Transaction::begin(
                 &self.shared,
                 self.pid,
@@ -397,7 +434,9 @@ impl Session {
                 self.temporary,
                 state.temporaries.clone(),
             )
-        })
+        });
+        state.last_transaction = transaction.number;
+        transaction
     }
 
     fn context(&self, state: &State, transaction: &Transaction) -> Context {

@@ -53,6 +53,10 @@ pub(crate) fn planner() -> SessionState {
         .scalar_functions()
         .get_or_insert_default()
         .extend(functions::scalars());
+    builder
+        .aggregate_functions()
+        .get_or_insert_default()
+        .extend(functions::aggregates());
     if let Some(analyzer) = builder.analyzer() {
         // Before the casts of the room `sql`, which are PostgreSQL's.
         let last = analyzer.rules.len().saturating_sub(1);

@@ -97,7 +97,7 @@ impl Settings {
         Ok(Outcome::tagged("RESET"))
     }
 
-    fn text(&self, name: &str) -> Result<String> {
+    pub(crate) fn text(&self, name: &str) -> Result<String> {
         let start = Self::known(name)?;
         Ok(match self.0.get(name) {
             Some(value) => value.join(", "),

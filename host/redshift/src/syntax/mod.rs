@@ -126,6 +126,33 @@ pub(crate) enum AlterAction {
 }
 
 impl Statement {
+    /// What it is in `sys_query_history`.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Query(_) => "SELECT",
+            Self::Insert(_) => "INSERT",
+            Self::Update(_) => "UPDATE",
+            Self::Delete(_) => "DELETE",
+            Self::Merge(_) | Self::RemoveDuplicates { .. } => "MERGE",
+            Self::Copy { .. } => "COPY",
+            Self::Unload { .. } => "UNLOAD",
+            Self::Truncate(_)
+            | Self::CreateTable(_)
+            | Self::CreateView { .. }
+            | Self::CreateSchema { .. }
+            | Self::Drop { .. }
+            | Self::Alter { .. } => "DDL",
+            Self::Begin { .. }
+            | Self::Commit
+            | Self::Rollback
+            | Self::Lock(_)
+            | Self::Set { .. }
+            | Self::Reset(_)
+            | Self::Show(_)
+            | Self::Maintain { .. } => "UTILITY",
+        }
+    }
+
     /// Whether it only reads.
     pub(crate) fn is_read(&self) -> bool {
         matches!(self, Self::Query(_) | Self::Show(_) | Self::Unload { .. })

@@ -94,8 +94,9 @@ pub(super) fn read(text: &str, parameters: &Parameters<'_>) -> Result<Vec<TokenW
     let tokens = tokens
         .into_iter()
         .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
+    let tokens = plain_operators(tokens.collect());
     let mut read: Vec<TokenWithSpan> = Vec::new();
-    let mut tokens = tokens.peekable();
+    let mut tokens = tokens.into_iter().peekable();
     while let Some(mut token) = tokens.next() {
         match &mut token.token {
             Token::Word(word) => fold(word),
@@ -141,6 +142,33 @@ pub(super) fn read(text: &str, parameters: &Parameters<'_>) -> Result<Vec<TokenW
             Ok(read)
         }
     }
+}
+
+/// `OPERATOR(pg_catalog.~)` is `~`.
+fn plain_operators(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let is = |token: &Token, name: &str| match token {
+        Token::Word(word) => word.quote_style.is_none() && word.value.eq_ignore_ascii_case(name),
+        _ => false,
+    };
+    let mut plain = Vec::with_capacity(tokens.len());
+    let mut rest = tokens.as_slice();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        plain.push(match after {
+            [open, schema, point, operator, close, after @ ..]
+                if is(&first.token, "operator")
+                    && open.token == Token::LParen
+                    && is(&schema.token, "pg_catalog")
+                    && point.token == Token::Period
+                    && close.token == Token::RParen =>
+            {
+                rest = after;
+                operator.clone()
+            }
+            _ => first.clone(),
+        });
+    }
+    plain
 }
 
 /// What joins terms nests them without a parenthesis, which is what the parser counts.
