@@ -322,6 +322,18 @@ impl Binder<'_> {
                 let (what, within) = (next(), next());
                 call("strpos", vec![within, what])
             }
+            Special::RegexpSubstr => {
+                let (mut value, pattern) = (next(), next());
+                if let Some(position) = arguments.next() {
+                    value = call("substr", vec![value, position]);
+                }
+                if arguments.next().is_some() {
+                    return Err(Error::not_yet(
+                        "occurrences and parameters of REGEXP_SUBSTR",
+                    ));
+                }
+                call("redshift_regexp_substr", vec![value, pattern])
+            }
             Special::Log => {
                 let value = call_cast(functions::CAST, next(), "double precision");
                 call("log10", vec![value])

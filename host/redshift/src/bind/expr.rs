@@ -241,12 +241,22 @@ impl Binder<'_> {
                 conditions,
                 else_result,
             } => {
-                let operand = operand.map(|operand| self.boxed(operand)).transpose()?;
+                // Compared as `=` compares: literals take the other's type, and blanks at the end do not count.
+                let operand = operand.map(|operand| self.expr(*operand)).transpose()?;
+                if operand.as_ref().is_some_and(is_random) {
+                    return Err(Error::not_yet("CASE of a random value"));
+                }
                 let conditions = conditions
                     .into_iter()
                     .map(|when| {
+                        let condition = self.expr(when.condition)?;
                         Ok(CaseWhen {
-                            condition: self.expr(when.condition)?,
+                            condition: match &operand {
+                                Some(operand) => {
+                                    binary(operand.clone(), BinaryOperator::Eq, condition)
+                                }
+                                None => condition,
+                            },
                             result: self.expr(when.result)?,
                         })
                     })
@@ -255,7 +265,7 @@ impl Binder<'_> {
                 Expr::Case {
                     case_token,
                     end_token,
-                    operand,
+                    operand: None,
                     conditions,
                     else_result,
                 }
@@ -548,6 +558,16 @@ pub(crate) fn query(body: SetExpr) -> Query {
         format_clause: None,
         pipe_operators: Vec::new(),
     }
+}
+
+fn is_random(expr: &Expr) -> bool {
+    let visited = visit_expressions(expr, |expr| match expr {
+        Expr::Function(function) if plain_name(&function.name) == ["random"] => {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    visited.is_break()
 }
 
 /// A scalar subquery without groups or limits as one that has one row at most. Conditions that are about the query

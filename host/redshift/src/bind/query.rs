@@ -14,11 +14,14 @@ use datafusion::sql::sqlparser::ast::{
 use super::names::{ident, named};
 use super::scope::{Finished, Place, Scope};
 use super::{Binder, syntax, unsupported};
-use crate::catalog::View;
+use crate::catalog::{Object, View};
 use crate::error::{self, Error, Result};
 
 /// Queries inside of queries.
 const DEPTH: usize = 60;
+
+/// A function that gives the columns of views that are bound late.
+const LATE_BINDING: &str = "pg_get_late_binding_view_cols";
 
 /// What follows a name that stands twice in a list.
 pub(super) const AGAIN: char = '\u{1}';
@@ -439,6 +442,24 @@ impl Binder<'_> {
                 sample,
                 index_hints,
             } => {
+                if let Some(args) = &args
+                    && args.args.is_empty()
+                    && super::plain_name(&name)
+                        .last()
+                        .is_some_and(|name| name == LATE_BINDING)
+                {
+                    let mut views = self.catalog.objects();
+                    if views.any(|object| matches!(object, Object::View(view) if view.late_binding))
+                    {
+                        return Err(Error::not_yet("the columns of views that are bound late"));
+                    }
+                    let mut alias = alias.unwrap_or_else(|| named(LATE_BINDING));
+                    // Their types are those that the function has.
+                    for column in &mut alias.columns {
+                        column.data_type = None;
+                    }
+                    return self.relation(name, Some(alias));
+                }
                 if args.is_some() {
                     let name = super::plain_name(&name).join(".");
                     return Err(unsupported(&format!("the table function {name}()")));

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
-pub(crate) use arithmetic::{Op, arithmetic};
+pub(crate) use arithmetic::{Op, arithmetic, equal_floats};
 pub(crate) use casts::{assigned, explicit};
 pub(crate) use formats::read as read_date;
 pub(crate) use json::parsed;

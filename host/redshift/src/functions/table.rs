@@ -24,6 +24,7 @@ pub(crate) enum Special {
     Decode,
     Concat,
     CharIndex,
+    RegexpSubstr,
     GetDate,
     CurrentDate,
     /// A moment that only the leader node has.
@@ -116,7 +117,7 @@ static KNOWN: &[Known] = &[
     known("regexp_count", As("regexp_count"), 2, 3),
     known("regexp_instr", NotYet, 2, 6),
     known("regexp_replace", As("redshift_regexp_replace"), 2, 3),
-    known("regexp_substr", As("redshift_regexp_substr"), 2, 2),
+    known("regexp_substr", special(S::RegexpSubstr), 2, 5),
     known("repeat", As("repeat"), 2, 2),
     known("replace", As("replace"), 3, 3),
     known("replicate", As("repeat"), 2, 2),

@@ -56,6 +56,12 @@ const TABLES: &[Known] = &[
     ("pg_catalog", "pg_database", pg::databases),
     ("pg_catalog", "pg_depend", pg::dependencies),
     ("pg_catalog", "pg_description", pg::descriptions),
+    // A function of the name, without arguments, is this table.
+    (
+        "pg_catalog",
+        "pg_get_late_binding_view_cols",
+        pg::late_binding_columns,
+    ),
     ("pg_catalog", "pg_index", pg::indexes),
     ("pg_catalog", "pg_indexes", pg::index_definitions),
     ("pg_catalog", "pg_inherits", pg::inheritance),

@@ -455,3 +455,14 @@ pub(super) fn inheritance(_: &View<'_>) -> Columns {
         .number("inhseqno", |()| 0)
         .done()
 }
+
+/// Columns of views that are bound late. There is an error instead if there are some.
+pub(super) fn late_binding_columns(_: &View<'_>) -> Columns {
+    rows::<()>([])
+        .text("view_schema", |()| None)
+        .text("view_name", |()| None)
+        .text("col_name", |()| None)
+        .text("col_type", |()| None)
+        .number("col_num", |()| 0)
+        .done()
+}
