@@ -21,7 +21,9 @@ mod router;
 mod s3;
 mod server;
 
-pub use self::admin::{Client, ClientError, Status};
+pub use self::admin::{
+    Client, ClientError, Ran, RanAll, ResultColumn, ResultRows, StatementError, Status,
+};
 pub use self::folder::{FolderError, Owner, clear_folder, owner_of};
 pub use self::s3::{Contents, Expired};
 pub use transom_redshift::Isolation;

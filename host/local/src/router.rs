@@ -44,7 +44,7 @@ impl Router {
         // Without the query, which can hold signatures and session tokens.
         let path = request.uri().path().to_owned();
         let mut response = match (path.strip_prefix(ADMIN), named_service(&request)) {
-            (Some(action), _) => admin::answer(&self.s3, &self.redshift, action, &request).await,
+            (Some(action), _) => admin::answer(&self.s3, &self.redshift, action, request).await,
             (None, None) => self.s3.call(request, id).await,
             (None, Some(service)) if service == "s3" => self.s3.call(request, id).await,
             (None, Some(service)) if service == "redshiftdata" || service == "redshift-data" => {

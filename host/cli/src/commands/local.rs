@@ -1,5 +1,7 @@
 //! `transom local`: the local AWS, started, asked and emptied.
 
+mod sql;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,6 +22,7 @@ use crate::failure::Failure;
 use crate::local_aws;
 use crate::printer::NAME;
 use crate::signals;
+use crate::values::positive;
 
 /// How soon Ctrl-C is noticed.
 const PULSE: Duration = Duration::from_millis(50);
@@ -32,6 +35,7 @@ Examples:
   eval \"$(transom local env)\"          then `aws s3 mb s3://lake`, boto3, dbt and others use it
   transom local cp data/raw s3://raw/  copies files into a bucket
   transom local status
+  echo 'select 1' | transom local sql  statements for Redshift; a file as well
   transom local reset                  deletes all buckets and tables
   transom local lifecycle --at 2030-01-01
 
@@ -91,6 +95,21 @@ enum Action {
         /// Where to: the other of the two.
         to: String,
     },
+    /// Run statements on the local Redshift, and show their results.
+    ///
+    /// Each statement is a transaction of its own, unless BEGIN and COMMIT are among them; the first error ends it.
+    /// Without a local AWS that runs, one is started for as long as the command takes.
+    Sql {
+        /// A file of statements; `-` is stdin.
+        #[arg(value_name = "FILE", default_value = "-")]
+        file: PathBuf,
+        /// Rows of a result to show at most. [default: 20]
+        #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "json")]
+        rows: Option<usize>,
+        /// Writes all results as JSON to stdout, values as the texts that Redshift shows.
+        #[arg(long)]
+        json: bool,
+    },
     /// Run the lifecycle rules of all buckets at once.
     Lifecycle {
         /// As if it were the beginning of this day, in UTC. [default: now]
@@ -130,7 +149,10 @@ impl LocalCommand {
     /// Whether stdout is to hold one JSON value and nothing else.
     pub(crate) fn is_json(&self) -> bool {
         match self.action {
-            Action::Status { json } | Action::Env { json } | Action::Lifecycle { json, .. } => json,
+            Action::Status { json }
+            | Action::Env { json }
+            | Action::Lifecycle { json, .. }
+            | Action::Sql { json, .. } => json,
             Action::Up { .. } | Action::Reset | Action::Cp { .. } => false,
         }
     }
@@ -203,6 +225,7 @@ impl LocalCommand {
                 context.printer.say(format_args!("copied {files} to {to}"));
                 Ok(())
             }
+            Action::Sql { file, rows, json } => sql::run(context, data, &file, rows, json),
             Action::Lifecycle { at, json } => context.block_on(async {
                 let owner = owner(data)?.ok_or_else(|| not_running(data))?;
                 let client = Client::new(owner.endpoint);

@@ -368,7 +368,7 @@ fn pattern(input: &Input, name: &str) -> Result<String, Refused> {
 }
 
 async fn query(redshift: &Redshift, sql: &str) -> Result<Vec<Vec<Option<String>>>, Refused> {
-    let outcome = redshift.statements.session().run(sql, &[]).await;
+    let outcome = redshift.session().run(sql, &[]).await;
     let outcome = outcome.map_err(|error| invalid(format!("ERROR: {}", error.text())))?;
     Ok(outcome
         .rows

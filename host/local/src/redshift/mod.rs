@@ -15,7 +15,7 @@ pub(crate) mod wire;
 use std::path::Path;
 use std::sync::Arc;
 
-use transom_redshift::{Engine, Isolation, OpenError, Options};
+use transom_redshift::{Engine, Isolation, OpenError, Options, Session};
 
 use self::objects::Buckets;
 use self::statements::Statements;
@@ -53,6 +53,11 @@ impl Redshift {
     /// What sessions are made from.
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// A session for what the program itself asks.
+    pub(crate) fn session(&self) -> Session {
+        self.engine.session(USER)
     }
 
     /// Numbers of tables and of their rows.

@@ -150,11 +150,6 @@ impl Statements {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A session for what the door itself asks.
-    pub(super) fn session(&self) -> Session {
-        self.engine.session(USER)
-    }
-
     /// Drops all statements, and stops those that run.
     pub(super) fn forget(&self) {
         let state = std::mem::take(&mut *self.state());

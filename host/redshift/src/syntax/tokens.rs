@@ -28,9 +28,6 @@ pub(crate) enum Parameters<'a> {
 }
 
 fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>> {
-    if text.len() > MOST_BYTES {
-        return Err(Error::new(&error::TOO_LARGE, &[&"16MB"]));
-    }
     Tokenizer::new(&Redshift, text)
         .tokenize_with_location()
         .map_err(|failure| {
@@ -90,6 +87,9 @@ pub(crate) fn placeholders(text: &str) -> Result<usize> {
 
 /// The tokens of one statement, without blanks.
 pub(super) fn read(text: &str, parameters: &Parameters<'_>) -> Result<Vec<TokenWithSpan>> {
+    if text.len() > MOST_BYTES {
+        return Err(Error::new(&error::TOO_LARGE, &[&"16MB"]));
+    }
     let tokens = tokenize(text)?;
     let tokens = tokens
         .into_iter()
