@@ -122,6 +122,11 @@ environment folder requirements:
 test-redshift-peers: program (environment redshift_peers "host/local/tests/peers/redshift-requirements.txt")
     host/local/tests/peers/with-transom "{{ target_dir }}/debug/transom" "{{ redshift_peers }}/bin/python" host/local/tests/peers/redshift.py
 
+# Kill the local Redshift 500 times while sessions write, and look for an order of the random transactions of 100 engines
+test-redshift-long:
+    TRANSOM_MANY=500 cargo test {{ locked }} --workspace --test local -- --ignored redshift_kills::
+    TRANSOM_MANY=50 cargo test {{ locked }} --workspace --test redshift -- history::
+
 # An environment with the servers and clients that the local S3 is compared with, made once for each list of packages
 s3_peers := env("TRANSOM_CACHE_DIR", env("XDG_CACHE_HOME", home_directory() / ".cache") / "transom") / "s3-peers"
 

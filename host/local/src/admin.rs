@@ -1,5 +1,5 @@
 //! Requests of the program to a running server: `GET /_transom/status`, `POST /_transom/reset`,
-//! `POST /_transom/lifecycle`, `POST /_transom/sql`.
+//! `POST /_transom/lifecycle`, `POST /_transom/sql`, `POST /_transom/faults`.
 //!
 //! A web page can make a browser send a POST to loopback, but not one with a header of its own: without [`HEADER`]
 //! nothing is changed.
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 use transom_redshift::{Outcome, Session};
 
-use crate::redshift::Redshift;
+use crate::redshift::{Fault, Redshift};
 use crate::s3::{Contents, Expired, S3};
 
 const HEADER: &str = "x-transom-local";
@@ -179,6 +179,16 @@ pub(crate) async fn answer(
             Ok(()) => json(s3.reset().await),
             Err(error) => json::<()>(Err(error)),
         },
+        "faults" if changes => match text(request).await {
+            Ok(text) => json(match serde_json::from_str::<Vec<Fault>>(&text) {
+                Ok(faults) => {
+                    redshift.set_faults(faults);
+                    Ok(())
+                }
+                Err(error) => Err(format!("not a list of faults: {error}")),
+            }),
+            Err(error) => json::<()>(Err(error)),
+        },
         "sql" if changes => match text(request).await {
             Ok(text) => json(Ok(run(redshift, &text).await)),
             Err(error) => json::<()>(Err(error)),
@@ -273,6 +283,15 @@ impl Client {
     /// If the server does not answer or fails.
     pub async fn reset(&self) -> Result<(), ClientError> {
         self.ask(Method::POST, "reset").await
+    }
+
+    /// Replaces the faults that statements of the Data API meet; none is without.
+    ///
+    /// # Errors
+    /// If the server does not answer or fails.
+    pub async fn set_faults(&self, faults: &[Fault]) -> Result<(), ClientError> {
+        let text = serde_json::to_string(faults).unwrap_or_default();
+        self.ask_with(Method::POST, "faults", text).await
     }
 
     /// Runs statements on Redshift, up to the first that fails.

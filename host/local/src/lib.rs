@@ -25,6 +25,7 @@ pub use self::admin::{
     Client, ClientError, Ran, RanAll, ResultColumn, ResultRows, StatementError, Status,
 };
 pub use self::folder::{FolderError, Owner, clear_folder, owner_of};
+pub use self::redshift::{Fault, FaultKind};
 pub use self::s3::{Contents, Expired};
 pub use transom_redshift::Isolation;
 

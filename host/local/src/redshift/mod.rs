@@ -8,6 +8,7 @@
 
 mod answers;
 mod data_api;
+mod faults;
 mod objects;
 mod statements;
 pub(crate) mod wire;
@@ -22,6 +23,7 @@ use self::statements::Statements;
 use crate::s3::S3;
 
 pub(crate) use self::data_api::answer;
+pub use self::faults::{Fault, FaultKind};
 
 /// The database that is there.
 pub(crate) const DATABASE: &str = "dev";
@@ -53,6 +55,11 @@ impl Redshift {
     /// What sessions are made from.
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Sets the faults of the Data API.
+    pub(crate) fn set_faults(&self, faults: Vec<Fault>) {
+        self.statements.faults.set(faults);
     }
 
     /// A session for what the program itself asks.

@@ -15,7 +15,9 @@ use tokio::net::TcpStream;
 use tokio_postgres::fallible_iterator::FallibleIterator;
 use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
-use transom_local::{LocalAws, Options, RedshiftPort};
+use transom_local::LocalAws;
+
+use crate::server;
 
 struct Warehouse {
     local: LocalAws,
@@ -24,13 +26,8 @@ struct Warehouse {
 
 async fn warehouse() -> Warehouse {
     let folder = TempDir::new().unwrap();
-    let options = Options {
-        http_port: 0,
-        redshift_port: RedshiftPort::At(0),
-        ..Options::new(folder.path().join("data"))
-    };
     Warehouse {
-        local: LocalAws::start(options).await.unwrap(),
+        local: server::start(folder.path()).await,
         _folder: folder,
     }
 }
