@@ -44,12 +44,12 @@ async fn transaction(client: &Client, writer: usize, number: u64) -> Result<bool
     run("begin".to_owned()).await?;
     run(format!("update counter{writer} set n = {number}")).await?;
     run(format!("insert into log values ({writer}, {number}, 1)")).await?;
-    if number % 5 == 0 {
+    if number.is_multiple_of(5) {
         run(format!("delete from counter{writer}")).await?;
         run(format!("insert into counter{writer} values ({number})")).await?;
     }
     run(format!("insert into log values ({writer}, {number}, 2)")).await?;
-    Ok(number % 4 != 0)
+    Ok(!number.is_multiple_of(4))
 }
 
 /// Writes until the server is gone.
