@@ -102,6 +102,10 @@ model filter="": (test-model "--nocapture" "--test-threads=1" "runs::" + filter)
 chaos-commit rounds="1000":
     TRANSOM_MANY={{ rounds }} cargo test {{ locked }} --package transom-commit --test commit -- chaos::
 
+# Run slices with files, kills, frozen processes, rivals and rewinds in any order, a thousand times; `just chaos 50 7000` begins with seed 7000
+chaos rounds="1000" seed="0":
+    TRANSOM_MANY={{ rounds }} TRANSOM_SEED={{ seed }} cargo test {{ locked }} --workspace --test slices -- chaos::
+
 # Run the tests that are marked as slow
 test-slow: python-runner && test-wheel
     cargo test {{ locked }} --workspace --tests -- --ignored
