@@ -2,5 +2,7 @@
 
 mod exact;
 mod kills;
+#[path = "../warehouse/query.rs"]
+mod query;
 mod refused;
 mod world;
