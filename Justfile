@@ -9,6 +9,7 @@ target_dir := absolute_path(env("CARGO_TARGET_DIR", "target"))
 cache := env("TRANSOM_CACHE_DIR", env("XDG_CACHE_HOME", env("HOME", "") / ".cache") / "transom")
 # Environments for Python, one for each list of packages.
 judge := cache / "judge-" + sha256_file("tests/values/requirements.txt")
+redshift_peers := cache / "redshift-" + sha256_file("host/local/tests/peers/redshift-requirements.txt")
 duckdb := cache / "duckdb-" + sha256_file("tests/benches/requirements.txt")
 
 # Crates outside the workspace: plugins, each with a lock file of its own.
@@ -116,6 +117,15 @@ environment folder requirements:
         "{{ folder }}/bin/pip" install --quiet --requirement "{{ requirements }}"
         touch "{{ folder }}/complete"
     fi
+
+# Try the local Redshift with psycopg, redshift_connector, boto3, awswrangler, and psql if it is there
+test-redshift-peers: program (environment redshift_peers "host/local/tests/peers/redshift-requirements.txt")
+    host/local/tests/peers/with-transom "{{ target_dir }}/debug/transom" "{{ redshift_peers }}/bin/python" host/local/tests/peers/redshift.py
+
+# Kill the local Redshift 500 times while sessions write, and look for an order of the random transactions of 100 engines
+test-redshift-long:
+    TRANSOM_MANY=500 cargo test {{ locked }} --workspace --test local -- --ignored redshift_kills::
+    TRANSOM_MANY=50 cargo test {{ locked }} --workspace --test redshift -- history::
 
 # An environment with the servers and clients that the local S3 is compared with, made once for each list of packages
 s3_peers := env("TRANSOM_CACHE_DIR", env("XDG_CACHE_HOME", home_directory() / ".cache") / "transom") / "s3-peers"

@@ -44,6 +44,10 @@ pub(super) fn create_ledger(table: &TableName, log: impl ToString) -> String {
     )
 }
 
+pub(super) fn create_schema(table: &TableName) -> String {
+    format!("CREATE SCHEMA IF NOT EXISTS {}", identifier(&table.schema))
+}
+
 pub(super) fn read_ledger(table: &TableName) -> String {
     format!(
         "SELECT log_id, pos, attempt, blocked, disposition, skipped FROM {}",

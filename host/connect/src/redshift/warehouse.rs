@@ -30,7 +30,15 @@ impl Warehouse for RedshiftSink {
     async fn create(&self, applying: &Applying<'_>) -> Result<(), SinkError> {
         let api = self.api_of("create the ledger of").await?;
         let text = sql::create_ledger(&self.table.table, applying.log());
-        match api.execute(&text).await {
+        let mut created = api.execute(&text).await;
+        if created.as_ref().is_err_and(ApiError::is_missing) {
+            // The schema is made as well, like the table.
+            let schema = sql::create_schema(&self.table.table);
+            let made = api.execute(&schema).await;
+            made.map_err(|error| self.unchanged("create the schema of", error))?;
+            created = api.execute(&text).await;
+        }
+        match created {
             Ok(()) => Ok(()),
             Err(error) if error.is_there() => Ok(()),
             Err(error) => Err(self.unchanged("create the ledger of", error)),
