@@ -1,6 +1,7 @@
 //! S3 as networks make it: answers that are lost after the request was carried out, errors, connections that break. What is written
 //! through them is what is read, or there is one clear error and the table is as it was.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hyper::Method;

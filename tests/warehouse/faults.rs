@@ -49,7 +49,11 @@ async fn a_fault_of_any_request_loads_no_row_twice_and_loses_none() {
             };
             let loads = [load(), load()];
             let loaded = world.load(&faulty, loads).await;
-            assert_eq!(proxy.left.load(std::sync::atomic::Ordering::SeqCst), 0, "{what}");
+            assert_eq!(
+                proxy.left.load(std::sync::atomic::Ordering::SeqCst),
+                0,
+                "{what}"
+            );
             loaded.unwrap_or_else(|error| panic!("{what}: {error:?}"));
             let table = &sink.table.table;
             let rows = format!("SELECT count(*), count(DISTINCT id) FROM {table}");
