@@ -25,11 +25,15 @@ python_tests := "plugins/sdk/python/tests examples/*/plugins/*/tests tests/confo
 default:
     @just --list --unsorted
 
-# Run the example pipeline: plugins in WebAssembly and SQL over flights of 2013, in folders and on the local S3
+# Run the examples: plugins in WebAssembly and SQL over flights of 2013, in folders and on the local S3; then loads into the local Redshift
 demo: program python-runner
     cd examples/flights && "{{ target_dir }}/debug/transom" run
     cd examples/flights && "{{ target_dir }}/debug/transom" local cp data s3://raw/flights/
     cd examples/flights && "{{ target_dir }}/debug/transom" run --target local --head 0
+    TRANSOM="{{ target_dir }}/debug/transom" examples/warehouse/receive
+    cd examples/warehouse && "{{ target_dir }}/debug/transom" run --head 0
+    cd examples/warehouse && "{{ target_dir }}/debug/transom" run
+    cd examples/warehouse && echo 'SELECT carrier, sum(flights) AS flights, sum(cancelled) AS cancelled FROM analytics.daily GROUP BY 1 ORDER BY 2 DESC LIMIT 5' | "{{ target_dir }}/debug/transom" local sql
 
 # Build the `transom` program and all else that `demo` and `test` run, for development
 program:
