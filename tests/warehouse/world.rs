@@ -23,7 +23,7 @@ use transom_connect::{
 use transom_file::spec::{
     AwsOptions, LoadMode, RedshiftOptions, RedshiftTable, S3Url, SchemaChange, Server, TableName,
 };
-use transom_local::{LocalAws, Options};
+use transom_local::{Isolation, LocalAws, Options};
 
 use crate::query;
 
@@ -43,9 +43,14 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with(Isolation::Snapshot).await
+    }
+
+    pub(crate) async fn with(isolation: Isolation) -> Self {
         let folder = TempDir::new().unwrap();
         let options = Options {
             http_port: 0,
+            isolation,
             ..Options::new(folder.path())
         };
         let local = LocalAws::start(options).await.unwrap();
@@ -144,6 +149,7 @@ impl World {
             world: self,
             sink: sink.clone(),
             plans,
+            proposed: None,
         };
         let by = By {
             run: "test".to_owned(),
@@ -164,6 +170,7 @@ impl World {
 }
 
 /// What a run is to append.
+#[derive(Clone)]
 pub(crate) enum Planned {
     /// A slice with these rows.
     Rows(RecordBatch),
@@ -179,16 +186,27 @@ struct Loads<'w> {
     world: &'w World,
     sink: RedshiftSink,
     plans: VecDeque<Planned>,
+    /// The attempt at the first of them.
+    proposed: Option<Attempt>,
 }
 
 #[async_trait]
 impl Work for Loads<'_> {
     async fn plan(
         &mut self,
-        _: &Log,
+        log: &Log,
     ) -> Result<Option<(Attempt, Draft)>, Box<dyn Error + Send + Sync>> {
+        // What another process has overtaken is planned again.
+        let entries = (1..=log.tail()).filter_map(|seq| log.get(seq));
+        let mut attempts = entries.map(|entry| entry.attempt);
+        if let Some(proposed) = self.proposed.take()
+            && attempts.any(|attempt| attempt == proposed)
+        {
+            self.plans.pop_front();
+        }
         let attempt = Attempt::random();
-        Ok(match self.plans.pop_front() {
+        self.proposed = Some(attempt);
+        Ok(match self.plans.front().cloned() {
             None => None,
             Some(Planned::Draft(draft)) => Some((attempt, draft)),
             Some(Planned::Rows(rows)) => {
