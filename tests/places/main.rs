@@ -2,6 +2,7 @@
 
 mod faults;
 mod places;
+mod proxy;
 mod s3;
 
 #[path = "../../host/connect/tests/it/support.rs"]

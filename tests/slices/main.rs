@@ -3,5 +3,7 @@
 mod chaos;
 mod exact;
 mod kills;
+#[path = "../warehouse/query.rs"]
+mod query;
 mod refused;
 mod world;

@@ -21,13 +21,12 @@ use transom_pipeline::slices::{
 };
 use transom_pipeline::{Aws, Job};
 
+use crate::query;
+
 /// In the environment of a worker: the pipeline's folder.
 const FOLDER: &str = "TRANSOM_WORKER_FOLDER";
 /// In the environment of a worker: where it stops, how often it gets past before, and what it does there.
 const FAULT: &str = "TRANSOM_WORKER_FAULT";
-/// The keys of the local S3 in tests.
-const KEYS: (&str, &str) = ("transom", "transom-local");
-
 pub(crate) struct Silent;
 
 impl Observer for Silent {
@@ -50,13 +49,17 @@ pub(crate) enum Kind {
 pub(crate) enum At {
     Folder,
     S3,
+    /// The tables in Redshift, the log on S3.
+    Redshift,
 }
 
-pub(crate) const EVERYWHERE: [(Kind, At); 4] = [
+pub(crate) const EVERYWHERE: [(Kind, At); 6] = [
     (Kind::Append, At::Folder),
     (Kind::Days, At::Folder),
     (Kind::Append, At::S3),
     (Kind::Days, At::S3),
+    (Kind::Append, At::Redshift),
+    (Kind::Days, At::Redshift),
 ];
 
 /// A pipeline, its files and a server of S3 if its tables lie there.
@@ -65,7 +68,7 @@ pub(crate) struct World {
     kind: Kind,
     /// The files that there are: name, then customer and amount of each row.
     pub(crate) files: BTreeMap<String, Vec<(String, i64)>>,
-    _server: Option<LocalAws>,
+    server: Option<LocalAws>,
 }
 
 impl World {
@@ -73,7 +76,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let server = match at {
             At::Folder => None,
-            At::S3 => {
+            At::S3 | At::Redshift => {
                 let options = Options {
                     http_port: 0,
                     ..Options::new(folder.path().join("server"))
@@ -103,6 +106,22 @@ impl World {
                 "overwrite_partitions",
             ),
         };
+        let (sink, warehouse) = match at {
+            At::Folder | At::S3 => {
+                let path = format!("path: \"{root}out\", format: parquet, partition_by: [day]");
+                (format!("{path}, mode: {mode}"), "")
+            }
+            At::Redshift => {
+                let partition_by = match kind {
+                    Kind::Append => "",
+                    Kind::Days => ", partition_by: [day]",
+                };
+                (
+                    format!("redshift: {{ table: public.out, mode: {mode}{partition_by} }}"),
+                    ", redshift: { workgroup: local, database: dev, staging: \"s3://lake/staging/\" }",
+                )
+            }
+        };
         let text = format!(
             "name: orders
 sources:
@@ -111,10 +130,10 @@ sources:
 steps:
   out: {{ sql: \"{sql}\" }}
 sinks:
-  out: {{ from: out, path: \"{root}out\", format: parquet, partition_by: [day], mode: {mode} }}
+  out: {{ from: out, {sink} }}
 slices: {{ files: 2 }}
 targets:
-  test: {{ state: {{ path: \"{root}state\" }}{aws} }}
+  test: {{ state: {{ path: \"{root}state\" }}{aws}{warehouse} }}
 "
         );
         std::fs::write(folder.path().join("transom.yaml"), text).unwrap();
@@ -123,7 +142,7 @@ targets:
             folder,
             kind,
             files: BTreeMap::new(),
-            _server: server,
+            server,
         };
         world.add("day=2024-01-01/first.csv", &[("a", 1), ("b", 2), ("a", 3)]);
         world.lock().await;
@@ -156,7 +175,7 @@ targets:
 
     async fn lock(&self) {
         let job = job_in(self.path());
-        if self._server.is_some() {
+        if self.server.is_some() {
             job.aws.create_bucket("lake").await.unwrap();
         }
         let planned = job.plan(Sources::Open, &Part::default()).await.unwrap();
@@ -227,7 +246,7 @@ targets:
         let job = self.job();
         let pipeline = load(&self.path().join("transom.yaml"), &LoadOptions::default()).unwrap();
         let transom_file::SinkKind::Files(table) = &pipeline.sinks[0].kind else {
-            unreachable!("the sink writes files");
+            return self.rows_of_warehouse().await;
         };
         let (root, pattern) = match &table.path.value {
             transom_file::spec::Place::Local(path) => (
@@ -266,6 +285,23 @@ targets:
         rows
     }
 
+    async fn rows_of_warehouse(&self) -> Vec<(String, String, i64)> {
+        let client = query::client(self.server.as_ref().unwrap().endpoint());
+        let rows = "SELECT CAST(day AS VARCHAR), customer, amount FROM public.out";
+        let rows = match query::rows(&client, rows).await {
+            Ok(rows) => rows,
+            Err(error) if error.contains("does not exist") => vec![],
+            Err(error) => panic!("{error}"),
+        };
+        let rows = rows.into_iter().map(|row| {
+            let [day, customer, amount] = <[String; 3]>::try_from(row).unwrap();
+            (day, customer, amount.parse().unwrap())
+        });
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort();
+        rows
+    }
+
     /// The table holds what it should, and the log is in order.
     pub(crate) async fn check(&self, when: &str) {
         assert_eq!(self.rows().await, self.expected(), "{when}");
@@ -300,7 +336,7 @@ fn job_in(folder: &Path) -> Job {
     let aws = pipeline.aws.clone();
     let mut job = Job::new(pipeline, vec![]);
     if let transom_file::spec::Endpoint::Url(endpoint) = &aws.endpoint {
-        job.aws = Aws::at(aws.clone(), endpoint, KEYS.0, KEYS.1);
+        job.aws = Aws::at(aws.clone(), endpoint, query::KEYS.0, query::KEYS.1);
     }
     job.lock = lock.map(Arc::new);
     job.session.partitions = 2;

@@ -6,8 +6,9 @@ use transom_commit::{
     Attempt, Disposition, Draft, MemoryStore, Position, Reading, RunError, Settled, SinkErrorKind,
     Stop, Submission, Task, Warehouse, Wrong,
 };
-use transom_connect::RedshiftSink;
+use transom_connect::{RedshiftSink, Sink as _};
 use transom_file::spec::LoadMode;
+use transom_local::Isolation;
 
 use crate::world::{Planned, World, applying, chain, entry_after, stage, visits};
 
@@ -15,7 +16,13 @@ const COUNT: &str = "SELECT count(*) FROM public.daily";
 
 /// A world whose table has one row, and an entry that is in no table yet, with two rows.
 async fn with_an_entry(mode: LoadMode) -> (World, RedshiftSink, transom_commit::Entry) {
-    let world = World::new().await;
+    with_an_entry_in(World::new().await, mode).await
+}
+
+async fn with_an_entry_in(
+    world: World,
+    mode: LoadMode,
+) -> (World, RedshiftSink, transom_commit::Entry) {
     let sink = world.sink(mode);
     let first = visits(&[&["1", "2026-11-01 10:00:00", "2026-11-01", "a"]]);
     world.load(&sink, [first]).await.unwrap();
@@ -29,14 +36,18 @@ async fn with_an_entry(mode: LoadMode) -> (World, RedshiftSink, transom_commit::
     (world, sink, entry)
 }
 
+const ISOLATIONS: [Isolation; 2] = [Isolation::Snapshot, Isolation::Serializable];
+
 #[tokio::test]
 async fn of_two_submissions_at_once_one_loads() {
-    for mode in [
+    let modes = [
         LoadMode::Append,
         LoadMode::Merge,
         LoadMode::OverwritePartitions,
-    ] {
-        let (world, sink, entry) = with_an_entry(mode).await;
+    ];
+    for (mode, isolation) in modes.map(|mode| ISOLATIONS.map(|how| (mode, how))).concat() {
+        let world = World::with(isolation).await;
+        let (world, sink, entry) = with_an_entry_in(world, mode).await;
         let (applying, claim) = applying(&entry);
         let submit = || sink.submit(&applying, &claim, Submission::random(), false);
         let both = futures::join!(submit(), submit());
@@ -51,6 +62,50 @@ async fn of_two_submissions_at_once_one_loads() {
         let reading = sink.read(&applying).await.unwrap();
         assert_eq!(reading.settle(&claim), Settled::Applied { skipped: false });
         assert_eq!(world.sql(COUNT).await, "3", "{mode:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn first_runs_at_once_create_one_table_and_load_each_slice_once() {
+    for isolation in ISOLATIONS {
+        let world = World::with(isolation).await;
+        let sink = world.sink(LoadMode::Append);
+        let load = |id: &str| visits(&[&[id, "-", "-", "x"]]);
+        let runs = ["1", "2", "3"].map(|id| world.load(&sink, [load(id)]));
+        for outcome in futures::future::join_all(runs).await {
+            // One that was overtaken again and again gives up, which loses nothing.
+            if let Err(error) = outcome {
+                assert!(matches!(error, RunError::GaveUp { .. }), "{error:?}");
+            }
+        }
+        world.load(&sink, []).await.unwrap();
+        let rows = "SELECT count(*) - count(DISTINCT id), count(*) > 0 FROM public.daily";
+        assert_eq!(world.sql(rows).await, "0 true", "{isolation:?}");
+        let ledger = "SELECT count(*), max(blocked) FROM public.transom_ledger__daily";
+        assert_eq!(world.sql(ledger).await, "1 0", "{isolation:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_attempt_has_staged_is_deleted_with_it() {
+    let world = World::new().await;
+    let sink = world.sink(LoadMode::OverwritePartitions);
+    let (kept, dead) = (Attempt::random(), Attempt::random());
+    let load = || visits(&[&["1", "-", "2026-11-01", "x"]]);
+    stage(&sink, kept, load()).await.unwrap();
+    stage(&sink, dead, load()).await.unwrap();
+    let staged = async || {
+        let staging = &sink.warehouse.staging;
+        let found = world.aws.list(staging).await.unwrap();
+        found.into_iter().map(|(_, path)| path).collect::<Vec<_>>()
+    };
+    assert_eq!(staged().await.len(), 8);
+    for _ in 0..2 {
+        sink.delete_attempt(&dead.to_string()).await.unwrap();
+        let left = staged().await;
+        assert_eq!(left.len(), 4);
+        let kept = kept.to_string();
+        assert!(left.iter().all(|path| path.starts_with(&kept)), "{left:?}");
     }
 }
 

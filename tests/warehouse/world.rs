@@ -10,8 +10,6 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use async_trait::async_trait;
 use aws_sdk_redshiftdata::Client;
-use aws_sdk_redshiftdata::config::{BehaviorVersion, Config, Credentials, Region};
-use aws_sdk_redshiftdata::types::{Field as Value, StatusString};
 use chrono::Utc;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use tempfile::TempDir;
@@ -25,7 +23,9 @@ use transom_connect::{
 use transom_file::spec::{
     AwsOptions, LoadMode, RedshiftOptions, RedshiftTable, S3Url, SchemaChange, Server, TableName,
 };
-use transom_local::{LocalAws, Options};
+use transom_local::{Isolation, LocalAws, Options};
+
+use crate::query;
 
 const PATIENCE: Patience = Patience {
     tries: 4,
@@ -37,41 +37,44 @@ pub(crate) struct World {
     pub(crate) aws: Aws,
     pub(crate) store: MemoryStore,
     client: Client,
-    _local: LocalAws,
+    local: LocalAws,
     _folder: TempDir,
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with(Isolation::Snapshot).await
+    }
+
+    pub(crate) async fn with(isolation: Isolation) -> Self {
         let folder = TempDir::new().unwrap();
         let options = Options {
             http_port: 0,
+            isolation,
             ..Options::new(folder.path())
         };
-        let credentials = options.credentials.clone();
         let local = LocalAws::start(options).await.unwrap();
-        let (access_key, secret_key) = (credentials.access_key, credentials.secret_key);
+        let (access_key, secret_key) = query::KEYS;
         let aws = Aws::at(
             AwsOptions::default(),
             local.endpoint(),
-            &access_key,
-            &secret_key,
+            access_key,
+            secret_key,
         );
         aws.create_bucket("staging").await.unwrap();
-        let config = Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .endpoint_url(local.endpoint())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new(access_key, secret_key, None, None, "test"))
-            .build();
+        let client = query::client(local.endpoint());
         Self {
             aws,
             store: MemoryStore::new(),
-            client: Client::from_conf(config),
-            _local: local,
+            client,
+            local,
             _folder: folder,
         }
+    }
+
+    /// The address of all services.
+    pub(crate) fn endpoint(&self) -> String {
+        self.local.endpoint().to_owned()
     }
 
     /// A sink with a table in the schema `public`.
@@ -111,47 +114,9 @@ impl World {
     }
 
     pub(crate) async fn try_sql(&self, sql: &str) -> Result<String, String> {
-        let request = self.client.execute_statement().workgroup_name("local");
-        let submitted = request.database("dev").sql(sql).send().await.unwrap();
-        let id = submitted.id.unwrap();
-        let described = loop {
-            let described = self
-                .client
-                .describe_statement()
-                .id(&id)
-                .send()
-                .await
-                .unwrap();
-            match described.status() {
-                Some(StatusString::Finished) => break described,
-                Some(StatusString::Failed) => return Err(described.error.unwrap()),
-                _ => tokio::time::sleep(Duration::from_millis(2)).await,
-            }
-        };
-        if described.has_result_set != Some(true) {
-            return Ok(String::new());
-        }
-        let result = self
-            .client
-            .get_statement_result()
-            .id(&id)
-            .send()
-            .await
-            .unwrap();
-        let value = |value: &Value| match value {
-            Value::StringValue(text) => text.clone(),
-            Value::LongValue(number) => number.to_string(),
-            Value::DoubleValue(number) => number.to_string(),
-            Value::BooleanValue(value) => value.to_string(),
-            _ => "NULL".to_owned(),
-        };
-        let row = |row: &Vec<Value>| row.iter().map(value).collect::<Vec<_>>().join(" ");
-        Ok(result
-            .records
-            .iter()
-            .map(row)
-            .collect::<Vec<_>>()
-            .join("; "))
+        let rows = query::rows(&self.client, sql).await?;
+        let rows: Vec<String> = rows.iter().map(|row| row.join(" ")).collect();
+        Ok(rows.join("; "))
     }
 
     /// Loads each of `loads` as a slice.
@@ -184,6 +149,7 @@ impl World {
             world: self,
             sink: sink.clone(),
             plans,
+            proposed: None,
         };
         let by = By {
             run: "test".to_owned(),
@@ -204,6 +170,7 @@ impl World {
 }
 
 /// What a run is to append.
+#[derive(Clone)]
 pub(crate) enum Planned {
     /// A slice with these rows.
     Rows(RecordBatch),
@@ -219,16 +186,27 @@ struct Loads<'w> {
     world: &'w World,
     sink: RedshiftSink,
     plans: VecDeque<Planned>,
+    /// The attempt at the first of them.
+    proposed: Option<Attempt>,
 }
 
 #[async_trait]
 impl Work for Loads<'_> {
     async fn plan(
         &mut self,
-        _: &Log,
+        log: &Log,
     ) -> Result<Option<(Attempt, Draft)>, Box<dyn Error + Send + Sync>> {
+        // What another process has overtaken is planned again.
+        let entries = (1..=log.tail()).filter_map(|seq| log.get(seq));
+        let mut attempts = entries.map(|entry| entry.attempt);
+        if let Some(proposed) = self.proposed.take()
+            && attempts.any(|attempt| attempt == proposed)
+        {
+            self.plans.pop_front();
+        }
         let attempt = Attempt::random();
-        Ok(match self.plans.pop_front() {
+        self.proposed = Some(attempt);
+        Ok(match self.plans.front().cloned() {
             None => None,
             Some(Planned::Draft(draft)) => Some((attempt, draft)),
             Some(Planned::Rows(rows)) => {

@@ -165,8 +165,9 @@ where
             // The credentials are looked for within the request.
             let kind = match message.contains("credential") {
                 true => S3ErrorKind::Refused,
-                false if failed.is_io() || failed.is_timeout() => S3ErrorKind::Unclear,
-                false => S3ErrorKind::Other,
+                false if failed.is_user() => S3ErrorKind::Other,
+                // Also a connection that was closed after all of the request was sent.
+                false => S3ErrorKind::Unclear,
             };
             (kind, message)
         }

@@ -12,6 +12,7 @@ use aws_sdk_redshiftdata::config::Region;
 use aws_sdk_redshiftdata::config::http::HttpResponse;
 use aws_sdk_redshiftdata::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_redshiftdata::types::{ExecutionMode, Field, StatementStatusString, StatusString};
+use aws_smithy_runtime::client::retries::classifiers::HttpStatusCodeClassifier;
 use transom_commit::Submission;
 use transom_file::spec::{DbUser, RedshiftOptions, Server};
 
@@ -76,6 +77,8 @@ impl<'a> DataApi<'a> {
         let region = config.region().cloned();
         let config = aws_sdk_redshiftdata::config::Builder::from(&config)
             .region(region.unwrap_or(Region::from_static(ANY_REGION)))
+            // Standard retries know the codes of Amazon, which others leave out.
+            .retry_classifier(HttpStatusCodeClassifier::new_from_codes(&[429]))
             .build();
         Ok(Self {
             client: Client::from_conf(config),

@@ -17,6 +17,7 @@ use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::sync::{RwLock, mpsc};
 use tokio::task::{JoinError, JoinSet};
+use transom_commit::fault;
 use transom_file::spec::{LoadMode, S3Url, SinkFormat};
 
 use super::RedshiftSink;
@@ -485,7 +486,10 @@ impl StreamEncoder {
             partitions.extend(of_batch.map_err(|error| self.failed(error.into()))?);
             let mut encoder = match open.take() {
                 Some(encoder) => encoder,
-                None => self.create(&stored.schema())?,
+                None => {
+                    fault::at("attempt.file_open");
+                    self.create(&stored.schema())?
+                }
             };
             encoder.write(&stored).map_err(|error| self.failed(error))?;
             if encoder.buffered_bytes() > self.buffered {
@@ -503,6 +507,7 @@ impl StreamEncoder {
             .map_err(|error| self.failed(error.into()))?;
         let completed = self.runtime.block_on(file.complete());
         completed.map_err(|error| self.failed(ArrowError::from(error).into()))?;
+        fault::at("attempt.file_done");
         let written = WrittenFile {
             path: self.path,
             rows,

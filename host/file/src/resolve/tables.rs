@@ -318,7 +318,7 @@ impl Resolver<'_> {
         let format = format.map(|format| self.sink_format(&name.value, sink, format));
         let partition_by = sink.partition_by.as_ref();
         let partition_by = partition_by.map_or_else(Vec::new, |said| said.0.clone());
-        let mode = sink.mode.clone().unwrap_or_else(|| Spanned {
+        let mode = sink.mode.clone().unwrap_or(Spanned {
             value: LoadMode::Overwrite,
             span: name.span,
         });

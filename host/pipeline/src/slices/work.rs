@@ -209,13 +209,13 @@ impl<'a> Slicer<'a> {
             let field = field?;
             connect::partition_value(Path::new(path), field).unwrap_or_default()
         };
-        let lookups: BTreeMap<&str, Box<dyn Fn(&str) -> Value + Sync>> = incremental
+        let lookups: BTreeMap<&str, Lookup> = incremental
             .iter()
             .map(|(source, _)| {
                 let name = source.name.value.as_str();
                 let field = columns.get(name).cloned();
                 let lookup = move |path: &str| partition_of(field.as_ref(), path);
-                (name, Box::new(lookup) as Box<dyn Fn(&str) -> Value + Sync>)
+                (name, Box::new(lookup) as Lookup)
             })
             .collect();
         let candidates = incremental.iter().filter_map(|(source, incremental)| {
@@ -500,6 +500,9 @@ fn locked_schemas(job: &Job) -> Result<BTreeMap<String, SchemaRef>> {
     }
     Ok(schemas)
 }
+
+/// The partition of a path.
+type Lookup = Box<dyn Fn(&str) -> Value + Sync>;
 
 fn partitions_of(source: &str, inputs: &Inputs, field: &Field) -> Result<Vec<Value>> {
     let pieces = inputs.pieces.iter();
