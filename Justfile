@@ -9,6 +9,7 @@ target_dir := absolute_path(env("CARGO_TARGET_DIR", "target"))
 cache := env("TRANSOM_CACHE_DIR", env("XDG_CACHE_HOME", env("HOME", "") / ".cache") / "transom")
 # Environments for Python, one for each list of packages.
 judge := cache / "judge-" + sha256_file("tests/values/requirements.txt")
+redshift_peers := cache / "redshift-" + sha256_file("host/local/tests/peers/redshift-requirements.txt")
 duckdb := cache / "duckdb-" + sha256_file("tests/benches/requirements.txt")
 
 # Crates outside the workspace: plugins, each with a lock file of its own.
@@ -24,11 +25,15 @@ python_tests := "plugins/sdk/python/tests examples/*/plugins/*/tests tests/confo
 default:
     @just --list --unsorted
 
-# Run the example pipeline: plugins in WebAssembly and SQL over flights of 2013, in folders and on the local S3
+# Run the examples: plugins in WebAssembly and SQL over flights of 2013, in folders and on the local S3; then loads into the local Redshift
 demo: program python-runner
     cd examples/flights && "{{ target_dir }}/debug/transom" run
     cd examples/flights && "{{ target_dir }}/debug/transom" local cp data s3://raw/flights/
     cd examples/flights && "{{ target_dir }}/debug/transom" run --target local --head 0
+    TRANSOM="{{ target_dir }}/debug/transom" examples/warehouse/receive
+    cd examples/warehouse && "{{ target_dir }}/debug/transom" run --head 0
+    cd examples/warehouse && "{{ target_dir }}/debug/transom" run
+    cd examples/warehouse && echo 'SELECT carrier, sum(flights) AS flights, sum(cancelled) AS cancelled FROM analytics.daily GROUP BY 1 ORDER BY 2 DESC LIMIT 5' | "{{ target_dir }}/debug/transom" local sql
 
 # Build the `transom` program and all else that `demo` and `test` run, for development
 program:
@@ -116,6 +121,15 @@ environment folder requirements:
         "{{ folder }}/bin/pip" install --quiet --requirement "{{ requirements }}"
         touch "{{ folder }}/complete"
     fi
+
+# Try the local Redshift with psycopg, redshift_connector, boto3, awswrangler, and psql if it is there
+test-redshift-peers: program (environment redshift_peers "host/local/tests/peers/redshift-requirements.txt")
+    host/local/tests/peers/with-transom "{{ target_dir }}/debug/transom" "{{ redshift_peers }}/bin/python" host/local/tests/peers/redshift.py
+
+# Kill the local Redshift 500 times while sessions write, and look for an order of the random transactions of 100 engines
+test-redshift-long:
+    TRANSOM_MANY=500 cargo test {{ locked }} --workspace --test local -- --ignored redshift_kills::
+    TRANSOM_MANY=50 cargo test {{ locked }} --workspace --test redshift -- history::
 
 # An environment with the servers and clients that the local S3 is compared with, made once for each list of packages
 s3_peers := env("TRANSOM_CACHE_DIR", env("XDG_CACHE_HOME", home_directory() / ".cache") / "transom") / "s3-peers"

@@ -3,6 +3,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::assert_snapshot;
 use crate::program::Project;
 
 /// A server that ends with the test.
@@ -138,4 +139,40 @@ fn files_are_copied_into_a_bucket_and_out_of_it() {
         "{}",
         wrong.stderr
     );
+}
+
+#[test]
+fn statements_run_on_the_local_redshift_whether_it_runs_or_not() {
+    let project = Project::empty();
+    project.write(
+        "all.sql",
+        "create table t (id int, name varchar(5), v numeric(6, 2));\n\
+         -- a comment; with a semicolon\n\
+         insert into t values (1, 'a;b', 1.5), (2, null, null);\n\
+         select id, name, v, v as v from t order by id;",
+    );
+    let ran = project.run(&["local", "sql", "all.sql"]);
+    assert_snapshot!(ran.all());
+    let server = Server::start(&project);
+    project.write("next.sql", "select count(*) from t; select 1 / 0; select 2");
+    assert_snapshot!(project.run(&["local", "sql", "next.sql"]).all());
+    project.write(
+        "json.sql",
+        "begin; delete from t where id = 1; select id from t; rollback",
+    );
+    let json = project.run(&["local", "sql", "json.sql", "--json"]).json();
+    let tags: Vec<_> = json
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|ran| &ran["tag"])
+        .collect();
+    assert_eq!(tags, ["BEGIN", "DELETE 1", "SELECT", "ROLLBACK"]);
+    assert_eq!(json[2]["result"]["columns"][0]["type"], "integer");
+    assert_eq!(json[2]["result"]["rows"], serde_json::json!([["2"]]));
+    let failed = project.run(&["local", "sql", "next.sql", "--json"]);
+    assert_eq!(failed.code, 1);
+    assert_eq!(failed.json()["error"]["message"], "22012: division by zero");
+    assert_eq!(project.run(&["local", "sql", "nope.sql"]).code, 2);
+    assert_eq!(server.interrupt(), Some(0));
 }

@@ -15,6 +15,7 @@ mod program;
 mod reject;
 mod rows;
 mod s3;
+mod slices;
 mod streams;
 mod testing;
 mod watching;

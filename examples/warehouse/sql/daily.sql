@@ -1,6 +1,7 @@
+-- One row per day and airline. A slice has whole periods, so that a group must not reach from one into another: `period` is part of it.
 SELECT
-    month,
-    CAST(time_hour AS DATE) AS day,
+    period,
+    day,
     carrier,
     max(airline) AS airline,
     count(*) AS flights,
@@ -8,4 +9,4 @@ SELECT
     avg(delay) AS mean_delay,
     max(time_hour) AS last_departure
 FROM flown
-GROUP BY month, CAST(time_hour AS DATE), carrier
+GROUP BY period, day, carrier

@@ -137,6 +137,16 @@ pub(crate) enum Failure {
         #[source]
         source: io::Error,
     },
+    /// The local Redshift refused a statement.
+    #[error("{message}")]
+    Statement {
+        /// With the SQLSTATE before it.
+        message: String,
+        /// The beginning of the statement.
+        statement: String,
+        /// What to do instead.
+        hint: Option<String>,
+    },
     /// The system refused something.
     #[error("{what}")]
     Io {
@@ -278,6 +288,7 @@ impl Failure {
             }),
             Self::Unwritable { .. }
             | Self::Published { .. }
+            | Self::Statement { .. }
             | Self::Io { .. }
             | Self::Unfit { .. } => Some(ErrorKind::Data),
         }
@@ -295,6 +306,12 @@ impl Failure {
             Self::Build { source, .. } => source.hint(),
             Self::Plugin(error) => error.hint(),
             Self::Usage { hint, .. } => hint.clone(),
+            Self::Statement {
+                statement, hint, ..
+            } => Some(match hint {
+                Some(hint) => format!("{hint}; the statement is: {statement}"),
+                None => format!("the statement is: {statement}"),
+            }),
             Self::Unwritable { source, .. } => source.hint().map(str::to_owned),
             Self::Closed
             | Self::Published { .. }

@@ -21,6 +21,11 @@ pub(crate) struct Joined {
 }
 
 impl Joined {
+    /// Where it answers.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
     /// How it is reached.
     pub(crate) fn aws(&self, options: &AwsOptions) -> Aws {
         let Credentials {

@@ -4,7 +4,7 @@
 
 use arrow::array::{Array, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions, array_value_to_string};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
@@ -34,11 +34,35 @@ pub(crate) fn rows(batches: &[RecordBatch], width: usize) -> Result<Option<Strin
     for (index, field) in first.schema().fields().iter().enumerate() {
         let cells = batches.iter().map(|batch| cells(batch.column(index)));
         columns.push(Column::new(
-            field,
+            field.name(),
+            &type_name(field.data_type()),
+            field.data_type().is_numeric(),
             cells.collect::<Result<Vec<_>, _>>()?.concat(),
         ));
     }
     Ok(Some(draw(&columns, width)))
+}
+
+/// Texts as a table of at most `width` characters. Columns have names, and types of SQL.
+pub(crate) fn texts<'a>(
+    headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+    rows: &[Vec<Option<String>>],
+    width: usize,
+) -> String {
+    let columns = headers.into_iter().enumerate();
+    let columns: Vec<Column> = columns
+        .map(|(at, (name, data_type))| {
+            let cells = rows.iter().map(|row| match &row[at] {
+                Some(text) => short(text),
+                None => "NULL".to_owned(),
+            });
+            let is_number = ["smallint", "integer", "bigint", "real", "double", "numeric"]
+                .iter()
+                .any(|number| data_type.starts_with(number));
+            Column::new(name, data_type, is_number, cells.collect())
+        })
+        .collect();
+    draw(&columns, width)
 }
 
 /// The first row of a batch, a line for each column: what is looked at closely loses no column.
@@ -73,8 +97,8 @@ pub(crate) fn row(batch: &RecordBatch) -> Result<String, ArrowError> {
 }
 
 impl Column {
-    fn new(field: &Field, cells: Vec<String>) -> Self {
-        let header = format!("{}\n{}", field.name(), short(&type_name(field.data_type())));
+    fn new(name: &str, data_type: &str, right: bool, cells: Vec<String>) -> Self {
+        let header = format!("{}\n{}", name, short(data_type));
         let widest = cells
             .iter()
             .map(String::as_str)
@@ -83,7 +107,7 @@ impl Column {
             .max();
         Self {
             cells,
-            right: field.data_type().is_numeric(),
+            right,
             width: widest.unwrap_or(0) + FRAME,
             header,
         }

@@ -1,5 +1,5 @@
 //! Requests of the program to a running server: `GET /_transom/status`, `POST /_transom/reset`,
-//! `POST /_transom/lifecycle`.
+//! `POST /_transom/lifecycle`, `POST /_transom/sql`, `POST /_transom/faults`.
 //!
 //! A web page can make a browser send a POST to loopback, but not one with a header of its own: without [`HEADER`]
 //! nothing is changed.
@@ -7,18 +7,21 @@
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use s3s::Body;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
+use transom_redshift::{Outcome, Session};
 
-use crate::redshift::Redshift;
+use crate::redshift::{Fault, Redshift};
 use crate::s3::{Contents, Expired, S3};
 
 const HEADER: &str = "x-transom-local";
+/// Bytes of the statements of one request.
+const MOST_BYTES: usize = 256 << 20;
 
 /// What a running server says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,11 +38,130 @@ pub struct Status {
     pub rows: u64,
 }
 
+/// What the statements of a text did, up to the first that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RanAll {
+    /// Those that did not fail.
+    pub statements: Vec<Ran>,
+    /// Why the next one failed.
+    pub error: Option<StatementError>,
+}
+
+/// What a statement did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ran {
+    /// As the wire protocol names it, such as `INSERT 0 3`.
+    pub tag: String,
+    /// Rows, if it gives some.
+    pub result: Option<ResultRows>,
+    /// What a client may show.
+    pub notices: Vec<String>,
+}
+
+/// Rows of a result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResultRows {
+    /// The columns; several may have one name.
+    pub columns: Vec<ResultColumn>,
+    /// The values as Redshift shows them; none is NULL.
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
+/// A column of a result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResultColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type in SQL.
+    #[serde(rename = "type")]
+    pub data_type: String,
+}
+
+/// Why a statement failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementError {
+    /// The statement.
+    pub statement: String,
+    /// Five letters that clients compare.
+    pub sqlstate: String,
+    /// In Redshift's words.
+    pub message: String,
+    /// What to do instead, if that is known.
+    pub hint: Option<String>,
+}
+
+impl StatementError {
+    fn new(statement: &str, error: &transom_redshift::Error) -> Self {
+        Self {
+            statement: statement.to_owned(),
+            sqlstate: error.sqlstate().to_owned(),
+            message: error.text().to_owned(),
+            hint: error.advice().map(str::to_owned),
+        }
+    }
+}
+
+impl From<Outcome> for Ran {
+    fn from(outcome: Outcome) -> Self {
+        let result = outcome.rows.map(|rows| ResultRows {
+            columns: rows
+                .columns()
+                .iter()
+                .map(|column| ResultColumn {
+                    name: column.name.clone(),
+                    data_type: column.data_type.name(),
+                })
+                .collect(),
+            rows: rows.texts().collect(),
+        });
+        Self {
+            tag: outcome.tag,
+            result,
+            notices: outcome.notices,
+        }
+    }
+}
+
+/// Runs the statements of a text in a session of its own.
+async fn run(redshift: &Redshift, text: &str) -> RanAll {
+    let mut ran = RanAll {
+        statements: Vec::new(),
+        error: None,
+    };
+    let statements = match Session::split(text) {
+        Ok(statements) => statements,
+        Err(error) => {
+            ran.error = Some(StatementError::new(text, &error));
+            return ran;
+        }
+    };
+    let session = redshift.session();
+    for statement in statements {
+        match session.run(statement, &[]).await {
+            Ok(outcome) => ran.statements.push(outcome.into()),
+            Err(error) => {
+                ran.error = Some(StatementError::new(statement, &error));
+                break;
+            }
+        }
+    }
+    ran
+}
+
+/// The text of a request.
+async fn text(request: Request<Body>) -> Result<String, String> {
+    let body = Limited::new(request.into_body(), MOST_BYTES)
+        .collect()
+        .await;
+    let body = body.map_err(|error| error.to_string())?;
+    String::from_utf8(body.to_bytes().to_vec()).map_err(|_| "the text is not UTF-8".to_owned())
+}
+
 pub(crate) async fn answer(
     s3: &S3,
     redshift: &Redshift,
     action: &str,
-    request: &Request<Body>,
+    request: Request<Body>,
 ) -> Response<Body> {
     let changes = request.method() == Method::POST && request.headers().contains_key(HEADER);
     match action {
@@ -55,6 +177,20 @@ pub(crate) async fn answer(
         }
         "reset" if changes => match redshift.reset().await {
             Ok(()) => json(s3.reset().await),
+            Err(error) => json::<()>(Err(error)),
+        },
+        "faults" if changes => match text(request).await {
+            Ok(text) => json(match serde_json::from_str::<Vec<Fault>>(&text) {
+                Ok(faults) => {
+                    redshift.set_faults(faults);
+                    Ok(())
+                }
+                Err(error) => Err(format!("not a list of faults: {error}")),
+            }),
+            Err(error) => json::<()>(Err(error)),
+        },
+        "sql" if changes => match text(request).await {
+            Ok(text) => json(Ok(run(redshift, &text).await)),
             Err(error) => json::<()>(Err(error)),
         },
         "lifecycle" if changes => {
@@ -149,6 +285,24 @@ impl Client {
         self.ask(Method::POST, "reset").await
     }
 
+    /// Replaces the faults that statements of the Data API meet; none is without.
+    ///
+    /// # Errors
+    /// If the server does not answer or fails.
+    pub async fn set_faults(&self, faults: &[Fault]) -> Result<(), ClientError> {
+        let text = serde_json::to_string(faults).unwrap_or_default();
+        self.ask_with(Method::POST, "faults", text).await
+    }
+
+    /// Runs statements on Redshift, up to the first that fails.
+    ///
+    /// # Errors
+    /// If the server does not answer or fails. A statement that fails is in what it answers.
+    pub async fn sql(&self, statements: &str) -> Result<RanAll, ClientError> {
+        self.ask_with(Method::POST, "sql", statements.to_owned())
+            .await
+    }
+
     /// Runs lifecycle rules as if it were a moment, in seconds since 1970; now, if none is given.
     ///
     /// # Errors
@@ -163,8 +317,17 @@ impl Client {
         method: Method,
         action: &str,
     ) -> Result<T, ClientError> {
+        self.ask_with(method, action, String::new()).await
+    }
+
+    async fn ask_with<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        action: &str,
+        text: String,
+    ) -> Result<T, ClientError> {
         let (status, bytes) =
-            self.send(method, action)
+            self.send(method, action, text)
                 .await
                 .map_err(|source| ClientError::Unreachable {
                     endpoint: self.endpoint.clone(),
@@ -186,6 +349,7 @@ impl Client {
         &self,
         method: Method,
         action: &str,
+        text: String,
     ) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
         let address = self.endpoint.trim_start_matches("http://");
         let stream = TcpStream::connect(address).await?;
@@ -196,7 +360,7 @@ impl Client {
             .uri(format!("/_transom/{action}"))
             .header(HOST, address)
             .header(HEADER, "1")
-            .body(Empty::<Bytes>::new())?;
+            .body(Full::new(Bytes::from(text)))?;
         let response = sender.send_request(request).await?;
         let status = response.status();
         let bytes = response.into_body().collect().await?.to_bytes();

@@ -24,6 +24,9 @@ pub struct Owner {
     pub process: u32,
     /// Where it answers, such as `http://127.0.0.1:4566`.
     pub endpoint: String,
+    /// The port of Redshift's wire protocol on 127.0.0.1, if it listens.
+    #[serde(default)]
+    pub redshift_port: Option<u16>,
     /// The region that it is in.
     pub region: String,
 }
@@ -153,10 +156,16 @@ impl DataFolder {
     }
 
     /// Says where this process answers.
-    pub(crate) fn announce(&mut self, endpoint: &str, region: &str) -> io::Result<()> {
+    pub(crate) fn announce(
+        &mut self,
+        endpoint: &str,
+        redshift_port: Option<u16>,
+        region: &str,
+    ) -> io::Result<()> {
         let owner = Owner {
             process: std::process::id(),
             endpoint: endpoint.to_owned(),
+            redshift_port,
             region: region.to_owned(),
         };
         self.lock.set_len(0)?;

@@ -1,6 +1,5 @@
 //! One port for all services: a request names its own in its signature, and JSON services in `X-Amz-Target`.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -17,6 +16,11 @@ use crate::s3::S3;
 
 /// What no bucket can be called.
 const ADMIN: &str = "/_transom/";
+
+/// Marks an answer that is not sent: the connection is closed instead.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the answer is lost, as was asked for")]
+pub(crate) struct Lost;
 
 /// Answers requests.
 #[derive(Debug)]
@@ -44,7 +48,7 @@ impl Router {
         // Without the query, which can hold signatures and session tokens.
         let path = request.uri().path().to_owned();
         let mut response = match (path.strip_prefix(ADMIN), named_service(&request)) {
-            (Some(action), _) => admin::answer(&self.s3, &self.redshift, action, &request).await,
+            (Some(action), _) => admin::answer(&self.s3, &self.redshift, action, request).await,
             (None, None) => self.s3.call(request, id).await,
             (None, Some(service)) if service == "s3" => self.s3.call(request, id).await,
             (None, Some(service)) if service == "redshiftdata" || service == "redshift-data" => {
@@ -69,12 +73,18 @@ pub(crate) struct Connection(pub(crate) Arc<Router>);
 
 impl Service<Request<Incoming>> for Connection {
     type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Error = Lost;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Lost>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let router = Arc::clone(&self.0);
-        Box::pin(async move { Ok(router.route(request.map(Body::from)).await) })
+        Box::pin(async move {
+            let response = router.route(request.map(Body::from)).await;
+            match response.extensions().get::<Lost>() {
+                Some(lost) => Err(*lost),
+                None => Ok(response),
+            }
+        })
     }
 }
 

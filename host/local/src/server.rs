@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use transom_redshift::Isolation;
 
 use crate::folder::{DataFolder, FolderError};
-use crate::redshift::Redshift;
+use crate::redshift::{self, Redshift};
 use crate::router::{Connection, Router};
 use crate::s3::S3;
 
@@ -59,6 +59,8 @@ pub struct Options {
     pub data: PathBuf,
     /// The port on 127.0.0.1; 0 takes a free one.
     pub http_port: u16,
+    /// Where Redshift's wire protocol listens.
+    pub redshift_port: RedshiftPort,
     /// The region that it is in.
     pub region: String,
     /// How transactions of Redshift see each other.
@@ -78,11 +80,43 @@ impl Options {
         Self {
             data: data.into(),
             http_port: Self::HTTP_PORT,
+            redshift_port: RedshiftPort::None,
             region: "us-east-1".to_owned(),
             isolation: Isolation::default(),
             check_signatures: false,
             credentials: Credentials::default(),
         }
+    }
+}
+
+/// The port of Redshift's wire protocol on 127.0.0.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RedshiftPort {
+    /// It does not listen.
+    None,
+    /// [`RedshiftPort::USUAL`], or a free one if that is taken.
+    Usual,
+    /// This one; 0 takes a free one.
+    At(u16),
+}
+
+impl RedshiftPort {
+    /// The usual port of Redshift.
+    pub const USUAL: u16 = 5439;
+
+    async fn listen(self) -> Result<Option<TcpListener>, StartError> {
+        let listen = async |port| {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+            listener.map_err(|source| StartError::Listen { port, source })
+        };
+        Ok(Some(match self {
+            Self::None => return Ok(None),
+            Self::At(port) => listen(port).await?,
+            Self::Usual => match listen(Self::USUAL).await {
+                Ok(listener) => listener,
+                Err(_) => listen(0).await?,
+            },
+        }))
     }
 }
 
@@ -117,6 +151,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct LocalAws {
     endpoint: String,
+    redshift_port: Option<u16>,
     options: Options,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
@@ -152,16 +187,26 @@ impl LocalAws {
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let port = listener.local_addr().map_err(listen)?.port();
         let endpoint = format!("http://127.0.0.1:{port}");
-        let announced = folder.announce(&endpoint, &options.region);
+        let wire = options.redshift_port.listen().await?;
+        let redshift_port = wire.as_ref().map(TcpListener::local_addr).transpose();
+        let redshift_port = redshift_port.map_err(listen)?.map(|address| address.port());
+        let announced = folder.announce(&endpoint, redshift_port, &options.region);
         announced.map_err(|source| FolderError::Io {
             path: options.data.clone(),
             source,
         })?;
         let (stop, stopped) = oneshot::channel();
+        let mut sessions = JoinSet::new();
+        if let Some(listener) = wire {
+            let password = options.credentials.secret_key.clone();
+            let engine = redshift.engine().clone();
+            sessions.spawn(redshift::wire::serve(listener, engine, password));
+        }
         let router = Arc::new(Router::new(s3, redshift));
-        let serving = tokio::spawn(serve(listener, router, stopped, folder));
+        let serving = tokio::spawn(serve(listener, router, stopped, folder, sessions));
         Ok(Self {
             endpoint,
+            redshift_port,
             options,
             stop: Some(stop),
             serving,
@@ -173,6 +218,11 @@ impl LocalAws {
         &self.endpoint
     }
 
+    /// The port of Redshift's wire protocol, if it listens.
+    pub fn redshift_port(&self) -> Option<u16> {
+        self.redshift_port
+    }
+
     /// The variables with which AWS's SDKs and tools use this server.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let Options {
@@ -180,7 +230,7 @@ impl LocalAws {
             credentials,
             ..
         } = &self.options;
-        environment(&self.endpoint, region, credentials)
+        environment(&self.endpoint, self.redshift_port, region, credentials)
     }
 
     /// Takes no more requests, waits some seconds for those under way, and gives the folder back.
@@ -200,13 +250,14 @@ impl Drop for LocalAws {
     }
 }
 
-/// The variables with which AWS's SDKs and tools use a server.
+/// The variables with which AWS's SDKs and tools use a server, and with which those of PostgreSQL do.
 pub fn environment(
     endpoint: &str,
+    redshift_port: Option<u16>,
     region: &str,
     credentials: &Credentials,
 ) -> Vec<(&'static str, String)> {
-    vec![
+    let mut variables = vec![
         ("AWS_ENDPOINT_URL", endpoint.to_owned()),
         ("AWS_ACCESS_KEY_ID", credentials.access_key.clone()),
         ("AWS_SECRET_ACCESS_KEY", credentials.secret_key.clone()),
@@ -214,7 +265,18 @@ pub fn environment(
         ("AWS_DEFAULT_REGION", region.to_owned()),
         // Rust's object_store, and so Polars and delta-rs, ask for it.
         ("AWS_ALLOW_HTTP", "true".to_owned()),
-    ]
+    ];
+    if let Some(port) = redshift_port {
+        variables.extend([
+            ("PGHOST", Ipv4Addr::LOCALHOST.to_string()),
+            ("PGPORT", port.to_string()),
+            ("PGDATABASE", redshift::DATABASE.to_owned()),
+            ("PGUSER", redshift::USER.to_owned()),
+            ("PGPASSWORD", credentials.secret_key.clone()),
+            ("PGSSLMODE", "disable".to_owned()),
+        ]);
+    }
+    variables
 }
 
 /// The folder is given back when this ends.
@@ -223,6 +285,7 @@ async fn serve(
     router: Arc<Router>,
     mut stopped: oneshot::Receiver<()>,
     folder: DataFolder,
+    mut sessions: JoinSet<()>,
 ) {
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
@@ -267,6 +330,7 @@ async fn serve(
         tracing::warn!("requests that did not end are cut off");
     }
     connections.shutdown().await;
+    sessions.shutdown().await;
     // The store is closed before the folder is given back.
     drop(router);
     drop(folder);

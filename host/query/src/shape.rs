@@ -151,7 +151,7 @@ pub fn shape(plan: &LogicalPlan, tables: &BTreeMap<String, Shape>) -> Result<Sha
                         .iter()
                         .any(|key| is_by(key, &window.input, &input));
                     if !is_closed {
-                        return refuse(&format!("the window of {}", sql(expr)));
+                        return refuse(&format!("the window of {}", function(expr)));
                     }
                 }
             }
@@ -408,6 +408,15 @@ fn partition_keys(expr: &Expr) -> &[Expr] {
             &window.params.partition_by
         }
         _ => &[],
+    }
+}
+
+/// The function over a window.
+fn function(expr: &Expr) -> String {
+    match expr {
+        Expr::Alias(alias) => function(&alias.expr),
+        Expr::WindowFunction(window) => format!("{}()", window.fun.name()),
+        expr => sql(expr),
     }
 }
 

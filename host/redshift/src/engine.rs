@@ -11,6 +11,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::bind;
 use crate::catalog::{Catalog, Id, PUBLIC};
 use crate::error::{Error, Result};
+use crate::history::Statements;
 use crate::load::{LoadError, Objects};
 use crate::session::Session;
 pub use crate::store::OpenError;
@@ -66,6 +67,7 @@ pub(crate) struct Shared {
     pub(crate) planner: SessionState,
     /// Rows that were not loaded; they survive a rollback.
     pub(crate) load_errors: Mutex<Vec<LoadError>>,
+    pub(crate) ran: Statements,
 }
 
 impl Shared {
@@ -94,6 +96,7 @@ impl Shared {
         }
         *self.current.write() = Arc::new(next);
         self.load_errors.lock().clear();
+        self.ran.clear();
         Ok(())
     }
 
@@ -129,6 +132,7 @@ impl Engine {
             database: options.database,
             planner: bind::planner(),
             load_errors: Mutex::default(),
+            ran: Statements::default(),
         };
         Ok(Self {
             shared: Arc::new(shared),

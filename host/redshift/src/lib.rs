@@ -18,9 +18,11 @@
 
 mod bind;
 mod catalog;
+mod deep;
 mod engine;
 mod error;
 mod functions;
+mod history;
 mod load;
 mod run;
 mod session;
@@ -33,4 +35,4 @@ pub use engine::{Engine, Isolation, OpenError, Options};
 pub use error::{Error, Rule, Source, rules};
 pub use load::{Object, ObjectError, Objects};
 pub use session::{Outcome, Parameter, Rows, Session, TransactionState};
-pub use types::{Column, Type};
+pub use types::{Column, Type, timestamp};

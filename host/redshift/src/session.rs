@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use crate::bind::Context;
 use crate::catalog::{Catalog, Id, Object};
+use crate::deep::deep;
 use crate::engine::Shared;
 use crate::error::{self, Error, Result};
+use crate::history::Ran;
 use crate::run::{self, settings::Settings};
 use crate::syntax::{self, Parameters, Statement};
 use crate::transaction::Transaction;
@@ -56,6 +58,15 @@ impl Rows {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// A value as text, as Redshift shows it; `None` is NULL.
+    ///
+    /// # Panics
+    /// If there is no such batch, row or column.
+    pub fn text(&self, batch: usize, row: usize, column: usize) -> Option<String> {
+        let values = self.batches[batch].column(column);
+        show::output(values, row, self.columns[column].data_type)
     }
 
     /// The rows as texts, as Redshift shows them; `None` is NULL.
@@ -120,13 +131,27 @@ pub struct Session {
     pid: u32,
     temporary: Id,
     state: Mutex<State>,
+    cancel: Notify,
+}
+
+/// What statements are grouped by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Block {
+    /// Each is a transaction of its own.
+    #[default]
+    None,
+    /// All up to [`Session::settle`], without a BEGIN.
+    Implied,
+    /// All between BEGIN and COMMIT.
+    Explicit,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Between BEGIN and COMMIT. Without a transaction it has failed.
-    explicit: bool,
+    block: Block,
+    /// Within a block it is missing after an error.
     transaction: Option<Transaction>,
+    last_transaction: u64,
     temporaries: Vec<Object>,
     settings: Settings,
     last_copy: i64,
@@ -135,10 +160,10 @@ struct State {
 
 impl State {
     fn at(&self) -> TransactionState {
-        match (self.explicit, &self.transaction) {
-            (false, _) => TransactionState::Idle,
-            (true, Some(_)) => TransactionState::Active,
-            (true, None) => TransactionState::Failed,
+        match (self.block, &self.transaction) {
+            (Block::None, _) => TransactionState::Idle,
+            (_, Some(_)) => TransactionState::Active,
+            (_, None) => TransactionState::Failed,
         }
     }
 }
@@ -152,6 +177,7 @@ impl Session {
             pid,
             temporary,
             state: Mutex::default(),
+            cancel: Notify::new(),
         }
     }
 
@@ -178,16 +204,113 @@ impl Session {
         syntax::split(text)
     }
 
+    /// How many parameters a statement has: the highest `$n`.
+    ///
+    /// # Errors
+    /// If the text has a quote without an end.
+    pub fn parameters(statement: &str) -> Result<usize> {
+        syntax::placeholders(statement)
+    }
+
+    /// Cancels the statement that runs. One that is being made durable, and one that starts later, go on.
+    pub fn cancel(&self) {
+        self.cancel.notify_waiters();
+    }
+
     /// Runs one statement. Outside of a transaction it is one of its own, and durable when this returns.
     ///
     /// # Errors
     /// What Redshift would say, with its codes; the statement has changed nothing then.
     pub async fn run(&self, statement: &str, parameters: &[Parameter]) -> Result<Outcome> {
+        deep(self.run_in(statement, parameters, Block::None)).await
+    }
+
+    /// Runs one of several statements that a client sends together. They are one transaction, which
+    /// [`Session::settle`] ends, unless BEGIN and COMMIT are among them.
+    ///
+    /// # Errors
+    /// As [`Session::run`]. The statements that came before are undone, too.
+    pub async fn run_together(&self, statement: &str, parameters: &[Parameter]) -> Result<Outcome> {
+        deep(self.run_in(statement, parameters, Block::Implied)).await
+    }
+
+    /// Ends what [`Session::run_together`] began: durable when this returns. After an error it is undone already.
+    ///
+    /// # Errors
+    /// If the transaction cannot commit; it has changed nothing then.
+    pub async fn settle(&self) -> Result<()> {
+        let mut state = self.state.lock().await;
+        if state.block != Block::Implied {
+            return Ok(());
+        }
+        state.block = Block::None;
+        match state.transaction.take() {
+            Some(transaction) => self.make_durable(&mut state, transaction).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the open transaction without its changes, for what a client did wrong outside of statements.
+    pub async fn fail(&self) {
+        self.state.lock().await.transaction = None;
+    }
+
+    /// Sets a parameter of the session, as `SET` does.
+    ///
+    /// # Errors
+    /// If there is no such parameter, or it does not take the value.
+    pub async fn set(&self, name: &str, value: &str) -> Result<()> {
+        let mut state = self.state.lock().await;
+        let value = value.split(',').map(|part| part.trim().to_owned());
+        let value: Vec<String> = value.collect();
+        state.settings.set(&name.to_lowercase(), &value).map(|_| ())
+    }
+
+    async fn run_in(
+        &self,
+        statement: &str,
+        parameters: &[Parameter],
+        block: Block,
+    ) -> Result<Outcome> {
+        let state = &mut *self.state.lock().await;
+        let started = chrono::Utc::now().timestamp_micros();
+        let mut kind = "OTHER";
+        let outcome = self.run_statement(state, statement, parameters, block, &mut kind);
+        let outcome = outcome.await;
+        let rows = outcome
+            .as_ref()
+            .ok()
+            .and_then(|outcome| outcome.rows.as_ref());
+        let error = outcome.as_ref().err();
+        self.shared.ran.add(Ran {
+            number: 0,
+            transaction: state.last_transaction,
+            pid: self.pid,
+            user: self.user.clone(),
+            label: state.settings.text("query_group").unwrap_or_default(),
+            kind,
+            text: statement.to_owned(),
+            started,
+            ended: chrono::Utc::now().timestamp_micros(),
+            rows: rows.map_or(0, |rows| rows.len() as u64),
+            error: error.map(|error| error.text().to_owned()),
+            is_cancelled: error.is_some_and(|error| error.rule() == &error::CANCELLED),
+        });
+        outcome
+    }
+
+    async fn run_statement(
+        &self,
+        state: &mut State,
+        statement: &str,
+        parameters: &[Parameter],
+        block: Block,
+        kind: &mut &'static str,
+    ) -> Result<Outcome> {
         let parameters = match parameters {
             [] => Parameters::None,
             given => Parameters::Given(given),
         };
-        let mut state = self.state.lock().await;
         let parsed = syntax::parse(statement, &parameters);
         let parsed = match parsed {
             Ok(Some(parsed)) => parsed,
@@ -197,20 +320,21 @@ impl Session {
                 return Err(error);
             }
         };
+        *kind = parsed.kind();
         match parsed {
             Statement::Begin { read_only } => {
-                self.check(&state)?;
-                return Ok(self.begin(&mut state, read_only));
+                self.check(state)?;
+                return Ok(self.begin(state, read_only));
             }
-            Statement::Commit => return self.commit(&mut state).await,
+            Statement::Commit => return self.commit(state).await,
             Statement::Rollback => {
-                state.explicit = false;
+                state.block = Block::None;
                 state.transaction = None;
                 return Ok(Outcome::tagged("ROLLBACK"));
             }
-            _ => self.check(&state)?,
+            _ => self.check(state)?,
         }
-        self.run_parsed(&mut state, parsed).await
+        self.run_parsed(state, parsed, block).await
     }
 
     /// The columns of a statement's result, without running it; `None` if it gives no rows.
@@ -222,28 +346,41 @@ impl Session {
         statement: &str,
         parameters: &[Parameter],
     ) -> Result<Option<Vec<Column>>> {
+        deep(self.described(statement, parameters)).await
+    }
+
+    async fn described(
+        &self,
+        statement: &str,
+        parameters: &[Parameter],
+    ) -> Result<Option<Vec<Column>>> {
         let parameters = Parameters::Given(parameters);
         let mut state = self.state.lock().await;
-        self.check(&state)?;
         let described = match syntax::parse(statement, &parameters)? {
-            Some(Statement::Query(query)) => {
+            None | Some(Statement::Commit | Statement::Rollback) => return Ok(None),
+            Some(statement) => {
+                self.check(&state)?;
+                statement
+            }
+        };
+        Ok(match described {
+            Statement::Query(query) if run::query::into(&query).is_none() => {
                 let mut transaction = self.transaction(&mut state);
                 let context = self.context(&state, &transaction);
                 let described =
                     run::query::describe(&self.shared, &mut transaction, &context, *query);
                 let described = described.await;
-                if state.explicit && described.is_ok() {
+                if state.block != Block::None && described.is_ok() {
                     state.transaction = Some(transaction);
                 }
                 Some(described?)
             }
-            Some(Statement::Show(name)) => Some(vec![Column {
+            Statement::Show(name) => Some(vec![Column {
                 name,
                 data_type: Type::Varchar(crate::types::MAX_VARCHAR),
             }]),
             _ => None,
-        };
-        Ok(described)
+        })
     }
 
     fn check(&self, state: &State) -> Result<()> {
@@ -255,7 +392,7 @@ impl Session {
 
     fn begin(&self, state: &mut State, read_only: bool) -> Outcome {
         let mut outcome = Outcome::tagged("BEGIN");
-        if state.explicit {
+        if state.block == Block::Explicit {
             outcome
                 .notices
                 .push("there is already a transaction in progress".to_owned());
@@ -263,14 +400,14 @@ impl Session {
         }
         let mut transaction = self.transaction(state);
         transaction.read_only = read_only;
-        state.explicit = true;
+        state.block = Block::Explicit;
         state.transaction = Some(transaction);
         outcome
     }
 
     async fn commit(&self, state: &mut State) -> Result<Outcome> {
         let has_failed = state.at() == TransactionState::Failed;
-        state.explicit = false;
+        state.block = Block::None;
         let Some(transaction) = state.transaction.take() else {
             return Ok(match has_failed {
                 true => Outcome::tagged("ROLLBACK"),
@@ -289,7 +426,7 @@ impl Session {
 
     /// The open transaction, or a new one.
     fn transaction(&self, state: &mut State) -> Transaction {
-        state.transaction.take().unwrap_or_else(|| {
+        let transaction = state.transaction.take().unwrap_or_else(|| {
             Transaction::begin(
                 &self.shared,
                 self.pid,
@@ -297,7 +434,9 @@ impl Session {
                 self.temporary,
                 state.temporaries.clone(),
             )
-        })
+        });
+        state.last_transaction = transaction.number;
+        transaction
     }
 
     fn context(&self, state: &State, transaction: &Transaction) -> Context {
@@ -315,7 +454,12 @@ impl Session {
         }
     }
 
-    async fn run_parsed(&self, state: &mut State, statement: Statement) -> Result<Outcome> {
+    async fn run_parsed(
+        &self,
+        state: &mut State,
+        statement: Statement,
+        block: Block,
+    ) -> Result<Outcome> {
         match &statement {
             Statement::Set { name, value } => {
                 return state
@@ -328,21 +472,13 @@ impl Session {
             _ => {}
         }
         let commits = matches!(statement, Statement::Truncate(_));
-        if state.explicit
-            && let Some(tag) = outside_only(&statement)
-        {
-            state.transaction = None;
-            return Err(Error::new(&error::NO_TRANSACTION_BLOCK, &[&tag]));
-        }
-        let changes_type = match &statement {
-            Statement::Alter { action, .. } => {
-                matches!(action.as_ref(), syntax::AlterAction::ColumnType { .. })
+        match outside_only(&statement) {
+            Some(refusal) if state.block != Block::None => {
+                state.transaction = None;
+                return Err(refusal);
             }
-            _ => false,
-        };
-        if state.explicit && changes_type {
-            state.transaction = None;
-            return Err(Error::new(&error::ALTER_TYPE_IN_TRANSACTION, &[]));
+            None if state.block == Block::None => state.block = block,
+            _ => {}
         }
         let mut transaction = self.transaction(state);
         let context = self.context(state, &transaction);
@@ -353,17 +489,20 @@ impl Session {
             one_match: nondeterministic,
         };
         // Dropped on an error, or when this future is dropped: rolled back.
-        let done = run::run(&environment, &mut transaction, statement).await?;
+        let done = tokio::select! {
+            done = run::run(&environment, &mut transaction, statement) => done?,
+            () = self.cancel.notified() => return Err(Error::new(&error::CANCELLED, &[])),
+        };
         if let Some(rows) = done.copied {
             state.last_copy = rows;
         }
         if let Some(rows) = done.unloaded {
             state.last_unload = rows;
         }
-        match state.explicit && !commits {
+        match state.block != Block::None && !commits {
             true => state.transaction = Some(transaction),
             false => {
-                state.explicit = false;
+                state.block = Block::None;
                 self.make_durable(state, transaction).await?;
             }
         }
@@ -371,12 +510,16 @@ impl Session {
     }
 }
 
-/// Statements that cannot be rolled back.
-fn outside_only(statement: &Statement) -> Option<&'static str> {
+/// Why a statement cannot run within a transaction, if it cannot.
+fn outside_only(statement: &Statement) -> Option<Error> {
+    let refused = |tag: &str| Some(Error::new(&error::NO_TRANSACTION_BLOCK, &[&tag]));
     match statement {
-        Statement::Maintain { tag: "VACUUM", .. } => Some("VACUUM"),
+        Statement::Maintain { tag: "VACUUM", .. } => refused("VACUUM"),
         Statement::Alter { action, .. } => match action.as_ref() {
-            syntax::AlterAction::AppendFrom => Some("ALTER TABLE APPEND"),
+            syntax::AlterAction::AppendFrom => refused("ALTER TABLE APPEND"),
+            syntax::AlterAction::ColumnType { .. } => {
+                Some(Error::new(&error::ALTER_TYPE_IN_TRANSACTION, &[]))
+            }
             _ => None,
         },
         _ => None,

@@ -252,7 +252,8 @@ fn literal(number: &str) -> Result<Literal> {
         (String::new(), format!("{zeros}{written}"))
     } else {
         let point = usize::try_from(point).unwrap_or(0);
-        let padded = format!("{written:0<point$}");
+        let zeros = "0".repeat(point.saturating_sub(written.len()));
+        let padded = format!("{written}{zeros}");
         (padded[..point].to_owned(), padded[point..].to_owned())
     };
     let whole = whole.trim_start_matches('0');
@@ -302,5 +303,6 @@ mod tests {
         }
         assert!(literal("0.123456789012345678901234567890123456789").is_err());
         assert!(literal("123456789012345678901234567890123456789").is_err());
+        assert!(literal(&"1".repeat(100_000)).is_err());
     }
 }

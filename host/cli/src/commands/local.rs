@@ -1,5 +1,7 @@
 //! `transom local`: the local AWS, started, asked and emptied.
 
+mod sql;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +11,7 @@ use serde_json::json;
 use transom_file::spec::{AwsOptions, S3Url};
 use transom_local::{
     Client, ClientError, Contents, Credentials, FolderError, Isolation, LocalAws, Options, Owner,
-    StartError, clear_folder, environment, owner_of,
+    RedshiftPort, StartError, Status, clear_folder, environment, owner_of,
 };
 use transom_pipeline::S3Error;
 use transom_pipeline::report::{Bytes, counted};
@@ -20,11 +22,12 @@ use crate::failure::Failure;
 use crate::local_aws;
 use crate::printer::NAME;
 use crate::signals;
+use crate::values::positive;
 
 /// How soon Ctrl-C is noticed.
 const PULSE: Duration = Duration::from_millis(50);
 
-/// Run Amazon's services on this machine: S3 and the Data API of Redshift.
+/// Run Amazon's services on this machine: S3 and Redshift.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -32,6 +35,7 @@ Examples:
   eval \"$(transom local env)\"          then `aws s3 mb s3://lake`, boto3, dbt and others use it
   transom local cp data/raw s3://raw/  copies files into a bucket
   transom local status
+  echo 'select 1' | transom local sql  statements for Redshift; a file as well
   transom local reset                  deletes all buckets and tables
   transom local lifecycle --at 2030-01-01
 
@@ -56,6 +60,10 @@ enum Action {
         /// The port on 127.0.0.1; 0 takes a free one.
         #[arg(long, value_name = "PORT", default_value_t = Options::HTTP_PORT)]
         http_port: u16,
+        /// The port of Redshift's wire protocol on 127.0.0.1, for psql and drivers; 0 takes a free one.
+        /// [default: 5439, or a free one if that is taken]
+        #[arg(long, value_name = "PORT")]
+        redshift_port: Option<u16>,
         /// The region that it is in.
         #[arg(long, value_name = "NAME", default_value = "us-east-1")]
         region: String,
@@ -87,6 +95,21 @@ enum Action {
         /// Where to: the other of the two.
         to: String,
     },
+    /// Run statements on the local Redshift, and show their results.
+    ///
+    /// Each statement is a transaction of its own, unless BEGIN and COMMIT are among them; the first error ends it.
+    /// Without a local AWS that runs, one is started for as long as the command takes.
+    Sql {
+        /// A file of statements; `-` is stdin.
+        #[arg(value_name = "FILE", default_value = "-")]
+        file: PathBuf,
+        /// Rows of a result to show at most. [default: 20]
+        #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "json")]
+        rows: Option<usize>,
+        /// Writes all results as JSON to stdout, values as the texts that Redshift shows.
+        #[arg(long)]
+        json: bool,
+    },
     /// Run the lifecycle rules of all buckets at once.
     Lifecycle {
         /// As if it were the beginning of this day, in UTC. [default: now]
@@ -112,13 +135,24 @@ struct Shown<'s> {
     data: &'s Path,
     owner: Option<&'s Owner>,
     s3: Option<Contents>,
+    redshift: Option<Tables>,
+}
+
+/// What Redshift holds.
+#[derive(Debug, Serialize)]
+struct Tables {
+    tables: u64,
+    rows: u64,
 }
 
 impl LocalCommand {
     /// Whether stdout is to hold one JSON value and nothing else.
     pub(crate) fn is_json(&self) -> bool {
         match self.action {
-            Action::Status { json } | Action::Env { json } | Action::Lifecycle { json, .. } => json,
+            Action::Status { json }
+            | Action::Env { json }
+            | Action::Lifecycle { json, .. }
+            | Action::Sql { json, .. } => json,
             Action::Up { .. } | Action::Reset | Action::Cp { .. } => false,
         }
     }
@@ -128,12 +162,14 @@ impl LocalCommand {
         match self.action {
             Action::Up {
                 http_port,
+                redshift_port,
                 region,
                 isolation,
                 check_signatures,
             } => {
                 let options = Options {
                     http_port,
+                    redshift_port: redshift_port.map_or(RedshiftPort::Usual, RedshiftPort::At),
                     region,
                     isolation: match isolation {
                         Isolated::Snapshot => Isolation::Snapshot,
@@ -160,10 +196,15 @@ impl LocalCommand {
                 let owner = owner(data)?.unwrap_or_else(|| Owner {
                     process: 0,
                     endpoint: format!("http://127.0.0.1:{}", Options::HTTP_PORT),
+                    redshift_port: Some(RedshiftPort::USUAL),
                     region: Options::new(data).region,
                 });
-                let variables =
-                    environment(&owner.endpoint, &owner.region, &Credentials::default());
+                let variables = environment(
+                    &owner.endpoint,
+                    owner.redshift_port,
+                    &owner.region,
+                    &Credentials::default(),
+                );
                 if json {
                     let variables: serde_json::Map<_, _> = variables
                         .into_iter()
@@ -184,6 +225,7 @@ impl LocalCommand {
                 context.printer.say(format_args!("copied {files} to {to}"));
                 Ok(())
             }
+            Action::Sql { file, rows, json } => sql::run(context, data, &file, rows, json),
             Action::Lifecycle { at, json } => context.block_on(async {
                 let owner = owner(data)?.ok_or_else(|| not_running(data))?;
                 let client = Client::new(owner.endpoint);
@@ -324,7 +366,10 @@ async fn serve(context: &Context, options: Options) -> Result<(), Failure> {
             StartError::Folder(error) => of_folder(error),
             StartError::Listen { port, source } => Failure::Usage {
                 message: format!("cannot listen on 127.0.0.1:{port}: {source}"),
-                hint: Some("choose another port with `--http-port`; 0 takes a free one".to_owned()),
+                hint: Some(
+                    "choose another port with `--http-port` or `--redshift-port`; 0 takes a free one"
+                        .to_owned(),
+                ),
             },
             StartError::Data { ref source, .. } => Failure::Usage {
                 message: format!("{error}: {}", chain(source.as_ref())),
@@ -338,6 +383,11 @@ async fn serve(context: &Context, options: Options) -> Result<(), Failure> {
         "S3 and Redshift's Data API on {NAME}{endpoint}{NAME:#}, data in {}; Ctrl-C ends it",
         data.display()
     ));
+    if let Some(port) = local.redshift_port() {
+        context.printer.say(format_args!(
+            "Redshift for psql and drivers on {NAME}127.0.0.1:{port}{NAME:#}, without TLS"
+        ));
+    }
     context
         .printer
         .say("to use it in another shell: eval \"$(transom local env)\"");
@@ -351,10 +401,10 @@ async fn serve(context: &Context, options: Options) -> Result<(), Failure> {
 
 async fn status(context: &Context, data: &Path, json: bool) -> Result<(), Failure> {
     let owner = owner(data)?;
-    let s3 = match &owner {
+    let status = match &owner {
         Some(owner) => {
             let status = Client::new(&owner.endpoint).status().await;
-            Some(status.map_err(of_client)?.s3)
+            Some(status.map_err(of_client)?)
         }
         None => None,
     };
@@ -362,19 +412,26 @@ async fn status(context: &Context, data: &Path, json: bool) -> Result<(), Failur
         return context.printer.json(&json!(Shown {
             data,
             owner: owner.as_ref(),
-            s3,
+            s3: status.as_ref().map(|status| status.s3),
+            redshift: status.map(|Status { tables, rows, .. }| Tables { tables, rows }),
         }));
     }
-    match (&owner, s3) {
-        (Some(Owner { process, endpoint, .. }), Some(s3)) => context.printer.data(format_args!(
-            "{NAME}{endpoint}{NAME:#}, process {process}\nS3: {} buckets, {} objects, {}, {} open uploads",
-            s3.buckets,
-            s3.objects,
-            Bytes(s3.bytes),
-            s3.uploads,
-        )),
-        _ => context.printer.data("not running"),
-    }
+    let (Some(owner), Some(status)) = (owner, status) else {
+        return context.printer.data("not running");
+    };
+    let wire = owner.redshift_port.map(|port| format!(", port {port}"));
+    context.printer.data(format_args!(
+        "{NAME}{}{NAME:#}, process {}\nS3: {}, {}, {}, {}\nRedshift: {}, {}{}",
+        owner.endpoint,
+        owner.process,
+        counted(status.s3.buckets, "bucket"),
+        counted(status.s3.objects, "object"),
+        Bytes(status.s3.bytes),
+        counted(status.s3.uploads, "open upload"),
+        counted(status.tables, "table"),
+        counted(status.rows, "row"),
+        wire.unwrap_or_default(),
+    ))
 }
 
 fn owner(data: &Path) -> Result<Option<Owner>, Failure> {

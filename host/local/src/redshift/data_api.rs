@@ -13,6 +13,7 @@ use transom_redshift::Parameter;
 use super::answers;
 use super::statements::{NotTaken, Statement, Status, Submission, Target};
 use super::{DATABASE, Redshift};
+use crate::router::Lost;
 
 /// Bytes of a request.
 const MOST_REQUEST: usize = 8 << 20;
@@ -21,8 +22,16 @@ const MOST_SQL: usize = 100_000;
 /// Statements of a batch.
 const MOST_BATCH: usize = 40;
 
+/// Seconds that a statement takes at most before its answer is lost.
+const LONGEST: u64 = 600;
+
 /// Why a request is refused: a name, a message.
 struct Refused(&'static str, String);
+
+impl Refused {
+    /// No answer at all.
+    const LOST: Self = Self("", String::new());
+}
 
 type Answer = Result<Value, Refused>;
 
@@ -52,6 +61,7 @@ pub(crate) async fn answer(redshift: &Redshift, mut request: Request<Body>) -> R
         },
         Err(error) => Err(Refused("SerializationException", error.to_string())),
     };
+    let is_lost = matches!(answer, Err(Refused("", _)));
     let (status, value) = match answer {
         Ok(value) => (StatusCode::OK, value),
         Err(Refused(kind, message)) => (
@@ -63,6 +73,9 @@ pub(crate) async fn answer(redshift: &Redshift, mut request: Request<Body>) -> R
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("application/x-amz-json-1.1");
     response.headers_mut().insert(CONTENT_TYPE, kind);
+    if is_lost {
+        response.extensions_mut().insert(Lost);
+    }
     response
 }
 
@@ -274,7 +287,12 @@ async fn submit(redshift: &Redshift, input: &Input, is_batch: bool) -> Answer {
         session,
         is_csv,
     };
+    let sqls = submission.sqls.clone();
     let statement = redshift.statements.submit(submission).map_err(not_taken)?;
+    if redshift.statements.faults.loses_reply(&sqls) {
+        redshift.statements.wait(&statement.id, LONGEST).await;
+        return Err(Refused::LOST);
+    }
     let Some(seconds) = wait else {
         return Ok(answers::submitted(&statement));
     };
@@ -365,7 +383,7 @@ fn pattern(input: &Input, name: &str) -> Result<String, Refused> {
 }
 
 async fn query(redshift: &Redshift, sql: &str) -> Result<Vec<Vec<Option<String>>>, Refused> {
-    let outcome = redshift.statements.session().run(sql, &[]).await;
+    let outcome = redshift.session().run(sql, &[]).await;
     let outcome = outcome.map_err(|error| invalid(format!("ERROR: {}", error.text())))?;
     Ok(outcome
         .rows

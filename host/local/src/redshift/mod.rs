@@ -1,29 +1,34 @@
-//! The local Redshift's doors: the Data API on the port of all services, and where COPY and UNLOAD find S3.
+//! The local Redshift's doors: the Data API on the port of all services, the Postgres wire protocol on a port of its
+//! own, and where COPY and UNLOAD find S3.
 //!
 //! ```text
 //! request -> router -> data_api (checks, shapes) -> statements (what was submitted, and what became of it) -> sessions
+//! bytes   -> wire (messages, portals, transactions)                                                       -> sessions
 //! ```
 
 mod answers;
 mod data_api;
+mod faults;
 mod objects;
 mod statements;
+pub(crate) mod wire;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use transom_redshift::{Engine, Isolation, OpenError, Options};
+use transom_redshift::{Engine, Isolation, OpenError, Options, Session};
 
 use self::objects::Buckets;
 use self::statements::Statements;
 use crate::s3::S3;
 
 pub(crate) use self::data_api::answer;
+pub use self::faults::{Fault, FaultKind};
 
 /// The database that is there.
 pub(crate) const DATABASE: &str = "dev";
 /// The user who owns everything.
-const USER: &str = "transom";
+pub(crate) const USER: &str = "transom";
 
 /// Redshift as the router calls it.
 #[derive(Debug)]
@@ -45,6 +50,21 @@ impl Redshift {
             statements: Arc::new(Statements::new(engine.clone())),
             engine,
         })
+    }
+
+    /// What sessions are made from.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Sets the faults of the Data API.
+    pub(crate) fn set_faults(&self, faults: Vec<Fault>) {
+        self.statements.faults.set(faults);
+    }
+
+    /// A session for what the program itself asks.
+    pub(crate) fn session(&self) -> Session {
+        self.engine.session(USER)
     }
 
     /// Numbers of tables and of their rows.

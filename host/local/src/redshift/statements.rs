@@ -9,6 +9,7 @@ use tokio::task::AbortHandle;
 use transom_redshift::{Engine, Outcome, Parameter, Rows, Session};
 
 use super::USER;
+use super::faults::{FaultKind, Faults};
 
 /// Results and states are kept this long.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -17,10 +18,14 @@ const TOKENS: Duration = Duration::from_secs(8 * 60 * 60);
 /// Statements that run at once.
 const MOST_ACTIVE: usize = 500;
 
+/// What a fault reports of a statement that has committed.
+const LOST: &str = "ERROR: connection to the database was lost";
+
 /// Where a statement stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
     Submitted,
+    Picked,
     Started,
     Finished,
     Aborted,
@@ -31,6 +36,7 @@ impl Status {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Submitted => "SUBMITTED",
+            Self::Picked => "PICKED",
             Self::Started => "STARTED",
             Self::Finished => "FINISHED",
             Self::Aborted => "ABORTED",
@@ -123,6 +129,7 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Statements {
     engine: Engine,
+    pub(super) faults: Faults,
     state: Mutex<State>,
 }
 
@@ -142,6 +149,7 @@ impl Statements {
     pub(super) fn new(engine: Engine) -> Self {
         Self {
             engine,
+            faults: Faults::default(),
             state: Mutex::default(),
         }
     }
@@ -150,13 +158,9 @@ impl Statements {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A session for what the door itself asks.
-    pub(super) fn session(&self) -> Session {
-        self.engine.session(USER)
-    }
-
     /// Drops all statements, and stops those that run.
     pub(super) fn forget(&self) {
+        self.faults.set(Vec::new());
         let state = std::mem::take(&mut *self.state());
         for kept in state.statements.into_values() {
             if let Some(task) = kept.task {
@@ -250,7 +254,8 @@ impl Statements {
                 .insert(token, (statement.id.clone(), now_instant));
         }
         let (finished, over) = watch::channel(false);
-        let run = Arc::clone(self).run(statement.clone(), session, finished);
+        let fault = self.faults.of_statement(&statement.submission.sqls);
+        let run = Arc::clone(self).run(statement.clone(), session, finished, fault);
         state.statements.insert(
             statement.id.clone(),
             Kept {
@@ -282,8 +287,13 @@ impl Statements {
         statement: Statement,
         session: Arc<Session>,
         finished: watch::Sender<bool>,
+        fault: Option<FaultKind>,
     ) {
         let id = &statement.id;
+        if let Some(picked) = fault.and_then(FaultKind::picked) {
+            self.change(id, |statement| statement.status = Status::Picked);
+            tokio::time::sleep(picked).await;
+        }
         self.change(id, |statement| statement.status = Status::Started);
         let Submission {
             is_batch,
@@ -292,7 +302,8 @@ impl Statements {
             sqls,
             ..
         } = &statement.submission;
-        let in_transaction = *is_batch && !*auto_commit;
+        let dies_before = fault == Some(FaultKind::DieBeforeCommit);
+        let in_transaction = (*is_batch && !*auto_commit) || dies_before;
         let mut failure = match in_transaction {
             true => session
                 .run("begin", &[])
@@ -314,6 +325,9 @@ impl Statements {
             });
             failure = outcome.err().map(|error| (at, error));
         }
+        if dies_before {
+            std::process::abort();
+        }
         if in_transaction {
             let ended = match failure {
                 Some(_) => session.run("rollback", &[]).await,
@@ -323,7 +337,21 @@ impl Statements {
                 failure.get_or_insert((sqls.len().saturating_sub(1), error));
             }
         }
+        if fault == Some(FaultKind::DieAfterCommit) {
+            std::process::abort();
+        }
+        let is_lost = fault == Some(FaultKind::FailAfterCommit);
         self.change(id, |statement| {
+            if is_lost && failure.is_none() {
+                statement.status = Status::Failed;
+                statement.error = Some(LOST.to_owned());
+                if let Some(part) = statement.parts.last_mut() {
+                    part.status = Status::Failed;
+                    part.error = Some(LOST.to_owned());
+                    part.rows = None;
+                }
+                return;
+            }
             for part in &mut statement.parts {
                 if !part.status.is_over() {
                     part.status = Status::Aborted;

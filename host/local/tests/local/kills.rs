@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
-use transom_local::owner_of;
+use transom_local::{Owner, owner_of};
 
 use crate::server::client;
 
@@ -28,16 +28,23 @@ async fn child() {
 }
 
 /// A child that is killed when it is dropped.
-struct Killed(Child);
+pub(crate) struct Killed(Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {
-        self.0.kill().unwrap();
+        // It may have ended by itself.
+        let _ = self.0.kill();
         self.0.wait().unwrap();
     }
 }
 
 async fn start(folder: &Path) -> (Killed, Client) {
+    let (child, owner) = spawn(folder).await;
+    (child, client(&owner.endpoint))
+}
+
+/// Starts a server in a process of its own.
+pub(crate) async fn spawn(folder: &Path) -> (Killed, Owner) {
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["kills::child", "--exact", "--ignored", "--nocapture"])
         .env("TRANSOM_TEST_FOLDER", folder)
@@ -51,7 +58,7 @@ async fn start(folder: &Path) -> (Killed, Client) {
     let begin = Instant::now();
     loop {
         match owner_of(&folder.join("data")).unwrap() {
-            Some(owner) if owner.process == number => return (child, client(&owner.endpoint)),
+            Some(owner) if owner.process == number => return (child, owner),
             _ => assert!(
                 begin.elapsed() < Duration::from_secs(60),
                 "the server does not start"

@@ -2,17 +2,19 @@
 //!
 //! `s3/` is a suite of S3's behaviours through the AWS SDK for Rust. It asks for a server ([`server::server`]) and
 //! does not know which it gets: `just test-s3-peers` runs it against SeaweedFS as well, and `server.rs` lists what
-//! differs there, each with a reason. `raw.rs` looks at what an SDK hides. `races.rs` and `kills.rs` hold what a
-//! commit protocol stands on.
+//! differs there, each with a reason. `raw.rs` looks at what an SDK hides. `races.rs`, `kills.rs` and `redshift_kills.rs`
+//! hold what a commit protocol stands on.
 
 mod admin;
 mod kills;
 mod races;
 mod raw;
 mod redshift;
+mod redshift_kills;
 mod s3;
 mod server;
 mod speed;
+mod wire;
 
 /// How often slow tests try: 100 times, or as `TRANSOM_MANY` says.
 fn many() -> u16 {

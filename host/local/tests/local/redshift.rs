@@ -8,7 +8,7 @@ use aws_sdk_redshiftdata::types::{
     Field, ResultFormatString, SqlParameter, StatusString as Status,
 };
 use tempfile::TempDir;
-use transom_local::LocalAws;
+use transom_local::{Fault, FaultKind, LocalAws};
 
 use crate::server;
 
@@ -18,13 +18,12 @@ struct Warehouse {
     _folder: TempDir,
 }
 
-async fn warehouse() -> Warehouse {
-    let folder = TempDir::new().unwrap();
-    let local = server::start(folder.path()).await;
+/// The SDK as it comes.
+pub(crate) fn client(endpoint: &str) -> Client {
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .endpoint_url(local.endpoint())
+        .endpoint_url(endpoint)
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new(
             "transom",
@@ -34,8 +33,14 @@ async fn warehouse() -> Warehouse {
             "test",
         ))
         .build();
+    Client::from_conf(config)
+}
+
+async fn warehouse() -> Warehouse {
+    let folder = TempDir::new().unwrap();
+    let local = server::start(folder.path()).await;
     Warehouse {
-        client: Client::from_conf(config),
+        client: client(local.endpoint()),
         local,
         _folder: folder,
     }
@@ -529,4 +534,67 @@ async fn a_statement_is_cancelled_and_a_restart_keeps_rows() {
         _folder: TempDir::new().unwrap(),
     };
     assert_eq!(warehouse.number("select count(*) from t").await, 1);
+}
+
+async fn with_fault(warehouse: &Warehouse, contains: &str, what: FaultKind, times: u32) {
+    let fault = Fault {
+        contains: contains.to_owned(),
+        what,
+        times,
+    };
+    let admin = transom_local::Client::new(warehouse.local.endpoint());
+    admin.set_faults(&[fault]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_that_is_lost_after_the_commit_says_nothing_and_the_token_finds_the_statement() {
+    let warehouse = warehouse().await;
+    warehouse.run("create table t (id int)").await;
+    with_fault(&warehouse, "insert", FaultKind::LoseReply, 9).await;
+    let insert = || {
+        let statement = warehouse.client.execute_statement();
+        let statement = statement.workgroup_name("local").database("dev");
+        statement
+            .sql("insert into t values (1)")
+            .client_token("once")
+            .send()
+    };
+    let lost = insert().await.unwrap_err();
+    assert!(lost.as_service_error().is_none(), "{lost:?}");
+    assert_eq!(warehouse.number("select count(*) from t").await, 1);
+    with_fault(&warehouse, "insert", FaultKind::LoseReply, 1).await;
+    // The SDK asks again by itself, with the same token.
+    let id = insert().await.unwrap().id.unwrap();
+    assert_eq!(warehouse.over(&id).await.status(), Some(&Status::Finished));
+    assert_eq!(warehouse.number("select count(*) from t").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_can_commit_and_be_reported_as_failed_or_stay_picked() {
+    let warehouse = warehouse().await;
+    warehouse.run("create table t (id int)").await;
+    with_fault(&warehouse, "values (1)", FaultKind::FailAfterCommit, 1).await;
+    let sqls = ["insert into t values (1)", "insert into t values (2)"];
+    let failed = warehouse.batch(&sqls).await;
+    assert_eq!(failed.status(), Some(&Status::Failed));
+    assert_eq!(warehouse.number("select count(*) from t").await, 2);
+    assert_eq!(
+        warehouse.batch(&sqls).await.status(),
+        Some(&Status::Finished)
+    );
+    // What failed anyway fails for its own reason.
+    with_fault(&warehouse, "nope", FaultKind::FailAfterCommit, 1).await;
+    let failed = warehouse.batch(&["select * from nope"]).await;
+    assert!(
+        failed.error().unwrap().contains("does not exist"),
+        "{failed:?}"
+    );
+    with_fault(&warehouse, "", FaultKind::StayPicked(300), 1).await;
+    let begun = std::time::Instant::now();
+    let id = warehouse.submit("select 1").await;
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    let described = warehouse.client.describe_statement().id(&id).send();
+    assert_eq!(described.await.unwrap().status(), Some(&Status::Picked));
+    assert_eq!(warehouse.over(&id).await.status(), Some(&Status::Finished));
+    assert!(begun.elapsed() >= std::time::Duration::from_millis(300));
 }

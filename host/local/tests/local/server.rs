@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Config, Credentials, Region};
 use tempfile::TempDir;
-use transom_local::{LocalAws, Options};
+use transom_local::{LocalAws, Options, RedshiftPort};
 
 /// What SeaweedFS 4.48 does otherwise: the test, and what it does.
 const DIFFERENCES: &[(&str, &str)] = &[
@@ -118,6 +118,7 @@ pub(crate) async fn server(test: &str) -> Option<Server> {
 pub(crate) async fn start(folder: &std::path::Path) -> LocalAws {
     let options = Options {
         http_port: 0,
+        redshift_port: RedshiftPort::At(0),
         ..Options::new(folder.join("data"))
     };
     LocalAws::start(options).await.unwrap()

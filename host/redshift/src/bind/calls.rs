@@ -1,12 +1,14 @@
 //! Calls of functions: only those of the table, each as what computes it.
 
+use std::collections::BTreeMap;
+
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentClause, FunctionArgumentList, FunctionArguments, OrderByExpr, Value,
     WindowFrameUnits, WindowSpec, WindowType,
 };
 
-use super::expr::{binary, call, call_cast, moment};
+use super::expr::{any, binary, call, call_cast, moment};
 use super::names::ident;
 use super::{Binder, syntax, unsupported};
 use crate::error::{self, Error, Result};
@@ -61,6 +63,9 @@ impl Binder<'_> {
                 }
             }
         }
+        if name == "random" {
+            self.note_random();
+        }
         let Some(known) = functions::find(&name) else {
             return Err(Error::new(&error::UNDEFINED_FUNCTION, &[&name]));
         };
@@ -75,6 +80,22 @@ impl Binder<'_> {
         let is_framed = !matches!(known.how, How::Ranking(_));
         let over = over.map(|over| self.over(over, is_framed)).transpose()?;
         let within_group = self.orders(within_group)?;
+        let rows = matches!(
+            known.how,
+            How::Aggregate(_)
+                | How::Ranking(_)
+                | How::Framed(_)
+                | How::Special(
+                    Special::ListAgg
+                        | Special::PercentileCont
+                        | Special::Median
+                        | Special::Sum
+                        | Special::Avg
+                )
+        );
+        if rows {
+            self.note_aggregate(over.is_some());
+        }
         let rest = Rest {
             duplicates,
             over,
@@ -176,7 +197,11 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         let aggregates = matches!(
             special,
-            Special::ListAgg | Special::PercentileCont | Special::Sum | Special::Avg
+            Special::ListAgg
+                | Special::PercentileCont
+                | Special::Median
+                | Special::Sum
+                | Special::Avg
         );
         if !aggregates && rest.is_aggregate() {
             return Err(syntax("over"));
@@ -231,6 +256,12 @@ impl Binder<'_> {
             ))),
             Special::LastCopyCount => Ok(whole(self.context.last_copy)),
             Special::LastUnloadCount => Ok(whole(self.context.last_unload)),
+            Special::Owner => Ok(text(crate::run::system::OWNER)),
+            Special::NoText => Ok(call_cast(
+                functions::CAST,
+                Expr::value(Value::Null),
+                "character varying(256)",
+            )),
             Special::DatePart(computed) => self.date_part(computed, arguments),
             Special::Sum => self.sum(arguments, rest),
             Special::Avg => {
@@ -241,6 +272,7 @@ impl Binder<'_> {
                 Ok(call("redshift_average", vec![sum, count, value]))
             }
             Special::ListAgg => {
+                self.is_for_tables = true;
                 let mut arguments = arguments;
                 if arguments.len() == 1 {
                     arguments.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(text(""))));
@@ -250,12 +282,25 @@ impl Binder<'_> {
                 let called = self.aggregate("string_agg", arguments, rest)?;
                 Ok(ordered(called, order))
             }
-            Special::PercentileCont => self.aggregate("percentile_cont", arguments, rest),
+            Special::PercentileCont => {
+                self.is_for_tables = true;
+                self.aggregate("percentile_cont", arguments, rest)
+            }
+            Special::Median => self.median(arguments, rest),
             _ => {
                 let arguments = self.plain_arguments(arguments)?;
                 self.rewritten(special, arguments)
             }
         }
+    }
+
+    /// The value in the middle, or what is between the two.
+    fn median(&mut self, arguments: Vec<FunctionArg>, rest: Rest) -> Result<Expr> {
+        self.is_for_tables = true;
+        let arguments = self.plain_arguments(arguments)?;
+        let input = call("redshift_median_input", arguments);
+        let input = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(input))];
+        Ok(aggregate("median", input, rest))
     }
 
     fn sum(&mut self, arguments: Vec<FunctionArg>, rest: Rest) -> Result<Expr> {
@@ -270,10 +315,24 @@ impl Binder<'_> {
         let mut arguments = arguments.into_iter();
         let mut next = || arguments.next().unwrap_or(Expr::value(Value::Null));
         Ok(match special {
+            Special::First => next(),
+            Special::IsVisible => self.is_visible(next()),
             Special::Concat => binary(next(), BinaryOperator::StringConcat, next()),
             Special::CharIndex => {
                 let (what, within) = (next(), next());
                 call("strpos", vec![within, what])
+            }
+            Special::RegexpSubstr => {
+                let (mut value, pattern) = (next(), next());
+                if let Some(position) = arguments.next() {
+                    value = call("substr", vec![value, position]);
+                }
+                if arguments.next().is_some() {
+                    return Err(Error::not_yet(
+                        "occurrences and parameters of REGEXP_SUBSTR",
+                    ));
+                }
+                call("redshift_regexp_substr", vec![value, pattern])
             }
             Special::Log => {
                 let value = call_cast(functions::CAST, next(), "double precision");
@@ -328,6 +387,27 @@ impl Binder<'_> {
             }
             _ => return Err(Error::internal("a function without an expression")),
         })
+    }
+
+    /// Whether a number is one of the objects that names without a schema find.
+    fn is_visible(&self, number: Expr) -> Expr {
+        let mut found = BTreeMap::new();
+        for schema in std::iter::once(&self.context.temporary).chain(&self.context.path) {
+            for object in self.catalog.objects() {
+                let (within, name) = object.key();
+                if within == *schema {
+                    found.entry(name).or_insert(object.id());
+                }
+            }
+        }
+        let numbers = found.into_values();
+        let numbers = numbers.map(|id| Expr::value(Value::Number(id.to_string(), false)));
+        any(
+            number,
+            numbers.collect(),
+            &BinaryOperator::Eq,
+            &BinaryOperator::Or,
+        )
     }
 
     /// The part is a word or a text; DataFusion knows texts.
@@ -417,7 +497,7 @@ impl Rest {
     }
 }
 
-fn case(conditions: Vec<(Expr, Expr)>, otherwise: Option<Expr>) -> Expr {
+pub(super) fn case(conditions: Vec<(Expr, Expr)>, otherwise: Option<Expr>) -> Expr {
     use datafusion::sql::sqlparser::ast::CaseWhen;
     use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
     Expr::Case {

@@ -1,13 +1,17 @@
 //! Expressions, node by node.
 
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, Expr, Ident, Query, SelectItem,
-    SetExpr, TableFactor, TableWithJoins, TrimWhereField, TypedString, UnaryOperator, Value,
-    ValueWithSpan,
+    AccessExpr, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, Expr, Ident,
+    JsonPathElem, Query, SelectItem, SetExpr, Subscript, TableFactor, TableWithJoins,
+    TrimWhereField, TypedString, UnaryOperator, Value, ValueWithSpan, visit_expressions,
 };
 
+use super::calls::case;
 use super::names::{ident, named};
-use super::{Binder, syntax, unsupported};
+use super::{Binder, plain_name, syntax, unsupported};
 use crate::error::{self, Error, Result};
 use crate::functions;
 use crate::types::parse;
@@ -27,7 +31,12 @@ impl Binder<'_> {
     pub(crate) fn expr(&mut self, expr: Expr) -> Result<Expr> {
         Ok(match expr {
             Expr::Identifier(name) => self.column(name)?,
-            Expr::CompoundIdentifier(parts) => qualified(parts),
+            Expr::CompoundIdentifier(parts) => {
+                if let [.., relation, name] = parts.as_slice() {
+                    self.note_reference(Some(&relation.value), &name.value)?;
+                }
+                qualified(parts)
+            }
             Expr::Value(value) => literal(value)?,
             Expr::Nested(inner) => Expr::Nested(self.boxed(inner)?),
             Expr::IsFalse(inner) => Expr::IsFalse(self.boxed(inner)?),
@@ -66,7 +75,7 @@ impl Binder<'_> {
                 Expr::Tuple(values) => self.tuple_in(values, *subquery, negated)?,
                 expr => Expr::InSubquery {
                     expr: Box::new(self.expr(expr)?),
-                    subquery: Box::new(self.query(*subquery)?),
+                    subquery: Box::new(self.subquery(*subquery)?),
                     negated,
                 },
             },
@@ -88,6 +97,11 @@ impl Binder<'_> {
                     false => both,
                 }
             }
+            Expr::BinaryOp {
+                left,
+                op: op @ (BinaryOperator::And | BinaryOperator::Or),
+                right,
+            } => self.conditions(*left, op, *right)?,
             Expr::BinaryOp { left, op, right } => self.binary(*left, op, *right)?,
             Expr::UnaryOp { op, expr } => self.unary(op, *expr)?,
             Expr::Like {
@@ -135,7 +149,7 @@ impl Binder<'_> {
             } => match *right {
                 Expr::Subquery(subquery) => Expr::InSubquery {
                     expr: self.boxed(left)?,
-                    subquery: Box::new(self.query(*subquery)?),
+                    subquery: Box::new(self.subquery(*subquery)?),
                     negated: false,
                 },
                 _ => return Err(syntax("any")),
@@ -227,12 +241,22 @@ impl Binder<'_> {
                 conditions,
                 else_result,
             } => {
-                let operand = operand.map(|operand| self.boxed(operand)).transpose()?;
+                // Compared as `=` compares: literals take the other's type, and blanks at the end do not count.
+                let operand = operand.map(|operand| self.expr(*operand)).transpose()?;
+                if operand.as_ref().is_some_and(is_random) {
+                    return Err(Error::not_yet("CASE of a random value"));
+                }
                 let conditions = conditions
                     .into_iter()
                     .map(|when| {
+                        let condition = self.expr(when.condition)?;
                         Ok(CaseWhen {
-                            condition: self.expr(when.condition)?,
+                            condition: match &operand {
+                                Some(operand) => {
+                                    binary(operand.clone(), BinaryOperator::Eq, condition)
+                                }
+                                None => condition,
+                            },
                             result: self.expr(when.result)?,
                         })
                     })
@@ -241,16 +265,22 @@ impl Binder<'_> {
                 Expr::Case {
                     case_token,
                     end_token,
-                    operand,
+                    operand: None,
                     conditions,
                     else_result,
                 }
             }
             Expr::Exists { subquery, negated } => Expr::Exists {
-                subquery: Box::new(self.query(*subquery)?),
+                subquery: Box::new(self.subquery(*subquery)?),
                 negated,
             },
-            Expr::Subquery(subquery) => Expr::Subquery(Box::new(self.query(*subquery)?)),
+            Expr::Subquery(subquery) => {
+                let subquery = self.subquery(*subquery)?;
+                match self.finished.is_correlated && !self.finished.has_aggregate {
+                    true => single(subquery, &self.finished.relations),
+                    false => Expr::Subquery(Box::new(subquery)),
+                }
+            }
             Expr::Interval(interval) => match interval.value.as_ref() {
                 Expr::Value(_) => Expr::Interval(interval),
                 _ => return Err(syntax("interval")),
@@ -261,7 +291,24 @@ impl Binder<'_> {
             Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_) => {
                 return Err(Error::not_yet("GROUPING SETS, CUBE and ROLLUP"));
             }
-            Expr::JsonAccess { .. } | Expr::CompoundFieldAccess { .. } => {
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                let schema = match access_chain.as_slice() {
+                    [AccessExpr::Subscript(Subscript::Index { index })] => {
+                        self.schema_of_path(&root, index)
+                    }
+                    _ => None,
+                };
+                match schema {
+                    Some(schema) => schema,
+                    None => return Err(Error::not_yet("paths into SUPER values")),
+                }
+            }
+            Expr::JsonAccess { value, path } => {
+                if let [JsonPathElem::Bracket { key }] = path.path.as_slice()
+                    && let Some(schema) = self.schema_of_path(&value, key)
+                {
+                    return Ok(schema);
+                }
                 return Err(Error::not_yet("paths into SUPER values"));
             }
             Expr::Collate { .. } => return Err(Error::not_yet("COLLATE")),
@@ -289,7 +336,13 @@ impl Binder<'_> {
                 _ => {}
             }
         }
-        Ok(Expr::Identifier(ident(&name.value)))
+        Ok(match self.aliased(&name.value)? {
+            Some(expr) => expr,
+            None => {
+                self.note_reference(None, &name.value)?;
+                Expr::Identifier(ident(&name.value))
+            }
+        })
     }
 
     fn binary(&mut self, left: Expr, op: BinaryOperator, right: Expr) -> Result<Expr> {
@@ -308,8 +361,6 @@ impl Binder<'_> {
             | Op::LtEq
             | Op::Eq
             | Op::NotEq
-            | Op::And
-            | Op::Or
             | Op::BitwiseOr
             | Op::BitwiseAnd
             | Op::PGRegexMatch
@@ -330,6 +381,62 @@ impl Binder<'_> {
         })
     }
 
+    /// `(current_schemas(true))[1]`: there are no arrays beyond that.
+    fn schema_of_path(&self, root: &Expr, index: &Expr) -> Option<Expr> {
+        let mut call = root;
+        while let Expr::Nested(inner) = call {
+            call = inner;
+        }
+        let Expr::Function(function) = call else {
+            return None;
+        };
+        let is_path = plain_name(&function.name)
+            .last()
+            .is_some_and(|name| name == "current_schemas");
+        let Expr::Value(index) = index else {
+            return None;
+        };
+        let index = index.value.to_string().parse::<usize>().ok()?;
+        if !is_path || index == 0 {
+            return None;
+        }
+        let is_whole = function.args.to_string().eq_ignore_ascii_case("(true)");
+        let system = is_whole.then(|| "pg_catalog".to_owned());
+        let path = self.context.path.iter();
+        let own = path.map(|schema| self.catalog.schema_name(*schema).to_owned());
+        let name = system.into_iter().chain(own).nth(index - 1);
+        let name = name.map_or(Value::Null, Value::SingleQuotedString);
+        Some(call_cast(
+            functions::CAST,
+            Expr::value(name),
+            "character varying(128)",
+        ))
+    }
+
+    /// Conditions that one operator joins: however many, as a tree that is not deep.
+    fn conditions(&mut self, left: Expr, op: BinaryOperator, right: Expr) -> Result<Expr> {
+        let mut last_first = vec![right];
+        let mut rest = left;
+        loop {
+            match rest {
+                Expr::BinaryOp {
+                    left,
+                    op: same,
+                    right,
+                } if same == op => {
+                    last_first.push(*right);
+                    rest = *left;
+                }
+                first => {
+                    last_first.push(first);
+                    break;
+                }
+            }
+        }
+        let all = last_first.into_iter().rev().collect();
+        Ok(balanced(self.exprs(all)?, &op))
+    }
+
     fn unary(&mut self, op: UnaryOperator, expr: Expr) -> Result<Expr> {
         let expr = self.expr(expr)?;
         Ok(match op {
@@ -345,13 +452,19 @@ impl Binder<'_> {
         })
     }
 
+    fn subquery(&mut self, query: Query) -> Result<Query> {
+        let query = self.query(query)?;
+        self.note_subquery();
+        Ok(query)
+    }
+
     /// `(a, b) IN (SELECT c, d ..)`
     fn tuple_in(&mut self, values: Vec<Expr>, subquery: Query, negated: bool) -> Result<Expr> {
         if negated {
             return Err(Error::not_yet("tuples with NOT IN"));
         }
         let values = self.exprs(values)?;
-        let subquery = self.query(subquery)?;
+        let subquery = self.subquery(subquery)?;
         let mut alias = named("\u{1}in");
         let name = |at: usize| format!("\u{1}{at}");
         alias.columns = (0..values.len())
@@ -447,6 +560,89 @@ pub(crate) fn query(body: SetExpr) -> Query {
     }
 }
 
+fn is_random(expr: &Expr) -> bool {
+    let visited = visit_expressions(expr, |expr| match expr {
+        Expr::Function(function) if plain_name(&function.name) == ["random"] => {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    visited.is_break()
+}
+
+/// A scalar subquery without groups or limits as one that has one row at most. Conditions that are about the query
+/// around alone are checked there: DataFusion joins by columns of both.
+fn single(mut query: Query, relations: &BTreeSet<String>) -> Expr {
+    use datafusion::sql::sqlparser::ast::GroupByExpr;
+    let mut around = Vec::new();
+    if query.limit_clause.is_some() {
+        return Expr::Subquery(Box::new(query));
+    }
+    if let SetExpr::Select(select) = query.body.as_mut()
+        && select.distinct.is_none()
+        && select.having.is_none()
+        && select.qualify.is_none()
+        && matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty())
+        && let [SelectItem::UnnamedExpr(value) | SelectItem::ExprWithAlias { expr: value, .. }] =
+            select.projection.as_mut_slice()
+    {
+        let inner = std::mem::replace(value, Expr::value(Value::Null));
+        *value = call(functions::SINGLE, vec![inner]);
+        // One row has no order.
+        query.order_by = None;
+        if let Some(selection) = select.selection.take() {
+            let mut within = Vec::new();
+            divide(selection, relations, &mut within, &mut around);
+            select.selection = (!within.is_empty()).then(|| balanced(within, &BinaryOperator::And));
+        }
+    }
+    let query = Expr::Subquery(Box::new(query));
+    match around.is_empty() {
+        true => query,
+        false => case(vec![(balanced(around, &BinaryOperator::And), query)], None),
+    }
+}
+
+/// Divides a condition into those that a subquery needs and those that are about the query around alone.
+fn divide(
+    condition: Expr,
+    relations: &BTreeSet<String>,
+    within: &mut Vec<Expr>,
+    around: &mut Vec<Expr>,
+) {
+    match condition {
+        Expr::BinaryOp {
+            left,
+            op: BinaryOperator::And,
+            right,
+        } => {
+            divide(*left, relations, within, around);
+            divide(*right, relations, within, around);
+        }
+        condition => {
+            let mut has_name = false;
+            let visited = visit_expressions(&condition, |expr| match expr {
+                Expr::CompoundIdentifier(parts)
+                    if parts.len() == 2 && !relations.contains(&parts[0].value) =>
+                {
+                    has_name = true;
+                    ControlFlow::Continue(())
+                }
+                Expr::Identifier(_)
+                | Expr::CompoundIdentifier(_)
+                | Expr::Subquery(_)
+                | Expr::Exists { .. }
+                | Expr::InSubquery { .. } => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            });
+            match has_name && visited.is_continue() {
+                true => around.push(condition),
+                false => within.push(condition),
+            }
+        }
+    }
+}
+
 /// `schema.table.column` is `table.column`.
 fn qualified(parts: Vec<Ident>) -> Expr {
     let skip = parts.len().saturating_sub(2);
@@ -472,7 +668,7 @@ fn literal(value: ValueWithSpan) -> Result<Expr> {
     }))
 }
 
-fn any(expr: Expr, list: Vec<Expr>, op: &BinaryOperator, and: &BinaryOperator) -> Expr {
+pub(super) fn any(expr: Expr, list: Vec<Expr>, op: &BinaryOperator, and: &BinaryOperator) -> Expr {
     let each = list
         .into_iter()
         .map(|item| binary(expr.clone(), op.clone(), item));

@@ -10,6 +10,7 @@ mod literals;
 mod names;
 mod plan;
 mod query;
+mod scope;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,7 @@ pub(crate) use expr::{call, query, select};
 pub(crate) use names::{Resolved, ident, table};
 pub(crate) use plan::{Query, planner, run, streams};
 
+use self::scope::{Finished, Place, Scope};
 use crate::catalog::{Catalog, Id};
 use crate::error::{self, Error, Result};
 
@@ -45,8 +47,8 @@ pub(crate) struct Context {
 pub(crate) struct Binder<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) context: &'a Context,
-    /// Names of WITH clauses around.
-    with: Vec<BTreeSet<String>>,
+    /// Names of WITH clauses around, with their columns if these are known.
+    with: Vec<BTreeMap<String, Option<BTreeSet<String>>>>,
     /// What names stand for within a view.
     bound: Vec<BTreeMap<String, Id>>,
     /// Tables that are read.
@@ -55,6 +57,14 @@ pub(crate) struct Binder<'a> {
     pub(crate) used: BTreeMap<String, Id>,
     /// A function of the leader node.
     leader: Option<String>,
+    /// Whether a function is used that only compute nodes have.
+    is_for_tables: bool,
+    /// What names mean in the queries around, the innermost last.
+    scopes: Vec<Scope>,
+    /// Where the next query stands.
+    place: Place,
+    /// What is known of the query that was rewritten last.
+    finished: Finished,
     depth: usize,
 }
 
@@ -68,12 +78,19 @@ impl<'a> Binder<'a> {
             tables: BTreeSet::new(),
             used: BTreeMap::new(),
             leader: None,
+            is_for_tables: false,
+            scopes: Vec::new(),
+            place: Place::default(),
+            finished: Finished::default(),
             depth: 0,
         }
     }
 
-    /// An error for functions of the leader node beside tables.
+    /// An error for functions of the leader node beside tables, and for those of compute nodes without any.
     fn check_leader(&self) -> Result<()> {
+        if self.is_for_tables && self.tables.is_empty() {
+            return Err(Error::new(&error::TABLE_ONLY, &[]));
+        }
         match &self.leader {
             Some(function) if !self.tables.is_empty() => Err(Error::new(&error::LEADER_ONLY, &[])
                 .hint(format!("Function \"{function}\" not supported."))),

@@ -1,5 +1,7 @@
 //! Names of tables and views: the search path, what a view was bound to.
 
+use std::collections::BTreeSet;
+
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName, TableAlias, TableFactor};
 
 use super::{Binder, plain_name, syntax};
@@ -122,9 +124,17 @@ impl Binder<'_> {
     /// Whether a WITH clause around has the name.
     pub(super) fn is_with(&self, name: &ObjectName) -> bool {
         match plain_name(name).as_slice() {
-            [name] => self.with.iter().any(|names| names.contains(name)),
+            [name] => self.with.iter().any(|names| names.contains_key(name)),
             _ => false,
         }
+    }
+
+    /// The columns of the innermost WITH of a name; `None` if they are not known.
+    fn with_columns(&self, name: &ObjectName) -> Option<BTreeSet<String>> {
+        let parts = plain_name(name);
+        let name = parts.first()?;
+        let mut names = self.with.iter().rev();
+        names.find_map(|names| names.get(name))?.clone()
     }
 
     /// A table of FROM as plans know it, under the name that the query has for it.
@@ -134,13 +144,30 @@ impl Binder<'_> {
         alias: Option<TableAlias>,
     ) -> Result<TableFactor> {
         if self.is_with(&name) {
+            let columns = self.with_columns(&name);
+            let renamed = alias.as_ref().filter(|alias| !alias.columns.is_empty());
+            let columns = match renamed {
+                Some(_) => None,
+                None => columns,
+            };
+            let shown = match &alias {
+                Some(alias) => alias.name.value.clone(),
+                None => plain_name(&name).pop().unwrap_or_default(),
+            };
+            self.add_relation(&shown, columns);
             return Ok(table(name, alias));
         }
         let parts = plain_name(&name);
         let shown = parts.last().cloned().unwrap_or_default();
-        let alias = alias.or_else(|| Some(named(&shown)));
+        let alias = alias.unwrap_or_else(|| named(&shown));
+        let known = alias.name.value.clone();
+        let is_renamed = !alias.columns.is_empty();
+        let alias = Some(alias);
         let object = match self.resolve(&name)? {
             Resolved::System(name) => {
+                let columns = crate::run::system::columns(&name);
+                let columns = columns.into_iter().map(str::to_owned).collect();
+                self.add_relation(&known, (!is_renamed).then_some(columns));
                 return Ok(table(ident(&format!("{TABLE}{name}")).into(), alias));
             }
             Resolved::Object(object) => object,
@@ -149,10 +176,16 @@ impl Binder<'_> {
         match object {
             Object::Table(found) => {
                 self.tables.insert(found.id);
+                let columns = found.columns.iter().map(|column| column.name.clone());
+                self.add_relation(&known, (!is_renamed).then(|| columns.collect()));
                 let name = ident(&format!("{TABLE}{}", found.id));
                 Ok(table(name.into(), alias))
             }
-            Object::View(view) => self.view(&view, alias),
+            Object::View(view) => {
+                let columns = view.columns.iter().map(|(name, _)| name.clone());
+                self.add_relation(&known, (!is_renamed).then(|| columns.collect()));
+                self.view(&view, alias)
+            }
             Object::Schema(_) => Err(Error::new(&error::UNDEFINED_TABLE, &[&shown])),
         }
     }

@@ -53,6 +53,10 @@ pub(crate) fn planner() -> SessionState {
         .scalar_functions()
         .get_or_insert_default()
         .extend(functions::scalars());
+    builder
+        .aggregate_functions()
+        .get_or_insert_default()
+        .extend(functions::aggregates());
     if let Some(analyzer) = builder.analyzer() {
         // Before the casts of the room `sql`, which are PostgreSQL's.
         let last = analyzer.rules.len().saturating_sub(1);
@@ -225,6 +229,9 @@ impl ExprPlanner for Operators {
         else {
             return Ok(PlannerResult::Original(expr));
         };
+        let is_number = |data_type: &DataType| data_type.is_numeric() || data_type.is_null();
+        let is_literal =
+            |expr: &Expr| matches!(expr, Expr::Literal(value, _) if is_text(&value.data_type()));
         let op = match expr.op {
             BinaryOperator::Plus => Op::Add,
             BinaryOperator::Minus => Op::Subtract,
@@ -246,11 +253,32 @@ impl ExprPlanner for Operators {
                     right: trimmed(expr.right),
                 }));
             }
+            BinaryOperator::Eq | BinaryOperator::NotEq
+                if left == DataType::Boolean && is_literal(&expr.right)
+                    || right == DataType::Boolean && is_literal(&expr.left) =>
+            {
+                let flag = |value| functions::explicit(value, Type::Bool);
+                return Ok(PlannerResult::Original(RawBinaryExpr {
+                    op: expr.op,
+                    left: flag(expr.left),
+                    right: flag(expr.right),
+                }));
+            }
+            // NaN is not NaN in a scan, and is among constants.
+            BinaryOperator::Eq | BinaryOperator::NotEq
+                if (left.is_floating() || right.is_floating())
+                    && is_number(&left)
+                    && is_number(&right)
+                    && (expr.left.any_column_refs() || expr.right.any_column_refs()) =>
+            {
+                let is_equal = functions::equal_floats(expr.left, expr.right);
+                return Ok(PlannerResult::Planned(match expr.op {
+                    BinaryOperator::Eq => is_equal,
+                    _ => !is_equal,
+                }));
+            }
             _ => return Ok(PlannerResult::Original(expr)),
         };
-        let is_number = |data_type: &DataType| data_type.is_numeric() || data_type.is_null();
-        let is_literal =
-            |expr: &Expr| matches!(expr, Expr::Literal(value, _) if is_text(&value.data_type()));
         let left_fits = is_number(&left) || is_literal(&expr.left);
         let right_fits = is_number(&right) || is_literal(&expr.right);
         if left_fits && right_fits && (is_number(&left) || is_number(&right)) {

@@ -12,12 +12,16 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::names::{ident, named};
+use super::scope::{Finished, Place, Scope};
 use super::{Binder, syntax, unsupported};
-use crate::catalog::View;
+use crate::catalog::{Object, View};
 use crate::error::{self, Error, Result};
 
 /// Queries inside of queries.
 const DEPTH: usize = 60;
+
+/// A function that gives the columns of views that are bound late.
+const LATE_BINDING: &str = "pg_get_late_binding_view_cols";
 
 /// What follows a name that stands twice in a list.
 pub(super) const AGAIN: char = '\u{1}';
@@ -77,7 +81,9 @@ impl Binder<'_> {
             limit_clause = Some(self.top(top)?);
         }
         let body = Box::new(self.body(*body)?);
+        self.scopes.push(Scope::closed());
         let order_by = order_by.map(|order| self.order(order)).transpose()?;
+        self.scopes.pop();
         self.with.truncate(scopes);
         self.depth -= 1;
         Ok(Query {
@@ -101,7 +107,7 @@ impl Binder<'_> {
             cte_tables,
         } = with;
         let mut tables = Vec::new();
-        self.with.push(BTreeSet::new());
+        self.with.push(BTreeMap::new());
         for table in cte_tables {
             let Cte {
                 alias,
@@ -115,11 +121,12 @@ impl Binder<'_> {
             };
             let name = alias.name.value.clone();
             if recursive && let Some(names) = self.with.last_mut() {
-                names.insert(name.clone());
+                names.insert(name.clone(), None);
             }
             let query = Box::new(self.query(*query)?);
+            let columns = named_columns(&alias, self.finished.columns.take());
             if let Some(names) = self.with.last_mut() {
-                names.insert(name);
+                names.insert(name, columns);
             }
             tables.push(Cte {
                 alias,
@@ -164,7 +171,12 @@ impl Binder<'_> {
                     other => other,
                 };
                 let left = Box::new(self.body(*left)?);
+                let finished = std::mem::take(&mut self.finished);
                 let right = Box::new(self.body(*right)?);
+                self.finished = Finished {
+                    is_correlated: finished.is_correlated || self.finished.is_correlated,
+                    ..finished
+                };
                 if let (Some(left), Some(right)) = (width(&left), width(&right))
                     && left != right
                 {
@@ -236,6 +248,8 @@ impl Binder<'_> {
         if is_foreign || !named_window.is_empty() {
             return Err(syntax("select"));
         }
+        let place = std::mem::take(&mut self.place);
+        self.scopes.push(Scope::new(place));
         let from = from
             .into_iter()
             .map(|table| self.tables(table))
@@ -246,6 +260,8 @@ impl Binder<'_> {
         let group_by = self.group(group_by)?;
         let having = self.optional(having)?;
         let qualify = self.optional(qualify)?;
+        let output = self.output(&projection);
+        self.end_scope(output)?;
         Ok(Select {
             select_token,
             optimizer_hints: Vec::new(),
@@ -298,7 +314,9 @@ impl Binder<'_> {
                     let name = shown_name(&expr);
                     let is_column =
                         matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+                    self.begin_item();
                     let expr = self.expr(expr)?;
+                    self.end_item(None, &expr);
                     let is_plain = is_column
                         && matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
                     let alias = unique(name.clone(), has_wildcard && is_plain);
@@ -307,10 +325,15 @@ impl Binder<'_> {
                         false => SelectItem::ExprWithAlias { expr, alias },
                     }
                 }
-                SelectItem::ExprWithAlias { expr, alias } => SelectItem::ExprWithAlias {
-                    expr: self.expr(expr)?,
-                    alias: unique(alias.value, false),
-                },
+                SelectItem::ExprWithAlias { expr, alias } => {
+                    self.begin_item();
+                    let expr = self.expr(expr)?;
+                    self.end_item(Some(&alias.value), &expr);
+                    SelectItem::ExprWithAlias {
+                        expr,
+                        alias: unique(alias.value, false),
+                    }
+                }
                 SelectItem::ExprWithAliases { .. } => return Err(syntax("as")),
                 SelectItem::Wildcard(options) => SelectItem::Wildcard(plain_wildcard(options)?),
                 SelectItem::QualifiedWildcard(
@@ -330,6 +353,24 @@ impl Binder<'_> {
         Ok(projection)
     }
 
+    /// The names of a list's columns; `None` if they are not known.
+    fn output(&self, projection: &[SelectItem]) -> Option<BTreeSet<String>> {
+        let mut names = BTreeSet::new();
+        for item in projection {
+            match item {
+                SelectItem::ExprWithAlias { alias, .. } => {
+                    names.insert(alias.value.clone());
+                }
+                SelectItem::UnnamedExpr(expr) => {
+                    names.insert(shown_name(expr));
+                }
+                // With EXCLUDE, or for one table, it is more than there is: then no alias has the name either.
+                _ => names.extend(self.all_columns()?),
+            }
+        }
+        Some(names)
+    }
+
     pub(crate) fn tables(&mut self, tables: TableWithJoins) -> Result<TableWithJoins> {
         let relation = self.factor(tables.relation)?;
         let mut joins = Vec::new();
@@ -344,6 +385,17 @@ impl Binder<'_> {
             };
             let relation = self.factor(relation)?;
             use JoinOperator as Op;
+            let is_outer = matches!(
+                join_operator,
+                Op::Left(_)
+                    | Op::LeftOuter(_)
+                    | Op::Right(_)
+                    | Op::RightOuter(_)
+                    | Op::FullOuter(_)
+            );
+            if let Some(scope) = self.scopes.last_mut() {
+                scope.is_on_outer = is_outer;
+            }
             let join_operator = match join_operator {
                 Op::Join(on) => Op::Join(self.constraint(on)?),
                 Op::Inner(on) => Op::Inner(self.constraint(on)?),
@@ -355,6 +407,9 @@ impl Binder<'_> {
                 Op::CrossJoin(JoinConstraint::None) => Op::CrossJoin(JoinConstraint::None),
                 _ => return Err(syntax("join")),
             };
+            if let Some(scope) = self.scopes.last_mut() {
+                scope.is_on_outer = false;
+            }
             joins.push(Join {
                 relation,
                 global: false,
@@ -387,6 +442,24 @@ impl Binder<'_> {
                 sample,
                 index_hints,
             } => {
+                if let Some(args) = &args
+                    && args.args.is_empty()
+                    && super::plain_name(&name)
+                        .last()
+                        .is_some_and(|name| name == LATE_BINDING)
+                {
+                    let mut views = self.catalog.objects();
+                    if views.any(|object| matches!(object, Object::View(view) if view.late_binding))
+                    {
+                        return Err(Error::not_yet("the columns of views that are bound late"));
+                    }
+                    let mut alias = alias.unwrap_or_else(|| named(LATE_BINDING));
+                    // Their types are those that the function has.
+                    for column in &mut alias.columns {
+                        column.data_type = None;
+                    }
+                    return self.relation(name, Some(alias));
+                }
                 if args.is_some() {
                     let name = super::plain_name(&name).join(".");
                     return Err(unsupported(&format!("the table function {name}()")));
@@ -415,13 +488,19 @@ impl Binder<'_> {
                 if sample.is_some() {
                     return Err(syntax("tablesample"));
                 }
-                let Some(alias) = alias else {
-                    return Err(syntax(")").hint("a subquery in FROM must have an alias"));
+                // Drivers send such a subquery without an alias, so Redshift takes it.
+                let alias = match alias {
+                    Some(alias) => plain_alias(alias)?,
+                    None => named(&format!("\u{1}{}", self.scopes.len())),
                 };
+                self.place = Place::From;
+                let subquery = Box::new(self.query(*subquery)?);
+                let columns = named_columns(&alias, self.finished.columns.take());
+                self.add_relation(&alias.name.value, columns);
                 Ok(TableFactor::Derived {
                     lateral: false,
-                    subquery: Box::new(self.query(*subquery)?),
-                    alias: Some(plain_alias(alias)?),
+                    subquery,
+                    alias: Some(alias),
                     sample: None,
                 })
             }
@@ -476,11 +555,16 @@ impl Binder<'_> {
             tables: BTreeSet::new(),
             used: BTreeMap::new(),
             leader: None,
+            is_for_tables: false,
+            scopes: Vec::new(),
+            place: Place::default(),
+            finished: Finished::default(),
             depth: self.depth,
         };
         let query = inner.query(*query)?;
         self.tables.extend(inner.tables);
         self.leader = self.leader.take().or(inner.leader);
+        self.is_for_tables |= inner.is_for_tables;
         self.depth -= 1;
         let mut alias = alias.unwrap_or_else(|| named(&view.name));
         if alias.columns.is_empty() {
@@ -514,10 +598,14 @@ impl Binder<'_> {
                 if !modifiers.is_empty() {
                     return Err(Error::not_yet("GROUPING SETS"));
                 }
-                Ok(GroupByExpr::Expressions(
-                    self.exprs(expressions)?,
-                    Vec::new(),
-                ))
+                let mut group = Vec::new();
+                for expr in expressions {
+                    self.begin_item();
+                    let expr = self.expr(expr)?;
+                    self.check_group(&expr)?;
+                    group.push(expr);
+                }
+                Ok(GroupByExpr::Expressions(group, Vec::new()))
             }
             GroupByExpr::All(modifiers) if modifiers.is_empty() => {
                 Err(Error::not_yet("GROUP BY ALL"))
@@ -638,6 +726,17 @@ fn plain_wildcard(options: WildcardAdditionalOptions) -> Result<WildcardAddition
     };
     match opt_exclude {
         None | Some(ExcludeSelectItem::Single(_) | ExcludeSelectItem::Multiple(_)) => Ok(options),
+    }
+}
+
+/// The columns of a subquery under its alias.
+fn named_columns(alias: &TableAlias, output: Option<BTreeSet<String>>) -> Option<BTreeSet<String>> {
+    match alias.columns.is_empty() {
+        true => output,
+        false => {
+            let columns = alias.columns.iter();
+            Some(columns.map(|column| column.name.value.clone()).collect())
+        }
     }
 }
 

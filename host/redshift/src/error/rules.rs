@@ -36,6 +36,8 @@ rules! {
     UNSUPPORTED_TYPE, "0A000", 0, Documented, "Column \"{}\" has unsupported type \"{}\".", "types of PostgreSQL that Redshift does not have";
     INDEX_UNSUPPORTED, "0A000", 0, Known, "SQL command \"{}\" not supported on Redshift tables.", "CREATE INDEX and others of its kind";
     LEADER_ONLY, "0A000", 0, Documented, "Specified types or functions (one per INFO message) not supported on Redshift tables.", "functions of the leader node in a query of tables";
+    TABLE_ONLY, "0A000", 0, Reported, "One or more of the used functions must be applied on at least one user created tables. Examples of user table only functions are LISTAGG, MEDIAN, PERCENTILE_CONT, etc", "LISTAGG, MEDIAN and PERCENTILE_CONT without a table";
+    CORRELATION, "0A000", 0, Reported, "This type of correlated subquery pattern is not supported yet", "a subquery that refers to another query than the one around it, or does so in ON of an outer join, beside a window function or in GROUP BY";
     FRAME_REQUIRED, "42601", 0, Documented, "Aggregate window functions with an ORDER BY clause require a frame clause", "sums over an ordered window without a frame";
     ADD_COLUMN_NOT_NULL, "42601", 0, Documented, "ALTER TABLE ADD COLUMN defined as NOT NULL must have a non-null default expression", "a new NOT NULL column without a default";
     ALTER_TYPE_IN_TRANSACTION, "25001", 0, Documented, "ALTER TABLE ALTER COLUMN cannot run inside a transaction block", "a change of a column's type between BEGIN and COMMIT";

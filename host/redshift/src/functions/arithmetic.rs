@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal128Array};
 use arrow::compute::kernels::numeric;
 use arrow::datatypes::{Decimal128Type, Float32Type, Float64Type, i256};
 use arrow::error::ArrowError;
@@ -50,6 +50,24 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
 /// `left op right`
 pub(crate) fn arithmetic(op: Op, left: Expr, right: Expr) -> Expr {
     function(op).call(vec![left, right])
+}
+
+/// `left = right` of floats, where NaN is equal to nothing.
+pub(crate) fn equal_floats(left: Expr, right: Expr) -> Expr {
+    float_equality().call(vec![left, right])
+}
+
+fn float_equality() -> ScalarUDF {
+    scalar(
+        "redshift_equal_floats",
+        |_| Ok((vec![Type::Float8, Type::Float8], Type::Bool)),
+        |columns, _, _| {
+            let left = columns[0].as_primitive::<Float64Type>().iter();
+            let right = columns[1].as_primitive::<Float64Type>().iter();
+            let equal = left.zip(right).map(|(left, right)| Some(left? == right?));
+            Ok(Arc::new(equal.collect::<BooleanArray>()))
+        },
+    )
 }
 
 /// The digits of a whole number as a decimal.

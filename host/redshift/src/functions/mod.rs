@@ -2,22 +2,25 @@
 
 mod arithmetic;
 mod casts;
+mod catalog;
 mod dates;
 mod formats;
 mod json;
 mod scalar;
+mod single;
 mod table;
 mod text;
 mod totals;
 
 use std::sync::Arc;
 
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
-pub(crate) use arithmetic::{Op, arithmetic};
+pub(crate) use arithmetic::{Op, arithmetic, equal_floats};
 pub(crate) use casts::{assigned, explicit};
 pub(crate) use formats::read as read_date;
 pub(crate) use json::parsed;
+pub(crate) use single::SINGLE;
 pub(crate) use table::{How, Special, find};
 
 /// `CAST(value, 'type')`
@@ -32,8 +35,14 @@ pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
     let mut all = casts::functions();
     all.extend(dates::functions());
     all.extend(json::functions());
+    all.extend(catalog::functions());
     all.extend(text::functions());
     all.extend(totals::functions());
     all.extend(arithmetic::functions());
     all.into_iter().map(Arc::new).collect()
+}
+
+/// Functions over groups that plans call.
+pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
+    vec![single::function()]
 }

@@ -24,6 +24,7 @@ pub(crate) enum Special {
     Decode,
     Concat,
     CharIndex,
+    RegexpSubstr,
     GetDate,
     CurrentDate,
     /// A moment that only the leader node has.
@@ -41,10 +42,19 @@ pub(crate) enum Special {
     Trunc,
     ListAgg,
     PercentileCont,
+    Median,
     Sum,
     Avg,
     Log,
     LeaderPrivilege,
+    /// The first of its arguments.
+    First,
+    /// NULL: there are no comments.
+    NoText,
+    /// The user who owns everything.
+    Owner,
+    /// Whether the search path finds an object of a number under its name.
+    IsVisible,
 }
 
 /// A function's name, what computes it, and how many arguments it takes.
@@ -107,7 +117,7 @@ static KNOWN: &[Known] = &[
     known("regexp_count", As("regexp_count"), 2, 3),
     known("regexp_instr", NotYet, 2, 6),
     known("regexp_replace", As("redshift_regexp_replace"), 2, 3),
-    known("regexp_substr", As("redshift_regexp_substr"), 2, 2),
+    known("regexp_substr", special(S::RegexpSubstr), 2, 5),
     known("repeat", As("repeat"), 2, 2),
     known("replace", As("replace"), 3, 3),
     known("replicate", As("repeat"), 2, 2),
@@ -231,7 +241,7 @@ static KNOWN: &[Known] = &[
     known("hll", NotYet, 1, 1),
     known("listagg", special(S::ListAgg), 1, 2),
     known("max", Aggregate("max"), 1, 1),
-    known("median", NotYet, 1, 1),
+    known("median", special(S::Median), 1, 1),
     known("min", Aggregate("min"), 1, 1),
     known("percentile_cont", special(S::PercentileCont), 1, 1),
     known("percentile_disc", NotYet, 1, 1),
@@ -259,6 +269,7 @@ static KNOWN: &[Known] = &[
     known("age", special(S::LeaderPrivilege), 1, 2),
     known("current_database", special(S::CurrentDatabase), 0, 0),
     known("current_schema", special(S::CurrentSchema), 0, 0),
+    // Only with a subscript: there are no arrays.
     known("current_schemas", NotYet, 1, 1),
     known("current_setting", NotYet, 1, 1),
     known("current_time", special(S::LeaderMoment), 0, 0),
@@ -271,10 +282,17 @@ static KNOWN: &[Known] = &[
     known("localtime", special(S::LeaderMoment), 0, 0),
     known("localtimestamp", special(S::LeaderMoment), 0, 1),
     known("now", special(S::LeaderMoment), 0, 0),
+    known("format_type", As("redshift_format_type"), 2, 2),
     known("pg_backend_pid", special(S::BackendPid), 0, 0),
+    known("col_description", special(S::NoText), 2, 2),
+    known("obj_description", special(S::NoText), 1, 2),
+    known("pg_get_expr", special(S::First), 2, 3),
+    known("pg_get_userbyid", special(S::Owner), 1, 1),
+    known("pg_get_viewdef", NotYet, 1, 2),
     known("pg_last_copy_count", special(S::LastCopyCount), 0, 0),
     known("pg_last_copy_id", NotYet, 0, 0),
     known("pg_last_query_id", NotYet, 0, 0),
+    known("pg_table_is_visible", special(S::IsVisible), 1, 1),
     known("pg_last_unload_count", special(S::LastUnloadCount), 0, 0),
     known("session_user", special(S::CurrentUser), 0, 0),
     known("timeofday", NotYet, 0, 0),

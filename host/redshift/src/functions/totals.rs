@@ -16,6 +16,9 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         scalar("redshift_sum_input", sum_input, |columns, _, _| {
             Ok(Arc::clone(&columns[0]))
         }),
+        scalar("redshift_median_input", median_input, |columns, _, _| {
+            Ok(Arc::clone(&columns[0]))
+        }),
         scalar("redshift_average", average_types, average),
     ]
 }
@@ -27,6 +30,20 @@ fn sum_input(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
         Type::Int8 => Type::Numeric(38, 0),
         Type::Numeric(_, scale) => Type::Numeric(38, scale),
         Type::Float4 | Type::Float8 | Type::Unknown => Type::Float8,
+        _ => return Err(arguments.refused()),
+    };
+    Ok((vec![input], input))
+}
+
+/// What a median is among: that of whole numbers is a decimal.
+fn median_input(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
+    let input = match arguments.types[0] {
+        whole if whole.is_whole() => Type::Numeric(19, 0),
+        Type::Numeric(precision, scale) => Type::Numeric(precision, scale),
+        Type::Float4 | Type::Float8 | Type::Unknown => Type::Float8,
+        moment if moment.is_moment() => {
+            return Err(Error::not_yet("the median of dates and times"));
+        }
         _ => return Err(arguments.refused()),
     };
     Ok((vec![input], input))

@@ -149,8 +149,6 @@ fn format(options: &Options) -> Result<Format> {
             return Err(Error::new(&error::SYNTAX_ERROR, &[name]));
         }
         if [
-            "encrypted",
-            "kms_key_id",
             "master_symmetric_key",
             "bzip2",
             "lzop",

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::Schema;
 use datafusion::sql::sqlparser::ast::{ObjectName, Query as Sql, SelectInto, SetExpr};
 
 use super::Environment;
 use crate::bind::{self, Binder, Context, Query};
 use crate::engine::Shared;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::session::{Outcome, Rows};
 use crate::transaction::Transaction;
 use crate::types::Column;
@@ -33,7 +36,34 @@ pub(crate) async fn rows(
     let planned = plan(environment.shared, transaction, environment.context, query).await?;
     let columns = planned.columns()?;
     let batches = bind::run(planned).await?;
+    let batches = batches.into_iter().map(|batch| canonical(batch, &columns));
+    let batches = batches.collect::<Result<_>>()?;
     Ok(Rows::new(columns, batches))
+}
+
+/// The rows as Arrow holds the types of their columns: DataFusion has several forms of texts and numbers.
+fn canonical(batch: RecordBatch, columns: &[Column]) -> Result<RecordBatch> {
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    let arrays = batch.columns().iter().zip(columns);
+    let arrays = arrays.map(|(array, column)| {
+        let wanted = column.data_type.arrow();
+        match *array.data_type() == wanted {
+            true => Ok(Arc::clone(array)),
+            false => cast_with_options(array, &wanted, &options),
+        }
+    });
+    let arrays = arrays
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(Error::internal)?;
+    let fields = columns
+        .iter()
+        .map(|column| column.data_type.field(&column.name));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(schema, arrays, &rows).map_err(Error::internal)
 }
 
 pub(crate) async fn plan(
@@ -59,7 +89,7 @@ pub(crate) async fn describe(
 }
 
 /// `SELECT .. INTO table`, and the query without that.
-pub(super) fn into(query: &Sql) -> Option<(ObjectName, bool, Box<Sql>)> {
+pub(crate) fn into(query: &Sql) -> Option<(ObjectName, bool, Box<Sql>)> {
     let SetExpr::Select(select) = query.body.as_ref() else {
         return None;
     };

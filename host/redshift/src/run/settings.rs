@@ -13,7 +13,7 @@ use arrow::array::{RecordBatch, StringArray};
 const KNOWN: &[(&str, &str)] = &[
     ("analyze_threshold_percent", "10"),
     ("application_name", ""),
-    ("client_encoding", "UTF8"),
+    ("client_encoding", "UNICODE"),
     ("client_min_messages", "notice"),
     ("cursor_close", "auto"),
     ("datestyle", "ISO, MDY"),
@@ -97,7 +97,7 @@ impl Settings {
         Ok(Outcome::tagged("RESET"))
     }
 
-    fn text(&self, name: &str) -> Result<String> {
+    pub(crate) fn text(&self, name: &str) -> Result<String> {
         let start = Self::known(name)?;
         Ok(match self.0.get(name) {
             Some(value) => value.join(", "),

@@ -15,12 +15,9 @@ use datafusion::sql::sqlparser::ast::{
 
 pub(crate) use copy::{OptionValue, Options};
 pub(crate) use table::{ColumnDefinition, CreateTable, TableAttributes};
-pub(crate) use tokens::{Parameters, split};
+pub(crate) use tokens::{Parameters, placeholders, split};
 
-use crate::error::{self, Error, Result};
-
-/// Bytes of a statement over the wire protocol.
-pub(crate) const MOST_BYTES: usize = 16 << 20;
+use crate::error::Result;
 
 /// A statement.
 #[derive(Debug, Clone)]
@@ -129,6 +126,33 @@ pub(crate) enum AlterAction {
 }
 
 impl Statement {
+    /// What it is in `sys_query_history`.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Query(_) => "SELECT",
+            Self::Insert(_) => "INSERT",
+            Self::Update(_) => "UPDATE",
+            Self::Delete(_) => "DELETE",
+            Self::Merge(_) | Self::RemoveDuplicates { .. } => "MERGE",
+            Self::Copy { .. } => "COPY",
+            Self::Unload { .. } => "UNLOAD",
+            Self::Truncate(_)
+            | Self::CreateTable(_)
+            | Self::CreateView { .. }
+            | Self::CreateSchema { .. }
+            | Self::Drop { .. }
+            | Self::Alter { .. } => "DDL",
+            Self::Begin { .. }
+            | Self::Commit
+            | Self::Rollback
+            | Self::Lock(_)
+            | Self::Set { .. }
+            | Self::Reset(_)
+            | Self::Show(_)
+            | Self::Maintain { .. } => "UTILITY",
+        }
+    }
+
     /// Whether it only reads.
     pub(crate) fn is_read(&self) -> bool {
         matches!(self, Self::Query(_) | Self::Show(_) | Self::Unload { .. })
@@ -137,9 +161,6 @@ impl Statement {
 
 /// Parses one statement; `None` if there is nothing but blanks and comments.
 pub(crate) fn parse(text: &str, parameters: &Parameters<'_>) -> Result<Option<Statement>> {
-    if text.len() > MOST_BYTES {
-        return Err(Error::new(&error::TOO_LARGE, &[&"16MB"]));
-    }
     let tokens = tokens::read(text, parameters)?;
     if tokens.is_empty() {
         return Ok(None);

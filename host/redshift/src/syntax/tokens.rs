@@ -8,6 +8,15 @@ use crate::error::{self, Error, Result};
 use crate::session::Parameter;
 use crate::types::Type;
 
+/// Bytes of a statement over the wire protocol.
+const MOST_BYTES: usize = 16 << 20;
+/// Operators in one expression, which nest to the left.
+const MOST_OPERATORS: usize = 500;
+/// Conditions that AND and OR join.
+const MOST_CONDITIONS: usize = 10_000;
+/// Queries that UNION and its like join.
+const MOST_QUERIES: usize = 500;
+
 /// Bytes of a name; what is longer is cut, as `CREATE TABLE` documents it.
 const NAME_BYTES: usize = 127;
 
@@ -66,14 +75,28 @@ pub(crate) fn split(text: &str) -> Result<Vec<&str>> {
     Ok(statements)
 }
 
+/// The highest `$n` of a text.
+pub(crate) fn placeholders(text: &str) -> Result<usize> {
+    let tokens = tokenize(text)?;
+    let numbers = tokens.iter().filter_map(|token| match &token.token {
+        Token::Placeholder(name) => name.strip_prefix('$')?.parse().ok(),
+        _ => None,
+    });
+    Ok(numbers.max().unwrap_or(0))
+}
+
 /// The tokens of one statement, without blanks.
 pub(super) fn read(text: &str, parameters: &Parameters<'_>) -> Result<Vec<TokenWithSpan>> {
+    if text.len() > MOST_BYTES {
+        return Err(Error::new(&error::TOO_LARGE, &[&"16MB"]));
+    }
     let tokens = tokenize(text)?;
     let tokens = tokens
         .into_iter()
         .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
+    let tokens = plain_operators(tokens.collect());
     let mut read: Vec<TokenWithSpan> = Vec::new();
-    let mut tokens = tokens.peekable();
+    let mut tokens = tokens.into_iter().peekable();
     while let Some(mut token) = tokens.next() {
         match &mut token.token {
             Token::Word(word) => fold(word),
@@ -114,8 +137,101 @@ pub(super) fn read(text: &str, parameters: &Parameters<'_>) -> Result<Vec<TokenW
     }
     match read.iter().any(|token| token.token == Token::SemiColon) {
         true => Err(Error::new(&error::MULTIPLE_COMMANDS, &[])),
-        false => Ok(read),
+        false => {
+            check_depth(&read)?;
+            Ok(read)
+        }
     }
+}
+
+/// `OPERATOR(pg_catalog.~)` is `~`.
+fn plain_operators(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let is = |token: &Token, name: &str| match token {
+        Token::Word(word) => word.quote_style.is_none() && word.value.eq_ignore_ascii_case(name),
+        _ => false,
+    };
+    let mut plain = Vec::with_capacity(tokens.len());
+    let mut rest = tokens.as_slice();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        plain.push(match after {
+            [open, schema, point, operator, close, after @ ..]
+                if is(&first.token, "operator")
+                    && open.token == Token::LParen
+                    && is(&schema.token, "pg_catalog")
+                    && point.token == Token::Period
+                    && close.token == Token::RParen =>
+            {
+                rest = after;
+                operator.clone()
+            }
+            _ => first.clone(),
+        });
+    }
+    plain
+}
+
+/// What joins terms nests them without a parenthesis, which is what the parser counts.
+fn check_depth(tokens: &[TokenWithSpan]) -> Result<()> {
+    #[derive(Default)]
+    struct Level {
+        operators: usize,
+        conditions: usize,
+        queries: usize,
+    }
+    let mut levels = vec![Level::default()];
+    for token in tokens {
+        let Some(level) = levels.last_mut() else {
+            // More parentheses are closed than opened: a matter of the parser.
+            return Ok(());
+        };
+        match &token.token {
+            Token::LParen => levels.push(Level::default()),
+            Token::RParen => {
+                levels.pop();
+            }
+            Token::Comma => {
+                level.operators = 0;
+                level.conditions = 0;
+            }
+            Token::Word(word) if word.quote_style.is_none() => match word.keyword {
+                Keyword::AND | Keyword::OR => {
+                    level.operators = 0;
+                    level.conditions += 1;
+                }
+                Keyword::UNION
+                | Keyword::EXCEPT
+                | Keyword::INTERSECT
+                | Keyword::MINUS
+                | Keyword::JOIN => level.queries += 1,
+                Keyword::IS
+                | Keyword::IN
+                | Keyword::LIKE
+                | Keyword::ILIKE
+                | Keyword::SIMILAR
+                | Keyword::BETWEEN
+                | Keyword::AT
+                | Keyword::COLLATE
+                | Keyword::NOTNULL => level.operators += 1,
+                _ => {}
+            },
+            Token::Word(_)
+            | Token::Number(..)
+            | Token::SingleQuotedString(_)
+            | Token::Period
+            | Token::LBracket
+            | Token::RBracket => {}
+            _ => level.operators += 1,
+        }
+        if let Some(level) = levels.last()
+            && (level.operators > MOST_OPERATORS
+                || level.conditions > MOST_CONDITIONS
+                || level.queries > MOST_QUERIES)
+        {
+            return Err(Error::new(&error::TOO_DEEP, &[]));
+        }
+    }
+    Ok(())
 }
 
 /// Redshift folds quoted names, too.
@@ -152,7 +268,7 @@ fn put(
     };
     let is_number = value.parse::<f64>().is_ok_and(f64::is_finite);
     match parameter.data_type {
-        Some(data_type) if data_type.is_number() && is_number => match value.strip_prefix('-') {
+        Some(data_type) if data_type.is_exact() && is_number => match value.strip_prefix('-') {
             Some(digits) => {
                 push(Token::LParen);
                 push(Token::Minus);
@@ -164,6 +280,22 @@ fn put(
         Some(Type::Bool) if value == "t" || value == "true" => push(keyword("true", Keyword::TRUE)),
         Some(Type::Bool) if value == "f" || value == "false" => {
             push(keyword("false", Keyword::FALSE));
+        }
+        // Floats that decimals cannot hold, and values that would be texts.
+        Some(
+            data_type @ (Type::Float4
+            | Type::Float8
+            | Type::Date
+            | Type::Time
+            | Type::Timestamp
+            | Type::TimestampTz),
+        ) => {
+            push(keyword("cast", Keyword::CAST));
+            push(Token::LParen);
+            push(Token::SingleQuotedString(value.clone()));
+            push(keyword("as", Keyword::AS));
+            push(Token::make_word(data_type.short_name(), None));
+            push(Token::RParen);
         }
         _ => push(Token::SingleQuotedString(value.clone())),
     }

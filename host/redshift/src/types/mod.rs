@@ -225,6 +225,43 @@ impl Type {
         }
     }
 
+    /// The type of a number and a modifier, and whether the modifier says something.
+    pub(crate) fn of_oid(oid: u32, modifier: i32) -> Option<(Self, bool)> {
+        let plain = [
+            Self::Bool,
+            Self::Int8,
+            Self::Int2,
+            Self::Int4,
+            Self::Float4,
+            Self::Float8,
+            Self::Unknown,
+            Self::Date,
+            Self::Time,
+            Self::Timestamp,
+            Self::TimestampTz,
+            Self::Interval,
+            Self::Super,
+            Self::Varbyte(MAX_VARBYTE),
+        ];
+        let length = u32::try_from(i64::from(modifier) - 4).ok();
+        let sized = length.unwrap_or(1);
+        Some(match oid {
+            1042 => (Self::Char(sized), length.is_some()),
+            1043 => (Self::Varchar(sized), length.is_some()),
+            1700 => {
+                let (precision, scale) = (sized >> 16 & 0xff, sized & 0xff);
+                (
+                    Self::Numeric(precision as u8, scale as u8),
+                    length.is_some(),
+                )
+            }
+            oid => {
+                let found = plain.into_iter().find(|known| known.oid() == oid)?;
+                (found, false)
+            }
+        })
+    }
+
     /// The modifier that goes with [`Type::oid`]; -1 for none.
     pub fn modifier(self) -> i32 {
         match self {
@@ -254,13 +291,24 @@ impl Type {
         matches!(self, Self::Int2 | Self::Int4 | Self::Int8)
     }
 
+    /// Whether it holds the digits of numbers as they are written.
+    pub(crate) fn is_exact(self) -> bool {
+        self.is_whole() || matches!(self, Self::Numeric(..))
+    }
+
     pub(crate) fn is_number(self) -> bool {
-        self.is_whole() || matches!(self, Self::Float4 | Self::Float8 | Self::Numeric(..))
+        self.is_exact() || matches!(self, Self::Float4 | Self::Float8)
     }
 
     pub(crate) fn is_moment(self) -> bool {
         matches!(self, Self::Date | Self::Timestamp | Self::TimestampTz)
     }
+}
+
+/// Microseconds since 1970 as a timestamp is shown; `None` beyond the calendar.
+pub fn timestamp(micros: i64) -> Option<String> {
+    show::moment(micros)?;
+    Some(show::timestamp(micros))
 }
 
 impl fmt::Display for Type {

@@ -85,6 +85,7 @@ pub(crate) fn sql(data_type: &Sql, column: Option<&str>) -> Result<Type> {
             Some(BinaryLength::IntegerLength { length }) => varbyte(*length)?,
             Some(BinaryLength::Max) => Type::Varbyte(MAX_VARBYTE),
         },
+        Sql::Regclass => return Err(Error::not_yet("the type regclass")),
         Sql::Interval { .. } => {
             return Err(Error::not_yet("columns of intervals"));
         }
@@ -94,7 +95,13 @@ pub(crate) fn sql(data_type: &Sql, column: Option<&str>) -> Result<Type> {
 }
 
 fn custom(name: &str, modifiers: &[String], unsupported: impl Fn() -> Error) -> Result<Type> {
-    match name.to_lowercase().as_str() {
+    let name = name.to_lowercase();
+    match name.strip_prefix("pg_catalog.").unwrap_or(&name) {
+        // As catalogs show them.
+        "oid" | "regproc" if modifiers.is_empty() => Ok(Type::Int8),
+        "name" if modifiers.is_empty() => Ok(Type::Varchar(128)),
+        "text" if modifiers.is_empty() => Ok(Type::Varchar(MAX_VARCHAR)),
+        "regclass" | "regtype" => Err(Error::not_yet(format_args!("the type {name}"))),
         "super" if modifiers.is_empty() => Ok(Type::Super),
         "bpchar" if modifiers.is_empty() => Ok(Type::Char(BARE_LENGTH)),
         "nchar" => match modifiers {

@@ -1,0 +1,269 @@
+//! What names mean: columns of FROM, expressions of the SELECT list by their aliases, columns of the query around.
+//!
+//! Redshift lets an expression use the alias of another (`SELECT a + 1 AS b, b * 2 AS c`), in the list and in the clauses
+//! that follow it. A column of FROM goes first. Where the columns of FROM are not all known, aliases are not looked
+//! for. A subquery may refer to the query around it, in the patterns that Redshift has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use datafusion::sql::sqlparser::ast::Expr;
+
+use super::Binder;
+use crate::error::{self, Error, Result};
+
+/// Expressions that aliases may become in all: each use writes one out again.
+const MOST_WRITTEN: usize = 10_000;
+
+/// Where a query stands in the one around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Place {
+    /// In an expression, which sees the tables around.
+    #[default]
+    Expression,
+    /// In FROM, which does not see its neighbours.
+    From,
+}
+
+/// What is known of an expression.
+#[derive(Debug, Clone, Copy, Default)]
+struct Facts {
+    /// How many expressions were written out for it.
+    weight: usize,
+    /// Whether it is another value each time.
+    is_random: bool,
+    /// Whether a subquery in it refers to the query around.
+    has_correlated: bool,
+}
+
+/// An expression that has an alias.
+#[derive(Debug, Clone)]
+struct Aliased {
+    expr: Expr,
+    facts: Facts,
+    /// Whether several have the name.
+    is_ambiguous: bool,
+}
+
+/// The names of one SELECT.
+#[derive(Debug, Default)]
+pub(super) struct Scope {
+    place: Place,
+    columns: BTreeSet<String>,
+    relations: BTreeSet<String>,
+    has_unknown: bool,
+    aliases: BTreeMap<String, Aliased>,
+    /// Whether each expression of the list has a correlated subquery.
+    items: Vec<bool>,
+    /// Of the expression that is rewritten now.
+    facts: Facts,
+    /// Whether the condition of an outer join is rewritten now.
+    pub(super) is_on_outer: bool,
+    is_correlated: bool,
+    has_aggregate: bool,
+    has_window: bool,
+}
+
+/// What is known of a query that was rewritten.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Finished {
+    /// Its columns; `None` if they are not known.
+    pub(super) columns: Option<BTreeSet<String>>,
+    /// The names of the tables in its FROM.
+    pub(super) relations: BTreeSet<String>,
+    /// Whether it refers to the query around.
+    pub(super) is_correlated: bool,
+    pub(super) has_aggregate: bool,
+}
+
+impl Scope {
+    pub(super) fn new(place: Place) -> Self {
+        Self {
+            place,
+            ..Self::default()
+        }
+    }
+
+    /// One in which nothing is looked for: names of ORDER BY are a matter of the plan.
+    pub(super) fn closed() -> Self {
+        Self {
+            has_unknown: true,
+            ..Self::default()
+        }
+    }
+}
+
+fn refused() -> Error {
+    Error::new(&error::CORRELATION, &[])
+}
+
+impl Binder<'_> {
+    /// Adds a table of FROM with its columns; `None` if they are not known.
+    pub(super) fn add_relation(&mut self, name: &str, columns: Option<BTreeSet<String>>) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.relations.insert(name.to_owned());
+            match columns {
+                Some(columns) => scope.columns.extend(columns),
+                None => scope.has_unknown = true,
+            }
+        }
+    }
+
+    /// The columns of FROM; `None` if they are not known.
+    pub(super) fn all_columns(&self) -> Option<BTreeSet<String>> {
+        let scope = self.scopes.last()?;
+        (!scope.has_unknown).then(|| scope.columns.clone())
+    }
+
+    /// Ends the SELECT whose list has these names.
+    pub(super) fn end_scope(&mut self, columns: Option<BTreeSet<String>>) -> Result<()> {
+        let scope = self.scopes.pop().unwrap_or_default();
+        if scope.is_correlated && scope.has_window {
+            return Err(refused());
+        }
+        self.finished = Finished {
+            columns,
+            relations: scope.relations,
+            is_correlated: scope.is_correlated,
+            has_aggregate: scope.has_aggregate,
+        };
+        Ok(())
+    }
+
+    /// Before an expression of which something is to be known.
+    pub(super) fn begin_item(&mut self) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.facts = Facts {
+                weight: 1,
+                ..Facts::default()
+            };
+        }
+    }
+
+    /// After an expression of the list. Others can use its alias.
+    pub(super) fn end_item(&mut self, alias: Option<&str>, expr: &Expr) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.items.push(scope.facts.has_correlated);
+            if let Some(alias) = alias {
+                let aliased = Aliased {
+                    expr: expr.clone(),
+                    facts: scope.facts,
+                    is_ambiguous: scope.aliases.contains_key(alias),
+                };
+                scope.aliases.insert(alias.to_owned(), aliased);
+            }
+        }
+    }
+
+    /// After an expression of GROUP BY, or the number of one of the list.
+    pub(super) fn check_group(&self, expr: &Expr) -> Result<()> {
+        let Some(scope) = self.scopes.last() else {
+            return Ok(());
+        };
+        let number = match expr {
+            Expr::Value(value) => value.value.to_string().parse::<usize>().ok(),
+            _ => None,
+        };
+        let item = number.and_then(|number| scope.items.get(number.wrapping_sub(1)));
+        match scope.facts.has_correlated || item == Some(&true) {
+            true => Err(refused()),
+            false => Ok(()),
+        }
+    }
+
+    /// After a subquery of an expression.
+    pub(super) fn note_subquery(&mut self) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.facts.has_correlated |= self.finished.is_correlated;
+        }
+    }
+
+    /// Notes that the expression is another value each time.
+    pub(super) fn note_random(&mut self) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.facts.is_random = true;
+        }
+    }
+
+    /// Notes a function over rows.
+    pub(super) fn note_aggregate(&mut self, is_window: bool) {
+        if let Some(scope) = self.scopes.last_mut() {
+            match is_window {
+                true => scope.has_window = true,
+                false => scope.has_aggregate = true,
+            }
+        }
+    }
+
+    /// Looks for the query that a column belongs to, and refuses what Redshift does.
+    pub(super) fn note_reference(&mut self, relation: Option<&str>, name: &str) -> Result<()> {
+        let mut crossed = None;
+        let mut at = self.scopes.len();
+        while let Some(current) = at.checked_sub(1) {
+            let scope = &self.scopes[current];
+            let is_found = match relation {
+                Some(relation) => scope.relations.contains(relation),
+                None => scope.columns.contains(name),
+            };
+            if is_found {
+                if let Some(inner) = crossed {
+                    if scope.is_on_outer {
+                        return Err(refused());
+                    }
+                    let inner: &mut Scope = &mut self.scopes[inner];
+                    inner.is_correlated = true;
+                }
+                return Ok(());
+            }
+            if scope.has_unknown {
+                return Ok(());
+            }
+            at = match scope.place {
+                Place::Expression => {
+                    // Beyond the query around it lies one that a subquery cannot refer to.
+                    if crossed.is_some() && self.is_around(current, relation, name) {
+                        return Err(refused());
+                    }
+                    crossed = Some(crossed.unwrap_or(current));
+                    current
+                }
+                Place::From => current.saturating_sub(1),
+            };
+        }
+        Ok(())
+    }
+
+    /// Whether a scope outside of another has the column.
+    fn is_around(&self, inner: usize, relation: Option<&str>, name: &str) -> bool {
+        self.scopes[..inner].iter().any(|scope| match relation {
+            Some(relation) => scope.relations.contains(relation),
+            None => scope.columns.contains(name),
+        })
+    }
+
+    /// The expression of an alias, if a name is one and no column.
+    pub(super) fn aliased(&mut self, name: &str) -> Result<Option<Expr>> {
+        let Some(scope) = self.scopes.last_mut() else {
+            return Ok(None);
+        };
+        if scope.has_unknown || scope.columns.contains(name) {
+            return Ok(None);
+        }
+        let Some(aliased) = scope.aliases.get(name) else {
+            return Ok(None);
+        };
+        if aliased.is_ambiguous {
+            return Err(Error::new(&error::AMBIGUOUS_COLUMN, &[&name]));
+        }
+        if aliased.facts.is_random {
+            return Err(Error::not_yet(
+                "the alias of a random value in another expression",
+            ));
+        }
+        scope.facts.has_correlated |= aliased.facts.has_correlated;
+        scope.facts.weight += aliased.facts.weight;
+        match scope.facts.weight > MOST_WRITTEN {
+            true => Err(Error::new(&error::TOO_DEEP, &[])),
+            false => Ok(Some(Expr::Nested(Box::new(aliased.expr.clone())))),
+        }
+    }
+}

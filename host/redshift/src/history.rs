@@ -1,0 +1,61 @@
+//! Statements that ran lately, for `sys_query_history`.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+/// Statements that are remembered.
+const REMEMBERED: usize = 1_000;
+/// Bytes of a statement's text that are remembered.
+const TEXT: usize = 4_000;
+
+/// A statement that ran.
+#[derive(Debug, Clone)]
+pub(crate) struct Ran {
+    pub(crate) number: u64,
+    pub(crate) transaction: u64,
+    pub(crate) pid: u32,
+    pub(crate) user: String,
+    pub(crate) label: String,
+    pub(crate) kind: &'static str,
+    pub(crate) text: String,
+    /// Microseconds since 1970.
+    pub(crate) started: i64,
+    pub(crate) ended: i64,
+    pub(crate) rows: u64,
+    pub(crate) error: Option<String>,
+    pub(crate) is_cancelled: bool,
+}
+
+/// The last ones, the oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Statements {
+    ran: Mutex<VecDeque<Ran>>,
+    next: AtomicU64,
+}
+
+impl Statements {
+    /// Adds a statement, which gets the next number.
+    pub(crate) fn add(&self, mut ran: Ran) {
+        ran.number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut end = ran.text.len().min(TEXT);
+        while !ran.text.is_char_boundary(end) {
+            end -= 1;
+        }
+        ran.text.truncate(end);
+        let mut all = self.ran.lock();
+        if all.len() == REMEMBERED {
+            all.pop_front();
+        }
+        all.push_back(ran);
+    }
+
+    pub(crate) fn all(&self) -> Vec<Ran> {
+        self.ran.lock().iter().cloned().collect()
+    }
+
+    pub(crate) fn clear(&self) {
+        self.ran.lock().clear();
+    }
+}

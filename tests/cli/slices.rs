@@ -1,0 +1,213 @@
+//! Pipelines that run in slices, as their users run them.
+
+use std::path::Path;
+
+use crate::assert_snapshot;
+use crate::local::Server;
+use crate::program::{Project, repository};
+
+/// The example that loads flights by the month, with its data where it looks for them.
+fn warehouse() -> Project {
+    let example = repository().join("examples/warehouse");
+    let project = Project::empty();
+    for name in [
+        "transom.yaml",
+        "transom.lock",
+        "sql/flown.sql",
+        "sql/daily.sql",
+    ] {
+        let text = std::fs::read_to_string(example.join(name)).expect("the example has it");
+        let data = repository().join("examples/flights/data");
+        let text = text.replace("../flights/data", &data.display().to_string());
+        project.write(name, text);
+    }
+    project
+}
+
+fn receive(project: &Project, month: &str) {
+    let file = repository().join(format!(
+        "examples/flights/data/flights/2013-{month}.parquet"
+    ));
+    let to = format!("s3://raw/flights/period=2013-{month}/");
+    let copied = project.run(&["local", "cp", &file.display().to_string(), &to]);
+    assert_eq!(copied.code, 0, "{}", copied.all());
+}
+
+fn loaded(project: &Project) -> String {
+    project.write(
+        "count.sql",
+        "SELECT count(*), sum(flights), sum(cancelled) FROM analytics.daily",
+    );
+    project.run(&["local", "sql", "count.sql", "--json"]).stdout
+}
+
+#[test]
+fn the_warehouse_example_loads_each_month_once() {
+    let project = warehouse();
+    let _server = Server::start(&project);
+    receive(&project, "01");
+    receive(&project, "02");
+    let first = project.run(&["run", "--head", "0"]);
+    assert_eq!(first.code, 0, "{}", first.all());
+    let again = project.run(&["run"]);
+    assert!(again.stderr.contains("nothing new"), "{}", again.all());
+    // 27,004 flights in January and 24,951 in February, of which 521 and 1,261 were cancelled: counted in the files by DuckDB.
+    assert_snapshot!("warehouse_loaded", loaded(&project));
+
+    // February is delivered again, and a month comes.
+    receive(&project, "02");
+    receive(&project, "03");
+    let more = project.run(&["run", "--json"]).json();
+    assert_eq!(more["done"], true);
+    assert_eq!(more["slices"].as_array().map(Vec::len), Some(1), "{more}");
+    assert_snapshot!("warehouse_loaded_more", loaded(&project));
+    let history = project.run(&["state", "history", "--json"]).json();
+    assert_eq!(history["tail"], 3);
+    assert_eq!(history["sinks"].as_array().map(Vec::len), Some(2));
+
+    // The lake has the same flights as the table.
+    let lake = project.run(&["state", "show"]).stdout;
+    assert!(lake.contains("entry 3, in all sinks"), "{lake}");
+
+    let back = project.run(&["rewind", "--to", "2", "--yes"]);
+    assert_eq!(back.code, 0, "{}", back.all());
+    let again = project.run(&["run", "--quiet"]);
+    assert_eq!(again.code, 0, "{}", again.all());
+    assert_snapshot!("warehouse_loaded_more", loaded(&project));
+}
+
+fn pipeline(source: &str, sql: &str, sink: &str) -> Project {
+    let project = Project::empty();
+    project.write("raw/day=2024-01-01/a.csv", "customer,amount\na,1\nb,2\n");
+    let yaml = format!(
+        "name: orders\nsources:\n  raw: {{ path: raw/, format: csv{source} }}\nsteps:\n  out: {{ sql: \"{sql}\" }}\nsinks:\n  out: {{ from: out, path: out, format: parquet{sink} }}\n"
+    );
+    project.write("transom.yaml", yaml);
+    project
+}
+
+/// What `transom lock` says of a pipeline that would be wrong for a slice.
+fn refused(source: &str, sql: &str, sink: &str) -> String {
+    let project = pipeline("", "SELECT * FROM raw", "");
+    let locked = project.run(&["lock"]);
+    assert_eq!(locked.code, 0, "{}", locked.all());
+    let lock = std::fs::read(project.path().join("transom.lock")).expect("there is a lock file");
+    let project = pipeline(source, sql, sink);
+    project.write("transom.lock", lock);
+    let checked = project.run(&["check"]);
+    assert_ne!(checked.code, 0, "{sql}: {}", checked.all());
+    checked.stderr
+}
+
+const NEW: &str = ", incremental: new_files";
+const BY: &str = ", incremental: { by: day }";
+const APPEND: &str = ", mode: append";
+const PARTITIONS: &str = ", mode: overwrite_partitions, partition_by: [day]";
+
+#[test]
+fn what_would_be_wrong_for_a_slice_is_refused() {
+    let refusals = [
+        (
+            NEW,
+            "SELECT customer, sum(amount) AS amount FROM raw GROUP BY customer",
+            APPEND,
+        ),
+        (NEW, "SELECT DISTINCT customer FROM raw", APPEND),
+        (
+            NEW,
+            "SELECT *, row_number() OVER (ORDER BY amount) AS n FROM raw",
+            APPEND,
+        ),
+        (NEW, "SELECT * FROM raw ORDER BY amount LIMIT 3", APPEND),
+        (
+            NEW,
+            "SELECT a.* FROM raw a JOIN raw b ON a.customer = b.customer",
+            APPEND,
+        ),
+        (
+            NEW,
+            "SELECT * FROM raw WHERE amount > (SELECT avg(amount) FROM raw)",
+            APPEND,
+        ),
+        (NEW, "SELECT * FROM raw", ""),
+        (NEW, "SELECT * FROM raw", PARTITIONS),
+        ("", "SELECT * FROM raw", APPEND),
+        ("", "SELECT * FROM raw", PARTITIONS),
+        (
+            BY,
+            "SELECT customer, sum(amount) AS amount FROM raw GROUP BY customer",
+            PARTITIONS,
+        ),
+        (BY, "SELECT * FROM raw", APPEND),
+        (BY, "SELECT * FROM raw", ""),
+        (
+            BY,
+            "SELECT customer, amount, day + 1 AS day FROM raw",
+            PARTITIONS,
+        ),
+        (
+            ", incremental: { by: dya }",
+            "SELECT * FROM raw",
+            PARTITIONS,
+        ),
+    ];
+    let mut shown = String::new();
+    for (source, sql, sink) in refusals {
+        shown += &format!("{source}{sink} | {sql}\n{}\n", refused(source, sql, sink));
+    }
+    assert_snapshot!(shown);
+}
+
+#[test]
+fn what_is_right_for_a_slice_is_taken() {
+    let taken = [
+        (
+            NEW,
+            "SELECT upper(customer) AS customer, amount FROM raw WHERE amount > 1",
+            APPEND,
+        ),
+        (NEW, "SELECT * FROM raw ORDER BY amount", APPEND),
+        (
+            NEW,
+            "SELECT customer FROM raw UNION ALL SELECT upper(customer) AS customer FROM raw",
+            APPEND,
+        ),
+        (
+            BY,
+            "SELECT day, customer, sum(amount) AS amount FROM raw GROUP BY day, customer",
+            PARTITIONS,
+        ),
+        (BY, "SELECT DISTINCT day, customer FROM raw", PARTITIONS),
+        (
+            BY,
+            "SELECT day, amount, row_number() OVER (PARTITION BY day ORDER BY amount) AS n FROM raw",
+            PARTITIONS,
+        ),
+        (
+            BY,
+            "SELECT a.day, b.amount FROM raw a JOIN raw b ON a.day = b.day AND a.customer = b.customer",
+            PARTITIONS,
+        ),
+    ];
+    for (source, sql, sink) in taken {
+        let project = pipeline(source, sql, sink);
+        let locked = project.run(&["lock"]);
+        assert_eq!(locked.code, 0, "{sql}: {}", locked.all());
+        let ran = project.run(&["run"]);
+        assert_eq!(ran.code, 0, "{sql}: {}", ran.all());
+        let again = project.run(&["run"]);
+        assert!(
+            again.stderr.contains("nothing new"),
+            "{sql}: {}",
+            again.all()
+        );
+        assert!(Path::new(&project.path().join("out")).exists());
+    }
+}
+
+#[test]
+fn commands_of_slices_need_a_pipeline_that_has_some() {
+    let project = pipeline("", "SELECT * FROM raw", "");
+    assert_snapshot!(project.run(&["state", "show"]).stderr);
+    assert_snapshot!(project.run(&["run", "--max-slices", "1"]).stderr);
+}
