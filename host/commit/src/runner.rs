@@ -257,7 +257,11 @@ impl<'a> Runner<'a> {
                     Err(source) => return self.sink_unread(&at.name, *seq, "ledger", source).await,
                 }
             }
-            Next::ReadPointer { sink } => {
+            Next::ReadPointer {
+                sink,
+                compared: Some(to),
+            } if self.work.sink(sink).is_none() => Ok(Answer::Pointer(*to)),
+            Next::ReadPointer { sink, .. } => {
                 let reading = self.pointer(sink)?.read().await;
                 fault::at("catalog.pointer_read");
                 match reading {

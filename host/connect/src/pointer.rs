@@ -20,7 +20,10 @@ use crate::sink::{VersionFiles, Written};
 
 /// Where the pointer lies below its table.
 pub(crate) const POINTER: &str = "_transom/current";
+/// Of a pointer to a version that is all that lies in its folder.
 const FORMAT: u32 = 1;
+/// Of a pointer to a version with a list of its files.
+const WITH_LIST: u32 = 2;
 
 /// Which version of a table readers see.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +59,7 @@ impl Pointer {
     /// The pointer that an entry of a log moves.
     pub(crate) fn of_entry(entry: u64, version: &str, files: &VersionFiles) -> Self {
         Self {
-            format: FORMAT,
+            format: WITH_LIST,
             version: version.to_owned(),
             previous: None,
             files: files.files.len() as u64,
@@ -95,11 +98,11 @@ impl Pointer {
         let pointer: Self =
             serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
         let is_name = !pointer.version.is_empty() && !pointer.version.contains('/');
-        match (pointer.format, is_name) {
-            (FORMAT, true) => Ok(Some((pointer, etag))),
-            (FORMAT, false) => Err(wrong("the version is no name".to_owned())),
-            (other, _) => Err(wrong(format!(
-                "it has format {other}; this transom knows format {FORMAT}"
+        match (pointer.format, pointer.entry, is_name) {
+            (FORMAT, None, true) | (WITH_LIST, Some(_), true) => Ok(Some((pointer, etag))),
+            (FORMAT | WITH_LIST, _, false) => Err(wrong("the version is no name".to_owned())),
+            (other, ..) => Err(wrong(format!(
+                "it has format {other}, which this transom does not know"
             ))),
         }
     }

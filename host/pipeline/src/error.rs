@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
-use transom_commit::{LogError, RunError, StoreError, StoreErrorKind};
+use transom_commit::{EntryError, LogError, RunError, StoreError, StoreErrorKind};
 use transom_connect::{S3Error, SinkError, SourceError};
 use transom_query::{CallError, FailedRow, NoScratch, RowsFailed, TooManyRejected};
 use transom_sql::ValueError;
@@ -340,7 +340,10 @@ fn kind_of_commit(error: &RunError) -> ErrorKind {
     match error {
         RunError::GaveUp { .. } => ErrorKind::Retryable,
         RunError::Log(LogError::Store(error)) => kind_of_store(error),
-        RunError::NoSink { .. } => ErrorKind::Pipeline,
+        // What was asked for does not follow from the log.
+        RunError::Log(LogError::Entry(EntryError::Head { .. })) | RunError::NoSink { .. } => {
+            ErrorKind::Pipeline
+        }
         _ => ErrorKind::Data,
     }
 }

@@ -657,9 +657,16 @@ enum Step {
     Source(Arc<dyn TableProvider>),
 }
 
+const WITH_ORIGIN: &str = " with its origin";
+
+/// The source of which a table has the rows, which may be read with their origin.
+pub(crate) fn source_of(table: &str) -> &str {
+    table.strip_suffix(WITH_ORIGIN).unwrap_or(table)
+}
+
 /// The name under which the rows of a source are read with their origin; no source and no step has a name with spaces.
 fn with_origin(source: &str) -> String {
-    format!("{source} with its origin")
+    format!("{source}{WITH_ORIGIN}")
 }
 
 /// Stands for a source or a step while what reads it is planned; [`Session::link`] replaces it.

@@ -15,6 +15,7 @@ use datafusion::logical_expr::{
 };
 use transom_plugin::OutputColumn;
 
+use crate::session::source_of;
 use crate::transform::TransformNode;
 
 /// What a table's rows follow from.
@@ -65,12 +66,14 @@ pub fn shape(plan: &LogicalPlan, tables: &BTreeMap<String, Shape>) -> Result<Sha
     };
     match plan {
         LogicalPlan::TableScan(scan) => {
-            let Some(table) = tables.get(scan.table_name.table()) else {
+            let Some(table) = tables.get(source_of(scan.table_name.table())) else {
                 return Ok(Shape::whole(columns));
             };
+            // What is read with its origin has columns behind its own.
+            let is_by = |column: usize| table.by.get(column).copied().unwrap_or(false);
             let by = match &scan.projection {
-                None => table.by.clone(),
-                Some(kept) => kept.iter().map(|column| table.by[*column]).collect(),
+                None => (0..columns).map(is_by).collect(),
+                Some(kept) => kept.iter().map(|column| is_by(*column)).collect(),
             };
             Ok(Shape {
                 is_part: table.is_part,

@@ -20,6 +20,9 @@ use crate::signals;
 use crate::table;
 use crate::values::{bytes, clock, positive, time};
 
+/// What makes a pipeline run in slices.
+pub(super) const SLICED_BY: &str = "a source with `incremental`, a sink with `mode: append` or `overwrite_partitions`, or one in Redshift makes it one";
+
 /// Rows of each result that a run shows by default.
 const HEAD: usize = 5;
 
@@ -114,10 +117,7 @@ impl RunCommand {
                 message: format!(
                     "`{option}` is for pipelines that run in slices, and this one does not"
                 ),
-                hint: Some(
-                    "a source with `incremental` or a sink with `mode: append` makes it one"
-                        .to_owned(),
-                ),
+                hint: Some(SLICED_BY.to_owned()),
             });
         }
         let cancel = Cancel::new();
@@ -183,8 +183,9 @@ impl RunCommand {
         let report = match report {
             Ok(report) => report,
             Err(failure) => {
-                if !self.json {
-                    say_slices(&failure.report, printer);
+                let report = &failure.report;
+                if !self.json && !(report.slices.is_empty() && report.finished.is_empty()) {
+                    say_slices(report, printer);
                 }
                 return Err(failure.into());
             }

@@ -6,6 +6,7 @@ use transom_pipeline::lock::Lock;
 use transom_pipeline::report::{Count, counted};
 use transom_pipeline::slices::{Command, Commanded, Decided, History};
 
+use super::run::SLICED_BY;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::printer::{FAINT, NAME, Printer};
@@ -203,10 +204,19 @@ fn rewind(context: &Context, to: u64, yes: bool, json: bool) -> Result<(), Failu
         return report(context, &done, json);
     }
     let history = history(context, u64::MAX)?;
+    if to > history.tail {
+        return Err(Failure::Usage {
+            message: format!(
+                "there is no entry {to}: the log ends with entry {}",
+                history.tail
+            ),
+            hint: Some("`transom state history` shows the entries".to_owned()),
+        });
+    }
     let goes: Vec<&Decided> = history
         .entries
         .iter()
-        .filter(|entry| entry.entry > to && entry.kind == "slice")
+        .filter(|entry| entry.entry > to && entry.kind == "slice" && !entry.taken_back)
         .collect();
     if json {
         return context.printer.json(&goes);
@@ -248,9 +258,7 @@ fn sliced(context: &Context) -> Result<transom_file::Pipeline, Failure> {
             message:
                 "the pipeline does not run in slices, so that nothing is kept of what was loaded"
                     .to_owned(),
-            hint: Some(
-                "a source with `incremental` or a sink with `mode: append` makes it one".to_owned(),
-            ),
+            hint: Some(SLICED_BY.to_owned()),
         }),
     }
 }

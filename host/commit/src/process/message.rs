@@ -87,6 +87,9 @@ pub enum Next {
     ReadPointer {
         /// The sink.
         sink: SinkName,
+        /// Where the log says that it belongs, if nothing is applied and it is only compared: a sink that the pipeline has no more
+        /// counts as being there.
+        compared: Option<u64>,
     },
     /// Point to the version that is in force at an entry. [`Answer::Carried`] or [`Answer::Unclear`]
     WritePointer {

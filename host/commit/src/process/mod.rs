@@ -318,9 +318,13 @@ impl Process {
                 seq: *seq,
                 step: *step,
             },
-            Phase::ReadPointer(pointing) => Next::ReadPointer {
-                sink: apply::target(log, pointing).0.clone(),
-            },
+            Phase::ReadPointer(pointing) => {
+                let (sink, to) = apply::target(log, pointing);
+                Next::ReadPointer {
+                    sink: sink.clone(),
+                    compared: matches!(pointing, Pointing::Reconcile(_)).then_some(to),
+                }
+            }
             Phase::WritePointer(pointing) => {
                 let (sink, to) = apply::target(log, pointing);
                 Next::WritePointer {

@@ -2,10 +2,13 @@
 //!
 //! ```text
 //! visits/day=2024-05-01/9f31c2..-part-00000-00000.parquet        what readers find
-//! visits/_transom/staged/9f31c2../day=2024-05-01/part-..         what an attempt has written; readers skip names with `_`
-//! visits/_transom/files/9f31c2...json                            which files those are
-//! visits/_transom/files/9f31c2...empty                           one of their kind without rows, for a rewind
+//! .visits.transom/staged/9f31c2../day=2024-05-01/part-..         what an attempt has written
+//! .visits.transom/files/9f31c2...json                            which files those are
+//! .visits.transom/files/9f31c2...empty                           one of their kind without rows, for a rewind
+//! .visits.transom/log                                            the log that the table belongs to
 //! ```
+//!
+//! All that is not the table's lies beside it and not below it: a pattern such as `visits/**/*.parquet` would find rows twice.
 //!
 //! A name contains the attempt and is created once, so that a copy can be tried any number of times, by anyone. A rewind deletes what is
 //! staged and then takes the names with files of no rows: a copy that is carried out late finds its name taken.
@@ -23,12 +26,10 @@ use super::{
     Appended, Applied, Attempt, FileSink, OutFile, Publish, Sink, SinkError, Staged, Staging,
     Written, WrittenFile,
     staging::{Ending, FileStaging, Room},
-    tree::{Copied, Tree, TreeError, text, tree_at},
+    tree::{Copied, Tree, TreeError, split, text, tree_at},
 };
 use crate::format;
 
-/// What readers of the table skip.
-const OWN: &str = "_transom";
 /// Copies on their way at once.
 const AT_ONCE: usize = 16;
 
@@ -40,15 +41,21 @@ pub struct AppendSink {
 }
 
 impl AppendSink {
-    async fn tree(&self, table: &Place) -> Result<Arc<dyn Tree>, TreeError> {
-        tree_at(table, &self.files.aws).await
+    /// The tree in which the table lies, and the names there.
+    async fn tree(&self, table: &Place) -> Result<(Arc<dyn Tree>, Names), TreeError> {
+        let (above, name) = split(table)?;
+        let names = Names {
+            own: format!(".{name}.transom"),
+            table: name,
+        };
+        Ok((tree_at(&above, &self.files.aws).await?, names))
     }
 
     /// What an entry adds.
     async fn added(
         &self,
         part: &commit::Part,
-    ) -> Result<(Arc<dyn Tree>, Appended, Written), commit::SinkError> {
+    ) -> Result<(Arc<dyn Tree>, Added, Written), commit::SinkError> {
         let name = &self.files.name;
         let broken = |message: String| commit::SinkError::new(SinkErrorKind::Broken, message);
         let publish: Publish = serde_json::from_value(part.staged.clone()).map_err(|error| {
@@ -61,11 +68,11 @@ impl AppendSink {
             return Err(broken(self.files.of_another_kind().to_string()));
         };
         let failed = |error: TreeError| error.applying(name);
-        let tree = self.tree(&added.table).await.map_err(failed)?;
-        let path = list_of(&added.attempt);
+        let (tree, names) = self.tree(&added.table).await.map_err(failed)?;
+        let path = names.list(&added.attempt);
         let list = tree.get(&path).await.map_err(failed)?;
         let lost = || {
-            let list = added.table.join(&path);
+            let list = tree.place().join(&path);
             broken(format!(
                 "sink `{name}`: `{list}`, which lists what was staged, is gone"
             ))
@@ -79,27 +86,46 @@ impl AppendSink {
                 "sink `{name}`: a list of files was changed"
             )));
         }
-        Ok((tree, added, written))
+        let attempt = added.attempt;
+        Ok((tree, Added { names, attempt }, written))
     }
 }
 
-fn staged_at(attempt: &str) -> String {
-    format!("{OWN}/staged/{attempt}")
+/// An entry's files, by their names.
+struct Added {
+    names: Names,
+    attempt: String,
 }
 
-fn list_of(attempt: &str) -> String {
-    format!("{OWN}/files/{attempt}.json")
+/// Names in the tree in which a table lies.
+#[derive(Debug, Clone)]
+struct Names {
+    /// The table's folder.
+    table: String,
+    /// The folder of all that readers are not to find.
+    own: String,
 }
 
-fn empty_of(attempt: &str) -> String {
-    format!("{OWN}/files/{attempt}.empty")
-}
+impl Names {
+    fn staged(&self, attempt: &str) -> String {
+        format!("{}/staged/{attempt}", self.own)
+    }
 
-/// The name under which readers find a staged file.
-fn final_name(attempt: &str, path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let folder = path.parent().unwrap_or(Path::new(""));
-    text(&folder.join(format!("{attempt}-{name}")))
+    fn list(&self, attempt: &str) -> String {
+        format!("{}/files/{attempt}.json", self.own)
+    }
+
+    fn empty(&self, attempt: &str) -> String {
+        format!("{}/files/{attempt}.empty", self.own)
+    }
+
+    /// The name under which readers find a staged file.
+    fn published(&self, attempt: &str, path: &Path) -> String {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let path = text(&folder.join(format!("{attempt}-{name}")));
+        format!("{}/{path}", self.table)
+    }
 }
 
 #[async_trait]
@@ -119,25 +145,27 @@ impl Sink for AppendSink {
     async fn begin(&self, attempt: &Attempt) -> Result<Box<dyn Staging>, SinkError> {
         let failed = |error: TreeError| error.staging(&self.files.name);
         let table = absolute(&self.files)?;
-        let tree = self.tree(&table).await.map_err(failed)?;
+        let (tree, names) = self.tree(&table).await.map_err(failed)?;
         // A table that somebody else has made is not added to: its rows would be of two origins.
-        let names = tree.names("").await.map_err(failed)?;
-        let own = format!("{OWN}/");
-        if !names.is_empty() && !names.contains(&own) {
+        let there = tree.names(&names.table).await.map_err(failed)?;
+        let own = tree.names(&names.own).await.map_err(failed)?;
+        if !there.is_empty() && own.is_empty() {
             return Err(SinkError::NotOurs {
                 name: self.files.name.clone(),
                 path: table,
                 found: "a folder not made by transom".to_owned(),
             });
         }
+        belongs(&tree, &format!("{}/log", names.own), attempt, &self.files).await?;
         let room = StagedRoom {
             sink: self.files.name.clone(),
             tree: Arc::clone(&tree),
-            folder: staged_at(&attempt.id),
+            folder: names.staged(&attempt.id),
         };
         let ending = Appending {
             sink: self.files.clone(),
             tree,
+            names,
             table,
             attempt: attempt.id.clone(),
         };
@@ -159,8 +187,34 @@ impl Sink for AppendSink {
 
     async fn delete_attempt(&self, attempt: &str) -> Result<(), commit::SinkError> {
         let failed = |error: TreeError| error.applying(&self.files.name);
-        let tree = self.tree(&self.files.path).await.map_err(failed)?;
-        tree.delete(&staged_at(attempt)).await.map_err(failed)
+        let (tree, names) = self.tree(&self.files.path).await.map_err(failed)?;
+        tree.delete(&names.staged(attempt)).await.map_err(failed)
+    }
+}
+
+/// Whether the table belongs to the log that the attempt is for; the first attempt notes it. A log that was lost, or a second one, would
+/// load everything again.
+pub(super) async fn belongs(
+    tree: &Arc<dyn Tree>,
+    path: &str,
+    attempt: &Attempt,
+    sink: &FileSink,
+) -> Result<(), SinkError> {
+    let failed = |error: TreeError| error.staging(&sink.name);
+    let Some(log) = &attempt.log else {
+        return Ok(());
+    };
+    match tree.get(path).await.map_err(failed)? {
+        Some(found) if found == log.as_bytes() => Ok(()),
+        Some(found) => Err(SinkError::OtherLog {
+            name: sink.name.clone(),
+            path: sink.path.clone(),
+            log: String::from_utf8_lossy(&found).into_owned(),
+        }),
+        None => tree
+            .put(path, Bytes::from(log.clone()))
+            .await
+            .map_err(failed),
     }
 }
 
@@ -214,6 +268,7 @@ impl Room for StagedRoom {
 struct Appending {
     sink: FileSink,
     tree: Arc<dyn Tree>,
+    names: Names,
     table: Place,
     attempt: String,
 }
@@ -227,7 +282,7 @@ impl Ending for Appending {
     async fn publish(&self, written: &Written, schema: &SchemaRef) -> Result<Publish, SinkError> {
         let failed = |error: TreeError| error.staging(&self.sink.name);
         let list = serde_json::to_vec(written).expect("a list of files has text for keys");
-        let path = list_of(&self.attempt);
+        let path = self.names.list(&self.attempt);
         self.tree.put(&path, list.into()).await.map_err(failed)?;
         if !written.files.is_empty() {
             let empty = format::encode(
@@ -238,7 +293,7 @@ impl Ending for Appending {
                 name: self.sink.name.clone(),
                 reason: Box::new(source),
             })?;
-            let path = empty_of(&self.attempt);
+            let path = self.names.empty(&self.attempt);
             let put = self.tree.put(&path, Bytes::from(empty)).await;
             put.map_err(failed)?;
         }
@@ -262,8 +317,12 @@ impl commit::Files for AppendSink {
         fault::at("lake.copy_before");
         let copy = |file: &WrittenFile| {
             let tree = Arc::clone(&tree);
-            let from = format!("{}/{}", staged_at(&added.attempt), text(&file.path));
-            let to = final_name(&added.attempt, &file.path);
+            let from = format!(
+                "{}/{}",
+                added.names.staged(&added.attempt),
+                text(&file.path)
+            );
+            let to = added.names.published(&added.attempt, &file.path);
             let bytes = file.bytes;
             async move {
                 let outcome = match tree.copy(&from, &to).await? {
@@ -297,7 +356,7 @@ impl commit::Files for AppendSink {
         let failed = |error: TreeError| error.applying(&self.files.name);
         for (_, part) in applying.parts_taken_back() {
             let (tree, added, _) = self.added(part).await?;
-            tree.delete(&staged_at(&added.attempt))
+            tree.delete(&added.names.staged(&added.attempt))
                 .await
                 .map_err(failed)?;
         }
@@ -311,7 +370,10 @@ impl commit::Files for AppendSink {
             if written.files.is_empty() {
                 continue;
             }
-            let empty = tree.get(&empty_of(&added.attempt)).await.map_err(failed)?;
+            let empty = tree
+                .get(&added.names.empty(&added.attempt))
+                .await
+                .map_err(failed)?;
             let empty = empty.ok_or_else(|| {
                 let message = format!(
                     "sink `{}`: the file of no rows for a rewind is gone",
@@ -321,7 +383,7 @@ impl commit::Files for AppendSink {
             })?;
             let occupy = |file: &WrittenFile| {
                 let (tree, empty) = (Arc::clone(&tree), empty.clone());
-                let to = final_name(&added.attempt, &file.path);
+                let to = added.names.published(&added.attempt, &file.path);
                 async move {
                     tree.put(&to, empty).await?;
                     fault::at("rewind.keys_half");

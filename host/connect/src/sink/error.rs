@@ -149,6 +149,18 @@ pub enum SinkError {
         /// Name of the sink.
         name: String,
     },
+    /// The table was loaded by another log.
+    #[error(
+        "sink `{name}`: `{path}` belongs to the log {log}, and the state of this target is another one"
+    )]
+    OtherLog {
+        /// Name of the sink.
+        name: String,
+        /// Where the table is.
+        path: Place,
+        /// The id of its log.
+        log: String,
+    },
     /// What an entry of the log names cannot be read.
     #[error("sink `{name}` cannot go on with the version before")]
     Log {
@@ -318,6 +330,10 @@ impl SinkError {
     /// What to do about it, where there is something to say beyond the message.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::OtherLog { .. } => Some(
+                "find the state that has loaded it (was the pipeline renamed, or `state` changed?): with this one all inputs would be loaded again; or let the sink write another table"
+                    .to_owned(),
+            ),
             Self::MissingColumn { similar, .. } => {
                 similar.as_ref().map(|similar| format!("did you mean `{similar}`?"))
             }

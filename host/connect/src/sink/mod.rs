@@ -30,7 +30,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use crate::format::WriteProgress;
 
 pub(crate) use self::out_file::OutFile;
-pub(crate) use self::pointed::{LIST, VersionFiles};
+pub(crate) use self::pointed::{VersionFiles, list_of};
 pub use self::{
     append::AppendSink,
     error::SinkError,

@@ -13,6 +13,8 @@ use crate::redshift::Load;
 pub struct Attempt {
     /// Names it; part of the names of what it writes. Two attempts never have the same.
     pub id: String,
+    /// The log that it is for; none of a run without one.
+    pub log: Option<String>,
     /// The attempt whose result the table has, if an entry of a log says so: the result begun here comes after it.
     pub after: Option<String>,
     /// The partitions that are computed anew; the others stay.
@@ -25,6 +27,7 @@ impl Attempt {
     pub fn new(id: impl Into<String>) -> Self {
         Self {
             id: id.into(),
+            log: None,
             after: None,
             replaces: None,
         }

@@ -77,6 +77,8 @@ pub(super) fn resolve(
     resolver.check_input_cycles();
     let name = file.name.as_ref()?.0.clone();
     let state = resolver.state(&target, &name);
+    resolver.check_slice_limits();
+    resolver.check_states();
     Some(Pipeline {
         name,
         root: resolver.root,
@@ -111,6 +113,50 @@ fn slice_limits(file: &PipelineFile) -> SliceLimits {
 }
 
 impl Resolver<'_> {
+    /// Reports a bound that lets no slice through.
+    fn check_slice_limits(&mut self) {
+        let files = self
+            .file
+            .slices
+            .as_ref()
+            .and_then(|slices| slices.files.as_ref());
+        if let Some(files) = files.filter(|files| files.value.0 == 0) {
+            let problem = self.at(files.span, "a slice of no files loads nothing");
+            self.report(problem.with_label("at least 1"));
+        }
+    }
+
+    /// Reports targets that keep what they have loaded in one place: one would take the inputs of the other for loaded.
+    fn check_states(&mut self) {
+        let mut known: Vec<(&str, &str, Span)> = Vec::new();
+        for entry in entries(self.file.targets.as_ref()) {
+            let state = entry
+                .value
+                .as_ref()
+                .and_then(|target| target.state.as_ref());
+            let Some(path) = state.and_then(|state| state.path.as_ref()) else {
+                continue;
+            };
+            let (name, text) = (entry.name.value.as_str(), path.value.trim_end_matches('/'));
+            match known.iter().find(|(_, other, _)| *other == text) {
+                Some((other, _, span)) => {
+                    let message = format!(
+                        "the target `{name}` keeps its state where the target `{other}` does"
+                    );
+                    let problem = self
+                        .at(path.span, message)
+                        .with_label("each would take the inputs of the other for loaded")
+                        .with_related(
+                            format!("the target `{other}` is here"),
+                            self.source.place(*span),
+                        );
+                    self.report(problem);
+                }
+                None => known.push((name, text, path.span)),
+            }
+        }
+    }
+
     fn report(&mut self, problem: Problem) {
         self.problems.push(problem);
     }

@@ -70,6 +70,8 @@ pub struct Decided {
     pub rows: Vec<(String, u64)>,
     /// Of a rewind or a discard: what it takes back.
     pub of: Option<String>,
+    /// Whether a later rewind or discard has taken it back.
+    pub taken_back: bool,
 }
 
 impl Job {
@@ -118,7 +120,12 @@ impl Job {
                 .collect(),
             entries: numbers
                 .filter_map(|seq| log.get(seq))
-                .map(decided)
+                .map(|entry| Decided {
+                    taken_back: (entry.seq + 1..=tail)
+                        .filter_map(|later| log.get(later))
+                        .any(|later| takes_back(later, entry.seq)),
+                    ..decided(entry)
+                })
                 .collect(),
         })
     }
@@ -157,5 +164,15 @@ fn decided(entry: &Entry) -> Decided {
         files,
         rows,
         of,
+        taken_back: false,
+    }
+}
+
+/// Whether an entry takes an earlier one back.
+fn takes_back(entry: &Entry, earlier: u64) -> bool {
+    match &entry.decision {
+        Decision::Rewind { to, .. } => *to < earlier,
+        Decision::Discard { of, .. } => *of == earlier,
+        _ => false,
     }
 }

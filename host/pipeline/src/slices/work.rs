@@ -130,7 +130,8 @@ impl<'a> Slicer<'a> {
         let begun = Instant::now();
         let attempt = commit::Attempt::random();
         let time = self.time(&state, attempt);
-        let staged = self.stage(&state, &chosen, attempt, time).await?;
+        let id = log.id().map(|id| id.to_string());
+        let staged = self.stage(&state, &chosen, (attempt, id), time).await?;
         let draft = match self.draft(&state, &chosen, &staged, time).await {
             Ok(draft) => draft,
             Err(error) => {
@@ -156,6 +157,13 @@ impl<'a> Slicer<'a> {
     fn time(&self, state: &After, attempt: commit::Attempt) -> LogicalTime {
         let given = self.job.session.time;
         let before = state.clock.map_or(SystemTime::UNIX_EPOCH, SystemTime::from);
+        if before > given.now {
+            tracing::warn!(
+                target: "transom",
+                "`now()` is {} in this run: an earlier slice had that time, and time does not go back",
+                DateTime::<Utc>::from(before).format("%Y-%m-%d %H:%M:%S"),
+            );
+        }
         LogicalTime {
             now: given.now.max(before),
             // Each attempt has random numbers of its own, and its entry says which.
@@ -279,7 +287,7 @@ impl<'a> Slicer<'a> {
         &mut self,
         state: &After,
         chosen: &Chosen,
-        attempt: commit::Attempt,
+        (attempt, log): (commit::Attempt, Option<String>),
         time: LogicalTime,
     ) -> Result<StagedSlice, Box<RunFailure>> {
         let mut inputs = self.listed.clone().unwrap_or_default();
@@ -309,7 +317,7 @@ impl<'a> Slicer<'a> {
         };
         commit::fault::at("plan.made");
         let id = attempt.to_string();
-        let attempts = self.attempts(&planned, state, chosen, &id);
+        let attempts = self.attempts(&planned, state, chosen, &id, log);
         let staged = stage_slice(
             &self.job.pipeline,
             &mut planned,
@@ -330,6 +338,7 @@ impl<'a> Slicer<'a> {
         state: &After,
         chosen: &Chosen,
         id: &str,
+        log: Option<String>,
     ) -> BTreeMap<String, Attempt> {
         let by: BTreeMap<&str, Option<&String>> = planned
             .sinks
@@ -345,6 +354,7 @@ impl<'a> Slicer<'a> {
             });
             Attempt {
                 id: id.to_owned(),
+                log: log.clone(),
                 after: at
                     .filter(|at| at.position.seq > 0)
                     .map(|at| at.position.attempt_text()),

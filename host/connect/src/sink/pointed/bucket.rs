@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use transom_file::spec::S3Url;
 
-use super::{Foreign, LIST, Table, VersionFile, VersionFiles, Written, own_files, text};
+use super::{Foreign, Table, VersionFile, VersionFiles, Written, list_of, own_files, text};
 use crate::aws::{Bucket, S3Error};
 use crate::lease;
 use crate::pointer::Pointer;
@@ -87,13 +87,11 @@ impl Table for BucketTable {
     }
 
     async fn again(&self, version: &str, earlier: &str) -> Result<(), TreeError> {
-        let list = |version: &str| format!("{}/{version}/{LIST}", self.folder);
+        let list = |version: &str| format!("{}/{}", self.folder, list_of(version));
         match self.tree.get(&list(earlier)).await? {
             Some(bytes) => self.tree.put(&list(version), bytes).await,
             None => {
-                let url = self
-                    .bucket
-                    .url(&self.tree_key(&format!("{earlier}/{LIST}")));
+                let url = self.bucket.url(&self.tree_key(&list_of(earlier)));
                 let message = "the list of a version's files is gone".to_owned();
                 Err(S3Error::other("read", url, message).into())
             }

@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use transom_file::spec::Place;
 
-use super::{Foreign, Table, VersionFile, VersionFiles, Written, own_files, text};
+use super::{Foreign, Table, VersionFile, VersionFiles, Written, list_of, own_files, text};
 use crate::lease;
 use crate::sink::tree::{Copied, FolderTree, Tree, TreeError, create_folders, sync};
 
@@ -167,9 +167,14 @@ impl Table for FolderTable {
         let (version, earlier) = (version.to_owned(), earlier.to_owned());
         let link = move |table: &Self| {
             let folder = table.above.join(&table.folder);
-            match symlink(&earlier, folder.join(&version)) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => {}
+            let lists = (list_of(&earlier), list_of(&version));
+            for (earlier, version) in [(earlier, version), lists] {
+                match symlink(&earlier, folder.join(&version)) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                        return Err(error);
+                    }
+                    _ => {}
+                }
             }
             sync(&folder)
         };

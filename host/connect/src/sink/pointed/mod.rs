@@ -4,7 +4,8 @@
 //! daily -> .daily.versions/00000000000000000042    on this machine: a link, named after the entry
 //! daily/_transom/current                           on S3: the pointer, which has the entry's number
 //! .daily.versions/9f31c2../day=2024-05-01/part-..  a version, named after its attempt
-//! .daily.versions/9f31c2../_transom/files.json     all its files, those of earlier versions that it goes on with included
+//! .daily.versions/9f31c2...json                     all its files, those of earlier versions that it goes on with included
+//! .daily.versions/log                              the log that the table belongs to
 //! ```
 //!
 //! With `overwrite_partitions` a version goes on with the partitions of the one before that were not computed anew: on this machine they
@@ -25,7 +26,7 @@ use transom_file::spec::Place;
 
 use super::{
     Applied, Attempt, FileSink, Pointed, Publish, Sink, SinkError, Staged, Staging, Written,
-    append::{StagedRoom, absolute},
+    append::{StagedRoom, absolute, belongs},
     staging::{Ending, FileStaging},
     tree::{Tree, TreeError, text},
 };
@@ -38,8 +39,10 @@ pub struct PointedSink {
     pub files: FileSink,
 }
 
-/// The list of a version's files.
-pub(crate) const LIST: &str = "_transom/files.json";
+/// The name of the list of a version's files, beside the version: readers of its folder find data alone.
+pub(crate) fn list_of(version: &str) -> String {
+    format!("{version}.json")
+}
 
 /// The files of a version.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,7 +178,7 @@ impl PointedSink {
         tree: &Arc<dyn Tree>,
         version: &str,
     ) -> Result<VersionFiles, commit::SinkError> {
-        let path = format!("{}/{version}/{LIST}", self.folder());
+        let path = format!("{}/{}", self.folder(), list_of(version));
         let list = tree.get(&path).await;
         let list = list.map_err(|error| error.applying(&self.files.name))?;
         let list = list.ok_or_else(|| {
@@ -207,7 +210,7 @@ async fn put_list(
     files: &VersionFiles,
 ) -> Result<(), TreeError> {
     let list = serde_json::to_vec(files).expect("a list of files has text for keys");
-    let path = format!("{}/{version}/{LIST}", sink.folder());
+    let path = format!("{}/{}", sink.folder(), list_of(version));
     tree.put(&path, list.into()).await
 }
 
@@ -245,6 +248,8 @@ impl Sink for PointedSink {
                 found,
             },
         })?;
+        let log = format!("{}/log", self.folder());
+        belongs(table.tree(), &log, attempt, &self.files).await?;
         let room = StagedRoom {
             sink: name.clone(),
             tree: Arc::clone(table.tree()),

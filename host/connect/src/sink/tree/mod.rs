@@ -73,6 +73,32 @@ pub(super) async fn tree_at(place: &Place, aws: &Aws) -> Result<Arc<dyn Tree>, T
     })
 }
 
+/// The place in which a table lies, and its name there. The path of a folder is made absolute: the process may change its own.
+pub(super) fn split(table: &Place) -> Result<(Place, String), TreeError> {
+    let no_name = || TreeError::Io {
+        action: "find",
+        path: table.clone(),
+        source: io::Error::from(io::ErrorKind::InvalidFilename),
+    };
+    match table {
+        Place::Local(path) => {
+            let path = std::path::absolute(path).map_err(|source| TreeError::Io {
+                action: "find",
+                path: table.clone(),
+                source,
+            })?;
+            let name = path.file_name().and_then(|name| name.to_str());
+            let name = name.ok_or_else(no_name)?.to_owned();
+            let above = path.parent().ok_or_else(no_name)?.to_owned();
+            Ok((Place::Local(above), name))
+        }
+        Place::S3(url) => {
+            let (above, name) = url.split().ok_or_else(no_name)?;
+            Ok((Place::S3(above), name.to_owned()))
+        }
+    }
+}
+
 /// A path as trees have them.
 pub(super) fn text(path: &Path) -> String {
     let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();

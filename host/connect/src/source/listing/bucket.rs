@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::{Wanted, compiled, holds, is_hidden, nothing};
 use crate::aws::{Bucket, Listed, S3Error};
 use crate::pointer::{POINTER, Pointer};
-use crate::sink::{LIST, VersionFiles};
+use crate::sink::{VersionFiles, list_of};
 use crate::source::{FileSource, Input, Inputs, Location, SourceError};
 use transom_file::spec::S3Url;
 
@@ -171,7 +171,7 @@ impl Listing<'_> {
             S3Error::other("read", url.clone(), message)
         }))?;
         if pointer.entry.is_some() {
-            let listed = self.version_files(&url, &version, &pointer).await?;
+            let listed = self.version_files(&url, &pointer).await?;
             let shown = as_folder(&url.key);
             self.choose(listed, &shown, base, wanted);
             return Ok(true);
@@ -192,10 +192,10 @@ impl Listing<'_> {
     async fn version_files(
         &self,
         table: &S3Url,
-        version: &str,
         pointer: &Pointer,
     ) -> Result<Vec<(String, Listed)>, SourceError> {
-        let key = format!("{version}{LIST}");
+        let versions = Pointer::versions(table).unwrap_or_default();
+        let key = format!("{versions}{}", list_of(&pointer.version));
         let wrong = |why: String| S3Error::other("read", self.bucket.url(&key), why);
         let list = self.failing(self.bucket.get(&key).await)?;
         let list = list.ok_or_else(|| wrong("the list of a version's files is gone".to_owned()));
@@ -205,8 +205,6 @@ impl Listing<'_> {
         if (files.files.len() as u64, files.bytes()) != (pointer.files, pointer.bytes) {
             return self.failing(Err(wrong("it was changed".to_owned())));
         }
-        let versions = self
-            .failing(Pointer::versions(table).ok_or_else(|| wrong("it has no name".to_owned())))?;
         let objects = files.files.into_iter().map(|file| {
             let path = file.path.to_string_lossy().into_owned();
             let object = Listed {
