@@ -1,4 +1,5 @@
-//! What the commit protocol relies on: an entry changes the table once, whatever is sent twice, lost, refused or taken back.
+//! What the commit protocol relies on: an entry changes the table once, whatever is sent twice, lost, refused or
+//! taken back.
 
 use std::time::Duration;
 
@@ -332,7 +333,7 @@ async fn another_pipelines_table_is_not_loaded() {
 }
 
 #[tokio::test]
-async fn a_ledger_that_somebody_has_edited_is_named() {
+async fn a_ledger_that_was_edited_is_named() {
     let (world, sink, entry) = with_an_entry(LoadMode::Append).await;
     world
         .sql("UPDATE public.transom_ledger__daily SET attempt = 'mine'")

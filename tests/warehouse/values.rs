@@ -103,7 +103,7 @@ async fn nested_values_become_super() {
     world.load(&sink, [load]).await.unwrap();
     assert_eq!(
         world
-            .sql("SELECT json_serialize(list), json_serialize(record), bytes FROM public.daily")
+            .sql("SELECT json_serialize(list), json_serialize(record), to_hex(bytes) FROM public.daily")
             .await,
         r#"[1,null,3] {"Name":"a \"b\""} 00ff"#
     );

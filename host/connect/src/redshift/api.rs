@@ -1,8 +1,9 @@
 //! The Data API: statements are submitted, then looked at until they are over.
 //!
-//! A statement that was submitted runs whether or not its caller still waits, and the same text submitted again runs again. So nothing
-//! here submits twice: what is unclear is reported as that, and the caller looks at the warehouse. `ClientToken` protects only against
-//! the SDK's own repetition of a request whose answer was lost; a statement that failed is remembered with its token for hours.
+//! A statement that was submitted runs whether or not its caller still waits, and the same text submitted again runs
+//! again. So nothing here submits twice: what is unclear is reported as that, and the caller looks at the warehouse.
+//! `ClientToken` protects only against the SDK's own repetition of a request whose answer was lost; a statement that
+//! failed is remembered with its token for hours.
 
 use std::fmt;
 use std::time::Duration;
@@ -123,7 +124,8 @@ impl<'a> DataApi<'a> {
         self.wait(submitted.id.unwrap_or_default()).await
     }
 
-    /// Runs statements as one transaction, and waits until it is over. `token` names this submission, and never another one.
+    /// Runs statements as one transaction, and waits until it is over. `token` names this submission, and never
+    /// another one.
     ///
     /// # Errors
     /// If it fails, with the statement that did; or if it is not clear what became of it.

@@ -175,7 +175,11 @@ impl ApiError {
 
     /// Whether another transaction was in the way: the same statement may succeed now.
     pub(crate) fn is_conflict(&self) -> bool {
-        self.says(&["Serializable isolation violation", "deadlock detected"])
+        self.says(&[
+            "Serializable isolation violation",
+            "conflict with concurrent transaction",
+            "deadlock detected",
+        ])
     }
 
     /// Whether a table, a schema, a column or a file is not there.
@@ -200,3 +204,63 @@ impl fmt::Display for ApiError {
 }
 
 impl std::error::Error for ApiError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Is = fn(&ApiError) -> bool;
+
+    #[test]
+    fn what_redshift_says_is_sorted_by_its_text() {
+        let all: [(&str, Is); 5] = [
+            ("data", ApiError::is_data),
+            ("permission", ApiError::is_permission),
+            ("conflict", ApiError::is_conflict),
+            ("missing", ApiError::is_missing),
+            ("there", ApiError::is_there),
+        ];
+        for (message, expected) in [
+            (
+                "ERROR: The length of the data column c is longer than the length defined in the table. Table: 8, Data: 9",
+                "data",
+            ),
+            ("ERROR: Cannot insert a NULL value into column c", "data"),
+            ("ERROR: Numeric data overflow (result precision)", "data"),
+            ("ERROR: permission denied for relation daily", "permission"),
+            ("ERROR: must be owner of relation daily", "permission"),
+            (
+                "ERROR: 1023 DETAIL: Serializable isolation violation on table - 108, transactions forming the cycle are: 5, 6",
+                "conflict",
+            ),
+            ("ERROR: relation \"daily\" does not exist", "missing"),
+            (
+                "ERROR: Relation daily does not exist in the database.",
+                "missing",
+            ),
+            (
+                "ERROR: Spectrum Scan Error: File not found s3://lake/a",
+                "missing",
+            ),
+            ("ERROR: Relation \"daily\" already exists", "there"),
+            (
+                "ERROR: duplicate key violates unique constraint \"pg_class_relname_nsp_index\"",
+                "there",
+            ),
+            ("ERROR: division by zero", ""),
+            ("ERROR: Query cancelled on user's request", ""),
+        ] {
+            let mut error = ApiError {
+                kind: ApiErrorKind::Failed,
+                message: message.to_owned(),
+                statement: None,
+            };
+            let found = all.iter().filter(|(_, is)| is(&error));
+            let found: Vec<&str> = found.map(|(name, _)| *name).collect();
+            assert_eq!(found.join(" "), expected, "{message}");
+            // A request that was not carried out says nothing about the table.
+            error.kind = ApiErrorKind::Unclear;
+            assert!(!all.iter().any(|(_, is)| is(&error)), "{message}");
+        }
+    }
+}

@@ -8,7 +8,7 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | [`staging`] | streams become files below the staging prefix, and a document that says how they are loaded ([`Load`]) |
+//! | [`staging`] | streams become files below the staging prefix, and a document that says how to load them: [`Load`] |
 //! | [`target`] | the table as it is and as the rows need it: differences, and the statements that settle them |
 //! | [`types`], [`values`] | types of Redshift; values that a column does not take, found before anything is decided |
 //! | [`sql`] | the statements of a loading transaction |
@@ -16,16 +16,16 @@
 //! | [`api`] | the Data API |
 //! | [`error`] | what can be wrong, and what the warehouse's messages mean |
 //!
-//! **The transaction.** The first statement moves the ledger from one entry to the next and so takes its lock; the second ends the
-//! transaction by a division by zero unless this very submission has moved it; the last one takes the submission's mark away. So the
-//! same text changes the table once, however often it is sent. Between them rows are copied into a temporary table that has the
-//! target's types, are counted, and change the target.
+//! **The transaction.** The first statement moves the ledger from one entry to the next and so takes its lock; the
+//! second ends the transaction by a division by zero unless this very submission has moved it; the last one takes the
+//! submission's mark away. So the same text changes the table once, however often it is sent. Between them rows are
+//! copied into a temporary table that has the target's types, are counted, and change the target.
 //!
-//! **What is refused early.** COPY refuses a whole load for one value, after the decision, when it is late to mend. So each value is
-//! looked at while it is encoded, against the columns that the table really has.
+//! **What is refused early.** COPY refuses a whole load for one value, after the decision, when nothing about it can
+//! be changed. So each value is looked at while it is encoded, against the columns that the table really has.
 //!
-//! **What a message means.** The Data API gives an error's text, without a code. So only a few texts are believed, those about values;
-//! about the ledger nothing is concluded from a message, it is read.
+//! **What a message means.** The Data API gives an error's text, without a code. So only a few texts are believed,
+//! those about values; about the ledger nothing is concluded from a message, it is read.
 
 mod api;
 mod document;

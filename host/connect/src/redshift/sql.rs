@@ -55,8 +55,8 @@ pub(super) fn read_ledger(table: &TableName) -> String {
     )
 }
 
-/// The first two statements: the ledger moves from one entry to the next, which takes its lock; then it is looked at whether this
-/// very submission has moved it. A division by zero ends the transaction.
+/// The first two statements: the ledger moves from one entry to the next, which takes its lock; then it is looked at
+/// whether this very submission has moved it. A division by zero ends the transaction.
 pub(super) fn claim(
     table: &TableName,
     claim: &Claim,
@@ -82,7 +82,8 @@ pub(super) fn claim(
     ]
 }
 
-/// The last statement: nothing is loading any more, so that the same text, carried out again, ends at the second statement.
+/// The last statement: nothing is loading any more, so that the same text, carried out again, ends at the second
+/// statement.
 pub(super) fn release(table: &TableName, submission: Submission) -> String {
     format!(
         "UPDATE {} SET loading = '-' WHERE loading = '{submission}'",
@@ -125,8 +126,8 @@ pub(super) fn take_back(table: &TableName, to: u64, seq: u64) -> String {
     )
 }
 
-/// A temporary table with the columns of files, filled from them. It has the types of the table, and its NOT NULL, so that COPY
-/// refuses what the table would.
+/// A temporary table with the columns of files, filled from them. It has the types of the table, and its NOT NULL, so
+/// that COPY refuses what the table would.
 fn copy(
     into: &str,
     columns: &[LoadColumn],
@@ -291,8 +292,8 @@ fn insert(load: &Load, seq: u64) -> String {
             "INSERT INTO {target} ({names}) SELECT {} FROM {STAGE}",
             values(STAGE)
         ),
-        // Of the staged rows with the same keys the newest; of equally new ones the one with the larger values, so that it is always
-        // the same one.
+        // Of the staged rows with the same keys the newest; of equally new ones the one with the larger values, so
+        // that it is always the same one.
         LoadMode::Merge => {
             let keys = list(&load.table.keys, |key| identifier(key));
             let rest = load.columns.iter().filter(|column| {

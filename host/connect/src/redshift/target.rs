@@ -323,7 +323,8 @@ fn shortest(data_type: Type) -> Type {
     }
 }
 
-/// The columns that a load has, once all values were seen: new ones and those that grow are as long as their values need.
+/// The columns that a load has, once all values were seen: new ones and those that grow are as long as their values
+/// need.
 pub(super) fn loaded(
     table: &RedshiftTable,
     columns: &Columns,

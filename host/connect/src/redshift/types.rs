@@ -1,7 +1,8 @@
-//! Types of Redshift: how the catalog and SQL write them, which a column of Arrow's gets, and what stands for them in Parquet.
+//! Types of Redshift: how the catalog and SQL write them, which a column of Arrow's gets, and what stands for them in
+//! Parquet.
 //!
-//! COPY compares types strictly: a file must have exactly the type of the column, and of a decimal the very digits. So files are
-//! written in the types of the table, not in those of the rows.
+//! COPY compares types strictly: a file must have exactly the type of the column, and of a decimal the very digits.
+//! So files are written in the types of the table, not in those of the rows.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,5 @@
-//! Values of a batch in the types of the table. What COPY would refuse, or Redshift change, is found here: before anything is decided.
+//! Values of a batch in the types of the table. What COPY would refuse, or Redshift change, is found here: before
+//! anything is decided.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -191,8 +191,8 @@ impl RedshiftSink {
         }
     }
 
-    /// Changes the table until it is what the load needs: it is created, or gets columns, or longer ones. Each change is a transaction
-    /// of its own, which Redshift demands of the last kind, and the table is looked at before each.
+    /// Changes the table until it is what the load needs: it is created, or gets columns, or longer ones. Each change
+    /// is a transaction of its own, which Redshift demands of the last kind, and the table is looked at before each.
     async fn prepare(
         &self,
         api: &DataApi<'_>,
@@ -232,8 +232,8 @@ impl RedshiftSink {
         Err(SinkError::new(SinkErrorKind::Unclear, message))
     }
 
-    /// What a rewind does with the table: appended rows are deleted. Rows that were merged or have replaced others stay until their
-    /// inputs are loaded again.
+    /// What a rewind does with the table: appended rows are deleted. Rows that were merged or have replaced others
+    /// stay until their inputs are loaded again.
     fn take_back(&self, applying: &Applying<'_>, to: u64) -> Result<Vec<String>, SinkError> {
         let mut appended = false;
         for (_, part) in applying.parts_taken_back() {

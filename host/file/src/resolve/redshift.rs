@@ -22,8 +22,8 @@ const LOCAL_BUCKET: &str = "transom-staging";
 const MAX_VARCHAR: u32 = 65_535;
 
 impl Resolver<'_> {
-    /// The warehouse of the chosen target, if a sink is in one, and where its staging prefix is said. Those of all targets are
-    /// checked.
+    /// The warehouse of the chosen target, if a sink is in one, and where its staging prefix is said. Those of all
+    /// targets are checked.
     pub(super) fn redshift(
         &mut self,
         target: &Target<'_>,

@@ -14,7 +14,8 @@ const MAX_NAME: usize = 127;
 /// What the name of a table's ledger begins with.
 const LEDGER: &str = "transom_ledger__";
 
-/// How the warehouse of a target is reached. Credentials, profile and region are those of [`AwsOptions`](super::AwsOptions).
+/// How the warehouse of a target is reached. Credentials, profile and region are those of
+/// [`AwsOptions`](super::AwsOptions).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RedshiftOptions {
     /// Which warehouse.
@@ -62,8 +63,8 @@ pub struct RedshiftTable {
     /// With [`LoadMode::Merge`]: the columns that identify a row; never NULL.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
-    /// With [`LoadMode::Merge`]: of two rows with the same keys, the one with larger values in these columns is the newer one; never
-    /// NULL.
+    /// With [`LoadMode::Merge`]: of two rows with the same keys, the one with larger values in these columns is the
+    /// newer one; never NULL.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub order_by: Vec<String>,
     /// With [`LoadMode::OverwritePartitions`]: the columns whose values name a partition.

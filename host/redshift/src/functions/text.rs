@@ -11,7 +11,7 @@ use regex::Regex;
 use super::formats;
 use super::scalar::{Arguments, by_text, scalar};
 use crate::error::{self, Error, Result};
-use crate::types::Type;
+use crate::types::{MAX_VARCHAR, Type};
 
 const TEXT: Type = Type::Varchar(crate::types::MAX_VARCHAR);
 
@@ -78,8 +78,24 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         ),
         scalar(
             "redshift_to_hex",
-            |_| Ok((vec![Type::Int8], Type::Varchar(16))),
+            |arguments| {
+                Ok(match arguments.types[0] {
+                    Type::Varbyte(length) => {
+                        let digits = length.saturating_mul(2).min(MAX_VARCHAR);
+                        (vec![Type::Varbyte(length)], Type::Varchar(digits))
+                    }
+                    _ => (vec![Type::Int8], Type::Varchar(16)),
+                })
+            },
             |columns, _, _| {
+                if let Some(values) = columns[0].as_binary_opt::<i32>() {
+                    let hex = |bytes: &[u8]| {
+                        let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+                        digits.collect::<String>()
+                    };
+                    let texts = values.iter().map(|value| value.map(hex));
+                    return Ok(Arc::new(texts.collect::<StringArray>()));
+                }
                 let values = columns[0].as_primitive::<Int64Type>();
                 let texts = values
                     .iter()
