@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use tokio::sync::{Mutex, Notify};
@@ -489,9 +490,14 @@ impl Session {
             one_match: nondeterministic,
         };
         // Dropped on an error, or when this future is dropped: rolled back.
+        let timeout = state.settings.statement_timeout();
         let done = tokio::select! {
             done = run::run(&environment, &mut transaction, statement) => done?,
             () = self.cancel.notified() => return Err(Error::new(&error::CANCELLED, &[])),
+            () = after(timeout) => {
+                let cancelled = Error::new(&error::CANCELLED, &[]);
+                return Err(cancelled.hint("it took longer than statement_timeout allows"));
+            }
         };
         if let Some(rows) = done.copied {
             state.last_copy = rows;
@@ -507,6 +513,14 @@ impl Session {
             }
         }
         Ok(done.outcome)
+    }
+}
+
+/// Ends after a time, or never.
+async fn after(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -329,6 +329,10 @@ impl Binder<'_> {
         if name.quote_style.is_none() {
             match name.value.as_str() {
                 "sysdate" => return Ok(moment(self.context.transaction_started, "timestamp")),
+                "current_user_id" => {
+                    let id = crate::run::system::OWNER_ID.to_string();
+                    return Ok(Expr::value(Value::Number(id, false)));
+                }
                 "current_user" | "user" | "session_user" => {
                     let user = self.context.user.clone();
                     return Ok(Expr::value(Value::SingleQuotedString(user)));

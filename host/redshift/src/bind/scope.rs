@@ -108,6 +108,12 @@ impl Binder<'_> {
         }
     }
 
+    /// Whether FROM has a table of the name so far.
+    pub(super) fn has_relation(&self, name: &str) -> bool {
+        let scope = self.scopes.last();
+        scope.is_some_and(|scope| scope.relations.contains(name))
+    }
+
     /// The columns of FROM; `None` if they are not known.
     pub(super) fn all_columns(&self) -> Option<BTreeSet<String>> {
         let scope = self.scopes.last()?;

@@ -238,6 +238,7 @@ static KNOWN: &[Known] = &[
     known("bool_and", Aggregate("bool_and"), 1, 1),
     known("bool_or", Aggregate("bool_or"), 1, 1),
     known("count", Aggregate("count"), 0, 1),
+    known("grouping", NotYet, 1, MANY),
     known("hll", NotYet, 1, 1),
     known("listagg", special(S::ListAgg), 1, 2),
     known("max", Aggregate("max"), 1, 1),

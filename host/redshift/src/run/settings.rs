@@ -6,6 +6,7 @@ use crate::session::{Outcome, Rows, Values};
 use crate::types::{Column, MAX_VARCHAR, Type};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{RecordBatch, StringArray};
 
@@ -108,6 +109,13 @@ impl Settings {
     pub(crate) fn is_on(&self, name: &str) -> bool {
         let text = self.text(name).unwrap_or_default();
         ["on", "true", "1"].contains(&text.as_str())
+    }
+
+    /// How long a statement may take; none is for ever.
+    pub(crate) fn statement_timeout(&self) -> Option<Duration> {
+        let text = self.text("statement_timeout").unwrap_or_default();
+        let milliseconds = text.parse().ok().filter(|milliseconds| *milliseconds > 0);
+        milliseconds.map(Duration::from_millis)
     }
 
     pub(crate) fn search_path(&self) -> Vec<String> {

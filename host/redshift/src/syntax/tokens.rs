@@ -95,11 +95,21 @@ pub(super) fn read(text: &str, parameters: &Parameters<'_>) -> Result<Vec<TokenW
         .into_iter()
         .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
     let tokens = plain_operators(tokens.collect());
+    if let Some(Token::Word(word)) = tokens.first().map(|token| &token.token)
+        && word.keyword == Keyword::PREPARE
+    {
+        // Its parameters get their values later.
+        return Err(Error::not_yet("PREPARE"));
+    }
     let mut read: Vec<TokenWithSpan> = Vec::new();
     let mut tokens = tokens.into_iter().peekable();
     while let Some(mut token) = tokens.next() {
         match &mut token.token {
             Token::Word(word) => fold(word),
+            // The escapes are read already.
+            Token::EscapedStringLiteral(text) => {
+                token.token = Token::SingleQuotedString(std::mem::take(text));
+            }
             Token::Placeholder(name) => {
                 let index = name.trim_start_matches('$').parse::<usize>();
                 let value = match (parameters, index) {

@@ -25,7 +25,7 @@ use crate::types::Type;
 
 /// The user who owns everything.
 pub(crate) const OWNER: &str = "transom";
-const OWNER_ID: i64 = 100;
+pub(crate) const OWNER_ID: i64 = 100;
 
 /// Whether a schema is the system's, which only it writes to.
 pub(crate) fn is_schema(name: &str) -> bool {
