@@ -267,6 +267,14 @@ impl Session {
         state.settings.set(&name.to_lowercase(), &value).map(|_| ())
     }
 
+    /// The value of a parameter of the session, as `SHOW` gives it.
+    ///
+    /// # Errors
+    /// If there is no such parameter.
+    pub async fn setting(&self, name: &str) -> Result<String> {
+        self.state.lock().await.settings.text(name)
+    }
+
     async fn run_in(
         &self,
         statement: &str,

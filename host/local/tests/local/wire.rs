@@ -346,6 +346,9 @@ fn short(message: Message) -> (String, bool) {
         Message::DataRow(_) => "row".to_owned(),
         Message::RowDescription(_) => "columns".to_owned(),
         Message::NoData => "no columns".to_owned(),
+        Message::ParameterStatus(body) => {
+            format!("{}={}", body.name().unwrap(), body.value().unwrap())
+        }
         Message::ParseComplete => "parsed".to_owned(),
         Message::BindComplete => "bound".to_owned(),
         Message::PortalSuspended => "suspended".to_owned(),
@@ -381,7 +384,7 @@ fn bind(out: &mut BytesMut) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_says_what_redshift_says_and_no_protocol_of_its_own() {
     let warehouse = warehouse().await;
-    let (_raw, told) = Raw::session(&warehouse).await;
+    let (mut raw, told) = Raw::session(&warehouse).await;
     let value = |name: &str| {
         let found = told.iter().find(|(found, _)| found == name);
         found.map(|(_, value)| value.as_str())
@@ -389,6 +392,10 @@ async fn the_server_says_what_redshift_says_and_no_protocol_of_its_own() {
     assert_eq!(value("server_version"), Some("8.0.2"));
     assert_eq!(value("standard_conforming_strings"), Some("off"));
     assert_eq!(value("server_protocol_version"), None);
+    // The name of the encoding that Redshift has, until a client chooses one.
+    assert_eq!(value("client_encoding"), Some("UNICODE"));
+    let said = raw.query("set client_encoding to 'utf8'").await;
+    assert_eq!(said, ["SET", "client_encoding=UTF8", "ZI"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

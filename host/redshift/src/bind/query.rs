@@ -256,7 +256,9 @@ impl Binder<'_> {
             .collect::<Result<Vec<_>>>()?;
         distinct_names(&from)?;
         let projection = self.projection(projection)?;
+        self.begin_item();
         let selection = self.optional(selection)?;
+        self.check_rows("WHERE")?;
         let group_by = self.group(group_by)?;
         let having = self.optional(having)?;
         let qualify = self.optional(qualify)?;
@@ -602,6 +604,7 @@ impl Binder<'_> {
                 for expr in expressions {
                     self.begin_item();
                     let expr = self.expr(expr)?;
+                    self.check_rows("GROUP BY")?;
                     self.check_group(&expr)?;
                     group.push(expr);
                 }

@@ -84,7 +84,12 @@ impl Settings {
             }
             _ => {}
         }
-        self.0.insert(name.to_owned(), value.to_vec());
+        let value = match (name, lowered.as_str()) {
+            ("client_encoding", "unicode") => vec!["UNICODE".to_owned()],
+            ("client_encoding", _) => vec!["UTF8".to_owned()],
+            _ => value.to_vec(),
+        };
+        self.0.insert(name.to_owned(), value);
         Ok(Outcome::tagged("SET"))
     }
 

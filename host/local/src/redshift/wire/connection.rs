@@ -30,6 +30,8 @@ const OF_DRIVERS: &[&str] = &[
     "os_version",
     "plugin_name",
 ];
+/// The one parameter that clients change and have to know.
+const ENCODING: &str = "client_encoding";
 /// The type that a parameter without a declared one is described with.
 const VARCHAR: u32 = 1043;
 
@@ -71,6 +73,8 @@ struct Connection<'a> {
     shared: &'a Shared,
     statements: HashMap<String, Statement>,
     portals: HashMap<String, Portal>,
+    /// As the client knows it.
+    encoding: String,
     /// After an error, what the client has sent on is skipped up to its Sync.
     is_skipping: bool,
 }
@@ -98,12 +102,14 @@ pub(super) async fn serve(
         Err(_) => return Ok(()),
     };
     let pid = session.pid() as i32;
+    let encoding = session.setting(ENCODING).await.unwrap_or_default();
     let mut connection = Connection {
         wire,
         session,
         shared,
         statements: HashMap::new(),
         portals: HashMap::new(),
+        encoding,
         is_skipping: false,
     };
     let ended = connection.run().await;
@@ -183,17 +189,14 @@ async fn begin(wire: &mut Wire, shared: &Shared, is_one_too_many: bool) -> io::R
         }
     }
     wire.put(b'R', |body| body.i32(0));
-    // Without a choice of the client it is not `UTF8`, which is the name that psycopg 3 knows.
-    let encoding = find("client_encoding").unwrap_or("UNICODE");
+    // Without a choice of the client the encoding is UNICODE, a name that psycopg 3 does not know.
+    let encoding = session.setting(ENCODING).await.unwrap_or_default();
     let own = [
-        ("client_encoding", encoding),
+        (ENCODING, encoding.as_str()),
         ("session_authorization", user),
     ];
     for (name, value) in PARAMETERS.iter().copied().chain(own) {
-        wire.put(b'S', |body| {
-            body.text(name);
-            body.text(value);
-        });
+        wire.put_parameter(name, value);
     }
     let pid = session.pid() as i32;
     let weak = Arc::downgrade(&session);
@@ -258,6 +261,12 @@ impl Connection<'_> {
 
     /// Ends what was sent together.
     async fn sync(&mut self) -> io::Result<()> {
+        if let Ok(encoding) = self.session.setting(ENCODING).await
+            && encoding != self.encoding
+        {
+            self.wire.put_parameter(ENCODING, &encoding);
+            self.encoding = encoding;
+        }
         if let Err(error) = self.session.settle().await {
             self.wire.put_error(&error.into());
         }
