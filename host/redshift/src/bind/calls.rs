@@ -67,6 +67,9 @@ impl Binder<'_> {
             self.note_random();
         }
         let Some(known) = functions::find(&name) else {
+            if functions::is_to_come(&name) {
+                return Err(Error::not_yet(format_args!("the function {name}()")));
+            }
             return Err(Error::new(&error::UNDEFINED_FUNCTION, &[&name]));
         };
         if !(known.least..=known.most).contains(&arguments.len()) {
