@@ -1,5 +1,5 @@
-//! A Redshift that is killed while sessions write: no transaction that was acknowledged is lost, none is there in part, and
-//! none is there that was rolled back.
+//! A Redshift that is killed while sessions write: no transaction that was acknowledged is lost, none is there in
+//! part, and none is there that was rolled back.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The wire protocol of the local Redshift, as a driver speaks it: prepared statements and binary values, and the simple
-//! protocol that psql speaks. [`Raw`] sends bytes that no driver would.
+//! The wire protocol of the local Redshift, as a driver speaks it: prepared statements and binary values, and the
+//! simple protocol that psql speaks. [`Raw`] sends bytes that no driver would.
 
 use std::error::Error;
 use std::time::Duration;
@@ -257,11 +257,11 @@ impl Raw {
         }
     }
 
-    /// Connects and logs in; says what the server told of itself.
+    /// Connects and logs in; returns the parameters of the server.
     async fn session(warehouse: &Warehouse) -> (Self, Vec<(String, String)>) {
         let mut raw = Self::connect(warehouse).await;
-        let parameters = [("user", "bob"), ("database", "dev")];
-        raw.send(|out| frontend::startup_message(parameters, out).unwrap())
+        let login = [("user", "bob"), ("database", "dev")];
+        raw.send(|out| frontend::startup_message(login, out).unwrap())
             .await;
         let Message::AuthenticationMd5Password(body) = raw.next().await.unwrap() else {
             panic!("no MD5");
@@ -269,16 +269,16 @@ impl Raw {
         let hashed = md5_hash(b"bob", b"transom-local", body.salt());
         raw.send(|out| frontend::password_message(hashed.as_bytes(), out).unwrap())
             .await;
-        let mut told = Vec::new();
+        let mut parameters = Vec::new();
         loop {
             match raw.next().await.unwrap() {
                 Message::ParameterStatus(body) => {
-                    told.push((
+                    parameters.push((
                         body.name().unwrap().to_owned(),
                         body.value().unwrap().to_owned(),
                     ));
                 }
-                Message::ReadyForQuery(_) => return (raw, told),
+                Message::ReadyForQuery(_) => return (raw, parameters),
                 _ => {}
             }
         }
@@ -384,9 +384,9 @@ fn bind(out: &mut BytesMut) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_says_what_redshift_says_and_no_protocol_of_its_own() {
     let warehouse = warehouse().await;
-    let (mut raw, told) = Raw::session(&warehouse).await;
+    let (mut raw, parameters) = Raw::session(&warehouse).await;
     let value = |name: &str| {
-        let found = told.iter().find(|(found, _)| found == name);
+        let found = parameters.iter().find(|(found, _)| found == name);
         found.map(|(_, value)| value.as_str())
     };
     assert_eq!(value("server_version"), Some("8.0.2"));

@@ -11,6 +11,7 @@ mod names;
 mod plan;
 mod query;
 mod scope;
+mod subquery;
 
 use std::collections::{BTreeMap, BTreeSet};
 
