@@ -320,6 +320,24 @@ impl Binder<'_> {
         Ok(match special {
             Special::First => next(),
             Special::IsVisible => self.is_visible(next()),
+            Special::IndexDefinition | Special::ViewDefinition => {
+                let (views, indexes) = crate::run::system::definitions(self.catalog);
+                let definitions = match special {
+                    Special::ViewDefinition => views,
+                    _ => indexes,
+                };
+                let number = next();
+                let texts = definitions.into_iter().map(|(id, definition)| {
+                    let id = Expr::value(Value::Number(id.to_string(), false));
+                    let is_meant = binary(number.clone(), BinaryOperator::Eq, id);
+                    (is_meant, Expr::value(Value::SingleQuotedString(definition)))
+                });
+                let text = match texts.len() {
+                    0 => Expr::value(Value::Null),
+                    _ => case(texts.collect(), None),
+                };
+                call_cast(functions::CAST, text, "character varying(65535)")
+            }
             Special::Concat => binary(next(), BinaryOperator::StringConcat, next()),
             Special::CharIndex => {
                 let (what, within) = (next(), next());

@@ -165,7 +165,15 @@ impl Binder<'_> {
                     CastKind::SafeCast => return Err(syntax("safe_cast")),
                 };
                 let expr = self.expr(*expr)?;
-                cast(function, expr, &data_type)?
+                match data_type.to_string().to_lowercase().as_str() {
+                    // The name of a type by its number.
+                    "regtype" | "pg_catalog.regtype" => {
+                        let number = call_cast(functions::CAST, expr, "bigint");
+                        let no_modifier = Expr::value(Value::Null);
+                        call("redshift_format_type", vec![number, no_modifier])
+                    }
+                    _ => cast(function, expr, &data_type)?,
+                }
             }
             Expr::Convert {
                 is_try: false,
@@ -205,11 +213,12 @@ impl Binder<'_> {
             Expr::Position { expr, r#in } => self.call_by_name("strpos", vec![*r#in, *expr])?,
             Expr::Substring {
                 expr,
-                substring_from: Some(from),
+                substring_from,
                 substring_for,
                 ..
-            } => {
-                let mut arguments = vec![*expr, *from];
+            } if substring_from.is_some() || substring_for.is_some() => {
+                let first = Expr::value(Value::Number("1".to_owned(), false));
+                let mut arguments = vec![*expr, substring_from.map_or(first, |from| *from)];
                 arguments.extend(substring_for.map(|length| *length));
                 self.call_by_name("substring", arguments)?
             }

@@ -55,6 +55,10 @@ pub(crate) enum Special {
     Owner,
     /// Whether the search path finds an object of a number under its name.
     IsVisible,
+    /// The statement that would create an index, by its number.
+    IndexDefinition,
+    /// The query of a view, by its number.
+    ViewDefinition,
 }
 
 /// A function's name, what computes it, and how many arguments it takes.
@@ -356,7 +360,8 @@ static KNOWN: &[Known] = &[
     known("obj_description", special(S::NoText), 1, 2),
     known("pg_get_expr", special(S::First), 2, 3),
     known("pg_get_userbyid", special(S::Owner), 1, 1),
-    known("pg_get_viewdef", NotYet, 1, 2),
+    known("pg_get_indexdef", special(S::IndexDefinition), 1, 3),
+    known("pg_get_viewdef", special(S::ViewDefinition), 1, 2),
     known("pg_last_copy_count", special(S::LastCopyCount), 0, 0),
     known("pg_last_copy_id", NotYet, 0, 0),
     known("pg_last_query_id", NotYet, 0, 0),

@@ -326,3 +326,23 @@ fn described(view: &View<'_>) -> Vec<Described> {
     }
     all
 }
+
+/// The query of a view.
+fn definition(view: &SqlView) -> String {
+    let query = crate::syntax::view_query(&view.query);
+    query.map_or_else(|_| view.query.clone(), |query| format!("{query};"))
+}
+
+/// Numbers of views with their queries, and of indexes with the statements that would create them.
+pub(crate) fn definitions(catalog: &Catalog) -> (Vec<(i64, String)>, Vec<(i64, String)>) {
+    let view = View {
+        catalog,
+        database: "",
+        load_errors: &[],
+        ran: &[],
+    };
+    let views = view
+        .views()
+        .map(|found| (found.id as i64, definition(found)));
+    (views.collect(), pg::definitions(&view))
+}

@@ -75,6 +75,26 @@ fn keys<'a>(view: &View<'a>) -> Vec<Index<'a>> {
     all
 }
 
+impl Index<'_> {
+    fn definition(&self, view: &View<'_>) -> String {
+        format!(
+            "CREATE UNIQUE INDEX {} ON {}.{} USING btree ({})",
+            self.name,
+            view.catalog.schema_name(self.table.schema),
+            self.table.name,
+            self.key.columns.join(", ")
+        )
+    }
+}
+
+/// Numbers of indexes, and the statements that would create them.
+pub(super) fn definitions(view: &View<'_>) -> Vec<(i64, String)> {
+    let indexes = keys(view).into_iter();
+    indexes
+        .map(|index| (index.id, index.definition(view)))
+        .collect()
+}
+
 /// The places of a key's columns in its table.
 fn places(table: &Table, key: &Key) -> Vec<String> {
     let place = |name: &String| table.columns.iter().position(|column| column.name == *name);
@@ -285,15 +305,7 @@ pub(super) fn index_definitions(view: &View<'_>) -> Columns {
         .text("tablename", |index| index.table.name.clone())
         .text("indexname", |index| index.name.clone())
         .text("tablespace", |_| None)
-        .text("indexdef", |index| {
-            format!(
-                "CREATE UNIQUE INDEX {} ON {}.{} USING btree ({})",
-                index.name,
-                schema(index),
-                index.table.name,
-                index.key.columns.join(", ")
-            )
-        })
+        .text("indexdef", |index| index.definition(view))
         .done()
 }
 
@@ -347,7 +359,7 @@ pub(super) fn views(view: &View<'_>) -> Columns {
         })
         .text("viewname", |found| found.name.clone())
         .text("viewowner", |_| OWNER.to_owned())
-        .text("definition", |found| found.query.clone())
+        .text("definition", |found| super::definition(found))
         .done()
 }
 

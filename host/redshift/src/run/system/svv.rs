@@ -45,7 +45,7 @@ pub(super) fn views(view: &View<'_>) -> Columns {
             view.catalog.schema_name(found.schema).to_owned()
         })
         .text("table_name", |found| found.name.clone())
-        .text("view_definition", |found| found.query.clone())
+        .text("view_definition", |found| super::definition(found))
         .text("check_option", |_| "NONE".to_owned())
         .text("is_updatable", |_| "NO".to_owned())
         .done()
