@@ -321,10 +321,9 @@ impl Binder<'_> {
             Special::First => next(),
             Special::IsVisible => self.is_visible(next()),
             Special::IndexDefinition | Special::ViewDefinition => {
-                let (views, indexes) = crate::run::system::definitions(self.catalog);
                 let definitions = match special {
-                    Special::ViewDefinition => views,
-                    _ => indexes,
+                    Special::ViewDefinition => crate::run::system::view_definitions(self.catalog),
+                    _ => crate::run::system::index_definitions(self.catalog),
                 };
                 let number = next();
                 let texts = definitions.into_iter().map(|(id, definition)| {

@@ -109,13 +109,11 @@ pub(crate) fn columns(name: &str) -> Vec<&'static str> {
     let Some((_, _, rows)) = known else {
         return Vec::new();
     };
-    let nothing = View {
-        catalog: &Catalog::default(),
-        database: "",
-        load_errors: &[],
-        ran: &[],
-    };
-    rows(&nothing).0.into_iter().map(|(name, _)| name).collect()
+    rows(&View::of(&Catalog::default()))
+        .0
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect()
 }
 
 /// A table of the system over a version of the catalog.
@@ -333,16 +331,28 @@ fn definition(view: &SqlView) -> String {
     query.map_or_else(|_| view.query.clone(), |query| format!("{query};"))
 }
 
-/// Numbers of views with their queries, and of indexes with the statements that would create them.
-pub(crate) fn definitions(catalog: &Catalog) -> (Vec<(i64, String)>, Vec<(i64, String)>) {
-    let view = View {
-        catalog,
-        database: "",
-        load_errors: &[],
-        ran: &[],
-    };
+impl<'a> View<'a> {
+    /// The catalog alone.
+    fn of(catalog: &'a Catalog) -> Self {
+        Self {
+            catalog,
+            database: "",
+            load_errors: &[],
+            ran: &[],
+        }
+    }
+}
+
+/// Numbers of views, and their queries.
+pub(crate) fn view_definitions(catalog: &Catalog) -> Vec<(i64, String)> {
+    let view = View::of(catalog);
     let views = view
         .views()
         .map(|found| (found.id as i64, definition(found)));
-    (views.collect(), pg::definitions(&view))
+    views.collect()
+}
+
+/// Numbers of indexes, and the statements that would create them.
+pub(crate) fn index_definitions(catalog: &Catalog) -> Vec<(i64, String)> {
+    pg::definitions(&View::of(catalog))
 }
