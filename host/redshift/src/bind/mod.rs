@@ -6,6 +6,7 @@
 
 mod calls;
 mod expr;
+mod late;
 mod literals;
 mod names;
 mod plan;

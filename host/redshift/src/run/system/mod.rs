@@ -21,7 +21,7 @@ use crate::engine::Shared;
 use crate::error::{Error, Result};
 use crate::history::Ran;
 use crate::load::LoadError;
-use crate::types::Type;
+use crate::types::{Column, Type};
 
 /// The user who owns everything.
 pub(crate) const OWNER: &str = "transom";
@@ -38,6 +38,8 @@ pub(crate) struct View<'a> {
     database: &'a str,
     load_errors: &'a [LoadError],
     ran: &'a [Ran],
+    /// Views that are bound late, with the columns that they have now.
+    late: &'a [(Arc<SqlView>, Vec<Column>)],
 }
 
 /// A schema, a name, and what makes the rows.
@@ -121,6 +123,7 @@ pub(crate) fn table(
     name: &str,
     catalog: &Catalog,
     shared: &Shared,
+    late: &[(Arc<SqlView>, Vec<Column>)],
 ) -> Result<Arc<dyn TableProvider>> {
     let known = name
         .split_once('.')
@@ -136,6 +139,7 @@ pub(crate) fn table(
             database: &shared.database,
             load_errors: &load_errors,
             ran: &ran,
+            late,
         })
     };
     let (fields, arrays): (Vec<_>, Vec<ArrayRef>) = columns
@@ -339,6 +343,7 @@ impl<'a> View<'a> {
             database: "",
             load_errors: &[],
             ran: &[],
+            late: &[],
         }
     }
 }

@@ -468,13 +468,19 @@ pub(super) fn inheritance(_: &View<'_>) -> Columns {
         .done()
 }
 
-/// Columns of views that are bound late. There is an error instead if there are some.
-pub(super) fn late_binding_columns(_: &View<'_>) -> Columns {
-    rows::<()>([])
-        .text("view_schema", |()| None)
-        .text("view_name", |()| None)
-        .text("col_name", |()| None)
-        .text("col_type", |()| None)
-        .number("col_num", |()| 0)
+/// Columns of views that are bound late.
+pub(super) fn late_binding_columns(view: &View<'_>) -> Columns {
+    let columns = view.late.iter().flat_map(|(found, columns)| {
+        let columns = columns.iter().enumerate();
+        columns.map(move |(at, column)| (found, at, column))
+    });
+    rows(columns)
+        .text("view_schema", |(found, ..)| {
+            view.catalog.schema_name(found.schema).to_owned()
+        })
+        .text("view_name", |(found, ..)| found.name.clone())
+        .text("col_name", |(.., column)| column.name.clone())
+        .text("col_type", |(.., column)| column.data_type.name())
+        .number("col_num", |(_, at, _)| *at as i64 + 1)
         .done()
 }
