@@ -19,7 +19,7 @@ use datafusion::datasource::MemTable;
 use crate::catalog::{Catalog, Object, Table, View as SqlView};
 use crate::engine::Shared;
 use crate::error::{Error, Result};
-use crate::history::Ran;
+use crate::history::Statements;
 use crate::load::LoadError;
 use crate::types::{Column, Type};
 
@@ -37,7 +37,7 @@ pub(crate) struct View<'a> {
     catalog: &'a Catalog,
     database: &'a str,
     load_errors: &'a [LoadError],
-    ran: &'a [Ran],
+    ran: Option<&'a Statements>,
     /// Views that are bound late, with the columns that they have now.
     late: &'a [(Arc<SqlView>, Vec<Column>)],
 }
@@ -133,12 +133,11 @@ pub(crate) fn table(
     };
     let columns = {
         let load_errors = shared.load_errors.lock();
-        let ran = shared.ran.all();
         rows(&View {
             catalog,
             database: &shared.database,
             load_errors: &load_errors,
-            ran: &ran,
+            ran: Some(&shared.ran),
             late,
         })
     };
@@ -342,7 +341,7 @@ impl<'a> View<'a> {
             catalog,
             database: "",
             load_errors: &[],
-            ran: &[],
+            ran: None,
             late: &[],
         }
     }
