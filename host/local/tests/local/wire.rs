@@ -152,6 +152,24 @@ async fn who_connects_is_checked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_stay_when_all_data_is_deleted() {
+    let warehouse = warehouse().await;
+    let (mut raw, _) = Raw::session(&warehouse).await;
+    raw.query("create table t (id int)").await;
+    assert_eq!(raw.query("begin; insert into t values (1)").await[2], "ZT");
+    let admin = transom_local::Client::new(warehouse.local.endpoint());
+    admin.reset().await.unwrap();
+    let said = raw.query("commit").await;
+    assert_eq!(said.last().unwrap(), "ZI", "{said:?}");
+    assert_ne!(said[0], "COMMIT");
+    assert_eq!(raw.query("select * from t").await, ["42P01", "ZI"]);
+    assert_eq!(
+        raw.query("create table t (id int)").await,
+        ["CREATE TABLE", "ZI"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_statement_that_waits_is_cancelled() {
     let warehouse = warehouse().await;
     let (a, b) = (warehouse.connect().await, warehouse.connect().await);
