@@ -9,6 +9,7 @@ target_dir := absolute_path(env("CARGO_TARGET_DIR", "target"))
 cache := env("TRANSOM_CACHE_DIR", env("XDG_CACHE_HOME", env("HOME", "") / ".cache") / "transom")
 # Environments for Python, one for each list of packages.
 judge := cache / "judge-" + sha256_file("tests/values/requirements.txt")
+dbt := cache / "dbt-" + sha256_file("host/local/tests/peers/dbt-requirements.txt")
 redshift_peers := cache / "redshift-" + sha256_file("host/local/tests/peers/redshift-requirements.txt")
 duckdb := cache / "duckdb-" + sha256_file("tests/benches/requirements.txt")
 
@@ -126,9 +127,10 @@ environment folder requirements:
         touch "{{ folder }}/complete"
     fi
 
-# Try the local Redshift with psycopg, redshift_connector, boto3, awswrangler, and psql if it is there
-test-redshift-peers: program (environment redshift_peers "host/local/tests/peers/redshift-requirements.txt")
+# Try the local Redshift with psycopg, redshift_connector, boto3, awswrangler, dbt, and psql if it is there
+test-redshift-peers: program (environment redshift_peers "host/local/tests/peers/redshift-requirements.txt") (environment dbt "host/local/tests/peers/dbt-requirements.txt")
     host/local/tests/peers/with-transom "{{ target_dir }}/debug/transom" "{{ redshift_peers }}/bin/python" host/local/tests/peers/redshift.py
+    host/local/tests/peers/with-transom "{{ target_dir }}/debug/transom" host/local/tests/peers/with-dbt "{{ dbt }}/bin/dbt"
 
 # Kill the local Redshift 500 times while sessions write, and look for an order of the random transactions of 100 engines
 test-redshift-long:

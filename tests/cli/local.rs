@@ -69,6 +69,13 @@ fn the_local_aws_is_started_asked_and_stopped() {
         "{variables}"
     );
 
+    let port = &status["owner"]["redshift_port"];
+    assert!(
+        variables.contains(&format!("export PGPORT={port}\n")),
+        "{variables}"
+    );
+    assert_eq!(status["redshift"]["tables"], 0);
+
     let second = project.run(&["local", "up", "--http-port", "0"]);
     assert_eq!(second.code, 2, "{}", second.stderr);
     let number = server.0.id();

@@ -1,8 +1,8 @@
 //! The local AWS: services of Amazon's, on loopback, over a folder. They are S3 and Redshift.
 //!
 //! [`LocalAws`] is a running server. It owns a data folder, one process at a time, and answers every service on one
-//! HTTP port: clients set `AWS_ENDPOINT_URL` ([`LocalAws::environment`]) and nothing else. Redshift's wire protocol has a
-//! port of its own. [`Client`] asks a server
+//! HTTP port: clients set `AWS_ENDPOINT_URL` ([`LocalAws::environment`]) and nothing else. Redshift's wire protocol
+//! has a port of its own. [`Client`] asks a server
 //! that another process runs what it holds, and tells it to empty itself or to run lifecycle rules.
 //!
 //! ```text

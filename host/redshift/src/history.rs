@@ -1,14 +1,31 @@
 //! Statements that ran lately, for `sys_query_history`.
 
 use std::collections::VecDeque;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use regex::Regex;
 
 /// Statements that are remembered.
 const REMEMBERED: usize = 1_000;
 /// Bytes of a statement's text that are remembered.
 const TEXT: usize = 4_000;
+
+/// A text without the credentials of COPY and UNLOAD.
+fn masked(text: String) -> String {
+    static SECRETS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        let words =
+            "credentials|access_key_id|secret_access_key|session_token|master_symmetric_key";
+        Regex::new(&format!(r"(?i)\b({words})(\s+as)?\s*'[^']*'")).ok()
+    });
+    match SECRETS.as_ref() {
+        Some(secrets) if secrets.is_match(&text) => {
+            secrets.replace_all(&text, "$1 '***'").into_owned()
+        }
+        _ => text,
+    }
+}
 
 /// A statement that ran.
 #[derive(Debug, Clone)]
@@ -39,6 +56,7 @@ impl Statements {
     /// Adds a statement, which gets the next number.
     pub(crate) fn add(&self, mut ran: Ran) {
         ran.number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
+        ran.text = masked(ran.text);
         let mut end = ran.text.len().min(TEXT);
         while !ran.text.is_char_boundary(end) {
             end -= 1;

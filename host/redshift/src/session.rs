@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use tokio::sync::{Mutex, Notify};
@@ -266,6 +267,14 @@ impl Session {
         state.settings.set(&name.to_lowercase(), &value).map(|_| ())
     }
 
+    /// The value of a parameter of the session, as `SHOW` gives it.
+    ///
+    /// # Errors
+    /// If there is no such parameter.
+    pub async fn setting(&self, name: &str) -> Result<String> {
+        self.state.lock().await.settings.text(name)
+    }
+
     async fn run_in(
         &self,
         statement: &str,
@@ -489,9 +498,14 @@ impl Session {
             one_match: nondeterministic,
         };
         // Dropped on an error, or when this future is dropped: rolled back.
+        let timeout = state.settings.statement_timeout();
         let done = tokio::select! {
             done = run::run(&environment, &mut transaction, statement) => done?,
             () = self.cancel.notified() => return Err(Error::new(&error::CANCELLED, &[])),
+            () = after(timeout) => {
+                let cancelled = Error::new(&error::CANCELLED, &[]);
+                return Err(cancelled.hint("it took longer than statement_timeout allows"));
+            }
         };
         if let Some(rows) = done.copied {
             state.last_copy = rows;
@@ -507,6 +521,14 @@ impl Session {
             }
         }
         Ok(done.outcome)
+    }
+}
+
+/// Ends after a time, or never.
+async fn after(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
     }
 }
 

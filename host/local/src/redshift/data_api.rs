@@ -95,7 +95,7 @@ async fn operate(redshift: &Redshift, operation: &str, input: &Input) -> Answer 
             if redshift.statements.find(&id).is_none() {
                 return Err(missing("Query does not exist."));
             }
-            match redshift.statements.cancel(&id) {
+            match redshift.statements.cancel(&id).await {
                 true => Ok(json!({ "Status": true })),
                 false => Err(invalid(format!(
                     "Could not cancel a query that is already in FINISHED state with ID: {id}"

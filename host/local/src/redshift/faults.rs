@@ -38,7 +38,7 @@ pub enum FaultKind {
     StayPicked(u64),
     /// The process dies when all is done but the commit.
     DieBeforeCommit,
-    /// The process dies after the commit, before anybody hears of it.
+    /// The process dies after the commit, before the status changes.
     DieAfterCommit,
 }
 

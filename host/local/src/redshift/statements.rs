@@ -1,6 +1,7 @@
 //! Statements that were submitted, and what became of them, for a day.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -18,8 +19,14 @@ const TOKENS: Duration = Duration::from_secs(8 * 60 * 60);
 /// Statements that run at once.
 const MOST_ACTIVE: usize = 500;
 
+/// The SQLSTATE of a statement that was cancelled.
+const CANCELLED: &str = "57014";
+
 /// What a fault reports of a statement that has committed.
 const LOST: &str = "ERROR: connection to the database was lost";
+
+/// How often a statement is cancelled until it is over.
+const CANCEL_AGAIN: Duration = Duration::from_millis(10);
 
 /// Where a statement stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +114,8 @@ struct Kept {
     statement: Statement,
     since: Instant,
     over: watch::Receiver<bool>,
+    session: Arc<Session>,
+    is_cancelled: Arc<AtomicBool>,
     task: Option<AbortHandle>,
 }
 
@@ -123,6 +132,15 @@ struct State {
     tokens: HashMap<(Target, String), (String, Instant)>,
     sessions: HashMap<String, KeptSession>,
     submitted: u64,
+}
+
+/// What runs.
+struct Running {
+    statement: Statement,
+    session: Arc<Session>,
+    finished: watch::Sender<bool>,
+    is_cancelled: Arc<AtomicBool>,
+    fault: Option<FaultKind>,
 }
 
 /// All of them.
@@ -254,14 +272,23 @@ impl Statements {
                 .insert(token, (statement.id.clone(), now_instant));
         }
         let (finished, over) = watch::channel(false);
-        let fault = self.faults.of_statement(&statement.submission.sqls);
-        let run = Arc::clone(self).run(statement.clone(), session, finished, fault);
+        let running = Running {
+            statement: statement.clone(),
+            session: Arc::clone(&session),
+            finished,
+            is_cancelled: Arc::default(),
+            fault: self.faults.of_statement(&statement.submission.sqls),
+        };
+        let is_cancelled = Arc::clone(&running.is_cancelled);
+        let run = Arc::clone(self).run(running);
         state.statements.insert(
             statement.id.clone(),
             Kept {
                 statement: statement.clone(),
                 since: now_instant,
                 over,
+                session,
+                is_cancelled,
                 task: None,
             },
         );
@@ -282,17 +309,21 @@ impl Statements {
         }
     }
 
-    async fn run(
-        self: Arc<Self>,
-        statement: Statement,
-        session: Arc<Session>,
-        finished: watch::Sender<bool>,
-        fault: Option<FaultKind>,
-    ) {
+    async fn run(self: Arc<Self>, running: Running) {
+        let Running {
+            statement,
+            session,
+            finished,
+            is_cancelled,
+            fault,
+        } = running;
         let id = &statement.id;
         if let Some(picked) = fault.and_then(FaultKind::picked) {
             self.change(id, |statement| statement.status = Status::Picked);
-            tokio::time::sleep(picked).await;
+            let over = Instant::now() + picked;
+            while Instant::now() < over && !is_cancelled.load(Ordering::Relaxed) {
+                tokio::time::sleep(CANCEL_AGAIN.min(picked)).await;
+            }
         }
         self.change(id, |statement| statement.status = Status::Started);
         let Submission {
@@ -313,7 +344,7 @@ impl Statements {
             false => None,
         };
         for (at, sql) in sqls.iter().enumerate() {
-            if failure.is_some() {
+            if failure.is_some() || is_cancelled.load(Ordering::Relaxed) {
                 break;
             }
             let started = Instant::now();
@@ -329,9 +360,9 @@ impl Statements {
             std::process::abort();
         }
         if in_transaction {
-            let ended = match failure {
-                Some(_) => session.run("rollback", &[]).await,
-                None => session.run("commit", &[]).await,
+            let ended = match failure.is_some() || is_cancelled.load(Ordering::Relaxed) {
+                true => session.run("rollback", &[]).await,
+                false => session.run("commit", &[]).await,
             };
             if let Err(error) = ended {
                 failure.get_or_insert((sqls.len().saturating_sub(1), error));
@@ -357,7 +388,18 @@ impl Statements {
                     part.status = Status::Aborted;
                 }
             }
+            let was_cancelled = match &failure {
+                Some((_, error)) => error.sqlstate() == CANCELLED,
+                None => statement
+                    .parts
+                    .iter()
+                    .any(|part| part.status == Status::Aborted),
+            };
             match failure {
+                _ if was_cancelled => {
+                    statement.status = Status::Aborted;
+                    statement.error = Some("Query cancelled on user's request".to_owned());
+                }
                 None => statement.status = Status::Finished,
                 Some((at, error)) => {
                     statement.status = Status::Failed;
@@ -401,27 +443,28 @@ impl Statements {
         }
     }
 
-    /// Stops a statement; false if it is over already.
-    pub(super) fn cancel(&self, id: &str) -> bool {
-        let mut state = self.state();
-        let Some(kept) = state.statements.get_mut(id) else {
-            return false;
+    /// Stops a statement; false if it is over already, or comes to its end before it can be stopped.
+    pub(super) async fn cancel(&self, id: &str) -> bool {
+        let (session, is_cancelled, mut over) = match self.state().statements.get(id) {
+            Some(kept) if !kept.statement.status.is_over() => (
+                Arc::clone(&kept.session),
+                Arc::clone(&kept.is_cancelled),
+                kept.over.clone(),
+            ),
+            _ => return false,
         };
-        if kept.statement.status.is_over() {
-            return false;
-        }
-        if let Some(task) = &kept.task {
-            task.abort();
-        }
-        for part in &mut kept.statement.parts {
-            if !part.status.is_over() {
-                part.status = Status::Aborted;
+        is_cancelled.store(true, Ordering::Relaxed);
+        // It may be about to run something: what is cancelled is what runs.
+        loop {
+            session.cancel();
+            let wait = over.wait_for(|over| *over);
+            if tokio::time::timeout(CANCEL_AGAIN, wait).await.is_ok() {
+                break;
             }
         }
-        kept.statement.status = Status::Aborted;
-        kept.statement.error = Some("Query cancelled on user's request".to_owned());
-        kept.statement.updated = now();
-        true
+        let state = self.state();
+        let kept = state.statements.get(id);
+        kept.is_some_and(|kept| kept.statement.status == Status::Aborted)
     }
 
     /// All statements, the newest first.
@@ -455,7 +498,10 @@ fn note(part: &mut Part, outcome: &Result<Outcome, transom_redshift::Error>, too
             part.affected = outcome.affected;
         }
         Err(error) => {
-            part.status = Status::Failed;
+            part.status = match error.sqlstate() == CANCELLED {
+                true => Status::Aborted,
+                false => Status::Failed,
+            };
             part.error = Some(format!("ERROR: {}", error.text()));
         }
     }

@@ -1,5 +1,5 @@
-//! The wire protocol of the local Redshift, as a driver speaks it: prepared statements and binary values, and the simple
-//! protocol that psql speaks. [`Raw`] sends bytes that no driver would.
+//! The wire protocol of the local Redshift, as a driver speaks it: prepared statements and binary values, and the
+//! simple protocol that psql speaks. [`Raw`] sends bytes that no driver would.
 
 use std::error::Error;
 use std::time::Duration;
@@ -152,6 +152,24 @@ async fn who_connects_is_checked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_stay_when_all_data_is_deleted() {
+    let warehouse = warehouse().await;
+    let (mut raw, _) = Raw::session(&warehouse).await;
+    raw.query("create table t (id int)").await;
+    assert_eq!(raw.query("begin; insert into t values (1)").await[2], "ZT");
+    let admin = transom_local::Client::new(warehouse.local.endpoint());
+    admin.reset().await.unwrap();
+    let said = raw.query("commit").await;
+    assert_eq!(said.last().unwrap(), "ZI", "{said:?}");
+    assert_ne!(said[0], "COMMIT");
+    assert_eq!(raw.query("select * from t").await, ["42P01", "ZI"]);
+    assert_eq!(
+        raw.query("create table t (id int)").await,
+        ["CREATE TABLE", "ZI"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_statement_that_waits_is_cancelled() {
     let warehouse = warehouse().await;
     let (a, b) = (warehouse.connect().await, warehouse.connect().await);
@@ -257,11 +275,11 @@ impl Raw {
         }
     }
 
-    /// Connects and logs in; says what the server told of itself.
+    /// Connects and logs in; returns the parameters of the server.
     async fn session(warehouse: &Warehouse) -> (Self, Vec<(String, String)>) {
         let mut raw = Self::connect(warehouse).await;
-        let parameters = [("user", "bob"), ("database", "dev")];
-        raw.send(|out| frontend::startup_message(parameters, out).unwrap())
+        let login = [("user", "bob"), ("database", "dev")];
+        raw.send(|out| frontend::startup_message(login, out).unwrap())
             .await;
         let Message::AuthenticationMd5Password(body) = raw.next().await.unwrap() else {
             panic!("no MD5");
@@ -269,16 +287,16 @@ impl Raw {
         let hashed = md5_hash(b"bob", b"transom-local", body.salt());
         raw.send(|out| frontend::password_message(hashed.as_bytes(), out).unwrap())
             .await;
-        let mut told = Vec::new();
+        let mut parameters = Vec::new();
         loop {
             match raw.next().await.unwrap() {
                 Message::ParameterStatus(body) => {
-                    told.push((
+                    parameters.push((
                         body.name().unwrap().to_owned(),
                         body.value().unwrap().to_owned(),
                     ));
                 }
-                Message::ReadyForQuery(_) => return (raw, told),
+                Message::ReadyForQuery(_) => return (raw, parameters),
                 _ => {}
             }
         }
@@ -346,6 +364,9 @@ fn short(message: Message) -> (String, bool) {
         Message::DataRow(_) => "row".to_owned(),
         Message::RowDescription(_) => "columns".to_owned(),
         Message::NoData => "no columns".to_owned(),
+        Message::ParameterStatus(body) => {
+            format!("{}={}", body.name().unwrap(), body.value().unwrap())
+        }
         Message::ParseComplete => "parsed".to_owned(),
         Message::BindComplete => "bound".to_owned(),
         Message::PortalSuspended => "suspended".to_owned(),
@@ -381,14 +402,18 @@ fn bind(out: &mut BytesMut) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_says_what_redshift_says_and_no_protocol_of_its_own() {
     let warehouse = warehouse().await;
-    let (_raw, told) = Raw::session(&warehouse).await;
+    let (mut raw, parameters) = Raw::session(&warehouse).await;
     let value = |name: &str| {
-        let found = told.iter().find(|(found, _)| found == name);
+        let found = parameters.iter().find(|(found, _)| found == name);
         found.map(|(_, value)| value.as_str())
     };
     assert_eq!(value("server_version"), Some("8.0.2"));
     assert_eq!(value("standard_conforming_strings"), Some("off"));
     assert_eq!(value("server_protocol_version"), None);
+    // The name of the encoding that Redshift has, until a client chooses one.
+    assert_eq!(value("client_encoding"), Some("UNICODE"));
+    let said = raw.query("set client_encoding to 'utf8'").await;
+    assert_eq!(said, ["SET", "client_encoding=UTF8", "ZI"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -197,7 +197,8 @@ def data_api():
                 return described
             time.sleep(0.02)
 
-    assert run(Sqls=["create table api (i int, t varchar(9))", "insert into api values (1, 'x')"])["Status"] == "FINISHED"
+    created = run(Sqls=["create table api (i int, t varchar(9))", "insert into api values (1, 'x')"])
+    assert created["Status"] == "FINISHED", created
     found = run(Sql="select * from api where i = :i", Parameters=[{"name": "i", "value": "1"}])
     result = client.get_statement_result(Id=found["Id"])
     assert result["Records"] == [[{"longValue": 1}, {"stringValue": "x"}]], result
@@ -222,8 +223,8 @@ def count(connection, table):
 def awswrangler_copies():
     with connector() as connection:
         def copy(mode, table="wr_copy", name="a", **options):
-            wr.redshift.copy(frame(name), f"s3://{BUCKET}/stage/", connection, table, "public", iam_role=ROLE, mode=mode,
-                             **options)
+            wr.redshift.copy(frame(name), f"s3://{BUCKET}/stage/", connection, table, "public", iam_role=ROLE,
+                             mode=mode, **options)
 
         copy("overwrite")
         copy("overwrite")

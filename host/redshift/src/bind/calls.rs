@@ -67,6 +67,9 @@ impl Binder<'_> {
             self.note_random();
         }
         let Some(known) = functions::find(&name) else {
+            if functions::is_to_come(&name) {
+                return Err(Error::not_yet(format_args!("the function {name}()")));
+            }
             return Err(Error::new(&error::UNDEFINED_FUNCTION, &[&name]));
         };
         if !(known.least..=known.most).contains(&arguments.len()) {
@@ -317,6 +320,23 @@ impl Binder<'_> {
         Ok(match special {
             Special::First => next(),
             Special::IsVisible => self.is_visible(next()),
+            Special::IndexDefinition | Special::ViewDefinition => {
+                let definitions = match special {
+                    Special::ViewDefinition => crate::run::system::view_definitions(self.catalog),
+                    _ => crate::run::system::index_definitions(self.catalog),
+                };
+                let number = next();
+                let texts = definitions.into_iter().map(|(id, definition)| {
+                    let id = Expr::value(Value::Number(id.to_string(), false));
+                    let is_meant = binary(number.clone(), BinaryOperator::Eq, id);
+                    (is_meant, Expr::value(Value::SingleQuotedString(definition)))
+                });
+                let text = match texts.len() {
+                    0 => Expr::value(Value::Null),
+                    _ => case(texts.collect(), None),
+                };
+                call_cast(functions::CAST, text, "character varying(65535)")
+            }
             Special::Concat => binary(next(), BinaryOperator::StringConcat, next()),
             Special::CharIndex => {
                 let (what, within) = (next(), next());

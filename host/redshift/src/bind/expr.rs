@@ -1,6 +1,5 @@
 //! Expressions, node by node.
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
@@ -9,7 +8,6 @@ use datafusion::sql::sqlparser::ast::{
     TrimWhereField, TypedString, UnaryOperator, Value, ValueWithSpan, visit_expressions,
 };
 
-use super::calls::case;
 use super::names::{ident, named};
 use super::{Binder, plain_name, syntax, unsupported};
 use crate::error::{self, Error, Result};
@@ -167,7 +165,15 @@ impl Binder<'_> {
                     CastKind::SafeCast => return Err(syntax("safe_cast")),
                 };
                 let expr = self.expr(*expr)?;
-                cast(function, expr, &data_type)?
+                match data_type.to_string().to_lowercase().as_str() {
+                    // The name of a type by its number.
+                    "regtype" | "pg_catalog.regtype" => {
+                        let number = call_cast(functions::CAST, expr, "bigint");
+                        let no_modifier = Expr::value(Value::Null);
+                        call("redshift_format_type", vec![number, no_modifier])
+                    }
+                    _ => cast(function, expr, &data_type)?,
+                }
             }
             Expr::Convert {
                 is_try: false,
@@ -207,11 +213,12 @@ impl Binder<'_> {
             Expr::Position { expr, r#in } => self.call_by_name("strpos", vec![*r#in, *expr])?,
             Expr::Substring {
                 expr,
-                substring_from: Some(from),
+                substring_from,
                 substring_for,
                 ..
-            } => {
-                let mut arguments = vec![*expr, *from];
+            } if substring_from.is_some() || substring_for.is_some() => {
+                let first = Expr::value(Value::Number("1".to_owned(), false));
+                let mut arguments = vec![*expr, substring_from.map_or(first, |from| *from)];
                 arguments.extend(substring_for.map(|length| *length));
                 self.call_by_name("substring", arguments)?
             }
@@ -274,13 +281,7 @@ impl Binder<'_> {
                 subquery: Box::new(self.subquery(*subquery)?),
                 negated,
             },
-            Expr::Subquery(subquery) => {
-                let subquery = self.subquery(*subquery)?;
-                match self.finished.is_correlated && !self.finished.has_aggregate {
-                    true => single(subquery, &self.finished.relations),
-                    false => Expr::Subquery(Box::new(subquery)),
-                }
-            }
+            Expr::Subquery(subquery) => self.scalar_subquery(*subquery)?,
             Expr::Interval(interval) => match interval.value.as_ref() {
                 Expr::Value(_) => Expr::Interval(interval),
                 _ => return Err(syntax("interval")),
@@ -329,6 +330,10 @@ impl Binder<'_> {
         if name.quote_style.is_none() {
             match name.value.as_str() {
                 "sysdate" => return Ok(moment(self.context.transaction_started, "timestamp")),
+                "current_user_id" => {
+                    let id = crate::run::system::OWNER_ID.to_string();
+                    return Ok(Expr::value(Value::Number(id, false)));
+                }
                 "current_user" | "user" | "session_user" => {
                     let user = self.context.user.clone();
                     return Ok(Expr::value(Value::SingleQuotedString(user)));
@@ -452,12 +457,6 @@ impl Binder<'_> {
         })
     }
 
-    fn subquery(&mut self, query: Query) -> Result<Query> {
-        let query = self.query(query)?;
-        self.note_subquery();
-        Ok(query)
-    }
-
     /// `(a, b) IN (SELECT c, d ..)`
     fn tuple_in(&mut self, values: Vec<Expr>, subquery: Query, negated: bool) -> Result<Expr> {
         if negated {
@@ -570,79 +569,6 @@ fn is_random(expr: &Expr) -> bool {
     visited.is_break()
 }
 
-/// A scalar subquery without groups or limits as one that has one row at most. Conditions that are about the query
-/// around alone are checked there: DataFusion joins by columns of both.
-fn single(mut query: Query, relations: &BTreeSet<String>) -> Expr {
-    use datafusion::sql::sqlparser::ast::GroupByExpr;
-    let mut around = Vec::new();
-    if query.limit_clause.is_some() {
-        return Expr::Subquery(Box::new(query));
-    }
-    if let SetExpr::Select(select) = query.body.as_mut()
-        && select.distinct.is_none()
-        && select.having.is_none()
-        && select.qualify.is_none()
-        && matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty())
-        && let [SelectItem::UnnamedExpr(value) | SelectItem::ExprWithAlias { expr: value, .. }] =
-            select.projection.as_mut_slice()
-    {
-        let inner = std::mem::replace(value, Expr::value(Value::Null));
-        *value = call(functions::SINGLE, vec![inner]);
-        // One row has no order.
-        query.order_by = None;
-        if let Some(selection) = select.selection.take() {
-            let mut within = Vec::new();
-            divide(selection, relations, &mut within, &mut around);
-            select.selection = (!within.is_empty()).then(|| balanced(within, &BinaryOperator::And));
-        }
-    }
-    let query = Expr::Subquery(Box::new(query));
-    match around.is_empty() {
-        true => query,
-        false => case(vec![(balanced(around, &BinaryOperator::And), query)], None),
-    }
-}
-
-/// Divides a condition into those that a subquery needs and those that are about the query around alone.
-fn divide(
-    condition: Expr,
-    relations: &BTreeSet<String>,
-    within: &mut Vec<Expr>,
-    around: &mut Vec<Expr>,
-) {
-    match condition {
-        Expr::BinaryOp {
-            left,
-            op: BinaryOperator::And,
-            right,
-        } => {
-            divide(*left, relations, within, around);
-            divide(*right, relations, within, around);
-        }
-        condition => {
-            let mut has_name = false;
-            let visited = visit_expressions(&condition, |expr| match expr {
-                Expr::CompoundIdentifier(parts)
-                    if parts.len() == 2 && !relations.contains(&parts[0].value) =>
-                {
-                    has_name = true;
-                    ControlFlow::Continue(())
-                }
-                Expr::Identifier(_)
-                | Expr::CompoundIdentifier(_)
-                | Expr::Subquery(_)
-                | Expr::Exists { .. }
-                | Expr::InSubquery { .. } => ControlFlow::Break(()),
-                _ => ControlFlow::Continue(()),
-            });
-            match has_name && visited.is_continue() {
-                true => around.push(condition),
-                false => within.push(condition),
-            }
-        }
-    }
-}
-
 /// `schema.table.column` is `table.column`.
 fn qualified(parts: Vec<Ident>) -> Expr {
     let skip = parts.len().saturating_sub(2);
@@ -677,7 +603,7 @@ pub(super) fn any(expr: Expr, list: Vec<Expr>, op: &BinaryOperator, and: &Binary
 }
 
 /// A long list becomes a tree that is not deep.
-fn balanced(mut each: Vec<Expr>, and: &BinaryOperator) -> Expr {
+pub(super) fn balanced(mut each: Vec<Expr>, and: &BinaryOperator) -> Expr {
     match each.len() {
         0 => Expr::value(Value::Boolean(*and == BinaryOperator::And)),
         1 => each.swap_remove(0),

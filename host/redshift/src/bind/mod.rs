@@ -6,11 +6,13 @@
 
 mod calls;
 mod expr;
+mod late;
 mod literals;
 mod names;
 mod plan;
 mod query;
 mod scope;
+mod subquery;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -158,6 +158,11 @@ impl Binder<'_> {
             return Ok(table(name, alias));
         }
         let parts = plain_name(&name);
+        if let [relation, _, ..] = parts.as_slice()
+            && self.has_relation(relation)
+        {
+            return Err(Error::not_yet("the unnesting of SUPER values in FROM"));
+        }
         let shown = parts.last().cloned().unwrap_or_default();
         let alias = alias.unwrap_or_else(|| named(&shown));
         let known = alias.name.value.clone();

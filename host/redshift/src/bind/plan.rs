@@ -20,9 +20,10 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator};
 
+use super::late;
 use super::literals;
 use super::names::{NUMBERED, TABLE};
-use super::query::AGAIN;
+use super::query::{AGAIN, LATE_BINDING};
 use crate::catalog::{Catalog, Id, Object};
 use crate::engine::Shared;
 use crate::error::{self, Error, Result};
@@ -192,7 +193,11 @@ impl SchemaProvider for Tables {
             },
         };
         let Ok(id) = rest.parse::<Id>() else {
-            let table = crate::run::system::table(rest, &self.catalog, &self.shared)?;
+            let late = match rest.ends_with(LATE_BINDING) {
+                true => late::columns(&self.shared, &self.catalog).await?,
+                false => Vec::new(),
+            };
+            let table = crate::run::system::table(rest, &self.catalog, &self.shared, &late)?;
             return Ok(Some(table));
         };
         Ok(match self.catalog.get(id) {

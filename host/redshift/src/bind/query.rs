@@ -14,14 +14,14 @@ use datafusion::sql::sqlparser::ast::{
 use super::names::{ident, named};
 use super::scope::{Finished, Place, Scope};
 use super::{Binder, syntax, unsupported};
-use crate::catalog::{Object, View};
+use crate::catalog::View;
 use crate::error::{self, Error, Result};
 
 /// Queries inside of queries.
 const DEPTH: usize = 60;
 
 /// A function that gives the columns of views that are bound late.
-const LATE_BINDING: &str = "pg_get_late_binding_view_cols";
+pub(super) const LATE_BINDING: &str = "pg_get_late_binding_view_cols";
 
 /// What follows a name that stands twice in a list.
 pub(super) const AGAIN: char = '\u{1}';
@@ -256,7 +256,9 @@ impl Binder<'_> {
             .collect::<Result<Vec<_>>>()?;
         distinct_names(&from)?;
         let projection = self.projection(projection)?;
+        self.begin_item();
         let selection = self.optional(selection)?;
+        self.check_rows("WHERE")?;
         let group_by = self.group(group_by)?;
         let having = self.optional(having)?;
         let qualify = self.optional(qualify)?;
@@ -448,11 +450,6 @@ impl Binder<'_> {
                         .last()
                         .is_some_and(|name| name == LATE_BINDING)
                 {
-                    let mut views = self.catalog.objects();
-                    if views.any(|object| matches!(object, Object::View(view) if view.late_binding))
-                    {
-                        return Err(Error::not_yet("the columns of views that are bound late"));
-                    }
                     let mut alias = alias.unwrap_or_else(|| named(LATE_BINDING));
                     // Their types are those that the function has.
                     for column in &mut alias.columns {
@@ -602,6 +599,7 @@ impl Binder<'_> {
                 for expr in expressions {
                     self.begin_item();
                     let expr = self.expr(expr)?;
+                    self.check_rows("GROUP BY")?;
                     self.check_group(&expr)?;
                     group.push(expr);
                 }

@@ -33,6 +33,7 @@ struct Facts {
     is_random: bool,
     /// Whether a subquery in it refers to the query around.
     has_correlated: bool,
+    has_aggregate: bool,
 }
 
 /// An expression that has an alias.
@@ -108,6 +109,12 @@ impl Binder<'_> {
         }
     }
 
+    /// Whether FROM has a table of the name so far.
+    pub(super) fn has_relation(&self, name: &str) -> bool {
+        let scope = self.scopes.last();
+        scope.is_some_and(|scope| scope.relations.contains(name))
+    }
+
     /// The columns of FROM; `None` if they are not known.
     pub(super) fn all_columns(&self) -> Option<BTreeSet<String>> {
         let scope = self.scopes.last()?;
@@ -154,6 +161,15 @@ impl Binder<'_> {
         }
     }
 
+    /// After an expression of a clause whose rows are not grouped yet.
+    pub(super) fn check_rows(&self, clause: &str) -> Result<()> {
+        let scope = self.scopes.last();
+        match scope.is_some_and(|scope| scope.facts.has_aggregate) {
+            true => Err(Error::new(&error::AGGREGATE_PLACE, &[&clause])),
+            false => Ok(()),
+        }
+    }
+
     /// After an expression of GROUP BY, or the number of one of the list.
     pub(super) fn check_group(&self, expr: &Expr) -> Result<()> {
         let Some(scope) = self.scopes.last() else {
@@ -189,7 +205,10 @@ impl Binder<'_> {
         if let Some(scope) = self.scopes.last_mut() {
             match is_window {
                 true => scope.has_window = true,
-                false => scope.has_aggregate = true,
+                false => {
+                    scope.has_aggregate = true;
+                    scope.facts.has_aggregate = true;
+                }
             }
         }
     }
@@ -260,6 +279,7 @@ impl Binder<'_> {
             ));
         }
         scope.facts.has_correlated |= aliased.facts.has_correlated;
+        scope.facts.has_aggregate |= aliased.facts.has_aggregate;
         scope.facts.weight += aliased.facts.weight;
         match scope.facts.weight > MOST_WRITTEN {
             true => Err(Error::new(&error::TOO_DEEP, &[])),

@@ -8,6 +8,9 @@ use datafusion::common::{DataFusionError, SchemaError};
 
 pub(crate) use rules::*;
 
+/// Characters of an error of DataFusion's that are shown.
+const MOST_OF_PLANS: usize = 200;
+
 /// Where a rule comes from. A rule of common knowledge is one that was not found in a document or measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
@@ -165,7 +168,8 @@ impl From<DataFusionError> for Error {
             }
             other => {
                 let text = other.strip_backtrace();
-                let text = text.lines().next().unwrap_or_default().to_owned();
+                let text = text.lines().next().unwrap_or_default();
+                let text: String = text.chars().take(MOST_OF_PLANS).collect();
                 Self::not_yet(format_args!("this statement ({text})"))
             }
         }

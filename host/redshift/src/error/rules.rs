@@ -71,6 +71,7 @@ rules! {
     NOT_A_VIEW, "42809", 0, Known, "\"{}\" is not a view", "a table where a view must be";
     TOO_MANY_COLUMNS, "54011", 0, Documented, "tables can have at most 1600 columns", "a table of more than 1,600 columns";
     GROUPING, "42803", 0, Known, "column \"{}\" must appear in the GROUP BY clause or be used in an aggregate function", "a column that is not grouped";
+    AGGREGATE_PLACE, "42803", 0, Known, "aggregates not allowed in {} clause", "a sum or a count in WHERE or GROUP BY";
     RESERVED_COLUMN, "42701", 0, Documented, "column name \"{}\" conflicts with a system column name", "a column called oid, xmin, ..";
     SETTING_UNKNOWN, "42704", 0, Known, "unrecognized configuration parameter \"{}\"", "a parameter that is not there";
     SETTING_VALUE, "22023", 0, Known, "invalid value for parameter \"{}\": \"{}\"", "a parameter with a value that it does not take";

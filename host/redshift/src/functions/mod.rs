@@ -21,7 +21,7 @@ pub(crate) use casts::{assigned, explicit};
 pub(crate) use formats::read as read_date;
 pub(crate) use json::parsed;
 pub(crate) use single::SINGLE;
-pub(crate) use table::{How, Special, find};
+pub(crate) use table::{How, Special, find, is_to_come};
 
 /// `CAST(value, 'type')`
 pub(crate) const CAST: &str = "redshift_cast";

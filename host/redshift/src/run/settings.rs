@@ -6,6 +6,7 @@ use crate::session::{Outcome, Rows, Values};
 use crate::types::{Column, MAX_VARCHAR, Type};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{RecordBatch, StringArray};
 
@@ -83,7 +84,12 @@ impl Settings {
             }
             _ => {}
         }
-        self.0.insert(name.to_owned(), value.to_vec());
+        let value = match (name, lowered.as_str()) {
+            ("client_encoding", "unicode") => vec!["UNICODE".to_owned()],
+            ("client_encoding", _) => vec!["UTF8".to_owned()],
+            _ => value.to_vec(),
+        };
+        self.0.insert(name.to_owned(), value);
         Ok(Outcome::tagged("SET"))
     }
 
@@ -108,6 +114,13 @@ impl Settings {
     pub(crate) fn is_on(&self, name: &str) -> bool {
         let text = self.text(name).unwrap_or_default();
         ["on", "true", "1"].contains(&text.as_str())
+    }
+
+    /// How long a statement may take; none is for ever.
+    pub(crate) fn statement_timeout(&self) -> Option<Duration> {
+        let text = self.text("statement_timeout").unwrap_or_default();
+        let milliseconds = text.parse().ok().filter(|milliseconds| *milliseconds > 0);
+        milliseconds.map(Duration::from_millis)
     }
 
     pub(crate) fn search_path(&self) -> Vec<String> {

@@ -22,6 +22,7 @@ pub(super) fn alter(words: &mut Words<'_>) -> Result<Statement> {
 fn action(words: &mut Words<'_>) -> Result<AlterAction> {
     if words.take("append from") {
         words.name()?;
+        let _ = words.take("filltarget") || words.take("ignoreextra");
         return Ok(AlterAction::AppendFrom);
     }
     if words.take("rename to") {
@@ -51,6 +52,9 @@ fn action(words: &mut Words<'_>) -> Result<AlterAction> {
         }
         if words.is("check") {
             return Err(Error::new(&error::UNSUPPORTED, &[&"CHECK constraint"]));
+        }
+        if words.is("partition") || words.is("if not exists partition") {
+            return Err(Error::not_yet("partitions of external tables"));
         }
         words.take("column");
         if words.is("if not exists") {

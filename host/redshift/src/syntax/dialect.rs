@@ -4,8 +4,8 @@ use std::any::TypeId;
 use std::iter::Peekable;
 use std::str::Chars;
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident};
-use datafusion::sql::sqlparser::dialect::{Dialect, RedshiftSqlDialect};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, UnaryOperator};
+use datafusion::sql::sqlparser::dialect::{Dialect, Precedence, RedshiftSqlDialect};
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -103,8 +103,23 @@ impl Dialect for Redshift {
         true
     }
 
-    /// `APPROXIMATE COUNT(DISTINCT a)`
+    /// `APPROXIMATE COUNT(DISTINCT a)`, and operators that sqlparser has for PostgreSQL alone.
     fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+        let op = match parser.peek_token().token {
+            Token::PGSquareRoot => Some(UnaryOperator::PGSquareRoot),
+            Token::PGCubeRoot => Some(UnaryOperator::PGCubeRoot),
+            Token::AtSign => Some(UnaryOperator::PGAbs),
+            _ => None,
+        };
+        if let Some(op) = op {
+            parser.next_token();
+            let binding = self.prec_value(Precedence::PlusMinus);
+            let operand = parser.parse_subexpr(binding);
+            return Some(operand.map(|expr| Expr::UnaryOp {
+                op,
+                expr: Box::new(expr),
+            }));
+        }
         let Token::Word(word) = parser.peek_token().token else {
             return None;
         };

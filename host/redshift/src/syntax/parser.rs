@@ -166,6 +166,17 @@ pub(super) fn statement(mut tokens: Vec<TokenWithSpan>, text: &str) -> Result<St
         let from = Token::make_word("from", None);
         tokens.insert(1, TokenWithSpan::wrap(from));
     }
+    // sqlparser knows UNPIVOT after a table only.
+    let is_of_super = tokens.windows(3).any(|three| {
+        matches!(
+            [&three[0].token, &three[1].token, &three[2].token],
+            [Token::Comma, Token::Word(word), Token::Word(_)]
+                if word.keyword == Keyword::UNPIVOT && word.quote_style.is_none()
+        )
+    });
+    if is_of_super {
+        return Err(Error::not_yet("UNPIVOT of SUPER values"));
+    }
     let parser = Parser::new(&Redshift)
         .with_recursion_limit(DEPTH)
         .with_tokens_with_locations(tokens);

@@ -40,25 +40,58 @@ fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>> {
         })
 }
 
+/// Where a token is in a text: tokens count lines and characters.
+fn offsets(text: &str) -> impl Fn(&TokenWithSpan) -> usize + '_ {
+    let mut lines = vec![0];
+    lines.extend(text.match_indices('\n').map(|(at, _)| at + 1));
+    move |token| {
+        let location = token.span.start;
+        let line = lines.get(location.line as usize - 1).copied();
+        let start = line.unwrap_or(text.len());
+        let rest = &text[start..];
+        let within = rest.char_indices().nth(location.column as usize - 1);
+        start + within.map_or(rest.len(), |(at, _)| at)
+    }
+}
+
+/// The query of a `CREATE VIEW`, as it is written.
+pub(crate) fn view_query(text: &str) -> Result<&str> {
+    let tokens = tokenize(text)?;
+    let is = |token: &TokenWithSpan, keyword| match &token.token {
+        Token::Word(word) => word.quote_style.is_none() && word.keyword == keyword,
+        _ => false,
+    };
+    let offset = offsets(text);
+    let start = tokens.iter().find(|token| is(token, Keyword::AS));
+    let start = start.map_or(0, |token| offset(token) + "as".len());
+    // `WITH NO SCHEMA BINDING` at the end.
+    let words = tokens
+        .iter()
+        .rev()
+        .filter(|token| matches!(token.token, Token::Word(_)));
+    let last: Vec<_> = words.take(4).collect();
+    let end = match last.as_slice() {
+        [_, _, no, with] if is(with, Keyword::WITH) && is(no, Keyword::NO) => offset(with),
+        _ => text.len(),
+    };
+    Ok(text
+        .get(start..end)
+        .unwrap_or(text)
+        .trim()
+        .trim_end_matches(';'))
+}
+
 /// The statements of a text, each as it is written.
 pub(crate) fn split(text: &str) -> Result<Vec<&str>> {
     let tokens = tokenize(text)?;
-    let mut lines = vec![0];
-    lines.extend(text.match_indices('\n').map(|(at, _)| at + 1));
-    // Positions count characters.
-    let offset = |line: u64, column: u64| {
-        let start = lines.get(line as usize - 1).copied().unwrap_or(text.len());
-        let rest = &text[start..];
-        let within = rest.char_indices().nth(column as usize - 1);
-        start + within.map_or(rest.len(), |(at, _)| at)
-    };
+    let offset = offsets(text);
     let mut statements = Vec::new();
     let mut start = 0;
     let mut is_empty = true;
     for token in &tokens {
         match token.token {
             Token::SemiColon => {
-                let at = offset(token.span.start.line, token.span.start.column);
+                let at = offset(token);
                 if !is_empty {
                     statements.push(text[start..at].trim());
                 }
@@ -95,11 +128,21 @@ pub(super) fn read(text: &str, parameters: &Parameters<'_>) -> Result<Vec<TokenW
         .into_iter()
         .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
     let tokens = plain_operators(tokens.collect());
+    if let Some(Token::Word(word)) = tokens.first().map(|token| &token.token)
+        && word.keyword == Keyword::PREPARE
+    {
+        // Its parameters get their values later.
+        return Err(Error::not_yet("PREPARE"));
+    }
     let mut read: Vec<TokenWithSpan> = Vec::new();
     let mut tokens = tokens.into_iter().peekable();
     while let Some(mut token) = tokens.next() {
         match &mut token.token {
             Token::Word(word) => fold(word),
+            // The escapes are read already.
+            Token::EscapedStringLiteral(text) => {
+                token.token = Token::SingleQuotedString(std::mem::take(text));
+            }
             Token::Placeholder(name) => {
                 let index = name.trim_start_matches('$').parse::<usize>();
                 let value = match (parameters, index) {

@@ -101,7 +101,7 @@ fn custom(name: &str, modifiers: &[String], unsupported: impl Fn() -> Error) -> 
         "oid" | "regproc" if modifiers.is_empty() => Ok(Type::Int8),
         "name" if modifiers.is_empty() => Ok(Type::Varchar(128)),
         "text" if modifiers.is_empty() => Ok(Type::Varchar(MAX_VARCHAR)),
-        "regclass" | "regtype" => Err(Error::not_yet(format_args!("the type {name}"))),
+        "regclass" => Err(Error::not_yet("the type regclass")),
         "super" if modifiers.is_empty() => Ok(Type::Super),
         "bpchar" if modifiers.is_empty() => Ok(Type::Char(BARE_LENGTH)),
         "nchar" => match modifiers {

@@ -286,3 +286,57 @@ async fn what_was_committed_is_there_after_a_restart() {
         .count();
     assert_eq!(files, 2);
 }
+
+#[tokio::test]
+async fn a_statement_that_waits_is_cancelled_on_request_and_by_its_timeout() {
+    let (_fresh, a, b) = table(Isolation::Snapshot).await;
+    run(&a, &["begin", "lock t"]).await;
+    run(&b, &["set statement_timeout to 50"]).await;
+    assert_eq!(refused(&b, "delete from t").await, "CANCELLED");
+    run(&b, &["set statement_timeout to 0", "begin"]).await;
+    let (_, cancelled) = tokio::join!(
+        async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            b.cancel();
+        },
+        b.run("delete from t", &[])
+    );
+    assert_eq!(cancelled.unwrap_err().rule().name, "CANCELLED");
+    assert_eq!(b.transaction_state().await, TransactionState::Failed);
+    // Nothing runs: nothing is cancelled later.
+    b.cancel();
+    run(&b, &["rollback", "select 1"]).await;
+    run(&a, &["commit"]).await;
+    assert_eq!(value(&a, "select count(*) from t").await, "2");
+}
+
+#[tokio::test]
+async fn statements_that_are_run_together_are_one_transaction() {
+    let (_fresh, a, b) = table(Isolation::Snapshot).await;
+    let count = async || value(&b, "select count(*) from t").await;
+    a.run_together("insert into t values (3, 30)", &[])
+        .await
+        .unwrap();
+    assert_eq!(count().await, "2");
+    a.settle().await.unwrap();
+    assert_eq!(count().await, "3");
+    a.run_together("insert into t values (4, 40)", &[])
+        .await
+        .unwrap();
+    a.run_together("select 1 / 0", &[]).await.unwrap_err();
+    assert_eq!(a.transaction_state().await, TransactionState::Failed);
+    a.settle().await.unwrap();
+    assert_eq!(a.transaction_state().await, TransactionState::Idle);
+    assert_eq!(count().await, "3");
+    // A BEGIN goes on with what came before it.
+    a.run_together("insert into t values (5, 50)", &[])
+        .await
+        .unwrap();
+    a.run_together("begin", &[]).await.unwrap();
+    a.settle().await.unwrap();
+    assert_eq!(a.transaction_state().await, TransactionState::Active);
+    run(&a, &["rollback"]).await;
+    assert_eq!(count().await, "3");
+    a.run_together("vacuum", &[]).await.unwrap();
+    assert_eq!(a.transaction_state().await, TransactionState::Idle);
+}

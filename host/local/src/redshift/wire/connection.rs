@@ -1,35 +1,16 @@
-//! One connection: who it is, its prepared statements, its portals, the state of its transaction.
+//! One connection: its prepared statements, its portals, the state of its transaction.
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use md5::{Digest, Md5};
 use tokio::net::TcpStream;
 use transom_redshift::{Column, Outcome, Parameter, Rows, Session, TransactionState};
 
-use super::messages::{Format, Incoming, Message, Refusal, Start, Target, Wire};
+use super::messages::{Format, Incoming, Message, Refusal, Target, Wire};
+use super::startup::{self, ENCODING};
 use super::{AUTHENTICATION, Shared, values};
-use crate::redshift::{DATABASE, USER};
 
-/// What a client hears of the server. Drivers parse the version, and compare the others.
-const PARAMETERS: &[(&str, &str)] = &[
-    ("server_version", "8.0.2"),
-    ("server_encoding", "UNICODE"),
-    ("DateStyle", "ISO, MDY"),
-    ("TimeZone", "UTC"),
-    ("integer_datetimes", "on"),
-    ("standard_conforming_strings", "off"),
-    ("is_superuser", "off"),
-];
-/// What drivers say of themselves, which changes nothing.
-const OF_DRIVERS: &[&str] = &[
-    "client_protocol_version",
-    "driver_version",
-    "driver_discovery_version",
-    "os_version",
-    "plugin_name",
-];
 /// The type that a parameter without a declared one is described with.
 const VARCHAR: u32 = 1043;
 
@@ -71,6 +52,8 @@ struct Connection<'a> {
     shared: &'a Shared,
     statements: HashMap<String, Statement>,
     portals: HashMap<String, Portal>,
+    /// As the client knows it.
+    encoding: String,
     /// After an error, what the client has sent on is skipped up to its Sync.
     is_skipping: bool,
 }
@@ -82,7 +65,10 @@ pub(super) async fn serve(
     is_one_too_many: bool,
 ) -> io::Result<()> {
     let mut wire = Wire::new(stream);
-    let begun = tokio::time::timeout(AUTHENTICATION, begin(&mut wire, shared, is_one_too_many));
+    let begun = tokio::time::timeout(
+        AUTHENTICATION,
+        startup::begin(&mut wire, shared, is_one_too_many),
+    );
     let session = match begun.await {
         Ok(begun) => match begun? {
             Some(Ok(session)) => session,
@@ -98,120 +84,19 @@ pub(super) async fn serve(
         Err(_) => return Ok(()),
     };
     let pid = session.pid() as i32;
+    let encoding = session.setting(ENCODING).await.unwrap_or_default();
     let mut connection = Connection {
         wire,
         session,
         shared,
         statements: HashMap::new(),
         portals: HashMap::new(),
+        encoding,
         is_skipping: false,
     };
     let ended = connection.run().await;
     connection.shared.sessions().remove(&pid);
     ended
-}
-
-type Begun = Option<Result<Arc<Session>, Refusal>>;
-
-/// Greets a client and checks its password; `None` if it is gone, or only cancels.
-async fn begin(wire: &mut Wire, shared: &Shared, is_one_too_many: bool) -> io::Result<Begun> {
-    let parameters = loop {
-        match wire.start().await? {
-            None => return Ok(None),
-            Some(Err(refusal)) => return Ok(Some(Err(refusal))),
-            Some(Ok(Start::Encrypt)) => {
-                wire.put_letter(b'N');
-                wire.flush().await?;
-            }
-            Some(Ok(Start::Cancel { pid, secret })) => {
-                shared.cancel(pid, secret);
-                return Ok(None);
-            }
-            Some(Ok(Start::Session(parameters))) => break parameters,
-        }
-    };
-    if is_one_too_many {
-        let text = "connection limit \"500\" exceeded for non-bootstrap users";
-        return Ok(Some(Err(Refusal::new("53300", text))));
-    }
-    let find = |name: &str| {
-        let found = parameters.iter().find(|(found, _)| found == name);
-        found.map(|(_, value)| value.as_str())
-    };
-    let Some(user) = find("user").filter(|user| !user.is_empty()) else {
-        let text = "no user name specified in startup packet";
-        return Ok(Some(Err(Refusal::new("28000", text))));
-    };
-    let number = uuid::Uuid::new_v4();
-    let [a, b, c, d, e, f, g, h, ..] = *number.as_bytes();
-    let (salt, secret) = ([a, b, c, d], i32::from_be_bytes([e, f, g, h]));
-    wire.put(b'R', |body| {
-        body.i32(5);
-        body.bytes(&salt);
-    });
-    wire.flush().await?;
-    let given = match wire.next().await? {
-        Incoming::Message(Message::Password(given)) => given,
-        Incoming::Message(_) => return Ok(Some(Err(Refusal::new("08P01", "expected a password")))),
-        Incoming::Refused { refusal, .. } => return Ok(Some(Err(refusal))),
-        Incoming::End => return Ok(None),
-    };
-    if given != hashed(user, &shared.password, salt) {
-        let text = format!("password authentication failed for user \"{user}\"");
-        return Ok(Some(Err(Refusal {
-            hint: Some("`transom local env` prints the password".to_owned()),
-            ..Refusal::new("28P01", text)
-        })));
-    }
-    let database = find("database").unwrap_or(user);
-    if database != DATABASE {
-        let text = format!("database \"{database}\" does not exist");
-        return Ok(Some(Err(Refusal {
-            hint: Some(format!("the database is called `{DATABASE}`")),
-            ..Refusal::new("3D000", text)
-        })));
-    }
-    // Temporary credentials name their user after `IAM:`.
-    let name = user.rsplit(':').next().unwrap_or(USER);
-    let session = Arc::new(shared.engine.session(name));
-    for (name, value) in &parameters {
-        let is_setting = !["user", "database"].contains(&name.as_str())
-            && !OF_DRIVERS.contains(&name.as_str())
-            && !value.is_empty();
-        if is_setting && let Err(error) = session.set(name, value).await {
-            return Ok(Some(Err(error.into())));
-        }
-    }
-    wire.put(b'R', |body| body.i32(0));
-    // Without a choice of the client it is not `UTF8`, which is the name that psycopg 3 knows.
-    let encoding = find("client_encoding").unwrap_or("UNICODE");
-    let own = [
-        ("client_encoding", encoding),
-        ("session_authorization", user),
-    ];
-    for (name, value) in PARAMETERS.iter().copied().chain(own) {
-        wire.put(b'S', |body| {
-            body.text(name);
-            body.text(value);
-        });
-    }
-    let pid = session.pid() as i32;
-    let weak = Arc::downgrade(&session);
-    shared.sessions().insert(pid, (secret, weak));
-    wire.put(b'K', |body| {
-        body.i32(pid);
-        body.i32(secret);
-    });
-    Ok(Some(Ok(session)))
-}
-
-/// A password as clients send it.
-fn hashed(user: &str, password: &str, salt: [u8; 4]) -> String {
-    let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
-    let inner = hex(&Md5::digest(format!("{password}{user}")));
-    let mut outer = inner.into_bytes();
-    outer.extend(salt);
-    format!("md5{}", hex(&Md5::digest(outer)))
 }
 
 impl Connection<'_> {
@@ -258,6 +143,12 @@ impl Connection<'_> {
 
     /// Ends what was sent together.
     async fn sync(&mut self) -> io::Result<()> {
+        if let Ok(encoding) = self.session.setting(ENCODING).await
+            && encoding != self.encoding
+        {
+            self.wire.put_parameter(ENCODING, &encoding);
+            self.encoding = encoding;
+        }
         if let Err(error) = self.session.settle().await {
             self.wire.put_error(&error.into());
         }
@@ -491,7 +382,7 @@ impl Connection<'_> {
         Ok(Ok(()))
     }
 
-    /// What is to be sent of an outcome. One without rows is told at once.
+    /// What is to be sent of an outcome. One without rows is answered at once.
     fn progress(&mut self, outcome: Outcome) -> Progress {
         for notice in &outcome.notices {
             self.wire.put_notice(notice);

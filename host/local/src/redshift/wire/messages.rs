@@ -245,6 +245,13 @@ impl Wire {
         });
     }
 
+    pub(super) fn put_parameter(&mut self, name: &str, value: &str) {
+        self.put(b'S', |body| {
+            body.text(name);
+            body.text(value);
+        });
+    }
+
     pub(super) fn put_notice(&mut self, text: &str) {
         self.put(b'N', |body| {
             body.field(b'S', "INFO");
@@ -477,6 +484,17 @@ mod tests {
                 (true, "08P01"),
                 "{end}"
             );
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_a_message_or_a_refusal(
+            kind in proptest::sample::select(b"pQPBDECHSXdcfF".to_vec()),
+            body in proptest::collection::vec(proptest::num::u8::ANY, 0..64),
+        ) {
+            let _ = of(kind, &body);
+            let _ = start(&body);
         }
     }
 

@@ -1,8 +1,8 @@
 //! The Postgres wire protocol: one session for each connection.
 //!
 //! ```text
-//! bytes -> messages (frames, limits) -> connection (statements, portals, transactions) -> Session
-//!                                       values (texts and binary forms)
+//! bytes -> messages (frames, limits) -> startup (who it is) -> connection (statements, portals, transactions) -> Session
+//!                                                              values (texts and binary forms)
 //! ```
 //!
 //! It says what Redshift says. `server_protocol_version` is not among that: drivers then keep to the protocol of
@@ -10,6 +10,7 @@
 
 mod connection;
 mod messages;
+mod startup;
 mod values;
 
 use std::collections::HashMap;

@@ -19,13 +19,13 @@ use datafusion::datasource::MemTable;
 use crate::catalog::{Catalog, Object, Table, View as SqlView};
 use crate::engine::Shared;
 use crate::error::{Error, Result};
-use crate::history::Ran;
+use crate::history::Statements;
 use crate::load::LoadError;
-use crate::types::Type;
+use crate::types::{Column, Type};
 
 /// The user who owns everything.
 pub(crate) const OWNER: &str = "transom";
-const OWNER_ID: i64 = 100;
+pub(crate) const OWNER_ID: i64 = 100;
 
 /// Whether a schema is the system's, which only it writes to.
 pub(crate) fn is_schema(name: &str) -> bool {
@@ -37,7 +37,9 @@ pub(crate) struct View<'a> {
     catalog: &'a Catalog,
     database: &'a str,
     load_errors: &'a [LoadError],
-    ran: &'a [Ran],
+    ran: Option<&'a Statements>,
+    /// Views that are bound late, with the columns that they have now.
+    late: &'a [(Arc<SqlView>, Vec<Column>)],
 }
 
 /// A schema, a name, and what makes the rows.
@@ -109,13 +111,11 @@ pub(crate) fn columns(name: &str) -> Vec<&'static str> {
     let Some((_, _, rows)) = known else {
         return Vec::new();
     };
-    let nothing = View {
-        catalog: &Catalog::default(),
-        database: "",
-        load_errors: &[],
-        ran: &[],
-    };
-    rows(&nothing).0.into_iter().map(|(name, _)| name).collect()
+    rows(&View::of(&Catalog::default()))
+        .0
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect()
 }
 
 /// A table of the system over a version of the catalog.
@@ -123,6 +123,7 @@ pub(crate) fn table(
     name: &str,
     catalog: &Catalog,
     shared: &Shared,
+    late: &[(Arc<SqlView>, Vec<Column>)],
 ) -> Result<Arc<dyn TableProvider>> {
     let known = name
         .split_once('.')
@@ -132,12 +133,12 @@ pub(crate) fn table(
     };
     let columns = {
         let load_errors = shared.load_errors.lock();
-        let ran = shared.ran.all();
         rows(&View {
             catalog,
             database: &shared.database,
             load_errors: &load_errors,
-            ran: &ran,
+            ran: Some(&shared.ran),
+            late,
         })
     };
     let (fields, arrays): (Vec<_>, Vec<ArrayRef>) = columns
@@ -325,4 +326,37 @@ fn described(view: &View<'_>) -> Vec<Described> {
         }
     }
     all
+}
+
+/// The query of a view.
+fn definition(view: &SqlView) -> String {
+    let query = crate::syntax::view_query(&view.query);
+    query.map_or_else(|_| view.query.clone(), |query| format!("{query};"))
+}
+
+impl<'a> View<'a> {
+    /// The catalog alone.
+    fn of(catalog: &'a Catalog) -> Self {
+        Self {
+            catalog,
+            database: "",
+            load_errors: &[],
+            ran: None,
+            late: &[],
+        }
+    }
+}
+
+/// Numbers of views, and their queries.
+pub(crate) fn view_definitions(catalog: &Catalog) -> Vec<(i64, String)> {
+    let view = View::of(catalog);
+    let views = view
+        .views()
+        .map(|found| (found.id as i64, definition(found)));
+    views.collect()
+}
+
+/// Numbers of indexes, and the statements that would create them.
+pub(crate) fn index_definitions(catalog: &Catalog) -> Vec<(i64, String)> {
+    pg::definitions(&View::of(catalog))
 }

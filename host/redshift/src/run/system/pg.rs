@@ -75,6 +75,26 @@ fn keys<'a>(view: &View<'a>) -> Vec<Index<'a>> {
     all
 }
 
+impl Index<'_> {
+    fn definition(&self, view: &View<'_>) -> String {
+        format!(
+            "CREATE UNIQUE INDEX {} ON {}.{} USING btree ({})",
+            self.name,
+            view.catalog.schema_name(self.table.schema),
+            self.table.name,
+            self.key.columns.join(", ")
+        )
+    }
+}
+
+/// Numbers of indexes, and the statements that would create them.
+pub(super) fn definitions(view: &View<'_>) -> Vec<(i64, String)> {
+    let indexes = keys(view).into_iter();
+    indexes
+        .map(|index| (index.id, index.definition(view)))
+        .collect()
+}
+
 /// The places of a key's columns in its table.
 fn places(table: &Table, key: &Key) -> Vec<String> {
     let place = |name: &String| table.columns.iter().position(|column| column.name == *name);
@@ -285,15 +305,7 @@ pub(super) fn index_definitions(view: &View<'_>) -> Columns {
         .text("tablename", |index| index.table.name.clone())
         .text("indexname", |index| index.name.clone())
         .text("tablespace", |_| None)
-        .text("indexdef", |index| {
-            format!(
-                "CREATE UNIQUE INDEX {} ON {}.{} USING btree ({})",
-                index.name,
-                schema(index),
-                index.table.name,
-                index.key.columns.join(", ")
-            )
-        })
+        .text("indexdef", |index| index.definition(view))
         .done()
 }
 
@@ -347,7 +359,7 @@ pub(super) fn views(view: &View<'_>) -> Columns {
         })
         .text("viewname", |found| found.name.clone())
         .text("viewowner", |_| OWNER.to_owned())
-        .text("definition", |found| found.query.clone())
+        .text("definition", |found| super::definition(found))
         .done()
 }
 
@@ -456,13 +468,19 @@ pub(super) fn inheritance(_: &View<'_>) -> Columns {
         .done()
 }
 
-/// Columns of views that are bound late. There is an error instead if there are some.
-pub(super) fn late_binding_columns(_: &View<'_>) -> Columns {
-    rows::<()>([])
-        .text("view_schema", |()| None)
-        .text("view_name", |()| None)
-        .text("col_name", |()| None)
-        .text("col_type", |()| None)
-        .number("col_num", |()| 0)
+/// Columns of views that are bound late.
+pub(super) fn late_binding_columns(view: &View<'_>) -> Columns {
+    let columns = view.late.iter().flat_map(|(found, columns)| {
+        let columns = columns.iter().enumerate();
+        columns.map(move |(at, column)| (found, at, column))
+    });
+    rows(columns)
+        .text("view_schema", |(found, ..)| {
+            view.catalog.schema_name(found.schema).to_owned()
+        })
+        .text("view_name", |(found, ..)| found.name.clone())
+        .text("col_name", |(.., column)| column.name.clone())
+        .text("col_type", |(.., column)| column.data_type.name())
+        .number("col_num", |(_, at, _)| *at as i64 + 1)
         .done()
 }

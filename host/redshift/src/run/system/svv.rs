@@ -1,7 +1,7 @@
 //! `information_schema`, and the views that are Redshift's own.
 
 use super::{Columns, Described, Rows, View, described, rows};
-use crate::catalog::Object;
+use crate::catalog::{Object, Table};
 use crate::types::Type;
 
 fn kind(object: &Object) -> &'static str {
@@ -45,7 +45,7 @@ pub(super) fn views(view: &View<'_>) -> Columns {
             view.catalog.schema_name(found.schema).to_owned()
         })
         .text("table_name", |found| found.name.clone())
-        .text("view_definition", |found| found.query.clone())
+        .text("view_definition", |found| super::definition(found))
         .text("check_option", |_| "NONE".to_owned())
         .text("is_updatable", |_| "NO".to_owned())
         .done()
@@ -192,7 +192,19 @@ pub(super) fn table_def(view: &View<'_>) -> Columns {
         .done()
 }
 
+/// What this program does not measure is NULL.
 pub(super) fn table_info(view: &View<'_>) -> Columns {
+    let lengths = |table: &Table| {
+        let lengths = table.columns.iter().map(|column| match column.data_type {
+            Type::Varchar(length) => i64::from(length),
+            _ => 0,
+        });
+        lengths.max()
+    };
+    let first = |table: &Table| {
+        let name = table.sort_keys.first()?;
+        table.column(name).cloned()
+    };
     rows(view.tables())
         .text("database", |_| view.database.to_owned())
         .text("schema", |table| {
@@ -200,6 +212,11 @@ pub(super) fn table_info(view: &View<'_>) -> Columns {
         })
         .number("table_id", |table| table.id as i64)
         .text("table", |table| table.name.clone())
+        .text("encoded", |table| {
+            let mut columns = table.columns.iter();
+            let is_encoded = columns.any(|column| column.encoding != "none");
+            (if is_encoded { "Y" } else { "N" }).to_owned()
+        })
         .text("diststyle", |table| {
             let key = table.columns.iter().find(|column| column.distribution_key);
             match key {
@@ -207,12 +224,26 @@ pub(super) fn table_info(view: &View<'_>) -> Columns {
                 None => table.distribution.to_uppercase(),
             }
         })
-        .text("sortkey1", |table| table.sort_keys.first().cloned())
-        .number("tbl_rows", |table| table.rows() as i64)
+        .text("sortkey1", |table| first(table).map(|column| column.name))
+        .number("max_varchar", |table| lengths(table))
+        .text("sortkey1_enc", |table| {
+            first(table).map(|column| column.encoding)
+        })
+        .number("sortkey_num", |table| table.sort_keys.len() as i64)
         .number("size", |table| {
             let bytes: u64 = table.files.iter().map(|file| file.bytes).sum();
             bytes.div_ceil(1 << 20) as i64
         })
+        .number("pct_used", |_| None)
+        .number("empty", |_| 0)
+        .number("unsorted", |_| None)
+        .number("stats_off", |_| None)
+        .number("tbl_rows", |table| table.rows() as i64)
+        .number("skew_sortkey1", |_| None)
+        .number("skew_rows", |_| None)
+        .number("estimated_visible_rows", |table| table.rows() as i64)
+        .text("risk_event", |_| None)
+        .number("vacuum_sort_benefit", |_| None)
         .done()
 }
 

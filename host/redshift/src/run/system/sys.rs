@@ -1,6 +1,7 @@
 //! What statements did.
 
 use super::{Columns, OWNER_ID, View, rows};
+use crate::history::Statements;
 
 /// Rows that COPY did not load.
 pub(super) fn load_errors(view: &View<'_>) -> Columns {
@@ -24,7 +25,7 @@ pub(super) fn load_errors(view: &View<'_>) -> Columns {
 
 /// Statements that ran. The row of one that runs appears when it is over.
 pub(super) fn queries(view: &View<'_>) -> Columns {
-    rows(view.ran)
+    rows(view.ran.map(Statements::all).unwrap_or_default())
         .number("user_id", |_| OWNER_ID)
         .number("query_id", |ran| ran.number as i64)
         .text("query_label", |ran| ran.label.clone())

@@ -1,0 +1,1 @@
+select id, name, day from {{ ref('people') }}

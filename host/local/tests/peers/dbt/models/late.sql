@@ -1,0 +1,2 @@
+{{ config(bind=False) }}
+select id from {{ ref('counts') }}
