@@ -108,6 +108,8 @@ async fn a_run_that_sleeps_while_others_go_on_changes_nothing() {
         for point in points(kind, at)
             .iter()
             .take(12)
+            // What comes before the decision is the same everywhere.
+            .skip(if at == At::S3 { 5 } else { 0 })
             .filter(|point| **point != "attempt.file_open")
         {
             let mut world = World::new(kind, at).await;

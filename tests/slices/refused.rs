@@ -60,3 +60,43 @@ async fn a_pipeline_without_a_lock_file_has_no_slices() {
         "{error}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_was_lost_does_not_load_everything_again() {
+    for (kind, at) in [
+        (Kind::Append, At::Folder),
+        (Kind::Days, At::Folder),
+        (Kind::Append, At::S3),
+    ] {
+        let mut world = World::new(kind, at).await;
+        world.run().await.unwrap();
+        let before = world.rows().await;
+        let file = world.path().join("transom.yaml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("state\" }", "another\" }")).unwrap();
+        world.add("day=2024-01-02/a.csv", &[("a", 7)]);
+        let error = world.run().await.unwrap_err().error;
+        assert!(error.to_string().contains("belongs to the log"), "{error}");
+        assert_eq!(world.rows().await, before, "{kind:?} {at:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_can_be_taken_from_the_pipeline() {
+    let mut world = World::new(Kind::Days, At::Folder).await;
+    world.run().await.unwrap();
+    let file = world.path().join("transom.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(
+        &file,
+        text.replace(
+            "  out: { from: out, path: \"out\"",
+            "  other: { from: out, path: \"other\"",
+        ),
+    )
+    .unwrap();
+    world.add("day=2024-01-02/a.csv", &[("a", 7)]);
+    let report = world.run().await.unwrap();
+    assert_eq!((report.slices.len(), report.done), (1, true));
+    assert_eq!(world.run().await.unwrap().slices.len(), 0);
+}

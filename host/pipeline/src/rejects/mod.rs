@@ -138,34 +138,37 @@ async fn read(job: &Job, step: &str, folder: String, examples: usize) -> Result<
     }
     session.add_table("dead_letters", table).map_err(failed)?;
     let first = examples.max(1);
-    let place = place.join(", ");
-    // Columns of the rows may be called as those here: these are identified by their place. And they may be many: what is counted and
-    // sorted leaves them out.
-    let columns = match examples {
-        0 => format!("{place} FROM chosen"),
-        _ => format!(
-            "rejected.* FROM chosen JOIN dead_letters AS rejected ON rejected.{ROW} = chosen.{ROW}
-                AND (rejected.{FILE} IS NOT DISTINCT FROM chosen.{FILE})
-                AND (rejected.{PARTITION} IS NOT DISTINCT FROM chosen.{PARTITION})"
-        ),
+    // The rows may be wide: what is only counted is read without them.
+    let names: Vec<String> = match examples {
+        0 => place.iter().map(|name| quoted(name)).collect(),
+        _ => columns
+            .fields()
+            .iter()
+            .map(|field| quoted(field.name()))
+            .collect(),
     };
+    let rejected = names.join(", ");
+    // Columns of the rows may have any name but these: no name has a tilde before it by chance.
     let query = format!(
         "WITH reasons AS (
-            SELECT {place}, regexp_replace({REASON}, '{NUMBER}', '#', 'g') AS pattern FROM dead_letters
+            SELECT {rejected}, regexp_replace({REASON}, '{NUMBER}', '#', 'g') AS \"~pattern\" FROM dead_letters
         ), numbered AS (
-            SELECT *, count(*) OVER same AS rows, min({REASON}) OVER same = max({REASON}) OVER same AS is_one,
-                row_number() OVER (PARTITION BY pattern ORDER BY {FILE}, {PARTITION}, {ROW}) AS number
-            FROM reasons WINDOW same AS (PARTITION BY pattern)
-        ), chosen AS (
-            SELECT * FROM numbered WHERE number <= {first}
+            SELECT *, count(*) OVER same AS \"~rows\", min({REASON}) OVER same = max({REASON}) OVER same AS \"~is_one\",
+                row_number() OVER (PARTITION BY \"~pattern\" ORDER BY {FILE}, {PARTITION}, {ROW}) AS \"~number\"
+            FROM reasons WINDOW same AS (PARTITION BY \"~pattern\")
         )
-        SELECT chosen.pattern, chosen.rows, chosen.is_one, {columns}
-        ORDER BY chosen.rows DESC, chosen.pattern, chosen.number"
+        SELECT \"~pattern\", \"~rows\", \"~is_one\", {rejected} FROM numbered WHERE \"~number\" <= {first}
+        ORDER BY \"~rows\" DESC, \"~pattern\", \"~number\""
     );
     let params = Params::default();
     let plan = session.plan_sql(&query, &params, |_| ErrorPolicy::Fail);
     let plan = plan.await.map_err(failed)?;
     collect(&session, plan).await.map_err(failed)
+}
+
+/// A name as SQL has it.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// How many columns [`read`] puts before those of the dead letters: the reason without its numbers, how many rows have it, and
