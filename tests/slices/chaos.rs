@@ -8,7 +8,7 @@ use transom_pipeline::slices::Command;
 use crate::world::{EVERYWHERE, Kind, World, resume, wait_until_stopped};
 
 /// Rounds in a test run: one for each kind of table in each place.
-const ROUNDS: u64 = 4;
+const ROUNDS: u64 = EVERYWHERE.len() as u64;
 const STEPS: u64 = 12;
 
 /// Small, and the same on every machine.
@@ -26,7 +26,7 @@ impl Chance {
 }
 
 /// Where a run can be killed or frozen; each is passed by one kind of sink at least.
-const POINTS: [&str; 14] = [
+const POINTS: [&str; 18] = [
     "log.listed",
     "plan.made",
     "attempt.file_open",
@@ -39,6 +39,10 @@ const POINTS: [&str; 14] = [
     "lake.copied_all",
     "catalog.pointer_read",
     "catalog.pointer_written",
+    "redshift.submit_before",
+    "redshift.submit_after",
+    "redshift.finished",
+    "gate.applied",
     "done.put_before",
     "done.put_after",
 ];
@@ -54,7 +58,7 @@ struct Round {
 
 impl Round {
     async fn new(seed: u64) -> Self {
-        let (kind, at) = EVERYWHERE[usize::try_from(seed % 4).unwrap()];
+        let (kind, at) = EVERYWHERE[usize::try_from(seed).unwrap() % EVERYWHERE.len()];
         Self {
             world: World::new(kind, at).await,
             kind,
@@ -65,7 +69,7 @@ impl Round {
     }
 
     fn fault(&mut self) -> String {
-        let point = POINTS[usize::try_from(self.chance.below(14)).unwrap()];
+        let point = POINTS[usize::try_from(self.chance.below(POINTS.len() as u64)).unwrap()];
         format!("{point}:{}", self.chance.below(3))
     }
 
