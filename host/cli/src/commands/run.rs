@@ -184,7 +184,8 @@ impl RunCommand {
             Ok(report) => report,
             Err(failure) => {
                 let report = &failure.report;
-                if !self.json && !(report.slices.is_empty() && report.finished.is_empty()) {
+                let has_loaded = !report.slices.is_empty() || !report.finished.is_empty();
+                if has_loaded && !self.json {
                     say_slices(report, printer);
                 }
                 return Err(failure.into());

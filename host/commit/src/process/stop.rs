@@ -140,8 +140,7 @@ impl Stop {
                 sink,
                 wrong: Wrong::Restored { .. } | Wrong::Missing,
             } => format!(
-                "`transom sink replay {sink}` loads what is missing; `transom sink adopt {sink}` says that the table \
-                 is right"
+                "bring the table of `{sink}` and its ledger back to where the log is, from one backup"
             ),
             Self::Ledger {
                 wrong: Wrong::Foreign(_),

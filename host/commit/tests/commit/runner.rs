@@ -311,7 +311,7 @@ async fn a_restored_state_a_dropped_ledger_and_a_foreign_one_are_told_apart() {
     services.world().tables = Default::default();
     let missing = stop(run(&services, Plan::Entry(Draft::Rewind { to: 1 }), Task::Once).await);
     insta::assert_snapshot!(missing, @"sink `mart` has entries of this log, but its ledger is gone");
-    insta::assert_snapshot!(missing.hint().unwrap(), @"`transom sink replay mart` loads what is missing; `transom sink adopt mart` says that the table is right");
+    insta::assert_snapshot!(missing.hint().unwrap(), @"bring the table of `mart` and its ledger back to where the log is, from one backup");
 }
 
 #[tokio::test]
