@@ -72,10 +72,12 @@ mod tests {
     };
     use crate::model::*;
     use crate::node::{Key, Node, Yaml};
-    use crate::parts::OrderEntry;
+    use crate::parts::{IncrementalEntry, OrderEntry};
     use crate::problem::{Problem, Source, Span};
     use crate::reader::{Read, Reader, Word};
-    use crate::spec::{Compression, FormatName, LoadMode, SchemaChange, Unknown};
+    use crate::spec::{
+        Compression, FormatName, LoadMode, OnChange, OnMissing, SchemaChange, Unknown,
+    };
 
     const STRANGE: &str = "strange-key";
 
@@ -173,7 +175,8 @@ mod tests {
             SinkEntry,
             RedshiftTableEntry,
             PathEntry,
-            SinkPlaceEntry
+            SinkPlaceEntry,
+            SlicesEntry
         );
         compare!(
             VariableEntry,
@@ -187,6 +190,13 @@ mod tests {
         assert_eq!(
             keys_of_reader::<OrderEntry>(),
             keys_of_schema(&order["anyOf"][1])
+        );
+        compared.insert(name);
+
+        let (name, incremental) = definition::<IncrementalEntry>(&schema);
+        assert_eq!(
+            keys_of_reader::<IncrementalEntry>(),
+            keys_of_schema(&incremental["anyOf"][1])
         );
         compared.insert(name);
 
@@ -219,6 +229,8 @@ mod tests {
         compare::<Compression>(&schema);
         compare::<Unknown>(&schema);
         compare::<LoadMode>(&schema);
+        compare::<OnChange>(&schema);
+        compare::<OnMissing>(&schema);
         compare::<SchemaChange>(&schema);
         compare::<OnReject>(&schema);
         compare::<ErrorPolicy>(&schema);
