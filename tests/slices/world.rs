@@ -384,7 +384,7 @@ fn worker() {
 /// Waits until a process has stopped itself, or ended.
 pub(crate) fn wait_until_stopped(child: &mut Child) -> bool {
     let stat = format!("/proc/{}/stat", child.id());
-    for _ in 0..3000 {
+    for _ in 0..12_000 {
         if child.try_wait().unwrap().is_some() {
             return false;
         }

@@ -276,15 +276,19 @@ fn say_slices(report: &SlicesReport, printer: &Printer) {
     if let [slice] = report.slices.as_slice() {
         printer.say(&slice.report);
     } else {
-        for SliceReport { entry, report } in &report.slices {
+        for SliceReport {
+            entry,
+            files,
+            report,
+        } in &report.slices
+        {
             let sinks = report.sinks.iter();
             let sinks: Vec<String> = sinks
                 .map(|sink| format!("{} {}", sink.name, counted(sink.rows, "row")))
                 .collect();
-            let files: usize = report.sources.iter().map(|source| source.files).sum();
             printer.say(format_args!(
                 "slice {entry}: {}, {} in {:.2} s",
-                counted(files as u64, "file"),
+                counted(*files, "file"),
                 sinks.join(", "),
                 report.time.total
             ));

@@ -20,7 +20,7 @@ use transom_plugin::Cancel;
 
 pub use self::commands::{Command, Commanded};
 pub use self::history::{Decided, History, SinkState, SourceState};
-use self::work::Slicer;
+use self::work::{Slicer, Staged};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::report::RunReport;
@@ -61,6 +61,8 @@ pub struct SlicesReport {
 pub struct SliceReport {
     /// Its number in the log.
     pub entry: u64,
+    /// Files of incremental sources that it has loaded.
+    pub files: u64,
     /// What was read, computed and written.
     #[serde(flatten)]
     pub report: RunReport,
@@ -149,17 +151,17 @@ impl Job {
         };
         report.done = work.is_done;
         let (staged, failure) = (work.staged, work.failure);
-        let of = |entry: u64, report: RunReport| SliceReport { entry, report };
+        let of = |slice: Staged| {
+            Some(SliceReport {
+                entry: slice.entry?,
+                files: slice.files,
+                report: slice.report,
+            })
+        };
         match outcome {
             Ok(ran) => {
                 let own = ran.appended.iter();
-                report.slices = staged
-                    .into_iter()
-                    .filter_map(|slice| {
-                        let entry = slice.entry?;
-                        Some(of(entry, slice.report))
-                    })
-                    .collect();
+                report.slices = staged.into_iter().filter_map(of).collect();
                 // The last one was appended after the last look at the log.
                 report.finished = ran
                     .applied
@@ -171,9 +173,7 @@ impl Job {
             }
             Err(error) => {
                 let loaded = staged.into_iter();
-                report.slices = loaded
-                    .filter_map(|slice| Some(of(slice.entry?, slice.report)))
-                    .collect();
+                report.slices = loaded.filter_map(of).collect();
                 let (error, slice) = match (error, failure) {
                     (None, _) => (Error::Cancelled, None),
                     (Some(RunError::Plan(_)), Some(failure)) => {

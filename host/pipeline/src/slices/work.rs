@@ -33,6 +33,8 @@ pub(super) struct Staged {
     attempt: commit::Attempt,
     /// Its number, once it is known that it has won one.
     pub(super) entry: Option<u64>,
+    /// Files of incremental sources.
+    pub(super) files: u64,
     pub(super) report: RunReport,
 }
 
@@ -143,6 +145,11 @@ impl<'a> Slicer<'a> {
         self.staged.push(Staged {
             attempt,
             entry: None,
+            files: chosen
+                .inputs
+                .values()
+                .map(|read| read.pieces.len() as u64)
+                .sum(),
             report: staged.report,
         });
         Ok(Some((attempt, draft)))
