@@ -433,3 +433,19 @@ async fn documents_of_the_commit_protocol_are_created_once() {
         transom_commit::conformance::check(store, 20).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_large_enough_ends_and_another_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let csv = SinkFormat::Csv(CsvOptions::default());
+    let mut sink = support::sink(folder.path(), csv, &[]);
+    sink.limits.file_bytes = 1;
+    let batches = vec![
+        table(&[Some(1)], &[Some("a")]),
+        table(&[Some(2), Some(3)], &[Some("b"), None]),
+        table(&[Some(4)], &[Some("d")]),
+    ];
+    let staged = stage(&sink, "run", batches).await;
+    let rows: Vec<u64> = staged.written.files.iter().map(|file| file.rows).collect();
+    assert_eq!(rows, [1, 2, 1]);
+}

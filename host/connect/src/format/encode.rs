@@ -189,6 +189,11 @@ impl Encoder {
         Ok(self.writer.write(&stored)?)
     }
 
+    /// Bytes that were given to the file so far: of Parquet whole row groups.
+    pub(crate) fn written_bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// Bytes of memory that it takes: rows that are not encoded yet, bytes that are not sent yet.
     pub(crate) fn buffered_bytes(&self) -> usize {
         match &self.writer {

@@ -51,6 +51,9 @@ pub struct SinkLimits {
     pub buffered_bytes: usize,
     /// Encoded size at which a row group ends, 128 MiB by default.
     pub row_group_bytes: usize,
+    /// Encoded size at which a file ends and another one goes on, 1 GiB by default: readers and COPY work on files side by side, and S3
+    /// copies none of more than 5 GiB. A file may go over it by a row group.
+    pub file_bytes: u64,
 }
 
 impl Default for SinkLimits {
@@ -59,6 +62,7 @@ impl Default for SinkLimits {
             open_files: 64,
             buffered_bytes: 256 << 20,
             row_group_bytes: 128 << 20,
+            file_bytes: 1 << 30,
         }
     }
 }

@@ -186,6 +186,9 @@ impl StreamWriter {
         open.encoder
             .write(rows)
             .map_err(|error| write_error(&self.sink, &open.path, error))?;
+        if open.encoder.written_bytes() >= self.limits.file_bytes {
+            self.close(values)?;
+        }
         self.bound_memory()
     }
 
