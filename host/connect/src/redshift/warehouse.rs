@@ -34,8 +34,13 @@ impl Warehouse for RedshiftSink {
         if created.as_ref().is_err_and(ApiError::is_missing) {
             // The schema is made as well, like the table.
             let schema = sql::create_schema(&self.table.table);
-            let made = api.execute(&schema).await;
-            made.map_err(|error| self.unchanged("create the schema of", error))?;
+            match api.execute(&schema).await {
+                // Another process may have been faster.
+                Err(error) if !error.is_there() => {
+                    return Err(self.unchanged("create the schema of", error));
+                }
+                _ => {}
+            }
             created = api.execute(&text).await;
         }
         match created {
@@ -118,7 +123,8 @@ impl RedshiftSink {
                 let listed = listed.map_err(|error| self.failed(action, error))?;
                 return match listed.is_empty() {
                     true => Ok(Reading::Missing),
-                    false => Err(self.failed(action, error)),
+                    // Another process has created it in between: it is read again.
+                    false => Err(self.sink_error(SinkErrorKind::Unclear, action, error)),
                 };
             }
             Err(error) => return Err(self.failed(action, error)),
