@@ -103,13 +103,8 @@ impl Seen {
                 hint: Some("update transom".to_owned()),
             });
         }
-        let bounds = index.chunks.iter().map(|chunk| chunk.first.clone());
-        let stored = index.chunks.iter().map(|chunk| chunk.object.to_string());
-        let mut seen = Self {
-            bounds: bounds.collect(),
-            stored: Arc::new(stored.collect()),
-            ..Self::default()
-        };
+        let mut seen = Self::default();
+        seen.lies_as(&index);
         let objects: Vec<Object> = index.chunks.iter().map(|chunk| chunk.object).collect();
         let chunks: Vec<Chunk> = stream::iter(objects)
             .map(|object| read(store, object))
@@ -122,8 +117,15 @@ impl Seen {
         Ok(seen)
     }
 
+    /// Notes how the set lies in the store.
+    fn lies_as(&mut self, index: &Index) {
+        let chunks = index.chunks.iter();
+        self.bounds = chunks.clone().map(|chunk| chunk.first.clone()).collect();
+        self.stored = Arc::new(chunks.map(|chunk| chunk.object.to_string()).collect());
+    }
+
     /// Puts what has changed beside the log.
-    pub(super) async fn save(&self, store: &dyn Store) -> Result<Object> {
+    pub(super) async fn save(&mut self, store: &dyn Store) -> Result<Object> {
         let mut chunks: Vec<Vec<(&String, &Stamp)>> = Vec::new();
         for (path, stamp) in &self.files {
             match chunks.last_mut() {
@@ -151,6 +153,7 @@ impl Seen {
                 object,
             });
         }
+        self.lies_as(&index);
         write(store, &index, &BTreeSet::new()).await
     }
 
@@ -241,7 +244,7 @@ mod tests {
         let objects = store.list("objects/", None).await.unwrap().len();
         assert_eq!(objects, 8, "one chunk and the index");
 
-        let again = Seen::load(&store, Some(second)).await.unwrap();
+        let mut again = Seen::load(&store, Some(second)).await.unwrap();
         assert_eq!(again.get("raw/000007.csv"), Some(&Stamp::of(&piece(7, 2))));
         assert_eq!(again.save(&store).await.unwrap(), second);
     }

@@ -383,11 +383,9 @@ impl<'a> Slicer<'a> {
         let mut sources = state.sources.clone();
         let mut inputs = BTreeMap::new();
         for (name, read) in &chosen.inputs {
-            let seen = chosen.seen.get(name).cloned().unwrap_or_default();
+            let mut seen = chosen.seen.get(name).cloned().unwrap_or_default();
             let object = seen.save(self.store).await?;
-            // As it lies in the store, so that the next slice knows which chunks are there.
-            let saved = Seen::load(self.store, Some(object)).await?;
-            self.seen.insert(name.clone(), (Some(object), saved));
+            self.seen.insert(name.clone(), (Some(object), seen));
             let after = commit::SourceState {
                 seen: Some(object),
                 ..commit::SourceState::default()

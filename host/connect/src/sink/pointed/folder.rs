@@ -12,7 +12,7 @@ use transom_file::spec::Place;
 
 use super::{Foreign, Table, VersionFile, VersionFiles, Written, list_of, own_files, text};
 use crate::lease;
-use crate::sink::tree::{Copied, FolderTree, Tree, TreeError, create_folders, sync};
+use crate::sink::tree::{Copied, FolderTree, Tree, TreeError, create_folders, split_path, sync};
 
 #[derive(Debug)]
 pub(super) struct FolderTable {
@@ -27,21 +27,12 @@ pub(super) struct FolderTable {
 
 impl FolderTable {
     pub(super) fn new(path: &Path) -> Result<Self, TreeError> {
-        let failed = |source| TreeError::Io {
-            action: "find",
-            path: Place::Local(path.to_owned()),
-            source,
-        };
-        let visible = std::path::absolute(path).map_err(failed)?;
-        let no_name = || failed(io::Error::from(io::ErrorKind::InvalidFilename));
-        let name = visible.file_name().and_then(|name| name.to_str());
-        let folder = lease::versions_folder_name(name.ok_or_else(no_name)?);
-        let above = visible.parent().ok_or_else(no_name)?.to_owned();
+        let (above, name) = split_path(path)?;
         Ok(Self {
             tree: Arc::new(FolderTree::new(&above)?),
-            visible,
+            visible: above.join(&name),
+            folder: lease::versions_folder_name(&name),
             above,
-            folder,
         })
     }
 

@@ -28,7 +28,7 @@ use super::{
     Applied, Attempt, FileSink, Pointed, Publish, Sink, SinkError, Staged, Staging, Written,
     append::{StagedRoom, absolute, belongs},
     staging::{Ending, FileStaging},
-    tree::{Tree, TreeError, text},
+    tree::{Tree, TreeError, split, text},
 };
 use crate::lease;
 
@@ -100,7 +100,7 @@ trait Table: std::fmt::Debug + Send + Sync {
     /// The entry that the pointer was written for; 0 if there is none.
     async fn entry(&self) -> Result<u64, TreeError>;
 
-    /// Moves the pointer; `None` for a table that has no version any more.
+    /// Moves the pointer.
     async fn point(&self, entry: u64, version: &str, files: &VersionFiles)
     -> Result<(), TreeError>;
 }
@@ -196,10 +196,7 @@ impl PointedSink {
 
 /// The name of the folder of versions.
 fn versions_of(table: &Place) -> Option<String> {
-    let name = match table {
-        Place::Local(path) => path.file_name()?.to_str()?.to_owned(),
-        Place::S3(url) => url.split()?.1.to_owned(),
-    };
+    let (_, name) = split(table).ok()?;
     Some(lease::versions_folder_name(&name))
 }
 

@@ -6,7 +6,11 @@
 mod bucket;
 mod folder;
 
-use std::{fmt, io, path::Path, sync::Arc};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -73,29 +77,40 @@ pub(super) async fn tree_at(place: &Place, aws: &Aws) -> Result<Arc<dyn Tree>, T
     })
 }
 
-/// The place in which a table lies, and its name there. The path of a folder is made absolute: the process may change its own.
+/// The place in which a table lies, and its name there.
 pub(super) fn split(table: &Place) -> Result<(Place, String), TreeError> {
-    let no_name = || TreeError::Io {
-        action: "find",
-        path: table.clone(),
-        source: io::Error::from(io::ErrorKind::InvalidFilename),
-    };
     match table {
         Place::Local(path) => {
-            let path = std::path::absolute(path).map_err(|source| TreeError::Io {
-                action: "find",
-                path: table.clone(),
-                source,
-            })?;
-            let name = path.file_name().and_then(|name| name.to_str());
-            let name = name.ok_or_else(no_name)?.to_owned();
-            let above = path.parent().ok_or_else(no_name)?.to_owned();
+            let (above, name) = split_path(path)?;
             Ok((Place::Local(above), name))
         }
         Place::S3(url) => {
-            let (above, name) = url.split().ok_or_else(no_name)?;
+            let (above, name) = url.split().ok_or_else(|| nameless(table))?;
             Ok((Place::S3(above), name.to_owned()))
         }
+    }
+}
+
+/// The folder in which a table's folder lies, made absolute, since the process may change its own; and its name there.
+pub(super) fn split_path(path: &Path) -> Result<(PathBuf, String), TreeError> {
+    let place = Place::Local(path.to_owned());
+    let absolute = std::path::absolute(path).map_err(|source| TreeError::Io {
+        action: "find",
+        path: place.clone(),
+        source,
+    })?;
+    let name = absolute.file_name().and_then(|name| name.to_str());
+    match (absolute.parent(), name) {
+        (Some(above), Some(name)) => Ok((above.to_owned(), name.to_owned())),
+        _ => Err(nameless(&place)),
+    }
+}
+
+fn nameless(table: &Place) -> TreeError {
+    TreeError::Io {
+        action: "find",
+        path: table.clone(),
+        source: io::Error::from(io::ErrorKind::InvalidFilename),
     }
 }
 

@@ -13,7 +13,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
@@ -28,6 +28,7 @@ use super::{
     number_of,
 };
 use crate::lease::{self, Held};
+use crate::sink::tree::{create_folders, sync};
 use transom_file::spec::Place;
 
 const LOCK_FILE: &str = "lock";
@@ -304,25 +305,4 @@ fn failed(
         path: Place::Local(path),
         source,
     }
-}
-
-/// Makes a folder and those above it, and writes each one's name to the disk.
-fn create_folders(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = folder.parent() {
-        create_folders(parent)?;
-    }
-    match fs::create_dir(folder) {
-        // Another run was faster.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
-        made => made?,
-    }
-    folder.parent().map_or(Ok(()), sync)
-}
-
-/// Makes sure that a file, or the names in a folder, are on the disk.
-fn sync(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }

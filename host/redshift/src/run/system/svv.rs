@@ -142,28 +142,18 @@ impl Described {
 }
 
 pub(super) fn columns(view: &View<'_>) -> Columns {
-    rows(described(view))
-        .text("table_catalog", |_| view.database.to_owned())
-        .text("table_schema", |column| column.schema.clone())
-        .text("table_name", |column| column.table.clone())
-        .text("column_name", |column| column.name.clone())
-        .number("ordinal_position", |column| column.place as i64)
-        .text("column_default", |column| column.default.clone())
-        .text("is_nullable", Described::nullable)
-        .text("data_type", |column| {
-            column.data_type.base_name().to_owned()
-        })
-        .number("character_maximum_length", Described::length)
-        .number("numeric_precision", Described::precision)
-        .number("numeric_scale", Described::scale)
-        .text("remarks", |_| None)
-        .done()
+    described_columns(view, "table_catalog", "table_schema")
 }
 
 pub(super) fn all_columns(view: &View<'_>) -> Columns {
+    described_columns(view, "database_name", "schema_name")
+}
+
+/// The columns of all tables. The two views of them differ in what they call the database and the schema.
+fn described_columns(view: &View<'_>, database: &'static str, schema: &'static str) -> Columns {
     rows(described(view))
-        .text("database_name", |_| view.database.to_owned())
-        .text("schema_name", |column| column.schema.clone())
+        .text(database, |_| view.database.to_owned())
+        .text(schema, |column| column.schema.clone())
         .text("table_name", |column| column.table.clone())
         .text("column_name", |column| column.name.clone())
         .number("ordinal_position", |column| column.place as i64)
