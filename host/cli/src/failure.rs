@@ -10,14 +10,13 @@ use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
 use arrow::array::RecordBatch;
-use datafusion::error::DataFusionError;
 use serde_json::{Value, json};
 use transom_build::{BuildError, BuildErrorKind};
 use transom_file::{Problems, did_you_mean};
 use transom_pipeline::report::{CheckReport, counted};
 use transom_pipeline::run::RunFailure;
 use transom_pipeline::slices::SlicesFailure;
-use transom_pipeline::{Error as PipelineError, ErrorKind, Unwritable, lines};
+use transom_pipeline::{Error as PipelineError, ErrorKind, Unwritable, causes, lines};
 use transom_plugin::GuestErrorKind;
 
 use crate::signals;
@@ -359,27 +358,6 @@ impl Failure {
         }
     }
 
-    /// The messages below the first one, each only if it says something new.
-    fn causes(&self) -> Vec<String> {
-        let mut said = self.to_string();
-        let mut causes = Vec::new();
-        let mut source = self.source();
-        while let Some(cause) = source {
-            let text = match cause.downcast_ref::<DataFusionError>() {
-                // Without "Execution error: " and the like, which tell nothing to who wrote the pipeline.
-                Some(error) => error.message().into_owned(),
-                None => cause.to_string(),
-            };
-            // Libraries differ in whether a message repeats its cause.
-            if !said.contains(&text) {
-                said = text.clone();
-                causes.push(text);
-            }
-            source = cause.source();
-        }
-        causes
-    }
-
     /// For people, without a line break at the end.
     pub(crate) fn render(&self, color: bool, row: FailedRow) -> String {
         if let Some(problems) = self.problems() {
@@ -390,7 +368,7 @@ impl Failure {
             return problems.render(color) + &count;
         }
         let mut text = format!("{ERROR}error{ERROR:#}: {self}");
-        let causes = self.causes();
+        let causes = causes(self);
         if !causes.is_empty() {
             text.push_str("\n  Caused by:");
         }
@@ -436,7 +414,7 @@ impl Failure {
             }
             None => {
                 error["message"] = self.to_string().into();
-                error["causes"] = self.causes().into();
+                error["causes"] = causes(self).into();
                 error["hint"] = self.hint(row).into();
                 if let Some(checks) = self.checks() {
                     error["checks"] = json!(checks);

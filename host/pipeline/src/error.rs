@@ -289,6 +289,28 @@ impl Error {
     }
 }
 
+/// The messages below an error's own, each only if it says something new.
+#[must_use]
+pub fn causes(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
+    let mut said = error.to_string();
+    let mut causes = Vec::new();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = match cause.downcast_ref::<DataFusionError>() {
+            // Without "Execution error: " and the like, which say nothing to the author of a pipeline.
+            Some(error) => error.message().into_owned(),
+            None => cause.to_string(),
+        };
+        // Libraries differ in whether a message repeats its cause.
+        if !said.contains(&text) {
+            said.clone_from(&text);
+            causes.push(text);
+        }
+        source = cause.source();
+    }
+    causes
+}
+
 /// What DataFusion says, in our names of types and without the rule of its optimizer that said it.
 fn readable(error: DataFusionError) -> DataFusionError {
     let name = transom_sql::readable;

@@ -23,7 +23,7 @@ mod transform_columns;
 
 pub use builder::{BuildFailure, Builder, Found, NoBuilder};
 pub use encode::{Encoding, encode, lines};
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Result, causes};
 pub use file_rows::read_rows;
 pub use job::Job;
 pub use plan::keys::required_keys;

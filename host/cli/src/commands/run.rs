@@ -105,6 +105,7 @@ impl RunCommand {
         let session = self.session();
         if pipeline.is_sliced() {
             let options = SliceOptions {
+                run: None,
                 head,
                 max_slices: self.max_slices,
                 deadline: self.deadline.map(|time| begun + time),

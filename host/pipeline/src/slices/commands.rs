@@ -78,7 +78,7 @@ impl Job {
             },
         };
         let failed = |error| Error::Commit(Box::new(error));
-        let runner = Runner::new(store.as_ref(), &mut work, by(), task, None).await;
+        let runner = Runner::new(store.as_ref(), &mut work, by(None), task, None).await;
         let done = runner.map_err(failed)?.run().await.map_err(failed)?;
         Ok(Commanded {
             entry: done.appended.last().copied(),

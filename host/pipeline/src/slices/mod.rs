@@ -29,6 +29,8 @@ use crate::run::{Observer, RunFailure, RunOptions};
 /// How far a run goes.
 #[derive(Debug, Clone, Default)]
 pub struct SliceOptions {
+    /// Names the run in the log; `None` for a random name.
+    pub run: Option<String>,
     /// Rows of each sink to keep for showing, of the last slice.
     pub head: usize,
     /// Slices after which it ends; `None` for all that there are.
@@ -96,10 +98,11 @@ pub(crate) async fn open_store(job: &Job) -> Result<Box<dyn Store>> {
 }
 
 /// Who this process is, for the log.
-pub(crate) fn by() -> By {
+pub(crate) fn by(run: Option<&str>) -> By {
+    let random = || uuid::Uuid::new_v4().simple().to_string()[..12].to_owned();
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     By {
-        run: uuid::Uuid::new_v4().simple().to_string()[..12].to_owned(),
+        run: run.map_or_else(random, str::to_owned),
         host: host.trim().to_owned(),
         pid: std::process::id(),
         transom: env!("CARGO_PKG_VERSION").to_owned(),
@@ -142,7 +145,8 @@ impl Job {
             Err(error) => return Err(failed(error, report, None)),
         };
         let ran = async {
-            let runner = Runner::new(store.as_ref(), &mut work, by(), Task::Run, None).await?;
+            let by = by(options.run.as_deref());
+            let runner = Runner::new(store.as_ref(), &mut work, by, Task::Run, None).await?;
             runner.run().await
         };
         let outcome = tokio::select! {

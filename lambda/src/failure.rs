@@ -1,0 +1,109 @@
+//! Why an invocation failed, as a function error.
+
+use std::any::Any;
+use std::fmt;
+
+use transom_file::Problems;
+use transom_pipeline::{Error, ErrorKind, causes};
+
+/// Bytes of a message at most; a state machine has 256 KiB for all that it holds.
+const MESSAGE: usize = 8 << 10;
+
+/// Why an invocation failed. A state machine tells failures apart by their kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    kind: &'static str,
+    message: String,
+}
+
+impl Failure {
+    /// `Data`, `Pipeline`, `Plugin`, `Refused`, `Retryable`; `Panic` for an error of Transom itself. Only `Retryable` may go away by
+    /// itself.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    fn new(kind: &'static str, mut message: String) -> Self {
+        if message.len() > MESSAGE {
+            message.truncate(message.floor_char_boundary(MESSAGE));
+            message.push_str(" ..");
+        }
+        Self { kind, message }
+    }
+
+    fn hinted(kind: &'static str, mut message: String, hint: Option<&str>) -> Self {
+        if let Some(hint) = hint {
+            message.truncate(message.floor_char_boundary(MESSAGE / 2));
+            message.push_str("\nhint: ");
+            message.push_str(hint);
+        }
+        Self::new(kind, message)
+    }
+
+    /// The event or the pipeline's files are wrong.
+    pub(crate) fn pipeline(message: String, hint: &str) -> Self {
+        Self::hinted("Pipeline", message, Some(hint))
+    }
+
+    /// The invocation's time has passed.
+    pub(crate) fn out_of_time() -> Self {
+        Self::hinted(
+            "Retryable",
+            "the time of the invocation was over before its first slice was loaded; nothing has changed".to_owned(),
+            Some(
+                "raise the function's timeout or its memory, or make slices smaller with `slices` in the pipeline's file",
+            ),
+        )
+    }
+
+    pub(crate) fn panic(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        let text = text.unwrap_or("no message");
+        Self::new("Panic", format!("an error of Transom itself: {text}"))
+    }
+
+    /// The system refuses something that every invocation needs.
+    pub(crate) fn system(what: &str, error: &dyn fmt::Display) -> Self {
+        Self::new("Retryable", format!("{what}: {error}"))
+    }
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::Pipeline => "Pipeline",
+            ErrorKind::Data => "Data",
+            ErrorKind::Plugin => "Plugin",
+            ErrorKind::Refused => "Refused",
+            ErrorKind::Retryable | ErrorKind::Cancelled => "Retryable",
+        };
+        let message = match error {
+            Error::Problems(problems) => problems.render(false),
+            error => {
+                let mut message = error.to_string();
+                for cause in causes(error) {
+                    message.push_str(": ");
+                    message.push_str(&cause);
+                }
+                message
+            }
+        };
+        Self::hinted(kind, message, error.hint().as_deref())
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        Self::from(&Error::from(problems))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}

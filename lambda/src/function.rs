@@ -1,0 +1,221 @@
+//! One invocation, from its event to its answer.
+
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use transom_file::spec::Endpoint;
+use transom_file::{LoadOptions, Pipeline};
+use transom_pipeline::lock::Lock;
+use transom_pipeline::plan::{Part, Sources};
+use transom_pipeline::run::{Observer, RunOptions};
+use transom_pipeline::slices::SliceOptions;
+use transom_pipeline::{Error, Job, NoBuilder, plugins};
+use transom_plugin::{Runtime, RuntimeOptions};
+
+use crate::answer::Answer;
+use crate::event::Event;
+use crate::failure::Failure;
+use crate::time::Time;
+
+/// Threads for requests; plans have their own.
+const IO_THREADS: usize = 2;
+/// What the process needs beside queries and plugins: the program, compiled plugins, requests on their way.
+const LEAST_REST: usize = 64 << 20;
+
+/// What the function's configuration says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The pipeline's file.
+    pub pipeline: PathBuf,
+    /// Memory for queries and plugins in bytes; `None` for no limit.
+    pub memory: Option<usize>,
+    /// Folder for compiled plugins.
+    pub compiled: PathBuf,
+    /// The component that runs plugins in Python.
+    pub python_runner: Option<PathBuf>,
+}
+
+impl Settings {
+    /// The settings that variables of the environment give:
+    ///
+    /// - `TRANSOM_PIPELINE`: the pipeline's file; else `transom.yaml` in the folder `LAMBDA_TASK_ROOT`, else in the current one,
+    /// - `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`: MiB of the whole function; three quarters are for queries and plugins, and at least 64 MiB
+    ///   are left to the process,
+    /// - `TRANSOM_PYTHON_RUNNER`: else `python-runner.wasm` beside the pipeline.
+    pub fn of(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let root = variable("LAMBDA_TASK_ROOT").map_or_else(|| PathBuf::from("."), PathBuf::from);
+        let pipeline =
+            variable("TRANSOM_PIPELINE").map_or_else(|| root.join("transom.yaml"), PathBuf::from);
+        let megabytes = variable("AWS_LAMBDA_FUNCTION_MEMORY_SIZE");
+        let megabytes = megabytes.and_then(|text| text.to_str()?.parse::<usize>().ok());
+        let runner = variable("TRANSOM_PYTHON_RUNNER")
+            .map(PathBuf::from)
+            .or_else(|| {
+                let beside = pipeline.with_file_name("python-runner.wasm");
+                beside.is_file().then_some(beside)
+            });
+        Self {
+            memory: megabytes.map(|megabytes| {
+                let whole = megabytes << 20;
+                whole - (whole / 4).max(LEAST_REST).min(whole / 2)
+            }),
+            compiled: std::env::temp_dir().join("transom-compiled"),
+            python_runner: runner,
+            pipeline,
+        }
+    }
+}
+
+/// A pipeline as a function. It lives as long as its process, for one invocation after another.
+#[derive(Debug)]
+pub struct Function {
+    settings: Settings,
+    runtime: Runtime,
+}
+
+impl Function {
+    /// The function of these settings. The pipeline is read by each invocation, which can say what is wrong with it.
+    ///
+    /// # Errors
+    /// If plugins cannot be run on this machine.
+    pub fn new(settings: Settings) -> Result<Self, transom_plugin::Error> {
+        let runtime = Runtime::new(RuntimeOptions {
+            cache: Some(settings.compiled.clone()),
+            python_runner: settings.python_runner.clone(),
+            python_runner_digest: None,
+        })?;
+        Ok(Self { settings, runtime })
+    }
+
+    /// Loads as many slices as fit into the time until `deadline`: the first one always begins, another one only if it would probably
+    /// be over in time. Requests have ended when it returns; of a run that was given up, workers may still be at their last batch, and
+    /// nothing takes what they compute. Blocks, and must not be called on a thread of an async runtime.
+    ///
+    /// # Errors
+    /// If the event is wrong, or whatever stops the run; panics included. What was loaded before stays loaded.
+    pub fn invoke(
+        &self,
+        event: Value,
+        request_id: &str,
+        deadline: SystemTime,
+    ) -> Result<Answer, Failure> {
+        let time = Time::until(deadline);
+        let invoked = catch_unwind(AssertUnwindSafe(|| {
+            let threads = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(IO_THREADS)
+                .thread_name("transom-io")
+                .enable_all()
+                .build()
+                .map_err(|error| Failure::system("threads cannot be started", &error))?;
+            // Dropped at the end, which joins what is still running.
+            threads.block_on(self.run(event, request_id, time))
+        }));
+        invoked.unwrap_or_else(|panic| Err(Failure::panic(panic.as_ref())))
+    }
+
+    async fn run(&self, event: Value, request_id: &str, time: Time) -> Result<Answer, Failure> {
+        let event = Event::read(event)?;
+        let run_id = event.run_id.as_deref().unwrap_or(request_id).to_owned();
+        let job = self.job(&event)?;
+        let cancel = job.cancel.clone();
+        let clock = tokio::spawn(async move {
+            tokio::time::sleep_until(time.work.into()).await;
+            cancel.cancel();
+        });
+        let answer = match job.pipeline.is_sliced() {
+            true => load(&job, &event, run_id, time).await,
+            false => run_whole(&job, &event, &run_id).await,
+        };
+        clock.abort();
+        answer
+    }
+
+    /// The pipeline and its plugins, for an event.
+    fn job(&self, event: &Event) -> Result<Job, Failure> {
+        let options = LoadOptions {
+            target: event.target.clone(),
+            variables: event.variables()?,
+        };
+        let pipeline: Pipeline = transom_file::load(&self.settings.pipeline, &options)?;
+        if pipeline.uses_aws() && pipeline.aws.endpoint == Endpoint::Local {
+            return Err(Failure::pipeline(
+                format!(
+                    "the target `{}` uses the local AWS, which a function has not",
+                    pipeline.target
+                ),
+                "name another target with `target` in the event",
+            ));
+        }
+        let lock = Lock::read(&Lock::path_of(&pipeline)).map_err(|error| Failure::from(&error))?;
+        let plugins = plugins::load(&pipeline, &self.runtime, &NoBuilder, |_| {});
+        let mut job = Job::new(pipeline, plugins.map_err(|error| Failure::from(&error))?);
+        job.lock = lock.map(Arc::new);
+        job.session.memory = self.settings.memory;
+        Ok(job)
+    }
+}
+
+async fn load(job: &Job, event: &Event, run_id: String, time: Time) -> Result<Answer, Failure> {
+    let options = SliceOptions {
+        run: Some(run_id.clone()),
+        max_slices: event.max_slices.map(Into::into),
+        deadline: Some(time.slices),
+        ..SliceOptions::default()
+    };
+    let report = match job.run_slices(&options, &Logged).await {
+        Ok(report) => report,
+        // What is loaded is loaded, and the next invocation goes on.
+        Err(failure)
+            if matches!(failure.error, Error::Cancelled) && !failure.report.slices.is_empty() =>
+        {
+            failure.report
+        }
+        Err(failure) if matches!(failure.error, Error::Cancelled) => {
+            return Err(Failure::out_of_time());
+        }
+        Err(failure) => return Err(Failure::from(&failure.error)),
+    };
+    if report.slices.is_empty() && report.finished.is_empty() && !report.done {
+        return Err(Failure::out_of_time());
+    }
+    Ok(Answer::of_slices(&run_id, &report))
+}
+
+async fn run_whole(job: &Job, event: &Event, run_id: &str) -> Result<Answer, Failure> {
+    if event.max_slices.is_some() {
+        return Err(Failure::pipeline(
+            "`max_slices` is for pipelines that run in slices, and this one does not".to_owned(),
+            "a source with `incremental` or a sink with `mode: append` makes it one",
+        ));
+    }
+    let run = async {
+        let mut planned = job.plan(Sources::Open, &Part::default()).await?;
+        let options = RunOptions::default();
+        let report = job.run(&mut planned, &options, &Logged).await;
+        report.map_err(|failure| failure.error)
+    };
+    match run.await {
+        Ok(report) => Ok(Answer::of_run(run_id, &report)),
+        Err(Error::Cancelled) => Err(Failure::out_of_time()),
+        Err(error) => Err(Failure::from(&error)),
+    }
+}
+
+/// Progress, as lines of the log.
+struct Logged;
+
+impl Observer for Logged {
+    fn begin(&self, _: usize, _: usize, what: &str) {
+        tracing::debug!(what, "begun");
+    }
+
+    fn rows(&self, _: u64) {}
+
+    fn end(&self, rows: u64, took: Duration) {
+        tracing::debug!(rows, seconds = took.as_secs_f64(), "done");
+    }
+}

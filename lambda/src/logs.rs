@@ -1,0 +1,118 @@
+//! The function's log on stdout: one line of JSON for each event, with the request id, as Lambda's own JSON logs have it.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::FmtContext;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Environment variable that chooses what is logged, in the syntax of `tracing_subscriber::EnvFilter`.
+const VARIABLE: &str = "TRANSOM_LOG";
+const DEFAULT: &str = "warn,plugin=info,transom_lambda=info";
+
+/// The log of a process. It serves one invocation at a time, and threads of plans log too: so the request id is the process's and not
+/// that of a span.
+#[derive(Debug, Clone, Default)]
+pub struct Logs {
+    request_id: Arc<Mutex<String>>,
+}
+
+impl Logs {
+    /// Starts logging to stdout, panics included.
+    #[must_use]
+    pub fn start() -> Self {
+        let logs = Self::default();
+        let filter = EnvFilter::try_from_env(VARIABLE);
+        // Fails only if something else has taken the log already, which then has it.
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new(DEFAULT)))
+            .event_format(logs.clone())
+            .try_init();
+        std::panic::set_hook(Box::new(|panic| {
+            tracing::error!(target: "transom_lambda", "{panic}");
+        }));
+        logs
+    }
+
+    /// Says which invocation the lines from now on belong to.
+    pub fn of_request(&self, id: &str) {
+        let request_id = self.request_id.lock();
+        id.clone_into(&mut request_id.unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Logs
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let about = event.metadata();
+        let request_id = self.request_id.lock();
+        let request_id = request_id.unwrap_or_else(PoisonError::into_inner);
+        let time = DateTime::<Utc>::from(SystemTime::now());
+        // Later ones win: no field of an event takes the place of these.
+        let own = [
+            (
+                "timestamp",
+                time.to_rfc3339_opts(SecondsFormat::Millis, true),
+            ),
+            ("level", about.level().to_string()),
+            ("target", about.target().to_owned()),
+            ("requestId", request_id.clone()),
+        ];
+        for (name, value) in own {
+            fields.0.insert(name.to_owned(), Value::String(value));
+        }
+        writeln!(writer, "{}", Value::Object(fields.0))
+    }
+}
+
+#[derive(Default)]
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn insert(&mut self, field: &Field, value: impl Into<Value>) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.insert(field, format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.insert(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.insert(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.insert(field, value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.insert(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.insert(field, value);
+    }
+}

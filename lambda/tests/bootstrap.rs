@@ -1,0 +1,137 @@
+//! The program `bootstrap`, as Lambda runs it.
+
+mod world;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use transom_local::{FunctionOptions, LocalFunction, Outcome};
+
+use crate::world::World;
+
+const PLENTY: Duration = Duration::from_secs(120);
+
+fn function(world: &World, timeout: Duration) -> LocalFunction {
+    let temporary = world.path().join("tmp");
+    std::fs::create_dir_all(&temporary).unwrap();
+    let temporary = temporary.to_str().unwrap().to_owned();
+    LocalFunction::new(FunctionOptions {
+        program: PathBuf::from(env!("CARGO_BIN_EXE_bootstrap")),
+        task_root: world.path().to_owned(),
+        environment: BTreeMap::from([("TMPDIR".to_owned(), temporary)]),
+        timeout,
+        memory_mb: 512,
+    })
+}
+
+async fn answer(function: &mut LocalFunction, event: Value, request_id: &str) -> Value {
+    let event = event.to_string();
+    let outcome = function.invoke(event.as_bytes(), request_id);
+    match outcome.await.unwrap() {
+        Outcome::Answered(body) => serde_json::from_slice(&body).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn failure(function: &mut LocalFunction, event: Value) -> (String, String) {
+    let event = event.to_string();
+    let outcome = function.invoke(event.as_bytes(), "request-1");
+    match outcome.await.unwrap() {
+        Outcome::Failed { kind, message } => (kind, message),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invocations_with_little_time_load_what_one_run_loads() {
+    let world = World::new(12);
+    // On a busy machine not even one slice may fit. Then it is killed, and the next invocation goes on.
+    let mut function = function(&world, Duration::from_secs(3));
+    let (mut slices, mut is_done) = (0, false);
+    for invocation in 0..100 {
+        let event = json!({ "run_id": "execution-1" }).to_string();
+        let id = format!("request-{invocation}");
+        let Outcome::Answered(body) = function.invoke(event.as_bytes(), &id).await.unwrap() else {
+            continue;
+        };
+        let answer: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(answer["run_id"], "execution-1");
+        slices += answer["slices"].as_u64().unwrap();
+        is_done = answer["done"] == true;
+        if is_done {
+            break;
+        }
+    }
+    assert!(is_done);
+    assert!((1..=12).contains(&slices), "{slices}");
+    assert_eq!(world.rows(), world.expected());
+    // Nothing but the table, the log and temporary files has been written.
+    let mut names: Vec<_> = std::fs::read_dir(world.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !name.starts_with('.'))
+        .collect();
+    names.sort();
+    assert_eq!(
+        names,
+        ["out", "raw", "state", "tmp", "transom.lock", "transom.yaml"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_and_doubled_events_change_nothing() {
+    let world = World::new(6);
+    let mut function = function(&world, PLENTY);
+    for milliseconds in [30, 80, 130, 200, 300, 450] {
+        let event = json!({ "max_slices": 2 }).to_string();
+        let invoked = function.invoke(event.as_bytes(), "request-1");
+        let cut = tokio::time::timeout(Duration::from_millis(milliseconds), invoked).await;
+        if cut.is_err() {
+            function.kill().await.unwrap();
+        }
+    }
+    for _ in 0..2 {
+        assert_eq!(
+            answer(&mut function, json!({}), "request-2").await["done"],
+            true
+        );
+    }
+    assert_eq!(world.rows(), world.expected());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_are_function_errors_with_their_kind() {
+    let world = World::new(1);
+    let mut function = function(&world, PLENTY);
+    let (kind, message) = failure(&mut function, json!({ "max_slice": 2 })).await;
+    assert_eq!(kind, "Pipeline");
+    assert!(message.contains("unknown field `max_slice`"), "{message}");
+
+    std::fs::write(
+        world.path().join("raw/bad.csv"),
+        "customer,amount\na,many\n",
+    )
+    .unwrap();
+    let (kind, message) = failure(&mut function, json!({})).await;
+    assert_eq!(kind, "Data", "{message}");
+    assert!(message.contains("bad.csv"), "{message}");
+
+    // The same program goes on.
+    std::fs::remove_file(world.path().join("raw/bad.csv")).unwrap();
+    assert_eq!(
+        answer(&mut function, json!({}), "request-2").await["done"],
+        true
+    );
+    assert_eq!(world.rows(), world.expected());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_passes_its_deadline_is_killed() {
+    let world = World::new(1);
+    let mut function = function(&world, Duration::from_millis(1));
+    let outcome = function.invoke(b"{}", "request-1").await.unwrap();
+    assert_eq!(outcome, Outcome::TimedOut);
+    assert!(world.rows().is_empty());
+}

@@ -1,0 +1,137 @@
+//! Invocations in this process, over a folder.
+
+mod world;
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+use transom_lambda::{Answer, Failure, Function, Settings};
+
+use crate::world::World;
+
+const PLENTY: Duration = Duration::from_secs(600);
+
+fn function(world: &World) -> Function {
+    let settings = Settings {
+        pipeline: world.pipeline(),
+        memory: Some(256 << 20),
+        compiled: world.path().join("compiled"),
+        python_runner: None,
+    };
+    Function::new(settings).unwrap()
+}
+
+fn invoke(world: &World, event: Value) -> Result<Answer, Failure> {
+    function(world).invoke(event, "request-1", SystemTime::now() + PLENTY)
+}
+
+#[test]
+fn several_invocations_load_what_one_run_loads() {
+    let world = World::new(5);
+    let function = function(&world);
+    let event = json!({ "max_slices": 2, "run_id": "execution-1" });
+    let answers: Vec<_> = (0..4)
+        .map(|_| {
+            let deadline = SystemTime::now() + PLENTY;
+            let answer = function.invoke(event.clone(), "request-1", deadline);
+            let answer = serde_json::to_value(answer.unwrap()).unwrap();
+            let state = world.path().join("state");
+            assert_eq!(answer["state_uri"], json!(state));
+            assert_eq!(answer["run_id"], "execution-1");
+            (
+                answer["done"].clone(),
+                answer["slices"].clone(),
+                answer["rows"].clone(),
+            )
+        })
+        .collect();
+    let expected = [(false, 2, 4), (false, 2, 4), (true, 1, 2), (true, 0, 0)];
+    assert_eq!(
+        answers,
+        expected.map(|(a, b, c)| (json!(a), json!(b), json!(c)))
+    );
+    assert_eq!(world.rows(), world.expected());
+    assert!(world.log().contains("\"execution-1\""), "{}", world.log());
+}
+
+#[test]
+fn doubled_events_load_nothing_twice() {
+    let world = World::new(4);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| match invoke(&world, json!({})) {
+                Ok(_) => {}
+                Err(failure) => assert_eq!(failure.kind(), "Retryable", "{failure}"),
+            });
+        }
+    });
+    let again = invoke(&world, json!({})).unwrap();
+    assert!(again.done);
+    assert_eq!(world.rows(), world.expected());
+}
+
+#[test]
+fn wrong_events_are_named() {
+    let world = World::new(1);
+    for (event, said) in [
+        (json!({ "max_slice": 2 }), "unknown field `max_slice`"),
+        (json!({ "max_slices": 0 }), "nonzero"),
+        (
+            json!({ "variables": { "day": 3 } }),
+            "the variable `day` must be a text",
+        ),
+        (json!({ "run_id": "" }), "`run_id` must have 1 to 128 bytes"),
+        (json!([]), "must be a JSON object"),
+        (json!({ "target": "nowhere" }), "nowhere"),
+    ] {
+        let failure = invoke(&world, event.clone()).unwrap_err();
+        assert_eq!(failure.kind(), "Pipeline", "{event}: {failure}");
+        assert!(failure.to_string().contains(said), "{event}: {failure}");
+    }
+    assert!(world.rows().is_empty());
+}
+
+#[test]
+fn failures_have_the_kind_of_their_errors() {
+    let world = World::new(1);
+    std::fs::write(
+        world.path().join("raw/bad.csv"),
+        "customer,amount\na,many\n",
+    )
+    .unwrap();
+    let failure = invoke(&world, json!({})).unwrap_err();
+    assert_eq!(failure.kind(), "Data", "{failure}");
+    assert!(failure.to_string().contains("bad.csv"), "{failure}");
+
+    std::fs::remove_file(world.pipeline()).unwrap();
+    let failure = invoke(&world, json!({})).unwrap_err();
+    assert_eq!(failure.kind(), "Pipeline", "{failure}");
+}
+
+#[test]
+fn without_time_nothing_is_loaded() {
+    let world = World::new(1);
+    let failure = function(&world)
+        .invoke(json!({}), "request-1", SystemTime::now())
+        .unwrap_err();
+    assert_eq!(failure.kind(), "Retryable", "{failure}");
+    assert!(failure.to_string().contains("timeout"), "{failure}");
+    assert!(world.rows().is_empty());
+}
+
+#[test]
+fn settings_come_from_the_environment() {
+    let settings = |memory: &'static str| {
+        Settings::of(|name| match name {
+            "LAMBDA_TASK_ROOT" => Some("/var/task".into()),
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" => Some(memory.into()),
+            _ => None,
+        })
+    };
+    assert_eq!(
+        settings("1024").pipeline.to_str(),
+        Some("/var/task/transom.yaml")
+    );
+    assert_eq!(settings("1024").memory, Some(768 << 20));
+    assert_eq!(settings("128").memory, Some(64 << 20));
+}
