@@ -1,5 +1,6 @@
 //! The commands, each with its help, its options and what it does.
 
+pub(crate) mod backfill;
 pub(crate) mod bench;
 pub(crate) mod build;
 pub(crate) mod cache;
@@ -8,6 +9,7 @@ pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod init;
 pub(crate) mod inspect;
+pub(crate) mod load;
 pub(crate) mod local;
 pub(crate) mod lock;
 pub(crate) mod plan;
