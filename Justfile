@@ -244,6 +244,10 @@ bench-languages: python-runner (bench "languages" "codecs") bench-label
 bench-label: build python-runner (environment duckdb "tests/benches/requirements.txt")
     "{{ duckdb }}/bin/python" tests/benches/label.py "{{ target_dir }}/release/transom"
 
+# Load from S3 and into S3 beside plain DataFusion, and see what slices and their log cost; words select groups (tests/benches/load.py)
+bench-load *groups: build (environment duckdb "tests/benches/requirements.txt")
+    "{{ duckdb }}/bin/python" tests/benches/load.py "{{ target_dir }}/release/transom" {{ groups }}
+
 # Measure whole processes: their start, the memory of long runs and of many batches, DuckDB on the same files; words select groups (tests/benches/process/main.rs)
 bench-process *groups: build python-runner (environment duckdb "tests/benches/requirements.txt")
     TRANSOM_BIN="{{ target_dir }}/release/transom" TRANSOM_JUDGE="{{ duckdb }}/bin/python" cargo bench {{ locked }} {{ bench_packages }} --bench process -- {{ groups }}
