@@ -2,8 +2,12 @@
 
 mod chaos;
 mod exact;
+mod gc;
+mod hints;
 mod kills;
 #[path = "../warehouse/query.rs"]
 mod query;
 mod refused;
+mod restored;
+mod verify;
 mod world;

@@ -17,7 +17,7 @@ use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources};
 use transom_pipeline::run::Observer;
 use transom_pipeline::slices::{
-    Command as Asked, Commanded, SliceOptions, SlicesFailure, SlicesReport,
+    Command as Asked, Commanded, Others, SliceOptions, SlicesFailure, SlicesReport,
 };
 use transom_pipeline::{Aws, Job};
 
@@ -27,6 +27,8 @@ use crate::query;
 const FOLDER: &str = "TRANSOM_WORKER_FOLDER";
 /// In the environment of a worker: where it stops, how often it gets past before, and what it does there.
 const FAULT: &str = "TRANSOM_WORKER_FAULT";
+/// In the environment of a worker: what it does, `run`, `respecting run` or `gc`.
+const TASK: &str = "TRANSOM_WORKER_TASK";
 pub(crate) struct Silent;
 
 impl Observer for Silent {
@@ -199,9 +201,24 @@ targets:
 
     /// A process of its own that runs the pipeline.
     pub(crate) fn spawn(&self, fault: &str) -> Child {
+        self.spawn_for("run", fault)
+    }
+
+    /// A process of its own that collects garbage.
+    pub(crate) fn spawn_gc(&self, fault: &str) -> Child {
+        self.spawn_for("gc", fault)
+    }
+
+    /// A process of its own that runs the pipeline if no other one does.
+    pub(crate) fn spawn_respecting(&self, fault: &str) -> Child {
+        self.spawn_for("respecting run", fault)
+    }
+
+    fn spawn_for(&self, task: &str, fault: &str) -> Child {
         Command::new(std::env::current_exe().unwrap())
             .args(["world::worker", "--exact", "--nocapture"])
             .env(FOLDER, self.path())
+            .env(TASK, task)
             .env(FAULT, fault)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -302,6 +319,12 @@ targets:
         rows
     }
 
+    /// A statement in the warehouse.
+    pub(crate) async fn sql(&self, text: &str) {
+        let client = query::client(self.server.as_ref().unwrap().endpoint());
+        query::rows(&client, text).await.unwrap();
+    }
+
     /// The table holds what it should, and the log is in order.
     pub(crate) async fn check(&self, when: &str) {
         assert_eq!(self.rows().await, self.expected(), "{when}");
@@ -373,11 +396,20 @@ fn worker() {
     let folder = PathBuf::from(folder);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let outcome = runtime.block_on(async {
-        let options = SliceOptions::default();
-        job_in(&folder).run_slices(&options, &Silent).await
+        let job = job_in(&folder);
+        let task = std::env::var(TASK).unwrap_or_default();
+        if task == "gc" {
+            return job.gc(&crate::gc::ALL).await.map(drop);
+        }
+        let mut options = SliceOptions::default();
+        if task == "respecting run" {
+            options.others = Others::Respected;
+        }
+        let ran = job.run_slices(&options, &Silent).await;
+        ran.map(drop).map_err(|failure| failure.error)
     });
-    if let Err(failure) = outcome {
-        panic!("{}", failure.error);
+    if let Err(error) = outcome {
+        panic!("{error}");
     }
 }
 

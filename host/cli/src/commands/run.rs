@@ -8,7 +8,7 @@ use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources};
 use transom_pipeline::report::{SinkReport, counted};
 use transom_pipeline::run::RunOptions;
-use transom_pipeline::slices::{SliceOptions, SliceReport, SlicesReport};
+use transom_pipeline::slices::{Others, SliceOptions, SliceReport, SlicesReport};
 use transom_pipeline::{Error, SessionOptions};
 use transom_plugin::{Cancel, LogicalTime, Plugin};
 
@@ -65,6 +65,9 @@ pub(crate) struct RunCommand {
     /// Of a pipeline that runs in slices: begins none that would probably not be over by then, like `10m`.
     #[arg(long, value_name = "TIME", value_parser = time)]
     deadline: Option<Duration>,
+    /// Of a pipeline that runs in slices: goes on although another run works on it.
+    #[arg(long)]
+    force: bool,
     /// Requires a lock file that knows these sources and has these plugins' digests.
     #[arg(long)]
     locked: bool,
@@ -110,6 +113,10 @@ impl RunCommand {
                 max_slices: self.max_slices,
                 deadline: self.deadline.map(|time| begun + time),
                 after_slice: Cancel::new(),
+                others: match self.force {
+                    true => Others::Overruled,
+                    false => Others::Respected,
+                },
             };
             return self.slices(context, pipeline, plugins, lock, session, &options);
         }
@@ -147,9 +154,10 @@ impl RunCommand {
 
     /// The option that only slices have, if one is given.
     fn of_slices(&self) -> Option<&'static str> {
-        match (self.max_slices, self.deadline) {
-            (Some(_), _) => Some("--max-slices"),
-            (_, Some(_)) => Some("--deadline"),
+        match (self.max_slices, self.deadline, self.force) {
+            (Some(_), ..) => Some("--max-slices"),
+            (_, Some(_), _) => Some("--deadline"),
+            (.., true) => Some("--force"),
             _ => None,
         }
     }

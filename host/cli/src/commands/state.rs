@@ -250,7 +250,7 @@ fn execute(context: &Context, command: &Command) -> Result<Commanded, Failure> {
 }
 
 /// The pipeline, if it keeps a log.
-fn sliced(context: &Context) -> Result<transom_file::Pipeline, Failure> {
+pub(super) fn sliced(context: &Context) -> Result<transom_file::Pipeline, Failure> {
     let pipeline = context.pipeline()?;
     match pipeline.is_sliced() {
         true => Ok(pipeline),
