@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use transom_pipeline::slices::{Command, Gc, GcOptions, Why};
 
-use crate::world::{At, EVERYWHERE, Kind, World, resume, wait_until_stopped};
+use crate::world::{At, EVERYWHERE, Kind, Task, World, resume, wait_until_stopped};
 
 /// Everything that can go.
 pub(crate) const ALL: GcOptions = GcOptions {
@@ -146,7 +146,7 @@ async fn a_gc_that_is_killed_or_sleeps_deletes_nothing_that_is_needed() {
                 let mut world = loaded(kind, at).await;
                 world.add("day=2024-01-03/a.csv", &[("a", 1)]);
                 assert!(world.killed("attempt.staged:0"));
-                let mut collecting = world.spawn_gc(&format!("{point}:0:{action}"));
+                let mut collecting = world.spawn_task(Task::Gc, &format!("{point}:0:{action}"));
                 let stopped = wait_until_stopped(&mut collecting);
                 assert_eq!(stopped, action == "stop", "{kind:?} {at:?}: {point}");
                 world.run().await.unwrap();

@@ -2,7 +2,7 @@
 
 use transom_pipeline::slices::{Others, SliceOptions};
 
-use crate::world::{At, Kind, Silent, World, resume, wait_until_stopped};
+use crate::world::{At, Kind, Silent, Task, World, resume, wait_until_stopped};
 
 fn options(others: Others) -> SliceOptions {
     SliceOptions {
@@ -15,7 +15,7 @@ fn options(others: Others) -> SliceOptions {
 async fn a_second_run_leaves_the_work_to_the_first() {
     for at in [At::Folder, At::S3] {
         let world = World::new(Kind::Append, at).await;
-        let mut first = world.spawn_respecting("attempt.staged:0:stop");
+        let mut first = world.spawn_task(Task::RespectfulRun, "attempt.staged:0:stop");
         assert!(wait_until_stopped(&mut first));
         let run = |others| {
             let job = world.job();
@@ -38,7 +38,7 @@ async fn a_second_run_leaves_the_work_to_the_first() {
 
         // One that has ended, or was killed, is no reason to wait.
         run(Others::Respected).await.unwrap();
-        let mut killed = world.spawn_respecting("log.listed:0:kill");
+        let mut killed = world.spawn_task(Task::RespectfulRun, "log.listed:0:kill");
         killed.wait().unwrap();
         run(Others::Respected).await.unwrap();
     }

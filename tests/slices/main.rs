@@ -1,5 +1,6 @@
 //! Pipelines that run in slices: whatever is killed, frozen, doubled or taken back, the tables are what the pipeline gives over all files.
 
+mod backfill;
 mod chaos;
 mod exact;
 mod gc;
@@ -9,5 +10,6 @@ mod kills;
 mod query;
 mod refused;
 mod restored;
+mod staged;
 mod verify;
 mod world;

@@ -239,7 +239,7 @@ fn history(context: &Context, entries: u64) -> Result<History, Failure> {
     })
 }
 
-fn execute(context: &Context, command: &Command) -> Result<Commanded, Failure> {
+pub(super) fn execute(context: &Context, command: &Command) -> Result<Commanded, Failure> {
     let pipeline = sliced(context)?;
     let lock = Lock::read(&Lock::path_of(&pipeline))?;
     context.block_on(async {
@@ -263,7 +263,7 @@ pub(super) fn sliced(context: &Context) -> Result<transom_file::Pipeline, Failur
     }
 }
 
-fn report(context: &Context, done: &Commanded, json: bool) -> Result<(), Failure> {
+pub(super) fn report(context: &Context, done: &Commanded, json: bool) -> Result<(), Failure> {
     if json {
         return context.printer.json(done);
     }
