@@ -8,8 +8,8 @@ use clap::builder::styling::{AnsiColor, Effects};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    backfill, bench, build, cache, check, completions, doctor, init, inspect, load, local, lock,
-    plan, preview, reject, run, schema, state, test, version,
+    backfill, bench, build, cache, check, completions, doctor, gc, init, inspect, load, local,
+    lock, plan, preview, reject, run, schema, sink, state, test, verify, version,
 };
 use crate::context::Context;
 use crate::failure::{EXIT_CODES, FailedRow, Failure};
@@ -87,6 +87,9 @@ pub(crate) enum Command {
     Rewind(state::RewindCommand),
     Reset(state::ResetCommand),
     Slice(state::SliceCommand),
+    Gc(gc::GcCommand),
+    Verify(verify::VerifyCommand),
+    Sink(sink::SinkCommand),
     Plan(plan::PlanCommand),
     Lock(lock::LockCommand),
     Build(build::BuildCommand),
@@ -117,6 +120,9 @@ impl Command {
             Self::Rewind(command) => command.execute(context),
             Self::Reset(command) => command.execute(context),
             Self::Slice(command) => command.execute(context),
+            Self::Gc(command) => command.execute(context),
+            Self::Verify(command) => command.execute(context),
+            Self::Sink(command) => command.execute(context),
             Self::Plan(command) => command.execute(context),
             Self::Lock(command) => command.execute(context),
             Self::Build(command) => command.execute(context),
@@ -165,6 +171,9 @@ impl Command {
             Self::Rewind(command) => command.is_json(),
             Self::Reset(command) => command.is_json(),
             Self::Slice(command) => command.is_json(),
+            Self::Gc(command) => command.json,
+            Self::Verify(command) => command.json,
+            Self::Sink(command) => command.is_json(),
             Self::Plan(command) => command.json,
             Self::Lock(command) => command.json,
             Self::Build(command) => command.json,
