@@ -8,8 +8,8 @@ use clap::builder::styling::{AnsiColor, Effects};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    bench, build, cache, check, completions, doctor, init, inspect, invoke, local, lock, plan,
-    preview, reject, run, schema, state, template, test, version,
+    backfill, bench, build, cache, check, completions, doctor, init, inspect, invoke, load, local,
+    lock, plan, preview, reject, run, schema, state, template, test, version,
 };
 use crate::context::Context;
 use crate::failure::{EXIT_CODES, FailedRow, Failure};
@@ -83,6 +83,8 @@ pub(crate) enum Command {
     Preview(preview::PreviewCommand),
     Bench(bench::BenchCommand),
     Reject(reject::RejectCommand),
+    Backfill(backfill::BackfillCommand),
+    Load(load::LoadCommand),
     State(state::StateCommand),
     Rewind(state::RewindCommand),
     Reset(state::ResetCommand),
@@ -113,6 +115,8 @@ impl Command {
             Self::Preview(command) => command.execute(context),
             Self::Bench(command) => command.execute(context),
             Self::Reject(command) => command.execute(context),
+            Self::Backfill(command) => command.execute(context),
+            Self::Load(command) => command.execute(context),
             Self::State(command) => command.execute(context),
             Self::Rewind(command) => command.execute(context),
             Self::Reset(command) => command.execute(context),
@@ -160,6 +164,8 @@ impl Command {
             Self::Test(command) => command.json,
             Self::Bench(command) => command.json,
             Self::Reject(command) => command.is_json(),
+            Self::Backfill(command) => command.is_json(),
+            Self::Load(command) => command.json,
             Self::State(command) => command.is_json(),
             Self::Rewind(command) => command.is_json(),
             Self::Reset(command) => command.is_json(),

@@ -1,5 +1,6 @@
 //! The commands, each with its help, its options and what it does.
 
+pub(crate) mod backfill;
 pub(crate) mod bench;
 pub(crate) mod build;
 pub(crate) mod cache;
@@ -9,6 +10,7 @@ pub(crate) mod doctor;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod invoke;
+pub(crate) mod load;
 pub(crate) mod local;
 pub(crate) mod lock;
 pub(crate) mod plan;

@@ -66,9 +66,9 @@ pub(crate) fn load(pipeline: &str) -> Value {
     )
 }
 
-/// Computes the shares of a backfill in Batch, side by side, then loads them. Its input is what `transom backfill plan` says:
-/// `{"seq": 17, "shares": 12}`.
-pub(crate) fn backfill(pipeline: &str, target: &str) -> Value {
+/// Computes the shares of a backfill in Batch, side by side, then loads them. Its input is `{"shares": 12}`, the number that
+/// `transom backfill plan` says.
+pub(crate) fn backfill(pipeline: &str) -> Value {
     machine(
         &format!("Runs a backfill of the pipeline {pipeline}"),
         "HasShares",
@@ -76,16 +76,12 @@ pub(crate) fn backfill(pipeline: &str, target: &str) -> Value {
         json!({
             "HasShares": {
                 "Type": "Choice",
-                "Choices": [
-                    // Batch has no arrays of one job.
-                    { "Variable": "$.shares", "NumericGreaterThan": 1, "Next": "ComputeShares" },
-                    { "Variable": "$.shares", "NumericEquals": 1, "Next": "ComputeAll" },
-                ],
+                // Batch has no arrays of one job; the job that loads shares computes those that are missing.
+                "Choices": [{ "Variable": "$.shares", "NumericGreaterThan": 1, "Next": "ComputeShares" }],
                 "Default": "LoadShares",
             },
-            "ComputeShares": job(target, "backfill", true, "LoadShares"),
-            "ComputeAll": job(target, "backfill", false, "LoadShares"),
-            "LoadShares": job(target, "load", false, "Done"),
+            "ComputeShares": job("compute", Some(json!({ "Size.$": "$.shares" })), "LoadShares"),
+            "LoadShares": job("load", None, "Done"),
         }),
     )
 }
@@ -128,19 +124,11 @@ fn catch(next: &str) -> Value {
     json!([{ "ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": next }])
 }
 
-/// A job of Batch that is waited for. It is repeated by Batch, which knows its exit code.
-fn job(target: &str, batch: &str, is_array: bool, next: &str) -> Value {
-    let command = format!(
-        "States.Array('run', '--target', '{target}', '--batch', '{batch}', States.Format('{{}}', $.seq))"
-    );
-    let mut parameters = json!({
-        "JobName": batch,
-        "JobQueue": QUEUE,
-        "JobDefinition": JOB,
-        "ContainerOverrides": { "Command.$": command },
-    });
-    if is_array {
-        parameters["ArrayProperties"] = json!({ "Size.$": "$.shares" });
+/// A job of Batch, or an array of them, that is waited for. It is repeated by Batch, which knows its exit code.
+fn job(name: &str, array: Option<Value>, next: &str) -> Value {
+    let mut parameters = json!({ "JobName": name, "JobQueue": QUEUE, "JobDefinition": JOB });
+    if let Some(array) = array {
+        parameters["ArrayProperties"] = array;
     }
     json!({
         "Type": "Task",

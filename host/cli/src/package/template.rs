@@ -21,7 +21,7 @@ const POLICIES: usize = 10;
 /// # Errors
 /// If the pipeline has more sources and sinks than policies of IAM can name, or the disk refuses.
 pub(crate) fn write_templates(pipeline: &Pipeline, folder: &Path) -> Result<(), Failure> {
-    let backfill = states::backfill(&pipeline.name, &pipeline.target);
+    let backfill = states::backfill(&pipeline.name);
     let files = [
         ("template.yaml", template(pipeline)?),
         ("states.json", json_text(&states::load(&pipeline.name))),
@@ -362,14 +362,17 @@ fn resources(pipeline: &Pipeline, documents: Vec<Value>) -> Value {
             ),
         ),
     ];
-    for (id, resource) in of_load.into_iter().chain(of_batch(notifies(), &policies)) {
+    for (id, resource) in of_load
+        .into_iter()
+        .chain(of_batch(target, notifies(), &policies))
+    {
         resources.insert(id.to_owned(), resource);
     }
     Value::Object(resources)
 }
 
 /// What a backfill needs. All of it is there only with an image.
-fn of_batch(notifies: Value, policies: &[Value]) -> Vec<(&'static str, Value)> {
+fn of_batch(target: &str, notifies: Value, policies: &[Value]) -> Vec<(&'static str, Value)> {
     let pulls =
         "arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy";
     let rule = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:\
@@ -433,7 +436,8 @@ fn of_batch(notifies: Value, policies: &[Value]) -> Vec<(&'static str, Value)> {
                     "RetryStrategy": { "Attempts": 5, "EvaluateOnExit": on_exit },
                     "ContainerProperties": {
                         "Image": { "Ref": "Image" },
-                        "Command": ["run"],
+                        // Of the image's entry point, `transom run --batch`.
+                    "Command": ["--target", target],
                         "JobRoleArn": arn_of("JobRole"),
                         "ExecutionRoleArn": arn_of("JobStartRole"),
                         "ResourceRequirements": [

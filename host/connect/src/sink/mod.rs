@@ -84,6 +84,15 @@ pub trait Sink: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Brings a result that was begun without knowing after which one it comes ([`Attempt::after`]) behind that of another attempt. Harmless
+    /// if it is done again for the same one.
+    ///
+    /// # Errors
+    /// If the place refuses, or one of the results is gone.
+    async fn follow(&self, publish: Publish, _after: &str) -> Result<Publish, SinkError> {
+        Ok(publish)
+    }
+
     /// Deletes what an attempt has staged that no entry of the log names, and none will. Harmless if it is done again.
     ///
     /// # Errors

@@ -4,10 +4,12 @@
 //! its results; [`transom_commit`] brings it into the log and into all sinks. `commands` changes the log as people ask for it (a rewind,
 //! a discard), `history` reads it.
 
+mod backfill;
 mod choose;
 mod commands;
 mod history;
 mod seen;
+mod staged;
 mod work;
 
 use std::time::{Duration, Instant};
@@ -18,6 +20,7 @@ use transom_connect::S3Store;
 use transom_file::spec::Place;
 use transom_plugin::Cancel;
 
+pub use self::backfill::{Backfill, BackfillOptions, StagedShare};
 pub use self::commands::{Command, Commanded};
 pub use self::history::{Decided, History, SinkState, SourceState};
 use self::work::{Slicer, Staged};
@@ -39,6 +42,10 @@ pub struct SliceOptions {
     pub deadline: Option<Instant>,
     /// Ends it after the slice that it is at.
     pub after_slice: Cancel,
+    /// Computes the shares of an open backfill that no process has computed; else it waits for who does.
+    pub compute_shares: bool,
+    /// Computes and stages one slice, and leaves it to [`Command::Load`].
+    pub stage_only: bool,
 }
 
 /// What a run of slices did.
@@ -54,8 +61,39 @@ pub struct SlicesReport {
     pub slices: Vec<SliceReport>,
     /// Entries that others had left unfinished, and this run saw through.
     pub finished: Vec<u64>,
-    /// Whether nothing is left to load, as far as this run has seen.
+    /// Whether nothing is left that this run could load, as far as it has seen.
     pub done: bool,
+    /// The open backfill, if its next share is computed by another process: nothing else is loaded until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<Backfill>,
+    /// What [`SliceOptions::stage_only`] has staged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staged: Option<StagedReport>,
+}
+
+impl SlicesReport {
+    fn nothing(job: &Job) -> Self {
+        Self {
+            pipeline: job.pipeline.name.clone(),
+            target: job.pipeline.target.clone(),
+            state: job.pipeline.state.clone(),
+            slices: Vec::new(),
+            finished: Vec::new(),
+            done: false,
+            waits_for: None,
+            staged: None,
+        }
+    }
+}
+
+/// A slice that is staged and not in the log.
+#[derive(Debug, Clone, Serialize)]
+pub struct StagedReport {
+    /// What [`Command::Load`] takes.
+    pub attempt: String,
+    /// What was read, computed and written.
+    #[serde(flatten)]
+    pub report: RunReport,
 }
 
 /// A slice that was loaded.
@@ -79,6 +117,16 @@ pub struct SlicesFailure {
     pub report: SlicesReport,
     /// The slice that failed, if it was one.
     pub slice: Option<Box<RunReport>>,
+}
+
+impl SlicesFailure {
+    fn new(job: &Job, error: Error) -> Box<Self> {
+        Box::new(Self {
+            error,
+            report: SlicesReport::nothing(job),
+            slice: None,
+        })
+    }
 }
 
 /// A run's own time for a slice is estimated as that of the slowest of so many before it, and half as much again.
@@ -121,14 +169,7 @@ impl Job {
         options: &SliceOptions,
         observer: &dyn Observer,
     ) -> Result<SlicesReport, Box<SlicesFailure>> {
-        let mut report = SlicesReport {
-            pipeline: self.pipeline.name.clone(),
-            target: self.pipeline.target.clone(),
-            state: self.pipeline.state.clone(),
-            slices: Vec::new(),
-            finished: Vec::new(),
-            done: false,
-        };
+        let mut report = SlicesReport::nothing(self);
         let failed = |error: Error, report: SlicesReport, slice: Option<Box<RunReport>>| {
             Box::new(SlicesFailure {
                 error,
@@ -154,6 +195,8 @@ impl Job {
             () = self.stopped() => Err(None),
         };
         report.done = work.is_done;
+        report.waits_for = work.waits_for;
+        report.staged = work.kept;
         let (staged, failure) = (work.staged, work.failure);
         let of = |slice: Staged| {
             Some(SliceReport {

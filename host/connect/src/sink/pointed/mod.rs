@@ -25,7 +25,8 @@ use transom_commit::{self as commit, SinkErrorKind, Version};
 use transom_file::spec::Place;
 
 use super::{
-    Applied, Attempt, FileSink, Pointed, Publish, Sink, SinkError, Staged, Staging, Written,
+    Applied, Attempt, FileSink, Pointed, Publish, Replaces, Sink, SinkError, Staged, Staging,
+    Written,
     append::{StagedRoom, absolute, belongs},
     staging::{Ending, FileStaging},
     tree::{Tree, TreeError, split, text},
@@ -50,6 +51,9 @@ pub(crate) fn list_of(version: &str) -> String {
 pub(crate) struct VersionFiles {
     /// Each with the version in whose folder it lies.
     pub(crate) files: Vec<VersionFile>,
+    /// The partitions that it replaces of a version before; none if it replaces all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) replaces: Option<Replaces>,
 }
 
 /// A file of a version.
@@ -70,6 +74,16 @@ pub(crate) struct VersionFile {
 }
 
 impl VersionFiles {
+    /// The files in partitions that are not replaced.
+    fn others(&self, replaces: &Replaces) -> impl Iterator<Item = &VersionFile> {
+        self.files.iter().filter(move |file| {
+            let mut values = file.partition.iter();
+            let value = values.find(|(column, _)| *column == replaces.column);
+            // A file without rows stands for a table without any.
+            file.rows > 0 && value.is_some_and(|(_, value)| !replaces.values.contains(value))
+        })
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
     }
@@ -188,6 +202,50 @@ impl PointedSink {
             .map_err(|error| self.broken(&format!("`{path}` was changed")).because(error))
     }
 
+    async fn list_staged(
+        &self,
+        tree: &Arc<dyn Tree>,
+        version: &str,
+    ) -> Result<VersionFiles, SinkError> {
+        let list = self.list(tree, version).await;
+        list.map_err(|source| SinkError::Log {
+            name: self.files.name.clone(),
+            source,
+        })
+    }
+
+    /// Writes the list of a version: its own files, and those of the version before that it goes on with.
+    async fn put_behind(
+        &self,
+        table: &dyn Table,
+        version: &str,
+        mut files: VersionFiles,
+        after: Option<&str>,
+    ) -> Result<Pointed, SinkError> {
+        let failed = |error: TreeError| error.staging(&self.files.name);
+        if let (Some(after), Some(replaces)) = (after, &files.replaces) {
+            let before = self.list_staged(table.tree(), after).await?;
+            let kept = before.others(replaces).cloned().collect();
+            let kept = table.carry(version, kept).await.map_err(failed)?;
+            if !kept.is_empty() {
+                files.files.retain(|file| file.rows > 0);
+            }
+            files.files.extend(kept);
+        }
+        files
+            .files
+            .sort_by(|a, b| (&a.path, &a.version).cmp(&(&b.path, &b.version)));
+        put_list(table.tree(), self, version, &files)
+            .await
+            .map_err(failed)?;
+        Ok(Pointed {
+            table: absolute(&self.files)?,
+            attempt: version.to_owned(),
+            files: files.files.len() as u64,
+            bytes: files.bytes(),
+        })
+    }
+
     /// The folder of versions, beside the table.
     fn folder(&self) -> String {
         versions_of(&self.files.path).unwrap_or_default()
@@ -255,7 +313,6 @@ impl Sink for PointedSink {
         let ending = Pointing {
             sink: self.clone(),
             table,
-            place,
             attempt: attempt.clone(),
         };
         let staging = FileStaging::new(self.files.clone(), Arc::new(room), Box::new(ending));
@@ -274,6 +331,26 @@ impl Sink for PointedSink {
         Some(commit::Sink::Pointer(self))
     }
 
+    async fn follow(&self, publish: Publish, after: &str) -> Result<Publish, SinkError> {
+        let Publish::Point(pointed) = publish else {
+            return Ok(publish);
+        };
+        let name = &self.files.name;
+        let table = self.table(&pointed.table).await;
+        let table = table.map_err(|error| error.staging(name))?;
+        let mut files = self.list_staged(table.tree(), &pointed.attempt).await?;
+        let Some(replaces) = &files.replaces else {
+            return Ok(Publish::Point(pointed));
+        };
+        // What an earlier call has put there comes again.
+        let others: Vec<VersionFile> = files.others(replaces).cloned().collect();
+        files.files.retain(|file| !others.contains(file));
+        Ok(Publish::Point(
+            self.put_behind(&*table, &pointed.attempt, files, Some(after))
+                .await?,
+        ))
+    }
+
     async fn delete_attempt(&self, attempt: &str) -> Result<(), commit::SinkError> {
         let failed = |error: TreeError| error.applying(&self.files.name);
         let table = self.table(&self.files.path).await.map_err(failed)?;
@@ -287,32 +364,7 @@ impl Sink for PointedSink {
 struct Pointing {
     sink: PointedSink,
     table: Box<dyn Table>,
-    place: Place,
     attempt: Attempt,
-}
-
-impl Pointing {
-    /// The files of the version before that this one goes on with.
-    async fn kept(&self) -> Result<Vec<VersionFile>, SinkError> {
-        let (Some(after), Some(replaces)) = (&self.attempt.after, &self.attempt.replaces) else {
-            return Ok(Vec::new());
-        };
-        let before = self.sink.list(self.table.tree(), after).await;
-        let before = before.map_err(|source| SinkError::Log {
-            name: self.sink.files.name.clone(),
-            source,
-        })?;
-        let is_kept = |file: &VersionFile| {
-            let mut values = file.partition.iter();
-            let value = values.find(|(column, _)| *column == replaces.column);
-            value.is_some_and(|(_, value)| !replaces.values.contains(value))
-        };
-        // A file without rows stands for a table without any.
-        let files = before.files.into_iter().filter(|file| file.rows > 0);
-        let kept = files.filter(is_kept).collect();
-        let carried = self.table.carry(&self.attempt.id, kept).await;
-        carried.map_err(|error| error.staging(&self.sink.files.name))
-    }
 }
 
 #[async_trait]
@@ -322,26 +374,13 @@ impl Ending for Pointing {
     }
 
     async fn publish(&self, written: &Written, _: &SchemaRef) -> Result<Publish, SinkError> {
-        let failed = |error: TreeError| error.staging(&self.sink.files.name);
         let version = &self.attempt.id;
-        let mut files = self.table.seal(version, written).await.map_err(failed)?;
-        let kept = self.kept().await?;
-        if !kept.is_empty() {
-            files.files.retain(|file| file.rows > 0);
-        }
-        files.files.extend(kept);
-        files
-            .files
-            .sort_by(|a, b| (&a.path, &a.version).cmp(&(&b.path, &b.version)));
-        put_list(self.table.tree(), &self.sink, version, &files)
-            .await
-            .map_err(failed)?;
-        Ok(Publish::Point(Pointed {
-            table: self.place.clone(),
-            attempt: version.clone(),
-            files: files.files.len() as u64,
-            bytes: files.bytes(),
-        }))
+        let files = self.table.seal(version, written).await;
+        let mut files = files.map_err(|error| error.staging(&self.sink.files.name))?;
+        files.replaces.clone_from(&self.attempt.replaces);
+        let after = self.attempt.after.as_deref();
+        let pointed = self.sink.put_behind(&*self.table, version, files, after);
+        Ok(Publish::Point(pointed.await?))
     }
 }
 
@@ -370,5 +409,6 @@ fn own_files(version: &str, written: &Written) -> VersionFiles {
     });
     VersionFiles {
         files: files.collect(),
+        replaces: None,
     }
 }
