@@ -11,6 +11,7 @@ cache := env("TRANSOM_CACHE_DIR", env("XDG_CACHE_HOME", env("HOME", "") / ".cach
 judge := cache / "judge-" + sha256_file("tests/values/requirements.txt")
 dbt := cache / "dbt-" + sha256_file("host/local/tests/peers/dbt-requirements.txt")
 redshift_peers := cache / "redshift-" + sha256_file("host/local/tests/peers/redshift-requirements.txt")
+lambda_peers := cache / "lambda-" + sha256_file("lambda/tests/peers/requirements.txt")
 duckdb := cache / "duckdb-" + sha256_file("tests/benches/requirements.txt")
 
 # Crates outside the workspace: plugins, each with a lock file of its own.
@@ -131,6 +132,10 @@ environment folder requirements:
 test-redshift-peers: program (environment redshift_peers "host/local/tests/peers/redshift-requirements.txt") (environment dbt "host/local/tests/peers/dbt-requirements.txt")
     host/local/tests/peers/with-transom "{{ target_dir }}/debug/transom" "{{ redshift_peers }}/bin/python" host/local/tests/peers/redshift.py
     host/local/tests/peers/with-transom "{{ target_dir }}/debug/transom" host/local/tests/peers/with-dbt "{{ dbt }}/bin/dbt"
+
+# Try the function with boto3, its state machine with moto's Step Functions, and its template with cfn-lint
+test-lambda-peers: program (environment lambda_peers "lambda/tests/peers/requirements.txt")
+    "{{ lambda_peers }}/bin/python" lambda/tests/peers/peers.py "{{ target_dir }}/debug/transom"
 
 # Kill the local Redshift 500 times while sessions write, and look for an order of the random transactions of 100 engines
 test-redshift-long:

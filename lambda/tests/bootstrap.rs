@@ -18,6 +18,7 @@ fn function(world: &World, timeout: Duration) -> LocalFunction {
     std::fs::create_dir_all(&temporary).unwrap();
     let temporary = temporary.to_str().unwrap().to_owned();
     LocalFunction::new(FunctionOptions {
+        name: "orders".to_owned(),
         program: PathBuf::from(env!("CARGO_BIN_EXE_bootstrap")),
         task_root: world.path().to_owned(),
         environment: BTreeMap::from([("TMPDIR".to_owned(), temporary)]),
@@ -39,7 +40,7 @@ async fn failure(function: &mut LocalFunction, event: Value) -> (String, String)
     let event = event.to_string();
     let outcome = function.invoke(event.as_bytes(), "request-1");
     match outcome.await.unwrap() {
-        Outcome::Failed { kind, message } => (kind, message),
+        Outcome::Failed(error) => (error.kind, error.message),
         other => panic!("{other:?}"),
     }
 }
@@ -67,6 +68,7 @@ async fn invocations_with_little_time_load_what_one_run_loads() {
     assert!(is_done);
     assert!((1..=12).contains(&slices), "{slices}");
     assert_eq!(world.rows(), world.expected());
+    assert!(world.log().contains("\"execution-1\""), "{}", world.log());
     // Nothing but the table, the log and temporary files has been written.
     let mut names: Vec<_> = std::fs::read_dir(world.path())
         .unwrap()
@@ -130,8 +132,9 @@ async fn errors_are_function_errors_with_their_kind() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_passes_its_deadline_is_killed() {
     let world = World::new(1);
-    let mut function = function(&world, Duration::from_millis(1));
+    let timeout = Duration::from_millis(1);
+    let mut function = function(&world, timeout);
     let outcome = function.invoke(b"{}", "request-1").await.unwrap();
-    assert_eq!(outcome, Outcome::TimedOut);
+    assert_eq!(outcome, Outcome::TimedOut(timeout));
     assert!(world.rows().is_empty());
 }

@@ -8,8 +8,10 @@ mod columns;
 mod commands;
 mod errors;
 mod help;
+mod invoke;
 mod json;
 mod local;
+mod policy;
 mod preview;
 mod program;
 mod reject;
@@ -17,6 +19,7 @@ mod rows;
 mod s3;
 mod slices;
 mod streams;
+mod template;
 mod testing;
 mod watching;
 

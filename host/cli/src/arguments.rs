@@ -8,8 +8,8 @@ use clap::builder::styling::{AnsiColor, Effects};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    backfill, bench, build, cache, check, completions, doctor, gc, init, inspect, load, local,
-    lock, plan, preview, reject, run, schema, sink, state, test, verify, version,
+    backfill, bench, build, cache, check, completions, doctor, gc, init, inspect, invoke, load,
+    local, lock, plan, preview, reject, run, schema, sink, state, template, test, verify, version,
 };
 use crate::context::Context;
 use crate::failure::{EXIT_CODES, FailedRow, Failure};
@@ -76,6 +76,8 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     Init(init::InitCommand),
     Run(run::RunCommand),
+    Invoke(invoke::InvokeCommand),
+    Template(template::TemplateCommand),
     Check(check::CheckCommand),
     Test(test::TestCommand),
     Preview(preview::PreviewCommand),
@@ -109,6 +111,8 @@ impl Command {
         let result = match self {
             Self::Init(command) => command.execute(context),
             Self::Run(command) => command.execute(context),
+            Self::Invoke(command) => command.execute(context),
+            Self::Template(command) => command.execute(context),
             Self::Check(command) => command.execute(context),
             Self::Test(command) => command.execute(context),
             Self::Preview(command) => command.execute(context),
@@ -161,6 +165,7 @@ impl Command {
     fn is_json(&self) -> bool {
         match self {
             Self::Run(command) => command.json,
+            Self::Invoke(command) => command.is_json(),
             Self::Check(command) => command.json,
             Self::Test(command) => command.json,
             Self::Bench(command) => command.json,
@@ -182,7 +187,11 @@ impl Command {
             Self::Local(command) => command.is_json(),
             Self::Doctor(command) => command.json,
             Self::Version(command) => command.json,
-            Self::Init(_) | Self::Preview(_) | Self::Schema(_) | Self::Completions(_) => false,
+            Self::Init(_)
+            | Self::Preview(_)
+            | Self::Template(_)
+            | Self::Schema(_)
+            | Self::Completions(_) => false,
         }
     }
 }

@@ -13,12 +13,14 @@ use arrow::array::RecordBatch;
 use serde_json::{Value, json};
 use transom_build::{BuildError, BuildErrorKind};
 use transom_file::{Problems, did_you_mean};
+use transom_local::FunctionError;
 use transom_pipeline::report::{CheckReport, counted};
 use transom_pipeline::run::RunFailure;
 use transom_pipeline::slices::SlicesFailure;
 use transom_pipeline::{Error as PipelineError, ErrorKind, Unwritable, causes, lines};
 use transom_plugin::GuestErrorKind;
 
+use crate::package::states;
 use crate::signals;
 use crate::table;
 
@@ -142,6 +144,9 @@ pub(crate) enum Failure {
         #[source]
         source: io::Error,
     },
+    /// A function failed when it was invoked.
+    #[error("{}: {}", .0.kind, said(.0).0)]
+    Function(FunctionError),
     /// The local Redshift refused a statement.
     #[error("{message}")]
     Statement {
@@ -291,6 +296,13 @@ impl Failure {
                 },
                 _ => ErrorKind::Plugin,
             }),
+            Self::Function(error) => Some(match error.kind.as_str() {
+                "Pipeline" => ErrorKind::Pipeline,
+                "Plugin" => ErrorKind::Plugin,
+                "Refused" => ErrorKind::Refused,
+                kind if states::is_retried(kind) => ErrorKind::Retryable,
+                _ => ErrorKind::Data,
+            }),
             Self::Unwritable { .. }
             | Self::Published { .. }
             | Self::Statement { .. }
@@ -312,6 +324,7 @@ impl Failure {
             Self::Build { source, .. } => source.hint(),
             Self::Plugin(error) => error.hint(),
             Self::Usage { hint, .. } => hint.clone(),
+            Self::Function(error) => said(error).1.map(str::to_owned),
             Self::Statement {
                 statement, hint, ..
             } => Some(match hint {
@@ -449,6 +462,14 @@ impl Failure {
             json.extend(report);
         }
         json
+    }
+}
+
+/// The message of a function's error, and the hint at its end.
+fn said(error: &FunctionError) -> (&str, Option<&str>) {
+    match error.message.rsplit_once("\nhint: ") {
+        Some((message, hint)) => (message, Some(hint)),
+        None => (&error.message, None),
     }
 }
 

@@ -79,7 +79,6 @@ impl World {
     }
 
     /// All documents of the log.
-    #[allow(dead_code, reason = "one of two tests looks at it")]
     pub(crate) fn log(&self) -> String {
         texts(&self.path().join("state")).join("\n")
     }
