@@ -10,6 +10,7 @@ mod errors;
 mod help;
 mod json;
 mod local;
+mod package;
 mod preview;
 mod program;
 mod reject;

@@ -8,8 +8,8 @@ use clap::builder::styling::{AnsiColor, Effects};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    bench, build, cache, check, completions, doctor, init, inspect, local, lock, plan, preview,
-    reject, run, schema, state, test, version,
+    bench, build, cache, check, completions, doctor, init, inspect, local, lock, package, plan,
+    preview, reject, run, schema, state, test, version,
 };
 use crate::context::Context;
 use crate::failure::{EXIT_CODES, FailedRow, Failure};
@@ -88,6 +88,7 @@ pub(crate) enum Command {
     Plan(plan::PlanCommand),
     Lock(lock::LockCommand),
     Build(build::BuildCommand),
+    Package(package::PackageCommand),
     Inspect(inspect::InspectCommand),
     Cache(cache::CacheCommand),
     Local(local::LocalCommand),
@@ -116,6 +117,7 @@ impl Command {
             Self::Plan(command) => command.execute(context),
             Self::Lock(command) => command.execute(context),
             Self::Build(command) => command.execute(context),
+            Self::Package(command) => command.execute(context),
             Self::Inspect(command) => command.execute(context),
             Self::Cache(command) => command.execute(context),
             Self::Local(command) => command.execute(context),
@@ -162,6 +164,7 @@ impl Command {
             Self::Plan(command) => command.json,
             Self::Lock(command) => command.json,
             Self::Build(command) => command.json,
+            Self::Package(command) => command.json,
             Self::Inspect(command) => command.json,
             Self::Cache(command) => command.is_json(),
             Self::Local(command) => command.is_json(),

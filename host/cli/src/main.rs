@@ -14,6 +14,7 @@ mod local_aws;
 mod logs;
 mod made_up;
 mod outcome;
+mod package;
 mod plugin_named;
 mod printer;
 mod progress;

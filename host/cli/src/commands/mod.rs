@@ -10,6 +10,7 @@ pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod local;
 pub(crate) mod lock;
+pub(crate) mod package;
 pub(crate) mod plan;
 pub(crate) mod preview;
 pub(crate) mod reject;
