@@ -9,7 +9,8 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     backfill, bench, build, cache, check, completions, doctor, gc, init, inspect, invoke, load,
-    local, lock, plan, preview, reject, run, schema, sink, state, template, test, verify, version,
+    local, lock, package, plan, preview, reject, run, schema, sink, state, template, test, verify,
+    version,
 };
 use crate::context::Context;
 use crate::failure::{EXIT_CODES, FailedRow, Failure};
@@ -95,6 +96,7 @@ pub(crate) enum Command {
     Plan(plan::PlanCommand),
     Lock(lock::LockCommand),
     Build(build::BuildCommand),
+    Package(package::PackageCommand),
     Inspect(inspect::InspectCommand),
     Cache(cache::CacheCommand),
     Local(local::LocalCommand),
@@ -130,6 +132,7 @@ impl Command {
             Self::Plan(command) => command.execute(context),
             Self::Lock(command) => command.execute(context),
             Self::Build(command) => command.execute(context),
+            Self::Package(command) => command.execute(context),
             Self::Inspect(command) => command.execute(context),
             Self::Cache(command) => command.execute(context),
             Self::Local(command) => command.execute(context),
@@ -182,6 +185,7 @@ impl Command {
             Self::Plan(command) => command.json,
             Self::Lock(command) => command.json,
             Self::Build(command) => command.json,
+            Self::Package(command) => command.json,
             Self::Inspect(command) => command.json,
             Self::Cache(command) => command.is_json(),
             Self::Local(command) => command.is_json(),

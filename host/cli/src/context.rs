@@ -2,7 +2,7 @@
 //!
 //! Nothing is started before a command asks for it: `transom check` and `transom --help` are to be there at once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use transom_build::{cache_folder, python_runner_digest};
@@ -11,7 +11,7 @@ use transom_file::{LoadOptions, Pipeline};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::Planned;
 use transom_pipeline::{Job, plugins};
-use transom_plugin::{Plugin, Runtime, RuntimeOptions};
+use transom_plugin::{CompiledPlugins, Plugin, Runtime, RuntimeOptions};
 
 use crate::arguments::GlobalOptions;
 use crate::compilers::Compilers;
@@ -56,6 +56,7 @@ impl Context {
         let options = LoadOptions {
             target: target.clone(),
             variables: variables.iter().cloned().collect(),
+            is_packaged: CompiledPlugins::are_in(&compiled(file)),
         };
         Ok(transom_file::load(file, &options)?)
     }
@@ -80,9 +81,14 @@ impl Context {
         Ok(Ready { job, local })
     }
 
-    /// The pipeline's plugins; those being built are named.
+    /// The pipeline's plugins; those being built are named. Those of a package are compiled already.
     pub(crate) fn plugins(&self, pipeline: &Pipeline) -> Result<Vec<Arc<Plugin>>, Failure> {
         let runtime = self.plugin_runtime()?;
+        let folder = compiled(&pipeline.file);
+        if CompiledPlugins::are_in(&folder) {
+            let compiled = CompiledPlugins::open(&runtime, &folder)?;
+            return Ok(plugins::load_compiled(pipeline, &compiled)?);
+        }
         Ok(plugins::load(pipeline, &runtime, &Compilers, |plugin| {
             self.building(plugin);
         })?)
@@ -162,6 +168,11 @@ impl std::ops::DerefMut for Ready {
     fn deref_mut(&mut self) -> &mut Job {
         &mut self.job
     }
+}
+
+/// Where the compiled plugins of a packaged pipeline are.
+fn compiled(pipeline: &Path) -> PathBuf {
+    pipeline.with_file_name(plugins::COMPILED)
 }
 
 /// The component that runs Python: what the environment says, else beside the program as it is installed (`bin/transom` and

@@ -14,6 +14,7 @@ pub(crate) mod invoke;
 pub(crate) mod load;
 pub(crate) mod local;
 pub(crate) mod lock;
+pub(crate) mod package;
 pub(crate) mod plan;
 pub(crate) mod preview;
 pub(crate) mod reject;
