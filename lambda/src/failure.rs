@@ -46,6 +46,13 @@ impl Failure {
         Self::hinted("Pipeline", message, Some(hint))
     }
 
+    /// Plugins cannot be run.
+    pub(crate) fn plugins(error: &transom_plugin::Error) -> Self {
+        let message = causes(error).into_iter();
+        let message = message.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+        Self::hinted("Plugin", message, error.hint().as_deref())
+    }
+
     /// The invocation's time has passed.
     pub(crate) fn out_of_time() -> Self {
         Self::hinted(

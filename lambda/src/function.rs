@@ -11,10 +11,11 @@ use transom_file::spec::Endpoint;
 use transom_file::{LoadOptions, Pipeline};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources};
+use transom_pipeline::plugins::{self, COMPILED};
 use transom_pipeline::run::{Observer, RunOptions};
 use transom_pipeline::slices::SliceOptions;
-use transom_pipeline::{Error, Job, NoBuilder, plugins};
-use transom_plugin::{Runtime, RuntimeOptions};
+use transom_pipeline::{Error, Job};
+use transom_plugin::{CompiledPlugins, Plugin, Runtime, RuntimeOptions};
 
 use crate::answer::Answer;
 use crate::event::Event;
@@ -23,7 +24,7 @@ use crate::time::Time;
 
 /// Threads for requests; plans have their own.
 const IO_THREADS: usize = 2;
-/// What the process needs beside queries and plugins: the program, compiled plugins, requests on their way.
+/// What the process needs beside queries and plugins: the program, plugins' code, requests on their way.
 const LEAST_REST: usize = 64 << 20;
 
 /// What the address of a local AWS begins with.
@@ -40,10 +41,6 @@ pub struct Settings {
     pub local_aws: Option<String>,
     /// Memory for queries and plugins in bytes; `None` for no limit.
     pub memory: Option<usize>,
-    /// Folder for compiled plugins.
-    pub compiled: PathBuf,
-    /// The component that runs plugins in Python.
-    pub python_runner: Option<PathBuf>,
 }
 
 impl Settings {
@@ -53,20 +50,13 @@ impl Settings {
     /// - `TRANSOM_TARGET`: the target where an event names none,
     /// - `AWS_ENDPOINT_URL`, if it is an address on this machine: there the local AWS answers,
     /// - `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`: MiB of the whole function; three quarters are for queries and plugins, and at least 64 MiB
-    ///   are left to the process,
-    /// - `TRANSOM_PYTHON_RUNNER`: else `python-runner.wasm` beside the pipeline.
+    ///   are left to the process.
     pub fn of(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let root = variable("LAMBDA_TASK_ROOT").map_or_else(|| PathBuf::from("."), PathBuf::from);
         let pipeline =
             variable("TRANSOM_PIPELINE").map_or_else(|| root.join("transom.yaml"), PathBuf::from);
         let megabytes = variable("AWS_LAMBDA_FUNCTION_MEMORY_SIZE");
         let megabytes = megabytes.and_then(|text| text.to_str()?.parse::<usize>().ok());
-        let runner = variable("TRANSOM_PYTHON_RUNNER")
-            .map(PathBuf::from)
-            .or_else(|| {
-                let beside = pipeline.with_file_name("python-runner.wasm");
-                beside.is_file().then_some(beside)
-            });
         let text = |name| variable(name)?.into_string().ok();
         Self {
             target: text("TRANSOM_TARGET").filter(|target| !target.is_empty()),
@@ -75,8 +65,6 @@ impl Settings {
                 let whole = megabytes << 20;
                 whole - (whole / 4).max(LEAST_REST).min(whole / 2)
             }),
-            compiled: std::env::temp_dir().join("transom-compiled"),
-            python_runner: runner,
             pipeline,
         }
     }
@@ -86,21 +74,22 @@ impl Settings {
 #[derive(Debug)]
 pub struct Function {
     settings: Settings,
-    runtime: Runtime,
+    /// The plugins, if the pipeline has any.
+    plugins: Option<Result<CompiledPlugins, Failure>>,
 }
 
 impl Function {
-    /// The function of these settings. The pipeline is read by each invocation, which can say what is wrong with it.
-    ///
-    /// # Errors
-    /// If plugins cannot be run on this machine.
-    pub fn new(settings: Settings) -> Result<Self, transom_plugin::Error> {
-        let runtime = Runtime::new(RuntimeOptions {
-            cache: Some(settings.compiled.clone()),
-            python_runner: settings.python_runner.clone(),
-            python_runner_digest: None,
-        })?;
-        Ok(Self { settings, runtime })
+    /// The function of these settings, with the machine code of its plugins. What is wrong with it, or with the pipeline, each
+    /// invocation says: Lambda tells callers nothing of a program that does not start.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let folder = settings.pipeline.with_file_name(COMPILED);
+        let plugins = CompiledPlugins::are_in(&folder).then(|| {
+            let runtime = Runtime::new(RuntimeOptions::default());
+            let plugins = runtime.and_then(|runtime| CompiledPlugins::open(&runtime, &folder));
+            plugins.map_err(|error| Failure::plugins(&error))
+        });
+        Self { settings, plugins }
     }
 
     /// Loads as many slices as fit into the time until `deadline`: the first one always begins, another one only if it would probably
@@ -155,6 +144,7 @@ impl Function {
                 .or(self.settings.target.as_ref())
                 .cloned(),
             variables: event.variables()?,
+            is_packaged: true,
         };
         let mut pipeline: Pipeline = transom_file::load(&self.settings.pipeline, &options)?;
         if pipeline.uses_aws() && pipeline.aws.endpoint == Endpoint::Local {
@@ -170,11 +160,25 @@ impl Function {
             pipeline.aws.endpoint = Endpoint::Url(url.clone());
         }
         let lock = Lock::read(&Lock::path_of(&pipeline)).map_err(|error| Failure::from(&error))?;
-        let plugins = plugins::load(&pipeline, &self.runtime, &NoBuilder, |_| {});
-        let mut job = Job::new(pipeline, plugins.map_err(|error| Failure::from(&error))?);
+        let plugins = self.plugins(&pipeline)?;
+        let mut job = Job::new(pipeline, plugins);
         job.lock = lock.map(Arc::new);
         job.session.memory = self.settings.memory;
         Ok(job)
+    }
+
+    fn plugins(&self, pipeline: &Pipeline) -> Result<Vec<Arc<Plugin>>, Failure> {
+        match &self.plugins {
+            Some(Ok(plugins)) => {
+                plugins::load_compiled(pipeline, plugins).map_err(|error| Failure::from(&error))
+            }
+            Some(Err(failure)) => Err(failure.clone()),
+            None if pipeline.plugins.is_empty() => Ok(vec![]),
+            None => Err(Failure::pipeline(
+                format!("there are no compiled plugins in `{COMPILED}` beside the pipeline"),
+                "make the function's package with `transom package`",
+            )),
+        }
     }
 }
 

@@ -6,11 +6,15 @@ use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use transom_lambda::{Answer, Failure, Function, Logs, Settings};
 
+// As in the program `transom`: batches from plugins are lifted in less than half the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 // Work has threads of its own.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let logs = Logs::start();
-    let function = Arc::new(Function::new(Settings::of(|name| std::env::var_os(name)))?);
+    let function = Arc::new(Function::new(Settings::of(|name| std::env::var_os(name))));
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
         let (function, logs) = (Arc::clone(&function), logs.clone());
         async move { answer(function, &logs, event).await.map_err(diagnostic) }

@@ -1,5 +1,6 @@
 //! The program `bootstrap`, as Lambda runs it.
 
+mod bare_root;
 mod world;
 
 use std::collections::BTreeMap;
@@ -127,6 +128,34 @@ async fn errors_are_function_errors_with_their_kind() {
         true
     );
     assert_eq!(world.rows(), world.expected());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plugins_are_run_as_they_were_packaged() {
+    let world = World::with_plugin(2);
+    let mut function = function(&world, PLENTY);
+    let loaded = answer(&mut function, json!({}), "request-1").await;
+    assert_eq!(loaded["slices"], 2);
+    assert_eq!(world.rows(), world.expected());
+
+    // What is damaged is not run, and the caller is told.
+    function.kill().await.unwrap();
+    let code = world.path().join("compiled/echo.cwasm");
+    std::fs::write(code, "torn").unwrap();
+    let (kind, message) = failure(&mut function, json!({})).await;
+    assert_eq!(kind, "Plugin", "{message}");
+    assert!(message.contains("`echo.cwasm`"), "{message}");
+    assert!(message.contains("transom package"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_that_is_not_packaged_is_refused() {
+    let world = World::with_plugin(1);
+    std::fs::remove_dir_all(world.path().join("compiled")).unwrap();
+    let mut function = function(&world, PLENTY);
+    let (kind, message) = failure(&mut function, json!({})).await;
+    assert_eq!(kind, "Pipeline", "{message}");
+    assert!(message.contains("transom package"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,10 +17,8 @@ fn function(world: &World) -> Function {
         target: None,
         local_aws: None,
         memory: Some(256 << 20),
-        compiled: world.path().join("compiled"),
-        python_runner: None,
     };
-    Function::new(settings).unwrap()
+    Function::new(settings)
 }
 
 fn invoke(world: &World, event: Value) -> Result<Answer, Failure> {
@@ -108,6 +106,32 @@ fn failures_have_the_kind_of_their_errors() {
     std::fs::remove_file(world.pipeline()).unwrap();
     let failure = invoke(&world, json!({})).unwrap_err();
     assert_eq!(failure.kind(), "Pipeline", "{failure}");
+}
+
+#[test]
+fn plugins_of_another_release_or_machine_are_refused() {
+    let world = World::with_plugin(1);
+    let manifest = world.path().join("compiled/plugins.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    for (key, other) in [
+        ("transom", "0.0.1"),
+        ("wasmtime", "12"),
+        ("machine", "s390x"),
+    ] {
+        let mut changed: Value = serde_json::from_str(&text).unwrap();
+        let this = changed[key].as_str().unwrap().to_owned();
+        changed[key] = json!(other);
+        std::fs::write(&manifest, changed.to_string()).unwrap();
+        let failure = invoke(&world, json!({})).unwrap_err();
+        assert_eq!(failure.kind(), "Plugin", "{failure}");
+        let message = failure.to_string();
+        assert!(
+            message.contains(&this) && message.contains(other),
+            "{message}"
+        );
+    }
+    std::fs::write(&manifest, text).unwrap();
+    assert!(invoke(&world, json!({})).unwrap().done);
 }
 
 #[test]

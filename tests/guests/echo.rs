@@ -8,8 +8,11 @@ use std::sync::OnceLock;
 pub(crate) fn component() -> &'static Path {
     static COMPONENT: OnceLock<PathBuf> = OnceLock::new();
     COMPONENT.get_or_init(|| {
-        // The host's crates lie two folders deep.
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests/echo");
+        let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+        let mut folders = above.map(|folder| folder.join("tests/guests/echo"));
+        let folder = folders
+            .find(|folder| folder.is_dir())
+            .expect("the echo guest");
         let options = transom_build::BuildOptions {
             quiet: true,
             ..Default::default()

@@ -2,7 +2,7 @@
 //!
 //! Nothing is started before a command asks for it: `transom check` and `transom --help` are to be there at once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use transom_build::{cache_folder, python_runner_digest};
@@ -11,7 +11,7 @@ use transom_file::{LoadOptions, Pipeline};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::Planned;
 use transom_pipeline::{Job, plugins};
-use transom_plugin::{Plugin, Runtime, RuntimeOptions};
+use transom_plugin::{CompiledPlugins, Plugin, Runtime, RuntimeOptions};
 
 use crate::arguments::GlobalOptions;
 use crate::compilers::Compilers;
@@ -39,12 +39,15 @@ impl Context {
 
     /// The pipeline, with the target and the variables of the command line.
     pub(crate) fn pipeline(&self) -> Result<Pipeline, Failure> {
-        let GlobalOptions {
-            file,
-            target,
-            variables,
-            ..
-        } = &self.global;
+        self.pipeline_at(&self.global.file, self.global.target.as_deref())
+    }
+
+    /// The pipeline of a file, for a target.
+    pub(crate) fn pipeline_at(
+        &self,
+        file: &Path,
+        target: Option<&str>,
+    ) -> Result<Pipeline, Failure> {
         if !file.exists() {
             return Err(Failure::Usage {
                 message: format!("there is no pipeline at `{}`", file.display()),
@@ -54,8 +57,9 @@ impl Context {
             });
         }
         let options = LoadOptions {
-            target: target.clone(),
-            variables: variables.iter().cloned().collect(),
+            target: target.map(str::to_owned),
+            variables: self.global.variables.iter().cloned().collect(),
+            is_packaged: CompiledPlugins::are_in(&compiled(file)),
         };
         Ok(transom_file::load(file, &options)?)
     }
@@ -80,9 +84,14 @@ impl Context {
         Ok(Ready { job, local })
     }
 
-    /// The pipeline's plugins; those being built are named.
+    /// The pipeline's plugins; those being built are named. Those of a package are compiled already.
     pub(crate) fn plugins(&self, pipeline: &Pipeline) -> Result<Vec<Arc<Plugin>>, Failure> {
         let runtime = self.plugin_runtime()?;
+        let folder = compiled(&pipeline.file);
+        if CompiledPlugins::are_in(&folder) {
+            let compiled = CompiledPlugins::open(&runtime, &folder)?;
+            return Ok(plugins::load_compiled(pipeline, &compiled)?);
+        }
         Ok(plugins::load(pipeline, &runtime, &Compilers, |plugin| {
             self.building(plugin);
         })?)
@@ -162,6 +171,11 @@ impl std::ops::DerefMut for Ready {
     fn deref_mut(&mut self) -> &mut Job {
         &mut self.job
     }
+}
+
+/// Where the compiled plugins of a packaged pipeline are.
+fn compiled(pipeline: &Path) -> PathBuf {
+    pipeline.with_file_name(plugins::COMPILED)
 }
 
 /// The component that runs Python: what the environment says, else beside the program as it is installed (`bin/transom` and

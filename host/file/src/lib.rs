@@ -62,6 +62,8 @@ pub struct LoadOptions {
     pub target: Option<String>,
     /// Values of variables (`--var name=value`), which are stronger than the target's.
     pub variables: BTreeMap<String, String>,
+    /// Whether the pipeline's plugins were compiled ahead of time: then nothing needs to be at their paths.
+    pub is_packaged: bool,
 }
 
 /// Reads the pipeline in the file at `path`.

@@ -66,7 +66,7 @@ pub struct Pipeline {
 pub struct Plugin {
     /// The name that SQL and steps call it by.
     pub name: Spanned<String>,
-    /// A folder with source, or a `.wasm` or `.zip` file, which exists; absolute.
+    /// A folder with source, or a `.wasm` or `.zip` file, which exists unless the pipeline is packaged; absolute.
     pub path: Spanned<PathBuf>,
     /// What an instance may use.
     pub limits: Limits,

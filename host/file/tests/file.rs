@@ -54,6 +54,7 @@ fn check_case(folder: &Path, name: &str) -> Result<(), Failed> {
     let options = LoadOptions {
         target: options.target,
         variables: options.variables,
+        ..LoadOptions::default()
     };
     let file = folder.join("transom.yaml");
     let loaded = load(&file, &options);

@@ -52,33 +52,3 @@ impl Error for BuildFailure {
         self.error.source()
     }
 }
-
-/// Builds nothing: plugins must be components.
-#[derive(Debug, Clone, Copy)]
-pub struct NoBuilder;
-
-impl NoBuilder {
-    fn refused(folder: &Path) -> BuildFailure {
-        BuildFailure {
-            error: format!(
-                "`{}` is the source of a plugin, which is not built here",
-                folder.display()
-            )
-            .into(),
-            hint: Some(
-                "name the `.wasm` or `.zip` file that `transom build` has made of it".to_owned(),
-            ),
-            compiler_output: None,
-        }
-    }
-}
-
-impl Builder for NoBuilder {
-    fn component(&self, folder: &Path, _: &dyn Fn()) -> Result<PathBuf, BuildFailure> {
-        Err(Self::refused(folder))
-    }
-
-    fn find(&self, folder: &Path) -> Result<Found, BuildFailure> {
-        Err(Self::refused(folder))
-    }
-}

@@ -21,7 +21,7 @@ pub mod slices;
 pub mod testing;
 mod transform_columns;
 
-pub use builder::{BuildFailure, Builder, Found, NoBuilder};
+pub use builder::{BuildFailure, Builder, Found};
 pub use encode::{Encoding, encode, lines};
 pub use error::{Error, ErrorKind, Result, causes};
 pub use file_rows::read_rows;

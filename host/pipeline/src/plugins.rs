@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use transom_plugin::{Description, Limits, Plugin, Runtime};
+use transom_plugin::{CompiledPlugins, Description, Limits, Plugin, Runtime};
 
 use crate::builder::{BuildFailure, Builder, Found};
 use crate::error::{Error, Result};
 use crate::lock::Lock;
 use transom_file::{Pipeline, Problem, Problems};
+
+/// The folder beside a packaged pipeline in which its plugins are, compiled ahead of time.
+pub const COMPILED: &str = "compiled";
 
 /// A pipeline's plugins, as far as checking can have them without running a compiler.
 #[derive(Debug, Default)]
@@ -48,21 +51,49 @@ pub fn load(
     building: impl Fn(&str),
 ) -> Result<Vec<Arc<Plugin>>> {
     let mut plugins = Vec::new();
-    let mut problems = Vec::new();
     for plugin in &pipeline.plugins {
-        let (name, path) = (&plugin.name.value, &plugin.path.value);
-        let component = match path.is_file() {
-            true => path.clone(),
-            false => {
-                let built = builder.component(path, &|| building(name));
-                built.map_err(build_failed(name))?
-            }
-        };
-        match load_component(pipeline, plugin, runtime, &component)? {
-            Ok(loaded) => plugins.push(loaded),
-            Err(problem) => problems.push(problem),
-        }
+        let component = component(plugin, builder, &building)?;
+        plugins.push(load_component(pipeline, plugin, runtime, &component)?);
     }
+    all(plugins)
+}
+
+/// The component of a plugin, built if need be; `building` is called with the plugin's name if that takes a while.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn component(
+    plugin: &transom_file::Plugin,
+    builder: &dyn Builder,
+    building: &dyn Fn(&str),
+) -> Result<PathBuf> {
+    let (name, path) = (&plugin.name.value, &plugin.path.value);
+    if path.is_file() {
+        return Ok(path.clone());
+    }
+    let built = builder.component(path, &|| building(name));
+    built.map_err(build_failed(name))
+}
+
+/// Loads all plugins of a pipeline, in its order, from those that were compiled ahead of time.
+///
+/// # Errors
+/// All plugins that cannot be loaded.
+pub fn load_compiled(pipeline: &Pipeline, compiled: &CompiledPlugins) -> Result<Vec<Arc<Plugin>>> {
+    let plugins = pipeline.plugins.iter().map(|plugin| {
+        let loaded = compiled.load(&plugin.name.value, limits(&plugin.limits));
+        located(pipeline, plugin, loaded)
+    });
+    all(plugins.collect::<Result<_>>()?)
+}
+
+/// All plugins, or all that is wrong with them.
+fn all(plugins: Vec<Result<Arc<Plugin>, Problem>>) -> Result<Vec<Arc<Plugin>>> {
+    let mut problems = Vec::new();
+    let plugins = plugins.into_iter();
+    let plugins =
+        plugins.filter_map(|plugin| plugin.map_err(|problem| problems.push(problem)).ok());
+    let plugins = plugins.collect();
     match problems.is_empty() {
         true => Ok(plugins),
         false => Err(Problems(problems).into()),
@@ -99,15 +130,24 @@ pub fn look(
     Ok(looked)
 }
 
-/// Loads a component. What is wrong with it is a problem of the pipeline, which names it.
 fn load_component(
     pipeline: &Pipeline,
     plugin: &transom_file::Plugin,
     runtime: &Runtime,
     component: &Path,
 ) -> Result<Result<Arc<Plugin>, Problem>> {
+    let loaded = runtime.load(&plugin.name.value, component, limits(&plugin.limits));
+    located(pipeline, plugin, loaded)
+}
+
+/// What is wrong with a plugin is a problem of the pipeline, which names it.
+fn located(
+    pipeline: &Pipeline,
+    plugin: &transom_file::Plugin,
+    loaded: transom_plugin::Result<Arc<Plugin>>,
+) -> Result<Result<Arc<Plugin>, Problem>> {
     let name = &plugin.name.value;
-    match runtime.load(name, component, limits(&plugin.limits)) {
+    match loaded {
         Ok(loaded) => Ok(Ok(loaded)),
         Err(error @ (transom_plugin::Error::Load { .. } | transom_plugin::Error::Read { .. })) => {
             let mut problem = pipeline.problem_at(plugin.path.span, error.to_string());

@@ -10,7 +10,6 @@
 //! Mapped code is only read when it is used: cut short under a running process it would end that process. So files are only
 //! ever replaced, by renaming, and never written in place; what was mapped stays until it is closed everywhere.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -19,6 +18,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::compiler;
 use crate::stamp::{PART, Stamp, Sum, replace};
 
 /// Entries that were not used for so long are deleted when one is stored.
@@ -65,7 +65,7 @@ impl CompiledCache {
         wasm: &[u8],
         digest: &Sum,
     ) -> wasmtime::Result<Component> {
-        let component = Component::new(engine, wasm)?;
+        let component = compiler::compile(engine, wasm)?;
         self.keep(&key(engine, digest), CODE, &component.serialize()?);
         Ok(component)
     }
@@ -191,14 +191,9 @@ fn age(file: &Path) -> Option<Duration> {
 }
 
 fn key(engine: &Engine, digest: &Sum) -> Sum {
-    // The compatibility hash covers wasmtime's version, target, CPU features and every setting that changes code.
-    let mut compatibility = DefaultHasher::new();
-    engine
-        .precompile_compatibility_hash()
-        .hash(&mut compatibility);
     let mut hasher = Sha256::new();
     hasher.update(digest);
-    hasher.update(compatibility.finish().to_le_bytes());
+    hasher.update(compiler::compatibility(engine).to_le_bytes());
     hasher.update(env!("CARGO_PKG_VERSION"));
     hasher.finalize().into()
 }

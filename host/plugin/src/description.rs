@@ -11,7 +11,7 @@ use crate::bindings::meta;
 use crate::limits::Limits;
 
 /// What a plugin offers. Kept in `transom.lock`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
     /// The plugin's own name; a pipeline may call it differently.
     pub name: String,

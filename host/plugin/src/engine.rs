@@ -12,7 +12,8 @@ use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::bindings::host;
-use crate::cache::CompiledCache;
+use crate::cache::{CompiledCache, hex};
+use crate::compiler;
 use crate::description::cut;
 use crate::error::{Error, Result};
 use crate::limits::{
@@ -49,7 +50,7 @@ const COMPILER_STACK: usize = 16 << 20;
 pub struct RuntimeOptions {
     /// Folder for compiled code; `None` compiles every time.
     pub cache: Option<PathBuf>,
-    /// The component that runs plugins of Python source. Without it they cannot be loaded.
+    /// The component that runs plugins of Python source. Without it they cannot be compiled.
     pub python_runner: Option<PathBuf>,
     /// What the file `<runner>.digest` must hold, asked for when a plugin of Python source is loaded: another release's runner may
     /// compute something else. `None` takes any.
@@ -59,9 +60,9 @@ pub struct RuntimeOptions {
 /// Loads plugins. One per process: engines do not share compiled code.
 #[derive(Clone)]
 pub struct Runtime {
-    engine: Engine,
+    pub(crate) engine: Engine,
     cache: Option<CompiledCache>,
-    python_runner: Option<PathBuf>,
+    pub(crate) python_runner: Option<PathBuf>,
     python_runner_digest: Option<fn() -> String>,
     /// Loaded when the first plugin needs it, for all plugins of its language; with its SHA-256.
     runner: Arc<Mutex<Option<(Component, Sum)>>>,
@@ -141,7 +142,8 @@ impl Runtime {
         let loaded = Loaded {
             component: self.compile_in_time(name, bytes, digest, &limits)?,
             source: None,
-            digest,
+            description: None,
+            digest: hex(&digest),
             bytes: bytes.len(),
         };
         self.link(name, loaded, limits)
@@ -164,7 +166,8 @@ impl Runtime {
         let loaded = Loaded {
             component,
             source: Some(Source { files, bytecode }),
-            digest,
+            description: None,
+            digest: hex(&digest),
             bytes: bytes.len(),
         };
         let plugin = self.link(name, loaded, limits)?;
@@ -174,7 +177,8 @@ impl Runtime {
         Ok(plugin)
     }
 
-    fn link(&self, name: &str, loaded: Loaded, limits: Limits) -> Result<Arc<Plugin>> {
+    /// Makes a plugin of what was loaded.
+    pub(crate) fn link(&self, name: &str, loaded: Loaded, limits: Limits) -> Result<Arc<Plugin>> {
         let host_error = |error: wasmtime::Error| Error::Host {
             plugin: name.to_owned(),
             source: error.into(),
@@ -195,7 +199,7 @@ impl Runtime {
     fn compile(&self, wasm: &[u8], digest: &Sum) -> wasmtime::Result<Component> {
         match &self.cache {
             Some(cache) => cache.compile(&self.engine, wasm, digest),
-            None => Component::new(&self.engine, wasm),
+            None => compiler::compile(&self.engine, wasm),
         }
     }
 
@@ -297,7 +301,8 @@ impl Runtime {
     }
 }
 
-fn config(pooling: bool) -> Config {
+/// The settings that compiled code depends on are the same with a pool and without one.
+pub(crate) fn config(pooling: bool) -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)

@@ -10,11 +10,16 @@
 //! A plugin is a component, or an archive of source files that a language runner runs: one component for all plugins of that
 //! language, which gets the files before anything else is called.
 //!
+//! The feature `compiler`, on by default, brings the compiler along. Without it there is [`CompiledPlugins`] alone: plugins that
+//! [`compile_ahead`] has compiled, for a program that must be small and start at once.
+//!
 //! This crate knows no DataFusion: memory is charged through [`MemoryBudget`], cancelling goes through [`Cancel`].
 
 mod batch;
 mod bindings;
 mod cache;
+mod compiled;
+mod compiler;
 mod description;
 mod engine;
 mod error;
@@ -30,6 +35,7 @@ mod state;
 mod wasi;
 
 pub use batch::border_type;
+pub use compiled::{CompiledPlugins, Machine, compile_ahead};
 pub use description::{
     Accepts, Argument, Description, FunctionDescription, SortKey, TransformDescription, Volatility,
 };

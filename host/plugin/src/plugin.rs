@@ -6,7 +6,6 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use crate::bindings::{meta, runner, scalar, table};
-use crate::cache::hex;
 use crate::description::Description;
 use crate::engine::load_error;
 use crate::error::Result;
@@ -68,8 +67,10 @@ pub(crate) struct Loaded {
     pub(crate) component: Component,
     /// What the author wrote, if the component is a language runner.
     pub(crate) source: Option<Source>,
-    /// SHA-256 of what the author built.
-    pub(crate) digest: [u8; 32],
+    /// What it offers, if that is known.
+    pub(crate) description: Option<Description>,
+    /// SHA-256 of what the author built, hexadecimal.
+    pub(crate) digest: String,
     /// Size of it.
     pub(crate) bytes: usize,
 }
@@ -93,6 +94,7 @@ impl Plugin {
         let Loaded {
             component,
             source,
+            description,
             digest,
             bytes,
         } = loaded;
@@ -134,13 +136,8 @@ impl Plugin {
             scalar,
             table,
             runner,
-            description: Description {
-                name: String::new(),
-                version: String::new(),
-                functions: vec![],
-                transforms: vec![],
-            },
-            digest: hex(&digest),
+            description: Description::default(),
+            digest,
             bytes,
             // What the interpreter asks of WASI is answered with nothing, so it is nothing that the plugin has.
             imports: imports
@@ -148,7 +145,10 @@ impl Plugin {
                 .filter(|import| !import.starts_with(wasi::PACKAGE))
                 .collect(),
         };
-        let (description, bytecode) = Instance::describe(&plugin)?;
+        let (description, bytecode) = match description {
+            Some(known) => (known, None),
+            None => Instance::describe(&plugin)?,
+        };
         plugin.description = description;
         if let (Some(runner), Some(_)) = (&mut plugin.runner, &bytecode) {
             runner.source.bytecode = bytecode;

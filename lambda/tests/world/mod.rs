@@ -1,12 +1,17 @@
 //! A pipeline that loads files of a folder into a table, one file per slice.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::TempDir;
 use transom_file::{LoadOptions, load};
 use transom_pipeline::Job;
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources};
+use transom_plugin::{Limits, Machine, Plugin, Runtime, RuntimeOptions, compile_ahead};
+
+#[path = "../../../tests/guests/echo.rs"]
+mod echo;
 
 const PIPELINE: &str = "name: orders
 sources:
@@ -36,19 +41,50 @@ impl World {
             std::fs::write(path, format!("customer,amount\na,{file}\nb,{file}\n")).unwrap();
         }
         let world = Self { folder, files };
-        world.lock();
+        world.lock(vec![]);
         world
     }
 
-    fn lock(&self) {
-        let job = Job::new(
-            load(&self.pipeline(), &LoadOptions::default()).unwrap(),
-            vec![],
+    /// With a function of a plugin in the query, compiled as `transom package` does.
+    pub(crate) fn with_plugin(files: usize) -> Self {
+        let world = Self::new(files);
+        let pipeline = PIPELINE.replace(
+            "SELECT customer, amount",
+            "SELECT customer, echo.gcd(amount, 0) AS amount",
         );
-        let threads = tokio::runtime::Runtime::new().unwrap();
+        // Nothing is at the path.
+        let pipeline = format!("plugins:\n  echo: {{ path: plugins/echo }}\n{pipeline}");
+        std::fs::write(world.pipeline(), pipeline).unwrap();
+        let runtime = Runtime::new(RuntimeOptions {
+            cache: transom_build::cache_folder()
+                .map(|folder| folder.join("compiled"))
+                .ok(),
+            ..RuntimeOptions::default()
+        });
+        let (runtime, path) = (runtime.unwrap(), echo::component().to_owned());
+        let plugin = runtime.load("echo", &path, Limits::default()).unwrap();
+        let machine = Machine::of_this_program().unwrap();
+        let compiled = world.path().join("compiled");
+        compile_ahead(&runtime, &[(Arc::clone(&plugin), path)], machine, &compiled).unwrap();
+        world.lock(vec![plugin]);
+        world
+    }
+
+    fn lock(&self, plugins: Vec<Arc<Plugin>>) {
+        let options = LoadOptions {
+            is_packaged: true,
+            ..LoadOptions::default()
+        };
+        let job = Job::new(load(&self.pipeline(), &options).unwrap(), plugins);
         let (sources, part) = (Sources::Open, Part::default());
-        let planned = threads.block_on(job.plan(sources, &part)).unwrap();
-        let lock = Lock::new(&job.pipeline, &planned.source_schemas(), &[]);
+        let plan = || {
+            tokio::runtime::Runtime::new()
+                .unwrap()
+                .block_on(job.plan(sources, &part))
+        };
+        // A test may be on a thread of a runtime of its own.
+        let planned = std::thread::scope(|scope| scope.spawn(plan).join().unwrap().unwrap());
+        let lock = Lock::new(&job.pipeline, &planned.source_schemas(), &job.plugins);
         lock.write(&Lock::path_of(&job.pipeline)).unwrap();
     }
 

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use transom_file::LoadOptions;
 use transom_local::{FunctionOptions, InvokeApi, LocalFunction, request_id};
 use transom_pipeline::Error;
 use transom_pipeline::report::counted;
@@ -85,13 +84,7 @@ impl InvokeCommand {
         };
         let target = event.get("target").and_then(Value::as_str);
         let target = target.or(context.global.target.as_deref());
-        let pipeline = transom_file::load(
-            &file,
-            &LoadOptions {
-                target: target.map(str::to_owned),
-                variables: context.global.variables.iter().cloned().collect(),
-            },
-        )?;
+        let pipeline = context.pipeline_at(&file, target)?;
         let temporary = tempfile::tempdir().map_err(|source| Failure::Io {
             what: "there is no place for temporary files".to_owned(),
             source,
@@ -275,9 +268,6 @@ fn environment(
     ]);
     if let Some(target) = &context.global.target {
         environment.insert("TRANSOM_TARGET".to_owned(), target.clone());
-    }
-    if let Some(runner) = crate::context::python_runner() {
-        environment.insert("TRANSOM_PYTHON_RUNNER".to_owned(), text(&runner)?);
     }
     if let Ok(filter) = std::env::var("TRANSOM_LOG") {
         environment.insert("TRANSOM_LOG".to_owned(), filter);

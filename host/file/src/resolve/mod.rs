@@ -63,7 +63,7 @@ pub(super) fn resolve(
         problems,
     };
     resolver.check_table_names();
-    let plugins = resolver.plugins();
+    let plugins = resolver.plugins(options);
     let target = resolver.target(options);
     let variables = resolver.variables(&target, options);
     let sources = resolver.sources(&target);
@@ -263,7 +263,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn plugins(&mut self) -> Vec<Plugin> {
+    fn plugins(&mut self, options: &LoadOptions) -> Vec<Plugin> {
         let mut plugins = Vec::new();
         for entry in entries(self.file.plugins.as_ref()) {
             let Some(plugin) = &entry.value else { continue };
@@ -271,7 +271,9 @@ impl Resolver<'_> {
             let Some(path) = self.path(said) else {
                 continue;
             };
-            self.check_plugin_path(said, &path.value);
+            if !options.is_packaged {
+                self.check_plugin_path(said, &path.value);
+            }
             let limits = plugin
                 .limits
                 .as_ref()

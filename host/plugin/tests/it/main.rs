@@ -4,6 +4,7 @@
 //! in each way there is, `limits` makes it take too much, and `loading` offers files that are no plugins.
 
 mod arrays;
+mod compiled;
 mod errors;
 mod functions;
 mod limits;
