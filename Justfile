@@ -12,6 +12,7 @@ judge := cache / "judge-" + sha256_file("tests/values/requirements.txt")
 dbt := cache / "dbt-" + sha256_file("host/local/tests/peers/dbt-requirements.txt")
 redshift_peers := cache / "redshift-" + sha256_file("host/local/tests/peers/redshift-requirements.txt")
 lambda_peers := cache / "lambda-" + sha256_file("lambda/tests/peers/requirements.txt")
+zig := cache / "zig-" + sha256_file("lambda/requirements.txt")
 duckdb := cache / "duckdb-" + sha256_file("tests/benches/requirements.txt")
 
 # Crates outside the workspace: plugins, each with a lock file of its own.
@@ -49,6 +50,31 @@ python-runner:
 # Build the `transom` program, optimised
 build:
     cargo build {{ locked }} --release --package transom-cli
+
+# The machine of the Lambda function, and the C library of its runtime provided.al2023
+lambda_glibc := "2.34"
+lambda_machine := "x86_64-unknown-linux-gnu"
+lambda_programs := target_dir / lambda_machine / "deploy"
+
+# Build `bootstrap`, the program of the Lambda function: without the compiler of plugins, optimised, for glibc 2.34. Takes 20 minutes of a core
+bootstrap: (deploy "--bin" "bootstrap") && (check-glibc lambda_programs / "bootstrap")
+
+[private]
+deploy +what: (environment zig "lambda/requirements.txt")
+    # Alone, so that no other crate brings features along. zig links for an older C library than this machine has.
+    PATH="{{ zig }}/bin:$PATH" cargo zigbuild {{ locked }} --profile deploy --package transom-lambda {{ what }} --target "{{ lambda_machine }}.{{ lambda_glibc }}"
+
+[private]
+check-glibc program:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    newest=$(objdump -T "{{ program }}" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -1)
+    printf '%s: %s bytes, needs %s\n' "{{ program }}" "$(stat -c %s "{{ program }}")" "$newest" >&2
+    [ "$(printf 'GLIBC_{{ lambda_glibc }}\n%s\n' "$newest" | sort -V | tail -1)" = "GLIBC_{{ lambda_glibc }}" ] || { echo "Lambda has glibc {{ lambda_glibc }}" >&2; exit 1; }
+
+# Measure the function's start under the Runtime API, next to a function that does nothing and to Python with pyarrow and pandas
+bench-lambda: bootstrap (deploy "--example" "hello") program python-runner s3-peers
+    lambda/bench/start --transom "{{ target_dir }}/debug/transom" --bootstrap "{{ lambda_programs }}/bootstrap" --hello "{{ lambda_programs }}/examples/hello" --python "{{ s3_peers }}/bin/python"
 
 # Build a wheel of the optimised program, the SDK for Python and its runner: `pip install` takes it
 wheel: build python-runner (wheel-of "release")
@@ -248,6 +274,10 @@ bench-languages: python-runner (bench "languages" "codecs") bench-label
 # Label two million rows in Python: on one partition, on two, and in DuckDB's native Python UDF
 bench-label: build python-runner (environment duckdb "tests/benches/requirements.txt")
     "{{ duckdb }}/bin/python" tests/benches/label.py "{{ target_dir }}/release/transom"
+
+# Load from S3 and into S3 beside plain DataFusion, and see what slices and their log cost; words select groups (tests/benches/load.py)
+bench-load *groups: build (environment duckdb "tests/benches/requirements.txt")
+    "{{ duckdb }}/bin/python" tests/benches/load.py "{{ target_dir }}/release/transom" {{ groups }}
 
 # Measure whole processes: their start, the memory of long runs and of many batches, DuckDB on the same files; words select groups (tests/benches/process/main.rs)
 bench-process *groups: build python-runner (environment duckdb "tests/benches/requirements.txt")

@@ -37,6 +37,8 @@ pub struct Settings {
     pub pipeline: PathBuf,
     /// The target where an event names none; the file's default if there is none here either.
     pub target: Option<String>,
+    /// The folder of its plugins as machine code.
+    pub compiled: PathBuf,
     /// Where the local AWS answers, if the function runs beside it.
     pub local_aws: Option<String>,
     /// Memory for queries and plugins in bytes; `None` for no limit.
@@ -47,6 +49,7 @@ impl Settings {
     /// The settings that variables of the environment give:
     ///
     /// - `TRANSOM_PIPELINE`: the pipeline's file; else `transom.yaml` in the folder `LAMBDA_TASK_ROOT`, else in the current one,
+    /// - `TRANSOM_COMPILED`: the folder of its compiled plugins; else `compiled` beside the pipeline's file,
     /// - `TRANSOM_TARGET`: the target where an event names none,
     /// - `AWS_ENDPOINT_URL`, if it is an address on this machine: there the local AWS answers,
     /// - `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`: MiB of the whole function; three quarters are for queries and plugins, and at least 64 MiB
@@ -60,6 +63,8 @@ impl Settings {
         let text = |name| variable(name)?.into_string().ok();
         Self {
             target: text("TRANSOM_TARGET").filter(|target| !target.is_empty()),
+            compiled: variable("TRANSOM_COMPILED")
+                .map_or_else(|| pipeline.with_file_name(COMPILED), PathBuf::from),
             local_aws: text("AWS_ENDPOINT_URL").filter(|url| url.starts_with(LOOPBACK)),
             memory: megabytes.map(|megabytes| {
                 let whole = megabytes << 20;
@@ -83,10 +88,10 @@ impl Function {
     /// invocation says: Lambda tells callers nothing of a program that does not start.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let folder = settings.pipeline.with_file_name(COMPILED);
-        let plugins = CompiledPlugins::are_in(&folder).then(|| {
+        let folder = &settings.compiled;
+        let plugins = CompiledPlugins::are_in(folder).then(|| {
             let runtime = Runtime::new(RuntimeOptions::default());
-            let plugins = runtime.and_then(|runtime| CompiledPlugins::open(&runtime, &folder));
+            let plugins = runtime.and_then(|runtime| CompiledPlugins::open(&runtime, folder));
             plugins.map_err(|error| Failure::plugins(&error))
         });
         Self { settings, plugins }

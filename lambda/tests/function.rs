@@ -13,6 +13,7 @@ const PLENTY: Duration = Duration::from_secs(600);
 
 fn function(world: &World) -> Function {
     let settings = Settings {
+        compiled: world.path().join("compiled"),
         pipeline: world.pipeline(),
         target: None,
         local_aws: None,

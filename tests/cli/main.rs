@@ -11,6 +11,7 @@ mod help;
 mod invoke;
 mod json;
 mod local;
+mod package;
 mod policy;
 mod preview;
 mod program;

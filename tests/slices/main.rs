@@ -3,9 +3,13 @@
 mod backfill;
 mod chaos;
 mod exact;
+mod gc;
+mod hints;
 mod kills;
 #[path = "../warehouse/query.rs"]
 mod query;
 mod refused;
+mod restored;
 mod staged;
+mod verify;
 mod world;

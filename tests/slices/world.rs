@@ -17,7 +17,7 @@ use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources};
 use transom_pipeline::run::Observer;
 use transom_pipeline::slices::{
-    Command as Asked, Commanded, SliceOptions, SlicesFailure, SlicesReport,
+    Command as Asked, Commanded, Others, SliceOptions, SlicesFailure, SlicesReport,
 };
 use transom_pipeline::{Aws, Job};
 
@@ -35,6 +35,10 @@ const TASK: &str = "TRANSOM_WORKER_TASK";
 pub(crate) enum Task {
     /// Loads slices.
     Run,
+    /// Loads slices, unless another process does.
+    RespectfulRun,
+    /// Deletes what is not needed.
+    Gc,
     /// Loads the shares of a backfill, and computes those that are missing.
     Batch,
     /// Computes a share.
@@ -219,6 +223,8 @@ targets:
     pub(crate) fn spawn_task(&self, task: Task, fault: &str) -> Child {
         let task = match task {
             Task::Run => "run".to_owned(),
+            Task::RespectfulRun => "respectful run".to_owned(),
+            Task::Gc => "gc".to_owned(),
             Task::Batch => "batch".to_owned(),
             Task::Share(share) => share.to_string(),
         };
@@ -331,6 +337,12 @@ targets:
         rows
     }
 
+    /// A statement in the warehouse.
+    pub(crate) async fn sql(&self, text: &str) {
+        let client = query::client(self.server.as_ref().unwrap().endpoint());
+        query::rows(&client, text).await.unwrap();
+    }
+
     /// The table holds what it should, and the log is in order.
     pub(crate) async fn check(&self, when: &str) {
         assert_eq!(self.rows().await, self.expected(), "{when}");
@@ -407,7 +419,15 @@ fn worker() {
         if let Ok(share) = task.parse() {
             return job.stage_share(share, &Silent).await.map(drop);
         }
+        if task == "gc" {
+            job.gc(&crate::gc::ALL).await.unwrap();
+            return Ok(());
+        }
         let options = SliceOptions {
+            others: match task.as_str() {
+                "respectful run" => Others::Respected,
+                _ => Others::Ignored,
+            },
             compute_shares: task == "batch",
             ..SliceOptions::default()
         };

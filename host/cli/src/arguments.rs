@@ -8,8 +8,9 @@ use clap::builder::styling::{AnsiColor, Effects};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    backfill, bench, build, cache, check, completions, doctor, init, inspect, invoke, load, local,
-    lock, plan, preview, reject, run, schema, state, template, test, version,
+    backfill, bench, build, cache, check, completions, doctor, gc, init, inspect, invoke, load,
+    local, lock, package, plan, preview, reject, run, schema, sink, state, template, test, verify,
+    version,
 };
 use crate::context::Context;
 use crate::failure::{EXIT_CODES, FailedRow, Failure};
@@ -89,9 +90,13 @@ pub(crate) enum Command {
     Rewind(state::RewindCommand),
     Reset(state::ResetCommand),
     Slice(state::SliceCommand),
+    Gc(gc::GcCommand),
+    Verify(verify::VerifyCommand),
+    Sink(sink::SinkCommand),
     Plan(plan::PlanCommand),
     Lock(lock::LockCommand),
     Build(build::BuildCommand),
+    Package(package::PackageCommand),
     Inspect(inspect::InspectCommand),
     Cache(cache::CacheCommand),
     Local(local::LocalCommand),
@@ -121,9 +126,13 @@ impl Command {
             Self::Rewind(command) => command.execute(context),
             Self::Reset(command) => command.execute(context),
             Self::Slice(command) => command.execute(context),
+            Self::Gc(command) => command.execute(context),
+            Self::Verify(command) => command.execute(context),
+            Self::Sink(command) => command.execute(context),
             Self::Plan(command) => command.execute(context),
             Self::Lock(command) => command.execute(context),
             Self::Build(command) => command.execute(context),
+            Self::Package(command) => command.execute(context),
             Self::Inspect(command) => command.execute(context),
             Self::Cache(command) => command.execute(context),
             Self::Local(command) => command.execute(context),
@@ -170,9 +179,13 @@ impl Command {
             Self::Rewind(command) => command.is_json(),
             Self::Reset(command) => command.is_json(),
             Self::Slice(command) => command.is_json(),
+            Self::Gc(command) => command.json,
+            Self::Verify(command) => command.json,
+            Self::Sink(command) => command.is_json(),
             Self::Plan(command) => command.json,
             Self::Lock(command) => command.json,
             Self::Build(command) => command.json,
+            Self::Package(command) => command.json,
             Self::Inspect(command) => command.json,
             Self::Cache(command) => command.is_json(),
             Self::Local(command) => command.is_json(),

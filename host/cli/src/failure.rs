@@ -110,6 +110,12 @@ pub(crate) enum Failure {
         /// How many.
         broken: usize,
     },
+    /// `transom verify` found something that is not as the log says.
+    #[error("{} found: the log and the tables do not agree", counted(*found as u64, "mistake"))]
+    Damaged {
+        /// How much.
+        found: usize,
+    },
     /// Tests ran, and not all of them passed.
     #[error("{failed} of {} failed", counted(*of as u64, "test"))]
     Tests {
@@ -301,6 +307,7 @@ impl Failure {
             | Self::Published { .. }
             | Self::Statement { .. }
             | Self::Io { .. }
+            | Self::Damaged { .. }
             | Self::Unfit { .. } => Some(ErrorKind::Data),
         }
     }
@@ -328,6 +335,7 @@ impl Failure {
             Self::Closed
             | Self::Published { .. }
             | Self::Io { .. }
+            | Self::Damaged { .. }
             | Self::Unfit { .. }
             | Self::Tests { .. } => None,
         }

@@ -25,7 +25,7 @@ pub(crate) fn bytes(text: &str) -> Result<usize, String> {
     usize::try_from(bytes).map_err(|_| format!("{text} is more than this machine can address"))
 }
 
-/// A length of time with its unit: `30s`, `10m`.
+/// A length of time with its unit: `30s`, `10m`, `14d`.
 pub(crate) fn time(text: &str) -> Result<std::time::Duration, String> {
     transom_file::parse_time(text)
 }

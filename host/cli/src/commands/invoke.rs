@@ -8,13 +8,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use transom_local::{FunctionOptions, InvokeApi, LocalFunction, request_id};
 use transom_pipeline::Error;
+use transom_pipeline::plugins::COMPILED;
 use transom_pipeline::report::counted;
 use transom_plugin::Cancel;
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::local_aws;
-use crate::package::states;
+use crate::package::program::Program;
+use crate::package::{self, states};
 use crate::printer::NAME;
 use crate::signals;
 use crate::values::{address, time};
@@ -84,16 +86,29 @@ impl InvokeCommand {
         };
         let target = event.get("target").and_then(Value::as_str);
         let target = target.or(context.global.target.as_deref());
-        let pipeline = context.pipeline_at(&file, target)?;
+        let pipeline = transom_file::load(
+            &file,
+            &LoadOptions {
+                target: target.map(str::to_owned),
+                variables: context.global.variables.iter().cloned().collect(),
+                is_packaged: self.function.is_some(),
+            },
+        )?;
         let temporary = tempfile::tempdir().map_err(|source| Failure::Io {
             what: "there is no place for temporary files".to_owned(),
             source,
         })?;
+        let program = self.program()?;
+        if self.function.is_none() {
+            let machine = Program::read(&program)?.machine;
+            let compiled = temporary.path().join(COMPILED);
+            package::pipeline::compile(context, &pipeline, machine, &compiled)?;
+        }
         let mut options = FunctionOptions {
             name: pipeline.name.clone(),
-            program: self.program()?,
+            program,
             task_root: pipeline.root.clone(),
-            environment: environment(context, temporary.path(), &pipeline.file)?,
+            environment: self.environment(context, temporary.path(), &pipeline.file)?,
             timeout: self.timeout,
             memory_mb: self.memory,
         };
@@ -148,6 +163,45 @@ impl InvokeCommand {
             }
         }
         Ok(event)
+    }
+
+    /// What Lambda sets, and what of this machine's environment is meant for the function.
+    fn environment(
+        &self,
+        context: &Context,
+        temporary: &Path,
+        pipeline: &Path,
+    ) -> Result<BTreeMap<String, String>, Failure> {
+        let text = |path: &Path| {
+            path.to_str()
+                .map(str::to_owned)
+                .ok_or_else(|| Failure::Usage {
+                    message: format!("`{}` is not text in UTF-8", path.display()),
+                    hint: None,
+                })
+        };
+        let pipeline = std::path::absolute(pipeline).map_err(|source| Failure::Io {
+            what: format!("`{}` cannot be found", pipeline.display()),
+            source,
+        })?;
+        let mut environment = BTreeMap::from([
+            ("TMPDIR".to_owned(), text(temporary)?),
+            ("TZ".to_owned(), ":UTC".to_owned()),
+            ("TRANSOM_PIPELINE".to_owned(), text(&pipeline)?),
+        ]);
+        if self.function.is_none() {
+            environment.insert(
+                "TRANSOM_COMPILED".to_owned(),
+                text(&temporary.join(COMPILED))?,
+            );
+        }
+        if let Some(target) = &context.global.target {
+            environment.insert("TRANSOM_TARGET".to_owned(), target.clone());
+        }
+        if let Ok(filter) = std::env::var("TRANSOM_LOG") {
+            environment.insert("TRANSOM_LOG".to_owned(), filter);
+        }
+        Ok(environment)
     }
 
     /// The function's program.
@@ -241,38 +295,6 @@ impl InvokeCommand {
             }
         }
     }
-}
-
-/// What Lambda sets, and what of this machine's environment is meant for the function.
-fn environment(
-    context: &Context,
-    temporary: &Path,
-    pipeline: &Path,
-) -> Result<BTreeMap<String, String>, Failure> {
-    let text = |path: &Path| {
-        path.to_str()
-            .map(str::to_owned)
-            .ok_or_else(|| Failure::Usage {
-                message: format!("`{}` is not text in UTF-8", path.display()),
-                hint: None,
-            })
-    };
-    let pipeline = std::path::absolute(pipeline).map_err(|source| Failure::Io {
-        what: format!("`{}` cannot be found", pipeline.display()),
-        source,
-    })?;
-    let mut environment = BTreeMap::from([
-        ("TMPDIR".to_owned(), text(temporary)?),
-        ("TZ".to_owned(), ":UTC".to_owned()),
-        ("TRANSOM_PIPELINE".to_owned(), text(&pipeline)?),
-    ]);
-    if let Some(target) = &context.global.target {
-        environment.insert("TRANSOM_TARGET".to_owned(), target.clone());
-    }
-    if let Ok(filter) = std::env::var("TRANSOM_LOG") {
-        environment.insert("TRANSOM_LOG".to_owned(), filter);
-    }
-    Ok(environment)
 }
 
 async fn serve(

@@ -8,7 +8,7 @@ use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources};
 use transom_pipeline::report::{SinkReport, counted};
 use transom_pipeline::run::RunOptions;
-use transom_pipeline::slices::{Backfill, SliceOptions, SliceReport, SlicesReport};
+use transom_pipeline::slices::{Backfill, Others, SliceOptions, SliceReport, SlicesReport};
 use transom_pipeline::{Error, Job, SessionOptions};
 use transom_plugin::{Cancel, LogicalTime, Plugin};
 
@@ -67,6 +67,9 @@ pub(crate) struct RunCommand {
     /// With `--batch`: the share to compute, from 0, whatever the index of the job.
     #[arg(long, value_name = "N", requires = "batch")]
     share: Option<u32>,
+    /// Of a pipeline that runs in slices: goes on although another run works on it.
+    #[arg(long)]
+    force: bool,
     /// Requires a lock file that knows these sources and has these plugins' digests.
     #[arg(long)]
     locked: bool,
@@ -164,6 +167,10 @@ impl RunCommand {
                 deadline: self.deadline.map(|time| begun + time),
                 compute_shares: self.batch,
                 stage_only: self.stage_only,
+                others: match self.force || self.batch {
+                    true => Others::Overruled,
+                    false => Others::Respected,
+                },
                 ..SliceOptions::default()
             };
             return load_slices(context, ready, async |_| Ok(()), &options, self.json);
@@ -206,6 +213,7 @@ impl RunCommand {
             (self.max_slices.is_some(), "--max-slices"),
             (self.deadline.is_some(), "--deadline"),
             (self.stage_only, "--stage-only"),
+            (self.force, "--force"),
             (self.share.is_some(), "--share"),
         ];
         given.iter().find(|(is, _)| *is).map(|(_, option)| *option)

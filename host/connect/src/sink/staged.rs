@@ -46,6 +46,9 @@ pub struct WrittenFile {
     /// Partition columns with their values as text, `None` for NULL; empty if the table has no partitions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partition: Vec<(String, Option<String>)>,
+    /// The CRC-32 of its bytes; none of files that earlier versions have written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crc32: Option<u32>,
 }
 
 /// What was written.

@@ -383,7 +383,11 @@ impl Work for Planner<'_> {
         self.slicer.sink(name)
     }
 
-    async fn delete_staged(&self, attempts: &[commit::Attempt]) -> Result<(), SinkError> {
-        self.slicer.delete_staged(attempts).await
+    async fn delete_staged(
+        &self,
+        log: commit::LogId,
+        attempts: &[commit::Attempt],
+    ) -> Result<(), SinkError> {
+        self.slicer.delete_staged(log, attempts).await
     }
 }

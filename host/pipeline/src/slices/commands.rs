@@ -7,7 +7,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::Serialize;
 use transom_commit::{
-    self as commit, Attempt, Disposition, Draft, Log, Runner, SinkError, SinkName, Task, Work,
+    self as commit, Attempt, Disposition, Draft, Log, LogId, Runner, SinkError, SinkName, Task,
+    Work,
 };
 use transom_connect::Sink;
 
@@ -132,7 +133,7 @@ impl Work for Asked {
         self.sinks.get(name.as_str())?.committed()
     }
 
-    async fn delete_staged(&self, attempts: &[Attempt]) -> Result<(), SinkError> {
-        delete_staged(&self.sinks, attempts).await
+    async fn delete_staged(&self, log: LogId, attempts: &[Attempt]) -> Result<(), SinkError> {
+        delete_staged(&self.sinks, log, attempts).await
     }
 }

@@ -2,14 +2,20 @@
 //!
 //! `choose` says which files the next slice reads: what is listed, less what counts as loaded (`seen`). `work` computes a slice and stages
 //! its results; [`transom_commit`] brings it into the log and into all sinks. `commands` changes the log as people ask for it (a rewind,
-//! a discard), `history` reads it.
+//! a discard), `history` reads it. `gc` deletes what is not needed, `verify` compares the log with the tables, `sink` brings a table
+//! that was restored to where the log is, and `hint` is how runs see each other.
 
 mod backfill;
 mod choose;
 mod commands;
+mod gc;
+mod hint;
 mod history;
+mod probe;
 mod seen;
+mod sink;
 mod staged;
+mod verify;
 mod work;
 
 use std::time::{Duration, Instant};
@@ -22,12 +28,18 @@ use transom_plugin::Cancel;
 
 pub use self::backfill::{Backfill, BackfillOptions, StagedShare};
 pub use self::commands::{Command, Commanded};
+pub use self::gc::{Garbage, Gc, GcOptions, Why};
+pub use self::hint::Others;
 pub use self::history::{Decided, History, SinkState, SourceState};
+pub use self::probe::Probed;
+pub use self::sink::{Behind, Replayed};
+pub use self::verify::Verification;
 use self::work::{Slicer, Staged};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::report::RunReport;
 use crate::run::{Observer, RunFailure, RunOptions};
+pub use transom_connect::Finding;
 
 /// How far a run goes.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +58,8 @@ pub struct SliceOptions {
     pub compute_shares: bool,
     /// Computes and stages one slice, and leaves it to [`Command::Load`].
     pub stage_only: bool,
+    /// What it does about other runs.
+    pub others: Others,
 }
 
 /// What a run of slices did.
@@ -139,6 +153,13 @@ fn estimate(took: &[Duration]) -> Duration {
 
 /// The store of a pipeline's log.
 pub(crate) async fn open_store(job: &Job) -> Result<Box<dyn Store>> {
+    transom_connect::check_state(&job.pipeline.state).map_err(|unfit| Error::State {
+        message: format!(
+            "the state cannot be kept in `{}`: {}",
+            job.pipeline.state, unfit.problem
+        ),
+        hint: unfit.hint,
+    })?;
     Ok(match &job.pipeline.state {
         Place::Local(path) => Box::new(FolderStore::new(path)),
         Place::S3(url) => Box::new(S3Store::open(&job.aws, url).await?),
@@ -185,15 +206,22 @@ impl Job {
             Ok(work) => work,
             Err(error) => return Err(failed(error, report, None)),
         };
+        let by = by(options.run.as_deref());
+        let here = hint::Runner::new(by.clone());
+        let others = options.others;
+        if let Err(error) = here.enter(store.as_ref(), others).await {
+            return Err(failed(error, report, None));
+        }
         let ran = async {
-            let by = by(options.run.as_deref());
             let runner = Runner::new(store.as_ref(), &mut work, by, Task::Run, None).await?;
             runner.run().await
         };
         let outcome = tokio::select! {
             outcome = ran => outcome.map_err(Some),
             () = self.stopped() => Err(None),
+            () = here.beat(store.as_ref(), others) => unreachable!("it never ends"),
         };
+        here.leave(store.as_ref(), others).await;
         report.done = work.is_done;
         report.waits_for = work.waits_for;
         report.staged = work.kept;

@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use transom_commit::{
-    self as commit, After, Counts, Draft, Log, Object, OpenBackfill, Part as EntryPart, Position,
-    Share, SinkError, SinkKind, SinkName, StagedAttempt, Store, Work,
+    self as commit, After, Counts, Draft, Log, LogId, Object, OpenBackfill, Part as EntryPart,
+    Position, Share, SinkError, SinkKind, SinkName, StagedAttempt, Store, Work,
 };
 use transom_connect::{
     self as connect, Attempt, ErrorKind, Inputs, Publish, Sink, SinkLimits, Source as _,
@@ -756,19 +756,25 @@ impl Work for Slicer<'_> {
         self.sinks.get(name.as_str())?.committed()
     }
 
-    async fn delete_staged(&self, attempts: &[commit::Attempt]) -> Result<(), SinkError> {
-        delete_staged(&self.sinks, attempts).await
+    async fn delete_staged(
+        &self,
+        log: LogId,
+        attempts: &[commit::Attempt],
+    ) -> Result<(), SinkError> {
+        delete_staged(&self.sinks, log, attempts).await
     }
 }
 
 /// Deletes what these attempts have staged for any of these sinks.
 pub(super) async fn delete_staged(
     sinks: &BTreeMap<String, Arc<dyn Sink>>,
+    log: LogId,
     attempts: &[commit::Attempt],
 ) -> Result<(), SinkError> {
+    let log = log.to_string();
     for sink in sinks.values() {
         for attempt in attempts {
-            sink.delete_attempt(&attempt.to_string()).await?;
+            sink.delete_attempt(&log, &attempt.to_string()).await?;
             commit::fault::at("gc.deleted_half");
         }
     }

@@ -16,7 +16,11 @@
 mod bucket;
 mod folder;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
@@ -25,11 +29,13 @@ use transom_commit::{self as commit, SinkErrorKind, Version};
 use transom_file::spec::Place;
 
 use super::{
-    Applied, Attempt, FileSink, Pointed, Publish, Replaces, Sink, SinkError, Staged, Staging,
-    Written,
-    append::{StagedRoom, absolute, belongs},
+    Applied, Aside, Attempt, Expected, FileSink, Known, Pointed, Publish, Replaces, Sink,
+    SinkError, Staged, Staging, Verified, Written,
+    append::{StagedRoom, absolute, belongs, check_log, delete_aside},
+    aside::Asides,
     staging::{Ending, FileStaging},
     tree::{Tree, TreeError, split, text},
+    verify::{FileOf, compare, redo},
 };
 use crate::lease;
 
@@ -43,6 +49,16 @@ pub struct PointedSink {
 /// The name of the list of a version's files, beside the version: readers of its folder find data alone.
 pub(crate) fn list_of(version: &str) -> String {
     format!("{version}.json")
+}
+
+/// The name of the link for an entry: digits alone, so that it is no version of a run without a log.
+fn link_of(entry: u64) -> String {
+    format!("{entry:020}")
+}
+
+fn entry_of(name: &str) -> Option<u64> {
+    let digits = name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| name.parse().ok()).flatten()
 }
 
 /// The files of a version.
@@ -71,6 +87,9 @@ pub(crate) struct VersionFile {
     pub(crate) etag: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) partition: Vec<(String, Option<String>)>,
+    /// The CRC-32 of its bytes; none of files that earlier versions have written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) crc32: Option<u32>,
 }
 
 impl VersionFiles {
@@ -351,11 +370,126 @@ impl Sink for PointedSink {
         ))
     }
 
-    async fn delete_attempt(&self, attempt: &str) -> Result<(), commit::SinkError> {
+    async fn verify(&self, expected: &Expected<'_>) -> Result<Verified, commit::SinkError> {
+        let name = &self.files.name;
+        let failed = |error: TreeError| error.applying(name);
+        let table = self.table(&self.files.path).await.map_err(failed)?;
+        let tree = table.tree();
+        check_log(tree, &self.folder(), &expected.log.to_string(), &self.files).await?;
+        let mut verified = Verified::default();
+        let at = table.entry().await.map_err(failed)?;
+        let position = match expected.before {
+            Some(before) if before.seq == at => before,
+            _ => expected.position,
+        };
+        if at != position.seq {
+            let problem = format!(
+                "`{}` shows entry {at}, and the log says {}",
+                self.files.path, position.seq
+            );
+            let hint = match at > position.seq {
+                true => "the end of the log is missing: find the right state",
+                false => "`transom run` puts it right",
+            };
+            verified.find(name, problem, hint);
+        }
+        if position.seq == 0 {
+            return Ok(verified);
+        }
+        let version = position.attempt_text();
+        let list = match self.list(tree, &version).await {
+            Ok(list) => list,
+            Err(error) if error.kind() == SinkErrorKind::Broken => {
+                let hint = redo(position.seq);
+                verified.find(name, error.to_string(), hint);
+                return Ok(verified);
+            }
+            Err(error) => return Err(error),
+        };
+        let root = self.folder();
+        let mut files = BTreeMap::new();
+        let mut folders = BTreeSet::new();
+        for file in &list.files {
+            folders.insert(file.version.clone());
+            let expected = FileOf {
+                entry: position.seq,
+                bytes: file.bytes,
+                crc32: file.crc32,
+                is_optional: false,
+            };
+            let path = format!("{root}/{}/{}", file.version, text(&file.path));
+            files.insert(path, expected);
+        }
+        let mut found = Vec::new();
+        for folder in &folders {
+            let folder = format!("{root}/{folder}");
+            found.extend(tree.files(&folder).await.map_err(failed)?);
+        }
+        let unknown = compare(tree, name, found, &files, expected.deep, &mut verified).await;
+        let unknown = unknown.map_err(failed)?;
+        // On S3, readers see the files of the list alone; what else is there is of other versions.
+        let is_local = matches!(tree.place(), Place::Local(_));
+        for file in unknown.into_iter().filter(|_| is_local) {
+            let problem = format!("no entry has written `{}`", tree.place().join(&file.path));
+            verified.find(name, problem, "readers see its rows: move it away");
+        }
+        Ok(verified)
+    }
+
+    async fn delete_attempt(&self, _: &str, attempt: &str) -> Result<(), commit::SinkError> {
         let failed = |error: TreeError| error.applying(&self.files.name);
         let table = self.table(&self.files.path).await.map_err(failed)?;
         let folder = format!("{}/{attempt}", self.folder());
-        table.tree().delete(&folder).await.map_err(failed)
+        table.tree().delete(&folder).await.map_err(failed)?;
+        let list = [list_of(&folder)];
+        table.tree().remove(&list).await.map_err(failed)
+    }
+
+    async fn aside(&self, known: &Known) -> Result<Vec<Aside>, commit::SinkError> {
+        let failed = |error: TreeError| error.applying(&self.files.name);
+        let table = self.table(&self.files.path).await.map_err(failed)?;
+        let tree = table.tree();
+        check_log(tree, &self.folder(), &known.log, &self.files).await?;
+        // On S3, a version goes on with files in the folders of earlier ones.
+        let mut kept = BTreeSet::new();
+        for version in &known.needed {
+            let list = self.list(tree, version).await?;
+            let paths = list.files.iter();
+            kept.extend(paths.map(|file| format!("{}/{}", file.version, text(&file.path))));
+        }
+        let entries: BTreeMap<u64, &String> =
+            known.named.iter().map(|(at, seq)| (*seq, at)).collect();
+        let root = format!("{}/", self.folder());
+        let mut asides = Asides::new(known);
+        let mut halves = BTreeSet::new();
+        for found in tree.files(&root).await.map_err(failed)? {
+            let within = found.path.strip_prefix(&root).unwrap_or_default();
+            let attempt = match within.split_once('/') {
+                Some((version, _)) if kept.contains(within) => {
+                    halves.insert(version.to_owned());
+                    continue;
+                }
+                Some((version, _)) => version,
+                // The link for an entry, the list of a version, or another name of one.
+                None => match entry_of(within).and_then(|entry| entries.get(&entry)) {
+                    Some(attempt) => attempt,
+                    None => within.strip_suffix(".json").unwrap_or(within),
+                },
+            };
+            let attempt = attempt.to_owned();
+            asides.add(&attempt, found);
+        }
+        let unneeded = asides.into_unneeded().map(|aside| Aside {
+            folder: (!halves.contains(&aside.attempt)).then(|| format!("{root}{}", aside.attempt)),
+            ..aside
+        });
+        Ok(unneeded.collect())
+    }
+
+    async fn delete_aside(&self, aside: &Aside) -> Result<(), commit::SinkError> {
+        let failed = |error: TreeError| error.applying(&self.files.name);
+        let table = self.table(&self.files.path).await.map_err(failed)?;
+        delete_aside(table.tree(), aside).await.map_err(failed)
     }
 }
 
@@ -406,6 +540,7 @@ fn own_files(version: &str, written: &Written) -> VersionFiles {
         bytes: file.bytes,
         etag: None,
         partition: file.partition.clone(),
+        crc32: file.crc32,
     });
     VersionFiles {
         files: files.collect(),

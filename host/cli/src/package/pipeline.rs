@@ -1,0 +1,147 @@
+//! The pipeline in a package: its file, lock file and queries as they are written, and its plugins compiled ahead of time.
+
+use std::path::Path;
+
+use fs_err as fs;
+use transom_file::spec::{Endpoint, Place, S3Url};
+use transom_file::{OnReject, Pipeline, Problem, Problems, SinkKind, StepKind};
+use transom_pipeline::lock::Lock;
+use transom_pipeline::plugins::{self, COMPILED};
+use transom_plugin::{Machine, compile_ahead};
+
+use crate::compilers::Compilers;
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// What the pipeline's file is called in a package: where the function looks for it.
+const FILE: &str = "transom.yaml";
+
+/// Refuses a target that needs something of this machine.
+pub(crate) fn check_reachable(pipeline: &Pipeline) -> Result<(), Failure> {
+    if pipeline.uses_aws() && pipeline.aws.endpoint == Endpoint::Local {
+        return Err(Failure::Usage {
+            message: format!(
+                "the target `{}` uses the local AWS, which a function in the cloud cannot reach",
+                pipeline.target
+            ),
+            hint: Some("name another one with `--target`".to_owned()),
+        });
+    }
+    let problems = local_places(pipeline);
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Problems(problems).into()),
+    }
+}
+
+/// What lies on this machine: a function has no folder that lasts.
+fn local_places(pipeline: &Pipeline) -> Vec<Problem> {
+    let hint = format!(
+        "give it a path on S3, `s3://..`, in the target `{}`",
+        pipeline.target
+    );
+    let sources = pipeline.sources.iter();
+    let sources = sources.filter(|source| !S3Url::is_meant(&source.path.value));
+    let sources = sources.map(|source| {
+        let message = format!(
+            "the source `{}` is on this machine, where a function cannot reach it",
+            source.name.value
+        );
+        pipeline.problem_at(source.path.span, message)
+    });
+    let sinks = pipeline.sinks.iter().filter_map(|sink| match &sink.kind {
+        SinkKind::Files(files) if matches!(files.path.value, Place::Local(_)) => {
+            let message = format!(
+                "the sink `{}` is on this machine, where a function cannot reach it",
+                sink.name.value
+            );
+            Some(pipeline.problem_at(files.path.span, message))
+        }
+        _ => None,
+    });
+    let is_local = |place: &Place| matches!(place, Place::Local(_));
+    let rejects = |step: &transom_file::Step| match &step.kind {
+        StepKind::Transform(transform) => transform.on_reject == OnReject::DeadLetter,
+        StepKind::Sql(_) => false,
+    };
+    let has_dead_letters = pipeline.steps.iter().any(rejects) || pipeline.checks().next().is_some();
+    let others = [
+        (
+            "the state",
+            pipeline.is_sliced() && is_local(&pipeline.state),
+        ),
+        (
+            "the folder `dead_letters`",
+            has_dead_letters && is_local(&pipeline.dead_letters),
+        ),
+    ];
+    let others = others.into_iter().filter(|(_, is_local)| *is_local);
+    let others = others.map(|(what, _)| {
+        Problem::new(format!(
+            "{what} is on this machine, where a function cannot reach it"
+        ))
+    });
+    let all = sources.chain(sinks).chain(others);
+    all.map(|problem| problem.with_hint(hint.clone())).collect()
+}
+
+/// Writes a pipeline into a folder, as programs in the cloud run it: nothing is compiled there.
+pub(crate) fn write(
+    context: &Context,
+    pipeline: &Pipeline,
+    machine: Machine,
+    folder: &Path,
+) -> Result<(), Failure> {
+    let copy = |from: &Path, to: &Path| {
+        let to = folder.join(to);
+        let parent = to.parent().unwrap_or(folder);
+        let copied = fs::create_dir_all(parent).and_then(|()| fs::copy(from, &to));
+        copied.map(drop).map_err(|source| Failure::Io {
+            what: "the package cannot be written".to_owned(),
+            source,
+        })
+    };
+    copy(&pipeline.file, FILE.as_ref())?;
+    let lock = Lock::path_of(pipeline);
+    if lock.is_file() {
+        copy(&lock, &Path::new(FILE).with_extension("lock"))?;
+    }
+    for step in &pipeline.steps {
+        let StepKind::Sql(sql) = &step.kind else {
+            continue;
+        };
+        let Some(file) = &sql.file else { continue };
+        let Ok(inside) = file.strip_prefix(&pipeline.root) else {
+            let message = format!("`{}` is not in the pipeline's folder", file.display());
+            let problem = pipeline.problem_at(sql.span, message);
+            let problem = problem.with_hint("a package has what is in it: move the query there");
+            return Err(Problems::from(problem).into());
+        };
+        copy(file, inside)?;
+    }
+    compile(context, pipeline, machine, &folder.join(COMPILED))
+}
+
+/// Compiles a pipeline's plugins into a folder, which is not made if there are none.
+pub(crate) fn compile(
+    context: &Context,
+    pipeline: &Pipeline,
+    machine: Machine,
+    folder: &Path,
+) -> Result<(), Failure> {
+    let loaded = context.plugins(pipeline)?;
+    let components = pipeline
+        .plugins
+        .iter()
+        .map(|plugin| plugins::component(plugin, &Compilers, &|name| context.building(name)));
+    let components = components.collect::<Result<Vec<_>, _>>()?;
+    let loaded: Vec<_> = loaded.into_iter().zip(components).collect();
+    if loaded.is_empty() {
+        return Ok(());
+    }
+    context
+        .printer
+        .say(format_args!("compiling plugins for {machine}"));
+    let runtime = context.plugin_runtime()?;
+    Ok(compile_ahead(&runtime, &loaded, machine, folder)?)
+}
