@@ -39,12 +39,15 @@ impl Context {
 
     /// The pipeline, with the target and the variables of the command line.
     pub(crate) fn pipeline(&self) -> Result<Pipeline, Failure> {
-        let GlobalOptions {
-            file,
-            target,
-            variables,
-            ..
-        } = &self.global;
+        self.pipeline_at(&self.global.file, self.global.target.as_deref())
+    }
+
+    /// The pipeline of a file, for a target.
+    pub(crate) fn pipeline_at(
+        &self,
+        file: &Path,
+        target: Option<&str>,
+    ) -> Result<Pipeline, Failure> {
         if !file.exists() {
             return Err(Failure::Usage {
                 message: format!("there is no pipeline at `{}`", file.display()),
@@ -54,8 +57,8 @@ impl Context {
             });
         }
         let options = LoadOptions {
-            target: target.clone(),
-            variables: variables.iter().cloned().collect(),
+            target: target.map(str::to_owned),
+            variables: self.global.variables.iter().cloned().collect(),
             is_packaged: CompiledPlugins::are_in(&compiled(file)),
         };
         Ok(transom_file::load(file, &options)?)

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use transom_file::LoadOptions;
 use transom_local::{FunctionOptions, InvokeApi, LocalFunction, request_id};
 use transom_pipeline::Error;
 use transom_pipeline::plugins::COMPILED;
