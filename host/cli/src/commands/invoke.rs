@@ -86,14 +86,7 @@ impl InvokeCommand {
         };
         let target = event.get("target").and_then(Value::as_str);
         let target = target.or(context.global.target.as_deref());
-        let pipeline = transom_file::load(
-            &file,
-            &LoadOptions {
-                target: target.map(str::to_owned),
-                variables: context.global.variables.iter().cloned().collect(),
-                is_packaged: self.function.is_some(),
-            },
-        )?;
+        let pipeline = context.pipeline_at(&file, target)?;
         let temporary = tempfile::tempdir().map_err(|source| Failure::Io {
             what: "there is no place for temporary files".to_owned(),
             source,
