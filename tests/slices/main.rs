@@ -6,6 +6,7 @@ mod exact;
 mod gc;
 mod hints;
 mod kills;
+mod mutants;
 #[path = "../warehouse/query.rs"]
 mod query;
 mod refused;

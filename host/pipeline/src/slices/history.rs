@@ -9,6 +9,7 @@ use super::open_store;
 use super::seen::Seen;
 use crate::error::{Error, Result};
 use crate::job::Job;
+use crate::report::counted;
 
 /// What the log says.
 #[derive(Debug, Clone, Serialize)]
@@ -149,11 +150,19 @@ fn decided(entry: &Entry) -> Decided {
             let word = format!("{disposition:?}").to_lowercase();
             ("discard", 0, vec![], Some(format!("of {of}, {word}")))
         }
-        Decision::Backfill { shares, .. } => {
-            ("backfill", 0, vec![], Some(format!("of {shares} shares")))
-        }
+        Decision::Backfill { shares, .. } => (
+            "backfill",
+            0,
+            vec![],
+            Some(format!("of {}", counted(u64::from(*shares), "share"))),
+        ),
         Decision::BackfillEnd {} => ("backfill_end", 0, vec![], None),
-        Decision::Gc { dead, .. } => ("gc", 0, vec![], Some(format!("of {} attempts", dead.len()))),
+        Decision::Gc { dead, .. } => (
+            "gc",
+            0,
+            vec![],
+            Some(format!("of {}", counted(dead.len() as u64, "attempt"))),
+        ),
     };
     Decided {
         entry: entry.seq,
