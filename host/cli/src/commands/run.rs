@@ -57,7 +57,7 @@ pub(crate) struct RunCommand {
     /// Of a pipeline that runs in slices: begins none that would probably not be over by then, like `10m`.
     #[arg(long, value_name = "TIME", value_parser = time)]
     deadline: Option<Duration>,
-    /// Of a pipeline that runs in slices: computes and stages one, which `transom load` loads once somebody has looked at it.
+    /// Of a pipeline that runs in slices: computes and stages one, which `transom load` loads after a look at it.
     #[arg(long)]
     stage_only: bool,
     /// In a job of AWS Batch: a child of an array computes its share of the open backfill (`AWS_BATCH_JOB_ARRAY_INDEX`); a job without an
