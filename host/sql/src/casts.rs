@@ -91,6 +91,12 @@ pub(crate) fn call(value: Expr, to: DataType, unfit: Unfit) -> Expr {
     ScalarUDF::from(Cast::new(to, unfit, None)).call(vec![value])
 }
 
+/// Whether a function is one of these casts; if so, whether some value ends the run.
+pub(crate) fn can_fail(function: &ScalarUDF) -> Option<bool> {
+    let cast = function.inner().downcast_ref::<Cast>()?;
+    Some(cast.unfit == Unfit::Error && !is_text(&cast.to))
+}
+
 /// The constant as one of another type.
 pub(crate) fn constant(value: &ScalarValue, to: &DataType) -> Result<ScalarValue> {
     ScalarValue::try_from_array(&column(&value.to_array()?, to)?, 0)
@@ -204,6 +210,9 @@ impl Cast {
             }
             DataType::Decimal128(_, scale) => self.of_decimals::<Decimal128Type>(values, *scale),
             DataType::Decimal256(_, scale) => self.of_decimals::<Decimal256Type>(values, *scale),
+            DataType::Timestamp(..) if matches!(self.to, DataType::Date32) => {
+                Ok(arrow_cast(values, &self.to)?)
+            }
             DataType::Timestamp(unit, _) | DataType::Time32(unit) | DataType::Time64(unit) => {
                 self.of_finer(values, *unit)
             }

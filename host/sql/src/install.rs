@@ -8,10 +8,13 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::Analyzer;
 use datafusion::prelude::SessionConfig;
 
+use crate::lazy::Guarding;
 use crate::planner::Operators;
 use crate::rules::Checked;
 use crate::type_names::SqlTypes;
-use crate::{captures, guard, patterns, quantiles, time, totals, unify};
+use crate::{
+    captures, guard, named, optimizer, patterns, quantiles, subqueries, time, totals, unify,
+};
 
 /// What a function may make of a batch of rows, in bytes.
 const AT_ONCE: u64 = 256 << 20;
@@ -21,12 +24,17 @@ const AT_ONCE: u64 = 256 << 20;
 pub fn configure(mut config: SessionConfig) -> SessionConfig {
     // 0.1 + 0.2 is 0.3.
     config.options_mut().sql_parser.parse_float_as_decimal = true;
+    // It compares what is nullable, which operators see in other ways than plans do, and refuses plans that are right.
+    config
+        .options_mut()
+        .execution
+        .skip_physical_aggregate_schema_check = true;
     config
 }
 
 /// A plan as its readers see it: dates that meet timestamps become timestamps of microseconds, decimals that meet floats become floats.
 pub fn planned(plan: LogicalPlan) -> Result<LogicalPlan> {
-    unify::unified(plan)
+    subqueries::exact(unify::unified(plan)?)
 }
 
 /// Makes a session compute as PostgreSQL does. `memory` is the run's memory in bytes if it has a limit: a function may use a quarter of it
@@ -48,13 +56,17 @@ pub fn install(mut builder: SessionStateBuilder, memory: Option<usize>) -> Sessi
     functions.extend(guard::functions(at_once));
     functions.extend(lists);
     functions.push(captures::function());
+    functions.push(Arc::new(named::function()));
     functions.push(Arc::new(patterns::like_escape()));
     let aggregates = builder.aggregate_functions().get_or_insert_default();
     aggregates.extend(totals::functions());
     aggregates.extend(quantiles::functions());
     let mut rules = Analyzer::new().rules;
     rules.push(Arc::new(Checked));
+    let planner = builder.query_planner().take();
     builder
         .with_type_planner(Arc::new(SqlTypes))
         .with_analyzer_rules(rules)
+        .with_physical_optimizer_rules(optimizer::rules())
+        .with_query_planner(Arc::new(Guarding(planner)))
 }

@@ -2,9 +2,11 @@
 
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType};
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, ExprSchemable, cast};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 
 use crate::arithmetic::{digits, stored};
 
@@ -35,6 +37,28 @@ pub(crate) fn rounded(mut call: ScalarFunction, schema: &DFSchema) -> Result<Tra
         integer if integer.is_integer() => cast(call, integer.clone()),
         _ => call,
     }))
+}
+
+/// `round` to a number of digits that is a constant. The type of the result depends on it, and would be another one once DataFusion has
+/// folded it.
+pub(crate) fn rounded_to(mut call: ScalarFunction) -> Result<Transformed<Expr>> {
+    let Some(digits) = call.args.get_mut(1) else {
+        return Ok(Transformed::no(Expr::ScalarFunction(call)));
+    };
+    if digits.any_column_refs() || digits.is_volatile() {
+        return Ok(Transformed::no(Expr::ScalarFunction(call)));
+    }
+    let simplifier = ExprSimplifier::new(SimplifyContext::default());
+    let schema = DFSchema::empty();
+    let constant = simplifier.coerce(cast(digits.clone(), DataType::Int32), &schema);
+    let constant = constant.and_then(|digits| simplifier.simplify(digits));
+    Ok(match constant {
+        Ok(constant @ Expr::Literal(ScalarValue::Int32(_), _)) => {
+            *digits = constant;
+            Transformed::yes(Expr::ScalarFunction(call))
+        }
+        _ => Transformed::no(Expr::ScalarFunction(call)),
+    })
 }
 
 /// The type in which numbers are compared that no decimal of 38 digits holds; `None` if one does, or none of them is a decimal.

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::arithmetic::{self, Op, is_rounded};
 use crate::error::ValueError;
-use crate::time::micros;
+use crate::time::{days, micros};
 use crate::unify::{self, is_date};
 
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl ExprPlanner for Operators {
             BinaryOperator::BitwiseXor => {
                 return Err(
                     ValueError::new("`2 ^ 3` is 8 in some dialects and 1 in others")
-                        .hint("write power(2, 3) for the power, 2 # 3 for the exclusive or")
+                        .hint("write power(2, 3) for the power, (2 | 3) - (2 & 3) for the exclusive or")
                         .into(),
                 );
             }
@@ -62,6 +62,12 @@ impl ExprPlanner for Operators {
                 left: left_expr,
                 right: cast(right_expr, micros()),
             }));
+        }
+        if is_date(&left) && right.is_integer() && matches!(op, Op::Add | Op::Subtract) {
+            return Ok(PlannerResult::Planned(days(op, left_expr, right_expr)));
+        }
+        if left.is_integer() && is_date(&right) && op == Op::Add {
+            return Ok(PlannerResult::Planned(days(op, right_expr, left_expr)));
         }
         if let Some(types) = arithmetic::types(op, &left, &right) {
             let op = match left.is_integer() && right.is_integer() && types.left.is_decimal() {

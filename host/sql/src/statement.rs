@@ -6,13 +6,14 @@ use datafusion::common::Result;
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType as SqlType, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, SetExpr,
-    Statement as SqlStatement, Value, Values, VisitMut, VisitorMut, visit_expressions_mut,
+    CastKind, DataType as SqlType, ExactNumberInfo, Expr, Fetch, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, LimitClause, ObjectName,
+    Query, SetExpr, Statement as SqlStatement, Value, Values, VisitMut, VisitorMut,
+    visit_expressions_mut,
 };
 
 use crate::error::ValueError;
-use crate::refused;
+use crate::{named, refused, rows};
 
 /// Digits that a decimal has at most.
 const DIGITS: usize = 38;
@@ -96,7 +97,10 @@ pub fn prepare(statement: &mut Statement, is_scalar: &dyn Fn(&str) -> bool) -> R
                 }
                 return ControlFlow::Continue(());
             }
-            _ => return ControlFlow::Continue(()),
+            _ => match rows::compared(expr) {
+                Some(compared) => compared,
+                None => return ControlFlow::Continue(()),
+            },
         };
         *expr = prepared;
         ControlFlow::Continue(())
@@ -105,19 +109,45 @@ pub fn prepare(statement: &mut Statement, is_scalar: &dyn Fn(&str) -> bool) -> R
         ControlFlow::Break(error) => return Err(error),
         ControlFlow::Continue(()) => {}
     }
-    let _ = statement.visit(&mut Floats);
+    let _ = statement.visit(&mut Queries);
     Ok(())
 }
 
-/// Makes the numbers in a column of `VALUES` floats if one of them is: DataFusion would make decimals of all.
-struct Floats;
+/// Makes the numbers in a column of `VALUES` floats if one of them is: DataFusion would make decimals of all. `FETCH FIRST` is a `LIMIT`.
+struct Queries;
 
-impl VisitorMut for Floats {
+impl VisitorMut for Queries {
     type Break = ();
 
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         values(&mut query.body);
+        fetch(query);
+        named::casts(query);
         ControlFlow::Continue(())
+    }
+}
+
+/// `FETCH FIRST 5 ROWS ONLY` is `LIMIT 5`.
+fn fetch(query: &mut Query) {
+    let is_plain = |fetch: &Fetch| !fetch.with_ties && !fetch.percent;
+    let offset = match &mut query.limit_clause {
+        None => None,
+        Some(LimitClause::LimitOffset {
+            limit: None,
+            offset,
+            ..
+        }) => offset.take(),
+        Some(_) => return,
+    };
+    if let Some(fetch) = query.fetch.take_if(|fetch| is_plain(fetch)) {
+        let one = || Expr::value(Value::Number("1".to_owned(), false));
+        query.limit_clause = Some(LimitClause::LimitOffset {
+            limit: Some(fetch.quantity.unwrap_or_else(one)),
+            offset,
+            limit_by: vec![],
+        });
+    } else if let Some(LimitClause::LimitOffset { offset: own, .. }) = &mut query.limit_clause {
+        *own = offset;
     }
 }
 
@@ -195,7 +225,7 @@ fn double(expr: Expr) -> Expr {
     }
 }
 
-fn call<const N: usize>(name: &str, arguments: [Expr; N]) -> Expr {
+pub(crate) fn call<const N: usize>(name: &str, arguments: [Expr; N]) -> Expr {
     let arguments = arguments
         .map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)))
         .into();

@@ -4,6 +4,7 @@
 
 mod bin;
 pub(crate) mod calendar;
+mod days;
 mod length;
 mod now;
 mod parse;
@@ -24,6 +25,7 @@ use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{ColumnarValue, Expr, ExprSchemable, ScalarUDF};
 
+pub(crate) use days::days;
 pub(crate) use length::length;
 
 /// All of them.

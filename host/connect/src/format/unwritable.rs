@@ -1,6 +1,9 @@
 //! Why rows cannot be written in a format: the column, the type or the value, and what to write in the query instead.
 
 use arrow::error::ArrowError;
+use datafusion::sql::sqlparser::ast::Expr;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
 
 /// Why rows cannot be written in a format.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +91,13 @@ pub(crate) fn sql_name(column: &str) -> String {
             .next()
             .is_some_and(|first| !first.is_ascii_digit())
     };
-    match starts(column) && column.bytes().all(plain) {
+    // `select` is a word of SQL, not a name.
+    let is_name = |name: &str| {
+        let parser = Parser::new(&GenericDialect {}).try_with_sql(name);
+        let expr = parser.and_then(|mut parser| parser.parse_expr());
+        matches!(expr, Ok(Expr::Identifier(_)))
+    };
+    match starts(column) && column.bytes().all(plain) && is_name(column) {
         true => column.to_owned(),
         false => format!("\"{}\"", column.replace('"', "\"\"")),
     }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int32Array};
-use arrow::compute::cast;
+use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{
-    DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+    DataType, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+    TimeUnit,
 };
+use arrow::util::display::FormatOptions;
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -42,6 +44,10 @@ enum Part {
     },
     /// How long an interval is.
     Epoch,
+    /// Of a difference of timestamps, which has days and parts of a day.
+    Days,
+    Hours,
+    Minutes,
     Decade,
     Century,
     Millennium,
@@ -50,16 +56,15 @@ enum Part {
 impl Part {
     fn of(name: &str, data_type: &DataType) -> Option<Self> {
         let is_interval = matches!(data_type, DataType::Interval(_));
+        let is_difference = matches!(data_type, DataType::Duration(_));
         let is_date = matches!(
             data_type,
             DataType::Timestamp(..) | DataType::Date32 | DataType::Date64
         ) || is_text(data_type);
         let is_time = is_date
             || is_interval
-            || matches!(
-                data_type,
-                DataType::Time32(_) | DataType::Time64(_) | DataType::Duration(_)
-            );
+            || is_difference
+            || matches!(data_type, DataType::Time32(_) | DataType::Time64(_));
         Some(match name.to_lowercase().as_str() {
             "second" | "seconds" | "sec" | "secs" | "s" if is_time => Self::Seconds { scale: 6 },
             "millisecond" | "milliseconds" | "msec" | "msecs" | "ms" if is_time => {
@@ -69,7 +74,10 @@ impl Part {
             "microsecond" | "microseconds" | "usec" | "usecs" | "us" if is_fine(data_type) => {
                 Self::Seconds { scale: 0 }
             }
-            "epoch" if is_interval => Self::Epoch,
+            "epoch" if is_interval || is_difference => Self::Epoch,
+            "day" | "days" | "d" if is_difference => Self::Days,
+            "hour" | "hours" | "hr" | "hrs" | "h" if is_difference => Self::Hours,
+            "minute" | "minutes" | "min" | "mins" | "m" if is_difference => Self::Minutes,
             "decade" | "decades" if is_date => Self::Decade,
             "century" | "centuries" if is_date => Self::Century,
             "millennium" | "millenniums" | "millennia" if is_date => Self::Millennium,
@@ -77,6 +85,12 @@ impl Part {
         })
     }
 }
+
+/// An error, not NULL, for more days than there can be.
+const CHECKED: CastOptions<'static> = CastOptions {
+    safe: false,
+    format_options: FormatOptions::new(),
+};
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct DatePart {
@@ -100,6 +114,9 @@ impl ScalarUDFImpl for DatePart {
         match self.part {
             Part::Seconds { .. } => "part_of_minute",
             Part::Epoch => "epoch_of_interval",
+            Part::Days => "days",
+            Part::Hours => "hours_of_day",
+            Part::Minutes => "minutes_of_hour",
             Part::Decade => "decade",
             Part::Century => "century",
             Part::Millennium => "millennium",
@@ -150,15 +167,45 @@ impl DatePart {
                     .collect();
                 Arc::new(parts.with_data_type(result.clone()))
             }
-            Part::Epoch => {
-                let intervals = cast(values, &DataType::Interval(IntervalUnit::MonthDayNano))?;
-                let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
-                let epochs: Float64Array = intervals
-                    .iter()
-                    .map(|interval| interval.map(epoch))
-                    .collect();
-                Arc::new(epochs)
+            Part::Days | Part::Hours | Part::Minutes => {
+                let DataType::Duration(unit) = values.data_type() else {
+                    return internal_err!("{} is no difference", values.data_type());
+                };
+                let ticks = cast(values, &DataType::Int64)?;
+                let part = |ticks: i64| {
+                    let seconds = ticks / per_second(*unit);
+                    match self.part {
+                        Part::Days => seconds / 86_400,
+                        Part::Hours => seconds % 86_400 / 3_600,
+                        _ => seconds % 3_600 / 60,
+                    }
+                };
+                let parts = ticks.as_primitive::<Int64Type>();
+                let parts: ArrayRef = Arc::new(parts.unary::<_, Int64Type>(part));
+                cast_with_options(&parts, result, &CHECKED)?
             }
+            Part::Epoch => match values.data_type() {
+                DataType::Duration(unit) => {
+                    let ticks = cast(values, &DataType::Int64)?;
+                    let ticks = ticks.as_primitive::<Int64Type>();
+                    let per_second = per_second(*unit);
+                    #[expect(clippy::cast_precision_loss, reason = "the nearest float")]
+                    let seconds = |ticks: i64| {
+                        (ticks / per_second) as f64
+                            + (ticks % per_second) as f64 / per_second as f64
+                    };
+                    Arc::new(ticks.unary::<_, Float64Type>(seconds))
+                }
+                _ => {
+                    let intervals = cast(values, &DataType::Interval(IntervalUnit::MonthDayNano))?;
+                    let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
+                    let epochs: Float64Array = intervals
+                        .iter()
+                        .map(|interval| interval.map(epoch))
+                        .collect();
+                    Arc::new(epochs)
+                }
+            },
             part => {
                 let (tick, ticks) = match values.data_type() {
                     DataType::Timestamp(unit, _) => (per_second(*unit), Arc::clone(values)),

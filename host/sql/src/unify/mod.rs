@@ -102,6 +102,7 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::ScalarFunction(call) if matches!(call.func.name(), "ceil" | "floor" | "trunc") => {
             numbers::rounded(call, schema)?
         }
+        Expr::ScalarFunction(call) if call.func.name() == "round" => numbers::rounded_to(call)?,
         Expr::ScalarFunction(call) if call.func.name() == "date_part" => {
             time::date_part(call, schema)?
         }

@@ -1,6 +1,6 @@
 //! What DataFusion does without this room. A test that fails here is good news: something of ours can go.
 
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::rows;
 
@@ -77,4 +77,35 @@ async fn datafusion_still_leaves_out_groups_that_match_nothing() {
         plain("SELECT regexp_match('b', '(a)?(b)') AS x").await,
         "[b]"
     );
+}
+
+#[tokio::test]
+async fn datafusion_still_evaluates_both_sides_of_and() {
+    let guarded =
+        "SELECT x FROM (VALUES (1, 0), (6, 2), (8, 2)) AS t(x, y) WHERE y <> 0 AND x / y > 1";
+    assert!(plain(guarded).await.starts_with("error: "));
+}
+
+#[tokio::test]
+async fn datafusion_still_has_no_null_in_subqueries_of_conditions() {
+    let unknown = "SELECT x FROM (VALUES (3)) AS t(x) WHERE (x IN (SELECT y FROM (VALUES (1), (NULL)) AS u(y))) IS NULL";
+    assert_eq!(plain(unknown).await, "");
+}
+
+#[tokio::test]
+async fn datafusion_still_compares_rows_as_structs() {
+    assert_eq!(plain("SELECT (1, NULL) = (1, 2) AS x").await, "false");
+}
+
+#[tokio::test]
+async fn datafusion_still_loses_the_columns_of_conditions_of_sort_merge_joins() {
+    // https://github.com/apache/datafusion/issues/24414
+    let config = SessionConfig::new()
+        .with_target_partitions(2)
+        .set_bool("datafusion.optimizer.prefer_hash_join", false);
+    let context = SessionContext::new_with_config(config);
+    let join = "SELECT t.b, u.b AS c FROM (VALUES (100, 1, 0)) AS t(a, b, d) JOIN (VALUES (10, 1)) AS u(a, b) ON t.b = u.b AND t.a > u.a";
+    let batches = context.sql(join).await.unwrap().collect().await.unwrap();
+    let found: usize = batches.iter().map(|batch| batch.num_rows()).sum();
+    assert_eq!(found, 0);
 }

@@ -45,7 +45,13 @@ pub(in crate::source) fn infer_schema(
                     positions = Some(shared(&file, &header.names, path, names)?);
                 }
                 None => {
-                    if let Some(delimiter) = header.other_delimiter(options) {
+                    let declared = |name: &String| {
+                        let columns = source.columns.as_ref();
+                        columns.is_some_and(|columns| columns.index_of(name).is_ok())
+                    };
+                    if let Some(delimiter) = header.other_delimiter(options)
+                        && !header.names.iter().any(declared)
+                    {
                         return Err(one_column(&file, header, delimiter));
                     }
                     first = Some((found.path.clone(), header.names.clone()));

@@ -142,7 +142,7 @@ impl Refused {
     }
 }
 
-const ONE_OBJECT: &str = "JSON sources hold one object per line, not an array";
+const ONE_OBJECT: &str = "each line of a JSON source is one whole object";
 
 fn syntax_hint(text: &str, position: usize) -> Option<String> {
     let rest: String = text

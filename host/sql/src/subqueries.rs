@@ -1,0 +1,261 @@
+//! `IN (SELECT ..)` and `EXISTS` as SQL has them where DataFusion's differ.
+//!
+//! In a condition of rows, DataFusion's `IN` is false where SQL's is NULL, which only shows under `NOT`, `IS NULL` or `CASE`:
+//! `NOT (x IN (SELECT y ..) AND z)` kept rows that SQL leaves out. In other places it has neither; there they become counts.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{Column, DFSchema, ExprSchema, JoinType, Result, ScalarValue, Spans};
+use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction};
+use datafusion::logical_expr::{
+    BinaryExpr, Distinct, Expr, ExprSchemable, Join, LogicalPlan, LogicalPlanBuilder, Operator,
+    Subquery, lit,
+};
+
+/// A plan in which every `IN (SELECT ..)` is NULL where SQL says so.
+pub(crate) fn exact(plan: LogicalPlan) -> Result<LogicalPlan> {
+    plan.transform_up_with_subqueries(|node| match node {
+        LogicalPlan::Filter(mut filter) => {
+            let schema = Arc::clone(filter.input.schema());
+            let predicate = conjuncts(filter.predicate, &schema)?;
+            filter.predicate = predicate.data;
+            let changed = predicate.transformed;
+            Ok(Transformed::new_transformed(
+                LogicalPlan::Filter(filter),
+                changed,
+            ))
+        }
+        LogicalPlan::Join(join) => above(join),
+        node => {
+            let schema = merge_schema(&node.inputs());
+            let names = NamePreserver::new(&node);
+            node.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let counted = inside(expr, &schema, &Counted)?;
+                Ok(counted.update_data(|expr| name.restore(expr)))
+            })
+        }
+    })
+    .data()
+}
+
+/// A join whose conditions with subqueries are in a filter above it, if it is an inner join.
+fn above(mut join: Join) -> Result<Transformed<LogicalPlan>> {
+    let asks = |expr: &Expr| {
+        let is_subquery = |expr: &Expr| matches!(expr, Expr::InSubquery(_) | Expr::Exists(_));
+        expr.exists(|expr| Ok(is_subquery(expr)))
+    };
+    let (mut own, mut moved) = (Vec::new(), Vec::new());
+    for operand in join.filter.iter().flat_map(split_conjunction) {
+        match asks(operand)? {
+            true => moved.push(operand.clone()),
+            false => own.push(operand.clone()),
+        }
+    }
+    let Some(predicate) = conjunction(moved).filter(|_| join.join_type == JoinType::Inner) else {
+        return Ok(Transformed::no(LogicalPlan::Join(join)));
+    };
+    let predicate = conjuncts(predicate, &join.schema)?.data;
+    join.filter = conjunction(own);
+    let join = LogicalPlanBuilder::from(LogicalPlan::Join(join));
+    Ok(Transformed::yes(join.filter(predicate)?.build()?))
+}
+
+/// How a place asks whether there are rows.
+trait Asks {
+    /// Whether the subquery has a row.
+    fn some(&self, subquery: Subquery) -> Result<Expr>;
+    /// Whether the subquery has a row whose value is equal, or NULL or false if it has none.
+    fn equal(&self, value: Expr, subquery: Subquery, schema: &DFSchema) -> Result<Expr>;
+}
+
+/// In a condition of rows.
+struct Marked;
+
+impl Asks for Marked {
+    fn some(&self, subquery: Subquery) -> Result<Expr> {
+        Ok(Expr::Exists(Exists::new(subquery, false)))
+    }
+
+    fn equal(&self, value: Expr, subquery: Subquery, _schema: &DFSchema) -> Result<Expr> {
+        let expr = Box::new(value);
+        Ok(Expr::InSubquery(InSubquery::new(expr, subquery, false)))
+    }
+}
+
+/// Anywhere else.
+struct Counted;
+
+impl Asks for Counted {
+    fn some(&self, subquery: Subquery) -> Result<Expr> {
+        let mut plan = Arc::clone(&subquery.subquery);
+        // What is selected does not matter, and hides columns that the outer query compares with.
+        loop {
+            plan = match plan.as_ref() {
+                LogicalPlan::Projection(node) => Arc::clone(&node.input),
+                LogicalPlan::SubqueryAlias(node) => Arc::clone(&node.input),
+                LogicalPlan::Sort(node) if node.fetch.is_none() => Arc::clone(&node.input),
+                LogicalPlan::Distinct(Distinct::All(input)) => Arc::clone(input),
+                _ => break,
+            };
+        }
+        counted(plan, subquery.outer_ref_columns)
+    }
+
+    fn equal(&self, value: Expr, subquery: Subquery, schema: &DFSchema) -> Result<Expr> {
+        let mut outer = subquery.outer_ref_columns.clone();
+        let value = value.transform_up(|expr| match expr {
+            Expr::Column(column) => {
+                let field = Arc::clone(schema.field_from_column(&column)?);
+                let reference = Expr::OuterReferenceColumn(field, column);
+                outer.push(reference.clone());
+                Ok(Transformed::yes(reference))
+            }
+            other => Ok(Transformed::no(other)),
+        })?;
+        let own = Expr::Column(only_column(&subquery));
+        let plan = LogicalPlanBuilder::from(subquery.subquery).filter(own.eq(value.data))?;
+        counted(Arc::new(plan.build()?), outer)
+    }
+}
+
+fn counted(plan: Arc<LogicalPlan>, outer_ref_columns: Vec<Expr>) -> Result<Expr> {
+    let plan = LogicalPlanBuilder::from(plan)
+        .aggregate(Vec::<Expr>::new(), vec![count(lit(1_i64))])?
+        .build()?;
+    let subquery = Expr::ScalarSubquery(Subquery {
+        subquery: Arc::new(plan),
+        outer_ref_columns,
+        spans: Spans::new(),
+    });
+    Ok(subquery.gt(lit(0_i64)))
+}
+
+/// A condition of rows. Operands of `AND` are NULL or false alike, which is what DataFusion computes.
+fn conjuncts(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::And,
+            right,
+        }) => {
+            let (left, right) = (conjuncts(*left, schema)?, conjuncts(*right, schema)?);
+            let changed = left.transformed || right.transformed;
+            Ok(Transformed::new_transformed(
+                left.data.and(right.data),
+                changed,
+            ))
+        }
+        Expr::InSubquery(_) => Ok(Transformed::no(expr)),
+        other => match only_operand(other) {
+            Ok(operand) => Ok(Transformed::yes(conjuncts(operand, schema)?.data)),
+            Err(other) => disjuncts(other, schema),
+        },
+    }
+}
+
+/// The only operand of `OR` that can be true, or the expression itself if there are others.
+fn only_operand(expr: Expr) -> std::result::Result<Expr, Expr> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::Or,
+            right,
+        }) => match (is_never_true(&left), is_never_true(&right)) {
+            (true, _) => Ok(*right),
+            (_, true) => Ok(*left),
+            _ => Err(left.or(*right)),
+        },
+        other => Err(other),
+    }
+}
+
+fn is_never_true(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(value, _) => value.is_null(),
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::And,
+            right,
+        }) => is_never_true(left) || is_never_true(right),
+        _ => false,
+    }
+}
+
+/// The same below `OR`, where `NOT IN` is another matter.
+fn disjuncts(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: op @ (Operator::And | Operator::Or),
+            right,
+        }) => {
+            let (left, right) = (disjuncts(*left, schema)?, disjuncts(*right, schema)?);
+            let changed = left.transformed || right.transformed;
+            let both = BinaryExpr::new(Box::new(left.data), op, Box::new(right.data));
+            Ok(Transformed::new_transformed(
+                Expr::BinaryExpr(both),
+                changed,
+            ))
+        }
+        Expr::InSubquery(InSubquery { negated: false, .. }) => Ok(Transformed::no(expr)),
+        other => inside(other, schema, &Marked),
+    }
+}
+
+/// An expression anywhere.
+fn inside(expr: Expr, schema: &DFSchema, asks: &dyn Asks) -> Result<Transformed<Expr>> {
+    expr.transform_up(|expr| match expr {
+        Expr::InSubquery(InSubquery {
+            expr,
+            subquery,
+            negated,
+        }) => {
+            let is_in = is_in(*expr, subquery, schema, asks)?;
+            Ok(Transformed::yes(match negated {
+                true => !is_in,
+                false => is_in,
+            }))
+        }
+        Expr::Exists(exists) => {
+            let negated = exists.negated;
+            let some = asks.some(exists.subquery)?;
+            Ok(Transformed::yes(match (negated, some) {
+                (true, Expr::Exists(exists)) => Expr::Exists(Exists::new(exists.subquery, true)),
+                (true, some) => !some,
+                (false, some) => some,
+            }))
+        }
+        other => Ok(Transformed::no(other)),
+    })
+}
+
+/// `value IN (subquery)`: true if a row is equal; else NULL if one is NULL, or the value is and there are rows.
+fn is_in(value: Expr, subquery: Subquery, schema: &DFSchema, asks: &dyn Asks) -> Result<Expr> {
+    let column = only_column(&subquery);
+    let mut unknown = Vec::new();
+    if value.nullable(schema)? {
+        unknown.push(value.clone().is_null().and(asks.some(subquery.clone())?));
+    }
+    if subquery.subquery.schema().field(0).is_nullable() {
+        let rows = LogicalPlanBuilder::from(Arc::clone(&subquery.subquery));
+        let nulls = rows.filter(Expr::Column(column).is_null())?.build()?;
+        unknown.push(asks.some(Subquery {
+            subquery: Arc::new(nulls),
+            ..subquery.clone()
+        })?);
+    }
+    let equal = asks.equal(value, subquery, schema)?;
+    Ok(match unknown.into_iter().reduce(Expr::or) {
+        Some(unknown) => equal.or(Expr::Literal(ScalarValue::Boolean(None), None).and(unknown)),
+        None => equal,
+    })
+}
+
+fn only_column(subquery: &Subquery) -> Column {
+    Column::from(subquery.subquery.schema().qualified_field(0))
+}
