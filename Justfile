@@ -12,6 +12,7 @@ judge := cache / "judge-" + sha256_file("tests/values/requirements.txt")
 dbt := cache / "dbt-" + sha256_file("host/local/tests/peers/dbt-requirements.txt")
 redshift_peers := cache / "redshift-" + sha256_file("host/local/tests/peers/redshift-requirements.txt")
 zig := cache / "zig-" + sha256_file("lambda/requirements.txt")
+lambda_peers := cache / "lambda-" + sha256_file("lambda/tests/peers/requirements.txt")
 duckdb := cache / "duckdb-" + sha256_file("tests/benches/requirements.txt")
 
 # Crates outside the workspace: plugins, each with a lock file of its own.
@@ -158,6 +159,10 @@ test-redshift-peers: program (environment redshift_peers "host/local/tests/peers
     host/local/tests/peers/with-transom "{{ target_dir }}/debug/transom" "{{ redshift_peers }}/bin/python" host/local/tests/peers/redshift.py
     host/local/tests/peers/with-transom "{{ target_dir }}/debug/transom" host/local/tests/peers/with-dbt "{{ dbt }}/bin/dbt"
 
+# Try the function with boto3, its state machine with moto's Step Functions, and its template with cfn-lint
+test-lambda-peers: program (environment lambda_peers "lambda/tests/peers/requirements.txt")
+    "{{ lambda_peers }}/bin/python" lambda/tests/peers/peers.py "{{ target_dir }}/debug/transom"
+
 # Kill the local Redshift 500 times while sessions write, and look for an order of the random transactions of 100 engines
 test-redshift-long:
     TRANSOM_MANY=500 cargo test {{ locked }} --workspace --test local -- --ignored redshift_kills::
@@ -269,6 +274,10 @@ bench-languages: python-runner (bench "languages" "codecs") bench-label
 # Label two million rows in Python: on one partition, on two, and in DuckDB's native Python UDF
 bench-label: build python-runner (environment duckdb "tests/benches/requirements.txt")
     "{{ duckdb }}/bin/python" tests/benches/label.py "{{ target_dir }}/release/transom"
+
+# Load from S3 and into S3 beside plain DataFusion, and see what slices and their log cost; words select groups (tests/benches/load.py)
+bench-load *groups: build (environment duckdb "tests/benches/requirements.txt")
+    "{{ duckdb }}/bin/python" tests/benches/load.py "{{ target_dir }}/release/transom" {{ groups }}
 
 # Measure whole processes: their start, the memory of long runs and of many batches, DuckDB on the same files; words select groups (tests/benches/process/main.rs)
 bench-process *groups: build python-runner (environment duckdb "tests/benches/requirements.txt")

@@ -27,11 +27,18 @@ const IO_THREADS: usize = 2;
 /// What the process needs beside queries and plugins: the program, plugins' code, requests on their way.
 const LEAST_REST: usize = 64 << 20;
 
+/// What the address of a local AWS begins with.
+const LOOPBACK: &str = "http://127.0.0.1:";
+
 /// What the function's configuration says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The pipeline's file.
     pub pipeline: PathBuf,
+    /// The target where an event names none; the file's default if there is none here either.
+    pub target: Option<String>,
+    /// Where the local AWS answers, if the function runs beside it.
+    pub local_aws: Option<String>,
     /// Memory for queries and plugins in bytes; `None` for no limit.
     pub memory: Option<usize>,
 }
@@ -40,6 +47,8 @@ impl Settings {
     /// The settings that variables of the environment give:
     ///
     /// - `TRANSOM_PIPELINE`: the pipeline's file; else `transom.yaml` in the folder `LAMBDA_TASK_ROOT`, else in the current one,
+    /// - `TRANSOM_TARGET`: the target where an event names none,
+    /// - `AWS_ENDPOINT_URL`, if it is an address on this machine: there the local AWS answers,
     /// - `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`: MiB of the whole function; three quarters are for queries and plugins, and at least 64 MiB
     ///   are left to the process.
     pub fn of(variable: impl Fn(&str) -> Option<OsString>) -> Self {
@@ -48,7 +57,10 @@ impl Settings {
             variable("TRANSOM_PIPELINE").map_or_else(|| root.join("transom.yaml"), PathBuf::from);
         let megabytes = variable("AWS_LAMBDA_FUNCTION_MEMORY_SIZE");
         let megabytes = megabytes.and_then(|text| text.to_str()?.parse::<usize>().ok());
+        let text = |name| variable(name)?.into_string().ok();
         Self {
+            target: text("TRANSOM_TARGET").filter(|target| !target.is_empty()),
+            local_aws: text("AWS_ENDPOINT_URL").filter(|url| url.starts_with(LOOPBACK)),
             memory: megabytes.map(|megabytes| {
                 let whole = megabytes << 20;
                 whole - (whole / 4).max(LEAST_REST).min(whole / 2)
@@ -126,19 +138,26 @@ impl Function {
     /// The pipeline and its plugins, for an event.
     fn job(&self, event: &Event) -> Result<Job, Failure> {
         let options = LoadOptions {
-            target: event.target.clone(),
+            target: event
+                .target
+                .as_ref()
+                .or(self.settings.target.as_ref())
+                .cloned(),
             variables: event.variables()?,
             is_packaged: true,
         };
-        let pipeline: Pipeline = transom_file::load(&self.settings.pipeline, &options)?;
+        let mut pipeline: Pipeline = transom_file::load(&self.settings.pipeline, &options)?;
         if pipeline.uses_aws() && pipeline.aws.endpoint == Endpoint::Local {
-            return Err(Failure::pipeline(
-                format!(
-                    "the target `{}` uses the local AWS, which a function has not",
-                    pipeline.target
-                ),
-                "name another target with `target` in the event",
-            ));
+            let Some(url) = &self.settings.local_aws else {
+                return Err(Failure::pipeline(
+                    format!(
+                        "the target `{}` uses the local AWS, which does not run in Lambda",
+                        pipeline.target
+                    ),
+                    "name another target with `target` in the event, or with the variable `TRANSOM_TARGET`",
+                ));
+            };
+            pipeline.aws.endpoint = Endpoint::Url(url.clone());
         }
         let lock = Lock::read(&Lock::path_of(&pipeline)).map_err(|error| Failure::from(&error))?;
         let plugins = self.plugins(&pipeline)?;

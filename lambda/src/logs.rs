@@ -15,7 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// Environment variable that chooses what is logged, in the syntax of `tracing_subscriber::EnvFilter`.
 const VARIABLE: &str = "TRANSOM_LOG";
-/// What lambda_runtime logs of a failure, `bootstrap` has logged already.
+/// Without what lambda_runtime says of an error that was logged already.
 const DEFAULT: &str = "warn,plugin=info,transom_lambda=info,lambda_runtime::layers::panic=off";
 
 /// The log of a process. It serves one invocation at a time, and threads of plans log too: so the request id is the process's and not

@@ -19,6 +19,7 @@ fn function(world: &World, timeout: Duration) -> LocalFunction {
     std::fs::create_dir_all(&temporary).unwrap();
     let temporary = temporary.to_str().unwrap().to_owned();
     LocalFunction::new(FunctionOptions {
+        name: "orders".to_owned(),
         program: PathBuf::from(env!("CARGO_BIN_EXE_bootstrap")),
         task_root: world.path().to_owned(),
         environment: BTreeMap::from([("TMPDIR".to_owned(), temporary)]),
@@ -40,7 +41,7 @@ async fn failure(function: &mut LocalFunction, event: Value) -> (String, String)
     let event = event.to_string();
     let outcome = function.invoke(event.as_bytes(), "request-1");
     match outcome.await.unwrap() {
-        Outcome::Failed { kind, message } => (kind, message),
+        Outcome::Failed(error) => (error.kind, error.message),
         other => panic!("{other:?}"),
     }
 }
@@ -160,8 +161,9 @@ async fn a_pipeline_that_is_not_packaged_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_passes_its_deadline_is_killed() {
     let world = World::new(1);
-    let mut function = function(&world, Duration::from_millis(1));
+    let timeout = Duration::from_millis(1);
+    let mut function = function(&world, timeout);
     let outcome = function.invoke(b"{}", "request-1").await.unwrap();
-    assert_eq!(outcome, Outcome::TimedOut);
+    assert_eq!(outcome, Outcome::TimedOut(timeout));
     assert!(world.rows().is_empty());
 }

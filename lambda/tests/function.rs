@@ -14,6 +14,8 @@ const PLENTY: Duration = Duration::from_secs(600);
 fn function(world: &World) -> Function {
     let settings = Settings {
         pipeline: world.pipeline(),
+        target: None,
+        local_aws: None,
         memory: Some(256 << 20),
     };
     Function::new(settings)
@@ -158,4 +160,38 @@ fn settings_come_from_the_environment() {
     );
     assert_eq!(settings("1024").memory, Some(768 << 20));
     assert_eq!(settings("128").memory, Some(64 << 20));
+    assert_eq!(settings("128").target, None);
+
+    let settings = |url: &'static str| {
+        Settings::of(|name| match name {
+            "TRANSOM_TARGET" => Some("prod".into()),
+            "AWS_ENDPOINT_URL" => Some(url.into()),
+            _ => None,
+        })
+    };
+    let beside = settings("http://127.0.0.1:4566");
+    assert_eq!(beside.target.as_deref(), Some("prod"));
+    assert_eq!(beside.local_aws.as_deref(), Some("http://127.0.0.1:4566"));
+    // An endpoint of Amazon's is not the local AWS.
+    assert_eq!(
+        settings("https://vpce-1.s3.eu-west-1.vpce.amazonaws.com").local_aws,
+        None
+    );
+}
+
+#[test]
+fn the_local_aws_is_used_only_where_it_runs() {
+    let world = World::new(1);
+    let pipeline = std::fs::read_to_string(world.pipeline()).unwrap();
+    let pipeline = pipeline.replace(
+        "targets:\n",
+        "targets:\n  local: { state: { path: 's3://lake/state/' } }\n",
+    );
+    std::fs::write(world.pipeline(), pipeline).unwrap();
+    let failure = invoke(&world, json!({ "target": "local" })).unwrap_err();
+    assert_eq!(failure.kind(), "Pipeline", "{failure}");
+    assert!(
+        failure.to_string().contains("does not run in Lambda"),
+        "{failure}"
+    );
 }

@@ -23,6 +23,7 @@ fn every_command_has_help_with_examples() {
         "preview",
         "bench",
         "reject",
+        "backfill",
         "plan",
         "lock",
         "build",

@@ -11,7 +11,12 @@ pub(crate) struct Server(Child);
 
 impl Server {
     pub(crate) fn start(project: &Project) -> Self {
-        let mut command: Command = project.command(&["local", "up", "--http-port", "0"]);
+        Self::start_with(project, &[])
+    }
+
+    pub(crate) fn start_with(project: &Project, options: &[&str]) -> Self {
+        let arguments = [&["local", "up", "--http-port", "0"], options].concat();
+        let mut command: Command = project.command(&arguments);
         let child = command
             .stderr(Stdio::null())
             .spawn()

@@ -211,3 +211,82 @@ fn commands_of_slices_need_a_pipeline_that_has_some() {
     assert_snapshot!(project.run(&["state", "show"]).stderr);
     assert_snapshot!(project.run(&["run", "--max-slices", "1"]).stderr);
 }
+
+#[test]
+fn a_slice_is_looked_at_before_it_is_loaded() {
+    let project = pipeline(
+        ", incremental: new_files",
+        "SELECT * FROM raw",
+        ", mode: append",
+    );
+    assert_eq!(project.run(&["lock"]).code, 0);
+    let output = project
+        .command(&["run", "--stage-only", "--json"])
+        .output()
+        .expect("it starts");
+    let staged: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let attempt = staged["staged"]["attempt"].as_str().expect("an attempt");
+    assert_eq!(staged["staged"]["sinks"][0]["rows"], 2, "{staged}");
+    assert!(!Path::new(&project.path().join("out")).exists());
+    let loaded = project.run(&["load", attempt]);
+    assert_eq!(loaded.code, 0, "{}", loaded.all());
+    let again = project.run(&["load", attempt]);
+    assert!(
+        again.stderr.contains("nothing was to be done"),
+        "{}",
+        again.all()
+    );
+    assert_snapshot!("load_unknown", project.run(&["load", "x"]).all());
+}
+
+#[test]
+fn a_backfill_is_computed_by_jobs_and_loaded_by_one() {
+    let project = pipeline(
+        ", incremental: { by: day }",
+        "SELECT day, sum(amount) AS amount FROM raw GROUP BY day",
+        ", partition_by: [day], mode: overwrite_partitions",
+    );
+    for day in 2..=4 {
+        let name = format!("raw/day=2024-01-0{day}/a.csv");
+        project.write(&name, format!("customer,amount\na,{day}\n"));
+    }
+    assert_eq!(project.run(&["lock"]).code, 0);
+    let planned = project
+        .run(&["backfill", "plan", "--shares", "2", "--json"])
+        .json();
+    assert_eq!(planned["shares"], 2, "{planned}");
+    // A scheduled run does not do the work of the jobs.
+    let waits = project.run(&["run"]);
+    assert_eq!(waits.code, 0);
+    assert_snapshot!("backfill_waits", waits.stderr);
+    let child = |index: &str| {
+        let mut command = project.command(&["run", "--batch", "--quiet"]);
+        command.env("AWS_BATCH_JOB_ARRAY_INDEX", index);
+        project.outcome(command.output().expect("it starts")).all()
+    };
+    assert_snapshot!("backfill_share", child("1"));
+    assert_snapshot!("backfill_no_such_share", child("7"));
+    assert_snapshot!("backfill_no_index", child("first"));
+    let loader = project.run(&["run", "--batch", "--json"]).json();
+    assert_eq!(loader["done"], true, "{loader}");
+    assert_eq!(
+        loader["slices"].as_array().map(Vec::len),
+        Some(2),
+        "{loader}"
+    );
+    let again = project.run(&[
+        "backfill",
+        "--from",
+        "2024-01-02",
+        "--to",
+        "2024-01-03",
+        "--json",
+    ]);
+    assert_eq!(again.json()["slices"][0]["files"], 2, "{}", again.all());
+    let preview = project.run(&["run"]);
+    assert!(preview.stderr.contains("nothing new"), "{}", preview.all());
+    assert_snapshot!(
+        "backfill_none_open",
+        project.run(&["backfill", "end"]).all()
+    );
+}

@@ -106,7 +106,7 @@ impl Round {
     }
 
     async fn step(&mut self) {
-        match self.chance.below(9) {
+        match self.chance.below(10) {
             0..=2 => self.new_file(),
             3 => {
                 self.told.push("run".to_owned());
@@ -129,6 +129,10 @@ impl Round {
                 if self.chance.below(2) == 0 {
                     self.rewind().await;
                 }
+                if self.chance.below(2) == 0 {
+                    self.told.push("gc meanwhile".to_owned());
+                    self.world.job().gc(&crate::gc::ALL).await.unwrap();
+                }
                 if is_frozen {
                     resume(&frozen);
                 }
@@ -149,6 +153,10 @@ impl Round {
                         );
                     }
                 }
+            }
+            8 => {
+                self.told.push("gc".to_owned());
+                self.world.job().gc(&crate::gc::ALL).await.unwrap();
             }
             _ => self.rewind().await,
         }

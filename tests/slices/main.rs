@@ -1,9 +1,15 @@
 //! Pipelines that run in slices: whatever is killed, frozen, doubled or taken back, the tables are what the pipeline gives over all files.
 
+mod backfill;
 mod chaos;
 mod exact;
+mod gc;
+mod hints;
 mod kills;
 #[path = "../warehouse/query.rs"]
 mod query;
 mod refused;
+mod restored;
+mod staged;
+mod verify;
 mod world;

@@ -17,7 +17,7 @@ use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources};
 use transom_pipeline::run::Observer;
 use transom_pipeline::slices::{
-    Command as Asked, Commanded, SliceOptions, SlicesFailure, SlicesReport,
+    Command as Asked, Commanded, Others, SliceOptions, SlicesFailure, SlicesReport,
 };
 use transom_pipeline::{Aws, Job};
 
@@ -27,6 +27,24 @@ use crate::query;
 const FOLDER: &str = "TRANSOM_WORKER_FOLDER";
 /// In the environment of a worker: where it stops, how often it gets past before, and what it does there.
 const FAULT: &str = "TRANSOM_WORKER_FAULT";
+/// In the environment of a worker: what it does.
+const TASK: &str = "TRANSOM_WORKER_TASK";
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Loads slices.
+    Run,
+    /// Loads slices, unless another process does.
+    RespectfulRun,
+    /// Deletes what is not needed.
+    Gc,
+    /// Loads the shares of a backfill, and computes those that are missing.
+    Batch,
+    /// Computes a share.
+    Share(u32),
+}
+
 pub(crate) struct Silent;
 
 impl Observer for Silent {
@@ -199,10 +217,22 @@ targets:
 
     /// A process of its own that runs the pipeline.
     pub(crate) fn spawn(&self, fault: &str) -> Child {
+        self.spawn_task(Task::Run, fault)
+    }
+
+    pub(crate) fn spawn_task(&self, task: Task, fault: &str) -> Child {
+        let task = match task {
+            Task::Run => "run".to_owned(),
+            Task::RespectfulRun => "respectful run".to_owned(),
+            Task::Gc => "gc".to_owned(),
+            Task::Batch => "batch".to_owned(),
+            Task::Share(share) => share.to_string(),
+        };
         Command::new(std::env::current_exe().unwrap())
             .args(["world::worker", "--exact", "--nocapture"])
             .env(FOLDER, self.path())
             .env(FAULT, fault)
+            .env(TASK, task)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -211,8 +241,13 @@ targets:
 
     /// Whether a process was killed where it should be.
     pub(crate) fn killed(&self, fault: &str) -> bool {
+        self.killed_task(Task::Run, fault)
+    }
+
+    pub(crate) fn killed_task(&self, task: Task, fault: &str) -> bool {
         use std::os::unix::process::ExitStatusExt;
-        let status: ExitStatus = self.spawn(&format!("{fault}:kill")).wait().unwrap();
+        let mut child = self.spawn_task(task, &format!("{fault}:kill"));
+        let status: ExitStatus = child.wait().unwrap();
         status.signal() == Some(9)
     }
 
@@ -302,6 +337,12 @@ targets:
         rows
     }
 
+    /// A statement in the warehouse.
+    pub(crate) async fn sql(&self, text: &str) {
+        let client = query::client(self.server.as_ref().unwrap().endpoint());
+        query::rows(&client, text).await.unwrap();
+    }
+
     /// The table holds what it should, and the log is in order.
     pub(crate) async fn check(&self, when: &str) {
         assert_eq!(self.rows().await, self.expected(), "{when}");
@@ -372,9 +413,25 @@ fn worker() {
     }
     let folder = PathBuf::from(folder);
     let runtime = tokio::runtime::Runtime::new().unwrap();
+    let task = std::env::var(TASK).unwrap();
     let outcome = runtime.block_on(async {
-        let options = SliceOptions::default();
-        job_in(&folder).run_slices(&options, &Silent).await
+        let job = job_in(&folder);
+        if let Ok(share) = task.parse() {
+            return job.stage_share(share, &Silent).await.map(drop);
+        }
+        if task == "gc" {
+            job.gc(&crate::gc::ALL).await.unwrap();
+            return Ok(());
+        }
+        let options = SliceOptions {
+            others: match task.as_str() {
+                "respectful run" => Others::Respected,
+                _ => Others::Ignored,
+            },
+            compute_shares: task == "batch",
+            ..SliceOptions::default()
+        };
+        job.run_slices(&options, &Silent).await.map(drop)
     });
     if let Err(failure) = outcome {
         panic!("{}", failure.error);

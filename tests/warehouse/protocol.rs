@@ -11,7 +11,7 @@ use transom_connect::{RedshiftSink, Sink as _};
 use transom_file::spec::LoadMode;
 use transom_local::Isolation;
 
-use crate::world::{Planned, World, applying, chain, entry_after, stage, visits};
+use crate::world::{Planned, World, applying, chain, entry_after, stage, stage_as, visits};
 
 const COUNT: &str = "SELECT count(*) FROM public.daily";
 
@@ -87,14 +87,22 @@ async fn first_runs_at_once_create_one_table_and_load_each_slice_once() {
     }
 }
 
+/// The log of attempts that are staged without one.
+const LOG: &str = "00000000-0000-0000-0000-000000000001";
+
 #[tokio::test]
 async fn what_an_attempt_has_staged_is_deleted_with_it() {
     let world = World::new().await;
     let sink = world.sink(LoadMode::OverwritePartitions);
     let (kept, dead) = (Attempt::random(), Attempt::random());
     let load = || visits(&[&["1", "-", "2026-11-01", "x"]]);
-    stage(&sink, kept, load()).await.unwrap();
-    stage(&sink, dead, load()).await.unwrap();
+    for attempt in [kept, dead] {
+        let attempt = transom_connect::Attempt {
+            log: Some(LOG.to_owned()),
+            ..transom_connect::Attempt::new(attempt.to_string())
+        };
+        stage_as(&sink, attempt, load()).await.unwrap();
+    }
     let staged = async || {
         let staging = &sink.warehouse.staging;
         let found = world.aws.list(staging).await.unwrap();
@@ -102,10 +110,10 @@ async fn what_an_attempt_has_staged_is_deleted_with_it() {
     };
     assert_eq!(staged().await.len(), 8);
     for _ in 0..2 {
-        sink.delete_attempt(&dead.to_string()).await.unwrap();
+        sink.delete_attempt(LOG, &dead.to_string()).await.unwrap();
         let left = staged().await;
         assert_eq!(left.len(), 4);
-        let kept = kept.to_string();
+        let kept = format!("{LOG}/{kept}");
         assert!(left.iter().all(|path| path.starts_with(&kept)), "{left:?}");
     }
 }

@@ -235,7 +235,11 @@ impl Work for Loads<'_> {
         self.sink.committed()
     }
 
-    async fn delete_staged(&self, _: &[Attempt]) -> Result<(), transom_commit::SinkError> {
+    async fn delete_staged(
+        &self,
+        _: transom_commit::LogId,
+        _: &[Attempt],
+    ) -> Result<(), transom_commit::SinkError> {
         Ok(())
     }
 }
@@ -251,7 +255,7 @@ pub(crate) async fn stage(
 }
 
 /// Stages rows as three streams, one of them empty.
-async fn stage_as(
+pub(crate) async fn stage_as(
     sink: &RedshiftSink,
     attempt: transom_connect::Attempt,
     rows: RecordBatch,

@@ -8,8 +8,9 @@ use clap::builder::styling::{AnsiColor, Effects};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    bench, build, cache, check, completions, doctor, init, inspect, local, lock, package, plan,
-    preview, reject, run, schema, state, test, version,
+    backfill, bench, build, cache, check, completions, doctor, gc, init, inspect, invoke, load,
+    local, lock, package, plan, preview, reject, run, schema, sink, state, template, test, verify,
+    version,
 };
 use crate::context::Context;
 use crate::failure::{EXIT_CODES, FailedRow, Failure};
@@ -76,15 +77,22 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     Init(init::InitCommand),
     Run(run::RunCommand),
+    Invoke(invoke::InvokeCommand),
+    Template(template::TemplateCommand),
     Check(check::CheckCommand),
     Test(test::TestCommand),
     Preview(preview::PreviewCommand),
     Bench(bench::BenchCommand),
     Reject(reject::RejectCommand),
+    Backfill(backfill::BackfillCommand),
+    Load(load::LoadCommand),
     State(state::StateCommand),
     Rewind(state::RewindCommand),
     Reset(state::ResetCommand),
     Slice(state::SliceCommand),
+    Gc(gc::GcCommand),
+    Verify(verify::VerifyCommand),
+    Sink(sink::SinkCommand),
     Plan(plan::PlanCommand),
     Lock(lock::LockCommand),
     Build(build::BuildCommand),
@@ -105,15 +113,22 @@ impl Command {
         let result = match self {
             Self::Init(command) => command.execute(context),
             Self::Run(command) => command.execute(context),
+            Self::Invoke(command) => command.execute(context),
+            Self::Template(command) => command.execute(context),
             Self::Check(command) => command.execute(context),
             Self::Test(command) => command.execute(context),
             Self::Preview(command) => command.execute(context),
             Self::Bench(command) => command.execute(context),
             Self::Reject(command) => command.execute(context),
+            Self::Backfill(command) => command.execute(context),
+            Self::Load(command) => command.execute(context),
             Self::State(command) => command.execute(context),
             Self::Rewind(command) => command.execute(context),
             Self::Reset(command) => command.execute(context),
             Self::Slice(command) => command.execute(context),
+            Self::Gc(command) => command.execute(context),
+            Self::Verify(command) => command.execute(context),
+            Self::Sink(command) => command.execute(context),
             Self::Plan(command) => command.execute(context),
             Self::Lock(command) => command.execute(context),
             Self::Build(command) => command.execute(context),
@@ -153,14 +168,20 @@ impl Command {
     fn is_json(&self) -> bool {
         match self {
             Self::Run(command) => command.json,
+            Self::Invoke(command) => command.is_json(),
             Self::Check(command) => command.json,
             Self::Test(command) => command.json,
             Self::Bench(command) => command.json,
             Self::Reject(command) => command.is_json(),
+            Self::Backfill(command) => command.is_json(),
+            Self::Load(command) => command.json,
             Self::State(command) => command.is_json(),
             Self::Rewind(command) => command.is_json(),
             Self::Reset(command) => command.is_json(),
             Self::Slice(command) => command.is_json(),
+            Self::Gc(command) => command.json,
+            Self::Verify(command) => command.json,
+            Self::Sink(command) => command.is_json(),
             Self::Plan(command) => command.json,
             Self::Lock(command) => command.json,
             Self::Build(command) => command.json,
@@ -170,7 +191,11 @@ impl Command {
             Self::Local(command) => command.is_json(),
             Self::Doctor(command) => command.json,
             Self::Version(command) => command.json,
-            Self::Init(_) | Self::Preview(_) | Self::Schema(_) | Self::Completions(_) => false,
+            Self::Init(_)
+            | Self::Preview(_)
+            | Self::Template(_)
+            | Self::Schema(_)
+            | Self::Completions(_) => false,
         }
     }
 }

@@ -56,7 +56,7 @@ impl Context {
         let options = LoadOptions {
             target: target.clone(),
             variables: variables.iter().cloned().collect(),
-            is_packaged: CompiledPlugins::are_in(&compiled(file)),
+            is_packaged: is_packaged(file),
         };
         Ok(transom_file::load(file, &options)?)
     }
@@ -84,9 +84,8 @@ impl Context {
     /// The pipeline's plugins; those being built are named. Those of a package are compiled already.
     pub(crate) fn plugins(&self, pipeline: &Pipeline) -> Result<Vec<Arc<Plugin>>, Failure> {
         let runtime = self.plugin_runtime()?;
-        let folder = compiled(&pipeline.file);
-        if CompiledPlugins::are_in(&folder) {
-            let compiled = CompiledPlugins::open(&runtime, &folder)?;
+        if is_packaged(&pipeline.file) {
+            let compiled = CompiledPlugins::open(&runtime, &compiled(&pipeline.file))?;
             return Ok(plugins::load_compiled(pipeline, &compiled)?);
         }
         Ok(plugins::load(pipeline, &runtime, &Compilers, |plugin| {
@@ -168,6 +167,11 @@ impl std::ops::DerefMut for Ready {
     fn deref_mut(&mut self) -> &mut Job {
         &mut self.job
     }
+}
+
+/// Whether a pipeline's plugins were compiled by `transom package`.
+pub(crate) fn is_packaged(pipeline: &Path) -> bool {
+    CompiledPlugins::are_in(&compiled(pipeline))
 }
 
 /// Where the compiled plugins of a packaged pipeline are.

@@ -13,12 +13,14 @@ use arrow::array::RecordBatch;
 use serde_json::{Value, json};
 use transom_build::{BuildError, BuildErrorKind};
 use transom_file::{Problems, did_you_mean};
+use transom_local::FunctionError;
 use transom_pipeline::report::{CheckReport, counted};
 use transom_pipeline::run::RunFailure;
 use transom_pipeline::slices::SlicesFailure;
 use transom_pipeline::{Error as PipelineError, ErrorKind, Unwritable, causes, lines};
 use transom_plugin::GuestErrorKind;
 
+use crate::package::states;
 use crate::signals;
 use crate::table;
 
@@ -108,6 +110,12 @@ pub(crate) enum Failure {
         /// How many.
         broken: usize,
     },
+    /// `transom verify` found something that is not as the log says.
+    #[error("{} found: the log and the tables do not agree", counted(*found as u64, "mistake"))]
+    Damaged {
+        /// How much.
+        found: usize,
+    },
     /// Tests ran, and not all of them passed.
     #[error("{failed} of {} failed", counted(*of as u64, "test"))]
     Tests {
@@ -136,6 +144,9 @@ pub(crate) enum Failure {
         #[source]
         source: io::Error,
     },
+    /// A function failed when it was invoked.
+    #[error("{}: {}", .0.kind, said(.0).0)]
+    Function(FunctionError),
     /// The local Redshift refused a statement.
     #[error("{message}")]
     Statement {
@@ -285,10 +296,18 @@ impl Failure {
                 },
                 _ => ErrorKind::Plugin,
             }),
+            Self::Function(error) => Some(match error.kind.as_str() {
+                "Pipeline" => ErrorKind::Pipeline,
+                "Plugin" => ErrorKind::Plugin,
+                "Refused" => ErrorKind::Refused,
+                kind if states::is_retried(kind) => ErrorKind::Retryable,
+                _ => ErrorKind::Data,
+            }),
             Self::Unwritable { .. }
             | Self::Published { .. }
             | Self::Statement { .. }
             | Self::Io { .. }
+            | Self::Damaged { .. }
             | Self::Unfit { .. } => Some(ErrorKind::Data),
         }
     }
@@ -305,6 +324,7 @@ impl Failure {
             Self::Build { source, .. } => source.hint(),
             Self::Plugin(error) => error.hint(),
             Self::Usage { hint, .. } => hint.clone(),
+            Self::Function(error) => said(error).1.map(str::to_owned),
             Self::Statement {
                 statement, hint, ..
             } => Some(match hint {
@@ -315,6 +335,7 @@ impl Failure {
             Self::Closed
             | Self::Published { .. }
             | Self::Io { .. }
+            | Self::Damaged { .. }
             | Self::Unfit { .. }
             | Self::Tests { .. } => None,
         }
@@ -441,6 +462,14 @@ impl Failure {
             json.extend(report);
         }
         json
+    }
+}
+
+/// The message of a function's error, and the hint at its end.
+fn said(error: &FunctionError) -> (&str, Option<&str>) {
+    match error.message.rsplit_once("\nhint: ") {
+        Some((message, hint)) => (message, Some(hint)),
+        None => (&error.message, None),
     }
 }
 

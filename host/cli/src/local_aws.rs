@@ -3,7 +3,9 @@
 use std::path::Path;
 use transom_file::spec::{AwsOptions, Place, S3Url};
 use transom_file::{Pipeline, SinkKind};
-use transom_local::{Credentials, FolderError, LocalAws, Options, StartError, owner_of};
+use transom_local::{
+    Credentials, FolderError, LocalAws, Options, StartError, environment, owner_of,
+};
 use transom_pipeline::{Aws, S3Error};
 
 use crate::failure::Failure;
@@ -15,6 +17,7 @@ pub(crate) const DATA: &str = ".transom/local";
 #[derive(Debug)]
 pub(crate) struct Joined {
     endpoint: String,
+    region: String,
     credentials: Credentials,
     #[expect(dead_code, reason = "serves as long as it lives")]
     own: Option<LocalAws>,
@@ -24,6 +27,11 @@ impl Joined {
     /// Where it answers.
     pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// The variables with which another program uses it.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        environment(&self.endpoint, None, &self.region, &self.credentials)
     }
 
     /// How it is reached.
@@ -43,7 +51,12 @@ pub(crate) fn of_s3(error: S3Error) -> Failure {
 
 /// Joins the one that runs on the pipeline's folder, or starts one. Buckets that the pipeline writes to are made.
 pub(crate) async fn join(pipeline: &Pipeline) -> Result<Joined, Failure> {
-    let joined = find_or_start(&pipeline.root.join(DATA)).await?;
+    join_at(&pipeline.root.join(DATA), pipeline).await
+}
+
+/// The same for the one that runs on a data folder.
+pub(crate) async fn join_at(folder: &Path, pipeline: &Pipeline) -> Result<Joined, Failure> {
+    let joined = find_or_start(folder).await?;
     let aws = joined.aws(&pipeline.aws);
     let files = pipeline.sinks.iter().filter_map(|sink| match &sink.kind {
         SinkKind::Files(files) => Some(&files.path.value),
@@ -71,6 +84,7 @@ pub(crate) async fn find_or_start(folder: &Path) -> Result<Joined, Failure> {
         })?;
         Ok::<_, Failure>(owner.map(|owner| Joined {
             endpoint: owner.endpoint,
+            region: owner.region,
             credentials: Credentials::default(),
             own: None,
         }))
@@ -82,10 +96,11 @@ pub(crate) async fn find_or_start(folder: &Path) -> Result<Joined, Failure> {
         http_port: 0,
         ..Options::new(folder)
     };
-    let credentials = options.credentials.clone();
+    let (region, credentials) = (options.region.clone(), options.credentials.clone());
     match LocalAws::start(options).await {
         Ok(own) => Ok(Joined {
             endpoint: own.endpoint().to_owned(),
+            region,
             credentials,
             own: Some(own),
         }),

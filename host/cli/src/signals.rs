@@ -6,6 +6,7 @@
 use std::process;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use transom_plugin::Cancel;
@@ -16,6 +17,9 @@ use crate::printer::Printer;
 static RECEIVED: AtomicI32 = AtomicI32::new(0);
 /// What the first signal asks to stop.
 static STOP: Mutex<Option<Cancel>> = Mutex::new(None);
+
+/// How soon [`cancelled`] sees it.
+const PULSE: Duration = Duration::from_millis(50);
 
 /// Exit codes of programs that a signal ended, by custom.
 const BY_SIGNAL: i32 = 128;
@@ -44,6 +48,13 @@ pub(crate) fn listen(printer: &Printer) {
 pub(crate) fn in_order(cancel: &Cancel) -> InOrder {
     *stop() = Some(cancel.clone());
     InOrder
+}
+
+/// Waits until a command was asked to stop.
+pub(crate) async fn cancelled(cancel: &Cancel) {
+    while !cancel.is_cancelled() {
+        tokio::time::sleep(PULSE).await;
+    }
 }
 
 /// See [`in_order`].

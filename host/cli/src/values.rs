@@ -1,5 +1,7 @@
 //! Values of options that clap does not know how to read.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 /// `NAME=VALUE`; the value may be empty and may hold more `=`.
 pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -23,9 +25,19 @@ pub(crate) fn bytes(text: &str) -> Result<usize, String> {
     usize::try_from(bytes).map_err(|_| format!("{text} is more than this machine can address"))
 }
 
-/// A length of time with its unit: `30s`, `10m`.
+/// A length of time with its unit: `30s`, `10m`, `14d`.
 pub(crate) fn time(text: &str) -> Result<std::time::Duration, String> {
     transom_file::parse_time(text)
+}
+
+/// A port of this machine, or an address with a port.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
+    match text.parse::<u16>() {
+        Ok(port) => Ok((Ipv4Addr::LOCALHOST, port).into()),
+        Err(_) => text.parse().map_err(|_| {
+            "expected a port or an address, like `9001` or `127.0.0.1:9001`".to_owned()
+        }),
+    }
 }
 
 /// A point in time: with a zone or in UTC; a date alone is its first moment.

@@ -98,6 +98,8 @@ pub enum Decision {
     Gc {
         /// The attempts, at most [`MAX_DEAD`].
         dead: Vec<Attempt>,
+        /// The first entry that can still be gone back to: what only earlier ones need is deleted.
+        keeps: u64,
     },
 }
 
@@ -240,6 +242,8 @@ pub enum Draft {
     Gc {
         /// The attempts.
         dead: Vec<Attempt>,
+        /// The first entry that can still be gone back to.
+        keeps: u64,
     },
 }
 
@@ -350,7 +354,10 @@ impl Decision {
             },
             Self::Backfill { shares, .. } => Act::Backfill { shares: *shares },
             Self::BackfillEnd {} => Act::BackfillEnd,
-            Self::Gc { dead } => Act::Gc { dead: dead.clone() },
+            Self::Gc { dead, keeps } => Act::Gc {
+                dead: dead.clone(),
+                keeps: *keeps,
+            },
         }
     }
 

@@ -39,6 +39,8 @@ pub enum Act {
     Gc {
         /// The attempts.
         dead: Vec<Attempt>,
+        /// The first entry that can still be gone back to: what only earlier ones need is deleted.
+        keeps: u64,
     },
 }
 
@@ -107,6 +109,14 @@ impl Head {
         }
     }
 
+    /// Its number, and the first entry that it keeps, if it has deleted what going back to entry `seq` needs.
+    fn collects(&self, seq: u64) -> Option<(u64, u64)> {
+        match self.act {
+            Act::Gc { keeps, .. } if keeps > seq => Some((self.seq, keeps)),
+            _ => None,
+        }
+    }
+
     /// The first warehouse among its steps.
     pub fn gate(&self) -> Option<usize> {
         self.steps
@@ -158,6 +168,27 @@ pub enum HeadError {
         to: u64,
         /// The rewind or the discard.
         by: u64,
+    },
+    /// A gc has deleted the state and the files after an entry.
+    #[error(
+        "cannot rewind to entry {to}: the gc of entry {by} has deleted what that needs; {keeps} is the first entry \
+         that it has kept"
+    )]
+    Collected {
+        /// Where to.
+        to: u64,
+        /// The gc.
+        by: u64,
+        /// The first entry that can still be gone back to.
+        keeps: u64,
+    },
+    /// A gc keeps at least what holds now.
+    #[error("a gc must keep the last entry, {tail}, and would keep those from {keeps}")]
+    KeepsNothing {
+        /// The first entry that it would keep.
+        keeps: u64,
+        /// The log's last entry.
+        tail: u64,
     },
     /// Entry 1 opens the log.
     #[error("a log begins with an `open` entry, and has no other")]
@@ -251,6 +282,12 @@ impl<'a> View<'a> {
         let here = Position::new(seq, attempt);
         let mut after = self.sinks().to_vec();
         let steps = match &act {
+            Act::Gc { keeps, .. } if *keeps > self.tail() => {
+                return Err(HeadError::KeepsNothing {
+                    keeps: *keeps,
+                    tail: self.tail(),
+                });
+            }
             Act::Open | Act::Backfill { .. } | Act::BackfillEnd | Act::Gc { .. } => Vec::new(),
             Act::Slice => slice(&mut after, sinks, here)?,
             Act::Rewind { to } => {
@@ -265,6 +302,12 @@ impl<'a> View<'a> {
                         to: *to,
                         by: by.seq,
                     });
+                }
+                // Entry 0 needs nothing: all that is loaded is taken back by its names.
+                if *to > 0
+                    && let Some((by, keeps)) = self.since(*to).find_map(|head| head.collects(*to))
+                {
+                    return Err(HeadError::Collected { to: *to, by, keeps });
                 }
                 let touched: Vec<SinkAt> = after
                     .iter()

@@ -5,6 +5,9 @@ use crate::id::Share;
 /// The folder of entries.
 pub const LOG: &str = "log/";
 
+/// The folder of the notes that entries are done.
+pub const DONE: &str = "done/";
+
 /// Entry `seq`. Twenty digits, so that names are in the order of numbers.
 pub fn entry(seq: u64) -> String {
     format!("{LOG}{seq:020}.json")
@@ -12,7 +15,7 @@ pub fn entry(seq: u64) -> String {
 
 /// The note that all sinks have entry `seq`.
 pub fn done(seq: u64) -> String {
-    format!("done/{seq:020}.json")
+    format!("{DONE}{seq:020}.json")
 }
 
 /// The attempt that stands for a share of a backfill.

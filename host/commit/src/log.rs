@@ -260,10 +260,13 @@ impl Log {
             Wanted::Draft(Draft::Rewind { to }) => Act::Rewind { to: *to },
             Wanted::Draft(Draft::Backfill { shares, .. }) => Act::Backfill { shares: *shares },
             Wanted::Draft(Draft::BackfillEnd {}) => Act::BackfillEnd,
-            Wanted::Draft(Draft::Gc { dead }) if dead.len() > MAX_DEAD => {
+            Wanted::Draft(Draft::Gc { dead, .. }) if dead.len() > MAX_DEAD => {
                 return Err(EntryError::TooManyDead(dead.len()).into());
             }
-            Wanted::Draft(Draft::Gc { dead }) => Act::Gc { dead: dead.clone() },
+            Wanted::Draft(Draft::Gc { dead, keeps }) => Act::Gc {
+                dead: dead.clone(),
+                keeps: *keeps,
+            },
         };
         let sinks: Vec<(SinkName, SinkKind)> = match wanted {
             Wanted::Draft(Draft::Slice { slice, .. }) => slice
@@ -339,7 +342,10 @@ impl Log {
                 plan: *plan,
             },
             Wanted::Draft(Draft::BackfillEnd {}) => Decision::BackfillEnd {},
-            Wanted::Draft(Draft::Gc { dead }) => Decision::Gc { dead: dead.clone() },
+            Wanted::Draft(Draft::Gc { dead, keeps }) => Decision::Gc {
+                dead: dead.clone(),
+                keeps: *keeps,
+            },
         };
         let previous = self.entries.last().map(|(_, digest)| *digest);
         let log = self.id().unwrap_or_else(LogId::random);

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::entry::{By, Decision, Done, Draft, Entry, FORMAT};
 use crate::fault;
 use crate::head::{SinkAt, SinkKind};
-use crate::id::{Attempt, Position, SinkName};
+use crate::id::{Attempt, LogId, Position, SinkName};
 use crate::keys;
 use crate::log::{Log, LogError, StoredLog, Wanted};
 use crate::process::{Answer, Next, Process, RandomIds, Stop, Task};
@@ -39,12 +39,13 @@ pub trait Work: Send {
     /// A sink of the pipeline.
     fn sink(&self, name: &SinkName) -> Option<Sink<'_>>;
 
-    /// Deletes what these attempts have staged, for all sinks. Harmless later, since no attempt comes back.
+    /// Deletes what these attempts at entries of this log have staged, for all sinks. Harmless later, since no attempt
+    /// comes back.
     ///
     /// # Errors
     ///
     /// If something staged may still be there.
-    async fn delete_staged(&self, attempts: &[Attempt]) -> Result<(), SinkError>;
+    async fn delete_staged(&self, log: LogId, attempts: &[Attempt]) -> Result<(), SinkError>;
 }
 
 /// How long a runner tries.
@@ -284,12 +285,12 @@ impl<'a> Runner<'a> {
             }
             Next::Finish { seq, skipped } => self.finish(*seq, skipped).await,
             Next::DeleteDead { seq } => {
-                let Some(Decision::Gc { dead }) =
-                    self.log.log().get(*seq).map(|entry| &entry.decision)
+                let log = self.log.log();
+                let Some(Decision::Gc { dead, .. }) = log.get(*seq).map(|entry| &entry.decision)
                 else {
                     unreachable!("entry {seq} is a gc that was read");
                 };
-                match self.work.delete_staged(dead).await {
+                match self.work.delete_staged(log.view().id(), dead).await {
                     Ok(()) => Ok(self.carried()),
                     Err(source) if source.kind() == SinkErrorKind::Broken => {
                         Err(RunError::Delete { seq: *seq, source })
@@ -319,7 +320,8 @@ impl<'a> Runner<'a> {
             }
             #[cfg(feature = "testing")]
             Next::CleanUp { attempt } => {
-                drop(self.work.delete_staged(&[*attempt]).await);
+                let log = self.log.log().view().id();
+                drop(self.work.delete_staged(log, &[*attempt]).await);
                 Ok(Answer::Carried)
             }
             Next::CreateLedger { seq, step }

@@ -29,9 +29,10 @@ pub use kind::ErrorKind;
 pub use log_store::S3Store;
 pub use redshift::{ApiError, Load, RedshiftError, RedshiftSink};
 pub use sink::{
-    AppendSink, Appended, Applied, Attempt, FileSink, Pointed, PointedSink, Publish, Replaces,
-    Sink, SinkError, SinkLimits, Staged, Staging, TableAt, Written, WrittenFile, publish_all,
-    table_exists,
+    AppendSink, Appended, Applied, Aside, Attempt, Expectation, Expected, FileSink, Finding,
+    IsThere, Known, Pointed, PointedSink, Publish, Replaces, Sink, SinkError, SinkLimits, Staged,
+    Staging, TableAt, Unfit, Verified, Written, WrittenFile, check_state, probe_state, probe_table,
+    publish_all, table_exists,
 };
 pub use source::{
     FileSource, Input, Inputs, Location, NoPartition, ORIGIN_FILE, ORIGIN_ROW, ReadProgress,

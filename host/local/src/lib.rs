@@ -11,11 +11,13 @@
 //! psql, drivers -> the wire protocol ---------------------------> sessions
 //! ```
 //!
-//! [`LocalFunction`] is apart from these: it runs the program of a Lambda function as Lambda does.
+//! [`LocalFunction`] is apart from these: it runs the program of a Lambda function as Lambda does, and [`InvokeApi`] lets callers
+//! invoke it.
 //!
 //! The services refuse what Amazon refuses, with Amazon's codes and texts. What Amazon can do and this server cannot
 //! is an error that says so. Secrets are in no log and in no error.
 
+mod access;
 mod admin;
 mod folder;
 mod lambda;
@@ -28,7 +30,9 @@ pub use self::admin::{
     Client, ClientError, Ran, RanAll, ResultColumn, ResultRows, StatementError, Status,
 };
 pub use self::folder::{FolderError, Owner, clear_folder, owner_of};
-pub use self::lambda::{FunctionOptions, LocalFunction, Outcome};
+pub use self::lambda::{
+    FunctionError, FunctionOptions, InvokeApi, LocalFunction, Outcome, request_id,
+};
 pub use self::redshift::{Fault, FaultKind};
 pub use self::s3::{Contents, Expired};
 pub use transom_redshift::Isolation;

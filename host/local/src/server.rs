@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use transom_redshift::Isolation;
 
+use crate::access::AccessLog;
 use crate::folder::{DataFolder, FolderError};
 use crate::redshift::{self, Redshift};
 use crate::router::{Connection, Router};
@@ -69,6 +70,9 @@ pub struct Options {
     pub check_signatures: bool,
     /// The keys that [`LocalAws::environment`] gives to clients.
     pub credentials: Credentials,
+    /// A file to whose end each request to S3 and the Data API is written, as IAM would judge it: one JSON object a line, with
+    /// `operation`, `action`, `resource` and, of listings, `prefix`.
+    pub access_log: Option<PathBuf>,
 }
 
 impl Options {
@@ -85,6 +89,7 @@ impl Options {
             isolation: Isolation::default(),
             check_signatures: false,
             credentials: Credentials::default(),
+            access_log: None,
         }
     }
 }
@@ -135,6 +140,15 @@ pub enum StartError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The access log cannot be written.
+    #[error("the access log `{}` cannot be opened", path.display())]
+    AccessLog {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The port is taken, or may not be used.
     #[error("cannot listen on 127.0.0.1:{port}")]
     Listen {
@@ -168,13 +182,23 @@ impl LocalAws {
         let credentials = options
             .check_signatures
             .then(|| options.credentials.clone());
-        let s3 = S3::open(&path, &options.region, credentials);
+        let access = match &options.access_log {
+            Some(path) => {
+                AccessLog::open(path, &options.region).map_err(|source| StartError::AccessLog {
+                    path: path.clone(),
+                    source,
+                })?
+            }
+            None => AccessLog::default(),
+        };
+        let s3 = S3::open(&path, &options.region, credentials, access.clone());
         let s3 = s3.map_err(|error| StartError::Data {
             path,
             source: Box::new(error),
         })?;
         let path = folder.join("redshift");
-        let redshift = Redshift::open(&path, options.isolation, s3.trusted(&options.region));
+        let trusted = s3.trusted(&options.region);
+        let redshift = Redshift::open(&path, options.isolation, trusted, access);
         let redshift = redshift.map_err(|error| StartError::Data {
             path,
             source: Box::new(error),

@@ -135,6 +135,18 @@ pub enum Error {
     /// A slice could not be brought into the log or into all sinks.
     #[error(transparent)]
     Commit(#[from] Box<RunError>),
+    /// Another run works on the pipeline.
+    #[error("another run works on this pipeline: run {run} on {host}, process {pid}, since {}", since.format("%Y-%m-%d %H:%M:%S UTC"))]
+    Busy {
+        /// The run.
+        run: String,
+        /// The machine.
+        host: String,
+        /// The process on it.
+        pid: u32,
+        /// When it began.
+        since: chrono::DateTime<chrono::Utc>,
+    },
     /// The user stopped the run.
     #[error("the run was cancelled; the results of earlier runs are as they were")]
     Cancelled,
@@ -177,6 +189,7 @@ impl Error {
             Self::Build { .. } => ErrorKind::Plugin,
             Self::Plugin { source, .. } => kind_of_plugin(source),
             Self::Cancelled => ErrorKind::Cancelled,
+            Self::Busy { .. } => ErrorKind::Retryable,
             Self::Source(source) => kind_of_place(source.kind()),
             Self::Sink(sink) => kind_of_place(sink.kind()),
             Self::S3(error) => kind_of_place(error.kind().into()),
@@ -202,6 +215,10 @@ impl Error {
             Self::S3(error) => error.hint(),
             Self::Lock { hint, .. } | Self::Slice { hint, .. } => Some(hint.clone()),
             Self::State { hint, .. } => hint.clone(),
+            Self::Busy { .. } => Some(
+                "wait for it; `--force` goes on beside it, which is safe, and computes the same twice"
+                    .to_owned(),
+            ),
             Self::Commit(error) => hint_of_commit(error),
             Self::Checks(_) => Some(
                 "nothing was published; fix the data or the step, or give the check `severity: warn`"

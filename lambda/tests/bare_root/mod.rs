@@ -46,6 +46,7 @@ async fn a_package_needs_certificates_and_nothing_else() {
     let environment = local.environment().into_iter();
     let environment = environment.map(|(name, value)| (name.to_owned(), value));
     let mut function = LocalFunction::new(FunctionOptions {
+        name: "orders".to_owned(),
         program: root.path().join("start"),
         task_root: root.path().join(TASK),
         environment: environment.collect(),

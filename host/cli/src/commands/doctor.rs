@@ -11,7 +11,10 @@ use crate::context::{Context, python_runner};
 use crate::failure::Failure;
 use crate::printer::{FAINT, NAME};
 
-/// See what there is on this machine to build and run plugins with.
+/// See what there is on this machine to build and run plugins with, and whether the pipeline's places can be used.
+///
+/// Of a pipeline that runs in slices, the places of its state and of its tables are tried with files that are removed again: whether one
+/// of many writers creates a name, and whether rules of a bucket would delete what is needed.
 ///
 /// Each line says what was found, or what is missing, what that is needed for, and the command that installs it. Ends with 1 if
 /// something is broken; a language whose tools are missing is only reported.
@@ -51,6 +54,7 @@ impl DoctorCommand {
         checks.push(cache());
         checks.push(links(here));
         checks.push(temporary());
+        checks.extend(places(context));
         let broken = checks
             .iter()
             .filter(|check| check.state == State::Broken)
@@ -197,6 +201,34 @@ fn link(path: &Path) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn link(_path: &Path) -> std::io::Result<()> {
     Err(std::io::Error::from(std::io::ErrorKind::Unsupported))
+}
+
+/// The places of the pipeline here, if there is one that runs in slices: one writer of many creates a name in each.
+fn places(context: &Context) -> Vec<Check> {
+    // Whatever is wrong with the file itself, `transom check` says.
+    let Ok(pipeline) = context.pipeline() else {
+        return Vec::new();
+    };
+    if !pipeline.is_sliced() {
+        return Vec::new();
+    }
+    let probed = context.block_on(async {
+        let job = context.job(pipeline, Vec::new(), None).await?;
+        Ok(job.probe().await)
+    });
+    match probed {
+        Ok(probed) => probed
+            .into_iter()
+            .map(|probed| {
+                let found = probed.found.map_err(|unfit| (unfit.problem, unfit.hint));
+                Check::of(probed.what, found, State::Broken)
+            })
+            .collect(),
+        Err(failure) => {
+            let wrong = Err((failure.to_string(), None));
+            vec![Check::of("places of the pipeline", wrong, State::Broken)]
+        }
+    }
 }
 
 fn temporary() -> Check {

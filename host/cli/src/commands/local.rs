@@ -4,7 +4,6 @@ mod sql;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
@@ -23,9 +22,6 @@ use crate::local_aws;
 use crate::printer::NAME;
 use crate::signals;
 use crate::values::positive;
-
-/// How soon Ctrl-C is noticed.
-const PULSE: Duration = Duration::from_millis(50);
 
 /// Run Amazon's services on this machine: S3 and Redshift.
 #[derive(Debug, clap::Args)]
@@ -70,6 +66,9 @@ enum Action {
         /// How transactions of Redshift see each other.
         #[arg(long, value_name = "HOW", value_enum, default_value_t = Isolated::Snapshot)]
         isolation: Isolated,
+        /// Writes what clients ask for to the end of this file, as IAM would judge it: one action on one resource a line, in JSON.
+        #[arg(long, value_name = "FILE")]
+        access_log: Option<PathBuf>,
         /// Refuses requests that are not signed with the keys that `transom local env` prints.
         #[arg(long)]
         check_signatures: bool,
@@ -165,6 +164,7 @@ impl LocalCommand {
                 redshift_port,
                 region,
                 isolation,
+                access_log,
                 check_signatures,
             } => {
                 let options = Options {
@@ -175,6 +175,7 @@ impl LocalCommand {
                         Isolated::Snapshot => Isolation::Snapshot,
                         Isolated::Serializable => Isolation::Serializable,
                     },
+                    access_log,
                     check_signatures,
                     ..Options::new(data)
                 };
@@ -371,6 +372,10 @@ async fn serve(context: &Context, options: Options) -> Result<(), Failure> {
                         .to_owned(),
                 ),
             },
+            StartError::AccessLog { ref source, .. } => Failure::Usage {
+                message: format!("{error}: {source}"),
+                hint: Some("name another file with `--access-log`".to_owned()),
+            },
             StartError::Data { ref source, .. } => Failure::Usage {
                 message: format!("{error}: {}", chain(source.as_ref())),
                 hint: Some("`transom local reset` deletes all data".to_owned()),
@@ -391,9 +396,7 @@ async fn serve(context: &Context, options: Options) -> Result<(), Failure> {
     context
         .printer
         .say("to use it in another shell: eval \"$(transom local env)\"");
-    while !cancel.is_cancelled() {
-        tokio::time::sleep(PULSE).await;
-    }
+    signals::cancelled(&cancel).await;
     local.shutdown().await;
     drop(in_order);
     Ok(())

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use serde_json::json;
-use transom_file::Pipeline;
 use transom_plugin::Machine;
 
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::package::program::{Glibc, Program};
+use crate::package::template::write_templates;
 use crate::package::{archive, image, pipeline, write_function};
 
 /// Where packages are written.
@@ -32,7 +32,7 @@ const MARKER: &str = ".transom-package";
 Examples:
   transom package --target prod
   transom package --target prod --out dist
-  transom package --bootstrap ~/bootstrap-arm64      a function on ARM")]
+  transom package --bootstrap dist/bootstrap")]
 pub(crate) struct PackageCommand {
     /// The folder to write into. [default: .transom/package beside the pipeline]
     #[arg(long, value_name = "FOLDER")]
@@ -121,10 +121,4 @@ fn write_image(
     }
     image::write(&program, function, folder)?;
     Ok(true)
-}
-
-/// Writes the templates that deploy a package.
-#[expect(clippy::unnecessary_wraps, reason = "the templates are written here")]
-fn write_templates(_pipeline: &Pipeline, _folder: &Path) -> Result<(), Failure> {
-    Ok(())
 }

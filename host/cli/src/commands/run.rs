@@ -8,8 +8,8 @@ use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources};
 use transom_pipeline::report::{SinkReport, counted};
 use transom_pipeline::run::RunOptions;
-use transom_pipeline::slices::{SliceOptions, SliceReport, SlicesReport};
-use transom_pipeline::{Error, SessionOptions};
+use transom_pipeline::slices::{Backfill, Others, SliceOptions, SliceReport, SlicesReport};
+use transom_pipeline::{Error, Job, SessionOptions};
 use transom_plugin::{Cancel, LogicalTime, Plugin};
 
 use crate::context::Context;
@@ -23,8 +23,11 @@ use crate::values::{bytes, clock, positive, time};
 /// What makes a pipeline run in slices.
 pub(super) const SLICED_BY: &str = "a source with `incremental`, a sink with `mode: append` or `overwrite_partitions`, or one in Redshift makes it one";
 
+/// The index that AWS Batch gives the children of an array of jobs.
+const ARRAY_INDEX: &str = "AWS_BATCH_JOB_ARRAY_INDEX";
+
 /// Rows of each result that a run shows by default.
-const HEAD: usize = 5;
+pub(super) const HEAD: usize = 5;
 
 /// Run the pipeline and publish its results.
 ///
@@ -43,6 +46,44 @@ pub(crate) struct RunCommand {
     /// Publishes only these sinks, or the sinks of these steps, and runs only the steps that they need. May be repeated.
     #[arg(long, value_name = "STEP", value_delimiter = ',')]
     select: Vec<String>,
+    #[command(flatten)]
+    session: SessionArgs,
+    /// Rows of each result to show; 0 shows none. [default: 5]
+    #[arg(long, value_name = "N")]
+    head: Option<usize>,
+    /// Of a pipeline that runs in slices: ends after so many of them.
+    #[arg(long, value_name = "N")]
+    max_slices: Option<u64>,
+    /// Of a pipeline that runs in slices: begins none that would probably not be over by then, like `10m`.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    deadline: Option<Duration>,
+    /// Of a pipeline that runs in slices: computes and stages one, which `transom load` loads once somebody has looked at it.
+    #[arg(long)]
+    stage_only: bool,
+    /// In a job of AWS Batch: a child of an array computes its share of the open backfill (`AWS_BATCH_JOB_ARRAY_INDEX`); a job without an
+    /// index loads all shares, and computes those that are missing.
+    #[arg(long, conflicts_with_all = ["stage_only", "select"])]
+    batch: bool,
+    /// With `--batch`: the share to compute, from 0, whatever the index of the job.
+    #[arg(long, value_name = "N", requires = "batch")]
+    share: Option<u32>,
+    /// Of a pipeline that runs in slices: goes on although another run works on it.
+    #[arg(long)]
+    force: bool,
+    /// Requires a lock file that knows these sources and has these plugins' digests.
+    #[arg(long)]
+    locked: bool,
+    /// Shows the values of the row that a plugin failed on with its error; they may be personal data.
+    #[arg(long)]
+    pub(crate) show_row: bool,
+    /// Writes a report as JSON to stdout and no rows; after a failure, `{"error": ..}`.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How a plan is executed.
+#[derive(Debug, clap::Args)]
+pub(super) struct SessionArgs {
     /// The time that SQL's `now()` and plugins see, like `2024-01-31` or `2024-01-31T10:00:00+01:00`. [default: now]
     #[arg(long, value_name = "TIMESTAMP", value_parser = clock)]
     clock: Option<std::time::SystemTime>,
@@ -56,24 +97,22 @@ pub(crate) struct RunCommand {
     /// Rows of a batch. [default: 8192; with `--memory` below 1GB: 2048]
     #[arg(long, value_name = "N", value_parser = positive)]
     batch_rows: Option<usize>,
-    /// Rows of each result to show; 0 shows none. [default: 5]
-    #[arg(long, value_name = "N")]
-    head: Option<usize>,
-    /// Of a pipeline that runs in slices: ends after so many of them.
-    #[arg(long, value_name = "N")]
-    max_slices: Option<u64>,
-    /// Of a pipeline that runs in slices: begins none that would probably not be over by then, like `10m`.
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    deadline: Option<Duration>,
-    /// Requires a lock file that knows these sources and has these plugins' digests.
-    #[arg(long)]
-    locked: bool,
-    /// Shows the values of the row that a plugin failed on with its error; they may be personal data.
-    #[arg(long)]
-    pub(crate) show_row: bool,
-    /// Writes a report as JSON to stdout and no rows; after a failure, `{"error": ..}`.
-    #[arg(long)]
-    pub(crate) json: bool,
+}
+
+impl SessionArgs {
+    pub(super) fn options(&self) -> SessionOptions {
+        let defaults = SessionOptions::default();
+        SessionOptions {
+            partitions: self.partitions.unwrap_or(defaults.partitions),
+            memory: self.memory.or(defaults.memory),
+            batch_rows: self.batch_rows,
+            time: LogicalTime {
+                now: self.clock.unwrap_or(defaults.time.now),
+                ..defaults.time
+            },
+            ..defaults
+        }
+    }
 }
 
 impl RunCommand {
@@ -102,16 +141,39 @@ impl RunCommand {
             (None, _, true) => 0,
             (None, ..) => HEAD,
         };
-        let session = self.session();
+        let session = self.session.options();
         if pipeline.is_sliced() {
+            if !self.select.is_empty() {
+                return Err(Failure::Usage {
+                    message: "`--select` is for pipelines that do not run in slices".to_owned(),
+                    hint: Some(
+                        "a slice goes into all sinks: its inputs count as loaded afterwards"
+                            .to_owned(),
+                    ),
+                });
+            }
+            let ready = Ready {
+                pipeline,
+                plugins,
+                lock,
+                session,
+            };
+            if let Some(share) = self.share_of_job()? {
+                return stage_share(context, ready, share, self.json);
+            }
             let options = SliceOptions {
-                run: None,
                 head,
                 max_slices: self.max_slices,
                 deadline: self.deadline.map(|time| begun + time),
-                after_slice: Cancel::new(),
+                compute_shares: self.batch,
+                stage_only: self.stage_only,
+                others: match self.force || self.batch {
+                    true => Others::Overruled,
+                    false => Others::Respected,
+                },
+                ..SliceOptions::default()
             };
-            return self.slices(context, pipeline, plugins, lock, session, &options);
+            return load_slices(context, ready, async |_| Ok(()), &options, self.json);
         }
         if let Some(option) = self.of_slices() {
             return Err(Failure::Usage {
@@ -147,82 +209,120 @@ impl RunCommand {
 
     /// The option that only slices have, if one is given.
     fn of_slices(&self) -> Option<&'static str> {
-        match (self.max_slices, self.deadline) {
-            (Some(_), _) => Some("--max-slices"),
-            (_, Some(_)) => Some("--deadline"),
-            _ => None,
-        }
+        let given = [
+            (self.max_slices.is_some(), "--max-slices"),
+            (self.deadline.is_some(), "--deadline"),
+            (self.stage_only, "--stage-only"),
+            (self.force, "--force"),
+            (self.share.is_some(), "--share"),
+        ];
+        given.iter().find(|(is, _)| *is).map(|(_, option)| *option)
     }
 
-    /// Loads what is new, slice after slice.
-    fn slices(
-        &self,
-        context: &Context,
-        pipeline: Pipeline,
-        plugins: Vec<Arc<Plugin>>,
-        lock: Option<Lock>,
-        session: SessionOptions,
-        options: &SliceOptions,
-    ) -> Result<(), Failure> {
-        if !self.select.is_empty() {
-            return Err(Failure::Usage {
-                message: "`--select` is for pipelines that do not run in slices".to_owned(),
-                hint: Some(
-                    "a slice goes into all sinks: its inputs count as loaded afterwards".to_owned(),
-                ),
-            });
+    /// The share of a backfill that this job computes.
+    fn share_of_job(&self) -> Result<Option<u32>, Failure> {
+        if self.share.is_some() || !self.batch {
+            return Ok(self.share);
         }
-        let in_order = signals::in_order(&options.after_slice);
-        let report = context.block_on(async {
-            let mut job = context.job(pipeline, plugins, lock).await?;
-            job.session = session;
-            let progress = Progress::new(&context.printer);
-            Ok(job.run_slices(options, &progress).await)
-        })?;
-        drop(in_order);
-        let printer = &context.printer;
-        let report = match report {
-            Ok(report) => report,
-            Err(failure) => {
-                let report = &failure.report;
-                let has_loaded = !report.slices.is_empty() || !report.finished.is_empty();
-                if has_loaded && !self.json {
-                    say_slices(report, printer);
-                }
-                return Err(failure.into());
-            }
+        let Some(index) = std::env::var_os(ARRAY_INDEX) else {
+            return Ok(None);
         };
-        if self.json {
-            printer.json(&report).map_err(Failure::published)?;
-        } else {
-            if let Some(last) = report.slices.last() {
-                for sink in &last.report.sinks {
-                    show(sink, options.head, printer).map_err(Failure::published)?;
-                }
-            }
-            say_slices(&report, printer);
-        }
-        match options.after_slice.is_cancelled() && !report.done {
-            true => Err(Failure::Stopped {
-                loaded: report.slices.len(),
-            }),
-            false => Ok(()),
-        }
+        let index = index.to_str().and_then(|text| text.parse().ok());
+        index.map(Some).ok_or_else(|| Failure::Usage {
+            message: format!("`{ARRAY_INDEX}` is no number"),
+            hint: Some("AWS Batch sets it in the children of an array of jobs".to_owned()),
+        })
     }
+}
 
-    fn session(&self) -> SessionOptions {
-        let defaults = SessionOptions::default();
-        SessionOptions {
-            partitions: self.partitions.unwrap_or(defaults.partitions),
-            memory: self.memory.or(defaults.memory),
-            batch_rows: self.batch_rows,
-            time: LogicalTime {
-                now: self.clock.unwrap_or(defaults.time.now),
-                ..defaults.time
-            },
-            ..defaults
+/// A pipeline that runs in slices, and what its job needs.
+pub(super) struct Ready {
+    pub(super) pipeline: Pipeline,
+    pub(super) plugins: Vec<Arc<Plugin>>,
+    pub(super) lock: Option<Lock>,
+    pub(super) session: SessionOptions,
+}
+
+/// Loads what is new, slice after slice, after what is to be done before.
+pub(super) fn load_slices(
+    context: &Context,
+    ready: Ready,
+    before: impl AsyncFnOnce(&Job) -> Result<(), Failure>,
+    options: &SliceOptions,
+    json: bool,
+) -> Result<(), Failure> {
+    let in_order = signals::in_order(&options.after_slice);
+    let report = context.block_on(async {
+        let mut job = context
+            .job(ready.pipeline, ready.plugins, ready.lock)
+            .await?;
+        job.session = ready.session;
+        before(&job).await?;
+        let progress = Progress::new(&context.printer);
+        Ok(job.run_slices(options, &progress).await)
+    })?;
+    drop(in_order);
+    let printer = &context.printer;
+    let report = match report {
+        Ok(report) => report,
+        Err(failure) => {
+            let report = &failure.report;
+            let has_loaded = !report.slices.is_empty() || !report.finished.is_empty();
+            if has_loaded && !json {
+                say_slices(report, printer);
+            }
+            return Err(failure.into());
         }
+    };
+    if json {
+        printer.json(&report).map_err(Failure::published)?;
+    } else {
+        let staged = report.staged.as_ref().map(|staged| &staged.report);
+        let last = report.slices.last().map(|slice| &slice.report);
+        if let Some(last) = staged.or(last) {
+            for sink in &last.sinks {
+                show(sink, options.head, printer).map_err(Failure::published)?;
+            }
+        }
+        say_slices(&report, printer);
     }
+    match options.after_slice.is_cancelled() && !report.done {
+        true => Err(Failure::Stopped {
+            loaded: report.slices.len(),
+        }),
+        false => Ok(()),
+    }
+}
+
+/// Computes a share of the open backfill, and leaves it to the loader.
+fn stage_share(context: &Context, ready: Ready, share: u32, json: bool) -> Result<(), Failure> {
+    let staged = context.block_on(async {
+        let mut job = context
+            .job(ready.pipeline, ready.plugins, ready.lock)
+            .await?;
+        job.session = ready.session;
+        let cancel = job.cancel.clone();
+        let in_order = signals::in_order(&cancel);
+        let progress = Progress::new(&context.printer);
+        let staged = job.stage_share(share, &progress).await;
+        drop(in_order);
+        Ok(staged)
+    })??;
+    if json {
+        return context.printer.json(&staged);
+    }
+    let backfill = staged.backfill;
+    context.printer.say(format_args!(
+        "share {share} of {} of backfill {} {}",
+        backfill.shares,
+        backfill.entry,
+        if staged.computed {
+            "is staged"
+        } else {
+            "was staged before"
+        }
+    ));
+    Ok(())
 }
 
 /// The sinks of these names, and those that write the steps of these names; `None` for all, if nothing is selected.
@@ -295,7 +395,26 @@ fn say_slices(report: &SlicesReport, printer: &Printer) {
             ));
         }
     }
+    if let Some(staged) = &report.staged {
+        printer.say(&staged.report);
+        return printer.say(format_args!(
+            "staged as {0}; `transom load {0}` loads it",
+            staged.attempt
+        ));
+    }
+    if let Some(backfill) = report.waits_for {
+        let Backfill {
+            entry,
+            shares,
+            loaded,
+        } = backfill;
+        printer.say(format_args!(
+            "backfill {entry} is open: share {loaded} of {shares} is not computed yet; nothing else is loaded until `transom backfill` \
+             or its jobs have loaded all, or `transom backfill end` closes it"
+        ));
+    }
     match (report.slices.len(), report.done) {
+        (0, true) if report.waits_for.is_some() => {}
         (0, true) => printer.say("nothing new"),
         (slices, done) => printer.say(format_args!(
             "loaded {}{}",

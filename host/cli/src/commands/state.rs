@@ -239,7 +239,7 @@ fn history(context: &Context, entries: u64) -> Result<History, Failure> {
     })
 }
 
-fn execute(context: &Context, command: &Command) -> Result<Commanded, Failure> {
+pub(super) fn execute(context: &Context, command: &Command) -> Result<Commanded, Failure> {
     let pipeline = sliced(context)?;
     let lock = Lock::read(&Lock::path_of(&pipeline))?;
     context.block_on(async {
@@ -250,7 +250,7 @@ fn execute(context: &Context, command: &Command) -> Result<Commanded, Failure> {
 }
 
 /// The pipeline, if it keeps a log.
-fn sliced(context: &Context) -> Result<transom_file::Pipeline, Failure> {
+pub(super) fn sliced(context: &Context) -> Result<transom_file::Pipeline, Failure> {
     let pipeline = context.pipeline()?;
     match pipeline.is_sliced() {
         true => Ok(pipeline),
@@ -263,7 +263,7 @@ fn sliced(context: &Context) -> Result<transom_file::Pipeline, Failure> {
     }
 }
 
-fn report(context: &Context, done: &Commanded, json: bool) -> Result<(), Failure> {
+pub(super) fn report(context: &Context, done: &Commanded, json: bool) -> Result<(), Failure> {
     if json {
         return context.printer.json(done);
     }

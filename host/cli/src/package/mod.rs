@@ -1,12 +1,17 @@
-//! A pipeline as what AWS runs: the folder of a Lambda function, and what a container's image is built from.
+//! What runs a pipeline on AWS: a Lambda function, an image for Batch, and the template that deploys them.
 //!
-//! Both hold the pipeline's files as they are written, and its plugins as machine code ([`pipeline`]). [`program`] says whether a
-//! program runs where it is sent; [`archive`] makes the function's zip, [`image`] what a container is built from.
+//! Function and image hold the pipeline's files as they are written, and its plugins as machine code ([`pipeline`]). [`program`] says
+//! whether a program runs where it is sent; [`archive`] makes the function's zip, [`image`] what a container is built from. The
+//! template, its policy and the state machines are made of the pipeline for one target.
 
 pub(crate) mod archive;
 pub(crate) mod image;
 pub(crate) mod pipeline;
+mod policy;
 pub(crate) mod program;
+pub(crate) mod states;
+pub(crate) mod template;
+mod yaml;
 
 use std::path::Path;
 
@@ -21,14 +26,14 @@ use crate::failure::Failure;
 const BOOTSTRAP: &str = "bootstrap";
 
 /// Writes the folder of a function: the program `bootstrap`, the pipeline, its plugins. Whether its target can be reached from the
-/// cloud, and whether Lambda takes so much, is not asked: a function is invoked on this machine as well.
+/// cloud, and whether Lambda takes so much, is not asked.
 pub(crate) fn write_function(
     context: &Context,
     pipeline: &Pipeline,
     bootstrap: &Program,
     folder: &Path,
 ) -> Result<(), Failure> {
-    pipeline::write(context, pipeline, bootstrap.machine, folder)?;
+    pipeline::write(context, pipeline, Some(bootstrap.machine), folder)?;
     let copied = fs::copy(&bootstrap.path, folder.join(BOOTSTRAP));
     copied.map(drop).map_err(|source| Failure::Io {
         what: "the function's folder cannot be written".to_owned(),

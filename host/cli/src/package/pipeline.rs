@@ -1,6 +1,6 @@
 //! The pipeline in a package: its file, lock file and queries as they are written, and its plugins compiled ahead of time.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use transom_file::spec::{Endpoint, Place, S3Url};
@@ -85,13 +85,19 @@ fn local_places(pipeline: &Pipeline) -> Vec<Problem> {
     all.map(|problem| problem.with_hint(hint.clone())).collect()
 }
 
-/// Writes a pipeline into a folder, as programs in the cloud run it: nothing is compiled there.
+/// Writes a pipeline into a folder, as programs in the cloud run it: nothing is compiled there. Its plugins are compiled for a machine,
+/// or for this program's. Returns the pipeline's file.
 pub(crate) fn write(
     context: &Context,
     pipeline: &Pipeline,
-    machine: Machine,
+    machine: Option<Machine>,
     folder: &Path,
-) -> Result<(), Failure> {
+) -> Result<PathBuf, Failure> {
+    let machine = machine.or_else(Machine::of_this_program);
+    let machine = machine.ok_or_else(|| Failure::Usage {
+        message: format!("plugins cannot be compiled for {}", std::env::consts::ARCH),
+        hint: None,
+    })?;
     let copy = |from: &Path, to: &Path| {
         let to = folder.join(to);
         let parent = to.parent().unwrap_or(folder);
@@ -132,10 +138,6 @@ pub(crate) fn write(
             .say(format_args!("compiling plugins for {machine}"));
     }
     let runtime = context.plugin_runtime()?;
-    Ok(compile_ahead(
-        &runtime,
-        &loaded,
-        machine,
-        &folder.join(COMPILED),
-    )?)
+    compile_ahead(&runtime, &loaded, machine, &folder.join(COMPILED))?;
+    Ok(folder.join(FILE))
 }

@@ -195,7 +195,7 @@ impl Process {
 fn spares(head: &Head, attempt: Attempt) -> bool {
     match &head.act {
         Act::Open => true,
-        Act::Gc { dead } => !dead.contains(&attempt),
+        Act::Gc { dead, .. } => !dead.contains(&attempt),
         _ => false,
     }
 }

@@ -140,7 +140,7 @@ impl Stop {
                 sink,
                 wrong: Wrong::Restored { .. } | Wrong::Missing,
             } => format!(
-                "bring the table of `{sink}` and its ledger back to where the log is, from one backup"
+                "`transom sink replay {sink}` loads what the table lacks; `transom sink adopt {sink}` says that it is right"
             ),
             Self::Ledger {
                 wrong: Wrong::Foreign(_),

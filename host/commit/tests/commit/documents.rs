@@ -129,6 +129,7 @@ async fn every_kind_of_entry_is_read_as_it_was_written() {
             attempt(5),
             Wanted::Draft(Draft::Gc {
                 dead: vec![attempt(99)],
+                keeps: 1,
             }),
         ),
         (

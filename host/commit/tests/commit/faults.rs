@@ -111,7 +111,11 @@ async fn everything(services: &Services) {
     )
     .await
     .unwrap();
-    once(Draft::Gc { dead: vec![dead] }).await;
+    once(Draft::Gc {
+        dead: vec![dead],
+        keeps: 0,
+    })
+    .await;
 
     let share = StagedAttempt::new(
         Attempt::random_of_share(Share {

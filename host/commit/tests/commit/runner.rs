@@ -263,7 +263,10 @@ async fn a_gc_deletes_what_no_entry_names_and_such_attempts_cannot_win() {
     let before = services.world().staged.len();
     run(
         &services,
-        Plan::Entry(Draft::Gc { dead: vec![dead] }),
+        Plan::Entry(Draft::Gc {
+            dead: vec![dead],
+            keeps: 0,
+        }),
         Task::Once,
     )
     .await
@@ -311,7 +314,7 @@ async fn a_restored_state_a_dropped_ledger_and_a_foreign_one_are_told_apart() {
     services.world().tables = Default::default();
     let missing = stop(run(&services, Plan::Entry(Draft::Rewind { to: 1 }), Task::Once).await);
     insta::assert_snapshot!(missing, @"sink `mart` has entries of this log, but its ledger is gone");
-    insta::assert_snapshot!(missing.hint().unwrap(), @"bring the table of `mart` and its ledger back to where the log is, from one backup");
+    insta::assert_snapshot!(missing.hint().unwrap(), @"`transom sink replay mart` loads what the table lacks; `transom sink adopt mart` says that it is right");
 }
 
 #[tokio::test]

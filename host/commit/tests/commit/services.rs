@@ -13,7 +13,7 @@ use bytes::Bytes;
 use chrono::DateTime;
 use serde_json::{Value, json};
 use transom_commit::{
-    Applying, Attempt, By, Claim, Counts, Decision, Disposition, Draft, Files, Ledger, Log,
+    Applying, Attempt, By, Claim, Counts, Decision, Disposition, Draft, Files, Ledger, Log, LogId,
     MemoryStore, Mutant, Part, Pipeline, Pointer, Position, Published, Reading, Sink, SinkError,
     SinkErrorKind, SinkKind, SinkName, Slice, SourceState, Store, StoreError, StoreErrorKind,
     Submission, Warehouse, Work,
@@ -574,7 +574,7 @@ impl Work for Numbers {
                     .into_iter()
                     .filter(|attempt| !named.contains(attempt))
                     .collect();
-                (!dead.is_empty()).then(|| (Attempt::random(), Draft::Gc { dead }))
+                (!dead.is_empty()).then(|| (Attempt::random(), Draft::Gc { dead, keeps: 0 }))
             }
             Plan::Slices => {
                 let seen = loaded(&log.state().sources);
@@ -598,7 +598,7 @@ impl Work for Numbers {
         })
     }
 
-    async fn delete_staged(&self, attempts: &[Attempt]) -> Result<(), SinkError> {
+    async fn delete_staged(&self, _: LogId, attempts: &[Attempt]) -> Result<(), SinkError> {
         let attempts = attempts.to_vec();
         let delete = |services: Services| async move {
             let mut world = services.world();

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{Delete, ObjectIdentifier, RequestPayer, ServerSideEncryption};
+use aws_sdk_s3::types::{
+    Delete, ExpirationStatus, LifecycleRule, ObjectIdentifier, RequestPayer, ServerSideEncryption,
+};
 use bytes::Bytes;
 use tokio::runtime::Handle;
 use transom_file::spec::{AwsOptions, S3Url};
@@ -29,6 +31,16 @@ pub(crate) struct Listed {
     pub(crate) bytes: u64,
     pub(crate) etag: String,
     pub(crate) modified: SystemTime,
+}
+
+/// A rule by which a bucket deletes objects.
+#[derive(Debug, Clone)]
+pub(crate) struct Expiration {
+    pub(crate) id: String,
+    /// Of the objects that it concerns; rules may concern only some of those.
+    pub(crate) prefix: String,
+    /// After how many days; none for a date.
+    pub(crate) days: Option<i32>,
 }
 
 /// A bucket, with the identity that uses it.
@@ -111,6 +123,37 @@ impl Bucket {
                 })
             }
         }
+    }
+
+    /// The rules by which the bucket deletes objects.
+    pub(crate) async fn expirations(&self) -> Result<Vec<Expiration>, S3Error> {
+        let asked = self.client().get_bucket_lifecycle_configuration();
+        let rules = match asked.bucket(self.name()).send().await {
+            Ok(answer) => answer.rules.unwrap_or_default(),
+            Err(error) if error.code() == Some("NoSuchLifecycleConfiguration") => Vec::new(),
+            Err(error) => return Err(S3Error::of("read the rules of", self.url(""), error)),
+        };
+        let is_on = |rule: &LifecycleRule| rule.status() == &ExpirationStatus::Enabled;
+        let expiring = rules.into_iter().filter(is_on).filter_map(|rule| {
+            let expiration = rule.expiration.as_ref()?;
+            // Without either, it only removes what versions leave.
+            if expiration.days.is_none() && expiration.date.is_none() {
+                return None;
+            }
+            let filter = rule.filter.as_ref();
+            let both = filter.and_then(|filter| filter.and.as_ref());
+            #[expect(deprecated, reason = "old rules have their prefix there")]
+            let prefix = filter
+                .and_then(|filter| filter.prefix.clone())
+                .or_else(|| both.and_then(|both| both.prefix.clone()))
+                .or(rule.prefix.clone());
+            Some(Expiration {
+                days: expiration.days,
+                prefix: prefix.unwrap_or_default(),
+                id: rule.id.unwrap_or_default(),
+            })
+        });
+        Ok(expiring.collect())
     }
 
     /// Makes the bucket; one that is there is as good.

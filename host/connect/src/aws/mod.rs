@@ -33,7 +33,7 @@ use transom_file::spec::{AwsOptions, Endpoint, S3Url};
 
 pub use self::error::{S3Error, S3ErrorKind};
 pub(crate) use self::{
-    bucket::{Bucket, Listed},
+    bucket::{Bucket, Expiration, Listed},
     error::sorted,
     object::{ObjectFile, PinnedObject},
     upload::Upload,

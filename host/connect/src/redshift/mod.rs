@@ -1,7 +1,7 @@
 //! Tables of Redshift: rows wait in S3, and an entry of the log loads them, each exactly once.
 //!
 //! ```text
-//! streams -> values in the table's types -> <staging>/<attempt>/<sink>/part-*.parquet, load.manifest -> Load
+//! streams -> values in the table's types -> <staging>/<log>/<attempt>/<sink>/part-*.parquet, load.manifest -> Load
 //!                                                                                                        |
 //!                    one transaction: claim the ledger, COPY into a temporary table, change the table <- entry
 //! ```
@@ -35,11 +35,12 @@ mod staging;
 mod target;
 mod types;
 mod values;
+mod verify;
 mod warehouse;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use transom_commit::{Position, Reading, SinkErrorKind};
+use transom_commit::{LogId, Position, Reading, SinkErrorKind};
 use transom_file::spec::{RedshiftOptions, RedshiftTable, S3Url};
 
 use self::api::DataApi;
@@ -48,7 +49,10 @@ pub use self::error::{ApiError, RedshiftError};
 use self::staging::RedshiftStaging;
 use crate::aws::{Aws, Bucket, S3Error};
 use crate::kind::ErrorKind;
-use crate::sink::{Applied, Attempt, Publish, Sink, SinkError, SinkLimits, Staged, Staging};
+use crate::sink::{
+    Applied, Aside, Asides, Attempt, Expected, Found, Known, Publish, Sink, SinkError, SinkLimits,
+    Staged, Staging, Verified,
+};
 
 /// A table of Redshift that a pipeline loads.
 #[derive(Debug, Clone)]
@@ -86,7 +90,7 @@ impl Sink for RedshiftSink {
     }
 
     async fn begin(&self, attempt: &Attempt) -> Result<Box<dyn Staging>, SinkError> {
-        let prefix = self.staged_at(&attempt.id);
+        let prefix = self.staged_at(attempt.log.as_deref(), &attempt.id);
         let bucket = self.bucket(&prefix).await?;
         let table = &self.table.table;
         let asked = async {
@@ -141,17 +145,68 @@ impl Sink for RedshiftSink {
         }
     }
 
-    async fn delete_attempt(&self, attempt: &str) -> Result<(), transom_commit::SinkError> {
-        let prefix = self.staged_at(attempt);
+    async fn verify(&self, expected: &Expected<'_>) -> Result<Verified, transom_commit::SinkError> {
+        self.verify_table(expected).await
+    }
+
+    async fn is_there(&self) -> Result<bool, transom_commit::SinkError> {
+        let api = self.api_of("look at").await?;
+        let columns = target::columns_of(&api, &self.table.table).await;
+        let columns = columns.map_err(|error| self.failed("look at", error))?;
+        Ok(columns.is_some())
+    }
+
+    async fn adopt(
+        &self,
+        log: LogId,
+        position: Position,
+        seen: &Reading,
+    ) -> Result<(), transom_commit::SinkError> {
+        self.set_ledger(log, position, seen).await
+    }
+
+    async fn delete_attempt(
+        &self,
+        log: &str,
+        attempt: &str,
+    ) -> Result<(), transom_commit::SinkError> {
+        let prefix = self.staged_at(Some(log), attempt);
         let deleted = async { delete(&self.aws.bucket(&prefix.bucket).await?, &prefix).await };
-        deleted.await.map_err(|error: S3Error| {
-            let kind = match ErrorKind::from(error.kind()) {
-                ErrorKind::Temporary => SinkErrorKind::Unclear,
-                _ => SinkErrorKind::Broken,
-            };
-            let message = format!("sink `{}`: `{prefix}` cannot be deleted", self.name);
-            transom_commit::SinkError::new(kind, message).because(error)
-        })
+        let failed = |error| self.unstaged("deleted", &prefix, error);
+        deleted.await.map_err(failed)
+    }
+
+    async fn aside(&self, known: &Known) -> Result<Vec<Aside>, transom_commit::SinkError> {
+        let root = self.warehouse.staging.join(&known.log).join("");
+        let listed = async { self.aws.bucket(&root.bucket).await?.list(&root.key).await };
+        let listed = listed
+            .await
+            .map_err(|error| self.unstaged("listed", &root, error))?;
+        let mut asides = Asides::new(known);
+        for object in listed {
+            let within = object.key.strip_prefix(&root.key).unwrap_or_default();
+            let mut parts = within.split('/');
+            if let (Some(attempt), Some(sink)) = (parts.next(), parts.next())
+                && sink == self.name
+            {
+                let attempt = attempt.to_owned();
+                asides.add(&attempt, Found::from(object));
+            }
+        }
+        Ok(asides.into_unneeded().collect())
+    }
+
+    async fn delete_aside(&self, aside: &Aside) -> Result<(), transom_commit::SinkError> {
+        let root = &self.warehouse.staging;
+        let deleted = async {
+            self.aws
+                .bucket(&root.bucket)
+                .await?
+                .delete(aside.paths())
+                .await
+        };
+        let failed = |error| self.unstaged("deleted", root, error);
+        deleted.await.map_err(failed)
     }
 
     fn committed(&self) -> Option<transom_commit::Sink<'_>> {
@@ -160,9 +215,24 @@ impl Sink for RedshiftSink {
 }
 
 impl RedshiftSink {
-    /// Where an attempt stages its rows.
-    fn staged_at(&self, attempt: &str) -> S3Url {
-        self.warehouse.staging.join(attempt).join(&self.name)
+    /// Where an attempt stages its rows: pipelines may share the prefix, so that the log's id comes first.
+    fn staged_at(&self, log: Option<&str>, attempt: &str) -> S3Url {
+        let staging = &self.warehouse.staging;
+        let of_log = log.map(|log| staging.join(log));
+        of_log
+            .as_ref()
+            .unwrap_or(staging)
+            .join(attempt)
+            .join(&self.name)
+    }
+
+    fn unstaged(&self, what: &str, prefix: &S3Url, error: S3Error) -> transom_commit::SinkError {
+        let kind = match ErrorKind::from(error.kind()) {
+            ErrorKind::Temporary => SinkErrorKind::Unclear,
+            _ => SinkErrorKind::Broken,
+        };
+        let message = format!("sink `{}`: `{prefix}` cannot be {what}", self.name);
+        transom_commit::SinkError::new(kind, message).because(error)
     }
 
     async fn bucket(&self, url: &S3Url) -> Result<Bucket, SinkError> {

@@ -1,6 +1,6 @@
 //! The statements of a loading transaction. All values in them are made here: positions, hex digits, counts, addresses.
 
-use transom_commit::{Claim, Disposition, Position, Submission};
+use transom_commit::{Claim, Disposition, Ledger, LogId, Position, Submission};
 use transom_file::spec::{LoadMode, S3Url, TableName};
 
 use super::document::{Load, Replaced};
@@ -82,6 +82,41 @@ pub(super) fn claim(
     ]
 }
 
+/// Has the ledger say that its table is at a position, if it is as it was seen (or has not one row): a division by zero ends
+/// the transaction otherwise.
+pub(super) fn adopt(
+    table: &TableName,
+    seen: Option<&Ledger>,
+    (log, position): (LogId, &Position),
+    mark: Submission,
+) -> Vec<String> {
+    let ledger = table_name(&table.ledger());
+    let log = literal(&log.to_string());
+    let (seq, attempt) = (position.seq, literal(&position.attempt_text()));
+    let mut statements = match seen {
+        Some(seen) => vec![format!(
+            "UPDATE {ledger} SET log_id = {log}, pos = {seq}, attempt = {attempt}, loading = '{mark}', blocked = 0, \
+             disposition = '-', skipped = 0, loaded = 0, applied_at = GETDATE() \
+             WHERE log_id = {} AND pos = {} AND attempt = {}",
+            literal(&seen.log.to_string()),
+            seen.position.seq,
+            literal(&seen.position.attempt_text())
+        )],
+        None => vec![
+            format!("DELETE FROM {ledger}"),
+            format!(
+                "INSERT INTO {ledger} (log_id, pos, attempt, loading, blocked, disposition, skipped, loaded, applied_at) \
+                 VALUES ({log}, {seq}, {attempt}, '{mark}', 0, '-', 0, 0, GETDATE())"
+            ),
+        ],
+    };
+    statements.push(format!(
+        "SELECT 1 / CASE WHEN COUNT(*) = 1 AND SUM(CASE WHEN loading = '{mark}' THEN 1 ELSE 0 END) = 1 \
+         THEN 1 ELSE 0 END AS adopted FROM {ledger}"
+    ));
+    statements
+}
+
 /// The last statement: nothing is loading any more, so that the same text, carried out again, ends at the second
 /// statement.
 pub(super) fn release(table: &TableName, submission: Submission) -> String {
@@ -122,6 +157,14 @@ pub(super) fn disposition_text(disposition: Disposition) -> &'static str {
 pub(super) fn take_back(table: &TableName, to: u64, seq: u64) -> String {
     format!(
         "DELETE FROM {} WHERE {SEQ} > {to} AND {SEQ} < {seq}",
+        table_name(table)
+    )
+}
+
+/// How many rows each entry has appended.
+pub(super) fn count_by_entry(table: &TableName) -> String {
+    format!(
+        "SELECT {SEQ}, COUNT(*) FROM {} GROUP BY {SEQ}",
         table_name(table)
     )
 }

@@ -381,6 +381,7 @@ impl Writing {
             rows: partitions.len() as u64,
             bytes,
             partition: vec![],
+            crc32: None,
         })
     }
 
@@ -513,6 +514,7 @@ impl StreamEncoder {
             rows,
             bytes,
             partition: vec![],
+            crc32: None,
         };
         Ok((Some(written), partitions))
     }
@@ -522,7 +524,7 @@ impl StreamEncoder {
         let _entered = self.runtime.enter();
         let key = self.prefix.join(&self.path.to_string_lossy()).key;
         let upload = Upload::new(self.bucket.clone(), key);
-        let file = OutFile::S3(Box::new(upload));
+        let file = OutFile::upload(upload);
         let format = SinkFormat::default();
         let created = Encoder::create(file, &format, schema, self.row_group_bytes, &self.progress);
         created.map_err(|error| self.failed(error))

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use transom_commit::{
-    Applying, Claim, Decision, Disposition, Ledger, Position, Reading, SinkError, SinkErrorKind,
-    Submission, Warehouse,
+    Applying, Claim, Decision, Disposition, Ledger, LogId, Position, Reading, SinkError,
+    SinkErrorKind, Submission, Warehouse,
 };
 use transom_file::spec::LoadMode;
 
@@ -170,6 +170,32 @@ impl RedshiftSink {
         })
     }
 
+    /// Has the ledger say that the table is at a position, if it says what was seen before.
+    pub(super) async fn set_ledger(
+        &self,
+        log: LogId,
+        position: Position,
+        seen: &Reading,
+    ) -> Result<(), SinkError> {
+        let action = "change the ledger of";
+        let table = &self.table.table;
+        let api = self.api_of(action).await?;
+        let from = match seen {
+            Reading::Missing => {
+                let created = api.execute(&sql::create_ledger(table, log)).await;
+                created.map_err(|error| self.failed(action, error))?;
+                Some(Ledger::new(log))
+            }
+            Reading::Ledger(ledger) => Some(ledger.clone()),
+            Reading::Rows(_) => None,
+        };
+        let mark = Submission::random();
+        let mut statements = sql::adopt(table, from.as_ref(), (log, &position), mark);
+        statements.push(sql::release(table, mark));
+        let changed = api.transaction(statements, &mark.to_string()).await;
+        changed.map_err(|error| self.failed(action, error))
+    }
+
     /// What an entry has staged for this sink.
     fn load_of(&self, applying: &Applying<'_>) -> Result<Load, SinkError> {
         let broken = |why: String| {
@@ -258,7 +284,7 @@ impl RedshiftSink {
         })
     }
 
-    async fn api_of(&self, action: &'static str) -> Result<DataApi<'_>, SinkError> {
+    pub(super) async fn api_of(&self, action: &'static str) -> Result<DataApi<'_>, SinkError> {
         let api = DataApi::new(&self.aws, &self.warehouse).await;
         api.map_err(|error| self.failed(action, error))
     }
@@ -272,7 +298,7 @@ impl RedshiftSink {
         self.sink_error(kind, action, error)
     }
 
-    fn failed(&self, action: &str, error: ApiError) -> SinkError {
+    pub(super) fn failed(&self, action: &str, error: ApiError) -> SinkError {
         self.sink_error(kind_of(&error), action, error)
     }
 

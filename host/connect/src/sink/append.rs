@@ -13,7 +13,7 @@
 //! A name contains the attempt and is created once, so that a copy can be tried any number of times, by anyone. A rewind deletes what is
 //! staged and then takes the names with files of no rows: a copy that is carried out late finds its name taken.
 
-use std::{io, path::Path, sync::Arc};
+use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use async_trait::async_trait;
@@ -23,10 +23,12 @@ use transom_commit::{self as commit, Applying, Published, SinkErrorKind, fault};
 use transom_file::spec::Place;
 
 use super::{
-    Appended, Applied, Attempt, FileSink, OutFile, Publish, Sink, SinkError, Staged, Staging,
-    Written, WrittenFile,
+    Appended, Applied, Aside, Attempt, Expectation, Expected, FileSink, IsThere, Known, OutFile,
+    Publish, Sink, SinkError, Staged, Staging, Verified, Written, WrittenFile,
+    aside::Asides,
     staging::{Ending, FileStaging, Room},
     tree::{Copied, Tree, TreeError, split, text, tree_at},
+    verify::{FileOf, compare},
 };
 use crate::format;
 
@@ -111,6 +113,11 @@ impl Names {
         format!("{}/staged/{attempt}", self.own)
     }
 
+    /// The folder of lists.
+    fn files(&self) -> String {
+        format!("{}/files/", self.own)
+    }
+
     fn list(&self, attempt: &str) -> String {
         format!("{}/files/{attempt}.json", self.own)
     }
@@ -185,10 +192,140 @@ impl Sink for AppendSink {
         Some(commit::Sink::Files(self))
     }
 
-    async fn delete_attempt(&self, attempt: &str) -> Result<(), commit::SinkError> {
+    async fn verify(&self, expected: &Expected<'_>) -> Result<Verified, commit::SinkError> {
+        let name = &self.files.name;
+        let failed = |error: TreeError| error.applying(name);
+        let (tree, names) = self.tree(&self.files.path).await.map_err(failed)?;
+        check_log(&tree, &names.own, &expected.log.to_string(), &self.files).await?;
+        let mut verified = Verified::default();
+        let mut files = BTreeMap::new();
+        for load in &expected.loads {
+            let (entry, attempt) = (load.position.seq, load.position.attempt_text());
+            if load.is_there == IsThere::Never {
+                continue;
+            }
+            let list = self.added(load.part).await;
+            let (_, added, written) = match list {
+                Ok(added) => added,
+                Err(error) if error.kind() == SinkErrorKind::Broken => {
+                    let problem = format!("what entry {entry} has added is not known: {error}");
+                    verified.find(name, problem, "restore it from a backup");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            // A rewind has put a file without rows in the place of each.
+            let empty = match load.is_there {
+                IsThere::TakenBack => tree.size(&added.names.empty(&attempt)).await,
+                _ => Ok(None),
+            };
+            let empty = empty.map_err(failed)?;
+            for file in &written.files {
+                let expected = FileOf {
+                    entry,
+                    bytes: empty.unwrap_or(file.bytes),
+                    crc32: file.crc32.filter(|_| empty.is_none()),
+                    is_optional: load.is_there == IsThere::Perhaps,
+                };
+                files.insert(added.names.published(&attempt, &file.path), expected);
+            }
+        }
+        let perhaps = |load: &Expectation<'_>| load.is_there == IsThere::Perhaps;
+        let unclear: Vec<String> = expected
+            .loads
+            .iter()
+            .filter(|load| perhaps(load))
+            .map(|load| load.position.attempt_text())
+            .collect();
+        // What an unfinished rewind takes back is there with its rows or without.
+        let is_unclear = |path: &str| {
+            let file = path.rsplit('/').next().unwrap_or_default();
+            unclear
+                .iter()
+                .any(|attempt| file.starts_with(attempt.as_str()))
+        };
+        files.retain(|path, _| !is_unclear(path));
+        let mut found = tree.files(&names.table).await.map_err(failed)?;
+        found.retain(|file| !is_unclear(&file.path));
+        let unknown = compare(&tree, name, found, &files, expected.deep, &mut verified).await;
+        for file in unknown.map_err(failed)? {
+            let problem = format!("no entry has added `{}`", tree.place().join(&file.path));
+            let hint = "readers see its rows: move it away, unless the end of the log is missing";
+            verified.find(name, problem, hint);
+        }
+        Ok(verified)
+    }
+
+    async fn delete_attempt(&self, _: &str, attempt: &str) -> Result<(), commit::SinkError> {
         let failed = |error: TreeError| error.applying(&self.files.name);
         let (tree, names) = self.tree(&self.files.path).await.map_err(failed)?;
-        tree.delete(&names.staged(attempt)).await.map_err(failed)
+        tree.delete(&names.staged(attempt)).await.map_err(failed)?;
+        let lists = [names.list(attempt), names.empty(attempt)];
+        tree.remove(&lists).await.map_err(failed)
+    }
+
+    async fn aside(&self, known: &Known) -> Result<Vec<Aside>, commit::SinkError> {
+        let failed = |error: TreeError| error.applying(&self.files.name);
+        let (tree, names) = self.tree(&self.files.path).await.map_err(failed)?;
+        check_log(&tree, &names.own, &known.log, &self.files).await?;
+        let mut asides = Asides::new(known);
+        let staged = names.staged("");
+        for found in tree.files(&staged).await.map_err(failed)? {
+            let within = found.path.strip_prefix(&staged).unwrap_or_default();
+            let attempt = within.split('/').next().unwrap_or_default().to_owned();
+            asides.add(&attempt, found);
+        }
+        // A rewind takes the names of an entry's files by their list, however old the entry is.
+        let lists = names.files();
+        for found in tree.files(&lists).await.map_err(failed)? {
+            let name = found.path.strip_prefix(&lists).unwrap_or_default();
+            let attempt = name.split('.').next().unwrap_or_default().to_owned();
+            if !known.named.contains_key(&attempt) {
+                asides.add(&attempt, found);
+            }
+        }
+        let unneeded = asides.into_unneeded().map(|aside| Aside {
+            folder: Some(names.staged(&aside.attempt)),
+            ..aside
+        });
+        Ok(unneeded.collect())
+    }
+
+    async fn delete_aside(&self, aside: &Aside) -> Result<(), commit::SinkError> {
+        let failed = |error: TreeError| error.applying(&self.files.name);
+        let (tree, _) = self.tree(&self.files.path).await.map_err(failed)?;
+        delete_aside(&tree, aside).await.map_err(failed)
+    }
+}
+
+/// Deletes what was found of an attempt.
+pub(super) async fn delete_aside(tree: &Arc<dyn Tree>, aside: &Aside) -> Result<(), TreeError> {
+    tree.remove(&aside.paths).await?;
+    match &aside.folder {
+        Some(folder) => tree.delete(folder).await,
+        None => Ok(()),
+    }
+}
+
+/// That what lies beside the table is this log's; it is, too, if nothing is there.
+pub(super) async fn check_log(
+    tree: &Arc<dyn Tree>,
+    own: &str,
+    log: &str,
+    sink: &FileSink,
+) -> Result<(), commit::SinkError> {
+    let found = tree.get(&format!("{own}/log")).await;
+    let found = found.map_err(|error| error.applying(&sink.name))?;
+    match found {
+        Some(found) if found != log.as_bytes() => {
+            let log = String::from_utf8_lossy(&found);
+            let message = format!(
+                "the table `{}` of sink `{}` belongs to another log, {log}",
+                sink.path, sink.name
+            );
+            Err(commit::SinkError::new(SinkErrorKind::Broken, message))
+        }
+        _ => Ok(()),
     }
 }
 

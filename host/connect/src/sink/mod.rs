@@ -8,15 +8,18 @@
 //! ([`SinkError::Overtaken`]): its rows were computed beside the other's.
 
 mod append;
+mod aside;
 mod error;
 mod files;
 mod out_file;
 mod partition;
 mod pointed;
+mod probe;
 mod publish;
 mod staged;
 mod staging;
 mod tree;
+mod verify;
 mod versions;
 mod writer;
 
@@ -26,21 +29,28 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
+use transom_commit::{LogId, Position, Reading};
 
 use crate::format::WriteProgress;
 
+pub(crate) use self::aside::Asides;
 pub(crate) use self::out_file::OutFile;
 pub(crate) use self::pointed::{VersionFiles, list_of};
+pub(crate) use self::tree::Found;
+pub(crate) use self::verify::redo;
 pub use self::{
     append::AppendSink,
+    aside::{Aside, Known},
     error::SinkError,
     files::{FileSink, SinkLimits, table_exists},
     pointed::PointedSink,
+    probe::{Unfit, check_state, probe_state, probe_table},
     publish::publish_all,
     staged::{
         Appended, Applied, Attempt, Pointed, Publish, Replaces, Staged, TableAt, Written,
         WrittenFile,
     },
+    verify::{Expectation, Expected, Finding, IsThere, Verified},
 };
 
 /// A table that a pipeline writes.
@@ -84,11 +94,73 @@ pub trait Sink: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Deletes what an attempt has staged that no entry of the log names, and none will. Harmless if it is done again.
+    /// Brings a result that was begun without knowing after which one it comes ([`Attempt::after`]) behind that of another attempt. Harmless
+    /// if it is done again for the same one.
     ///
     /// # Errors
-    /// If something staged may still be there.
-    async fn delete_attempt(&self, _attempt: &str) -> Result<(), transom_commit::SinkError> {
+    /// If the place refuses, or one of the results is gone.
+    async fn follow(&self, publish: Publish, _after: &str) -> Result<Publish, SinkError> {
+        Ok(publish)
+    }
+
+    /// Compares the table with what a log says of it. Changes nothing.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    async fn verify(
+        &self,
+        _expected: &Expected<'_>,
+    ) -> Result<Verified, transom_commit::SinkError> {
+        Ok(Verified::default())
+    }
+
+    /// Of a table in a warehouse: whether there is one.
+    ///
+    /// # Errors
+    /// If that cannot be seen.
+    async fn is_there(&self) -> Result<bool, transom_commit::SinkError> {
+        Ok(true)
+    }
+
+    /// Of a table in a warehouse: has its ledger say that the table is at this entry, if it still says what was read before.
+    ///
+    /// # Errors
+    /// If it was changed meanwhile, or cannot be changed.
+    async fn adopt(
+        &self,
+        _log: LogId,
+        _position: Position,
+        _seen: &Reading,
+    ) -> Result<(), transom_commit::SinkError> {
+        Ok(())
+    }
+
+    /// Deletes all that an attempt at an entry of this log has beside the table, which the log says to be dead. Harmless if it is done
+    /// again.
+    ///
+    /// # Errors
+    /// If something may still be there.
+    async fn delete_attempt(
+        &self,
+        _log: &str,
+        _attempt: &str,
+    ) -> Result<(), transom_commit::SinkError> {
+        Ok(())
+    }
+
+    /// What attempts at entries of a log have beside the table and is not needed.
+    ///
+    /// # Errors
+    /// If it cannot be listed, or the table belongs to another log.
+    async fn aside(&self, _known: &Known) -> Result<Vec<Aside>, transom_commit::SinkError> {
+        Ok(Vec::new())
+    }
+
+    /// Deletes what [`Self::aside`] has found of an attempt that is in the log. Harmless at any time later, since no attempt comes back.
+    ///
+    /// # Errors
+    /// If some of it may still be there.
+    async fn delete_aside(&self, _aside: &Aside) -> Result<(), transom_commit::SinkError> {
         Ok(())
     }
 }

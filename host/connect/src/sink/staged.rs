@@ -46,6 +46,9 @@ pub struct WrittenFile {
     /// Partition columns with their values as text, `None` for NULL; empty if the table has no partitions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partition: Vec<(String, Option<String>)>,
+    /// The CRC-32 of its bytes; none of files that earlier versions have written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crc32: Option<u32>,
 }
 
 /// What was written.
@@ -105,6 +108,26 @@ pub enum Publish {
 }
 
 impl Publish {
+    /// How many files the result has.
+    #[must_use]
+    pub fn files(&self) -> u64 {
+        match self {
+            Self::Append(appended) => appended.files,
+            Self::Point(pointed) => pointed.files,
+            Self::Switch { .. } | Self::Load(_) => 0,
+        }
+    }
+
+    /// Size of its files.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Append(appended) => appended.bytes,
+            Self::Point(pointed) => pointed.bytes,
+            Self::Switch { .. } | Self::Load(_) => 0,
+        }
+    }
+
     /// Where readers find the table.
     #[must_use]
     pub fn table(&self) -> TableAt {
@@ -156,7 +179,8 @@ pub struct Pointed {
 }
 
 /// Partitions that a result replaces: those in which a column has one of these values.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Replaces {
     /// The column, one of `partition_by`.
     pub column: String,

@@ -274,6 +274,7 @@ impl StreamWriter {
             .encoder
             .finish()
             .map_err(|error| write_error(&self.sink, &open.path, error.into()))?;
+        let crc32 = output.crc32();
         self.await_completed(COMPLETED_AT_ONCE - 1)?;
         let path = open.path.clone();
         let completing = async move {
@@ -287,6 +288,7 @@ impl StreamWriter {
             rows: open.rows,
             bytes,
             partition: self.splitter.named(values),
+            crc32: Some(crc32),
         });
         Ok(())
     }

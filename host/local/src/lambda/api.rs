@@ -1,6 +1,5 @@
 //! The Runtime API of Lambda, version 2018-06-01: `next`, `response`, `error` and `init/error`.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,18 +9,13 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 
-use super::{Outcome, PAYLOAD};
+use super::http::{Answer, serve};
+use super::{FunctionError, Outcome, PAYLOAD, arn};
 
-/// What the function is called.
-pub(super) const NAME: &str = "transom-local";
 const ROOT: &str = "/2018-06-01/runtime/";
 
 /// An event on its way to the program.
@@ -41,8 +35,9 @@ pub(super) struct Api {
 }
 
 /// Where the event lies that comes next, and who waits for the answer to the one before.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Desk {
+    function: String,
     next: Mutex<Option<Event>>,
     waiting: Mutex<Option<(String, oneshot::Sender<Outcome>)>>,
     arrived: Notify,
@@ -50,10 +45,15 @@ struct Desk {
 
 impl Api {
     /// Listens on a free port of loopback.
-    pub(super) async fn listen() -> io::Result<Self> {
+    pub(super) async fn listen(function: &str) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let desk = Arc::<Desk>::default();
+        let desk = Arc::new(Desk {
+            function: function.to_owned(),
+            next: Mutex::default(),
+            waiting: Mutex::default(),
+            arrived: Notify::new(),
+        });
         let serving = tokio::spawn(serve(listener, Arc::clone(&desk)));
         Ok(Self {
             address,
@@ -107,11 +107,30 @@ impl Desk {
         }
     }
 
+    fn handed(&self, event: Event) -> Response<Full<Bytes>> {
+        let deadline = event.deadline.duration_since(SystemTime::UNIX_EPOCH);
+        let deadline = deadline.unwrap_or_default().as_millis().to_string();
+        let response = Response::builder()
+            .header("content-type", "application/json")
+            .header("lambda-runtime-aws-request-id", event.request_id)
+            .header("lambda-runtime-deadline-ms", deadline)
+            .header("lambda-runtime-invoked-function-arn", arn(&self.function))
+            .header(
+                "lambda-runtime-trace-id",
+                "Root=1-00000000-000000000000000000000000",
+            )
+            .body(Full::new(event.body));
+        // A request id that is not a header's value.
+        response.unwrap_or_else(|_| status(StatusCode::BAD_REQUEST))
+    }
+}
+
+impl Answer for Desk {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let path = request.uri().path().to_owned();
         let path = path.strip_prefix(ROOT).unwrap_or_default();
         if (request.method(), path) == (&Method::GET, "invocation/next") {
-            return handed(self.take().await);
+            return self.handed(self.take().await);
         }
         let body = Limited::new(request.into_body(), PAYLOAD).collect().await;
         let body = body.map(http_body_util::Collected::to_bytes);
@@ -121,10 +140,10 @@ impl Desk {
             (["invocation", id, "error"], Ok(body)) => (Some(*id), failed(&body)),
             (["init", "error"], Ok(body)) => (None, failed(&body)),
             (["invocation", id, _], Err(_)) => {
-                let outcome = Outcome::Failed {
+                let outcome = Outcome::Failed(FunctionError {
                     kind: "Function.ResponseSizeTooLarge".to_owned(),
                     message: format!("the answer has more than {PAYLOAD} bytes"),
-                };
+                });
                 self.end(Some(id), outcome);
                 return status(StatusCode::PAYLOAD_TOO_LARGE);
             }
@@ -141,62 +160,12 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn serve(listener: TcpListener, desk: Arc<Desk>) {
-    // Ends with this task, and the connections with it.
-    let mut connections = JoinSet::new();
-    loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            return;
-        };
-        let desk = Arc::clone(&desk);
-        let service = service_fn(move |request| {
-            let desk = Arc::clone(&desk);
-            async move { Ok::<_, Infallible>(desk.answer(request).await) }
-        });
-        connections.spawn(async move {
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection of the function ended early");
-            }
-        });
-    }
-}
-
-fn handed(event: Event) -> Response<Full<Bytes>> {
-    let deadline = event.deadline.duration_since(SystemTime::UNIX_EPOCH);
-    let deadline = deadline.unwrap_or_default().as_millis().to_string();
-    let arn = format!("arn:aws:lambda:us-east-1:000000000000:function:{NAME}");
-    let response = Response::builder()
-        .header("content-type", "application/json")
-        .header("lambda-runtime-aws-request-id", event.request_id)
-        .header("lambda-runtime-deadline-ms", deadline)
-        .header("lambda-runtime-invoked-function-arn", arn)
-        .header(
-            "lambda-runtime-trace-id",
-            "Root=1-00000000-000000000000000000000000",
-        )
-        .body(Full::new(event.body));
-    // A request id that is not a header's value.
-    response.unwrap_or_else(|_| status(StatusCode::BAD_REQUEST))
-}
-
 fn failed(body: &[u8]) -> Outcome {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Diagnostic {
-        error_type: String,
-        error_message: String,
-    }
-    match serde_json::from_slice(body) {
-        Ok(Diagnostic {
-            error_type: kind,
-            error_message: message,
-        }) => Outcome::Failed { kind, message },
-        Err(error) => Outcome::Failed {
-            kind: "Runtime.InvalidError".to_owned(),
-            message: format!("the function's error cannot be read: {error}"),
-        },
-    }
+    let error = serde_json::from_slice(body);
+    Outcome::Failed(error.unwrap_or_else(|error| FunctionError {
+        kind: "Runtime.InvalidError".to_owned(),
+        message: format!("the function's error cannot be read: {error}"),
+    }))
 }
 
 fn status(status: StatusCode) -> Response<Full<Bytes>> {

@@ -1,27 +1,38 @@
 //! Lambda's side of a function: it starts the function's program, hands it events, takes answers, and kills it at the deadline.
 //!
-//! `api` is the Runtime API that the program asks for events. Each start of the program gets an API of its own: what is left of a
-//! killed one cannot take the events of the next.
+//! - [`api`]: the Runtime API that the program asks for events. Each start of the program gets an API of its own: what is left of a
+//!   killed one cannot take the events of the next.
+//! - [`invoke`]: the Invoke API that callers send events to,
+//! - [`http`]: how both are served.
 
 mod api;
+mod http;
+mod invoke;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use tokio::process::{Child, Command};
 
 use self::api::{Api, Event};
 
+pub use self::invoke::InvokeApi;
+
 /// Bytes of an event or of an answer at most, as Lambda has it for calls that wait for the answer.
 const PAYLOAD: usize = 6 << 20;
+const SIGKILL: i32 = 9;
 
 /// How a function is run.
 #[derive(Debug, Clone)]
 pub struct FunctionOptions {
+    /// What callers call it.
+    pub name: String,
     /// The program, which Lambda calls `bootstrap`.
     pub program: PathBuf,
     /// The folder of the function's files: `LAMBDA_TASK_ROOT`.
@@ -39,17 +50,53 @@ pub struct FunctionOptions {
 pub enum Outcome {
     /// With an answer, as the function wrote it.
     Answered(Bytes),
-    /// With a function error: `errorType` and `errorMessage`.
-    Failed {
-        /// What callers act on.
-        kind: String,
-        /// What it says.
-        message: String,
-    },
-    /// It was not over at its deadline, and the program was killed.
-    TimedOut,
+    /// With a function error.
+    Failed(FunctionError),
+    /// It was not over after this time, and the program was killed.
+    TimedOut(Duration),
     /// The program ended before it had answered.
     Exited(ExitStatus),
+}
+
+/// Why an invocation failed, as callers read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionError {
+    /// What callers act on.
+    #[serde(rename = "errorType")]
+    pub kind: String,
+    /// What it says.
+    #[serde(rename = "errorMessage")]
+    pub message: String,
+}
+
+impl Outcome {
+    /// The answer, or the error in Lambda's words.
+    ///
+    /// # Errors
+    /// If the function failed, was killed at its deadline, or its program ended.
+    pub fn answer(self, request_id: &str) -> Result<Bytes, FunctionError> {
+        let (kind, message) = match self {
+            Self::Answered(body) => return Ok(body),
+            Self::Failed(error) => return Err(error),
+            Self::TimedOut(after) => (
+                "Sandbox.Timedout",
+                format!("Task timed out after {:.2} seconds", after.as_secs_f64()),
+            ),
+            Self::Exited(status) => (
+                "Runtime.ExitError",
+                match (status.code(), status.signal()) {
+                    (Some(0), _) => "Runtime exited without providing a reason".to_owned(),
+                    (_, Some(SIGKILL)) => "Runtime exited with error: signal: killed".to_owned(),
+                    (Some(code), _) => format!("Runtime exited with error: exit status {code}"),
+                    _ => format!("Runtime exited with error: {status}"),
+                },
+            ),
+        };
+        Err(FunctionError {
+            kind: kind.to_owned(),
+            message: format!("RequestId: {request_id} Error: {message}"),
+        })
+    }
 }
 
 /// A function, with one program that serves one invocation after another.
@@ -92,7 +139,7 @@ impl LocalFunction {
         }
         let running = match &mut self.running {
             Some(running) => running,
-            running => running.insert(start(&self.options).await?),
+            none => none.insert(start(&self.options).await?),
         };
         let answer = running.api.hand_over(Event {
             request_id: request_id.to_owned(),
@@ -104,7 +151,7 @@ impl LocalFunction {
             biased;
             Ok(outcome) = answer => return Ok(outcome),
             status = running.child.wait() => Outcome::Exited(status?),
-            () = tokio::time::sleep(self.options.timeout) => Outcome::TimedOut,
+            () = tokio::time::sleep(self.options.timeout) => Outcome::TimedOut(self.options.timeout),
         };
         self.kill().await?;
         Ok(outcome)
@@ -122,14 +169,25 @@ impl LocalFunction {
     }
 }
 
+/// A name for an invocation, as Lambda gives each one.
+#[must_use]
+pub fn request_id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+/// The full name of a function.
+fn arn(name: &str) -> String {
+    format!("arn:aws:lambda:us-east-1:000000000000:function:{name}")
+}
+
 async fn start(options: &FunctionOptions) -> io::Result<Running> {
-    let api = Api::listen().await?;
+    let api = Api::listen(&options.name).await?;
     let child = Command::new(&options.program)
         .current_dir(&options.task_root)
         .env_clear()
         .envs(&options.environment)
         .env("AWS_LAMBDA_RUNTIME_API", api.address())
-        .env("AWS_LAMBDA_FUNCTION_NAME", api::NAME)
+        .env("AWS_LAMBDA_FUNCTION_NAME", &options.name)
         .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
         .env(
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
@@ -137,7 +195,7 @@ async fn start(options: &FunctionOptions) -> io::Result<Running> {
         )
         .env(
             "AWS_LAMBDA_LOG_GROUP_NAME",
-            format!("/aws/lambda/{}", api::NAME),
+            format!("/aws/lambda/{}", options.name),
         )
         .env("AWS_LAMBDA_LOG_STREAM_NAME", "local")
         .env("LAMBDA_TASK_ROOT", &options.task_root)

@@ -13,6 +13,7 @@ use transom_redshift::Parameter;
 use super::answers;
 use super::statements::{NotTaken, Statement, Status, Submission, Target};
 use super::{DATABASE, Redshift};
+use crate::access::{Server, Warehouse};
 use crate::router::Lost;
 
 /// Bytes of a request.
@@ -53,7 +54,11 @@ pub(crate) async fn answer(redshift: &Redshift, mut request: Request<Body>) -> R
     let body = request.body_mut().store_all_limited(MOST_REQUEST).await;
     let answer = match body {
         Ok(bytes) => match serde_json::from_slice::<Value>(&bytes) {
-            Ok(Value::Object(fields)) => operate(redshift, &operation, &Input(fields)).await,
+            Ok(Value::Object(fields)) => {
+                let input = Input(fields);
+                input.log(redshift, &operation);
+                operate(redshift, &operation, &input).await
+            }
             _ => Err(Refused(
                 "SerializationException",
                 "the body is no JSON object".to_owned(),
@@ -126,6 +131,20 @@ async fn operate(redshift: &Redshift, operation: &str, input: &Input) -> Answer 
 struct Input(Map<String, Value>);
 
 impl Input {
+    /// Logs the request. One that names no warehouse is about a statement or in a session.
+    fn log(&self, redshift: &Redshift, operation: &str) {
+        let text = |name: &str| self.0.get(name).and_then(Value::as_str);
+        let workgroup = text("WorkgroupName").map(Server::Workgroup);
+        let cluster = || text("ClusterIdentifier").map(Server::Cluster);
+        let warehouse = workgroup.or_else(cluster).map(|server| Warehouse {
+            server,
+            database: text("Database").unwrap_or_default(),
+            user: text("DbUser"),
+            secret: text("SecretArn"),
+        });
+        redshift.access.of_data_api(operation, warehouse.as_ref());
+    }
+
     fn text(&self, name: &str) -> Result<Option<String>, Refused> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),

@@ -20,6 +20,7 @@ use transom_redshift::{Engine, Isolation, OpenError, Options, Session};
 
 use self::objects::Buckets;
 use self::statements::Statements;
+use crate::access::AccessLog;
 use crate::s3::S3;
 
 pub(crate) use self::data_api::answer;
@@ -35,11 +36,17 @@ pub(crate) const USER: &str = "transom";
 pub(crate) struct Redshift {
     engine: Engine,
     statements: Arc<Statements>,
+    access: AccessLog,
 }
 
 impl Redshift {
     /// Opens the data in a folder that this process owns.
-    pub(crate) fn open(folder: &Path, isolation: Isolation, s3: S3) -> Result<Self, OpenError> {
+    pub(crate) fn open(
+        folder: &Path,
+        isolation: Isolation,
+        s3: S3,
+        access: AccessLog,
+    ) -> Result<Self, OpenError> {
         let engine = Engine::open(Options {
             data: folder.to_owned(),
             isolation,
@@ -49,6 +56,7 @@ impl Redshift {
         Ok(Self {
             statements: Arc::new(Statements::new(engine.clone())),
             engine,
+            access,
         })
     }
 

@@ -40,6 +40,7 @@ pub use self::lifecycle::Expired;
 use self::service::LocalS3;
 pub(crate) use self::store::OpenError;
 use self::store::{Store, Time};
+use crate::access::AccessLog;
 use crate::server::Credentials;
 
 /// The account that owns everything here.
@@ -62,10 +63,12 @@ impl S3 {
         folder: &Path,
         region: &str,
         credentials: Option<Credentials>,
+        access: AccessLog,
     ) -> Result<Self, OpenError> {
         let store = Arc::new(Store::open(folder)?);
         let mut builder = S3ServiceBuilder::new(LocalS3 {
             store: Arc::clone(&store),
+            access,
             region: region.to_owned(),
         });
         builder.set_host(Localhost);
@@ -84,6 +87,7 @@ impl S3 {
     pub(crate) fn trusted(&self, region: &str) -> Self {
         let mut builder = S3ServiceBuilder::new(LocalS3 {
             store: Arc::clone(&self.store),
+            access: AccessLog::default(),
             region: region.to_owned(),
         });
         builder.set_host(Localhost);
@@ -270,7 +274,7 @@ fn refuse_version(uri: &Uri) -> S3Result<()> {
 }
 
 /// Buckets in the name of the host: `bucket.localhost`. All other hosts are the server itself.
-struct Localhost;
+pub(crate) struct Localhost;
 
 impl S3Host for Localhost {
     fn parse_host_header<'a>(&'a self, host: &'a str) -> S3Result<VirtualHost<'a>> {

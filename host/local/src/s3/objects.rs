@@ -330,6 +330,9 @@ impl LocalS3 {
         if delete.objects.is_empty() || delete.objects.len() > 1000 {
             return Err(refuse(S3ErrorCode::MalformedXML));
         }
+        for object in &delete.objects {
+            self.access.of_deleted(&bucket, &object.key);
+        }
         let quiet = delete.quiet.unwrap_or_default();
         let (deleted, errors) = self
             .store

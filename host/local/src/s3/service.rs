@@ -7,13 +7,23 @@ use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result};
 
 use super::store::Store;
+use crate::access::AccessLog;
 
 /// S3 over a store.
 #[derive(Debug, Clone)]
 pub(crate) struct LocalS3 {
     pub(super) store: Arc<Store>,
+    pub(super) access: AccessLog,
     /// Of buckets that are created without one.
     pub(super) region: String,
+}
+
+impl LocalS3 {
+    /// Logs a request; its operation is called as its input is.
+    fn log<T>(&self, input: &str, request: &S3Request<T>) {
+        let operation = input.strip_suffix("Input").unwrap_or(input);
+        self.access.of_s3(operation, &request.uri, &request.headers);
+    }
 }
 
 /// `async_trait` has to see the whole block, so the block is what is made.
@@ -30,6 +40,7 @@ macro_rules! operations {
                     &self,
                     request: S3Request<$input>,
                 ) -> S3Result<S3Response<$input_output>> {
+                    self.log(stringify!($input), &request);
                     self.$of_input(request.input).await.map(S3Response::new)
                 }
             )*
@@ -38,6 +49,7 @@ macro_rules! operations {
                     &self,
                     request: S3Request<$request>,
                 ) -> S3Result<S3Response<$request_output>> {
+                    self.log(stringify!($request), &request);
                     self.$of_request(request).await.map(S3Response::new)
                 }
             )*
@@ -46,6 +58,7 @@ macro_rules! operations {
                     &self,
                     request: S3Request<$response_input>,
                 ) -> S3Result<S3Response<$response>> {
+                    self.log(stringify!($response_input), &request);
                     self.$to_response(request.input).await
                 }
             )*

@@ -20,6 +20,7 @@ use transom_query::{Figures, TransformMetrics};
 use self::stage::Staged;
 use self::watch::watched;
 use crate::error::{Error, ErrorKind, RejectedReasons, Result};
+use crate::job::Job;
 use crate::plan::{Planned, PlannedStep};
 use crate::report::{CheckReport, RunReport, SinkReport, SourceReport};
 use transom_file::Pipeline;
@@ -50,6 +51,14 @@ pub struct RunFailure {
     pub error: Error,
     /// What was read, computed and checked until then.
     pub report: RunReport,
+}
+
+impl RunFailure {
+    /// A failure before anything was read.
+    pub(crate) fn new(job: &Job, error: Error) -> Box<Self> {
+        let report = RunReport::nothing(&job.pipeline);
+        Box::new(Self { error, report })
+    }
 }
 
 impl fmt::Display for RunFailure {

@@ -31,20 +31,67 @@ pub(super) struct Chosen {
     pub(super) inputs: BTreeMap<String, Inputs>,
     /// What counts as loaded after it.
     pub(super) seen: BTreeMap<String, Seen>,
+    /// Of each source: files that count as loaded before it, and not after it.
+    pub(super) gone: BTreeMap<String, Vec<String>>,
     /// The partitions that are read whole.
     pub(super) partitions: BTreeSet<Value>,
 }
 
-/// The next slice; none if there is nothing new.
+impl Chosen {
+    /// Size of all that is read, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.inputs.values().map(Inputs::bytes).sum()
+    }
+}
+
+/// Partitions that are loaded whether or not they have new files.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Range {
+    /// The first one, as the names of folders have it.
+    pub(super) from: Option<String>,
+    /// The last one.
+    pub(super) to: Option<String>,
+    /// Whether they are in the order of numbers; that of text if not.
+    pub(super) are_numbers: bool,
+    /// Those of them that were chosen before.
+    pub(super) taken: BTreeSet<Value>,
+}
+
+impl Range {
+    fn has(&self, value: &Value) -> bool {
+        let Some(text) = value else {
+            return false;
+        };
+        let order = |bound: &String| match self.are_numbers {
+            true => number(text).cmp(&number(bound)),
+            false => text.cmp(bound),
+        };
+        self.from.as_ref().is_none_or(|from| order(from).is_ge())
+            && self.to.as_ref().is_none_or(|to| order(to).is_le())
+            && !self.taken.contains(value)
+    }
+}
+
+/// Values of partitions are of the column's type, so that only a column of whole numbers has these.
+fn number(text: &str) -> Option<i128> {
+    text.parse().ok()
+}
+
+/// The next slice; none if there is nothing new. With a range, which only sources by partition have, its partitions are chosen and no
+/// others.
 ///
 /// # Errors
 /// If a file has changed, or is gone, and the pipeline does not say that this is meant.
-pub(super) fn choose(candidates: &[Candidate<'_>], limits: SliceLimits) -> Result<Option<Chosen>> {
+pub(super) fn choose(
+    candidates: &[Candidate<'_>],
+    limits: SliceLimits,
+    range: Option<&Range>,
+) -> Result<Option<Chosen>> {
     let by_partition = candidates
         .iter()
         .any(|candidate| matches!(candidate.incremental, Incremental::By { .. }));
     match by_partition {
-        true => dirty_partitions(candidates, limits),
+        true => dirty_partitions(candidates, limits, range),
         false => new_files(candidates, limits),
     }
 }
@@ -114,7 +161,11 @@ fn new_files(candidates: &[Candidate<'_>], limits: SliceLimits) -> Result<Option
     Ok(budget.is_begun.then_some(chosen))
 }
 
-fn dirty_partitions(candidates: &[Candidate<'_>], limits: SliceLimits) -> Result<Option<Chosen>> {
+fn dirty_partitions(
+    candidates: &[Candidate<'_>],
+    limits: SliceLimits,
+    range: Option<&Range>,
+) -> Result<Option<Chosen>> {
     let mut dirty: BTreeSet<&Value> = BTreeSet::new();
     let mut kept: BTreeSet<&Value> = BTreeSet::new();
     for candidate in candidates {
@@ -122,7 +173,14 @@ fn dirty_partitions(candidates: &[Candidate<'_>], limits: SliceLimits) -> Result
         let Incremental::By { column, on_missing } = candidate.incremental else {
             continue;
         };
-        for partition in news {
+        let wanted: BTreeSet<&Value> = match range {
+            None => news,
+            Some(range) => {
+                let all = candidate.partitions.iter();
+                all.filter(|partition| range.has(partition)).collect()
+            }
+        };
+        for partition in wanted {
             match (lost.get(partition), on_missing) {
                 (Some(lost), OnMissing::Fail) => {
                     return Err(missing(candidate, column, partition, lost));
@@ -163,6 +221,7 @@ fn dirty_partitions(candidates: &[Candidate<'_>], limits: SliceLimits) -> Result
         let inputs = candidate.inputs.with_pieces(pieces);
         chosen.inputs.insert(candidate.name.to_owned(), inputs);
         chosen.seen.insert(candidate.name.to_owned(), seen);
+        chosen.gone.insert(candidate.name.to_owned(), gone);
     }
     chosen.partitions = taken;
     Ok(Some(chosen))
@@ -292,7 +351,7 @@ mod tests {
             partition_of: &partition_of,
             seen: &seen,
         };
-        choose(&[candidate], limits)
+        choose(&[candidate], limits, None)
     }
 
     const NEW: Incremental = Incremental::NewFiles {

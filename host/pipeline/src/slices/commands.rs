@@ -7,10 +7,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::Serialize;
 use transom_commit::{
-    self as commit, Attempt, Disposition, Draft, Log, Runner, SinkError, SinkName, Task, Work,
+    self as commit, Attempt, Disposition, Draft, Log, LogId, Runner, SinkError, SinkName, Task,
+    Work,
 };
 use transom_connect::Sink;
 
+use super::backfill::none_open;
+use super::staged::find;
 use super::work::{delete_staged, sinks};
 use super::{by, open_store};
 use crate::error::{Error, Result};
@@ -38,6 +41,13 @@ pub enum Command {
         /// The sink.
         sink: String,
     },
+    /// A slice that was staged is loaded.
+    Load {
+        /// Its attempt.
+        attempt: String,
+    },
+    /// The open backfill is closed; what is loaded of it stays.
+    EndBackfill,
 }
 
 /// What became of a command.
@@ -56,8 +66,28 @@ impl Job {
     /// If the log does not allow it, or a sink cannot be changed.
     pub async fn command(&self, command: &Command) -> Result<Commanded> {
         let store = open_store(self).await?;
+        let drafted = |draft| Some((Attempt::random(), draft));
+        let mut draft = None;
         let task = match command {
-            Command::Rewind { .. } => Task::Once,
+            Command::Rewind { to } => {
+                draft = drafted(Draft::Rewind { to: *to });
+                Task::Once
+            }
+            Command::EndBackfill => {
+                if self.open_backfill().await?.is_none() {
+                    return Err(none_open());
+                }
+                draft = drafted(Draft::BackfillEnd {});
+                Task::Once
+            }
+            Command::Load { attempt } => {
+                let staged = find(store.as_ref(), attempt).await?;
+                draft = Some((staged.attempt, staged.draft));
+                Task::Load {
+                    attempt: staged.attempt,
+                    planned: staged.planned,
+                }
+            }
             Command::Discard { of, redo } => Task::Discard {
                 of: *of,
                 disposition: match redo {
@@ -72,10 +102,7 @@ impl Job {
         };
         let mut work = Asked {
             sinks: sinks(self),
-            draft: match command {
-                Command::Rewind { to } => Some(Draft::Rewind { to: *to }),
-                _ => None,
-            },
+            draft,
         };
         let failed = |error| Error::Commit(Box::new(error));
         let runner = Runner::new(store.as_ref(), &mut work, by(None), task, None).await;
@@ -90,7 +117,7 @@ impl Job {
 /// One entry, and the sinks.
 struct Asked {
     sinks: BTreeMap<String, Arc<dyn Sink>>,
-    draft: Option<Draft>,
+    draft: Option<(Attempt, Draft)>,
 }
 
 #[async_trait]
@@ -99,14 +126,14 @@ impl Work for Asked {
         &mut self,
         _: &Log,
     ) -> Result<Option<(Attempt, Draft)>, Box<dyn StdError + Send + Sync>> {
-        Ok(self.draft.clone().map(|draft| (Attempt::random(), draft)))
+        Ok(self.draft.clone())
     }
 
     fn sink(&self, name: &SinkName) -> Option<commit::Sink<'_>> {
         self.sinks.get(name.as_str())?.committed()
     }
 
-    async fn delete_staged(&self, attempts: &[Attempt]) -> Result<(), SinkError> {
-        delete_staged(&self.sinks, attempts).await
+    async fn delete_staged(&self, log: LogId, attempts: &[Attempt]) -> Result<(), SinkError> {
+        delete_staged(&self.sinks, log, attempts).await
     }
 }

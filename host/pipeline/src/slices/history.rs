@@ -153,7 +153,7 @@ fn decided(entry: &Entry) -> Decided {
             ("backfill", 0, vec![], Some(format!("of {shares} shares")))
         }
         Decision::BackfillEnd {} => ("backfill_end", 0, vec![], None),
-        Decision::Gc { dead } => ("gc", 0, vec![], Some(format!("of {} attempts", dead.len()))),
+        Decision::Gc { dead, .. } => ("gc", 0, vec![], Some(format!("of {} attempts", dead.len()))),
     };
     Decided {
         entry: entry.seq,

@@ -2,12 +2,20 @@
 //!
 //! `choose` says which files the next slice reads: what is listed, less what counts as loaded (`seen`). `work` computes a slice and stages
 //! its results; [`transom_commit`] brings it into the log and into all sinks. `commands` changes the log as people ask for it (a rewind,
-//! a discard), `history` reads it.
+//! a discard), `history` reads it. `gc` deletes what is not needed, `verify` compares the log with the tables, `sink` brings a table
+//! that was restored to where the log is, and `hint` is how runs see each other.
 
+mod backfill;
 mod choose;
 mod commands;
+mod gc;
+mod hint;
 mod history;
+mod probe;
 mod seen;
+mod sink;
+mod staged;
+mod verify;
 mod work;
 
 use std::time::{Duration, Instant};
@@ -18,13 +26,20 @@ use transom_connect::S3Store;
 use transom_file::spec::Place;
 use transom_plugin::Cancel;
 
+pub use self::backfill::{Backfill, BackfillOptions, StagedShare};
 pub use self::commands::{Command, Commanded};
+pub use self::gc::{Garbage, Gc, GcOptions, Why};
+pub use self::hint::Others;
 pub use self::history::{Decided, History, SinkState, SourceState};
+pub use self::probe::Probed;
+pub use self::sink::{Behind, Replayed};
+pub use self::verify::Verification;
 use self::work::{Slicer, Staged};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::report::RunReport;
 use crate::run::{Observer, RunFailure, RunOptions};
+pub use transom_connect::Finding;
 
 /// How far a run goes.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +54,12 @@ pub struct SliceOptions {
     pub deadline: Option<Instant>,
     /// Ends it after the slice that it is at.
     pub after_slice: Cancel,
+    /// Computes the shares of an open backfill that no process has computed; else it waits for who does.
+    pub compute_shares: bool,
+    /// Computes and stages one slice, and leaves it to [`Command::Load`].
+    pub stage_only: bool,
+    /// What it does about other runs.
+    pub others: Others,
 }
 
 /// What a run of slices did.
@@ -54,8 +75,39 @@ pub struct SlicesReport {
     pub slices: Vec<SliceReport>,
     /// Entries that others had left unfinished, and this run saw through.
     pub finished: Vec<u64>,
-    /// Whether nothing is left to load, as far as this run has seen.
+    /// Whether nothing is left that this run could load, as far as it has seen.
     pub done: bool,
+    /// The open backfill, if its next share is computed by another process: nothing else is loaded until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<Backfill>,
+    /// What [`SliceOptions::stage_only`] has staged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staged: Option<StagedReport>,
+}
+
+impl SlicesReport {
+    fn nothing(job: &Job) -> Self {
+        Self {
+            pipeline: job.pipeline.name.clone(),
+            target: job.pipeline.target.clone(),
+            state: job.pipeline.state.clone(),
+            slices: Vec::new(),
+            finished: Vec::new(),
+            done: false,
+            waits_for: None,
+            staged: None,
+        }
+    }
+}
+
+/// A slice that is staged and not in the log.
+#[derive(Debug, Clone, Serialize)]
+pub struct StagedReport {
+    /// What [`Command::Load`] takes.
+    pub attempt: String,
+    /// What was read, computed and written.
+    #[serde(flatten)]
+    pub report: RunReport,
 }
 
 /// A slice that was loaded.
@@ -81,6 +133,16 @@ pub struct SlicesFailure {
     pub slice: Option<Box<RunReport>>,
 }
 
+impl SlicesFailure {
+    fn new(job: &Job, error: Error) -> Box<Self> {
+        Box::new(Self {
+            error,
+            report: SlicesReport::nothing(job),
+            slice: None,
+        })
+    }
+}
+
 /// A run's own time for a slice is estimated as that of the slowest of so many before it, and half as much again.
 const LOOKED_BACK: usize = 5;
 
@@ -91,6 +153,13 @@ fn estimate(took: &[Duration]) -> Duration {
 
 /// The store of a pipeline's log.
 pub(crate) async fn open_store(job: &Job) -> Result<Box<dyn Store>> {
+    transom_connect::check_state(&job.pipeline.state).map_err(|unfit| Error::State {
+        message: format!(
+            "the state cannot be kept in `{}`: {}",
+            job.pipeline.state, unfit.problem
+        ),
+        hint: unfit.hint,
+    })?;
     Ok(match &job.pipeline.state {
         Place::Local(path) => Box::new(FolderStore::new(path)),
         Place::S3(url) => Box::new(S3Store::open(&job.aws, url).await?),
@@ -121,14 +190,7 @@ impl Job {
         options: &SliceOptions,
         observer: &dyn Observer,
     ) -> Result<SlicesReport, Box<SlicesFailure>> {
-        let mut report = SlicesReport {
-            pipeline: self.pipeline.name.clone(),
-            target: self.pipeline.target.clone(),
-            state: self.pipeline.state.clone(),
-            slices: Vec::new(),
-            finished: Vec::new(),
-            done: false,
-        };
+        let mut report = SlicesReport::nothing(self);
         let failed = |error: Error, report: SlicesReport, slice: Option<Box<RunReport>>| {
             Box::new(SlicesFailure {
                 error,
@@ -144,16 +206,25 @@ impl Job {
             Ok(work) => work,
             Err(error) => return Err(failed(error, report, None)),
         };
+        let by = by(options.run.as_deref());
+        let here = hint::Runner::new(by.clone());
+        let others = options.others;
+        if let Err(error) = here.enter(store.as_ref(), others).await {
+            return Err(failed(error, report, None));
+        }
         let ran = async {
-            let by = by(options.run.as_deref());
             let runner = Runner::new(store.as_ref(), &mut work, by, Task::Run, None).await?;
             runner.run().await
         };
         let outcome = tokio::select! {
             outcome = ran => outcome.map_err(Some),
             () = self.stopped() => Err(None),
+            () = here.beat(store.as_ref(), others) => unreachable!("it never ends"),
         };
+        here.leave(store.as_ref(), others).await;
         report.done = work.is_done;
+        report.waits_for = work.waits_for;
+        report.staged = work.kept;
         let (staged, failure) = (work.staged, work.failure);
         let of = |slice: Staged| {
             Some(SliceReport {

@@ -11,21 +11,29 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use transom_commit::{
-    self as commit, After, Counts, Draft, Log, Object, Part as EntryPart, Position, SinkError,
-    SinkKind, SinkName, Store, Work,
+    self as commit, After, Counts, Draft, Log, LogId, Object, OpenBackfill, Part as EntryPart,
+    Position, Share, SinkError, SinkKind, SinkName, StagedAttempt, Store, Work,
 };
-use transom_connect::{self as connect, Attempt, ErrorKind, Inputs, Sink, SinkLimits, Source as _};
-use transom_file::spec::Incremental;
+use transom_connect::{
+    self as connect, Attempt, ErrorKind, Inputs, Publish, Sink, SinkLimits, Source as _,
+};
+use transom_file::FileSource;
+use transom_file::spec::{Incremental, SliceLimits};
 use transom_plugin::LogicalTime;
 
-use super::choose::{Candidate, Chosen, Value, choose};
+use super::backfill::{Backfill, BackfillOptions, Frozen};
+use super::choose::{Candidate, Chosen, Range, Value, choose};
 use super::seen::{Seen, write};
-use super::{SliceOptions, estimate};
+use super::staged::keep;
+use super::{SliceOptions, StagedReport, estimate};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::plan::{self, Part, Planned, Slice, Sources};
-use crate::report::RunReport;
+use crate::report::{Outcome, RunReport, SinkReport};
 use crate::run::{Observer, RunFailure, StagedSlice, stage_slice};
+
+/// Why documents can be written.
+const TEXT_KEYS: &str = "what was staged has text for keys";
 
 /// What a run has staged.
 #[derive(Debug)]
@@ -59,6 +67,12 @@ pub(super) struct Slicer<'a> {
     pub(super) failure: Option<Box<RunFailure>>,
     /// Whether the last look found nothing to load.
     pub(super) is_done: bool,
+    /// The open backfill, once it was read.
+    frozen: Option<Arc<Frozen>>,
+    /// The open backfill, if the share that comes next is computed by another process.
+    pub(super) waits_for: Option<Backfill>,
+    /// The slice that was staged for later.
+    pub(super) kept: Option<StagedReport>,
 }
 
 impl<'a> Slicer<'a> {
@@ -82,6 +96,9 @@ impl<'a> Slicer<'a> {
             staged: Vec::new(),
             failure: None,
             is_done: false,
+            frozen: None,
+            waits_for: None,
+            kept: None,
         })
     }
 
@@ -118,9 +135,13 @@ impl<'a> Slicer<'a> {
     ) -> Result<Option<(commit::Attempt, Draft)>, Box<RunFailure>> {
         self.settle(log);
         let state = log.state();
+        if let Some(open) = state.backfill {
+            // Boxed: the future of a slice is deep, and would be twice in this one.
+            return Box::pin(self.next_share(log, &state, open)).await;
+        }
         let chosen = match self.choose(&state).await {
             Ok(chosen) => chosen,
-            Err(error) => return Err(self.failed(error)),
+            Err(error) => return Err(RunFailure::new(self.job, error)),
         };
         self.is_done = chosen.is_none();
         let Some(chosen) = chosen else {
@@ -129,39 +150,296 @@ impl<'a> Slicer<'a> {
         if self.ends_here() {
             return Ok(None);
         }
-        let begun = Instant::now();
         let attempt = commit::Attempt::random();
-        let time = self.time(&state, attempt);
+        let time = LogicalTime {
+            now: self.now(&state),
+            seed: self.seed(attempt),
+        };
         let id = log.id().map(|id| id.to_string());
-        let staged = self.stage(&state, &chosen, (attempt, id), time).await?;
-        let draft = match self.draft(&state, &chosen, &staged, time).await {
-            Ok(draft) => draft,
-            Err(error) => {
-                let StagedSlice { report, .. } = staged;
+        let (draft, report) = self.compute(&state, &chosen, (attempt, id), time).await?;
+        if self.options.stage_only {
+            let staged = StagedAttempt::new(attempt, log.tail(), draft);
+            if let Err(error) = keep(self.store, &staged).await {
                 return Err(Box::new(RunFailure { error, report }));
             }
-        };
-        self.took.push(begun.elapsed());
+            self.kept = Some(StagedReport {
+                attempt: attempt.to_string(),
+                report,
+            });
+            return Ok(None);
+        }
         self.staged.push(Staged {
             attempt,
             entry: None,
-            files: chosen
-                .inputs
-                .values()
-                .map(|read| read.pieces.len() as u64)
-                .sum(),
-            report: staged.report,
+            files: files_of(&draft),
+            report,
         });
         Ok(Some((attempt, draft)))
     }
 
-    fn failed(&self, error: Error) -> Box<RunFailure> {
-        let report = RunReport::nothing(&self.job.pipeline);
-        Box::new(RunFailure { error, report })
+    /// Computes a slice, stages its results, and says what the log is to have of it.
+    async fn compute(
+        &mut self,
+        state: &After,
+        chosen: &Chosen,
+        (attempt, log): (commit::Attempt, Option<String>),
+        time: LogicalTime,
+    ) -> Result<(Draft, RunReport), Box<RunFailure>> {
+        let begun = Instant::now();
+        let staged = Box::pin(self.stage(state, chosen, (attempt, log), time)).await?;
+        let draft = self.draft(state, chosen, &staged, time).await;
+        self.took.push(begun.elapsed());
+        let StagedSlice { report, .. } = staged;
+        match draft {
+            Ok(draft) => Ok((draft, report)),
+            Err(error) => Err(Box::new(RunFailure { error, report })),
+        }
+    }
+
+    /// What comes next of the open backfill: its next share, if that is computed, or its end.
+    async fn next_share(
+        &mut self,
+        log: &Log,
+        state: &After,
+        open: OpenBackfill,
+    ) -> Result<Option<(commit::Attempt, Draft)>, Box<RunFailure>> {
+        self.is_done = false;
+        if open.next == open.shares {
+            return Ok(Some((commit::Attempt::random(), Draft::BackfillEnd {})));
+        }
+        if self.ends_here() {
+            return Ok(None);
+        }
+        let failed = |error| RunFailure::new(self.job, error);
+        let frozen = match &self.frozen {
+            Some(frozen) if frozen.seq() == open.seq => Arc::clone(frozen),
+            _ => Arc::new(Frozen::read(self.store, open.seq).await.map_err(failed)?),
+        };
+        self.frozen = Some(Arc::clone(&frozen));
+        let staged = frozen.staged(self.store, open.next).await;
+        let (staged, report) = match staged.map_err(failed)? {
+            Some(staged) => (staged, None),
+            None if self.options.compute_shares => {
+                let report = self.compute_share(log, &frozen, open.next).await?;
+                let staged = frozen.staged(self.store, open.next).await;
+                let failed = |error| RunFailure::new(self.job, error);
+                let staged = staged.map_err(failed)?.ok_or_else(|| {
+                    let message = format!(
+                        "share {} of backfill {} was staged just now, and is gone",
+                        open.next, open.seq
+                    );
+                    failed(Error::State {
+                        message,
+                        hint: None,
+                    })
+                })?;
+                (staged, report)
+            }
+            None => {
+                self.waits_for = Some(open.into());
+                self.is_done = true;
+                return Ok(None);
+            }
+        };
+        let failed = |error| RunFailure::new(self.job, error);
+        let draft = self.follow(state, staged.draft).await.map_err(failed)?;
+        self.staged.push(Staged {
+            attempt: staged.attempt,
+            entry: None,
+            files: files_of(&draft),
+            report: report.unwrap_or_else(|| self.report_of(&draft)),
+        });
+        Ok(Some((staged.attempt, draft)))
+    }
+
+    /// Computes a share of a backfill, and leaves the attempt that stands for it; its report, if it is this one.
+    pub(super) async fn compute_share(
+        &mut self,
+        log: &Log,
+        frozen: &Frozen,
+        index: u32,
+    ) -> Result<Option<RunReport>, Box<RunFailure>> {
+        let failed = |error| RunFailure::new(self.job, error);
+        let state = log.state();
+        let chosen = frozen.share(self.store, index).await.map_err(failed)?;
+        if self.listed.is_none() {
+            self.listed = Some(self.list(&state).await.map_err(failed)?);
+        }
+        let attempt = commit::Attempt::random_of_share(Share {
+            backfill: frozen.seq(),
+            index,
+        });
+        let time = frozen.time(self.seed(attempt));
+        let id = log.id().map(|id| id.to_string());
+        let (draft, report) = self.compute(&state, &chosen, (attempt, id), time).await?;
+        let staged = StagedAttempt::new(attempt, frozen.seq(), draft);
+        match staged.stand_for_share(self.store).await {
+            Ok(stands) => Ok(stands.then_some(report)),
+            Err(error) => Err(Box::new(RunFailure {
+                error: error.into(),
+                report,
+            })),
+        }
+    }
+
+    /// A share as it comes after those before it, which were computed at the same time.
+    async fn follow(&self, state: &After, draft: Draft) -> Result<Draft> {
+        let Draft::Slice {
+            mut slice,
+            sources,
+            buckets,
+        } = draft
+        else {
+            return Ok(draft);
+        };
+        for part in &mut slice.sinks {
+            let name = part.name.as_str();
+            let (Some(sink), Some(after)) = (self.sinks.get(name), after_of(state, name)) else {
+                continue;
+            };
+            let publish = serde_json::from_value(part.staged.clone());
+            let publish = publish.map_err(|error| Error::State {
+                message: format!("what share was staged for the sink `{name}` is no document of this version: {error}"),
+                hint: None,
+            })?;
+            let publish = sink.follow(publish, &after).await?;
+            part.staged = serde_json::to_value(&publish).expect(TEXT_KEYS);
+        }
+        Ok(Draft::Slice {
+            slice,
+            sources,
+            buckets,
+        })
+    }
+
+    /// The report of a slice that another process has computed.
+    fn report_of(&self, draft: &Draft) -> RunReport {
+        let mut report = RunReport::nothing(&self.job.pipeline);
+        report.outcome = Outcome::Published;
+        let Draft::Slice { slice, .. } = draft else {
+            return report;
+        };
+        report.rows_read = slice.counts.rows_in;
+        report.rows_rejected = slice.counts.rejected;
+        for part in &slice.sinks {
+            let publish = serde_json::from_value::<Publish>(part.staged.clone());
+            if let Ok(publish) = publish {
+                report.sinks.push(SinkReport {
+                    name: part.name.to_string(),
+                    at: publish.table(),
+                    rows: part.rows,
+                    files: usize::try_from(publish.files()).unwrap_or(usize::MAX),
+                    bytes: publish.bytes(),
+                    head: vec![],
+                });
+            }
+        }
+        report
+    }
+
+    /// Divides what is new, or the partitions of a range, into the shares of a backfill, which are loaded in order.
+    pub(super) async fn divide(
+        &mut self,
+        state: &After,
+        options: &BackfillOptions,
+    ) -> Result<Vec<Chosen>> {
+        let mut range = self.range(options)?;
+        self.look(state).await?;
+        let own = self.seen.iter();
+        let mut seen: BTreeMap<String, Seen> = own
+            .map(|(name, (_, seen))| (name.clone(), seen.clone()))
+            .collect();
+        let all = SliceLimits {
+            files: u64::MAX,
+            bytes: u64::MAX,
+        };
+        let pick = |seen: &BTreeMap<String, Seen>, limits, range: Option<&Range>| {
+            self.choose_from(&|name| seen.get(name), limits, range)
+        };
+        let total = match options.shares {
+            Some(_) => pick(&seen, all, range.as_ref())?.map_or(0, |all| all.bytes()),
+            None => 0,
+        };
+        let (mut shares, mut bytes): (Vec<Chosen>, u64) = (Vec::new(), 0);
+        loop {
+            let limits = match options.shares {
+                None => self.job.pipeline.slices,
+                // Up to its part of all: so the last one has room for the rest.
+                Some(count) => {
+                    let upto = u128::from(total) * (shares.len() as u128 + 1);
+                    let upto = upto.div_ceil(u128::from(count.max(1)));
+                    let upto = u64::try_from(upto).unwrap_or(u64::MAX);
+                    SliceLimits {
+                        files: u64::MAX,
+                        bytes: upto.saturating_sub(bytes),
+                    }
+                }
+            };
+            let Some(chosen) = pick(&seen, limits, range.as_ref())? else {
+                return Ok(shares);
+            };
+            bytes += chosen.bytes();
+            seen.extend(chosen.seen.clone());
+            if let Some(range) = &mut range {
+                range.taken.extend(chosen.partitions.iter().cloned());
+            }
+            shares.push(Chosen {
+                seen: BTreeMap::new(),
+                ..chosen
+            });
+        }
+    }
+
+    /// The partitions that a backfill loads whatever was loaded before.
+    fn range(&self, options: &BackfillOptions) -> Result<Option<Range>> {
+        let refused = |message: String, hint: &str| Error::Slice {
+            message,
+            hint: hint.to_owned(),
+        };
+        let mut incremental = self.incremental().peekable();
+        if incremental.peek().is_none() {
+            return Err(refused(
+                "no source of the pipeline is `incremental`: a backfill would load all of it, as a run does".to_owned(),
+                "give a source `incremental: new_files` or `incremental: { by: COLUMN }`, or use `transom run`",
+            ));
+        }
+        if options.from.is_none() && options.to.is_none() {
+            return Ok(None);
+        }
+        let by = incremental.find_map(|(source, incremental)| match incremental {
+            Incremental::By { column, .. } => Some((source.name.value.as_str(), column)),
+            Incremental::NewFiles { .. } => None,
+        });
+        let (source, column) = by.ok_or_else(|| {
+            refused(
+                "`--from` and `--to` choose partitions, and no source is read by partition"
+                    .to_owned(),
+                "without them, a backfill loads all files that no slice has read",
+            )
+        })?;
+        let field = self.field(source, column)?;
+        let bound = |value: &Option<String>| {
+            let Some(value) = value else {
+                return Ok(None);
+            };
+            let path = format!("{column}={value}/-");
+            connect::partition_value(Path::new(&path), &field).map_err(|why| {
+                refused(
+                    format!("`{value}` is no value of `{column}`: {why}"),
+                    "write it as the names of the source's folders do",
+                )
+            })
+        };
+        Ok(Some(Range {
+            from: bound(&options.from)?,
+            to: bound(&options.to)?,
+            are_numbers: field.data_type().is_integer(),
+            taken: BTreeSet::new(),
+        }))
     }
 
     /// The time of a slice is never before that of an earlier one.
-    fn time(&self, state: &After, attempt: commit::Attempt) -> LogicalTime {
+    pub(super) fn now(&self, state: &After) -> SystemTime {
         let given = self.job.session.time;
         let before = state.clock.map_or(SystemTime::UNIX_EPOCH, SystemTime::from);
         if before > given.now {
@@ -171,26 +449,37 @@ impl<'a> Slicer<'a> {
                 DateTime::<Utc>::from(before).format("%Y-%m-%d %H:%M:%S"),
             );
         }
-        LogicalTime {
-            now: given.now.max(before),
-            // Each attempt has random numbers of its own, and its entry says which.
-            seed: given.seed ^ u64::try_from(attempt.number() >> 64).unwrap_or_default(),
-        }
+        given.now.max(before)
+    }
+
+    /// Each attempt has random numbers of its own, and its entry says which.
+    fn seed(&self, attempt: commit::Attempt) -> u64 {
+        self.job.session.time.seed ^ u64::try_from(attempt.number() >> 64).unwrap_or_default()
     }
 
     /// What the next slice reads; none if nothing is new.
     async fn choose(&mut self, state: &After) -> Result<Option<Chosen>> {
+        self.look(state).await?;
+        if self.incremental().next().is_none() {
+            // Every run reads all there is, once.
+            return Ok(self.staged.is_empty().then(Chosen::default));
+        }
+        let seen = |name: &str| Some(&self.seen.get(name)?.1);
+        self.choose_from(&seen, self.job.pipeline.slices, None)
+    }
+
+    /// The sources that are loaded by and by.
+    fn incremental(&self) -> impl Iterator<Item = (&'a FileSource, &'a Incremental)> + use<'a> {
+        let sources = self.job.pipeline.sources.iter();
+        sources.filter_map(|source| Some((source, &source.incremental.as_ref()?.value)))
+    }
+
+    /// Lists the sources once, and reads what counts as loaded of them.
+    async fn look(&mut self, state: &After) -> Result<()> {
         if self.listed.is_none() {
             self.listed = Some(self.list(state).await?);
         }
-        let incremental: Vec<_> = self
-            .job
-            .pipeline
-            .sources
-            .iter()
-            .filter_map(|source| Some((source, &source.incremental.as_ref()?.value)))
-            .collect();
-        for (source, _) in &incremental {
+        for (source, _) in self.incremental() {
             let name = &source.name.value;
             let object = state.sources.get(name).and_then(|state| state.seen);
             if self
@@ -202,10 +491,17 @@ impl<'a> Slicer<'a> {
                 self.seen.insert(name.clone(), (object, seen));
             }
         }
-        if incremental.is_empty() {
-            // Every run reads all there is, once.
-            return Ok(self.staged.is_empty().then(Chosen::default));
-        }
+        Ok(())
+    }
+
+    /// What the next slice reads, of what is listed and not in these sets.
+    fn choose_from<'s>(
+        &'s self,
+        seen: &dyn Fn(&str) -> Option<&'s Seen>,
+        limits: SliceLimits,
+        range: Option<&Range>,
+    ) -> Result<Option<Chosen>> {
+        let incremental: Vec<_> = self.incremental().collect();
         let listed = self.listed.as_ref();
         let mut partitions = BTreeMap::new();
         let mut columns = BTreeMap::new();
@@ -241,10 +537,10 @@ impl<'a> Slicer<'a> {
                 inputs: listed?.get(name)?,
                 partitions: partitions.get(name).map_or(&[], Vec::as_slice),
                 partition_of: lookups.get(name)?.as_ref(),
-                seen: &self.seen.get(name)?.1,
+                seen: seen(name)?,
             })
         });
-        choose(&candidates.collect::<Vec<_>>(), self.job.pipeline.slices)
+        choose(&candidates.collect::<Vec<_>>(), limits, range)
     }
 
     fn field(&self, source: &str, column: &str) -> Result<Field> {
@@ -320,10 +616,12 @@ impl<'a> Slicer<'a> {
         };
         let mut planned = match ready {
             Ok(planned) => planned,
-            Err(error) => return Err(self.failed(error)),
+            Err(error) => return Err(RunFailure::new(self.job, error)),
         };
         commit::fault::at("plan.made");
         let id = attempt.to_string();
+        // A share does not know yet after which result it comes.
+        let state = attempt.share().is_none().then_some(state);
         let attempts = self.attempts(&planned, state, chosen, &id, log);
         let staged = stage_slice(
             &self.job.pipeline,
@@ -342,7 +640,7 @@ impl<'a> Slicer<'a> {
     fn attempts(
         &self,
         planned: &Planned,
-        state: &After,
+        state: Option<&After>,
         chosen: &Chosen,
         id: &str,
         log: Option<String>,
@@ -353,7 +651,6 @@ impl<'a> Slicer<'a> {
             .map(|sink| (sink.sink.name(), sink.by.as_ref()))
             .collect();
         let attempt = |name: &String| {
-            let at = state.sinks.iter().find(|at| at.name.as_str() == name);
             let column = by.get(name.as_str()).copied().flatten();
             let replaces = column.map(|column| connect::Replaces {
                 column: column.clone(),
@@ -362,9 +659,7 @@ impl<'a> Slicer<'a> {
             Attempt {
                 id: id.to_owned(),
                 log: log.clone(),
-                after: at
-                    .filter(|at| at.position.seq > 0)
-                    .map(|at| at.position.attempt_text()),
+                after: state.and_then(|state| after_of(state, name)),
                 replaces,
             }
         };
@@ -410,8 +705,7 @@ impl<'a> Slicer<'a> {
                 // The log's own counts.
                 prev: Position::START,
                 rows: result.written.rows,
-                staged: serde_json::to_value(&result.publish)
-                    .expect("what was staged has text for keys"),
+                staged: serde_json::to_value(&result.publish).expect(TEXT_KEYS),
             });
         }
         parts.sort_by_key(|part| part.kind);
@@ -462,19 +756,25 @@ impl Work for Slicer<'_> {
         self.sinks.get(name.as_str())?.committed()
     }
 
-    async fn delete_staged(&self, attempts: &[commit::Attempt]) -> Result<(), SinkError> {
-        delete_staged(&self.sinks, attempts).await
+    async fn delete_staged(
+        &self,
+        log: LogId,
+        attempts: &[commit::Attempt],
+    ) -> Result<(), SinkError> {
+        delete_staged(&self.sinks, log, attempts).await
     }
 }
 
 /// Deletes what these attempts have staged for any of these sinks.
 pub(super) async fn delete_staged(
     sinks: &BTreeMap<String, Arc<dyn Sink>>,
+    log: LogId,
     attempts: &[commit::Attempt],
 ) -> Result<(), SinkError> {
+    let log = log.to_string();
     for sink in sinks.values() {
         for attempt in attempts {
-            sink.delete_attempt(&attempt.to_string()).await?;
+            sink.delete_attempt(&log, &attempt.to_string()).await?;
             commit::fault::at("gc.deleted_half");
         }
     }
@@ -514,6 +814,20 @@ fn locked_schemas(job: &Job) -> Result<BTreeMap<String, SchemaRef>> {
         schemas.insert(name.clone(), schema);
     }
     Ok(schemas)
+}
+
+/// The attempt whose result a table has, as the log says.
+fn after_of(state: &After, sink: &str) -> Option<String> {
+    let at = state.sinks.iter().find(|at| at.name.as_str() == sink)?;
+    (at.position.seq > 0).then(|| at.position.attempt_text())
+}
+
+/// Files of incremental sources that a slice has read.
+fn files_of(draft: &Draft) -> u64 {
+    match draft {
+        Draft::Slice { slice, .. } => slice.inputs.values().map(|read| read.files).sum(),
+        _ => 0,
+    }
 }
 
 /// The partition of a path.

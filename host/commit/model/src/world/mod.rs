@@ -427,6 +427,8 @@ impl World {
                         Role::Rewind => Act::Rewind { to: self.rewind_to },
                         Role::Gc => Act::Gc {
                             dead: running.dead.into_iter().collect(),
+                            // What is kept is not in the model: it only refuses rewinds.
+                            keeps: 0,
                         },
                         Role::Discard | Role::Skip => unreachable!("neither is planned"),
                     },

@@ -191,7 +191,7 @@ impl World {
                 Answer::Carried
             }
             Request::DeleteDead { seq } => {
-                let Act::Gc { dead } = state.head(*seq).act.clone() else {
+                let Act::Gc { dead, .. } = state.head(*seq).act.clone() else {
                     panic!("entry {seq} is a gc")
                 };
                 for attempt in dead {

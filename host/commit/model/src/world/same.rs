@@ -29,7 +29,7 @@ impl World {
         };
         for head in &state.log {
             see(head.attempt, &mut order);
-            if let Act::Gc { dead } = &head.act {
+            if let Act::Gc { dead, .. } = &head.act {
                 dead.iter().for_each(|attempt| see(*attempt, &mut order));
             }
         }
@@ -47,7 +47,7 @@ impl World {
         for request in &state.late {
             if let Request::Append { head, .. } = request {
                 see(head.attempt, &mut order);
-                if let Act::Gc { dead } = &head.act {
+                if let Act::Gc { dead, .. } = &head.act {
                     dead.iter().for_each(|attempt| see(*attempt, &mut order));
                 }
             }
@@ -88,7 +88,7 @@ impl World {
         let rename_head = |head: &mut Arc<Head>| {
             let head = Arc::make_mut(head);
             rename(&mut head.attempt);
-            if let Act::Gc { dead } = &mut head.act {
+            if let Act::Gc { dead, .. } = &mut head.act {
                 dead.iter_mut().for_each(rename);
                 dead.sort();
             }

@@ -10,7 +10,9 @@ use std::{
 use async_trait::async_trait;
 use transom_file::spec::Place;
 
-use super::{Foreign, Table, VersionFile, VersionFiles, Written, list_of, own_files, text};
+use super::{
+    Foreign, Table, VersionFile, VersionFiles, Written, entry_of, link_of, list_of, own_files, text,
+};
 use crate::lease;
 use crate::sink::tree::{Copied, FolderTree, Tree, TreeError, create_folders, split_path, sync};
 
@@ -87,16 +89,6 @@ enum Current {
     None,
     Entry(u64),
     Foreign(String),
-}
-
-/// The name of the link for an entry: digits alone, so that it is no version of a run without a log.
-fn link_of(entry: u64) -> String {
-    format!("{entry:020}")
-}
-
-fn entry_of(name: &str) -> Option<u64> {
-    let digits = name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| name.parse().ok()).flatten()
 }
 
 /// Puts a link in the place of what is there: a reader finds the one or the other.

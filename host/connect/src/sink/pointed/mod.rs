@@ -16,7 +16,11 @@
 mod bucket;
 mod folder;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
@@ -25,10 +29,13 @@ use transom_commit::{self as commit, SinkErrorKind, Version};
 use transom_file::spec::Place;
 
 use super::{
-    Applied, Attempt, FileSink, Pointed, Publish, Sink, SinkError, Staged, Staging, Written,
-    append::{StagedRoom, absolute, belongs},
+    Applied, Aside, Attempt, Expected, FileSink, Known, Pointed, Publish, Replaces, Sink,
+    SinkError, Staged, Staging, Verified, Written,
+    append::{StagedRoom, absolute, belongs, check_log, delete_aside},
+    aside::Asides,
     staging::{Ending, FileStaging},
     tree::{Tree, TreeError, split, text},
+    verify::{FileOf, compare, redo},
 };
 use crate::lease;
 
@@ -44,12 +51,25 @@ pub(crate) fn list_of(version: &str) -> String {
     format!("{version}.json")
 }
 
+/// The name of the link for an entry: digits alone, so that it is no version of a run without a log.
+fn link_of(entry: u64) -> String {
+    format!("{entry:020}")
+}
+
+fn entry_of(name: &str) -> Option<u64> {
+    let digits = name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| name.parse().ok()).flatten()
+}
+
 /// The files of a version.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VersionFiles {
     /// Each with the version in whose folder it lies.
     pub(crate) files: Vec<VersionFile>,
+    /// The partitions that it replaces of a version before; none if it replaces all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) replaces: Option<Replaces>,
 }
 
 /// A file of a version.
@@ -67,9 +87,22 @@ pub(crate) struct VersionFile {
     pub(crate) etag: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) partition: Vec<(String, Option<String>)>,
+    /// The CRC-32 of its bytes; none of files that earlier versions have written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) crc32: Option<u32>,
 }
 
 impl VersionFiles {
+    /// The files in partitions that are not replaced.
+    fn others(&self, replaces: &Replaces) -> impl Iterator<Item = &VersionFile> {
+        self.files.iter().filter(move |file| {
+            let mut values = file.partition.iter();
+            let value = values.find(|(column, _)| *column == replaces.column);
+            // A file without rows stands for a table without any.
+            file.rows > 0 && value.is_some_and(|(_, value)| !replaces.values.contains(value))
+        })
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
     }
@@ -188,6 +221,50 @@ impl PointedSink {
             .map_err(|error| self.broken(&format!("`{path}` was changed")).because(error))
     }
 
+    async fn list_staged(
+        &self,
+        tree: &Arc<dyn Tree>,
+        version: &str,
+    ) -> Result<VersionFiles, SinkError> {
+        let list = self.list(tree, version).await;
+        list.map_err(|source| SinkError::Log {
+            name: self.files.name.clone(),
+            source,
+        })
+    }
+
+    /// Writes the list of a version: its own files, and those of the version before that it goes on with.
+    async fn put_behind(
+        &self,
+        table: &dyn Table,
+        version: &str,
+        mut files: VersionFiles,
+        after: Option<&str>,
+    ) -> Result<Pointed, SinkError> {
+        let failed = |error: TreeError| error.staging(&self.files.name);
+        if let (Some(after), Some(replaces)) = (after, &files.replaces) {
+            let before = self.list_staged(table.tree(), after).await?;
+            let kept = before.others(replaces).cloned().collect();
+            let kept = table.carry(version, kept).await.map_err(failed)?;
+            if !kept.is_empty() {
+                files.files.retain(|file| file.rows > 0);
+            }
+            files.files.extend(kept);
+        }
+        files
+            .files
+            .sort_by(|a, b| (&a.path, &a.version).cmp(&(&b.path, &b.version)));
+        put_list(table.tree(), self, version, &files)
+            .await
+            .map_err(failed)?;
+        Ok(Pointed {
+            table: absolute(&self.files)?,
+            attempt: version.to_owned(),
+            files: files.files.len() as u64,
+            bytes: files.bytes(),
+        })
+    }
+
     /// The folder of versions, beside the table.
     fn folder(&self) -> String {
         versions_of(&self.files.path).unwrap_or_default()
@@ -255,7 +332,6 @@ impl Sink for PointedSink {
         let ending = Pointing {
             sink: self.clone(),
             table,
-            place,
             attempt: attempt.clone(),
         };
         let staging = FileStaging::new(self.files.clone(), Arc::new(room), Box::new(ending));
@@ -274,11 +350,146 @@ impl Sink for PointedSink {
         Some(commit::Sink::Pointer(self))
     }
 
-    async fn delete_attempt(&self, attempt: &str) -> Result<(), commit::SinkError> {
+    async fn follow(&self, publish: Publish, after: &str) -> Result<Publish, SinkError> {
+        let Publish::Point(pointed) = publish else {
+            return Ok(publish);
+        };
+        let name = &self.files.name;
+        let table = self.table(&pointed.table).await;
+        let table = table.map_err(|error| error.staging(name))?;
+        let mut files = self.list_staged(table.tree(), &pointed.attempt).await?;
+        let Some(replaces) = &files.replaces else {
+            return Ok(Publish::Point(pointed));
+        };
+        // What an earlier call has put there comes again.
+        let others: Vec<VersionFile> = files.others(replaces).cloned().collect();
+        files.files.retain(|file| !others.contains(file));
+        Ok(Publish::Point(
+            self.put_behind(&*table, &pointed.attempt, files, Some(after))
+                .await?,
+        ))
+    }
+
+    async fn verify(&self, expected: &Expected<'_>) -> Result<Verified, commit::SinkError> {
+        let name = &self.files.name;
+        let failed = |error: TreeError| error.applying(name);
+        let table = self.table(&self.files.path).await.map_err(failed)?;
+        let tree = table.tree();
+        check_log(tree, &self.folder(), &expected.log.to_string(), &self.files).await?;
+        let mut verified = Verified::default();
+        let at = table.entry().await.map_err(failed)?;
+        let position = match expected.before {
+            Some(before) if before.seq == at => before,
+            _ => expected.position,
+        };
+        if at != position.seq {
+            let problem = format!(
+                "`{}` shows entry {at}, and the log says {}",
+                self.files.path, position.seq
+            );
+            let hint = match at > position.seq {
+                true => "the end of the log is missing: find the right state",
+                false => "`transom run` puts it right",
+            };
+            verified.find(name, problem, hint);
+        }
+        if position.seq == 0 {
+            return Ok(verified);
+        }
+        let version = position.attempt_text();
+        let list = match self.list(tree, &version).await {
+            Ok(list) => list,
+            Err(error) if error.kind() == SinkErrorKind::Broken => {
+                let hint = redo(position.seq);
+                verified.find(name, error.to_string(), hint);
+                return Ok(verified);
+            }
+            Err(error) => return Err(error),
+        };
+        let root = self.folder();
+        let mut files = BTreeMap::new();
+        let mut folders = BTreeSet::new();
+        for file in &list.files {
+            folders.insert(file.version.clone());
+            let expected = FileOf {
+                entry: position.seq,
+                bytes: file.bytes,
+                crc32: file.crc32,
+                is_optional: false,
+            };
+            let path = format!("{root}/{}/{}", file.version, text(&file.path));
+            files.insert(path, expected);
+        }
+        let mut found = Vec::new();
+        for folder in &folders {
+            let folder = format!("{root}/{folder}");
+            found.extend(tree.files(&folder).await.map_err(failed)?);
+        }
+        let unknown = compare(tree, name, found, &files, expected.deep, &mut verified).await;
+        let unknown = unknown.map_err(failed)?;
+        // On S3, readers see the files of the list alone; what else is there is of other versions.
+        let is_local = matches!(tree.place(), Place::Local(_));
+        for file in unknown.into_iter().filter(|_| is_local) {
+            let problem = format!("no entry has written `{}`", tree.place().join(&file.path));
+            verified.find(name, problem, "readers see its rows: move it away");
+        }
+        Ok(verified)
+    }
+
+    async fn delete_attempt(&self, _: &str, attempt: &str) -> Result<(), commit::SinkError> {
         let failed = |error: TreeError| error.applying(&self.files.name);
         let table = self.table(&self.files.path).await.map_err(failed)?;
         let folder = format!("{}/{attempt}", self.folder());
-        table.tree().delete(&folder).await.map_err(failed)
+        table.tree().delete(&folder).await.map_err(failed)?;
+        let list = [list_of(&folder)];
+        table.tree().remove(&list).await.map_err(failed)
+    }
+
+    async fn aside(&self, known: &Known) -> Result<Vec<Aside>, commit::SinkError> {
+        let failed = |error: TreeError| error.applying(&self.files.name);
+        let table = self.table(&self.files.path).await.map_err(failed)?;
+        let tree = table.tree();
+        check_log(tree, &self.folder(), &known.log, &self.files).await?;
+        // On S3, a version goes on with files in the folders of earlier ones.
+        let mut kept = BTreeSet::new();
+        for version in &known.needed {
+            let list = self.list(tree, version).await?;
+            let paths = list.files.iter();
+            kept.extend(paths.map(|file| format!("{}/{}", file.version, text(&file.path))));
+        }
+        let entries: BTreeMap<u64, &String> =
+            known.named.iter().map(|(at, seq)| (*seq, at)).collect();
+        let root = format!("{}/", self.folder());
+        let mut asides = Asides::new(known);
+        let mut halves = BTreeSet::new();
+        for found in tree.files(&root).await.map_err(failed)? {
+            let within = found.path.strip_prefix(&root).unwrap_or_default();
+            let attempt = match within.split_once('/') {
+                Some((version, _)) if kept.contains(within) => {
+                    halves.insert(version.to_owned());
+                    continue;
+                }
+                Some((version, _)) => version,
+                // The link for an entry, the list of a version, or another name of one.
+                None => match entry_of(within).and_then(|entry| entries.get(&entry)) {
+                    Some(attempt) => attempt,
+                    None => within.strip_suffix(".json").unwrap_or(within),
+                },
+            };
+            let attempt = attempt.to_owned();
+            asides.add(&attempt, found);
+        }
+        let unneeded = asides.into_unneeded().map(|aside| Aside {
+            folder: (!halves.contains(&aside.attempt)).then(|| format!("{root}{}", aside.attempt)),
+            ..aside
+        });
+        Ok(unneeded.collect())
+    }
+
+    async fn delete_aside(&self, aside: &Aside) -> Result<(), commit::SinkError> {
+        let failed = |error: TreeError| error.applying(&self.files.name);
+        let table = self.table(&self.files.path).await.map_err(failed)?;
+        delete_aside(table.tree(), aside).await.map_err(failed)
     }
 }
 
@@ -287,32 +498,7 @@ impl Sink for PointedSink {
 struct Pointing {
     sink: PointedSink,
     table: Box<dyn Table>,
-    place: Place,
     attempt: Attempt,
-}
-
-impl Pointing {
-    /// The files of the version before that this one goes on with.
-    async fn kept(&self) -> Result<Vec<VersionFile>, SinkError> {
-        let (Some(after), Some(replaces)) = (&self.attempt.after, &self.attempt.replaces) else {
-            return Ok(Vec::new());
-        };
-        let before = self.sink.list(self.table.tree(), after).await;
-        let before = before.map_err(|source| SinkError::Log {
-            name: self.sink.files.name.clone(),
-            source,
-        })?;
-        let is_kept = |file: &VersionFile| {
-            let mut values = file.partition.iter();
-            let value = values.find(|(column, _)| *column == replaces.column);
-            value.is_some_and(|(_, value)| !replaces.values.contains(value))
-        };
-        // A file without rows stands for a table without any.
-        let files = before.files.into_iter().filter(|file| file.rows > 0);
-        let kept = files.filter(is_kept).collect();
-        let carried = self.table.carry(&self.attempt.id, kept).await;
-        carried.map_err(|error| error.staging(&self.sink.files.name))
-    }
 }
 
 #[async_trait]
@@ -322,26 +508,13 @@ impl Ending for Pointing {
     }
 
     async fn publish(&self, written: &Written, _: &SchemaRef) -> Result<Publish, SinkError> {
-        let failed = |error: TreeError| error.staging(&self.sink.files.name);
         let version = &self.attempt.id;
-        let mut files = self.table.seal(version, written).await.map_err(failed)?;
-        let kept = self.kept().await?;
-        if !kept.is_empty() {
-            files.files.retain(|file| file.rows > 0);
-        }
-        files.files.extend(kept);
-        files
-            .files
-            .sort_by(|a, b| (&a.path, &a.version).cmp(&(&b.path, &b.version)));
-        put_list(self.table.tree(), &self.sink, version, &files)
-            .await
-            .map_err(failed)?;
-        Ok(Publish::Point(Pointed {
-            table: self.place.clone(),
-            attempt: version.clone(),
-            files: files.files.len() as u64,
-            bytes: files.bytes(),
-        }))
+        let files = self.table.seal(version, written).await;
+        let mut files = files.map_err(|error| error.staging(&self.sink.files.name))?;
+        files.replaces.clone_from(&self.attempt.replaces);
+        let after = self.attempt.after.as_deref();
+        let pointed = self.sink.put_behind(&*self.table, version, files, after);
+        Ok(Publish::Point(pointed.await?))
     }
 }
 
@@ -367,8 +540,10 @@ fn own_files(version: &str, written: &Written) -> VersionFiles {
         bytes: file.bytes,
         etag: None,
         partition: file.partition.clone(),
+        crc32: file.crc32,
     });
     VersionFiles {
         files: files.collect(),
+        replaces: None,
     }
 }

@@ -6,8 +6,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use transom_file::spec::{Place, S3Url};
 
-use super::{Copied, OutFile, Tree, TreeError, WrittenFile};
+use super::{Copied, Found, OutFile, Tree, TreeError, WrittenFile};
 use crate::aws::{Bucket, S3ErrorKind, Upload};
+
+/// Bytes that are read at once for a sum.
+const SUMMED_AT_ONCE: u64 = 8 << 20;
 
 #[derive(Debug)]
 pub(in crate::sink) struct BucketTree {
@@ -43,7 +46,7 @@ impl Tree for BucketTree {
 
     fn file(&self, path: &str) -> io::Result<OutFile> {
         let upload = Upload::new(self.bucket.clone(), self.key(path));
-        Ok(OutFile::S3(Box::new(upload)))
+        Ok(OutFile::upload(upload))
     }
 
     async fn seal(&self, _: &str, _: &[WrittenFile]) -> Result<(), TreeError> {
@@ -77,6 +80,39 @@ impl Tree for BucketTree {
         let listed = self.bucket.list(&self.folder(folder)).await?;
         let keys: Vec<String> = listed.into_iter().map(|object| object.key).collect();
         Ok(self.bucket.delete(&keys).await?)
+    }
+
+    async fn remove(&self, files: &[String]) -> Result<(), TreeError> {
+        let keys: Vec<String> = files.iter().map(|file| self.key(file)).collect();
+        Ok(self.bucket.delete(&keys).await?)
+    }
+
+    async fn crc32(&self, path: &str) -> Result<Option<u32>, TreeError> {
+        let key = self.key(path);
+        let Some(object) = self.bucket.head(&key).await? else {
+            return Ok(None);
+        };
+        let mut hasher = crc32fast::Hasher::new();
+        let mut start = 0;
+        while start < object.bytes {
+            let end = object.bytes.min(start + SUMMED_AT_ONCE);
+            hasher.update(&self.bucket.read(&key, &object.etag, start..end).await?);
+            start = end;
+        }
+        Ok(Some(hasher.finalize()))
+    }
+
+    async fn files(&self, folder: &str) -> Result<Vec<Found>, TreeError> {
+        let root = self.folder("");
+        let root = root.trim_start_matches('/');
+        let listed = self.bucket.list(&self.folder(folder)).await?;
+        let found = listed.into_iter().filter_map(|object| {
+            Some(Found {
+                path: object.key.strip_prefix(root)?.to_owned(),
+                ..Found::from(object)
+            })
+        });
+        Ok(found.collect())
     }
 
     async fn names(&self, folder: &str) -> Result<Vec<String>, TreeError> {

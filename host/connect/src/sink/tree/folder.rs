@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -11,7 +11,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use transom_file::spec::Place;
 
-use super::{Copied, OutFile, Tree, TreeError, WrittenFile};
+use super::{Copied, Found, OutFile, Tree, TreeError, WrittenFile, text};
+
+/// Bytes that are read at once for a sum.
+const SUMMED_AT_ONCE: usize = 1 << 20;
 
 #[derive(Debug, Clone)]
 pub(in crate::sink) struct FolderTree {
@@ -122,6 +125,48 @@ impl Tree for FolderTree {
         self.blocking("delete", folder, remove).await
     }
 
+    async fn remove(&self, files: &[String]) -> Result<(), TreeError> {
+        let files: Vec<PathBuf> = files.iter().map(|file| self.root.join(file)).collect();
+        let remove = move |_: &Path| {
+            let mut folders = BTreeSet::new();
+            for file in &files {
+                found(fs::remove_file(file))?;
+                folders.extend(file.parent().map(Path::to_owned));
+            }
+            folders
+                .iter()
+                .try_for_each(|folder| found(sync(folder)).map(drop))
+        };
+        self.blocking("delete files of", "", remove).await
+    }
+
+    async fn crc32(&self, path: &str) -> Result<Option<u32>, TreeError> {
+        let sum = |path: &Path| {
+            let Some(mut file) = found(File::open(path))? else {
+                return Ok(None);
+            };
+            let mut hasher = crc32fast::Hasher::new();
+            let mut buffer = vec![0; SUMMED_AT_ONCE];
+            loop {
+                match file.read(&mut buffer)? {
+                    0 => return Ok(Some(hasher.finalize())),
+                    read => hasher.update(&buffer[..read]),
+                }
+            }
+        };
+        self.blocking("read", path, sum).await
+    }
+
+    async fn files(&self, folder: &str) -> Result<Vec<Found>, TreeError> {
+        let root = self.root.clone();
+        let list = move |folder: &Path| {
+            let mut files = Vec::new();
+            collect(&root, folder, &mut files)?;
+            Ok(files)
+        };
+        self.blocking("list", folder, list).await
+    }
+
     async fn names(&self, folder: &str) -> Result<Vec<String>, TreeError> {
         let list = |folder: &Path| {
             let mut names = Vec::new();
@@ -155,6 +200,27 @@ fn found<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// The files of a folder and those below it. What vanishes meanwhile is not there.
+fn collect(root: &Path, folder: &Path, files: &mut Vec<Found>) -> io::Result<()> {
+    for entry in found(fs::read_dir(folder))?.into_iter().flatten() {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
+            collect(root, &path, files)?;
+            continue;
+        }
+        let Some(metadata) = found(fs::symlink_metadata(&path))? else {
+            continue;
+        };
+        files.push(Found {
+            path: text(path.strip_prefix(root).unwrap_or(&path)),
+            bytes: metadata.len(),
+            modified: metadata.modified()?,
+        });
+    }
+    Ok(())
 }
 
 /// Makes a folder and those above it, and writes each one's name to the disk.

@@ -10,6 +10,7 @@ use std::{
     fmt, io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
 use async_trait::async_trait;
@@ -22,7 +23,7 @@ pub(super) use self::{
     folder::{FolderTree, create_folders, sync},
 };
 use super::{OutFile, WrittenFile};
-use crate::aws::{Aws, S3Error, S3ErrorKind};
+use crate::aws::{Aws, Listed, S3Error, S3ErrorKind};
 
 /// What became of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,25 @@ pub(super) enum Copied {
     Taken,
     /// There is nothing to copy.
     Gone,
+}
+
+/// A file that was found.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    /// Its path in the tree.
+    pub(crate) path: String,
+    pub(crate) bytes: u64,
+    pub(crate) modified: SystemTime,
+}
+
+impl From<Listed> for Found {
+    fn from(object: Listed) -> Self {
+        Self {
+            path: object.key,
+            bytes: object.bytes,
+            modified: object.modified,
+        }
+    }
 }
 
 /// A folder or a prefix.
@@ -61,6 +81,15 @@ pub(super) trait Tree: fmt::Debug + Send + Sync {
 
     /// Deletes all below a folder; there may be nothing.
     async fn delete(&self, folder: &str) -> Result<(), TreeError>;
+
+    /// Deletes files; some may be gone.
+    async fn remove(&self, files: &[String]) -> Result<(), TreeError>;
+
+    /// The CRC-32 of a file's bytes; none if there is none.
+    async fn crc32(&self, path: &str) -> Result<Option<u32>, TreeError>;
+
+    /// All files below a folder, by their paths in the tree; none if there is no such folder. Links are not followed.
+    async fn files(&self, folder: &str) -> Result<Vec<Found>, TreeError>;
 
     /// Names directly below, folders with `/` at their end; none if there is no such folder.
     async fn names(&self, folder: &str) -> Result<Vec<String>, TreeError>;

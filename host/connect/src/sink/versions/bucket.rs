@@ -115,7 +115,7 @@ impl Versions for BucketVersions {
 
     fn file(&self, version: &str, path: &Path) -> io::Result<OutFile> {
         let upload = Upload::new(self.bucket.clone(), self.key(version, path));
-        Ok(OutFile::S3(Box::new(upload)))
+        Ok(OutFile::upload(upload))
     }
 
     /// An object that was acknowledged outlives everything.

@@ -1,0 +1,501 @@
+//! The template of CloudFormation, with its transform for serverless applications (SAM), and the state machines: what
+//! `sam deploy` makes of a package on AWS.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+use transom_file::Pipeline;
+use transom_file::spec::Server;
+
+use super::policy::{self, Statement, WORKGROUP, sub};
+use super::{states, yaml};
+use crate::failure::Failure;
+
+/// Bytes of a managed policy's document; IAM takes 6,144 without blanks, and parameters become longer.
+const POLICY: usize = 5000;
+/// Managed policies of a role at most.
+const POLICIES: usize = 10;
+
+/// Writes `template.yaml`, `states.json` and `backfill.json` into the folder of a package.
+///
+/// # Errors
+/// If the pipeline has more sources and sinks than policies of IAM can name, or the disk refuses.
+pub(crate) fn write_templates(pipeline: &Pipeline, folder: &Path) -> Result<(), Failure> {
+    let backfill = states::backfill(&pipeline.name);
+    let files = [
+        ("template.yaml", template(pipeline)?),
+        ("states.json", json_text(&states::load(&pipeline.name))),
+        ("backfill.json", json_text(&backfill)),
+    ];
+    for (name, text) in files {
+        let path = folder.join(name);
+        std::fs::write(&path, text).map_err(|source| Failure::Io {
+            what: format!("`{}` cannot be written", path.display()),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+fn json_text(value: &Value) -> String {
+    format!("{value:#}\n")
+}
+
+/// The template for one pipeline and its target.
+fn template(pipeline: &Pipeline) -> Result<String, Failure> {
+    let (name, target) = (&pipeline.name, &pipeline.target);
+    let mut text = format!(
+        "# The pipeline `{name}` on its target `{target}`: a function that loads what is new, a state machine that invokes it until\n\
+         # it is done, a schedule (off), alarms; with an image, also backfills in Batch. Written by `transom package`.\n"
+    );
+    let policies = policies(&policy::of(pipeline))?;
+    let sections = [
+        json!({ "AWSTemplateFormatVersion": "2010-09-09" }),
+        json!({ "Transform": "AWS::Serverless-2016-10-31" }),
+        json!({ "Description": format!("Transom: {name} ({target})") }),
+        json!({ "Parameters": parameters(pipeline) }),
+        json!({ "Conditions": {
+            "OwnTopic": { "Fn::Equals": [{ "Ref": "TopicArn" }, ""] },
+            "HasImage": { "Fn::Not": [{ "Fn::Equals": [{ "Ref": "Image" }, ""] }] },
+        } }),
+        json!({ "Resources": resources(pipeline, policies) }),
+        json!({ "Outputs": {
+            "FunctionName": { "Value": { "Ref": "Function" } },
+            "StateMachineArn": { "Value": { "Ref": "StateMachine" } },
+            "BackfillArn": { "Condition": "HasImage", "Value": { "Ref": "Backfill" } },
+            "TopicArn": { "Value": topic() },
+        } }),
+    ];
+    for section in sections {
+        text.push('\n');
+        text.push_str(&yaml::document(&section));
+    }
+    Ok(text)
+}
+
+fn parameters(pipeline: &Pipeline) -> Value {
+    let number = |default: u32, least: u32, most: u32, about: &str| json!({ "Type": "Number", "Default": default, "MinValue": least, "MaxValue": most, "Description": about });
+    let mut parameters = json!({
+        "Memory": number(1769, 128, 10_240, "Megabytes of the function; 1769 are one vCPU"),
+        "Timeout": number(900, 10, 900, "Seconds of one invocation"),
+        "Temporary": number(2048, 512, 10_240, "Megabytes of /tmp, where sorts and joins spill to"),
+        "LogDays": number(30, 1, 3653, "Days for which logs are kept"),
+        "ScheduleExpression": {
+            "Type": "String",
+            "Default": "rate(1 hour)",
+            "Description": "When the state machine begins, as EventBridge Scheduler writes it",
+        },
+        "ScheduleState": {
+            "Type": "String",
+            "Default": "DISABLED",
+            "AllowedValues": ["DISABLED", "ENABLED"],
+            "Description": "Whether the schedule is on",
+        },
+        "TopicArn": {
+            "Type": "String",
+            "Default": "",
+            "Description": "The topic of SNS for failures; one is made if it is empty",
+        },
+        "Image": {
+            "Type": "String",
+            "Default": "",
+            "Description": "The image of Batch, with its registry; without one there is no Batch",
+        },
+        "Subnets": {
+            "Type": "CommaDelimitedList",
+            "Default": "",
+            "Description": "Subnets of Batch's jobs, with a way to S3 and the registry",
+        },
+        "SecurityGroups": {
+            "Type": "CommaDelimitedList",
+            "Default": "",
+            "Description": "Security groups of Batch's jobs",
+        },
+        "AssignPublicIp": {
+            "Type": "String",
+            "Default": "DISABLED",
+            "AllowedValues": ["DISABLED", "ENABLED"],
+            "Description": "Whether Batch's jobs have public addresses, as public subnets need it",
+        },
+        "JobCores": {
+            "Type": "String",
+            "Default": "4",
+            "AllowedValues": ["1", "2", "4", "8", "16"],
+            "Description": "vCPUs of a job of Batch",
+        },
+        "JobMemory": {
+            "Type": "String",
+            "Default": "16384",
+            "Description": "Megabytes of a job of Batch; Fargate takes certain sizes for each number of vCPUs",
+        },
+        "MostCores": number(64, 1, 1024, "vCPUs of all jobs of Batch at once"),
+    });
+    if let Some(redshift) = &pipeline.redshift
+        && let Server::Workgroup(name) = &redshift.server
+    {
+        parameters[WORKGROUP] = json!({
+            "Type": "String",
+            "AllowedPattern": "arn:[a-z-]+:redshift-serverless:[a-z0-9-]+:[0-9]{12}:workgroup/.+",
+            "Description": format!(
+                "What `aws redshift-serverless get-workgroup --workgroup-name {name}` says as workgroupArn"
+            ),
+        });
+    }
+    parameters
+}
+
+/// The topic for failures.
+fn topic() -> Value {
+    json!({ "Fn::If": ["OwnTopic", { "Ref": "Topic" }, { "Ref": "TopicArn" }] })
+}
+
+/// The documents of the policies that function and jobs share.
+fn policies(statements: &[Statement]) -> Result<Vec<Value>, Failure> {
+    let mut documents: Vec<Vec<Value>> = Vec::new();
+    let mut bytes = 0;
+    for statement in statements {
+        let value = statement.to_value();
+        let size = value.to_string().len();
+        match documents.last_mut() {
+            Some(document) if bytes + size <= POLICY => document.push(value),
+            _ => {
+                documents.push(vec![value]);
+                bytes = 0;
+            }
+        }
+        bytes += size;
+    }
+    match documents.len() > POLICIES {
+        true => Err(Failure::Usage {
+            message: format!(
+                "what the pipeline may do needs {} policies of IAM; a role has {POLICIES} at most",
+                documents.len()
+            ),
+            hint: Some(
+                "divide the pipeline, or let sources and sinks lie in fewer places".to_owned(),
+            ),
+        }),
+        false => Ok(documents.into_iter().map(document).collect()),
+    }
+}
+
+fn document(statements: Vec<Value>) -> Value {
+    json!({ "Version": "2012-10-17", "Statement": statements })
+}
+
+/// A role that a service takes on.
+fn role(service: &str, name: &str, statements: Vec<Value>, policies: &[Value]) -> Value {
+    let trust = json!({
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": { "Service": service },
+    });
+    let mut role = json!({
+        "Type": "AWS::IAM::Role",
+        "Properties": { "AssumeRolePolicyDocument": document(vec![trust]) },
+    });
+    if !statements.is_empty() {
+        role["Properties"]["Policies"] =
+            json!([{ "PolicyName": name, "PolicyDocument": document(statements) }]);
+    }
+    if !policies.is_empty() {
+        role["Properties"]["ManagedPolicyArns"] = policies.into();
+    }
+    role
+}
+
+fn allow(reason: &str, actions: &[&str], resource: Value) -> Value {
+    json!({ "#": reason, "Effect": "Allow", "Action": actions, "Resource": resource })
+}
+
+fn arn_of(resource: &str) -> Value {
+    json!({ "Fn::GetAtt": [resource, "Arn"] })
+}
+
+fn log_group() -> Value {
+    json!({
+        "Type": "AWS::Logs::LogGroup",
+        "DeletionPolicy": "Delete",
+        "UpdateReplacePolicy": "Delete",
+        "Properties": { "RetentionInDays": { "Ref": "LogDays" } },
+    })
+}
+
+fn writes_logs(group: &str) -> Value {
+    let actions = ["logs:CreateLogStream", "logs:PutLogEvents"];
+    allow("Its log", &actions, sub(&format!("${{{group}.Arn}}")))
+}
+
+/// An alarm when a metric is not zero for five minutes.
+fn alarm(about: String, namespace: &str, metric: &str, dimension: &str, of: Value) -> Value {
+    json!({
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "AlarmDescription": about,
+            "Namespace": namespace,
+            "MetricName": metric,
+            "Dimensions": [{ "Name": dimension, "Value": of }],
+            "Statistic": "Sum",
+            "Period": 300,
+            "EvaluationPeriods": 1,
+            "Threshold": 1,
+            "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+            "TreatMissingData": "notBreaching",
+            "AlarmActions": [topic()],
+        },
+    })
+}
+
+fn resources(pipeline: &Pipeline, documents: Vec<Value>) -> Value {
+    let (name, target) = (&pipeline.name, &pipeline.target);
+    let mut resources = Map::new();
+    let mut policies = Vec::new();
+    for (at, document) in documents.into_iter().enumerate() {
+        let of = format!("Policy{}", at + 1);
+        policies.push(json!({ "Ref": of }));
+        let policy = json!({
+            "Type": "AWS::IAM::ManagedPolicy",
+            "Properties": {
+                "Description": format!("What runs of {name} ({target}) need"),
+                "PolicyDocument": document,
+            },
+        });
+        resources.insert(of, policy);
+    }
+    let schedule = json!({
+        "Type": "AWS::Scheduler::Schedule",
+        "Properties": {
+            "ScheduleExpression": { "Ref": "ScheduleExpression" },
+            "State": { "Ref": "ScheduleState" },
+            "FlexibleTimeWindow": { "Mode": "OFF" },
+            "Target": { "Arn": { "Ref": "StateMachine" }, "RoleArn": arn_of("ScheduleRole"), "Input": "{}" },
+        },
+    });
+    let begins = allow(
+        "The schedule begins an execution",
+        &["states:StartExecution"],
+        json!({ "Ref": "StateMachine" }),
+    );
+    let notifies = || allow("Failures are published", &["sns:Publish"], topic());
+    let invokes = allow(
+        "Each step is an invocation",
+        &["lambda:InvokeFunction"],
+        arn_of("Function"),
+    );
+    let of_load = [
+        (
+            "Function",
+            json!({
+                "Type": "AWS::Serverless::Function",
+                "Properties": {
+                    "CodeUri": "lambda.zip",
+                    "Handler": "bootstrap",
+                    "Runtime": "provided.al2023",
+                    // Plugins are compiled for it.
+                    "Architectures": ["x86_64"],
+                    "MemorySize": { "Ref": "Memory" },
+                    "Timeout": { "Ref": "Timeout" },
+                    "EphemeralStorage": { "Size": { "Ref": "Temporary" } },
+                    "Role": arn_of("FunctionRole"),
+                    "LoggingConfig": { "LogGroup": { "Ref": "FunctionLog" }, "LogFormat": "JSON" },
+                    "Environment": { "Variables": { "TRANSOM_TARGET": target } },
+                },
+            }),
+        ),
+        ("FunctionLog", log_group()),
+        (
+            "FunctionRole",
+            role(
+                "lambda.amazonaws.com",
+                "log",
+                vec![writes_logs("FunctionLog")],
+                &policies,
+            ),
+        ),
+        (
+            "StateMachine",
+            json!({
+                "Type": "AWS::Serverless::StateMachine",
+                "Properties": {
+                    "DefinitionUri": "states.json",
+                    "DefinitionSubstitutions": { "Function": arn_of("Function"), "Topic": topic() },
+                    "Role": arn_of("StatesRole"),
+                },
+            }),
+        ),
+        (
+            "StatesRole",
+            role(
+                "states.amazonaws.com",
+                "load",
+                vec![invokes, notifies()],
+                &[],
+            ),
+        ),
+        ("Schedule", schedule),
+        (
+            "ScheduleRole",
+            role("scheduler.amazonaws.com", "begin", vec![begins], &[]),
+        ),
+        (
+            "Topic",
+            json!({ "Type": "AWS::SNS::Topic", "Condition": "OwnTopic" }),
+        ),
+        (
+            "FunctionErrors",
+            alarm(
+                format!("{name}: invocations fail"),
+                "AWS/Lambda",
+                "Errors",
+                "FunctionName",
+                json!({ "Ref": "Function" }),
+            ),
+        ),
+        (
+            "ExecutionsFailed",
+            alarm(
+                format!("{name}: executions of the state machine fail"),
+                "AWS/States",
+                "ExecutionsFailed",
+                "StateMachineArn",
+                json!({ "Ref": "StateMachine" }),
+            ),
+        ),
+    ];
+    for (id, resource) in of_load
+        .into_iter()
+        .chain(of_batch(target, notifies(), &policies))
+    {
+        resources.insert(id.to_owned(), resource);
+    }
+    Value::Object(resources)
+}
+
+/// What a backfill needs. All of it is there only with an image.
+fn of_batch(target: &str, notifies: Value, policies: &[Value]) -> Vec<(&'static str, Value)> {
+    let pulls =
+        "arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy";
+    let rule = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:\
+                rule/StepFunctionsGetEventsForBatchJobsRule";
+    let submits = allow(
+        "Each share of a backfill is a job",
+        &["batch:SubmitJob"],
+        json!([{ "Ref": "Queue" }, { "Ref": "Job" }]),
+    );
+    let waits = allow(
+        "Jobs are waited for, and ended with the execution; they have no names before they begin",
+        &["batch:DescribeJobs", "batch:TerminateJob"],
+        json!("*"),
+    );
+    let hears = allow(
+        "Step Functions hears of ended jobs by a rule of its own",
+        &["events:PutTargets", "events:PutRule", "events:DescribeRule"],
+        sub(rule),
+    );
+    let on_exit = json!([
+        { "#": "A temporary failure", "OnExitCode": "75", "Action": "RETRY" },
+        { "#": "The machine below the job has failed", "OnStatusReason": "Host EC2*", "Action": "RETRY" },
+        { "#": "The container did not begin", "OnReason": "CannotPullContainer*", "Action": "RETRY" },
+        { "#": "Anything else would fail again", "OnExitCode": "*", "Action": "EXIT" },
+    ]);
+    let resources = [
+        (
+            "Environment",
+            json!({
+                "Type": "AWS::Batch::ComputeEnvironment",
+                // Subnets are empty only where there is no image.
+                "Metadata": { "cfn-lint": { "config": { "ignore_checks": ["W1030"] } } },
+                "Properties": {
+                    "Type": "MANAGED",
+                    "ComputeResources": {
+                        "Type": "FARGATE",
+                        "MaxvCpus": { "Ref": "MostCores" },
+                        "Subnets": { "Ref": "Subnets" },
+                        "SecurityGroupIds": { "Ref": "SecurityGroups" },
+                    },
+                },
+            }),
+        ),
+        (
+            "Queue",
+            json!({
+                "Type": "AWS::Batch::JobQueue",
+                "Properties": {
+                    "Priority": 1,
+                    "ComputeEnvironmentOrder": [{ "Order": 1, "ComputeEnvironment": { "Ref": "Environment" } }],
+                },
+            }),
+        ),
+        (
+            "Job",
+            json!({
+                "Type": "AWS::Batch::JobDefinition",
+                "Properties": {
+                    "Type": "container",
+                    "PlatformCapabilities": ["FARGATE"],
+                    "RetryStrategy": { "Attempts": 5, "EvaluateOnExit": on_exit },
+                    "ContainerProperties": {
+                        "Image": { "Ref": "Image" },
+                        // Of the image's entry point, `transom run --batch`.
+                    "Command": ["--target", target],
+                        "JobRoleArn": arn_of("JobRole"),
+                        "ExecutionRoleArn": arn_of("JobStartRole"),
+                        "ResourceRequirements": [
+                            { "Type": "VCPU", "Value": { "Ref": "JobCores" } },
+                            { "Type": "MEMORY", "Value": { "Ref": "JobMemory" } },
+                        ],
+                        "NetworkConfiguration": { "AssignPublicIp": { "Ref": "AssignPublicIp" } },
+                        "EphemeralStorage": { "SizeInGiB": 50 },
+                        "LogConfiguration": {
+                            "LogDriver": "awslogs",
+                            "Options": { "awslogs-group": { "Ref": "JobLog" } },
+                        },
+                    },
+                },
+            }),
+        ),
+        ("JobLog", log_group()),
+        (
+            "JobRole",
+            role("ecs-tasks.amazonaws.com", "job", Vec::new(), policies),
+        ),
+        (
+            "JobStartRole",
+            role(
+                "ecs-tasks.amazonaws.com",
+                "start",
+                Vec::new(),
+                &[sub(pulls)],
+            ),
+        ),
+        (
+            "Backfill",
+            json!({
+                "Type": "AWS::Serverless::StateMachine",
+                "Properties": {
+                    "DefinitionUri": "backfill.json",
+                    "DefinitionSubstitutions": {
+                        "Queue": { "Ref": "Queue" },
+                        "Job": { "Ref": "Job" },
+                        "Topic": topic(),
+                    },
+                    "Role": arn_of("BackfillRole"),
+                },
+            }),
+        ),
+        (
+            "BackfillRole",
+            role(
+                "states.amazonaws.com",
+                "backfill",
+                vec![submits, waits, hears, notifies],
+                &[],
+            ),
+        ),
+    ];
+    let conditional = resources.map(|(id, mut resource)| {
+        resource["Condition"] = json!("HasImage");
+        (id, resource)
+    });
+    conditional.into()
+}

@@ -1,0 +1,393 @@
+//! Backfills: many files or partitions, divided into shares that processes compute side by side and a run loads in order.
+//!
+//! ```text
+//! log/42           the backfill: how many shares there are; `Plan`, beside the log, says what each of them reads
+//! backfill/42/3    the attempt that stands for share 3, by the first process that has computed it
+//! log/43 ..        a slice for each share, in order, then the end of the backfill
+//! ```
+//!
+//! A share is computed as if those before it were loaded, and must not need their results: what it stages is brought behind them when it
+//! is loaded ([`transom_connect::Sink::follow`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error as StdError;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use transom_commit::{
+    self as commit, After, Decision, Draft, Log, OpenBackfill, Runner, Share, SinkError, SinkName,
+    StagedAttempt, Store, StoredLog, Task, Work, keys,
+};
+use transom_connect::Inputs;
+use transom_plugin::LogicalTime;
+
+use super::choose::{Chosen, Value};
+use super::seen::{Seen, read, write};
+use super::work::Slicer;
+use super::{SliceOptions, SlicesFailure, by, open_store};
+use crate::error::{Error, Result};
+use crate::job::Job;
+use crate::run::{Observer, RunFailure};
+
+const FORMAT: u32 = 1;
+/// Shares at most: the largest array of jobs that AWS Batch takes.
+const MOST_SHARES: u32 = 10_000;
+
+/// Which inputs a backfill loads, and how they are divided.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BackfillOptions {
+    /// Of a source that is read by partition: the first partition, which is loaded again if it was loaded before.
+    pub from: Option<String>,
+    /// The last partition, likewise.
+    pub to: Option<String>,
+    /// Shares at most, of about the same size; `None` for as many as the pipeline's `slices` give.
+    pub shares: Option<u32>,
+}
+
+/// A backfill that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Backfill {
+    /// The entry that opened it.
+    pub entry: u64,
+    /// How many shares it has.
+    pub shares: u32,
+    /// How many of them are loaded.
+    pub loaded: u32,
+}
+
+impl From<OpenBackfill> for Backfill {
+    fn from(open: OpenBackfill) -> Self {
+        Self {
+            entry: open.seq,
+            shares: open.shares,
+            loaded: open.next,
+        }
+    }
+}
+
+/// A share that was computed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StagedShare {
+    /// The backfill.
+    pub backfill: Backfill,
+    /// Which of its shares, from 0.
+    pub share: u32,
+    /// Whether this process has computed it; another one had before if not.
+    pub computed: bool,
+}
+
+/// What the shares read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Plan {
+    format: u32,
+    /// What `now()` is in all of them: they are loaded in order, and time does not go back.
+    clock: DateTime<Utc>,
+    shares: Vec<SharePlan>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SharePlan {
+    sources: BTreeMap<String, ShareInputs>,
+    /// The partitions that are read whole.
+    partitions: BTreeSet<Value>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShareInputs {
+    inputs: Inputs,
+    /// Files that count as loaded before, and not after it.
+    gone: Vec<String>,
+}
+
+impl From<Chosen> for SharePlan {
+    fn from(chosen: Chosen) -> Self {
+        let Chosen {
+            inputs,
+            mut gone,
+            partitions,
+            ..
+        } = chosen;
+        let of = |(name, inputs)| {
+            let gone = gone.remove(&name).unwrap_or_default();
+            (name, ShareInputs { inputs, gone })
+        };
+        Self {
+            sources: inputs.into_iter().map(of).collect(),
+            partitions,
+        }
+    }
+}
+
+/// An open backfill, as it was read.
+#[derive(Debug)]
+pub(super) struct Frozen {
+    seq: u64,
+    plan: Plan,
+    /// The state before its first share.
+    before: After,
+}
+
+impl Frozen {
+    /// Reads what the backfill's entry has frozen.
+    pub(super) async fn read(store: &dyn Store, seq: u64) -> Result<Self> {
+        let mut log = StoredLog::open(store, Some(seq)).await.map_err(log_error)?;
+        log.reach(seq).await.map_err(log_error)?;
+        let entry = log.log().get(seq);
+        let Some((Decision::Backfill { plan, .. }, before)) =
+            entry.map(|entry| (&entry.decision, entry.after.clone()))
+        else {
+            return Err(Error::State {
+                message: format!("entry {seq} of the log is no backfill"),
+                hint: None,
+            });
+        };
+        let plan: Plan = read(store, *plan).await?;
+        Ok(Self { seq, plan, before })
+    }
+
+    pub(super) fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// The time that all shares see as now.
+    pub(super) fn time(&self, seed: u64) -> LogicalTime {
+        LogicalTime {
+            now: self.plan.clock.into(),
+            seed,
+        }
+    }
+
+    /// What a share reads, and what counts as loaded after it.
+    pub(super) async fn share(&self, store: &dyn Store, index: u32) -> Result<Chosen> {
+        let until = index as usize;
+        let Some(share) = self.plan.shares.get(until) else {
+            return Err(Error::Slice {
+                message: format!(
+                    "there is no share {index}: the backfill of entry {} has {}, numbered from 0",
+                    self.seq,
+                    crate::report::counted(self.plan.shares.len() as u64, "share")
+                ),
+                hint: "the array of jobs has as many children as the backfill has shares"
+                    .to_owned(),
+            });
+        };
+        let mut chosen = Chosen {
+            partitions: share.partitions.clone(),
+            ..Chosen::default()
+        };
+        for (name, inputs) in &share.sources {
+            let before = self.before.sources.get(name).and_then(|state| state.seen);
+            let mut seen = Seen::load(store, before).await?;
+            let upto = self.plan.shares[..=until].iter();
+            for read in upto.filter_map(|share| share.sources.get(name)) {
+                read.gone.iter().for_each(|path| seen.remove(path));
+                read.inputs
+                    .pieces
+                    .iter()
+                    .for_each(|piece| seen.insert(piece));
+            }
+            chosen.seen.insert(name.clone(), seen);
+            chosen.inputs.insert(name.clone(), inputs.inputs.clone());
+        }
+        Ok(chosen)
+    }
+
+    /// The attempt that stands for a share; none if it is not computed.
+    pub(super) async fn staged(
+        &self,
+        store: &dyn Store,
+        index: u32,
+    ) -> Result<Option<StagedAttempt>> {
+        let key = keys::share(Share {
+            backfill: self.seq,
+            index,
+        });
+        let Some(bytes) = store.get(&key).await? else {
+            return Ok(None);
+        };
+        let staged = StagedAttempt::parse(&key, &bytes).map_err(|error| Error::State {
+            message: format!("{error}"),
+            hint: None,
+        })?;
+        Ok(Some(staged))
+    }
+}
+
+fn log_error(error: commit::LogError) -> Error {
+    Error::Commit(Box::new(error.into()))
+}
+
+pub(super) fn none_open() -> Error {
+    Error::Slice {
+        message: "no backfill is open".to_owned(),
+        hint: "`transom backfill plan` opens one".to_owned(),
+    }
+}
+
+impl Job {
+    /// The backfill that is open.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub async fn open_backfill(&self) -> Result<Option<Backfill>> {
+        let store = open_store(self).await?;
+        let log = StoredLog::open(store.as_ref(), None).await;
+        let state = log.map_err(log_error)?.log().state();
+        Ok(state.backfill.map(Backfill::from))
+    }
+
+    /// Opens a backfill: the log then says what each of its shares reads. `None` if there is nothing to load.
+    ///
+    /// # Errors
+    /// If one is open already, the options do not fit the pipeline, or the log or a source cannot be read.
+    pub async fn plan_backfill(
+        &self,
+        options: &BackfillOptions,
+        observer: &dyn Observer,
+    ) -> Result<Option<Backfill>> {
+        let store = open_store(self).await?;
+        let slice_options = SliceOptions::default();
+        let mut planner = Planner {
+            slicer: Slicer::new(self, &slice_options, observer, store.as_ref())?,
+            options,
+            store: store.as_ref(),
+            failure: None,
+        };
+        let runner = Runner::new(store.as_ref(), &mut planner, by(None), Task::Once, None);
+        let ran = async { runner.await?.run().await }.await;
+        if let Some(error) = planner.failure {
+            return Err(error);
+        }
+        let ran = ran.map_err(|error| Error::Commit(Box::new(error)))?;
+        match ran.appended.is_empty() {
+            true => Ok(None),
+            false => self.open_backfill().await,
+        }
+    }
+
+    /// Computes a share of the open backfill and stages its results. It may be killed and begun again, or computed twice at once: one
+    /// attempt stands for it.
+    ///
+    /// # Errors
+    /// If no backfill is open, it has no such share, or whatever stops a slice.
+    pub async fn stage_share(
+        &self,
+        index: u32,
+        observer: &dyn Observer,
+    ) -> Result<StagedShare, Box<SlicesFailure>> {
+        let failed = |error: Error| SlicesFailure::new(self, error);
+        let store = open_store(self).await.map_err(failed)?;
+        let options = SliceOptions::default();
+        let mut slicer = Slicer::new(self, &options, observer, store.as_ref()).map_err(failed)?;
+        let log = StoredLog::open(store.as_ref(), None).await;
+        let log = log.map_err(|error| failed(log_error(error)))?;
+        let open = log.log().state().backfill;
+        let open = open.ok_or_else(|| failed(none_open()))?;
+        let frozen = Frozen::read(store.as_ref(), open.seq)
+            .await
+            .map_err(failed)?;
+        let staged = |computed| StagedShare {
+            backfill: open.into(),
+            share: index,
+            computed,
+        };
+        let there = frozen.staged(store.as_ref(), index).await.map_err(failed)?;
+        if there.is_some() || index < open.next {
+            return Ok(staged(false));
+        }
+        let computed = tokio::select! {
+            computed = slicer.compute_share(log.log(), &frozen, index) => computed,
+            () = self.stopped() => Err(RunFailure::new(self, Error::Cancelled)),
+        };
+        match computed {
+            Ok(report) => Ok(staged(report.is_some())),
+            Err(failure) => {
+                let RunFailure { error, report } = *failure;
+                let mut failure = failed(error);
+                failure.slice = Some(Box::new(report));
+                Err(failure)
+            }
+        }
+    }
+}
+
+/// Plans a backfill: one entry.
+struct Planner<'a> {
+    slicer: Slicer<'a>,
+    options: &'a BackfillOptions,
+    store: &'a dyn Store,
+    failure: Option<Error>,
+}
+
+impl Planner<'_> {
+    async fn draft(&mut self, log: &Log) -> Result<Option<Draft>> {
+        let state = log.state();
+        if let Some(open) = state.backfill {
+            return Err(Error::Slice {
+                message: format!(
+                    "the backfill of entry {} is open, with {} of {} shares loaded",
+                    open.seq, open.next, open.shares
+                ),
+                hint: "`transom backfill` goes on with it, `transom backfill end` closes it"
+                    .to_owned(),
+            });
+        }
+        let shares = self.slicer.divide(&state, self.options).await?;
+        let count = shares.len();
+        if count == 0 {
+            return Ok(None);
+        }
+        let most = u32::try_from(count).ok();
+        let Some(count) = most.filter(|count| *count <= MOST_SHARES) else {
+            return Err(Error::Slice {
+                message: format!(
+                    "the backfill would have {count} shares, and {MOST_SHARES} are the most"
+                ),
+                hint: "say how many there shall be with `--shares`".to_owned(),
+            });
+        };
+        let plan = Plan {
+            format: FORMAT,
+            clock: self.slicer.now(&state).into(),
+            shares: shares.into_iter().map(SharePlan::from).collect(),
+        };
+        let plan = write(self.store, &plan, &BTreeSet::new()).await?;
+        Ok(Some(Draft::Backfill {
+            shares: count,
+            plan,
+        }))
+    }
+}
+
+#[async_trait]
+impl Work for Planner<'_> {
+    async fn plan(
+        &mut self,
+        log: &Log,
+    ) -> Result<Option<(commit::Attempt, Draft)>, Box<dyn StdError + Send + Sync>> {
+        match self.draft(log).await {
+            Ok(draft) => Ok(draft.map(|draft| (commit::Attempt::random(), draft))),
+            Err(error) => {
+                let message = error.to_string();
+                self.failure = Some(error);
+                Err(message.into())
+            }
+        }
+    }
+
+    fn sink(&self, name: &SinkName) -> Option<commit::Sink<'_>> {
+        self.slicer.sink(name)
+    }
+
+    async fn delete_staged(
+        &self,
+        log: commit::LogId,
+        attempts: &[commit::Attempt],
+    ) -> Result<(), SinkError> {
+        self.slicer.delete_staged(log, attempts).await
+    }
+}

@@ -1,0 +1,395 @@
+//! Deletes what no entry needs any more: what attempts have left that never came into the log, and what only entries need which nobody
+//! goes back to.
+//!
+//! An entry of the log comes first. It names the attempts, which cannot win from then on, and says which entry is the first that can still be
+//! gone back to. So a process that was frozen for however long finds its files there, or finds that it has lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use serde::Serialize;
+use transom_commit::{
+    self as commit, Attempt, Decision, Draft, Entry, Log, LogId, MAX_DEAD, RunError, Runner,
+    SinkError, SinkKind, SinkName, Store, StoredLog, Task, Work,
+};
+use transom_connect::{Aside, Known, Sink};
+
+use super::work::{delete_staged, sinks};
+use super::{by, open_store};
+use crate::error::{Error, Result};
+use crate::job::Job;
+
+/// What is kept of what the log names.
+#[derive(Debug, Clone, Copy)]
+pub struct GcOptions {
+    /// What is newer than this is kept, and all that is needed to go back to any entry since then.
+    pub older_than: Duration,
+    /// So many slices can be taken back one by one, however old they are.
+    pub keep_slices: u64,
+}
+
+/// What a gc has found, or deleted.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Gc {
+    /// The first entry that a rewind can go back to, apart from 0.
+    pub keeps: u64,
+    /// What is not needed.
+    pub garbage: Vec<Garbage>,
+    /// The entries that it has written, if it was to delete.
+    pub entries: Vec<u64>,
+}
+
+/// Files that are not needed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Garbage {
+    /// Why not.
+    pub why: Why,
+    /// The attempt that has made them.
+    pub attempt: String,
+    /// Its entry, if it came into the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry: Option<u64>,
+    /// The sink beside whose table they lie.
+    pub sink: String,
+    /// How many.
+    pub files: u64,
+    /// Their size in bytes.
+    pub bytes: u64,
+}
+
+/// Why files are not needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// The attempt never came into the log: it lost, failed or was killed.
+    Dead,
+    /// The table has the rows, and its entry is no more gone back to.
+    Loaded,
+    /// It is a version of a table that no entry shows which can be gone back to.
+    Superseded,
+}
+
+impl Job {
+    /// What a gc would delete.
+    ///
+    /// # Errors
+    /// If the log or what lies beside the tables cannot be read.
+    pub async fn garbage(&self, options: &GcOptions) -> Result<Gc> {
+        let store = open_store(self).await?;
+        let sinks = sinks(self);
+        Ok(Survey::new(store.as_ref(), &sinks, options)
+            .await?
+            .map_or_else(Gc::default, |survey| survey.into_report()))
+    }
+
+    /// Deletes what is not needed, after an entry of the log has said so. If it is killed, the next one goes on.
+    ///
+    /// # Errors
+    /// If the log or a sink cannot be changed.
+    pub async fn gc(&self, options: &GcOptions) -> Result<Gc> {
+        let store = open_store(self).await?;
+        let sinks = sinks(self);
+        let failed = |error| Error::Commit(Box::new(error));
+        let mut gc = Gc::default();
+        loop {
+            let mut work = Collecting {
+                store: store.as_ref(),
+                sinks: &sinks,
+                options,
+                found: None,
+                failure: None,
+            };
+            let runner = Runner::new(store.as_ref(), &mut work, by(None), Task::Once, None).await;
+            let ran = runner.map_err(failed)?.run().await;
+            if let Some(error) = work.failure {
+                return Err(error);
+            }
+            let appended = ran.map_err(failed)?.appended;
+            let Some(found) = work.found else { break };
+            let is_last = found.dead.len() <= MAX_DEAD;
+            let keeps = found.keeps;
+            gc.entries.extend(appended);
+            let report = found.into_report();
+            let dead = report
+                .garbage
+                .into_iter()
+                .filter(|garbage| garbage.why == Why::Dead);
+            gc.garbage.extend(dead);
+            gc.keeps = keeps;
+            if is_last {
+                break;
+            }
+        }
+        // What the log itself says now: another process may have gone back since.
+        let Some(log) = read_all(store.as_ref()).await? else {
+            return Ok(gc);
+        };
+        gc.keeps = kept_so_far(log.log());
+        for named in named(log.log(), gc.keeps, &sinks) {
+            let asides = named.sink.aside(&named.known).await;
+            for aside in asides.map_err(|source| sink_failed(named.sink, source))? {
+                if aside.entry.is_some() {
+                    commit::fault::at("gc.deleted_half");
+                    let deleted = named.sink.delete_aside(&aside).await;
+                    deleted.map_err(|source| sink_failed(named.sink, source))?;
+                    gc.garbage.push(garbage(named.sink, named.kind, &aside));
+                }
+            }
+        }
+        Ok(gc)
+    }
+}
+
+fn sink_failed(sink: &dyn Sink, source: SinkError) -> Error {
+    Error::Commit(Box::new(RunError::Sink {
+        sink: SinkName::from(sink.name()),
+        seq: 0,
+        source,
+    }))
+}
+
+/// The whole log; none if nothing was ever loaded.
+pub(super) async fn read_all(store: &dyn Store) -> Result<Option<StoredLog<'_>>> {
+    let failed = |error| Error::Commit(Box::new(RunError::Log(error)));
+    let mut log = StoredLog::open(store, None).await.map_err(failed)?;
+    if log.log().tail() == 0 {
+        return Ok(None);
+    }
+    log.reach(1).await.map_err(failed)?;
+    Ok(Some(log))
+}
+
+/// The entries of a log that was read from its beginning.
+pub(super) fn entries(log: &Log) -> impl DoubleEndedIterator<Item = &Entry> {
+    (1..=log.tail()).filter_map(|seq| log.get(seq))
+}
+
+/// The first entry that all gcs until now have kept.
+pub(super) fn kept_so_far(log: &Log) -> u64 {
+    let kept = entries(log).filter_map(|entry| match entry.decision {
+        Decision::Gc { keeps, .. } => Some(keeps),
+        _ => None,
+    });
+    kept.max().unwrap_or(0).max(1)
+}
+
+/// The first entry that is kept.
+fn keeps(log: &Log, options: &GcOptions, now: SystemTime) -> u64 {
+    let is_slice = |entry: &&Entry| matches!(entry.decision, Decision::Slice(_));
+    let slices = entries(log).rev().filter(is_slice);
+    let before_slices = match usize::try_from(options.keep_slices) {
+        // Back to the entry before the last slices.
+        Ok(keep @ 1..) => slices.map(|entry| entry.seq - 1).nth(keep - 1),
+        Ok(0) => Some(log.tail()),
+        Err(_) => None,
+    };
+    let since = now.checked_sub(options.older_than);
+    let is_young = |entry: &Entry| since.is_none_or(|since| SystemTime::from(entry.at) > since);
+    let young = entries(log).find(|entry| is_young(entry));
+    let before_age = young.map_or(log.tail(), |entry| entry.seq - 1);
+    let open = log.state().backfill.map_or(log.tail(), |open| open.seq);
+    before_age
+        .min(before_slices.unwrap_or(1))
+        .min(open)
+        .max(kept_so_far(log))
+        .min(log.tail())
+}
+
+/// A sink with what the log says of it.
+struct Named<'a> {
+    sink: &'a dyn Sink,
+    kind: SinkKind,
+    known: Known,
+}
+
+/// Of each sink that the pipeline has: which attempts it must keep.
+fn named<'a>(log: &Log, keeps: u64, sinks: &'a BTreeMap<String, Arc<dyn Sink>>) -> Vec<Named<'a>> {
+    let all: BTreeMap<String, u64> = entries(log)
+        .map(|entry| (entry.attempt.to_string(), entry.seq))
+        .collect();
+    let young: BTreeSet<String> = entries(log)
+        .filter(|entry| entry.seq >= keeps)
+        .map(|entry| entry.attempt.to_string())
+        .collect();
+    let id = log.view().id().to_string();
+    let named = sinks.values().filter_map(|sink| {
+        let (kind, needed) = match sink.committed()? {
+            commit::Sink::Warehouse(_) => (SinkKind::Warehouse, young.clone()),
+            commit::Sink::Files(_) => (SinkKind::Files, young.clone()),
+            commit::Sink::Pointer(_) => (
+                SinkKind::Pointer,
+                versions(log, keeps, &SinkName::from(sink.name())),
+            ),
+        };
+        let known = Known {
+            log: id.clone(),
+            named: all.clone(),
+            needed,
+        };
+        Some(Named {
+            sink: sink.as_ref(),
+            kind,
+            known,
+        })
+    });
+    named.collect()
+}
+
+/// The versions of a sink that some entry from `keeps` on shows.
+fn versions(log: &Log, keeps: u64, sink: &SinkName) -> BTreeSet<String> {
+    let at = |seq: u64| {
+        let entry = log.get(seq)?;
+        let mut sinks = entry.after.sinks.iter();
+        let position = sinks.find(|at| at.name == *sink)?.position;
+        (position.seq > 0).then_some(position.seq)
+    };
+    let mut shown: BTreeSet<u64> = (keeps..=log.tail()).filter_map(at).collect();
+    let mut needed = BTreeSet::new();
+    while let Some(seq) = shown.pop_last() {
+        let Some(entry) = log.get(seq) else { continue };
+        needed.insert(entry.attempt.to_string());
+        // A rewind shows the version of an earlier entry.
+        if let Decision::Rewind { to, .. } = entry.decision {
+            shown.extend(at(to));
+        }
+    }
+    needed
+}
+
+fn garbage(sink: &dyn Sink, kind: SinkKind, aside: &Aside) -> Garbage {
+    Garbage {
+        why: match (aside.entry, kind) {
+            (None, _) => Why::Dead,
+            (Some(_), SinkKind::Pointer) => Why::Superseded,
+            (Some(_), _) => Why::Loaded,
+        },
+        attempt: aside.attempt.clone(),
+        entry: aside.entry,
+        sink: sink.name().to_owned(),
+        files: aside.files,
+        bytes: aside.bytes,
+    }
+}
+
+/// What lies beside the tables, and what of it is not needed.
+struct Survey {
+    /// The log's last entry when it was made.
+    tail: u64,
+    keeps: u64,
+    moves: bool,
+    /// Attempts that are not in the log.
+    dead: BTreeSet<Attempt>,
+    garbage: Vec<Garbage>,
+}
+
+impl Survey {
+    async fn new(
+        store: &dyn Store,
+        sinks: &BTreeMap<String, Arc<dyn Sink>>,
+        options: &GcOptions,
+    ) -> Result<Option<Self>> {
+        let now = SystemTime::now();
+        let Some(log) = read_all(store).await? else {
+            return Ok(None);
+        };
+        let log = log.log();
+        let keeps = keeps(log, options, now);
+        let mut survey = Self {
+            tail: log.tail(),
+            keeps,
+            moves: keeps > kept_so_far(log),
+            dead: BTreeSet::new(),
+            garbage: Vec::new(),
+        };
+        let open = log.state().backfill;
+        let mut unnamed: BTreeMap<Attempt, (SystemTime, Vec<Garbage>)> = BTreeMap::new();
+        for named in named(log, keeps, sinks) {
+            let asides = named.sink.aside(&named.known).await;
+            for aside in asides.map_err(|source| sink_failed(named.sink, source))? {
+                let garbage = garbage(named.sink, named.kind, &aside);
+                match aside.attempt.parse::<Attempt>() {
+                    Ok(attempt) if aside.entry.is_none() => {
+                        let (modified, all) = unnamed
+                            .entry(attempt)
+                            .or_insert((SystemTime::UNIX_EPOCH, Vec::new()));
+                        *modified = (*modified).max(aside.modified);
+                        all.push(garbage);
+                    }
+                    _ => survey.garbage.push(garbage),
+                }
+            }
+        }
+        for (attempt, (modified, garbage)) in unnamed {
+            let age = now.duration_since(modified).unwrap_or_default();
+            let is_share = attempt
+                .share()
+                .is_some_and(|share| open.is_some_and(|open| open.seq == share.backfill));
+            if age >= options.older_than && !is_share {
+                survey.dead.insert(attempt);
+                survey.garbage.extend(garbage);
+            }
+        }
+        survey
+            .garbage
+            .sort_by(|a, b| (a.why, a.entry, &a.attempt).cmp(&(b.why, b.entry, &b.attempt)));
+        Ok(Some(survey))
+    }
+
+    fn into_report(self) -> Gc {
+        Gc {
+            keeps: self.keeps,
+            garbage: self.garbage,
+            entries: Vec::new(),
+        }
+    }
+}
+
+/// One gc entry.
+struct Collecting<'a> {
+    store: &'a dyn Store,
+    sinks: &'a BTreeMap<String, Arc<dyn Sink>>,
+    options: &'a GcOptions,
+    /// What the entry was made from; none if there was nothing to say.
+    found: Option<Survey>,
+    failure: Option<Error>,
+}
+
+#[async_trait]
+impl Work for Collecting<'_> {
+    async fn plan(
+        &mut self,
+        log: &Log,
+    ) -> Result<Option<(Attempt, Draft)>, Box<dyn StdError + Send + Sync>> {
+        let survey = match Survey::new(self.store, self.sinks, self.options).await {
+            Ok(survey) => survey,
+            Err(error) => {
+                let message = error.to_string();
+                self.failure = Some(error);
+                return Err(message.into());
+            }
+        };
+        // Another process may have added an entry meanwhile: its number is taken then, and this is planned again.
+        debug_assert!(
+            survey
+                .as_ref()
+                .is_none_or(|survey| survey.tail >= log.tail())
+        );
+        self.found = survey.filter(|survey| survey.moves || !survey.dead.is_empty());
+        Ok(self.found.as_ref().map(|survey| {
+            let dead = survey.dead.iter().take(MAX_DEAD).copied().collect();
+            let keeps = survey.keeps;
+            (Attempt::random(), Draft::Gc { dead, keeps })
+        }))
+    }
+
+    fn sink(&self, name: &SinkName) -> Option<commit::Sink<'_>> {
+        self.sinks.get(name.as_str())?.committed()
+    }
+
+    async fn delete_staged(&self, log: LogId, attempts: &[Attempt]) -> Result<(), SinkError> {
+        delete_staged(self.sinks, log, attempts).await
+    }
+}

@@ -1,0 +1,216 @@
+"""What others make of the function and of its templates: boto3 invokes it, moto's Step Functions executes the state machine that
+`transom template` writes, cfn-lint reads the template. `just test-lambda-peers` installs them.
+
+    peers.py TRANSOM
+
+moto runs no functions. Its state machines call `localhost:MOTO_PORT` for everything: there `Gate` sends invocations to
+`transom invoke --serve`, and all else to moto.
+"""
+
+import contextlib
+import http.client
+import http.server
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import boto3
+import botocore.config
+import botocore.exceptions
+
+FILES = 24
+FIXTURE = pathlib.Path(__file__).parents[3] / "tests/cli/fixtures/orders"
+INVOKE = "/2015-03-31/functions/"
+KEYS = {"region_name": "us-east-1", "aws_access_key_id": "any", "aws_secret_access_key": "any"}
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_for(port):
+    for _ in range(600):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"nothing answers on port {port}")
+
+
+@contextlib.contextmanager
+def running(command, port, **options):
+    process = subprocess.Popen(command, **options)
+    try:
+        wait_for(port)
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+
+
+class Gate(http.server.BaseHTTPRequestHandler):
+    """Sends invocations to the function and all else to moto, and writes down what passed. `answers` are given in place of the
+    function's, each once."""
+
+    protocol_version = "HTTP/1.1"
+    function = moto = None
+    answers, passed, published = [], [], []
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        is_invocation = self.path.startswith(INVOKE)
+        if is_invocation and Gate.answers:
+            status, headers, answer = Gate.answers.pop(0)
+        else:
+            connection = http.client.HTTPConnection("127.0.0.1", Gate.function if is_invocation else Gate.moto)
+            names = ("authorization", "content-type", "x-amz-target", "x-amz-invocation-type", "x-amz-date")
+            headers = {name: self.headers[name] for name in names if name in self.headers}
+            connection.request("POST", self.path, body, headers)
+            response = connection.getresponse()
+            status, answer = response.status, response.read()
+            headers = {name: value for name, value in response.getheaders() if name.lower().startswith("x-am")}
+        if is_invocation:
+            Gate.passed.append((json.loads(body), status, json.loads(answer)))
+        elif b"Action=Publish" in body:
+            Gate.published.append(body)
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_):
+        pass
+
+
+def function_error(kind):
+    return 200, {"X-Amz-Function-Error": "Unhandled"}, json.dumps({"errorType": kind, "errorMessage": "injected"}).encode()
+
+
+BUSY = 429, {"x-amzn-ErrorType": "TooManyRequestsException", "x-amzn-RequestId": "busy"}, b'{"Type":"User","message":"Rate Exceeded."}'
+
+
+def check_boto3(port):
+    """Invokes the function, and gives the seconds of an invocation that loads one slice."""
+    options = botocore.config.Config(retries={"max_attempts": 0})
+    client = boto3.client("lambda", endpoint_url=f"http://127.0.0.1:{port}", config=options, **KEYS)
+    answer = client.invoke(FunctionName="orders", Payload=json.dumps({"max_slices": 1}))
+    assert (answer["StatusCode"], answer["ExecutedVersion"]) == (200, "$LATEST") and "FunctionError" not in answer, answer
+    payload = json.load(answer["Payload"])
+    assert payload["slices"] == 1 and payload["done"] is False, payload
+    begun = time.monotonic()
+    client.invoke(FunctionName="orders", Payload=json.dumps({"max_slices": 1}))
+    took = time.monotonic() - begun
+    arn = "arn:aws:lambda:us-east-1:000000000000:function:orders"
+    answer = client.invoke(FunctionName=arn, Payload=json.dumps({"nothing": 1}))
+    assert answer["FunctionError"] == "Unhandled", answer
+    assert json.load(answer["Payload"])["errorType"] == "Pipeline"
+    for call, code in [
+        (dict(FunctionName="other"), "ResourceNotFoundException"),
+        (dict(FunctionName="orders", Payload=b"{"), "InvalidRequestContentException"),
+        (dict(FunctionName="orders", InvocationType="Event"), "InvalidParameterValueException"),
+        (dict(FunctionName="orders", Payload=b'"%s"' % (b"x" * (6 << 20))), "RequestTooLargeException"),
+    ]:
+        try:
+            client.invoke(**call)
+        except botocore.exceptions.ClientError as error:
+            assert error.response["Error"]["Code"] == code, error
+        else:
+            raise AssertionError(f"{code} is expected")
+    return took
+
+
+def execute(states, machine, name):
+    """The end of an execution: its status, and the name of the error."""
+    execution = states.start_execution(stateMachineArn=machine, name=name, input="{}")["executionArn"]
+    for _ in range(1200):
+        about = states.describe_execution(executionArn=execution)
+        if about["status"] != "RUNNING":
+            return about["status"], about.get("error")
+        time.sleep(0.2)
+    raise AssertionError(f"{name} does not end: {states.get_execution_history(executionArn=execution)}")
+
+
+def check_states(project, transom, moto):
+    def client(service):
+        return boto3.client(service, endpoint_url=f"http://127.0.0.1:{moto}", **KEYS)
+
+    connection = http.client.HTTPConnection("127.0.0.1", moto)
+    connection.request("POST", "/moto-api/config", json.dumps({"stepfunctions": {"execute_state_machine": True}}))
+    assert connection.getresponse().status in (200, 201)
+    topic = client("sns").create_topic(Name="failures")["TopicArn"]
+    definition = (project / "states.json").read_text()
+    definition = definition.replace("${Function}", "orders").replace("${Topic}", topic)
+    states = client("stepfunctions")
+    machine = states.create_state_machine(
+        name="orders", definition=definition, roleArn="arn:aws:iam::123456789012:role/any")["stateMachineArn"]
+
+    # Failures that pass are repeated; the rest is loaded by several invocations, which are one run.
+    Gate.answers += [BUSY, function_error("Retryable"), function_error("Sandbox.Timedout")]
+    assert execute(states, machine, "load-1") == ("SUCCEEDED", None), Gate.passed
+    events = [event for event, _, _ in Gate.passed]
+    assert all(event == {"run_id": "load-1"} for event in events), events
+    answers = [answer for _, status, answer in Gate.passed if status == 200 and "done" in answer]
+    assert [answer["done"] for answer in answers] == [False] * (len(answers) - 1) + [True], answers
+    print(f"{len(Gate.passed)} calls, {len(answers)} invocations with {[answer['slices'] for answer in answers]} slices")
+    assert len(answers) > 1, "all slices fit into one invocation"
+    counted = [transom, "local", "sql", "--json"]
+    counted = subprocess.run(
+        counted, cwd=project, check=True, stdout=subprocess.PIPE, text=True,
+        input="SELECT count(*), count(DISTINCT id) FROM public.orders")
+    rows = json.loads(counted.stdout)[0]["result"]["rows"]
+    assert rows == [[str(2 * FILES)] * 2], rows
+
+    # One that does not pass ends the execution, and is published.
+    (project / "bad.csv").write_text("id,customer,amount\n1,x,many\n")
+    subprocess.run([transom, "local", "cp", "bad.csv", "s3://raw/orders/"], cwd=project, check=True)
+    assert execute(states, machine, "load-2") == ("FAILED", "Data"), Gate.passed
+    assert len(Gate.published) == 1 and b"bad.csv" in Gate.published[0], Gate.published
+
+
+def main(transom):
+    with tempfile.TemporaryDirectory() as folder:
+        project = pathlib.Path(folder) / "orders"
+        shutil.copytree(FIXTURE, project)
+        (project / "raw").mkdir()
+        for file in range(1, FILES + 1):
+            (project / f"raw/{file:02}.csv").write_text(f"id,customer,amount\n{file}a,x,{file}\n{file}b,y,-{file}\n")
+
+        def run(*arguments):
+            subprocess.run([transom, *arguments], cwd=project, check=True)
+
+        run("local", "cp", "raw", "s3://raw/orders/")
+        run("lock")
+        for target in ("local", "prod"):
+            run("template", "--target", target)
+            subprocess.run([pathlib.Path(sys.executable).with_name("cfn-lint"), "template.yaml"], cwd=project, check=True)
+        run("template", "--target", "local")
+
+        function, moto, gate = free_port(), free_port(), free_port()
+        Gate.function, Gate.moto = function, moto
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", gate), Gate)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        of_moto = os.environ | {"MOTO_PORT": str(gate), "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
+        command = [pathlib.Path(sys.executable).with_name("moto_server"), "-p", str(moto)]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        serve = [transom, "invoke", "--serve", str(function), "--timeout"]
+        with running([*serve, "60s"], function, cwd=project):
+            took = check_boto3(function)
+        # For some slices in each invocation, and several invocations, however fast the machine is.
+        some = f"{int(3000 * took) + 2000}ms"
+        with running([*serve, some], function, cwd=project), running(command, moto, env=of_moto, **quiet):
+            check_states(project, transom, moto)
+
+
+if __name__ == "__main__":
+    main(os.path.abspath(sys.argv[1]))

@@ -1,0 +1,219 @@
+//! The policy that `transom template` derives from a pipeline: it allows all that a run asks of AWS, and what it allows is asked.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::invoke::{orders, succeeds};
+use crate::local::Server;
+use crate::program::Project;
+
+/// Incremental by partitions, into a table with versions and by merging; the warehouse is a cluster.
+const PERIODS: &str = "name: periods
+sources:
+  raw: { path: \"s3://raw/periods/\", format: csv, incremental: { by: period } }
+  names: { path: \"s3://raw/names/*.csv\" }
+steps:
+  named: { sql: 'SELECT raw.id, raw.period, names.name FROM raw JOIN names ON raw.id = names.id' }
+sinks:
+  lake: { from: named, path: \"s3://lake/named/\", format: csv, partition_by: [period], mode: overwrite_partitions }
+  table: { from: named, redshift: { table: public.named, mode: merge, keys: [id, period], order_by: [name] } }
+targets:
+  local: {}
+  prod:
+    aws: { region: eu-west-1 }
+    state: { path: \"s3://lake/state/periods\" }
+    redshift: { cluster: dwh, database: dev, db_user: loader, staging: \"s3://staging/periods\" }
+";
+
+/// Not in slices, with rows that a check finds.
+const WHOLE: &str = "name: whole
+sources:
+  raw: { path: \"s3://raw/whole.csv\", checks: [{ accepted_values: { column: id, values: [1] }, severity: warn }] }
+steps:
+  doubled: { sql: 'SELECT id * 2 AS id FROM raw' }
+sinks:
+  lake: { from: doubled, path: \"s3://lake/whole\", format: parquet }
+targets:
+  prod: { aws: { region: eu-west-1 } }
+";
+
+/// A statement of the policy, with texts as IAM has them.
+#[derive(Clone)]
+struct Statement {
+    sid: String,
+    actions: Vec<String>,
+    resources: Vec<String>,
+    prefixes: Option<Vec<String>>,
+}
+
+impl Statement {
+    fn allows(&self, access: &Value) -> bool {
+        let text = |name: &str| access[name].as_str();
+        let is_like = |patterns: &[String], text: &str| {
+            patterns
+                .iter()
+                .any(|pattern| is_like(pattern.as_bytes(), text.as_bytes()))
+        };
+        let prefix_is_allowed = match (&self.prefixes, text("prefix")) {
+            (Some(prefixes), Some(prefix)) => is_like(prefixes, prefix),
+            // `StringLikeIfExists`
+            _ => true,
+        };
+        let action = text("action").expect("an action");
+        self.actions.iter().any(|allowed| allowed == action)
+            && is_like(&self.resources, text("resource").expect("a resource"))
+            && prefix_is_allowed
+    }
+}
+
+/// A pattern of IAM: `*`, `?`, and both as themselves in `${*}` and `${?}`.
+fn is_like(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern, text) {
+        ([], []) => true,
+        ([b'$', b'{', letter, b'}', pattern @ ..], [first, text @ ..]) => {
+            letter == first && is_like(pattern, text)
+        }
+        ([b'*', rest @ ..], _) => (0..=text.len()).any(|at| is_like(rest, &text[at..])),
+        ([b'?', pattern @ ..], [_, text @ ..]) => is_like(pattern, text),
+        ([letter, pattern @ ..], [first, text @ ..]) => letter == first && is_like(pattern, text),
+        _ => false,
+    }
+}
+
+/// A text of the template with the parameters that the local AWS has.
+fn resolved(value: &Value) -> String {
+    let parameters = [
+        ("${AWS::Partition}", "aws"),
+        ("${AWS::Region}", "us-east-1"),
+        ("${AWS::AccountId}", "000000000000"),
+        (
+            "${WorkgroupArn}",
+            "arn:aws:redshift-serverless:us-east-1:000000000000:workgroup/dwh",
+        ),
+        ("${!", "${"),
+    ];
+    let text = value
+        .get("Fn::Sub")
+        .unwrap_or(value)
+        .as_str()
+        .expect("a text");
+    let replaced = |text: String, (from, to): (&str, &str)| text.replace(from, to);
+    parameters.into_iter().fold(text.to_owned(), replaced)
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    value
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(resolved)
+        .collect()
+}
+
+/// The statements of the pipeline's policies, and of each whether it is said to be for some runs only.
+fn policy(project: &Project) -> (Vec<Statement>, BTreeMap<String, bool>) {
+    succeeds(project, &["template", "--target", "prod"]);
+    let text = std::fs::read_to_string(project.path().join("template.yaml")).expect("a template");
+    let template: Value = serde_saphyr::from_str(&text).expect("YAML");
+    let resources = template["Resources"].as_object().expect("resources");
+    let policies = resources
+        .values()
+        .filter(|resource| resource["Type"] == "AWS::IAM::ManagedPolicy");
+    let statements = policies.flat_map(|policy| {
+        let statements = &policy["Properties"]["PolicyDocument"]["Statement"];
+        statements.as_array().expect("statements").clone()
+    });
+    let statements = statements.map(|statement| {
+        let prefixes = &statement["Condition"]["StringLikeIfExists"]["s3:prefix"];
+        Statement {
+            sid: statement["Sid"].as_str().expect("a name").to_owned(),
+            actions: texts(&statement["Action"]),
+            resources: texts(&statement["Resource"]),
+            prefixes: prefixes.is_array().then(|| texts(prefixes)),
+        }
+    });
+    let mut only = BTreeMap::new();
+    let mut reason = "";
+    for line in text.lines().map(str::trim) {
+        reason = line.strip_prefix("# ").unwrap_or(reason);
+        if let Some(sid) = line.strip_prefix("Sid: ") {
+            only.insert(
+                sid.trim_matches('"').to_owned(),
+                reason.contains(" Only for "),
+            );
+        }
+    }
+    (statements.collect(), only)
+}
+
+/// Runs the function for `prod` until it is done, and compares what it asked for with the policy.
+fn check(project: &Project) {
+    let server = Server::start_with(project, &["--access-log", "access.jsonl"]);
+    let invoked = project.run(&["invoke", "--target", "prod", "--until-done"]);
+    drop(server);
+    assert_eq!(invoked.code, 0, "{}", invoked.all());
+    let log = std::fs::read_to_string(project.path().join("access.jsonl")).expect("a log");
+    let accesses: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    // The command makes the buckets of the local AWS, not the function.
+    let accesses = accesses
+        .iter()
+        .filter(|access| access["action"] != "s3:CreateBucket");
+    let (statements, only) = policy(project);
+    let each = |statement: &Statement| {
+        let actions = statement.actions.iter().map(|action| Statement {
+            actions: vec![action.clone()],
+            ..statement.clone()
+        });
+        actions.collect::<Vec<_>>()
+    };
+    let mut unused: Vec<Statement> = statements.iter().flat_map(each).collect();
+    for access in accesses {
+        let is_allowed = statements.iter().any(|statement| statement.allows(access));
+        assert!(is_allowed, "the policy does not allow {access}");
+        unused.retain(|statement| !statement.allows(access));
+    }
+    let unused = unused.into_iter().filter(|statement| !only[&statement.sid]);
+    let unused = unused.map(|statement| format!("{} {:?}", statement.sid, statement.actions));
+    assert_eq!(
+        unused.collect::<Vec<_>>(),
+        Vec::<String>::new(),
+        "allowed and not asked for"
+    );
+}
+
+#[test]
+fn tables_that_grow_need_what_their_policy_allows() {
+    check(&orders(3));
+}
+
+#[test]
+fn tables_with_versions_and_merges_need_what_their_policy_allows() {
+    let project = Project::empty();
+    project.write("transom.yaml", PERIODS);
+    for period in ["2024-01", "2024-02"] {
+        project.write(&format!("raw/periods/period={period}/a.csv"), "id\n1\n2\n");
+    }
+    project.write("raw/names/a.csv", "id,name\n1,x\n2,y\n");
+    succeeds(&project, &["local", "cp", "raw", "s3://raw/"]);
+    succeeds(&project, &["lock"]);
+    check(&project);
+}
+
+#[test]
+fn whole_tables_need_what_their_policy_allows() {
+    let project = Project::empty();
+    project.write("transom.yaml", WHOLE);
+    project.write("raw/whole.csv", "id\n1\n2\n");
+    succeeds(&project, &["local", "cp", "raw", "s3://raw/"]);
+    check(&project);
+}
+
+#[test]
+fn patterns_of_iam_escape_their_letters() {
+    assert!(is_like(b"a/*", b"a/b/c") && is_like(b"a?", b"ab") && is_like(b"a/${*}x", b"a/*x"));
+    assert!(!is_like(b"a/${*}x", b"a/bx") && !is_like(b"a/*", b"ab"));
+}

@@ -1,0 +1,213 @@
+//! Backfills: shares that processes compute side by side, in any order, and that are loaded in order.
+
+use transom_pipeline::slices::{Backfill, BackfillOptions, Command, SliceOptions};
+
+use crate::world::{At, EVERYWHERE, Kind, Silent, Task, World};
+
+const DAYS: i64 = 6;
+
+/// A world with a history that was not loaded.
+async fn history(kind: Kind, at: At) -> World {
+    let mut world = World::new(kind, at).await;
+    world.run().await.unwrap();
+    for day in 1..=DAYS {
+        world.add(
+            &format!("day=2024-03-0{day}/a.csv"),
+            &[("a", day), ("b", 1)],
+        );
+    }
+    // Late, for the one day that is loaded.
+    world.add("day=2024-01-01/late.csv", &[("c", 5)]);
+    world
+}
+
+async fn plan(world: &World, options: &BackfillOptions) -> Backfill {
+    let planned = world.job().plan_backfill(options, &Silent).await;
+    planned.unwrap().expect("there is something to load")
+}
+
+fn shares(count: u32) -> BackfillOptions {
+    BackfillOptions {
+        shares: Some(count),
+        ..BackfillOptions::default()
+    }
+}
+
+/// Loads what is staged, and computes what is not.
+async fn load(world: &World) {
+    let options = SliceOptions {
+        compute_shares: true,
+        ..SliceOptions::default()
+    };
+    let report = world.job().run_slices(&options, &Silent).await.unwrap();
+    assert!(report.done);
+    assert_eq!(report.waits_for, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shares_are_computed_side_by_side_and_loaded_in_order() {
+    for (kind, at) in EVERYWHERE {
+        let world = history(kind, at).await;
+        let opened = plan(&world, &shares(4)).await;
+        assert!((2..=4).contains(&opened.shares), "{opened:?}");
+        // The last one first, and one of them twice.
+        let (one, two) = (world.job(), world.job());
+        for share in (1..opened.shares).rev() {
+            let staged = one.stage_share(share, &Silent).await.unwrap();
+            assert!(staged.computed);
+        }
+        let (a, b) = tokio::join!(one.stage_share(0, &Silent), two.stage_share(0, &Silent));
+        let computed = [a.unwrap(), b.unwrap()].map(|staged| staged.computed);
+        assert!(computed.contains(&true), "{computed:?}");
+        assert!(!one.stage_share(0, &Silent).await.unwrap().computed);
+        // Loading is all that is left, for two at once.
+        let (a, b) = tokio::join!(world.run(), world.run());
+        a.unwrap();
+        b.unwrap();
+        world.check("all shares").await;
+        assert_eq!(world.job().open_backfill().await.unwrap(), None);
+        let slices = world.job().history(u64::MAX).await.unwrap().entries;
+        let loaded = slices.iter().filter(|entry| entry.kind == "slice").count();
+        assert_eq!(loaded as u32, 1 + opened.shares, "{kind:?} {at:?}");
+        // The log goes on from there.
+        let mut world = world;
+        world.add("day=2024-03-01/late.csv", &[("a", 100)]);
+        world.run().await.unwrap();
+        world.check("after the backfill").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_process_does_it_alone() {
+    for (kind, at) in EVERYWHERE {
+        let world = history(kind, at).await;
+        plan(&world, &BackfillOptions::default()).await;
+        load(&world).await;
+        world.check("alone").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_else_is_loaded_while_a_backfill_is_open() {
+    let mut world = history(Kind::Append, At::Folder).await;
+    let before = world.rows().await;
+    let opened = plan(&world, &shares(3)).await;
+    world.add("day=2024-04-01/new.csv", &[("a", 1)]);
+    let report = world.run().await.unwrap();
+    assert!(report.slices.is_empty() && report.done);
+    assert_eq!(report.waits_for.map(|open| open.loaded), Some(0));
+    assert_eq!(world.rows().await, before);
+    let error = world.job().plan_backfill(&shares(2), &Silent).await;
+    let error = error.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!(
+            "the backfill of entry {} is open, with 0 of 3 shares loaded",
+            opened.entry
+        )
+    );
+    // One share is loaded, the next one is not there.
+    world.job().stage_share(0, &Silent).await.unwrap();
+    world.job().stage_share(2, &Silent).await.unwrap();
+    let report = world.run().await.unwrap();
+    assert_eq!(report.slices.len(), 1);
+    assert_eq!(report.waits_for.map(|open| open.loaded), Some(1));
+    // Given up: the rest is loaded as ever.
+    world.ask(Command::EndBackfill).await.unwrap();
+    world.run().await.unwrap();
+    world.check("after the end").await;
+    let failure = world.job().stage_share(2, &Silent).await.unwrap_err();
+    assert_eq!(failure.error.to_string(), "no backfill is open");
+    let error = world.ask(Command::EndBackfill).await.unwrap_err();
+    assert_eq!(error.to_string(), "no backfill is open");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_is_loaded_again() {
+    for at in [At::Folder, At::S3, At::Redshift] {
+        let world = history(Kind::Days, at).await;
+        world.run().await.unwrap();
+        let days = |from: &str, to: &str| BackfillOptions {
+            from: Some(from.to_owned()),
+            to: Some(to.to_owned()),
+            shares: Some(2),
+        };
+        let opened = plan(&world, &days("2024-03-02", "2024-03-05")).await;
+        assert_eq!(opened.shares, 2);
+        load(&world).await;
+        world.check("a range").await;
+        let entries = world.job().history(3).await.unwrap().entries;
+        let files: Vec<u64> = entries.iter().map(|entry| entry.files).collect();
+        // The end of the backfill, and four days in two shares.
+        assert_eq!(files, [0, 2, 2]);
+        let none = days("2025-01-01", "2025-12-31");
+        let planned = world.job().plan_backfill(&none, &Silent).await.unwrap();
+        assert_eq!(planned, None);
+        let wrong = days("March", "2024-03-05");
+        let error = world.job().plan_backfill(&wrong, &Silent).await;
+        let error = error.unwrap_err().to_string();
+        assert!(error.starts_with("`March` is no value of `day`"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_needs_a_source_by_partition() {
+    let world = history(Kind::Append, At::Folder).await;
+    let options = BackfillOptions {
+        from: Some("2024-03-01".to_owned()),
+        ..BackfillOptions::default()
+    };
+    let error = world.job().plan_backfill(&options, &Silent).await;
+    let error = error.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`--from` and `--to` choose partitions, and no source is read by partition"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewind_closes_a_backfill_and_takes_it_back() {
+    for (kind, at) in [(Kind::Append, At::S3), (Kind::Days, At::Folder)] {
+        let world = history(kind, at).await;
+        let before = (
+            world.job().history(1).await.unwrap().tail,
+            world.rows().await,
+        );
+        plan(&world, &shares(3)).await;
+        world.job().stage_share(0, &Silent).await.unwrap();
+        world.job().stage_share(1, &Silent).await.unwrap();
+        world.run().await.unwrap();
+        world.ask(Command::Rewind { to: before.0 }).await.unwrap();
+        assert_eq!(world.rows().await, before.1, "{kind:?} {at:?}");
+        assert_eq!(world.job().open_backfill().await.unwrap(), None);
+        world.run().await.unwrap();
+        world.check("after the rewind").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_that_are_killed_lose_and_double_nothing() {
+    for (kind, at) in EVERYWHERE {
+        let world = history(kind, at).await;
+        plan(&world, &shares(4)).await;
+        let children = [
+            (Task::Share(3), "attempt.file_done:0"),
+            (Task::Share(3), "backfill.result_put:0"),
+            (Task::Share(1), "attempt.file_open:0"),
+            (Task::Share(1), "plan.made:0"),
+            (Task::Batch, "entry.put_before:0"),
+            (Task::Batch, "entry.put_after:0"),
+            (Task::Batch, "backfill.result_put:0"),
+            (Task::Batch, "done.put_before:0"),
+            (Task::Batch, "entry.put_after:1"),
+        ];
+        for (task, fault) in children {
+            assert!(
+                world.killed_task(task, fault),
+                "{kind:?} {at:?}: {task:?} passes {fault}"
+            );
+        }
+        load(&world).await;
+        world.check("after all kills").await;
+    }
+}
