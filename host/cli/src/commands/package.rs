@@ -32,7 +32,7 @@ const MARKER: &str = ".transom-package";
 Examples:
   transom package --target prod
   transom package --target prod --out dist
-  transom package --bootstrap ~/bootstrap-arm64      a function on ARM")]
+  transom package --bootstrap dist/bootstrap")]
 pub(crate) struct PackageCommand {
     /// The folder to write into. [default: .transom/package beside the pipeline]
     #[arg(long, value_name = "FOLDER")]
