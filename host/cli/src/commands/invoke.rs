@@ -79,6 +79,13 @@ impl InvokeCommand {
     }
 
     pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
+        if self.serve.is_some() && !context.global.variables.is_empty() {
+            return Err(Failure::Usage {
+                message: "`--var` is not for `--serve`: each event has its own variables"
+                    .to_owned(),
+                hint: Some("callers name them in the event, as `variables`".to_owned()),
+            });
+        }
         let event = self.event(context)?;
         let file = match &self.function {
             Some(folder) => folder.join("transom.yaml"),
@@ -86,14 +93,7 @@ impl InvokeCommand {
         };
         let target = event.get("target").and_then(Value::as_str);
         let target = target.or(context.global.target.as_deref());
-        let pipeline = transom_file::load(
-            &file,
-            &LoadOptions {
-                target: target.map(str::to_owned),
-                variables: context.global.variables.iter().cloned().collect(),
-                is_packaged: self.function.is_some(),
-            },
-        )?;
+        let pipeline = context.pipeline_at(&file, target)?;
         let temporary = tempfile::tempdir().map_err(|source| Failure::Io {
             what: "there is no place for temporary files".to_owned(),
             source,
