@@ -159,8 +159,10 @@ test-redshift-peers: program (environment redshift_peers "host/local/tests/peers
     host/local/tests/peers/with-transom "{{ target_dir }}/debug/transom" "{{ redshift_peers }}/bin/python" host/local/tests/peers/redshift.py
     host/local/tests/peers/with-transom "{{ target_dir }}/debug/transom" host/local/tests/peers/with-dbt "{{ dbt }}/bin/dbt"
 
-# Try the function with boto3, its state machine with moto's Step Functions, and its template with cfn-lint
+# Try the function with boto3 and cargo-lambda, its state machine with moto's Step Functions, and its template with cfn-lint
 test-lambda-peers: program (environment lambda_peers "lambda/tests/peers/requirements.txt")
+    # Without zig, with which it would compile.
+    [ -x "{{ lambda_peers }}/bin/cargo-lambda" ] || "{{ lambda_peers }}/bin/pip" install --quiet --no-deps cargo-lambda==1.9.2
     "{{ lambda_peers }}/bin/python" lambda/tests/peers/peers.py "{{ target_dir }}/debug/transom"
 
 # Kill the local Redshift 500 times while sessions write, and look for an order of the random transactions of 100 engines

@@ -1,5 +1,5 @@
 """What others make of the function and of its templates: boto3 invokes it, moto's Step Functions executes the state machine that
-`transom template` writes, cfn-lint reads the template. `just test-lambda-peers` installs them.
+`transom template` writes, cfn-lint reads the template, and cargo-lambda runs the program. `just test-lambda-peers` installs them.
 
     peers.py TRANSOM
 
@@ -21,6 +21,8 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 
 import boto3
 import botocore.config
@@ -130,6 +132,37 @@ def check_boto3(port):
     return took
 
 
+def check_cargo_lambda(project, transom):
+    """The program under another Runtime API. It gives deadlines that are long past, so that nothing can be loaded."""
+    folder = project / "cargo"
+    (folder / "src").mkdir(parents=True)
+    # Functions have to be programs of a package of Rust.
+    (folder / "Cargo.toml").write_text('[package]\nname = "orders"\nversion = "0.1.0"\n[workspace]\n')
+    (folder / "src/main.rs").write_text("fn main() {}\n")
+    port = free_port()
+    watch = [pathlib.Path(sys.executable).with_name("cargo-lambda"), "lambda", "watch", "--only-lambda-apis"]
+    watch += ["-A", "127.0.0.1", "-P", str(port)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    of_function = {
+        "AWS_LAMBDA_RUNTIME_API": f"http://127.0.0.1:{port}/.rt/orders",
+        "AWS_LAMBDA_FUNCTION_NAME": "orders",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
+        "AWS_LAMBDA_FUNCTION_VERSION": "1",
+        "LAMBDA_TASK_ROOT": str(project),
+    }
+    with running(watch, port, cwd=folder, **quiet):
+        function = subprocess.Popen([pathlib.Path(transom).with_name("bootstrap")], env=of_function, cwd=project)
+        try:
+            request = urllib.request.Request(f"http://127.0.0.1:{port}{INVOKE}orders/invocations", b'{"nothing": 1}')
+            with urllib.request.urlopen(request) as answer:
+                raise AssertionError(answer.read())
+        except urllib.error.HTTPError as error:
+            assert json.load(error)["errorType"] == "Pipeline", error
+        finally:
+            function.kill()
+            function.wait()
+
+
 def execute(states, machine, name):
     """The end of an execution: its status, and the name of the error."""
     execution = states.start_execution(stateMachineArn=machine, name=name, input="{}")["executionArn"]
@@ -196,6 +229,7 @@ def main(transom):
             subprocess.run([pathlib.Path(sys.executable).with_name("cfn-lint"), "template.yaml"], cwd=project, check=True)
         run("template", "--target", "local")
 
+        check_cargo_lambda(project, transom)
         function, moto, gate = free_port(), free_port(), free_port()
         Gate.function, Gate.moto = function, moto
         server = http.server.ThreadingHTTPServer(("127.0.0.1", gate), Gate)

@@ -79,6 +79,13 @@ impl InvokeCommand {
     }
 
     pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
+        if self.serve.is_some() && !context.global.variables.is_empty() {
+            return Err(Failure::Usage {
+                message: "`--var` is not for `--serve`: each event has its own variables"
+                    .to_owned(),
+                hint: Some("callers name them in the event, as `variables`".to_owned()),
+            });
+        }
         let event = self.event(context)?;
         let file = match &self.function {
             Some(folder) => folder.join("transom.yaml"),

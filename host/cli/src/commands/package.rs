@@ -58,7 +58,7 @@ impl PackageCommand {
         let sizes = archive::zip(&function, &zip)?;
         sizes.check()?;
         let image = write_image(context, &function, bootstrap.machine, &out.join(IMAGE))?;
-        write_templates(&pipeline, &out)?;
+        write_templates(&pipeline, bootstrap.machine, &out)?;
         if self.json {
             return context.printer.json(&json!({
                 "function": function,

@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
+use transom_plugin::Machine;
+
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::package::template::write_templates;
 
 /// Write the template that deploys the pipeline on AWS, with its state machines.
 ///
+/// `transom package` writes the same beside the function; this command builds nothing.
 /// The template has a role that may do what the pipeline needs and no more; each permission says why.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -27,7 +30,8 @@ impl TemplateCommand {
             what: format!("`{}` cannot be made", self.out.display()),
             source,
         })?;
-        write_templates(&pipeline, &self.out)?;
+        let machine = Machine::of_this_program().unwrap_or(Machine::X86_64);
+        write_templates(&pipeline, machine, &self.out)?;
         context.printer.say(format_args!(
             "wrote template.yaml, states.json and backfill.json to {}",
             self.out.display()

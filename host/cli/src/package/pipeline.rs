@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fs_err as fs;
 use transom_file::spec::{Endpoint, Place, S3Url};
-use transom_file::{OnReject, Pipeline, Problem, Problems, SinkKind, StepKind};
+use transom_file::{OnReject, Pipeline, Problem, Problems, SinkKind, Step, StepKind};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plugins::{self, COMPILED};
 use transom_plugin::{Machine, compile_ahead};
@@ -34,6 +34,15 @@ pub(crate) fn check_reachable(pipeline: &Pipeline) -> Result<(), Failure> {
     }
 }
 
+/// Whether rows can get into the dead letters.
+pub(super) fn has_dead_letters(pipeline: &Pipeline) -> bool {
+    let rejects = |step: &Step| match &step.kind {
+        StepKind::Transform(transform) => transform.on_reject == OnReject::DeadLetter,
+        StepKind::Sql(_) => false,
+    };
+    pipeline.steps.iter().any(rejects) || pipeline.checks().next().is_some()
+}
+
 /// What lies on this machine: a function has no folder that lasts.
 fn local_places(pipeline: &Pipeline) -> Vec<Problem> {
     let hint = format!(
@@ -60,11 +69,6 @@ fn local_places(pipeline: &Pipeline) -> Vec<Problem> {
         _ => None,
     });
     let is_local = |place: &Place| matches!(place, Place::Local(_));
-    let rejects = |step: &transom_file::Step| match &step.kind {
-        StepKind::Transform(transform) => transform.on_reject == OnReject::DeadLetter,
-        StepKind::Sql(_) => false,
-    };
-    let has_dead_letters = pipeline.steps.iter().any(rejects) || pipeline.checks().next().is_some();
     let others = [
         (
             "the state",
@@ -72,7 +76,7 @@ fn local_places(pipeline: &Pipeline) -> Vec<Problem> {
         ),
         (
             "the folder `dead_letters`",
-            has_dead_letters && is_local(&pipeline.dead_letters),
+            has_dead_letters(pipeline) && is_local(&pipeline.dead_letters),
         ),
     ];
     let others = others.into_iter().filter(|(_, is_local)| *is_local);

@@ -7,7 +7,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use transom_file::spec::{DbUser, LoadMode, Place, RedshiftOptions, S3Url, Server};
-use transom_file::{OnReject, Pipeline, SinkKind, StepKind};
+use transom_file::{Pipeline, SinkKind};
+
+use super::pipeline::has_dead_letters;
 
 /// The parameter of the template with the ARN of the workgroup, which holds an id that its name does not tell.
 pub(crate) const WORKGROUP: &str = "WorkgroupArn";
@@ -66,7 +68,7 @@ pub(crate) fn of(pipeline: &Pipeline) -> Vec<Statement> {
             }
         }
     }
-    if let (true, Place::S3(url)) = (rejects(pipeline), &pipeline.dead_letters) {
+    if let (true, Place::S3(url)) = (has_dead_letters(pipeline), &pipeline.dead_letters) {
         let of = Area::below(url);
         let reason = "Rejected rows are written below it";
         let only = Some("rows that are rejected");
@@ -83,15 +85,6 @@ pub(crate) fn of(pipeline: &Pipeline) -> Vec<Statement> {
         policy.kms(key);
     }
     policy.statements
-}
-
-/// Whether rows can be rejected into the dead letters.
-fn rejects(pipeline: &Pipeline) -> bool {
-    let into = |kind: &StepKind| match kind {
-        StepKind::Transform(step) => step.on_reject == OnReject::DeadLetter,
-        StepKind::Sql(_) => false,
-    };
-    pipeline.steps.iter().any(|step| into(&step.kind)) || pipeline.checks().next().is_some()
 }
 
 const GET: &str = "s3:GetObject";

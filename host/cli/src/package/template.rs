@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use transom_file::Pipeline;
 use transom_file::spec::Server;
+use transom_plugin::Machine;
 
 use super::policy::{self, Statement, WORKGROUP, sub};
 use super::{states, yaml};
@@ -20,10 +21,14 @@ const POLICIES: usize = 10;
 ///
 /// # Errors
 /// If the pipeline has more sources and sinks than policies of IAM can name, or the disk refuses.
-pub(crate) fn write_templates(pipeline: &Pipeline, folder: &Path) -> Result<(), Failure> {
+pub(crate) fn write_templates(
+    pipeline: &Pipeline,
+    machine: Machine,
+    folder: &Path,
+) -> Result<(), Failure> {
     let backfill = states::backfill(&pipeline.name);
     let files = [
-        ("template.yaml", template(pipeline)?),
+        ("template.yaml", template(pipeline, machine)?),
         ("states.json", json_text(&states::load(&pipeline.name))),
         ("backfill.json", json_text(&backfill)),
     ];
@@ -42,7 +47,7 @@ fn json_text(value: &Value) -> String {
 }
 
 /// The template for one pipeline and its target.
-fn template(pipeline: &Pipeline) -> Result<String, Failure> {
+fn template(pipeline: &Pipeline, machine: Machine) -> Result<String, Failure> {
     let (name, target) = (&pipeline.name, &pipeline.target);
     let mut text = format!(
         "# The pipeline `{name}` on its target `{target}`: a function that loads what is new, a state machine that invokes it until\n\
@@ -58,7 +63,7 @@ fn template(pipeline: &Pipeline) -> Result<String, Failure> {
             "OwnTopic": { "Fn::Equals": [{ "Ref": "TopicArn" }, ""] },
             "HasImage": { "Fn::Not": [{ "Fn::Equals": [{ "Ref": "Image" }, ""] }] },
         } }),
-        json!({ "Resources": resources(pipeline, policies) }),
+        json!({ "Resources": resources(pipeline, machine, policies) }),
         json!({ "Outputs": {
             "FunctionName": { "Value": { "Ref": "Function" } },
             "StateMachineArn": { "Value": { "Ref": "StateMachine" } },
@@ -246,8 +251,13 @@ fn alarm(about: String, namespace: &str, metric: &str, dimension: &str, of: Valu
     })
 }
 
-fn resources(pipeline: &Pipeline, documents: Vec<Value>) -> Value {
+fn resources(pipeline: &Pipeline, machine: Machine, documents: Vec<Value>) -> Value {
     let (name, target) = (&pipeline.name, &pipeline.target);
+    // The program and the plugins are machine code.
+    let of_lambda = match machine {
+        Machine::X86_64 => "x86_64",
+        Machine::Aarch64 => "arm64",
+    };
     let mut resources = Map::new();
     let mut policies = Vec::new();
     for (at, document) in documents.into_iter().enumerate() {
@@ -291,8 +301,7 @@ fn resources(pipeline: &Pipeline, documents: Vec<Value>) -> Value {
                     "CodeUri": "lambda.zip",
                     "Handler": "bootstrap",
                     "Runtime": "provided.al2023",
-                    // Plugins are compiled for it.
-                    "Architectures": ["x86_64"],
+                        "Architectures": [of_lambda],
                     "MemorySize": { "Ref": "Memory" },
                     "Timeout": { "Ref": "Timeout" },
                     "EphemeralStorage": { "Size": { "Ref": "Temporary" } },
@@ -362,9 +371,10 @@ fn resources(pipeline: &Pipeline, documents: Vec<Value>) -> Value {
             ),
         ),
     ];
-    for (id, resource) in of_load
-        .into_iter()
-        .chain(of_batch(target, notifies(), &policies))
+    for (id, resource) in
+        of_load
+            .into_iter()
+            .chain(of_batch(target, machine, notifies(), &policies))
     {
         resources.insert(id.to_owned(), resource);
     }
@@ -372,7 +382,16 @@ fn resources(pipeline: &Pipeline, documents: Vec<Value>) -> Value {
 }
 
 /// What a backfill needs. All of it is there only with an image.
-fn of_batch(target: &str, notifies: Value, policies: &[Value]) -> Vec<(&'static str, Value)> {
+fn of_batch(
+    target: &str,
+    machine: Machine,
+    notifies: Value,
+    policies: &[Value],
+) -> Vec<(&'static str, Value)> {
+    let of_fargate = match machine {
+        Machine::X86_64 => "X86_64",
+        Machine::Aarch64 => "ARM64",
+    };
     let pulls =
         "arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy";
     let rule = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:\
@@ -446,6 +465,7 @@ fn of_batch(target: &str, notifies: Value, policies: &[Value]) -> Vec<(&'static 
                         ],
                         "NetworkConfiguration": { "AssignPublicIp": { "Ref": "AssignPublicIp" } },
                         "EphemeralStorage": { "SizeInGiB": 50 },
+            "RuntimePlatform": { "CpuArchitecture": of_fargate, "OperatingSystemFamily": "LINUX" },
                         "LogConfiguration": {
                             "LogDriver": "awslogs",
                             "Options": { "awslogs-group": { "Ref": "JobLog" } },
