@@ -25,8 +25,7 @@ async fn back_up(world: &World) {
 async fn restore(world: &World) {
     for table in ["out", "transom_ledger__out"] {
         world.sql(&format!("DROP TABLE public.{table}")).await;
-        let text =
-            format!("CREATE TABLE public.{table} AS SELECT * FROM public.kept_{table}");
+        let text = format!("CREATE TABLE public.{table} AS SELECT * FROM public.kept_{table}");
         world.sql(&text).await;
     }
 }

@@ -189,7 +189,8 @@ impl Sink for RedshiftSink {
             if let (Some(attempt), Some(sink)) = (parts.next(), parts.next())
                 && sink == self.name
             {
-                asides.add(&attempt.to_owned(), Found::from(object));
+                let attempt = attempt.to_owned();
+                asides.add(&attempt, Found::from(object));
             }
         }
         Ok(asides.into_unneeded().collect())

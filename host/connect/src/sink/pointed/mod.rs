@@ -476,7 +476,8 @@ impl Sink for PointedSink {
                     None => within.strip_suffix(".json").unwrap_or(within),
                 },
             };
-            asides.add(&attempt.to_owned(), found);
+            let attempt = attempt.to_owned();
+            asides.add(&attempt, found);
         }
         let unneeded = asides.into_unneeded().map(|aside| Aside {
             folder: (!halves.contains(&aside.attempt)).then(|| format!("{root}{}", aside.attempt)),
