@@ -290,3 +290,120 @@ fn a_backfill_is_computed_by_jobs_and_loaded_by_one() {
         project.run(&["backfill", "end"]).all()
     );
 }
+
+/// A pipeline of files with two slices loaded.
+fn with_slices() -> Project {
+    let project = pipeline(NEW, "SELECT * FROM raw", APPEND);
+    let locked = project.run(&["lock"]);
+    assert_eq!(locked.code, 0, "{}", locked.all());
+    for day in ["02", "03"] {
+        let ran = project.run(&["run", "--quiet"]);
+        assert_eq!(ran.code, 0, "{}", ran.all());
+        let file = format!("raw/day=2024-01-{day}/a.csv");
+        project.write(&file, "customer,amount\nc,3\n");
+    }
+    project
+}
+
+#[test]
+fn what_is_not_needed_is_shown_and_deleted() {
+    let project = with_slices();
+    let young = project.run(&["gc"]);
+    assert_eq!(young.code, 0, "{}", young.all());
+    let said = "nothing to delete; a rewind can go back to any entry";
+    assert!(young.stderr.contains(said), "{}", young.all());
+    let all = ["gc", "--older-than", "1ms", "--keep-slices", "1"];
+    let would = project.run(&all);
+    assert!(
+        would.stdout.contains("staged; the table has the rows"),
+        "{}",
+        would.all()
+    );
+    assert!(
+        would.stderr.contains("say `--yes` to do it"),
+        "{}",
+        would.all()
+    );
+    let did = project
+        .run(&[&all[..], &["--yes", "--json"]].concat())
+        .json();
+    assert_eq!(did["keeps"], 2, "{did}");
+    let again = project.run(&all);
+    assert!(
+        again.stderr.contains("nothing to delete"),
+        "{}",
+        again.all()
+    );
+    let refused = project.run(&["rewind", "--to", "1", "--yes"]);
+    let said =
+        "the gc of entry 4 has deleted what that needs; 2 is the first entry that it has kept";
+    assert!(refused.stderr.contains(said), "{}", refused.all());
+    assert_eq!(project.run(&["reset", "--yes"]).code, 0);
+}
+
+#[test]
+fn a_table_and_its_log_are_compared() {
+    let project = with_slices();
+    let sound = project.run(&["verify", "--deep"]);
+    assert_eq!(sound.code, 0, "{}", sound.all());
+    let said = "read 3 entries of the log, 1 table, 2 files";
+    assert!(sound.stderr.contains(said), "{}", sound.all());
+    project.write("out/extra.parquet", "x");
+    let wrong = project.run(&["verify"]);
+    assert_eq!(wrong.code, 1, "{}", wrong.all());
+    assert!(wrong.stdout.contains("extra.parquet"), "{}", wrong.all());
+    let json = project.run(&["verify", "--json"]).json();
+    assert_eq!(json["error"]["exit_code"], 1, "{json}");
+    assert_eq!(json["findings"][0]["sink"], "out", "{json}");
+}
+
+#[test]
+fn only_tables_of_a_warehouse_are_replayed() {
+    let project = with_slices();
+    let said = |arguments: &[&str], words: &str| {
+        let ran = project.run(arguments);
+        assert_ne!(ran.code, 0, "{}", ran.all());
+        assert!(ran.stderr.contains(words), "{}", ran.all());
+    };
+    said(
+        &["sink", "replay", "out"],
+        "the sink `out` is not in a warehouse: it has no ledger",
+    );
+    said(
+        &["sink", "adopt", "mart", "--yes"],
+        "the sink `mart` is not in the pipeline",
+    );
+    said(
+        &["slice", "skip", "99", "--sink", "out"],
+        "there is no entry 99: the log ends with entry 3",
+    );
+}
+
+#[test]
+fn the_doctor_tries_the_places_of_slices() {
+    let project = with_slices();
+    let found = project.run(&["doctor"]);
+    assert!(
+        found.stdout.contains("one of 32 writers creates a name"),
+        "{}",
+        found.all()
+    );
+    assert!(
+        found.stdout.contains("one of 32 copies takes a name"),
+        "{}",
+        found.all()
+    );
+    let left = std::fs::read_dir(project.path()).expect("it is there");
+    let left = left.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    assert!(left.into_iter().all(|name| !name.contains("probe")));
+}
+
+#[test]
+fn a_plan_shows_what_slices_do() {
+    let project = with_slices();
+    let plan = project.run(&["plan"]);
+    assert!(plan.stdout.contains("of new files"), "{}", plan.all());
+    assert!(plan.stdout.contains("append"), "{}", plan.all());
+    let json = project.run(&["plan", "--json"]).json();
+    assert_eq!(json["sinks"][0]["mode"], "append");
+}

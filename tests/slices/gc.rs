@@ -1,5 +1,6 @@
 //! What is not needed any more is deleted, and nothing else: not while runs are frozen, not when the gc itself is killed or frozen.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use transom_pipeline::slices::{Command, Gc, GcOptions, Why};
@@ -16,9 +17,11 @@ async fn gc(world: &World) -> Gc {
     world.job().gc(&ALL).await.unwrap()
 }
 
+/// Attempts of which something is not needed.
 fn count(gc: &Gc, why: Why) -> usize {
-    let garbage = gc.garbage.iter();
-    garbage.filter(|garbage| garbage.why == why).count()
+    let garbage = gc.garbage.iter().filter(|garbage| garbage.why == why);
+    let attempts: BTreeSet<&str> = garbage.map(|garbage| garbage.attempt.as_str()).collect();
+    attempts.len()
 }
 
 /// Three slices, one of which computes a day anew.
@@ -58,6 +61,7 @@ async fn what_no_entry_needs_is_deleted_and_rewinds_to_it_are_refused() {
             _ => Why::Loaded,
         };
         for gc in [&would, &did] {
+            assert!(count(gc, Why::Unreachable) > 0, "{kind:?} {at:?}: {gc:?}");
             assert!(count(gc, expected) > 0, "{kind:?} {at:?}: {gc:?}");
             assert_eq!(count(gc, Why::Dead), 0, "{kind:?} {at:?}: {gc:?}");
         }

@@ -115,6 +115,8 @@ pub(crate) enum Failure {
     Damaged {
         /// How much.
         found: usize,
+        /// What, for programs.
+        report: Value,
     },
     /// Tests ran, and not all of them passed.
     #[error("{failed} of {} failed", counted(*of as u64, "test"))]
@@ -457,7 +459,9 @@ impl Failure {
             json["slice"] = json!(failure.slice);
         }
         // What the command found belongs to what failed.
-        if let (Self::Tests { report, .. }, Some(json)) = (self, json.as_object_mut()) {
+        if let (Self::Tests { report, .. } | Self::Damaged { report, .. }, Some(json)) =
+            (self, json.as_object_mut())
+        {
             let report = report.as_object().cloned().unwrap_or_default();
             json.extend(report);
         }

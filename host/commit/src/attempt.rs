@@ -98,13 +98,25 @@ impl StagedAttempt {
 }
 
 impl Object {
-    /// Puts a document beside the log under the name of its content.
+    /// The name of a document.
+    pub fn of(attempt: Option<Attempt>, content: &[u8]) -> Self {
+        Self {
+            attempt,
+            digest: Digest::of(content),
+        }
+    }
+
+    /// Puts a document beside the log under the name of its content, and of the attempt that it is deleted with.
     ///
     /// # Errors
     ///
     /// If the store fails.
-    pub async fn put(store: &dyn Store, content: Bytes) -> Result<Self, StoreError> {
-        let object = Self(Digest::of(&content));
+    pub async fn put(
+        store: &dyn Store,
+        attempt: Option<Attempt>,
+        content: Bytes,
+    ) -> Result<Self, StoreError> {
+        let object = Self::of(attempt, &content);
         // One of the same content may be there: writing it again changes nothing.
         store.put(&object.to_string(), content).await?;
         Ok(object)
@@ -120,7 +132,7 @@ impl Object {
         let Some(content) = store.get(&key).await? else {
             return Ok(None);
         };
-        if Digest::of(&content) == self.0 {
+        if Digest::of(&content) == self.digest {
             return Ok(Some(content));
         }
         let error = StoreError::new(StoreErrorKind::Refused, "get", &key);

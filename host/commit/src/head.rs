@@ -3,6 +3,7 @@
 //! A [`Head`] is made in one way only, from the log before it ([`View::extend`]). Entries of the log, the runner and the
 //! model all get theirs from there, and an entry that was read is compared with what it should have been.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,16 @@ pub enum SinkKind {
     Files,
     /// A version that readers find by a pointer (a partition of a catalog, a link), which has no compare-and-swap.
     Pointer,
+}
+
+impl fmt::Display for SinkKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Warehouse => "a table in a warehouse",
+            Self::Files => "a table to which files are added (`append`)",
+            Self::Pointer => "a table that is replaced (`overwrite`, `overwrite_partitions`)",
+        })
+    }
 }
 
 /// A sink, and how far it is.
@@ -138,7 +149,7 @@ pub enum HeadError {
     Twice(SinkName),
     /// A sink's history is of one kind.
     #[error(
-        "sink `{name}` was {was:?} in earlier entries and is {is:?} now: give the new sink another name"
+        "sink `{name}` was {was} in earlier entries and is {is} now: give the new sink another name"
     )]
     Kind {
         /// The sink.

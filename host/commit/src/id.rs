@@ -238,13 +238,24 @@ impl FromStr for Digest {
     }
 }
 
-/// A document beside the log that is named by its content: `objects/<sha256>`.
+/// A document beside the log that is named by its content, and by the attempt that has written it:
+/// `objects/<attempt>/<sha256>`. One of no attempt, `objects/<sha256>`, is never deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Object(pub Digest);
+pub struct Object {
+    /// The attempt that has written it. Attempts do not come back, so that a delete which is carried out late finds no
+    /// document that was written since.
+    pub attempt: Option<Attempt>,
+    /// The digest of its content.
+    pub digest: Digest,
+}
 
 impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "objects/{}", self.0)
+        f.write_str(crate::keys::OBJECTS)?;
+        if let Some(attempt) = self.attempt {
+            write!(f, "{attempt}/")?;
+        }
+        write!(f, "{}", self.digest)
     }
 }
 
@@ -252,12 +263,21 @@ impl FromStr for Object {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let digest = text
-            .strip_prefix("objects/")
-            .and_then(|digest| digest.parse().ok());
-        digest
-            .map(Self)
-            .ok_or_else(|| NameError::new(text, "`objects/` and a SHA-256"))
+        let object = || {
+            let name = text.strip_prefix(crate::keys::OBJECTS)?;
+            let (attempt, digest) = match name.split_once('/') {
+                Some((attempt, digest)) => (Some(attempt.parse().ok()?), digest),
+                None => (None, name),
+            };
+            let digest = digest.parse().ok()?;
+            Some(Self { attempt, digest })
+        };
+        object().ok_or_else(|| {
+            NameError::new(
+                text,
+                "`objects/`, perhaps an attempt and `/`, and a SHA-256",
+            )
+        })
     }
 }
 

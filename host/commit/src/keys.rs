@@ -8,6 +8,9 @@ pub const LOG: &str = "log/";
 /// The folder of the notes that entries are done.
 pub const DONE: &str = "done/";
 
+/// The folder of documents that are named by their content.
+pub const OBJECTS: &str = "objects/";
+
 /// Entry `seq`. Twenty digits, so that names are in the order of numbers.
 pub fn entry(seq: u64) -> String {
     format!("{LOG}{seq:020}.json")

@@ -103,4 +103,6 @@ pub use self::sink::{
 };
 #[cfg(feature = "testing")]
 pub use self::store::conformance;
-pub use self::store::{FolderStore, MemoryStore, Store, StoreError, StoreErrorKind};
+pub use self::store::{
+    FolderStore, MemoryStore, Store, StoreError, StoreErrorKind, Stored, deletable,
+};

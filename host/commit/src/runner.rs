@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::entry::{By, Decision, Done, Draft, Entry, FORMAT};
 use crate::fault;
 use crate::head::{SinkAt, SinkKind};
-use crate::id::{Attempt, LogId, Position, SinkName};
+use crate::id::{Attempt, LogId, Object, Position, SinkName};
 use crate::keys;
 use crate::log::{Log, LogError, StoredLog, Wanted};
 use crate::process::{Answer, Next, Process, RandomIds, Stop, Task};
@@ -290,8 +290,9 @@ impl<'a> Runner<'a> {
                 else {
                     unreachable!("entry {seq} is a gc that was read");
                 };
-                match self.work.delete_staged(log.view().id(), dead).await {
-                    Ok(()) => Ok(self.carried()),
+                let deleted = self.work.delete_staged(log.view().id(), dead).await;
+                match deleted {
+                    Ok(()) => self.delete_objects(*seq).await,
                     Err(source) if source.kind() == SinkErrorKind::Broken => {
                         Err(RunError::Delete { seq: *seq, source })
                     }
@@ -333,6 +334,34 @@ impl<'a> Runner<'a> {
             Next::End | Next::Stop(_) => unreachable!("the loop ends with these"),
         };
         answer.map(Some)
+    }
+
+    /// Deletes what the attempts that a gc names have written beside the log.
+    async fn delete_objects(&mut self, seq: u64) -> Result<Answer, RunError> {
+        let entry = self.log.log().get(seq);
+        let Some(Decision::Gc { dead, .. }) = entry.map(|entry| &entry.decision) else {
+            unreachable!("entry {seq} is a gc that was read");
+        };
+        let deleted = async {
+            let stored = self.store.objects().await?;
+            let is_dead = |object: &Object| object.attempt.is_some_and(|at| dead.contains(&at));
+            let objects = stored
+                .into_iter()
+                .map(|stored| stored.object)
+                .filter(is_dead);
+            self.store.delete(&objects.collect::<Vec<_>>()).await
+        };
+        match deleted.await {
+            Ok(()) => Ok(self.carried()),
+            Err(error) if error.kind() == StoreErrorKind::Refused => Err(error.into()),
+            Err(error) => {
+                self.unclear(
+                    format!("delete the documents of dead attempts of entry {seq}"),
+                    error,
+                )
+                .await
+            }
+        }
     }
 
     /// Reads the log, then whether its last entry is done.

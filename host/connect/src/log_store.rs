@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use transom_commit::{Store, StoreError, StoreErrorKind};
+use transom_commit::{Object, Store, StoreError, StoreErrorKind, Stored, deletable, keys};
 use transom_file::spec::S3Url;
 
 use crate::aws::{Aws, Bucket, S3Error, S3ErrorKind};
@@ -70,5 +70,22 @@ impl Store for S3Store {
         let mut keys: Vec<String> = keys.collect();
         keys.sort();
         Ok(keys)
+    }
+
+    async fn objects(&self) -> Result<Vec<Stored>, StoreError> {
+        let listed = self.bucket.list(&self.key(keys::OBJECTS)).await;
+        let listed = listed.map_err(failed("list", keys::OBJECTS))?;
+        let root = self.key("");
+        let stored = listed.into_iter().filter_map(|object| {
+            let key = object.key.strip_prefix(&root)?;
+            Stored::of(key, object.bytes, object.modified)
+        });
+        Ok(stored.collect())
+    }
+
+    async fn delete(&self, objects: &[Object]) -> Result<(), StoreError> {
+        let names: Vec<String> = deletable(objects).map(|key| self.key(&key)).collect();
+        let deleted = self.bucket.delete(&names).await;
+        deleted.map_err(failed("delete", keys::OBJECTS))
     }
 }

@@ -263,7 +263,11 @@ fn join_shape(
                     || is_by(b, &join.left, &left) && is_by(a, &join.right, &right)
             });
             if !is_closed {
-                return refuse("JOIN of two incremental tables by other columns".to_owned());
+                let has_partition = |side: &Shape| side.by.contains(&true);
+                return refuse(match has_partition(&left) && has_partition(&right) {
+                    true => "JOIN of two incremental tables by other columns".to_owned(),
+                    false => "JOIN of two incremental tables".to_owned(),
+                });
             }
         }
     }

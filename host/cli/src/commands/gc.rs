@@ -75,15 +75,18 @@ fn show(garbage: &Garbage, printer: &Printer) -> Result<(), Failure> {
         sink,
         files,
         bytes,
+        ..
     } = garbage;
     let entry = entry.map(|entry| entry.to_string()).unwrap_or_default();
     let why = match why {
         Why::Dead => "of an attempt that never came into the log",
         Why::Loaded => "staged; the table has the rows",
         Why::Superseded => "a version that is not shown any more",
+        Why::Unreachable => "documents that no entry needs",
     };
+    let place = sink.as_deref().unwrap_or("beside the log");
     printer.data(format_args!(
-        "{NAME}{entry:>6}{NAME:#} {sink}: {}, {}: {why} {FAINT}{attempt}{FAINT:#}",
+        "{NAME}{entry:>6}{NAME:#} {place}: {}, {}: {why} {FAINT}{attempt}{FAINT:#}",
         counted(*files, "file"),
         Bytes(*bytes)
     ))

@@ -100,8 +100,9 @@ enum Action {
     /// Without a local AWS that runs, one is started for as long as the command takes.
     Sql {
         /// A file of statements; `-` is stdin.
+        // Not `file`: that is the pipeline's, an option of all commands.
         #[arg(value_name = "FILE", default_value = "-")]
-        file: PathBuf,
+        statements: PathBuf,
         /// Rows of a result to show at most. [default: 20]
         #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "json")]
         rows: Option<usize>,
@@ -226,7 +227,11 @@ impl LocalCommand {
                 context.printer.say(format_args!("copied {files} to {to}"));
                 Ok(())
             }
-            Action::Sql { file, rows, json } => sql::run(context, data, &file, rows, json),
+            Action::Sql {
+                statements,
+                rows,
+                json,
+            } => sql::run(context, data, &statements, rows, json),
             Action::Lifecycle { at, json } => context.block_on(async {
                 let owner = owner(data)?.ok_or_else(|| not_running(data))?;
                 let client = Client::new(owner.endpoint);

@@ -4,10 +4,12 @@ use std::fmt::Write;
 
 use arrow::datatypes::Schema;
 use serde_json::{Value, json};
-use transom_file::{Check, Pipeline, SinkKind, StepKind, list};
+use transom_file::spec::{Incremental, LoadMode, SliceLimits};
+use transom_file::{Check, Pipeline, Sink, SinkKind, StepKind, list};
 use transom_pipeline::SessionOptions;
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Planned, Sources};
+use transom_pipeline::report::{Bytes, counted};
 use transom_pipeline::type_name;
 
 use crate::context::Context;
@@ -111,6 +113,15 @@ fn tables(pipeline: &Pipeline, planned: &Planned) -> String {
             .map(|schema| columns(schema))
             .unwrap_or_default();
         let mut lines = vec![labelled("files", &source.path.value), columns];
+        lines.extend(source.incremental.as_ref().map(|said| {
+            labelled(
+                "slices",
+                match &said.value {
+                    Incremental::NewFiles { .. } => "of new files".to_owned(),
+                    Incremental::By { column, .. } => format!("of whole partitions by {column}"),
+                },
+            )
+        }));
         lines.extend(checks(&source.checks));
         entry("source", name, &lines);
     }
@@ -147,9 +158,36 @@ fn tables(pipeline: &Pipeline, planned: &Planned) -> String {
             SinkKind::Redshift { redshift } => labelled("table", &redshift.table),
         };
         let reads = labelled("reads", &sink.from.value);
-        entry("sink", &sink.name.value, &[reads, target]);
+        let mut lines = vec![reads, target];
+        if pipeline.is_sliced() {
+            lines.push(labelled("mode", mode(sink)));
+        }
+        entry("sink", &sink.name.value, &lines);
+    }
+    if pipeline.is_sliced() {
+        let SliceLimits { files, bytes } = pipeline.slices;
+        let most = format!("at most {} and {}", counted(files, "file"), Bytes(bytes));
+        entry(
+            "slices",
+            "",
+            &[labelled("each", most), labelled("state", &pipeline.state)],
+        );
     }
     text.trim_end().to_owned()
+}
+
+/// What a slice does to a table.
+fn mode(sink: &Sink) -> &'static str {
+    let mode = match &sink.kind {
+        SinkKind::Files(files) => files.mode.value,
+        SinkKind::Redshift { redshift } => redshift.mode,
+    };
+    match mode {
+        LoadMode::Append => "append",
+        LoadMode::Merge => "merge",
+        LoadMode::OverwritePartitions => "overwrite_partitions",
+        LoadMode::Overwrite => "overwrite",
+    }
 }
 
 fn labelled(label: &str, text: impl std::fmt::Display) -> String {
@@ -201,19 +239,26 @@ fn to_json(pipeline: &Pipeline, planned: &Planned) -> Value {
     let schemas = planned.source_schemas();
     let sources = pipeline.sources.iter().map(|source| {
         let name = &source.name.value;
-        json!({ "name": name, "path": source.path.value, "columns": schemas.get(name).map(|schema| columns(schema)), "checks": source.checks })
+        let mut shown = json!({ "name": name, "path": source.path.value, "columns": schemas.get(name).map(|schema| columns(schema)), "checks": source.checks });
+        if let Some(incremental) = &source.incremental {
+            shown["incremental"] = json!(incremental.value);
+        }
+        shown
     });
     let steps = planned.steps().map(|(name, readers, schema)| {
         let checks = pipeline.step(name).map(|step| &step.checks);
         json!({ "name": name, "reads": planned.reads(name), "readers": readers, "columns": columns(&schema), "checks": checks })
     });
-    let sinks = pipeline.sinks.iter().map(|sink| match &sink.kind {
-        SinkKind::Files(files) => {
-            json!({ "name": sink.name.value, "reads": [sink.from.value], "path": files.path.value })
+    let sinks = pipeline.sinks.iter().map(|sink| {
+        let mut shown = json!({ "name": sink.name.value, "reads": [sink.from.value] });
+        match &sink.kind {
+            SinkKind::Files(files) => shown["path"] = json!(files.path.value),
+            SinkKind::Redshift { redshift } => shown["table"] = json!(redshift.table),
         }
-        SinkKind::Redshift { redshift } => {
-            json!({ "name": sink.name.value, "reads": [sink.from.value], "table": redshift.table })
+        if pipeline.is_sliced() {
+            shown["mode"] = json!(mode(sink));
         }
+        shown
     });
     json!({
         "pipeline": pipeline.name,

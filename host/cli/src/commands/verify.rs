@@ -1,5 +1,6 @@
 //! `transom verify`: whether the log and the tables of a pipeline that runs in slices agree.
 
+use serde_json::json;
 use transom_pipeline::report::{Count, counted};
 use transom_pipeline::slices::{Finding, Verification};
 
@@ -35,9 +36,10 @@ impl VerifyCommand {
             Ok(job.verify(self.deep).await?)
         })?;
         let printer = &context.printer;
-        if self.json {
-            printer.json(&verification)?;
-        } else {
+        if self.json && verification.findings.is_empty() {
+            return printer.json(&verification);
+        }
+        if !self.json {
             for Finding {
                 sink,
                 problem,
@@ -55,7 +57,10 @@ impl VerifyCommand {
         }
         match verification.findings.len() {
             0 => Ok(()),
-            found => Err(Failure::Damaged { found }),
+            found => Err(Failure::Damaged {
+                found,
+                report: json!(verification),
+            }),
         }
     }
 }

@@ -91,6 +91,11 @@ impl Process {
                 && head.act == Act::Slice
                 && self.task == Task::Run)
         });
+        if let Task::Discard { of, .. } | Task::Skip { of, .. } = self.task
+            && (of > tail || of == 0)
+        {
+            return Phase::Stop(Stop::NoEntry { seq: of, tail });
+        }
         match (&self.task, unapplied) {
             (Task::Discard { of, disposition }, _) if self.own.is_none() => {
                 let discard = Act::Discard {

@@ -58,6 +58,14 @@ pub enum Stop {
         /// The entry.
         seq: u64,
     },
+    /// The log ends before.
+    #[error("there is no entry {seq}: the log ends with entry {tail}")]
+    NoEntry {
+        /// The entry that is not there.
+        seq: u64,
+        /// The last entry.
+        tail: u64,
+    },
     /// Only slices are given up or skipped.
     #[error("entry {seq} is not a slice")]
     NotASlice {
@@ -149,6 +157,9 @@ impl Stop {
             Self::StagedGone { seq, sink } => {
                 format!("`transom slice skip {seq} --sink {sink}` goes on without them")
             }
+            Self::NoEntry { tail, .. } => format!(
+                "only the last entry, {tail}, can be discarded or skipped, and only until all sinks have it"
+            ),
             Self::Taken { .. } => "`transom rewind` takes back what was loaded".to_owned(),
             Self::IsGate { seq, .. } => format!("`transom slice discard {seq} --skip`"),
             Self::Stale { .. } => "run again: the slice is planned anew".to_owned(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Store, StoreErrorKind};
+use crate::id::{Attempt, Object};
 
 /// Tries an empty store. `rounds` is how often 32 writers race for one key.
 ///
@@ -14,10 +15,42 @@ use super::{Store, StoreErrorKind};
 pub async fn check(store: Arc<dyn Store>, rounds: usize) {
     documents(&*store).await;
     listings(&store).await;
+    objects(&*store).await;
     keys(&*store).await;
     for round in 0..rounds {
         race(&store, round).await;
     }
+}
+
+async fn objects(store: &dyn Store) {
+    let attempt = Attempt::random();
+    let content = || Bytes::from_static(b"content");
+    let kept = Object::put(store, None, content())
+        .await
+        .expect("a put succeeds");
+    let own = Object::put(store, Some(attempt), content())
+        .await
+        .expect("a put succeeds");
+    let listed = store.objects().await.expect("they are listed");
+    let listed: Vec<_> = listed
+        .iter()
+        .map(|stored| (stored.object, stored.bytes))
+        .collect();
+    assert_eq!(
+        listed,
+        [(own, 7)],
+        "objects of attempts are listed, with their sizes"
+    );
+    for _ in 0..2 {
+        store.delete(&[kept, own]).await.expect("a delete succeeds");
+    }
+    let get = async |object: Object| object.get(store).await.expect("a get answers");
+    assert_eq!(get(own).await, None, "what was deleted is gone");
+    assert_eq!(
+        get(kept).await,
+        Some(content()),
+        "objects of no attempt stay"
+    );
 }
 
 async fn documents(store: &dyn Store) {

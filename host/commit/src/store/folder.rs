@@ -12,7 +12,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{Store, StoreError, StoreErrorKind};
+use super::{Store, StoreError, StoreErrorKind, Stored, deletable};
+use crate::id::Object;
+use crate::keys;
 
 /// Files that have no name yet. What a process that was killed leaves there is of no use, and in no listing.
 const UNNAMED: &str = "unnamed";
@@ -208,6 +210,61 @@ impl Store for FolderStore {
             Ok(keys) => keys.map_err(|error| failed(StoreErrorKind::Refused).because(error)),
             Err(error) => Err(failed(StoreErrorKind::Unclear).because(error)),
         }
+    }
+
+    async fn objects(&self) -> Result<Vec<Stored>, StoreError> {
+        let list = |root: &Path| {
+            let mut names = Vec::new();
+            collect(root, keys::OBJECTS.trim_end_matches('/'), &mut names)?;
+            let mut objects = Vec::new();
+            for key in names {
+                if let Some(metadata) = found(fs::metadata(root.join(&key)))? {
+                    objects.extend(Stored::of(&key, metadata.len(), metadata.modified()?));
+                }
+            }
+            Ok(objects)
+        };
+        self.blocking_all("list", list).await
+    }
+
+    async fn delete(&self, objects: &[Object]) -> Result<(), StoreError> {
+        let names: Vec<String> = deletable(objects).collect();
+        let remove = move |root: &Path| {
+            for path in names.iter().map(|key| root.join(key)) {
+                found(fs::remove_file(&path))?;
+                // The attempt's folder goes with its last document.
+                if let Some(folder) = path.parent() {
+                    drop(fs::remove_dir(folder));
+                }
+            }
+            Ok(())
+        };
+        self.blocking_all("delete", remove).await
+    }
+}
+
+impl FolderStore {
+    /// Runs what blocks on the whole folder.
+    async fn blocking_all<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let root = self.root.clone();
+        let failed = |kind| StoreError::new(kind, operation, keys::OBJECTS);
+        match tokio::task::spawn_blocking(move || work(&root)).await {
+            Ok(outcome) => outcome.map_err(|error| failed(StoreErrorKind::Refused).because(error)),
+            Err(error) => Err(failed(StoreErrorKind::Unclear).because(error)),
+        }
+    }
+}
+
+/// What may be gone by now.
+fn found<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+    match outcome {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

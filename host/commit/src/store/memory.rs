@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Store, StoreError, StoreErrorKind};
+use super::{Store, StoreError, StoreErrorKind, Stored, deletable};
+use crate::id::Object;
 
 /// Documents in memory. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -54,5 +56,21 @@ impl Store for MemoryStore {
             .filter(|key| after.is_none_or(|after| key.as_str() > after))
             .cloned()
             .collect())
+    }
+
+    async fn objects(&self) -> Result<Vec<Stored>, StoreError> {
+        let documents = self.documents();
+        let stored = documents.iter().filter_map(|(key, content)| {
+            Stored::of(key, content.len() as u64, SystemTime::UNIX_EPOCH)
+        });
+        Ok(stored.collect())
+    }
+
+    async fn delete(&self, objects: &[Object]) -> Result<(), StoreError> {
+        let mut documents = self.documents();
+        for key in deletable(objects) {
+            documents.remove(&key);
+        }
+        Ok(())
     }
 }

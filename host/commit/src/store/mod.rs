@@ -1,7 +1,7 @@
 //! Where documents of the protocol lie: a bucket, a folder, or memory.
 //!
-//! The protocol stands on one operation, [`Store::create`], which succeeds for one of any number of writers. There is
-//! no delete: what decides cannot be removed through this trait.
+//! The protocol stands on one operation, [`Store::create`], which succeeds for one of any number of writers. What decides
+//! cannot be removed through this trait: only documents of attempts can.
 
 #[cfg(feature = "testing")]
 pub mod conformance;
@@ -10,9 +10,12 @@ mod memory;
 
 use std::error::Error;
 use std::fmt;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+
+use crate::id::Object;
 
 pub use self::folder::FolderStore;
 pub use self::memory::MemoryStore;
@@ -51,6 +54,49 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// If they are not known.
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, StoreError>;
+
+    /// The documents that attempts have written, each with its size in bytes and when that was.
+    ///
+    /// # Errors
+    ///
+    /// If they are not known.
+    async fn objects(&self) -> Result<Vec<Stored>, StoreError>;
+
+    /// Deletes documents that attempts have written; some may be gone. Those of no attempt stay.
+    ///
+    /// # Errors
+    ///
+    /// If some may still be there.
+    async fn delete(&self, objects: &[Object]) -> Result<(), StoreError>;
+}
+
+/// A document that an attempt has written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// Its name.
+    pub object: Object,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was written, by the store's clock.
+    pub modified: SystemTime,
+}
+
+impl Stored {
+    /// The document with this key, if an attempt has written it.
+    pub fn of(key: &str, bytes: u64, modified: SystemTime) -> Option<Self> {
+        let object: Object = key.parse().ok()?;
+        object.attempt.map(|_| Self {
+            object,
+            bytes,
+            modified,
+        })
+    }
+}
+
+/// The keys of those that an attempt has written.
+pub fn deletable(objects: &[Object]) -> impl Iterator<Item = String> + '_ {
+    let of_attempts = objects.iter().filter(|object| object.attempt.is_some());
+    of_attempts.map(Object::to_string)
 }
 
 /// What a failure means for the caller.

@@ -140,6 +140,7 @@ async fn machine(services: Services, seed: u64) {
         let allowed = matches!(
             stop,
             Stop::Refused { .. }
+                | Stop::NoEntry { .. }
                 | Stop::Settled { .. }
                 | Stop::Taken { .. }
                 | Stop::NotASlice { .. }

@@ -397,7 +397,7 @@ async fn the_first_result_of_a_share_stands() {
 #[tokio::test]
 async fn an_object_that_was_changed_is_refused() {
     let store = MemoryStore::new();
-    let object = Object::put(&store, "content".into()).await.unwrap();
+    let object = Object::put(&store, None, "content".into()).await.unwrap();
     assert_eq!(
         object.get(&store).await.unwrap().as_deref(),
         Some(&b"content"[..])

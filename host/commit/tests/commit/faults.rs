@@ -130,7 +130,9 @@ async fn everything(services: &Services) {
         async move { share.stand_for_share(&store).await.unwrap() }
     })
     .await;
-    let plan = Object::put(&services.store, "plan".into()).await.unwrap();
+    let plan = Object::put(&services.store, None, "plan".into())
+        .await
+        .unwrap();
     let backfill = run(
         services,
         Plan::Entry(Draft::Backfill { shares: 1, plan }),

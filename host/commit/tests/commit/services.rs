@@ -14,9 +14,9 @@ use chrono::DateTime;
 use serde_json::{Value, json};
 use transom_commit::{
     Applying, Attempt, By, Claim, Counts, Decision, Disposition, Draft, Files, Ledger, Log, LogId,
-    MemoryStore, Mutant, Part, Pipeline, Pointer, Position, Published, Reading, Sink, SinkError,
-    SinkErrorKind, SinkKind, SinkName, Slice, SourceState, Store, StoreError, StoreErrorKind,
-    Submission, Warehouse, Work,
+    MemoryStore, Mutant, Object, Part, Pipeline, Pointer, Position, Published, Reading, Sink,
+    SinkError, SinkErrorKind, SinkKind, SinkName, Slice, SourceState, Store, StoreError,
+    StoreErrorKind, Stored, Submission, Warehouse, Work,
 };
 
 /// The numbers that are loaded.
@@ -451,6 +451,14 @@ impl Store for FaultyStore {
 
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, StoreError> {
         self.0.store.list(prefix, after).await
+    }
+
+    async fn objects(&self) -> Result<Vec<Stored>, StoreError> {
+        self.0.store.objects().await
+    }
+
+    async fn delete(&self, objects: &[Object]) -> Result<(), StoreError> {
+        self.0.store.delete(objects).await
     }
 }
 

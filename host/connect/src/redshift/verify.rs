@@ -6,7 +6,7 @@ use transom_commit::{Position, Reading, SinkError};
 use transom_file::spec::LoadMode;
 
 use super::RedshiftSink;
-use super::sql;
+use super::{sql, target};
 use crate::sink::{Expectation, Expected, IsThere, Publish, Verified, redo};
 
 impl RedshiftSink {
@@ -28,6 +28,15 @@ impl RedshiftSink {
         if !expected.loads.iter().any(is_appended) {
             return Ok(verified);
         }
+        let table = &self.table.table;
+        let columns = target::columns_of(&api, table).await;
+        let columns = columns.map_err(|error| self.failed("look at", error))?;
+        if columns.is_none() && expected.position != Position::START {
+            let problem = format!("the table `{table}` is gone, and its ledger is there");
+            let hint = "restore both from one snapshot, or drop the ledger as well and replay";
+            verified.find(&self.name, problem, hint);
+            return Ok(verified);
+        }
         let mut rows: BTreeMap<u64, u64> = BTreeMap::new();
         let counted = api.query(&sql::count_by_entry(&self.table.table)).await;
         for row in counted.map_err(|error| self.failed("count the rows of", error))? {
@@ -37,7 +46,6 @@ impl RedshiftSink {
                 rows.insert(entry, count);
             }
         }
-        let table = &self.table.table;
         for load in &expected.loads {
             let entry = load.position.seq;
             let found = rows.remove(&entry).unwrap_or(0);

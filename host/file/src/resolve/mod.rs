@@ -72,7 +72,8 @@ pub(super) fn resolve(
     let (dead_letters, said) = resolver.dead_letters(&target);
     let aws = resolver.aws(&target);
     let redshift = resolver.redshift(&target, &sinks, &aws);
-    let outputs = resolver.outputs(&sinks, redshift.as_ref());
+    let mut outputs = resolver.outputs(&sinks, redshift.as_ref());
+    outputs.extend(resolver.state_output(&target));
     resolver.check_paths(&plugins, &sources, &steps, outputs, (&dead_letters, said));
     resolver.check_input_cycles();
     let name = file.name.as_ref()?.0.clone();

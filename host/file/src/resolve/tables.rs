@@ -439,6 +439,19 @@ impl Resolver<'_> {
         files.chain(staging).collect()
     }
 
+    /// The place of the log, if the target says one.
+    pub(super) fn state_output(&self, target: &Target<'_>) -> Option<Output> {
+        let said = target.state()?;
+        // What is no place is reported elsewhere.
+        let state = place(&self.root, &said.value, said.span, self.source).ok()?;
+        Some(Output {
+            what: "`state`".to_owned(),
+            path: state.as_path(),
+            span: said.span,
+            hint: None,
+        })
+    }
+
     /// Reports outputs that meet each other, a source's files or the pipeline itself.
     pub(super) fn check_paths(
         &mut self,

@@ -23,7 +23,7 @@ use transom_connect::Inputs;
 use transom_plugin::LogicalTime;
 
 use super::choose::{Chosen, Value};
-use super::seen::{Seen, read, write};
+use super::seen::{Seen, There, read, write};
 use super::work::Slicer;
 use super::{SliceOptions, SlicesFailure, by, open_store};
 use crate::error::{Error, Result};
@@ -355,7 +355,7 @@ impl Planner<'_> {
             clock: self.slicer.now(&state).into(),
             shares: shares.into_iter().map(SharePlan::from).collect(),
         };
-        let plan = write(self.store, &plan, &BTreeSet::new()).await?;
+        let plan = write(self.store, None, &plan, &There::new()).await?;
         Ok(Some(Draft::Backfill {
             shares: count,
             plan,

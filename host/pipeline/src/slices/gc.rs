@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use serde::Serialize;
 use transom_commit::{
-    self as commit, Attempt, Decision, Draft, Entry, Log, LogId, MAX_DEAD, RunError, Runner,
-    SinkError, SinkKind, SinkName, Store, StoredLog, Task, Work,
+    self as commit, Attempt, Decision, Draft, Entry, Log, LogId, MAX_DEAD, Object, RunError,
+    Runner, SinkError, SinkKind, SinkName, Store, StoredLog, Task, Work,
 };
 use transom_connect::{Aside, Known, Sink};
 
@@ -52,12 +52,16 @@ pub struct Garbage {
     /// Its entry, if it came into the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<u64>,
-    /// The sink beside whose table they lie.
-    pub sink: String,
+    /// The sink beside whose table they lie; none of those beside the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sink: Option<String>,
     /// How many.
     pub files: u64,
     /// Their size in bytes.
     pub bytes: u64,
+    /// When the newest of them was written, by the clock of their place.
+    #[serde(skip)]
+    modified: SystemTime,
 }
 
 /// Why files are not needed.
@@ -70,6 +74,8 @@ pub enum Why {
     Loaded,
     /// It is a version of a table that no entry shows which can be gone back to.
     Superseded,
+    /// It is a document beside the log that no entry needs which can be gone back to.
+    Unreachable,
 }
 
 impl Job {
@@ -137,6 +143,13 @@ impl Job {
                     deleted.map_err(|source| sink_failed(named.sink, source))?;
                     gc.garbage.push(garbage(named.sink, named.kind, &aside));
                 }
+            }
+        }
+        let objects = unneeded(store.as_ref(), log.log(), gc.keeps).await?;
+        for (attempt, (garbage, objects)) in objects {
+            if all_entries(log.log()).contains_key(&attempt) {
+                store.delete(&objects).await?;
+                gc.garbage.push(garbage);
             }
         }
         Ok(gc)
@@ -207,8 +220,9 @@ struct Named<'a> {
 
 /// Of each sink that the pipeline has: which attempts it must keep.
 fn named<'a>(log: &Log, keeps: u64, sinks: &'a BTreeMap<String, Arc<dyn Sink>>) -> Vec<Named<'a>> {
-    let all: BTreeMap<String, u64> = entries(log)
-        .map(|entry| (entry.attempt.to_string(), entry.seq))
+    let all: BTreeMap<String, u64> = all_entries(log)
+        .into_iter()
+        .map(|(attempt, seq)| (attempt.to_string(), seq))
         .collect();
     let young: BTreeSet<String> = entries(log)
         .filter(|entry| entry.seq >= keeps)
@@ -236,6 +250,68 @@ fn named<'a>(log: &Log, keeps: u64, sinks: &'a BTreeMap<String, Arc<dyn Sink>>) 
         })
     });
     named.collect()
+}
+
+/// The attempts that are in the log, with their entries.
+fn all_entries(log: &Log) -> BTreeMap<Attempt, u64> {
+    let entries = entries(log);
+    entries.map(|entry| (entry.attempt, entry.seq)).collect()
+}
+
+/// The documents beside the log that no entry from `keeps` on needs, by the attempts that have written them.
+async fn unneeded(
+    store: &dyn Store,
+    log: &Log,
+    keeps: u64,
+) -> Result<BTreeMap<Attempt, (Garbage, Vec<Object>)>> {
+    let mut sets = BTreeSet::new();
+    let mut needed = BTreeSet::new();
+    for entry in entries(log).filter(|entry| entry.seq >= keeps) {
+        for state in entry.after.sources.values() {
+            sets.extend(state.seen);
+            needed.extend(state.partitions);
+        }
+        needed.extend(entry.after.buckets.iter().copied());
+        match &entry.decision {
+            Decision::Slice(slice) => needed.extend(slice.inputs.values().map(|read| read.list)),
+            Decision::Backfill { plan, .. } => drop(needed.insert(*plan)),
+            _ => {}
+        }
+    }
+    for set in sets {
+        needed.extend(super::seen::parts(store, set).await?);
+    }
+    let in_log = all_entries(log);
+    let mut unneeded = BTreeMap::new();
+    for stored in store.objects().await? {
+        let Some(attempt) = stored.object.attempt else {
+            continue;
+        };
+        if needed.contains(&stored.object) {
+            continue;
+        }
+        let entry = in_log.get(&attempt).copied();
+        let (garbage, objects) = unneeded.entry(attempt).or_insert_with(|| {
+            let garbage = Garbage {
+                why: match entry {
+                    Some(_) => Why::Unreachable,
+                    None => Why::Dead,
+                },
+                attempt: attempt.to_string(),
+                entry,
+                sink: None,
+                files: 0,
+                bytes: 0,
+                modified: SystemTime::UNIX_EPOCH,
+            };
+            (garbage, Vec::new())
+        });
+        garbage.files += 1;
+        garbage.bytes += stored.bytes;
+        garbage.modified = garbage.modified.max(stored.modified);
+        objects.push(stored.object);
+    }
+    Ok(unneeded)
 }
 
 /// The versions of a sink that some entry from `keeps` on shows.
@@ -268,9 +344,10 @@ fn garbage(sink: &dyn Sink, kind: SinkKind, aside: &Aside) -> Garbage {
         },
         attempt: aside.attempt.clone(),
         entry: aside.entry,
-        sink: sink.name().to_owned(),
+        sink: Some(sink.name().to_owned()),
         files: aside.files,
         bytes: aside.bytes,
+        modified: aside.modified,
     }
 }
 
@@ -305,21 +382,25 @@ impl Survey {
             garbage: Vec::new(),
         };
         let open = log.state().backfill;
-        let mut unnamed: BTreeMap<Attempt, (SystemTime, Vec<Garbage>)> = BTreeMap::new();
+        let mut found = Vec::new();
         for named in named(log, keeps, sinks) {
             let asides = named.sink.aside(&named.known).await;
-            for aside in asides.map_err(|source| sink_failed(named.sink, source))? {
-                let garbage = garbage(named.sink, named.kind, &aside);
-                match aside.attempt.parse::<Attempt>() {
-                    Ok(attempt) if aside.entry.is_none() => {
-                        let (modified, all) = unnamed
-                            .entry(attempt)
-                            .or_insert((SystemTime::UNIX_EPOCH, Vec::new()));
-                        *modified = (*modified).max(aside.modified);
-                        all.push(garbage);
-                    }
-                    _ => survey.garbage.push(garbage),
+            let asides = asides.map_err(|source| sink_failed(named.sink, source))?;
+            let asides = asides.iter();
+            found.extend(asides.map(|aside| garbage(named.sink, named.kind, aside)));
+        }
+        let objects = unneeded(store, log, keeps).await?;
+        found.extend(objects.into_values().map(|(garbage, _)| garbage));
+        let mut unnamed: BTreeMap<Attempt, (SystemTime, Vec<Garbage>)> = BTreeMap::new();
+        for garbage in found {
+            match garbage.attempt.parse::<Attempt>() {
+                Ok(attempt) if garbage.entry.is_none() => {
+                    let new = || (SystemTime::UNIX_EPOCH, Vec::new());
+                    let (modified, all) = unnamed.entry(attempt).or_insert_with(new);
+                    *modified = (*modified).max(garbage.modified);
+                    all.push(garbage);
                 }
+                _ => survey.garbage.push(garbage),
             }
         }
         for (attempt, (modified, garbage)) in unnamed {

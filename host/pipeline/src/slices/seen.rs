@@ -1,8 +1,8 @@
 //! Which files of a source count as loaded: a set in the store beside the log, which an entry names by its content.
 //!
 //! ```text
-//! objects/<digest>   { "format": 1, "chunks": [ { "first": "raw/a.csv", "files": 1000, "object": "objects/.." }, .. ] }
-//! objects/<digest>   { "files": [ ["raw/a.csv", 1234, "<stamp>"], .. ] }
+//! objects/<attempt>/<digest>   { "format": 1, "chunks": [ { "first": "raw/a.csv", "files": 1000, "object": "objects/.." }, .. ] }
+//! objects/<attempt>/<digest>   { "files": [ ["raw/a.csv", 1234, "<stamp>"], .. ] }
 //! ```
 //!
 //! A set of a hundred thousand files lies in a hundred chunks, sorted by path, so that a slice writes anew only those that it changes.
@@ -13,7 +13,7 @@ use std::time::UNIX_EPOCH;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use transom_commit::{Object, Store};
+use transom_commit::{Attempt, Digest, Object, Store};
 use transom_connect::{Input, Location};
 
 use crate::error::{Error, Result};
@@ -62,8 +62,8 @@ pub(super) struct Seen {
     files: BTreeMap<String, Stamp>,
     /// Where chunks begin, as they lie in the store.
     bounds: BTreeSet<String>,
-    /// The chunks in the store.
-    stored: Arc<BTreeSet<String>>,
+    /// The chunks in the store, by the digests of their content.
+    stored: Arc<There>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -121,11 +121,15 @@ impl Seen {
     fn lies_as(&mut self, index: &Index) {
         let chunks = index.chunks.iter();
         self.bounds = chunks.clone().map(|chunk| chunk.first.clone()).collect();
-        self.stored = Arc::new(chunks.map(|chunk| chunk.object.to_string()).collect());
+        self.stored = Arc::new(
+            chunks
+                .map(|chunk| (chunk.object.digest, chunk.object))
+                .collect(),
+        );
     }
 
-    /// Puts what has changed beside the log.
-    pub(super) async fn save(&mut self, store: &dyn Store) -> Result<Object> {
+    /// Puts what has changed beside the log, for an attempt.
+    pub(super) async fn save(&mut self, store: &dyn Store, attempt: Attempt) -> Result<Object> {
         let mut chunks: Vec<Vec<(&String, &Stamp)>> = Vec::new();
         for (path, stamp) in &self.files {
             match chunks.last_mut() {
@@ -146,7 +150,7 @@ impl Seen {
         };
         for files in chunks.into_iter().flat_map(pieces) {
             let (first, count) = (files[0].0.clone(), files.len());
-            let object = write(store, &Chunk { files }, &self.stored).await?;
+            let object = write(store, Some(attempt), &Chunk { files }, &self.stored).await?;
             index.chunks.push(ChunkAt {
                 first,
                 files: count,
@@ -154,7 +158,7 @@ impl Seen {
             });
         }
         self.lies_as(&index);
-        write(store, &index, &BTreeSet::new()).await
+        write(store, Some(attempt), &index, &There::new()).await
     }
 
     pub(super) fn get(&self, path: &str) -> Option<&Stamp> {
@@ -194,18 +198,29 @@ pub(super) async fn read<T: serde::de::DeserializeOwned>(
     })
 }
 
-/// Puts a document beside the log, unless it is one of those that are there.
+/// Documents that are there, by the digests of their content.
+pub(super) type There = BTreeMap<Digest, Object>;
+
+/// Puts a document beside the log, unless one of its content is there. A gc deletes it with the attempt, or when no entry needs it
+/// any more; without an attempt it stays.
 pub(super) async fn write<T: Serialize>(
     store: &dyn Store,
+    attempt: Option<Attempt>,
     document: &T,
-    there: &BTreeSet<String>,
+    there: &There,
 ) -> Result<Object> {
     let bytes = serde_json::to_vec(document).expect("such documents have text for keys");
-    let object = Object(transom_commit::Digest::of(&bytes));
-    match there.contains(&object.to_string()) {
-        true => Ok(object),
-        false => Ok(Object::put(store, bytes.into()).await?),
+    match there.get(&Digest::of(&bytes)) {
+        Some(object) => Ok(*object),
+        None => Ok(Object::put(store, attempt, bytes.into()).await?),
     }
+}
+
+/// The documents that a set consists of.
+pub(super) async fn parts(store: &dyn Store, set: Object) -> Result<Vec<Object>> {
+    let index: Index = read(store, set).await?;
+    let chunks = index.chunks.iter().map(|chunk| chunk.object);
+    Ok(chunks.chain([set]).collect())
 }
 
 #[cfg(test)]
@@ -231,7 +246,7 @@ mod tests {
         let store = MemoryStore::default();
         let mut seen = Seen::default();
         (0..5_000).for_each(|number| seen.insert(&piece(number, 1)));
-        let first = seen.save(&store).await.unwrap();
+        let first = seen.save(&store, Attempt::of(1)).await.unwrap();
         let objects = store.list("objects/", None).await.unwrap().len();
         assert_eq!(objects, 6, "five chunks and their index");
 
@@ -239,21 +254,21 @@ mod tests {
         assert_eq!(seen.paths().count(), 5_000);
         assert_eq!(seen.get("raw/000007.csv"), Some(&Stamp::of(&piece(7, 1))));
         seen.insert(&piece(7, 2));
-        let second = seen.save(&store).await.unwrap();
+        let second = seen.save(&store, Attempt::of(1)).await.unwrap();
         assert_ne!(first, second);
         let objects = store.list("objects/", None).await.unwrap().len();
         assert_eq!(objects, 8, "one chunk and the index");
 
         let mut again = Seen::load(&store, Some(second)).await.unwrap();
         assert_eq!(again.get("raw/000007.csv"), Some(&Stamp::of(&piece(7, 2))));
-        assert_eq!(again.save(&store).await.unwrap(), second);
+        assert_eq!(again.save(&store, Attempt::of(1)).await.unwrap(), second);
     }
 
     #[tokio::test]
     async fn nothing_is_a_set_too() {
         let store = MemoryStore::default();
         assert!(Seen::load(&store, None).await.unwrap().files.is_empty());
-        let object = Seen::default().save(&store).await.unwrap();
+        let object = Seen::default().save(&store, Attempt::of(1)).await.unwrap();
         assert!(
             Seen::load(&store, Some(object))
                 .await

@@ -23,7 +23,7 @@ use transom_plugin::LogicalTime;
 
 use super::backfill::{Backfill, BackfillOptions, Frozen};
 use super::choose::{Candidate, Chosen, Range, Value, choose};
-use super::seen::{Seen, write};
+use super::seen::{Seen, There, write};
 use super::staged::keep;
 use super::{SliceOptions, StagedReport, estimate};
 use crate::error::{Error, Result};
@@ -187,7 +187,7 @@ impl<'a> Slicer<'a> {
     ) -> Result<(Draft, RunReport), Box<RunFailure>> {
         let begun = Instant::now();
         let staged = Box::pin(self.stage(state, chosen, (attempt, log), time)).await?;
-        let draft = self.draft(state, chosen, &staged, time).await;
+        let draft = self.draft(state, chosen, &staged, (attempt, time)).await;
         self.took.push(begun.elapsed());
         let StagedSlice { report, .. } = staged;
         match draft {
@@ -673,20 +673,26 @@ impl<'a> Slicer<'a> {
         state: &After,
         chosen: &Chosen,
         staged: &StagedSlice,
-        time: LogicalTime,
+        (attempt, time): (commit::Attempt, LogicalTime),
     ) -> Result<Draft> {
         let mut sources = state.sources.clone();
         let mut inputs = BTreeMap::new();
         for (name, read) in &chosen.inputs {
             let mut seen = chosen.seen.get(name).cloned().unwrap_or_default();
-            let object = seen.save(self.store).await?;
+            let object = seen.save(self.store, attempt).await?;
             self.seen.insert(name.clone(), (Some(object), seen));
             let after = commit::SourceState {
                 seen: Some(object),
                 ..commit::SourceState::default()
             };
             sources.insert(name.clone(), after);
-            let list = write(self.store, &FilesRead::of(read), &BTreeSet::new()).await?;
+            let list = write(
+                self.store,
+                Some(attempt),
+                &FilesRead::of(read),
+                &There::new(),
+            )
+            .await?;
             let read = commit::Inputs {
                 files: read.pieces.len() as u64,
                 bytes: read.bytes(),

@@ -617,7 +617,10 @@ impl World {
             Next::End => true,
             Next::Stop(stop) => matches!(
                 stop,
-                Stop::Settled { .. } | Stop::Taken { .. } | Stop::NotASlice { .. }
+                Stop::NoEntry { .. }
+                    | Stop::Settled { .. }
+                    | Stop::Taken { .. }
+                    | Stop::NotASlice { .. }
             ),
             _ => false,
         };
