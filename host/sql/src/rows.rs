@@ -114,7 +114,7 @@ fn in_subquery(own: &[Expr], subquery: &Query, negated: bool) -> Option<Expr> {
         else {
             return None;
         };
-        *rows = Box::new(subquery.clone());
+        **rows = subquery.clone();
         named(rows);
         select.selection = Some(condition);
         Some(Expr::Exists {
