@@ -5,10 +5,10 @@ use std::sync::Arc;
 use datafusion::common::Result;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::optimizer::Analyzer;
+use datafusion::optimizer::{Analyzer, Optimizer};
 use datafusion::prelude::SessionConfig;
 
-use crate::lazy::Guarding;
+use crate::lazy::{Guarding, RiskyLast};
 use crate::planner::Operators;
 use crate::rules::Checked;
 use crate::type_names::SqlTypes;
@@ -63,10 +63,16 @@ pub fn install(mut builder: SessionStateBuilder, memory: Option<usize>) -> Sessi
     aggregates.extend(quantiles::functions());
     let mut rules = Analyzer::new().rules;
     rules.push(Arc::new(Checked));
+    let mut optimizer = Optimizer::new().rules;
+    let common = optimizer
+        .iter()
+        .position(|rule| rule.name() == "common_sub_expression_eliminate");
+    optimizer.insert(common.unwrap_or(optimizer.len()), Arc::new(RiskyLast));
     let planner = builder.query_planner().take();
     builder
         .with_type_planner(Arc::new(SqlTypes))
         .with_analyzer_rules(rules)
+        .with_optimizer_rules(optimizer)
         .with_physical_optimizer_rules(optimizer::rules())
         .with_query_planner(Arc::new(Guarding(planner)))
 }

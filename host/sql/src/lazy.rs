@@ -13,7 +13,7 @@ use datafusion::catalog::Session;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result};
 use datafusion::execution::context::QueryPlanner;
-use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{
     conjunction, disjunction, merge_schema, split_binary_owned, split_conjunction,
@@ -21,6 +21,7 @@ use datafusion::logical_expr::utils::{
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, binary_expr, lit, when,
 };
+use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 
@@ -96,6 +97,8 @@ fn guarded(plan: LogicalPlan) -> Result<LogicalPlan> {
             Ok(Transformed::yes(LogicalPlan::Join(join)))
         }
         LogicalPlan::TableScan(scan) => Ok(Transformed::no(LogicalPlan::TableScan(scan))),
+        // Rows are in the order of the keys as they are.
+        LogicalPlan::Window(window) => Ok(Transformed::no(LogicalPlan::Window(window))),
         node => {
             let schema = merge_schema(&node.inputs());
             let names = NamePreserver::new(&node);
@@ -107,6 +110,76 @@ fn guarded(plan: LogicalPlan) -> Result<LogicalPlan> {
         }
     })
     .data()
+}
+
+/// An aggregate whose `FILTER` guards its arguments, before the optimizer computes what several have in common for all rows.
+pub(crate) fn guarded_arguments(
+    mut call: AggregateFunction,
+    schema: &DFSchema,
+) -> Result<Transformed<Expr>> {
+    let guard = Guard(schema);
+    let params = &mut call.params;
+    let mut changed = false;
+    if let Some(filter) = params
+        .filter
+        .as_deref()
+        .filter(|filter| !filter.is_volatile())
+    {
+        let order = params.order_by.iter_mut().map(|sort| &mut sort.expr);
+        for value in params.args.iter_mut().chain(order) {
+            if guard.can_fail(value) {
+                *value = when(filter.clone(), std::mem::take(value)).end()?;
+                changed = true;
+            }
+        }
+    }
+    let call = Expr::AggregateFunction(call);
+    Ok(Transformed::new_transformed(call, changed))
+}
+
+/// A rule that puts operands that can fail last, before the optimizer computes what several of them have in common: it does so for all rows
+/// if the first operand has it.
+#[derive(Debug)]
+pub(crate) struct RiskyLast;
+
+impl OptimizerRule for RiskyLast {
+    fn name(&self) -> &str {
+        "risky_last"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::TopDown)
+    }
+
+    fn supports_rewrite(&self) -> bool {
+        true
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        _config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        let LogicalPlan::Filter(mut filter) = plan else {
+            return Ok(Transformed::no(plan));
+        };
+        let schema = Arc::clone(filter.input.schema());
+        let guard = Guard(&schema);
+        let operands = split_conjunction(&filter.predicate).into_iter();
+        let operands = operands.map(|operand| (guard.can_fail(operand), operand));
+        let operands: Vec<(bool, &Expr)> = operands.collect();
+        if operands.is_sorted_by_key(|(can_fail, _)| *can_fail) {
+            return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+        }
+        let (risky, safe): (Vec<_>, Vec<_>) =
+            operands.into_iter().partition(|(can_fail, _)| *can_fail);
+        let operands = safe.into_iter().chain(risky);
+        let operands = operands.map(|(_, operand)| operand.clone());
+        if let Some(predicate) = conjunction(operands.collect::<Vec<_>>()) {
+            filter.predicate = predicate;
+        }
+        Ok(Transformed::yes(LogicalPlan::Filter(filter)))
+    }
 }
 
 /// What guards expressions over the columns of a schema.
@@ -145,14 +218,7 @@ impl Guard<'_> {
     fn value(&self, expr: Expr) -> Result<Transformed<Expr>> {
         expr.transform_down(|expr| {
             if let Expr::AggregateFunction(mut call) = expr {
-                let params = &mut call.params;
-                if let Some(filter) = params.filter.as_deref_mut() {
-                    for argument in &mut params.args {
-                        if self.can_fail(argument) && !filter.is_volatile() {
-                            let value = std::mem::take(argument);
-                            *argument = when(filter.clone(), value).end()?;
-                        }
-                    }
+                if let Some(filter) = call.params.filter.as_deref_mut() {
                     *filter = self.condition(std::mem::take(filter))?;
                 }
                 return Ok(Transformed::yes(Expr::AggregateFunction(call)));

@@ -1,4 +1,4 @@
-//! Aggregates that differ in casts alone: `min(t), min(CAST(t AS DATE))`.
+//! Expressions that differ in casts alone: `min(t), min(CAST(t AS DATE))`, `GROUP BY t, CAST(t AS DATE)`.
 //!
 //! DataFusion leaves casts out of the names of columns, so that both are called `min(t)`, which it refuses. Where a query has several of
 //! them, their casts get names.
@@ -15,64 +15,93 @@ use datafusion::logical_expr::{
     Signature, Volatility,
 };
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArguments, Query, Value, Visit, VisitMut, Visitor, VisitorMut,
-    visit_expressions_mut,
+    Expr, GroupByExpr, Query, Select, SelectItem, Value, Visit, Visitor, visit_expressions_mut,
 };
 
 use crate::statement::call;
 
-/// Names the casts in calls that would be called alike without them.
+/// Names the casts in what would be called alike without them: keys of `GROUP BY`, then calls of functions.
 pub(crate) fn casts(query: &mut Query) {
-    let mut calls = Calls::default();
-    let _ = Visit::visit(query, &mut calls);
-    let alike = calls.0.into_values().filter(|calls| calls.len() > 1);
-    let alike: BTreeSet<String> = alike.flatten().collect();
-    if !alike.is_empty() {
-        let _ = VisitMut::visit(query, &mut Naming(&alike));
+    let mut grouped = Grouped::default();
+    let _ = Visit::visit(query, &mut grouped);
+    grouped.0.name(query);
+    let mut called = Called::default();
+    let _ = Visit::visit(query, &mut called);
+    called.0.name(query);
+}
+
+/// Expressions as they are written, by what they are without casts.
+#[derive(Default)]
+struct Alike(BTreeMap<String, BTreeSet<String>>);
+
+impl Alike {
+    fn add(&mut self, expr: &Expr) {
+        let mut plain = expr.clone();
+        let _ = visit_expressions_mut(&mut plain, |expr| {
+            if let Expr::Cast { expr: inner, .. } = expr {
+                *expr = std::mem::replace(inner, Expr::value(Value::Null));
+            }
+            ControlFlow::<()>::Continue(())
+        });
+        let written = self.0.entry(plain.to_string()).or_default();
+        written.insert(expr.to_string());
+    }
+
+    fn name(self, query: &mut Query) {
+        let alike = self.0.into_values().filter(|written| written.len() > 1);
+        let alike: BTreeSet<String> = alike.flatten().collect();
+        if alike.is_empty() {
+            return;
+        }
+        let _ = visit_expressions_mut(query, |expr| {
+            if alike.contains(&expr.to_string()) {
+                let _ = visit_expressions_mut(expr, |expr| {
+                    if let Expr::Cast { .. } = expr {
+                        let name = Expr::value(Value::SingleQuotedString(expr.to_string()));
+                        *expr = call(NAME, [expr.clone(), name]);
+                    }
+                    ControlFlow::<()>::Continue(())
+                });
+            }
+            ControlFlow::<()>::Continue(())
+        });
     }
 }
 
-/// Calls of functions, by what they are without casts.
+/// What queries with `GROUP BY` select and group by.
 #[derive(Default)]
-struct Calls(BTreeMap<String, BTreeSet<String>>);
+struct Grouped(Alike);
 
-impl Visitor for Calls {
+impl Visitor for Grouped {
     type Break = ();
 
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        if let Expr::Function(function) = expr {
-            let mut plain = expr.clone();
-            let _ = visit_expressions_mut(&mut plain, |expr| {
-                if let Expr::Cast { expr: inner, .. } = expr {
-                    *expr = std::mem::replace(inner, Expr::value(Value::Null));
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        let GroupByExpr::Expressions(keys, _) = &select.group_by else {
+            return ControlFlow::Continue(());
+        };
+        if !keys.is_empty() {
+            let selected = select.projection.iter().filter_map(|item| match item {
+                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                    Some(expr)
                 }
-                ControlFlow::<()>::Continue(())
+                _ => None,
             });
-            let calls = self.0.entry(plain.to_string()).or_default();
-            calls.insert(function.to_string());
+            selected.chain(keys).for_each(|expr| self.0.add(expr));
         }
         ControlFlow::Continue(())
     }
 }
 
-struct Naming<'a>(&'a BTreeSet<String>);
+/// Calls of functions.
+#[derive(Default)]
+struct Called(Alike);
 
-impl VisitorMut for Naming<'_> {
+impl Visitor for Called {
     type Break = ();
 
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Function(function) = expr
-            && self.0.contains(&function.to_string())
-            && let FunctionArguments::List(arguments) = &mut function.args
-        {
-            let _ = visit_expressions_mut(arguments, |expr| {
-                if let Expr::Cast { .. } = expr {
-                    let name = expr.to_string();
-                    let name = Expr::value(Value::SingleQuotedString(name));
-                    *expr = call(NAME, [expr.clone(), name]);
-                }
-                ControlFlow::<()>::Continue(())
-            });
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if let Expr::Function(_) = expr {
+            self.0.add(expr);
         }
         ControlFlow::Continue(())
     }

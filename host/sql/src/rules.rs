@@ -19,7 +19,7 @@ use crate::casts::{self, Unfit};
 use crate::error::ValueError;
 use crate::patterns;
 use crate::unify::projected;
-use crate::{keys, windows};
+use crate::{keys, lazy, windows};
 
 /// Checked arithmetic and casts, also where DataFusion itself wrote them; patterns with any escape character.
 #[derive(Debug)]
@@ -266,6 +266,7 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 false => Transformed::no(call),
             }
         }
+        Expr::AggregateFunction(call) => lazy::guarded_arguments(call, schema)?,
         Expr::WindowFunction(window) => windows::exact(*window, schema)?,
         Expr::Like(like) => Transformed::yes(Expr::Like(Like {
             pattern: Box::new(patterns::like(*like.pattern)),

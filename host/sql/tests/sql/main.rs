@@ -2,6 +2,7 @@
 //!
 //! Expected values are PostgreSQL's, except where a comment says otherwise.
 
+mod conditions;
 mod numbers;
 mod text;
 mod time;
