@@ -35,7 +35,9 @@ mod state;
 mod wasi;
 
 pub use batch::border_type;
-pub use compiled::{CompiledPlugins, Machine, compile_ahead};
+#[cfg(feature = "compiler")]
+pub use compiled::compile_ahead;
+pub use compiled::{CompiledPlugins, Machine};
 pub use description::{
     Accepts, Argument, Description, FunctionDescription, SortKey, TransformDescription, Volatility,
 };
