@@ -308,6 +308,8 @@ fn with_slices() -> Project {
 #[test]
 fn what_is_not_needed_is_shown_and_deleted() {
     let project = with_slices();
+    // A third slice.
+    assert_eq!(project.run(&["run", "--quiet"]).code, 0);
     let young = project.run(&["gc"]);
     assert_eq!(young.code, 0, "{}", young.all());
     let said = "nothing to delete; a rewind can go back to any entry";
@@ -327,7 +329,7 @@ fn what_is_not_needed_is_shown_and_deleted() {
     let did = project
         .run(&[&all[..], &["--yes", "--json"]].concat())
         .json();
-    assert_eq!(did["keeps"], 2, "{did}");
+    assert_eq!(did["keeps"], 3, "{did}");
     let again = project.run(&all);
     assert!(
         again.stderr.contains("nothing to delete"),
@@ -336,7 +338,7 @@ fn what_is_not_needed_is_shown_and_deleted() {
     );
     let refused = project.run(&["rewind", "--to", "1", "--yes"]);
     let said =
-        "the gc of entry 4 has deleted what that needs; 2 is the first entry that it has kept";
+        "the gc of entry 5 has deleted what that needs; 3 is the first entry that it has kept";
     assert!(refused.stderr.contains(said), "{}", refused.all());
     assert_eq!(project.run(&["reset", "--yes"]).code, 0);
 }
