@@ -2,8 +2,8 @@
 
 use crate::world::{At, EVERYWHERE, Kind, World, resume, wait_until_stopped};
 
-/// The points that a run passes which appends, each with how often it gets past before. The first entry of a log opens it.
-const APPEND: [&str; 14] = [
+/// The points that every run passes until an entry is in the log, each with how often it gets past before. The first entry opens the log.
+const BEFORE: [&str; 9] = [
     "log.listed:0",
     "plan.made:0",
     "attempt.file_open:0",
@@ -13,57 +13,41 @@ const APPEND: [&str; 14] = [
     "entry.put_after:0",
     "entry.put_before:1",
     "entry.put_after:1",
+];
+
+/// Those of a run that appends, until its entry is applied.
+const APPEND: [&str; 3] = [
     "lake.copy_before:0",
     "lake.copied_one:0",
     "lake.copied_all:0",
-    "done.put_before:0",
-    "done.put_after:0",
 ];
 
 /// Those of a run whose sink has a pointer.
-const POINTER: [&str; 14] = [
-    "log.listed:0",
-    "plan.made:0",
-    "attempt.file_open:0",
-    "attempt.file_done:0",
-    "attempt.staged:0",
-    "entry.put_before:0",
-    "entry.put_after:0",
-    "entry.put_before:1",
-    "entry.put_after:1",
+const POINTER: [&str; 3] = [
     "catalog.pointer_read:0",
     "catalog.pointer_written:0",
     "catalog.pointer_verified:0",
-    "done.put_before:0",
-    "done.put_after:0",
 ];
 
 /// Those of a run that loads a warehouse.
-const WAREHOUSE: [&str; 16] = [
-    "log.listed:0",
-    "plan.made:0",
-    "attempt.file_open:0",
-    "attempt.file_done:0",
-    "attempt.staged:0",
-    "entry.put_before:0",
-    "entry.put_after:0",
-    "entry.put_before:1",
-    "entry.put_after:1",
+const WAREHOUSE: [&str; 5] = [
     "settle.read:0",
     "redshift.submit_before:0",
     "redshift.submit_after:0",
     "redshift.finished:0",
     "gate.applied:0",
-    "done.put_before:0",
-    "done.put_after:0",
 ];
 
-fn points(kind: Kind, at: At) -> &'static [&'static str] {
-    match (kind, at) {
+/// Those of every run once its entry is applied.
+const AFTER: [&str; 2] = ["done.put_before:0", "done.put_after:0"];
+
+fn points(kind: Kind, at: At) -> Vec<&'static str> {
+    let own: &[&str] = match (kind, at) {
         (_, At::Redshift) => &WAREHOUSE,
         (Kind::Append, _) => &APPEND,
         (Kind::Days, _) => &POINTER,
-    }
+    };
+    [&BEFORE, own, &AFTER].concat()
 }
 
 async fn killed_everywhere(kind: Kind, at: At) {

@@ -375,6 +375,18 @@ fn kind_of_store(error: &StoreError) -> ErrorKind {
     }
 }
 
+impl From<RunError> for Error {
+    fn from(error: RunError) -> Self {
+        Self::Commit(Box::new(error))
+    }
+}
+
+impl From<LogError> for Error {
+    fn from(error: LogError) -> Self {
+        RunError::from(error).into()
+    }
+}
+
 fn kind_of_commit(error: &RunError) -> ErrorKind {
     match error {
         RunError::GaveUp { .. } => ErrorKind::Retryable,

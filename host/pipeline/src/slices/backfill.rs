@@ -134,8 +134,8 @@ pub(super) struct Frozen {
 impl Frozen {
     /// Reads what the backfill's entry has frozen.
     pub(super) async fn read(store: &dyn Store, seq: u64) -> Result<Self> {
-        let mut log = StoredLog::open(store, Some(seq)).await.map_err(log_error)?;
-        log.reach(seq).await.map_err(log_error)?;
+        let mut log = StoredLog::open(store, Some(seq)).await?;
+        log.reach(seq).await?;
         let entry = log.log().get(seq);
         let Some((Decision::Backfill { plan, .. }, before)) =
             entry.map(|entry| (&entry.decision, entry.after.clone()))
@@ -217,10 +217,6 @@ impl Frozen {
     }
 }
 
-fn log_error(error: commit::LogError) -> Error {
-    Error::Commit(Box::new(error.into()))
-}
-
 pub(super) fn none_open() -> Error {
     Error::Slice {
         message: "no backfill is open".to_owned(),
@@ -235,8 +231,8 @@ impl Job {
     /// If the log cannot be read.
     pub async fn open_backfill(&self) -> Result<Option<Backfill>> {
         let store = open_store(self).await?;
-        let log = StoredLog::open(store.as_ref(), None).await;
-        let state = log.map_err(log_error)?.log().state();
+        let log = StoredLog::open(store.as_ref(), None).await?;
+        let state = log.log().state();
         Ok(state.backfill.map(Backfill::from))
     }
 
@@ -262,8 +258,7 @@ impl Job {
         if let Some(error) = planner.failure {
             return Err(error);
         }
-        let ran = ran.map_err(|error| Error::Commit(Box::new(error)))?;
-        match ran.appended.is_empty() {
+        match ran?.appended.is_empty() {
             true => Ok(None),
             false => self.open_backfill().await,
         }
@@ -284,7 +279,7 @@ impl Job {
         let options = SliceOptions::default();
         let mut slicer = Slicer::new(self, &options, observer, store.as_ref()).map_err(failed)?;
         let log = StoredLog::open(store.as_ref(), None).await;
-        let log = log.map_err(|error| failed(log_error(error)))?;
+        let log = log.map_err(|error| failed(error.into()))?;
         let open = log.log().state().backfill;
         let open = open.ok_or_else(|| failed(none_open()))?;
         let frozen = Frozen::read(store.as_ref(), open.seq)

@@ -16,7 +16,7 @@ use super::backfill::none_open;
 use super::staged::find;
 use super::work::{delete_staged, sinks};
 use super::{by, open_store};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::job::Job;
 
 /// What is asked for.
@@ -104,9 +104,8 @@ impl Job {
             sinks: sinks(self),
             draft,
         };
-        let failed = |error| Error::Commit(Box::new(error));
         let runner = Runner::new(store.as_ref(), &mut work, by(None), task, None).await;
-        let done = runner.map_err(failed)?.run().await.map_err(failed)?;
+        let done = runner?.run().await?;
         Ok(Commanded {
             entry: done.appended.last().copied(),
             applied: done.applied,

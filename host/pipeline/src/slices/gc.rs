@@ -1,5 +1,5 @@
-//! Deletes what no entry needs any more: what attempts have left that never came into the log, and what only entries need which nobody
-//! goes back to.
+//! Deletes what no entry needs any more: what attempts have left that never came into the log, and what only those entries need
+//! that no rewind goes back to.
 //!
 //! An entry of the log comes first. It names the attempts, which cannot win from then on, and says which entry is the first that can still be
 //! gone back to. So a process that was frozen for however long finds its files there, or finds that it has lost.
@@ -98,7 +98,6 @@ impl Job {
     pub async fn gc(&self, options: &GcOptions) -> Result<Gc> {
         let store = open_store(self).await?;
         let sinks = sinks(self);
-        let failed = |error| Error::Commit(Box::new(error));
         let mut gc = Gc::default();
         loop {
             let mut work = Collecting {
@@ -109,11 +108,11 @@ impl Job {
                 failure: None,
             };
             let runner = Runner::new(store.as_ref(), &mut work, by(None), Task::Once, None).await;
-            let ran = runner.map_err(failed)?.run().await;
+            let ran = runner?.run().await;
             if let Some(error) = work.failure {
                 return Err(error);
             }
-            let appended = ran.map_err(failed)?.appended;
+            let appended = ran?.appended;
             let Some(found) = work.found else { break };
             let is_last = found.dead.len() <= MAX_DEAD;
             let keeps = found.keeps;
@@ -157,21 +156,18 @@ impl Job {
 }
 
 fn sink_failed(sink: &dyn Sink, source: SinkError) -> Error {
-    Error::Commit(Box::new(RunError::Sink {
-        sink: SinkName::from(sink.name()),
-        seq: 0,
-        source,
-    }))
+    let sink = SinkName::from(sink.name());
+    let seq = 0;
+    RunError::Sink { sink, seq, source }.into()
 }
 
 /// The whole log; none if nothing was ever loaded.
 pub(super) async fn read_all(store: &dyn Store) -> Result<Option<StoredLog<'_>>> {
-    let failed = |error| Error::Commit(Box::new(RunError::Log(error)));
-    let mut log = StoredLog::open(store, None).await.map_err(failed)?;
+    let mut log = StoredLog::open(store, None).await?;
     if log.log().tail() == 0 {
         return Ok(None);
     }
-    log.reach(1).await.map_err(failed)?;
+    log.reach(1).await?;
     Ok(Some(log))
 }
 

@@ -7,7 +7,7 @@ use transom_file::spec::Place;
 
 use super::open_store;
 use super::seen::Seen;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::job::Job;
 use crate::report::counted;
 
@@ -82,14 +82,11 @@ impl Job {
     /// If the log cannot be read, or is not right.
     pub async fn history(&self, entries: u64) -> Result<History> {
         let store = open_store(self).await?;
-        let failed = |error| Error::Commit(Box::new(transom_commit::RunError::Log(error)));
-        let mut stored = StoredLog::open(store.as_ref(), None)
-            .await
-            .map_err(failed)?;
+        let mut stored = StoredLog::open(store.as_ref(), None).await?;
         let tail = stored.log().tail();
         let first = tail.saturating_sub(entries.saturating_sub(1)).max(1);
         if tail > 0 {
-            stored.reach(first).await.map_err(failed)?;
+            stored.reach(first).await?;
         }
         let done = stored.is_done(tail).await?;
         let log = stored.log();

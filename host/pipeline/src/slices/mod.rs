@@ -255,7 +255,7 @@ impl Job {
                         let RunFailure { error, report } = *failure;
                         (error, Some(Box::new(report)))
                     }
-                    (Some(error), _) => (Error::Commit(Box::new(error)), None),
+                    (Some(error), _) => (error.into(), None),
                 };
                 Err(failed(error, report, slice))
             }

@@ -335,11 +335,11 @@ impl<'a> Table<'a> {
                 Ok(()) => {}
             }
         }
-        Err(Error::Commit(Box::new(RunError::GaveUp {
+        Err(Error::from(RunError::GaveUp {
             what: format!("load entry {} into sink `{}`", entry.seq, self.name),
             tries: TRIES,
             source: said.map_or_else(|| "the ledger does not show it".into(), Into::into),
-        })))
+        }))
     }
 }
 
@@ -361,9 +361,6 @@ fn applying<'a>(log: &'a Log, entry: &'a Entry, sink: &SinkName, prev: Position)
 }
 
 fn sink_failed(sink: &SinkName, seq: u64, source: SinkError) -> Error {
-    Error::Commit(Box::new(RunError::Sink {
-        sink: sink.clone(),
-        seq,
-        source,
-    }))
+    let sink = sink.clone();
+    RunError::Sink { sink, seq, source }.into()
 }

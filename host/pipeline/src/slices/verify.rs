@@ -50,11 +50,11 @@ impl Job {
                 return Ok(verification);
             }
         }
-        Err(Error::Commit(Box::new(RunError::GaveUp {
+        Err(Error::from(RunError::GaveUp {
             what: "verify the tables while the log stays as it is".to_owned(),
             tries: TRIES,
             source: "a run is at work".into(),
-        })))
+        }))
     }
 
     /// None if the log moved on meanwhile.
@@ -90,19 +90,15 @@ impl Job {
             let expected = expected(stored.log(), &name, done, &skipped, deep);
             let verified = sink.verify(&expected).await;
             let verified = verified.map_err(|source| {
-                Error::Commit(Box::new(RunError::Sink {
-                    sink: name,
-                    seq: tail,
-                    source,
-                }))
+                let (sink, seq) = (name, tail);
+                RunError::Sink { sink, seq, source }
             })?;
             found.sinks += 1;
             found.files += verified.files;
             found.rows += verified.rows;
             found.findings.extend(verified.findings);
         }
-        let failed = |error| Error::Commit(Box::new(RunError::Log(error)));
-        stored.refresh().await.map_err(failed)?;
+        stored.refresh().await?;
         let is_same = stored.log().tail() == tail && stored.is_done(tail).await? == done;
         Ok(is_same.then_some(found))
     }
