@@ -29,13 +29,18 @@ const CAUGHT: [(&str, &str); 4] = [
 #[test]
 #[ignore = "slow: runs whole tests again, which fail as late as at their end"]
 fn each_mutant_is_caught() {
-    for (mutant, test) in CAUGHT {
+    let passes = |mutant: &str, test: &str| {
         let ran = Command::new(std::env::current_exe().unwrap())
             .args([test, "--exact"])
             .env("TRANSOM_MUTANT", mutant)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status();
-        assert!(!ran.unwrap().success(), "`{test}` passes with {mutant}");
+        ran.unwrap().success()
+    };
+    for (mutant, test) in CAUGHT {
+        // Where two runs race, which one is faster is chance.
+        let is_missed = (0..3).all(|_| passes(mutant, test));
+        assert!(!is_missed, "`{test}` passes with {mutant}");
     }
 }

@@ -50,7 +50,7 @@ pub(crate) struct InvokeCommand {
     /// Time for one invocation, like `30s`; after it the program is killed.
     #[arg(long, value_name = "TIME", default_value = "900s", value_parser = time)]
     timeout: Duration,
-    /// Megabytes of memory that the function is told to have, as in Lambda's configuration. It is not held to that.
+    /// Megabytes of memory in the function's configuration, from which it plans its work. Nothing here limits it.
     #[arg(long, value_name = "MB", default_value_t = 1769, value_parser = clap::value_parser!(u32).range(128..=32_768))]
     memory: u32,
     /// Invokes again while there is more to load, and after errors that a repetition may solve.

@@ -41,7 +41,7 @@ pub struct FunctionOptions {
     pub environment: BTreeMap<String, String>,
     /// Time for one invocation.
     pub timeout: Duration,
-    /// MiB that the function is told to have. It is not held to that.
+    /// MiB in the function's configuration. Nothing here limits it.
     pub memory_mb: u32,
 }
 
