@@ -201,7 +201,7 @@ bench-s3: s3-peers
     TRANSOM_FIGURES=100000 host/local/tests/peers/with-seaweedfs "{{ s3_peers }}/bin/weed" cargo test {{ locked }} --workspace --test local -- --ignored --nocapture speed::
 
 # Feed the readers of files and of what guests hand over with made-up input, two targets at a time for some seconds: `just fuzz 3600 csv`
-fuzz seconds="60" *targets="batch description stamp csv json parquet":
+fuzz seconds="60" *targets="batch description stamp csv json parquet statement":
     #!/usr/bin/env bash
     set -euo pipefail
     export RUSTC_WORKSPACE_WRAPPER="$PWD/fuzz/instrument"
@@ -280,6 +280,10 @@ bench-label: build python-runner (environment duckdb "tests/benches/requirements
 # Load from S3 and into S3 beside plain DataFusion, and see what slices and their log cost; words select groups (tests/benches/load.py)
 bench-load *groups: build (environment duckdb "tests/benches/requirements.txt")
     "{{ duckdb }}/bin/python" tests/benches/load.py "{{ target_dir }}/release/transom" {{ groups }}
+
+# Put the local Redshift beside DuckDB, PostgreSQL and plain DataFusion; words select groups (tests/benches/redshift.py)
+bench-redshift *groups: build (environment duckdb "tests/benches/requirements.txt")
+    "{{ duckdb }}/bin/python" tests/benches/redshift.py "{{ target_dir }}/release/transom" {{ groups }}
 
 # Measure whole processes: their start, the memory of long runs and of many batches, DuckDB on the same files; words select groups (tests/benches/process/main.rs)
 bench-process *groups: build python-runner (environment duckdb "tests/benches/requirements.txt")

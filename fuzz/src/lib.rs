@@ -1,7 +1,9 @@
 //! What the fuzz targets of the file formats do: one file of made-up bytes, read by the sources that pipelines use.
 //!
 //! Broken files are expected and errors are fine. What must hold: nothing panics, nothing hangs, and a table that was read is the
-//! same after it was written and read again. Plugins have their own targets (`transom_plugin::fuzz`).
+//! same after it was written and read again. Statements of the local Redshift are in `statement`; plugins have their own targets (`transom_plugin::fuzz`).
+
+mod statement;
 
 use std::path::Path;
 use std::sync::{Arc, Once};
@@ -18,6 +20,8 @@ use transom_connect::{
     WriteProgress,
 };
 use transom_file::spec::{CsvOptions, Format, SinkFormat, Unknown};
+
+pub use self::statement::statement;
 
 /// Rows after which reading ends: some bytes of Parquet can stand for billions.
 const ROWS: usize = 1 << 16;
@@ -192,6 +196,11 @@ mod tests {
     #[test]
     fn the_corpus_of_json_files_passes() {
         corpus("json", json);
+    }
+
+    #[test]
+    fn the_corpus_of_statements_passes() {
+        corpus("statement", statement);
     }
 
     #[test]

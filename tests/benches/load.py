@@ -10,27 +10,20 @@ take turns; the medians are printed as a table. Needs the packages of requiremen
 
 from __future__ import annotations
 
-import json
 import os
 import resource
-import statistics
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import boto3
 import datafusion
-import numpy
-import pyarrow
 import pyarrow.parquet
 from datafusion.object_store import AmazonS3
 
-SCALE = float(os.environ.get("TRANSOM_BENCH_SCALE", "1"))
+from measure import SCALE, heading, line, local_aws, medians, megabytes, table
+
 BUCKET = "bench"
-ROUNDS = 5
 #: A file of about 64 MB: numbers and words by chance, which no encoding makes small.
 ROWS_OF_FILE = max(1000, int(900_000 * SCALE))
 #: 1 GB.
@@ -44,37 +37,11 @@ def main() -> None:
     program = Path(sys.argv[1]).absolute()
     groups = {"scan": scan, "write": write, "slices": slices, "news": news, "log": log, "memory": memory}
     asked = sys.argv[2:] or list(groups)
-    with tempfile.TemporaryDirectory(prefix="transom-load-") as folder:
-        os.chdir(folder)
-        # Where `transom local` keeps its data, also for pipelines: in the folder of the pipeline.
-        server = subprocess.Popen(
-            [program, "local", "up", "--http-port", "0", "--redshift-port", "0"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            environment()
-            client().create_bucket(Bucket=BUCKET)
-            print("| what | its time | against | its time | ratio | target | met |")
-            print("| --- | ---: | --- | ---: | ---: | --- | --- |")
-            for name in asked:
-                groups[name]()
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def environment() -> None:
-    """The variables that make the SDKs use the server, once it answers."""
-    for _ in range(200):
-        status = subprocess.run([program, "local", "status"], capture_output=True, text=True, check=True)
-        if not status.stdout.startswith("not running"):
-            break
-        time.sleep(0.05)
-    else:
-        sys.exit("load.py: the local AWS does not start")
-    told = subprocess.run([program, "local", "env", "--json"], capture_output=True, text=True, check=True)
-    os.environ.update({name: str(value) for name, value in json.loads(told.stdout).items()})
+    with local_aws(program):
+        client().create_bucket(Bucket=BUCKET)
+        heading()
+        for name in asked:
+            groups[name]()
 
 
 def client():
@@ -82,15 +49,6 @@ def client():
 
 
 # Data
-
-
-def table(seed: int, rows: int) -> pyarrow.Table:
-    random = numpy.random.default_rng(seed)
-    letters = random.integers(97, 123, size=(rows, 16), dtype=numpy.uint8)
-    words = pyarrow.array([bytes(row).decode() for row in letters])
-    columns = {f"number_{number}": random.integers(0, 2**31, rows) for number in range(5)}
-    columns |= {f"amount_{number}": random.integers(0, 2**31, rows) / 8 for number in range(2)}
-    return pyarrow.table({**columns, "word": words})
 
 
 def put_files(prefix: str, count: int, rows: int) -> int:
@@ -262,43 +220,6 @@ def memory() -> None:
         f"| memory at its largest, a slice of 20 files | {large:.0f} MiB | of 2 files | {small:.0f} MiB | {ratio:.2f}x | <= 1.2x"
         f" | {'yes' if ratio <= 1.2 else 'no'} |"
     )
-
-
-# Measuring
-
-
-def medians(ours: Callable[[], None], theirs: Callable[[], None], between: Callable[[], object] = lambda: None) -> tuple[float, float]:
-    times: tuple[list[float], list[float]] = ([], [])
-    for number in range(ROUNDS + 1):
-        for contender, taken in zip((ours, theirs), times):
-            begin = time.perf_counter()
-            contender()
-            # The first round warms up.
-            if number:
-                taken.append(time.perf_counter() - begin)
-        between()
-    return statistics.median(times[0]), statistics.median(times[1])
-
-
-def megabytes(size: int) -> str:
-    return f"{size / 1e6:,.0f} MB"
-
-
-def line(
-    what: str,
-    took: float,
-    against: str,
-    baseline: float,
-    ratio: float,
-    at_least: float | None = None,
-    at_most: float | None = None,
-    unit: str = "x",
-) -> None:
-    if at_least is not None:
-        target, met = f">= {at_least}{unit}", ratio >= at_least
-    else:
-        target, met = f"<= {at_most}{unit}", ratio <= (at_most or 0)
-    print(f"| {what} | {took:.2f} s | {against} | {baseline:.2f} s | {ratio:.2f}{unit} | {target} | {'yes' if met else 'no'} |", flush=True)
 
 
 if __name__ == "__main__":

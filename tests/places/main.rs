@@ -1,6 +1,7 @@
 //! Sources and sinks in all places where tables can lie, and what is S3's alone. `TRANSOM_S3_ENDPOINT` adds a server of S3 by its address.
 
 mod faults;
+mod kills;
 mod places;
 mod proxy;
 mod s3;

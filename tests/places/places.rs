@@ -85,12 +85,34 @@ impl Somewhere {
         }
     }
 
-    async fn all() -> Vec<Self> {
+    pub(crate) async fn all() -> Vec<Self> {
         let mut all = vec![Self::folder(), Self::local_s3().await];
         if let Ok(endpoint) = std::env::var(OTHER_SERVER) {
             all.push(Self::s3(OTHER, &endpoint, "transom-tests").await);
         }
         all
+    }
+
+    /// A place that another process has made.
+    pub(crate) fn known(root: Place, endpoint: Option<&str>) -> Self {
+        let Credentials {
+            access_key,
+            secret_key,
+        } = Credentials::default();
+        let aws = endpoint
+            .map(|endpoint| Aws::at(AwsOptions::default(), endpoint, &access_key, &secret_key));
+        Self {
+            name: "known",
+            root,
+            aws: aws.unwrap_or_default(),
+            s3: None,
+            _folder: tempfile::tempdir().unwrap(),
+            _local: None,
+        }
+    }
+
+    pub(crate) fn has_endpoint(&self) -> bool {
+        self.s3.is_some()
     }
 
     /// The address of the server.
@@ -100,17 +122,9 @@ impl Somewhere {
 
     /// The same place behind another address, with an identity that has asked for nothing yet.
     pub(crate) fn through(&self, endpoint: &str) -> Self {
-        let Credentials {
-            access_key,
-            secret_key,
-        } = Credentials::default();
         Self {
             name: self.name,
-            root: self.root.clone(),
-            aws: Aws::at(AwsOptions::default(), endpoint, &access_key, &secret_key),
-            s3: None,
-            _folder: tempfile::tempdir().unwrap(),
-            _local: None,
+            ..Self::known(self.root.clone(), Some(endpoint))
         }
     }
 
@@ -196,20 +210,20 @@ fn client(endpoint: &str) -> Client {
     Client::from_conf(config)
 }
 
-fn csv() -> (SinkFormat, Format) {
+pub(crate) fn csv() -> (SinkFormat, Format) {
     let options = CsvOptions::default;
     (SinkFormat::Csv(options()), Format::Csv(options()))
 }
 
-fn rows(text: &str) -> Vec<RecordBatch> {
+pub(crate) fn rows(text: &str) -> Vec<RecordBatch> {
     vec![table(
         &[Some(1), Some(2), None],
         &[Some(text), None, Some("")],
     )]
 }
 
-async fn texts(place: &Somewhere) -> String {
-    let source = place.source("out/daily", csv().1);
+pub(crate) async fn texts(place: &Somewhere, table: &str) -> String {
+    let source = place.source(table, csv().1);
     let shown = shown(&source, "SELECT DISTINCT text FROM t WHERE text > ''").await;
     shown
         .lines()
@@ -297,12 +311,12 @@ async fn of_two_attempts_the_first_to_be_applied_wins_and_the_version_before_is_
         apply(&sink, &stage(&sink, "a", rows("one")).await).await;
         let slow = stage(&sink, "slow", rows("slow")).await;
         let fast = stage(&sink, "fast", rows("fast")).await;
-        assert_eq!(texts(&place).await, "one", "{}", place.name);
+        assert_eq!(texts(&place, "out/daily").await, "one", "{}", place.name);
         apply(&sink, &fast).await;
         let error = sink.apply(&slow).await.unwrap_err();
         assert!(matches!(error, SinkError::Overtaken { .. }), "{error}");
         assert_eq!(error.kind(), ErrorKind::Overtaken);
-        assert_eq!(texts(&place).await, "fast", "{}", place.name);
+        assert_eq!(texts(&place, "out/daily").await, "fast", "{}", place.name);
         assert!(
             has_versions(&place, &["000001-a", "000002-fast"]).await,
             "{}",
@@ -332,7 +346,7 @@ async fn many_attempts_at_once_have_one_winner() {
             let won: Vec<usize> = (0..ATTEMPTS).filter(|n| applied[*n].is_ok()).collect();
             assert_eq!(won.len(), 1, "{}: {applied:?}", place.name);
             assert_eq!(
-                texts(&place).await,
+                texts(&place, "out/daily").await,
                 format!("by {}", won[0]),
                 "{}",
                 place.name
@@ -353,7 +367,7 @@ async fn a_document_is_applied_by_anybody_as_often_as_they_like() {
         for _ in 0..3 {
             assert_eq!(apply(&other, &staged).await.version, "000001-run");
         }
-        assert_eq!(texts(&place).await, "new", "{}", place.name);
+        assert_eq!(texts(&place, "out/daily").await, "new", "{}", place.name);
     }
 }
 
@@ -383,7 +397,7 @@ async fn what_is_given_up_at_any_stage_leaves_the_old_result_and_no_trace() {
             "{}",
             place.name
         );
-        assert_eq!(texts(&place).await, "old", "{}", place.name);
+        assert_eq!(texts(&place, "out/daily").await, "old", "{}", place.name);
     }
 }
 

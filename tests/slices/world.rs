@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use tempfile::TempDir;
-use transom_commit::fault;
 use transom_connect::Source as _;
 use transom_file::{LoadOptions, load};
 use transom_local::{LocalAws, Options};
@@ -20,13 +19,12 @@ use transom_pipeline::slices::{
     Command as Asked, Commanded, Others, SliceOptions, SlicesFailure, SlicesReport,
 };
 use transom_pipeline::{Aws, Job};
+use transom_tests::fault;
 
 use crate::query;
 
 /// In the environment of a worker: the pipeline's folder.
 const FOLDER: &str = "TRANSOM_WORKER_FOLDER";
-/// In the environment of a worker: where it stops, how often it gets past before, and what it does there.
-const FAULT: &str = "TRANSOM_WORKER_FAULT";
 /// In the environment of a worker: what it does.
 const TASK: &str = "TRANSOM_WORKER_TASK";
 
@@ -228,15 +226,8 @@ targets:
             Task::Batch => "batch".to_owned(),
             Task::Share(share) => share.to_string(),
         };
-        Command::new(std::env::current_exe().unwrap())
-            .args(["world::worker", "--exact", "--nocapture"])
-            .env(FOLDER, self.path())
-            .env(FAULT, fault)
-            .env(TASK, task)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
+        let folder = self.path().to_str().unwrap();
+        fault::spawn("world::worker", fault, &[(FOLDER, folder), (TASK, &task)])
     }
 
     /// Whether a process was killed where it should be.
@@ -245,10 +236,7 @@ targets:
     }
 
     pub(crate) fn killed_task(&self, task: Task, fault: &str) -> bool {
-        use std::os::unix::process::ExitStatusExt;
-        let mut child = self.spawn_task(task, &format!("{fault}:kill"));
-        let status: ExitStatus = child.wait().unwrap();
-        status.signal() == Some(9)
+        fault::was_killed(self.spawn_task(task, &format!("{fault}:kill")))
     }
 
     /// What the table should hold: day, customer, amount of each row, sorted.
@@ -390,27 +378,7 @@ fn worker() {
     let Some(folder) = std::env::var_os(FOLDER) else {
         return;
     };
-    let fault = std::env::var(FAULT).unwrap_or_default();
-    if let [point, times, action] = fault.split(':').collect::<Vec<_>>()[..] {
-        let (point, action) = (point.to_owned(), action.to_owned());
-        let left = std::sync::atomic::AtomicU64::new(times.parse().unwrap());
-        let hook = move |passed: &str| {
-            use std::sync::atomic::Ordering::SeqCst;
-            if passed != point || left.fetch_sub(1, SeqCst) != 0 {
-                return;
-            }
-            let signal = match action.as_str() {
-                "kill" => "-KILL",
-                _ => "-STOP",
-            };
-            let own = std::process::id().to_string();
-            let sent = Command::new("kill").args([signal, &own]).status();
-            assert!(sent.unwrap().success());
-            // A signal to all threads takes a moment.
-            std::thread::sleep(Duration::from_millis(200));
-        };
-        fault::set_hook(hook).unwrap();
-    }
+    fault::obey();
     let folder = PathBuf::from(folder);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let task = std::env::var(TASK).unwrap();

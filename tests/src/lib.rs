@@ -1,4 +1,5 @@
 //! What the end-to-end tests share.
 
+pub mod fault;
 pub mod flights;
 pub mod runner;

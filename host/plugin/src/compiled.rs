@@ -18,7 +18,8 @@ use wasmtime::component::Component;
 
 use crate::cache::hex;
 use crate::description::Description;
-use crate::engine::{Runtime, load_error};
+use crate::engine::Runtime;
+use crate::error::load_error;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::packed;

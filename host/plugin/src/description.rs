@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch::format::{check_field_name, one_field_from_wire};
 use crate::bindings::meta;
 use crate::limits::Limits;
+use crate::text::cut;
 
 /// What a plugin offers. Kept in `transom.lock`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -335,29 +336,6 @@ fn check_name(name: &str, what: &str) -> Result<(), String> {
     }
 }
 
-/// A guest's text as it may be shown: characters that would move the cursor, colour the terminal or turn the direction of
-/// what follows are replaced. Line breaks and tabs stay.
-pub(crate) fn plain(text: &str) -> String {
-    let acts = |c: char| {
-        (c.is_control() && c != '\n' && c != '\t')
-            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let text = text.replace("\r\n", "\n");
-    text.replace(acts, "\u{fffd}")
-}
-
-/// At most `bytes` of the text, cut between characters, with a mark where something is missing; [`plain`].
-pub(crate) fn cut(text: &str, bytes: usize) -> String {
-    if text.len() <= bytes {
-        return plain(text);
-    }
-    let end = (0..=bytes)
-        .rev()
-        .find(|&at| text.is_char_boundary(at))
-        .unwrap_or(0);
-    format!("{}… ({} bytes more)", plain(&text[..end]), text.len() - end)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -400,17 +378,6 @@ mod tests {
         for name in ["", "2nd", "Great", "a.b", "a b", &"x".repeat(129)] {
             assert!(check_name(name, "function").is_err(), "{name}");
         }
-    }
-
-    #[test]
-    fn texts_do_nothing_to_a_terminal() {
-        let text = "\u{1b}[2Jall\tis\r\nwell\r\u{9b}2J\u{202e}\u{7}";
-        assert_eq!(
-            plain(text),
-            "\u{fffd}[2Jall\tis\nwell\u{fffd}\u{fffd}2J\u{fffd}\u{fffd}"
-        );
-        assert_eq!(cut(text, 1), "\u{fffd}… (24 bytes more)");
-        assert_eq!(plain("Zoë 😀 שלום"), "Zoë 😀 שלום");
     }
 
     #[test]

@@ -14,8 +14,8 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 use crate::bindings::host;
 use crate::cache::{CompiledCache, hex};
 use crate::compiler;
-use crate::description::cut;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, load_error};
+use crate::instance::Instance;
 use crate::limits::{
     Exceeded, Limits, MAX_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES, WASM_STACK,
 };
@@ -178,7 +178,12 @@ impl Runtime {
     }
 
     /// Makes a plugin of what was loaded.
-    pub(crate) fn link(&self, name: &str, loaded: Loaded, limits: Limits) -> Result<Arc<Plugin>> {
+    pub(crate) fn link(
+        &self,
+        name: &str,
+        mut loaded: Loaded,
+        limits: Limits,
+    ) -> Result<Arc<Plugin>> {
         let host_error = |error: wasmtime::Error| Error::Host {
             plugin: name.to_owned(),
             source: error.into(),
@@ -189,7 +194,16 @@ impl Runtime {
             wasi::add_to_linker(&mut linker, &self.engine, &loaded.component)
                 .map_err(host_error)?;
         }
-        Plugin::new(name, loaded, &linker, limits).map(Arc::new)
+        let known = loaded.description.take();
+        let mut plugin = Plugin::new(name, loaded, &linker, limits)?;
+        match known {
+            Some(description) => plugin.describe_as(description, None),
+            None => {
+                let (description, bytecode) = Instance::describe(&plugin)?;
+                plugin.describe_as(description, bytecode);
+            }
+        }
+        Ok(Arc::new(plugin))
     }
 
     fn cached(&self, digest: &Sum) -> Option<Component> {
@@ -370,14 +384,5 @@ fn check_is_component(name: &str, wasm: &[u8]) -> Result<()> {
             "it is not a WebAssembly file".into(),
             build,
         )),
-    }
-}
-
-pub(crate) fn load_error(name: &str, reason: String, hint: Option<String>) -> Error {
-    Error::Load {
-        plugin: name.to_owned(),
-        // Names of imports and exports in it are the plugin's own.
-        reason: cut(&reason, 4096),
-        hint,
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::limits::Exceeded;
+use crate::text::cut;
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -220,5 +221,14 @@ impl Error {
             }
             _ => None,
         }
+    }
+}
+
+pub(crate) fn load_error(name: &str, reason: String, hint: Option<String>) -> Error {
+    Error::Load {
+        plugin: name.to_owned(),
+        // Names of imports and exports in it are the plugin's own.
+        reason: cut(&reason, 4096),
+        hint,
     }
 }

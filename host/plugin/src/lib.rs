@@ -32,6 +32,7 @@ mod packed;
 mod plugin;
 mod stamp;
 mod state;
+mod text;
 mod wasi;
 
 pub use batch::border_type;

@@ -1,15 +1,11 @@
 //! A loaded component: which interfaces it has, what it says it offers, and instances of it.
 
-use std::sync::Arc;
-
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use crate::bindings::{meta, runner, scalar, table};
 use crate::description::Description;
-use crate::engine::load_error;
-use crate::error::Result;
-use crate::instance::{Instance, InstanceOptions};
+use crate::error::{Result, load_error};
 use crate::limits::Limits;
 use crate::state::State;
 use crate::wasi;
@@ -85,6 +81,7 @@ impl std::fmt::Debug for Plugin {
 }
 
 impl Plugin {
+    /// A plugin that has not said yet what it offers: see [`describe_as`](Self::describe_as).
     pub(crate) fn new(
         name: &str,
         loaded: Loaded,
@@ -94,7 +91,7 @@ impl Plugin {
         let Loaded {
             component,
             source,
-            description,
+            description: _,
             digest,
             bytes,
         } = loaded;
@@ -128,7 +125,7 @@ impl Plugin {
                 Ok(Runner { indices, source })
             })
             .transpose()?;
-        let mut plugin = Self {
+        Ok(Self {
             name: name.to_owned(),
             limits,
             pre,
@@ -144,16 +141,15 @@ impl Plugin {
                 .into_iter()
                 .filter(|import| !import.starts_with(wasi::PACKAGE))
                 .collect(),
-        };
-        let (description, bytecode) = match description {
-            Some(known) => (known, None),
-            None => Instance::describe(&plugin)?,
-        };
-        plugin.description = description;
-        if let (Some(runner), Some(_)) = (&mut plugin.runner, &bytecode) {
+        })
+    }
+
+    /// Keeps what the plugin says it offers, and what its runner compiled its files to.
+    pub(crate) fn describe_as(&mut self, description: Description, bytecode: Option<Vec<u8>>) {
+        self.description = description;
+        if let (Some(runner), Some(_)) = (&mut self.runner, &bytecode) {
             runner.source.bytecode = bytecode;
         }
-        Ok(plugin)
     }
 
     /// What the pipeline calls the plugin.
@@ -164,14 +160,6 @@ impl Plugin {
     /// What the plugin says it offers.
     pub fn description(&self) -> &Description {
         &self.description
-    }
-
-    /// Asks a new instance what the plugin offers, which should be the same each time.
-    ///
-    /// # Errors
-    /// As loading: a crash, or a description that the contract does not allow.
-    pub fn describe(&self) -> Result<Description> {
-        Ok(Instance::describe(self)?.0)
     }
 
     /// SHA-256 of the component, or of the archive of source files; hexadecimal.
@@ -202,11 +190,6 @@ impl Plugin {
     /// What an instance may use.
     pub fn limits(&self) -> &Limits {
         &self.limits
-    }
-
-    /// A new instance with a memory of its own.
-    pub fn instantiate(self: &Arc<Self>, options: InstanceOptions) -> Result<Instance> {
-        Instance::new(Arc::clone(self), options)
     }
 }
 

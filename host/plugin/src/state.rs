@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use wasmtime::{CallHook, StoreContextMut, UpdateDeadline};
 
 use crate::bindings::{host, types};
-use crate::description::{cut, plain};
 use crate::interrupt::{Cancel, Interrupt};
 use crate::limits::{Exceeded, Limits, MemoryMeter};
+use crate::text::{cut, plain};
 use crate::wasi::Wasi;
 
 /// Where the time of calls went, summed over an instance's calls.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use transom_commit::fault;
+
 use super::{Applied, Sink, SinkError, Staged};
 
 /// Applies the results of one run, in the order given.
@@ -17,7 +19,10 @@ pub async fn publish_all(staged: &[(Arc<dyn Sink>, Staged)]) -> Result<Vec<Appli
     let mut applied = Vec::with_capacity(staged.len());
     for (sink, result) in staged {
         match sink.apply(result).await {
-            Ok(visible) => applied.push(visible),
+            Ok(visible) => {
+                applied.push(visible);
+                fault::at("publish.applied");
+            }
             Err(error) => {
                 let (done, rest) = staged.split_at(applied.len());
                 let unsettled = matches!(
@@ -34,6 +39,7 @@ pub async fn publish_all(staged: &[(Arc<dyn Sink>, Staged)]) -> Result<Vec<Appli
     }
     for ((sink, _), applied) in staged.iter().zip(&applied) {
         sink.tidy(applied).await;
+        fault::at("publish.tidied");
     }
     Ok(applied)
 }

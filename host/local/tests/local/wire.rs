@@ -484,6 +484,51 @@ async fn what_is_sent_before_a_sync_is_one_transaction() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prepared_statement_is_forgotten_by_its_name() {
+    let warehouse = warehouse().await;
+    let (mut raw, _) = Raw::session(&warehouse).await;
+    assert_eq!(raw.query("deallocate nothing").await, ["26000", "ZI"]);
+    assert_eq!(raw.query("DEALLOCATE ALL").await, ["42601", "ZI"]);
+    for (name, forget) in [
+        ("_pg_0", "DEALLOCATE PREPARE \"_pg_0\";"),
+        ("s", "deallocate S"),
+    ] {
+        raw.send(|out| {
+            frontend::parse(name, "select 1", [], out).unwrap();
+            frontend::sync(out);
+        })
+        .await;
+        assert_eq!(raw.said().await, ["parsed", "ZI"]);
+        assert_eq!(raw.query(forget).await, ["DEALLOCATE", "ZI"]);
+        assert_eq!(raw.query(forget).await, ["26000", "ZI"]);
+    }
+    // By the extended protocol, too.
+    raw.send(|out| {
+        frontend::parse("s", "select 1", [], out).unwrap();
+        frontend::parse("", "deallocate s", [], out).unwrap();
+        bind(out);
+        frontend::describe(b'P', "", out).unwrap();
+        frontend::execute("", 0, out).unwrap();
+        frontend::sync(out);
+    })
+    .await;
+    let expected = [
+        "parsed",
+        "parsed",
+        "bound",
+        "no columns",
+        "DEALLOCATE",
+        "ZI",
+    ];
+    assert_eq!(raw.said().await, expected);
+    assert_eq!(raw.query("deallocate s").await, ["26000", "ZI"]);
+    // Not in a transaction that has failed.
+    let said = raw.query("begin; select 1 / 0").await;
+    assert_eq!(said.last().unwrap(), "ZE", "{said:?}");
+    assert_eq!(raw.query("deallocate s").await, ["25P02", "ZE"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_error_ends_a_transaction_whatever_it_is_about() {
     let warehouse = warehouse().await;
     let (mut raw, _) = Raw::session(&warehouse).await;

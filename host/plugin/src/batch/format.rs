@@ -209,7 +209,7 @@ fn field_from_wire(
         format!(
             "field `{}` has format `{}`: {problem}",
             wire.name,
-            crate::description::cut(&wire.format, 64)
+            crate::text::cut(&wire.format, 64)
         )
     })?;
     let metadata_bytes: usize = wire

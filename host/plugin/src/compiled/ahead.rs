@@ -10,7 +10,8 @@ use wasmtime::Engine;
 
 use super::{Checked, Compiled, MANIFEST, Machine, Manifest, WASMTIME};
 use crate::cache::hex;
-use crate::engine::{Runtime, config, load_error};
+use crate::engine::{Runtime, config};
+use crate::error::load_error;
 use crate::error::{Error, Result};
 use crate::plugin::Plugin;
 

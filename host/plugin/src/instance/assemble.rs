@@ -11,10 +11,10 @@ use super::fault::invalid;
 use super::opened::{OpenedTransform, OutputColumn, Rejected, TransformOutcome};
 use crate::batch::lift::lift;
 use crate::bindings::{scalar, table};
-use crate::description::cut;
 use crate::error::{Error, Result};
 use crate::limits::Exceeded;
 use crate::plugin::Plugin;
+use crate::text::cut;
 
 /// A batch of input for a transform: the columns of the schema it was opened with, some of them perhaps pruned.
 #[derive(Debug, Clone, Copy)]

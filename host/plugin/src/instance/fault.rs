@@ -5,13 +5,13 @@ use std::time::Duration;
 use wasmtime::Store;
 
 use crate::bindings::types;
-use crate::description::cut;
-use crate::engine::load_error;
+use crate::error::load_error;
 use crate::error::{Error, GuestError, GuestErrorKind};
 use crate::interrupt::Interrupt;
 use crate::limits::Exceeded;
 use crate::plugin::Plugin;
 use crate::state::State;
+use crate::text::cut;
 
 pub(super) fn unlike_the_contract(plugin: &Plugin, error: &wasmtime::Error) -> Error {
     let reason = format!("its functions are not those of the contract: {error:#}");

@@ -30,7 +30,7 @@ use crate::batch::lift::lift;
 use crate::batch::lower::Lowered;
 use crate::bindings::{runner, scalar, table, types};
 use crate::description::Description;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, load_error};
 use crate::interrupt::Cancel;
 use crate::limits::{MemoryBudget, with_stack};
 use crate::plugin::Plugin;
@@ -79,6 +79,21 @@ impl std::fmt::Debug for Instance {
             .field("plugin", &self.plugin)
             .field("dead", &self.dead)
             .finish_non_exhaustive()
+    }
+}
+
+impl Plugin {
+    /// A new instance with a memory of its own.
+    pub fn instantiate(self: &Arc<Self>, options: InstanceOptions) -> Result<Instance> {
+        Instance::new(Arc::clone(self), options)
+    }
+
+    /// Asks a new instance what the plugin offers, which should be the same each time.
+    ///
+    /// # Errors
+    /// As loading: a crash, or a description that the contract does not allow.
+    pub fn describe(&self) -> Result<Description> {
+        Ok(Instance::describe(self)?.0)
     }
 }
 
@@ -421,9 +436,7 @@ impl Instance {
         if self.dead {
             return Err(self.caller_error("the instance has ended after an earlier error"));
         }
-        guest.ok_or_else(|| {
-            crate::engine::load_error(&self.plugin.name, format!("it offers no {what}"), None)
-        })
+        guest.ok_or_else(|| load_error(&self.plugin.name, format!("it offers no {what}"), None))
     }
 
     fn caller_error(&self, text: &str) -> Error {

@@ -8,8 +8,8 @@ use arrow_schema::{Field, FieldRef, Schema, SchemaRef};
 
 use crate::batch::format::one_field_from_wire;
 use crate::bindings::table;
-use crate::description::cut;
 use crate::limits::Limits;
+use crate::text::cut;
 
 /// A function opened for arguments of certain types.
 #[derive(Debug, Clone)]

@@ -94,6 +94,7 @@ impl Binder<'_> {
                         | Special::Median
                         | Special::Sum
                         | Special::Avg
+                        | Special::RatioToReport
                 )
         );
         if rows {
@@ -205,6 +206,7 @@ impl Binder<'_> {
                 | Special::Median
                 | Special::Sum
                 | Special::Avg
+                | Special::RatioToReport
         );
         if !aggregates && rest.is_aggregate() {
             return Err(syntax("over"));
@@ -267,6 +269,7 @@ impl Binder<'_> {
             )),
             Special::DatePart(computed) => self.date_part(computed, arguments),
             Special::Sum => self.sum(arguments, rest),
+            Special::RatioToReport => self.ratio_to_report(arguments, rest),
             Special::Avg => {
                 // The count divides the sum; the least value has the type that decides what comes out.
                 let sum = self.sum(arguments.clone(), rest.clone())?;
@@ -311,6 +314,24 @@ impl Binder<'_> {
         let input = call("redshift_sum_input", arguments);
         let input = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(input))];
         Ok(aggregate("sum", input, rest))
+    }
+
+    /// The share that a value has in the sum of its partition.
+    fn ratio_to_report(&mut self, arguments: Vec<FunctionArg>, rest: Rest) -> Result<Expr> {
+        match &rest.over {
+            Some(WindowType::WindowSpec(window)) => {
+                if !window.order_by.is_empty() || window.window_frame.is_some() {
+                    return Err(syntax("order").hint("ratio_to_report takes PARTITION BY alone"));
+                }
+            }
+            _ => return Err(syntax("ratio_to_report").hint("a window function needs OVER")),
+        }
+        let value = self.plain_arguments(arguments)?.pop();
+        let value = value.unwrap_or(Expr::value(Value::Null));
+        let value = call_cast(functions::CAST, value, "double precision");
+        let summed = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(value.clone()))];
+        let sum = aggregate("sum", summed, rest);
+        Ok(binary(value, BinaryOperator::Divide, sum))
     }
 
     /// Functions of expressions that are other expressions.

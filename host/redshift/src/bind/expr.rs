@@ -29,12 +29,7 @@ impl Binder<'_> {
     pub(crate) fn expr(&mut self, expr: Expr) -> Result<Expr> {
         Ok(match expr {
             Expr::Identifier(name) => self.column(name)?,
-            Expr::CompoundIdentifier(parts) => {
-                if let [.., relation, name] = parts.as_slice() {
-                    self.note_reference(Some(&relation.value), &name.value)?;
-                }
-                qualified(parts)
-            }
+            Expr::CompoundIdentifier(parts) => self.compound(parts)?,
             Expr::Value(value) => literal(value)?,
             Expr::Nested(inner) => Expr::Nested(self.boxed(inner)?),
             Expr::IsFalse(inner) => Expr::IsFalse(self.boxed(inner)?),
@@ -301,7 +296,7 @@ impl Binder<'_> {
                 };
                 match schema {
                     Some(schema) => schema,
-                    None => return Err(Error::not_yet("paths into SUPER values")),
+                    None => self.accessed(*root, access_chain)?,
                 }
             }
             Expr::JsonAccess { value, path } => {
@@ -310,7 +305,7 @@ impl Binder<'_> {
                 {
                     return Ok(schema);
                 }
-                return Err(Error::not_yet("paths into SUPER values"));
+                self.accessed_json(*value, path)?
             }
             Expr::Collate { .. } => return Err(Error::not_yet("COLLATE")),
             Expr::Array(_) => return Err(unsupported("ARRAY[..]")),
@@ -326,7 +321,7 @@ impl Binder<'_> {
     }
 
     /// A column, or a function that is called without parentheses.
-    fn column(&mut self, name: Ident) -> Result<Expr> {
+    pub(super) fn column(&mut self, name: Ident) -> Result<Expr> {
         if name.quote_style.is_none() {
             match name.value.as_str() {
                 "sysdate" => return Ok(moment(self.context.transaction_started, "timestamp")),
@@ -570,7 +565,7 @@ fn is_random(expr: &Expr) -> bool {
 }
 
 /// `schema.table.column` is `table.column`.
-fn qualified(parts: Vec<Ident>) -> Expr {
+pub(super) fn qualified(parts: Vec<Ident>) -> Expr {
     let skip = parts.len().saturating_sub(2);
     let parts = parts.into_iter().skip(skip);
     Expr::CompoundIdentifier(parts.map(|part| ident(&part.value)).collect())

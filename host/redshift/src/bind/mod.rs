@@ -9,6 +9,7 @@ mod expr;
 mod late;
 mod literals;
 mod names;
+mod path;
 mod plan;
 mod query;
 mod scope;

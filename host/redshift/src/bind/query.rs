@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::names::{ident, named};
 use super::scope::{Finished, Place, Scope};
-use super::{Binder, syntax, unsupported};
+use super::{Binder, path, syntax, unsupported};
 use crate::catalog::View;
 use crate::error::{self, Error, Result};
 
@@ -796,6 +796,12 @@ fn shown_name(expr: &Expr) -> String {
             name.last().cloned().unwrap_or_else(unnamed)
         }
         Expr::Nested(inner) => shown_name(inner),
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            path::last_name(access_chain, None).map_or_else(|| shown_name(root), str::to_owned)
+        }
+        Expr::JsonAccess { value, path } => {
+            path::last_name(&[], Some(path)).map_or_else(|| shown_name(value), str::to_owned)
+        }
         Expr::Cast {
             expr, data_type, ..
         } => match shown_name(expr) {

@@ -115,6 +115,18 @@ impl Binder<'_> {
         scope.is_some_and(|scope| scope.relations.contains(name))
     }
 
+    /// Whether this query or one around it has a table of the name.
+    pub(super) fn sees_relation(&self, name: &str) -> bool {
+        let mut scopes = self.scopes.iter();
+        scopes.any(|scope| scope.relations.contains(name))
+    }
+
+    /// Whether this query or one around it has a column of the name, or an expression with that alias.
+    pub(super) fn sees_column(&self, name: &str) -> bool {
+        let mut scopes = self.scopes.iter();
+        scopes.any(|scope| scope.columns.contains(name) || scope.aliases.contains_key(name))
+    }
+
     /// The columns of FROM; `None` if they are not known.
     pub(super) fn all_columns(&self) -> Option<BTreeSet<String>> {
         let scope = self.scopes.last()?;

@@ -11,6 +11,9 @@ use super::scalar::{Arguments, by_text, scalar};
 use crate::error::{self, Error, Result};
 use crate::types::Type;
 
+/// What a path into a SUPER value becomes: a value, and the path as a JSON array of names and places.
+pub(crate) const SUPER_PATH: &str = "redshift_super_path";
+
 const TEXT: Type = Type::Varchar(crate::types::MAX_VARCHAR);
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
@@ -63,6 +66,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             })
         }),
         scalar("redshift_json_path", path_types, path),
+        scalar(SUPER_PATH, super_path_types, super_path),
         scalar(
             "redshift_json_element",
             |arguments| {
@@ -150,6 +154,51 @@ fn path(columns: &[ArrayRef], types: &[Type], _: Type) -> Result<ArrayRef> {
             });
         Ok(Some(found.map(as_text).unwrap_or_default()))
     })
+}
+
+fn super_path_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
+    match arguments.types[0] {
+        Type::Super => Ok((vec![Type::Super, TEXT], Type::Super)),
+        other => {
+            let what = format!("a path into a value of type {}", other.name());
+            Err(Error::new(&error::UNSUPPORTED, &[&what]))
+        }
+    }
+}
+
+/// What is not there is NULL, also what is no object or no array where the path asks for one: navigation is lax unless a session
+/// says otherwise.
+fn super_path(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
+    let values = columns[0].as_string::<i32>();
+    let paths = columns[1].as_string::<i32>();
+    let mut steps: Option<(&str, Vec<Value>)> = None;
+    let computed = (0..values.len()).map(|row| {
+        if values.is_null(row) || paths.is_null(row) {
+            return Ok(None);
+        }
+        let path = paths.value(row);
+        let steps = match &mut steps {
+            Some((text, steps)) if *text == path => steps,
+            steps => {
+                let Value::Array(read) = parsed(path)? else {
+                    return Ok(None);
+                };
+                &mut steps.insert((path, read)).1
+            }
+        };
+        let document = parsed(values.value(row))?;
+        let found = steps
+            .iter()
+            .try_fold(&document, |value, step| match (value, step) {
+                (Value::Object(object), Value::String(name)) => object.get(name),
+                (Value::Array(items), Value::Number(place)) => {
+                    items.get(usize::try_from(place.as_u64()?).ok()?)
+                }
+                _ => None,
+            });
+        Ok(found.map(Value::to_string))
+    });
+    Ok(Arc::new(computed.collect::<Result<StringArray>>()?))
 }
 
 fn element(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {

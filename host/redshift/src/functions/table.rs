@@ -45,6 +45,7 @@ pub(crate) enum Special {
     Median,
     Sum,
     Avg,
+    RatioToReport,
     Log,
     LeaderPrivilege,
     /// The first of its arguments.
@@ -335,7 +336,7 @@ static KNOWN: &[Known] = &[
     known("ntile", Ranking("ntile"), 1, 1),
     known("percent_rank", Ranking("percent_rank"), 0, 0),
     known("rank", Ranking("rank"), 0, 0),
-    known("ratio_to_report", NotYet, 1, 1),
+    known("ratio_to_report", special(S::RatioToReport), 1, 1),
     known("row_number", Ranking("row_number"), 0, 0),
     // The session, and what only the leader node knows.
     known("age", special(S::LeaderPrivilege), 1, 2),

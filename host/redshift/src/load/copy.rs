@@ -49,7 +49,6 @@ const NOT_YET: &[&str] = &[
     "noload",
     "roundec",
     "lzop",
-    "bzip2",
     "ignoreallerrors",
     "shapefile",
     "orc",

@@ -136,18 +136,19 @@ impl Source {
     /// All bytes, unpacked.
     pub(super) async fn text(&self, options: &Options) -> Result<Bytes> {
         let bytes = self.bytes().await?;
-        let unpacked = match (options.has("gzip"), options.has("zstd")) {
-            (true, _) => {
-                let mut unpacked = Vec::new();
-                flate2::read::MultiGzDecoder::new(bytes.as_ref())
-                    .read_to_end(&mut unpacked)
-                    .map(|_| unpacked)
-            }
-            (_, true) => zstd::decode_all(bytes.as_ref()),
-            _ => return Ok(bytes),
+        let mut unpacked = Vec::new();
+        let read = if options.has("gzip") {
+            flate2::read::MultiGzDecoder::new(bytes.as_ref()).read_to_end(&mut unpacked)
+        } else if options.has("bzip2") {
+            bzip2::read::MultiBzDecoder::new(bytes.as_ref()).read_to_end(&mut unpacked)
+        } else if options.has("zstd") {
+            zstd::stream::copy_decode(bytes.as_ref(), &mut unpacked).map(|()| unpacked.len())
+        } else {
+            return Ok(bytes);
         };
-        unpacked
-            .map(Bytes::from)
-            .map_err(|error| self.unreadable(error))
+        match read {
+            Ok(_) => Ok(unpacked.into()),
+            Err(error) => Err(self.unreadable(error)),
+        }
     }
 }

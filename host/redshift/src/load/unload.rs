@@ -150,7 +150,6 @@ fn format(options: &Options) -> Result<Format> {
         }
         if [
             "master_symmetric_key",
-            "bzip2",
             "lzop",
             "fixedwidth",
             "extension",
@@ -185,6 +184,7 @@ fn format(options: &Options) -> Result<Format> {
         "escape",
         "null",
         "gzip",
+        "bzip2",
         "zstd",
     ];
     let refused = of_text
@@ -302,17 +302,20 @@ fn name(options: &Options, format: Format, part: usize) -> String {
         Format::Json => ".json",
         _ => "",
     };
-    let packed = match (options.has("gzip"), options.has("zstd")) {
-        (true, _) => ".gz",
-        (_, true) => ".zst",
-        _ => "",
-    };
+    let endings = [("gzip", ".gz"), ("bzip2", ".bz2"), ("zstd", ".zst")];
+    let packed = endings.iter().find(|(option, _)| options.has(option));
+    let packed = packed.map_or("", |(_, ending)| ending);
     format!("{name}{ending}{packed}")
 }
 
 fn packed(text: Vec<u8>, options: &Options) -> Result<Vec<u8>> {
     if options.has("gzip") {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(&text).map_err(Error::internal)?;
+        return encoder.finish().map_err(Error::internal);
+    }
+    if options.has("bzip2") {
+        let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::default());
         encoder.write_all(&text).map_err(Error::internal)?;
         return encoder.finish().map_err(Error::internal);
     }

@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast::{
 
 pub(crate) use copy::{OptionValue, Options};
 pub(crate) use table::{ColumnDefinition, CreateTable, TableAttributes};
-pub(crate) use tokens::{Parameters, placeholders, split, view_query};
+pub(crate) use tokens::{OTHER_PATH, Parameters, placeholders, split, view_query};
 
 use crate::error::Result;
 

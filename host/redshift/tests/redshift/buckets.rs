@@ -1,5 +1,6 @@
 //! What is in the bucket that COPY reads.
 
+use std::io::Read as _;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -17,6 +18,13 @@ fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
     writer.into_inner().unwrap()
+}
+
+fn bzipped(text: &str) -> Vec<u8> {
+    let mut packed = Vec::new();
+    let mut encoder = bzip2::read::BzEncoder::new(text.as_bytes(), bzip2::Compression::fast());
+    encoder.read_to_end(&mut packed).unwrap();
+    packed
 }
 
 fn ids(ids: &[Option<i32>]) -> ArrayRef {
@@ -116,6 +124,10 @@ pub(crate) async fn fill(bucket: &OneBucket) {
             manifest("nope.parquet", false, Some(1)).into_bytes(),
         ),
         ("rows.csv", csv.as_bytes().to_vec()),
+        (
+            "two.csv.bz2",
+            [bzipped("701,x\n"), bzipped("702,y\n")].concat(),
+        ),
         ("bad.csv", b"1,a,\nx,b,\n3,c,\n".to_vec()),
         ("rows.txt", b"1|a|2020-01-02\n2||\n".to_vec()),
         (

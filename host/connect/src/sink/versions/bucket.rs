@@ -14,6 +14,7 @@ use super::{
 };
 use crate::aws::{Bucket, S3Error, S3ErrorKind, Upload};
 use crate::pointer::Pointer;
+use transom_commit::fault;
 use transom_file::spec::{Place, S3Url};
 
 /// How often the pointer is written before an unclear answer is reported.
@@ -157,11 +158,15 @@ impl Versions for BucketVersions {
             if unclear.is_none() {
                 self.check_whole(version, written).await?;
             }
+            fault::at("switch.read");
             let pointer = Pointer::new(version, previous, written).to_bytes();
             let key = Pointer::key(&self.table);
             match self.bucket.put_if(&key, pointer, etag.as_deref()).await {
                 // Only a look tells whether a lost answer was a success: the next round looks.
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    fault::at("switch.done");
+                    return Ok(());
+                }
                 Err(error) if error.kind == S3ErrorKind::Changed => unclear = Some(error),
                 Err(error)
                     if matches!(error.kind, S3ErrorKind::Unclear | S3ErrorKind::Temporary) =>

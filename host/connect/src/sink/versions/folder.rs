@@ -29,6 +29,7 @@ use super::{
 };
 use crate::lease::{self, Held};
 use crate::sink::tree::{create_folders, sync};
+use transom_commit::fault;
 use transom_file::spec::Place;
 
 const LOCK_FILE: &str = "lock";
@@ -181,6 +182,7 @@ impl Folder {
     fn switch(&self, version: &str, previous: Option<&str>) -> Result<(), SinkError> {
         let failed = |action, path: &Path| failed(&self.sink, action, path);
         let _alone = self.lock()?;
+        fault::at("switch.locked");
         let current = self.current()?;
         if current.as_deref() != Some(version) {
             if current.as_deref() != previous {
@@ -207,6 +209,7 @@ impl Folder {
             let target = Path::new(&self.folder_name).join(version);
             symlink(&target, &next).map_err(failed("create", &next))?;
             sync(&self.folder).map_err(failed("sync", &self.folder))?;
+            fault::at("switch.linked");
             fs::rename(&next, &self.visible).map_err(failed("replace", &self.visible))?;
         }
         for folder in [self.visible.parent(), Some(self.folder.as_path())] {
@@ -216,6 +219,7 @@ impl Folder {
                 source: Box::new(failed("sync", folder)(error)),
             })?;
         }
+        fault::at("switch.done");
         Ok(())
     }
 

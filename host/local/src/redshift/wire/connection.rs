@@ -9,7 +9,7 @@ use transom_redshift::{Column, Outcome, Parameter, Rows, Session, TransactionSta
 
 use super::messages::{Format, Incoming, Message, Refusal, Target, Wire};
 use super::startup::{self, ENCODING};
-use super::{AUTHENTICATION, Shared, values};
+use super::{AUTHENTICATION, Shared, deallocate, values};
 
 /// The type that a parameter without a declared one is described with.
 const VARCHAR: u32 = 1043;
@@ -183,6 +183,13 @@ impl Connection<'_> {
         }
         let is_one = statements.len() == 1;
         for statement in statements {
+            if let Some(name) = deallocate::name(statement) {
+                if let Err(refusal) = self.forget(name).await {
+                    self.refuse(&refusal).await;
+                    return Ok(());
+                }
+                continue;
+            }
             let outcome = match is_one {
                 true => self.session.run(statement, &[]).await,
                 false => self.session.run_together(statement, &[]).await,
@@ -249,6 +256,18 @@ impl Connection<'_> {
             let text = format!("prepared statement \"{name}\" already exists");
             return Err(Refusal::new("42P05", text));
         }
+        if let Some(named) = deallocate::name(&sql) {
+            named?;
+            let (types, columns) = (Vec::new(), None);
+            let statement = Statement {
+                sql,
+                types,
+                columns,
+            };
+            self.statements.insert(name, statement);
+            self.wire.put(b'1', |_| {});
+            return Ok(());
+        }
         let count = Session::parameters(&sql)?;
         if types.len() < count {
             types.resize(count, 0);
@@ -262,6 +281,20 @@ impl Connection<'_> {
         };
         self.statements.insert(name, statement);
         self.wire.put(b'1', |_| {});
+        Ok(())
+    }
+
+    /// Forgets a prepared statement, and says so.
+    async fn forget(&mut self, name: Result<String, Refusal>) -> Result<(), Refusal> {
+        let name = name?;
+        if self.session.transaction_state().await == TransactionState::Failed {
+            let text =
+                "current transaction is aborted, commands ignored until end of transaction block";
+            return Err(Refusal::new("25P02", text));
+        }
+        self.statement(&name)?;
+        self.statements.remove(&name);
+        self.wire.put(b'C', |body| body.text("DEALLOCATE"));
         Ok(())
     }
 
@@ -328,6 +361,7 @@ impl Connection<'_> {
             Target::Portal(name) => {
                 let portal = self.portals.get(&name).ok_or_else(|| no_portal(&name))?;
                 let columns = match &portal.progress {
+                    _ if deallocate::name(&portal.sql).is_some() => None,
                     Progress::Rows { rows, .. } => Some(rows.columns().to_vec()),
                     _ => {
                         self.session
@@ -349,8 +383,15 @@ impl Connection<'_> {
         let Some(mut portal) = self.portals.remove(name) else {
             return Ok(Err(no_portal(name)));
         };
-        match portal.progress {
-            Progress::Ready => {
+        let forgotten = deallocate::name(&portal.sql);
+        match (&portal.progress, forgotten) {
+            (Progress::Ready, Some(name)) => {
+                if let Err(refusal) = self.forget(name).await {
+                    return Ok(Err(refusal));
+                }
+                portal.progress = Progress::Done;
+            }
+            (Progress::Ready, None) => {
                 let outcome = self
                     .session
                     .run_together(&portal.sql, &portal.parameters)
@@ -360,8 +401,8 @@ impl Connection<'_> {
                     Err(error) => return Ok(Err(error.into())),
                 };
             }
-            Progress::Rows { .. } => {}
-            Progress::Done => {
+            (Progress::Rows { .. }, _) => {}
+            (Progress::Done, _) => {
                 let text = format!("portal \"{name}\" cannot be run anymore");
                 return Ok(Err(Refusal::new("55000", text)));
             }

@@ -9,6 +9,7 @@
 //! PostgreSQL.
 
 mod connection;
+mod deallocate;
 mod messages;
 mod startup;
 mod values;

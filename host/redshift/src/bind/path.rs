@@ -1,0 +1,120 @@
+//! Paths into SUPER values: `orders.lines[0].price`, as a call of one function.
+//!
+//! The first parts of a path are a column, the rest are steps. Which is which depends on the names of FROM: tables go before columns,
+//! as for all names.
+
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, Expr, Ident, JsonPath, JsonPathElem, Subscript, Value,
+};
+
+use super::Binder;
+use super::expr::{call, qualified};
+use crate::error::{Error, Result};
+use crate::functions;
+use crate::syntax::OTHER_PATH;
+
+/// What a step of a path takes.
+enum Step {
+    Attribute(String),
+    /// Counted from 0.
+    Element(u64),
+}
+
+impl Binder<'_> {
+    /// A column with or without a table before it and a path after it.
+    pub(super) fn compound(&mut self, mut parts: Vec<Ident>) -> Result<Expr> {
+        let steps = parts.split_off(self.column_length(&parts));
+        let steps = steps
+            .into_iter()
+            .map(|part| Step::Attribute(part.value))
+            .collect();
+        let column = match parts.as_slice() {
+            [name] => self.column(name.clone())?,
+            [.., relation, name] => {
+                self.note_reference(Some(&relation.value), &name.value)?;
+                qualified(parts)
+            }
+            [] => qualified(parts),
+        };
+        Ok(walk(column, steps))
+    }
+
+    /// How many parts name the column.
+    fn column_length(&self, parts: &[Ident]) -> usize {
+        match parts {
+            [relation, _, ..] if self.sees_relation(&relation.value) => 2,
+            [_, relation, _, ..] if self.sees_relation(&relation.value) => 3,
+            [column, _, ..] if self.sees_column(&column.value) => 1,
+            _ => parts.len(),
+        }
+    }
+
+    /// `root[0].name`
+    pub(super) fn accessed(&mut self, root: Expr, chain: Vec<AccessExpr>) -> Result<Expr> {
+        let steps = chain.into_iter().map(|access| match access {
+            AccessExpr::Dot(Expr::Identifier(name)) => Ok(Step::Attribute(name.value)),
+            AccessExpr::Subscript(Subscript::Index { index }) => element(&index),
+            _ => Err(other()),
+        });
+        let steps = steps.collect::<Result<_>>()?;
+        Ok(walk(self.expr(root)?, steps))
+    }
+
+    /// The same, as sqlparser has it where PartiQL begins with a bracket.
+    pub(super) fn accessed_json(&mut self, root: Expr, path: JsonPath) -> Result<Expr> {
+        let steps = path.path.into_iter().map(|step| match step {
+            JsonPathElem::Dot { key, .. } => Ok(Step::Attribute(key)),
+            JsonPathElem::Bracket { key } => element(&key),
+            _ => Err(other()),
+        });
+        let steps = steps.collect::<Result<_>>()?;
+        Ok(walk(self.expr(root)?, steps))
+    }
+}
+
+/// The last name of a path, which its column has.
+pub(super) fn last_name<'a>(
+    chain: &'a [AccessExpr],
+    path: Option<&'a JsonPath>,
+) -> Option<&'a str> {
+    let dots = chain.iter().rev().find_map(|access| match access {
+        AccessExpr::Dot(Expr::Identifier(name)) => Some(name.value.as_str()),
+        _ => None,
+    });
+    dots.or_else(|| {
+        path?.path.iter().rev().find_map(|step| match step {
+            JsonPathElem::Dot { key, .. } => Some(key.as_str()),
+            _ => None,
+        })
+    })
+}
+
+fn other() -> Error {
+    Error::not_yet(OTHER_PATH)
+}
+
+fn element(index: &Expr) -> Result<Step> {
+    let place = match index {
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) => digits.parse().ok(),
+            _ => None,
+        },
+        _ => None,
+    };
+    let place = place.ok_or_else(other);
+    Ok(Step::Element(place?))
+}
+
+/// Takes steps into a value. The path is one text, as JSON.
+fn walk(value: Expr, steps: Vec<Step>) -> Expr {
+    if steps.is_empty() {
+        return value;
+    }
+    let steps = steps.into_iter().map(|step| match step {
+        Step::Attribute(name) => serde_json::Value::from(name),
+        Step::Element(place) => serde_json::Value::from(place),
+    });
+    let path = serde_json::Value::Array(steps.collect()).to_string();
+    let path = Expr::value(Value::SingleQuotedString(path));
+    call(functions::SUPER_PATH, vec![value, path])
+}
