@@ -132,7 +132,7 @@ chaos-commit rounds="1000":
 
 # Run slices with files, kills, frozen processes, rivals and rewinds in any order, a thousand times; `just chaos 50 7000` begins with seed 7000
 chaos rounds="1000" seed="0":
-    TRANSOM_MANY={{ rounds }} TRANSOM_SEED={{ seed }} cargo test {{ locked }} --workspace --test slices -- chaos::
+    TRANSOM_MANY={{ rounds }} TRANSOM_SEED={{ seed }} cargo test {{ locked }} --workspace --test slices -- --ignored chaos::
 
 # Run the tests that are marked as slow
 test-slow: python-runner && test-wheel

@@ -1,7 +1,7 @@
 //! Anything in any order: files that come, change and are late, kills, freezes, rivals, rewinds. In the end the tables are what the
 //! pipeline gives over all files.
 //!
-//! `TRANSOM_MANY` says how many rounds there are; a round that fails names its seed.
+//! `TRANSOM_MANY` says how many rounds there are in `just chaos`, `TRANSOM_SEED` with which it begins; a round that fails names its seed.
 
 use transom_pipeline::slices::Command;
 
@@ -182,12 +182,20 @@ async fn round(seed: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn anything_in_any_order() {
-    let many = std::env::var("TRANSOM_MANY").ok();
-    let rounds = many.map_or(ROUNDS, |many| many.parse().expect("a number of rounds"));
-    let from: u64 = std::env::var("TRANSOM_SEED")
-        .ok()
-        .map_or(0, |seed| seed.parse().expect("a seed"));
-    for seed in from..from + rounds {
+    for seed in 0..ROUNDS {
+        round(seed).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "slow: minutes"]
+async fn anything_in_any_order_many_times() {
+    let number = |name: &str, default: u64| {
+        let told = std::env::var(name).ok();
+        told.map_or(default, |told| told.parse().expect("a number"))
+    };
+    let from = number("TRANSOM_SEED", ROUNDS);
+    for seed in from..from + number("TRANSOM_MANY", 50) {
         round(seed).await;
     }
 }

@@ -7,10 +7,12 @@ mod gc;
 mod hints;
 mod kills;
 mod mutants;
+mod outages;
 #[path = "../warehouse/query.rs"]
 mod query;
 mod refused;
 mod restored;
+mod server;
 mod staged;
 mod verify;
 mod world;

@@ -11,7 +11,6 @@ use arrow::datatypes::Int64Type;
 use tempfile::TempDir;
 use transom_connect::Source as _;
 use transom_file::{LoadOptions, load};
-use transom_local::{LocalAws, Options};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources};
 use transom_pipeline::run::Observer;
@@ -22,6 +21,7 @@ use transom_pipeline::{Aws, Job};
 use transom_tests::fault;
 
 use crate::query;
+use crate::server::Server;
 
 /// In the environment of a worker: the pipeline's folder.
 const FOLDER: &str = "TRANSOM_WORKER_FOLDER";
@@ -84,22 +84,28 @@ pub(crate) struct World {
     kind: Kind,
     /// The files that there are: name, then customer and amount of each row.
     pub(crate) files: BTreeMap<String, Vec<(String, i64)>>,
-    server: Option<LocalAws>,
+    server: Option<Server>,
 }
 
 impl World {
     pub(crate) async fn new(kind: Kind, at: At) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("server");
         let server = match at {
             At::Folder => None,
-            At::S3 | At::Redshift => {
-                let options = Options {
-                    http_port: 0,
-                    ..Options::new(folder.path().join("server"))
-                };
-                Some(LocalAws::start(options).await.unwrap())
-            }
+            At::S3 | At::Redshift => Some(Server::here(&data).await),
         };
+        Self::of(kind, at, folder, server).await
+    }
+
+    /// With a server that can be killed.
+    pub(crate) async fn beside_a_server(kind: Kind, at: At) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::apart(&folder.path().join("server")).await;
+        Self::of(kind, at, folder, Some(server)).await
+    }
+
+    async fn of(kind: Kind, at: At, folder: TempDir, server: Option<Server>) -> Self {
         let (root, aws) = match &server {
             None => (String::new(), String::new()),
             Some(server) => (
@@ -167,6 +173,11 @@ targets:
 
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    pub(crate) async fn kill_server(&mut self) {
+        let server = self.server.as_mut().unwrap();
+        server.kill_and_restart().await;
     }
 
     /// Writes a file, or writes it anew.

@@ -15,6 +15,7 @@ mod functions;
 mod ipc;
 mod languages;
 mod partitions;
+mod slices;
 
 use common::Result;
 use common::measure::{Comparison, report};
@@ -26,11 +27,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// A group of comparisons by name.
 type Group = (&'static str, fn() -> Result<Vec<Comparison>>);
 
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 7] = [
     ("border", border::compare),
     ("functions", functions::compare),
     ("flights", flights::compare),
     ("partitions", partitions::compare),
+    ("slices", slices::compare),
     ("languages", languages::compare),
     ("codecs", languages::compare_codecs),
 ];

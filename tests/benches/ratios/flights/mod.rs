@@ -31,9 +31,9 @@ const ROUNDS: usize = 10;
 const OPTIONS: &str = r#"{"longest": "10h"}"#;
 
 /// A plugin of the example: its name in the SQL, its folder, and its language.
-type Part = (&'static str, &'static str, &'static str);
+pub(crate) type Part = (&'static str, &'static str, &'static str);
 
-const PARTS: [Part; 3] = [
+pub(crate) const PARTS: [Part; 3] = [
     ("aviation", "aviation", "Rust"),
     ("geography", "geography", "Go"),
     ("conditions", "weather", "Python"),
