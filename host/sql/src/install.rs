@@ -13,7 +13,8 @@ use crate::planner::Operators;
 use crate::rules::Checked;
 use crate::type_names::SqlTypes;
 use crate::{
-    captures, guard, named, optimizer, patterns, quantiles, subqueries, time, totals, unify,
+    captures, extremes, guard, named, optimizer, patterns, quantiles, subqueries, time, totals,
+    unify,
 };
 
 /// What a function may make of a batch of rows, in bytes.
@@ -60,6 +61,7 @@ pub fn install(mut builder: SessionStateBuilder, memory: Option<usize>) -> Sessi
     functions.push(Arc::new(patterns::like_escape()));
     let aggregates = builder.aggregate_functions().get_or_insert_default();
     aggregates.extend(totals::functions());
+    aggregates.extend(extremes::functions());
     aggregates.extend(quantiles::functions());
     let mut rules = Analyzer::new().rules;
     rules.push(Arc::new(Checked));

@@ -13,7 +13,7 @@ use datafusion::catalog::Session;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result};
 use datafusion::execution::context::QueryPlanner;
-use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction};
+use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, WindowFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{
     conjunction, disjunction, merge_schema, split_binary_owned, split_conjunction,
@@ -117,24 +117,38 @@ pub(crate) fn guarded_arguments(
     mut call: AggregateFunction,
     schema: &DFSchema,
 ) -> Result<Transformed<Expr>> {
-    let guard = Guard(schema);
     let params = &mut call.params;
-    let mut changed = false;
-    if let Some(filter) = params
-        .filter
-        .as_deref()
-        .filter(|filter| !filter.is_volatile())
-    {
-        let order = params.order_by.iter_mut().map(|sort| &mut sort.expr);
-        for value in params.args.iter_mut().chain(order) {
-            if guard.can_fail(value) {
-                *value = when(filter.clone(), std::mem::take(value)).end()?;
-                changed = true;
-            }
-        }
-    }
+    let order = params.order_by.iter_mut().map(|sort| &mut sort.expr);
+    let values = params.args.iter_mut().chain(order);
+    let changed = guard_by(params.filter.as_deref(), values, schema)?;
     let call = Expr::AggregateFunction(call);
     Ok(Transformed::new_transformed(call, changed))
+}
+
+/// The same of a function over a window. Its keys are computed for all rows: they say where a row is.
+pub(crate) fn guard_window(window: &mut WindowFunction, schema: &DFSchema) -> Result<bool> {
+    let params = &mut window.params;
+    guard_by(params.filter.as_deref(), params.args.iter_mut(), schema)
+}
+
+/// Has values that can fail computed for those rows alone that pass the filter.
+fn guard_by<'a>(
+    filter: Option<&Expr>,
+    values: impl Iterator<Item = &'a mut Expr>,
+    schema: &DFSchema,
+) -> Result<bool> {
+    let Some(filter) = filter.filter(|filter| !filter.is_volatile()) else {
+        return Ok(false);
+    };
+    let guard = Guard(schema);
+    let mut changed = false;
+    for value in values {
+        if guard.can_fail(value) {
+            *value = when(filter.clone(), std::mem::take(value)).end()?;
+            changed = true;
+        }
+    }
+    Ok(changed)
 }
 
 /// A rule that puts operands that can fail last, before the optimizer computes what several of them have in common: it does so for all rows

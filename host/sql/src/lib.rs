@@ -12,11 +12,13 @@
 //! Nothing here touches a file.
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
+mod aliases;
 mod arithmetic;
 mod captures;
 mod casts;
 mod dialects;
 mod error;
+mod extremes;
 mod guard;
 mod install;
 mod keys;
@@ -27,6 +29,7 @@ mod numbers;
 mod optimizer;
 mod patterns;
 mod planner;
+mod precedence;
 mod quantiles;
 mod refused;
 mod rows;

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::arithmetic::{self, Op, is_rounded};
 use crate::error::ValueError;
-use crate::time::{days, micros};
+use crate::time::{days, micros, of_time, scaled};
 use crate::unify::{self, is_date};
 
 #[derive(Debug)]
@@ -62,6 +62,35 @@ impl ExprPlanner for Operators {
                 left: left_expr,
                 right: cast(right_expr, micros()),
             }));
+        }
+        let is_moment = |data_type: &DataType| {
+            is_date(data_type) || matches!(data_type, DataType::Timestamp(..))
+        };
+        let is_time =
+            |data_type: &DataType| matches!(data_type, DataType::Time32(_) | DataType::Time64(_));
+        let moment = |expr: Expr, data_type: &DataType| match is_date(data_type) {
+            true => cast(expr, micros()),
+            false => expr,
+        };
+        if is_moment(&left) && is_time(&right) && matches!(op, Op::Add | Op::Subtract) {
+            return Ok(PlannerResult::Original(RawBinaryExpr {
+                op: operator,
+                left: moment(left_expr, &left),
+                right: of_time(right_expr),
+            }));
+        }
+        if is_time(&left) && is_moment(&right) && op == Op::Add {
+            return Ok(PlannerResult::Original(RawBinaryExpr {
+                op: operator,
+                left: moment(right_expr, &right),
+                right: of_time(left_expr),
+            }));
+        }
+        if is_span(&left) && right.is_numeric() && matches!(op, Op::Multiply | Op::Divide) {
+            return Ok(PlannerResult::Planned(scaled(op, left_expr, right_expr)));
+        }
+        if left.is_numeric() && is_span(&right) && op == Op::Multiply {
+            return Ok(PlannerResult::Planned(scaled(op, right_expr, left_expr)));
         }
         if is_date(&left) && right.is_integer() && matches!(op, Op::Add | Op::Subtract) {
             return Ok(PlannerResult::Planned(days(op, left_expr, right_expr)));

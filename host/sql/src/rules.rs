@@ -8,7 +8,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::{Like, ScalarFunction};
+use datafusion::logical_expr::expr::{GroupingSet, Like, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast};
@@ -51,19 +51,51 @@ pub(crate) fn rewrite(
             )?);
         }
         let names = NamePreserver::new(&plan);
-        let plan = plan.map_expressions(|expr| {
+        let rewritten = |expr: Expr| {
             let name = names.save(&expr);
             let rewritten = expr.transform_up(|expr| expression(expr, &schema))?;
             Ok(match rewritten.transformed {
                 true => rewritten.update_data(|expr| name.restore(expr)),
                 false => rewritten,
             })
+        };
+        let plan = plan.map_expressions(|expr| match expr {
+            // The columns of the result are called as its keys are.
+            Expr::GroupingSet(set) => grouping_set(set, &rewritten),
+            expr => rewritten(expr),
         })?;
         // What it reads may have other types than before, too.
         plan.transform_data(node)?
             .map_data(LogicalPlan::recompute_schema)
     })?;
     Ok(rewritten.data)
+}
+
+fn grouping_set(
+    set: GroupingSet,
+    rewritten: &dyn Fn(Expr) -> Result<Transformed<Expr>>,
+) -> Result<Transformed<Expr>> {
+    let mut changed = false;
+    let mut keys = |keys: Vec<Expr>| {
+        keys.into_iter()
+            .map(|key| {
+                let key = rewritten(key)?;
+                changed |= key.transformed;
+                Ok(key.data)
+            })
+            .collect::<Result<Vec<_>>>()
+    };
+    let set = match set {
+        GroupingSet::Rollup(all) => GroupingSet::Rollup(keys(all)?),
+        GroupingSet::Cube(all) => GroupingSet::Cube(keys(all)?),
+        GroupingSet::GroupingSets(sets) => {
+            GroupingSet::GroupingSets(sets.into_iter().map(keys).collect::<Result<_>>()?)
+        }
+    };
+    Ok(Transformed::new_transformed(
+        Expr::GroupingSet(set),
+        changed,
+    ))
 }
 
 fn is_regex(op: Operator) -> bool {
@@ -267,7 +299,12 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
         }
         Expr::AggregateFunction(call) => lazy::guarded_arguments(call, schema)?,
-        Expr::WindowFunction(window) => windows::exact(*window, schema)?,
+        Expr::WindowFunction(mut window) => {
+            let is_guarded = lazy::guard_window(&mut window, schema)?;
+            let mut exact = windows::exact(*window, schema)?;
+            exact.transformed |= is_guarded;
+            exact
+        }
         Expr::Like(like) => Transformed::yes(Expr::Like(Like {
             pattern: Box::new(patterns::like(*like.pattern)),
             ..like

@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::ValueError;
-use crate::{named, refused, rows};
+use crate::{aliases, named, precedence, refused, rows};
 
 /// Digits that a decimal has at most.
 const DIGITS: usize = 38;
@@ -45,6 +45,8 @@ pub fn prepare(statement: &mut Statement, is_scalar: &dyn Fn(&str) -> bool) -> R
     let Statement::Statement(statement) = statement else {
         return Ok(());
     };
+    precedence::restore(statement);
+    aliases::restore(statement)?;
     refused::refuse(statement, is_scalar)?;
     let outcome = visit_expressions_mut(statement.as_mut(), |expr| {
         let prepared = match expr {

@@ -12,13 +12,15 @@ use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction};
 use datafusion::logical_expr::{
-    BinaryExpr, Distinct, Expr, ExprSchemable, Join, LogicalPlan, LogicalPlanBuilder, Operator,
-    Subquery, lit,
+    BinaryExpr, Distinct, Expr, ExprSchemable, FetchType, Join, LogicalPlan, LogicalPlanBuilder,
+    Operator, SkipType, Subquery, lit,
 };
+
+use crate::error::ValueError;
 
 /// A plan in which every `IN (SELECT ..)` is NULL where SQL says so.
 pub(crate) fn exact(plan: LogicalPlan) -> Result<LogicalPlan> {
-    plan.transform_up_with_subqueries(|node| match node {
+    plan.transform_up_with_subqueries(|node| match of_one_row(node)? {
         LogicalPlan::Filter(mut filter) => {
             let schema = Arc::clone(filter.input.schema());
             let predicate = conjuncts(filter.predicate, &schema)?;
@@ -41,6 +43,89 @@ pub(crate) fn exact(plan: LogicalPlan) -> Result<LogicalPlan> {
         }
     })
     .data()
+}
+
+/// Subqueries that DataFusion gets wrong, as others. `EXISTS` and `IN` of those that have one row whatever the outer row is: DataFusion
+/// makes a join of them, which has no row where nothing is counted.
+fn of_one_row(node: LogicalPlan) -> Result<LogicalPlan> {
+    let names = NamePreserver::new(&node);
+    node.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let rewritten = expr.transform_up(|expr| match expr {
+            Expr::Exists(exists) if is_correlated(&exists.subquery) => {
+                match rows_of(&exists.subquery, "EXISTS")? {
+                    Rows::One => Ok(Transformed::yes(lit(!exists.negated))),
+                    Rows::Any => Ok(Transformed::no(Expr::Exists(exists))),
+                }
+            }
+            Expr::InSubquery(is_in) if is_correlated(&is_in.subquery) => {
+                match rows_of(&is_in.subquery, "IN")? {
+                    Rows::One => {
+                        let value = Expr::ScalarSubquery(is_in.subquery);
+                        Ok(Transformed::yes(match is_in.negated {
+                            true => is_in.expr.not_eq(value),
+                            false => (*is_in.expr).eq(value),
+                        }))
+                    }
+                    Rows::Any => Ok(Transformed::no(Expr::InSubquery(is_in))),
+                }
+            }
+            // DataFusion makes a comparison within the subquery of it.
+            Expr::SetComparison(mut set) => {
+                set.subquery.subquery = apart(set.subquery.subquery)?;
+                Ok(Transformed::yes(Expr::SetComparison(set)))
+            }
+            other => Ok(Transformed::no(other)),
+        })?;
+        Ok(rewritten.update_data(|expr| name.restore(expr)))
+    })
+    .data()
+}
+
+fn is_correlated(subquery: &Subquery) -> bool {
+    !subquery.outer_ref_columns.is_empty()
+}
+
+/// How many rows a subquery has.
+enum Rows {
+    /// An aggregate without `GROUP BY`.
+    One,
+    Any,
+}
+
+fn rows_of(subquery: &Subquery, asked: &str) -> Result<Rows> {
+    let mut plan = subquery.subquery.as_ref();
+    loop {
+        plan = match plan {
+            LogicalPlan::Projection(node) => &node.input,
+            LogicalPlan::SubqueryAlias(node) => &node.input,
+            LogicalPlan::Sort(node) => &node.input,
+            LogicalPlan::Aggregate(node) if node.group_expr.is_empty() => return Ok(Rows::One),
+            // What is left of one row.
+            LogicalPlan::Filter(node) if matches!(node.input.as_ref(), LogicalPlan::Aggregate(node) if node.group_expr.is_empty()) =>
+            {
+                return Err(ValueError::new(format!(
+                    "{asked} of a subquery with HAVING and without GROUP BY cannot use columns of the outer query"
+                ))
+                .hint("write what HAVING says as a comparison: `2 < (SELECT count(*) ..)`")
+                .into());
+            }
+            LogicalPlan::Limit(node) => {
+                let is_first = matches!(node.get_skip_type()?, SkipType::Literal(0));
+                let has_rows = matches!(node.get_fetch_type()?, FetchType::Literal(Some(1..)));
+                if asked == "EXISTS" && is_first && has_rows {
+                    &node.input
+                } else {
+                    return Err(ValueError::new(format!(
+                        "{asked} of a subquery with LIMIT or OFFSET cannot use columns of the outer query"
+                    ))
+                    .hint("number its rows with row_number() and compare the number")
+                    .into());
+                }
+            }
+            _ => return Ok(Rows::Any),
+        };
+    }
 }
 
 /// A join whose conditions with subqueries are in a filter above it, if it is an inner join.
@@ -117,10 +202,17 @@ impl Asks for Counted {
             }
             other => Ok(Transformed::no(other)),
         })?;
-        let own = Expr::Column(only_column(&subquery));
-        let plan = LogicalPlanBuilder::from(subquery.subquery).filter(own.eq(value.data))?;
+        let rows = apart(subquery.subquery)?;
+        let own = Expr::Column(Column::from(rows.schema().qualified_field(0)));
+        let plan = LogicalPlanBuilder::from(rows).filter(own.eq(value.data))?;
         counted(Arc::new(plan.build()?), outer)
     }
+}
+
+/// The rows of a subquery under a name of their own: its columns can be called as those of the outer query are.
+fn apart(plan: Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
+    let plan = LogicalPlanBuilder::from(plan).alias("\u{1}rows")?;
+    Ok(Arc::new(plan.build()?))
 }
 
 fn counted(plan: Arc<LogicalPlan>, outer_ref_columns: Vec<Expr>) -> Result<Expr> {
@@ -150,12 +242,28 @@ fn conjuncts(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 changed,
             ))
         }
-        Expr::InSubquery(_) => Ok(Transformed::no(expr)),
+        Expr::InSubquery(ref is_in) if !is_in.negated || is_joined(is_in) => {
+            Ok(Transformed::no(expr))
+        }
+        Expr::InSubquery(InSubquery { expr, subquery, .. }) => {
+            let (equal, unknown) = found(*expr, subquery, schema, &Marked)?;
+            // The optimizer would make `NOT IN` of `NOT`, which takes NULL of other rows for one of these.
+            let none = equal.is_not_true();
+            Ok(Transformed::yes(match unknown {
+                Some(unknown) => none.and(!unknown),
+                None => none,
+            }))
+        }
         other => match only_operand(other) {
             Ok(operand) => Ok(Transformed::yes(conjuncts(operand, schema)?.data)),
             Err(other) => disjuncts(other, schema),
         },
     }
+}
+
+/// Whether DataFusion has the right join for `NOT IN`: one that knows NULL needs a column, and takes no condition beside it.
+fn is_joined(is_in: &InSubquery) -> bool {
+    is_in.subquery.outer_ref_columns.is_empty() && is_in.expr.any_column_refs()
 }
 
 /// The only operand of `OR` that can be true, or the expression itself if there are others.
@@ -236,6 +344,20 @@ fn inside(expr: Expr, schema: &DFSchema, asks: &dyn Asks) -> Result<Transformed<
 
 /// `value IN (subquery)`: true if a row is equal; else NULL if one is NULL, or the value is and there are rows.
 fn is_in(value: Expr, subquery: Subquery, schema: &DFSchema, asks: &dyn Asks) -> Result<Expr> {
+    let (equal, unknown) = found(value, subquery, schema, asks)?;
+    Ok(match unknown {
+        Some(unknown) => equal.or(Expr::Literal(ScalarValue::Boolean(None), None).and(unknown)),
+        None => equal,
+    })
+}
+
+/// Whether a row is equal, and whether the answer is NULL if none is.
+fn found(
+    value: Expr,
+    subquery: Subquery,
+    schema: &DFSchema,
+    asks: &dyn Asks,
+) -> Result<(Expr, Option<Expr>)> {
     let column = only_column(&subquery);
     let mut unknown = Vec::new();
     if value.nullable(schema)? {
@@ -250,10 +372,7 @@ fn is_in(value: Expr, subquery: Subquery, schema: &DFSchema, asks: &dyn Asks) ->
         })?);
     }
     let equal = asks.equal(value, subquery, schema)?;
-    Ok(match unknown.into_iter().reduce(Expr::or) {
-        Some(unknown) => equal.or(Expr::Literal(ScalarValue::Boolean(None), None).and(unknown)),
-        None => equal,
-    })
+    Ok((equal, unknown.into_iter().reduce(Expr::or)))
 }
 
 fn only_column(subquery: &Subquery) -> Column {

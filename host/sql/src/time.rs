@@ -5,6 +5,7 @@
 mod bin;
 pub(crate) mod calendar;
 mod days;
+mod interval;
 mod length;
 mod now;
 mod parse;
@@ -26,6 +27,7 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{ColumnarValue, Expr, ExprSchemable, ScalarUDF};
 
 pub(crate) use days::days;
+pub(crate) use interval::{of_time, scaled};
 pub(crate) use length::length;
 
 /// All of them.

@@ -47,6 +47,21 @@ pub(crate) fn unified(mut window: WindowFunction, schema: &DFSchema) -> Result<T
                 .hint("write ROWS, or order by date_part('epoch', ..): seconds")
                 .into());
             }
+            // The offset is added to the value, which may be the largest of its type.
+            DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::UInt8
+            | DataType::UInt16
+            | DataType::UInt32 => {
+                sort.expr = cast(std::mem::take(&mut sort.expr), DataType::Int64);
+                changed = true;
+            }
+            DataType::Int64 | DataType::UInt64 => {
+                let wide = DataType::Decimal128(38, 0);
+                sort.expr = cast(std::mem::take(&mut sort.expr), wide);
+                changed = true;
+            }
             _ => {}
         }
     }

@@ -177,6 +177,18 @@ impl Arithmetic {
     }
 }
 
+/// The names of the functions.
+const NAMES: [&str; 8] = [
+    "add",
+    "subtract",
+    "multiply",
+    "multiply_rounded",
+    "divide",
+    "divide_whole",
+    "remainder",
+    "negate",
+];
+
 impl ScalarUDFImpl for Arithmetic {
     fn name(&self) -> &str {
         match self.op {
@@ -224,7 +236,9 @@ impl ScalarUDFImpl for Arithmetic {
                 && name
                     .chars()
                     .all(|c| c.is_alphanumeric() || c == '_' || c == '.');
-            is_plain.then(|| name.rsplit('.').next().unwrap_or(name).to_owned())
+            // What is computed has the name of its operator.
+            (is_plain && !NAMES.contains(&name.as_str()))
+                .then(|| name.rsplit('.').next().unwrap_or(name).to_owned())
         };
         computed.map_err(|error| error.advised(self.op, name(0), name(1)))
     }

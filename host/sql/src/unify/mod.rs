@@ -67,7 +67,9 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }) => {
             let mut all: Vec<&mut Expr> = list.iter_mut().collect();
             all.push(&mut expr);
-            let changed = comparable(&mut all, schema)?;
+            let mut changed = comparable(&mut all, schema)?;
+            // Membership is looked up by bits.
+            changed |= keyed(&mut all, schema, &DataType::is_floating)?;
             transformed(
                 Expr::InList(InList {
                     expr,
@@ -134,7 +136,8 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 if params.distinct || matches!(call.func.name(), "min" | "max") {
                     refuse_interval(&data_type, &format!("`{}`", call.func.name()))?;
                 }
-                if params.distinct && data_type.is_nested() {
+                // DataFusion compares bits, in which -0.0 is not 0.0.
+                if params.distinct && keys::has_floats(&data_type) {
                     let mut all: Vec<&mut Expr> = params.args.iter_mut().collect();
                     changed |= keyed(&mut all, schema, &keys::has_floats)?;
                 }
