@@ -113,7 +113,7 @@ fn took(run: &KeptRun) -> String {
 fn list(run: &KeptRun, printer: &Printer) -> Result<(), Failure> {
     let what = match &run.error {
         Some(error) => error.message.lines().next().unwrap_or_default().to_owned(),
-        None => format!("{} rows", Count(run.total.rows_written)),
+        None => counted(run.total.rows_written, "row"),
     };
     printer.data(format_args!(
         "{NAME}{}{NAME:#} {} {:<12} {:>9}  {}, {what}",
