@@ -4,6 +4,8 @@ use serde::Serialize;
 use transom_pipeline::report::RunReport;
 use transom_pipeline::slices::SlicesReport;
 
+use crate::time::Time;
+
 /// What an invocation answers. Some hundred bytes, however much was loaded: a state machine passes it on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Answer {
@@ -17,30 +19,34 @@ pub struct Answer {
     pub slices: u64,
     /// Rows that this invocation has written to all sinks.
     pub rows: u64,
+    /// The part of the invocation's time that went into these slices, from the plan of each until all sinks had it.
+    pub work_percent: u64,
 }
 
 impl Answer {
-    pub(crate) fn of_slices(run_id: &str, report: &SlicesReport) -> Self {
+    pub(crate) fn of_slices(run_id: &str, report: &SlicesReport, time: Time) -> Self {
         Self {
             done: report.done,
             run_id: run_id.to_owned(),
             state_uri: Some(report.state.to_string()),
             slices: report.slices.len() as u64,
-            rows: report.slices.iter().map(|slice| rows(&slice.report)).sum(),
+            rows: report
+                .slices
+                .iter()
+                .map(|slice| slice.report.rows_out())
+                .sum(),
+            work_percent: time.percent(report.slices.iter().map(|slice| slice.seconds).sum()),
         }
     }
 
-    pub(crate) fn of_run(run_id: &str, report: &RunReport) -> Self {
+    pub(crate) fn of_run(run_id: &str, report: &RunReport, time: Time) -> Self {
         Self {
             done: true,
             run_id: run_id.to_owned(),
             state_uri: None,
             slices: 1,
-            rows: rows(report),
+            rows: report.rows_out(),
+            work_percent: time.percent(report.time.total),
         }
     }
-}
-
-fn rows(report: &RunReport) -> u64 {
-    report.sinks.iter().map(|sink| sink.rows).sum()
 }

@@ -13,13 +13,14 @@ use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources};
 use transom_pipeline::plugins::{self, COMPILED};
 use transom_pipeline::run::{Observer, RunOptions};
-use transom_pipeline::slices::SliceOptions;
+use transom_pipeline::slices::{Amounts, SliceOptions};
 use transom_pipeline::{Error, Job};
 use transom_plugin::{CompiledPlugins, Plugin, Runtime, RuntimeOptions};
 
 use crate::answer::Answer;
 use crate::event::Event;
 use crate::failure::Failure;
+use crate::metrics::Metrics;
 use crate::time::Time;
 
 /// Threads for requests; plans have their own.
@@ -132,9 +133,16 @@ impl Function {
             tokio::time::sleep_until(time.work.into()).await;
             cancel.cancel();
         });
+        let of = Invocation {
+            job: &job,
+            event: &event,
+            run_id: &run_id,
+            request_id,
+            time,
+        };
         let answer = match job.pipeline.is_sliced() {
-            true => load(&job, &event, run_id, time).await,
-            false => run_whole(&job, &event, &run_id).await,
+            true => of.load().await,
+            false => of.run_whole().await,
         };
         clock.abort();
         answer
@@ -187,49 +195,79 @@ impl Function {
     }
 }
 
-async fn load(job: &Job, event: &Event, run_id: String, time: Time) -> Result<Answer, Failure> {
-    let options = SliceOptions {
-        run: Some(run_id.clone()),
-        max_slices: event.max_slices.map(Into::into),
-        deadline: Some(time.slices),
-        ..SliceOptions::default()
-    };
-    let report = match job.run_slices(&options, &Logged).await {
-        Ok(report) => report,
-        // What is loaded is loaded, and the next invocation goes on.
-        Err(failure)
-            if matches!(failure.error, Error::Cancelled) && !failure.report.slices.is_empty() =>
-        {
-            failure.report
-        }
-        Err(failure) if matches!(failure.error, Error::Cancelled) => {
-            return Err(Failure::out_of_time());
-        }
-        Err(failure) => return Err(Failure::from(&failure.error)),
-    };
-    if report.slices.is_empty() && report.finished.is_empty() && !report.done {
-        return Err(Failure::out_of_time());
-    }
-    Ok(Answer::of_slices(&run_id, &report))
+/// One invocation of a pipeline.
+struct Invocation<'a> {
+    job: &'a Job,
+    event: &'a Event,
+    run_id: &'a str,
+    request_id: &'a str,
+    time: Time,
 }
 
-async fn run_whole(job: &Job, event: &Event, run_id: &str) -> Result<Answer, Failure> {
-    if event.max_slices.is_some() {
-        return Err(Failure::pipeline(
-            "`max_slices` is for pipelines that run in slices, and this one does not".to_owned(),
-            "a source with `incremental` or a sink with `mode: append` makes it one",
-        ));
+impl Invocation<'_> {
+    async fn load(&self) -> Result<Answer, Failure> {
+        let options = SliceOptions {
+            run: Some(self.run_id.to_owned()),
+            max_slices: self.event.max_slices.map(Into::into),
+            deadline: Some(self.time.slices),
+            ..SliceOptions::default()
+        };
+        let ran = self.job.run_slices(&options, &Logged).await;
+        let (report, error) = match ran {
+            Ok(report) => (report, None),
+            Err(failure) => (failure.report, Some(failure.error)),
+        };
+        self.log_metrics(report.slices.len() as u64, Amounts::of_all(&report.slices));
+        match error {
+            None => {}
+            // What is loaded is loaded, and the next invocation goes on.
+            Some(Error::Cancelled) if !report.slices.is_empty() => {}
+            Some(Error::Cancelled) => return Err(Failure::out_of_time()),
+            Some(error) => return Err(Failure::from(&error)),
+        }
+        if report.slices.is_empty() && report.finished.is_empty() && !report.done {
+            return Err(Failure::out_of_time());
+        }
+        Ok(Answer::of_slices(self.run_id, &report, self.time))
     }
-    let run = async {
-        let mut planned = job.plan(Sources::Open, &Part::default()).await?;
-        let options = RunOptions::default();
-        let report = job.run(&mut planned, &options, &Logged).await;
-        report.map_err(|failure| failure.error)
-    };
-    match run.await {
-        Ok(report) => Ok(Answer::of_run(run_id, &report)),
-        Err(Error::Cancelled) => Err(Failure::out_of_time()),
-        Err(error) => Err(Failure::from(&error)),
+
+    async fn run_whole(&self) -> Result<Answer, Failure> {
+        if self.event.max_slices.is_some() {
+            return Err(Failure::pipeline(
+                "`max_slices` is for pipelines that run in slices, and this one does not"
+                    .to_owned(),
+                "a source with `incremental` or a sink with `mode: append` makes it one",
+            ));
+        }
+        let run = async {
+            let mut planned = self.job.plan(Sources::Open, &Part::default()).await?;
+            let options = RunOptions::default();
+            let report = self.job.run(&mut planned, &options, &Logged).await;
+            report.map_err(|failure| failure.error)
+        };
+        let ran = run.await;
+        match &ran {
+            Ok(report) => self.log_metrics(1, Amounts::of_run(report)),
+            Err(_) => self.log_metrics(0, Amounts::default()),
+        }
+        match ran {
+            Ok(report) => Ok(Answer::of_run(self.run_id, &report, self.time)),
+            Err(Error::Cancelled) => Err(Failure::out_of_time()),
+            Err(error) => Err(Failure::from(&error)),
+        }
+    }
+
+    fn log_metrics(&self, slices: u64, amounts: Amounts) {
+        let metrics = Metrics {
+            pipeline: &self.job.pipeline.name,
+            target: &self.job.pipeline.target,
+            run_id: self.run_id,
+            request_id: self.request_id,
+            slices,
+            amounts,
+            took: self.time.begin.elapsed(),
+        };
+        metrics.log();
     }
 }
 

@@ -11,6 +11,7 @@ mod event;
 mod failure;
 mod function;
 mod logs;
+mod metrics;
 mod time;
 
 pub use answer::Answer;

@@ -56,6 +56,21 @@ fn several_invocations_load_what_one_run_loads() {
 }
 
 #[test]
+fn slices_become_larger_while_they_take_less_than_their_part_of_the_time() {
+    let world = World::new(12);
+    let pipeline = std::fs::read_to_string(world.pipeline()).unwrap();
+    std::fs::write(
+        world.pipeline(),
+        pipeline.replace("slices: { files: 1 }\n", ""),
+    )
+    .unwrap();
+    let answer = invoke(&world, json!({})).unwrap();
+    // Of 1, 2, 4 and 5 files.
+    assert_eq!((answer.slices, answer.rows, answer.done), (4, 24, true));
+    assert_eq!(world.rows(), world.expected());
+}
+
+#[test]
 fn doubled_events_load_nothing_twice() {
     let world = World::new(4);
     std::thread::scope(|scope| {

@@ -24,6 +24,7 @@ fn every_command_has_help_with_examples() {
         "bench",
         "reject",
         "backfill",
+        "runs",
         "plan",
         "lock",
         "build",

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::fixture;
+use crate::local::Server;
 use crate::program::{Project, Ran};
 
 /// The pipeline with so many files of two rows on S3, locked.
@@ -72,8 +73,10 @@ fn several_invocations_load_what_one_run_loads() {
     assert_eq!(first["state_uri"], "s3://lake/state/");
 
     let rest = succeeds(&project, &["invoke", "--event", event, "--until-done"]);
-    let said = "loaded 5 slices; there is more to load\n";
-    assert!(rest.stderr.contains(said), "{}", rest.stderr);
+    let said = |line: &str| {
+        line.starts_with("loaded 5 slices in ") && line.ends_with("; there is more to load")
+    };
+    assert!(rest.stderr.lines().any(said), "{}", rest.stderr);
     let rest = rest.json();
     assert_eq!((&rest["done"], &rest["slices"]), (&json!(true), &json!(2)));
     assert_eq!(rows(&project), of_one_run(12));
@@ -85,6 +88,49 @@ fn several_invocations_load_what_one_run_loads() {
         (&json!(true), &json!(0))
     );
     assert_eq!(rows(&project), of_one_run(12));
+}
+
+#[test]
+fn the_functions_log_has_metrics_and_what_each_line_is_about() {
+    let project = orders(2);
+    let ran = succeeds(&project, &["invoke", "--event", r#"{"run_id": "load-17"}"#]);
+    let lines: Vec<Value> = ran
+        .stderr
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let slices = lines
+        .iter()
+        .filter(|line| line["message"] == "slice loaded");
+    let slices = slices.map(|line| {
+        assert_eq!(line["run"], "load-17", "{line}");
+        (line["seq"].clone(), line["rows_written"].clone())
+    });
+    let expected = [(json!(2), json!(4)), (json!(3), json!(4))];
+    assert_eq!(slices.collect::<Vec<_>>(), expected, "{}", ran.stderr);
+
+    let metrics = lines.iter().find(|line| line.get("_aws").is_some());
+    let metrics = metrics.expect("metrics");
+    let described = &metrics["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!(described["Namespace"], "Transom");
+    for metric in described["Metrics"].as_array().expect("metrics") {
+        let name = metric["Name"].as_str().expect("a name");
+        assert!(metrics[name].is_number(), "{name}: {metrics}");
+    }
+    let values = [
+        "pipeline",
+        "run",
+        "Slices",
+        "RowsRead",
+        "RowsWritten",
+        "RowsRejected",
+    ];
+    let values = values.map(|name| metrics[name].clone());
+    assert_eq!(json!(values), json!(["orders", "load-17", 2, 4, 8, 0]));
+
+    let runs = succeeds(&project, &["runs", "list", "--json"]).json();
+    assert_eq!(runs[0]["run"], "load-17", "{runs}");
+    assert_eq!(runs[0]["outcome"], "done", "{runs}");
 }
 
 #[test]
@@ -125,7 +171,7 @@ fn functions_that_are_killed_at_any_time_load_nothing_twice() {
 }
 
 /// The process of the function that a command has started.
-fn function_of(child: &Child) -> Option<i32> {
+pub(crate) fn function_of(child: &Child) -> Option<i32> {
     let is_of = |entry: std::fs::DirEntry| {
         let process: i32 = entry.file_name().to_str()?.parse().ok()?;
         let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
@@ -135,6 +181,39 @@ fn function_of(child: &Child) -> Option<i32> {
     };
     let mut processes = std::fs::read_dir("/proc").ok()?;
     processes.find_map(|entry| is_of(entry.ok()?))
+}
+
+#[test]
+fn an_event_that_comes_twice_at_once_loads_nothing_twice() {
+    let project = orders(12);
+    // One local AWS for both.
+    let _server = Server::start(&project);
+    let event = r#"{"run_id": "load-17", "max_slices": 5}"#;
+    let invoke = ["invoke", "--event", event, "--until-done"];
+    let both = [(), ()].map(|()| {
+        let mut command: Command = project.command(&invoke);
+        command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("starts")
+    });
+    // The program of the first one is killed while both are at work.
+    let function = loop {
+        match function_of(&both[0]) {
+            Some(function) => break function,
+            None => std::thread::sleep(Duration::from_millis(10)),
+        }
+    };
+    std::thread::sleep(Duration::from_millis(700));
+    // SAFETY: sends a signal to the function of a child that was not waited for, or that was and has ended its function.
+    unsafe { libc::kill(function, libc::SIGKILL) };
+    for child in both {
+        let output = child.wait_with_output().expect("ends");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+    }
+    assert_eq!(rows(&project), of_one_run(12));
 }
 
 #[test]

@@ -1,10 +1,19 @@
 //! Pipelines that run in slices, as their users run them.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::json;
 
 use crate::assert_snapshot;
+use crate::invoke::{function_of, succeeds};
 use crate::local::Server;
 use crate::program::{Project, repository};
+
+/// The time of an invocation, so short that a year takes several.
+const YEAR_TIMEOUT: &str = "3s";
 
 /// The example that loads flights by the month, with its data where it looks for them.
 fn warehouse() -> Project {
@@ -74,6 +83,98 @@ fn the_warehouse_example_loads_each_month_once() {
     let again = project.run(&["run", "--quiet"]);
     assert_eq!(again.code, 0, "{}", again.all());
     assert_snapshot!("warehouse_loaded_more", loaded(&project));
+}
+
+/// The example with the whole year, in its local S3.
+fn year() -> Project {
+    let project = warehouse();
+    let flights = repository().join("examples/flights/data/flights");
+    for month in 1..=12 {
+        let file = std::fs::read(flights.join(format!("2013-{month:02}.parquet")));
+        let to = format!("year/period=2013-{month:02}/flights.parquet");
+        project.write(&to, file.expect("the data has it"));
+    }
+    succeeds(&project, &["local", "cp", "year", "s3://raw/flights/"]);
+    project
+}
+
+/// The rows of the lake as lines, sorted, and those of the table.
+fn tables(project: &Project) -> (Vec<String>, String) {
+    project.write(
+        "rows.yaml",
+        "name: rows
+sources: { lake: { path: \"s3://lake/departures/\", format: parquet } }
+sinks: { rows: { from: lake, path: rows, format: csv } }
+targets: { local: {} }
+",
+    );
+    succeeds(project, &["run", "--file", "rows.yaml", "--quiet"]);
+    let mut lines = Vec::new();
+    for entry in std::fs::read_dir(project.path().join("rows")).expect("the table") {
+        let text = std::fs::read_to_string(entry.expect("a file").path()).expect("text");
+        lines.extend(text.lines().skip(1).map(str::to_owned));
+    }
+    lines.sort_unstable();
+    project.write(
+        "all.sql",
+        "SELECT * FROM analytics.daily ORDER BY day, carrier",
+    );
+    (
+        lines,
+        succeeds(project, &["local", "sql", "all.sql", "--json"]).stdout,
+    )
+}
+
+#[test]
+fn a_year_that_takes_several_invocations_is_what_one_run_loads() {
+    let expected = {
+        let project = year();
+        succeeds(&project, &["run", "--quiet"]);
+        tables(&project)
+    };
+    assert_eq!(expected.0.len(), 336_776);
+
+    let project = year();
+    let invoke = ["invoke", "--timeout", YEAR_TIMEOUT, "--until-done"];
+    let mut child = project.command(&invoke);
+    let child = child.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = child.spawn().expect("it starts");
+    let lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
+    let mut said = Vec::new();
+    let mut killed = 0;
+    for line in lines.map_while(Result::ok) {
+        // Once it has loaded something, the function is killed in the middle of the next invocation.
+        if line.contains("there is more to load") && killed == 0 {
+            std::thread::sleep(Duration::from_secs(2));
+            killed = function_of(&child).expect("it is at work");
+            // SAFETY: sends a signal to the function of a child that was not waited for.
+            unsafe { libc::kill(killed, libc::SIGKILL) };
+        }
+        said.push(line);
+    }
+    let said = said.join("\n");
+    assert!(child.wait().expect("it ends").success(), "{said}");
+    assert!(said.contains("signal: killed; trying again"), "{said}");
+    assert!(tables(&project) == expected, "the tables differ: {said}");
+
+    // How much of each invocation's time was work; the last one and the one that was killed have no such line.
+    let shares = said.lines().filter_map(|line| {
+        let (_, rest) = line.strip_prefix("loaded ")?.split_once(" in ")?;
+        rest.split_once(" % of the time")?.0.parse::<u64>().ok()
+    });
+    let shares: Vec<u64> = shares.collect();
+    println!(
+        "invocations of {YEAR_TIMEOUT} that were used up: {}, percent of work: {shares:?}",
+        shares.len()
+    );
+    assert!(shares.len() >= 2, "{said}");
+
+    let again = succeeds(&project, &["invoke"]).json();
+    assert_eq!(
+        (&again["done"], &again["slices"]),
+        (&json!(true), &json!(0))
+    );
+    assert!(tables(&project) == expected, "the tables differ");
 }
 
 fn pipeline(source: &str, sql: &str, sink: &str) -> Project {
@@ -336,11 +437,129 @@ fn what_is_not_needed_is_shown_and_deleted() {
         "{}",
         again.all()
     );
-    let refused = project.run(&["rewind", "--to", "1", "--yes"]);
-    let said =
-        "the gc of entry 5 has deleted what that needs; 3 is the first entry that it has kept";
-    assert!(refused.stderr.contains(said), "{}", refused.all());
+    // What would be refused is refused before it is done.
+    for rewind in [
+        &["rewind", "--to", "1"][..],
+        &["rewind", "--to", "1", "--yes"],
+    ] {
+        let refused = project.run(rewind);
+        let said =
+            "the gc of entry 5 has deleted what that needs; 3 is the first entry that it has kept";
+        assert!(refused.stderr.contains(said), "{}", refused.all());
+    }
     assert_eq!(project.run(&["reset", "--yes"]).code, 0);
+}
+
+#[test]
+fn slices_are_as_large_as_time_and_rows_allow() {
+    let files = |bounds: &str, arguments: &[&str]| {
+        let project = pipeline(NEW, "SELECT * FROM raw", APPEND);
+        for day in 2..=12 {
+            let file = format!("raw/day=2024-01-{day:02}/a.csv");
+            project.write(&file, "customer,amount\na,1\nb,2\n");
+        }
+        let text = std::fs::read_to_string(project.path().join("transom.yaml")).expect("text");
+        project.write("transom.yaml", format!("{text}{bounds}"));
+        succeeds(&project, &["lock"]);
+        let ran = succeeds(&project, &[&["run", "--json"], arguments].concat()).json();
+        let slices = ran["slices"].as_array().expect("slices").iter();
+        slices
+            .map(|slice| slice["files"].as_u64())
+            .map(Option::unwrap)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(files("", &[]), [12]);
+    // A twentieth of an hour is more than any of them takes.
+    assert_eq!(files("", &["--deadline", "1h"]), [1, 2, 4, 5]);
+    assert_eq!(
+        files("slices: { time: 10m, files: 3 }\n", &[]),
+        [1, 2, 3, 3, 3]
+    );
+    assert_eq!(files("slices: { time: 1ms }\n", &[]), [1; 12]);
+    assert_eq!(files("slices: { rows: 6 }\n", &[]), [1, 2, 3, 3, 3]);
+}
+
+#[test]
+fn what_runs_did_is_kept_and_shown() {
+    let project = with_slices();
+    let none = pipeline(NEW, "SELECT * FROM raw", APPEND).run(&["runs", "list"]);
+    assert_eq!((none.code, none.stdout.as_str()), (0, ""));
+    project.write("raw/day=2024-01-04/a.csv", "customer,amount\nc,many\n");
+    assert_eq!(project.run(&["run", "--max-slices", "0"]).code, 0);
+    assert_eq!(project.run(&["run"]).code, 1);
+    let listed = project.run(&["runs", "list", "--json"]).json();
+    let fact = |name: &'static str| {
+        let runs = listed.as_array().expect("a list").iter();
+        runs.map(|run| run[name].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(fact("outcome"), ["failed", "more", "done", "done"]);
+    assert_eq!(fact("slices"), [0, 0, 1, 1]);
+    assert_eq!(listed[2]["total"]["rows_written"], 1, "{listed}");
+    assert_eq!(listed[3]["last_slices"][0]["files"], 1, "{listed}");
+    assert_eq!(listed[0]["error"]["kind"], "data", "{listed}");
+
+    let lines = project.run(&["runs", "list", "--last", "3"]).stdout;
+    let lines: Vec<&str> = lines.lines().collect();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[0].contains("line 2: column `amount`"), "{lines:?}");
+    assert!(lines[1].contains("more to load"), "{lines:?}");
+    assert!(lines[2].contains("1 slice, 1 row"), "{lines:?}");
+
+    let id = listed[2]["id"].as_str().expect("an id");
+    let shown = project.run(&["runs", "show", id]);
+    assert!(
+        shown.stdout.contains("slice      3: 1 file, 1 row in "),
+        "{}",
+        shown.all()
+    );
+    let last = project.run(&["runs", "show"]).stdout;
+    assert!(last.contains("error      data: "), "{last}");
+    let unknown = project.run(&["runs", "show", "yesterday"]);
+    let said = "there is no report of a run `yesterday`";
+    assert!(unknown.stderr.contains(said), "{}", unknown.all());
+
+    let gc = project.run(&["gc", "--older-than", "1ms", "--yes"]);
+    assert!(gc.stderr.contains("and 4 reports"), "{}", gc.all());
+    assert_eq!(project.run(&["runs", "show", "--json"]).stdout, "null\n");
+}
+
+#[test]
+fn the_log_says_what_a_line_is_about() {
+    let project = pipeline(
+        NEW,
+        "SELECT customer, echo.gcd(amount, 0) AS amount FROM raw",
+        APPEND,
+    );
+    let project = project.with_echo();
+    project.replace(
+        "transom.yaml",
+        "name: orders",
+        "name: orders\nplugins:\n  echo: { path: echo.wasm }",
+    );
+    let locked = project.run(&["lock"]);
+    assert_eq!(locked.code, 0, "{}", locked.all());
+    let run = |filter: &str| {
+        let mut command = project.command(&["run", "--quiet"]);
+        let output = command.env("TRANSOM_LOG", filter).output();
+        project.outcome(output.expect("it starts")).stderr
+    };
+    let log = run("transom=trace");
+    let is_about = |line: &&str| {
+        let fields = [
+            "run=",
+            "pipeline=\"orders\"",
+            "seq=2",
+            "sink=\"out\"",
+            "step=\"out\"",
+            "plugin=\"echo\"",
+            "function=\"gcd\"",
+            "rows=2",
+        ];
+        line.contains("run:slice:sink:step:call:")
+            && fields.iter().all(|field| line.contains(field))
+    };
+    assert!(log.lines().any(|line| is_about(&line)), "{log}");
+    assert!(log.contains("slice loaded"), "{log}");
 }
 
 #[test]
@@ -398,6 +617,26 @@ fn the_doctor_tries_the_places_of_slices() {
     let left = std::fs::read_dir(project.path()).expect("it is there");
     let left = left.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     assert!(left.into_iter().all(|name| !name.contains("probe")));
+}
+
+#[test]
+fn a_doctor_that_finds_something_broken_writes_one_document() {
+    let project = Project::empty();
+    let mut command = project.command(&["doctor", "--json"]);
+    let output = command
+        .env("TMPDIR", project.path().join("nowhere"))
+        .output();
+    let ran = project.outcome(output.expect("it starts"));
+    assert_eq!(ran.code, 1, "{}", ran.all());
+    let json = ran.json();
+    assert_eq!(json["error"]["exit_code"], 1, "{json}");
+    let checks = json["checks"].as_array().expect("checks").iter();
+    let mut spilling = checks.filter(|check| check["what"] == "spilling to disk");
+    assert_eq!(
+        spilling.next().expect("the check")["state"],
+        "broken",
+        "{json}"
+    );
 }
 
 #[test]

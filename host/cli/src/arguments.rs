@@ -9,8 +9,8 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     backfill, bench, build, cache, check, completions, doctor, gc, init, inspect, invoke, load,
-    local, lock, package, plan, preview, reject, run, schema, sink, state, template, test, verify,
-    version,
+    local, lock, package, plan, preview, reject, run, runs, schema, sink, state, template, test,
+    verify, version,
 };
 use crate::context::Context;
 use crate::failure::{EXIT_CODES, FailedRow, Failure};
@@ -87,6 +87,7 @@ pub(crate) enum Command {
     Backfill(backfill::BackfillCommand),
     Load(load::LoadCommand),
     State(state::StateCommand),
+    Runs(runs::RunsCommand),
     Rewind(state::RewindCommand),
     Reset(state::ResetCommand),
     Slice(state::SliceCommand),
@@ -123,6 +124,7 @@ impl Command {
             Self::Backfill(command) => command.execute(context),
             Self::Load(command) => command.execute(context),
             Self::State(command) => command.execute(context),
+            Self::Runs(command) => command.execute(context),
             Self::Rewind(command) => command.execute(context),
             Self::Reset(command) => command.execute(context),
             Self::Slice(command) => command.execute(context),
@@ -176,6 +178,7 @@ impl Command {
             Self::Backfill(command) => command.is_json(),
             Self::Load(command) => command.json,
             Self::State(command) => command.is_json(),
+            Self::Runs(command) => command.is_json(),
             Self::Rewind(command) => command.is_json(),
             Self::Reset(command) => command.is_json(),
             Self::Slice(command) => command.is_json(),

@@ -109,6 +109,8 @@ pub(crate) enum Failure {
     Unfit {
         /// How many.
         broken: usize,
+        /// What was found, for programs.
+        report: Value,
     },
     /// `transom verify` found something that is not as the log says.
     #[error("{} found: the log and the tables do not agree", counted(*found as u64, "mistake"))]
@@ -415,15 +417,7 @@ impl Failure {
 
     /// For programs: what stands on stdout after a failed command with `--json`.
     pub(crate) fn to_json(&self, row: FailedRow) -> Value {
-        let kind = match self.kind() {
-            Some(ErrorKind::Data) => "data",
-            Some(ErrorKind::Pipeline) => "pipeline",
-            Some(ErrorKind::Plugin) => "plugin",
-            Some(ErrorKind::Retryable) => "retryable",
-            Some(ErrorKind::Refused) => "refused",
-            Some(ErrorKind::Cancelled) => "cancelled",
-            None => "closed",
-        };
+        let kind = self.kind().map_or("closed", ErrorKind::name);
         let mut error = json!({ "kind": kind, "exit_code": self.exit_code() });
         match self.problems() {
             Some(problems) => {
@@ -459,8 +453,10 @@ impl Failure {
             json["slice"] = json!(failure.slice);
         }
         // What the command found belongs to what failed.
-        if let (Self::Tests { report, .. } | Self::Damaged { report, .. }, Some(json)) =
-            (self, json.as_object_mut())
+        if let (
+            Self::Tests { report, .. } | Self::Damaged { report, .. } | Self::Unfit { report, .. },
+            Some(json),
+        ) = (self, json.as_object_mut())
         {
             let report = report.as_object().cloned().unwrap_or_default();
             json.extend(report);

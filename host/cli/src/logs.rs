@@ -7,6 +7,7 @@ use std::io;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::printer::Printer;
 
@@ -19,7 +20,7 @@ pub(crate) fn start(quiet: bool, verbose: u8, printer: &Printer) {
         (true, _) => "error",
         (false, 0) => "warn,plugin=info",
         (false, 1) => {
-            "warn,plugin=debug,transom_pipeline=debug,transom_query=debug,transom_connect=debug,transom_plugin=debug"
+            "warn,transom=info,plugin=debug,transom_pipeline=debug,transom_query=debug,transom_connect=debug,transom_plugin=debug"
         }
         (false, _) => "debug,plugin=trace",
     };
@@ -30,6 +31,8 @@ pub(crate) fn start(quiet: bool, verbose: u8, printer: &Printer) {
         .without_time()
         .compact()
         .with_ansi(true)
+        // A line for each run, slice, sink and step that is over, with its time: where spans are asked for.
+        .with_span_events(FmtSpan::CLOSE)
         .with_writer(Logs(printer.clone()))
         .try_init();
 }

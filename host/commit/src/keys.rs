@@ -11,6 +11,9 @@ pub const DONE: &str = "done/";
 /// The folder of documents that are named by their content.
 pub const OBJECTS: &str = "objects/";
 
+/// The folder of reports of runs, which decide nothing.
+pub const RUNS: &str = "runs/";
+
 /// Entry `seq`. Twenty digits, so that names are in the order of numbers.
 pub fn entry(seq: u64) -> String {
     format!("{LOG}{seq:020}.json")

@@ -207,6 +207,10 @@ pub(crate) struct SlicesEntry {
     pub(crate) files: Option<Spanned<Whole>>,
     /// The size of the files, like `256MB`; 1GiB if it is left out.
     pub(crate) bytes: Option<Bytes>,
+    /// The rows that it reads of all sources, about: a slice is as much larger or smaller than the one before as its rows allow.
+    pub(crate) rows: Option<Spanned<Whole>>,
+    /// The time that it takes, like `30s`, about: a slice is as much larger or smaller than the one before as its time allows.
+    pub(crate) time: Option<Time>,
 }
 
 /// A table of Redshift, and how it is loaded.

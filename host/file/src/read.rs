@@ -402,6 +402,8 @@ impl Read for SlicesEntry {
         let entry = Self {
             files: fields.optional("files"),
             bytes: fields.optional("bytes"),
+            rows: fields.optional("rows"),
+            time: fields.optional("time"),
         };
         fields.finish();
         Some(entry)

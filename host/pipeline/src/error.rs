@@ -135,6 +135,15 @@ pub enum Error {
     /// A slice could not be brought into the log or into all sinks.
     #[error(transparent)]
     Commit(#[from] Box<RunError>),
+    /// What lies beside the table of a sink cannot be listed or deleted.
+    #[error("what sink `{sink}` keeps beside its table cannot be listed or deleted")]
+    Aside {
+        /// Name of the sink.
+        sink: String,
+        /// Why.
+        #[source]
+        source: transom_commit::SinkError,
+    },
     /// Another run works on the pipeline.
     #[error("another run works on this pipeline: run {run} on {host}, process {pid}, since {}", since.format("%Y-%m-%d %H:%M:%S UTC"))]
     Busy {
@@ -178,6 +187,21 @@ pub enum ErrorKind {
     Cancelled,
 }
 
+impl ErrorKind {
+    /// Its name for programs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pipeline => "pipeline",
+            Self::Data => "data",
+            Self::Plugin => "plugin",
+            Self::Refused => "refused",
+            Self::Retryable => "retryable",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 impl Error {
     /// What callers act on.
     pub fn kind(&self) -> ErrorKind {
@@ -201,6 +225,7 @@ impl Error {
             | Self::TooManyRejected { .. }
             | Self::Checks(_)
             | Self::DeadLetters { .. }
+            | Self::Aside { .. }
             | Self::Io { .. } => ErrorKind::Data,
         }
     }

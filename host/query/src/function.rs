@@ -21,6 +21,7 @@ use transom_sql::type_name;
 use crate::arguments::{ArgumentMistake, Mistakes, accepts_name, fits};
 use crate::error::{self, CallError, FailedRow, RowOf, RowsFailed};
 use crate::pool::InstancePool;
+use crate::spans;
 
 /// A function that takes so long for a row alone is taken for one that does not come to an end with it.
 const LONG_FOR_A_ROW: Duration = Duration::from_secs(1);
@@ -222,8 +223,10 @@ impl ScalarUDFImpl for PluginFunction {
             .collect::<Result<_>>()?;
         let fields = self.argument_fields(&arguments.arg_fields);
         let (columns, unfit) = self.cast(&fields, &given)?;
-        let outcome = self
-            .pool()?
+        let pool = self.pool()?;
+        let _step = self.step.as_deref().map(|step| spans::step(step).entered());
+        let _call = spans::call(pool.plugin().name(), &self.description.name, rows);
+        let outcome = pool
             .with_function(&self.description.name, &fields, |instance, opened| {
                 instance.call_function(opened, &columns, rows)
             })

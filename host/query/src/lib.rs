@@ -22,6 +22,7 @@ mod runtime;
 mod scratch;
 mod session;
 mod shape;
+mod spans;
 mod spool;
 mod statement;
 mod transform;

@@ -11,6 +11,9 @@ use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use futures::StreamExt;
 use tokio::runtime::{Builder, Runtime};
+use tracing::Instrument as _;
+
+use crate::spans;
 
 /// Batches on their way from the plan to the reader: one being read, one waiting.
 const CHANNEL: usize = 2;
@@ -25,6 +28,7 @@ struct Workers(Option<Runtime>);
 impl PlanRuntime {
     /// Starts `threads` workers.
     pub fn new(threads: usize) -> std::io::Result<Self> {
+        spans::inherit();
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
             .thread_name("transom-plan")
@@ -47,7 +51,7 @@ impl PlanRuntime {
         &self,
         future: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        match self.handle().spawn(future).await {
+        match self.handle().spawn(future.in_current_span()).await {
             Ok(result) => result,
             Err(error) => Err(DataFusionError::ExecutionJoin(Box::new(error))),
         }

@@ -59,15 +59,14 @@ impl DoctorCommand {
             .iter()
             .filter(|check| check.state == State::Broken)
             .count();
-        if self.json {
-            let checks: Vec<_> = checks.iter().map(to_json).collect();
-            context.printer.json(&json!({ "checks": checks }))?;
-        } else {
+        let report = json!({ "checks": checks.iter().map(to_json).collect::<Vec<_>>() });
+        if !self.json {
             context.printer.data(text(&checks))?;
         }
         match broken {
+            0 if self.json => context.printer.json(&report),
             0 => Ok(()),
-            _ => Err(Failure::Unfit { broken }),
+            _ => Err(Failure::Unfit { broken, report }),
         }
     }
 }

@@ -273,10 +273,11 @@ impl InvokeCommand {
                         return Ok(answer);
                     }
                     (pause, failures) = (FIRST_PAUSE, 0);
-                    let slices = answer["slices"].as_u64().unwrap_or_default();
+                    let number = |name: &str| answer[name].as_u64().unwrap_or_default();
                     context.printer.say(format_args!(
-                        "loaded {}; there is more to load",
-                        counted(slices, "slice")
+                        "loaded {} in {} % of the time; there is more to load",
+                        counted(number("slices"), "slice"),
+                        number("work_percent"),
                     ));
                 }
                 Err(error) => {

@@ -19,6 +19,7 @@ pub(crate) mod plan;
 pub(crate) mod preview;
 pub(crate) mod reject;
 pub(crate) mod run;
+pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod sink;
 pub(crate) mod state;

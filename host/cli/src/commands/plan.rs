@@ -165,8 +165,19 @@ fn tables(pipeline: &Pipeline, planned: &Planned) -> String {
         entry("sink", &sink.name.value, &lines);
     }
     if pipeline.is_sliced() {
-        let SliceLimits { files, bytes } = pipeline.slices;
-        let most = format!("at most {} and {}", counted(files, "file"), Bytes(bytes));
+        let SliceLimits {
+            files,
+            bytes,
+            rows,
+            time,
+        } = pipeline.slices;
+        let mut most = format!("at most {} and {}", counted(files, "file"), Bytes(bytes));
+        if let Some(rows) = rows {
+            most = format!("{most}, about {}", counted(rows, "row"));
+        }
+        if let Some(time) = time {
+            most = format!("{most}, about {time:?}");
+        }
         entry(
             "slices",
             "",

@@ -380,6 +380,7 @@ fn say_slices(report: &SlicesReport, printer: &Printer) {
         for SliceReport {
             entry,
             files,
+            seconds,
             report,
         } in &report.slices
         {
@@ -388,10 +389,9 @@ fn say_slices(report: &SlicesReport, printer: &Printer) {
                 .map(|sink| format!("{} {}", sink.name, counted(sink.rows, "row")))
                 .collect();
             printer.say(format_args!(
-                "slice {entry}: {}, {} in {:.2} s",
+                "slice {entry}: {}, {} in {seconds:.2} s",
                 counted(*files, "file"),
                 sinks.join(", "),
-                report.time.total
             ));
         }
     }

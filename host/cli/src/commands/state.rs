@@ -213,6 +213,7 @@ fn rewind(context: &Context, to: u64, yes: bool, json: bool) -> Result<(), Failu
             hint: Some("`transom state history` shows the entries".to_owned()),
         });
     }
+    check_rewind(context, to)?;
     let goes: Vec<&Decided> = history
         .entries
         .iter()
@@ -236,6 +237,15 @@ fn history(context: &Context, entries: u64) -> Result<History, Failure> {
     context.block_on(async {
         let job = context.job(pipeline, Vec::new(), None).await?;
         Ok(job.history(entries).await?)
+    })
+}
+
+/// Refuses what `--yes` would refuse.
+fn check_rewind(context: &Context, to: u64) -> Result<(), Failure> {
+    let pipeline = sliced(context)?;
+    context.block_on(async {
+        let job = context.job(pipeline, Vec::new(), None).await?;
+        Ok(job.check_rewind(to).await?)
     })
 }
 

@@ -75,7 +75,7 @@ pub(crate) fn of(pipeline: &Pipeline) -> Vec<Statement> {
         policy.area("DeadLetters", reason, only, &of, &[GET, PUT, DELETE, ABORT]);
     }
     if let (true, Place::S3(url)) = (pipeline.is_sliced(), &pipeline.state) {
-        let reason = "The log of what was loaded";
+        let reason = "The log of what was loaded, and the reports of runs";
         policy.area("State", reason, None, &Area::below(url), &[GET, PUT]);
     }
     if let Some(redshift) = &pipeline.redshift {

@@ -16,6 +16,7 @@ pub async fn check(store: Arc<dyn Store>, rounds: usize) {
     documents(&*store).await;
     listings(&store).await;
     objects(&*store).await;
+    runs(&*store).await;
     keys(&*store).await;
     for round in 0..rounds {
         race(&store, round).await;
@@ -51,6 +52,23 @@ async fn objects(store: &dyn Store) {
         Some(content()),
         "objects of no attempt stay"
     );
+}
+
+async fn runs(store: &dyn Store) {
+    let keys = ["runs/a.json", "runs/b.json", "log/a.json"];
+    for key in keys {
+        let put = store.put(key, Bytes::from_static(b"{}")).await;
+        put.expect("a put succeeds");
+    }
+    let deleted = ["runs/a.json", "log/a.json", "runs/gone.json"].map(str::to_owned);
+    for _ in 0..2 {
+        let deleted = store.delete_runs(&deleted).await;
+        deleted.expect("a delete succeeds");
+    }
+    let left = store.list("runs/", None).await.expect("they are listed");
+    assert_eq!(left, ["runs/b.json"], "reports that were deleted are gone");
+    let other = store.get("log/a.json").await.expect("a get answers");
+    assert!(other.is_some(), "other documents stay");
 }
 
 async fn documents(store: &dyn Store) {

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{Store, StoreError, StoreErrorKind, Stored, deletable};
+use super::{Store, StoreError, StoreErrorKind, Stored, deletable, of_runs};
 use crate::id::Object;
 use crate::keys;
 
@@ -240,6 +240,15 @@ impl Store for FolderStore {
             Ok(())
         };
         self.blocking_all("delete", remove).await
+    }
+
+    async fn delete_runs(&self, keys: &[String]) -> Result<(), StoreError> {
+        for key in of_runs(keys) {
+            let remove =
+                |_: &Path, path: &Path| found(fs::remove_file(path)).map_err(Failure::refused);
+            self.blocking("delete", key, remove).await?;
+        }
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Store, StoreError, StoreErrorKind, Stored, deletable};
+use super::{Store, StoreError, StoreErrorKind, Stored, deletable, of_runs};
 use crate::id::Object;
 
 /// Documents in memory. Clones share them.
@@ -70,6 +70,14 @@ impl Store for MemoryStore {
         let mut documents = self.documents();
         for key in deletable(objects) {
             documents.remove(&key);
+        }
+        Ok(())
+    }
+
+    async fn delete_runs(&self, keys: &[String]) -> Result<(), StoreError> {
+        let mut documents = self.documents();
+        for key in of_runs(keys) {
+            documents.remove(key);
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Where documents of the protocol lie: a bucket, a folder, or memory.
 //!
 //! The protocol stands on one operation, [`Store::create`], which succeeds for one of any number of writers. What decides
-//! cannot be removed through this trait: only documents of attempts can.
+//! cannot be removed through this trait: only documents of attempts and reports of runs can.
 
 #[cfg(feature = "testing")]
 pub mod conformance;
@@ -68,6 +68,13 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// If some may still be there.
     async fn delete(&self, objects: &[Object]) -> Result<(), StoreError>;
+
+    /// Deletes reports of runs; some may be gone. Documents with other keys than `runs/..` stay.
+    ///
+    /// # Errors
+    ///
+    /// If some may still be there.
+    async fn delete_runs(&self, keys: &[String]) -> Result<(), StoreError>;
 }
 
 /// A document that an attempt has written.
@@ -97,6 +104,11 @@ impl Stored {
 pub fn deletable(objects: &[Object]) -> impl Iterator<Item = String> + '_ {
     let of_attempts = objects.iter().filter(|object| object.attempt.is_some());
     of_attempts.map(Object::to_string)
+}
+
+/// Those of these keys that are of reports of runs.
+pub fn of_runs(keys: &[String]) -> impl Iterator<Item = &String> {
+    keys.iter().filter(|key| key.starts_with(crate::keys::RUNS))
 }
 
 /// What a failure means for the caller.

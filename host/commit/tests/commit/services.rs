@@ -460,6 +460,10 @@ impl Store for FaultyStore {
     async fn delete(&self, objects: &[Object]) -> Result<(), StoreError> {
         self.0.store.delete(objects).await
     }
+
+    async fn delete_runs(&self, keys: &[String]) -> Result<(), StoreError> {
+        self.0.store.delete_runs(keys).await
+    }
 }
 
 /// What a pipeline is asked to plan.

@@ -110,20 +110,22 @@ fn slice_limits(file: &PipelineFile) -> SliceLimits {
             .as_ref()
             .map_or(default.files, |files| files.value.0.max(1)),
         bytes: said.bytes.map_or(default.bytes, |bytes| bytes.0),
+        rows: said.rows.as_ref().map(|rows| rows.value.0.max(1)),
+        time: said.time.map(|time| time.0),
     }
 }
 
 impl Resolver<'_> {
     /// Reports a bound that lets no slice through.
     fn check_slice_limits(&mut self) {
-        let files = self
-            .file
-            .slices
-            .as_ref()
-            .and_then(|slices| slices.files.as_ref());
-        if let Some(files) = files.filter(|files| files.value.0 == 0) {
-            let problem = self.at(files.span, "a slice of no files loads nothing");
-            self.report(problem.with_label("at least 1"));
+        let Some(slices) = &self.file.slices else {
+            return;
+        };
+        for (bound, of) in [(&slices.files, "files"), (&slices.rows, "rows")] {
+            if let Some(bound) = bound.as_ref().filter(|bound| bound.value.0 == 0) {
+                let problem = self.at(bound.span, format!("a slice of no {of} loads nothing"));
+                self.report(problem.with_label("at least 1"));
+            }
         }
     }
 

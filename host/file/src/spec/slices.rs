@@ -1,5 +1,7 @@
 //! What runs in slices are asked for: which part of a source each slice reads, and what becomes of a sink's earlier rows.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -54,6 +56,12 @@ pub struct SliceLimits {
     pub files: u64,
     /// Bytes, as they lie there.
     pub bytes: u64,
+    /// Rows of all sources, about: they are known when they have been read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// The time that a slice is to take, about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<Duration>,
 }
 
 impl Default for SliceLimits {
@@ -61,6 +69,8 @@ impl Default for SliceLimits {
         Self {
             files: 1000,
             bytes: 1 << 30,
+            rows: None,
+            time: None,
         }
     }
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tracing::Instrument as _;
 use transom_connect::{self as connect, Attempt, Sink, TableAt, publish_all};
 use transom_query::{Figures, TransformMetrics};
 
@@ -87,7 +88,8 @@ pub(crate) async fn run(
     let id = &uuid::Uuid::new_v4().simple().to_string()[..12];
     let mut run = Run::new(planned, observer, id, BTreeMap::new());
     let sources = run.source_reports();
-    match run.all(pipeline, options).await {
+    let span = tracing::info_span!(target: "transom", "run", run = id, pipeline = pipeline.name);
+    match run.all(pipeline, options).instrument(span).await {
         Ok(tables) => Ok(run.report(pipeline, begun, sources, Some(tables))),
         Err(error) => Err(run.failed(pipeline, begun, sources, error).await),
     }
@@ -222,7 +224,8 @@ impl<'a> Run<'a> {
         let checking = usize::from(!self.planned.checks.is_empty());
         self.stages = spools.len() + checking + self.planned.sinks.len();
         for step in &spools {
-            let spooled = self.spool(step).await;
+            let span = tracing::info_span!(target: "transom", "step", step);
+            let spooled = self.spool(step).instrument(span).await;
             spooled.map_err(|error| self.with_steps(error, self.planned.reads(step)))?;
         }
         let (reports, failing_rows) = self.checks(pipeline).await?;
@@ -255,7 +258,8 @@ impl<'a> Run<'a> {
     ) -> Result<(usize, usize)> {
         for sink in self.planned.sinks.clone() {
             let from = sink.from.clone();
-            let written = self.sink(sink, options).await;
+            let span = tracing::info_span!(target: "transom", "sink", sink = sink.sink.name());
+            let written = self.sink(sink, options).instrument(span).await;
             staged.push(written.map_err(|error| self.with_steps(error, &[from]))?);
         }
         let sinks = staged.len();

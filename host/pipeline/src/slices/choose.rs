@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use transom_connect::{Input, Inputs};
-use transom_file::spec::{Incremental, OnChange, OnMissing, SliceLimits};
+use transom_file::spec::{Incremental, OnChange, OnMissing};
 
 use super::seen::{Seen, Stamp, path_of};
 use crate::error::{Error, Result};
@@ -11,6 +11,14 @@ use crate::report::counted;
 
 /// The value of a partition, as the names of folders have it; `None` for NULL.
 pub(super) type Value = Option<String>;
+
+/// How much one slice may read of its incremental sources. The first file or partition is taken whatever its size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bounds {
+    pub(super) files: u64,
+    /// As they lie there.
+    pub(super) bytes: u64,
+}
 
 /// An incremental source, as it is now and as it was loaded.
 pub(super) struct Candidate<'a> {
@@ -84,28 +92,28 @@ fn number(text: &str) -> Option<i128> {
 /// If a file has changed, or is gone, and the pipeline does not say that this is meant.
 pub(super) fn choose(
     candidates: &[Candidate<'_>],
-    limits: SliceLimits,
+    bounds: Bounds,
     range: Option<&Range>,
 ) -> Result<Option<Chosen>> {
     let by_partition = candidates
         .iter()
         .any(|candidate| matches!(candidate.incremental, Incremental::By { .. }));
     match by_partition {
-        true => dirty_partitions(candidates, limits, range),
-        false => new_files(candidates, limits),
+        true => dirty_partitions(candidates, bounds, range),
+        false => new_files(candidates, bounds),
     }
 }
 
-/// How much a slice may still take. The first file or partition is taken whatever its size.
+/// How much a slice may still take.
 struct Budget {
-    left: SliceLimits,
+    left: Bounds,
     is_begun: bool,
 }
 
 impl Budget {
-    fn new(limits: SliceLimits) -> Self {
+    fn new(bounds: Bounds) -> Self {
         Self {
-            left: limits,
+            left: bounds,
             is_begun: false,
         }
     }
@@ -122,9 +130,9 @@ impl Budget {
     }
 }
 
-fn new_files(candidates: &[Candidate<'_>], limits: SliceLimits) -> Result<Option<Chosen>> {
+fn new_files(candidates: &[Candidate<'_>], bounds: Bounds) -> Result<Option<Chosen>> {
     let mut chosen = Chosen::default();
-    let mut budget = Budget::new(limits);
+    let mut budget = Budget::new(bounds);
     let mut is_full = false;
     for candidate in candidates {
         let mut seen = candidate.seen.clone();
@@ -163,7 +171,7 @@ fn new_files(candidates: &[Candidate<'_>], limits: SliceLimits) -> Result<Option
 
 fn dirty_partitions(
     candidates: &[Candidate<'_>],
-    limits: SliceLimits,
+    bounds: Bounds,
     range: Option<&Range>,
 ) -> Result<Option<Chosen>> {
     let mut dirty: BTreeSet<&Value> = BTreeSet::new();
@@ -194,7 +202,7 @@ fn dirty_partitions(
             }
         }
     }
-    let mut budget = Budget::new(limits);
+    let mut budget = Budget::new(bounds);
     let mut taken: BTreeSet<Value> = BTreeSet::new();
     for partition in dirty.difference(&kept) {
         let (files, bytes) = size(candidates, partition);
@@ -332,7 +340,7 @@ mod tests {
         incremental: &Incremental,
         now: &[Input],
         loaded: &[Input],
-        limits: SliceLimits,
+        bounds: Bounds,
     ) -> Result<Option<Chosen>> {
         let (inputs, seen) = (inputs(now), seen(loaded));
         let day = Field::new("day", DataType::Utf8, true);
@@ -351,8 +359,13 @@ mod tests {
             partition_of: &partition_of,
             seen: &seen,
         };
-        choose(&[candidate], limits, None)
+        choose(&[candidate], bounds, None)
     }
+
+    const PLENTY: Bounds = Bounds {
+        files: 1000,
+        bytes: 1 << 30,
+    };
 
     const NEW: Incremental = Incremental::NewFiles {
         on_change: OnChange::Fail,
@@ -368,7 +381,7 @@ mod tests {
     #[test]
     fn new_files_are_taken_once_within_bounds() {
         let all = [file("a", 10, 1), file("b", 10, 1), file("c", 10, 1)];
-        let two = SliceLimits {
+        let two = Bounds {
             files: 2,
             bytes: 100,
         };
@@ -376,7 +389,7 @@ mod tests {
         assert_eq!(paths(&next(&NEW, &all, &all[..2], two).unwrap()), ["c"]);
         assert!(next(&NEW, &all, &all, two).unwrap().is_none());
         // One that is larger than all bounds is taken alone.
-        let small = SliceLimits { files: 9, bytes: 5 };
+        let small = Bounds { files: 9, bytes: 5 };
         assert_eq!(paths(&next(&NEW, &all, &[], small).unwrap()), ["a"]);
         // Files that retention has deleted were loaded.
         assert!(next(&NEW, &all[2..], &all, two).unwrap().is_none());
@@ -386,7 +399,7 @@ mod tests {
     fn a_file_that_has_changed_is_an_error_even_beyond_the_bounds() {
         let now = [file("a", 10, 1), file("b", 10, 1), file("z", 11, 1)];
         let loaded = [file("z", 10, 1)];
-        let one = SliceLimits {
+        let one = Bounds {
             files: 1,
             bytes: 100,
         };
@@ -406,15 +419,14 @@ mod tests {
     fn a_partition_is_read_whole() {
         let loaded = [file("day=1/a", 1, 1), file("day=2/a", 1, 1)];
         let now = [loaded[0].clone(), file("day=1/b", 1, 1), loaded[1].clone()];
-        let limits = SliceLimits::default();
-        let chosen = next(&by(OnMissing::Fail), &now, &loaded, limits).unwrap();
+        let chosen = next(&by(OnMissing::Fail), &now, &loaded, PLENTY).unwrap();
         assert_eq!(paths(&chosen), ["day=1/a", "day=1/b"]);
         assert_eq!(
             chosen.unwrap().partitions,
             BTreeSet::from([Some("1".to_owned())])
         );
         assert!(
-            next(&by(OnMissing::Fail), &now, &now, limits)
+            next(&by(OnMissing::Fail), &now, &now, PLENTY)
                 .unwrap()
                 .is_none()
         );
@@ -424,21 +436,20 @@ mod tests {
     fn a_partition_is_not_replaced_by_less() {
         let loaded = [file("day=1/a", 1, 1), file("day=1/b", 1, 1)];
         let late = [loaded[1].clone(), file("day=1/c", 1, 1)];
-        let limits = SliceLimits::default();
-        let error = next(&by(OnMissing::Fail), &late, &loaded, limits).unwrap_err();
+        let error = next(&by(OnMissing::Fail), &late, &loaded, PLENTY).unwrap_err();
         insta::assert_snapshot!(error, @"source `raw`: `day` = 1 has new files, and lacks 1 file from which it was loaded, such as `day=1/a`: loading it again would lose their rows");
         assert!(
-            next(&by(OnMissing::Keep), &late, &loaded, limits)
+            next(&by(OnMissing::Keep), &late, &loaded, PLENTY)
                 .unwrap()
                 .is_none()
         );
-        let chosen = next(&by(OnMissing::Load), &late, &loaded, limits).unwrap();
+        let chosen = next(&by(OnMissing::Load), &late, &loaded, PLENTY).unwrap();
         assert_eq!(paths(&chosen), ["day=1/b", "day=1/c"]);
         let seen = &chosen.unwrap().seen["raw"];
         assert_eq!(seen.paths().collect::<Vec<_>>(), ["day=1/b", "day=1/c"]);
         // Files that are gone make nothing new.
         assert!(
-            next(&by(OnMissing::Fail), &loaded[..1], &loaded, limits)
+            next(&by(OnMissing::Fail), &loaded[..1], &loaded, PLENTY)
                 .unwrap()
                 .is_none()
         );
@@ -451,7 +462,7 @@ mod tests {
             file("day=2/a", 1, 1),
             file("day=2/b", 1, 1),
         ];
-        let two = SliceLimits {
+        let two = Bounds {
             files: 2,
             bytes: 100,
         };

@@ -12,11 +12,12 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use serde::Serialize;
 use transom_commit::{
-    self as commit, Attempt, Decision, Draft, Entry, Log, LogId, MAX_DEAD, Object, RunError,
-    Runner, SinkError, SinkKind, SinkName, Store, StoredLog, Task, Work,
+    self as commit, Attempt, Decision, Draft, Entry, Log, LogId, MAX_DEAD, Object, Runner,
+    SinkError, SinkKind, SinkName, Store, StoredLog, Task, Work,
 };
 use transom_connect::{Aside, Known, Sink};
 
+use super::runs::outdated;
 use super::work::{delete_staged, sinks};
 use super::{by, open_store};
 use crate::error::{Error, Result};
@@ -40,6 +41,8 @@ pub struct Gc {
     pub garbage: Vec<Garbage>,
     /// The entries that it has written, if it was to delete.
     pub entries: Vec<u64>,
+    /// Reports of runs that are old or too many.
+    pub runs: u64,
 }
 
 /// Files that are not needed.
@@ -78,6 +81,13 @@ pub enum Why {
     Unreachable,
 }
 
+impl GcOptions {
+    /// What is older is not kept for its age.
+    fn since(&self) -> Option<SystemTime> {
+        SystemTime::now().checked_sub(self.older_than)
+    }
+}
+
 impl Job {
     /// What a gc would delete.
     ///
@@ -86,9 +96,11 @@ impl Job {
     pub async fn garbage(&self, options: &GcOptions) -> Result<Gc> {
         let store = open_store(self).await?;
         let sinks = sinks(self);
-        Ok(Survey::new(store.as_ref(), &sinks, options)
-            .await?
-            .map_or_else(Gc::default, |survey| survey.into_report()))
+        let survey = Survey::new(store.as_ref(), &sinks, options).await?;
+        Ok(Gc {
+            runs: outdated(store.as_ref(), options.since()).await?.len() as u64,
+            ..survey.map_or_else(Gc::default, Survey::into_report)
+        })
     }
 
     /// Deletes what is not needed, after an entry of the log has said so. If it is killed, the next one goes on.
@@ -99,6 +111,9 @@ impl Job {
         let store = open_store(self).await?;
         let sinks = sinks(self);
         let mut gc = Gc::default();
+        let runs = outdated(store.as_ref(), options.since()).await?;
+        store.delete_runs(&runs).await?;
+        gc.runs = runs.len() as u64;
         loop {
             let mut work = Collecting {
                 store: store.as_ref(),
@@ -156,9 +171,8 @@ impl Job {
 }
 
 fn sink_failed(sink: &dyn Sink, source: SinkError) -> Error {
-    let sink = SinkName::from(sink.name());
-    let seq = 0;
-    RunError::Sink { sink, seq, source }.into()
+    let sink = sink.name().to_owned();
+    Error::Aside { sink, source }
 }
 
 /// The whole log; none if nothing was ever loaded.
@@ -420,6 +434,7 @@ impl Survey {
             keeps: self.keeps,
             garbage: self.garbage,
             entries: Vec::new(),
+            runs: 0,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Runs of pipelines that load only what is new: one slice after another, each in the log exactly once.
 //!
 //! `choose` says which files the next slice reads: what is listed, less what counts as loaded (`seen`). `work` computes a slice and stages
-//! its results; [`transom_commit`] brings it into the log and into all sinks. `commands` changes the log as people ask for it (a rewind,
-//! a discard), `history` reads it. `gc` deletes what is not needed, `verify` compares the log with the tables, `sink` brings a table
-//! that was restored to where the log is, and `hint` is how runs see each other.
+//! its results; [`transom_commit`] brings it into the log and into all sinks. `pace` says how large slices are. `commands` changes the log
+//! as people ask for it (a rewind, a discard), `history` reads it. `gc` deletes what is not needed, `verify` compares the log with the
+//! tables, `sink` brings a table that was restored to where the log is, `hint` is how runs see each other, and `runs` keeps what they did.
 
 mod backfill;
 mod choose;
@@ -11,16 +11,19 @@ mod commands;
 mod gc;
 mod hint;
 mod history;
+mod pace;
 mod probe;
+mod runs;
 mod seen;
 mod sink;
 mod staged;
 mod verify;
 mod work;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::Serialize;
+use tracing::Instrument as _;
 use transom_commit::{By, FolderStore, RunError, Runner, Store, Task};
 use transom_connect::S3Store;
 use transom_file::spec::Place;
@@ -32,6 +35,7 @@ pub use self::gc::{Garbage, Gc, GcOptions, Why};
 pub use self::hint::Others;
 pub use self::history::{Decided, History, SinkState, SourceState};
 pub use self::probe::Probed;
+pub use self::runs::{Amounts, KeptError, KeptRun, KeptSlice, RunOutcome};
 pub use self::sink::{Behind, Replayed};
 pub use self::verify::Verification;
 use self::work::{Slicer, Staged};
@@ -50,7 +54,7 @@ pub struct SliceOptions {
     pub head: usize,
     /// Slices after which it ends; `None` for all that there are.
     pub max_slices: Option<u64>,
-    /// When it has to be over: no slice is begun that would probably not be.
+    /// When it has to be over: no slice is begun that would probably not be, and each aims at a twentieth of the time until then.
     pub deadline: Option<Instant>,
     /// Ends it after the slice that it is at.
     pub after_slice: Cancel,
@@ -117,6 +121,8 @@ pub struct SliceReport {
     pub entry: u64,
     /// Files of incremental sources that it has loaded.
     pub files: u64,
+    /// From its plan until all sinks had it, in seconds.
+    pub seconds: f64,
     /// What was read, computed and written.
     #[serde(flatten)]
     pub report: RunReport,
@@ -141,14 +147,6 @@ impl SlicesFailure {
             slice: None,
         })
     }
-}
-
-/// A run's own time for a slice is estimated as that of the slowest of so many before it, and half as much again.
-const LOOKED_BACK: usize = 5;
-
-fn estimate(took: &[Duration]) -> Duration {
-    let slowest = took.iter().rev().take(LOOKED_BACK).max();
-    slowest.copied().unwrap_or_default().mul_f64(1.5)
 }
 
 /// The store of a pipeline's log.
@@ -212,16 +210,25 @@ impl Job {
         if let Err(error) = here.enter(store.as_ref(), others).await {
             return Err(failed(error, report, None));
         }
+        let mut kept = KeptRun::begin(&by);
+        kept.keep(store.as_ref()).await;
+        let span = tracing::info_span!(
+            target: "transom",
+            "run",
+            run = by.run,
+            pipeline = self.pipeline.name
+        );
         let ran = async {
             let runner = Runner::new(store.as_ref(), &mut work, by, Task::Run, None).await?;
             runner.run().await
         };
         let outcome = tokio::select! {
-            outcome = ran => outcome.map_err(Some),
+            outcome = ran.instrument(span) => outcome.map_err(Some),
             () = self.stopped() => Err(None),
             () = here.beat(store.as_ref(), others) => unreachable!("it never ends"),
         };
         here.leave(store.as_ref(), others).await;
+        work.measure();
         report.done = work.is_done;
         report.waits_for = work.waits_for;
         report.staged = work.kept;
@@ -230,10 +237,11 @@ impl Job {
             Some(SliceReport {
                 entry: slice.entry?,
                 files: slice.files,
+                seconds: slice.seconds,
                 report: slice.report,
             })
         };
-        match outcome {
+        let outcome = match outcome {
             Ok(ran) => {
                 let own = ran.appended.iter();
                 report.slices = staged.into_iter().filter_map(of).collect();
@@ -259,7 +267,10 @@ impl Job {
                 };
                 Err(failed(error, report, slice))
             }
-        }
+        };
+        kept.end(&outcome);
+        kept.keep(store.as_ref()).await;
+        outcome
     }
 }
 

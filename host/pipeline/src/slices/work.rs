@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as StdError;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use arrow::datatypes::{Field, SchemaRef};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use tracing::Instrument as _;
 use transom_commit::{
     self as commit, After, Counts, Draft, Log, LogId, Object, OpenBackfill, Part as EntryPart,
     Position, Share, SinkError, SinkKind, SinkName, StagedAttempt, Store, Work,
@@ -18,14 +19,15 @@ use transom_connect::{
     self as connect, Attempt, ErrorKind, Inputs, Publish, Sink, SinkLimits, Source as _,
 };
 use transom_file::FileSource;
-use transom_file::spec::{Incremental, SliceLimits};
+use transom_file::spec::Incremental;
 use transom_plugin::LogicalTime;
 
 use super::backfill::{Backfill, BackfillOptions, Frozen};
-use super::choose::{Candidate, Chosen, Range, Value, choose};
+use super::choose::{Bounds, Candidate, Chosen, Range, Value, choose};
+use super::pace::{Measured, Pace};
 use super::seen::{Seen, There, write};
 use super::staged::keep;
-use super::{SliceOptions, StagedReport, estimate};
+use super::{SliceOptions, StagedReport};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::plan::{self, Part, Planned, Slice, Sources};
@@ -43,6 +45,8 @@ pub(super) struct Staged {
     pub(super) entry: Option<u64>,
     /// Files of incremental sources.
     pub(super) files: u64,
+    /// From its plan until all sinks had it, once that is known.
+    pub(super) seconds: f64,
     pub(super) report: RunReport,
 }
 
@@ -61,7 +65,9 @@ pub(super) struct Slicer<'a> {
     /// What counts as loaded of each source, as it was last read or written.
     seen: BTreeMap<String, (Option<Object>, Seen)>,
     planned: Option<Planned>,
-    took: Vec<Duration>,
+    pace: Pace,
+    /// The last slice until its time is known: its attempt, when it was begun, what it has read.
+    under_way: Option<(commit::Attempt, Instant, Measured)>,
     pub(super) staged: Vec<Staged>,
     /// Why the last slice could not be computed.
     pub(super) failure: Option<Box<RunFailure>>,
@@ -82,6 +88,7 @@ impl<'a> Slicer<'a> {
         observer: &'a dyn Observer,
         store: &'a dyn Store,
     ) -> Result<Self> {
+        let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
         Ok(Self {
             sinks: sinks(job),
             schemas: locked_schemas(job)?,
@@ -92,7 +99,8 @@ impl<'a> Slicer<'a> {
             listed: None,
             seen: BTreeMap::new(),
             planned: None,
-            took: Vec::new(),
+            pace: Pace::new(job.pipeline.slices, options.deadline.map(left)),
+            under_way: None,
             staged: Vec::new(),
             failure: None,
             is_done: false,
@@ -100,6 +108,48 @@ impl<'a> Slicer<'a> {
             waits_for: None,
             kept: None,
         })
+    }
+
+    /// A slice was planned, computed and staged; what is left is to bring it into the log and the sinks.
+    fn note_staged(
+        &mut self,
+        attempt: commit::Attempt,
+        begun: Instant,
+        draft: &Draft,
+        report: RunReport,
+    ) {
+        let mut measured = Measured::default();
+        if let Draft::Slice { slice, .. } = draft {
+            measured.rows = slice.counts.rows_in;
+            for read in slice.inputs.values() {
+                measured.files += read.files;
+                measured.bytes += read.bytes;
+            }
+        }
+        self.under_way = Some((attempt, begun, measured));
+        self.staged.push(Staged {
+            attempt,
+            entry: None,
+            files: measured.files,
+            seconds: 0.0,
+            report,
+        });
+    }
+
+    /// Notes how long the last slice took, if it is over.
+    pub(super) fn measure(&mut self) {
+        let Some((attempt, begun, mut measured)) = self.under_way.take() else {
+            return;
+        };
+        measured.took = begun.elapsed();
+        self.pace.add(measured);
+        if let Some(staged) = self
+            .staged
+            .last_mut()
+            .filter(|staged| staged.attempt == attempt)
+        {
+            staged.seconds = measured.took.as_secs_f64();
+        }
     }
 
     /// Notes which of the slices that were staged have come into the log.
@@ -114,7 +164,17 @@ impl<'a> Slicer<'a> {
             };
         }
         for staged in &mut self.staged {
-            staged.entry = staged.entry.or(entries.get(&staged.attempt).copied());
+            if let (None, Some(&entry)) = (staged.entry, entries.get(&staged.attempt)) {
+                staged.entry = Some(entry);
+                let Staged {
+                    files,
+                    seconds,
+                    report,
+                    ..
+                } = staged;
+                let (rows_read, rows_written) = (report.rows_read, report.rows_out());
+                tracing::info!(target: "transom", seq = entry, files, rows_read, rows_written, seconds, "slice loaded");
+            }
         }
         // Another process was faster: its slice counts.
         self.staged.retain(|staged| staged.entry.is_some());
@@ -123,7 +183,7 @@ impl<'a> Slicer<'a> {
     /// Whether the run is to end before another slice.
     fn ends_here(&self) -> bool {
         let loaded = self.staged.len() as u64;
-        let is_late = |deadline: Instant| Instant::now() + estimate(&self.took) >= deadline;
+        let is_late = |deadline: Instant| Instant::now() + self.pace.estimate() >= deadline;
         self.options.after_slice.is_cancelled()
             || self.options.max_slices.is_some_and(|most| loaded >= most)
             || self.options.deadline.is_some_and(is_late)
@@ -133,6 +193,7 @@ impl<'a> Slicer<'a> {
         &mut self,
         log: &Log,
     ) -> Result<Option<(commit::Attempt, Draft)>, Box<RunFailure>> {
+        self.measure();
         self.settle(log);
         let state = log.state();
         if let Some(open) = state.backfill {
@@ -150,13 +211,15 @@ impl<'a> Slicer<'a> {
         if self.ends_here() {
             return Ok(None);
         }
+        let begun = Instant::now();
         let attempt = commit::Attempt::random();
         let time = LogicalTime {
             now: self.now(&state),
             seed: self.seed(attempt),
         };
         let id = log.id().map(|id| id.to_string());
-        let (draft, report) = self.compute(&state, &chosen, (attempt, id), time).await?;
+        let computing = self.compute(&state, &chosen, (attempt, id), time);
+        let (draft, report) = computing.instrument(slice_span(log)).await?;
         if self.options.stage_only {
             let staged = StagedAttempt::new(attempt, log.tail(), draft);
             if let Err(error) = keep(self.store, &staged).await {
@@ -168,12 +231,7 @@ impl<'a> Slicer<'a> {
             });
             return Ok(None);
         }
-        self.staged.push(Staged {
-            attempt,
-            entry: None,
-            files: files_of(&draft),
-            report,
-        });
+        self.note_staged(attempt, begun, &draft, report);
         Ok(Some((attempt, draft)))
     }
 
@@ -185,10 +243,8 @@ impl<'a> Slicer<'a> {
         (attempt, log): (commit::Attempt, Option<String>),
         time: LogicalTime,
     ) -> Result<(Draft, RunReport), Box<RunFailure>> {
-        let begun = Instant::now();
         let staged = Box::pin(self.stage(state, chosen, (attempt, log), time)).await?;
         let draft = self.draft(state, chosen, &staged, (attempt, time)).await;
-        self.took.push(begun.elapsed());
         let StagedSlice { report, .. } = staged;
         match draft {
             Ok(draft) => Ok((draft, report)),
@@ -210,6 +266,7 @@ impl<'a> Slicer<'a> {
         if self.ends_here() {
             return Ok(None);
         }
+        let begun = Instant::now();
         let failed = |error| RunFailure::new(self.job, error);
         let frozen = match &self.frozen {
             Some(frozen) if frozen.seq() == open.seq => Arc::clone(frozen),
@@ -243,12 +300,8 @@ impl<'a> Slicer<'a> {
         };
         let failed = |error| RunFailure::new(self.job, error);
         let draft = self.follow(state, staged.draft).await.map_err(failed)?;
-        self.staged.push(Staged {
-            attempt: staged.attempt,
-            entry: None,
-            files: files_of(&draft),
-            report: report.unwrap_or_else(|| self.report_of(&draft)),
-        });
+        let report = report.unwrap_or_else(|| self.report_of(&draft));
+        self.note_staged(staged.attempt, begun, &draft, report);
         Ok(Some((staged.attempt, draft)))
     }
 
@@ -271,7 +324,8 @@ impl<'a> Slicer<'a> {
         });
         let time = frozen.time(self.seed(attempt));
         let id = log.id().map(|id| id.to_string());
-        let (draft, report) = self.compute(&state, &chosen, (attempt, id), time).await?;
+        let computing = self.compute(&state, &chosen, (attempt, id), time);
+        let (draft, report) = computing.instrument(slice_span(log)).await?;
         let staged = StagedAttempt::new(attempt, frozen.seq(), draft);
         match staged.stand_for_share(self.store).await {
             Ok(stands) => Ok(stands.then_some(report)),
@@ -349,12 +403,12 @@ impl<'a> Slicer<'a> {
         let mut seen: BTreeMap<String, Seen> = own
             .map(|(name, (_, seen))| (name.clone(), seen.clone()))
             .collect();
-        let all = SliceLimits {
+        let all = Bounds {
             files: u64::MAX,
             bytes: u64::MAX,
         };
-        let pick = |seen: &BTreeMap<String, Seen>, limits, range: Option<&Range>| {
-            self.choose_from(&|name| seen.get(name), limits, range)
+        let pick = |seen: &BTreeMap<String, Seen>, bounds, range: Option<&Range>| {
+            self.choose_from(&|name| seen.get(name), bounds, range)
         };
         let total = match options.shares {
             Some(_) => pick(&seen, all, range.as_ref())?.map_or(0, |all| all.bytes()),
@@ -362,20 +416,20 @@ impl<'a> Slicer<'a> {
         };
         let (mut shares, mut bytes): (Vec<Chosen>, u64) = (Vec::new(), 0);
         loop {
-            let limits = match options.shares {
-                None => self.job.pipeline.slices,
+            let bounds = match options.shares {
+                None => Pace::most(self.job.pipeline.slices),
                 // Up to its part of all: so the last one has room for the rest.
                 Some(count) => {
                     let upto = u128::from(total) * (shares.len() as u128 + 1);
                     let upto = upto.div_ceil(u128::from(count.max(1)));
                     let upto = u64::try_from(upto).unwrap_or(u64::MAX);
-                    SliceLimits {
+                    Bounds {
                         files: u64::MAX,
                         bytes: upto.saturating_sub(bytes),
                     }
                 }
             };
-            let Some(chosen) = pick(&seen, limits, range.as_ref())? else {
+            let Some(chosen) = pick(&seen, bounds, range.as_ref())? else {
                 return Ok(shares);
             };
             bytes += chosen.bytes();
@@ -465,7 +519,7 @@ impl<'a> Slicer<'a> {
             return Ok(self.staged.is_empty().then(Chosen::default));
         }
         let seen = |name: &str| Some(&self.seen.get(name)?.1);
-        self.choose_from(&seen, self.job.pipeline.slices, None)
+        self.choose_from(&seen, self.pace.bounds(), None)
     }
 
     /// The sources that are loaded by and by.
@@ -498,7 +552,7 @@ impl<'a> Slicer<'a> {
     fn choose_from<'s>(
         &'s self,
         seen: &dyn Fn(&str) -> Option<&'s Seen>,
-        limits: SliceLimits,
+        bounds: Bounds,
         range: Option<&Range>,
     ) -> Result<Option<Chosen>> {
         let incremental: Vec<_> = self.incremental().collect();
@@ -540,7 +594,7 @@ impl<'a> Slicer<'a> {
                 seen: seen(name)?,
             })
         });
-        choose(&candidates.collect::<Vec<_>>(), limits, range)
+        choose(&candidates.collect::<Vec<_>>(), bounds, range)
     }
 
     fn field(&self, source: &str, column: &str) -> Result<Field> {
@@ -771,6 +825,11 @@ impl Work for Slicer<'_> {
     }
 }
 
+/// What is logged while a slice is computed belongs to the entry that it is to become.
+fn slice_span(log: &Log) -> tracing::Span {
+    tracing::info_span!(target: "transom", "slice", seq = log.tail() + 1)
+}
+
 /// Deletes what these attempts have staged for any of these sinks.
 pub(super) async fn delete_staged(
     sinks: &BTreeMap<String, Arc<dyn Sink>>,
@@ -826,14 +885,6 @@ fn locked_schemas(job: &Job) -> Result<BTreeMap<String, SchemaRef>> {
 fn after_of(state: &After, sink: &str) -> Option<String> {
     let at = state.sinks.iter().find(|at| at.name.as_str() == sink)?;
     (at.position.seq > 0).then(|| at.position.attempt_text())
-}
-
-/// Files of incremental sources that a slice has read.
-fn files_of(draft: &Draft) -> u64 {
-    match draft {
-        Draft::Slice { slice, .. } => slice.inputs.values().map(|read| read.files).sum(),
-        _ => 0,
-    }
 }
 
 /// The partition of a path.

@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use datafusion::common::Result;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::TryStreamExt;
+use tracing::Span;
 use transom_plugin::{End, Input, Instance, OpenedTransform, TransformOutcome};
 use transom_sql::{lossless, type_name};
 
@@ -14,6 +15,7 @@ use super::exec::TransformExec;
 use super::metrics::PartitionMetrics;
 use super::step::TransformSpec;
 use crate::error::{CallError, FailedRow, Place, RowsFailed};
+use crate::spans;
 
 /// With [`TransformSpec::moves`]: how often a transform moves in each partition, and the rows of the batches before. Each move
 /// costs the start of an instance; a few of them show what is left behind.
@@ -29,6 +31,7 @@ pub(super) struct Running {
     /// Made when the first batch arrives or the input ends, on the thread that runs it.
     guest: Option<(Instance, OpenedTransform)>,
     pub(super) partition: usize,
+    span: Span,
     /// How often the guest was replaced.
     pub(super) generation: usize,
     pub(super) current: Option<Current>,
@@ -67,6 +70,7 @@ impl Running {
         metrics: PartitionMetrics,
     ) -> Self {
         Self {
+            span: spans::step(&exec.spec.step.name),
             exec,
             input,
             rest: None,
@@ -207,6 +211,7 @@ impl Running {
     ) -> Result<()> {
         let timer = self.metrics.baseline.elapsed_compute().clone();
         let _timer = timer.timer();
+        let _step = self.span.clone().entered();
         let exec = &self.exec;
         let place = self.place();
         let failed = |error| CallError::new(exec.spec.what(), error).at(place);
@@ -226,7 +231,14 @@ impl Running {
             )
             .with_reads(&current.reads)
         });
-        let outcome = call(guest, opened, input.as_ref());
+        let outcome = {
+            let rows = self
+                .current
+                .as_ref()
+                .map_or(0, |current| current.batch.num_rows());
+            let _call = spans::call(&exec.spec.step.plugin, &exec.spec.step.transform, rows);
+            call(guest, opened, input.as_ref())
+        };
         self.metrics.add(guest.timing(), before);
         self.metrics.peak_memory.set_max(guest.peak_memory());
         exec.spec.pool.collect_counters(guest);
