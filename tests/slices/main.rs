@@ -12,5 +12,6 @@ mod query;
 mod refused;
 mod restored;
 mod staged;
+mod stateful;
 mod verify;
 mod world;
