@@ -63,7 +63,7 @@ async fn slices_of_any_size_give_what_one_gives_over_all_files() {
         let state = kept(&world).await;
         assert_eq!(
             (state.name.as_str(), state.plugin.as_str()),
-            ("numbered", "numbers")
+            ("numbered", "numbering")
         );
         assert!(
             (5..=11).contains(&state.buckets) && state.bytes > 0,
@@ -89,7 +89,7 @@ async fn slices_of_any_size_give_what_one_gives_over_all_files() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_keys_there_is_one_state() {
     let mut world = numbered(At::Folder).await;
-    world.edit("transom.yaml", "numbers.number", "numbers.count");
+    world.edit("transom.yaml", "numbering.number", "numbering.count");
     world.edit("transom.yaml", ", partition_by: [customer] }", " }");
     add_days(&mut world, 1..6);
     world.run().await.unwrap();
@@ -170,17 +170,17 @@ async fn another_version_reads_the_state_or_refuses_it() {
     world.run().await.unwrap();
     let before = world.rows().await;
     world.add("day=2024-01-02/a.csv", &[("a", 7)]);
-    world.edit("numbers/pyproject.toml", "1.0.0", "2.0.0");
+    world.edit("numbering/pyproject.toml", "1.0.0", "2.0.0");
     world.edit(
-        "numbers/numbers.py",
+        "numbering/numbering.py",
         "state[\"counts\"]",
         "state[\"numbers\"]",
     );
     let refused = refused(&world).await;
     for part in [
-        "step `numbered` (transform `numbers.number`) cannot continue from the state in bucket",
-        "`numbers` 1.0.0 (sha256 ",
-        "`numbers` 2.0.0 (sha256 ",
+        "step `numbered` (transform `numbering.number`) cannot continue from the state in bucket",
+        "`numbering` 1.0.0 (sha256 ",
+        "`numbering` 2.0.0 (sha256 ",
         "the saved state does not fit this version of the transform `number`",
         "run with version 1.0.0 of the plugin again",
         "transom reset --yes",
@@ -190,8 +190,8 @@ async fn another_version_reads_the_state_or_refuses_it() {
     assert_eq!(world.rows().await, before);
     // One that knows the older form.
     let reads_both = "state.get(\"numbers\", state[\"counts\"])";
-    world.edit("numbers/pyproject.toml", "2.0.0", "2.0.1");
-    world.edit("numbers/numbers.py", "state[\"numbers\"]", reads_both);
+    world.edit("numbering/pyproject.toml", "2.0.0", "2.0.1");
+    world.edit("numbering/numbering.py", "state[\"numbers\"]", reads_both);
     world.run().await.unwrap();
     world.check("another version").await;
     let versions: Vec<String> = kept(&world).await.versions.into_iter().collect();
@@ -220,17 +220,21 @@ async fn a_step_does_not_begin_in_the_middle() {
         "{renamed}"
     );
 
-    with("numbers.number,", "numbers.count,");
+    with("numbering.number,", "numbering.count,");
     let another = refused(&world).await;
     assert!(
-        another.contains("step `numbered` is the transform `numbers.count` now, and its state is that of `numbers.number`"),
+        another.contains("step `numbered` is the transform `numbering.count` now, and its state is that of `numbering.number`"),
         "{another}"
     );
     with(
         "input: raw, partition_by: [customer]",
         "input: raw, partition_by: [customer, day]",
     );
-    world.edit("numbers/numbers.py", ", partition_by=[\"customer\"]", "");
+    world.edit(
+        "numbering/numbering.py",
+        ", partition_by=[\"customer\"]",
+        "",
+    );
     let keys = refused(&world).await;
     assert!(
         keys.contains("step `numbered` partitions by `customer` (utf8), `day` (date) now, and its state is kept by `customer` (utf8)"),
@@ -261,9 +265,8 @@ async fn a_step_does_not_begin_in_the_middle() {
 #[tokio::test(flavor = "multi_thread")]
 async fn shares_of_a_backfill_would_not_know_the_state() {
     let world = numbered(At::Folder).await;
-    let planned = world
-        .job()
-        .plan_backfill(&BackfillOptions::default(), &Silent);
+    let (job, options) = (world.job(), BackfillOptions::default());
+    let planned = job.plan_backfill(&options, &Silent);
     let refused = said(&planned.await.unwrap_err());
     assert!(
         refused.contains("step `numbered` keeps state from slice to slice, so the shares of a backfill cannot be computed side by side"),
@@ -277,8 +280,8 @@ async fn a_state_that_is_too_large_is_refused() {
     let world = numbered(At::Folder).await;
     world.edit(
         "transom.yaml",
-        "path: numbers }",
-        "path: numbers, limits: { state: 10B } }",
+        "path: numbering }",
+        "path: numbering, limits: { state: 10B } }",
     );
     let refused = refused(&world).await;
     assert!(
@@ -295,11 +298,11 @@ async fn a_state_that_is_too_large_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transform_over_new_rows_keeps_state_or_sees_rows_one_by_one() {
     let world = numbered(At::Folder).await;
-    world.edit("transom.yaml", "numbers.number", "numbers.forget");
+    world.edit("transom.yaml", "numbering.number", "numbering.forget");
     let planned = world.job().plan(Sources::FromLock, &Part::default()).await;
     let refused = planned.unwrap_err().to_string();
     for part in [
-        "the transform `numbers.forget` by customer needs all rows",
+        "the transform `numbering.forget` by customer needs all rows",
         "let the transform keep its state from slice to slice (`save` and `restore`)",
     ] {
         assert!(refused.contains(part), "no `{part}` in: {refused}");
@@ -310,17 +313,25 @@ async fn a_transform_over_new_rows_keeps_state_or_sees_rows_one_by_one() {
 async fn partitions_that_are_read_again_begin_without_state() {
     let mut world = World::new(Kind::Days, At::Folder).await;
     let numbers = numbered(At::Folder).await;
-    std::fs::rename(numbers.path().join("numbers"), world.path().join("numbers")).unwrap();
+    std::fs::rename(
+        numbers.path().join("numbering"),
+        world.path().join("numbering"),
+    )
+    .unwrap();
     world.edit(
         "transom.yaml",
         "sources:",
-        "plugins: { numbers: { path: numbers } }\nsources:",
+        "plugins: { numbering: { path: numbering } }\nsources:",
     );
-    world.edit("numbers/numbers.py", ", partition_by=[\"customer\"]", "");
+    world.edit(
+        "numbering/numbering.py",
+        ", partition_by=[\"customer\"]",
+        "",
+    );
     world.edit(
         "transom.yaml",
         "steps:",
-        "steps:\n  numbered: { transform: numbers.number, input: raw, partition_by: [day, customer] }",
+        "steps:\n  numbered: { transform: numbering.number, input: raw, partition_by: [day, customer] }",
     );
     world.edit(
         "transom.yaml",
@@ -343,10 +354,10 @@ async fn a_key_that_has_no_bucket_is_refused_by_check() {
     world.edit("transom.yaml", "input: raw", "input: listed");
     world.edit(
         "transom.yaml",
-        "  out: {",
-        "  listed: { sql: \"SELECT [customer] AS customer FROM raw\" }\n  out: {",
+        "steps:",
+        "steps:\n  listed: { sql: \"SELECT [customer] AS customer FROM raw\" }",
     );
-    world.edit("transom.yaml", "numbers.number", "numbers.count");
+    world.edit("transom.yaml", "numbering.number", "numbering.count");
     let planned = world.job().plan(Sources::FromLock, &Part::default()).await;
     let refused = planned.unwrap_err().to_string();
     assert!(

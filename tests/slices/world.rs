@@ -139,8 +139,8 @@ impl World {
         };
         let (plugins, numbered) = match kind {
             Kind::Numbered => (
-                "plugins: { numbers: { path: numbers } }\n",
-                "  numbered: { transform: numbers.number, input: raw, partition_by: [customer] }\n",
+                "plugins: { numbering: { path: numbering } }\n",
+                "  numbered: { transform: numbering.number, input: raw, partition_by: [customer] }\n",
             ),
             Kind::Append | Kind::Days => ("", ""),
         };
@@ -177,10 +177,10 @@ targets:
         std::fs::write(folder.path().join("transom.yaml"), text).unwrap();
         std::fs::write(folder.path().join("rates.csv"), "rate\n10\n").unwrap();
         if kind == Kind::Numbered {
-            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("slices/numbers");
-            std::fs::create_dir(folder.path().join("numbers")).unwrap();
-            for name in ["pyproject.toml", "numbers.py"] {
-                let copy = folder.path().join("numbers").join(name);
+            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("slices/numbering");
+            std::fs::create_dir(folder.path().join("numbering")).unwrap();
+            for name in ["pyproject.toml", "numbering.py"] {
+                let copy = folder.path().join("numbering").join(name);
                 std::fs::copy(source.join(name), copy).unwrap();
             }
         }
@@ -367,7 +367,7 @@ targets:
 
     async fn rows_of_warehouse(&self) -> Vec<(String, String, i64)> {
         let client = query::client(self.server.as_ref().unwrap().endpoint());
-        let rows = "SELECT CAST(day AS VARCHAR), customer, amount FROM public.out";
+        let rows = "SELECT CAST(day AS VARCHAR), coalesce(customer, ''), amount FROM public.out";
         let rows = match query::rows(&client, rows).await {
             Ok(rows) => rows,
             Err(error) if error.contains("does not exist") => vec![],

@@ -345,11 +345,8 @@ fn check_begin(
         open.extend(planned.reads(&table).iter().cloned());
         follows_from.insert(table);
     }
-    let loaded = state.sources.keys();
-    let Some(source) = loaded
-        .into_iter()
-        .find(|source| follows_from.contains(*source))
-    else {
+    let mut loaded = state.sources.keys();
+    let Some(source) = loaded.find(|source| follows_from.contains(*source)) else {
         return Ok(());
     };
     let back = match renamed {

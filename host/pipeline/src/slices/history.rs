@@ -49,7 +49,7 @@ pub struct SourceState {
 }
 
 /// The state that a step keeps from slice to slice.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KeptState {
     /// Name of the step.
     pub name: String,

@@ -648,12 +648,10 @@ impl<'a> Slicer<'a> {
         )
         .await;
         self.planned = Some(planned);
-        if let Err(failure) = &mut staged {
-            let cause = self.keeping.iter().find_map(|keeping| keeping.failure());
-            failure.error = match cause {
-                Some(cause) => cause,
-                None => return staged,
-            };
+        if let Err(failure) = &mut staged
+            && let Some(cause) = self.keeping.iter().find_map(|keeping| keeping.failure())
+        {
+            failure.error = cause;
         }
         staged
     }
