@@ -65,8 +65,9 @@ fn slices_become_larger_while_they_take_less_than_their_part_of_the_time() {
     )
     .unwrap();
     let answer = invoke(&world, json!({})).unwrap();
-    // Of 1, 2, 4 and 5 files.
-    assert_eq!((answer.slices, answer.rows, answer.done), (4, 24, true));
+    // Of 1, 2, 4 and 5 files, or fewer where one takes long.
+    assert_eq!((answer.rows, answer.done), (24, true));
+    assert!((4..12).contains(&answer.slices), "{} slices", answer.slices);
     assert_eq!(world.rows(), world.expected());
 }
 

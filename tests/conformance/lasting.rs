@@ -13,6 +13,8 @@ use crate::guest::{Language, Tests, run};
 /// Tests by name.
 pub(crate) const TESTS: Tests = &[
     ("state moves to a new instance", state_moves),
+    ("the state of all keys moves along", keyed_state),
+    ("the same state is saved as the same bytes", same_state),
     ("a state that is none is refused", foreign_state),
     (
         "the keys that a transform requires are described",
@@ -67,6 +69,59 @@ fn state_moves(language: Language) {
     assert!(stateful("running_sum"));
 }
 
+fn texts(values: &[Option<&str>]) -> RecordBatch {
+    let column: ArrayRef = Arc::new(StringArray::from(values.to_vec()));
+    RecordBatch::try_from_iter_with_nullable([("k", column, true)]).unwrap()
+}
+
+fn numbering(instance: &mut Instance) -> OpenedTransform {
+    let schema = texts(&[]).schema();
+    let options = r#"{"column": "k"}"#;
+    instance
+        .open_transform("number_rows", &schema, options)
+        .unwrap()
+}
+
+/// As the host goes from slice to slice: each has an instance of its own.
+fn keyed_state(language: Language) {
+    let slices = [
+        (
+            vec![Some("a"), Some("b"), None, Some("a")],
+            vec![1, 1, 1, 2],
+        ),
+        (vec![Some("Zoë"), None], vec![1, 2]),
+        (
+            vec![Some("b"), Some("Zoë"), Some("a"), None],
+            vec![2, 2, 3, 3],
+        ),
+    ];
+    let mut state: Option<Vec<u8>> = None;
+    for (keys, expected) in slices {
+        let mut instance = language.instance();
+        let opened = numbering(&mut instance);
+        if let Some(state) = &state {
+            instance.restore(&opened, state).unwrap();
+        }
+        let ran = run(&mut instance, &opened, &[texts(&keys)], End::Slice).unwrap();
+        assert_eq!(sums(&ran.batches), expected);
+        state = Some(instance.save(&opened).unwrap());
+    }
+}
+
+/// So a slice that changes nothing of a state writes nothing.
+fn same_state(language: Language) {
+    let keys: Vec<String> = (0..50).map(|number| format!("key {number}")).collect();
+    let keys: Vec<Option<&str>> = keys.iter().map(|key| Some(key.as_str())).collect();
+    let mut first = language.instance();
+    let opened = numbering(&mut first);
+    run(&mut first, &opened, &[texts(&keys)], End::Slice).unwrap();
+    let state = first.save(&opened).unwrap();
+    let mut second = language.instance();
+    let opened = numbering(&mut second);
+    second.restore(&opened, &state).unwrap();
+    assert_eq!(second.save(&opened).unwrap(), state);
+}
+
 fn required_keys(language: Language) {
     let plugin = language.plugin();
     let described = plugin.description().transform("latest").unwrap();
@@ -94,6 +149,11 @@ fn foreign_state(language: Language) {
         assert_eq!(error.kind, GuestErrorKind::Config, "{error}");
         let expected = "the saved state does not fit this version of the transform `running_sum`";
         assert!(error.message.starts_with(expected), "{error}");
+    }
+    // A newer version has saved more than this one knows, and would lose it. In Python it is `restore` that looks.
+    if language != Language::Python {
+        let more = br#"{"total": 1, "rows": 2}"#;
+        assert!(instance.restore(&sum, more).is_err());
     }
     // The instance is not worse for it.
     instance.restore(&sum, &state).unwrap();

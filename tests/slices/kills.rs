@@ -38,16 +38,23 @@ const WAREHOUSE: [&str; 5] = [
     "gate.applied:0",
 ];
 
+/// Those of a run in which a step keeps state, until it is staged.
+const BUCKETS: [&str; 2] = ["bucket.saved:0", "bucket.saved:1"];
+
 /// Those of every run once its entry is applied.
 const AFTER: [&str; 2] = ["done.put_before:0", "done.put_after:0"];
 
 fn points(kind: Kind, at: At) -> Vec<&'static str> {
     let own: &[&str] = match (kind, at) {
         (_, At::Redshift) => &WAREHOUSE,
-        (Kind::Append, _) => &APPEND,
+        (Kind::Append | Kind::Numbered, _) => &APPEND,
         (Kind::Days, _) => &POINTER,
     };
-    [&BEFORE, own, &AFTER].concat()
+    let state: &[&str] = match kind {
+        Kind::Numbered => &BUCKETS,
+        Kind::Append | Kind::Days => &[],
+    };
+    [state, &BEFORE, own, &AFTER].concat()
 }
 
 async fn killed_everywhere(kind: Kind, at: At) {
@@ -87,6 +94,13 @@ async fn killed_everywhere(kind: Kind, at: At) {
 async fn a_run_that_is_killed_loses_and_doubles_nothing() {
     for (kind, at) in EVERYWHERE {
         killed_everywhere(kind, at).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_killed_loses_and_doubles_no_state() {
+    for at in [At::Folder, At::S3] {
+        killed_everywhere(Kind::Numbered, at).await;
     }
 }
 

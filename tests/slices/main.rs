@@ -14,5 +14,6 @@ mod refused;
 mod restored;
 mod server;
 mod staged;
+mod stateful;
 mod verify;
 mod world;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -13,12 +13,15 @@ use transom_connect::Source as _;
 use transom_file::{LoadOptions, load};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources};
+use transom_pipeline::plugins;
 use transom_pipeline::run::Observer;
 use transom_pipeline::slices::{
     Command as Asked, Commanded, Others, SliceOptions, SlicesFailure, SlicesReport,
 };
-use transom_pipeline::{Aws, Job};
+use transom_pipeline::{Aws, BuildFailure, Builder, Found, Job};
+use transom_plugin::{Runtime, RuntimeOptions};
 use transom_tests::fault;
+use transom_tests::runner::python_runner;
 
 use crate::query;
 use crate::server::Server;
@@ -58,7 +61,12 @@ pub(crate) enum Kind {
     Append,
     /// Days that have changed are computed anew.
     Days,
+    /// The rows of a customer are numbered by a transform that keeps its state from slice to slice.
+    Numbered,
 }
+
+/// The day of all numbered rows: which row of a customer gets which number is up to the run.
+const SOME_DAY: &str = "2024-01-01";
 
 /// Where the tables and the log lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +135,18 @@ impl World {
                 "SELECT day, customer, sum(amount) AS amount FROM raw GROUP BY day, customer",
                 "overwrite_partitions",
             ),
+            Kind::Numbered => (
+                "new_files",
+                "SELECT DATE '2024-01-01' AS day, customer, number AS amount FROM numbered",
+                "append",
+            ),
+        };
+        let (plugins, numbered) = match kind {
+            Kind::Numbered => (
+                "plugins: { numbering: { path: numbering } }\n",
+                "  numbered: { transform: numbering.number, input: raw, partition_by: [customer] }\n",
+            ),
+            Kind::Append | Kind::Days => ("", ""),
         };
         let (sink, warehouse) = match at {
             At::Folder | At::S3 => {
@@ -135,7 +155,7 @@ impl World {
             }
             At::Redshift => {
                 let partition_by = match kind {
-                    Kind::Append => "",
+                    Kind::Append | Kind::Numbered => "",
                     Kind::Days => ", partition_by: [day]",
                 };
                 (
@@ -146,11 +166,11 @@ impl World {
         };
         let text = format!(
             "name: orders
-sources:
+{plugins}sources:
   raw: {{ path: raw/, format: csv, incremental: {incremental} }}
   rates: {{ path: rates.csv, format: csv }}
 steps:
-  out: {{ sql: \"{sql}\" }}
+{numbered}  out: {{ sql: \"{sql}\" }}
 sinks:
   out: {{ from: out, {sink} }}
 slices: {{ files: 2 }}
@@ -160,6 +180,14 @@ targets:
         );
         std::fs::write(folder.path().join("transom.yaml"), text).unwrap();
         std::fs::write(folder.path().join("rates.csv"), "rate\n10\n").unwrap();
+        if kind == Kind::Numbered {
+            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("slices/numbering");
+            std::fs::create_dir(folder.path().join("numbering")).unwrap();
+            for name in ["pyproject.toml", "numbering.py"] {
+                let copy = folder.path().join("numbering").join(name);
+                std::fs::copy(source.join(name), copy).unwrap();
+            }
+        }
         let mut world = Self {
             folder,
             kind,
@@ -198,6 +226,14 @@ targets:
     pub(crate) fn remove(&mut self, name: &str) {
         std::fs::remove_file(self.path().join("raw").join(name)).unwrap();
         self.files.remove(name);
+    }
+
+    /// Changes a text in one of the pipeline's files.
+    pub(crate) fn edit(&self, file: &str, from: &str, to: &str) {
+        let path = self.path().join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{file} has no `{from}`: {text}");
+        std::fs::write(path, text.replace(from, to)).unwrap();
     }
 
     async fn lock(&self) {
@@ -270,6 +306,15 @@ targets:
                 rows.map(|((day, customer), amount)| (day, customer, amount))
                     .collect()
             }
+            Kind::Numbered => {
+                let mut counts = BTreeMap::new();
+                rows.map(|(_, customer, _)| {
+                    let number = counts.entry(customer.clone()).or_insert(0);
+                    *number += 1;
+                    (SOME_DAY.to_owned(), customer, *number)
+                })
+                .collect()
+            }
         };
         expected.sort();
         expected
@@ -321,7 +366,7 @@ targets:
 
     async fn rows_of_warehouse(&self) -> Vec<(String, String, i64)> {
         let client = query::client(self.server.as_ref().unwrap().endpoint());
-        let rows = "SELECT CAST(day AS VARCHAR), customer, amount FROM public.out";
+        let rows = "SELECT CAST(day AS VARCHAR), coalesce(customer, ''), amount FROM public.out";
         let rows = match query::rows(&client, rows).await {
             Ok(rows) => rows,
             Err(error) if error.contains("does not exist") => vec![],
@@ -370,11 +415,49 @@ fn rows_of(batch: &RecordBatch) -> Vec<(String, String, i64)> {
         .collect()
 }
 
+/// Plugins are in Python, which nothing needs to be compiled for.
+struct Compilers;
+
+impl Builder for Compilers {
+    fn component(&self, folder: &Path, _: &dyn Fn()) -> Result<PathBuf, BuildFailure> {
+        let options = transom_build::BuildOptions {
+            quiet: true,
+            ..Default::default()
+        };
+        Ok(transom_build::up_to_date(folder, &options, || ())
+            .unwrap()
+            .component)
+    }
+
+    fn find(&self, folder: &Path) -> Result<Found, BuildFailure> {
+        self.component(folder, &|| ()).map(Found::UpToDate)
+    }
+}
+
+/// The one engine of this process.
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        // Compiled code is shared by all tests of this machine.
+        let cache = transom_build::cache_folder().ok();
+        Runtime::new(RuntimeOptions {
+            cache: cache.map(|cache| cache.join("cwasm")),
+            python_runner: Some(python_runner(env!("CARGO_TARGET_TMPDIR"))),
+            python_runner_digest: Some(transom_build::python_runner_digest),
+        })
+        .unwrap()
+    })
+}
+
 fn job_in(folder: &Path) -> Job {
     let pipeline = load(&folder.join("transom.yaml"), &LoadOptions::default()).unwrap();
     let lock = Lock::read(&Lock::path_of(&pipeline)).unwrap();
     let aws = pipeline.aws.clone();
-    let mut job = Job::new(pipeline, vec![]);
+    let plugins = match pipeline.plugins.is_empty() {
+        true => vec![],
+        false => plugins::load(&pipeline, runtime(), &Compilers, |_| {}).unwrap(),
+    };
+    let mut job = Job::new(pipeline, plugins);
     if let transom_file::spec::Endpoint::Url(endpoint) = &aws.endpoint {
         job.aws = Aws::at(aws.clone(), endpoint, query::KEYS.0, query::KEYS.1);
     }

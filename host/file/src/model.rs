@@ -77,6 +77,8 @@ pub(crate) struct LimitsEntry {
     pub(crate) call_time: Option<Time>,
     /// Bytes that one call may return, like `512MB`.
     pub(crate) output: Option<Bytes>,
+    /// Bytes of the state that a transform saves for the next slice, like `64MiB`; of each of its buckets.
+    pub(crate) state: Option<Bytes>,
 }
 
 /// A table that is read from files.

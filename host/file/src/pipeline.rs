@@ -81,6 +81,8 @@ pub struct Limits {
     pub call_time: Option<Duration>,
     /// Bytes that one call returns.
     pub output_bytes: Option<u64>,
+    /// Bytes of a state that is saved.
+    pub state_bytes: Option<u64>,
 }
 
 /// A table that is read from files.

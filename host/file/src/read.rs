@@ -171,6 +171,7 @@ impl Read for LimitsEntry {
             memory: fields.optional("memory"),
             call_time: fields.optional("call_time"),
             output: fields.optional("output"),
+            state: fields.optional("state"),
         };
         fields.finish();
         Some(entry)

@@ -10,7 +10,7 @@ use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use transom_commit::{EntryError, LogError, RunError, StoreError, StoreErrorKind};
 use transom_connect::{S3Error, SinkError, SourceError};
-use transom_query::{CallError, FailedRow, NoScratch, RowsFailed, TooManyRejected};
+use transom_query::{CallError, FailedRow, NoScratch, RowsFailed, StateRefused, TooManyRejected};
 use transom_sql::ValueError;
 
 use crate::builder::BuildFailure;
@@ -50,6 +50,9 @@ pub enum Error {
         /// The row that the plugin was at, where it says so.
         row: Option<FailedRow>,
     },
+    /// A plugin does not go on from the state that another version of it has saved.
+    #[error(transparent)]
+    StateRefused(Box<StateRefused>),
     /// A source cannot be read.
     #[error(transparent)]
     Source(Arc<SourceError>),
@@ -212,6 +215,7 @@ impl Error {
             Self::Problems(_) | Self::Lock { .. } => ErrorKind::Pipeline,
             Self::Build { .. } => ErrorKind::Plugin,
             Self::Plugin { source, .. } => kind_of_plugin(source),
+            Self::StateRefused(refused) => kind_of_plugin(&refused.source),
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Busy { .. } => ErrorKind::Retryable,
             Self::Source(source) => kind_of_place(source.kind()),
@@ -240,6 +244,10 @@ impl Error {
             Self::S3(error) => error.hint(),
             Self::Lock { hint, .. } | Self::Slice { hint, .. } => Some(hint.clone()),
             Self::State { hint, .. } => hint.clone(),
+            Self::StateRefused(refused) => Some(format!(
+                "run with version {} of the plugin again; or let its `restore` accept what that version saved; or begin anew: `transom reset --yes`, and the next run loads everything again",
+                refused.saved.version
+            )),
             Self::Busy { .. } => Some(
                 "wait for it; `--force` goes on beside it, which is safe, and computes the same twice"
                     .to_owned(),
@@ -304,6 +312,9 @@ impl Error {
                 source: Arc::clone(&call.source),
                 row: call.row.clone(),
             };
+        }
+        if let Some(refused) = source_of::<StateRefused>(&error) {
+            return Self::StateRefused(Box::new(refused.clone()));
         }
         if let Some(passed) = source_of::<TooManyRejected>(&error) {
             return passed.clone().into();

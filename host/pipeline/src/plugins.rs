@@ -206,6 +206,7 @@ fn limits(file: &transom_file::Limits) -> Limits {
         memory_bytes,
         call_time,
         output_bytes,
+        state_bytes,
     } = file;
     let defaults = Limits::default();
     let size = |bytes: &Option<u64>, default| {
@@ -216,6 +217,7 @@ fn limits(file: &transom_file::Limits) -> Limits {
     Limits {
         memory: size(memory_bytes, defaults.memory),
         output: size(output_bytes, defaults.output),
+        state: size(state_bytes, defaults.state),
         call_time: call_time.unwrap_or(defaults.call_time),
         ..defaults
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Limits of one instance. `memory`, `call_time` and `output` can be set under `limits:` in the pipeline file.
+/// Limits of one instance. `memory`, `call_time`, `output` and `state` can be set under `limits:` in the pipeline file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Linear memory and tables of one instance in bytes. Default 1 GiB.
@@ -13,6 +13,8 @@ pub struct Limits {
     pub call_time: Duration,
     /// Bytes that one call may hand to the host, those of columns that the host carries over for it included. Default 512 MiB.
     pub output: usize,
+    /// Bytes of the state that a transform saves for the next slice. Default 64 MiB: each slice that changes it writes all of it again.
+    pub state: usize,
     /// Rows that one call of a transform returns. Default 4,000,000: few bytes can stand for many rows, and the host makes
     /// the columns that are carried over. A transform that has more says so and is asked again.
     pub rows: usize,
@@ -39,6 +41,7 @@ impl Default for Limits {
             memory: 1 << 30,
             call_time: Duration::from_secs(60),
             output: 512 << 20,
+            state: 64 << 20,
             rows: 4_000_000,
             pulls: 1_000_000,
             log: 1 << 20,
@@ -87,6 +90,14 @@ pub enum Exceeded {
     /// [`Limits::output`].
     #[error("returned more than its `output` of {} in one call", bytes(*.0))]
     Output(usize),
+    /// [`Limits::state`].
+    #[error("saved a state of {}; its limit for `state` is {}", bytes(*.saved), bytes(*.allowed))]
+    State {
+        /// The limit.
+        allowed: usize,
+        /// Bytes that it saved.
+        saved: usize,
+    },
     /// [`Limits::rows`].
     #[error("returned {returned} rows in one call; {allowed} are allowed")]
     Rows {
@@ -129,7 +140,7 @@ impl Exceeded {
     pub(crate) fn is_configurable(&self) -> bool {
         matches!(
             self,
-            Self::Memory(_) | Self::CallTime { .. } | Self::Output(_)
+            Self::Memory(_) | Self::CallTime { .. } | Self::Output(_) | Self::State { .. }
         )
     }
 }

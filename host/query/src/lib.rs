@@ -36,8 +36,9 @@ pub use pool::Failures;
 pub use runtime::PlanRuntime;
 pub use scratch::{NoScratch, remove_scratch};
 pub use session::{Session, SessionOptions};
-pub use shape::{NeedsAllRows, Shape, shape};
+pub use shape::{KeepsState, NeedsAllRows, Shape, Tables, keeps_state, shape};
 pub use transform::{
-    DeadLetters, OnReject, OrderBy, RejectedRows, TransformColumns, TransformMetrics,
-    TransformStep, WrongColumn, WrongColumns,
+    BUCKETS, DeadLetters, OnReject, OrderBy, RejectedRows, SavedState, StateRefused, StateStore,
+    StateWriter, TransformColumns, TransformMetrics, TransformStep, WrongColumn, WrongColumns,
+    key_type,
 };

@@ -25,6 +25,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use futures::TryStreamExt;
+use parking_lot::Mutex;
 use transom_file::ErrorPolicy;
 use transom_plugin::{Cancel, Description, LogicalTime, Plugin, Timing};
 
@@ -41,7 +42,9 @@ use crate::scratch::Scratch;
 use crate::spool;
 use crate::statement;
 use crate::transform::offer::{self, Unopened};
-use crate::transform::{TransformNode, TransformQueryPlanner, TransformSpec, TransformStep};
+use crate::transform::{
+    StateStore, TransformNode, TransformQueryPlanner, TransformSpec, TransformStep, transform_of,
+};
 
 /// How a run uses the machine.
 #[derive(Debug, Clone)]
@@ -286,6 +289,11 @@ impl Session {
             if let Step::Spooled(plan, _) = step {
                 *step = Step::Planned(plan.clone());
             }
+            if let Step::Planned(plan) = step
+                && let Some(node) = transform_of(plan)
+            {
+                *node.spec.state.lock() = None;
+            }
         }
     }
 
@@ -512,6 +520,7 @@ impl Session {
             offered,
             opened,
             stateful,
+            state: Mutex::default(),
             moves,
         };
         let node = TransformNode::try_new(Arc::new(spec), input)?;
@@ -560,6 +569,20 @@ impl Session {
                 .collect::<Result<Vec<_>>>()?
         };
         Ok(Execution::new(plan, streams, self.cancel.clone()))
+    }
+
+    /// Has a transform step go on from the state of an earlier slice, and keep its own, until the session is renewed. All of its rows must
+    /// then be read: it saves what it has seen.
+    pub fn keep_state(&self, step: &str, state: Arc<dyn StateStore>) -> Result<()> {
+        let node = match self.steps.get(step) {
+            Some(Step::Planned(plan)) => transform_of(plan),
+            _ => None,
+        };
+        let Some(node) = node else {
+            return internal_err!("`{step}` is no transform that could keep its state");
+        };
+        *node.spec.state.lock() = Some(state);
+        Ok(())
     }
 
     /// Runs a step that has several readers once; whatever reads it from now on reads the result. `rows` counts as it is written.

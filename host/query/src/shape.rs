@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use arrow::datatypes::DataType;
 use datafusion::common::{Column, Result, tree_node::TreeNodeRecursion};
 use datafusion::logical_expr::{
     BinaryExpr, Distinct, Expr, Join, JoinType, LogicalPlan, Operator, Unnest,
@@ -16,7 +17,7 @@ use datafusion::logical_expr::{
 use transom_plugin::OutputColumn;
 
 use crate::session::source_of;
-use crate::transform::TransformNode;
+use crate::transform::{StateWriter, TransformNode, transform_of};
 
 /// What a table's rows follow from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,26 @@ pub struct Shape {
     /// For each column, whether it is the one whose values are the partitions that a slice reads. Each row follows from rows of sources
     /// that have the same value there.
     pub by: Vec<bool>,
+}
+
+/// What slices have of the tables that a plan reads.
+#[derive(Debug, Clone, Default)]
+pub struct Tables {
+    /// The shapes of tables, by name; one that is not here is whole.
+    pub shapes: BTreeMap<String, Shape>,
+    /// Whether slices read new files, so that a row comes in one slice only. Otherwise they read partitions, and again when these change.
+    pub are_new_files: bool,
+}
+
+/// A transform that keeps its state from slice to slice.
+#[derive(Debug, Clone)]
+pub struct KeepsState {
+    /// The plugin that is to save it.
+    pub by: StateWriter,
+    /// The transform's name in the plugin.
+    pub transform: String,
+    /// The columns of `partition_by` with their types.
+    pub keys: Vec<(String, DataType)>,
 }
 
 impl Shape {
@@ -52,11 +73,11 @@ pub struct NeedsAllRows {
     pub what: String,
 }
 
-/// The shape of a plan's rows. `tables` has those of the tables that it reads; one that it does not have is whole.
+/// The shape of a plan's rows.
 ///
 /// # Errors
 /// The first operator, from below, that needs rows which a slice does not have.
-pub fn shape(plan: &LogicalPlan, tables: &BTreeMap<String, Shape>) -> Result<Shape, NeedsAllRows> {
+pub fn shape(plan: &LogicalPlan, tables: &Tables) -> Result<Shape, NeedsAllRows> {
     let columns = plan.schema().fields().len();
     check_subqueries(plan, tables)?;
     let refuse = |what: &str| {
@@ -66,7 +87,7 @@ pub fn shape(plan: &LogicalPlan, tables: &BTreeMap<String, Shape>) -> Result<Sha
     };
     match plan {
         LogicalPlan::TableScan(scan) => {
-            let Some(table) = tables.get(source_of(scan.table_name.table())) else {
+            let Some(table) = tables.shapes.get(source_of(scan.table_name.table())) else {
                 return Ok(Shape::whole(columns));
             };
             // What is read with its origin has columns behind its own.
@@ -193,22 +214,15 @@ pub fn shape(plan: &LogicalPlan, tables: &BTreeMap<String, Shape>) -> Result<Sha
                 by: unnested(unnest, &input),
             })
         }
-        LogicalPlan::Extension(extension) => {
-            match extension.node.as_any().downcast_ref::<TransformNode>() {
-                Some(node) => transform_shape(node, tables),
-                None => others(plan, tables, columns),
-            }
-        }
-        _ => others(plan, tables, columns),
+        _ => match transform_of(plan) {
+            Some(node) => transform_shape(node, tables),
+            None => others(plan, tables, columns),
+        },
     }
 }
 
 /// What is known of no other node: right only if all that it reads is whole.
-fn others(
-    plan: &LogicalPlan,
-    tables: &BTreeMap<String, Shape>,
-    columns: usize,
-) -> Result<Shape, NeedsAllRows> {
+fn others(plan: &LogicalPlan, tables: &Tables, columns: usize) -> Result<Shape, NeedsAllRows> {
     for input in plan.inputs() {
         if shape(input, tables)?.is_part {
             let what = match plan {
@@ -221,11 +235,7 @@ fn others(
     Ok(Shape::whole(columns))
 }
 
-fn join_shape(
-    join: &Join,
-    tables: &BTreeMap<String, Shape>,
-    columns: usize,
-) -> Result<Shape, NeedsAllRows> {
+fn join_shape(join: &Join, tables: &Tables, columns: usize) -> Result<Shape, NeedsAllRows> {
     let left = shape(&join.left, tables)?;
     let right = shape(&join.right, tables)?;
     let refuse = |what: String| Err(NeedsAllRows { what });
@@ -309,11 +319,34 @@ fn equal_pairs(join: &Join) -> Vec<(&Expr, &Expr)> {
     on.chain(filter).collect()
 }
 
-/// A transform without keys, order and state sees rows one by one; one with keys sees those of a key.
-fn transform_shape(
-    node: &TransformNode,
-    tables: &BTreeMap<String, Shape>,
-) -> Result<Shape, NeedsAllRows> {
+/// What a step keeps from slice to slice, if it is a transform with state over new rows. Over partitions, which are read again when they
+/// change, and over whole tables a transform begins without state in each slice.
+///
+/// # Errors
+/// As [`shape`].
+pub fn keeps_state(
+    plan: &LogicalPlan,
+    tables: &Tables,
+) -> Result<Option<KeepsState>, NeedsAllRows> {
+    let Some(node) = transform_of(plan).filter(|node| node.spec.stateful) else {
+        return Ok(None);
+    };
+    let keeps = tables.are_new_files && shape(&node.input, tables)?.is_part;
+    let spec = &node.spec;
+    let types = |column: &String| {
+        let field = spec.input.field_with_name(column).ok()?;
+        Some((column.clone(), field.data_type().clone()))
+    };
+    Ok(keeps.then(|| KeepsState {
+        by: StateWriter::of(spec.pool.plugin()),
+        transform: spec.step.transform.clone(),
+        keys: spec.step.partition_by.iter().filter_map(types).collect(),
+    }))
+}
+
+/// A transform without keys, order and state sees rows one by one; one with keys sees those of a key. One with state goes on from slice
+/// to slice if no row comes twice.
+fn transform_shape(node: &TransformNode, tables: &Tables) -> Result<Shape, NeedsAllRows> {
     let input = shape(&node.input, tables)?;
     let step = &node.spec.step;
     let fields = node.input.schema().fields();
@@ -323,7 +356,8 @@ fn transform_shape(
             step.partition_by.is_empty() && step.order_by.is_empty() && !node.spec.stateful;
         let mut keys = step.partition_by.iter();
         let is_closed = keys.any(|key| position(key).is_some_and(|at| input.by[at]));
-        if !is_row_wise && !is_closed {
+        let goes_on = node.spec.stateful && tables.are_new_files;
+        if !is_row_wise && !is_closed && !goes_on {
             let what = match step.partition_by.as_slice() {
                 [] => format!("the transform `{}.{}`", step.plugin, step.transform),
                 keys => format!(
@@ -369,10 +403,7 @@ fn unnested(unnest: &Unnest, input: &Shape) -> Vec<bool> {
 }
 
 /// A subquery in an expression is computed from what the slice has.
-fn check_subqueries(
-    plan: &LogicalPlan,
-    tables: &BTreeMap<String, Shape>,
-) -> Result<(), NeedsAllRows> {
+fn check_subqueries(plan: &LogicalPlan, tables: &Tables) -> Result<(), NeedsAllRows> {
     let mut refused = None;
     let looked = plan.apply_subqueries(|subquery| {
         match shape(subquery, tables) {

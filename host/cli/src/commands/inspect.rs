@@ -158,14 +158,16 @@ fn limits(limits: &Limits) -> String {
     let Limits {
         memory,
         output,
+        state,
         call_time,
         ..
     } = limits;
     format!(
-        "memory {}, call_time {} s, output {}",
+        "memory {}, call_time {} s, output {}, state {}",
         size(*memory),
         call_time.as_secs_f64(),
-        size(*output)
+        size(*output),
+        size(*state)
     )
 }
 
@@ -361,6 +363,7 @@ fn to_json(plugin: &Plugin, over: &[Over]) -> Value {
     let Limits {
         memory,
         output,
+        state,
         call_time,
         ..
     } = plugin.limits();
@@ -383,7 +386,8 @@ fn to_json(plugin: &Plugin, over: &[Over]) -> Value {
     json["bytes"] = plugin.bytes().into();
     json["imports"] = plugin.imports().into();
     json["limits"] = json!({
-        "memory_bytes": memory, "call_time_secs": call_time.as_secs_f64(), "output_bytes": output
+        "memory_bytes": memory, "call_time_secs": call_time.as_secs_f64(), "output_bytes": output,
+        "state_bytes": state
     });
     json
 }

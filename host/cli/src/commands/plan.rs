@@ -138,6 +138,13 @@ fn tables(pipeline: &Pipeline, planned: &Planned) -> String {
                 format!("{many}: it runs once and is spooled"),
             )),
         }
+        if let Some(keys) = planned.state_keys(name) {
+            let by = match keys.as_slice() {
+                [] => String::new(),
+                keys => format!(", by {}", keys.join(", ")),
+            };
+            lines.push(labelled("state", format!("kept from slice to slice{by}")));
+        }
         lines.push(columns(&schema));
         if let Some(step) = pipeline.step(name) {
             lines.extend(checks(&step.checks));
@@ -258,7 +265,11 @@ fn to_json(pipeline: &Pipeline, planned: &Planned) -> Value {
     });
     let steps = planned.steps().map(|(name, readers, schema)| {
         let checks = pipeline.step(name).map(|step| &step.checks);
-        json!({ "name": name, "reads": planned.reads(name), "readers": readers, "columns": columns(&schema), "checks": checks })
+        let mut shown = json!({ "name": name, "reads": planned.reads(name), "readers": readers, "columns": columns(&schema), "checks": checks });
+        if let Some(keys) = planned.state_keys(name) {
+            shown["state_by"] = json!(keys);
+        }
+        shown
     });
     let sinks = pipeline.sinks.iter().map(|sink| {
         let mut shown = json!({ "name": sink.name.value, "reads": [sink.from.value] });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use transom_pipeline::lock::Lock;
-use transom_pipeline::report::{Count, counted};
+use transom_pipeline::report::{Bytes, Count, counted};
 use transom_pipeline::slices::{Command, Commanded, Decided, History};
 
 use super::run::SLICED_BY;
@@ -302,6 +302,22 @@ fn show(history: &History, printer: &Printer) -> Result<(), Failure> {
             "{NAME}source{NAME:#}     {}: {} loaded",
             source.name,
             counted(source.files as u64, "file")
+        ))?;
+    }
+    for step in &history.steps {
+        let versions: Vec<&str> = step.versions.iter().map(String::as_str).collect();
+        let saved = match versions.as_slice() {
+            [] => "no state yet".to_owned(),
+            versions => format!(
+                "state in {}, {}, saved by version {}",
+                counted(step.buckets as u64, "bucket"),
+                Bytes(step.bytes),
+                versions.join(", ")
+            ),
+        };
+        printer.data(format_args!(
+            "{NAME}step{NAME:#}       {}: {saved} of `{}.{}`",
+            step.name, step.plugin, step.transform
         ))?;
     }
     for sink in &history.sinks {

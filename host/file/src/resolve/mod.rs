@@ -284,6 +284,7 @@ impl Resolver<'_> {
                     memory_bytes: limits.memory.map(|memory| memory.0),
                     call_time: limits.call_time.map(|time| time.0),
                     output_bytes: limits.output.map(|output| output.0),
+                    state_bytes: limits.state.map(|state| state.0),
                 });
             plugins.push(Plugin {
                 name: entry.name.clone(),

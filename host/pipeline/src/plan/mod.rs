@@ -19,7 +19,7 @@ pub use transom_connect::Sample;
 use transom_connect::{Aws, Inputs, Sink, SinkLimits, Source};
 use transom_file::spec::Unknown;
 use transom_plugin::{Cancel, LogicalTime};
-use transom_query::{Session, SessionOptions, TransformColumns};
+use transom_query::{KeepsState, Session, SessionOptions, TransformColumns};
 
 use self::part::Reads;
 use self::planner::Planner;
@@ -88,8 +88,10 @@ pub(crate) struct PlannedStep {
     /// The sources and steps that it reads, each once.
     pub(crate) reads: Vec<String>,
     pub(crate) plan: LogicalPlan,
-    /// How often steps, sinks and checks read it; more than once makes it run once, into a spool.
+    /// How often steps, sinks and checks read it.
     pub(crate) readers: usize,
+    /// The state that it keeps from slice to slice.
+    pub(crate) keeps: Option<KeepsState>,
     pub(crate) dead_letters: Option<Arc<DeadLetterSpool>>,
     /// Rows that it may reject.
     pub(crate) max_rejects: Option<MaxRejects>,
@@ -101,6 +103,19 @@ pub(crate) struct PlannedSink {
     pub(crate) from: String,
     /// The column that says which partitions of the table a slice computes anew, if it does so by partition.
     pub(crate) by: Option<String>,
+}
+
+impl PlannedStep {
+    /// Whether it runs by itself, into a spool: since it has several readers, or since it must see all of its rows, which a reader such as
+    /// a join may not ask for.
+    pub(crate) fn is_spooled(&self) -> bool {
+        self.readers > 1 || self.kept().is_some()
+    }
+
+    /// The state that it keeps from slice to slice. A step that nothing reads does not run, and keeps none.
+    pub(crate) fn kept(&self) -> Option<&KeepsState> {
+        self.keeps.as_ref().filter(|_| self.readers > 0)
+    }
 }
 
 impl Planned {
@@ -184,6 +199,12 @@ impl Planned {
         TransformColumns::of(&self.step(step)?.plan)
     }
 
+    /// The columns by which a step keeps state from slice to slice; none if it keeps none.
+    pub fn state_keys(&self, step: &str) -> Option<Vec<&str>> {
+        let keys = self.step(step)?.kept()?.keys.iter();
+        Some(keys.map(|(column, _)| column.as_str()).collect())
+    }
+
     /// The operators that would run for a step, as DataFusion shows them.
     pub async fn explain(&self, step: &str) -> Result<Option<String>> {
         let Some(planned) = self.step(step) else {
@@ -248,7 +269,7 @@ pub(crate) async fn plan_part(
     }
     let mut sinks = planner.sinks(&planned_sources, &steps);
     if pipeline.is_sliced() {
-        planner.check_slices(&planned_sources, &steps, &mut sinks);
+        planner.check_slices(&planned_sources, &mut steps, &mut sinks);
     }
     let checks = planner.checks(&needed).await?;
     count_readers(&mut steps, &sinks, &checks, part)?;

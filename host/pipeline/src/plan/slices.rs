@@ -1,10 +1,8 @@
 //! Whether a pipeline gives the right tables when it runs for one slice of its sources after another.
 
-use std::collections::BTreeMap;
-
 use transom_file::spec::{Incremental, LoadMode};
-use transom_file::{Problem, Sink, SinkKind};
-use transom_query::{NeedsAllRows, Shape, shape};
+use transom_file::{Problem, Sink, SinkKind, StepKind};
+use transom_query::{KeepsState, NeedsAllRows, Shape, Tables, keeps_state, key_type, shape};
 
 use super::planner::Planner;
 use super::{PlannedSink, PlannedSource, PlannedStep};
@@ -26,19 +24,26 @@ impl How {
 }
 
 impl Planner<'_> {
-    /// Reports steps and sinks that would be wrong for a slice, and notes by which column sinks replace partitions.
+    /// Reports steps and sinks that would be wrong for a slice, and notes which steps keep state from slice to slice and by which column
+    /// sinks replace partitions.
     pub(super) fn check_slices(
         &mut self,
         sources: &[PlannedSource],
-        steps: &[PlannedStep],
+        steps: &mut [PlannedStep],
         sinks: &mut [PlannedSink],
     ) {
         let how = self.check_sources();
-        let mut tables = self.shapes_of_sources(sources);
-        for step in steps {
-            match shape(&step.plan, &tables) {
-                Ok(shape) => {
-                    tables.insert(step.name.clone(), shape);
+        let mut tables = self.shapes_of_sources(sources, how);
+        for step in steps.iter_mut() {
+            let shaped = shape(&step.plan, &tables);
+            let shaped = shaped.and_then(|shape| Ok((shape, keeps_state(&step.plan, &tables)?)));
+            match shaped {
+                Ok((shape, keeps)) => {
+                    tables.shapes.insert(step.name.clone(), shape);
+                    if let Some(keeps) = &keeps {
+                        self.check_buckets(&step.name, keeps);
+                    }
+                    step.keeps = keeps;
                 }
                 Err(needs) => {
                     let problem = self.needs_all_rows(&step.name, &needs, how);
@@ -51,7 +56,7 @@ impl Planner<'_> {
         for planned in sinks {
             let mut declared = self.pipeline.sinks.iter();
             let sink = declared.find(|sink| sink.name.value == planned.sink.name());
-            let (Some(sink), Some(shape)) = (sink, tables.get(&planned.from)) else {
+            let (Some(sink), Some(shape)) = (sink, tables.shapes.get(&planned.from)) else {
                 continue;
             };
             let names = column_names(&planned.from, sources, steps);
@@ -92,8 +97,34 @@ impl Planner<'_> {
         how
     }
 
-    fn shapes_of_sources(&mut self, sources: &[PlannedSource]) -> BTreeMap<String, Shape> {
-        let mut tables = BTreeMap::new();
+    /// State is kept in buckets, and each key must have one.
+    fn check_buckets(&mut self, name: &str, keeps: &KeepsState) {
+        let Some(StepKind::Transform(step)) = self.pipeline.step(name).map(|step| &step.kind)
+        else {
+            return;
+        };
+        for (column, data_type) in &keeps.keys {
+            if key_type(data_type).is_some() {
+                continue;
+            }
+            let mut said = step.partition_by.iter();
+            let said = said.find(|said| said.value == *column);
+            let message = format!(
+                "step `{name}` keeps its state by `{column}`, which is {}",
+                transom_sql::type_name(data_type)
+            );
+            let span = said.map_or(step.transform.span, |said| said.span);
+            let hint = "partition by columns of single values: text, numbers, dates, times";
+            let problem = self.pipeline.problem_at(span, message);
+            self.problems.push(problem.with_hint(hint));
+        }
+    }
+
+    fn shapes_of_sources(&mut self, sources: &[PlannedSource], how: Option<How>) -> Tables {
+        let mut tables = Tables {
+            are_new_files: how == Some(How::NewFiles),
+            ..Tables::default()
+        };
         for planned in sources {
             let name = planned.source.name();
             let declared = self.pipeline.source(name);
@@ -120,17 +151,22 @@ impl Planner<'_> {
                 is_part: true,
                 by: by.collect(),
             };
-            tables.insert(name.to_owned(), shape);
+            tables.shapes.insert(name.to_owned(), shape);
         }
         tables
     }
 
     fn needs_all_rows(&self, step: &str, needs: &NeedsAllRows, how: Option<How>) -> Problem {
-        let span = self.pipeline.step(step).map(|step| step.name.span);
+        let declared = self.pipeline.step(step);
+        let span = declared.map(|step| step.name.span);
+        let is_transform = declared.is_some_and(|step| matches!(step.kind, StepKind::Transform(_)));
         let message = format!("step `{step}` is not right for one slice after another: {needs}");
         let hint = match how {
             Some(How::ByPartition) => {
                 "group, join and partition by the column of `incremental: { by: .. }`, as it is; or leave `incremental` out, and every run reads all of the source"
+            }
+            Some(How::NewFiles) if is_transform => {
+                "let the transform keep its state from slice to slice (`save` and `restore`), read the source by partition (`incremental: { by: .. }`) and partition by that column, or leave `incremental` out, and every run reads all of the source"
             }
             _ => {
                 "read the source by partition (`incremental: { by: .. }`) and group by that column, compute this where the loaded table is read, or leave `incremental` out, and every run reads all of the source"

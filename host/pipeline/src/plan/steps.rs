@@ -63,6 +63,7 @@ impl Planner<'_> {
             reads,
             plan,
             readers: 0,
+            keeps: None,
             dead_letters,
             max_rejects: match &step.kind {
                 StepKind::Transform(transform) => transform.max_rejects,

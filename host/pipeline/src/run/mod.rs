@@ -213,12 +213,13 @@ impl<'a> Run<'a> {
         pipeline: &Pipeline,
         options: &RunOptions,
     ) -> Result<(Vec<Staged>, (usize, usize))> {
-        // A step with one reader is part of that reader's plan; a step without a reader does not run, of which callers warn.
+        // A step with one reader is part of that reader's plan, unless it keeps state; a step without a reader does not run, of which
+        // callers warn.
         let spools: Vec<String> = self
             .planned
             .steps
             .iter()
-            .filter(|step| step.readers > 1)
+            .filter(|step| step.is_spooled())
             .map(|step| step.name.clone())
             .collect();
         let checking = usize::from(!self.planned.checks.is_empty());
@@ -328,7 +329,7 @@ impl<'a> Run<'a> {
         let mut names = Vec::new();
         let mut open = tables.to_vec();
         while let Some(table) = open.pop() {
-            if let Some(step) = self.planned.step(&table).filter(|step| step.readers == 1) {
+            if let Some(step) = self.planned.step(&table).filter(|step| !step.is_spooled()) {
                 names.push(format!("`{table}`"));
                 open.extend(step.reads.iter().cloned());
             }

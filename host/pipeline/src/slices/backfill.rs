@@ -248,7 +248,7 @@ impl Job {
         let store = open_store(self).await?;
         let slice_options = SliceOptions::default();
         let mut planner = Planner {
-            slicer: Slicer::new(self, &slice_options, observer, store.as_ref())?,
+            slicer: Slicer::new(self, &slice_options, observer, &store)?,
             options,
             store: store.as_ref(),
             failure: None,
@@ -277,7 +277,7 @@ impl Job {
         let failed = |error: Error| SlicesFailure::new(self, error);
         let store = open_store(self).await.map_err(failed)?;
         let options = SliceOptions::default();
-        let mut slicer = Slicer::new(self, &options, observer, store.as_ref()).map_err(failed)?;
+        let mut slicer = Slicer::new(self, &options, observer, &store).map_err(failed)?;
         let log = StoredLog::open(store.as_ref(), None).await;
         let log = log.map_err(|error| failed(error.into()))?;
         let open = log.log().state().backfill;
@@ -331,6 +331,7 @@ impl Planner<'_> {
                     .to_owned(),
             });
         }
+        self.slicer.check_backfill().await?;
         let shares = self.slicer.divide(&state, self.options).await?;
         let count = shares.len();
         if count == 0 {

@@ -17,6 +17,7 @@ use transom_commit::{
 };
 use transom_connect::{Aside, Known, Sink};
 
+use super::buckets::StepState;
 use super::runs::outdated;
 use super::work::{delete_staged, sinks};
 use super::{by, open_store};
@@ -275,13 +276,14 @@ async fn unneeded(
     keeps: u64,
 ) -> Result<BTreeMap<Attempt, (Garbage, Vec<Object>)>> {
     let mut sets = BTreeSet::new();
+    let mut states = BTreeSet::new();
     let mut needed = BTreeSet::new();
     for entry in entries(log).filter(|entry| entry.seq >= keeps) {
         for state in entry.after.sources.values() {
             sets.extend(state.seen);
             needed.extend(state.partitions);
         }
-        needed.extend(entry.after.buckets.iter().copied());
+        states.extend(entry.after.buckets.iter().copied());
         match &entry.decision {
             Decision::Slice(slice) => needed.extend(slice.inputs.values().map(|read| read.list)),
             Decision::Backfill { plan, .. } => drop(needed.insert(*plan)),
@@ -290,6 +292,10 @@ async fn unneeded(
     }
     for set in sets {
         needed.extend(super::seen::parts(store, set).await?);
+    }
+    for state in states {
+        needed.insert(state);
+        needed.extend(StepState::load(store, state).await?.objects());
     }
     let in_log = all_entries(log);
     let mut unneeded = BTreeMap::new();

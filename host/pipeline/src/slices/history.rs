@@ -1,10 +1,13 @@
 //! The log as a person wants to read it.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use transom_commit::{Decision, Entry, StoredLog};
 use transom_file::spec::Place;
 
+use super::buckets::StepState;
 use super::open_store;
 use super::seen::Seen;
 use crate::error::Result;
@@ -28,6 +31,8 @@ pub struct History {
     pub done: bool,
     /// What counts as loaded of the incremental sources.
     pub sources: Vec<SourceState>,
+    /// The states that steps keep from slice to slice.
+    pub steps: Vec<KeptState>,
     /// How far the sinks are, once the last entry is in all of them.
     pub sinks: Vec<SinkState>,
     /// The entries, the last one first.
@@ -41,6 +46,37 @@ pub struct SourceState {
     pub name: String,
     /// Files.
     pub files: usize,
+}
+
+/// The state that a step keeps from slice to slice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeptState {
+    /// Name of the step.
+    pub name: String,
+    /// The plugin that has saved it, as it calls itself.
+    pub plugin: String,
+    /// The transform in the plugin.
+    pub transform: String,
+    /// The versions of the plugin that have saved it: buckets keep what was saved when they last had rows.
+    pub versions: BTreeSet<String>,
+    /// Buckets that have had rows.
+    pub buckets: usize,
+    /// Their size in bytes.
+    pub bytes: u64,
+}
+
+impl From<StepState> for KeptState {
+    fn from(state: StepState) -> Self {
+        let saved = state.saved.values();
+        Self {
+            versions: saved.clone().map(|saved| saved.version.clone()).collect(),
+            buckets: state.saved.len(),
+            bytes: saved.map(|saved| saved.bytes).sum(),
+            name: state.step,
+            plugin: state.plugin,
+            transform: state.transform,
+        }
+    }
 }
 
 /// How far a sink is.
@@ -99,6 +135,10 @@ impl Job {
                 files: seen.paths().count(),
             });
         }
+        let mut steps = Vec::new();
+        for object in &state.buckets {
+            steps.push(StepState::load(store.as_ref(), *object).await?.into());
+        }
         let numbers = (first..=tail).rev().filter(|_| entries > 0);
         Ok(History {
             pipeline: self.pipeline.name.clone(),
@@ -108,6 +148,7 @@ impl Job {
             tail,
             done,
             sources,
+            steps,
             sinks: state
                 .sinks
                 .iter()

@@ -1,11 +1,13 @@
 //! Runs of pipelines that load only what is new: one slice after another, each in the log exactly once.
 //!
 //! `choose` says which files the next slice reads: what is listed, less what counts as loaded (`seen`). `work` computes a slice and stages
-//! its results; [`transom_commit`] brings it into the log and into all sinks. `pace` says how large slices are. `commands` changes the log
-//! as people ask for it (a rewind, a discard), `history` reads it. `gc` deletes what is not needed, `verify` compares the log with the
-//! tables, `sink` brings a table that was restored to where the log is, `hint` is how runs see each other, and `runs` keeps what they did.
+//! its results, and `buckets` has the state that transforms keep meanwhile; [`transom_commit`] brings it into the log and into all
+//! sinks. `pace` says how large slices are. `commands` changes the log as people ask for it (a rewind, a discard), `history` reads it.
+//! `gc` deletes what is not needed, `verify` compares the log with the tables, `sink` brings a table that was restored to where the log
+//! is, `hint` is how runs see each other, and `runs` keeps what they did.
 
 mod backfill;
+mod buckets;
 mod choose;
 mod commands;
 mod gc;
@@ -20,6 +22,7 @@ mod staged;
 mod verify;
 mod work;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -33,7 +36,7 @@ pub use self::backfill::{Backfill, BackfillOptions, StagedShare};
 pub use self::commands::{Command, Commanded};
 pub use self::gc::{Garbage, Gc, GcOptions, Why};
 pub use self::hint::Others;
-pub use self::history::{Decided, History, SinkState, SourceState};
+pub use self::history::{Decided, History, KeptState, SinkState, SourceState};
 pub use self::probe::Probed;
 pub use self::runs::{Amounts, KeptError, KeptRun, KeptSlice, RunOutcome};
 pub use self::sink::{Behind, Replayed};
@@ -150,7 +153,7 @@ impl SlicesFailure {
 }
 
 /// The store of a pipeline's log.
-pub(crate) async fn open_store(job: &Job) -> Result<Box<dyn Store>> {
+pub(crate) async fn open_store(job: &Job) -> Result<Arc<dyn Store>> {
     transom_connect::check_state(&job.pipeline.state).map_err(|unfit| Error::State {
         message: format!(
             "the state cannot be kept in `{}`: {}",
@@ -159,8 +162,8 @@ pub(crate) async fn open_store(job: &Job) -> Result<Box<dyn Store>> {
         hint: unfit.hint,
     })?;
     Ok(match &job.pipeline.state {
-        Place::Local(path) => Box::new(FolderStore::new(path)),
-        Place::S3(url) => Box::new(S3Store::open(&job.aws, url).await?),
+        Place::Local(path) => Arc::new(FolderStore::new(path)),
+        Place::S3(url) => Arc::new(S3Store::open(&job.aws, url).await?),
     })
 }
 
@@ -200,7 +203,7 @@ impl Job {
             Ok(store) => store,
             Err(error) => return Err(failed(error, report, None)),
         };
-        let mut work = match Slicer::new(self, options, observer, store.as_ref()) {
+        let mut work = match Slicer::new(self, options, observer, &store) {
             Ok(work) => work,
             Err(error) => return Err(failed(error, report, None)),
         };

@@ -9,6 +9,7 @@ use transom_commit::{
 };
 use transom_connect::{Expectation, Expected, Finding, IsThere};
 
+use super::buckets::StepState;
 use super::gc::{entries, read_all};
 use super::open_store;
 use super::work::sinks;
@@ -183,6 +184,25 @@ async fn objects(store: &dyn Store, log: &Log, found: &mut Verification) -> Resu
             let problem =
                 format!("what counts as loaded of source `{source}` cannot be read: {error}");
             let hint = "restore the state from a backup, or `transom reset --yes` and load everything again";
+            found.findings.push(finding(problem, hint));
+        }
+    }
+    let hint =
+        "restore the state from a backup, or `transom reset --yes` and load everything again";
+    for object in &state.buckets {
+        let read = StepState::load(store, *object).await;
+        let Ok(kept) = read else {
+            let problem = format!("the state that a step keeps cannot be read: `{object}`");
+            found.findings.push(finding(problem, hint));
+            continue;
+        };
+        for object in kept.objects() {
+            let why = match object.get(store).await {
+                Ok(Some(_)) => continue,
+                Ok(None) => format!("`{object}` is gone"),
+                Err(error) => error.to_string(),
+            };
+            let problem = format!("the state of step `{}` cannot be read: {why}", kept.step);
             found.findings.push(finding(problem, hint));
         }
     }

@@ -23,6 +23,7 @@ use transom_file::spec::Incremental;
 use transom_plugin::LogicalTime;
 
 use super::backfill::{Backfill, BackfillOptions, Frozen};
+use super::buckets::{Keeping, check_shares};
 use super::choose::{Bounds, Candidate, Chosen, Range, Value, choose};
 use super::pace::{Measured, Pace};
 use super::seen::{Seen, There, write};
@@ -55,7 +56,7 @@ pub(super) struct Slicer<'a> {
     job: &'a Job,
     options: &'a SliceOptions,
     observer: &'a dyn Observer,
-    store: &'a dyn Store,
+    store: Arc<dyn Store>,
     /// All that entries can name, tables of dead letters included.
     sinks: BTreeMap<String, Arc<dyn Sink>>,
     /// The columns of the sources, which are those of the lock file in every slice.
@@ -65,6 +66,8 @@ pub(super) struct Slicer<'a> {
     /// What counts as loaded of each source, as it was last read or written.
     seen: BTreeMap<String, (Option<Object>, Seen)>,
     planned: Option<Planned>,
+    /// The states of steps, as the slice that is being computed changes them.
+    keeping: Vec<Arc<Keeping>>,
     pace: Pace,
     /// The last slice until its time is known: its attempt, when it was begun, what it has read.
     under_way: Option<(commit::Attempt, Instant, Measured)>,
@@ -86,7 +89,7 @@ impl<'a> Slicer<'a> {
         job: &'a Job,
         options: &'a SliceOptions,
         observer: &'a dyn Observer,
-        store: &'a dyn Store,
+        store: &Arc<dyn Store>,
     ) -> Result<Self> {
         let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
         Ok(Self {
@@ -95,10 +98,11 @@ impl<'a> Slicer<'a> {
             job,
             options,
             observer,
-            store,
+            store: Arc::clone(store),
             listed: None,
             seen: BTreeMap::new(),
             planned: None,
+            keeping: Vec::new(),
             pace: Pace::new(job.pipeline.slices, options.deadline.map(left)),
             under_way: None,
             staged: Vec::new(),
@@ -222,7 +226,7 @@ impl<'a> Slicer<'a> {
         let (draft, report) = computing.instrument(slice_span(log)).await?;
         if self.options.stage_only {
             let staged = StagedAttempt::new(attempt, log.tail(), draft);
-            if let Err(error) = keep(self.store, &staged).await {
+            if let Err(error) = keep(self.store.as_ref(), &staged).await {
                 return Err(Box::new(RunFailure { error, report }));
             }
             self.kept = Some(StagedReport {
@@ -270,15 +274,19 @@ impl<'a> Slicer<'a> {
         let failed = |error| RunFailure::new(self.job, error);
         let frozen = match &self.frozen {
             Some(frozen) if frozen.seq() == open.seq => Arc::clone(frozen),
-            _ => Arc::new(Frozen::read(self.store, open.seq).await.map_err(failed)?),
+            _ => Arc::new(
+                Frozen::read(self.store.as_ref(), open.seq)
+                    .await
+                    .map_err(failed)?,
+            ),
         };
         self.frozen = Some(Arc::clone(&frozen));
-        let staged = frozen.staged(self.store, open.next).await;
+        let staged = frozen.staged(self.store.as_ref(), open.next).await;
         let (staged, report) = match staged.map_err(failed)? {
             Some(staged) => (staged, None),
             None if self.options.compute_shares => {
                 let report = self.compute_share(log, &frozen, open.next).await?;
-                let staged = frozen.staged(self.store, open.next).await;
+                let staged = frozen.staged(self.store.as_ref(), open.next).await;
                 let failed = |error| RunFailure::new(self.job, error);
                 let staged = staged.map_err(failed)?.ok_or_else(|| {
                     let message = format!(
@@ -314,7 +322,10 @@ impl<'a> Slicer<'a> {
     ) -> Result<Option<RunReport>, Box<RunFailure>> {
         let failed = |error| RunFailure::new(self.job, error);
         let state = log.state();
-        let chosen = frozen.share(self.store, index).await.map_err(failed)?;
+        let chosen = frozen
+            .share(self.store.as_ref(), index)
+            .await
+            .map_err(failed)?;
         if self.listed.is_none() {
             self.listed = Some(self.list(&state).await.map_err(failed)?);
         }
@@ -327,7 +338,7 @@ impl<'a> Slicer<'a> {
         let computing = self.compute(&state, &chosen, (attempt, id), time);
         let (draft, report) = computing.instrument(slice_span(log)).await?;
         let staged = StagedAttempt::new(attempt, frozen.seq(), draft);
-        match staged.stand_for_share(self.store).await {
+        match staged.stand_for_share(self.store.as_ref()).await {
             Ok(stands) => Ok(stands.then_some(report)),
             Err(error) => Err(Box::new(RunFailure {
                 error: error.into(),
@@ -541,7 +552,7 @@ impl<'a> Slicer<'a> {
                 .get(name)
                 .is_none_or(|(known, _)| *known != object)
             {
-                let seen = Seen::load(self.store, object).await?;
+                let seen = Seen::load(self.store.as_ref(), object).await?;
                 self.seen.insert(name.clone(), (object, seen));
             }
         }
@@ -673,11 +684,15 @@ impl<'a> Slicer<'a> {
             Err(error) => return Err(RunFailure::new(self.job, error)),
         };
         commit::fault::at("plan.made");
+        self.keeping = match self.keep(&planned, state, attempt).await {
+            Ok(keeping) => keeping,
+            Err(error) => return Err(RunFailure::new(self.job, error)),
+        };
         let id = attempt.to_string();
         // A share does not know yet after which result it comes.
         let state = attempt.share().is_none().then_some(state);
         let attempts = self.attempts(&planned, state, chosen, &id, log);
-        let staged = stage_slice(
+        let mut staged = stage_slice(
             &self.job.pipeline,
             &mut planned,
             &self.options.into(),
@@ -687,7 +702,31 @@ impl<'a> Slicer<'a> {
         )
         .await;
         self.planned = Some(planned);
+        if let Err(failure) = &mut staged
+            && let Some(cause) = self.keeping.iter().find_map(|keeping| keeping.failure())
+        {
+            failure.error = cause;
+        }
         staged
+    }
+
+    /// The states with which the steps of a slice begin.
+    async fn keep(
+        &self,
+        planned: &Planned,
+        state: &After,
+        attempt: commit::Attempt,
+    ) -> Result<Vec<Arc<Keeping>>> {
+        if attempt.share().is_some() {
+            check_shares(planned)?;
+        }
+        Keeping::begin(planned, state, &self.store, attempt).await
+    }
+
+    /// Refuses a backfill of a pipeline in which a step keeps state.
+    pub(super) async fn check_backfill(&self) -> Result<()> {
+        let planned = self.job.plan(Sources::FromLock, &Part::default()).await?;
+        check_shares(&planned)
     }
 
     /// What the attempt is for each sink: after which result it comes, and which partitions it replaces.
@@ -733,7 +772,7 @@ impl<'a> Slicer<'a> {
         let mut inputs = BTreeMap::new();
         for (name, read) in &chosen.inputs {
             let mut seen = chosen.seen.get(name).cloned().unwrap_or_default();
-            let object = seen.save(self.store, attempt).await?;
+            let object = seen.save(self.store.as_ref(), attempt).await?;
             self.seen.insert(name.clone(), (Some(object), seen));
             let after = commit::SourceState {
                 seen: Some(object),
@@ -741,7 +780,7 @@ impl<'a> Slicer<'a> {
             };
             sources.insert(name.clone(), after);
             let list = write(
-                self.store,
+                self.store.as_ref(),
                 Some(attempt),
                 &FilesRead::of(read),
                 &There::new(),
@@ -788,10 +827,14 @@ impl<'a> Slicer<'a> {
                 rejected: report.rows_rejected,
             },
         };
+        let mut buckets = Vec::new();
+        for keeping in &self.keeping {
+            buckets.push(keeping.finish().await?);
+        }
         Ok(Draft::Slice {
             slice: Box::new(slice),
             sources,
-            buckets: state.buckets.clone(),
+            buckets,
         })
     }
 }

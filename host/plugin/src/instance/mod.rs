@@ -32,7 +32,7 @@ use crate::bindings::{runner, scalar, table, types};
 use crate::description::Description;
 use crate::error::{Error, Result, load_error};
 use crate::interrupt::Cancel;
-use crate::limits::{MemoryBudget, with_stack};
+use crate::limits::{Exceeded, MemoryBudget, with_stack};
 use crate::plugin::Plugin;
 use crate::state::{State, Timing};
 use crate::wasi::LogicalTime;
@@ -380,9 +380,20 @@ impl Instance {
     }
 
     /// The transform's state, in a form that only the plugin understands.
+    ///
+    /// # Errors
+    /// What the guest says; [`Exceeded::State`] if it is larger than [`Limits::state`](crate::Limits::state), in bytes.
     pub fn save(&mut self, transform: &OpenedTransform) -> Result<Vec<u8>> {
         let guest = self.table()?;
-        self.call(|store| guest.call_save(store, transform.handle))
+        let state = self.call(|store| guest.call_save(store, transform.handle))?;
+        let (allowed, saved) = (self.plugin.limits.state, state.len());
+        match saved <= allowed {
+            true => Ok(state),
+            false => Err(Error::Limit {
+                plugin: self.plugin.name().to_owned(),
+                exceeded: Exceeded::State { allowed, saved },
+            }),
+        }
     }
 
     /// Puts a saved state back.

@@ -4,7 +4,7 @@ use arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
 use transom_plugin::OutputColumn;
 
-use super::node::TransformNode;
+use super::node::transform_of;
 
 /// The columns of a transform step.
 #[derive(Debug, Clone)]
@@ -23,11 +23,7 @@ impl TransformColumns {
     /// Those of a plan whose last operator is a transform; none of other plans.
     #[must_use]
     pub fn of(plan: &LogicalPlan) -> Option<Self> {
-        let LogicalPlan::Extension(extension) = plan else {
-            return None;
-        };
-        let node = extension.node.as_any().downcast_ref::<TransformNode>()?;
-        let spec = &node.spec;
+        let spec = &transform_of(plan)?.spec;
         let fields = spec.opened.schema.fields().iter();
         let output = fields.zip(&spec.opened.output);
         let (computes, passes): (Vec<_>, Vec<_>) =

@@ -3,6 +3,9 @@
 //! It asks the planner for its input hash-partitioned by `partition_by` and sorted by `partition_by`, then `order_by`, so a guest
 //! sees the rows of a key one after another. It streams: one batch of input is in the guest at a time, and its output is handed
 //! on before the next is read ([`Running`]).
+//!
+//! One that goes on from the state of an earlier slice gets its rows bucket after bucket instead, each to a guest of its own: so a
+//! partition holds the state of one bucket at a time.
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,8 +31,10 @@ use datafusion::physical_plan::{
 };
 use transom_plugin::OutputColumn;
 
+use super::bucket::BucketOf;
 use super::metrics::{PartitionMetrics, TransformMetrics};
 use super::running::Running;
+use super::state::StateStore;
 use super::step::TransformSpec;
 
 /// Runs a transform over each partition of its input.
@@ -42,6 +47,8 @@ pub(crate) struct TransformExec {
     /// Columns of the transform's output that are given, in order.
     pub(super) keep: Vec<usize>,
     pub(super) schema: SchemaRef,
+    /// Where its state lies, if it goes on from that of an earlier slice.
+    pub(super) state: Option<Arc<dyn StateStore>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -61,7 +68,9 @@ impl TransformExec {
             input.boundedness(),
         );
         let metrics = ExecutionPlanMetricsSet::new();
+        let state = spec.state.lock().clone();
         Ok(Self {
+            state,
             spec,
             input,
             columns,
@@ -85,6 +94,14 @@ impl TransformExec {
             .iter()
             .filter_map(|name| self.column(name))
             .collect()
+    }
+
+    /// The bucket of a row, if it keeps state by keys. All rows without keys are in bucket 0.
+    pub(super) fn bucket(&self) -> Option<BucketOf> {
+        let keys = self.keys();
+        let state = self.state.as_ref().filter(|_| !keys.is_empty())?;
+        let buckets = state.buckets();
+        Some(BucketOf { keys, buckets })
     }
 
     /// The figures of the run so far.
@@ -143,7 +160,9 @@ impl ExecutionPlan for TransformExec {
 
     fn input_distribution_requirements(&self) -> InputDistributionRequirements {
         let keys = self.keys();
-        let distribution = if !keys.is_empty() {
+        let distribution = if let Some(bucket) = self.bucket() {
+            Distribution::KeyPartitioned(vec![Arc::new(bucket)])
+        } else if !keys.is_empty() {
             Distribution::KeyPartitioned(keys)
         } else if self.spec.stateful || !self.spec.step.order_by.is_empty() {
             // State or order over all rows: there is one sequence, so there is one guest.
@@ -159,9 +178,11 @@ impl ExecutionPlan for TransformExec {
             descending: false,
             nulls_first: false,
         };
-        let keys = self
-            .keys()
+        let bucket = self.bucket();
+        let bucket = bucket.map(|bucket| Arc::new(bucket) as Arc<dyn PhysicalExpr>);
+        let keys = bucket
             .into_iter()
+            .chain(self.keys())
             .map(|key| PhysicalSortRequirement::new(key, Some(key_order)));
         let order = self.spec.step.order_by.iter().filter_map(|order| {
             let options = SortOptions {

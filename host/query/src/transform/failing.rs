@@ -67,7 +67,7 @@ impl Running {
     ) -> transom_plugin::Result<()> {
         let exec = &self.exec;
         let pool = &exec.spec.pool;
-        let guest = pool.instantiate_again(self.partition, self.generation, call_time, traces)?;
+        let guest = pool.instantiate_again(self.seat(), self.generation, call_time, traces)?;
         let (mut guest, opened) = open_in(exec, guest)?;
         let first = |columns: &[Option<ArrayRef>]| -> Vec<Option<ArrayRef>> {
             let columns = columns.iter();

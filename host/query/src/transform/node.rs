@@ -26,6 +26,14 @@ pub(crate) struct TransformNode {
     schema: DFSchemaRef,
 }
 
+/// The transform that a step's plan is, if it is one.
+pub(crate) fn transform_of(plan: &LogicalPlan) -> Option<&TransformNode> {
+    match plan {
+        LogicalPlan::Extension(extension) => extension.node.as_any().downcast_ref(),
+        _ => None,
+    }
+}
+
 impl TransformNode {
     pub(crate) fn try_new(spec: Arc<TransformSpec>, input: LogicalPlan) -> Result<Self> {
         // A column that was pruned from the input is missing from the output too; no later step reads it.

@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use datafusion::common::Result;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::TryStreamExt;
 use tracing::Span;
 use transom_plugin::{End, Input, Instance, OpenedTransform, TransformOutcome};
 use transom_sql::{lossless, type_name};
 
+use super::bucket::BucketOf;
 use super::exec::TransformExec;
 use super::metrics::PartitionMetrics;
+use super::state::{StateRefused, StateWriter};
 use super::step::TransformSpec;
 use crate::error::{CallError, FailedRow, Place, RowsFailed};
 use crate::spans;
@@ -31,6 +34,10 @@ pub(super) struct Running {
     /// Made when the first batch arrives or the input ends, on the thread that runs it.
     guest: Option<(Instance, OpenedTransform)>,
     pub(super) partition: usize,
+    /// Of a transform that goes on from the state of an earlier slice: the bucket of each row, if it has keys.
+    bucket_of: Option<BucketOf>,
+    /// The bucket that the guest has.
+    bucket: Option<u32>,
     span: Span,
     /// How often the guest was replaced.
     pub(super) generation: usize,
@@ -41,8 +48,21 @@ pub(super) struct Running {
     pub(super) rows_before: u64,
     ready: VecDeque<RecordBatch>,
     more: bool,
-    ended: bool,
+    stage: Stage,
+    /// Whether no more input comes.
+    is_read: bool,
     pub(super) metrics: PartitionMetrics,
+}
+
+/// What the guest is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It takes batches of input.
+    Rows,
+    /// It was told that the input has ended, all of it or a bucket's.
+    Ending,
+    /// Nothing is left to do.
+    Done,
 }
 
 /// The input batch that the guest is working on.
@@ -70,6 +90,8 @@ impl Running {
         metrics: PartitionMetrics,
     ) -> Self {
         Self {
+            bucket_of: exec.bucket(),
+            bucket: None,
             span: spans::step(&exec.spec.step.name),
             exec,
             input,
@@ -82,7 +104,8 @@ impl Running {
             rows_before: 0,
             ready: VecDeque::new(),
             more: false,
-            ended: false,
+            stage: Stage::Rows,
+            is_read: false,
             metrics,
         }
     }
@@ -95,11 +118,15 @@ impl Running {
             }
             if self.more {
                 self.call(|guest, opened, input| guest.pull(opened, input))?;
-            } else if self.ended {
-                self.metrics.baseline.done();
-                return Ok(None);
-            } else {
-                self.advance().await?;
+                continue;
+            }
+            match self.stage {
+                Stage::Rows => self.advance().await?,
+                Stage::Ending => self.end().await?,
+                Stage::Done => {
+                    self.metrics.baseline.done();
+                    return Ok(None);
+                }
             }
         }
     }
@@ -113,48 +140,147 @@ impl Running {
             Some(rest) => Some(rest),
             None => self.input.try_next().await?,
         };
-        match batch.map(|batch| self.cut(batch)) {
-            Some(batch) if batch.num_rows() == 0 => Ok(()),
-            Some(batch) => {
-                self.batches += 1;
-                self.metrics.input_batches.add(1);
-                self.metrics.input_rows.add(batch.num_rows());
-                let columns: Vec<Option<ArrayRef>> = self
-                    .exec
-                    .columns
-                    .iter()
-                    .map(|position| position.map(|position| Arc::clone(batch.column(position))))
-                    .collect();
-                let reads = self.reads(&batch, &columns)?;
-                self.current = Some(Current {
-                    batch,
-                    columns,
-                    reads,
-                });
-                self.call(|guest, opened, input| match input {
-                    Some(input) => guest.process(opened, input),
-                    None => Ok(TransformOutcome {
-                        batches: vec![],
-                        rejected: vec![],
-                        more: false,
-                    }),
-                })
-            }
-            None => {
-                self.ended = true;
-                self.call(|guest, opened, _| guest.finish(opened, End::Input))
-            }
+        let Some(batch) = batch else {
+            self.is_read = true;
+            return match (&self.exec.state, self.bucket) {
+                // A bucket without rows keeps its state as it is.
+                (Some(_), None) => {
+                    self.stage = Stage::Done;
+                    Ok(())
+                }
+                _ => self.finish(),
+            };
+        };
+        if batch.num_rows() == 0 {
+            return Ok(());
         }
+        let mut rows = batch.num_rows();
+        if self.exec.state.is_some() {
+            let (bucket, of_bucket) = match &self.bucket_of {
+                Some(bucket_of) => bucket_of.first(&batch)?,
+                None => (0, rows),
+            };
+            match self.bucket {
+                Some(open) if open != bucket => {
+                    self.rest = Some(batch);
+                    return self.finish();
+                }
+                Some(_) => {}
+                None => self.open_bucket(bucket).await?,
+            }
+            rows = of_bucket;
+        }
+        if self.is_to_move() {
+            rows = rows.min(ROWS_BETWEEN_MOVES);
+        }
+        let batch = self.cut(batch, rows);
+        self.batches += 1;
+        self.metrics.input_batches.add(1);
+        self.metrics.input_rows.add(batch.num_rows());
+        let columns: Vec<Option<ArrayRef>> = self
+            .exec
+            .columns
+            .iter()
+            .map(|position| position.map(|position| Arc::clone(batch.column(position))))
+            .collect();
+        let reads = self.reads(&batch, &columns)?;
+        self.current = Some(Current {
+            batch,
+            columns,
+            reads,
+        });
+        self.call(|guest, opened, input| match input {
+            Some(input) => guest.process(opened, input),
+            None => Ok(TransformOutcome {
+                batches: vec![],
+                rejected: vec![],
+                more: false,
+            }),
+        })
     }
 
-    /// As many rows of a batch as the guest gets at once; the others stay for later.
-    fn cut(&mut self, batch: RecordBatch) -> RecordBatch {
-        let rows = batch.num_rows();
-        if !self.is_to_move() || rows <= ROWS_BETWEEN_MOVES {
-            return batch;
+    /// The first rows of a batch, which the guest gets at once; the others stay for later.
+    fn cut(&mut self, batch: RecordBatch, rows: usize) -> RecordBatch {
+        if rows < batch.num_rows() {
+            self.rest = Some(batch.slice(rows, batch.num_rows() - rows));
         }
-        self.rest = Some(batch.slice(ROWS_BETWEEN_MOVES, rows - ROWS_BETWEEN_MOVES));
-        batch.slice(0, ROWS_BETWEEN_MOVES)
+        batch.slice(0, rows)
+    }
+
+    /// Lets a guest go on from what an earlier slice has saved for a bucket.
+    async fn open_bucket(&mut self, bucket: u32) -> Result<()> {
+        self.bucket = Some(bucket);
+        self.generation = 0;
+        let Some(state) = self.exec.state.clone() else {
+            return Ok(());
+        };
+        let Some(saved) = state.load(bucket).await? else {
+            return Ok(());
+        };
+        let spec = &self.exec.spec;
+        let place = self.place();
+        let failed = |error| CallError::new(spec.what(), error).at(place);
+        let (mut guest, opened) = open(&self.exec, self.seat(), 0).map_err(failed)?;
+        let before = guest.timing();
+        let restored = guest.restore(&opened, &saved.bytes);
+        self.metrics.add(guest.timing(), before);
+        spec.pool.collect_counters(&mut guest);
+        match restored {
+            Ok(()) => {}
+            Err(
+                error @ (transom_plugin::Error::Guest { .. } | transom_plugin::Error::Crash { .. }),
+            ) => {
+                return Err(DataFusionError::from(StateRefused {
+                    what: spec.what(),
+                    bucket,
+                    saved: saved.by,
+                    now: StateWriter::of(spec.pool.plugin()),
+                    source: Arc::new(error),
+                }));
+            }
+            Err(error) => return Err(failed(error).into()),
+        }
+        self.guest = Some((guest, opened));
+        Ok(())
+    }
+
+    /// Tells the guest that its input has ended: all of it, or that of a bucket in this slice.
+    fn finish(&mut self) -> Result<()> {
+        self.stage = Stage::Ending;
+        let end = match self.exec.state {
+            Some(_) => End::Slice,
+            None => End::Input,
+        };
+        self.call(|guest, opened, _| guest.finish(opened, end))
+    }
+
+    /// The guest has given all that it has: its state is saved, and the next bucket gets another one.
+    async fn end(&mut self) -> Result<()> {
+        self.stage = match self.is_read {
+            true => Stage::Done,
+            false => Stage::Rows,
+        };
+        let place = self.place();
+        let guest = self.guest.take();
+        if let (Some(state), Some(bucket), Some((mut guest, opened))) =
+            (self.exec.state.clone(), self.bucket.take(), guest)
+        {
+            let spec = &self.exec.spec;
+            let before = guest.timing();
+            let saved = guest.save(&opened);
+            self.metrics.add(guest.timing(), before);
+            spec.pool.collect_counters(&mut guest);
+            let failed = |error| CallError::new(spec.what(), error).at(place);
+            let saved = saved.map_err(failed)?;
+            drop(guest);
+            state.save(bucket, saved).await?;
+        }
+        Ok(())
+    }
+
+    /// What the guest draws its random numbers for: its bucket, which does not depend on how many partitions a run has, or its partition.
+    pub(super) fn seat(&self) -> usize {
+        self.bucket.map_or(self.partition, |bucket| bucket as usize)
     }
 
     fn is_to_move(&self) -> bool {
@@ -215,11 +341,12 @@ impl Running {
         let exec = &self.exec;
         let place = self.place();
         let failed = |error| CallError::new(exec.spec.what(), error).at(place);
+        let seat = self.seat();
         let (guest, opened) = match &mut self.guest {
             Some(guest) => guest,
             None => self
                 .guest
-                .insert(open(exec, self.partition, self.generation).map_err(failed)?),
+                .insert(open(exec, seat, self.generation).map_err(failed)?),
         };
         let before = guest.timing();
         let input = self.current.as_ref().map(|current| {
@@ -268,7 +395,7 @@ impl Running {
             }
         }
         self.reject(&rejected)?;
-        if !self.more && !self.ended {
+        if !self.more && self.stage == Stage::Rows {
             self.replace_worn()?;
         }
         Ok(())
@@ -308,7 +435,7 @@ impl Running {
         // Before the new one: a run with little memory may not have enough for both.
         self.guest = None;
         self.generation += 1;
-        let (mut guest, opened) = open(exec, self.partition, self.generation).map_err(failed)?;
+        let (mut guest, opened) = open(exec, self.seat(), self.generation).map_err(failed)?;
         guest.resume(&opened, &snapshot).map_err(failed)?;
         guest.settle();
         // What it counted while it was opened was counted for the first guest already.
@@ -321,10 +448,10 @@ impl Running {
 
 fn open(
     exec: &TransformExec,
-    partition: usize,
+    seat: usize,
     generation: usize,
 ) -> transom_plugin::Result<(Instance, OpenedTransform)> {
-    let guest = exec.spec.pool.instantiate_for(partition, generation)?;
+    let guest = exec.spec.pool.instantiate_for(seat, generation)?;
     open_in(exec, guest)
 }
 

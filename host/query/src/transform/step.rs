@@ -5,8 +5,10 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
+use parking_lot::Mutex;
 use transom_plugin::OpenedTransform;
 
+use super::state::StateStore;
 use crate::error::RowOf;
 use crate::pool::InstancePool;
 
@@ -94,6 +96,8 @@ pub(crate) struct TransformSpec {
     pub(crate) offered: SchemaRef,
     pub(crate) opened: OpenedTransform,
     pub(crate) stateful: bool,
+    /// Where its state lies from slice to slice; without it, an execution begins with no state and ends with the input.
+    pub(crate) state: Mutex<Option<Arc<dyn StateStore>>>,
     /// It moves to a new instance after each of its first batches, which are small.
     pub(crate) moves: bool,
 }

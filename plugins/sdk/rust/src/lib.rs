@@ -217,7 +217,8 @@ pub use transom_sdk_macros::options;
 pub use transom_sdk_macros::row;
 
 /// Makes a type the state of a transform: saved at the end of a slice and read at the start of the next one. Attributes of
-/// serde may stand on its fields; `#[serde(default)]` on a new field lets it read older states.
+/// serde may stand on its fields; `#[serde(default)]` on a new field lets it read older states. A state
+/// with a field that the type does not have, which a newer version has saved, is refused.
 pub use transom_sdk_macros::state;
 
 pub use {arrow_array, arrow_buffer, arrow_schema, chrono, schemars, serde, serde_json};

@@ -77,6 +77,17 @@ func TestTheRunningSumGoesOnInTheNextSlice(t *testing.T) {
 	expect(t, transomtest.Rows[sum](t, next), []sum{{13}})
 }
 
+func TestTheNumbersOfAllKeysGoOnInTheNextSlice(t *testing.T) {
+	table := append(rows(1, 2), rows(1, 2)...)
+	first := transomtest.RunSlice(t, "number_rows", `{"column": "b"}`, "", append(table, row{}))
+	next := transomtest.RunSlice(t, "number_rows", `{"column": "b"}`, first.State, append(rows(1), row{}))
+	type number struct {
+		Number int64 `arrow:"number"`
+	}
+	expect(t, transomtest.Rows[number](t, first), []number{{1}, {1}, {2}, {2}, {1}})
+	expect(t, transomtest.Rows[number](t, next), []number{{3}, {2}})
+}
+
 func TestOddRowsAreRejectedAndNullsPass(t *testing.T) {
 	ran := transomtest.Run(t, "reject_odd", `{"column": "a"}`, append(rows(2, 7, -3), row{}))
 	expect(t, values(t, ran), []int64{2, -1})

@@ -14,6 +14,7 @@ func init() {
 	transom.Transform("keep", "Keeps the rows whose int64 column is above a number.", openKeep)
 	transom.Transform("repeat", "Gives each row several times.", openRepeat)
 	transom.Transform("running_sum", "Adds the running total of an int64 column; null counts as 0.", openRunningSum)
+	transom.Transform("number_rows", "Numbers the rows of each key of a text column; null is a key, too.", openNumberRows)
 	transom.Transform("reject_odd", "Rejects the rows whose int64 column is odd.", openRejectOdd)
 	transom.Transform("totals", "One row at the end: how many rows there were, and the total of an int64 column.", openTotals)
 	transom.Transform("fail", "Fails as its options say.", openFail)
@@ -132,6 +133,45 @@ func (r *runningSum) Process(batch *transom.Batch, output *transom.Output) error
 }
 
 func (r *runningSum) State() any { return &r.kept }
+
+type textOption struct {
+	Column string `json:"column" doc:"The text column to look at."`
+}
+
+// numberRows keeps the numbers of all keys, not of the last one alone.
+type numberRows struct {
+	keys transom.Reader[transom.Null[string]]
+	kept numbersState
+}
+
+type numbersState struct {
+	Rows       map[string]int64 `json:"rows"`
+	WithoutKey int64            `json:"without_key"`
+}
+
+func openNumberRows(plan *transom.Plan, options textOption) (*numberRows, error) {
+	plan.PassAll()
+	transom.Compute[int64](plan, "number")
+	keys := transom.Read[transom.Null[string]](plan, options.Column)
+	return &numberRows{keys, numbersState{Rows: map[string]int64{}}}, nil
+}
+
+func (n *numberRows) Process(batch *transom.Batch, output *transom.Output) error {
+	numbers := make([]int64, 0, batch.Rows)
+	for _, key := range n.keys.Values(batch) {
+		if key.Valid {
+			n.kept.Rows[key.V]++
+			numbers = append(numbers, n.kept.Rows[key.V])
+		} else {
+			n.kept.WithoutKey++
+			numbers = append(numbers, n.kept.WithoutKey)
+		}
+	}
+	output.Emit(transom.NewColumn(numbers))
+	return nil
+}
+
+func (n *numberRows) State() any { return &n.kept }
 
 // rejectOdd leaves rows out and says why.
 type rejectOdd struct {

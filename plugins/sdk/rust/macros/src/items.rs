@@ -133,7 +133,7 @@ pub fn state(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let item: DeriveInput = syn::parse2(item)?;
     Ok(quote! {
         #[derive(::transom_sdk::serde::Serialize, ::transom_sdk::serde::Deserialize)]
-        #[serde(crate = "::transom_sdk::serde")]
+        #[serde(crate = "::transom_sdk::serde", deny_unknown_fields)]
         #item
     })
 }

@@ -59,6 +59,31 @@ class RunningSum(transom.Transform):
         self.total = state["total"]
 
 
+class NumberRows(transom.Transform):
+    """Numbers the rows of each key of a text column; null is a key, too."""
+
+    class Options:
+        column: Annotated[str, "The text column to look at."]
+
+    def open(self, input: transom.Schema) -> transom.Opened:
+        self.rows: dict[str | None, int] = {}
+        return transom.Opened(reads=[self.options.column], passes=transom.ALL, computes={"number": int})
+
+    def process(self, batch: transom.RecordBatch, output: transom.Output) -> None:
+        numbers = []
+        for key in batch[self.options.column]:
+            self.rows[key] = self.rows.get(key, 0) + 1
+            numbers.append(self.rows[key])
+        output.emit(number=numbers)
+
+    def save(self) -> list:
+        # JSON has no key that is null.
+        return list(self.rows.items())
+
+    def restore(self, state: list) -> None:
+        self.rows = {key: rows for key, rows in state}
+
+
 class Totals(transom.Transform):
     """One row at the end: the number of rows and the total of a column."""
 

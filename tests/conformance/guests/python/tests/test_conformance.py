@@ -97,6 +97,12 @@ class Transforms(unittest.TestCase):
         ran = run_transform(making.RunningSum, {"column": "a"}, self.table, state=ran.state)
         self.assertEqual(ran.columns["sum"], [7, 7, 14, 12])
 
+    def test_the_numbers_of_all_keys_go_on_from_their_state(self):
+        first = run_transform(making.NumberRows, {"column": "b"}, {"b": ["x", None, "x"]}, end=transom.End.SLICE)
+        self.assertEqual(first.columns["number"], [1, 1, 2])
+        next = run_transform(making.NumberRows, {"column": "b"}, {"b": [None, "y", "x"]}, state=first.state)
+        self.assertEqual(next.columns["number"], [2, 1, 3])
+
     def test_totals_come_at_the_end_of_the_input_only(self):
         ran = run_transform(making.Totals, {"column": "a"}, [self.table, self.table])
         self.assertEqual(ran.columns, {"rows": [8], "total": [12]})

@@ -26,6 +26,7 @@ plugin! {
         transforms::Keep,
         transforms::Repeat,
         transforms::RunningSum,
+        transforms::NumberRows,
         transforms::RejectOdd,
         transforms::Totals,
         transforms::Fail,

@@ -1,5 +1,7 @@
 //! Transforms of every shape: carried over and computed columns, fewer and more rows, state, rejects, errors, logs.
 
+use std::collections::BTreeMap;
+
 use transom_sdk::prelude::*;
 
 /// The column that a transform looks at, or the error that it is not there.
@@ -123,6 +125,13 @@ pub struct ColumnOption {
     column: String,
 }
 
+/// The option of transforms that look at one text column.
+#[options]
+pub struct TextOption {
+    /// The text column to look at.
+    column: String,
+}
+
 /// What `running_sum` keeps.
 #[state]
 #[derive(Clone, Default)]
@@ -170,6 +179,63 @@ impl Transform for RunningSum {
     }
 
     fn restore(&mut self, state: Total) -> Result<(), Error> {
+        self.state = state;
+        Ok(())
+    }
+}
+
+/// What `number_rows` keeps: of all keys, not of the last one alone.
+#[state]
+#[derive(Clone, Default)]
+pub struct Numbers {
+    /// How many rows each key has had.
+    rows: BTreeMap<String, i64>,
+    /// How many rows had none.
+    without_key: i64,
+}
+
+/// Numbers the rows of each key of a text column; null is a key, too.
+#[transform]
+pub struct NumberRows {
+    column: String,
+    state: Numbers,
+}
+
+impl Transform for NumberRows {
+    type Options = TextOption;
+    type State = Numbers;
+
+    fn open(input: &Schema, options: TextOption) -> Result<Opened<Self>, Error> {
+        let column = options.column;
+        known(input, &column)?;
+        let numbers = NumberRows {
+            column: column.clone(),
+            state: Numbers::default(),
+        };
+        Ok(Opened::new(numbers)
+            .reads([column])
+            .passes_all()
+            .computes(Field::new("number", DataType::Int64, false)))
+    }
+
+    fn process(&mut self, batch: &RecordBatch, output: &mut Output) -> Result<(), Error> {
+        let mut numbers = Vec::with_capacity(batch.num_rows());
+        for key in column::<StringArray>(batch, &self.column)? {
+            let rows = match key {
+                Some(key) => self.state.rows.entry(key.to_owned()).or_default(),
+                None => &mut self.state.without_key,
+            };
+            *rows += 1;
+            numbers.push(*rows);
+        }
+        output.emit([Arc::new(Int64Array::from(numbers)) as ArrayRef])
+    }
+
+    fn save(&self) -> Result<Numbers, Error> {
+        Ok(self.state.clone())
+    }
+
+    fn restore(&mut self, state: Numbers) -> Result<(), Error> {
         self.state = state;
         Ok(())
     }
