@@ -154,11 +154,14 @@ fn buckets(columns: &[ArrayRef], rows: usize, buckets: u32) -> Result<UInt32Arra
     Ok((0..rows).map(bucket).collect::<Vec<u32>>().into())
 }
 
+/// Appends the value of a row, as it is encoded.
+type Append = Box<dyn Fn(usize, &mut Vec<u8>)>;
+
 /// A column of a key.
 struct KeyColumn {
     nulls: Option<NullBuffer>,
     /// Appends the value of a row that is not NULL.
-    value: Box<dyn Fn(usize, &mut Vec<u8>)>,
+    value: Append,
 }
 
 impl KeyColumn {
@@ -182,7 +185,7 @@ impl KeyColumn {
     }
 }
 
-fn value(column: &ArrayRef) -> Result<Box<dyn Fn(usize, &mut Vec<u8>)>> {
+fn value(column: &ArrayRef) -> Result<Append> {
     let to = |data_type: DataType| cast(column, &data_type);
     Ok(match column.data_type() {
         DataType::Null => Box::new(|_, _| {}),
@@ -218,7 +221,7 @@ fn value(column: &ArrayRef) -> Result<Box<dyn Fn(usize, &mut Vec<u8>)>> {
             let values = to(DataType::Float64)?.as_primitive::<Float64Type>().clone();
             let one = |value: f64| match value {
                 nan if nan.is_nan() => f64::NAN,
-                zero if zero == 0.0 => 0.0,
+                0.0 => 0.0,
                 other => other,
             };
             Box::new(move |row, key| key.extend(one(values.value(row)).to_le_bytes()))
@@ -235,7 +238,7 @@ fn value(column: &ArrayRef) -> Result<Box<dyn Fn(usize, &mut Vec<u8>)>> {
 }
 
 /// Dates, times and durations: the number that they are.
-fn number(column: &ArrayRef) -> Result<Box<dyn Fn(usize, &mut Vec<u8>)>> {
+fn number(column: &ArrayRef) -> Result<Append> {
     let values = cast(column, &DataType::Int64)?;
     let values = values.as_primitive::<Int64Type>().clone();
     Ok(Box::new(move |row, key| {
