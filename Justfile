@@ -56,7 +56,7 @@ lambda_glibc := "2.34"
 lambda_machine := "x86_64-unknown-linux-gnu"
 lambda_programs := target_dir / lambda_machine / "deploy"
 
-# Build `bootstrap`, the program of the Lambda function: without the compiler of plugins, optimised, for glibc 2.34. Takes 20 minutes of a core
+# Build `bootstrap`, the program of the Lambda function: without the compiler of plugins, optimised, for glibc 2.34. Takes an hour of a core
 bootstrap: (deploy "--bin" "bootstrap") && (check-glibc lambda_programs / "bootstrap")
 
 [private]
