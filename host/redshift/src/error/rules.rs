@@ -110,10 +110,11 @@ rules! {
     COPY_OPTION, "0A000", 0, Measured, "{} argument is not supported for {} based COPY", "options of COPY that a format does not take";
     COPY_COLUMN_COUNT, "XX000", 15007, Measured, "Unmatched number of columns between table and file. Table columns: {}, Data columns: {}, File name: {}", "a file with other columns than the table";
     COPY_LENGTH, "XX000", 15007, Measured, "The length of the data column {} is longer than the length defined in the table. Table: {}, Data: {}, File name: {}", "a text of a file that is too long";
-COPY_INCOMPATIBLE, "XX000", 15007, Known, "Spectrum Scan Error: File '{}' has an incompatible Parquet schema for column '{}'. Column type: {}, Parquet schema: {}", "a column of a file with another type";
+    COPY_INCOMPATIBLE, "XX000", 15007, Known, "Spectrum Scan Error: File '{}' has an incompatible Parquet schema for column '{}'. Column type: {}, Parquet schema: {}", "a column of a file with another type";
     COPY_SUPER, "0A000", 0, Measured, "SUPER column in COPY query requires SERIALIZETOJSON option", "Parquet into SUPER without SERIALIZETOJSON";
     COPY_SUPER_LENGTH, "XX000", 1224, Measured, "String value exceeds the max size of 65535 bytes (Hint: set enable_large_strings_opt_in parameter.)", "a text in a SUPER column that is too long";
     COPY_NOT_NULL, "42601", 0, Measured, "NOT NULL column without DEFAULT must be included in column list", "a column list without a NOT NULL column";
+    COPY_PATHS, "XX000", 8001, Reported, "Number of jsonpaths and the number of columns should match. JSONPath size: {}, Number of columns in table or column list: {}", "a file of paths with more or fewer paths than columns";
     COPY_SOURCE, "42601", 0, Documented, "COPY and UNLOAD take an address that begins with s3://: \"{}\"", "sources other than S3";
     COPY_CREDENTIALS, "42601", 0, Documented, "credentials or IAM_ROLE must be given", "COPY without IAM_ROLE";
     COPY_FILE_NOT_FOUND, "XX000", 15001, Measured, "Spectrum Scan Error: File not found {}", "a mandatory file of a manifest that is missing";
