@@ -51,6 +51,9 @@ impl Binder<'_> {
             FunctionArguments::List(list) => (list.duplicate_treatment, list.args, list.clauses),
             FunctionArguments::Subquery(_) => return Err(syntax("select")),
         };
+        if over.is_some() && duplicates == Some(DuplicateTreatment::Distinct) {
+            return Err(unsupported("DISTINCT in a window function"));
+        }
         let mut null_treatment = null_treatment;
         for clause in clauses {
             match clause {
@@ -300,6 +303,9 @@ impl Binder<'_> {
             }
             Special::PercentileCont => {
                 self.is_for_tables = true;
+                if let ([order], None) = (rest.within_group.as_slice(), &rest.over) {
+                    self.note_within(&order.expr)?;
+                }
                 self.aggregate("percentile_cont", arguments, rest)
             }
             Special::Median => self.median(arguments, rest),
@@ -314,6 +320,9 @@ impl Binder<'_> {
     fn median(&mut self, arguments: Vec<FunctionArg>, rest: Rest) -> Result<Expr> {
         self.is_for_tables = true;
         let arguments = self.plain_arguments(arguments)?;
+        if let ([value], None) = (arguments.as_slice(), &rest.over) {
+            self.note_within(value)?;
+        }
         let input = call("redshift_median_input", arguments);
         let input = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(input))];
         Ok(aggregate("median", input, rest))

@@ -58,6 +58,10 @@ rules! {
     DUPLICATE_SCHEMA, "42P06", 0, Known, "schema \"{}\" already exists", "a schema that is there already";
     SCHEMA_NOT_EMPTY, "2BP01", 0, Known, "cannot drop {} because other objects depend on it", "DROP of what others use, without CASCADE";
     RESERVED_SCHEMA, "42501", 0, Known, "permission denied for schema {}", "writing to a schema of the system";
+    SECOND_KEY, "42P16", 0, Known, "multiple primary keys for table \"{}\" are not allowed", "a second PRIMARY KEY";
+    VIEW_COLUMNS, "42P16", 0, Documented, "cannot change {}", "CREATE OR REPLACE VIEW with other columns";
+    LATE_NAMES, "0A000", 0, Documented, "All the relation names inside should be qualified when creating views with no schema binding.", "a view that is bound late, of tables without their schema";
+    WITHIN_GROUP, "0A000", 0, Documented, "within group ORDER BY clauses for aggregate functions must be the same", "PERCENTILE_CONT and MEDIAN of different values in one query";
     UNDEFINED_COLUMN, "42703", 0, Known, "column \"{}\" does not exist", "a column that is not there";
     UNDEFINED_COPY_COLUMN, "42703", 0, Known, "column \"{}\" of relation \"{}\" does not exist", "a column list with an unknown name";
     AMBIGUOUS_COLUMN, "42702", 0, Known, "column reference \"{}\" is ambiguous", "a column that two tables have";

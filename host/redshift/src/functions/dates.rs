@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use arrow::array::timezone::Tz;
 use arrow::array::{
-    Array, ArrayRef, AsArray, Date32Array, Float64Array, Int64Array, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, Date32Array, Float64Array, Int64Array, IntervalMonthDayNanoArray,
+    TimestampMicrosecondArray,
 };
 use arrow::datatypes::{
-    Date32Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, Time64MicrosecondType,
-    TimestampMicrosecondType,
+    Date32Type, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+    Time64MicrosecondType, TimestampMicrosecondType,
 };
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, TimeZone, Timelike};
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{Expr, ScalarUDF};
 
 use super::scalar::{Arguments, scalar};
 use crate::error::{self, Error, Result};
@@ -276,6 +277,59 @@ fn part_of_interval(
     }))
 }
 
+/// An interval so many times.
+pub(crate) fn times(interval: Expr, count: Expr) -> Expr {
+    scalar("redshift_times", times_types, multiplied).call(vec![interval, count])
+}
+
+fn times_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
+    match arguments.types {
+        [Type::Interval, count] if count.is_whole() => {
+            Ok((vec![Type::Interval, Type::Int8], Type::Interval))
+        }
+        [Type::Interval, count] if count.is_number() => {
+            Ok((vec![Type::Interval, Type::Float8], Type::Interval))
+        }
+        _ => Err(arguments.refused()),
+    }
+}
+
+fn multiplied(columns: &[ArrayRef], types: &[Type], _: Type) -> Result<ArrayRef> {
+    let intervals = columns[0].as_primitive::<IntervalMonthDayNanoType>();
+    let computed = (0..intervals.len()).map(|row| {
+        if columns.iter().any(|column| column.is_null(row)) {
+            return Ok(None);
+        }
+        let value = intervals.value(row);
+        let product = match types[1] {
+            Type::Int8 => whole_times(value, columns[1].as_primitive::<Int64Type>().value(row)),
+            _ if value.months != 0 || value.days != 0 => {
+                return Err(Error::not_yet("fractions of intervals with days or months"));
+            }
+            _ => {
+                let count = columns[1].as_primitive::<Float64Type>().value(row);
+                // In microseconds, which is what moments have.
+                let micros = (value.nanoseconds as f64 / 1_000.0 * count).round();
+                let fits = micros.abs() < (i64::MAX / 1_000) as f64;
+                fits.then(|| IntervalMonthDayNano::new(0, 0, micros as i64 * 1_000))
+            }
+        };
+        product.map(Some).ok_or_else(|| out_of_range("interval"))
+    });
+    Ok(Arc::new(
+        computed.collect::<Result<IntervalMonthDayNanoArray>>()?,
+    ))
+}
+
+fn whole_times(value: IntervalMonthDayNano, count: i64) -> Option<IntervalMonthDayNano> {
+    let times = |part: i32| i32::try_from(i64::from(part).checked_mul(count)?).ok();
+    Some(IntervalMonthDayNano::new(
+        times(value.months)?,
+        times(value.days)?,
+        value.nanoseconds.checked_mul(count)?,
+    ))
+}
+
 fn datediff_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
     for at in [1, 2] {
         moment_type(arguments, at)?;
@@ -500,7 +554,7 @@ fn trunc_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
 }
 
 fn trunc(columns: &[ArrayRef], types: &[Type], result: Type) -> Result<ArrayRef> {
-    use arrow::datatypes::{Decimal128Type, Float64Type};
+    use arrow::datatypes::Decimal128Type;
     let column = &columns[0];
     Ok(match types[0] {
         Type::Timestamp => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, StringArray};
 use arrow::datatypes::Int64Type;
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{Expr, ScalarUDF};
 
 use super::scalar::{Arguments, by_text, scalar};
 use crate::error::{self, Error, Result};
@@ -13,6 +13,8 @@ use crate::types::json::Json;
 
 /// What a path into a SUPER value becomes: a value, and the path as a JSON array of names and places.
 pub(crate) const SUPER_PATH: &str = "redshift_super_path";
+
+const TEXT_OF_SUPER: &str = "redshift_text_of_super";
 
 const TEXT: Type = Type::Varchar(crate::types::MAX_VARCHAR);
 
@@ -84,6 +86,19 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             element,
         ),
     ]
+}
+
+/// The text that a SUPER value is, NULL for others.
+pub(crate) fn text_of_super(value: Expr) -> Expr {
+    scalar(TEXT_OF_SUPER, of_super, |columns, _, _| {
+        by_text::<_, StringArray>(columns, |values| {
+            Ok(match parsed(values[0])? {
+                Json::Text(text) => Some(text),
+                _ => None,
+            })
+        })
+    })
+    .call(vec![value])
 }
 
 fn of_text(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {

@@ -77,7 +77,9 @@ pub(crate) fn cast(array: &ArrayRef, from: Type, to: Type, mode: Mode) -> Result
         ));
     }
     let array = &plain(array)?;
-    if from == to && array.data_type() == &to.arrow() {
+    // What is computed is a VARCHAR of the greatest length, whatever it holds.
+    let is_checked = mode == Mode::Assignment && matches!(to, Type::Varchar(_));
+    if from == to && array.data_type() == &to.arrow() && !is_checked {
         return Ok(Arc::clone(array));
     }
     if from == Type::Super {
