@@ -82,6 +82,9 @@ pub(crate) struct View {
     pub(crate) query: String,
     /// Objects by the names that the query uses; empty for a view that is bound late.
     pub(crate) bound: BTreeMap<String, Id>,
+    /// The columns of those objects that are tables: their numbers, and their names when the view was made.
+    #[serde(default)]
+    pub(crate) bound_columns: BTreeMap<Id, Vec<(u32, String)>>,
     pub(crate) late_binding: bool,
     pub(crate) search_path: Vec<String>,
 }

@@ -51,6 +51,9 @@ impl Binder<'_> {
             FunctionArguments::List(list) => (list.duplicate_treatment, list.args, list.clauses),
             FunctionArguments::Subquery(_) => return Err(syntax("select")),
         };
+        if over.is_some() && duplicates == Some(DuplicateTreatment::Distinct) {
+            return Err(unsupported("DISTINCT in a window function"));
+        }
         let mut null_treatment = null_treatment;
         for clause in clauses {
             match clause {
@@ -94,6 +97,7 @@ impl Binder<'_> {
                         | Special::Median
                         | Special::Sum
                         | Special::Avg
+                        | Special::Extreme(_)
                         | Special::RatioToReport
                 )
         );
@@ -206,6 +210,7 @@ impl Binder<'_> {
                 | Special::Median
                 | Special::Sum
                 | Special::Avg
+                | Special::Extreme(_)
                 | Special::RatioToReport
         );
         if !aggregates && rest.is_aggregate() {
@@ -269,6 +274,14 @@ impl Binder<'_> {
             )),
             Special::DatePart(computed) => self.date_part(computed, arguments),
             Special::Sum => self.sum(arguments, rest),
+            Special::Extreme(name) => {
+                let input = call(
+                    &format!("redshift_{name}_input"),
+                    self.plain_arguments(arguments)?,
+                );
+                let input = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(input))];
+                Ok(aggregate(name, input, rest))
+            }
             Special::RatioToReport => self.ratio_to_report(arguments, rest),
             Special::Avg => {
                 // The count divides the sum; the least value has the type that decides what comes out.
@@ -290,6 +303,9 @@ impl Binder<'_> {
             }
             Special::PercentileCont => {
                 self.is_for_tables = true;
+                if let ([order], None) = (rest.within_group.as_slice(), &rest.over) {
+                    self.note_within(&order.expr)?;
+                }
                 self.aggregate("percentile_cont", arguments, rest)
             }
             Special::Median => self.median(arguments, rest),
@@ -304,6 +320,9 @@ impl Binder<'_> {
     fn median(&mut self, arguments: Vec<FunctionArg>, rest: Rest) -> Result<Expr> {
         self.is_for_tables = true;
         let arguments = self.plain_arguments(arguments)?;
+        if let ([value], None) = (arguments.as_slice(), &rest.over) {
+            self.note_within(value)?;
+        }
         let input = call("redshift_median_input", arguments);
         let input = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(input))];
         Ok(aggregate("median", input, rest))
@@ -451,6 +470,18 @@ impl Binder<'_> {
         )
     }
 
+    /// `EXTRACT(part FROM value)` has whole numbers, but for moments with a zone.
+    pub(super) fn extract(&mut self, part: &str, value: Expr) -> Result<Expr> {
+        let part = part.trim_matches('\'').to_lowercase();
+        let computed = match part_of_date(&part) {
+            Some("epoch") => "redshift_extract_epoch",
+            _ => "redshift_extract",
+        };
+        let part = Expr::value(Value::SingleQuotedString(part));
+        let arguments = [part, value].map(|part| FunctionArg::Unnamed(FunctionArgExpr::Expr(part)));
+        self.date_part(computed, arguments.to_vec())
+    }
+
     /// The part is a word or a text; DataFusion knows texts.
     fn date_part(&mut self, computed: &str, arguments: Vec<FunctionArg>) -> Result<Expr> {
         let mut arguments = arguments.into_iter();
@@ -459,20 +490,23 @@ impl Binder<'_> {
             _ => return Err(syntax("*")),
         };
         let part = match part {
-            Expr::Identifier(word) => word.value,
+            Expr::Identifier(word) if computed != "date_trunc" => word.value,
             Expr::Value(value) => match value.value {
                 Value::SingleQuotedString(text) => text.to_lowercase(),
                 other => return Err(syntax(&other.to_string())),
             },
             other => return Err(syntax(&other.to_string())),
         };
+        if part.trim().starts_with("timezone") {
+            return Err(Error::not_yet("time zones as parts of dates"));
+        }
         let Some(part) = part_of_date(&part) else {
             let message = Error::new(&error::INVALID_ARGUMENT, &[&"date part", &part]);
             return Err(message);
         };
         let mut all = vec![Expr::value(Value::SingleQuotedString(part.to_owned()))];
         all.extend(self.plain_arguments(arguments.collect())?);
-        if computed == "date_part" || computed == "date_trunc" {
+        if computed == "date_trunc" {
             // A literal is a timestamp.
             if let Some(Expr::Value(value)) = all.get(1)
                 && matches!(value.value, Value::SingleQuotedString(_))
@@ -553,26 +587,51 @@ pub(super) fn case(conditions: Vec<(Expr, Expr)>, otherwise: Option<Expr>) -> Ex
     }
 }
 
+/// The parts of dates, each under its usual name first, then as else it can be written.
+const PARTS: &[&[&str]] = &[
+    &["millennium", "millennia", "mil", "mils"],
+    &["century", "centuries", "c", "cent", "cents"],
+    &["decade", "decades", "dec", "decs"],
+    &["year", "years", "y", "yr", "yrs"],
+    &["quarter", "quarters", "qtr", "qtrs"],
+    &["month", "months", "mon", "mons"],
+    &["week", "weeks", "w"],
+    &["dow", "dayofweek", "dw", "weekday"],
+    &["doy", "dayofyear", "dy", "yearday"],
+    &["day", "days", "d"],
+    &["hour", "hours", "h", "hr", "hrs"],
+    &["minute", "minutes", "m", "min", "mins"],
+    &["second", "seconds", "s", "sec", "secs"],
+    &[
+        "millisecond",
+        "milliseconds",
+        "ms",
+        "msec",
+        "msecs",
+        "msecond",
+        "mseconds",
+        "millisec",
+        "millisecs",
+        "millisecon",
+    ],
+    &[
+        "microsecond",
+        "microseconds",
+        "us",
+        "usec",
+        "usecs",
+        "usecond",
+        "useconds",
+        "microsec",
+        "microsecs",
+        "microsecon",
+    ],
+    &["epoch"],
+];
+
 /// The usual name of a part of dates.
 pub(super) fn part_of_date(name: &str) -> Option<&'static str> {
-    let name = name.trim().trim_end_matches('s');
-    Some(match name {
-        "millennium" | "millennia" | "mil" | "mill" => "millennium",
-        "century" | "centurie" | "c" | "cent" => "century",
-        "decade" | "dec" => "decade",
-        "year" | "y" | "yr" => "year",
-        "quarter" | "qtr" => "quarter",
-        "month" | "mon" => "month",
-        "week" | "w" => "week",
-        "dayofweek" | "dow" | "dw" | "weekday" => "dow",
-        "dayofyear" | "doy" | "dy" | "yearday" => "doy",
-        "day" | "d" => "day",
-        "hour" | "h" | "hr" => "hour",
-        "minute" | "m" | "min" => "minute",
-        "second" | "" | "sec" => "second",
-        "millisecond" | "msec" | "msecond" | "ms" | "millisec" | "millisecon" => "millisecond",
-        "microsecond" | "microsec" | "usecond" | "usec" | "us" | "microsecon" => "microsecond",
-        "epoch" => "epoch",
-        _ => return None,
-    })
+    let mut parts = PARTS.iter();
+    let part = parts.find(|part| part.contains(&name.trim()))?;
+    part.first().copied()
 }

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, Expr, Ident,
-    JsonPathElem, Query, SelectItem, SetExpr, Subscript, TableFactor, TableWithJoins,
+    AccessExpr, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, Expr,
+    Ident, JsonPathElem, Query, SelectItem, SetExpr, Subscript, TableFactor, TableWithJoins,
     TrimWhereField, TypedString, UnaryOperator, Value, ValueWithSpan, visit_expressions,
 };
 
@@ -193,17 +193,14 @@ impl Binder<'_> {
                 timestamp: self.boxed(timestamp)?,
                 time_zone: self.boxed(time_zone)?,
             },
-            Expr::Extract { field, expr, .. } => {
-                let part = Expr::value(Value::SingleQuotedString(field.to_string()));
-                self.call_by_name("date_part", vec![part, *expr])?
-            }
+            Expr::Extract { field, expr, .. } => self.extract(&field.to_string(), *expr)?,
             Expr::Ceil {
                 expr,
-                field: CeilFloorKind::DateTimeField(_),
+                field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime),
             } => self.call_by_name("ceil", vec![*expr])?,
             Expr::Floor {
                 expr,
-                field: CeilFloorKind::DateTimeField(_),
+                field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime),
             } => self.call_by_name("floor", vec![*expr])?,
             Expr::Position { expr, r#in } => self.call_by_name("strpos", vec![*r#in, *expr])?,
             Expr::Substring {

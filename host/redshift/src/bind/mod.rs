@@ -4,6 +4,7 @@
 //! not know is refused. On the way names become objects, functions become those that compute them, and what
 //! DataFusion lacks (`TOP`, `MINUS`, names of unnamed columns) becomes what it has.
 
+mod blanks;
 mod calls;
 mod expr;
 mod late;
@@ -17,10 +18,10 @@ mod subquery;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use datafusion::sql::sqlparser::ast::{ObjectName, ObjectNamePart};
+use datafusion::sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
 
 pub(crate) use expr::{call, query, select};
-pub(crate) use names::{Resolved, ident, table};
+pub(crate) use names::{Resolved, check_reserved_word, ident, table};
 pub(crate) use plan::{Query, planner, run, streams};
 
 use self::scope::{Finished, Place, Scope};
@@ -54,6 +55,8 @@ pub(crate) struct Binder<'a> {
     with: Vec<BTreeMap<String, Option<BTreeSet<String>>>>,
     /// What names stand for within a view.
     bound: Vec<BTreeMap<String, Id>>,
+    /// The columns of tables that a view was made with.
+    bound_columns: BTreeMap<Id, Vec<(u32, String)>>,
     /// Tables that are read.
     pub(crate) tables: BTreeSet<Id>,
     /// Objects by the names that were used for them.
@@ -78,6 +81,7 @@ impl<'a> Binder<'a> {
             context,
             with: Vec::new(),
             bound: Vec::new(),
+            bound_columns: BTreeMap::new(),
             tables: BTreeSet::new(),
             used: BTreeMap::new(),
             leader: None,
@@ -100,6 +104,22 @@ impl<'a> Binder<'a> {
             _ => Ok(()),
         }
     }
+}
+
+/// An error for a text in single quotes where a name must be, which sqlparser takes for one.
+pub(crate) fn check_name(name: &Ident) -> Result<()> {
+    match name.quote_style {
+        Some('\'') => Err(syntax(&format!("'{}'", name.value))),
+        _ => Ok(()),
+    }
+}
+
+/// [`check_name`] of each part.
+pub(crate) fn check_names(name: &ObjectName) -> Result<()> {
+    name.0.iter().try_for_each(|part| match part {
+        ObjectNamePart::Identifier(ident) => check_name(ident),
+        ObjectNamePart::Function(_) => Ok(()),
+    })
 }
 
 /// The parts of a name.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use datafusion::sql::sqlparser::ast::{Ident, ObjectName, TableAlias, TableFactor};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, ObjectName, ObjectNamePart, SelectItem, TableAlias, TableFactor, TableWithJoins,
+};
 
-use super::{Binder, plain_name, syntax};
+use super::{Binder, plain_name, select, syntax};
 use crate::catalog::{Id, Object};
 use crate::error::{self, Error, Result};
 
@@ -12,6 +14,9 @@ use crate::error::{self, Error, Result};
 pub(super) const TABLE: char = '\u{1}';
 /// Prefix of a table whose rows are numbered.
 pub(super) const NUMBERED: char = '\u{2}';
+
+/// Beginnings of names that tables of Redshift's system have.
+const OF_SYSTEM: &[&str] = &["stl_", "stv_", "svcs_", "svl_", "svv_", "sys_"];
 
 /// What a name stands for.
 #[derive(Debug, Clone)]
@@ -24,6 +29,7 @@ pub(crate) enum Resolved {
 impl Binder<'_> {
     /// The object of a name; an error if there is none.
     pub(crate) fn resolve(&self, name: &ObjectName) -> Result<Resolved> {
+        super::check_names(name)?;
         let parts = plain_name(name);
         let full = parts.join(".");
         if let Some(bound) = self.bound.last()
@@ -31,7 +37,13 @@ impl Binder<'_> {
         {
             return Ok(Resolved::Object(object.clone()));
         }
-        let missing = || Error::new(&error::UNDEFINED_TABLE, &[&full]);
+        let missing = || {
+            let table = parts.last().map_or("", String::as_str);
+            match OF_SYSTEM.iter().any(|start| table.starts_with(start)) {
+                true => Error::not_yet(format_args!("the system table {full}")),
+                false => Error::new(&error::UNDEFINED_TABLE, &[&full]),
+            }
+        };
         let (schema, table) = match parts.as_slice() {
             [table] => (None, table),
             [schema, table] => (Some(schema), table),
@@ -91,6 +103,8 @@ impl Binder<'_> {
 
     /// The schema and the name that a new object gets.
     pub(crate) fn new_name(&self, name: &ObjectName, temporary: bool) -> Result<(Id, String)> {
+        super::check_names(name)?;
+        check_reserved(name)?;
         let parts = plain_name(name);
         let parts = match parts.as_slice() {
             [database, rest @ ..] if rest.len() == 2 && *database == self.context.database => rest,
@@ -182,9 +196,34 @@ impl Binder<'_> {
             Object::Table(found) => {
                 self.tables.insert(found.id);
                 let columns = found.columns.iter().map(|column| column.name.clone());
-                self.add_relation(&known, (!is_renamed).then(|| columns.collect()));
                 let name = ident(&format!("{TABLE}{}", found.id));
-                Ok(table(name.into(), alias))
+                let Some(bound) = self.bound_columns.get(&found.id) else {
+                    self.add_relation(&known, (!is_renamed).then(|| columns.collect()));
+                    return Ok(table(name.into(), alias));
+                };
+                // A view keeps the columns that it was made with, under the names that they had.
+                let items: Vec<_> = bound
+                    .iter()
+                    .filter_map(|(id, name)| {
+                        let column = found.columns.iter().find(|column| column.id == *id)?;
+                        Some(SelectItem::ExprWithAlias {
+                            expr: Expr::Identifier(ident(&column.name)),
+                            alias: ident(name),
+                        })
+                    })
+                    .collect();
+                let columns = bound.iter().map(|(_, name)| name.clone()).collect();
+                let from = TableWithJoins {
+                    relation: table(name.into(), None),
+                    joins: Vec::new(),
+                };
+                self.add_relation(&known, (!is_renamed).then_some(columns));
+                Ok(TableFactor::Derived {
+                    lateral: false,
+                    subquery: Box::new(select(items, vec![from], None)),
+                    alias,
+                    sample: None,
+                })
             }
             Object::View(view) => {
                 let columns = view.columns.iter().map(|(name, _)| name.clone());
@@ -200,6 +239,21 @@ impl Binder<'_> {
         self.tables.insert(id);
         table(ident(&format!("{NUMBERED}{id}")).into(), Some(named(name)))
     }
+}
+
+/// An error for a word that is no name without quotation marks.
+pub(crate) fn check_reserved_word(name: &Ident) -> Result<()> {
+    match name.quote_style.is_none() && RESERVED.binary_search(&name.value.as_str()).is_ok() {
+        true => Err(syntax(&name.value).hint("a reserved word is a name in quotation marks")),
+        false => Ok(()),
+    }
+}
+
+fn check_reserved(name: &ObjectName) -> Result<()> {
+    name.0.iter().try_for_each(|part| match part {
+        ObjectNamePart::Identifier(ident) => check_reserved_word(ident),
+        ObjectNamePart::Function(_) => Ok(()),
+    })
 }
 
 pub(crate) fn ident(name: &str) -> Ident {
@@ -229,3 +283,23 @@ pub(crate) fn table(name: ObjectName, alias: Option<TableAlias>) -> TableFactor 
         index_hints: Vec::new(),
     }
 }
+
+/// Reserved words, sorted.
+#[rustfmt::skip]
+const RESERVED: &[&str] = &[
+    "aes128", "aes256", "all", "allowoverwrite", "analyse", "analyze", "and", "any", "array", "as", "asc",
+    "authorization", "az64", "backup", "between", "binary", "blanksasnull", "both", "bytedict", "bzip2", "case",
+    "cast", "check", "collate", "column", "connect", "constraint", "create", "credentials", "cross", "current_date",
+    "current_time", "current_timestamp", "current_user", "current_user_id", "default", "deferrable", "deflate",
+    "defrag", "delta", "delta32k", "desc", "disable", "distinct", "do", "else", "emptyasnull", "enable", "encode",
+    "encrypt", "encryption", "end", "except", "explicit", "false", "for", "foreign", "freeze", "from", "full",
+    "globaldict256", "globaldict64k", "grant", "group", "gzip", "having", "identity", "ignore", "ilike", "in",
+    "initially", "inner", "intersect", "interval", "into", "is", "isnull", "join", "language", "leading", "left",
+    "like", "limit", "localtime", "localtimestamp", "lun", "luns", "lzo", "lzop", "minus", "mostly16", "mostly32",
+    "mostly8", "natural", "new", "not", "notnull", "null", "nulls", "off", "offline", "offset", "oid", "old", "on",
+    "only", "open", "or", "order", "outer", "overlaps", "parallel", "partition", "percent", "permissions", "pivot",
+    "placing", "primary", "raw", "readratio", "recover", "references", "rejectlog", "resort", "respect", "restore",
+    "right", "select", "session_user", "similar", "snapshot", "some", "start", "sysdate", "system", "table", "tag",
+    "tdes", "text255", "text32k", "then", "timestamp", "to", "top", "trailing", "true", "truncatecolumns", "union",
+    "unique", "unnest", "unpivot", "user", "using", "verbose", "wallet", "when", "where", "with", "without",
+];

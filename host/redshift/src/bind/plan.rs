@@ -20,8 +20,8 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator};
 
+use super::blanks;
 use super::late;
-use super::literals;
 use super::names::{NUMBERED, TABLE};
 use super::query::{AGAIN, LATE_BINDING};
 use crate::catalog::{Catalog, Id, Object};
@@ -35,6 +35,8 @@ use crate::types::{Column, Type};
 pub(crate) struct Query {
     state: SessionState,
     pub(crate) plan: LogicalPlan,
+    /// Which columns are texts that were written into the query.
+    pub(crate) literals: Vec<bool>,
 }
 
 /// The session of DataFusion from which those of queries are made.
@@ -86,13 +88,20 @@ impl Query {
         };
         transom_sql::prepare(&mut statement, &is_scalar)?;
         let plan = state.statement_to_plan(statement).await?;
-        let plan = transom_sql::planned(literals::typed(plan)?)?;
+        let columns = 0..plan.schema().fields().len();
+        let literals = columns.map(|place| is_literal(&plan, place)).collect();
+        let plan = transom_sql::planned(super::literals::typed(blanks::ignored(plan)?)?)?;
+        check_super(&plan)?;
         match plan {
             // DataFusion's changes of rows are wrong for some conditions; ours are queries.
             LogicalPlan::Dml(_) | LogicalPlan::Ddl(_) | LogicalPlan::Copy(_) => {
                 Err(Error::internal("a plan that changes something"))
             }
-            plan => Ok(Self { state, plan }),
+            plan => Ok(Self {
+                state,
+                plan,
+                literals,
+            }),
         }
     }
 
@@ -125,6 +134,22 @@ impl Query {
     pub(crate) fn references(&self) -> Vec<Expr> {
         let columns = self.plan.schema().columns().into_iter();
         columns.map(Expr::Column).collect()
+    }
+}
+
+/// Whether a column of a plan is a text that was written into the query.
+fn is_literal(plan: &LogicalPlan, place: usize) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => match projection.expr[place].clone().unalias() {
+            Expr::Literal(value, _) => value.try_as_str().is_some() || value.is_null(),
+            _ => false,
+        },
+        LogicalPlan::Union(union) => union.inputs.iter().all(|input| is_literal(input, place)),
+        LogicalPlan::Sort(_) | LogicalPlan::Limit(_) | LogicalPlan::Distinct(_) => plan
+            .inputs()
+            .first()
+            .is_some_and(|input| is_literal(input, place)),
+        _ => false,
     }
 }
 
@@ -217,7 +242,7 @@ impl SchemaProvider for Tables {
 #[derive(Debug)]
 struct Operators;
 
-fn is_text(data_type: &DataType) -> bool {
+pub(super) fn is_text(data_type: &DataType) -> bool {
     matches!(
         data_type,
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
@@ -233,6 +258,15 @@ impl ExprPlanner for Operators {
         let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema))
         else {
             return Ok(PlannerResult::Original(expr));
+        };
+        let is_super = |expr: &Expr| {
+            let field = expr.to_field(schema);
+            field.is_ok_and(|(_, field)| Type::of(&field) == Some(Type::Super))
+        };
+        let supers = (is_super(&expr.left), is_super(&expr.right));
+        let expr = match supers {
+            (false, false) => expr,
+            _ => of_super(expr, supers, (is_text(&left), is_text(&right)))?,
         };
         let is_number = |data_type: &DataType| data_type.is_numeric() || data_type.is_null();
         let is_literal =
@@ -292,6 +326,16 @@ impl ExprPlanner for Operators {
                 op, left, right,
             )));
         }
+        let is_interval = |data_type: &DataType| matches!(data_type, DataType::Interval(_));
+        if op == Op::Multiply
+            && (is_interval(&left) && is_number(&right) || is_number(&left) && is_interval(&right))
+        {
+            let (interval, count) = match is_interval(&left) {
+                true => (expr.left, expr.right),
+                false => (expr.right, expr.left),
+            };
+            return Ok(PlannerResult::Planned(functions::times(interval, count)));
+        }
         if op == Op::Subtract && left == DataType::Date32 && right == DataType::Date32 {
             let whole = |value| functions::explicit(value, Type::Date);
             let days = datafusion::logical_expr::binary_expr(
@@ -316,6 +360,75 @@ impl ExprPlanner for Operators {
     }
 }
 
+/// A comparison of a SUPER value with a text: only a text in it is equal to one. Other operators are not there yet.
+fn of_super(
+    expr: RawBinaryExpr,
+    (is_left, is_right): (bool, bool),
+    texts: (bool, bool),
+) -> Result<RawBinaryExpr> {
+    let is_comparison = matches!(
+        expr.op,
+        BinaryOperator::Eq
+            | BinaryOperator::NotEq
+            | BinaryOperator::Lt
+            | BinaryOperator::LtEq
+            | BinaryOperator::Gt
+            | BinaryOperator::GtEq
+    );
+    let refused = || Error::not_yet(format_args!("{} of SUPER values", expr.op));
+    match (is_comparison, is_left, is_right) {
+        (false, ..) | (_, true, true) => Err(refused()),
+        // What is no text is cast.
+        _ if texts != (true, true) => Ok(expr),
+        (_, true, _) => Ok(RawBinaryExpr {
+            left: functions::text_of_super(expr.left),
+            ..expr
+        }),
+        _ => Ok(RawBinaryExpr {
+            right: functions::text_of_super(expr.right),
+            ..expr
+        }),
+    }
+}
+
+/// An error for functions that would take the JSON of a SUPER value for its text.
+fn check_super(plan: &LogicalPlan) -> Result<(), DataFusionError> {
+    use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+    plan.apply_with_subqueries(|plan| {
+        let schema = merge_schema(&plan.inputs());
+        plan.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                let (name, arguments): (_, Vec<&Expr>) = match expr {
+                    Expr::ScalarFunction(call) => {
+                        let name = call.func.name();
+                        match name.starts_with("redshift_") || name == "json_array_length" {
+                            true => return Ok(TreeNodeRecursion::Continue),
+                            false => (name.to_owned(), call.args.iter().collect()),
+                        }
+                    }
+                    Expr::Like(like) | Expr::SimilarTo(like) => (
+                        "LIKE".to_owned(),
+                        vec![like.expr.as_ref(), like.pattern.as_ref()],
+                    ),
+                    _ => return Ok(TreeNodeRecursion::Continue),
+                };
+                let is_super = |expr: &&Expr| {
+                    let field = expr.to_field(&schema);
+                    field.is_ok_and(|(_, field)| Type::of(&field) == Some(Type::Super))
+                };
+                match arguments.iter().any(is_super) {
+                    true => {
+                        let what = format!("{name} of SUPER values");
+                        Err(Error::not_yet(what).hint("cast to VARCHAR").into())
+                    }
+                    false => Ok(TreeNodeRecursion::Continue),
+                }
+            })
+        })
+    })
+    .map(|_| ())
+}
+
 /// Arithmetic of dates and intervals.
 fn has_operator(op: Op, left: Type, right: Type) -> bool {
     let is_moment = |data_type: Type| data_type.is_moment() || data_type == Type::Time;
@@ -333,7 +446,7 @@ fn has_operator(op: Op, left: Type, right: Type) -> bool {
     }
 }
 
-fn trimmed(expr: Expr) -> Expr {
+pub(super) fn trimmed(expr: Expr) -> Expr {
     match expr {
         Expr::Literal(value, metadata) => {
             let text = value

@@ -1,6 +1,7 @@
 //! Queries: SELECT and its clauses.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
@@ -8,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
     JoinConstraint, JoinOperator, LimitClause, Offset, OrderBy, OrderByExpr, OrderByKind, Query,
     Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator,
     SetQuantifier, TableAlias, TableFactor, TableWithJoins, Top, TopQuantity, Value,
-    WildcardAdditionalOptions, With,
+    WildcardAdditionalOptions, With, visit_relations,
 };
 
 use super::names::{ident, named};
@@ -119,7 +120,11 @@ impl Binder<'_> {
             else {
                 return Err(syntax("materialized"));
             };
+            let alias = plain_alias(alias)?;
             let name = alias.name.value.clone();
+            if recursive && refers_to(&query, &name) {
+                check_recursion(&alias, &query)?;
+            }
             if recursive && let Some(names) = self.with.last_mut() {
                 names.insert(name.clone(), None);
             }
@@ -188,6 +193,9 @@ impl Binder<'_> {
                     set_quantifier,
                     right,
                 })
+            }
+            SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Insert(_) | SetExpr::Merge(_) => {
+                Err(Error::not_yet("WITH before a statement that changes rows"))
             }
             SetExpr::Values(_) => Err(unsupported("VALUES as a table")),
             _ => Err(syntax("table")),
@@ -328,6 +336,7 @@ impl Binder<'_> {
                     }
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
+                    super::check_name(&alias)?;
                     self.begin_item();
                     let expr = self.expr(expr)?;
                     self.end_item(Some(&alias.value), &expr);
@@ -549,6 +558,7 @@ impl Binder<'_> {
             context: &context,
             with: Vec::new(),
             bound: vec![view.bound.clone()],
+            bound_columns: view.bound_columns.clone(),
             tables: BTreeSet::new(),
             used: BTreeMap::new(),
             leader: None,
@@ -697,7 +707,36 @@ fn limit(count: Expr) -> LimitClause {
     }
 }
 
+fn refers_to(query: &Query, table: &str) -> bool {
+    let found = visit_relations(query, |name| {
+        match super::plain_name(name).as_slice() == [table.to_owned()] {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    });
+    found.is_break()
+}
+
+/// A query of WITH that refers to itself has a list of columns, and UNION ALL between its two parts.
+fn check_recursion(alias: &TableAlias, query: &Query) -> Result<()> {
+    if alias.columns.is_empty() {
+        return Err(unsupported("a recursive WITH without a list of columns"));
+    }
+    match query.body.as_ref() {
+        SetExpr::SetOperation {
+            op: SetOperator::Union,
+            set_quantifier: SetQuantifier::All,
+            ..
+        } => Ok(()),
+        _ => Err(unsupported("a recursive WITH without UNION ALL")),
+    }
+}
+
 fn plain_alias(alias: TableAlias) -> Result<TableAlias> {
+    super::check_name(&alias.name)?;
+    for column in &alias.columns {
+        super::check_name(&column.name)?;
+    }
     match alias.at.is_some()
         || alias
             .columns

@@ -62,6 +62,8 @@ pub(super) struct Scope {
     is_correlated: bool,
     has_aggregate: bool,
     has_window: bool,
+    /// What PERCENTILE_CONT and MEDIAN are in the order of.
+    within: Option<Expr>,
 }
 
 /// What is known of a query that was rewritten.
@@ -222,6 +224,18 @@ impl Binder<'_> {
                     scope.facts.has_aggregate = true;
                 }
             }
+        }
+    }
+
+    /// Notes what an aggregate function is in the order of, which all of a query share.
+    pub(super) fn note_within(&mut self, order: &Expr) -> Result<()> {
+        let Some(scope) = self.scopes.last_mut() else {
+            return Ok(());
+        };
+        let within = scope.within.get_or_insert_with(|| order.clone());
+        match within == order {
+            true => Ok(()),
+            false => Err(Error::new(&error::WITHIN_GROUP, &[])),
         }
     }
 

@@ -58,6 +58,10 @@ rules! {
     DUPLICATE_SCHEMA, "42P06", 0, Known, "schema \"{}\" already exists", "a schema that is there already";
     SCHEMA_NOT_EMPTY, "2BP01", 0, Known, "cannot drop {} because other objects depend on it", "DROP of what others use, without CASCADE";
     RESERVED_SCHEMA, "42501", 0, Known, "permission denied for schema {}", "writing to a schema of the system";
+    SECOND_KEY, "42P16", 0, Known, "multiple primary keys for table \"{}\" are not allowed", "a second PRIMARY KEY";
+    VIEW_COLUMNS, "42P16", 0, Documented, "cannot change {}", "CREATE OR REPLACE VIEW with other columns";
+    LATE_NAMES, "0A000", 0, Documented, "All the relation names inside should be qualified when creating views with no schema binding.", "a view that is bound late, of tables without their schema";
+    WITHIN_GROUP, "0A000", 0, Documented, "within group ORDER BY clauses for aggregate functions must be the same", "PERCENTILE_CONT and MEDIAN of different values in one query";
     UNDEFINED_COLUMN, "42703", 0, Known, "column \"{}\" does not exist", "a column that is not there";
     UNDEFINED_COPY_COLUMN, "42703", 0, Known, "column \"{}\" of relation \"{}\" does not exist", "a column list with an unknown name";
     AMBIGUOUS_COLUMN, "42702", 0, Known, "column reference \"{}\" is ambiguous", "a column that two tables have";
@@ -110,10 +114,11 @@ rules! {
     COPY_OPTION, "0A000", 0, Measured, "{} argument is not supported for {} based COPY", "options of COPY that a format does not take";
     COPY_COLUMN_COUNT, "XX000", 15007, Measured, "Unmatched number of columns between table and file. Table columns: {}, Data columns: {}, File name: {}", "a file with other columns than the table";
     COPY_LENGTH, "XX000", 15007, Measured, "The length of the data column {} is longer than the length defined in the table. Table: {}, Data: {}, File name: {}", "a text of a file that is too long";
-COPY_INCOMPATIBLE, "XX000", 15007, Known, "Spectrum Scan Error: File '{}' has an incompatible Parquet schema for column '{}'. Column type: {}, Parquet schema: {}", "a column of a file with another type";
+    COPY_INCOMPATIBLE, "XX000", 15007, Known, "Spectrum Scan Error: File '{}' has an incompatible Parquet schema for column '{}'. Column type: {}, Parquet schema: {}", "a column of a file with another type";
     COPY_SUPER, "0A000", 0, Measured, "SUPER column in COPY query requires SERIALIZETOJSON option", "Parquet into SUPER without SERIALIZETOJSON";
     COPY_SUPER_LENGTH, "XX000", 1224, Measured, "String value exceeds the max size of 65535 bytes (Hint: set enable_large_strings_opt_in parameter.)", "a text in a SUPER column that is too long";
     COPY_NOT_NULL, "42601", 0, Measured, "NOT NULL column without DEFAULT must be included in column list", "a column list without a NOT NULL column";
+    COPY_PATHS, "XX000", 8001, Reported, "Number of jsonpaths and the number of columns should match. JSONPath size: {}, Number of columns in table or column list: {}", "a file of paths with more or fewer paths than columns";
     COPY_SOURCE, "42601", 0, Documented, "COPY and UNLOAD take an address that begins with s3://: \"{}\"", "sources other than S3";
     COPY_CREDENTIALS, "42601", 0, Documented, "credentials or IAM_ROLE must be given", "COPY without IAM_ROLE";
     COPY_FILE_NOT_FOUND, "XX000", 15001, Measured, "Spectrum Scan Error: File not found {}", "a mandatory file of a manifest that is missing";

@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use arrow::array::timezone::Tz;
 use arrow::array::{
-    Array, ArrayRef, AsArray, Date32Array, Float64Array, Int64Array, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, Date32Array, Float64Array, Int64Array, IntervalMonthDayNanoArray,
+    TimestampMicrosecondArray,
 };
-use arrow::datatypes::{Date32Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{
+    Date32Type, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+    Time64MicrosecondType, TimestampMicrosecondType,
+};
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, TimeZone, Timelike};
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{Expr, ScalarUDF};
 
 use super::scalar::{Arguments, scalar};
 use crate::error::{self, Error, Result};
@@ -22,6 +26,9 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     vec![
         scalar("redshift_dateadd", dateadd_types, dateadd),
         scalar("redshift_datediff", datediff_types, datediff),
+        scalar("redshift_date_part", date_part_types, date_part),
+        scalar("redshift_extract", extract_types, extract),
+        scalar("redshift_extract_epoch", extract_epoch_types, extract),
         scalar(
             "redshift_add_months",
             |arguments| {
@@ -88,11 +95,21 @@ fn shifted(part: &str, count: i64, value: i64) -> Option<i64> {
         };
         Some(micros(shifted))
     };
+    // Years from the 29th of February end on the 1st of March, months on the last day.
+    let years = |count: i64| {
+        let moment = moment(value)?;
+        let year = i64::from(moment.year()).checked_add(count)?;
+        let date = match moment.date().with_year(i32::try_from(year).ok()?) {
+            Some(date) => date,
+            None => NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, 3, 1)?,
+        };
+        Some(micros(date.and_time(moment.time())))
+    };
     let unit = match part {
-        "millennium" => return months(count.checked_mul(12_000)?),
-        "century" => return months(count.checked_mul(1_200)?),
-        "decade" => return months(count.checked_mul(120)?),
-        "year" => return months(count.checked_mul(12)?),
+        "millennium" => return years(count.checked_mul(1_000)?),
+        "century" => return years(count.checked_mul(100)?),
+        "decade" => return years(count.checked_mul(10)?),
+        "year" => return years(count),
         "quarter" => return months(count.checked_mul(3)?),
         "month" => return months(count),
         "week" => 7 * DAY,
@@ -122,6 +139,195 @@ fn dateadd(columns: &[ArrayRef], _: &[Type], result: Type) -> Result<ArrayRef> {
     });
     let column = computed.collect::<Result<TimestampMicrosecondArray>>()?;
     Ok(Arc::new(column.with_data_type(result.arrow())))
+}
+
+/// What parts are taken of: a moment, a time of day, an interval.
+fn parts_type(arguments: &Arguments<'_>) -> Result<Type> {
+    match arguments.types[1] {
+        Type::TimestampTz => Ok(Type::TimestampTz),
+        data_type if data_type.is_moment() || data_type == Type::Unknown => Ok(Type::Timestamp),
+        data_type @ (Type::Time | Type::Interval) => Ok(data_type),
+        data_type if data_type.is_text() => Ok(Type::Timestamp),
+        _ => Err(arguments.refused()),
+    }
+}
+
+fn date_part_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
+    Ok((vec![TEXT, parts_type(arguments)?], Type::Float8))
+}
+
+fn extract_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
+    let of = parts_type(arguments)?;
+    let result = match of {
+        Type::TimestampTz => Type::Float8,
+        _ => Type::Int4,
+    };
+    Ok((vec![TEXT, of], result))
+}
+
+fn extract_epoch_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
+    let of = parts_type(arguments)?;
+    let result = match of {
+        Type::TimestampTz => Type::Float8,
+        _ => Type::Int8,
+    };
+    Ok((vec![TEXT, of], result))
+}
+
+fn extract(columns: &[ArrayRef], types: &[Type], result: Type) -> Result<ArrayRef> {
+    let parts = parts(columns, types[1], |micros, unit| {
+        micros.div_euclid(unit) as f64
+    })?;
+    crate::types::cast::cast(
+        &parts,
+        Type::Float8,
+        result,
+        crate::types::cast::Mode::Explicit,
+    )
+}
+
+fn date_part(columns: &[ArrayRef], types: &[Type], _: Type) -> Result<ArrayRef> {
+    parts(columns, types[1], |micros, unit| {
+        micros as f64 / unit as f64
+    })
+}
+
+/// Parts of values, as floats. `counted` gives microseconds in a unit, as seconds and the epoch are.
+fn parts(columns: &[ArrayRef], of: Type, counted: fn(i64, i64) -> f64) -> Result<ArrayRef> {
+    let names = columns[0].as_string::<i32>();
+    let values = &columns[1];
+    let computed = (0..values.len()).map(|row| {
+        if values.is_null(row) || names.is_null(row) {
+            return Ok(None);
+        }
+        let name = names.value(row);
+        let refused = || Error::new(&error::INVALID_ARGUMENT, &[&"date part", &name]);
+        let part = match of {
+            Type::Time => {
+                let micros = values.as_primitive::<Time64MicrosecondType>().value(row);
+                part_of_time(name, micros, counted).ok_or_else(refused)?
+            }
+            Type::Interval => {
+                let value = values.as_primitive::<IntervalMonthDayNanoType>().value(row);
+                part_of_interval(name, value, counted)?.ok_or_else(refused)?
+            }
+            _ => {
+                let value = values.as_primitive::<TimestampMicrosecondType>().value(row);
+                let found = part_of_moment(name, value, counted);
+                found.ok_or_else(|| out_of_range(value))?
+            }
+        };
+        Ok(Some(part))
+    });
+    Ok(Arc::new(computed.collect::<Result<Float64Array>>()?))
+}
+
+/// A part of a time of day. Those below a second are without the seconds.
+fn part_of_time(name: &str, micros: i64, counted: fn(i64, i64) -> f64) -> Option<f64> {
+    Some(match name {
+        "hour" => (micros / (DAY / 24)) as f64,
+        "minute" => (micros / 60_000_000 % 60) as f64,
+        "second" => counted(micros % 60_000_000, 1_000_000),
+        "millisecond" => (micros % 1_000_000 / 1_000) as f64,
+        "microsecond" => (micros % 1_000_000) as f64,
+        "epoch" => counted(micros, 1_000_000),
+        _ => return None,
+    })
+}
+
+fn part_of_moment(name: &str, value: i64, counted: fn(i64, i64) -> f64) -> Option<f64> {
+    let date = moment(value)?.date();
+    let year = date.year();
+    let whole = match name {
+        "millennium" => (year + 999).div_euclid(1_000),
+        "century" => (year + 99).div_euclid(100),
+        // 1990 to 1999 are the 200th.
+        "decade" => year.div_euclid(10) + 1,
+        "year" => year,
+        "quarter" => date.month0() as i32 / 3 + 1,
+        "month" => date.month() as i32,
+        "week" => date.iso_week().week() as i32,
+        "dow" => date.weekday().num_days_from_sunday() as i32,
+        "doy" => date.ordinal() as i32,
+        "day" => date.day() as i32,
+        "epoch" => return Some(counted(value, 1_000_000)),
+        _ => return part_of_time(name, value.rem_euclid(DAY), counted),
+    };
+    Some(f64::from(whole))
+}
+
+fn part_of_interval(
+    name: &str,
+    value: IntervalMonthDayNano,
+    counted: fn(i64, i64) -> f64,
+) -> Result<Option<f64>> {
+    let micros = value.nanoseconds / 1_000;
+    if micros < 0 || value.months < 0 || value.days < 0 || micros >= DAY && name != "epoch" {
+        return Err(Error::not_yet(
+            "parts of intervals that are negative or have days in their hours",
+        ));
+    }
+    Ok(Some(match name {
+        "year" => f64::from(value.months / 12),
+        "month" => f64::from(value.months % 12),
+        "day" => f64::from(value.days),
+        "epoch" if value.months == 0 => counted(i64::from(value.days) * DAY + micros, 1_000_000),
+        "epoch" => return Err(Error::not_yet("the epoch of intervals with months")),
+        _ => return Ok(part_of_time(name, micros, counted)),
+    }))
+}
+
+/// An interval so many times.
+pub(crate) fn times(interval: Expr, count: Expr) -> Expr {
+    scalar("redshift_times", times_types, multiplied).call(vec![interval, count])
+}
+
+fn times_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
+    match arguments.types {
+        [Type::Interval, count] if count.is_whole() => {
+            Ok((vec![Type::Interval, Type::Int8], Type::Interval))
+        }
+        [Type::Interval, count] if count.is_number() => {
+            Ok((vec![Type::Interval, Type::Float8], Type::Interval))
+        }
+        _ => Err(arguments.refused()),
+    }
+}
+
+fn multiplied(columns: &[ArrayRef], types: &[Type], _: Type) -> Result<ArrayRef> {
+    let intervals = columns[0].as_primitive::<IntervalMonthDayNanoType>();
+    let computed = (0..intervals.len()).map(|row| {
+        if columns.iter().any(|column| column.is_null(row)) {
+            return Ok(None);
+        }
+        let value = intervals.value(row);
+        let product = match types[1] {
+            Type::Int8 => whole_times(value, columns[1].as_primitive::<Int64Type>().value(row)),
+            _ if value.months != 0 || value.days != 0 => {
+                return Err(Error::not_yet("fractions of intervals with days or months"));
+            }
+            _ => {
+                let count = columns[1].as_primitive::<Float64Type>().value(row);
+                // In microseconds, which is what moments have.
+                let micros = (value.nanoseconds as f64 / 1_000.0 * count).round();
+                let fits = micros.abs() < (i64::MAX / 1_000) as f64;
+                fits.then(|| IntervalMonthDayNano::new(0, 0, micros as i64 * 1_000))
+            }
+        };
+        product.map(Some).ok_or_else(|| out_of_range("interval"))
+    });
+    Ok(Arc::new(
+        computed.collect::<Result<IntervalMonthDayNanoArray>>()?,
+    ))
+}
+
+fn whole_times(value: IntervalMonthDayNano, count: i64) -> Option<IntervalMonthDayNano> {
+    let times = |part: i32| i32::try_from(i64::from(part).checked_mul(count)?).ok();
+    Some(IntervalMonthDayNano::new(
+        times(value.months)?,
+        times(value.days)?,
+        value.nanoseconds.checked_mul(count)?,
+    ))
 }
 
 fn datediff_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
@@ -294,6 +500,16 @@ fn zone(name: &str) -> Result<Tz> {
     name.parse().map_err(|_| unknown())
 }
 
+/// The moment of a local time. One that clocks skip is counted from before they do, as PostgreSQL does.
+fn utc_of(zone: &Tz, local: NaiveDateTime) -> Option<DateTime<Tz>> {
+    let found = zone.from_local_datetime(&local).earliest();
+    found.or_else(|| {
+        let before = local.checked_sub_days(Days::new(1))?;
+        let before = zone.from_local_datetime(&before).earliest()?;
+        Some(before + chrono::TimeDelta::days(1))
+    })
+}
+
 fn convert_timezone(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     let last = columns.len() - 1;
     let values = columns[last].as_primitive::<TimestampMicrosecondType>();
@@ -312,10 +528,7 @@ fn convert_timezone(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRe
         };
         let to = zone(zones[zones.len() - 1].value(row))?;
         let local = moment(value).ok_or_else(|| out_of_range(value))?;
-        let utc: DateTime<Tz> = from
-            .from_local_datetime(&local)
-            .earliest()
-            .unwrap_or_else(|| from.from_utc_datetime(&local));
+        let utc = utc_of(&from, local).ok_or_else(|| out_of_range(local))?;
         Ok(Some(micros(utc.with_timezone(&to).naive_local())))
     });
     Ok(Arc::new(
@@ -341,7 +554,7 @@ fn trunc_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
 }
 
 fn trunc(columns: &[ArrayRef], types: &[Type], result: Type) -> Result<ArrayRef> {
-    use arrow::datatypes::{Decimal128Type, Float64Type};
+    use arrow::datatypes::Decimal128Type;
     let column = &columns[0];
     Ok(match types[0] {
         Type::Timestamp => {

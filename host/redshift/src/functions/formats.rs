@@ -6,6 +6,8 @@ use crate::error::{self, Error, Result};
 use crate::types::Type;
 use crate::types::show::moment;
 
+const DAY: i64 = 86_400_000_000;
+
 const MONTHS: [&str; 12] = [
     "January",
     "February",
@@ -32,10 +34,32 @@ const DAYS: [&str; 7] = [
 
 /// The longest first.
 const PATTERNS: &[&str] = &[
-    "HH24", "HH12", "YYYY", "MONTH", "Month", "month", "SSSS", "DDD", "DAY", "Day", "day", "MON",
-    "Mon", "mon", "AM", "PM", "am", "pm", "DD", "DY", "Dy", "dy", "FM", "HH", "IW", "MI", "MM",
-    "MS", "SS", "US", "WW", "YY", "TZ", "OF", "CC", "ID", "D", "Q", "W", "J",
+    "Y,YYY", "MONTH", "Month", "month", "HH24", "HH12", "IYYY", "YYYY", "SSSS", "IDDD", "A.M.",
+    "P.M.", "a.m.", "p.m.", "B.C.", "A.D.", "b.c.", "a.d.", "IYY", "YYY", "DDD", "DAY", "Day",
+    "day", "MON", "Mon", "mon", "AM", "PM", "am", "pm", "BC", "AD", "bc", "ad", "DD", "DY", "Dy",
+    "dy", "FM", "HH", "IW", "IY", "MI", "MM", "MS", "RM", "rm", "SS", "US", "WW", "YY", "TZ", "OF",
+    "CC", "ID", "D", "I", "Q", "W", "J", "Y",
 ];
+
+/// Patterns that are written as what they show looks; others are written in any case.
+const CASED: &[&str] = &[
+    "MONTH", "MON", "DAY", "DY", "AM", "PM", "A.M.", "P.M.", "BC", "AD", "B.C.", "A.D.", "RM",
+];
+
+const ROMAN: [&str; 12] = [
+    "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII",
+];
+
+/// How a text follows a format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// As `TO_DATE` does: what does not stand in the text or follows it is left out, days beyond a month count on.
+    Lenient,
+    /// As `TO_DATE` does that is strict: days are those of the calendar.
+    Calendar,
+    /// As COPY does: nothing is left out.
+    Exact,
+}
 
 /// A piece of a format.
 enum Piece<'a> {
@@ -43,7 +67,9 @@ enum Piece<'a> {
     Text(&'a str),
 }
 
-fn pieces(format: &str) -> Vec<Piece<'_>> {
+/// The pieces of a format. Letters that are no pattern are an error, but for `T` and `Z`; those of COPY have no
+/// ordinals, where `T` stands before a time.
+fn pieces(format: &str, is_copy: bool) -> Result<Vec<Piece<'_>>> {
     let mut pieces = Vec::new();
     let mut rest = format;
     while let Some(first) = rest.chars().next() {
@@ -53,30 +79,36 @@ fn pieces(format: &str) -> Vec<Piece<'_>> {
             rest = quoted.get(end + 1..).unwrap_or("");
             continue;
         }
-        // Numbers are written in any case, names as they should look.
+        let starts = |word: &str| {
+            let start = rest.get(..word.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(word))
+        };
         let found = PATTERNS.iter().find(|pattern| {
-            let is_name = pattern.to_uppercase() != pattern.to_lowercase()
-                && ["MONTH", "MON", "DAY", "DY", "AM", "PM"]
-                    .contains(&pattern.to_uppercase().as_str());
-            match is_name {
+            match CASED.contains(&pattern.to_uppercase().as_str()) {
                 true => rest.starts_with(*pattern),
-                false => rest
-                    .get(..pattern.len())
-                    .is_some_and(|start| start.eq_ignore_ascii_case(pattern)),
+                false => starts(pattern),
             }
         });
-        match found {
-            Some(pattern) => {
-                pieces.push(Piece::Pattern(pattern));
-                rest = &rest[pattern.len()..];
-            }
-            None => {
-                pieces.push(Piece::Text(&rest[..first.len_utf8()]));
-                rest = &rest[first.len_utf8()..];
-            }
+        if let Some(pattern) = found {
+            pieces.push(Piece::Pattern(pattern));
+            rest = &rest[pattern.len()..];
+            continue;
         }
+        let is_ordinal =
+            !is_copy && starts("th") && matches!(pieces.last(), Some(Piece::Pattern(_)));
+        if is_ordinal || (first.is_ascii_alphabetic() && !"TZtz".contains(first)) {
+            let what = format!("{rest:?} in a format of dates");
+            return Err(Error::not_yet(what).hint("quotation marks keep letters as they are"));
+        }
+        pieces.push(Piece::Text(&rest[..first.len_utf8()]));
+        rest = &rest[first.len_utf8()..];
     }
-    pieces
+    Ok(pieces)
+}
+
+/// An error for a format of COPY that is not known.
+pub(crate) fn check(format: &str) -> Result<()> {
+    pieces(format, true).map(|_| ())
 }
 
 /// A moment as a format shows it.
@@ -90,7 +122,7 @@ pub(crate) fn show(micros: i64, format: &str) -> Result<String> {
         pattern if pattern == pattern.to_lowercase() => name.to_lowercase(),
         _ => name.to_owned(),
     };
-    for piece in pieces(format) {
+    for piece in pieces(format, false)? {
         let pattern = match piece {
             Piece::Text(text) => {
                 shown.push_str(text);
@@ -110,11 +142,44 @@ pub(crate) fn show(micros: i64, format: &str) -> Result<String> {
         let hour12 = if hour12 == 0 { 12 } else { hour12 };
         let month = MONTHS[moment.month0() as usize];
         let day = DAYS[moment.weekday().num_days_from_sunday() as usize];
+        let iso = moment.iso_week();
+        // The last digits of a year.
+        let last = |year: i32, width: u32| {
+            number(i64::from(year).rem_euclid(10i64.pow(width)), width as usize)
+        };
+        let dotted = |pattern: &str, letters: [char; 2]| {
+            let name = match pattern.contains('.') {
+                true => format!("{}.{}.", letters[0], letters[1]),
+                false => letters.iter().collect(),
+            };
+            cased(pattern, &name)
+        };
+        let half = if moment.hour() < 12 { 'a' } else { 'p' };
         let text = match pattern {
             "FM" => {
                 fill = false;
                 continue;
             }
+            "Y,YYY" => format!("{},{:03}", moment.year() / 1_000, moment.year() % 1_000),
+            "YYY" => last(moment.year(), 3),
+            "Y" => last(moment.year(), 1),
+            "IYYY" => number(i64::from(iso.year()), 4),
+            "IYY" => last(iso.year(), 3),
+            "IY" => last(iso.year(), 2),
+            "I" => last(iso.year(), 1),
+            "IDDD" => {
+                let day = (iso.week() - 1) * 7 + moment.weekday().number_from_monday();
+                number(i64::from(day), 3)
+            }
+            "RM" | "rm" => name(cased(pattern, ROMAN[moment.month0() as usize]), 4),
+            "BC" | "AD" | "bc" | "ad" | "B.C." | "A.D." | "b.c." | "a.d." => dotted(
+                pattern,
+                if moment.year() > 0 {
+                    ['a', 'd']
+                } else {
+                    ['b', 'c']
+                },
+            ),
             "YYYY" => number(i64::from(moment.year()), 4),
             "YY" => number(i64::from(moment.year()).rem_euclid(100), 2),
             "CC" => number((i64::from(moment.year()) + 99).div_euclid(100), 2),
@@ -139,13 +204,15 @@ pub(crate) fn show(micros: i64, format: &str) -> Result<String> {
             "MS" => number(i64::from(moment.nanosecond() / 1_000_000), 3),
             "US" => number(i64::from(moment.nanosecond() / 1_000), 6),
             "SSSS" => number(i64::from(moment.num_seconds_from_midnight()), 1),
-            "AM" | "PM" | "am" | "pm" => {
-                cased(pattern, if moment.hour() < 12 { "am" } else { "pm" })
+            "AM" | "PM" | "am" | "pm" | "A.M." | "P.M." | "a.m." | "p.m." => {
+                dotted(pattern, [half, 'm'])
             }
             "TZ" => "UTC".to_owned(),
             _ => "+00".to_owned(),
         };
         shown.push_str(&text);
+        // It is a matter of the next pattern alone.
+        fill = true;
     }
     Ok(shown)
 }
@@ -164,19 +231,27 @@ fn digits(rest: &mut &str, most: usize) -> Option<(i64, u32)> {
 }
 
 /// Days since 1970, and microseconds of the day, that a text says by a format.
-pub(crate) fn read(text: &str, format: &str, data_type: Type) -> Result<(i32, i64)> {
+pub(crate) fn read(
+    text: &str,
+    format: &str,
+    data_type: Type,
+    reading: Reading,
+) -> Result<(i32, i64)> {
+    let is_exact = reading == Reading::Exact;
     let bad = || Error::new(&error::INVALID_DATE, &[&data_type.base_name(), &text]);
     let (mut year, mut month, mut day) = (1i32, 1u32, 1u32);
     let (mut hour, mut minute, mut second, mut fraction) = (0i64, 0i64, 0i64, 0i64);
     let mut half = None;
-    let mut rest = text.trim_start();
-    for piece in pieces(format) {
+    let mut rest = text.trim();
+    for piece in pieces(format, is_exact)? {
         let pattern = match piece {
             Piece::Text(separator) => {
                 if separator.trim().is_empty() {
                     rest = rest.trim_start();
                 } else if let Some(after) = rest.strip_prefix(separator) {
                     rest = after;
+                } else if is_exact {
+                    return Err(bad());
                 } else {
                     rest = rest.trim_start_matches(['-', '/', ':', '.', ',', ' ', 'T']);
                 }
@@ -191,7 +266,13 @@ pub(crate) fn read(text: &str, format: &str, data_type: Type) -> Result<(i32, i6
         };
         match pattern {
             "FM" => {}
-            "YYYY" => year = i32::try_from(number(4)?).map_err(|_| bad())?,
+            "YYYY" => {
+                let (value, count) = digits(&mut rest, 4).ok_or_else(bad)?;
+                if is_exact && count < 4 {
+                    return Err(bad());
+                }
+                year = i32::try_from(value).map_err(|_| bad())?;
+            }
             "YY" => {
                 let value = i32::try_from(number(2)?).map_err(|_| bad())?;
                 year = if value < 70 {
@@ -239,16 +320,26 @@ pub(crate) fn read(text: &str, format: &str, data_type: Type) -> Result<(i32, i6
             }
         }
     }
+    if is_exact && !rest.is_empty() {
+        return Err(bad());
+    }
     if let Some(is_afternoon) = half {
         hour = hour % 12 + if is_afternoon { 12 } else { 0 };
     }
     let out_of_range = || Error::new(&error::DATE_RANGE, &[&text]);
-    let date = NaiveDate::from_ymd_opt(year, month, day).ok_or_else(out_of_range)?;
-    if hour > 23 || minute > 59 || second > 59 {
+    let micros = ((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction;
+    let (first, later) = match reading {
+        Reading::Lenient => (1, i64::from(day) - 1 + micros.div_euclid(DAY)),
+        _ if hour > 23 || minute > 59 || second > 59 => return Err(out_of_range()),
+        _ => (day, 0),
+    };
+    let date = NaiveDate::from_ymd_opt(year, month, first).ok_or_else(out_of_range)?;
+    if day == 0 {
         return Err(out_of_range());
     }
-    let micros = ((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction;
-    Ok((date.num_days_from_ce() - 719_163, micros))
+    let days = i64::from(date.num_days_from_ce() - 719_163) + later;
+    let days = i32::try_from(days).map_err(|_| out_of_range())?;
+    Ok((days, micros.rem_euclid(DAY)))
 }
 
 #[cfg(test)]
@@ -261,6 +352,7 @@ mod tests {
             "02 Jan 2020 15:04:05.120",
             "DD Mon YYYY HH24:MI:SS.MS",
             Type::Timestamp,
+            Reading::Exact,
         )
         .unwrap();
         let moment = i64::from(day) * 86_400_000_000 + micros;
@@ -270,8 +362,17 @@ mod tests {
         );
         assert_eq!(
             show(moment, "FMDD \"of\" FMMonth, HH:MI am").unwrap(),
-            "2 of January, 3:4 pm"
+            "2 of January, 03:04 pm"
         );
-        assert!(read("2020-13-01", "YYYY-MM-DD", Type::Date).is_err());
+        let day = |text, format, reading| read(text, format, Type::Date, reading).ok();
+        assert_eq!(day("2020-13-01", "YYYY-MM-DD", Reading::Lenient), None);
+        assert_eq!(
+            day("20010631", "YYYYMMDD", Reading::Lenient),
+            day("20010701", "YYYYMMDD", Reading::Calendar)
+        );
+        assert_eq!(day("20010631", "YYYYMMDD", Reading::Calendar), None);
+        for text in ["02/01/2020", "2020-01-02x", "20-01-02"] {
+            assert_eq!(day(text, "YYYY-MM-DD", Reading::Exact), None, "{text}");
+        }
     }
 }

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, StringArray};
 use arrow::datatypes::Int64Type;
-use datafusion::logical_expr::ScalarUDF;
-use serde_json::Value;
+use datafusion::logical_expr::{Expr, ScalarUDF};
 
 use super::scalar::{Arguments, by_text, scalar};
 use crate::error::{self, Error, Result};
 use crate::types::Type;
+use crate::types::json::Json;
 
 /// What a path into a SUPER value becomes: a value, and the path as a JSON array of names and places.
 pub(crate) const SUPER_PATH: &str = "redshift_super_path";
+
+const TEXT_OF_SUPER: &str = "redshift_text_of_super";
 
 const TEXT: Type = Type::Varchar(crate::types::MAX_VARCHAR);
 
@@ -23,7 +25,14 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             |_| Ok((vec![TEXT], Type::Super)),
             |columns, _, _| {
                 by_text::<_, StringArray>(columns, |values| {
-                    Ok(Some(parsed(values[0])?.to_string()))
+                    let value = parsed(values[0])?;
+                    match value.duplicate() {
+                        Some(key) => {
+                            let why = format!("the key {key:?} stands several times");
+                            Err(Error::new(&error::INVALID_JSON, &[&why]))
+                        }
+                        None => Ok(Some(value.to_string())),
+                    }
                 })
             },
         ),
@@ -33,34 +42,34 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         scalar("redshift_is_valid_json", of_text, |columns, _, _| {
             by_text::<_, BooleanArray>(columns, |values| {
                 // Scalars alone are no JSON here.
-                let value = serde_json::from_str(values[0]);
-                Ok(Some(matches!(
-                    value,
-                    Ok(Value::Object(_) | Value::Array(_))
-                )))
+                let value = Json::read(values[0]);
+                Ok(Some(matches!(value, Ok(Json::Object(_) | Json::Array(_)))))
             })
         }),
         scalar("redshift_is_valid_json_array", of_text, |columns, _, _| {
             by_text::<_, BooleanArray>(columns, |values| {
-                let value = serde_json::from_str::<Value>(values[0]);
-                Ok(Some(value.is_ok_and(|value| value.is_array())))
+                let value = Json::read(values[0]);
+                Ok(Some(matches!(value, Ok(Json::Array(_)))))
             })
         }),
         scalar("json_array_length", length_types, |columns, _, _| {
-            by_text::<_, Int64Array>(&columns[..1], |values| {
-                let value = parsed(values[0])?;
-                Ok(value.as_array().map(|items| items.len() as i64))
+            let is_lenient = is_lenient(columns.get(1));
+            by_text::<_, Int64Array>(&columns[..1], |values| match parsed(values[0]) {
+                Ok(Json::Array(items)) => Ok(Some(items.len() as i64)),
+                Ok(_) => Ok(None),
+                Err(_) if is_lenient => Ok(None),
+                Err(error) => Err(error),
             })
         }),
         scalar("redshift_json_typeof", of_super, |columns, _, _| {
             by_text::<_, StringArray>(columns, |values| {
                 let name = match parsed(values[0])? {
-                    Value::Null => "null",
-                    Value::Bool(_) => "boolean",
-                    Value::Number(_) => "number",
-                    Value::String(_) => "string",
-                    Value::Array(_) => "array",
-                    Value::Object(_) => "object",
+                    Json::Null => "null",
+                    Json::Bool(_) => "boolean",
+                    Json::Number(_) => "number",
+                    Json::Text(_) => "string",
+                    Json::Array(_) => "array",
+                    Json::Object(_) => "object",
                 };
                 Ok(Some(name.to_owned()))
             })
@@ -77,6 +86,19 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             element,
         ),
     ]
+}
+
+/// The text that a SUPER value is, NULL for others.
+pub(crate) fn text_of_super(value: Expr) -> Expr {
+    scalar(TEXT_OF_SUPER, of_super, |columns, _, _| {
+        by_text::<_, StringArray>(columns, |values| {
+            Ok(match parsed(values[0])? {
+                Json::Text(text) => Some(text),
+                _ => None,
+            })
+        })
+    })
+    .call(vec![value])
 }
 
 fn of_text(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
@@ -104,8 +126,16 @@ fn length_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
     Ok((types, Type::Int8))
 }
 
-pub(crate) fn parsed(text: &str) -> Result<Value> {
-    serde_json::from_str(text).map_err(|error| Error::new(&error::INVALID_JSON, &[&error]))
+pub(crate) fn parsed(text: &str) -> Result<Json> {
+    Json::read(text).map_err(|error| Error::new(&error::INVALID_JSON, &[&error]))
+}
+
+/// Whether an argument says that what is no JSON is NULL.
+fn is_lenient(flags: Option<&ArrayRef>) -> bool {
+    flags.is_some_and(|flags| {
+        let flags = flags.as_boolean();
+        !flags.is_empty() && flags.is_valid(0) && flags.value(0)
+    })
 }
 
 /// The last argument may say that what is no JSON is NULL.
@@ -122,21 +152,17 @@ fn path_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
 }
 
 /// A value as `JSON_EXTRACT_PATH_TEXT` gives it.
-fn as_text(value: &Value) -> String {
+fn as_text(value: &Json) -> String {
     match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
+        Json::Text(text) => text.clone(),
+        Json::Null => String::new(),
         other => other.to_string(),
     }
 }
 
 fn path(columns: &[ArrayRef], types: &[Type], _: Type) -> Result<ArrayRef> {
     let (texts, is_lenient) = match types.last() {
-        Some(Type::Bool) => {
-            let flags = columns[columns.len() - 1].as_boolean();
-            let is_set = !flags.is_empty() && flags.is_valid(0) && flags.value(0);
-            (&columns[..columns.len() - 1], is_set)
-        }
+        Some(Type::Bool) => (&columns[..columns.len() - 1], is_lenient(columns.last())),
         _ => (columns, false),
     };
     by_text::<_, StringArray>(texts, |values| {
@@ -147,11 +173,7 @@ fn path(columns: &[ArrayRef], types: &[Type], _: Type) -> Result<ArrayRef> {
         };
         let found = values[1..]
             .iter()
-            .try_fold(&document, |value, step| match value {
-                Value::Object(object) => object.get(*step),
-                Value::Array(items) => items.get(step.parse::<usize>().ok()?),
-                _ => None,
-            });
+            .try_fold(&document, |value, step| value.step(step));
         Ok(Some(found.map(as_text).unwrap_or_default()))
     })
 }
@@ -171,7 +193,7 @@ fn super_path_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
 fn super_path(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     let values = columns[0].as_string::<i32>();
     let paths = columns[1].as_string::<i32>();
-    let mut steps: Option<(&str, Vec<Value>)> = None;
+    let mut steps: Option<(&str, Vec<Json>)> = None;
     let computed = (0..values.len()).map(|row| {
         if values.is_null(row) || paths.is_null(row) {
             return Ok(None);
@@ -180,7 +202,7 @@ fn super_path(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
         let steps = match &mut steps {
             Some((text, steps)) if *text == path => steps,
             steps => {
-                let Value::Array(read) = parsed(path)? else {
+                let Json::Array(read) = parsed(path)? else {
                     return Ok(None);
                 };
                 &mut steps.insert((path, read)).1
@@ -190,13 +212,11 @@ fn super_path(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
         let found = steps
             .iter()
             .try_fold(&document, |value, step| match (value, step) {
-                (Value::Object(object), Value::String(name)) => object.get(name),
-                (Value::Array(items), Value::Number(place)) => {
-                    items.get(usize::try_from(place.as_u64()?).ok()?)
-                }
+                (Json::Object(_), Json::Text(name)) => value.get(name),
+                (Json::Array(_), Json::Number(place)) => value.step(place),
                 _ => None,
             });
-        Ok(found.map(Value::to_string))
+        Ok(found.map(Json::to_string))
     });
     Ok(Arc::new(computed.collect::<Result<StringArray>>()?))
 }
@@ -204,10 +224,7 @@ fn super_path(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
 fn element(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     let texts = columns[0].as_string::<i32>();
     let places = columns[1].as_primitive::<Int64Type>();
-    let is_lenient = columns.get(2).is_some_and(|flags| {
-        let flags = flags.as_boolean();
-        !flags.is_empty() && flags.is_valid(0) && flags.value(0)
-    });
+    let is_lenient = is_lenient(columns.get(2));
     let computed = (0..texts.len()).map(|row| {
         if texts.is_null(row) || places.is_null(row) {
             return Ok(None);
@@ -217,8 +234,10 @@ fn element(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
             Err(_) if is_lenient => return Ok(None),
             Err(error) => return Err(error),
         };
-        let place = usize::try_from(places.value(row)).ok();
-        let found = place.and_then(|place| document.as_array()?.get(place).map(as_text));
+        let found = match &document {
+            Json::Array(_) => document.step(&places.value(row).to_string()).map(as_text),
+            _ => None,
+        };
         Ok(Some(found.unwrap_or_default()))
     });
     Ok(Arc::new(computed.collect::<Result<StringArray>>()?))

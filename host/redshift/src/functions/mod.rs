@@ -18,8 +18,9 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 pub(crate) use arithmetic::{Op, arithmetic, equal_floats};
 pub(crate) use casts::{assigned, explicit};
-pub(crate) use formats::read as read_date;
-pub(crate) use json::{SUPER_PATH, parsed};
+pub(crate) use dates::times;
+pub(crate) use formats::{Reading, check as check_date_format, read as read_date};
+pub(crate) use json::{SUPER_PATH, parsed, text_of_super};
 pub(crate) use single::SINGLE;
 pub(crate) use table::{How, Special, find, is_to_come};
 

@@ -104,13 +104,19 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             },
         ),
         scalar("redshift_sign", sign_types, sign),
+        scalar(
+            "redshift_split_part",
+            |_| Ok((vec![TEXT, TEXT, Type::Int8], TEXT)),
+            split_part,
+        ),
         scalar("redshift_to_char", to_char_types, to_char),
         scalar(
             "redshift_to_date",
             |arguments| Ok((texts_then_flag(arguments), Type::Date)),
             |columns, _, _| {
+                let reading = reading(columns.get(2));
                 by_text::<_, arrow::array::Date32Array>(&columns[..2], |values| {
-                    let (day, _) = formats::read(values[0], values[1], Type::Date)?;
+                    let (day, _) = formats::read(values[0], values[1], Type::Date, reading)?;
                     Ok(Some(day))
                 })
             },
@@ -119,10 +125,12 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             "redshift_to_timestamp",
             |arguments| Ok((texts_then_flag(arguments), Type::TimestampTz)),
             |columns, _, result| {
+                let reading = reading(columns.get(2));
                 let column = by_text::<_, arrow::array::TimestampMicrosecondArray>(
                     &columns[..2],
                     |values| {
-                        let (day, micros) = formats::read(values[0], values[1], Type::TimestampTz)?;
+                        let (day, micros) =
+                            formats::read(values[0], values[1], Type::TimestampTz, reading)?;
                         Ok(Some(i64::from(day) * 86_400_000_000 + micros))
                     },
                 )?;
@@ -137,6 +145,18 @@ fn texts_then_flag(arguments: &Arguments<'_>) -> Vec<Type> {
     let mut types = vec![TEXT, TEXT];
     types.extend(arguments.types.get(2).map(|_| Type::Bool));
     types
+}
+
+/// How a text is read, by the flag that says whether it is strict.
+fn reading(flags: Option<&ArrayRef>) -> formats::Reading {
+    let is_strict = flags.is_some_and(|flags| {
+        let flags = flags.as_boolean();
+        !flags.is_empty() && flags.is_valid(0) && flags.value(0)
+    });
+    match is_strict {
+        true => formats::Reading::Calendar,
+        false => formats::Reading::Lenient,
+    }
 }
 
 fn hashed(columns: &[ArrayRef], name: &str) -> Result<ArrayRef> {
@@ -247,12 +267,35 @@ fn strtol(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     Ok(Arc::new(computed.collect::<Result<Int64Array>>()?))
 }
 
+/// A part of a text by its number, from 1; of an empty delimiter there is one part.
+fn split_part(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
+    let texts = columns[0].as_string::<i32>();
+    let delimiters = columns[1].as_string::<i32>();
+    let numbers = columns[2].as_primitive::<Int64Type>();
+    let computed = (0..texts.len()).map(|row| {
+        if columns.iter().any(|column| column.is_null(row)) {
+            return Ok(None);
+        }
+        let number = numbers.value(row);
+        let place = usize::try_from(number - 1);
+        let place =
+            place.map_err(|_| Error::new(&error::INVALID_ARGUMENT, &[&"split_part", &number]))?;
+        let (text, delimiter) = (texts.value(row), delimiters.value(row));
+        let part = match delimiter.is_empty() {
+            true => (place == 0).then_some(text),
+            false => text.split(delimiter).nth(place),
+        };
+        Ok(Some(part.unwrap_or_default()))
+    });
+    Ok(Arc::new(computed.collect::<Result<StringArray>>()?))
+}
+
 fn sign_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
     match arguments.types[0] {
         data_type if data_type.is_whole() => Ok((vec![Type::Int8], Type::Int8)),
         Type::Numeric(precision, scale) => {
             let own = Type::Numeric(precision, scale);
-            Ok((vec![own], own))
+            Ok((vec![own], Type::Numeric(1, 0)))
         }
         data_type if data_type.is_number() || data_type == Type::Unknown => {
             Ok((vec![Type::Float8], Type::Float8))
@@ -268,10 +311,9 @@ fn sign(columns: &[ArrayRef], types: &[Type], result: Type) -> Result<ArrayRef> 
             let values = column.as_primitive::<Int64Type>();
             Arc::new(values.unary::<_, Int64Type>(i64::signum))
         }
-        Type::Numeric(_, scale) => {
-            let one = 10i128.pow(u32::from(scale));
+        Type::Numeric(..) => {
             let values = column.as_primitive::<Decimal128Type>();
-            let signs = values.unary::<_, Decimal128Type>(|value| value.signum() * one);
+            let signs = values.unary::<_, Decimal128Type>(i128::signum);
             Arc::new(signs.with_data_type(result.arrow()))
         }
         _ => {

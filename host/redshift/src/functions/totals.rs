@@ -19,6 +19,12 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         scalar("redshift_median_input", median_input, |columns, _, _| {
             Ok(Arc::clone(&columns[0]))
         }),
+        scalar("redshift_max_input", extreme_input, |columns, _, _| {
+            Ok(Arc::clone(&columns[0]))
+        }),
+        scalar("redshift_min_input", extreme_input, |columns, _, _| {
+            Ok(Arc::clone(&columns[0]))
+        }),
         scalar("redshift_average", average_types, average),
     ]
 }
@@ -33,6 +39,15 @@ fn sum_input(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
         _ => return Err(arguments.refused()),
     };
     Ok((vec![input], input))
+}
+
+/// What has a greatest and a least value.
+fn extreme_input(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
+    match arguments.types[0] {
+        Type::Bool => Err(arguments.refused().hint("use BOOL_AND or BOOL_OR")),
+        Type::Super => Err(Error::not_yet("MAX and MIN of SUPER")),
+        other => Ok((vec![other], other)),
+    }
 }
 
 /// What a median is among: that of whole numbers is a decimal.

@@ -11,7 +11,7 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
 
-use super::records::{Format, Records};
+use super::records::{Format, Json, Records};
 use super::source::{self, Source};
 use super::{csv, json, parquet};
 use crate::catalog::{Catalog, Column, Table};
@@ -47,7 +47,6 @@ const NOT_YET: &[&str] = &[
     "master_symmetric_key",
     "encrypted",
     "noload",
-    "roundec",
     "lzop",
     "ignoreallerrors",
     "shapefile",
@@ -68,6 +67,22 @@ const OF_UNLOAD: &[&str] = &[
     "kms_key_id",
     "partition",
     "addquotes",
+];
+
+/// Options that a format of texts does not take.
+const REFUSED: &[(&str, &[&str])] = &[
+    ("csv", &["escape", "removequotes"]),
+    (
+        "json",
+        &[
+            "delimiter",
+            "escape",
+            "fillrecord",
+            "ignoreblanklines",
+            "quote",
+            "removequotes",
+        ],
+    ),
 ];
 
 /// What a COPY fills.
@@ -130,6 +145,12 @@ pub(crate) async fn copy(
         true => None,
         false => {
             let format = Format::new(&options, objects.as_ref()).await?;
+            if let Some(Json::Paths(paths)) = &format.json
+                && paths.len() != target.places.len()
+            {
+                let counts = [paths.len(), target.places.len()];
+                return Err(Error::new(&error::COPY_PATHS, &[&counts[0], &counts[1]]));
+            }
             Some(Arc::new(Records::new(
                 environment,
                 transaction.number,
@@ -181,6 +202,18 @@ fn check(options: &Options, is_columnar: bool) -> Result<()> {
     let formats = ["parquet", "csv", "json"];
     if formats.iter().filter(|format| options.has(format)).count() > 1 {
         return Err(Error::new(&error::REDUNDANT_OPTION, &[]));
+    }
+    for (format, refused) in REFUSED {
+        let mut refused = refused.iter().filter(|name| options.has(name));
+        if options.has(format)
+            && let Some(name) = refused.next()
+        {
+            let names = [name.to_uppercase(), format.to_uppercase()];
+            return Err(Error::new(&error::COPY_OPTION, &[&names[0], &names[1]]));
+        }
+    }
+    if options.has("quote") && !options.has("csv") {
+        return Err(Error::new(&error::SYNTAX_ERROR, &[&"quote"]).hint("QUOTE goes with CSV"));
     }
     match options.get("json") {
         Some(OptionValue::Text(how)) if how == "noshred" => Err(Error::not_yet("JSON 'noshred'")),

@@ -1,12 +1,15 @@
 //! Objects of JSON, one after the other.
 
 use arrow::array::RecordBatch;
-use serde_json::{Deserializer, Value};
+use serde_json::Deserializer;
+use serde_json::value::RawValue;
 
 use super::records::{Cell, Gathered, Json, Records, Refused};
 use super::source::Source;
 use crate::catalog::Column;
 use crate::error::Result;
+use crate::types::Type;
+use crate::types::json::Json as Value;
 
 /// Hands the rows of a file over until they are not wanted any more.
 pub(super) fn read(
@@ -21,7 +24,7 @@ pub(super) fn read(
     let columns = records.target.columns();
     let mut gathered = Gathered::new(records);
     let mut rest = text;
-    let mut objects = Deserializer::from_slice(rest).into_iter::<Value>();
+    let mut objects = Deserializer::from_slice(rest).into_iter::<&RawValue>();
     let mut line = 0;
     loop {
         let start = objects.byte_offset();
@@ -29,7 +32,7 @@ pub(super) fn read(
             break;
         };
         line += 1;
-        let object = match object {
+        let object = match object.and_then(|object| Value::read(object.get())) {
             Ok(object) => object,
             Err(error) => {
                 let message = format!("Invalid JSONPath format. Member is not an object. {error}");
@@ -45,16 +48,17 @@ pub(super) fn read(
                     break;
                 };
                 rest = &broken[blanks + next + 1..];
-                objects = Deserializer::from_slice(rest).into_iter::<Value>();
+                objects = Deserializer::from_slice(rest).into_iter::<&RawValue>();
                 continue;
             }
         };
         let row = || -> Result<Vec<Option<String>>, Refused> {
-            if !object.is_object() && matches!(json, Json::Names { .. }) {
+            if !matches!(object, Value::Object(_)) && matches!(json, Json::Names { .. }) {
                 return Err(Refused::row(1216, "Member is not an object."));
             }
             let values = columns.iter().enumerate().map(|(at, column)| {
-                records.value(at, column, cell(find(json, &object, at, column)))
+                let found = find(json, &object, at, column);
+                records.value(at, column, cell(found, column.data_type))
             });
             values.collect()
         };
@@ -75,28 +79,26 @@ fn find<'a>(json: &Json, object: &'a Value, at: usize, column: &Column) -> Optio
     match json {
         Json::Names { ignore_case: false } => object.get(&column.name),
         Json::Names { ignore_case: true } => {
-            let mut entries = object.as_object()?.iter();
+            let Value::Object(entries) = object else {
+                return None;
+            };
+            let mut entries = entries.iter();
             entries
                 .find(|(name, _)| name.to_lowercase() == column.name)
                 .map(|(_, value)| value)
         }
-        Json::Paths(paths) => paths
-            .get(at)?
-            .iter()
-            .try_fold(object, |value, step| match value {
-                Value::Object(object) => object.get(step),
-                Value::Array(items) => items.get(step.parse::<usize>().ok()?),
-                _ => None,
-            }),
+        Json::Paths(paths) => {
+            let mut steps = paths.get(at)?.iter();
+            steps.try_fold(object, |value, step| value.step(step))
+        }
     }
 }
 
-fn cell(value: Option<&Value>) -> Cell {
+fn cell(value: Option<&Value>, to: Type) -> Cell {
     match value {
         None | Some(Value::Null) => Cell::Null,
-        Some(Value::String(text)) => Cell::Text(text.clone()),
-        Some(Value::Number(number)) => Cell::Text(number.to_string()),
-        Some(Value::Bool(value)) => Cell::Text(value.to_string()),
-        Some(nested) => Cell::Json(nested.to_string()),
+        Some(value) if to == Type::Super => Cell::Json(value.to_string()),
+        Some(Value::Text(text) | Value::Number(text)) => Cell::Text(text.clone()),
+        Some(value) => Cell::Json(value.to_string()),
     }
 }

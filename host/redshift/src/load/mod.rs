@@ -2,6 +2,7 @@
 
 mod copy;
 mod csv;
+mod fields;
 mod json;
 mod parquet;
 mod parquet_file;

@@ -14,6 +14,7 @@ use crate::error::{self, Error, Result};
 use crate::syntax::Options;
 use crate::types::Type;
 use crate::types::cast::{Mode, cast, plain};
+use crate::types::json::Json;
 
 /// Bytes of a text within a SUPER value.
 const SUPER_TEXT: usize = 65_535;
@@ -163,11 +164,14 @@ fn as_json(array: &ArrayRef) -> Result<ArrayRef> {
 }
 
 fn longest_text(json: &str) -> Result<usize> {
-    fn longest(value: &serde_json::Value) -> usize {
+    fn longest(value: &Json) -> usize {
         match value {
-            serde_json::Value::String(text) => text.len(),
-            serde_json::Value::Array(items) => items.iter().map(longest).max().unwrap_or(0),
-            serde_json::Value::Object(object) => object.values().map(longest).max().unwrap_or(0),
+            Json::Text(text) => text.len(),
+            Json::Array(items) => items.iter().map(longest).max().unwrap_or(0),
+            Json::Object(entries) => {
+                let values = entries.iter().map(|(_, value)| longest(value));
+                values.max().unwrap_or(0)
+            }
             _ => 0,
         }
     }

@@ -11,14 +11,18 @@ use super::source::{self, Source};
 use super::{LoadError, Objects};
 use crate::catalog::Column;
 use crate::error::{self, Error, Result};
-use crate::functions;
+use crate::functions::{self, Reading};
 use crate::run::Environment;
 use crate::syntax::{OptionValue, Options};
 use crate::types::cast::{Mode, cast};
+use crate::types::json::Json as Value;
 use crate::types::{Type, show};
 
 /// Errors that are noted; more are counted only.
 const MOST_NOTED: usize = 1_000;
+
+/// What MAXERROR takes at most.
+const MOST_ERRORS: u64 = 100_000;
 
 /// How texts are read.
 #[derive(Debug, Clone)]
@@ -28,6 +32,7 @@ pub(super) struct Format {
     pub(super) delimiter: u8,
     pub(super) quote: u8,
     pub(super) escape: bool,
+    pub(super) remove_quotes: bool,
     pub(super) skip: u64,
     pub(super) null: String,
     empty_as_null: bool,
@@ -38,9 +43,22 @@ pub(super) struct Format {
     pub(super) fill: bool,
     pub(super) ignore_blank_lines: bool,
     any_date: bool,
-    date_format: Option<String>,
-    time_format: Option<String>,
+    date_format: Moments,
+    time_format: Moments,
+    /// Decimals are rounded; otherwise the digits that do not fit are cut off.
+    round: bool,
+    /// So many errors end the COPY.
     most_errors: u64,
+}
+
+/// How dates and times are read.
+#[derive(Debug, Clone)]
+enum Moments {
+    /// `YYYY-MM-DD`, and a time after it.
+    Usual,
+    /// In any form that is known.
+    Auto,
+    Pattern(String),
 }
 
 /// How objects of JSON become rows.
@@ -67,6 +85,12 @@ impl Format {
                 .parse()
                 .map_err(|_| Error::new(&error::SYNTAX_ERROR, &[&text])),
         };
+        let most_errors = match number("maxerror")? {
+            count if count > MOST_ERRORS => {
+                return Err(Error::new(&error::INVALID_ARGUMENT, &[&"MAXERROR", &count]));
+            }
+            count => count.max(1),
+        };
         let json = match options.get("json") {
             None => None,
             Some(OptionValue::Text(how)) if how == "auto ignorecase" => {
@@ -86,6 +110,7 @@ impl Format {
             delimiter: byte("delimiter", if is_csv { b',' } else { b'|' })?,
             quote: byte("quote", b'"')?,
             escape: options.has("escape"),
+            remove_quotes: options.has("removequotes"),
             skip: number("ignoreheader")?,
             null: options.text("null").unwrap_or("\\N").to_owned(),
             empty_as_null: options.has("emptyasnull"),
@@ -96,9 +121,10 @@ impl Format {
             fill: options.has("fillrecord"),
             ignore_blank_lines: options.has("ignoreblanklines"),
             any_date: options.has("acceptanydate"),
-            date_format: format("dateformat", options)?,
-            time_format: format("timeformat", options)?,
-            most_errors: number("maxerror")?,
+            date_format: moments("dateformat", options)?,
+            time_format: moments("timeformat", options)?,
+            round: options.has("roundec"),
+            most_errors,
         })
     }
 
@@ -107,11 +133,47 @@ impl Format {
     }
 }
 
-fn format(name: &'static str, options: &Options) -> Result<Option<String>> {
+fn moments(name: &'static str, options: &Options) -> Result<Moments> {
     match options.text(name) {
-        None | Some("auto") => Ok(None),
-        Some(format) => Ok(Some(format.to_owned())),
+        None => Ok(Moments::Usual),
+        Some("auto") => Ok(Moments::Auto),
+        Some(format) => {
+            if !["epochsecs", "epochmillisecs"].contains(&format) {
+                functions::check_date_format(format)?;
+            }
+            Ok(Moments::Pattern(format.to_owned()))
+        }
     }
+}
+
+/// Whether a text begins as `YYYY-MM-DD` does.
+fn is_usual(text: &str) -> bool {
+    let text = text.trim().as_bytes();
+    text.len() >= 10
+        && (0..10).all(|at| match at {
+            4 | 7 => text[at] == b'-',
+            _ => text[at].is_ascii_digit(),
+        })
+}
+
+/// A number with zeros for the digits that a scale does not hold.
+fn truncated(text: &str, scale: u8) -> String {
+    let (number, exponent) = match text.split_once(['e', 'E']) {
+        Some((number, exponent)) => (number, exponent.parse::<i64>().unwrap_or(0)),
+        None => (text, 0),
+    };
+    let before = number.split('.').next().unwrap_or_default();
+    let before = before.bytes().filter(u8::is_ascii_digit).count() as i64;
+    let kept = before + exponent + i64::from(scale);
+    let mut count = 0;
+    let digits = number.chars().map(|letter| {
+        count += i64::from(letter.is_ascii_digit());
+        match letter.is_ascii_digit() && count > kept {
+            true => '0',
+            false => letter,
+        }
+    });
+    digits.collect::<String>() + &text[number.len()..]
 }
 
 /// A file of paths: `{"jsonpaths": ["$.a", "$['b'][0]"]}`
@@ -128,6 +190,10 @@ async fn paths(url: &str, objects: &dyn Objects) -> Result<Json> {
     let steps = file.jsonpaths.iter().map(|path| {
         let rest = path.strip_prefix('$').ok_or_else(|| invalid(path))?;
         let mut steps = Vec::new();
+        // Recursion and wildcards are not part of Redshift's paths.
+        if rest.contains("..") || rest.contains('*') {
+            return Err(invalid(&format!("{path:?} is no path")));
+        }
         let pieces = rest.split(['.', '[']).filter(|piece| !piece.is_empty());
         for piece in pieces {
             let piece = piece.trim_end_matches(']').trim_matches(['\'', '"']);
@@ -229,7 +295,7 @@ impl Records {
             });
         }
         let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
-        match count > self.format.most_errors {
+        match count >= self.format.most_errors {
             true => Err(Error::new(&error::COPY_ERRORS, &[&self.target.table.name])),
             false => Ok(()),
         }
@@ -296,6 +362,11 @@ impl Records {
             };
         };
         let text = match to {
+            Type::Char(_) if !text.is_ascii() => {
+                let message =
+                    "Multibyte character not supported for CHAR (Hint: try using VARCHAR)";
+                return Err(refused(1215, message.to_owned(), &text));
+            }
             Type::Char(length) | Type::Varchar(length) if text.len() > length as usize => {
                 if !format.truncate {
                     return Err(refused(
@@ -310,15 +381,17 @@ impl Records {
                 }
                 text[..end].to_owned()
             }
-            Type::Super => serde_json::Value::String(text).to_string(),
-            Type::Date => match &format.date_format {
-                Some(pattern) => self.date(at, &text, pattern, to)?,
-                None => text,
+            Type::Super => match Value::read(&text) {
+                Ok(value) => value.to_string(),
+                Err(error) => {
+                    return Err(refused(1224, format!("Invalid JSON: {error}"), &text));
+                }
             },
-            Type::Timestamp | Type::TimestampTz => match &format.time_format {
-                Some(pattern) => self.date(at, &text, pattern, to)?,
-                None => text,
-            },
+            Type::Date => self.moment(at, text, &format.date_format, to)?,
+            Type::Timestamp | Type::TimestampTz => {
+                self.moment(at, text, &format.time_format, to)?
+            }
+            Type::Numeric(_, scale) if !format.round => truncated(&text, scale),
             _ => text,
         };
         if to.is_text() || to == Type::Super {
@@ -344,43 +417,52 @@ impl Records {
                         .char_indices()
                         .find(|(_, letter)| !letter.is_ascii_digit());
                     let (place, digit) = digit.unwrap_or((0, ' '));
-                    let name = if to.is_whole() { "Integer" } else { "Decimal" };
+                    let (code, name) = match to {
+                        Type::Numeric(..) => (1209, "Decimal"),
+                        to if to.is_whole() => (1207, "Integer"),
+                        _ => (1208, "Float"),
+                    };
                     let message = match error.sqlstate() {
                         "22003" => format!("Overflow for column {}", column.name),
                         _ => format!("Invalid digit, Value '{digit}', Pos {place}, Type: {name}"),
                     };
-                    refused(1207, message, &text)
+                    refused(code, message, &text)
                 }
+                Type::Bool => refused(1210, error.text().to_owned(), &text),
                 _ => refused(1216, error.text().to_owned(), &text),
             }),
         }
     }
 
-    fn date(&self, at: usize, text: &str, pattern: &str, to: Type) -> Result<String, Refused> {
-        let per_second = match pattern {
-            "epochsecs" => Some(1_000_000),
-            "epochmillisecs" => Some(1_000),
-            _ => None,
+    /// A date or a time in a form that casts read.
+    fn moment(
+        &self,
+        at: usize,
+        text: String,
+        moments: &Moments,
+        to: Type,
+    ) -> Result<String, Refused> {
+        let (read, shown) = match moments {
+            Moments::Auto => return Ok(text),
+            Moments::Usual if is_usual(&text) => return Ok(text),
+            Moments::Usual => (None, "YYYY-MM-DD"),
+            Moments::Pattern(pattern) => (read_moment(&text, pattern, to), pattern.as_str()),
         };
-        let micros = match per_second {
-            Some(unit) => text
-                .trim()
-                .parse::<i64>()
-                .ok()
-                .and_then(|value| value.checked_mul(unit)),
-            None => match functions::read_date(text, pattern, to) {
-                Ok((day, micros)) => Some(i64::from(day) * 86_400_000_000 + micros),
-                Err(_) => None,
-            },
-        };
-        match micros {
-            Some(micros) => Ok(show::timestamp(micros)),
-            None if self.format.any_date => Ok(String::new()),
-            None => Err(Refused {
+        match (read, to) {
+            (Some(micros), _) => Ok(show::timestamp(micros)),
+            // What is no date becomes NULL.
+            (None, _) if self.format.any_date => Ok(String::new()),
+            (None, Type::Date) => Err(Refused {
                 column: Some(at),
-                value: text.to_owned(),
+                value: text,
+                code: 1205,
+                message: format!("Invalid Date Format - {shown}"),
+            }),
+            (None, _) => Err(Refused {
+                column: Some(at),
+                value: text,
                 code: 1206,
-                message: format!("Invalid timestamp format or value [{pattern}]"),
+                message: format!("Invalid timestamp format or value [{shown}]"),
             }),
         }
     }
@@ -401,6 +483,19 @@ impl Records {
         });
         self.target.batch(arrays.collect::<Result<Vec<_>>>()?, rows)
     }
+}
+
+/// Microseconds since 1970 that a text says by a pattern.
+fn read_moment(text: &str, pattern: &str, to: Type) -> Option<i64> {
+    let unit = match pattern {
+        "epochsecs" => 1_000_000,
+        "epochmillisecs" => 1_000,
+        _ => {
+            let (day, micros) = functions::read_date(text, pattern, to, Reading::Exact).ok()?;
+            return Some(i64::from(day) * 86_400_000_000 + micros);
+        }
+    };
+    text.trim().parse::<i64>().ok()?.checked_mul(unit)
 }
 
 /// Rows that become a batch once there are enough.

@@ -16,6 +16,7 @@ use crate::run::{Done, Environment, query};
 use crate::session::Outcome;
 use crate::syntax::{self, OptionValue, Options, Parameters, Statement};
 use crate::transaction::Transaction;
+use crate::types::json::Json;
 use crate::types::{Column, Type, show};
 
 /// Options of COPY alone.
@@ -49,8 +50,10 @@ const OF_COPY: &[&str] = &[
     "shapefile",
 ];
 
-/// Bytes of a file at most, unless MAXFILESIZE says less.
-const MOST_BYTES: u64 = 6_200 << 20;
+/// Bytes of a file at most, unless MAXFILESIZE says less: 6.2 GB.
+const MOST_BYTES: u64 = (62 << 30) / 10;
+/// The least that MAXFILESIZE takes: 5 MB.
+const LEAST_BYTES: u64 = 5 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
@@ -177,28 +180,40 @@ fn format(options: &Options) -> Result<Format> {
         (false, false, false) => Format::Delimited,
         _ => return Err(Error::new(&error::REDUNDANT_OPTION, &[])),
     };
-    let of_text = [
-        "header",
-        "delimiter",
-        "addquotes",
-        "escape",
-        "null",
-        "gzip",
-        "bzip2",
-        "zstd",
-    ];
-    let refused = of_text
-        .iter()
-        .find(|option| format == Format::Parquet && options.has(option));
-    match refused {
-        Some(option) => {
-            let option = option.to_uppercase();
-            Err(Error::new(
-                &error::UNSUPPORTED,
-                &[&format!("{option} with FORMAT PARQUET")],
-            ))
+    let refused: &[&str] = match format {
+        Format::Parquet => &[
+            "header",
+            "delimiter",
+            "addquotes",
+            "escape",
+            "null",
+            "gzip",
+            "bzip2",
+            "zstd",
+        ],
+        Format::Json => &["header", "delimiter", "addquotes", "escape", "null"],
+        Format::Csv => &["addquotes"],
+        Format::Delimited => &[],
+    };
+    if let Some(option) = refused.iter().find(|option| options.has(option)) {
+        let name = match format {
+            Format::Parquet => "PARQUET",
+            Format::Json => "JSON",
+            _ => "CSV",
+        };
+        let what = format!("{} with FORMAT {name}", option.to_uppercase());
+        return Err(Error::new(&error::UNSUPPORTED, &[&what]));
+    }
+    if format == Format::Csv && options.has("escape") {
+        return Err(Error::not_yet("ESCAPE of UNLOAD with CSV"));
+    }
+    match options.get("maxfilesize") {
+        Some(OptionValue::Size(size)) if !(LEAST_BYTES..=MOST_BYTES).contains(size) => {
+            let size = format!("{size} bytes");
+            let error = Error::new(&error::INVALID_ARGUMENT, &[&"MAXFILESIZE", &size]);
+            Err(error.hint("5 MB to 6.2 GB"))
         }
-        None => Ok(format),
+        _ => Ok(format),
     }
 }
 
@@ -337,16 +352,15 @@ fn texts(
     let mut out = Vec::new();
     if format == Format::Json {
         for row in 0..rows.num_rows() {
-            let mut object = serde_json::Map::new();
-            for (place, column) in columns.iter().enumerate() {
+            let entries = columns.iter().enumerate().map(|(place, column)| {
                 let value = match cell(place, row) {
-                    None => serde_json::Value::Null,
-                    Some(text) => json_value(&text, column.data_type),
+                    None => Json::Null,
+                    Some(text) => json_value(text, column.data_type),
                 };
-                object.insert(column.name.clone(), value);
-            }
-            serde_json::to_writer(&mut out, &object).map_err(Error::internal)?;
-            out.push(b'\n');
+                (column.name.clone(), value)
+            });
+            let object = Json::Object(entries.collect());
+            writeln!(out, "{object}").map_err(Error::internal)?;
         }
         return Ok(out);
     }
@@ -358,24 +372,33 @@ fn texts(
     };
     let null = options.text("null").unwrap_or("");
     let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+    let escaped = |text: String| {
+        let mut escaped = String::new();
+        for letter in text.chars() {
+            let is_quote = options.has("addquotes") && ['"', '\''].contains(&letter);
+            if is_quote || ['\n', '\r', '\\'].contains(&letter) || delimiter.contains(letter) {
+                escaped.push('\\');
+            }
+            escaped.push(letter);
+        }
+        escaped
+    };
     let shown = |text: Option<String>| match text {
         None => null.to_owned(),
         Some(text) if format == Format::Csv => {
             let needs = text.contains(delimiter) || text.contains(['"', '\n', '\r']);
             if needs { quoted(&text) } else { text }
         }
-        Some(text) if options.has("addquotes") => quoted(&text),
-        Some(text) if options.has("escape") => {
-            let mut escaped = String::new();
-            for letter in text.chars() {
-                if ['\n', '\r', '\\'].contains(&letter) || delimiter.contains(letter) {
-                    escaped.push('\\');
-                }
-                escaped.push(letter);
+        Some(text) => {
+            let text = match options.has("escape") {
+                true => escaped(text),
+                false => text,
+            };
+            match options.has("addquotes") {
+                true => format!("\"{text}\""),
+                false => text,
             }
-            escaped
         }
-        Some(text) => text,
     };
     if options.has("header") {
         let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
@@ -392,15 +415,13 @@ fn texts(
     Ok(out)
 }
 
-fn json_value(text: &str, data_type: Type) -> serde_json::Value {
+fn json_value(text: String, data_type: Type) -> Json {
     match data_type {
-        Type::Bool => serde_json::Value::Bool(text == "t"),
-        Type::Super => serde_json::from_str(text).unwrap_or_default(),
-        data_type if data_type.is_number() => {
-            let number = serde_json::from_str(text);
-            number.unwrap_or_else(|_| serde_json::Value::String(text.to_owned()))
-        }
-        _ => serde_json::Value::String(text.to_owned()),
+        Type::Bool => Json::Bool(text == "t"),
+        Type::Super => Json::read(&text).unwrap_or(Json::Null),
+        // NaN is no number of JSON.
+        data_type if data_type.is_number() => Json::read(&text).unwrap_or(Json::Text(text)),
+        _ => Json::Text(text),
     }
 }
 

@@ -1,9 +1,12 @@
 //! `CREATE`: tables, also from queries; views; schemas.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectName, Query, UnaryOperator, Value};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, ObjectName, Query, UnaryOperator, Value, Visit, Visitor,
+};
 
 use super::Environment;
 use super::rows::{Given, completed, write};
@@ -64,6 +67,21 @@ pub(super) async fn table(
         files: Vec::new(),
         changed: 0,
     };
+    let keys = create
+        .columns
+        .iter()
+        .filter(|column| column.distribution_key);
+    let keys = keys.count();
+    if keys > 1 {
+        return Err(Error::new(&error::UNSUPPORTED, &[&"a second DISTKEY"]));
+    }
+    let style = create.attributes.distribution.as_deref();
+    if keys == 1
+        && (create.attributes.distribution_key.is_some()
+            || style.is_some_and(|style| style != "key"))
+    {
+        return Err(Error::new(&error::UNSUPPORTED, &[&"a second distribution"]));
+    }
     for definition in create.columns {
         add(environment, &catalog, &mut table, definition)?;
     }
@@ -81,6 +99,10 @@ pub(super) async fn table(
             kind: kind.to_owned(),
             columns,
         });
+    }
+    let primary = table.keys.iter().filter(|key| key.kind == "PRIMARY KEY");
+    if primary.count() > 1 {
+        return Err(Error::new(&error::SECOND_KEY, &[&table.name]));
     }
     let Some(query) = create.query else {
         attributes(&mut table, &create.attributes)?;
@@ -167,6 +189,7 @@ pub(super) fn add(
     table: &mut Table,
     definition: ColumnDefinition,
 ) -> Result<()> {
+    bind::check_reserved_word(&definition.name)?;
     let name = definition.name.value;
     let data_type = parse::sql(&definition.data_type, Some(&name))?;
     let default = match definition.default {
@@ -355,17 +378,20 @@ pub(super) async fn view(
     let catalog = transaction.catalog().clone();
     let existing = match catalog.find(schema, &name) {
         None => None,
-        Some(Object::View(view)) if new.or_replace => Some(view.id),
+        Some(Object::View(view)) if new.or_replace => Some(Arc::clone(view)),
         Some(_) if new.or_replace => return Err(Error::new(&error::NOT_A_VIEW, &[&name])),
         Some(_) => return Err(Error::new(&error::DUPLICATE_TABLE, &[&name])),
     };
     let mut view = View {
-        id: existing.unwrap_or_else(|| environment.shared.new_id()),
+        id: existing
+            .as_ref()
+            .map_or_else(|| environment.shared.new_id(), |view| view.id),
         schema,
         name,
         columns: Vec::new(),
         query: new.text,
         bound: Default::default(),
+        bound_columns: Default::default(),
         late_binding: new.late_binding,
         search_path: environment
             .context
@@ -374,11 +400,23 @@ pub(super) async fn view(
             .map(|schema| catalog.schema_name(*schema).to_owned())
             .collect(),
     };
+    for name in &new.columns {
+        bind::check_reserved_word(name)?;
+    }
     // What is bound late need not be there yet.
-    if !new.late_binding {
+    if new.late_binding {
+        check_qualified(&new.query)?;
+    } else {
         let mut binder = Binder::new(&catalog, environment.context);
         let bound = binder.statement(*new.query)?;
         view.bound = std::mem::take(&mut binder.used);
+        for id in view.bound.values() {
+            if let Some(Object::Table(table)) = catalog.get(*id) {
+                let columns = table.columns.iter();
+                let columns = columns.map(|column| (column.id, column.name.clone()));
+                view.bound_columns.insert(*id, columns.collect());
+            }
+        }
         let temporary = view.bound.values().any(|id| {
             let object = catalog.get(*id);
             object.is_some_and(|object| object.key().0 == environment.context.temporary)
@@ -398,9 +436,63 @@ pub(super) async fn view(
             }
             view.columns.push((name, column.data_type));
         }
+        if let Some(existing) = existing.filter(|existing| !existing.late_binding) {
+            check_columns(&existing.columns, &view.columns)?;
+        }
     }
     transaction.put(Object::View(Arc::new(view)))?;
     Ok(Outcome::tagged("CREATE VIEW"))
+}
+
+/// A view is replaced by one with the same columns.
+fn check_columns(old: &[(String, Type)], new: &[(String, Type)]) -> Result<()> {
+    let changed = |what: &dyn std::fmt::Display| Err(Error::new(&error::VIEW_COLUMNS, &[what]));
+    if old.len() != new.len() {
+        return changed(&"number of columns in view");
+    }
+    for ((old_name, old_type), (new_name, new_type)) in old.iter().zip(new) {
+        if old_name != new_name {
+            return changed(&format_args!("name of view column \"{old_name}\""));
+        }
+        if old_type != new_type {
+            return changed(&format_args!("data type of view column \"{old_name}\""));
+        }
+    }
+    Ok(())
+}
+
+/// All tables of a view that is bound late have their schema before their name.
+fn check_qualified(query: &Query) -> Result<()> {
+    struct Names {
+        of_with: BTreeSet<String>,
+        bare: BTreeSet<String>,
+    }
+    impl Visitor for Names {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+            let tables = query.with.iter().flat_map(|with| &with.cte_tables);
+            let names = tables.map(|table| table.alias.name.value.clone());
+            self.of_with.extend(names);
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<()> {
+            if let [name] = bind::plain_name(name).as_slice() {
+                self.bare.insert(name.clone());
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut names = Names {
+        of_with: BTreeSet::new(),
+        bare: BTreeSet::new(),
+    };
+    let _ = query.visit(&mut names);
+    match names.bare.is_subset(&names.of_with) {
+        true => Ok(()),
+        false => Err(Error::new(&error::LATE_NAMES, &[])),
+    }
 }
 
 pub(super) async fn schema(

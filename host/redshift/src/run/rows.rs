@@ -7,7 +7,7 @@ use arrow::array::{AsArray, Int64Array, RecordBatch, UInt64Array};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Int64Type, UInt64Type};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::{Expr, LogicalPlan, lit};
+use datafusion::logical_expr::{Expr, lit};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast;
@@ -125,7 +125,7 @@ pub(super) async fn completed(
     for (column, place) in table.columns.iter().zip(&given.places) {
         let expr = match place.filter(|place| *place < references.len()) {
             Some(place) => {
-                let from = match is_literal(&query.plan, place) {
+                let from = match query.literals[place] {
                     true => Type::Unknown,
                     false => columns[place].data_type,
                 };
@@ -147,22 +147,6 @@ pub(super) fn mismatch(column: &Column, from: Type) -> Error {
         &error::DATATYPE_MISMATCH,
         &[&column.name, &names[0], &names[1]],
     )
-}
-
-/// Whether a column of a plan is a text that was written into the query.
-fn is_literal(plan: &LogicalPlan, place: usize) -> bool {
-    match plan {
-        LogicalPlan::Projection(projection) => match projection.expr[place].clone().unalias() {
-            Expr::Literal(value, _) => value.try_as_str().is_some() || value.is_null(),
-            _ => false,
-        },
-        LogicalPlan::Union(union) => union.inputs.iter().all(|input| is_literal(input, place)),
-        LogicalPlan::Sort(_) | LogicalPlan::Limit(_) | LogicalPlan::Distinct(_) => plan
-            .inputs()
-            .first()
-            .is_some_and(|input| is_literal(input, place)),
-        _ => false,
-    }
 }
 
 /// The default of a column as a constant; NULL where it has none.

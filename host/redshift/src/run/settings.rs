@@ -70,7 +70,7 @@ impl Settings {
             "client_encoding" if !["utf8", "utf-8", "unicode"].contains(&lowered.as_str()) => {
                 return Err(Error::not_yet("encodings other than UTF8"));
             }
-            "datestyle" if !lowered.starts_with("iso") => {
+            "datestyle" if !["iso", "iso, mdy", "iso,mdy", "mdy"].contains(&lowered.as_str()) => {
                 return Err(Error::not_yet("date styles other than ISO, MDY"));
             }
             "standard_conforming_strings" => return Err(invalid()),

@@ -96,18 +96,24 @@ impl Words<'_> {
     }
 
     pub(super) fn name(&mut self) -> Result<ObjectName> {
-        self.parser.parse_object_name(false).map_err(failed)
+        let name = self.parser.parse_object_name(false).map_err(failed)?;
+        crate::bind::check_names(&name)?;
+        Ok(name)
     }
 
     pub(super) fn names(&mut self) -> Result<Vec<ObjectName>> {
         let names = self
             .parser
             .parse_comma_separated(|parser| parser.parse_object_name(false));
-        names.map_err(failed)
+        let names = names.map_err(failed)?;
+        names.iter().try_for_each(crate::bind::check_names)?;
+        Ok(names)
     }
 
     pub(super) fn ident(&mut self) -> Result<Ident> {
-        self.parser.parse_identifier().map_err(failed)
+        let name = self.parser.parse_identifier().map_err(failed)?;
+        crate::bind::check_name(&name)?;
+        Ok(name)
     }
 
     /// Names in parentheses.
@@ -115,6 +121,7 @@ impl Words<'_> {
         self.expect_token(&Token::LParen)?;
         let columns = self.parser.parse_comma_separated(Parser::parse_identifier);
         let columns = columns.map_err(failed)?;
+        columns.iter().try_for_each(crate::bind::check_name)?;
         self.expect_token(&Token::RParen)?;
         Ok(columns)
     }
@@ -248,6 +255,9 @@ fn dispatch(words: &mut Words<'_>, text: &str) -> Result<Statement> {
             }
         }
         ("vacuum" | "analyze", _) => maintain(words),
+        ("with", _) if changes_rows(words) => {
+            Err(Error::not_yet("WITH before a statement that changes rows"))
+        }
         ("select" | "with" | "insert" | "update" | "delete", _) => through(words),
         ("values", _) => Err(Error::new(&error::UNSUPPORTED, &[&"VALUES as a query"])),
         ("", _) if words.is_token(&Token::LParen) => through(words),
@@ -260,6 +270,25 @@ fn dispatch(words: &mut Words<'_>, text: &str) -> Result<Statement> {
         )),
         _ => Err(near(&words.parser.peek_token().token)),
     }
+}
+
+/// Whether UPDATE or DELETE follows a WITH.
+fn changes_rows(words: &Words<'_>) -> bool {
+    let mut depth = 0;
+    for ahead in 0.. {
+        match words.parser.peek_nth_token(ahead).token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth -= 1,
+            Token::EOF => return false,
+            Token::Word(word) if depth == 0 && word.quote_style.is_none() => match word.keyword {
+                Keyword::UPDATE | Keyword::DELETE => return true,
+                Keyword::SELECT | Keyword::INSERT | Keyword::MERGE => return false,
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+    false
 }
 
 /// What sqlparser parses.

@@ -12,6 +12,7 @@ use arrow::datatypes::{
     Int64Type, TimestampMicrosecondType, i256,
 };
 
+use super::json::{self, Json};
 use super::{Type, read, show};
 use crate::error::{self, Error, Result};
 
@@ -76,7 +77,9 @@ pub(crate) fn cast(array: &ArrayRef, from: Type, to: Type, mode: Mode) -> Result
         ));
     }
     let array = &plain(array)?;
-    if from == to && array.data_type() == &to.arrow() {
+    // What is computed is a VARCHAR of the greatest length, whatever it holds.
+    let is_checked = mode == Mode::Assignment && matches!(to, Type::Varchar(_));
+    if from == to && array.data_type() == &to.arrow() && !is_checked {
         return Ok(Arc::clone(array));
     }
     if from == Type::Super {
@@ -131,7 +134,7 @@ pub(crate) fn cast(array: &ArrayRef, from: Type, to: Type, mode: Mode) -> Result
             let value = |row| {
                 let text = show::text(array, row).unwrap_or_default();
                 Ok(match array.data_type() {
-                    DataType::Utf8 => serde_json::Value::String(text).to_string(),
+                    DataType::Utf8 => json::quoted(&text),
                     _ => text,
                 })
             };
@@ -369,11 +372,10 @@ fn from_super(array: &ArrayRef, to: Type, mode: Mode) -> Result<ArrayRef> {
         if texts.is_null(row) {
             return None;
         }
-        match serde_json::from_str(texts.value(row)).ok()? {
-            serde_json::Value::String(text) => Some(text),
-            serde_json::Value::Number(number) => Some(number.to_string()),
-            serde_json::Value::Bool(value) => Some(value.to_string()),
-            _ => None,
+        match Json::read(texts.value(row)).ok()? {
+            Json::Text(text) | Json::Number(text) => Some(text),
+            Json::Bool(value) => Some(value.to_string()),
+            Json::Null | Json::Array(_) | Json::Object(_) => None,
         }
     };
     let scalars: ArrayRef = Arc::new((0..texts.len()).map(scalar).collect::<StringArray>());

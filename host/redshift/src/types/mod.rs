@@ -4,6 +4,7 @@
 //! DataFusion hands on with columns; where it does not, the type follows from Arrow's.
 
 pub(crate) mod cast;
+pub(crate) mod json;
 pub(crate) mod parse;
 pub(crate) mod read;
 pub(crate) mod show;

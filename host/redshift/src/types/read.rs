@@ -162,6 +162,13 @@ fn moment(text: &str, data_type: Type) -> Result<(NaiveDate, i64, Option<i64>)> 
     let bad = || Error::new(&error::INVALID_DATE, &[&data_type.base_name(), &text]);
     let out_of_range = || Error::new(&error::DATE_RANGE, &[&text]);
     let trimmed = text.trim();
+    match trimmed.to_ascii_lowercase().as_str() {
+        "epoch" => return Ok((NaiveDate::default(), 0, Some(0))),
+        name @ ("now" | "today" | "tomorrow" | "yesterday" | "infinity" | "-infinity") => {
+            return Err(Error::not_yet(format_args!("the moment '{name}'")));
+        }
+        _ => {}
+    }
     let (day_text, rest) = split(trimmed);
     let parts = day_parts(day_text).ok_or_else(bad)?;
     let day = NaiveDate::from_ymd_opt(parts.0, parts.1, parts.2).ok_or_else(out_of_range)?;

@@ -92,7 +92,8 @@ pub(crate) async fn fill(bucket: &OneBucket) {
     };
     let csv =
         "id,name,at\n1,a,2020-01-02 03:04:05\n2,\"b, \"\"c\"\"\",\n,\\N,2020-01-02 00:00:00\n";
-    let objects: Vec<(&str, Vec<u8>)> = vec![
+    let objects: Vec<(&str, Vec<u8>)> =
+        vec![
         ("two/a.parquet", two.clone()),
         ("two/b.parquet", more),
         ("prefix/foo.parquet", two.clone()),
@@ -139,6 +140,36 @@ pub(crate) async fn fill(bucket: &OneBucket) {
             "paths.json",
             b"{\"jsonpaths\": [\"$.id\", \"$['name']['x'][0]\"]}".to_vec(),
         ),
+        (
+            "one.paths.json",
+            b"{\"jsonpaths\": [\"$.id\"]}".to_vec(),
+        ),
+        (
+            "wild.paths.json",
+            b"{\"jsonpaths\": [\"$..id\", \"$.*\"]}".to_vec(),
+        ),
+        ("escaped.txt", b"x|a\\|b\ny|c\\\\d\nz|\\N\nn|\\\\N\n".to_vec()),
+        (
+            "quoted.txt",
+            b"\"x,y\",'a'\n'' 'Black' '',it's\nBlue',White\n".to_vec(),
+        ),
+        ("unclosed.txt", b"'Blue,a\n".to_vec()),
+        ("decimals.txt", b"1.259\n-1.259\n1.2559e1\n20.25\n".to_vec()),
+        (
+            "decimals.json",
+            b"{\"d\": 1.239}\n{\"d\": 12345678901234567890.12}\n".to_vec(),
+        ),
+        ("blanks.csv", b" \"a\" , \"b,\"\"c\"\"\"\t\n d , e\n".to_vec()),
+        ("broken.csv", b"\"a\"x,b\nc,d\n".to_vec()),
+        ("lines.txt", b"x|y\n\nz|w\n".to_vec()),
+        ("short.txt", b"1\n2|b\n".to_vec()),
+        ("dates.txt", b"2020-01-02\n02/01/2020\nJan 2 2020\n".to_vec()),
+        (
+            "super.csv",
+            b"1,\"{\"\"b\"\":[1.50,2],\"\"a\"\":1}\"\n2,5\n".to_vec(),
+        ),
+        ("nope.csv", b"1,nope\n".to_vec()),
+        ("wide.txt", "é\n".as_bytes().to_vec()),
         (
             "deep.json",
             b"{\"id\": 5, \"name\": {\"x\": [\"y\"]}}".to_vec(),
