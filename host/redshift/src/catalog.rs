@@ -82,9 +82,10 @@ pub(crate) struct View {
     pub(crate) query: String,
     /// Objects by the names that the query uses; empty for a view that is bound late.
     pub(crate) bound: BTreeMap<String, Id>,
-    /// The columns of those objects that are tables: their numbers, and their names when the view was made.
+    /// The columns of those objects that are tables: their numbers, and their names when the view was made. A list, since the keys of
+    /// a JSON object are texts.
     #[serde(default)]
-    pub(crate) bound_columns: BTreeMap<Id, Vec<(u32, String)>>,
+    pub(crate) bound_columns: Vec<(Id, Vec<(u32, String)>)>,
     pub(crate) late_binding: bool,
     pub(crate) search_path: Vec<String>,
 }

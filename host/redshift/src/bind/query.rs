@@ -194,9 +194,11 @@ impl Binder<'_> {
                     right,
                 })
             }
-            SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Insert(_) | SetExpr::Merge(_) => {
+            SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Insert(_) => {
                 Err(Error::not_yet("WITH before a statement that changes rows"))
             }
+            // Redshift has none.
+            SetExpr::Merge(_) => Err(syntax("merge")),
             SetExpr::Values(_) => Err(unsupported("VALUES as a table")),
             _ => Err(syntax("table")),
         }
@@ -558,7 +560,7 @@ impl Binder<'_> {
             context: &context,
             with: Vec::new(),
             bound: vec![view.bound.clone()],
-            bound_columns: view.bound_columns.clone(),
+            bound_columns: view.bound_columns.iter().cloned().collect(),
             tables: BTreeSet::new(),
             used: BTreeMap::new(),
             leader: None,

@@ -414,7 +414,7 @@ pub(super) async fn view(
             if let Some(Object::Table(table)) = catalog.get(*id) {
                 let columns = table.columns.iter();
                 let columns = columns.map(|column| (column.id, column.name.clone()));
-                view.bound_columns.insert(*id, columns.collect());
+                view.bound_columns.push((*id, columns.collect()));
             }
         }
         let temporary = view.bound.values().any(|id| {

@@ -14,9 +14,9 @@ pub(crate) enum Json {
     /// Its digits.
     Number(String),
     Text(String),
-    Array(Vec<Json>),
+    Array(Vec<Self>),
     /// A key can stand several times.
-    Object(Vec<(String, Json)>),
+    Object(Vec<(String, Self)>),
 }
 
 struct Entries<'a>(Vec<(String, &'a RawValue)>);
