@@ -201,7 +201,7 @@ bench-s3: s3-peers
     TRANSOM_FIGURES=100000 host/local/tests/peers/with-seaweedfs "{{ s3_peers }}/bin/weed" cargo test {{ locked }} --workspace --test local -- --ignored --nocapture speed::
 
 # Feed the readers of files and of what guests hand over with made-up input, two targets at a time for some seconds: `just fuzz 3600 csv`
-fuzz seconds="60" *targets="batch description stamp csv json parquet statement":
+fuzz seconds="60" *targets="batch description stamp csv json parquet":
     #!/usr/bin/env bash
     set -euo pipefail
     export RUSTC_WORKSPACE_WRAPPER="$PWD/fuzz/instrument"
