@@ -6,9 +6,10 @@ use datafusion::common::{Column, DFSchema};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::expr_fn::first_value;
 use datafusion::logical_expr::expr::{AggregateFunction, InSubquery, WindowFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, ExprSchemable, Join, LogicalPlan, LogicalPlanBuilder, Subquery,
+    Aggregate, Distinct, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Subquery,
 };
 
 use super::plan::{is_text, trimmed};
@@ -19,10 +20,10 @@ use crate::types::Type;
 pub(super) fn ignored(plan: LogicalPlan) -> Result<LogicalPlan> {
     let rewritten = plan.transform_up_with_subqueries(|plan| {
         let schema = merge_schema(&plan.inputs());
-        let names = datafusion::logical_expr::expr_rewriter::NamePreserver::new(&plan);
+        let names = NamePreserver::new(&plan);
         let plan = plan.map_expressions(|expr| {
             let name = names.save(&expr);
-            let rewritten = expr.transform_up(|expr| Ok(of_expression(expr, &schema)))?;
+            let rewritten = expr.transform_up(|expr| of_expression(expr, &schema))?;
             Ok(rewritten.update_data(|expr| name.restore(expr)))
         })?;
         let plan = plan.map_data(LogicalPlan::recompute_schema)?;
@@ -51,8 +52,8 @@ fn key(expr: Expr, schema: &DFSchema) -> Expr {
     }
 }
 
-fn of_expression(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    match expr {
+fn of_expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    Ok(match expr {
         Expr::WindowFunction(mut function) => {
             let WindowFunction { params, .. } = function.as_mut();
             let keys = std::mem::take(&mut params.partition_by).into_iter();
@@ -76,20 +77,13 @@ fn of_expression(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             expr,
             subquery,
             negated,
-        }) if is_compared(&expr, schema) => match keys(&subquery) {
-            Ok(subquery) => Transformed::yes(Expr::InSubquery(InSubquery {
-                expr: Box::new(trimmed(*expr)),
-                subquery,
-                negated,
-            })),
-            Err(_) => Transformed::no(Expr::InSubquery(InSubquery {
-                expr,
-                subquery,
-                negated,
-            })),
-        },
+        }) if is_compared(&expr, schema) => Transformed::yes(Expr::InSubquery(InSubquery {
+            expr: Box::new(trimmed(*expr)),
+            subquery: keys(&subquery)?,
+            negated,
+        })),
         other => Transformed::no(other),
-    }
+    })
 }
 
 /// The subquery with its only column as a key.
@@ -123,7 +117,7 @@ fn of_plan(plan: LogicalPlan) -> Result<LogicalPlan> {
                     },
                 )
                 .collect();
-            Ok(LogicalPlan::Join(Join { ..join }))
+            Ok(LogicalPlan::Join(join))
         }
         LogicalPlan::Distinct(Distinct::All(input)) => {
             let columns = input.schema().columns().into_iter().map(Expr::Column);

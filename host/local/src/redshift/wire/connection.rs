@@ -256,24 +256,15 @@ impl Connection<'_> {
             let text = format!("prepared statement \"{name}\" already exists");
             return Err(Refusal::new("42P05", text));
         }
-        if let Some(named) = deallocate::name(&sql) {
-            named?;
-            let (types, columns) = (Vec::new(), None);
-            let statement = Statement {
-                sql,
-                types,
-                columns,
-            };
-            self.statements.insert(name, statement);
-            self.wire.put(b'1', |_| {});
-            return Ok(());
-        }
         let count = Session::parameters(&sql)?;
         if types.len() < count {
             types.resize(count, 0);
         }
         let parameters: Vec<_> = types.iter().map(|oid| values::unset(*oid)).collect();
-        let columns = self.session.describe(&sql, &parameters).await?;
+        let columns = match deallocate::name(&sql).transpose()? {
+            Some(_) => None,
+            None => self.session.describe(&sql, &parameters).await?,
+        };
         let statement = Statement {
             sql,
             types,
