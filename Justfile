@@ -73,8 +73,8 @@ check-glibc program:
     [ "$(printf 'GLIBC_{{ lambda_glibc }}\n%s\n' "$newest" | sort -V | tail -1)" = "GLIBC_{{ lambda_glibc }}" ] || { echo "Lambda has glibc {{ lambda_glibc }}" >&2; exit 1; }
 
 # Measure the function's start under the Runtime API, next to a function that does nothing and to Python with pyarrow and pandas
-bench-lambda: bootstrap (deploy "--example" "hello") program python-runner s3-peers
-    lambda/bench/start --transom "{{ target_dir }}/debug/transom" --bootstrap "{{ lambda_programs }}/bootstrap" --hello "{{ lambda_programs }}/examples/hello" --python "{{ s3_peers }}/bin/python"
+bench-lambda: bootstrap (deploy "--features" "bench" "--bin" "hello") program python-runner s3-peers
+    lambda/bench/start --transom "{{ target_dir }}/debug/transom" --bootstrap "{{ lambda_programs }}/bootstrap" --hello "{{ lambda_programs }}/hello" --python "{{ s3_peers }}/bin/python"
 
 # Build a wheel of the optimised program, the SDK for Python and its runner: `pip install` takes it
 wheel: build python-runner (wheel-of "release")

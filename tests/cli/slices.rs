@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::json;
 
 use crate::assert_snapshot;
@@ -448,6 +449,137 @@ fn what_is_not_needed_is_shown_and_deleted() {
         assert!(refused.stderr.contains(said), "{}", refused.all());
     }
     assert_eq!(project.run(&["reset", "--yes"]).code, 0);
+}
+
+/// The rows of a folder's Parquet files.
+fn rows_in(folder: &Path) -> i64 {
+    // A version without rows has no folder.
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return 0;
+    };
+    let rows = entries.map(|entry| {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            return rows_in(&path);
+        }
+        let file = std::fs::File::open(&path).expect("it opens");
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("Parquet");
+        reader.metadata().file_metadata().num_rows()
+    });
+    rows.sum()
+}
+
+#[test]
+fn a_project_is_moved_and_copied_with_its_state() {
+    for (source, sink) in [(NEW, APPEND), (BY, PARTITIONS)] {
+        let project = pipeline(source, "SELECT * FROM raw", sink);
+        assert_eq!(project.run(&["lock"]).code, 0);
+        for day in ["02", "03"] {
+            succeeds(&project, &["run", "--quiet"]);
+            let file = format!("raw/day=2024-01-{day}/a.csv");
+            project.write(&file, "customer,amount\nc,3\n");
+        }
+        succeeds(&project, &["run", "--quiet"]);
+        let whole = rows_in(&project.path().join("out"));
+        // A copy is another project from then on.
+        let copy = Project::empty();
+        let copied = std::process::Command::new("cp")
+            .args(["-a", "."])
+            .arg(copy.path())
+            .current_dir(project.path())
+            .status();
+        assert!(copied.expect("cp runs").success());
+        succeeds(&copy, &["reset", "--yes"]);
+        assert_eq!(rows_in(&copy.path().join("out")), 0, "{sink}");
+        succeeds(&copy, &["run", "--quiet"]);
+        assert_eq!(rows_in(&project.path().join("out")), whole, "{sink}");
+        let nothing = project.run(&["run"]);
+        assert!(nothing.stderr.contains("nothing new"), "{}", nothing.all());
+        for of in [&project, &copy] {
+            succeeds(of, &["verify"]);
+        }
+        assert_eq!(rows_in(&copy.path().join("out")), whole, "{sink}");
+    }
+}
+
+#[test]
+fn a_rewind_loses_no_rows() {
+    let project = with_slices();
+    assert_eq!(project.run(&["run", "--quiet"]).code, 0);
+    std::fs::remove_file(project.path().join("raw/day=2024-01-03/a.csv")).expect("it is there");
+    for arguments in [
+        &["rewind", "--to", "2"][..],
+        &["rewind", "--to", "2", "--yes"],
+        &["reset", "--yes"],
+    ] {
+        let refused = project.run(arguments);
+        assert_ne!(refused.code, 0, "{arguments:?}");
+        let said = "source `raw`: 1 file, whose rows would be taken back, is gone, such as `raw/day=2024-01-03/a.csv`";
+        assert!(refused.stderr.contains(said), "{}", refused.all());
+        assert!(refused.stderr.contains("--force"), "{}", refused.all());
+    }
+    // What is not taken back is not needed.
+    succeeds(&project, &["rewind", "--to", "4"]);
+    succeeds(&project, &["rewind", "--to", "2", "--yes", "--force"]);
+    succeeds(&project, &["run", "--quiet"]);
+    assert_eq!(rows_in(&project.path().join("out")), 3);
+    succeeds(&project, &["verify"]);
+}
+
+#[test]
+fn a_table_that_is_not_where_it_was_is_an_error() {
+    let project = with_slices();
+    project.replace("transom.yaml", "path: out", "path: other");
+    let refused = project.run(&["run"]);
+    assert_snapshot!("table_elsewhere", refused.all());
+    let rewind = project.run(&["reset", "--yes"]);
+    assert_snapshot!("table_elsewhere_reset", rewind.all());
+    project.replace("transom.yaml", "path: other", "path: out");
+    // Nothing of it stands in the log.
+    succeeds(&project, &["run", "--quiet"]);
+    std::fs::rename(project.path().join("out"), project.path().join("other")).expect("it moves");
+    let beside = |name: &str| project.path().join(format!(".{name}.transom"));
+    std::fs::rename(beside("out"), beside("other")).expect("it moves");
+    project.replace("transom.yaml", "path: out", "path: other");
+    succeeds(&project, &["verify"]);
+    succeeds(&project, &["reset", "--yes"]);
+    project.replace("transom.yaml", "path: other", "path: third");
+    succeeds(&project, &["run", "--quiet"]);
+    assert_eq!(rows_in(&project.path().join("third")), 4);
+}
+
+#[test]
+fn files_of_a_table_that_grows_have_one_shape() {
+    let changes = [
+        (
+            "format: parquet, mode",
+            "format: json, mode",
+            "its files were parquet, and are json now",
+        ),
+        (
+            "mode: append",
+            "mode: append, partition_by: [customer]",
+            "it was partitioned by nothing, and is by `customer` now",
+        ),
+        (
+            "SELECT *",
+            "SELECT customer, CAST(amount AS VARCHAR) AS amount",
+            "column `amount` was int64, and is utf8 now",
+        ),
+    ];
+    for (from, to, said) in changes {
+        let project = with_slices();
+        project.replace("transom.yaml", from, to);
+        let refused = project.run(&["run"]);
+        assert_ne!(refused.code, 0, "{to}");
+        assert!(refused.stderr.contains(said), "{}", refused.all());
+        // The way out that it names.
+        succeeds(&project, &["reset", "--yes"]);
+        succeeds(&project, &["run", "--quiet"]);
+    }
+    let project = with_slices();
+    project.replace("transom.yaml", "SELECT *", "SELECT *, 1 AS more");
+    succeeds(&project, &["run", "--quiet"]);
 }
 
 #[test]

@@ -122,7 +122,8 @@ fn is_same(left: &Ident, right: &Ident) -> bool {
     folded(left) == folded(right)
 }
 
-fn folded(name: &Ident) -> String {
+/// A name as it is looked up.
+pub(crate) fn folded(name: &Ident) -> String {
     match name.quote_style {
         None => name.value.to_lowercase(),
         Some(_) => name.value.clone(),

@@ -41,6 +41,7 @@ mod time;
 mod totals;
 mod type_names;
 mod unify;
+mod using;
 mod windows;
 
 pub use casts::can_cast;

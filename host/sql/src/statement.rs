@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::error::ValueError;
-use crate::{aliases, named, precedence, refused, rows};
+use crate::{aliases, named, precedence, refused, rows, using};
 
 /// Digits that a decimal has at most.
 const DIGITS: usize = 38;
@@ -48,6 +48,7 @@ pub fn prepare(statement: &mut Statement, is_scalar: &dyn Fn(&str) -> bool) -> R
     precedence::restore(statement);
     aliases::restore(statement)?;
     refused::refuse(statement, is_scalar)?;
+    using::qualify(statement);
     let outcome = visit_expressions_mut(statement.as_mut(), |expr| {
         let prepared = match expr {
             Expr::Value(value) => match &value.value {

@@ -3,12 +3,14 @@
 //! In a condition of rows, DataFusion's `IN` is false where SQL's is NULL, which only shows under `NOT`, `IS NULL` or `CASE`:
 //! `NOT (x IN (SELECT y ..) AND z)` kept rows that SQL leaves out. In other places it has neither; there they become counts.
 
+mod lifted;
+
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, DFSchema, ExprSchema, JoinType, Result, ScalarValue, Spans};
 use datafusion::functions_aggregate::expr_fn::count;
-use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction};
 use datafusion::logical_expr::{
@@ -32,6 +34,7 @@ pub(crate) fn exact(plan: LogicalPlan) -> Result<LogicalPlan> {
             ))
         }
         LogicalPlan::Join(join) => above(join),
+        node if lifted::is_lifted(&node)? => Ok(Transformed::yes(lifted::lifted(&node)?)),
         node => {
             let schema = merge_schema(&node.inputs());
             let names = NamePreserver::new(&node);
@@ -128,12 +131,9 @@ fn rows_of(subquery: &Subquery, asked: &str) -> Result<Rows> {
     }
 }
 
-/// A join whose conditions with subqueries are in a filter above it, if it is an inner join.
+/// A join whose conditions with subqueries are in a filter above it, or columns of its sides if it is an outer join.
 fn above(mut join: Join) -> Result<Transformed<LogicalPlan>> {
-    let asks = |expr: &Expr| {
-        let is_subquery = |expr: &Expr| matches!(expr, Expr::InSubquery(_) | Expr::Exists(_));
-        expr.exists(|expr| Ok(is_subquery(expr)))
-    };
+    let asks = |expr: &Expr| expr.exists(|expr| Ok(lifted::is_asked(expr)));
     let (mut own, mut moved) = (Vec::new(), Vec::new());
     for operand in join.filter.iter().flat_map(split_conjunction) {
         match asks(operand)? {
@@ -141,9 +141,12 @@ fn above(mut join: Join) -> Result<Transformed<LogicalPlan>> {
             false => own.push(operand.clone()),
         }
     }
-    let Some(predicate) = conjunction(moved).filter(|_| join.join_type == JoinType::Inner) else {
+    let Some(predicate) = conjunction(moved) else {
         return Ok(Transformed::no(LogicalPlan::Join(join)));
     };
+    if join.join_type != JoinType::Inner {
+        return Ok(Transformed::yes(lifted::beside(join)?));
+    }
     let predicate = conjuncts(predicate, &join.schema)?.data;
     join.filter = conjunction(own);
     let join = LogicalPlanBuilder::from(LogicalPlan::Join(join));
@@ -329,6 +332,19 @@ fn inside(expr: Expr, schema: &DFSchema, asks: &dyn Asks) -> Result<Transformed<
                 false => is_in,
             }))
         }
+        // `= ANY` is `IN`, `<> ALL` is `NOT IN`.
+        Expr::SetComparison(SetComparison {
+            expr,
+            subquery,
+            op: Operator::Eq,
+            quantifier: SetQuantifier::Any,
+        }) => Ok(Transformed::yes(is_in(*expr, subquery, schema, asks)?)),
+        Expr::SetComparison(SetComparison {
+            expr,
+            subquery,
+            op: Operator::NotEq,
+            quantifier: SetQuantifier::All,
+        }) => Ok(Transformed::yes(!is_in(*expr, subquery, schema, asks)?)),
         Expr::Exists(exists) => {
             let negated = exists.negated;
             let some = asks.some(exists.subquery)?;

@@ -68,10 +68,17 @@ pub(crate) fn unified(mut window: WindowFunction, schema: &DFSchema) -> Result<T
     changed |= sorted(&mut params.order_by, schema)?;
     let mut parts: Vec<&mut Expr> = params.partition_by.iter_mut().collect();
     changed |= ordered(&mut parts, schema)?;
-    if matches!(name.as_str(), "lag" | "lead")
-        && let [value, _, default] = params.args.as_mut_slice()
-    {
-        changed |= widened(&name, value, default, schema)?;
+    if matches!(name.as_str(), "lag" | "lead") {
+        match params.args.as_mut_slice() {
+            // DataFusion takes it for 1.
+            [_, Expr::Literal(offset, _), ..] if offset.is_null() => {
+                return Err(ValueError::new(format!("the offset of `{name}` is NULL"))
+                    .hint("write the number of rows, or leave it out for 1")
+                    .into());
+            }
+            [value, _, default] => changed |= widened(&name, value, default, schema)?,
+            _ => {}
+        }
     }
     Ok(transformed(Expr::WindowFunction(Box::new(window)), changed))
 }

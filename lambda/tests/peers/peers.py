@@ -3,11 +3,12 @@
 
     peers.py TRANSOM
 
-moto runs no functions. Its state machines call `localhost:MOTO_PORT` for everything: there `Gate` sends invocations to
-`transom invoke --serve`, and all else to moto.
+moto runs no functions and no jobs. Its state machines call `localhost:MOTO_PORT` for everything: there `Gate` sends invocations to
+`transom invoke --serve`, jobs to `Batch`, and all else to moto.
 """
 
 import contextlib
+import fnmatch
 import http.client
 import http.server
 import json
@@ -27,6 +28,7 @@ import urllib.request
 import boto3
 import botocore.config
 import botocore.exceptions
+import yaml
 
 FILES = 24
 FIXTURE = pathlib.Path(__file__).parents[3] / "tests/cli/fixtures/orders"
@@ -59,9 +61,76 @@ def running(command, port, **options):
         process.wait()
 
 
+class Batch:
+    """The jobs of one job definition, as processes. `killed` and `exits` are children of the next array: the first is killed as it
+    begins, and the first attempt of the others ends with a code before it does anything."""
+
+    transom = project = definition = None
+    jobs, attempts, killed, exits = {}, [], set(), {}
+
+    @classmethod
+    def submit(cls, request):
+        job = f"job-{len(cls.jobs) + 1}"
+        size = request.get("arrayProperties", {}).get("size")
+        assert size is None or 2 <= size <= 10_000, request
+        cls.jobs[job] = "RUNNING"
+        threading.Thread(target=cls.run, args=(job, size), daemon=True).start()
+        return {"jobArn": f"arn:aws:batch:us-east-1:123456789012:job/{job}", "jobName": request["jobName"], "jobId": job}
+
+    @classmethod
+    def describe(cls, request):
+        # Step Functions of moto needs no more of a job.
+        return {"jobs": [{"jobId": job, "jobName": job, "status": cls.jobs[job]} for job in request["jobs"]]}
+
+    @classmethod
+    def run(cls, job, size):
+        results = {}
+        indexes = [None] if size is None else range(size)
+        children = [threading.Thread(target=lambda index=index: results.update({index: cls.child(index)})) for index in indexes]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join()
+        cls.jobs[job] = "SUCCEEDED" if all(results.values()) else "FAILED"
+
+    @classmethod
+    def child(cls, index):
+        """Whether a job ends well, with the attempts that the definition gives it."""
+        retry = cls.definition["RetryStrategy"]
+        for _ in range(retry["Attempts"]):
+            code = cls.exits.pop(index, None)
+            if code is None:
+                code = cls.attempt(index)
+            cls.attempts.append((index, code))
+            if code == 0:
+                return True
+            # The first rule whose conditions all hold; without one, Batch tries again.
+            reasons = {"OnExitCode": str(code), "OnStatusReason": "Essential container in task exited", "OnReason": ""}
+            rules = [
+                rule for rule in retry["EvaluateOnExit"]
+                if all(fnmatch.fnmatch(reasons[on], rule[on]) for on in reasons if on in rule)
+            ]
+            if rules and rules[0]["Action"] == "EXIT":
+                return False
+        return False
+
+    @classmethod
+    def attempt(cls, index):
+        environment = dict(os.environ) if index is None else os.environ | {"AWS_BATCH_JOB_ARRAY_INDEX": str(index)}
+        command = [cls.transom, "run", "--batch", *cls.definition["ContainerProperties"]["Command"]]
+        process = subprocess.Popen(command, cwd=cls.project, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        if index in cls.killed:
+            cls.killed.remove(index)
+            process.kill()
+        _, stderr = process.communicate()
+        if process.returncode > 0:
+            print(stderr.decode(), file=sys.stderr)
+        return process.returncode if process.returncode >= 0 else 128 - process.returncode
+
+
 class Gate(http.server.BaseHTTPRequestHandler):
-    """Sends invocations to the function and all else to moto, and writes down what passed. `answers` are given in place of the
-    function's, each once."""
+    """Sends invocations to the function, jobs to `Batch`, and all else to moto, and writes down what passed. `answers` are given in
+    place of the function's, each once."""
 
     protocol_version = "HTTP/1.1"
     function = moto = None
@@ -70,7 +139,10 @@ class Gate(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         is_invocation = self.path.startswith(INVOKE)
-        if is_invocation and Gate.answers:
+        if self.path in ("/v1/submitjob", "/v1/describejobs"):
+            answered = (Batch.submit if self.path.endswith("submitjob") else Batch.describe)(json.loads(body))
+            status, headers, answer = 200, {"content-type": "application/json"}, json.dumps(answered).encode()
+        elif is_invocation and Gate.answers:
             status, headers, answer = Gate.answers.pop(0)
         else:
             connection = http.client.HTTPConnection("127.0.0.1", Gate.function if is_invocation else Gate.moto)
@@ -163,15 +235,64 @@ def check_cargo_lambda(project, transom):
             function.wait()
 
 
-def execute(states, machine, name):
+def execute(states, machine, name, event="{}"):
     """The end of an execution: its status, and the name of the error."""
-    execution = states.start_execution(stateMachineArn=machine, name=name, input="{}")["executionArn"]
+    execution = states.start_execution(stateMachineArn=machine, name=name, input=event)["executionArn"]
     for _ in range(1200):
         about = states.describe_execution(executionArn=execution)
         if about["status"] != "RUNNING":
             return about["status"], about.get("error")
         time.sleep(0.2)
     raise AssertionError(f"{name} does not end: {states.get_execution_history(executionArn=execution)}")
+
+
+def check_rows(project, transom, files):
+    """Each row of so many files stands in the table once."""
+    counted = subprocess.run(
+        [transom, "local", "sql", "--json"], cwd=project, check=True, stdout=subprocess.PIPE, text=True,
+        input="SELECT count(*), count(DISTINCT id) FROM public.orders")
+    rows = json.loads(counted.stdout)[0]["result"]["rows"]
+    assert rows == [[str(2 * files)] * 2], rows
+
+
+def check_backfills(project, transom, states, machine):
+    """Backfills of new files: with a child that is tried again, with one that is killed, and with one share."""
+    template = yaml.safe_load((project / "template.yaml").read_text())
+    Batch.transom, Batch.project = transom, project
+    Batch.definition = template["Resources"]["Job"]["Properties"]
+    files = FILES
+
+    def plan(shares, new):
+        nonlocal files
+        write_files(project, transom, files, files + new)
+        files += new
+        planned = [transom, "backfill", "plan", "--shares", str(shares), "--json"]
+        planned = json.loads(subprocess.run(planned, cwd=project, check=True, stdout=subprocess.PIPE).stdout)
+        assert planned["shares"] == shares, planned
+        return json.dumps({"shares": shares})
+
+    event = plan(4, 8)
+    Batch.exits = {2: 75}
+    assert execute(states, machine, "backfill-1", event) == ("SUCCEEDED", None), Batch.attempts
+    assert sorted(Batch.attempts[:-1]) == [(0, 0), (1, 0), (2, 0), (2, 75), (3, 0)] and Batch.attempts[-1] == (None, 0), Batch.attempts
+    check_rows(project, transom, files)
+
+    # What is killed is not repeated by Batch, since it may have no memory; executed again, the shares that are computed stay.
+    event = plan(3, 6)
+    Batch.killed = {1}
+    published = len(Gate.published)
+    ended = execute(states, machine, "backfill-2", event)
+    assert ended == ("FAILED", "Transom.States.TaskFailed"), (ended, Batch.attempts)
+    assert len(Gate.published) == published + 1, Gate.published
+    check_rows(project, transom, FILES + 8)
+    assert execute(states, machine, "backfill-3", event) == ("SUCCEEDED", None), Batch.attempts
+    check_rows(project, transom, files)
+
+    attempts = len(Batch.attempts)
+    assert execute(states, machine, "backfill-4", plan(1, 2)) == ("SUCCEEDED", None), Batch.attempts
+    assert Batch.attempts[attempts:] == [(None, 0)], Batch.attempts
+    check_rows(project, transom, files)
+    print(f"4 executions of backfills, {len(Batch.attempts)} attempts of jobs")
 
 
 def check_states(project, transom, moto):
@@ -182,11 +303,16 @@ def check_states(project, transom, moto):
     connection.request("POST", "/moto-api/config", json.dumps({"stepfunctions": {"execute_state_machine": True}}))
     assert connection.getresponse().status in (200, 201)
     topic = client("sns").create_topic(Name="failures")["TopicArn"]
-    definition = (project / "states.json").read_text()
-    definition = definition.replace("${Function}", "orders").replace("${Topic}", topic)
     states = client("stepfunctions")
-    machine = states.create_state_machine(
-        name="orders", definition=definition, roleArn="arn:aws:iam::123456789012:role/any")["stateMachineArn"]
+
+    def created(file):
+        definition = (project / file).read_text()
+        for name, value in {"Function": "orders", "Topic": topic, "Queue": "queue", "Job": "job"}.items():
+            definition = definition.replace(f"${{{name}}}", value)
+        return states.create_state_machine(
+            name=file.removesuffix(".json"), definition=definition, roleArn="arn:aws:iam::123456789012:role/any")["stateMachineArn"]
+
+    machine = created("states.json")
 
     # Failures that pass are repeated; the rest is loaded by several invocations, which are one run.
     Gate.answers += [BUSY, function_error("Retryable"), function_error("Sandbox.Timedout")]
@@ -197,18 +323,23 @@ def check_states(project, transom, moto):
     assert [answer["done"] for answer in answers] == [False] * (len(answers) - 1) + [True], answers
     print(f"{len(Gate.passed)} calls, {len(answers)} invocations with {[answer['slices'] for answer in answers]} slices")
     assert len(answers) > 1, "all slices fit into one invocation"
-    counted = [transom, "local", "sql", "--json"]
-    counted = subprocess.run(
-        counted, cwd=project, check=True, stdout=subprocess.PIPE, text=True,
-        input="SELECT count(*), count(DISTINCT id) FROM public.orders")
-    rows = json.loads(counted.stdout)[0]["result"]["rows"]
-    assert rows == [[str(2 * FILES)] * 2], rows
+    check_rows(project, transom, FILES)
+    check_backfills(project, transom, states, created("backfill.json"))
 
     # One that does not pass ends the execution, and is published.
     (project / "bad.csv").write_text("id,customer,amount\n1,x,many\n")
     subprocess.run([transom, "local", "cp", "bad.csv", "s3://raw/orders/"], cwd=project, check=True)
-    assert execute(states, machine, "load-2") == ("FAILED", "Data"), Gate.passed
-    assert len(Gate.published) == 1 and b"bad.csv" in Gate.published[0], Gate.published
+    assert execute(states, machine, "load-2") == ("FAILED", "Transom.Data"), Gate.passed
+    assert b"bad.csv" in Gate.published[-1], Gate.published
+
+
+def write_files(project, transom, begin, end):
+    """Two rows in each of some files, on S3."""
+    folder = project / f"raw/{begin}"
+    folder.mkdir()
+    for file in range(begin + 1, end + 1):
+        (folder / f"{file:02}.csv").write_text(f"id,customer,amount\n{file}a,x,{file}\n{file}b,y,-{file}\n")
+    subprocess.run([transom, "local", "cp", folder, "s3://raw/orders/"], cwd=project, check=True)
 
 
 def main(transom):
@@ -216,13 +347,11 @@ def main(transom):
         project = pathlib.Path(folder) / "orders"
         shutil.copytree(FIXTURE, project)
         (project / "raw").mkdir()
-        for file in range(1, FILES + 1):
-            (project / f"raw/{file:02}.csv").write_text(f"id,customer,amount\n{file}a,x,{file}\n{file}b,y,-{file}\n")
 
         def run(*arguments):
             subprocess.run([transom, *arguments], cwd=project, check=True)
 
-        run("local", "cp", "raw", "s3://raw/orders/")
+        write_files(project, transom, 0, FILES)
         run("lock")
         for target in ("local", "prod"):
             run("template", "--target", target)
@@ -235,7 +364,7 @@ def main(transom):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", gate), Gate)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         of_moto = os.environ | {"MOTO_PORT": str(gate), "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
-        command = [pathlib.Path(sys.executable).with_name("moto_server"), "-p", str(moto)]
+        command = [sys.executable, pathlib.Path(__file__).with_name("moto_with_batch.py"), "-p", str(moto)]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         serve = [transom, "invoke", "--serve", str(function), "--timeout"]
         with running([*serve, "60s"], function, cwd=project):

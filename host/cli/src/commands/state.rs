@@ -68,6 +68,9 @@ pub(crate) struct RewindCommand {
     /// Does it. Without this it is only said.
     #[arg(long)]
     yes: bool,
+    /// Does it although files are gone from which rows were loaded: they are lost.
+    #[arg(long)]
+    force: bool,
     /// Writes what became of it as JSON to stdout.
     #[arg(long)]
     json: bool,
@@ -79,6 +82,9 @@ pub(crate) struct ResetCommand {
     /// Does it. Without this it is only said.
     #[arg(long)]
     yes: bool,
+    /// Does it although files are gone from which rows were loaded: they are lost.
+    #[arg(long)]
+    force: bool,
     /// Writes what became of it as JSON to stdout.
     #[arg(long)]
     json: bool,
@@ -158,7 +164,7 @@ impl StateCommand {
 
 impl RewindCommand {
     pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
-        rewind(context, self.to, self.yes, self.json)
+        rewind(context, self.to, self.force, self.yes, self.json)
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -168,7 +174,7 @@ impl RewindCommand {
 
 impl ResetCommand {
     pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
-        rewind(context, 0, self.yes, self.json)
+        rewind(context, 0, self.force, self.yes, self.json)
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -198,8 +204,9 @@ impl SliceCommand {
     }
 }
 
-fn rewind(context: &Context, to: u64, yes: bool, json: bool) -> Result<(), Failure> {
+fn rewind(context: &Context, to: u64, force: bool, yes: bool, json: bool) -> Result<(), Failure> {
     if yes {
+        check_rewind(context, to, force)?;
         let done = execute(context, &Command::Rewind { to })?;
         return report(context, &done, json);
     }
@@ -213,7 +220,7 @@ fn rewind(context: &Context, to: u64, yes: bool, json: bool) -> Result<(), Failu
             hint: Some("`transom state history` shows the entries".to_owned()),
         });
     }
-    check_rewind(context, to)?;
+    check_rewind(context, to, force)?;
     let goes: Vec<&Decided> = history
         .entries
         .iter()
@@ -241,11 +248,11 @@ fn history(context: &Context, entries: u64) -> Result<History, Failure> {
 }
 
 /// Refuses what `--yes` would refuse.
-fn check_rewind(context: &Context, to: u64) -> Result<(), Failure> {
+fn check_rewind(context: &Context, to: u64, force: bool) -> Result<(), Failure> {
     let pipeline = sliced(context)?;
     context.block_on(async {
         let job = context.job(pipeline, Vec::new(), None).await?;
-        Ok(job.check_rewind(to).await?)
+        Ok(job.check_rewind(to, force).await?)
     })
 }
 

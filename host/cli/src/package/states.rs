@@ -103,7 +103,8 @@ fn machine(comment: &str, first: &str, pipeline: &str, mut states: Value) -> Val
     });
     states["Failed"] = json!({
         "Type": "Fail",
-        "ErrorPath": "$.error.Error",
+        // A name of one's own must not begin with `States.`, as those of errors do that Step Functions gives.
+        "ErrorPath": "States.Format('Transom.{}', $.error.Error)",
         "CausePath": "$.error.Cause",
     });
     states["Done"] = json!({ "Type": "Succeed" });

@@ -456,7 +456,7 @@ fn of_batch(
                     "ContainerProperties": {
                         "Image": { "Ref": "Image" },
                         // Of the image's entry point, `transom run --batch`.
-                    "Command": ["--target", target],
+                        "Command": ["--target", target],
                         "JobRoleArn": arn_of("JobRole"),
                         "ExecutionRoleArn": arn_of("JobStartRole"),
                         "ResourceRequirements": [
@@ -465,7 +465,7 @@ fn of_batch(
                         ],
                         "NetworkConfiguration": { "AssignPublicIp": { "Ref": "AssignPublicIp" } },
                         "EphemeralStorage": { "SizeInGiB": 50 },
-            "RuntimePlatform": { "CpuArchitecture": of_fargate, "OperatingSystemFamily": "LINUX" },
+                        "RuntimePlatform": { "CpuArchitecture": of_fargate, "OperatingSystemFamily": "LINUX" },
                         "LogConfiguration": {
                             "LogDriver": "awslogs",
                             "Options": { "awslogs-group": { "Ref": "JobLog" } },

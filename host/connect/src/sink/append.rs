@@ -6,6 +6,7 @@
 //! .visits.transom/files/9f31c2...json                            which files those are
 //! .visits.transom/files/9f31c2...empty                           one of their kind without rows, for a rewind
 //! .visits.transom/log                                            the log that the table belongs to
+//! .visits.transom/shape                                          what all of its files have in common
 //! ```
 //!
 //! All that is not the table's lies beside it and not below it: a pattern such as `visits/**/*.parquet` would find rows twice.
@@ -19,12 +20,14 @@ use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
 use transom_commit::{self as commit, Applying, Published, SinkErrorKind, fault};
-use transom_file::spec::Place;
+use transom_file::spec::{Place, S3Url};
+use transom_sql::type_name;
 
 use super::{
     Appended, Applied, Aside, Attempt, Expectation, Expected, FileSink, IsThere, Known, OutFile,
-    Publish, Sink, SinkError, Staged, Staging, Verified, Written, WrittenFile,
+    Publish, Rewound, Sink, SinkError, Staged, Staging, Verified, Written, WrittenFile,
     aside::Asides,
     staging::{Ending, FileStaging, Room},
     tree::{Copied, Tree, TreeError, split, text, tree_at},
@@ -70,13 +73,18 @@ impl AppendSink {
             return Err(broken(self.files.of_another_kind().to_string()));
         };
         let failed = |error: TreeError| error.applying(name);
-        let (tree, names) = self.tree(&added.table).await.map_err(failed)?;
+        let table = table_of(&self.files, &added.table)?;
+        let (tree, names) = self.tree(&table).await.map_err(failed)?;
         let path = names.list(&added.attempt);
         let list = tree.get(&path).await.map_err(failed)?;
         let lost = || {
             let list = tree.place().join(&path);
+            let moved = match table == added.table {
+                true => String::new(),
+                false => format!("; the table was `{}` then", added.table),
+            };
             broken(format!(
-                "sink `{name}`: `{list}`, which lists what was staged, is gone"
+                "sink `{name}`: `{list}`, which lists what was staged, is gone{moved}"
             ))
         };
         let list = list.ok_or_else(lost)?;
@@ -122,6 +130,10 @@ impl Names {
         format!("{}/files/{attempt}.json", self.own)
     }
 
+    fn shape(&self) -> String {
+        format!("{}/shape", self.own)
+    }
+
     fn empty(&self, attempt: &str) -> String {
         format!("{}/files/{attempt}.empty", self.own)
     }
@@ -163,7 +175,7 @@ impl Sink for AppendSink {
                 found: "a folder not made by transom".to_owned(),
             });
         }
-        belongs(&tree, &format!("{}/log", names.own), attempt, &self.files).await?;
+        belongs(&tree, &names.own, attempt, &self.files).await?;
         let room = StagedRoom {
             sink: self.files.name.clone(),
             tree: Arc::clone(&tree),
@@ -174,7 +186,7 @@ impl Sink for AppendSink {
             tree,
             names,
             table,
-            attempt: attempt.id.clone(),
+            attempt: attempt.clone(),
         };
         let staging = FileStaging::new(self.files.clone(), Arc::new(room), Box::new(ending));
         Ok(Box::new(staging))
@@ -256,6 +268,13 @@ impl Sink for AppendSink {
         Ok(verified)
     }
 
+    async fn check_rewind(&self, rewind: &Rewound<'_>) -> Result<(), commit::SinkError> {
+        for part in &rewind.taken_back {
+            self.added(part).await?;
+        }
+        Ok(())
+    }
+
     async fn delete_attempt(&self, _: &str, attempt: &str) -> Result<(), commit::SinkError> {
         let failed = |error: TreeError| error.applying(&self.files.name);
         let (tree, names) = self.tree(&self.files.path).await.map_err(failed)?;
@@ -330,10 +349,10 @@ pub(super) async fn check_log(
 }
 
 /// Whether the table belongs to the log that the attempt is for; the first attempt notes it. A log that was lost, or a second one, would
-/// load everything again.
+/// load everything again; a table that was lost would lack what was loaded.
 pub(super) async fn belongs(
     tree: &Arc<dyn Tree>,
-    path: &str,
+    own: &str,
     attempt: &Attempt,
     sink: &FileSink,
 ) -> Result<(), SinkError> {
@@ -341,12 +360,18 @@ pub(super) async fn belongs(
     let Some(log) = &attempt.log else {
         return Ok(());
     };
+    let path = &format!("{own}/log");
     match tree.get(path).await.map_err(failed)? {
         Some(found) if found == log.as_bytes() => Ok(()),
         Some(found) => Err(SinkError::OtherLog {
             name: sink.name.clone(),
             path: sink.path.clone(),
             log: String::from_utf8_lossy(&found).into_owned(),
+        }),
+        None if attempt.has_rows => Err(SinkError::Elsewhere {
+            name: sink.name.clone(),
+            path: sink.path.clone(),
+            beside: own.to_owned(),
         }),
         None => tree
             .put(path, Bytes::from(log.clone()))
@@ -368,6 +393,85 @@ pub(super) fn absolute(sink: &FileSink) -> Result<Place, SinkError> {
             })?;
             Ok(Place::Local(absolute))
         }
+    }
+}
+
+/// Where the table is that an entry names: on this machine where the pipeline says, since a project may be moved or copied with its state.
+pub(super) fn table_of(sink: &FileSink, named: &Place) -> Result<Place, commit::SinkError> {
+    let broken = |message: String| commit::SinkError::new(SinkErrorKind::Broken, message);
+    let now = absolute(sink).map_err(|error| broken(error.to_string()))?;
+    let is_same = match (named, &now) {
+        (Place::Local(_), Place::Local(_)) => true,
+        (Place::S3(named), Place::S3(now)) => {
+            let key = |url: &S3Url| url.key.trim_end_matches('/').to_owned();
+            (&named.bucket, key(named)) == (&now.bucket, key(now))
+        }
+        _ => false,
+    };
+    match is_same {
+        true => Ok(now),
+        false => Err(broken(format!(
+            "sink `{}`: the log has loaded rows into `{named}`, and its path is `{now}` now: set it back, and use a sink of another name for another table",
+            sink.name
+        ))),
+    }
+}
+
+/// What all files of a table have in common, so that readers can take them for one.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shape {
+    /// Their extension.
+    format: String,
+    partition_by: Vec<String>,
+    /// Types of columns, of all that there have been.
+    columns: BTreeMap<String, String>,
+}
+
+impl Shape {
+    fn of(sink: &FileSink, schema: &SchemaRef) -> Self {
+        let columns = schema.fields().iter();
+        Self {
+            format: sink.format.extension().to_owned(),
+            partition_by: sink.partition_by.clone(),
+            columns: columns
+                .map(|field| (field.name().clone(), type_name(field.data_type())))
+                .collect(),
+        }
+    }
+
+    /// Both together, or why they do not go together. A column may come, or be missing.
+    fn with(self, next: Self) -> Result<Self, String> {
+        if self.format != next.format {
+            return Err(format!(
+                "its files were {}, and are {} now",
+                self.format, next.format
+            ));
+        }
+        if self.partition_by != next.partition_by {
+            let list = |columns: &[String]| match columns.is_empty() {
+                true => "nothing".to_owned(),
+                false => format!("`{}`", columns.join("`, `")),
+            };
+            let (was, is) = (list(&self.partition_by), list(&next.partition_by));
+            return Err(format!("it was partitioned by {was}, and is by {is} now"));
+        }
+        let mut columns = self.columns;
+        for (name, now) in next.columns {
+            match columns.get(&name) {
+                Some(was) if *was != now => {
+                    return Err(format!("column `{name}` was {was}, and is {now} now"));
+                }
+                _ => {
+                    columns.insert(name, now);
+                }
+            }
+        }
+        Ok(Self {
+            format: self.format,
+            partition_by: self.partition_by,
+            columns,
+        })
     }
 }
 
@@ -407,7 +511,33 @@ struct Appending {
     tree: Arc<dyn Tree>,
     names: Names,
     table: Place,
-    attempt: String,
+    attempt: Attempt,
+}
+
+impl Appending {
+    /// Refuses files that readers could not take for the table's, and notes what this result's are. Before the first rows, and after a
+    /// reset, anything goes.
+    async fn keep_shape(&self, schema: &SchemaRef) -> Result<(), SinkError> {
+        let failed = |error: TreeError| error.staging(&self.sink.name);
+        let path = self.names.shape();
+        let mut shape = Shape::of(&self.sink, schema);
+        let known = self.tree.get(&path).await.map_err(failed)?;
+        let known = known.filter(|_| self.attempt.has_rows);
+        let known = known.and_then(|known| serde_json::from_slice::<Shape>(&known).ok());
+        let was_same = known.as_ref() == Some(&shape);
+        if let Some(known) = known {
+            shape = known.with(shape).map_err(|what| SinkError::Mixed {
+                name: self.sink.name.clone(),
+                path: self.sink.path.clone(),
+                what,
+            })?;
+        }
+        if was_same {
+            return Ok(());
+        }
+        let document = serde_json::to_vec(&shape).expect("it has text for keys");
+        self.tree.put(&path, document.into()).await.map_err(failed)
+    }
 }
 
 #[async_trait]
@@ -418,8 +548,10 @@ impl Ending for Appending {
 
     async fn publish(&self, written: &Written, schema: &SchemaRef) -> Result<Publish, SinkError> {
         let failed = |error: TreeError| error.staging(&self.sink.name);
+        let attempt = &self.attempt.id;
+        self.keep_shape(schema).await?;
         let list = serde_json::to_vec(written).expect("a list of files has text for keys");
-        let path = self.names.list(&self.attempt);
+        let path = self.names.list(attempt);
         self.tree.put(&path, list.into()).await.map_err(failed)?;
         if !written.files.is_empty() {
             let empty = format::encode(
@@ -430,13 +562,13 @@ impl Ending for Appending {
                 name: self.sink.name.clone(),
                 reason: Box::new(source),
             })?;
-            let path = self.names.empty(&self.attempt);
+            let path = self.names.empty(attempt);
             let put = self.tree.put(&path, Bytes::from(empty)).await;
             put.map_err(failed)?;
         }
         Ok(Publish::Append(Appended {
             table: self.table.clone(),
-            attempt: self.attempt.clone(),
+            attempt: attempt.clone(),
             files: written.files.len() as u64,
             bytes: written.bytes,
         }))

@@ -161,6 +161,28 @@ pub enum SinkError {
         /// The id of its log.
         log: String,
     },
+    /// The log has loaded rows, and nothing is known of them where the table should be.
+    #[error(
+        "sink `{name}`: entries of the log have loaded rows, and there is no such table at `{path}`"
+    )]
+    Elsewhere {
+        /// Name of the sink.
+        name: String,
+        /// Where the table should be.
+        path: Place,
+        /// What lies beside the table.
+        beside: String,
+    },
+    /// The table's files would differ in what all of them should have in common.
+    #[error("sink `{name}`: {what}, and `{path}` would have files of both kinds")]
+    Mixed {
+        /// Name of the sink.
+        name: String,
+        /// Where the table is.
+        path: Place,
+        /// What was, and what is.
+        what: String,
+    },
     /// What an entry of the log names cannot be read.
     #[error("sink `{name}` cannot go on with the version before")]
     Log {
@@ -332,6 +354,13 @@ impl SinkError {
         match self {
             Self::OtherLog { .. } => Some(
                 "find the state that has loaded it (was the pipeline renamed, or `state` changed?): with this one all inputs would be loaded again; or let the sink write another table"
+                    .to_owned(),
+            ),
+            Self::Elsewhere { beside, .. } => Some(format!(
+                "if its `path` was changed, set it back, or move the table, and `{beside}` beside it, there; if it was deleted, restore it from a backup, or begin anew: delete the state and all tables of the pipeline"
+            )),
+            Self::Mixed { .. } => Some(
+                "set it back; or load everything again: `transom reset --yes`, then `transom run`; or let a new sink write another table"
                     .to_owned(),
             ),
             Self::MissingColumn { similar, .. } => {

@@ -47,7 +47,7 @@ pub use self::{
     probe::{Unfit, check_state, probe_state, probe_table},
     publish::publish_all,
     staged::{
-        Appended, Applied, Attempt, Pointed, Publish, Replaces, Staged, TableAt, Written,
+        Appended, Applied, Attempt, Pointed, Publish, Replaces, Rewound, Staged, TableAt, Written,
         WrittenFile,
     },
     verify::{Expectation, Expected, Finding, IsThere, Verified},
@@ -132,6 +132,14 @@ pub trait Sink: fmt::Debug + Send + Sync {
         _position: Position,
         _seen: &Reading,
     ) -> Result<(), transom_commit::SinkError> {
+        Ok(())
+    }
+
+    /// Whether the table knows what a rewind would take back and what would stay: after its entry stands in the log, it is too late to say no.
+    ///
+    /// # Errors
+    /// If something is gone, or cannot be read.
+    async fn check_rewind(&self, _rewind: &Rewound<'_>) -> Result<(), transom_commit::SinkError> {
         Ok(())
     }
 

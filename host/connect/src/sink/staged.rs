@@ -17,6 +17,8 @@ pub struct Attempt {
     pub log: Option<String>,
     /// The attempt whose result the table has, if an entry of a log says so: the result begun here comes after it.
     pub after: Option<String>,
+    /// Whether the table has rows of entries that are in force: it must be there then.
+    pub has_rows: bool,
     /// The partitions that are computed anew; the others stay.
     pub replaces: Option<Replaces>,
 }
@@ -29,6 +31,7 @@ impl Attempt {
             id: id.into(),
             log: None,
             after: None,
+            has_rows: false,
             replaces: None,
         }
     }
@@ -154,7 +157,7 @@ pub enum TableAt {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Appended {
-    /// Where readers find the table: absolute.
+    /// Where readers find the table: absolute. On this machine the pipeline's path counts: a project may be moved, with its state.
     pub table: Place,
     /// The attempt that has written them: part of their names.
     pub attempt: String,
@@ -168,7 +171,7 @@ pub struct Appended {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pointed {
-    /// Where readers find the table: absolute.
+    /// Where readers find the table: absolute, as in [`Appended`].
     pub table: Place,
     /// The attempt that has written it: the version's name.
     pub attempt: String,
@@ -186,6 +189,15 @@ pub struct Replaces {
     pub column: String,
     /// Its values as the names of folders have them, `None` for NULL.
     pub values: BTreeSet<Option<String>>,
+}
+
+/// What a rewind would do to a table.
+#[derive(Debug)]
+pub struct Rewound<'a> {
+    /// What the entries have added that it takes back.
+    pub taken_back: Vec<&'a transom_commit::Part>,
+    /// The attempt whose result the table is to have again; none if it is to be empty.
+    pub stays: Option<&'a str>,
 }
 
 /// A table that shows a result.

@@ -5,11 +5,10 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::Utc;
 use serde::Serialize;
 use transom_commit::{
-    self as commit, Attempt, Disposition, Draft, Log, LogId, Runner, SinkError, SinkName,
-    StoredLog, Task, Wanted, Work,
+    self as commit, Attempt, Disposition, Draft, Log, LogId, Runner, SinkError, SinkName, Task,
+    Work,
 };
 use transom_connect::Sink;
 
@@ -61,23 +60,6 @@ pub struct Commanded {
 }
 
 impl Job {
-    /// Whether the log allows a rewind to this entry, as it is now.
-    ///
-    /// # Errors
-    /// If it does not, with the reason; or if it cannot be read.
-    pub async fn check_rewind(&self, to: u64) -> Result<()> {
-        let store = open_store(self).await?;
-        let mut stored = StoredLog::open(store.as_ref(), None).await?;
-        if stored.log().tail() == 0 {
-            return Ok(());
-        }
-        stored.reach(to).await?;
-        let rewind = Wanted::Draft(Draft::Rewind { to });
-        let log = stored.log();
-        log.next(Attempt::random(), &rewind, Utc::now(), &by(None))?;
-        Ok(())
-    }
-
     /// Does what was asked, and applies it. It is finished when its entry is in the log: if it is killed after that, the next run applies it.
     ///
     /// # Errors

@@ -216,7 +216,8 @@ fn decided(entry: &Entry) -> Decided {
 }
 
 /// Whether an entry takes an earlier one back.
-fn takes_back(entry: &Entry, earlier: u64) -> bool {
+/// Whether an entry takes an earlier one back.
+pub(super) fn takes_back(entry: &Entry, earlier: u64) -> bool {
     match &entry.decision {
         Decision::Rewind { to, .. } => *to < earlier,
         Decision::Discard { of, .. } => *of == earlier,

@@ -15,6 +15,7 @@ mod hint;
 mod history;
 mod pace;
 mod probe;
+mod rewind;
 mod runs;
 mod seen;
 mod sink;

@@ -327,7 +327,7 @@ impl<'a> Slicer<'a> {
             .await
             .map_err(failed)?;
         if self.listed.is_none() {
-            self.listed = Some(self.list(&state).await.map_err(failed)?);
+            self.listed = Some(list_sources(self.job, &state).await.map_err(failed)?);
         }
         let attempt = commit::Attempt::random_of_share(Share {
             backfill: frozen.seq(),
@@ -542,7 +542,7 @@ impl<'a> Slicer<'a> {
     /// Lists the sources once, and reads what counts as loaded of them.
     async fn look(&mut self, state: &After) -> Result<()> {
         if self.listed.is_none() {
-            self.listed = Some(self.list(state).await?);
+            self.listed = Some(list_sources(self.job, state).await?);
         }
         for (source, _) in self.incremental() {
             let name = &source.name.value;
@@ -615,39 +615,6 @@ impl<'a> Slicer<'a> {
             message: format!("the source `{source}` has no column `{column}`"),
             hint: "`incremental: { by: .. }` names a column that is in the names of the source's folders".to_owned(),
         })
-    }
-
-    /// All sources, as they are now. One whose files are all gone has been loaded before.
-    async fn list(&self, state: &After) -> Result<BTreeMap<String, Inputs>> {
-        let mut listed = BTreeMap::new();
-        for source in &self.job.pipeline.sources {
-            let name = &source.name.value;
-            let files = plan::file_source(&self.job.pipeline, source, &self.job.aws);
-            let inputs = match files.list().await {
-                Ok(inputs) => inputs,
-                Err(error) if error.is_empty() && state.sources.contains_key(name) => {
-                    Inputs::default()
-                }
-                Err(error) if error.kind() == ErrorKind::Data => {
-                    return Err(self.problem(source, &error).into());
-                }
-                Err(error) => return Err(error.into()),
-            };
-            listed.insert(name.clone(), inputs);
-        }
-        Ok(listed)
-    }
-
-    fn problem(
-        &self,
-        source: &transom_file::FileSource,
-        error: &connect::SourceError,
-    ) -> transom_file::Problems {
-        let message = plan::error_chain(error);
-        let mut problem = self.job.pipeline.problem_at(source.path.span, message);
-        problem.hint = error.hint();
-        problem.in_data = true;
-        transom_file::Problems(vec![problem])
     }
 
     /// Computes a slice and stages what comes of it.
@@ -753,6 +720,10 @@ impl<'a> Slicer<'a> {
                 id: id.to_owned(),
                 log: log.clone(),
                 after: state.and_then(|state| after_of(state, name)),
+                // After a reset nothing counts as loaded.
+                has_rows: state.is_some_and(|state| {
+                    !state.sources.is_empty() && after_of(state, name).is_some()
+                }),
                 replaces,
             }
         };
@@ -925,7 +896,39 @@ fn locked_schemas(job: &Job) -> Result<BTreeMap<String, SchemaRef>> {
 }
 
 /// The attempt whose result a table has, as the log says.
-fn after_of(state: &After, sink: &str) -> Option<String> {
+/// All sources, as they are now. One whose files are all gone has been loaded before.
+pub(super) async fn list_sources(job: &Job, state: &After) -> Result<BTreeMap<String, Inputs>> {
+    let mut listed = BTreeMap::new();
+    for source in &job.pipeline.sources {
+        let name = &source.name.value;
+        let files = plan::file_source(&job.pipeline, source, &job.aws);
+        let inputs = match files.list().await {
+            Ok(inputs) => inputs,
+            Err(error) if error.is_empty() && state.sources.contains_key(name) => Inputs::default(),
+            Err(error) if error.kind() == ErrorKind::Data => {
+                return Err(problem(job, source, &error).into());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        listed.insert(name.clone(), inputs);
+    }
+    Ok(listed)
+}
+
+fn problem(
+    job: &Job,
+    source: &transom_file::FileSource,
+    error: &connect::SourceError,
+) -> transom_file::Problems {
+    let message = plan::error_chain(error);
+    let mut problem = job.pipeline.problem_at(source.path.span, message);
+    problem.hint = error.hint();
+    problem.in_data = true;
+    transom_file::Problems(vec![problem])
+}
+
+/// The attempt whose result a sink has, if an entry says so.
+pub(super) fn after_of(state: &After, sink: &str) -> Option<String> {
     let at = state.sinks.iter().find(|at| at.name.as_str() == sink)?;
     (at.position.seq > 0).then(|| at.position.attempt_text())
 }

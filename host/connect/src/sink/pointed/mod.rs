@@ -29,9 +29,9 @@ use transom_commit::{self as commit, SinkErrorKind, Version};
 use transom_file::spec::Place;
 
 use super::{
-    Applied, Aside, Attempt, Expected, FileSink, Known, Pointed, Publish, Replaces, Sink,
+    Applied, Aside, Attempt, Expected, FileSink, Known, Pointed, Publish, Replaces, Rewound, Sink,
     SinkError, Staged, Staging, Verified, Written,
-    append::{StagedRoom, absolute, belongs, check_log, delete_aside},
+    append::{StagedRoom, absolute, belongs, check_log, delete_aside, table_of},
     aside::Asides,
     staging::{Ending, FileStaging},
     tree::{Tree, TreeError, split, text},
@@ -182,7 +182,8 @@ impl PointedSink {
                 let Publish::Point(pointed) = publish else {
                     return Err(self.broken("what was staged is of a sink of another kind"));
                 };
-                let table = self.table(&pointed.table).await.map_err(failed)?;
+                let place = table_of(&self.files, &pointed.table)?;
+                let table = self.table(&place).await.map_err(failed)?;
                 if pointed.attempt != name {
                     table.again(&name, &pointed.attempt).await.map_err(failed)?;
                 }
@@ -322,8 +323,7 @@ impl Sink for PointedSink {
                 found,
             },
         })?;
-        let log = format!("{}/log", self.folder());
-        belongs(table.tree(), &log, attempt, &self.files).await?;
+        belongs(table.tree(), &self.folder(), attempt, &self.files).await?;
         let room = StagedRoom {
             sink: name.clone(),
             tree: Arc::clone(table.tree()),
@@ -434,6 +434,16 @@ impl Sink for PointedSink {
             verified.find(name, problem, "readers see its rows: move it away");
         }
         Ok(verified)
+    }
+
+    async fn check_rewind(&self, rewind: &Rewound<'_>) -> Result<(), commit::SinkError> {
+        let Some(version) = rewind.stays else {
+            return Ok(());
+        };
+        let failed = |error: TreeError| error.applying(&self.files.name);
+        let place = absolute(&self.files).map_err(|error| self.broken(&error.to_string()))?;
+        let table = self.table(&place).await.map_err(failed)?;
+        self.list(table.tree(), version).await.map(drop)
     }
 
     async fn delete_attempt(&self, _: &str, attempt: &str) -> Result<(), commit::SinkError> {

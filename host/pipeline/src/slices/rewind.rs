@@ -1,0 +1,111 @@
+//! Whether a rewind would lose rows: what it takes back must be known to the tables, and its inputs must be there to be loaded again.
+
+use std::collections::BTreeSet;
+
+use chrono::Utc;
+use transom_commit::{After, Attempt, Decision, Draft, Entry, Log, Part, Store, StoredLog, Wanted};
+use transom_connect::Rewound;
+
+use super::history::takes_back;
+use super::seen::{Seen, path_of};
+use super::work::{after_of, list_sources, sinks};
+use super::{by, open_store};
+use crate::error::{Error, Result};
+use crate::job::Job;
+use crate::report::counted;
+
+impl Job {
+    /// Whether the log allows a rewind to this entry, as it is now, and no rows would be lost. With `force`, files may be gone whose rows
+    /// would be taken back and not be loaded again.
+    ///
+    /// # Errors
+    /// If it is not allowed, with the reason; or if something cannot be read.
+    pub async fn check_rewind(&self, to: u64, force: bool) -> Result<()> {
+        let store = open_store(self).await?;
+        let mut stored = StoredLog::open(store.as_ref(), None).await?;
+        if stored.log().tail() == 0 {
+            return Ok(());
+        }
+        stored.reach(to.max(1)).await?;
+        let rewind = Wanted::Draft(Draft::Rewind { to });
+        let next = stored
+            .log()
+            .next(Attempt::random(), &rewind, Utc::now(), &by(None))?;
+        self.check_tables(stored.log(), to).await?;
+        match force {
+            true => Ok(()),
+            false => {
+                self.check_inputs(store.as_ref(), stored.log().state(), next.after)
+                    .await
+            }
+        }
+    }
+
+    /// Each table knows what is taken back, and what it would have again.
+    async fn check_tables(&self, log: &Log, to: u64) -> Result<()> {
+        let stays = log.get(to).map(|entry| &entry.after);
+        let goes: Vec<&Entry> = (to + 1..=log.tail())
+            .filter_map(|seq| log.get(seq))
+            .filter(|entry| {
+                let mut later = (entry.seq + 1..=log.tail()).filter_map(|seq| log.get(seq));
+                !later.any(|later| takes_back(later, entry.seq))
+            })
+            .collect();
+        for (name, sink) in sinks(self) {
+            let part_of = |entry: &&'_ Entry| -> Option<Part> {
+                match &entry.decision {
+                    Decision::Slice(slice) => {
+                        let mut parts = slice.sinks.iter();
+                        parts.find(|part| part.name.as_str() == name).cloned()
+                    }
+                    _ => None,
+                }
+            };
+            let taken_back: Vec<Part> = goes.iter().filter_map(part_of).collect();
+            let stays = stays.and_then(|state| after_of(state, &name));
+            let rewound = Rewound {
+                taken_back: taken_back.iter().collect(),
+                stays: stays.as_deref(),
+            };
+            sink.check_rewind(&rewound)
+                .await
+                .map_err(|source| Error::State {
+                    message: format!("{source}: nothing was taken back"),
+                    hint: Some(
+                        "if the sink's `path` was changed, set it back; if files were deleted, restore them from a backup"
+                            .to_owned(),
+                    ),
+                })?;
+        }
+        Ok(())
+    }
+
+    /// The files that would be loaded again are there.
+    async fn check_inputs(&self, store: &dyn Store, now: After, then: After) -> Result<()> {
+        let listed = list_sources(self, &now).await?;
+        for (name, source) in &now.sources {
+            let loaded = Seen::load(store, source.seen).await?;
+            let stays = then.sources.get(name).and_then(|source| source.seen);
+            let stays = Seen::load(store, stays).await?;
+            let Some(inputs) = listed.get(name) else {
+                continue;
+            };
+            let there: BTreeSet<String> = inputs.pieces.iter().map(path_of).collect();
+            let gone: Vec<&String> = loaded
+                .paths()
+                .filter(|path| stays.get(path).is_none() && !there.contains(*path))
+                .collect();
+            if let Some(first) = gone.first() {
+                return Err(Error::Slice {
+                    message: format!(
+                        "source `{name}`: {}, whose rows would be taken back, {} gone, such as `{first}`: nothing would load them again",
+                        counted(gone.len() as u64, "file"),
+                        if gone.len() == 1 { "is" } else { "are" }
+                    ),
+                    hint: "put them back; or say `--force` to lose their rows".to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
