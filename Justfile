@@ -56,7 +56,7 @@ lambda_glibc := "2.34"
 lambda_machine := "x86_64-unknown-linux-gnu"
 lambda_programs := target_dir / lambda_machine / "deploy"
 
-# Build `bootstrap`, the program of the Lambda function: without the compiler of plugins, optimised, for glibc 2.34. Takes an hour of a core
+# Build `bootstrap`, the program of the Lambda function: without the compiler of plugins, small, for glibc 2.34. Takes half an hour of a core
 bootstrap: (deploy "--bin" "bootstrap") && (check-glibc lambda_programs / "bootstrap")
 
 [private]
@@ -72,9 +72,11 @@ check-glibc program:
     printf '%s: %s bytes, needs %s\n' "{{ program }}" "$(stat -c %s "{{ program }}")" "$newest" >&2
     [ "$(printf 'GLIBC_{{ lambda_glibc }}\n%s\n' "$newest" | sort -V | tail -1)" = "GLIBC_{{ lambda_glibc }}" ] || { echo "Lambda has glibc {{ lambda_glibc }}" >&2; exit 1; }
 
-# Measure the function's start under the Runtime API, next to a function that does nothing and to Python with pyarrow and pandas
-bench-lambda: bootstrap (deploy "--features" "bench" "--bin" "hello") program python-runner s3-peers
-    lambda/bench/start --transom "{{ target_dir }}/debug/transom" --bootstrap "{{ lambda_programs }}/bootstrap" --hello "{{ lambda_programs }}/hello" --python "{{ s3_peers }}/bin/python"
+# Measure the function's start under the Runtime API, next to a function that does nothing and to Python with pyarrow and pandas; then how
+# much of the time of chained invocations is work
+bench-lambda: bootstrap (deploy "--features" "bench" "--bin" "hello") build python-runner s3-peers
+    lambda/bench/start --transom "{{ target_dir }}/release/transom" --bootstrap "{{ lambda_programs }}/bootstrap" --hello "{{ lambda_programs }}/hello" --python "{{ s3_peers }}/bin/python"
+    lambda/bench/chain --transom "{{ target_dir }}/release/transom" --bootstrap "{{ lambda_programs }}/bootstrap"
 
 # Build a wheel of the optimised program, the SDK for Python and its runner: `pip install` takes it
 wheel: build python-runner (wheel-of "release")

@@ -17,9 +17,8 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// Environment variable that chooses what is logged, in the syntax of `tracing_subscriber::EnvFilter`.
 const VARIABLE: &str = "TRANSOM_LOG";
-/// What lambda_runtime logs of a failure, `bootstrap` has logged already.
-const DEFAULT: &str =
-    "warn,transom=info,plugin=info,transom_lambda=info,lambda_runtime::layers::panic=off";
+/// What lambda_runtime logs of a failure, `bootstrap` has logged already; what aws_config warns of, the error says in a sentence.
+const DEFAULT: &str = "warn,aws_config=error,transom=info,plugin=info,transom_lambda=info,lambda_runtime::layers::panic=off";
 
 /// The log of a process. It serves one invocation at a time, and threads of plans log too: so the request id is the process's and not
 /// that of a span.

@@ -91,6 +91,21 @@ fn several_invocations_load_what_one_run_loads() {
 }
 
 #[test]
+fn a_package_keeps_no_state() {
+    let project = Project::empty();
+    project.write(
+        "package/transom.yaml",
+        "name: orders
+sources: { raw: { path: raw/, format: csv, incremental: new_files } }
+sinks: { out: { from: raw, path: out, format: csv, mode: append } }
+",
+    );
+    let refused = project.run(&["invoke", "--function", "package"]);
+    assert_eq!(refused.code, 2);
+    assert_snapshot!("state_in_a_package", refused.all());
+}
+
+#[test]
 fn the_functions_log_has_metrics_and_what_each_line_is_about() {
     let project = orders(2);
     let ran = succeeds(&project, &["invoke", "--event", r#"{"run_id": "load-17"}"#]);

@@ -16,9 +16,10 @@ const VARIABLE: &str = "TRANSOM_LOG";
 
 /// Starts logging.
 pub(crate) fn start(quiet: bool, verbose: u8, printer: &Printer) {
+    // What `aws_config` warns of, the error says in a sentence.
     let default = match (quiet, verbose) {
         (true, _) => "error",
-        (false, 0) => "warn,plugin=info",
+        (false, 0) => "warn,aws_config=error,plugin=info",
         (false, 1) => {
             "warn,transom=info,plugin=debug,transom_pipeline=debug,transom_query=debug,transom_connect=debug,transom_plugin=debug"
         }

@@ -324,6 +324,8 @@ pub(crate) fn config(pooling: bool) -> Config {
         .concurrency_support(false)
         .epoch_interruption(true)
         .memory_init_cow(true)
+        // For debuggers and profilers outside of this process; wasmtime finds its frames without.
+        .native_unwind_info(false)
         // Guest stacks are shallow; `with_stack` sees to it that so much is there.
         .max_wasm_stack(WASM_STACK);
     if pooling {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use transom_file::spec::Place;
 use transom_local::{FunctionOptions, InvokeApi, LocalFunction, request_id};
 use transom_pipeline::Error;
 use transom_pipeline::plugins::COMPILED;
@@ -94,6 +95,21 @@ impl InvokeCommand {
         let target = event.get("target").and_then(Value::as_str);
         let target = target.or(context.global.target.as_deref());
         let pipeline = context.pipeline_at(&file, target)?;
+        if let (Some(_), true, Place::Local(state)) =
+            (&self.function, pipeline.is_sliced(), &pipeline.state)
+        {
+            return Err(Failure::Usage {
+                message: format!(
+                    "the state of the target `{}` is a folder, `{}`: a package is written anew, and what was loaded would be forgotten",
+                    pipeline.target,
+                    state.display()
+                ),
+                hint: Some(
+                    "name the target for which it was packaged, with `--target`; its S3 and its Redshift are the local AWS here"
+                        .to_owned(),
+                ),
+            });
+        }
         let temporary = tempfile::tempdir().map_err(|source| Failure::Io {
             what: "there is no place for temporary files".to_owned(),
             source,

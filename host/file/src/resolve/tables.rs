@@ -361,7 +361,7 @@ impl Resolver<'_> {
             && url.split().is_none()
         {
             let problem = self
-                .at(said.span, format!("`{}` names no table", said.value))
+                .at(said.span, format!("`{}` is a whole bucket", said.value))
                 .with_label("name a prefix within it, such as `s3://bucket/daily/`");
             self.report(problem);
             return None;
