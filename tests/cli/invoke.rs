@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::assert_snapshot;
 use crate::fixture;
 use crate::local::Server;
 use crate::program::{Project, Ran};
