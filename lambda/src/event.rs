@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::failure::Failure;
 
@@ -12,14 +11,12 @@ use crate::failure::Failure;
 const RUN_ID: usize = 128;
 
 /// What an invocation is asked for.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default)]
 pub(crate) struct Event {
     /// The target; the file's default if none.
     pub(crate) target: Option<String>,
     /// Values of variables, as text.
-    #[serde(default)]
-    pub(crate) variables: BTreeMap<String, Value>,
+    pub(crate) variables: BTreeMap<String, String>,
     /// Names the run that the invocation belongs to, in the log and in the answer.
     pub(crate) run_id: Option<String>,
     /// Slices after which the invocation ends.
@@ -28,11 +25,30 @@ pub(crate) struct Event {
 
 impl Event {
     pub(crate) fn read(event: Value) -> Result<Self, Failure> {
-        if !event.is_object() {
+        let Value::Object(keys) = event else {
             return Err(wrong("the event must be a JSON object".to_owned()));
+        };
+        let mut event = Self::default();
+        for (key, value) in keys {
+            let must =
+                |what: &str| wrong(format!("the event: `{key}` must be {what}, not `{value}`"));
+            match (key.as_str(), &value) {
+                // As if it were not there.
+                ("target" | "variables" | "run_id" | "max_slices", Value::Null) => {}
+                ("target", Value::String(name)) => event.target = Some(name.clone()),
+                ("target", _) => return Err(must("the name of a target")),
+                ("run_id", Value::String(id)) => event.run_id = Some(id.clone()),
+                ("run_id", _) => return Err(must("a text")),
+                ("max_slices", number) => {
+                    let most = number.as_u64().and_then(NonZeroU64::new);
+                    let most = most.ok_or_else(|| must("a whole number from 1"))?;
+                    event.max_slices = Some(most);
+                }
+                ("variables", Value::Object(values)) => event.variables = variables(values)?,
+                ("variables", _) => return Err(must("an object")),
+                _ => return Err(wrong(format!("the event: unknown key `{key}`"))),
+            }
         }
-        let event: Self =
-            serde_json::from_value(event).map_err(|error| wrong(format!("the event: {error}")))?;
         if let Some(id) = &event.run_id
             && (id.is_empty() || id.len() > RUN_ID || id.chars().any(char::is_control))
         {
@@ -42,21 +58,18 @@ impl Event {
         }
         Ok(event)
     }
+}
 
-    /// The values of the variables, by name.
-    pub(crate) fn variables(&self) -> Result<BTreeMap<String, String>, Failure> {
-        let mut variables = BTreeMap::new();
-        for (name, value) in &self.variables {
-            // A number in JSON may have lost digits on its way.
-            let Value::String(text) = value else {
-                return Err(wrong(format!(
-                    "the event: the variable `{name}` must be a text, like \"2024-01-31\" or \"30\""
-                )));
-            };
-            variables.insert(name.clone(), text.clone());
-        }
-        Ok(variables)
-    }
+/// The values of variables, by name.
+fn variables(values: &Map<String, Value>) -> Result<BTreeMap<String, String>, Failure> {
+    let text = |(name, value): (&String, &Value)| match value {
+        Value::String(text) => Ok((name.clone(), text.clone())),
+        // A number in JSON may have lost digits on its way.
+        _ => Err(wrong(format!(
+            "the event: the variable `{name}` must be a text, like \"2024-01-31\" or \"30\""
+        ))),
+    };
+    values.iter().map(text).collect()
 }
 
 fn wrong(message: String) -> Failure {

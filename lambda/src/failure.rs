@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 
 use transom_file::Problems;
+use transom_pipeline::slices::Backfill;
 use transom_pipeline::{Error, ErrorKind, causes};
 
 /// Bytes of a message at most; a state machine has 256 KiB for all that it holds.
@@ -17,8 +18,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// `Data`, `Pipeline`, `Plugin`, `Refused`, `Retryable`; `Panic` for an error of Transom itself. Only `Retryable` may go away by
-    /// itself.
+    /// `Data`, `Pipeline`, `Plugin`, `Refused`, `Retryable`; `State` if a backfill is open; `Panic` for an error of Transom itself. Only
+    /// `Retryable` may go away by itself.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         self.kind
@@ -44,6 +45,11 @@ impl Failure {
     /// The event or the pipeline's files are wrong.
     pub(crate) fn pipeline(message: String, hint: &str) -> Self {
         Self::hinted("Pipeline", message, Some(hint))
+    }
+
+    /// A backfill is open, and its next share is not for the function to compute: invoked again, it would load nothing.
+    pub(crate) fn open_backfill(open: Backfill) -> Self {
+        Self::hinted("State", open.to_string(), Some(Backfill::HINT))
     }
 
     /// Plugins cannot be run.
@@ -87,7 +93,10 @@ impl From<&Error> for Failure {
             ErrorKind::Retryable | ErrorKind::Cancelled => "Retryable",
         };
         let message = match error {
-            Error::Problems(problems) => problems.render(false),
+            Error::Problems(problems) => {
+                let text = problems.render(false);
+                text.strip_prefix("error: ").unwrap_or(&text).to_owned()
+            }
             error => {
                 let mut message = error.to_string();
                 for cause in causes(error) {

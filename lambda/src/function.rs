@@ -156,7 +156,7 @@ impl Function {
                 .as_ref()
                 .or(self.settings.target.as_ref())
                 .cloned(),
-            variables: event.variables()?,
+            variables: event.variables.clone(),
             is_packaged: true,
         };
         let mut pipeline: Pipeline = transom_file::load(&self.settings.pipeline, &options)?;
@@ -226,7 +226,10 @@ impl Invocation<'_> {
             Some(error) => return Err(Failure::from(&error)),
         }
         if report.slices.is_empty() && report.finished.is_empty() && !report.done {
-            return Err(Failure::out_of_time());
+            return Err(match report.backfill {
+                Some(open) => Failure::open_backfill(open),
+                None => Failure::out_of_time(),
+            });
         }
         Ok(Answer::of_slices(self.run_id, &report, self.time))
     }

@@ -2,10 +2,16 @@
 
 mod world;
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
+use transom_file::{LoadOptions, load};
 use transom_lambda::{Answer, Failure, Function, Settings};
+use transom_pipeline::Job;
+use transom_pipeline::lock::Lock;
+use transom_pipeline::run::Observer;
+use transom_pipeline::slices::BackfillOptions;
 
 use crate::world::World;
 
@@ -24,6 +30,29 @@ fn function(world: &World) -> Function {
 
 fn invoke(world: &World, event: Value) -> Result<Answer, Failure> {
     function(world).invoke(event, "request-1", SystemTime::now() + PLENTY)
+}
+
+struct Silent;
+
+impl Observer for Silent {
+    fn begin(&self, _: usize, _: usize, _: &str) {}
+    fn rows(&self, _: u64) {}
+    fn end(&self, _: u64, _: Duration) {}
+}
+
+/// Opens a backfill of two shares, and computes none of them.
+fn plan_backfill(world: &World) {
+    let pipeline = load(&world.pipeline(), &LoadOptions::default()).unwrap();
+    let lock = Lock::read(&Lock::path_of(&pipeline)).unwrap();
+    let mut job = Job::new(pipeline, vec![]);
+    job.lock = lock.map(Arc::new);
+    let options = BackfillOptions {
+        shares: Some(2),
+        ..BackfillOptions::default()
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let planned = runtime.block_on(job.plan_backfill(&options, &Silent));
+    assert_eq!(planned.unwrap().unwrap().shares, 2);
 }
 
 #[test]
@@ -91,21 +120,60 @@ fn doubled_events_load_nothing_twice() {
 fn wrong_events_are_named() {
     let world = World::new(1);
     for (event, said) in [
-        (json!({ "max_slice": 2 }), "unknown field `max_slice`"),
-        (json!({ "max_slices": 0 }), "nonzero"),
+        (json!({ "max_slice": 2 }), "unknown key `max_slice`"),
+        (
+            json!({ "max_slices": 0 }),
+            "`max_slices` must be a whole number from 1, not `0`",
+        ),
+        (json!({ "max_slices": "2" }), "not `\"2\"`"),
+        (json!({ "max_slices": -1 }), "from 1, not `-1`"),
+        (
+            json!({ "target": 5 }),
+            "`target` must be the name of a target",
+        ),
+        (json!({ "run_id": 5 }), "`run_id` must be a text"),
+        (json!({ "variables": [] }), "`variables` must be an object"),
+        (
+            json!({ "variables": { "x": "1" } }),
+            "unknown variable `x`; variables: ",
+        ),
         (
             json!({ "variables": { "day": 3 } }),
             "the variable `day` must be a text",
         ),
         (json!({ "run_id": "" }), "`run_id` must have 1 to 128 bytes"),
         (json!([]), "must be a JSON object"),
-        (json!({ "target": "nowhere" }), "nowhere"),
+        (
+            json!({ "target": "nowhere" }),
+            "unknown target `nowhere`; targets: `test`",
+        ),
     ] {
         let failure = invoke(&world, event.clone()).unwrap_err();
         assert_eq!(failure.kind(), "Pipeline", "{event}: {failure}");
-        assert!(failure.to_string().contains(said), "{event}: {failure}");
+        let text = failure.to_string();
+        assert!(text.contains(said), "{event}: {text}");
+        // There is no command line, and the kind of the error stands beside it.
+        assert!(
+            !text.contains("--") && !text.contains("error:"),
+            "{event}: {text}"
+        );
     }
     assert!(world.rows().is_empty());
+}
+
+#[test]
+fn an_open_backfill_is_no_success() {
+    let world = World::new(3);
+    invoke(&world, json!({ "max_slices": 1 })).unwrap();
+    plan_backfill(&world);
+    let failure = invoke(&world, json!({})).unwrap_err();
+    assert_eq!(failure.kind(), "State", "{failure}");
+    let said = failure.to_string();
+    assert!(
+        said.starts_with("backfill 3 is open: 0 of 2 shares loaded, 2 not computed yet"),
+        "{said}"
+    );
+    assert!(said.contains("`transom backfill end` closes it"), "{said}");
 }
 
 #[test]

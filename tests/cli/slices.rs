@@ -361,6 +361,29 @@ fn a_backfill_is_computed_by_jobs_and_loaded_by_one() {
     let waits = project.run(&["run"]);
     assert_eq!(waits.code, 0);
     assert_snapshot!("backfill_waits", waits.stderr);
+    // Nor does it look like success to what has started it.
+    let quiet = project.run(&["run", "--quiet"]);
+    assert_eq!((quiet.code, &quiet.stderr), (0, &waits.stderr));
+    let report = project.run(&["run", "--json"]).json();
+    assert_eq!(report["done"], false, "{report}");
+    assert_eq!(
+        report["backfill"],
+        json!({ "entry": 2, "shares": 2, "loaded": 0, "missing": 2 })
+    );
+    let state = succeeds(&project, &["state", "show"]).stdout;
+    assert!(
+        state.contains("backfill 2 is open: 0 of 2 shares loaded"),
+        "{state}"
+    );
+    let turned = [
+        "backfill",
+        "plan",
+        "--from",
+        "2024-01-03",
+        "--to",
+        "2024-01-01",
+    ];
+    assert_eq!(project.run(&turned).code, 1);
     let child = |index: &str| {
         let mut command = project.command(&["run", "--batch", "--quiet"]);
         command.env("AWS_BATCH_JOB_ARRAY_INDEX", index);
@@ -500,6 +523,21 @@ fn a_project_is_moved_and_copied_with_its_state() {
         }
         assert_eq!(rows_in(&copy.path().join("out")), whole, "{sink}");
     }
+}
+
+#[test]
+fn what_is_asked_in_vain_is_answered_with_the_reason() {
+    let project = with_slices();
+    let asked = [
+        &["rewind", "--to", "99"][..],
+        &["rewind", "--to", "99", "--yes"],
+        &["slice", "discard", "2"],
+        &["slice", "discard", "2", "--redo", "--skip"],
+        &["slice", "discard", "2", "--redo"],
+        &["run", "--deadline", "0s"],
+    ];
+    let said = asked.map(|arguments| project.run(arguments).all());
+    assert_snapshot!("asked_in_vain", said.join("\n"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Backfills: shares that processes compute side by side, in any order, and that are loaded in order.
 
+use transom_pipeline::ErrorKind;
 use transom_pipeline::slices::{Backfill, BackfillOptions, Command, SliceOptions};
 
 use crate::world::{At, EVERYWHERE, Kind, Silent, Task, World};
@@ -41,7 +42,7 @@ async fn load(world: &World) {
     };
     let report = world.job().run_slices(&options, &Silent).await.unwrap();
     assert!(report.done);
-    assert_eq!(report.waits_for, None);
+    assert_eq!(report.backfill, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,8 +95,12 @@ async fn nothing_else_is_loaded_while_a_backfill_is_open() {
     let opened = plan(&world, &shares(3)).await;
     world.add("day=2024-04-01/new.csv", &[("a", 1)]);
     let report = world.run().await.unwrap();
-    assert!(report.slices.is_empty() && report.done);
-    assert_eq!(report.waits_for.map(|open| open.loaded), Some(0));
+    // What schedules runs must not take this for success.
+    assert!(report.slices.is_empty() && !report.done);
+    let waits = report.backfill.unwrap();
+    assert_eq!((waits.loaded, waits.missing), (0, 3));
+    let history = world.job().history(0).await.unwrap();
+    assert_eq!(history.backfill, Some(waits));
     assert_eq!(world.rows().await, before);
     let error = world.job().plan_backfill(&shares(2), &Silent).await;
     let error = error.unwrap_err().to_string();
@@ -111,7 +116,8 @@ async fn nothing_else_is_loaded_while_a_backfill_is_open() {
     world.job().stage_share(2, &Silent).await.unwrap();
     let report = world.run().await.unwrap();
     assert_eq!(report.slices.len(), 1);
-    assert_eq!(report.waits_for.map(|open| open.loaded), Some(1));
+    let waits = report.backfill.unwrap();
+    assert_eq!((waits.loaded, waits.missing, report.done), (1, 1, false));
     // Given up: the rest is loaded as ever.
     world.ask(Command::EndBackfill).await.unwrap();
     world.run().await.unwrap();
@@ -120,6 +126,35 @@ async fn nothing_else_is_loaded_while_a_backfill_is_open() {
     assert_eq!(failure.error.to_string(), "no backfill is open");
     let error = world.ask(Command::EndBackfill).await.unwrap_err();
     assert_eq!(error.to_string(), "no backfill is open");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_whose_files_have_changed_is_not_tried_again() {
+    for (kind, at) in [(Kind::Append, At::Folder), (Kind::Days, At::Folder)] {
+        for gone in [false, true] {
+            let mut world = history(kind, at).await;
+            let opened = plan(&world, &shares(2)).await;
+            match gone {
+                true => world.remove("day=2024-03-06/a.csv"),
+                false => world.add("day=2024-03-06/a.csv", &[("a", 6), ("b", 1), ("c", 1)]),
+            }
+            let failure = world.job().stage_share(1, &Silent).await.unwrap_err();
+            let error = failure.error;
+            assert_eq!(error.kind(), ErrorKind::Data, "{error}");
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "share 1 of backfill {} cannot be computed: its files are not those of the plan any more",
+                    opened.entry
+                )
+            );
+            assert!(error.hint().unwrap().contains("`transom backfill end`"));
+            world.ask(Command::EndBackfill).await.unwrap();
+            plan(&world, &shares(2)).await;
+            load(&world).await;
+            world.check("planned again").await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,6 +178,13 @@ async fn a_range_is_loaded_again() {
         let none = days("2025-01-01", "2025-12-31");
         let planned = world.job().plan_backfill(&none, &Silent).await.unwrap();
         assert_eq!(planned, None);
+        let turned = days("2024-03-05", "2024-03-02");
+        let error = world.job().plan_backfill(&turned, &Silent).await;
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("from `2024-03-05` to `2024-03-02`"),
+            "{error}"
+        );
         let wrong = days("March", "2024-03-05");
         let error = world.job().plan_backfill(&wrong, &Silent).await;
         let error = error.unwrap_err().to_string();

@@ -3,6 +3,7 @@
 use transom_pipeline::slices::Command;
 
 use crate::gc;
+use crate::verify::sound;
 use crate::world::{At, Kind, World};
 
 async fn loaded(kind: Kind) -> World {
@@ -106,4 +107,146 @@ async fn a_table_can_be_declared_right() {
         error.to_string().contains("is not in a warehouse"),
         "{error}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_steps_over_slices_that_were_discarded() {
+    for redo in [true, false] {
+        for is_dropped in [true, false] {
+            let mut world = loaded(Kind::Append).await;
+            back_up(&world).await;
+            world.add("day=2024-01-02/a.csv", &[("a", 7)]);
+            let of = world.decide_in_vain().await;
+            world.ask(Command::Discard { of, redo }).await.unwrap();
+            if !redo {
+                // Its rows are lost.
+                world.files.remove("day=2024-01-02/a.csv");
+            }
+            sound(&world, "discarded").await;
+            world.add("day=2024-01-03/a.csv", &[("b", 8)]);
+            world.run().await.unwrap();
+            world.check("discarded").await;
+            sound(&world, "loaded since").await;
+            match is_dropped {
+                true => {
+                    world.sql("DROP TABLE public.out").await;
+                    world.sql("DROP TABLE public.transom_ledger__out").await;
+                }
+                false => restore(&world).await,
+            }
+            let would = world.job().replay("out", true).await.unwrap();
+            assert!(
+                would.entries.iter().all(|entry| entry.entry != of),
+                "{would:?}"
+            );
+            world.check("replayed").await;
+            sound(&world, "replayed").await;
+            world.add("day=2024-01-04/a.csv", &[("b", 9)]);
+            world.run().await.unwrap();
+            world.check("and goes on").await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_gone_while_its_ledger_is_there_is_not_right() {
+    let world = loaded(Kind::Append).await;
+    world.sql("DROP TABLE public.out").await;
+    let error = world.job().replay("out", true).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the table of sink `out` is gone, and its ledger is there: the ledger says nothing about what is missing"
+    );
+    world.sql("DROP TABLE public.transom_ledger__out").await;
+    world.job().replay("out", true).await.unwrap();
+    world.check("the way out").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_decided_for_a_ledger_that_is_not_the_sinks() {
+    let mut world = loaded(Kind::Append).await;
+    world.add("day=2024-01-02/a.csv", &[("a", 7)]);
+    world.edit(
+        "transom.yaml",
+        "  out: { from: out,",
+        "  renamed: { from: out,",
+    );
+    let said = "the table of sink `renamed` belongs to sink `out` of this log, and has its entry 3";
+    for error in [
+        world.run().await.unwrap_err().error,
+        world.job().replay("renamed", true).await.unwrap_err(),
+        world.job().adopt("renamed", true).await.unwrap_err(),
+    ] {
+        assert!(error.to_string().starts_with(said), "{error}");
+        assert!(error.hint().unwrap().contains("its old name"), "{error}");
+    }
+    // A rewind would change the sink that is not there.
+    let error = world.ask(Command::Rewind { to: 2 }).await.unwrap_err();
+    assert!(
+        error.to_string().contains("changes the sink `out`"),
+        "{error}"
+    );
+    assert_eq!(world.job().history(0).await.unwrap().tail, 3);
+    world.edit(
+        "transom.yaml",
+        "  renamed: { from: out,",
+        "  out: { from: out,",
+    );
+    world.run().await.unwrap();
+    world.check("with its old name").await;
+    sound(&world, "with its old name").await;
+
+    // Nor for one that is gone, of another log, behind or ahead.
+    for damage in [
+        "DROP TABLE public.transom_ledger__out",
+        "DELETE FROM public.transom_ledger__out",
+        "UPDATE public.transom_ledger__out SET log_id = '00000000-0000-0000-0000-000000000001'",
+        "UPDATE public.transom_ledger__out SET pos = 2",
+        "UPDATE public.transom_ledger__out SET pos = 9",
+        "UPDATE public.transom_ledger__out SET blocked = 9",
+    ] {
+        let mut world = loaded(Kind::Append).await;
+        let tail = world.job().history(0).await.unwrap().tail;
+        world.add("day=2024-01-02/a.csv", &[("a", 7)]);
+        world.sql(damage).await;
+        assert!(world.run().await.is_err(), "{damage}");
+        let rewound = world.ask(Command::Rewind { to: 2 }).await;
+        assert!(rewound.is_err(), "{damage}");
+        let history = world.job().history(0).await.unwrap();
+        assert_eq!((history.tail, history.done), (tail, true), "{damage}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_was_moved_past_a_slice_is_shown_for_good() {
+    let mut world = World::new(Kind::Append, At::Redshift).await;
+    world.edit(
+        "transom.yaml",
+        "sinks:\n",
+        "sinks:\n  first: { from: out, redshift: { table: public.first, mode: append } }\n",
+    );
+    // The gate is `first`.
+    world.edit(
+        "transom.yaml",
+        "  out: { from: out,",
+        "  second: { from: out,",
+    );
+    world.run().await.unwrap();
+    world.add("day=2024-01-02/a.csv", &[("a", 7)]);
+    let of = world.decide_in_vain().await;
+    let sink = || "second".to_owned();
+    let skipped = world.ask(Command::Skip { of, sink: sink() }).await.unwrap();
+    assert_eq!((skipped.skipped, skipped.entry), (Some(of), None));
+    let history = async |world: &World| {
+        let history = world.job().history(10).await.unwrap();
+        let entry = history.entries.iter().find(|entry| entry.entry == of);
+        assert_eq!(entry.unwrap().skipped, [sink()]);
+        history.sinks.into_iter().filter(|at| at.skipped).count()
+    };
+    assert_eq!(history(&world).await, 1);
+    sound(&world, "skipped").await;
+    world.add("day=2024-01-03/a.csv", &[("b", 8)]);
+    world.run().await.unwrap();
+    assert_eq!(history(&world).await, 0);
+    sound(&world, "loaded since").await;
 }

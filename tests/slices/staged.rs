@@ -1,18 +1,8 @@
 //! Slices that are staged now and loaded later.
 
-use transom_pipeline::slices::{Command, SliceOptions};
+use transom_pipeline::slices::Command;
 
-use crate::world::{EVERYWHERE, Kind, Silent, World};
-
-async fn stage(world: &World) -> String {
-    let options = SliceOptions {
-        stage_only: true,
-        ..SliceOptions::default()
-    };
-    let report = world.job().run_slices(&options, &Silent).await.unwrap();
-    assert!(report.slices.is_empty());
-    report.staged.unwrap().attempt
-}
+use crate::world::{EVERYWHERE, Kind, World};
 
 fn load(attempt: &str) -> Command {
     Command::Load {
@@ -27,7 +17,7 @@ async fn a_staged_slice_is_seen_once_it_is_loaded() {
         world.run().await.unwrap();
         let before = world.rows().await;
         world.add("day=2024-01-02/a.csv", &[("a", 7)]);
-        let attempt = stage(&world).await;
+        let attempt = world.stage().await;
         assert_eq!(world.rows().await, before, "{kind:?} {at:?}");
         let loaded = world.ask(load(&attempt)).await.unwrap();
         assert!(loaded.entry.is_some());
@@ -47,8 +37,8 @@ async fn a_slice_is_not_loaded_after_another_one() {
         world.add("day=2024-01-02/a.csv", &[("a", 7)]);
         world.run().await.unwrap();
         world.add("day=2024-01-03/a.csv", &[("a", 8)]);
-        let attempt = stage(&world).await;
-        let also = stage(&world).await;
+        let attempt = world.stage().await;
+        let also = world.stage().await;
         world.run().await.unwrap();
         for attempt in [&attempt, &also] {
             let error = world.ask(load(attempt)).await.unwrap_err().to_string();

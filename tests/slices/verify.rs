@@ -18,7 +18,7 @@ async fn problems(world: &World) -> String {
     found.collect::<Vec<_>>().join("\n")
 }
 
-async fn sound(world: &World, when: &str) {
+pub(crate) async fn sound(world: &World, when: &str) {
     assert_eq!(problems(world).await, "", "{when}");
 }
 
@@ -227,4 +227,41 @@ async fn damage_of_a_warehouse_is_found() {
     world.sql("DROP TABLE public.transom_ledger__out").await;
     let found = problems(&world).await;
     assert!(found.contains("is gone"), "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_becomes_empty_leaves_nothing() {
+    for at in [At::Folder, At::S3] {
+        let mut world = World::new(Kind::Days, at).await;
+        world.edit(
+            "transom.yaml",
+            "FROM raw GROUP",
+            "FROM raw WHERE amount > 0 GROUP",
+        );
+        world.add("day=2024-01-02/a.csv", &[("a", 7)]);
+        world.run().await.unwrap();
+        world.add("day=2024-01-01/first.csv", &[("a", 0)]);
+        world.run().await.unwrap();
+        let rows = world.rows().await;
+        assert_eq!(
+            rows,
+            [("2024-01-02".to_owned(), "a".to_owned(), 7)],
+            "{at:?}"
+        );
+        sound(&world, "a partition is empty").await;
+        if at == At::Folder {
+            let names = std::fs::read_dir(world.path().join("out")).unwrap();
+            let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+            assert_eq!(names, ["day=2024-01-02"]);
+        }
+        // All of them: then a file without rows has the columns.
+        world.add("day=2024-01-02/a.csv", &[("a", 0)]);
+        world.run().await.unwrap();
+        assert_eq!(world.rows().await, []);
+        sound(&world, "all are empty").await;
+        world.add("day=2024-01-03/a.csv", &[("c", 3)]);
+        world.run().await.unwrap();
+        assert_eq!(world.rows().await.len(), 1);
+        sound(&world, "one again").await;
+    }
 }

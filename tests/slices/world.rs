@@ -260,6 +260,26 @@ targets:
         self.job().command(&command).await
     }
 
+    /// Computes a slice and leaves it to be loaded; its attempt.
+    pub(crate) async fn stage(&self) -> String {
+        let options = SliceOptions {
+            stage_only: true,
+            ..SliceOptions::default()
+        };
+        let report = self.job().run_slices(&options, &Silent).await.unwrap();
+        assert!(report.slices.is_empty());
+        report.staged.unwrap().attempt
+    }
+
+    /// Brings a slice into the log that the table of the warehouse does not take; its number.
+    pub(crate) async fn decide_in_vain(&self) -> u64 {
+        let attempt = self.stage().await;
+        self.sql("ALTER TABLE public.out RENAME TO hidden").await;
+        self.ask(Asked::Load { attempt }).await.unwrap_err();
+        self.sql("ALTER TABLE public.hidden RENAME TO out").await;
+        self.job().history(0).await.unwrap().tail
+    }
+
     /// A process of its own that runs the pipeline.
     pub(crate) fn spawn(&self, fault: &str) -> Child {
         self.spawn_task(Task::Run, fault)

@@ -11,7 +11,7 @@ use transom_commit::Attempt;
 use transom_connect::{RedshiftSink, Sink};
 use transom_file::spec::LoadMode;
 
-use crate::world::{World, chain, rows, stage};
+use crate::world::{World, chain, rows, stage, stage_as};
 
 fn table(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(
@@ -226,6 +226,55 @@ async fn keys_are_never_null_or_nan() {
             .contains("rows are found by the column, and NaN is equal to nothing")
     );
     world.load(&sink, [load(Some(1.0), Some(1))]).await.unwrap();
+}
+
+#[tokio::test]
+async fn texts_by_which_rows_are_found_have_no_blanks_at_their_ends() {
+    let world = World::new().await;
+    // Redshift takes the two for one: a load of the one would delete rows of the other.
+    assert_eq!(
+        world.sql("SELECT CAST('a ' AS VARCHAR(8)) = 'a'").await,
+        "true"
+    );
+    let columns = [
+        ("id", DataType::Utf8),
+        ("at", DataType::Int64),
+        ("day", DataType::Utf8),
+    ];
+    let refusal = |column: &str| {
+        format!(
+            "sink `mart`: column `{column}` holds a  in row 1, which the table cannot hold: rows are found by the column, and Redshift \
+             ignores blanks at the end: it would take the value for `a` -> cut the blanks, `rtrim({column})`, or write another text \
+             in its place"
+        )
+    };
+    let merge = world.sink(LoadMode::Merge);
+    let key = rows(&columns, &[&["a ", "1", "a"]]);
+    assert_eq!(refused(&merge, key).await, refusal("id"));
+    let partitions = world.sink(LoadMode::OverwritePartitions);
+    let day = rows(&columns, &[&["a", "1", "a "]]);
+    assert_eq!(refused(&partitions, day).await, refusal("day"));
+    // A partition of which no rows are left would be deleted, and the other one with it.
+    let attempt = transom_connect::Attempt {
+        replaces: Some(transom_connect::Replaces {
+            column: "day".to_owned(),
+            values: [Some("a ".to_owned())].into(),
+        }),
+        ..transom_connect::Attempt::new("0123456789abcdef0123456789abcdef".to_owned())
+    };
+    let none = rows(&columns, &[]);
+    let error = stage_as(&partitions, attempt, none).await.unwrap_err();
+    assert_eq!(
+        format!("{error} -> {}", error.hint().unwrap_or_default()),
+        refusal("day")
+    );
+    // In other columns, blanks are values.
+    let padded = rows(&columns, &[&["b ", "1", "b"]]);
+    world.load(&partitions, [padded]).await.unwrap();
+    assert_eq!(
+        world.sql("SELECT octet_length(id) FROM public.daily").await,
+        "2"
+    );
 }
 
 #[tokio::test]

@@ -109,6 +109,11 @@ impl Printer {
         self.say(format_args!("{WARNING}warning{WARNING:#}: {text}"));
     }
 
+    /// The same, in a quiet program too: what it was started for is not done.
+    pub(crate) fn warn_always(&self, text: impl Display) {
+        self.talk(format_args!("{WARNING}warning{WARNING:#}: {text}"));
+    }
+
     /// Says why a command failed.
     pub(crate) fn failure(&self, failure: &Failure, row: FailedRow) {
         self.talk(failure.render(self.is_colored(), row));

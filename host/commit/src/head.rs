@@ -274,6 +274,20 @@ impl<'a> View<'a> {
         self.heads.last().map_or(&[], |head| &head.after)
     }
 
+    /// The warehouse that has this entry as its last one; of several, one that the pipeline does not have any more.
+    pub fn warehouse_at(
+        &self,
+        at: Position,
+        is_in_pipeline: impl Fn(&SinkName) -> bool,
+    ) -> Option<SinkName> {
+        let sinks = self.sinks().iter();
+        let there = sinks.filter(|sink| sink.kind == SinkKind::Warehouse && sink.position == at);
+        there
+            .map(|sink| &sink.name)
+            .min_by_key(|name| is_in_pipeline(name))
+            .cloned()
+    }
+
     /// The head of the entry that would come next. `sinks` are those that a slice names; other kinds find theirs in
     /// the log.
     ///

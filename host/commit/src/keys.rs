@@ -24,9 +24,24 @@ pub fn done(seq: u64) -> String {
     format!("{DONE}{seq:020}.json")
 }
 
+/// The folder of the attempts that stand for the shares of a backfill.
+pub fn shares(backfill: u64) -> String {
+    format!("backfill/{backfill:020}/")
+}
+
 /// The attempt that stands for a share of a backfill.
 pub fn share(share: Share) -> String {
-    format!("backfill/{:020}/{}.json", share.backfill, share.index)
+    format!("{}{}.json", shares(share.backfill), share.index)
+}
+
+/// The share of the attempt with this name.
+pub fn share_of(key: &str) -> Option<Share> {
+    let (backfill, index) = key.strip_prefix("backfill/")?.split_once('/')?;
+    let found = Share {
+        backfill: backfill.parse().ok()?,
+        index: index.strip_suffix(".json")?.parse().ok()?,
+    };
+    (share(found) == key).then_some(found)
 }
 
 /// The number of the entry with this name.

@@ -6,7 +6,7 @@
 //! concluding that it will not happen needs a block.
 
 use crate::head::Disposition;
-use crate::id::{LogId, Position};
+use crate::id::{LogId, Position, SinkName};
 
 /// What was read of a ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -98,9 +98,46 @@ pub enum Wrong {
     Foreign(LogId),
     /// A block that the log does not explain.
     Block(u64),
+    /// The table of another sink of this log, whose entry it has.
+    OtherSink {
+        /// The entry.
+        at: Position,
+        /// The sink, if the log says which one.
+        sink: Option<SinkName>,
+    },
 }
 
 impl Reading {
+    /// What this says before an entry is decided: the ledger must be where the log, which ends with entry `tail`, has brought it.
+    pub fn expect(&self, log: LogId, at: Position, tail: u64) -> Settled {
+        let ledger = match self {
+            Self::Ledger(ledger) if ledger.log == log => ledger,
+            _ => {
+                return self.settle(&Claim {
+                    log,
+                    from: at,
+                    to: at,
+                    blocked: 0,
+                });
+            }
+        };
+        let is = ledger.position;
+        match ledger.blocked {
+            _ if is.seq > tail => Settled::Ahead(is.seq),
+            _ if is != at && at == Position::START => {
+                Settled::Wrong(Wrong::OtherSink { at: is, sink: None })
+            }
+            _ if is != at => Settled::Wrong(Wrong::Restored {
+                at: is,
+                expected: at,
+            }),
+            0 => Settled::Open,
+            // By a discard of an entry that came since.
+            blocked if blocked > tail => Settled::Ahead(blocked),
+            blocked => Settled::Wrong(Wrong::Block(blocked)),
+        }
+    }
+
     /// What this says of the entry that the claim is for.
     pub fn settle(&self, claim: &Claim) -> Settled {
         let ledger = match self {

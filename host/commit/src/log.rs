@@ -27,6 +27,9 @@ pub enum LogError {
     /// A document's matter.
     #[error(transparent)]
     Entry(#[from] EntryError),
+    /// What is to be appended does not follow from the log.
+    #[error(transparent)]
+    Unfit(#[from] HeadError),
     /// An entry is not there, and a later one is.
     #[error(
         "`{object}` is missing, and later entries are there: entries of a log must never be deleted"
@@ -249,7 +252,6 @@ impl Log {
         by: &By,
     ) -> Result<Entry, LogError> {
         let seq = self.tail() + 1;
-        let object = keys::entry(seq);
         let act = match wanted {
             Wanted::Open => Act::Open,
             Wanted::Discard { of, disposition } => Act::Discard {
@@ -276,11 +278,7 @@ impl Log {
                 .collect(),
             _ => Vec::new(),
         };
-        let unfit = |source| EntryError::Head {
-            object: object.clone(),
-            source,
-        };
-        let head = self.view().extend(attempt, act, &sinks).map_err(unfit)?;
+        let head = self.view().extend(attempt, act, &sinks)?;
         let mut after = self.state();
         let clock = after.clock;
         match wanted {
@@ -294,7 +292,7 @@ impl Log {
                 after.clock = Some(slice.clock);
                 if after.clock < clock {
                     return Err(EntryError::Chain {
-                        object,
+                        object: keys::entry(seq),
                         problem: Misfit::Clock,
                     }
                     .into());
@@ -308,9 +306,7 @@ impl Log {
             _ => {}
         }
         after.clock = after.clock.max(clock);
-        after.backfill = self
-            .backfill_after(seq, attempt, &head.act)
-            .map_err(unfit)?;
+        after.backfill = self.backfill_after(seq, attempt, &head.act)?;
         after.sinks.clone_from(&head.after);
         let decision = match wanted {
             Wanted::Open => Decision::Open {},

@@ -3,6 +3,7 @@
 //! No decision is made here. What fails for a while is tried again with growing pauses; after some tries in a row the
 //! runner gives up, which is safe at any point: the next one goes on.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::fault;
 use crate::head::{SinkAt, SinkKind};
 use crate::id::{Attempt, LogId, Object, Position, SinkName};
 use crate::keys;
+use crate::ledger::{Settled, Wrong};
 use crate::log::{Log, LogError, StoredLog, Wanted};
 use crate::process::{Answer, Next, Process, RandomIds, Stop, Task};
 use crate::sink::{
@@ -150,6 +152,8 @@ pub struct Runner<'a> {
     refusal: Option<SinkError>,
     /// A pointer was written, and the log is read next to see whether that was right.
     pointer_written: bool,
+    /// Warehouses whose ledgers were seen to be where the log says.
+    expected: BTreeSet<SinkName>,
     /// Tries in a row that said nothing.
     tries: u32,
     report: Report,
@@ -189,6 +193,7 @@ impl<'a> Runner<'a> {
             draft: None,
             refusal: None,
             pointer_written: false,
+            expected: BTreeSet::new(),
             tries: 0,
             report: Report::default(),
         })
@@ -405,6 +410,12 @@ impl<'a> Runner<'a> {
             self.log.reach(seq).await?;
         }
         let entry = self.log.log().next(attempt, wanted, Utc::now(), &self.by)?;
+        // A discard is asked for by the ledger itself.
+        if let Wanted::Draft(_) = wanted
+            && let Some(answer) = self.check_sinks(&entry).await?
+        {
+            return Ok(answer);
+        }
         match self.log.append(&entry).await {
             Ok(()) => {
                 self.report.appended.push(entry.seq);
@@ -433,6 +444,60 @@ impl<'a> Runner<'a> {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether the sinks of an entry that is not decided yet are those of the log: once it is, only they can take it. What a process has
+    /// seen once, it does not look at again; an answer if a ledger could not be read.
+    async fn check_sinks(&mut self, entry: &Entry) -> Result<Option<Answer>, RunError> {
+        let log = self.log.log();
+        let (id, tail) = (log.view().id(), log.tail());
+        for at in entry.decision.steps() {
+            let applying = applying(self.log.log(), entry, &at);
+            let reading = match at.kind {
+                SinkKind::Files => self.files(&at, entry.seq).map(|_| None)?,
+                SinkKind::Pointer => self.pointer_at(&at.name, entry.seq).map(|_| None)?,
+                SinkKind::Warehouse if self.expected.contains(&at.name) => None,
+                SinkKind::Warehouse => Some(self.warehouse(&at, entry.seq)?.read(&applying).await),
+            };
+            let sink = at.name;
+            let reading = match reading {
+                None => continue,
+                Some(Ok(reading)) => reading,
+                Some(Err(source)) => {
+                    let unread = self.sink_unread(&sink, entry.seq, "ledger", source).await;
+                    return unread.map(|_| Some(Answer::Unclear));
+                }
+            };
+            match reading.expect(id, at.position, tail) {
+                Settled::Wrong(wrong) => {
+                    let wrong = match wrong {
+                        Wrong::OtherSink { at, .. } => Wrong::OtherSink {
+                            at,
+                            sink: self
+                                .log
+                                .log()
+                                .view()
+                                .warehouse_at(at, |sink| self.work.sink(sink).is_some()),
+                        },
+                        wrong => wrong,
+                    };
+                    return Err(RunError::Stopped(
+                        Box::new(Stop::Ledger { sink, wrong }),
+                        None,
+                    ));
+                }
+                // Others have gone on, if the log has that entry: then this one is not appended.
+                Settled::Ahead(at) if self.store.get(&keys::entry(at)).await?.is_none() => {
+                    return Err(RunError::Stopped(
+                        Box::new(Stop::LedgerAhead { sink, at, tail }),
+                        None,
+                    ));
+                }
+                Settled::Ahead(_) => {}
+                _ => drop(self.expected.insert(sink)),
+            }
+        }
+        Ok(None)
     }
 
     async fn finish(&mut self, seq: u64, skipped: &[usize]) -> Result<Answer, RunError> {
@@ -689,11 +754,15 @@ impl<'a> Runner<'a> {
     }
 
     fn pointer(&self, name: &SinkName) -> Result<&dyn Pointer, RunError> {
+        self.pointer_at(name, self.log.log().tail())
+    }
+
+    fn pointer_at(&self, name: &SinkName, seq: u64) -> Result<&dyn Pointer, RunError> {
         match self.work.sink(name) {
             Some(Sink::Pointer(pointer)) => Ok(pointer),
             _ => Err(RunError::NoSink {
                 sink: name.clone(),
-                seq: self.log.log().tail(),
+                seq,
             }),
         }
     }

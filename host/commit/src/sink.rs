@@ -70,6 +70,7 @@ pub enum SinkErrorKind {
 pub struct SinkError {
     kind: SinkErrorKind,
     message: String,
+    hint: Option<String>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -79,8 +80,21 @@ impl SinkError {
         Self {
             kind,
             message: message.into(),
+            hint: None,
             source: None,
         }
+    }
+
+    /// The same, with what to do about it.
+    #[must_use]
+    pub fn hinted(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What to do about it, if that is known.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     /// The same, with its cause.

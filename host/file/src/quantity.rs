@@ -55,7 +55,7 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 pub fn parse_bytes(text: &str) -> Result<u64, String> {
     parse(text, &SIZE_UNITS).ok_or_else(|| {
         let units = SIZE_UNITS.map(|(name, _)| name).join(", ");
-        format!("expected a whole number and a unit ({units}), like `256MB`")
+        format!("expected a whole number above 0 and a unit ({units}), like `256MB`")
     })
 }
 
@@ -66,7 +66,7 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
 pub fn parse_time(text: &str) -> Result<Duration, String> {
     let millis = parse(text, &TIME_UNITS).ok_or_else(|| {
         let units = TIME_UNITS.map(|(name, _)| name).join(", ");
-        format!("expected a whole number and a unit ({units}), like `10m`")
+        format!("expected a whole number above 0 and a unit ({units}), like `10m`")
     })?;
     Ok(Duration::from_millis(millis))
 }
@@ -87,7 +87,9 @@ fn read(reader: &mut Reader<'_>, node: &Node, units: &[(&str, u64)], like: &str)
         let problem = Problem::new(message)
             .at(reader.place(node.span))
             .with_label(format!("units: {}", super::problem::list(names)))
-            .with_hint(format!("write a whole number and its unit, like `{like}`"));
+            .with_hint(format!(
+                "write a whole number above 0 and its unit, like `{like}`"
+            ));
         reader.report(problem);
     }
     amount

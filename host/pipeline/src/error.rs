@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
-use transom_commit::{EntryError, LogError, RunError, StoreError, StoreErrorKind};
+use transom_commit::{LogError, RunError, StoreError, StoreErrorKind};
 use transom_connect::{S3Error, SinkError, SourceError};
 use transom_query::{CallError, FailedRow, NoScratch, RowsFailed, StateRefused, TooManyRejected};
 use transom_sql::ValueError;
@@ -56,6 +56,19 @@ pub enum Error {
     /// A source cannot be read.
     #[error(transparent)]
     Source(Arc<SourceError>),
+    /// A share of a backfill cannot be computed any more.
+    #[error(
+        "share {share} of backfill {backfill} cannot be computed: its files are not those of the plan any more"
+    )]
+    Share {
+        /// The entry that opened the backfill.
+        backfill: u64,
+        /// Which of its shares, from 0.
+        share: u32,
+        /// Which file.
+        #[source]
+        source: Arc<SourceError>,
+    },
     /// A sink cannot be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
@@ -224,7 +237,8 @@ impl Error {
             Self::Store(error) => kind_of_store(error),
             Self::Commit(error) => kind_of_commit(error),
             Self::Slice { .. } | Self::State { .. } => ErrorKind::Data,
-            Self::Query { .. }
+            Self::Share { .. }
+            | Self::Query { .. }
             | Self::Rows { .. }
             | Self::TooManyRejected { .. }
             | Self::Checks(_)
@@ -240,6 +254,9 @@ impl Error {
             Self::Build { source, .. } => source.hint.clone(),
             Self::Plugin { source, .. } => source.hint(),
             Self::Source(source) => source.hint(),
+            Self::Share { .. } => Some(
+                "trying again cannot help: close the backfill with `transom backfill end`, and plan it again".to_owned(),
+            ),
             Self::Sink(source) => source.hint(),
             Self::S3(error) => error.hint(),
             Self::Lock { hint, .. } | Self::Slice { hint, .. } => Some(hint.clone()),
@@ -428,9 +445,7 @@ fn kind_of_commit(error: &RunError) -> ErrorKind {
         RunError::GaveUp { .. } => ErrorKind::Retryable,
         RunError::Log(LogError::Store(error)) => kind_of_store(error),
         // What was asked for does not follow from the log.
-        RunError::Log(LogError::Entry(EntryError::Head { .. })) | RunError::NoSink { .. } => {
-            ErrorKind::Pipeline
-        }
+        RunError::Log(LogError::Unfit(_)) | RunError::NoSink { .. } => ErrorKind::Pipeline,
         _ => ErrorKind::Data,
     }
 }
@@ -442,6 +457,7 @@ fn hint_of_commit(error: &RunError) -> Option<String> {
             "what was decided stays decided: run again, and the next run goes on from here"
                 .to_owned(),
         ),
+        RunError::Sink { source, .. } => source.hint().map(str::to_owned),
         RunError::NoSink { sink, .. } => Some(format!(
             "give `{sink}` back to the pipeline as it was, and run once: then it can be removed or changed"
         )),

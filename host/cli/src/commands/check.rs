@@ -11,6 +11,7 @@ use transom_pipeline::{Job, SessionOptions};
 use crate::compilers::Compilers;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::package::pipeline::out_of_reach;
 
 /// Check the pipeline without touching data: keys, names, SQL, types, plugins' options.
 ///
@@ -31,6 +32,12 @@ pub(crate) struct CheckCommand {
 impl CheckCommand {
     pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
         let pipeline = context.pipeline()?;
+        for problem in out_of_reach(&pipeline) {
+            context.printer.warn(format_args!(
+                "{}: `transom package` refuses the target `{}`",
+                problem.message, pipeline.target
+            ));
+        }
         let lock = Lock::read(&Lock::path_of(&pipeline))?;
         let looked = plugins::look(
             &pipeline,

@@ -151,9 +151,9 @@ impl InvokeCommand {
 
     /// The event, with the target and the variables of the command line where it names none.
     fn event(&self, context: &Context) -> Result<Value, Failure> {
-        let unreadable = |source| Failure::Io {
-            what: format!("the event `{}` cannot be read", self.event),
-            source,
+        let unreadable = |error: std::io::Error| Failure::Usage {
+            message: format!("the event `{}` cannot be read: {error}", self.event),
+            hint: None,
         };
         let text = match self.event.as_str() {
             "-" => std::io::read_to_string(std::io::stdin()).map_err(unreadable)?,

@@ -274,6 +274,9 @@ pub(super) fn load_slices(
             return Err(failure.into());
         }
     };
+    if let Some(backfill) = report.backfill {
+        printer.warn_always(format_args!("{backfill}; {}", Backfill::HINT));
+    }
     if json {
         printer.json(&report).map_err(Failure::published)?;
     } else {
@@ -402,19 +405,8 @@ fn say_slices(report: &SlicesReport, printer: &Printer) {
             staged.attempt
         ));
     }
-    if let Some(backfill) = report.waits_for {
-        let Backfill {
-            entry,
-            shares,
-            loaded,
-        } = backfill;
-        printer.say(format_args!(
-            "backfill {entry} is open: share {loaded} of {shares} is not computed yet; nothing else is loaded until `transom backfill` \
-             or its jobs have loaded all, or `transom backfill end` closes it"
-        ));
-    }
     match (report.slices.len(), report.done) {
-        (0, true) if report.waits_for.is_some() => {}
+        (0, false) if report.backfill.is_some() => {}
         (0, true) => printer.say("nothing new"),
         (slices, done) => printer.say(format_args!(
             "loaded {}{}",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use transom_pipeline::lock::Lock;
 use transom_pipeline::report::{Bytes, Count, counted};
-use transom_pipeline::slices::{Command, Commanded, Decided, History};
+use transom_pipeline::slices::{Backfill, Command, Commanded, Decided, History};
 
 use super::run::SLICED_BY;
 use crate::context::Context;
@@ -105,12 +105,13 @@ enum SliceOf {
 
 /// Give up a slice that the warehouse refuses, before any sink has it.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("inputs").args(["redo", "skip"]).required(true))]
 struct DiscardCommand {
     /// The number of the slice.
     #[arg(value_name = "ENTRY")]
     entry: u64,
     /// Loads its inputs again, with the next slice.
-    #[arg(long, required_unless_present = "skip", conflicts_with = "skip")]
+    #[arg(long)]
     redo: bool,
     /// Counts its inputs as loaded: their rows are lost.
     #[arg(long)]
@@ -284,11 +285,14 @@ pub(super) fn report(context: &Context, done: &Commanded, json: bool) -> Result<
     if json {
         return context.printer.json(done);
     }
-    match done.entry {
-        Some(entry) => context
+    match (done.entry, done.skipped) {
+        (_, Some(entry)) => context.printer.say(format_args!(
+            "entry {entry} is in all sinks but the one that was moved past it"
+        )),
+        (Some(entry), None) => context
             .printer
             .say(format_args!("entry {entry} is in the log and in all sinks")),
-        None => context.printer.say("nothing was to be done"),
+        (None, None) => context.printer.say("nothing was to be done"),
     }
     Ok(())
 }
@@ -304,6 +308,12 @@ fn show(history: &History, printer: &Printer) -> Result<(), Failure> {
         (tail, false) => format!("entry {tail}, not yet in all sinks: the next run finishes it"),
     };
     printer.data(format_args!("{NAME}log{NAME:#}        {at}"))?;
+    if let Some(backfill) = history.backfill {
+        printer.data(format_args!(
+            "{NAME}backfill{NAME:#}   {backfill}; {}",
+            Backfill::HINT
+        ))?;
+    }
     for source in &history.sources {
         printer.data(format_args!(
             "{NAME}source{NAME:#}     {}: {} loaded",
@@ -328,8 +338,12 @@ fn show(history: &History, printer: &Printer) -> Result<(), Failure> {
         ))?;
     }
     for sink in &history.sinks {
+        let gap = match sink.skipped {
+            true => ", without its rows: it was moved past it",
+            false => "",
+        };
         printer.data(format_args!(
-            "{NAME}sink{NAME:#}       {}: entry {}",
+            "{NAME}sink{NAME:#}       {}: entry {}{gap}",
             sink.name, sink.entry
         ))?;
     }
@@ -342,7 +356,10 @@ fn show_entry(entry: &Decided, printer: &Printer) -> Result<(), Failure> {
         (Some(of), _) => of.clone(),
         (None, "slice") => {
             let rows = entry.rows.iter();
-            let rows = rows.map(|(sink, rows)| format!("{sink} {}", Count(*rows)));
+            let rows = rows.map(|(sink, rows)| match entry.skipped.contains(sink) {
+                true => format!("{sink} none, moved past it"),
+                false => format!("{sink} {}", Count(*rows)),
+            });
             let rows: Vec<String> = rows.collect();
             format!(
                 "{}; rows: {}",

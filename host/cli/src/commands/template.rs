@@ -6,6 +6,7 @@ use transom_plugin::Machine;
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::package::pipeline::check_reachable;
 use crate::package::template::write_templates;
 
 /// Write the template that deploys the pipeline on AWS, with its state machines.
@@ -26,6 +27,7 @@ pub(crate) struct TemplateCommand {
 impl TemplateCommand {
     pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
         let pipeline = context.pipeline()?;
+        check_reachable(&pipeline)?;
         std::fs::create_dir_all(&self.out).map_err(|source| Failure::Io {
             what: format!("`{}` cannot be made", self.out.display()),
             source,

@@ -34,6 +34,14 @@ pub(crate) fn check_reachable(pipeline: &Pipeline) -> Result<(), Failure> {
     }
 }
 
+/// What [`check_reachable`] refuses, if the target is one of AWS: a run on this machine may mean it so.
+pub(crate) fn out_of_reach(pipeline: &Pipeline) -> Vec<Problem> {
+    match pipeline.uses_aws() && pipeline.aws.endpoint != Endpoint::Local {
+        true => local_places(pipeline),
+        false => vec![],
+    }
+}
+
 /// Whether rows can get into the dead letters.
 pub(super) fn has_dead_letters(pipeline: &Pipeline) -> bool {
     let rejects = |step: &Step| match &step.kind {

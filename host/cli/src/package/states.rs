@@ -93,7 +93,7 @@ fn machine(comment: &str, first: &str, pipeline: &str, mut states: Value) -> Val
         "Resource": "arn:aws:states:::sns:publish",
         "Parameters": {
             "TopicArn": TOPIC,
-            "Subject": format!("{pipeline} failed"),
+            "Subject": subject(pipeline),
             "Message.$": "States.Format('{} {}: {}', $$.Execution.Id, $.error.Error, $.error.Cause)",
         },
         // The execution fails with the first error in any case.
@@ -109,6 +109,13 @@ fn machine(comment: &str, first: &str, pipeline: &str, mut states: Value) -> Val
     });
     states["Done"] = json!({ "Type": "Succeed" });
     json!({ "Comment": comment, "StartAt": first, "States": states })
+}
+
+/// SNS takes 100 characters, and refuses what is longer: then no one would be told.
+fn subject(pipeline: &str) -> String {
+    const FAILED: &str = " failed";
+    let name: String = pipeline.chars().take(100 - FAILED.len()).collect();
+    format!("{name}{FAILED}")
 }
 
 fn retry(errors: &[&str], attempts: u32) -> Value {
@@ -139,4 +146,20 @@ fn job(name: &str, array: Option<Value>, next: &str) -> Value {
         "Catch": catch("Notify"),
         "Next": next,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sns_takes_the_subject_of_any_pipeline() {
+        for length in [1, 92, 93, 94, 120] {
+            let subject = subject(&"p".repeat(length));
+            assert!(
+                subject.len() <= 100 && subject.ends_with("p failed"),
+                "{subject}"
+            );
+        }
+    }
 }

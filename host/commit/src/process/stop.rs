@@ -124,6 +124,15 @@ fn wrong_ledger(sink: &SinkName, wrong: &Wrong) -> String {
         Wrong::Foreign(log) => {
             format!("the ledger of sink `{sink}` belongs to another pipeline, with the log {log}")
         }
+        Wrong::OtherSink { at, sink: owner } => {
+            let owner = match owner {
+                Some(owner) => format!("sink `{owner}`"),
+                None => "another sink".to_owned(),
+            };
+            format!(
+                "the table of sink `{sink}` belongs to {owner} of this log, and has its entry {at}: was the sink renamed?"
+            )
+        }
         Wrong::Block(seq) => {
             format!(
                 "the ledger of sink `{sink}` is blocked for entry {seq}, which the log does not explain"
@@ -154,6 +163,10 @@ impl Stop {
                 wrong: Wrong::Foreign(_),
                 ..
             } => "write to another table".to_owned(),
+            Self::Ledger {
+                wrong: Wrong::OtherSink { .. },
+                ..
+            } => "give the sink its old name, or write to another table".to_owned(),
             Self::StagedGone { seq, sink } => {
                 format!("`transom slice skip {seq} --sink {sink}` goes on without them")
             }

@@ -256,6 +256,7 @@ pub(super) fn plan(
             from: field.name().clone(),
             not_null: is_key || found.is_some_and(|found| found.not_null),
             not_nan: is_key || table.partition_by.contains(&name),
+            not_padded: table.keys.contains(&name) || table.partition_by.contains(&name),
             name,
             data_type,
             arrow: field.data_type().clone(),

@@ -33,6 +33,8 @@ pub(super) struct Column {
     pub(super) not_null: bool,
     /// NaN is equal to nothing in Redshift, not even to itself: rows could not be found again.
     pub(super) not_nan: bool,
+    /// Redshift compares texts without the blanks at their ends: rows of another text would be found.
+    pub(super) not_padded: bool,
     /// What the rows have.
     pub(super) arrow: DataType,
     /// Bytes of the longest text seen.
@@ -101,6 +103,18 @@ impl Column {
                         sql_name(&self.from)
                     );
                     return refused(row, "it has a character NUL".to_owned(), &hint);
+                }
+                let padded = |row: &usize| self.not_padded && texts.value(*row).ends_with(' ');
+                if let Some(row) = rows().find(padded) {
+                    let why = format!(
+                        "rows are found by the column, and Redshift ignores blanks at the end: it would take the value for `{}`",
+                        texts.value(row).trim_end_matches(' ')
+                    );
+                    let hint = format!(
+                        "cut the blanks, `rtrim({})`, or write another text in its place",
+                        sql_name(&self.from)
+                    );
+                    return refused(row, why, &hint);
                 }
             }
             Type::Char(length) => {

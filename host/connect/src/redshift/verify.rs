@@ -33,8 +33,7 @@ impl RedshiftSink {
         let columns = columns.map_err(|error| self.failed("look at", error))?;
         if columns.is_none() && expected.position != Position::START {
             let problem = format!("the table `{table}` is gone, and its ledger is there");
-            let hint = "restore both from one snapshot, or drop the ledger as well and replay";
-            verified.find(&self.name, problem, hint);
+            verified.find(&self.name, problem, self.restore());
             return Ok(verified);
         }
         let mut rows: BTreeMap<u64, u64> = BTreeMap::new();

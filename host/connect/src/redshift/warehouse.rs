@@ -236,7 +236,7 @@ impl RedshiftSink {
             let existing = existing.map_err(|error| self.failed("look at", error))?;
             if existing.is_none() && !load.creates {
                 let message = format!("the table `{table}` of sink `{}` is gone", self.name);
-                return Err(SinkError::new(SinkErrorKind::Broken, message));
+                return Err(SinkError::new(SinkErrorKind::Broken, message).hinted(self.restore()));
             }
             let change = target::next_change(&load.table, &load.columns, existing.as_deref());
             match change {
@@ -262,6 +262,16 @@ impl RedshiftSink {
             self.name
         );
         Err(SinkError::new(SinkErrorKind::Unclear, message))
+    }
+
+    /// What to do about a table that is gone while its ledger is there.
+    pub(super) fn restore(&self) -> String {
+        format!(
+            "restore it with its ledger, from one snapshot; or drop the ledger as well, `DROP TABLE {}`, and load all again: \
+             `transom sink replay {}`",
+            self.table.table.ledger(),
+            self.name
+        )
     }
 
     /// What a rewind does with the table: appended rows are deleted. Rows that were merged or have replaced others

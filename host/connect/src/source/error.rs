@@ -1,6 +1,7 @@
 //! What can be wrong with a source. Every message names the source and, where there is one, the file, the line and the
 //! column; causes are chained, advice is apart ([`SourceError::hint`]).
 
+use std::io;
 use std::path::PathBuf;
 
 use ::parquet::errors::ParquetError;
@@ -60,7 +61,7 @@ pub enum SourceError {
         path: PathBuf,
         /// What the system says.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     /// Files lie in partition folders of different columns.
     #[error(
@@ -511,6 +512,23 @@ impl SourceError {
                 ErrorKind::Temporary
             }
             _ => ErrorKind::Data,
+        }
+    }
+
+    /// The source, if one of its files is gone, or is not the one any more that was listed.
+    #[must_use]
+    pub fn unlisted(&self) -> Option<&str> {
+        match self {
+            Self::Changed { name, .. }
+            | Self::Resized { name, .. }
+            | Self::Replaced { name, .. } => Some(name),
+            Self::Io { name, source, .. } if source.kind() == io::ErrorKind::NotFound => Some(name),
+            Self::S3 { name, source } => {
+                let is_other =
+                    matches!(source.kind(), S3ErrorKind::Changed | S3ErrorKind::NotFound);
+                is_other.then_some(name)
+            }
+            _ => None,
         }
     }
 

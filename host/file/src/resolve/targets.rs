@@ -104,7 +104,7 @@ impl<'a> Resolver<'a> {
             && !all.contains(&name.as_str())
         {
             let message = format!(
-                "unknown target `{name}` from `--target`; targets: {}",
+                "unknown target `{name}`; targets: {}",
                 list(all.iter().copied())
             );
             self.report(Problem::new(message).with_near_name(name, all.iter().copied()));
@@ -242,10 +242,7 @@ impl<'a> Resolver<'a> {
         let declared = || names(file.variables.as_ref());
         for name in options.variables.keys() {
             if !declared().any(|variable| variable == name) {
-                let message = format!(
-                    "unknown variable `{name}` from `--var`; variables: {}",
-                    list(declared())
-                );
+                let message = format!("unknown variable `{name}`; variables: {}", list(declared()));
                 self.report(Problem::new(message).with_near_name(name, declared()));
             }
         }
@@ -283,7 +280,10 @@ impl<'a> Resolver<'a> {
             if let Some(text) = given {
                 let parsed = value_type.parse_value(text);
                 if parsed.is_none() {
-                    let message = format!("`--var {}={text}` is no {value_type}", name.value);
+                    let message = format!(
+                        "the variable `{}` was given `{text}`, which is no {value_type}",
+                        name.value
+                    );
                     let problem = self
                         .at(name.span, message)
                         .with_label(format!("expected {}", value_type.looks_like()));
@@ -303,7 +303,10 @@ impl<'a> Resolver<'a> {
                             format!("the variable `{}` has no value", name.value),
                         )
                         .with_label(format!("no default, none in the target `{}`", target.name))
-                        .with_hint(format!("give it one with `--var {}=..`", name.value));
+                        .with_hint(format!(
+                            "give it one with `--var {}=..`; to a function, with `variables` in its event",
+                            name.value
+                        ));
                     self.report(problem);
                 }
                 None => {}

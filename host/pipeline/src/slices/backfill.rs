@@ -11,6 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as StdError;
+use std::fmt;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -28,6 +29,7 @@ use super::work::Slicer;
 use super::{SliceOptions, SlicesFailure, by, open_store};
 use crate::error::{Error, Result};
 use crate::job::Job;
+use crate::report::counted;
 use crate::run::{Observer, RunFailure};
 
 const FORMAT: u32 = 1;
@@ -54,15 +56,40 @@ pub struct Backfill {
     pub shares: u32,
     /// How many of them are loaded.
     pub loaded: u32,
+    /// How many of them no process has computed yet.
+    pub missing: u32,
 }
 
-impl From<OpenBackfill> for Backfill {
-    fn from(open: OpenBackfill) -> Self {
-        Self {
+impl Backfill {
+    /// What to do about an open one.
+    pub const HINT: &str =
+        "`transom backfill` or its jobs go on with it; `transom backfill end` closes it";
+
+    /// How far an open backfill is.
+    pub(super) async fn read(store: &dyn Store, open: OpenBackfill) -> Result<Self> {
+        let computed = store.list(&keys::shares(open.seq), None).await?;
+        let computed = computed.iter().filter_map(|key| keys::share_of(key));
+        let ahead = computed.filter(|share| (open.next..open.shares).contains(&share.index));
+        let ahead = u32::try_from(ahead.count()).unwrap_or(u32::MAX);
+        Ok(Self {
             entry: open.seq,
             shares: open.shares,
             loaded: open.next,
-        }
+            missing: (open.shares - open.next).saturating_sub(ahead),
+        })
+    }
+}
+
+impl fmt::Display for Backfill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "backfill {} is open: {} of {} loaded, {} not computed yet; nothing else is loaded until it is over",
+            self.entry,
+            self.loaded,
+            counted(u64::from(self.shares), "share"),
+            self.missing
+        )
     }
 }
 
@@ -169,7 +196,7 @@ impl Frozen {
                 message: format!(
                     "there is no share {index}: the backfill of entry {} has {}, numbered from 0",
                     self.seq,
-                    crate::report::counted(self.plan.shares.len() as u64, "share")
+                    counted(self.plan.shares.len() as u64, "share")
                 ),
                 hint: "the array of jobs has as many children as the backfill has shares"
                     .to_owned(),
@@ -232,8 +259,10 @@ impl Job {
     pub async fn open_backfill(&self) -> Result<Option<Backfill>> {
         let store = open_store(self).await?;
         let log = StoredLog::open(store.as_ref(), None).await?;
-        let state = log.log().state();
-        Ok(state.backfill.map(Backfill::from))
+        match log.log().state().backfill {
+            Some(open) => Ok(Some(Backfill::read(store.as_ref(), open).await?)),
+            None => Ok(None),
+        }
     }
 
     /// Opens a backfill: the log then says what each of its shares reads. `None` if there is nothing to load.
@@ -285,21 +314,24 @@ impl Job {
         let frozen = Frozen::read(store.as_ref(), open.seq)
             .await
             .map_err(failed)?;
-        let staged = |computed| StagedShare {
-            backfill: open.into(),
-            share: index,
-            computed,
+        let staged = async |computed| {
+            let backfill = Backfill::read(store.as_ref(), open).await;
+            Ok(StagedShare {
+                backfill: backfill.map_err(failed)?,
+                share: index,
+                computed,
+            })
         };
         let there = frozen.staged(store.as_ref(), index).await.map_err(failed)?;
         if there.is_some() || index < open.next {
-            return Ok(staged(false));
+            return staged(false).await;
         }
         let computed = tokio::select! {
             computed = slicer.compute_share(log.log(), &frozen, index) => computed,
             () = self.stopped() => Err(RunFailure::new(self, Error::Cancelled)),
         };
         match computed {
-            Ok(report) => Ok(staged(report.is_some())),
+            Ok(report) => staged(report.is_some()).await,
             Err(failure) => {
                 let RunFailure { error, report } = *failure;
                 let mut failure = failed(error);

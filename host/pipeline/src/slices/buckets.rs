@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::error::DataFusionError;
+use futures::future::try_join_all;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use transom_commit::{self as commit, After, Attempt, Digest, Object, Store};
@@ -170,11 +171,12 @@ impl Keeping {
         store: &Arc<dyn Store>,
         attempt: Attempt,
     ) -> Result<Vec<Arc<Self>>> {
-        let mut before = BTreeMap::new();
-        for object in &state.buckets {
+        let load = async |object: &Object| -> Result<_> {
             let saved = StepState::load(store.as_ref(), *object).await?;
-            before.insert(saved.step.clone(), (*object, saved));
-        }
+            Ok((saved.step.clone(), (*object, saved)))
+        };
+        let before = try_join_all(state.buckets.iter().map(load)).await?;
+        let before: BTreeMap<String, (Object, StepState)> = before.into_iter().collect();
         let mut all = Vec::new();
         let steps: BTreeMap<&str, &KeepsState> = kept_steps(planned).collect();
         for (name, keeps) in &steps {

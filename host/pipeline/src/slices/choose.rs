@@ -1,5 +1,6 @@
 //! Which files the next slice reads: what was listed, less what counts as loaded, within bounds.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use transom_connect::{Input, Inputs};
@@ -70,13 +71,22 @@ impl Range {
         let Some(text) = value else {
             return false;
         };
-        let order = |bound: &String| match self.are_numbers {
-            true => number(text).cmp(&number(bound)),
-            false => text.cmp(bound),
+        let is_in = |bound: &Option<String>, is: fn(Ordering) -> bool| {
+            bound
+                .as_ref()
+                .is_none_or(|bound| is(self.order(text, bound)))
         };
-        self.from.as_ref().is_none_or(|from| order(from).is_ge())
-            && self.to.as_ref().is_none_or(|to| order(to).is_le())
+        is_in(&self.from, Ordering::is_ge)
+            && is_in(&self.to, Ordering::is_le)
             && !self.taken.contains(value)
+    }
+
+    /// Which of two values comes first.
+    pub(super) fn order(&self, a: &str, b: &str) -> Ordering {
+        match self.are_numbers {
+            true => number(a).cmp(&number(b)),
+            false => a.cmp(b),
+        }
     }
 }
 
@@ -191,7 +201,11 @@ fn dirty_partitions(
         for partition in wanted {
             match (lost.get(partition), on_missing) {
                 (Some(lost), OnMissing::Fail) => {
-                    return Err(missing(candidate, column, partition, lost));
+                    let why = match range {
+                        None => "has new files, and lacks",
+                        Some(_) => "is to be loaded again, and lacks",
+                    };
+                    return Err(missing(candidate, column, partition, (why, lost)));
                 }
                 (Some(_), OnMissing::Keep) => {
                     kept.insert(partition);
@@ -286,13 +300,18 @@ fn changed(candidate: &Candidate<'_>, piece: &Input) -> Error {
     }
 }
 
-fn missing(candidate: &Candidate<'_>, column: &str, partition: &Value, lost: &[String]) -> Error {
+fn missing(
+    candidate: &Candidate<'_>,
+    column: &str,
+    partition: &Value,
+    (why, lost): (&str, &[String]),
+) -> Error {
     let value = partition.as_deref().unwrap_or("NULL");
     let count = counted(lost.len() as u64, "file");
     let shown = lost.first().map_or("", String::as_str);
     Error::Slice {
         message: format!(
-            "source `{}`: `{column}` = {value} has new files, and lacks {count} from which it was loaded, such as `{shown}`: loading it again would lose their rows",
+            "source `{}`: `{column}` = {value} {why} {count} from which it was loaded, such as `{shown}`: loading it again would lose their rows",
             candidate.name
         ),
         hint: "restore the files, or say `on_missing: keep` (the partition stays as it is) or `on_missing: load` (its rows are those of the files that are there)"

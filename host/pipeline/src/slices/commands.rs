@@ -57,6 +57,9 @@ pub struct Commanded {
     pub entry: Option<u64>,
     /// The entries that it saw through to the end.
     pub applied: Vec<u64>,
+    /// The entry that the sink of [`Command::Skip`] was moved past.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<u64>,
 }
 
 impl Job {
@@ -109,6 +112,10 @@ impl Job {
         Ok(Commanded {
             entry: done.appended.last().copied(),
             applied: done.applied,
+            skipped: match command {
+                Command::Skip { of, .. } => Some(*of),
+                _ => None,
+            },
         })
     }
 }

@@ -1,18 +1,24 @@
 //! The log as a person wants to read it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
-use transom_commit::{Decision, Entry, StoredLog};
+use transom_commit::{Decision, Done, Entry, Log, SinkName, Store, StoredLog, keys};
 use transom_file::spec::Place;
 
+use super::backfill::Backfill;
 use super::buckets::StepState;
+use super::gc::entries;
 use super::open_store;
 use super::seen::Seen;
 use crate::error::Result;
 use crate::job::Job;
 use crate::report::counted;
+
+/// Notes that are read at once.
+const AT_ONCE: usize = 32;
 
 /// What the log says.
 #[derive(Debug, Clone, Serialize)]
@@ -29,6 +35,8 @@ pub struct History {
     pub tail: u64,
     /// Whether all sinks have it.
     pub done: bool,
+    /// The backfill that is open: nothing else is loaded meanwhile.
+    pub backfill: Option<Backfill>,
     /// What counts as loaded of the incremental sources.
     pub sources: Vec<SourceState>,
     /// The states that steps keep from slice to slice.
@@ -86,6 +94,8 @@ pub struct SinkState {
     pub name: String,
     /// The last entry that has changed it.
     pub entry: u64,
+    /// Whether it was moved past that entry without its rows.
+    pub skipped: bool,
 }
 
 /// An entry.
@@ -109,6 +119,8 @@ pub struct Decided {
     pub of: Option<String>,
     /// Whether a later rewind or discard has taken it back.
     pub taken_back: bool,
+    /// The sinks that were moved past it without its rows.
+    pub skipped: Vec<String>,
 }
 
 impl Job {
@@ -139,7 +151,17 @@ impl Job {
         for object in &state.buckets {
             steps.push(StepState::load(store.as_ref(), *object).await?.into());
         }
-        let numbers = (first..=tail).rev().filter(|_| entries > 0);
+        let backfill = match state.backfill {
+            Some(open) => Some(Backfill::read(store.as_ref(), open).await?),
+            None => None,
+        };
+        let numbers: Vec<u64> = match entries {
+            0 => vec![],
+            _ => (first..=tail).rev().collect(),
+        };
+        let of_sinks = state.sinks.iter().map(|at| at.position.seq);
+        let skipped = skipped(store.as_ref(), numbers.iter().copied().chain(of_sinks)).await?;
+        let skipped_at = |seq: u64| skipped.get(&seq).map_or(&[][..], Vec::as_slice);
         Ok(History {
             pipeline: self.pipeline.name.clone(),
             target: self.pipeline.target.clone(),
@@ -147,6 +169,7 @@ impl Job {
             log: log.id().map(|id| id.to_string()),
             tail,
             done,
+            backfill,
             sources,
             steps,
             sinks: state
@@ -155,14 +178,20 @@ impl Job {
                 .map(|at| SinkState {
                     name: at.name.to_string(),
                     entry: at.position.seq,
+                    skipped: skipped_at(at.position.seq).contains(&at.name),
                 })
                 .collect(),
             entries: numbers
+                .into_iter()
                 .filter_map(|seq| log.get(seq))
                 .map(|entry| Decided {
                     taken_back: (entry.seq + 1..=tail)
                         .filter_map(|later| log.get(later))
                         .any(|later| takes_back(later, entry.seq)),
+                    skipped: skipped_at(entry.seq)
+                        .iter()
+                        .map(SinkName::to_string)
+                        .collect(),
                     ..decided(entry)
                 })
                 .collect(),
@@ -212,10 +241,36 @@ fn decided(entry: &Entry) -> Decided {
         rows,
         of,
         taken_back: false,
+        skipped: vec![],
     }
 }
 
-/// Whether an entry takes an earlier one back.
+/// The sinks that were moved past these entries without their rows, by the notes that the entries are done.
+async fn skipped(
+    store: &dyn Store,
+    entries: impl Iterator<Item = u64>,
+) -> Result<BTreeMap<u64, Vec<SinkName>>> {
+    let entries: BTreeSet<u64> = entries.filter(|seq| *seq > 0).collect();
+    let read = async |seq: u64| -> Result<_> {
+        let key = keys::done(seq);
+        let note = store.get(&key).await?;
+        // One that is not right is for `verify` to say.
+        let note = note.and_then(|bytes| Done::parse(&key, &bytes).ok());
+        Ok((seq, note.map(|note| note.skipped).unwrap_or_default()))
+    };
+    let notes = stream::iter(entries).map(read).buffered(AT_ONCE);
+    notes.try_collect().await
+}
+
+/// The slices that were discarded: no sink has them.
+pub(super) fn discarded(log: &Log) -> BTreeSet<u64> {
+    let of = |entry: &Entry| match entry.decision {
+        Decision::Discard { of, .. } => Some(of),
+        _ => None,
+    };
+    entries(log).filter_map(of).collect()
+}
+
 /// Whether an entry takes an earlier one back.
 pub(super) fn takes_back(entry: &Entry, earlier: u64) -> bool {
     match &entry.decision {

@@ -83,11 +83,11 @@ pub struct SlicesReport {
     pub slices: Vec<SliceReport>,
     /// Entries that others had left unfinished, and this run saw through.
     pub finished: Vec<u64>,
-    /// Whether nothing is left that this run could load, as far as it has seen.
+    /// Whether nothing is left to load, as far as it has seen.
     pub done: bool,
-    /// The open backfill, if its next share is computed by another process: nothing else is loaded until then.
+    /// The open backfill, if its next share is for another process to compute: nothing else is loaded until then.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub waits_for: Option<Backfill>,
+    pub backfill: Option<Backfill>,
     /// What [`SliceOptions::stage_only`] has staged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub staged: Option<StagedReport>,
@@ -102,7 +102,7 @@ impl SlicesReport {
             slices: Vec::new(),
             finished: Vec::new(),
             done: false,
-            waits_for: None,
+            backfill: None,
             staged: None,
         }
     }
@@ -234,7 +234,7 @@ impl Job {
         here.leave(store.as_ref(), others).await;
         work.measure();
         report.done = work.is_done;
-        report.waits_for = work.waits_for;
+        report.backfill = work.backfill;
         report.staged = work.kept;
         let (staged, failure) = (work.staged, work.failure);
         let of = |slice: Staged| {

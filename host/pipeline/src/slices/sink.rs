@@ -5,11 +5,12 @@ use std::sync::Arc;
 use serde::Serialize;
 use transom_commit::{
     self as commit, Applying, Claim, Decision, Done, Entry, Log, Position, Reading, RunError,
-    Settled, SinkError, SinkErrorKind, SinkName, Store, Submission, Warehouse, keys,
+    Settled, SinkError, SinkErrorKind, SinkName, Stop, Store, Submission, Warehouse, Wrong, keys,
 };
 use transom_connect::Sink;
 
 use super::gc::{entries, kept_so_far, read_all};
+use super::history::discarded;
 use super::open_store;
 use super::work::sinks;
 use crate::error::{Error, Result};
@@ -50,6 +51,7 @@ impl Job {
     pub async fn replay(&self, sink: &str, yes: bool) -> Result<Behind> {
         let (sink, store) = (self.warehouse(sink)?, open_store(self).await?);
         let table = Table::read(&sink, store.as_ref()).await?;
+        table.check_owner(self)?;
         let behind = table.behind()?;
         if let (Reading::Missing, Some(first)) = (&table.reading, table.chain().first())
             && table
@@ -64,6 +66,21 @@ impl Job {
                     behind.sink, first.seq
                 ),
                 format!("drop the table, or declare it right: `transom sink adopt {}`", behind.sink),
+            ));
+        }
+        if table.at().is_some_and(|at| at != Position::START)
+            && !table
+                .sink
+                .is_there()
+                .await
+                .map_err(|error| table.failed(error))?
+        {
+            return Err(table.refused(
+                format!(
+                    "the table of sink `{}` is gone, and its ledger is there: the ledger says nothing about what is missing",
+                    behind.sink
+                ),
+                "restore both from one snapshot; or drop the ledger as well, and a replay loads all again".to_owned(),
             ));
         }
         let kept = kept_so_far(table.log());
@@ -94,6 +111,7 @@ impl Job {
     pub async fn adopt(&self, sink: &str, yes: bool) -> Result<Behind> {
         let (sink, store) = (self.warehouse(sink)?, open_store(self).await?);
         let table = Table::read(&sink, store.as_ref()).await?;
+        table.check_owner(self)?;
         let expected = table.expected();
         let behind = Behind {
             sink: sink.name().to_owned(),
@@ -185,11 +203,14 @@ impl<'a> Table<'a> {
         self.stored.log()
     }
 
-    /// The entries that the table should have, in order: those that change the sink, but for one that is not done.
+    /// The entries that the table should have, in order: those that change the sink, but for slices that were discarded and an entry
+    /// that is not done.
     fn chain(&self) -> Vec<&Entry> {
+        let discarded = discarded(self.log());
         let changes = |entry: &&Entry| {
             let steps = entry.decision.steps();
             steps.iter().any(|step| step.name == self.name)
+                && !discarded.contains(&entry.seq)
                 && (entry.seq < self.log().tail() || self.done)
         };
         entries(self.log()).filter(changes).collect()
@@ -218,6 +239,26 @@ impl<'a> Table<'a> {
             message,
             hint: Some(hint),
         }
+    }
+
+    /// Refuses a table whose ledger is at an entry of this log, and the log has none for the sink: it is another sink's.
+    fn check_owner(&self, job: &Job) -> Result<()> {
+        let (log, Some(at)) = (self.log(), self.at().filter(|_| self.is_ours())) else {
+            return Ok(());
+        };
+        let is_new = log.view().sinks().iter().all(|at| at.name != self.name);
+        if !is_new || at == Position::START {
+            return Ok(());
+        }
+        let sinks = sinks(job);
+        let owner = log
+            .view()
+            .warehouse_at(at, |sink| sinks.contains_key(sink.as_str()));
+        let stop = Stop::Ledger {
+            sink: self.name.clone(),
+            wrong: Wrong::OtherSink { at, sink: owner },
+        };
+        Err(RunError::Stopped(Box::new(stop), None).into())
     }
 
     fn failed(&self, source: SinkError) -> Error {

@@ -11,6 +11,7 @@ use transom_connect::{Expectation, Expected, Finding, IsThere};
 
 use super::buckets::StepState;
 use super::gc::{entries, read_all};
+use super::history::discarded;
 use super::open_store;
 use super::work::sinks;
 use crate::error::{Error, Result};
@@ -141,10 +142,12 @@ async fn notes(
     found: &mut Verification,
 ) -> Result<BTreeSet<(u64, SinkName)>> {
     let mut skipped = BTreeSet::new();
+    let discarded = discarded(log);
     for entry in entries(log) {
         let key = keys::done(entry.seq);
         let Some(bytes) = store.get(&key).await? else {
-            if entry.seq < log.tail() || done {
+            // The discard is what all sinks have.
+            if !discarded.contains(&entry.seq) && (entry.seq < log.tail() || done) {
                 let problem = format!("`{key}` is gone: the note that all sinks have this entry");
                 let hint =
                     "nothing depends on it, but find out what deletes documents of the state";
@@ -228,13 +231,13 @@ fn expected<'a>(
     let steps = last.map(|last| last.decision.steps()).unwrap_or_default();
     let step = steps.iter().find(|step| step.name == *sink);
     let before = step.filter(|_| !done).map(|step| step.position);
+    let discarded = discarded(log);
     let load = |entry: &'a Entry| -> Option<Expectation<'a>> {
         let part: &'a Part = entry.part(sink)?;
         let later = || (entry.seq + 1..=tail).filter_map(|seq| log.get(seq));
         let rewound = later()
             .find(|later| matches!(later.decision, Decision::Rewind { to, .. } if to < entry.seq));
-        let is_discarded = later()
-            .any(|later| matches!(later.decision, Decision::Discard { of, .. } if of == entry.seq));
+        let is_discarded = discarded.contains(&entry.seq);
         let is_unfinished = |seq: u64| seq == tail && !done;
         let is_there = match rewound {
             _ if is_unfinished(entry.seq) => IsThere::Perhaps,

@@ -1,6 +1,8 @@
 //! A slice from its files to what an entry of the log says of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod shares;
+
+use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,17 +14,15 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tracing::Instrument as _;
 use transom_commit::{
-    self as commit, After, Counts, Draft, Log, LogId, Object, OpenBackfill, Part as EntryPart,
-    Position, Share, SinkError, SinkKind, SinkName, StagedAttempt, Store, Work,
+    self as commit, After, Counts, Draft, Log, LogId, Object, Part as EntryPart, Position,
+    SinkError, SinkKind, SinkName, StagedAttempt, Store, Work,
 };
-use transom_connect::{
-    self as connect, Attempt, ErrorKind, Inputs, Publish, Sink, SinkLimits, Source as _,
-};
+use transom_connect::{self as connect, Attempt, ErrorKind, Inputs, Sink, SinkLimits, Source as _};
 use transom_file::FileSource;
 use transom_file::spec::Incremental;
 use transom_plugin::LogicalTime;
 
-use super::backfill::{Backfill, BackfillOptions, Frozen};
+use super::backfill::{Backfill, Frozen};
 use super::buckets::{Keeping, check_shares};
 use super::choose::{Bounds, Candidate, Chosen, Range, Value, choose};
 use super::pace::{Measured, Pace};
@@ -32,7 +32,7 @@ use super::{SliceOptions, StagedReport};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::plan::{self, Part, Planned, Slice, Sources};
-use crate::report::{Outcome, RunReport, SinkReport};
+use crate::report::RunReport;
 use crate::run::{Observer, RunFailure, StagedSlice, stage_slice};
 
 /// Why documents can be written.
@@ -79,7 +79,7 @@ pub(super) struct Slicer<'a> {
     /// The open backfill, once it was read.
     frozen: Option<Arc<Frozen>>,
     /// The open backfill, if the share that comes next is computed by another process.
-    pub(super) waits_for: Option<Backfill>,
+    pub(super) backfill: Option<Backfill>,
     /// The slice that was staged for later.
     pub(super) kept: Option<StagedReport>,
 }
@@ -109,7 +109,7 @@ impl<'a> Slicer<'a> {
             failure: None,
             is_done: false,
             frozen: None,
-            waits_for: None,
+            backfill: None,
             kept: None,
         })
     }
@@ -254,253 +254,6 @@ impl<'a> Slicer<'a> {
             Ok(draft) => Ok((draft, report)),
             Err(error) => Err(Box::new(RunFailure { error, report })),
         }
-    }
-
-    /// What comes next of the open backfill: its next share, if that is computed, or its end.
-    async fn next_share(
-        &mut self,
-        log: &Log,
-        state: &After,
-        open: OpenBackfill,
-    ) -> Result<Option<(commit::Attempt, Draft)>, Box<RunFailure>> {
-        self.is_done = false;
-        if open.next == open.shares {
-            return Ok(Some((commit::Attempt::random(), Draft::BackfillEnd {})));
-        }
-        if self.ends_here() {
-            return Ok(None);
-        }
-        let begun = Instant::now();
-        let failed = |error| RunFailure::new(self.job, error);
-        let frozen = match &self.frozen {
-            Some(frozen) if frozen.seq() == open.seq => Arc::clone(frozen),
-            _ => Arc::new(
-                Frozen::read(self.store.as_ref(), open.seq)
-                    .await
-                    .map_err(failed)?,
-            ),
-        };
-        self.frozen = Some(Arc::clone(&frozen));
-        let staged = frozen.staged(self.store.as_ref(), open.next).await;
-        let (staged, report) = match staged.map_err(failed)? {
-            Some(staged) => (staged, None),
-            None if self.options.compute_shares => {
-                let report = self.compute_share(log, &frozen, open.next).await?;
-                let staged = frozen.staged(self.store.as_ref(), open.next).await;
-                let failed = |error| RunFailure::new(self.job, error);
-                let staged = staged.map_err(failed)?.ok_or_else(|| {
-                    let message = format!(
-                        "share {} of backfill {} was staged just now, and is gone",
-                        open.next, open.seq
-                    );
-                    failed(Error::State {
-                        message,
-                        hint: None,
-                    })
-                })?;
-                (staged, report)
-            }
-            None => {
-                self.waits_for = Some(open.into());
-                self.is_done = true;
-                return Ok(None);
-            }
-        };
-        let failed = |error| RunFailure::new(self.job, error);
-        let draft = self.follow(state, staged.draft).await.map_err(failed)?;
-        let report = report.unwrap_or_else(|| self.report_of(&draft));
-        self.note_staged(staged.attempt, begun, &draft, report);
-        Ok(Some((staged.attempt, draft)))
-    }
-
-    /// Computes a share of a backfill, and leaves the attempt that stands for it; its report, if it is this one.
-    pub(super) async fn compute_share(
-        &mut self,
-        log: &Log,
-        frozen: &Frozen,
-        index: u32,
-    ) -> Result<Option<RunReport>, Box<RunFailure>> {
-        let failed = |error| RunFailure::new(self.job, error);
-        let state = log.state();
-        let chosen = frozen
-            .share(self.store.as_ref(), index)
-            .await
-            .map_err(failed)?;
-        if self.listed.is_none() {
-            self.listed = Some(list_sources(self.job, &state).await.map_err(failed)?);
-        }
-        let attempt = commit::Attempt::random_of_share(Share {
-            backfill: frozen.seq(),
-            index,
-        });
-        let time = frozen.time(self.seed(attempt));
-        let id = log.id().map(|id| id.to_string());
-        let computing = self.compute(&state, &chosen, (attempt, id), time);
-        let (draft, report) = computing.instrument(slice_span(log)).await?;
-        let staged = StagedAttempt::new(attempt, frozen.seq(), draft);
-        match staged.stand_for_share(self.store.as_ref()).await {
-            Ok(stands) => Ok(stands.then_some(report)),
-            Err(error) => Err(Box::new(RunFailure {
-                error: error.into(),
-                report,
-            })),
-        }
-    }
-
-    /// A share as it comes after those before it, which were computed at the same time.
-    async fn follow(&self, state: &After, draft: Draft) -> Result<Draft> {
-        let Draft::Slice {
-            mut slice,
-            sources,
-            buckets,
-        } = draft
-        else {
-            return Ok(draft);
-        };
-        for part in &mut slice.sinks {
-            let name = part.name.as_str();
-            let (Some(sink), Some(after)) = (self.sinks.get(name), after_of(state, name)) else {
-                continue;
-            };
-            let publish = serde_json::from_value(part.staged.clone());
-            let publish = publish.map_err(|error| Error::State {
-                message: format!("what share was staged for the sink `{name}` is no document of this version: {error}"),
-                hint: None,
-            })?;
-            let publish = sink.follow(publish, &after).await?;
-            part.staged = serde_json::to_value(&publish).expect(TEXT_KEYS);
-        }
-        Ok(Draft::Slice {
-            slice,
-            sources,
-            buckets,
-        })
-    }
-
-    /// The report of a slice that another process has computed.
-    fn report_of(&self, draft: &Draft) -> RunReport {
-        let mut report = RunReport::nothing(&self.job.pipeline);
-        report.outcome = Outcome::Published;
-        let Draft::Slice { slice, .. } = draft else {
-            return report;
-        };
-        report.rows_read = slice.counts.rows_in;
-        report.rows_rejected = slice.counts.rejected;
-        for part in &slice.sinks {
-            let publish = serde_json::from_value::<Publish>(part.staged.clone());
-            if let Ok(publish) = publish {
-                report.sinks.push(SinkReport {
-                    name: part.name.to_string(),
-                    at: publish.table(),
-                    rows: part.rows,
-                    files: usize::try_from(publish.files()).unwrap_or(usize::MAX),
-                    bytes: publish.bytes(),
-                    head: vec![],
-                });
-            }
-        }
-        report
-    }
-
-    /// Divides what is new, or the partitions of a range, into the shares of a backfill, which are loaded in order.
-    pub(super) async fn divide(
-        &mut self,
-        state: &After,
-        options: &BackfillOptions,
-    ) -> Result<Vec<Chosen>> {
-        let mut range = self.range(options)?;
-        self.look(state).await?;
-        let own = self.seen.iter();
-        let mut seen: BTreeMap<String, Seen> = own
-            .map(|(name, (_, seen))| (name.clone(), seen.clone()))
-            .collect();
-        let all = Bounds {
-            files: u64::MAX,
-            bytes: u64::MAX,
-        };
-        let pick = |seen: &BTreeMap<String, Seen>, bounds, range: Option<&Range>| {
-            self.choose_from(&|name| seen.get(name), bounds, range)
-        };
-        let total = match options.shares {
-            Some(_) => pick(&seen, all, range.as_ref())?.map_or(0, |all| all.bytes()),
-            None => 0,
-        };
-        let (mut shares, mut bytes): (Vec<Chosen>, u64) = (Vec::new(), 0);
-        loop {
-            let bounds = match options.shares {
-                None => Pace::most(self.job.pipeline.slices),
-                // Up to its part of all: so the last one has room for the rest.
-                Some(count) => {
-                    let upto = u128::from(total) * (shares.len() as u128 + 1);
-                    let upto = upto.div_ceil(u128::from(count.max(1)));
-                    let upto = u64::try_from(upto).unwrap_or(u64::MAX);
-                    Bounds {
-                        files: u64::MAX,
-                        bytes: upto.saturating_sub(bytes),
-                    }
-                }
-            };
-            let Some(chosen) = pick(&seen, bounds, range.as_ref())? else {
-                return Ok(shares);
-            };
-            bytes += chosen.bytes();
-            seen.extend(chosen.seen.clone());
-            if let Some(range) = &mut range {
-                range.taken.extend(chosen.partitions.iter().cloned());
-            }
-            shares.push(Chosen {
-                seen: BTreeMap::new(),
-                ..chosen
-            });
-        }
-    }
-
-    /// The partitions that a backfill loads whatever was loaded before.
-    fn range(&self, options: &BackfillOptions) -> Result<Option<Range>> {
-        let refused = |message: String, hint: &str| Error::Slice {
-            message,
-            hint: hint.to_owned(),
-        };
-        let mut incremental = self.incremental().peekable();
-        if incremental.peek().is_none() {
-            return Err(refused(
-                "no source of the pipeline is `incremental`: a backfill would load all of it, as a run does".to_owned(),
-                "give a source `incremental: new_files` or `incremental: { by: COLUMN }`, or use `transom run`",
-            ));
-        }
-        if options.from.is_none() && options.to.is_none() {
-            return Ok(None);
-        }
-        let by = incremental.find_map(|(source, incremental)| match incremental {
-            Incremental::By { column, .. } => Some((source.name.value.as_str(), column)),
-            Incremental::NewFiles { .. } => None,
-        });
-        let (source, column) = by.ok_or_else(|| {
-            refused(
-                "`--from` and `--to` choose partitions, and no source is read by partition"
-                    .to_owned(),
-                "without them, a backfill loads all files that no slice has read",
-            )
-        })?;
-        let field = self.field(source, column)?;
-        let bound = |value: &Option<String>| {
-            let Some(value) = value else {
-                return Ok(None);
-            };
-            let path = format!("{column}={value}/-");
-            connect::partition_value(Path::new(&path), &field).map_err(|why| {
-                refused(
-                    format!("`{value}` is no value of `{column}`: {why}"),
-                    "write it as the names of the source's folders do",
-                )
-            })
-        };
-        Ok(Some(Range {
-            from: bound(&options.from)?,
-            to: bound(&options.to)?,
-            are_numbers: field.data_type().is_integer(),
-            taken: BTreeSet::new(),
-        }))
     }
 
     /// The time of a slice is never before that of an earlier one.
@@ -895,7 +648,6 @@ fn locked_schemas(job: &Job) -> Result<BTreeMap<String, SchemaRef>> {
     Ok(schemas)
 }
 
-/// The attempt whose result a table has, as the log says.
 /// All sources, as they are now. One whose files are all gone has been loaded before.
 pub(super) async fn list_sources(job: &Job, state: &After) -> Result<BTreeMap<String, Inputs>> {
     let mut listed = BTreeMap::new();

@@ -86,6 +86,11 @@ impl Table for BucketTable {
         Ok(files)
     }
 
+    /// Readers find what is in the list alone.
+    async fn leave_out(&self, _: &str, _: Vec<VersionFile>) -> Result<(), TreeError> {
+        Ok(())
+    }
+
     async fn again(&self, version: &str, earlier: &str) -> Result<(), TreeError> {
         let list = |version: &str| format!("{}/{}", self.folder, list_of(version));
         match self.tree.get(&list(earlier)).await? {

@@ -146,6 +146,32 @@ impl Table for FolderTable {
         Ok(carried)
     }
 
+    async fn leave_out(&self, version: &str, files: Vec<VersionFile>) -> Result<(), TreeError> {
+        let version = version.to_owned();
+        let remove = move |table: &Self| {
+            let root = table.above.join(&table.folder).join(&version);
+            for file in files {
+                let path = root.join(&file.path);
+                match fs::remove_file(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+                // Folders that are left empty look like partitions; others stay.
+                let folders = path
+                    .ancestors()
+                    .skip(1)
+                    .take_while(|folder| *folder != root);
+                for folder in folders {
+                    if fs::remove_dir(folder).is_err() {
+                        break;
+                    }
+                }
+            }
+            Ok(())
+        };
+        self.blocking("delete empty files of", remove).await
+    }
+
     async fn again(&self, version: &str, earlier: &str) -> Result<(), TreeError> {
         let (version, earlier) = (version.to_owned(), earlier.to_owned());
         let link = move |table: &Self| {

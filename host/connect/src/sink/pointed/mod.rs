@@ -127,6 +127,9 @@ trait Table: std::fmt::Debug + Send + Sync {
         files: Vec<VersionFile>,
     ) -> Result<Vec<VersionFile>, TreeError>;
 
+    /// Takes files of a version that are not in its list from where readers find them.
+    async fn leave_out(&self, version: &str, files: Vec<VersionFile>) -> Result<(), TreeError>;
+
     /// Gives an earlier version another name, the attempt of a rewind.
     async fn again(&self, version: &str, earlier: &str) -> Result<(), TreeError>;
 
@@ -248,7 +251,11 @@ impl PointedSink {
             let kept = before.others(replaces).cloned().collect();
             let kept = table.carry(version, kept).await.map_err(failed)?;
             if !kept.is_empty() {
-                files.files.retain(|file| file.rows > 0);
+                // A file without rows stands for a table without any, and this one has some.
+                let (own, empty): (Vec<_>, Vec<_>) =
+                    files.files.into_iter().partition(|file| file.rows > 0);
+                files.files = own;
+                table.leave_out(version, empty).await.map_err(failed)?;
             }
             files.files.extend(kept);
         }
