@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::node::{Node, Yaml};
 use super::problem::Span;
 use super::reader::{Read, Reader};
+use super::value::float;
 
 /// The options of a transform as JSON, and where each of them is written.
 #[derive(Debug, Clone)]
@@ -64,7 +65,7 @@ impl Read for Json {
                     .or_else(|_| text.parse::<u64>().map(Value::from))
                     .ok()
             }
-            Yaml::Float(number, _) => serde_json::Number::from_f64(*number).map(Value::Number),
+            Yaml::Float(_, text) => float(text).map(Value::from),
             Yaml::Text(text, _) => Some(Value::String(text.clone())),
             Yaml::List(_) => {
                 let items: Vec<Self> = Vec::read(reader, node)?;

@@ -77,7 +77,7 @@ impl ValueType {
         match self {
             Self::Bool => "`true` or `false`".to_owned(),
             Self::Int64 => "a whole number of 64 bits".to_owned(),
-            Self::Float64 => "a number".to_owned(),
+            Self::Float64 => "a finite number that a float64 keeps".to_owned(),
             Self::Utf8 => "a text".to_owned(),
             Self::Date => "a date like `2024-01-31`".to_owned(),
             Self::Timestamp => {
@@ -96,9 +96,7 @@ impl ValueType {
         Some(match self {
             Self::Bool => Value::Bool(text.parse().ok()?),
             Self::Int64 => Value::Int64(text.parse().ok()?),
-            Self::Float64 => {
-                Value::Float64(text.parse().ok().filter(|value: &f64| value.is_finite())?)
-            }
+            Self::Float64 => Value::Float64(float(text)?),
             Self::Utf8 => Value::Utf8(text.to_owned()),
             Self::Date => Value::Date(NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?),
             Self::Timestamp => {
@@ -138,6 +136,19 @@ impl ValueType {
         };
         fits.then(|| self.parse_value(&text)).flatten()
     }
+}
+
+/// The float nearest to a finite number; `None` for a whole number that no float is, and for one that would become 0.
+pub(crate) fn float(text: &str) -> Option<f64> {
+    let value: f64 = text.parse().ok()?;
+    let digits = text.trim_start_matches(['+', '-']).trim_start_matches('0');
+    let mantissa = digits.split(['e', 'E']).next().unwrap_or_default();
+    let is_whole = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_kept = match is_whole {
+        true => format!("{:.0}", value.abs()).trim_start_matches('0') == digits,
+        false => value != 0.0 || !mantissa.contains(|digit| matches!(digit, '1'..='9')),
+    };
+    (value.is_finite() && is_kept).then_some(value)
 }
 
 /// The digits of a decimal number without its point, with `scale` of them after where it stood.

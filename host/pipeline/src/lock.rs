@@ -174,7 +174,7 @@ impl Lock {
                 Ok(data_type) => Field::new(&column.name, data_type, true),
                 Err(_) => parse_field(&column.name, &column.data_type).ok()?,
             };
-            Some(field.with_nullable(column.nullable))
+            Some(plain(&field).with_nullable(column.nullable))
         });
         Some(Arc::new(Schema::new(
             fields.collect::<Option<Vec<Field>>>()?,
@@ -193,6 +193,20 @@ impl Lock {
             .map(|plugin| plugin.name().to_owned())
             .collect()
     }
+}
+
+/// The column without dictionaries, which older locks name.
+fn plain(field: &Field) -> Field {
+    let below = |item: &Arc<Field>| Arc::new(plain(item));
+    let data_type = match field.data_type() {
+        DataType::Dictionary(_, values) => values.as_ref().clone(),
+        DataType::List(item) => DataType::List(below(item)),
+        DataType::LargeList(item) => DataType::LargeList(below(item)),
+        DataType::Map(item, sorted) => DataType::Map(below(item), *sorted),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(below).collect()),
+        other => other.clone(),
+    };
+    field.clone().with_data_type(data_type)
 }
 
 /// Arrow's name of a type does not say which texts are JSON; the pipeline file's does.

@@ -13,8 +13,8 @@ use crate::planner::Operators;
 use crate::rules::Checked;
 use crate::type_names::SqlTypes;
 use crate::{
-    captures, extremes, guard, named, optimizer, patterns, quantiles, subqueries, time, totals,
-    unify,
+    captures, correlation, extremes, guard, named, optimizer, ordered, patterns, quantiles,
+    rounding, subqueries, time, totals, unify,
 };
 
 /// What a function may make of a batch of rows, in bytes.
@@ -56,6 +56,7 @@ pub fn install(mut builder: SessionStateBuilder, memory: Option<usize>) -> Sessi
     functions.extend(time::functions());
     functions.extend(guard::functions(at_once));
     functions.extend(lists);
+    functions.extend(rounding::functions());
     functions.push(captures::function());
     functions.push(Arc::new(named::function()));
     functions.push(Arc::new(patterns::like_escape()));
@@ -63,6 +64,8 @@ pub fn install(mut builder: SessionStateBuilder, memory: Option<usize>) -> Sessi
     aggregates.extend(totals::functions());
     aggregates.extend(extremes::functions());
     aggregates.extend(quantiles::functions());
+    aggregates.extend(ordered::functions());
+    aggregates.push(correlation::function());
     let mut rules = Analyzer::new().rules;
     rules.push(Arc::new(Checked));
     let mut optimizer = Optimizer::new().rules;

@@ -67,7 +67,10 @@ fn refuse_correlated(plan: &LogicalPlan) -> Result<()> {
                     true => Err(ValueError::new(
                         "a subquery uses columns of the outer query in a way that is not supported",
                     )
-                    .hint("compare them with `=` in its WHERE, or write it as a join")
+                    .hint(
+                        "write it as a join; a subquery that gives a value takes columns of the outer query only in its own WHERE, \
+                         compared with `=`, and has no LIMIT",
+                    )
                     .into()),
                 }
             })
@@ -385,6 +388,7 @@ fn is_total(call: &ScalarFunction) -> bool {
                 | "concat_ws"
                 | "contains"
                 | "date_part"
+                | "days_between"
                 | "ends_with"
                 | "equal_floats"
                 | "get_field"

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::arithmetic::{self, Op, is_rounded};
 use crate::error::ValueError;
-use crate::time::{days, micros, of_time, scaled};
+use crate::time::{between, days, micros, of_time, scaled};
 use crate::unify::{self, is_date};
 
 #[derive(Debug)]
@@ -94,6 +94,9 @@ impl ExprPlanner for Operators {
         }
         if is_date(&left) && right.is_integer() && matches!(op, Op::Add | Op::Subtract) {
             return Ok(PlannerResult::Planned(days(op, left_expr, right_expr)));
+        }
+        if is_date(&left) && is_date(&right) && op == Op::Subtract {
+            return Ok(PlannerResult::Planned(between(left_expr, right_expr)));
         }
         if left.is_integer() && is_date(&right) && op == Op::Add {
             return Ok(PlannerResult::Planned(days(op, right_expr, left_expr)));

@@ -18,7 +18,8 @@ use crate::arithmetic::{self, Op};
 use crate::casts::{self, Unfit};
 use crate::error::ValueError;
 use crate::patterns;
-use crate::unify::projected;
+use crate::time::between;
+use crate::unify::{is_date, projected};
 use crate::{keys, lazy, windows};
 
 /// Checked arithmetic and casts, also where DataFusion itself wrote them; patterns with any escape character.
@@ -234,6 +235,9 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 return Ok(original(left, right));
             };
             let types = (left.get_type(schema)?, right.get_type(schema)?);
+            if operator == Op::Subtract && is_date(&types.0) && is_date(&types.1) {
+                return Ok(Transformed::yes(between(*left, *right)));
+            }
             // The types of other results could differ from those that the plan was made with.
             match types.0.is_integer() && types.0 == types.1 {
                 true => Transformed::yes(arithmetic::call(operator, *left, *right)),

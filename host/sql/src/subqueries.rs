@@ -7,7 +7,7 @@ mod lifted;
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ExprSchema, JoinType, Result, ScalarValue, Spans};
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::error::ValueError;
+pub(crate) use lifted::without;
 
 /// A plan in which every `IN (SELECT ..)` is NULL where SQL says so.
 pub(crate) fn exact(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -219,6 +220,7 @@ fn apart(plan: Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
 }
 
 fn counted(plan: Arc<LogicalPlan>, outer_ref_columns: Vec<Expr>) -> Result<Expr> {
+    refuse_unequal(&plan)?;
     let plan = LogicalPlanBuilder::from(plan)
         .aggregate(Vec::<Expr>::new(), vec![count(lit(1_i64))])?
         .build()?;
@@ -228,6 +230,30 @@ fn counted(plan: Arc<LogicalPlan>, outer_ref_columns: Vec<Expr>) -> Result<Expr>
         spans: Spans::new(),
     });
     Ok(subquery.gt(lit(0_i64)))
+}
+
+/// DataFusion counts rows for each of the outer query only where that is a join of equal columns.
+fn refuse_unequal(plan: &LogicalPlan) -> Result<()> {
+    use Operator::{Gt, GtEq, Lt, LtEq, NotEq};
+    plan.apply(|node| {
+        let LogicalPlan::Filter(filter) = node else {
+            return Ok(TreeNodeRecursion::Continue);
+        };
+        for operand in split_conjunction(&filter.predicate) {
+            if let Expr::BinaryExpr(BinaryExpr { op, .. }) = operand
+                && matches!(op, Gt | GtEq | Lt | LtEq | NotEq)
+                && operand.contains_outer()
+            {
+                return Err(ValueError::new(format!(
+                    "a subquery in a column, or below OR, compares a column of the outer query with `{op}`"
+                ))
+                .hint("only `=` works there; make it a condition of WHERE, or write it as a join")
+                .into());
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(())
 }
 
 /// A condition of rows. Operands of `AND` are NULL or false alike, which is what DataFusion computes.

@@ -26,7 +26,7 @@ use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{ColumnarValue, Expr, ExprSchemable, ScalarUDF};
 
-pub(crate) use days::days;
+pub(crate) use days::{between, days};
 pub(crate) use interval::{of_time, scaled};
 pub(crate) use length::length;
 

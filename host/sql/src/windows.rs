@@ -7,20 +7,23 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
-use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::WindowFunction;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, ExprSchemable, ReversedUDAF, Signature,
-    WindowFrame, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition, cast,
+    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, ExprSchemable, LogicalPlan,
+    LogicalPlanBuilder, ReversedUDAF, Signature, Window, WindowFrame, WindowFrameBound,
+    WindowFrameUnits, WindowFunctionDefinition, cast,
 };
 use datafusion::logical_expr_common::type_coercion::binary::type_union_coercion;
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
 
 use crate::casts;
 use crate::error::ValueError;
+use crate::subqueries::without;
 use crate::time::micros;
 use crate::type_name;
 use crate::unify::{align, is_date, ordered, sorted, transformed};
@@ -81,6 +84,56 @@ pub(crate) fn unified(mut window: WindowFunction, schema: &DFSchema) -> Result<T
         }
     }
     Ok(transformed(Expr::WindowFunction(Box::new(window)), changed))
+}
+
+/// A window whose keys are columns. DataFusion does not always see that rows which it has sorted by an expression are in the order of it.
+pub(crate) fn above_keys(window: Window) -> Result<Transformed<LogicalPlan>> {
+    let node = LogicalPlan::Window(window);
+    let names = NamePreserver::new(&node);
+    let mut keys: Vec<Expr> = Vec::new();
+    let mut exprs = Vec::new();
+    for expr in node.expressions() {
+        let name = names.save(&expr);
+        let above = expr.transform_up(|expr| {
+            let Expr::WindowFunction(mut window) = expr else {
+                return Ok(Transformed::no(expr));
+            };
+            let params = &mut window.params;
+            let order = params.order_by.iter_mut().map(|sort| &mut sort.expr);
+            for key in params.partition_by.iter_mut().chain(order) {
+                if matches!(key, Expr::Column(_) | Expr::Literal(..)) {
+                    continue;
+                }
+                let place = keys.iter().position(|known| known == key);
+                let place = place.unwrap_or_else(|| {
+                    keys.push(key.clone());
+                    keys.len() - 1
+                });
+                *key = Expr::Column(Column::from_name(key_name(place)));
+            }
+            Ok(Transformed::yes(Expr::WindowFunction(window)))
+        })?;
+        exprs.push(name.restore(above.data));
+    }
+    if keys.is_empty() {
+        return Ok(Transformed::no(node));
+    }
+    let inputs = node.inputs().into_iter().map(|input| {
+        let columns = input.schema().columns().into_iter().map(Expr::Column);
+        let keys = keys.iter().cloned().enumerate();
+        let keys = keys.map(|(place, key)| key.alias(key_name(place)));
+        let columns: Vec<Expr> = columns.chain(keys).collect();
+        LogicalPlanBuilder::from(input.clone())
+            .project(columns)?
+            .build()
+    });
+    let inputs = inputs.collect::<Result<Vec<_>>>()?;
+    let above = node.with_new_exprs(exprs, inputs)?;
+    Ok(Transformed::yes(without(above, &node)?))
+}
+
+fn key_name(place: usize) -> String {
+    format!("\u{1}key {place}")
 }
 
 /// Whether the frame is a range of values.

@@ -99,7 +99,7 @@ fn columns_of(expr: &Expr) -> Vec<Column> {
 }
 
 /// A plan with the columns that another has, in its order.
-fn without(plan: LogicalPlan, like: &LogicalPlan) -> Result<LogicalPlan> {
+pub(crate) fn without(plan: LogicalPlan, like: &LogicalPlan) -> Result<LogicalPlan> {
     let columns = like.schema().columns();
     if plan.schema().fields().len() == columns.len() {
         return Ok(plan);

@@ -1,8 +1,12 @@
-//! A date plus or minus a number of days. DataFusion makes nanoseconds of the number, which end after 292 years.
+//! A date plus or minus a number of days, and the days between two dates.
+//!
+//! DataFusion makes nanoseconds of the number, which end after 292 years. It takes the days between two dates for a duration where it
+//! estimates rows, and panics.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Date32Array};
+use arrow::array::{ArrayRef, AsArray, Date32Array, Int32Array, Int64Array};
+use arrow::compute::kernels::arity::binary;
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type};
 use datafusion::common::{Result, ScalarValue, internal_err};
@@ -20,6 +24,89 @@ pub(crate) fn days(op: Op, date: Expr, days: Expr) -> Expr {
         signature: Signature::any(2, Volatility::Immutable),
     })
     .call(vec![date, days])
+}
+
+/// `left - right` of two dates as a function: a number of days.
+pub(crate) fn between(left: Expr, right: Expr) -> Expr {
+    ScalarUDF::from(Between {
+        signature: Signature::any(2, Volatility::Immutable),
+    })
+    .call(vec![left, right])
+}
+
+/// The days since 1970 of dates.
+fn numbers(dates: &ColumnarValue, rows: usize) -> Result<Int32Array> {
+    let dates = cast(&dates.to_array(rows)?, &DataType::Date32)?;
+    let days = cast(&dates, &DataType::Int32)?;
+    Ok(days.as_primitive::<Int32Type>().clone())
+}
+
+/// How many rows two arguments have, and whether both are constants.
+fn rows(arguments: &ScalarFunctionArgs) -> (usize, bool) {
+    let is_constant = |argument: &ColumnarValue| matches!(argument, ColumnarValue::Scalar(_));
+    match arguments.args.iter().all(is_constant) {
+        true => (1, true),
+        false => (arguments.number_rows, false),
+    }
+}
+
+fn result(values: ArrayRef, is_constant: bool) -> Result<ColumnarValue> {
+    Ok(match is_constant {
+        true => ColumnarValue::Scalar(ScalarValue::try_from_array(&values, 0)?),
+        false => ColumnarValue::Array(values),
+    })
+}
+
+/// As DataFusion calls a column that holds the operator's result.
+fn operation(op: Op, arguments: &[Expr]) -> Result<String> {
+    let [left, right] = arguments else {
+        return internal_err!("`{op}` has two operands");
+    };
+    Ok(format!(
+        "{} {op} {}",
+        left.schema_name(),
+        right.schema_name()
+    ))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Between {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Between {
+    fn name(&self) -> &str {
+        "days_between"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Int64)
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [left, right] = arguments.args.as_slice() else {
+            return internal_err!("`{}` takes two dates", self.name());
+        };
+        let (rows, is_constant) = rows(&arguments);
+        let days: Int64Array = binary(
+            &numbers(left, rows)?,
+            &numbers(right, rows)?,
+            |left, right| i64::from(left) - i64::from(right),
+        )?;
+        result(Arc::new(days), is_constant)
+    }
+
+    fn display_name(&self, arguments: &[Expr]) -> Result<String> {
+        self.schema_name(arguments)
+    }
+
+    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
+        operation(Op::Subtract, arguments)
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -48,24 +135,15 @@ impl ScalarUDFImpl for Days {
         let [dates, days] = arguments.args.as_slice() else {
             return internal_err!("`{}` takes a date and a number", self.name());
         };
-        let is_constant = matches!(
-            (dates, days),
-            (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_))
-        );
-        let rows = if is_constant {
-            1
-        } else {
-            arguments.number_rows
-        };
+        let (rows, is_constant) = rows(&arguments);
         let checked = CastOptions {
             safe: false,
             ..CastOptions::default()
         };
         let days = cast_with_options(&days.to_array(rows)?, &DataType::Int64, &checked)?;
-        let dates = cast(&dates.to_array(rows)?, &DataType::Date32)?;
-        let dates = cast(&dates, &DataType::Int32)?;
-        let dates = dates.as_primitive::<Int32Type>().iter();
+        let dates = numbers(dates, rows)?;
         let sums = dates
+            .iter()
             .zip(days.as_primitive::<Int64Type>())
             .map(|(date, days)| {
                 let (Some(date), Some(days)) = (date, days) else {
@@ -83,27 +161,14 @@ impl ScalarUDFImpl for Days {
                 })
             })
             .collect::<std::result::Result<Date32Array, ValueError>>()?;
-        let sums: ArrayRef = Arc::new(sums);
-        Ok(match is_constant {
-            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&sums, 0)?),
-            false => ColumnarValue::Array(sums),
-        })
+        result(Arc::new(sums), is_constant)
     }
 
     fn display_name(&self, arguments: &[Expr]) -> Result<String> {
         self.schema_name(arguments)
     }
 
-    /// As DataFusion calls a column that holds the operator's result.
     fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
-        let [date, days] = arguments else {
-            return internal_err!("`{}` has two operands", self.op);
-        };
-        Ok(format!(
-            "{} {} {}",
-            date.schema_name(),
-            self.op,
-            days.schema_name()
-        ))
+        operation(self.op, arguments)
     }
 }

@@ -1,4 +1,5 @@
-//! `to_timestamp` and its kin: texts and numbers as timestamps, in microseconds where the name says no other unit.
+//! `to_timestamp` and its kin: texts and numbers as timestamps of microseconds, or of nanoseconds where the name says so. A name with
+//! seconds or milliseconds says what a number counts; what is behind its point is kept.
 
 use std::sync::Arc;
 
@@ -17,28 +18,16 @@ use crate::error::ValueError;
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     [
-        ("to_timestamp", TimeUnit::Microsecond, TimeUnit::Second),
-        ("to_timestamp_seconds", TimeUnit::Second, TimeUnit::Second),
-        (
-            "to_timestamp_millis",
-            TimeUnit::Millisecond,
-            TimeUnit::Millisecond,
-        ),
-        (
-            "to_timestamp_micros",
-            TimeUnit::Microsecond,
-            TimeUnit::Microsecond,
-        ),
-        (
-            "to_timestamp_nanos",
-            TimeUnit::Nanosecond,
-            TimeUnit::Nanosecond,
-        ),
+        ("to_timestamp", TimeUnit::Second),
+        ("to_timestamp_seconds", TimeUnit::Second),
+        ("to_timestamp_millis", TimeUnit::Millisecond),
+        ("to_timestamp_micros", TimeUnit::Microsecond),
+        ("to_timestamp_nanos", TimeUnit::Nanosecond),
     ]
-    .map(|(name, unit, number)| {
+    .map(|(name, number)| {
         Arc::new(ScalarUDF::from(ToTimestamp {
             name,
-            unit,
+            unit: number.max(TimeUnit::Microsecond),
             number,
             signature: Signature::user_defined(Volatility::Immutable),
         }))

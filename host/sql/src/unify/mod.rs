@@ -24,6 +24,7 @@ pub(crate) use self::refuse::refuse_number_of_time;
 use self::refuse::{is_interval, refuse_cast, refuse_interval, refuse_mixture, refuse_try_cast};
 use crate::keys;
 use crate::numbers;
+use crate::ordered;
 use crate::rules::rewrite;
 use crate::time::{self, length as lasting};
 use crate::windows;
@@ -129,8 +130,11 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         Expr::WindowFunction(window) => windows::unified(*window, schema)?,
         Expr::AggregateFunction(mut call) => {
+            let mut changed = ordered::is_foreign(&call.func);
+            if changed {
+                call.func = ordered::ordered(&call.func);
+            }
             let params = &mut call.params;
-            let mut changed = false;
             if let Some(first) = params.args.first() {
                 let data_type = first.get_type(schema)?;
                 if params.distinct || matches!(call.func.name(), "min" | "max") {

@@ -13,6 +13,7 @@ use super::common::{column_of_union, common, gives_way};
 use super::refuse::{refuse_interval, refuse_mixture};
 use super::{sorted, widened};
 use crate::keys;
+use crate::windows;
 
 /// The inputs of a union, the keys of a join.
 pub(super) fn united(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
@@ -115,6 +116,7 @@ pub(super) fn united(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
                 false => Transformed::no(aggregate),
             })
         }
+        LogicalPlan::Window(window) => windows::above_keys(window),
         LogicalPlan::Distinct(Distinct::All(input)) => {
             let fields = || {
                 input

@@ -137,6 +137,39 @@ class WhatDoesNotFit(unittest.TestCase):
     def test_a_time_finer_than_its_type_is_not_cut(self):
         self.assertIn("finer", self.misfit(types.timestamp("s"), [MOMENT]).reason)
 
+    def test_a_float_takes_the_nearest_number_and_no_infinite_one(self):
+        largest = 3.4028234663852886e38
+        self.assertEqual(encode(types.float32, [0.1, largest, math.inf]).buffers[1], array("f", [0.1, largest, math.inf]).tobytes())
+        for data_type, value in [(types.float32, 1e300), (types.float32, -1e39), (types.float16, 65520.0)]:
+            for column in ([0.5, value], array("d", [0.5, value]), Column([0.5, value])):
+                with self.subTest(type=data_type.name, column=type(column).__name__):
+                    misfit = self.misfit(data_type, column)
+                    self.assertEqual((misfit.row, misfit.reason), (1, f"{value} does not fit {data_type.name}"))
+
+    def test_an_integer_that_no_float_equals_is_not_rounded(self):
+        for data_type, value in [(types.float64, 2**53 + 1), (types.float32, 2**24 + 1), (types.float16, 2049)]:
+            encode(data_type, [value - 1, -value - 1, True])
+            for column in ([0.5, value], [None, value], array("q", [1, value]), Column(array("q", [1, value]))):
+                with self.subTest(type=data_type.name, column=type(column).__name__):
+                    misfit = self.misfit(data_type, column)
+                    reason = f"`{value}` does not fit {data_type.name}: it has more digits than a float of its width keeps"
+                    self.assertEqual((misfit.row, misfit.reason), (1, reason))
+        self.assertIn("does not fit float64", self.misfit(types.float64, [10**400]).reason)
+
+    def test_a_zone_or_a_date_is_not_dropped(self):
+        for data_type, value, reason in [
+            (types.time_of_day(), dt.time(10, tzinfo=dt.UTC), "has a zone, and time[us] has none: remove it"),
+            (types.time_of_day("s"), dt.time(10, tzinfo=dt.UTC), "has a zone, and time[s] has none: remove it"),
+            (types.time_of_day(), MOMENT, "is a `datetime`, not a `time`"),
+            (types.timestamp("us"), UTC, "has a zone, and timestamp[us] has none: remove it, or annotate"),
+            (types.timestamp("us", "UTC"), MOMENT, "has no zone, and timestamp[us, UTC] has one: write"),
+            (types.timestamp("us", "UTC"), dt.date(2024, 1, 1), "is a `date`, not a `datetime`"),
+        ]:
+            with self.subTest(type=data_type.name):
+                misfit = self.misfit(data_type, [data_type.placeholder, value])
+                self.assertTrue(misfit.wrong_class)
+                self.assertIn(reason, misfit.reason)
+
     def test_another_class_is_told_from_a_value_that_does_not_fit(self):
         for data_type, value in [
             (types.int64, "1"),

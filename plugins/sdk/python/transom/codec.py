@@ -62,6 +62,10 @@ class DataType:
         """
         raise NotImplementedError
 
+    def other(self, value: object) -> str:
+        """How a value is not of this class, for a message that begins with the value."""
+        return f"is a `{type(value).__name__}`, not a `{self.python.__name__}`"
+
 
 class Number(DataType):
     """Types whose slots are numbers of a fixed width; `code` is their letter in `array` and `memoryview.cast`."""
@@ -87,6 +91,31 @@ class Number(DataType):
             return [array(self.code, values).tobytes()]
 
 
+def _floats(code: str, values: list) -> bytes:
+    """Floats of a width, each the nearest one. OverflowError beyond the largest, ValueError for an integer that none
+    is equal to."""
+    if any(issubclass(cls, int) for cls in set(map(type, values))):
+        for value in values:
+            if isinstance(value, int) and struct.unpack(f"<{code}", struct.pack(f"<{code}", float(value)))[0] != value:
+                raise ValueError("it has more digits than a float of its width keeps")
+    try:
+        # Without `<`, what is too large for a float32 becomes infinite.
+        return struct.pack(f"<{len(values)}{code}", *values)
+    except struct.error as error:
+        raise TypeError(str(error)) from None
+
+
+class Float(Number):
+    """float32 and float64."""
+
+    def __init__(self, format: str, name: str, code: str):
+        super().__init__(format, name, code, float, 0.0)
+        self.is_plain = True
+
+    def pack(self, values: list) -> list[bytes]:
+        return [_floats(self.code, values)]
+
+
 class HalfFloat(DataType):
     """float16, which `array` does not know."""
 
@@ -97,10 +126,7 @@ class HalfFloat(DataType):
         return struct.unpack(f"<{rows}e", buffers[0])
 
     def pack(self, values: list) -> list[bytes]:
-        try:
-            return [struct.pack(f"<{len(values)}e", *values)]
-        except struct.error as error:
-            raise TypeError(str(error)) from None
+        return [_floats("e", values)]
 
 
 class Boolean(DataType):

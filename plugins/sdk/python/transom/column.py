@@ -214,8 +214,7 @@ def _misfit(data_type: DataType, values: list) -> Misfit:
         try:
             data_type.pack([value])
         except _WRONG:
-            reason = f"{_cut(repr(value))} is a `{type(value).__name__}`, not a `{data_type.python.__name__}`"
-            return Misfit(row, reason, wrong_class=True)
+            return Misfit(row, f"{_cut(repr(value))} {data_type.other(value)}", wrong_class=True)
         except OverflowError:
             return Misfit(row, f"{_cut(str(value))} does not fit {data_type.name}", wrong_class=False)
         except ValueError as error:

@@ -107,8 +107,17 @@ class Time(Number):
         return _each_once(items, lambda slots: [(_EPOCH + span * slot).time() for slot in slots])
 
     def pack(self, values: list) -> list[bytes]:
+        if not all(issubclass(cls, dt.time) for cls in set(map(type, values))):
+            raise TypeError("a datetime has a date as well")
+        if any(time.tzinfo is not None for time in values):
+            raise TypeError("its zone would be lost")
         micros = [((t.hour * 60 + t.minute) * 60 + t.second) * 1_000_000 + t.microsecond for t in values]
         return [array(self.code, _exactly(micros, _MICROS[self.unit])).tobytes()]
+
+    def other(self, value: object) -> str:
+        if not isinstance(value, dt.time):
+            return super().other(value)
+        return f"has a zone, and {self.name} has none: remove it with `.replace(tzinfo=None)`"
 
 
 class Timestamp(Number):
@@ -129,6 +138,13 @@ class Timestamp(Number):
         epoch = self.epoch
         micros = _micros_of([moment - epoch for moment in values])
         return [array("q", _exactly(micros, _MICROS[self.unit])).tobytes()]
+
+    def other(self, value: object) -> str:
+        if not isinstance(value, dt.datetime):
+            return super().other(value)
+        if self.zone:
+            return f"has no zone, and {self.name} has one: write `.replace(tzinfo=datetime.UTC)` if it is in UTC"
+        return f"has a zone, and {self.name} has none: remove it, or annotate `transom.UtcDatetime`"
 
 
 class Duration(Number):

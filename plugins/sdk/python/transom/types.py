@@ -8,7 +8,7 @@ import typing
 from decimal import Decimal
 from typing import Annotated
 
-from .codec import Boolean, Bytes, DataType, FixedBytes, HalfFloat, Null, Number, Text
+from .codec import Boolean, Bytes, DataType, FixedBytes, Float, HalfFloat, Null, Number, Text
 from .temporal import Date, DateMillis, DecimalType, Duration, Time, Timestamp, nanoseconds
 
 null = Null()
@@ -22,8 +22,8 @@ uint16 = Number("S", "uint16", "H")
 uint32 = Number("I", "uint32", "I")
 uint64 = Number("L", "uint64", "Q")
 float16 = HalfFloat()
-float32 = Number("f", "float32", "f", float, 0.0)
-float64 = Number("g", "float64", "d", float, 0.0)
+float32 = Float("f", "float32", "f")
+float64 = Float("g", "float64", "d")
 utf8 = Text("u", "utf8", "i")
 large_utf8 = Text("U", "large_utf8", "q")
 binary = Bytes("z", "binary", "i")

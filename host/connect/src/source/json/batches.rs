@@ -29,7 +29,7 @@ pub(crate) struct JsonBatches {
 impl JsonBatches {
     /// Whether all columns are of types that are read from JSON.
     pub(crate) fn check(schema: &SchemaRef, read: &[usize]) -> Result<(), ArrowError> {
-        Decoder::try_new(schema, read, &[], Unknown::Fail).map(drop)
+        Decoder::try_new(schema, read, &[], None, Unknown::Fail).map(drop)
     }
 
     /// `read` are the positions in `schema` of the columns that are wanted; `hidden` are keys that count as known.
@@ -46,7 +46,13 @@ impl JsonBatches {
             source: source.clone(),
             found: found.clone(),
             lines: Lines::open(source, found, range)?,
-            decoder: Decoder::try_new(schema, read, hidden, source.unknown)?,
+            decoder: Decoder::try_new(
+                schema,
+                read,
+                hidden,
+                source.columns.as_deref(),
+                source.unknown,
+            )?,
             schema: Arc::new(schema.project(read)?),
             batch_size,
             ended: false,

@@ -13,6 +13,8 @@ use arrow::{
     error::ArrowError,
 };
 
+use transom_sql::text::Origin;
+
 use super::leaf::{Leaf, leaf};
 
 /// One column of the table, of an object, of a list's items or of a map's values.
@@ -149,10 +151,10 @@ impl Members {
 impl Column {
     /// # Errors
     /// If the type is not read from JSON.
-    pub(super) fn try_new(field: FieldRef, path: &str) -> Result<Self, ArrowError> {
-        let values = match leaf(&field) {
+    pub(super) fn try_new(field: FieldRef, path: &str, origin: Origin) -> Result<Self, ArrowError> {
+        let values = match leaf(&field, origin) {
             Some(leaf) => Values::Leaf(leaf),
-            None => nested(&field, path)?,
+            None => nested(&field, path, origin)?,
         };
         Ok(Self::of(field, values))
     }
@@ -281,10 +283,10 @@ fn nullable(field: &FieldRef) -> FieldRef {
     Arc::new(field.as_ref().clone().with_nullable(true))
 }
 
-fn nested(field: &FieldRef, path: &str) -> Result<Values, ArrowError> {
+fn nested(field: &FieldRef, path: &str, origin: Origin) -> Result<Values, ArrowError> {
     let plain = |data_type: DataType| -> Result<Values, ArrowError> {
         let field = Arc::new(field.as_ref().clone().with_data_type(data_type));
-        let column = Column::try_new(field, path)?;
+        let column = Column::try_new(field, path, origin)?;
         Ok(Values::Cast(Box::new(column)))
     };
     Ok(match field.data_type() {
@@ -292,20 +294,31 @@ fn nested(field: &FieldRef, path: &str) -> Result<Values, ArrowError> {
             let path = format!("{path}.");
             let columns = fields
                 .iter()
-                .map(|field| Column::try_new(Arc::clone(field), &format!("{path}{}", field.name())))
+                .map(|field| {
+                    let path = format!("{path}{}", field.name());
+                    Column::try_new(Arc::clone(field), &path, origin)
+                })
                 .collect::<Result<_, _>>()?;
             Values::Struct(Members::new(columns, path))
         }
         DataType::List(item) => Values::List(List {
             spans: Spans::new(),
-            item: Box::new(Column::try_new(Arc::clone(item), &format!("{path}[]"))?),
+            item: Box::new(Column::try_new(
+                Arc::clone(item),
+                &format!("{path}[]"),
+                origin,
+            )?),
         }),
         DataType::Map(entries, _) => match entries.data_type() {
-            DataType::Struct(pair) if pair.len() == 2 && leaf(&pair[0]).is_some() => {
+            DataType::Struct(pair) if pair.len() == 2 && leaf(&pair[0], origin).is_some() => {
                 Values::Map(Entries {
                     spans: Spans::new(),
-                    keys: Box::new(Column::try_new(Arc::clone(&pair[0]), path)?),
-                    values: Box::new(Column::try_new(Arc::clone(&pair[1]), &format!("{path}.*"))?),
+                    keys: Box::new(Column::try_new(Arc::clone(&pair[0]), path, origin)?),
+                    values: Box::new(Column::try_new(
+                        Arc::clone(&pair[1]),
+                        &format!("{path}.*"),
+                        origin,
+                    )?),
                     seen: HashSet::new(),
                 })
             }

@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
 use arrow::{
     array::ArrayRef,
-    datatypes::{FieldRef, SchemaRef},
+    datatypes::{FieldRef, Schema, SchemaRef},
     error::ArrowError,
 };
 use serde::{
@@ -22,6 +22,7 @@ use super::{
     problem::{Problem, Refused, Step},
 };
 use transom_file::spec::Unknown;
+use transom_sql::text::Origin;
 
 /// Rows in the making.
 pub(super) struct Decoder {
@@ -51,7 +52,7 @@ impl Context {
 
 impl Decoder {
     /// `read` are the positions in `schema` of the columns that [`Self::finish`] gives; others, and the keys that are `hidden`, are
-    /// checked for their form alone.
+    /// checked for their form alone. `declared` are the columns whose types the pipeline file says.
     ///
     /// # Errors
     /// If a column has a type that is not read from JSON.
@@ -59,11 +60,19 @@ impl Decoder {
         schema: &SchemaRef,
         read: &[usize],
         hidden: &[FieldRef],
+        declared: Option<&Schema>,
         unknown: Unknown,
     ) -> Result<Self, ArrowError> {
-        let wanted = read.iter().map(|at| schema.fields()[*at].as_ref());
+        let wanted = read.iter().map(|at| &schema.fields()[*at]);
+        let is_declared = |name: &str| declared.is_some_and(|schema| schema.index_of(name).is_ok());
         let mut columns = wanted
-            .map(|field| Column::try_new(Arc::new(field.clone()), field.name()))
+            .map(|field| {
+                let origin = match is_declared(field.name()) {
+                    true => Origin::Declared,
+                    false => Origin::Inferred,
+                };
+                Column::try_new(Arc::clone(field), field.name(), origin)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let fields = schema.fields().iter().enumerate();
         let checked = fields

@@ -1,7 +1,7 @@
 //! The columns of JSON files, from the values of sampled rows.
 //!
-//! A column's type holds every sampled value without loss: whole numbers are `int64`; with fractions among them `float64`, if each
-//! whole number is one; else `utf8`, as they are written. Texts stay texts, keys of objects become fields, and values of
+//! A column's type holds every sampled value without loss: whole numbers are `int64`; with fractions among them `float64`, if it keeps
+//! the digits of all; else `utf8`, as they are written. Texts stay texts, keys of objects become fields, and values of
 //! different kinds are an error that names both.
 
 use std::{fmt, sync::Arc};
@@ -12,9 +12,10 @@ use serde::{
     de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
+use transom_sql::text::{Origin, Reason};
 
 use super::{
-    leaf::is_float64,
+    leaf::float64,
     lines::Lines,
     problem::{Path, Problem, Refused, Step},
 };
@@ -206,7 +207,7 @@ struct Numbers {
     fraction: bool,
     /// A whole number beyond int64.
     long: bool,
-    /// A whole number that is not a float64.
+    /// A number with digits that no float64 keeps.
     exact: bool,
 }
 
@@ -326,11 +327,13 @@ impl Watch<'_> {
         let nested: Result<(), serde_json::Error> = match (&mut *kind, value.as_bytes()[0]) {
             (Kind::Bool, b't' | b'f') | (Kind::Text, b'"') => return Ok(()),
             (Kind::Number(numbers), b'0'..=b'9' | b'-') => {
+                let kept = float64(value, Origin::Inferred);
                 if value.contains(['.', 'e', 'E']) {
                     numbers.fraction = true;
+                    numbers.exact |= kept == Err(Reason::Digits);
                 } else {
                     numbers.long |= value.parse::<i64>().is_err();
-                    numbers.exact |= !is_float64(value);
+                    numbers.exact |= kept.is_err();
                 }
                 return Ok(());
             }

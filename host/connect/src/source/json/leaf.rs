@@ -20,7 +20,7 @@ use transom_sql::{
     text::{self, Origin, Reason},
 };
 
-/// Longest text of a whole number that every float64 holds.
+/// Longest text of a number all of whose digits every float64 keeps.
 const PLAIN_FLOAT64: usize = 15;
 const PLAIN_FLOAT32: usize = 6;
 
@@ -59,7 +59,7 @@ pub(super) trait Leaf: Send {
 }
 
 /// `None` if the type has no single values, or none that JSON holds.
-pub(super) fn leaf(field: &Field) -> Option<Box<dyn Leaf>> {
+pub(super) fn leaf(field: &Field, origin: Origin) -> Option<Box<dyn Leaf>> {
     use TimeUnit::{Microsecond, Millisecond, Nanosecond, Second};
     let data_type = field.data_type();
     macro_rules! whole {
@@ -93,8 +93,8 @@ pub(super) fn leaf(field: &Field) -> Option<Box<dyn Leaf>> {
         DataType::UInt16 => whole!(UInt16Type),
         DataType::UInt32 => whole!(UInt32Type),
         DataType::UInt64 => whole!(UInt64Type),
-        DataType::Float32 => numbers::<Float32Type>(data_type, float32),
-        DataType::Float64 => numbers::<Float64Type>(data_type, float64),
+        DataType::Float32 => numbers::<Float32Type>(data_type, move |text| float32(text, origin)),
+        DataType::Float64 => numbers::<Float64Type>(data_type, move |text| float64(text, origin)),
         DataType::Decimal128(precision, scale) => {
             let (precision, scale) = (*precision, *scale);
             numbers::<Decimal128Type>(data_type, move |text| {
@@ -167,19 +167,22 @@ fn whole<T: FromStr<Err = ParseIntError> + TryFrom<i128>>(text: &str) -> Result<
     value.try_into().map_err(|_| Reason::Range)
 }
 
-fn float64(text: &str) -> Result<f64, Reason> {
-    let value = text::float64(text, Origin::Declared)?;
-    if text.len() > PLAIN_FLOAT64 {
-        check_whole(text, &value.to_string(), || format!("{value:.0}"))?;
+/// A number as the nearest float64; an inferred one keeps all its digits.
+pub(super) fn float64(text: &str, origin: Origin) -> Result<f64, Reason> {
+    if text.len() <= PLAIN_FLOAT64 {
+        return text::float64(text, Origin::Declared);
     }
+    let value = text::float64(text, origin)?;
+    check_whole(text, &value.to_string(), || format!("{value:.0}"))?;
     Ok(value)
 }
 
-fn float32(text: &str) -> Result<f32, Reason> {
-    let value = text::float32(text, Origin::Declared)?;
-    if text.len() > PLAIN_FLOAT32 {
-        check_whole(text, &value.to_string(), || format!("{value:.0}"))?;
+fn float32(text: &str, origin: Origin) -> Result<f32, Reason> {
+    if text.len() <= PLAIN_FLOAT32 {
+        return text::float32(text, Origin::Declared);
     }
+    let value = text::float32(text, origin)?;
+    check_whole(text, &value.to_string(), || format!("{value:.0}"))?;
     Ok(value)
 }
 
@@ -192,11 +195,6 @@ fn check_whole(text: &str, shortest: &str, exact: impl FnOnce() -> String) -> Re
         return Err(Reason::Digits);
     }
     Ok(())
-}
-
-/// Whether a whole number in JSON is a float64 as well.
-pub(super) fn is_float64(text: &str) -> bool {
-    float64(text).is_ok()
 }
 
 struct Booleans(BooleanBuilder);

@@ -4,7 +4,10 @@ use std::{borrow::Cow, collections::HashMap, fmt};
 
 use arrow::datatypes::{DataType, FieldRef};
 use serde_json::value::RawValue;
-use transom_sql::{field_type_name, text::Reason};
+use transom_sql::{
+    field_type_name,
+    text::{self, Origin, Reason},
+};
 
 use super::leaf::Misfit;
 use crate::source::{FileSource, SourceError, inputs::Input, shown};
@@ -220,6 +223,15 @@ fn value_hint(
             "utf8" => format!("{}, which keeps all digits", declare("utf8")),
             fitting => format!("{}, or as `utf8`", declare(fitting)),
         },
+        // The column is inferred: a declared one takes the nearest float.
+        (Misfit::Text(Reason::Digits), DataType::Float64)
+            if text::float64(value, Origin::Declared).is_ok() =>
+        {
+            format!(
+                "{}, which takes the nearest float, or as `utf8` or a decimal, which keep all digits",
+                declare("float64")
+            )
+        }
         (Misfit::Text(Reason::Digits | Reason::Range), DataType::Float64 | DataType::Float32) => {
             format!(
                 "{}, which keeps all digits, or as a decimal",

@@ -57,7 +57,7 @@ fn read(
 ) -> Result<String, (String, String)> {
     let schema = Arc::new(schema(columns));
     let all: Vec<usize> = (0..columns.len()).collect();
-    let mut decoder = Decoder::try_new(&schema, &all, &[], unknown).unwrap();
+    let mut decoder = Decoder::try_new(&schema, &all, &[], None, unknown).unwrap();
     for (number, line) in text.lines().enumerate() {
         if let Err(refused) = decoder.decode(line) {
             let path = Path::new("a.json");
@@ -345,13 +345,13 @@ fn unknown_keys_are_counted_by_path() {
     let schema = Arc::new(schema(&columns));
     // Keys within columns that the query does not read count as well.
     for wanted in [&[][..], &[0], &[0, 1]] {
-        let mut decoder = Decoder::try_new(&schema, wanted, &[], Unknown::Warn).unwrap();
+        let mut decoder = Decoder::try_new(&schema, wanted, &[], None, Unknown::Warn).unwrap();
         text.lines().for_each(|line| decoder.decode(line).unwrap());
         let counted: Vec<_> = decoder.take_passed_over().into_iter().collect();
         assert_eq!(counted, [("s.b".to_owned(), 1), ("w".to_owned(), 2)]);
         assert_eq!(decoder.finish().unwrap().len(), wanted.len());
         assert_eq!(decoder.rows(), 0);
-        let mut decoder = Decoder::try_new(&schema, wanted, &[], Unknown::Fail).unwrap();
+        let mut decoder = Decoder::try_new(&schema, wanted, &[], None, Unknown::Fail).unwrap();
         let line = "{\"s\":{\"a\":1,\"b\":2}}";
         assert!(decoder.decode(line).is_err());
     }

@@ -372,6 +372,8 @@ fn of_leaf_column(descriptor: &ColumnDescriptor, data_type: &DataType) -> DataTy
         // What crosses to plugins has no views.
         DataType::Utf8View => DataType::Utf8,
         DataType::BinaryView => DataType::Binary,
+        // How a file stores values is no matter of the table: another file may not repeat them.
+        DataType::Dictionary(_, values) => of_leaf_column(descriptor, values),
         other => other.clone(),
     }
 }

@@ -87,7 +87,8 @@ DIGITS = {32: 9, 64: 18, 128: 38, 256: 76}
 
 #: What a value of any type may turn out to be.
 STRANGE: list[object] = [
-    None, True, False, 0, 1, -1, 2, 2**31, -(2**63), 2**63, 2**64, 10**400, 0.0, -0.0, 1.5, 1e39, 1e308, math.nan,
+    None, True, False, 0, 1, -1, 2, 2**31, -(2**63), 2**63, 2**64, 10**400,
+    2**24 + 1, 2**53, 2**53 + 1, -(2**53) - 2, 0.0, -0.0, 1.5, 1e39, 1e308, math.nan,
     math.inf, "", "a", "\0", "Łódź", "🛫", "\ud800", b"", b"\xff", bytearray(b"ab"), memoryview(b"abc"),
     Word("word"), Colour.RED, Whole(5), Whole(2**70), Real(2.5), Index(), Floating(), dt.date.min, dt.date.max,
     Day(2020, 1, 1), dt.datetime.min, dt.datetime.max, dt.datetime(2020, 1, 1, tzinfo=dt.UTC),

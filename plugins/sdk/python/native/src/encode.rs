@@ -213,7 +213,7 @@ impl Out {
                 Kind::UInt32 => first.set(row, u32::try_from(signed(value)?).ok()?),
                 Kind::UInt64 => first.set(row, unsigned(value)?),
                 Kind::Float32 => {
-                    let wide = float(value)?;
+                    let wide = float(value, 1 << f32::MANTISSA_DIGITS)?;
                     let narrow = wide as f32;
                     // A finite number that becomes infinite does not fit. (Digits that a float32 has not are cut: that
                     // is what an author who declares one asks for, and what `struct` does.)
@@ -222,7 +222,7 @@ impl Out {
                     }
                     first.set(row, narrow);
                 }
-                Kind::Float64 => first.set(row, float(value)?),
+                Kind::Float64 => first.set(row, float(value, 1 << f64::MANTISSA_DIGITS)?),
                 Kind::Date32 => first.set(row, layout::days_of(value)? as i32),
                 Kind::Date64 => first.set(row, layout::days_of(value)? * Unit::Millisecond.a_day()),
                 Kind::Time32(unit) => {
@@ -406,16 +406,17 @@ unsafe fn unsigned(value: Borrowed) -> Option<u64> {
     }
 }
 
-/// A float, or a whole number as one; None where that does not go.
+/// A float, or a whole number below `exact` as one: a float may not hold all digits of another. None where that does not go.
 ///
 /// # Safety
 /// `value` is an object.
 #[inline(always)]
-unsafe fn float(value: Borrowed) -> Option<f64> {
+unsafe fn float(value: Borrowed, exact: i64) -> Option<f64> {
     // SAFETY: as the caller says.
     unsafe {
-        if !is_float(value) && !is_of(value, Builtin::Int) {
-            return None;
+        if !is_float(value) {
+            let number = signed(value)?;
+            return (-exact..=exact).contains(&number).then_some(number as f64);
         }
         let number = PyFloat_AsDouble(value);
         (number != -1.0 || !has_raised()).then_some(number)
