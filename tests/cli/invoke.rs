@@ -241,7 +241,7 @@ fn a_function_error_has_the_exit_code_of_its_kind() {
     assert!(
         wrong
             .stderr
-            .contains("error: Pipeline: the event: unknown field `max_slice`"),
+            .contains("error: Pipeline: the event: unknown key `max_slice`"),
         "{}",
         wrong.stderr
     );

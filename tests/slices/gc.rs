@@ -74,7 +74,7 @@ async fn what_no_entry_needs_is_deleted_and_rewinds_to_it_are_refused() {
         );
 
         let refused = world.ask(Command::Rewind { to: 2 }).await.unwrap_err();
-        let refused = transom_pipeline::causes(&refused).join("; ");
+        let refused = refused.to_string();
         assert!(refused.contains("has deleted what that needs"), "{refused}");
         world.ask(Command::Rewind { to: did.keeps }).await.unwrap();
         world.run().await.unwrap();

@@ -86,7 +86,13 @@ impl Accumulator for Deviations {
             return internal_err!("the state of `corr` is {state:?}");
         };
         let is_constant = *x == 0.0 || *y == 0.0;
-        let correlation = both / (x.sqrt() * y.sqrt());
+        let product = x * y;
+        let scale = match product.is_normal() {
+            true => product.sqrt(),
+            // Too large or too small for a float.
+            false => x.sqrt() * y.sqrt(),
+        };
+        let correlation = both / scale;
         Ok(ScalarValue::Float64(
             (!is_constant).then_some(correlation.clamp(-1.0, 1.0)),
         ))

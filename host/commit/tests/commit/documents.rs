@@ -204,9 +204,8 @@ async fn while_a_backfill_is_open_its_next_share_comes_and_nothing_else() {
         }),
     ] {
         let error = log.log().next(attempt, &slice, at, &by()).unwrap_err();
-        let source = std::error::Error::source(&error).unwrap();
         assert_eq!(
-            source.to_string(),
+            error.to_string(),
             "the backfill of entry 3 is open: its share 0 comes next"
         );
     }
