@@ -110,7 +110,7 @@ async fn errors_are_function_errors_with_their_kind() {
     let mut function = function(&world, PLENTY);
     let (kind, message) = failure(&mut function, json!({ "max_slice": 2 })).await;
     assert_eq!(kind, "Pipeline");
-    assert!(message.contains("unknown field `max_slice`"), "{message}");
+    assert!(message.contains("unknown key `max_slice`"), "{message}");
 
     std::fs::write(
         world.path().join("raw/bad.csv"),
