@@ -157,6 +157,27 @@ async fn a_share_whose_files_are_gone_is_not_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_share_whose_files_have_lost_rows_is_not_tried_again() {
+    let mut world = history(Kind::Append, At::Folder).await;
+    let opened = plan(&world, &shares(2)).await;
+    world.add("day=2024-03-06/a.csv", &[("a", 6)]);
+    let error = world.job().stage_share(1, &Silent).await.unwrap_err().error;
+    assert_eq!(error.kind(), ErrorKind::Data, "{error}");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "share 1 of backfill {} cannot be computed: its files are not those of the plan any more",
+            opened.entry
+        )
+    );
+    assert!(error.hint().unwrap().contains("`transom backfill end`"));
+    world.ask(Command::EndBackfill).await.unwrap();
+    plan(&world, &shares(2)).await;
+    load(&world).await;
+    world.check("planned again").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_range_is_loaded_again() {
     for at in [At::Folder, At::S3, At::Redshift] {
         let world = history(Kind::Days, at).await;

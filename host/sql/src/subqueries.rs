@@ -19,7 +19,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::error::ValueError;
-pub(crate) use lifted::without;
+pub(crate) use lifted::{with, without};
 
 /// A plan in which every `IN (SELECT ..)` is NULL where SQL says so.
 pub(crate) fn exact(plan: LogicalPlan) -> Result<LogicalPlan> {

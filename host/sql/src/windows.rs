@@ -14,16 +14,16 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, ExprSchemable, LogicalPlan,
-    LogicalPlanBuilder, ReversedUDAF, Signature, Window, WindowFrame, WindowFrameBound,
-    WindowFrameUnits, WindowFunctionDefinition, cast,
+    Accumulator, AggregateUDF, AggregateUDFImpl, Expr, ExprSchemable, LogicalPlan, ReversedUDAF,
+    Signature, Window, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition,
+    cast,
 };
 use datafusion::logical_expr_common::type_coercion::binary::type_union_coercion;
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
 
 use crate::casts;
 use crate::error::ValueError;
-use crate::subqueries::without;
+use crate::subqueries::{with, without};
 use crate::time::micros;
 use crate::type_name;
 use crate::unify::{align, is_date, ordered, sorted, transformed};
@@ -118,15 +118,12 @@ pub(crate) fn above_keys(window: Window) -> Result<Transformed<LogicalPlan>> {
     if keys.is_empty() {
         return Ok(Transformed::no(node));
     }
-    let inputs = node.inputs().into_iter().map(|input| {
-        let columns = input.schema().columns().into_iter().map(Expr::Column);
-        let keys = keys.iter().cloned().enumerate();
-        let keys = keys.map(|(place, key)| key.alias(key_name(place)));
-        let columns: Vec<Expr> = columns.chain(keys).collect();
-        LogicalPlanBuilder::from(input.clone())
-            .project(columns)?
-            .build()
-    });
+    let keys = keys.into_iter().enumerate();
+    let keys: Vec<Expr> = keys
+        .map(|(place, key)| key.alias(key_name(place)))
+        .collect();
+    let inputs = node.inputs().into_iter().cloned();
+    let inputs = inputs.map(|input| with(input, keys.clone()));
     let inputs = inputs.collect::<Result<Vec<_>>>()?;
     let above = node.with_new_exprs(exprs, inputs)?;
     Ok(Transformed::yes(without(above, &node)?))

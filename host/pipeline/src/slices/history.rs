@@ -185,9 +185,7 @@ impl Job {
                 .into_iter()
                 .filter_map(|seq| log.get(seq))
                 .map(|entry| Decided {
-                    taken_back: (entry.seq + 1..=tail)
-                        .filter_map(|later| log.get(later))
-                        .any(|later| takes_back(later, entry.seq)),
+                    taken_back: is_taken_back(log, entry.seq),
                     skipped: skipped_at(entry.seq)
                         .iter()
                         .map(SinkName::to_string)
@@ -269,6 +267,12 @@ pub(super) fn discarded(log: &Log) -> BTreeSet<u64> {
         _ => None,
     };
     entries(log).filter_map(of).collect()
+}
+
+/// Whether a later entry has taken this one back, of those that were read.
+pub(super) fn is_taken_back(log: &Log, seq: u64) -> bool {
+    let mut later = (seq + 1..=log.tail()).filter_map(|later| log.get(later));
+    later.any(|later| takes_back(later, seq))
 }
 
 /// Whether an entry takes an earlier one back.

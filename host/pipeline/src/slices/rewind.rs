@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use chrono::Utc;
-use transom_commit::{After, Attempt, Decision, Draft, Entry, Log, Part, Store, StoredLog, Wanted};
+use transom_commit::{After, Attempt, Decision, Draft, Entry, Log, Store, StoredLog, Wanted};
 use transom_connect::Rewound;
 
-use super::history::takes_back;
+use super::history::is_taken_back;
 use super::seen::{Seen, path_of};
 use super::work::{after_of, list_sources, sinks};
 use super::{by, open_store};
@@ -46,25 +46,19 @@ impl Job {
         let stays = log.get(to).map(|entry| &entry.after);
         let goes: Vec<&Entry> = (to + 1..=log.tail())
             .filter_map(|seq| log.get(seq))
-            .filter(|entry| {
-                let mut later = (entry.seq + 1..=log.tail()).filter_map(|seq| log.get(seq));
-                !later.any(|later| takes_back(later, entry.seq))
-            })
+            .filter(|entry| !is_taken_back(log, entry.seq))
             .collect();
         for (name, sink) in sinks(self) {
-            let part_of = |entry: &&'_ Entry| -> Option<Part> {
-                match &entry.decision {
-                    Decision::Slice(slice) => {
-                        let mut parts = slice.sinks.iter();
-                        parts.find(|part| part.name.as_str() == name).cloned()
-                    }
-                    _ => None,
+            let taken_back = goes.iter().filter_map(|entry| match &entry.decision {
+                Decision::Slice(slice) => {
+                    let mut parts = slice.sinks.iter();
+                    parts.find(|part| part.name.as_str() == name)
                 }
-            };
-            let taken_back: Vec<Part> = goes.iter().filter_map(part_of).collect();
+                _ => None,
+            });
             let stays = stays.and_then(|state| after_of(state, &name));
             let rewound = Rewound {
-                taken_back: taken_back.iter().collect(),
+                taken_back: taken_back.collect(),
                 stays: stays.as_deref(),
             };
             sink.check_rewind(&rewound)

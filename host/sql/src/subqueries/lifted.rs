@@ -98,6 +98,13 @@ fn columns_of(expr: &Expr) -> Vec<Column> {
     own.chain(asked).collect()
 }
 
+/// A plan with more columns, behind its own.
+pub(crate) fn with(plan: LogicalPlan, more: Vec<Expr>) -> Result<LogicalPlan> {
+    let columns = plan.schema().columns().into_iter().map(Expr::Column);
+    let columns: Vec<Expr> = columns.chain(more).collect();
+    LogicalPlanBuilder::from(plan).project(columns)?.build()
+}
+
 /// A plan with the columns that another has, in its order.
 pub(crate) fn without(plan: LogicalPlan, like: &LogicalPlan) -> Result<LogicalPlan> {
     let columns = like.schema().columns();
@@ -142,15 +149,9 @@ impl Columns {
         if self.asked.is_empty() {
             return Ok(input);
         }
-        let mut columns: Vec<Expr> = input
-            .schema()
-            .columns()
-            .into_iter()
-            .map(Expr::Column)
-            .collect();
-        for asked in &self.asked {
-            columns.push(inside(asked.clone(), input.schema(), &Counted)?.data);
-        }
-        LogicalPlanBuilder::from(input).project(columns)?.build()
+        let asked = self.asked.iter().cloned();
+        let asked = asked.map(|asked| Ok(inside(asked, input.schema(), &Counted)?.data));
+        let asked = asked.collect::<Result<Vec<_>>>()?;
+        with(input, asked)
     }
 }
