@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use transom_connect::{Attempt, Aws, ErrorKind, FileSink, Sink, SinkError, Source};
-use transom_file::spec::{AwsOptions, CsvOptions, Endpoint, Format, SinkFormat};
+use transom_file::spec::{AwsOptions, Compression, CsvOptions, Endpoint, Format, SinkFormat};
 
 use crate::places::Somewhere;
 use crate::support::{self, CSV, apply, open, session, shown, stage, stream, table};
@@ -169,6 +169,13 @@ async fn large_files_are_written_in_parts_and_read_in_ranges() {
     for (format, read_as) in [
         (SinkFormat::Csv(CsvOptions::default()), CSV()),
         (SinkFormat::Json, Format::Json),
+        // A column is one range, which is read in pieces.
+        (
+            SinkFormat::Parquet {
+                compression: Compression::None,
+            },
+            Format::Parquet,
+        ),
     ] {
         let sink = place.sink(format, &[]);
         let staged = stage(&sink, "run", batches.clone()).await;
@@ -182,6 +189,8 @@ async fn large_files_are_written_in_parts_and_read_in_ranges() {
                 .await
                 .contains(&format!("| {ROWS} | {sum} |"))
         );
+        let sql = "SELECT text FROM t WHERE id = 399999";
+        assert!(shown(&source, sql).await.contains(text(ROWS - 1).trim()));
     }
 }
 

@@ -9,11 +9,12 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
 use aws_sdk_s3::types::{
     Delete, ExpirationStatus, LifecycleRule, ObjectIdentifier, RequestPayer, ServerSideEncryption,
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures::{StreamExt, stream};
 use tokio::runtime::Handle;
 use transom_file::spec::{AwsOptions, S3Url};
 
@@ -23,6 +24,11 @@ use super::{S3Error, S3ErrorKind};
 const DELETED_AT_ONCE: usize = 1000;
 /// How often the bytes of an answer may break off: the SDK tries requests again, not the reading of their answers.
 const READS: usize = 4;
+
+/// Bytes that one request reads: S3 answers several requests faster than one, and what breaks off is repeated alone.
+const PIECE: usize = 8 << 20;
+/// Pieces of one range that are on their way at once.
+const PIECES_AT_ONCE: usize = 4;
 
 /// An object that was listed.
 #[derive(Debug, Clone)]
@@ -287,16 +293,39 @@ impl Bucket {
         etag: &str,
         range: Range<u64>,
     ) -> Result<Bytes, S3Error> {
-        let (bucket, owned) = (self.clone(), (key.to_owned(), etag.to_owned()));
-        let reading = async move { bucket.read_here(&owned.0, &owned.1, range).await };
-        let read = self.0.runtime.spawn(reading).await;
-        read.unwrap_or_else(|error| Err(S3Error::other("read", self.url(key), error.to_string())))
+        // All in one allocation, so that the pieces are whole again without being copied.
+        let mut unread = BytesMut::with_capacity(range.end.saturating_sub(range.start) as usize);
+        let mut pieces = Vec::new();
+        for from in range.clone().step_by(PIECE) {
+            let range = from..range.end.min(from + PIECE as u64);
+            let rest = unread.split_off((range.end - range.start) as usize);
+            let piece = std::mem::replace(&mut unread, rest);
+            let (bucket, key, etag) = (self.clone(), key.to_owned(), etag.to_owned());
+            pieces.push(async move {
+                let runtime = bucket.0.runtime.clone();
+                let url = bucket.url(&key);
+                let reading = async move { bucket.read_piece(&key, &etag, range, piece).await };
+                let read = runtime.spawn(reading).await;
+                read.unwrap_or_else(|error| Err(S3Error::other("read", url, error.to_string())))
+            });
+        }
+        let mut read = stream::iter(pieces).buffered(PIECES_AT_ONCE);
+        let mut bytes = BytesMut::new();
+        while let Some(piece) = read.next().await {
+            bytes.unsplit(piece?);
+        }
+        Ok(bytes.freeze())
     }
 
-    async fn read_here(&self, key: &str, etag: &str, range: Range<u64>) -> Result<Bytes, S3Error> {
-        if range.is_empty() {
-            return Ok(Bytes::new());
-        }
+    /// Fills `piece`, which has room for them, with some bytes of an object.
+    async fn read_piece(
+        &self,
+        key: &str,
+        etag: &str,
+        range: Range<u64>,
+        mut piece: BytesMut,
+    ) -> Result<BytesMut, S3Error> {
+        let bytes = (range.end - range.start) as usize;
         let mut tries = 0;
         loop {
             tries += 1;
@@ -319,17 +348,11 @@ impl Bucket {
                     });
                 }
             };
-            match answer.body.collect().await {
-                Ok(body) => {
-                    let bytes = body.into_bytes();
-                    if bytes.len() as u64 == range.end - range.start {
-                        return Ok(bytes);
-                    }
-                    let message = format!(
-                        "{} bytes came, {} were asked for",
-                        bytes.len(),
-                        range.end - range.start
-                    );
+            piece.clear();
+            match fill(answer.body, &mut piece, bytes).await {
+                Ok(came) if came == bytes => return Ok(piece),
+                Ok(came) => {
+                    let message = format!("{came} bytes came, {bytes} were asked for");
                     return Err(S3Error::other("read", self.url(key), message));
                 }
                 Err(error) if tries == READS => {
@@ -459,6 +482,23 @@ impl Bucket {
         }
         Ok(())
     }
+}
+
+/// Reads an answer into what has room for `most` bytes; how many it has.
+async fn fill(
+    mut body: ByteStream,
+    into: &mut BytesMut,
+    most: usize,
+) -> Result<usize, ByteStreamError> {
+    let mut came = 0;
+    while let Some(bytes) = body.next().await {
+        let bytes = bytes?;
+        came += bytes.len();
+        if came <= most {
+            into.extend_from_slice(&bytes);
+        }
+    }
+    Ok(came)
 }
 
 /// A key as the header of a copy has it: percent-encoded, but for the slashes.

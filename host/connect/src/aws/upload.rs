@@ -216,6 +216,10 @@ async fn abort(bucket: &Bucket, key: &str, id: &str) {
 impl Write for Upload {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let size = self.part_bytes();
+        // The first part may stay small, and grows; one that follows becomes full, or is the last.
+        if self.parts.is_some() && self.filled.is_empty() {
+            self.filled.reserve(size);
+        }
         let taken = buffer.len().min(size - self.filled.len());
         self.filled.extend_from_slice(&buffer[..taken]);
         if self.filled.len() == size {

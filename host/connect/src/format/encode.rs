@@ -11,19 +11,11 @@ use std::{
 use arrow::{
     array::RecordBatch, datatypes::SchemaRef, error::ArrowError, json::LineDelimitedWriter,
 };
-use parquet::{
-    arrow::ArrowWriter,
-    basic::{Compression as Pages, ZstdLevel},
-    file::{metadata::KeyValue, properties::WriterProperties},
-};
 
 use super::json::JsonColumns;
-use super::{csv::CsvWriter, stored::Stored, unwritable::Unwritable};
+use super::{csv::CsvWriter, parquet::ParquetWriter, stored::Stored, unwritable::Unwritable};
 use crate::sink::{OutFile, SinkLimits};
-use transom_file::spec::{Compression, SinkFormat};
-
-/// Written into the key-value metadata of every Parquet file. No time and no run: the same rows give the same bytes.
-const CREATED_BY: &str = concat!("transom ", env!("CARGO_PKG_VERSION"));
+use transom_file::spec::SinkFormat;
 
 /// How far a run has come, for a progress display; to be shared by all streams of a sink.
 #[derive(Debug, Default)]
@@ -72,7 +64,7 @@ impl Write for Counted {
 
 /// Rows on their way into one output, in the format's own words.
 enum Writer<W: Write + Send> {
-    Parquet(Box<ArrowWriter<W>>),
+    Parquet(Box<ParquetWriter<W>>),
     Csv(CsvWriter<W>),
     Json(LineDelimitedWriter<W>),
 }
@@ -86,23 +78,8 @@ impl<W: Write + Send> Writer<W> {
     ) -> Result<Self, ArrowError> {
         Ok(match format {
             SinkFormat::Parquet { compression } => {
-                let compression = match compression {
-                    Compression::Zstd => Pages::ZSTD(ZstdLevel::default()),
-                    Compression::Snappy => Pages::SNAPPY,
-                    Compression::None => Pages::UNCOMPRESSED,
-                };
-                let created_by = KeyValue::new("created_by".to_owned(), CREATED_BY.to_owned());
-                let properties = WriterProperties::builder()
-                    .set_compression(compression)
-                    .set_max_row_group_bytes(Some(row_group_bytes))
-                    .set_key_value_metadata(Some(vec![created_by]))
-                    .build();
-                let schema = Arc::clone(schema);
-                Self::Parquet(Box::new(ArrowWriter::try_new(
-                    output,
-                    schema,
-                    Some(properties),
-                )?))
+                let writer = ParquetWriter::try_new(output, schema, *compression, row_group_bytes)?;
+                Self::Parquet(Box::new(writer))
             }
             SinkFormat::Csv(options) => Self::Csv(CsvWriter::try_new(output, options, schema)?),
             SinkFormat::Json => Self::Json(

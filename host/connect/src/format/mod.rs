@@ -4,6 +4,7 @@ mod csv;
 mod encode;
 pub(crate) mod hive;
 mod json;
+mod parquet;
 mod stored;
 mod unwritable;
 mod values;
