@@ -78,17 +78,17 @@ bench-lambda: bootstrap (deploy "--features" "bench" "--bin" "hello") build pyth
     lambda/bench/start --transom "{{ target_dir }}/release/transom" --bootstrap "{{ lambda_programs }}/bootstrap" --hello "{{ lambda_programs }}/hello" --python "{{ s3_peers }}/bin/python"
     lambda/bench/chain --transom "{{ target_dir }}/release/transom" --bootstrap "{{ lambda_programs }}/bootstrap"
 
-# Build a wheel of the optimised program, the SDK for Python and its runner: `pip install` takes it
-wheel: build python-runner (wheel-of "release")
+# Build a wheel of the optimised program, the SDK for Python, its runner and the program of the Lambda function: `pip install` takes it
+wheel: build python-runner bootstrap (wheel-of "release" lambda_programs / "bootstrap")
 
 # Install a wheel of the development build into an empty environment, and begin a pipeline with it
 test-wheel: program python-runner (wheel-of "debug")
     host/cli/wheel/test "{{ target_dir }}"/wheels/debug/transom-*.whl
 
 [private]
-wheel-of profile:
+wheel-of profile *bootstrap:
     rm -rf "{{ target_dir }}/wheels/{{ profile }}"
-    host/cli/wheel/build "{{ target_dir }}/{{ profile }}/transom" "{{ target_dir }}/lib/transom/python-runner.wasm" "{{ target_dir }}/wheels/{{ profile }}"
+    host/cli/wheel/build "{{ target_dir }}/{{ profile }}/transom" "{{ target_dir }}/lib/transom/python-runner.wasm" "{{ target_dir }}/wheels/{{ profile }}" {{ bootstrap }}
 
 # Run all tests but the slow ones: the workspace, the model of the commit protocol, then the plugins' own unit tests on this machine's target
 test: test-host test-model test-plugins

@@ -18,6 +18,7 @@ use crate::compilers::Compilers;
 use crate::failure::Failure;
 use crate::local_aws::{self, Joined};
 use crate::logs;
+use crate::package::BOOTSTRAP;
 use crate::printer::Printer;
 
 /// Threads for files and signals; plans have their own.
@@ -178,16 +179,27 @@ fn compiled(pipeline: &Path) -> PathBuf {
     pipeline.with_file_name(plugins::COMPILED)
 }
 
-/// The component that runs Python: what the environment says, else beside the program as it is installed (`bin/transom` and
-/// `lib/transom/python-runner.wasm`) or built (`target/debug/transom` and `target/lib/..`).
+/// The component that runs Python: what the environment says, else the one that came with the program.
 pub(crate) fn python_runner() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("TRANSOM_PYTHON_RUNNER") {
         return Some(named.into());
     }
+    installed("python-runner.wasm")
+}
+
+/// The program of a Lambda function: beside this one, as both are built, else the one that came with it.
+pub(crate) fn bootstrap() -> Option<PathBuf> {
+    let built = std::env::current_exe().ok()?.with_file_name(BOOTSTRAP);
+    match built.is_file() {
+        true => Some(built),
+        false => installed(BOOTSTRAP),
+    }
+}
+
+/// A file that came with the program, as it is installed (`bin/transom` and `lib/transom/..`) or built (`target/debug/transom` and
+/// `target/lib/transom/..`).
+fn installed(name: &str) -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?;
-    let runner = program
-        .parent()?
-        .parent()?
-        .join("lib/transom/python-runner.wasm");
-    runner.is_file().then_some(runner)
+    let file = program.parent()?.parent()?.join("lib/transom").join(name);
+    file.is_file().then_some(file)
 }

@@ -17,13 +17,11 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::local_aws;
 use crate::package::program::Program;
-use crate::package::{self, states};
+use crate::package::{self, BOOTSTRAP, states};
 use crate::printer::NAME;
 use crate::signals;
 use crate::values::{address, time};
 
-/// The program of a function.
-const PROGRAM: &str = "bootstrap";
 /// What a caller has to send to `--serve`.
 const PATH: &str = "/2015-03-31/functions";
 /// Pause before a failed invocation is repeated; doubles.
@@ -68,7 +66,7 @@ pub(crate) struct InvokeCommand {
         conflicts_with_all = ["event", "until_done"]
     )]
     serve: Option<SocketAddr>,
-    /// The function's folder, with its program `bootstrap`. [default: the pipeline's folder, with the program beside `transom`]
+    /// The function's folder, with its program `bootstrap`. [default: the pipeline's folder, with the program that came with `transom`]
     #[arg(long, value_name = "DIR")]
     function: Option<PathBuf>,
 }
@@ -222,31 +220,21 @@ impl InvokeCommand {
 
     /// The function's program.
     fn program(&self) -> Result<PathBuf, Failure> {
-        let folder = match &self.function {
-            Some(folder) => folder.clone(),
-            None => {
-                let own = std::env::current_exe().map_err(|source| Failure::Io {
-                    what: "the folder of this program is not known".to_owned(),
-                    source,
-                })?;
-                own.parent().map(Path::to_owned).unwrap_or_default()
-            }
+        let program = match &self.function {
+            None => Program::bootstrap(None)?.path,
+            Some(folder) => folder.join(BOOTSTRAP),
         };
-        let program = folder.join(PROGRAM);
-        match program.is_file() {
-            // It is started in another folder.
-            true => std::path::absolute(&program).map_err(|source| Failure::Io {
-                what: format!("`{}` cannot be found", program.display()),
-                source,
-            }),
-            false => Err(Failure::Usage {
+        if !program.is_file() {
+            return Err(Failure::Usage {
                 message: format!("there is no program `{}`", program.display()),
-                hint: Some(match self.function {
-                    Some(_) => "name a folder that `transom package` has written".to_owned(),
-                    None => "it is built with `cargo build --package transom-lambda`".to_owned(),
-                }),
-            }),
+                hint: Some("name a folder that `transom package` has written".to_owned()),
+            });
         }
+        // It is started in another folder.
+        std::path::absolute(&program).map_err(|source| Failure::Io {
+            what: format!("`{}` cannot be found", program.display()),
+            source,
+        })
     }
 
     /// Invokes the function, with `--until-done` as often as it takes; the last answer.

@@ -37,7 +37,7 @@ pub(crate) struct PackageCommand {
     /// The folder to write into. [default: .transom/package beside the pipeline]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// The function's program. [default: `bootstrap` beside `transom`]
+    /// The function's program. [default: the one that came with `transom`]
     #[arg(long, value_name = "FILE")]
     bootstrap: Option<PathBuf>,
     /// Writes what was packaged as JSON to stdout.
@@ -56,8 +56,9 @@ impl PackageCommand {
         let (function, zip) = (out.join(FUNCTION), out.join(ZIP));
         write_function(context, &pipeline, &bootstrap, &function)?;
         let sizes = archive::zip(&function, &zip)?;
-        sizes.check()?;
+        // Batch takes what Lambda does not.
         let image = write_image(context, &function, bootstrap.machine, &out.join(IMAGE))?;
+        sizes.check()?;
         write_templates(&pipeline, bootstrap.machine, &out)?;
         if self.json {
             return context.printer.json(&json!({

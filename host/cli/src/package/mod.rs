@@ -23,7 +23,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 
 /// What Lambda calls a function's program.
-const BOOTSTRAP: &str = "bootstrap";
+pub(crate) const BOOTSTRAP: &str = "bootstrap";
 
 /// Writes the folder of a function: the program `bootstrap`, the pipeline, its plugins. Whether its target can be reached from the
 /// cloud, and whether Lambda takes so much, is not asked: a function is invoked on this machine as well.

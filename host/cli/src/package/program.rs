@@ -10,6 +10,7 @@ use object::read::elf::FileHeader;
 use transom_plugin::Machine;
 
 use super::BOOTSTRAP;
+use crate::context;
 use crate::failure::Failure;
 
 /// A version of the GNU C library.
@@ -39,10 +40,9 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// The program of a function: the named one, else the one beside this program.
+    /// The program of a function: the named one, else the one that came with this program.
     pub(crate) fn bootstrap(named: Option<&Path>) -> Result<Self, Failure> {
-        let beside = || Some(std::env::current_exe().ok()?.with_file_name(BOOTSTRAP));
-        let path = named.map(Path::to_owned).or_else(beside);
+        let path = named.map(Path::to_owned).or_else(context::bootstrap);
         let found = path.filter(|path| path.is_file());
         match found {
             Some(path) => Self::read(&path),
@@ -52,7 +52,7 @@ impl Program {
                     None => format!("there is no `{BOOTSTRAP}`, the function's program, beside `transom`"),
                 },
                 hint: Some(
-                    "build it with `./dev bootstrap` in a checkout of Transom, and name it with `--bootstrap`"
+                    "it is part of the wheel; in a checkout of Transom, `./dev bootstrap` builds it"
                         .to_owned(),
                 ),
             }),
