@@ -64,7 +64,7 @@ pub(super) async fn table(
         distribution: "auto".to_owned(),
         sort_keys: Vec::new(),
         next_column: 1,
-        files: Vec::new(),
+        segments: Vec::new(),
         changed: 0,
     };
     let keys = create
@@ -135,7 +135,7 @@ pub(super) async fn table(
     let query = completed(environment, &catalog, &table, &given, planned).await?;
     let streams = bind::streams(query).await?;
     let written = write(environment, &table, streams, false).await?;
-    table.files = written.files;
+    table.segments = written.segments;
     transaction.put(Object::Table(Arc::new(table)))?;
     Ok(Outcome {
         tag: "SELECT".to_owned(),

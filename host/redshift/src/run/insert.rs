@@ -114,7 +114,7 @@ pub(super) async fn insert(
     let query = completed(environment, &catalog, table, &given, planned).await?;
     let streams = bind::streams(query).await?;
     let written = write(environment, table, streams, true).await?;
-    transaction.append(id, written.files)?;
+    transaction.append(id, written.segments)?;
     Ok(Outcome::changed("INSERT 0", written.rows))
 }
 

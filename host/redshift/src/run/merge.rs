@@ -18,7 +18,7 @@ use crate::bind::{self, Binder, Resolved};
 use crate::catalog::{Catalog, Id, Object, Table};
 use crate::error::{self, Error, Result};
 use crate::session::Outcome;
-use crate::store::{self, ROW, Written};
+use crate::store::{ROW, Written};
 use crate::transaction::Transaction;
 
 /// `MERGE .. REMOVE DUPLICATES`
@@ -167,7 +167,7 @@ pub(super) async fn merge(
     let added = work.unmatched(&names, &values.content).await?;
     transaction.has_read([tables.id, tables.source_id]);
     let changed = new.rows.max(rows.len() as u64) + added.rows;
-    apply(environment, transaction, &table, rows, [new, added]).await?;
+    apply(transaction, &table, rows, [new, added])?;
     Ok(Outcome::changed("MERGE", changed))
 }
 
@@ -233,14 +233,7 @@ pub(super) async fn remove_duplicates(
     let added = write(environment, &table, streams, true).await?;
     transaction.has_read([tables.id, tables.source_id]);
     let changed = added.rows;
-    apply(
-        environment,
-        transaction,
-        &table,
-        rows,
-        [added, Written::default()],
-    )
-    .await?;
+    apply(transaction, &table, rows, [added, Written::default()])?;
     Ok(Outcome::changed("MERGE", changed))
 }
 
@@ -258,18 +251,15 @@ fn alone(relation: TableFactor) -> TableWithJoins {
     }
 }
 
-async fn apply(
-    environment: &Environment<'_>,
+fn apply(
     transaction: &mut Transaction,
     table: &Table,
     rows: Vec<u64>,
     written: [Written; 2],
 ) -> Result<()> {
     let mut changed = without(table, rows);
-    changed
-        .files
-        .extend(written.into_iter().flat_map(|written| written.files));
-    let changed = store::compact(&environment.shared.store.folder, changed).await?;
+    let written = written.into_iter().flat_map(|written| written.segments);
+    changed.segments.extend(written);
     transaction.put(Object::Table(Arc::new(changed)))
 }
 

@@ -14,7 +14,7 @@ use crate::bind::{self, Binder};
 use crate::catalog::{Object, Table};
 use crate::error::{self, Error, Result};
 use crate::session::Outcome;
-use crate::store::{self, ROW};
+use crate::store::ROW;
 use crate::transaction::Transaction;
 
 pub(super) async fn update(
@@ -163,8 +163,7 @@ pub(super) async fn replace(
     }
     // Other parts of the statement may have changed it already.
     let mut changed = without(table, rows);
-    changed.files.extend(written.files);
-    let changed = store::compact(&environment.shared.store.folder, changed).await?;
+    changed.segments.extend(written.segments);
     transaction.put(Object::Table(Arc::new(changed)))?;
     Ok(written.rows)
 }
