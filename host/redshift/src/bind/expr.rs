@@ -12,6 +12,7 @@ use super::names::{ident, named};
 use super::{Binder, plain_name, syntax, unsupported};
 use crate::error::{self, Error, Result};
 use crate::functions;
+use crate::syntax::check_name;
 use crate::types::parse;
 
 impl Binder<'_> {
@@ -330,7 +331,9 @@ impl Binder<'_> {
                     let user = self.context.user.clone();
                     return Ok(Expr::value(Value::SingleQuotedString(user)));
                 }
-                _ => {}
+                // A column of the system's tables, which is asked for everywhere.
+                "oid" => {}
+                _ => check_name(&name)?,
             }
         }
         Ok(match self.aliased(&name.value)? {

@@ -17,6 +17,7 @@ use super::scope::{Finished, Place, Scope};
 use super::{Binder, path, syntax, unsupported};
 use crate::catalog::View;
 use crate::error::{self, Error, Result};
+use crate::syntax::{check_label, check_name};
 
 /// Queries inside of queries.
 const DEPTH: usize = 60;
@@ -338,7 +339,7 @@ impl Binder<'_> {
                     }
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
-                    super::check_name(&alias)?;
+                    check_label(&alias)?;
                     self.begin_item();
                     let expr = self.expr(expr)?;
                     self.end_item(Some(&alias.value), &expr);
@@ -735,9 +736,9 @@ fn check_recursion(alias: &TableAlias, query: &Query) -> Result<()> {
 }
 
 fn plain_alias(alias: TableAlias) -> Result<TableAlias> {
-    super::check_name(&alias.name)?;
+    check_name(&alias.name)?;
     for column in &alias.columns {
-        super::check_name(&column.name)?;
+        check_name(&column.name)?;
     }
     match alias.at.is_some()
         || alias

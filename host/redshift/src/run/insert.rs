@@ -80,7 +80,7 @@ pub(super) async fn insert(
     let id = locked(environment, transaction, &name, true).await?;
     let catalog = transaction.catalog().clone();
     let table = catalog.table(id)?;
-    let names: Vec<String> = columns.iter().flat_map(bind::plain_name).collect();
+    let names = bind::column_names(&columns)?;
     let given = Given::new(table, &names)?;
     let (planned, given) = match source {
         Some(source) => {
