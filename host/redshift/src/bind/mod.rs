@@ -7,7 +7,9 @@
 mod blanks;
 mod calls;
 mod expr;
+mod from;
 mod late;
+mod list;
 mod literals;
 mod names;
 mod path;

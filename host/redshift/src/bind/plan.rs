@@ -21,9 +21,10 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator};
 
 use super::blanks;
+use super::from::LATE_BINDING;
 use super::late;
+use super::list::AGAIN;
 use super::names::{NUMBERED, TABLE};
-use super::query::{AGAIN, LATE_BINDING};
 use crate::catalog::{Catalog, Id, Object};
 use crate::engine::Shared;
 use crate::error::{self, Error, Result};
