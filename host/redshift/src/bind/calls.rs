@@ -117,7 +117,13 @@ impl Binder<'_> {
                 if rest.is_aggregate() {
                     return Err(syntax("over"));
                 }
-                Ok(call(computed, self.plain_arguments(arguments)?))
+                let since = self.copied;
+                let arguments = self.plain_arguments(arguments)?;
+                // DataFusion computes it as a CASE of values and whether they are NULL.
+                if computed == "coalesce" {
+                    self.note_copies(since, 1)?;
+                }
+                Ok(call(computed, arguments))
             }
             How::Aggregate(computed) | How::Ranking(computed) | How::Framed(computed) => {
                 self.aggregate(computed, arguments, rest)
@@ -320,7 +326,11 @@ impl Binder<'_> {
             }
             Special::Median => self.median(arguments, rest),
             _ => {
+                let since = self.copied;
                 let arguments = self.plain_arguments(arguments)?;
+                if matches!(special, Special::Decode) {
+                    self.note_copies(since, arguments.len() / 2)?;
+                }
                 self.rewritten(special, arguments)
             }
         }

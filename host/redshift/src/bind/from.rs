@@ -204,11 +204,13 @@ impl Binder<'_> {
             place: Place::default(),
             finished: Finished::default(),
             depth: self.depth,
+            copied: self.copied,
         };
         let query = inner.query(*query)?;
         self.tables.extend(inner.tables);
         self.leader = self.leader.take().or(inner.leader);
         self.is_for_tables |= inner.is_for_tables;
+        self.copied = inner.copied;
         self.depth -= 1;
         let mut alias = alias.unwrap_or_else(|| named(&view.name));
         if alias.columns.is_empty() {

@@ -75,6 +75,8 @@ pub(crate) struct Binder<'a> {
     /// What is known of the query that was rewritten last.
     finished: Finished,
     depth: usize,
+    /// Expressions that were written out again; see [`Binder::note_copies`].
+    copied: usize,
 }
 
 impl<'a> Binder<'a> {
@@ -93,6 +95,7 @@ impl<'a> Binder<'a> {
             place: Place::default(),
             finished: Finished::default(),
             depth: 0,
+            copied: 0,
         }
     }
 

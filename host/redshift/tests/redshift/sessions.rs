@@ -354,6 +354,38 @@ async fn statements_that_are_run_together_are_one_transaction() {
     assert_eq!(a.transaction_state().await, TransactionState::Idle);
 }
 
+#[tokio::test]
+async fn long_and_nested_expressions_are_planned_in_time() {
+    let (_fresh, a, _) = table(Isolation::Snapshot).await;
+    let begun = std::time::Instant::now();
+    let sum = format!("select {}id from t where id = 1", "id + ".repeat(400));
+    assert_eq!(value(&a, &sum).await, "401");
+    let mixed = format!(
+        "select {}id from t where id = 2",
+        "id * 2 - id + ".repeat(150)
+    );
+    assert_eq!(value(&a, &mixed).await, "302");
+    let constants = format!("select {}1", "1 + ".repeat(400));
+    assert_eq!(value(&a, &constants).await, "401");
+    // What DataFusion, or the binder, writes out more than once.
+    for (open, close, shallow) in [
+        ("coalesce(", ", 1)", "1"),
+        ("(", " in (1, 2, 1))::int", "1"),
+        ("(", " between 0 and 5)::int", "1"),
+        ("case ", " when 1 then 1 end", "1"),
+        ("decode(", ", 1, 1, 2, 2)", "1"),
+    ] {
+        let nested = |depth| {
+            let (open, close) = (open.repeat(depth), close.repeat(depth));
+            format!("select {open}id{close} from t where id = 1")
+        };
+        assert_eq!(value(&a, &nested(4)).await, shallow, "{open}");
+        assert_eq!(refused(&a, &nested(40)).await, "NOT_YET", "{open}");
+    }
+    // A debug build on a busy machine; in the cube of its length, one of them took 20 seconds.
+    assert!(begun.elapsed() < Duration::from_secs(60));
+}
+
 /// Rows that come one by one are put together, so that scans stay fast, and files are for many rows.
 #[tokio::test]
 async fn rows_that_came_one_by_one_are_there_after_changes_and_a_restart() {
