@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 const LOCK: &str = "lock";
 const MARKER: &str = "transom-local.json";
 /// What is in the folder is arranged as this version says.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const LOCK_TRIES: u32 = 10;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
@@ -49,7 +49,7 @@ pub enum FolderError {
         path: PathBuf,
     },
     /// Another version of the program wrote it.
-    #[error("`{}` has format {format}, and this program reads format {FORMAT}", path.display())]
+    #[error("`{}` has format {format}, and this program reads format {FORMAT}: delete it, or take another folder", path.display())]
     Format {
         /// The folder.
         path: PathBuf,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{self, Error, Result};
-use crate::store::DataFile;
+use crate::store::Segment;
 use crate::types::Type;
 
 /// What identifies an object for ever, whatever its name.
@@ -24,7 +24,7 @@ pub(crate) struct Schema {
     pub(crate) name: String,
 }
 
-/// A table with the files that hold its rows.
+/// A table with its rows. Those have records of their own, so that a change of some rows does not write all again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Table {
     pub(crate) id: Id,
@@ -35,8 +35,10 @@ pub(crate) struct Table {
     pub(crate) distribution: String,
     pub(crate) sort_keys: Vec<String>,
     pub(crate) next_column: u32,
-    pub(crate) files: Vec<DataFile>,
-    /// The commit that changed it last.
+    #[serde(skip)]
+    pub(crate) segments: Vec<Arc<Segment>>,
+    /// The commit that changed it last, of this process.
+    #[serde(skip)]
     pub(crate) changed: u64,
 }
 
@@ -117,13 +119,13 @@ impl Object {
     }
 }
 
-/// All objects at one moment.
+/// All objects at one moment. Each statement has a copy: copies share what did not change.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Catalog {
     /// The commit that made it.
     pub(crate) number: u64,
-    objects: BTreeMap<Id, Object>,
-    names: BTreeMap<(Id, String), Id>,
+    objects: Arc<BTreeMap<Id, Object>>,
+    names: Arc<BTreeMap<(Id, String), Id>>,
 }
 
 impl Catalog {
@@ -160,18 +162,24 @@ impl Catalog {
 
     /// Adds or replaces an object; a name that it had before is gone.
     pub(crate) fn put(&mut self, object: Object) {
-        self.remove(object.id());
+        let id = object.id();
         let (schema, name) = object.key();
-        self.names.insert((schema, name.to_owned()), object.id());
-        self.objects.insert(object.id(), object);
+        if self.find(schema, name).is_none_or(|found| found.id() != id) {
+            self.remove(id);
+            Arc::make_mut(&mut self.names).insert((schema, name.to_owned()), id);
+        }
+        Arc::make_mut(&mut self.objects).insert(id, object);
     }
 
     pub(crate) fn remove(&mut self, id: Id) -> Option<Object> {
-        let removed = self.objects.remove(&id)?;
+        if !self.objects.contains_key(&id) {
+            return None;
+        }
+        let removed = Arc::make_mut(&mut self.objects).remove(&id)?;
         let (schema, name) = removed.key();
         let key = (schema, name.to_owned());
         if self.names.get(&key) == Some(&id) {
-            self.names.remove(&key);
+            Arc::make_mut(&mut self.names).remove(&key);
         }
         Some(removed)
     }
@@ -184,9 +192,9 @@ impl Table {
 
     /// Rows that are not deleted.
     pub(crate) fn rows(&self) -> u64 {
-        self.files
+        self.segments
             .iter()
-            .map(|file| file.rows - file.deleted.len() as u64)
+            .map(|segment| segment.rows - segment.deleted.len() as u64)
             .sum()
     }
 }

@@ -85,7 +85,8 @@ impl Shared {
             match object.id() == PUBLIC {
                 true => next.put(object.clone()),
                 false => {
-                    change.objects.insert(object.id(), None);
+                    let dropped = (Some(object.clone()), None);
+                    change.objects.insert(object.id(), dropped);
                 }
             }
         }

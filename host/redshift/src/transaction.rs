@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use crate::catalog::{Catalog, Id, Object, Table};
 use crate::engine::{Isolation, Shared};
 use crate::error::{self, Error, Result};
-use crate::store::{Change, DataFile};
+use crate::store::{self, Change, Folder, Segment};
 
 /// What is locked: an object, or a name that is about to be given to one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -293,7 +293,7 @@ impl Transaction {
             // Made by this transaction, or temporary.
             (None, _) => Ok(()),
             (Some(Object::Table(then)), Some(Object::Table(now))) => {
-                match appends || then.changed == now.changed || self.touched.contains_key(&id) {
+                match appends || then.changed == now.changed {
                     true => Ok(()),
                     false => Err(self.conflict(id, now.changed)),
                 }
@@ -354,17 +354,31 @@ impl Transaction {
     }
 
     /// Adds rows to a table.
-    pub(crate) fn append(&mut self, id: Id, files: Vec<DataFile>) -> Result<()> {
+    pub(crate) fn append(&mut self, id: Id, segments: Vec<Arc<Segment>>) -> Result<()> {
         self.touch(id, Touch::Append)?;
         let mut table = Table::clone(self.working.table(id)?);
-        table.files.extend(files);
+        table.segments.extend(segments);
         self.working.put(Object::Table(Arc::new(table)));
+        Ok(())
+    }
+
+    /// Compacts the tables that nobody else changes, before the turn of this commit comes.
+    fn compact(&mut self) -> Result<()> {
+        for (id, touch) in &self.touched {
+            if let Some(object @ Object::Table(table)) = self.working.get(*id)
+                && (*touch == Touch::Write || self.is_temporary(object))
+            {
+                let compacted = store::compacted(&self.shared.store.folder, table)?;
+                self.working.put(Object::Table(Arc::new(compacted)));
+            }
+        }
         Ok(())
     }
 
     /// Makes the changes durable and shows them to others.
     pub(crate) fn commit(mut self) -> Result<Vec<Object>> {
         self.catalog();
+        self.compact()?;
         let temporaries: Vec<Object> = self
             .working
             .objects()
@@ -418,19 +432,30 @@ impl Transaction {
             history.0.push_back(committed);
             return Ok(temporaries);
         }
-        let mut next = (*current).clone();
-        next.number = number;
+        let mut merge = Merge {
+            folder: &shared.store.folder,
+            next: (*current).clone(),
+            working: &self.working,
+            snapshot: &snapshot,
+            touched: &touched,
+        };
+        merge.next.number = number;
         let mut change = Change::default();
         for id in touched.keys() {
-            let object = merged(&mut next, &self.working, &snapshot, &touched, *id, number)?;
-            change.objects.insert(*id, object);
+            let before = current.get(*id).cloned();
+            let after = merge.object(*id)?;
+            let identity = shared.identities.lock().get(id).copied();
+            if let Some(next) = identity.filter(|_| after.is_some()) {
+                change.identities.insert(*id, next);
+            }
+            change.objects.insert(*id, (before, after));
         }
-        change.identities = shared.identities.lock().clone();
+        let next = merge.next;
         shared
             .store
             .commit(number, shared.next_id.load(Ordering::Relaxed), &change)?;
-        for (id, object) in &change.objects {
-            keep(current.get(*id), object.as_ref());
+        for (before, after) in change.objects.values() {
+            keep(before.as_ref(), after.as_ref());
         }
         *shared.current.write() = Arc::new(next);
         history.0.push_back(committed);
@@ -441,65 +466,64 @@ impl Transaction {
     }
 }
 
-/// Puts what became of an object into the next version of the catalog.
-fn merged(
-    next: &mut Catalog,
-    working: &Catalog,
-    snapshot: &Catalog,
-    touched: &BTreeMap<Id, Touch>,
-    id: Id,
-    number: u64,
-) -> Result<Option<Object>> {
-    let touch = touched.get(&id).copied().unwrap_or(Touch::Write);
-    let object = match (touch, working.get(id)) {
-        (_, None) => {
-            next.remove(id);
-            return Ok(None);
+/// A commit that is put on top of those of others.
+struct Merge<'a> {
+    folder: &'a Arc<Folder>,
+    /// The next version of the catalog.
+    next: Catalog,
+    working: &'a Catalog,
+    snapshot: &'a Catalog,
+    touched: &'a BTreeMap<Id, Touch>,
+}
+
+impl Merge<'_> {
+    /// Puts what became of an object into the next version.
+    fn object(&mut self, id: Id) -> Result<Option<Object>> {
+        let touch = self.touched.get(&id).copied().unwrap_or(Touch::Write);
+        let object = match (touch, self.working.get(id)) {
+            (_, None) => {
+                self.next.remove(id);
+                return Ok(None);
+            }
+            // Others may have added rows in the meantime.
+            (Touch::Append, Some(Object::Table(table))) => {
+                let old: BTreeSet<u64> = match self.snapshot.get(id) {
+                    Some(Object::Table(old)) => {
+                        old.segments.iter().map(|segment| segment.number).collect()
+                    }
+                    _ => BTreeSet::new(),
+                };
+                let mut latest = Table::clone(self.next.table(id)?);
+                let added = table.segments.iter();
+                let added = added.filter(|segment| !old.contains(&segment.number));
+                latest.segments.extend(added.cloned());
+                latest.changed = self.next.number;
+                Object::Table(Arc::new(store::compacted(self.folder, &latest)?))
+            }
+            (_, Some(Object::Table(table))) => {
+                let mut table = Table::clone(table);
+                table.changed = self.next.number;
+                Object::Table(Arc::new(table))
+            }
+            (_, Some(other)) => other.clone(),
+        };
+        let (schema, name) = object.key();
+        // One that this transaction changes as well gets another name, or is dropped.
+        let other = self.next.find(schema, name).map(Object::id);
+        if other.is_some_and(|other| other != id && !self.touched.contains_key(&other)) {
+            return Err(Error::new(&error::UNIQUE_NAME, &[]));
         }
-        // Others may have added rows in the meantime.
-        (Touch::Append, Some(Object::Table(table))) => {
-            let old: BTreeSet<&str> = match snapshot.get(id) {
-                Some(Object::Table(old)) => {
-                    old.files.iter().map(|file| file.name.as_str()).collect()
-                }
-                _ => BTreeSet::new(),
-            };
-            let mut latest = Table::clone(next.table(id)?);
-            let added = table
-                .files
-                .iter()
-                .filter(|file| !old.contains(file.name.as_str()));
-            latest.files.extend(added.cloned());
-            latest.changed = number;
-            Object::Table(Arc::new(latest))
-        }
-        (_, Some(Object::Table(table))) => {
-            let mut table = Table::clone(table);
-            table.changed = number;
-            Object::Table(Arc::new(table))
-        }
-        (_, Some(other)) => other.clone(),
-    };
-    let (schema, name) = object.key();
-    // One that this transaction changes as well gets another name, or is dropped.
-    let other = next.find(schema, name).map(Object::id);
-    if other.is_some_and(|other| other != id && !touched.contains_key(&other)) {
-        return Err(Error::new(&error::UNIQUE_NAME, &[]));
+        self.next.put(object.clone());
+        Ok(Some(object))
     }
-    next.put(object.clone());
-    Ok(Some(object))
 }
 
 /// Files that the committed catalog names stay; others go with their last use.
 pub(crate) fn keep(before: Option<&Object>, after: Option<&Object>) {
-    let files = |object: Option<&Object>| match object {
-        Some(Object::Table(table)) => table.files.clone(),
-        _ => Vec::new(),
-    };
-    for (files, kept) in [(files(before), false), (files(after), true)] {
-        for file in files {
-            if let Some(handle) = file.handle {
-                handle.keep(kept);
+    for (object, kept) in [(before, false), (after, true)] {
+        if let Some(Object::Table(table)) = object {
+            for file in table.segments.iter().filter_map(|segment| segment.file()) {
+                file.keep(kept);
             }
         }
     }

@@ -1,11 +1,12 @@
 //! Calls of functions: only those of the table, each as what computes it.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentClause, FunctionArgumentList, FunctionArguments, OrderByExpr, Value,
-    WindowFrameUnits, WindowSpec, WindowType,
+    WindowFrameUnits, WindowSpec, WindowType, visit_expressions,
 };
 
 use super::expr::{any, binary, call, call_cast, moment};
@@ -116,7 +117,13 @@ impl Binder<'_> {
                 if rest.is_aggregate() {
                     return Err(syntax("over"));
                 }
-                Ok(call(computed, self.plain_arguments(arguments)?))
+                let since = self.copied;
+                let arguments = self.plain_arguments(arguments)?;
+                // DataFusion computes it as a CASE of values and whether they are NULL.
+                if computed == "coalesce" {
+                    self.note_copies(since, 1)?;
+                }
+                Ok(call(computed, arguments))
             }
             How::Aggregate(computed) | How::Ranking(computed) | How::Framed(computed) => {
                 self.aggregate(computed, arguments, rest)
@@ -171,10 +178,19 @@ impl Binder<'_> {
             }
             _ => {}
         }
+        let partition_by = self.exprs(partition_by)?;
+        let order_by = self.orders(order_by)?;
+        let refused = |clause: &str| Error::new(&error::CONSTANT_IN_WINDOW, &[&clause]);
+        if partition_by.iter().any(is_constant) {
+            return Err(refused("partition by"));
+        }
+        if order_by.iter().any(|order| is_constant(&order.expr)) {
+            return Err(refused("order by"));
+        }
         Ok(WindowType::WindowSpec(WindowSpec {
             window_name: None,
-            partition_by: self.exprs(partition_by)?,
-            order_by: self.orders(order_by)?,
+            partition_by,
+            order_by,
             window_frame,
         }))
     }
@@ -310,7 +326,11 @@ impl Binder<'_> {
             }
             Special::Median => self.median(arguments, rest),
             _ => {
+                let since = self.copied;
                 let arguments = self.plain_arguments(arguments)?;
+                if matches!(special, Special::Decode) {
+                    self.note_copies(since, arguments.len() / 2)?;
+                }
                 self.rewritten(special, arguments)
             }
         }
@@ -530,6 +550,22 @@ struct Rest {
     over: Option<WindowType>,
     within_group: Vec<OrderByExpr>,
     null_treatment: Option<datafusion::sql::sqlparser::ast::NullTreatment>,
+}
+
+/// Whether an expression that was rewritten consists of literals and their casts.
+fn is_constant(expr: &Expr) -> bool {
+    let found = visit_expressions(expr, |expr| match expr {
+        Expr::Value(_)
+        | Expr::Nested(_)
+        | Expr::UnaryOp { .. }
+        | Expr::BinaryOp { .. }
+        | Expr::Interval(_) => ControlFlow::Continue(()),
+        Expr::Function(function) if super::plain_name(&function.name) == [functions::CAST] => {
+            ControlFlow::Continue(())
+        }
+        _ => ControlFlow::Break(()),
+    });
+    found.is_continue()
 }
 
 /// A call over the rows of a group or a window.

@@ -12,6 +12,7 @@ use super::names::{ident, named};
 use super::{Binder, plain_name, syntax, unsupported};
 use crate::error::{self, Error, Result};
 use crate::functions;
+use crate::syntax::check_name;
 use crate::types::parse;
 
 impl Binder<'_> {
@@ -49,7 +50,9 @@ impl Binder<'_> {
                 negated,
             } => {
                 // As comparisons, so that blanks at the end do not count.
+                let since = self.copied;
                 let expr = self.expr(*expr)?;
+                self.note_copies(since, list.len())?;
                 if matches!(expr, Expr::Tuple(_)) {
                     return Err(Error::not_yet("tuples in IN lists"));
                 }
@@ -78,7 +81,9 @@ impl Binder<'_> {
                 low,
                 high,
             } => {
+                let since = self.copied;
                 let expr = self.expr(*expr)?;
+                self.note_copies(since, 1)?;
                 let low = binary(expr.clone(), BinaryOperator::GtEq, self.expr(*low)?);
                 let high = binary(expr, BinaryOperator::LtEq, self.expr(*high)?);
                 let both = Expr::Nested(Box::new(binary(low, BinaryOperator::And, high)));
@@ -241,7 +246,11 @@ impl Binder<'_> {
                 else_result,
             } => {
                 // Compared as `=` compares: literals take the other's type, and blanks at the end do not count.
+                let since = self.copied;
                 let operand = operand.map(|operand| self.expr(*operand)).transpose()?;
+                if operand.is_some() {
+                    self.note_copies(since, conditions.len())?;
+                }
                 if operand.as_ref().is_some_and(is_random) {
                     return Err(Error::not_yet("CASE of a random value"));
                 }
@@ -330,7 +339,9 @@ impl Binder<'_> {
                     let user = self.context.user.clone();
                     return Ok(Expr::value(Value::SingleQuotedString(user)));
                 }
-                _ => {}
+                // A column of the system's tables, which is asked for everywhere.
+                "oid" => {}
+                _ => check_name(&name)?,
             }
         }
         Ok(match self.aliased(&name.value)? {

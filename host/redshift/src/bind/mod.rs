@@ -7,7 +7,9 @@
 mod blanks;
 mod calls;
 mod expr;
+mod from;
 mod late;
+mod list;
 mod literals;
 mod names;
 mod path;
@@ -18,15 +20,16 @@ mod subquery;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use datafusion::sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
+use datafusion::sql::sqlparser::ast::{ObjectName, ObjectNamePart};
 
 pub(crate) use expr::{call, query, select};
-pub(crate) use names::{Resolved, check_reserved_word, ident, table};
+pub(crate) use names::{Resolved, ident, table};
 pub(crate) use plan::{Query, planner, run, streams};
 
 use self::scope::{Finished, Place, Scope};
 use crate::catalog::{Catalog, Id};
 use crate::error::{self, Error, Result};
+use crate::syntax::check_names;
 
 /// What a statement runs in.
 #[derive(Debug, Clone)]
@@ -72,6 +75,8 @@ pub(crate) struct Binder<'a> {
     /// What is known of the query that was rewritten last.
     finished: Finished,
     depth: usize,
+    /// Expressions that were written out again; see [`Binder::note_copies`].
+    copied: usize,
 }
 
 impl<'a> Binder<'a> {
@@ -90,6 +95,7 @@ impl<'a> Binder<'a> {
             place: Place::default(),
             finished: Finished::default(),
             depth: 0,
+            copied: 0,
         }
     }
 
@@ -106,22 +112,6 @@ impl<'a> Binder<'a> {
     }
 }
 
-/// An error for a text in single quotes where a name must be, which sqlparser takes for one.
-pub(crate) fn check_name(name: &Ident) -> Result<()> {
-    match name.quote_style {
-        Some('\'') => Err(syntax(&format!("'{}'", name.value))),
-        _ => Ok(()),
-    }
-}
-
-/// [`check_name`] of each part.
-pub(crate) fn check_names(name: &ObjectName) -> Result<()> {
-    name.0.iter().try_for_each(|part| match part {
-        ObjectNamePart::Identifier(ident) => check_name(ident),
-        ObjectNamePart::Function(_) => Ok(()),
-    })
-}
-
 /// The parts of a name.
 pub(crate) fn plain_name(name: &ObjectName) -> Vec<String> {
     let parts = name.0.iter().map(|part| match part {
@@ -129,6 +119,12 @@ pub(crate) fn plain_name(name: &ObjectName) -> Vec<String> {
         ObjectNamePart::Function(function) => function.to_string(),
     });
     parts.collect()
+}
+
+/// The names of a list of columns.
+pub(crate) fn column_names(columns: &[ObjectName]) -> Result<Vec<String>> {
+    columns.iter().try_for_each(check_names)?;
+    Ok(columns.iter().flat_map(plain_name).collect())
 }
 
 /// What Redshift does not parse.

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, ObjectNamePart, SelectItem, TableAlias, TableFactor, TableWithJoins,
+    Expr, Ident, ObjectName, SelectItem, TableAlias, TableFactor, TableWithJoins,
 };
 
 use super::{Binder, plain_name, select, syntax};
 use crate::catalog::{Id, Object};
 use crate::error::{self, Error, Result};
+use crate::syntax::check_names;
 
 /// Prefix of a table's number in plans.
 pub(super) const TABLE: char = '\u{1}';
@@ -29,7 +30,7 @@ pub(crate) enum Resolved {
 impl Binder<'_> {
     /// The object of a name; an error if there is none.
     pub(crate) fn resolve(&self, name: &ObjectName) -> Result<Resolved> {
-        super::check_names(name)?;
+        check_names(name)?;
         let parts = plain_name(name);
         let full = parts.join(".");
         if let Some(bound) = self.bound.last()
@@ -103,8 +104,7 @@ impl Binder<'_> {
 
     /// The schema and the name that a new object gets.
     pub(crate) fn new_name(&self, name: &ObjectName, temporary: bool) -> Result<(Id, String)> {
-        super::check_names(name)?;
-        check_reserved(name)?;
+        check_names(name)?;
         let parts = plain_name(name);
         let parts = match parts.as_slice() {
             [database, rest @ ..] if rest.len() == 2 && *database == self.context.database => rest,
@@ -241,21 +241,6 @@ impl Binder<'_> {
     }
 }
 
-/// An error for a word that is no name without quotation marks.
-pub(crate) fn check_reserved_word(name: &Ident) -> Result<()> {
-    match name.quote_style.is_none() && RESERVED.binary_search(&name.value.as_str()).is_ok() {
-        true => Err(syntax(&name.value).hint("a reserved word is a name in quotation marks")),
-        false => Ok(()),
-    }
-}
-
-fn check_reserved(name: &ObjectName) -> Result<()> {
-    name.0.iter().try_for_each(|part| match part {
-        ObjectNamePart::Identifier(ident) => check_reserved_word(ident),
-        ObjectNamePart::Function(_) => Ok(()),
-    })
-}
-
 pub(crate) fn ident(name: &str) -> Ident {
     Ident::with_quote('"', name)
 }
@@ -283,23 +268,3 @@ pub(crate) fn table(name: ObjectName, alias: Option<TableAlias>) -> TableFactor 
         index_hints: Vec::new(),
     }
 }
-
-/// Reserved words, sorted.
-#[rustfmt::skip]
-const RESERVED: &[&str] = &[
-    "aes128", "aes256", "all", "allowoverwrite", "analyse", "analyze", "and", "any", "array", "as", "asc",
-    "authorization", "az64", "backup", "between", "binary", "blanksasnull", "both", "bytedict", "bzip2", "case",
-    "cast", "check", "collate", "column", "connect", "constraint", "create", "credentials", "cross", "current_date",
-    "current_time", "current_timestamp", "current_user", "current_user_id", "default", "deferrable", "deflate",
-    "defrag", "delta", "delta32k", "desc", "disable", "distinct", "do", "else", "emptyasnull", "enable", "encode",
-    "encrypt", "encryption", "end", "except", "explicit", "false", "for", "foreign", "freeze", "from", "full",
-    "globaldict256", "globaldict64k", "grant", "group", "gzip", "having", "identity", "ignore", "ilike", "in",
-    "initially", "inner", "intersect", "interval", "into", "is", "isnull", "join", "language", "leading", "left",
-    "like", "limit", "localtime", "localtimestamp", "lun", "luns", "lzo", "lzop", "minus", "mostly16", "mostly32",
-    "mostly8", "natural", "new", "not", "notnull", "null", "nulls", "off", "offline", "offset", "oid", "old", "on",
-    "only", "open", "or", "order", "outer", "overlaps", "parallel", "partition", "percent", "permissions", "pivot",
-    "placing", "primary", "raw", "readratio", "recover", "references", "rejectlog", "resort", "respect", "restore",
-    "right", "select", "session_user", "similar", "snapshot", "some", "start", "sysdate", "system", "table", "tag",
-    "tdes", "text255", "text32k", "then", "timestamp", "to", "top", "trailing", "true", "truncatecolumns", "union",
-    "unique", "unnest", "unpivot", "user", "using", "verbose", "wallet", "when", "where", "with", "without",
-];

@@ -11,7 +11,7 @@ use super::Binder;
 use super::expr::{call, qualified};
 use crate::error::{Error, Result};
 use crate::functions;
-use crate::syntax::OTHER_PATH;
+use crate::syntax::{OTHER_PATH, check_name};
 
 /// What a step of a path takes.
 enum Step {
@@ -23,6 +23,7 @@ enum Step {
 impl Binder<'_> {
     /// A column with or without a table before it and a path after it.
     pub(super) fn compound(&mut self, mut parts: Vec<Ident>) -> Result<Expr> {
+        parts.iter().take(1).try_for_each(check_name)?;
         let steps = parts.split_off(self.column_length(&parts));
         let steps = steps
             .into_iter()

@@ -21,9 +21,10 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator};
 
 use super::blanks;
+use super::from::LATE_BINDING;
 use super::late;
+use super::list::AGAIN;
 use super::names::{NUMBERED, TABLE};
-use super::query::{AGAIN, LATE_BINDING};
 use crate::catalog::{Catalog, Id, Object};
 use crate::engine::Shared;
 use crate::error::{self, Error, Result};
@@ -255,6 +256,22 @@ impl ExprPlanner for Operators {
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>, DataFusionError> {
+        let is_number = |data_type: &DataType| data_type.is_numeric() || data_type.is_null();
+        let is_literal =
+            |expr: &Expr| matches!(expr, Expr::Literal(value, _) if is_text(&value.data_type()));
+        let op = arithmetic(&expr.op);
+        // The type of a long chain is not asked for at each of its operators.
+        if let Some(op) = op
+            && functions::is_arithmetic(&expr.left)
+            && (is_literal(&expr.right)
+                || expr
+                    .right
+                    .get_type(schema)
+                    .is_ok_and(|right| is_number(&right)))
+        {
+            let sum = functions::arithmetic(op, expr.left, expr.right);
+            return Ok(PlannerResult::Planned(sum));
+        }
         let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema))
         else {
             return Ok(PlannerResult::Original(expr));
@@ -268,15 +285,7 @@ impl ExprPlanner for Operators {
             (false, false) => expr,
             _ => of_super(expr, supers, (is_text(&left), is_text(&right)))?,
         };
-        let is_number = |data_type: &DataType| data_type.is_numeric() || data_type.is_null();
-        let is_literal =
-            |expr: &Expr| matches!(expr, Expr::Literal(value, _) if is_text(&value.data_type()));
-        let op = match expr.op {
-            BinaryOperator::Plus => Op::Add,
-            BinaryOperator::Minus => Op::Subtract,
-            BinaryOperator::Multiply => Op::Multiply,
-            BinaryOperator::Divide => Op::Divide,
-            BinaryOperator::Modulo => Op::Remainder,
+        match expr.op {
             BinaryOperator::Eq
             | BinaryOperator::NotEq
             | BinaryOperator::Lt
@@ -316,7 +325,10 @@ impl ExprPlanner for Operators {
                     _ => !is_equal,
                 }));
             }
-            _ => return Ok(PlannerResult::Original(expr)),
+            _ => {}
+        }
+        let Some(op) = op else {
+            return Ok(PlannerResult::Original(expr));
         };
         let left_fits = is_number(&left) || is_literal(&expr.left);
         let right_fits = is_number(&right) || is_literal(&expr.right);
@@ -358,6 +370,17 @@ impl ExprPlanner for Operators {
         }
         Ok(PlannerResult::Original(expr))
     }
+}
+
+fn arithmetic(op: &BinaryOperator) -> Option<Op> {
+    Some(match op {
+        BinaryOperator::Plus => Op::Add,
+        BinaryOperator::Minus => Op::Subtract,
+        BinaryOperator::Multiply => Op::Multiply,
+        BinaryOperator::Divide => Op::Divide,
+        BinaryOperator::Modulo => Op::Remainder,
+        _ => return None,
+    })
 }
 
 /// A comparison of a SUPER value with a text: only a text in it is equal to one. Other operators are not there yet.

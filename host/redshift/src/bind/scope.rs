@@ -13,6 +13,8 @@ use crate::error::{self, Error, Result};
 
 /// Expressions that aliases may become in all: each use writes one out again.
 const MOST_WRITTEN: usize = 10_000;
+/// Expressions that calls of COALESCE and its like may become in all.
+const MOST_COPIED: usize = 30_000;
 
 /// Where a query stands in the one around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -204,6 +206,19 @@ impl Binder<'_> {
     pub(super) fn note_subquery(&mut self) {
         if let Some(scope) = self.scopes.last_mut() {
             scope.facts.has_correlated |= self.finished.is_correlated;
+        }
+    }
+
+    /// Notes that all that was bound since a count of copies is written out so many times more: within each other, such expressions
+    /// become as many as a power of their depth.
+    pub(super) fn note_copies(&mut self, since: usize, more: usize) -> Result<()> {
+        let copies = (self.copied - since).saturating_mul(more);
+        self.copied = self.copied.saturating_add(copies).saturating_add(1);
+        match self.copied > MOST_COPIED {
+            true => Err(Error::not_yet(
+                "COALESCE, BETWEEN, IN, CASE or DECODE nested so deeply",
+            )),
+            false => Ok(()),
         }
     }
 

@@ -38,6 +38,7 @@ rules! {
     LEADER_ONLY, "0A000", 0, Documented, "Specified types or functions (one per INFO message) not supported on Redshift tables.", "functions of the leader node in a query of tables";
     TABLE_ONLY, "0A000", 0, Reported, "One or more of the used functions must be applied on at least one user created tables. Examples of user table only functions are LISTAGG, MEDIAN, PERCENTILE_CONT, etc", "LISTAGG, MEDIAN and PERCENTILE_CONT without a table";
     CORRELATION, "0A000", 0, Reported, "This type of correlated subquery pattern is not supported yet", "a subquery that refers to another query than the one around it, or does so in ON of an outer join, beside a window function or in GROUP BY";
+    CONSTANT_IN_WINDOW, "0A000", 0, Reported, "constant expressions are not supported in {} clauses", "a constant in PARTITION BY or ORDER BY of a window";
     FRAME_REQUIRED, "42601", 0, Documented, "Aggregate window functions with an ORDER BY clause require a frame clause", "sums over an ordered window without a frame";
     ADD_COLUMN_NOT_NULL, "42601", 0, Documented, "ALTER TABLE ADD COLUMN defined as NOT NULL must have a non-null default expression", "a new NOT NULL column without a default";
     ALTER_TYPE_IN_TRANSACTION, "25001", 0, Documented, "ALTER TABLE ALTER COLUMN cannot run inside a transaction block", "a change of a column's type between BEGIN and COMMIT";
@@ -46,6 +47,7 @@ rules! {
     NO_TRANSACTION_BLOCK, "25001", 0, Documented, "{} cannot run inside a transaction block", "VACUUM and others between BEGIN and COMMIT";
     LIMIT_IN_UNLOAD, "0A000", 0, Measured, "Limit clause is not supported", "UNLOAD of a query with a LIMIT";
     MERGE_CLAUSES, "42601", 0, Documented, "MERGE requires one WHEN MATCHED and one WHEN NOT MATCHED clause, without conditions", "MERGE with one clause, or with AND";
+    MERGE_CONDITION, "0A000", 0, Documented, "MERGE requires an equality between columns of the target and of the source in ON", "MERGE by another comparison, or by none";
     MERGE_SOURCE, "0A000", 0, Documented, "MERGE source must be a table other than the target", "MERGE from a query, a view or the target itself";
     MERGE_DUPLICATES, "42601", 0, Documented, "MERGE REMOVE DUPLICATES requires tables with the same columns", "REMOVE DUPLICATES with different tables";
     MULTIPLE_MATCHES, "21000", 0, Documented, "Found multiple matches to update the same tuple", "a row that matches several rows of a source";
@@ -58,6 +60,11 @@ rules! {
     DUPLICATE_SCHEMA, "42P06", 0, Known, "schema \"{}\" already exists", "a schema that is there already";
     SCHEMA_NOT_EMPTY, "2BP01", 0, Known, "cannot drop {} because other objects depend on it", "DROP of what others use, without CASCADE";
     RESERVED_SCHEMA, "42501", 0, Known, "permission denied for schema {}", "writing to a schema of the system";
+    INVALID_ENCODING, "42P16", 0, Known, "invalid encoding type specified for column \"{}\"", "an encoding that there is not";
+    UNDEFINED_REFERENCE, "42703", 0, Known, "column \"{}\" referenced in foreign key constraint does not exist", "a foreign key to a column that is not there";
+    REFERENCE_COUNT, "42830", 0, Known, "number of referencing and referenced columns for foreign key disagree", "a foreign key with more or fewer columns than it refers to";
+    NO_REFERENCED_KEY, "42830", 0, Documented, "there is no unique constraint matching given keys for referenced table \"{}\"", "a foreign key to columns that are no key";
+    NO_PRIMARY_KEY, "42704", 0, Known, "there is no primary key for referenced table \"{}\"", "a foreign key without columns, to a table without a primary key";
     SECOND_KEY, "42P16", 0, Known, "multiple primary keys for table \"{}\" are not allowed", "a second PRIMARY KEY";
     VIEW_COLUMNS, "42P16", 0, Documented, "cannot change {}", "CREATE OR REPLACE VIEW with other columns";
     LATE_NAMES, "0A000", 0, Documented, "All the relation names inside should be qualified when creating views with no schema binding.", "a view that is bound late, of tables without their schema";

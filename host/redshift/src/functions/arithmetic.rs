@@ -6,11 +6,12 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal128Array};
 use arrow::compute::kernels::numeric;
 use arrow::datatypes::{Decimal128Type, Float32Type, Float64Type, i256};
 use arrow::error::ArrowError;
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Expr, ScalarUDF};
 
 use super::scalar::{Arguments, scalar};
 use crate::error::{self, Error, Result};
-use crate::types::cast::divided;
+use crate::types::cast::{Mode, cast, divided};
 use crate::types::{Type, read};
 
 /// An operator.
@@ -23,33 +24,80 @@ pub(crate) enum Op {
     Remainder,
 }
 
-macro_rules! operator {
-    ($op:ident, $name:literal) => {
-        scalar(
-            $name,
-            |arguments| types(Op::$op, arguments),
-            |columns, types, result| compute(Op::$op, columns, types[0], result),
-        )
-    };
-}
+impl Op {
+    const ALL: [Self; 5] = [
+        Self::Add,
+        Self::Subtract,
+        Self::Multiply,
+        Self::Divide,
+        Self::Remainder,
+    ];
 
-fn function(op: Op) -> ScalarUDF {
-    match op {
-        Op::Add => operator!(Add, "redshift_add"),
-        Op::Subtract => operator!(Subtract, "redshift_subtract"),
-        Op::Multiply => operator!(Multiply, "redshift_multiply"),
-        Op::Divide => operator!(Divide, "redshift_divide"),
-        Op::Remainder => operator!(Remainder, "redshift_mod"),
+    fn symbol(self) -> char {
+        match self {
+            Self::Add => '+',
+            Self::Subtract => '-',
+            Self::Multiply => '*',
+            Self::Divide => '/',
+            Self::Remainder => '%',
+        }
     }
 }
 
+/// Before the operators of [`chain`] in its name.
+const CHAIN: &str = "redshift_";
+
+/// `a + b - c ..`, from left to right, as one call: each pass over a plan asks an expression for its type, which asks what is in it,
+/// so that a long chain of calls within calls would be planned in the cube of its length.
+fn chain(ops: Vec<Op>) -> ScalarUDF {
+    let symbols = ops.iter().map(|op| op.symbol());
+    let name: String = CHAIN.chars().chain(symbols).collect();
+    let last = ops.clone();
+    scalar(
+        name,
+        move |arguments| chain_types(&last, arguments),
+        move |columns, types, _| chained(&ops, columns, types),
+    )
+}
+
+/// The operators of a chain.
+fn ops(call: &ScalarFunction) -> Option<Vec<Op>> {
+    let symbols = call.name().strip_prefix(CHAIN)?;
+    let op = |symbol| Op::ALL.into_iter().find(|op| op.symbol() == symbol);
+    symbols.chars().map(op).collect()
+}
+
 pub(super) fn functions() -> Vec<ScalarUDF> {
-    vec![function(Op::Remainder)]
+    vec![scalar(
+        "redshift_mod",
+        |arguments| chain_types(&[Op::Remainder], arguments),
+        |columns, types, _| chained(&[Op::Remainder], columns, types),
+    )]
+}
+
+/// Whether an expression is made by [`arithmetic`]: a number, whatever is in it.
+pub(crate) fn is_arithmetic(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarFunction(call) if ops(call).is_some())
 }
 
 /// `left op right`
 pub(crate) fn arithmetic(op: Op, left: Expr, right: Expr) -> Expr {
-    function(op).call(vec![left, right])
+    let is_constant = |expr: &Expr| !expr.any_column_refs();
+    let (mut all, mut arguments) = match left {
+        // What begins with constants alone is computed while it is planned, and fails then.
+        Expr::ScalarFunction(call)
+            if is_constant(&right) || !call.args.iter().take(2).rev().all(is_constant) =>
+        {
+            match ops(&call) {
+                Some(all) => (all, call.args),
+                None => (Vec::new(), vec![Expr::ScalarFunction(call)]),
+            }
+        }
+        left => (Vec::new(), vec![left]),
+    };
+    all.push(op);
+    arguments.push(right);
+    chain(all).call(arguments)
 }
 
 /// `left = right` of floats, where NaN is equal to nothing.
@@ -81,18 +129,36 @@ fn digits(data_type: Type) -> Option<(u8, u8)> {
     })
 }
 
-fn types(op: Op, arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
-    let [left, right] = arguments.types else {
+fn chain_types(ops: &[Op], arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
+    let [first, rest @ ..] = arguments.types else {
         return Err(arguments.refused());
     };
+    if rest.len() != ops.len() {
+        return Err(arguments.refused());
+    }
+    let mut wanted = Vec::with_capacity(arguments.types.len());
+    let mut result = *first;
+    for (op, next) in ops.iter().zip(rest) {
+        let (left, right, sum) = types(*op, result, *next).ok_or_else(|| arguments.refused())?;
+        if wanted.is_empty() {
+            wanted.push(left);
+        }
+        wanted.push(right);
+        result = sum;
+    }
+    Ok((wanted, result))
+}
+
+/// The types that two operands are cast to, and that of the result.
+fn types(op: Op, left: Type, right: Type) -> Option<(Type, Type, Type)> {
     // A literal becomes what it meets.
-    let (left, right) = match (*left, *right) {
+    let (left, right) = match (left, right) {
         (Type::Unknown, Type::Unknown) => (Type::Float8, Type::Float8),
         (Type::Unknown, right) => (right, right),
         (left, Type::Unknown) => (left, left),
         both => both,
     };
-    let same = |data_type| Ok((vec![data_type, data_type], data_type));
+    let same = |data_type| Some((data_type, data_type, data_type));
     if left.is_whole() && right.is_whole() {
         let wide = |data_type| match data_type {
             Type::Int2 => 2,
@@ -108,12 +174,12 @@ fn types(op: Op, arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
     if let (Some(left), Some(right)) = (digits(left), digits(right)) {
         let result = decimal(op, left, right);
         let own = |(precision, scale)| Type::Numeric(precision, scale);
-        return Ok((vec![own(left), own(right)], result));
+        return Some((own(left), own(right), result));
     }
     match left.is_number() && right.is_number() {
         true if left == Type::Float4 && right == Type::Float4 => same(Type::Float4),
         true => same(Type::Float8),
-        false => Err(arguments.refused()),
+        false => None,
     }
 }
 
@@ -145,10 +211,37 @@ fn decimal(op: Op, left: (u8, u8), right: (u8, u8)) -> Type {
     Type::Numeric(precision as u8, scale as u8)
 }
 
-fn compute(op: Op, columns: &[ArrayRef], operands: Type, result: Type) -> Result<ArrayRef> {
-    let [left, right] = columns else {
-        return Err(Error::internal("an operator takes two columns"));
-    };
+fn chained(ops: &[Op], columns: &[ArrayRef], own: &[Type]) -> Result<ArrayRef> {
+    let pairs = columns.iter().zip(own);
+    let mut result: Option<(ArrayRef, Type)> = None;
+    let mut ops = ops.iter();
+    for (column, own) in pairs {
+        result = Some(match result {
+            None => (Arc::clone(column), *own),
+            Some((sum, so_far)) => {
+                let typed = ops
+                    .next()
+                    .and_then(|op| Some((*op, types(*op, so_far, *own)?)));
+                let (op, (left, _, result)) =
+                    typed.ok_or_else(|| Error::internal("operands without an operator"))?;
+                let sum = cast(&sum, so_far, left, Mode::Explicit)?;
+                (compute(op, &sum, column, left, result)?, result)
+            }
+        });
+    }
+    match result {
+        Some((result, _)) => Ok(result),
+        None => Err(Error::internal("an operator without operands")),
+    }
+}
+
+fn compute(
+    op: Op,
+    left: &ArrayRef,
+    right: &ArrayRef,
+    operands: Type,
+    result: Type,
+) -> Result<ArrayRef> {
     if let Type::Numeric(precision, scale) = result {
         return decimals(op, left, right, precision, scale);
     }
@@ -241,6 +334,28 @@ fn decimals(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_chain_is_one_call() {
+        let column = |name: &str| Expr::Column(name.into());
+        let one = || datafusion::logical_expr::lit(1);
+        let ab = arithmetic(Op::Add, column("a"), column("b"));
+        let product = arithmetic(Op::Multiply, column("c"), one());
+        let all = arithmetic(Op::Subtract, arithmetic(Op::Divide, ab, product), one());
+        assert_eq!(
+            all.to_string(),
+            "redshift_+/-(a, b, redshift_*(c, Int32(1)), Int32(1))"
+        );
+        assert!(is_arithmetic(&all));
+        let constants = arithmetic(Op::Divide, one(), one());
+        let constants = arithmetic(Op::Divide, constants, one());
+        let all = arithmetic(Op::Add, arithmetic(Op::Add, constants, column("a")), one());
+        let constants = "redshift_//(Int32(1), Int32(1), Int32(1))";
+        assert_eq!(
+            all.to_string(),
+            format!("redshift_++({constants}, a, Int32(1))")
+        );
+    }
 
     #[test]
     fn decimals_have_the_documented_digits() {

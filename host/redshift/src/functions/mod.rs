@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
-pub(crate) use arithmetic::{Op, arithmetic, equal_floats};
+pub(crate) use arithmetic::{Op, arithmetic, equal_floats, is_arithmetic};
 pub(crate) use casts::{assigned, explicit};
 pub(crate) use dates::times;
 pub(crate) use formats::{Reading, check as check_date_format, read as read_date};

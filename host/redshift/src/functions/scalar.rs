@@ -1,5 +1,6 @@
 //! A function over columns of Redshift's types, in terms of two others: its types, and its values.
 
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::types::cast::{Mode, cast};
 
 /// What a function is called with.
 pub(crate) struct Arguments<'a> {
-    pub(crate) name: &'static str,
+    pub(crate) name: &'a str,
     pub(crate) types: &'a [Type],
 }
 
@@ -38,26 +39,35 @@ impl Arguments<'_> {
 }
 
 /// The types that the arguments are cast to, and the type of the result.
-type Types = fn(&Arguments<'_>) -> Result<(Vec<Type>, Type)>;
+type Types = dyn Fn(&Arguments<'_>) -> Result<(Vec<Type>, Type)> + Send + Sync;
 /// Columns of those types to a column of the result's.
-type Compute = fn(&[ArrayRef], &[Type], Type) -> Result<ArrayRef>;
+type Compute = dyn Fn(&[ArrayRef], &[Type], Type) -> Result<ArrayRef> + Send + Sync;
 
-/// A function by the types that it takes and by what it does with columns.
-pub(crate) fn scalar(name: &'static str, types: Types, compute: Compute) -> ScalarUDF {
+/// A function by the types that it takes and by what it does with columns. Those of one name are the same.
+pub(crate) fn scalar(
+    name: impl Into<String>,
+    types: impl Fn(&Arguments<'_>) -> Result<(Vec<Type>, Type)> + Send + Sync + 'static,
+    compute: impl Fn(&[ArrayRef], &[Type], Type) -> Result<ArrayRef> + Send + Sync + 'static,
+) -> ScalarUDF {
     ScalarUDF::from(Scalar {
-        name,
+        name: name.into(),
         signature: Signature::user_defined(Volatility::Immutable),
-        types,
-        compute,
+        types: Box::new(types),
+        compute: Box::new(compute),
     })
 }
 
-#[derive(Debug)]
 struct Scalar {
-    name: &'static str,
+    name: String,
     signature: Signature,
-    types: Types,
-    compute: Compute,
+    types: Box<Types>,
+    compute: Box<Compute>,
+}
+
+impl fmt::Debug for Scalar {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Scalar").field(&self.name).finish()
+    }
 }
 
 impl PartialEq for Scalar {
@@ -82,7 +92,7 @@ impl Scalar {
     ) -> Result<(Vec<Type>, Vec<Type>, Type)> {
         let types = own_types(fields, constants)?;
         let arguments = Arguments {
-            name: self.name,
+            name: &self.name,
             types: &types,
         };
         let (wanted, result) = (self.types)(&arguments)?;
@@ -107,7 +117,7 @@ fn own_types(fields: &[FieldRef], constants: &[Option<&ScalarValue>]) -> Result<
 
 impl ScalarUDFImpl for Scalar {
     fn name(&self) -> &str {
-        self.name
+        &self.name
     }
 
     fn signature(&self) -> &Signature {
@@ -124,7 +134,7 @@ impl ScalarUDFImpl for Scalar {
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Outcome<FieldRef> {
         let (_, _, result) = self.typed(arguments.arg_fields, arguments.scalar_arguments)?;
-        Ok(result.field(self.name))
+        Ok(result.field(&self.name))
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Outcome<ColumnarValue> {

@@ -167,7 +167,7 @@ pub(crate) async fn copy(
     }
     let written = written?;
     let rows = written.rows;
-    transaction.append(id, written.files)?;
+    transaction.append(id, written.segments)?;
     let table = &target.table.name;
     Ok(Done {
         outcome: Outcome {

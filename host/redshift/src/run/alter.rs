@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
 
-use super::create::{add, attributes, dependents};
+use super::create::{add, add_keys, attributes, dependents, known_encoding};
 use super::rows::default;
 use super::{Environment, locked};
 use crate::bind::{self, Binder};
@@ -104,8 +104,9 @@ pub(super) async fn alter(
         AlterAction::Attributes(new) => attributes(&mut table, &new)?,
         AlterAction::ColumnEncoding { name, encoding } => {
             let at = place(&table, &name)?;
-            table.columns[at].encoding = encoding;
+            table.columns[at].encoding = known_encoding(&name.value, encoding)?;
         }
+        AlterAction::AddKey(key) => add_keys(environment, &catalog, &mut table, vec![key])?,
         AlterAction::Nothing => return Ok(outcome),
         AlterAction::AppendFrom => return Err(Error::not_yet("ALTER TABLE APPEND")),
     }
@@ -148,7 +149,8 @@ async fn add_column(
     if definition.not_null && definition.default.is_none() {
         return Err(Error::new(&error::ADD_COLUMN_NOT_NULL, &[]));
     }
-    add(environment, catalog, table, definition)?;
+    let keys = add(environment, catalog, table, definition)?;
+    add_keys(environment, catalog, table, keys)?;
     let Some(column) = table.columns.last_mut() else {
         return Ok(());
     };

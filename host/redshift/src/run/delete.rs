@@ -15,7 +15,7 @@ use crate::bind::{self, Binder};
 use crate::catalog::{Object, Table};
 use crate::error::{self, Error, Result};
 use crate::session::Outcome;
-use crate::store::{self, ROW};
+use crate::store::ROW;
 use crate::transaction::Transaction;
 
 pub(super) async fn delete(
@@ -84,7 +84,7 @@ pub(super) async fn delete(
     if is_all {
         let deleted = table.rows();
         let emptied = Table {
-            files: Vec::new(),
+            segments: Vec::new(),
             ..Table::clone(table)
         };
         transaction.put(Object::Table(Arc::new(emptied)))?;
@@ -99,7 +99,6 @@ pub(super) async fn delete(
     let deleted = rows.len() as u64;
     if deleted > 0 {
         let changed = without(table, rows);
-        let changed = store::compact(&environment.shared.store.folder, changed).await?;
         transaction.put(Object::Table(Arc::new(changed)))?;
     }
     Ok(Outcome::changed("DELETE", deleted))
@@ -113,7 +112,7 @@ pub(super) async fn truncate(
 ) -> Result<Outcome> {
     let id = locked(environment, transaction, name, false).await?;
     let emptied = Table {
-        files: Vec::new(),
+        segments: Vec::new(),
         ..Table::clone(transaction.catalog().table(id)?)
     };
     transaction.put(Object::Table(Arc::new(emptied)))?;

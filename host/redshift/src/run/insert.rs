@@ -80,7 +80,7 @@ pub(super) async fn insert(
     let id = locked(environment, transaction, &name, true).await?;
     let catalog = transaction.catalog().clone();
     let table = catalog.table(id)?;
-    let names: Vec<String> = columns.iter().flat_map(bind::plain_name).collect();
+    let names = bind::column_names(&columns)?;
     let given = Given::new(table, &names)?;
     let (planned, given) = match source {
         Some(source) => {
@@ -114,7 +114,7 @@ pub(super) async fn insert(
     let query = completed(environment, &catalog, table, &given, planned).await?;
     let streams = bind::streams(query).await?;
     let written = write(environment, table, streams, true).await?;
-    transaction.append(id, written.files)?;
+    transaction.append(id, written.segments)?;
     Ok(Outcome::changed("INSERT 0", written.rows))
 }
 

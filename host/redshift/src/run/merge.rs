@@ -1,13 +1,14 @@
 //! `MERGE`: one query for rows that match, one for those that do not, both of the state before.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::datatypes::UInt64Type;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Join, JoinConstraint, JoinOperator, Merge, MergeAction, MergeClause,
-    MergeClauseKind, MergeInsertKind, ObjectName, Query, SelectItem, TableAlias, TableFactor,
-    TableWithJoins, Value,
+    BinaryOperator, Expr, Ident, Join, JoinConstraint, JoinOperator, Merge, MergeAction,
+    MergeClause, MergeClauseKind, MergeInsertKind, ObjectName, Query, SelectItem, TableAlias,
+    TableFactor, TableWithJoins, Value, visit_expressions,
 };
 use parking_lot::Mutex;
 
@@ -18,7 +19,7 @@ use crate::bind::{self, Binder, Resolved};
 use crate::catalog::{Catalog, Id, Object, Table};
 use crate::error::{self, Error, Result};
 use crate::session::Outcome;
-use crate::store::{self, ROW, Written};
+use crate::store::{ROW, Written};
 use crate::transaction::Transaction;
 
 /// `MERGE .. REMOVE DUPLICATES`
@@ -38,6 +39,7 @@ struct Tables {
     id: Id,
     target: String,
     source: TableFactor,
+    source_name: String,
     source_id: Id,
 }
 
@@ -55,12 +57,72 @@ async fn tables(
         Resolved::Object(Object::Table(table)) if table.id != id => table.id,
         _ => return Err(Error::new(&error::MERGE_SOURCE, &[])),
     };
+    let last = |name| bind::plain_name(name).pop().unwrap_or_default();
+    let source_name = match &alias {
+        Some(alias) => alias.name.value.clone(),
+        None => last(source),
+    };
     Ok(Tables {
         id,
-        target: bind::plain_name(target).pop().unwrap_or_default(),
+        target: last(target),
         source: bind::table(source.clone(), alias),
+        source_name,
         source_id,
     })
+}
+
+impl Tables {
+    /// An error for a condition in which no column of one table is equal to one of the other. What else it asks for is free: dbt adds
+    /// conditions on the target.
+    fn check(&self, catalog: &Catalog, on: &Expr) -> Result<()> {
+        match self.has_equality(catalog.table(self.id)?, on) {
+            true => Ok(()),
+            false => Err(Error::new(&error::MERGE_CONDITION, &[])),
+        }
+    }
+
+    fn has_equality(&self, target: &Table, on: &Expr) -> bool {
+        match on {
+            Expr::Nested(inner) => self.has_equality(target, inner),
+            Expr::BinaryOp {
+                left,
+                op: BinaryOperator::And,
+                right,
+            } => self.has_equality(target, left) || self.has_equality(target, right),
+            Expr::BinaryOp {
+                left,
+                op: BinaryOperator::Eq,
+                right,
+            } => {
+                let sides = (self.sides(target, left), self.sides(target, right));
+                matches!(
+                    sides,
+                    ((true, false), (false, true)) | ((false, true), (true, false))
+                )
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether an expression has columns of the target, and of the source.
+    fn sides(&self, target: &Table, expr: &Expr) -> (bool, bool) {
+        let mut sides = (false, false);
+        let _ = visit_expressions(expr, |expr| {
+            let is_source = match expr {
+                Expr::Identifier(name) => target.column(&name.value).is_none(),
+                Expr::CompoundIdentifier(parts) => {
+                    parts.iter().any(|part| part.value == self.source_name)
+                }
+                _ => return ControlFlow::<()>::Continue(()),
+            };
+            match is_source {
+                true => sides.1 = true,
+                false => sides.0 = true,
+            }
+            ControlFlow::Continue(())
+        });
+        sides
+    }
 }
 
 pub(super) async fn merge(
@@ -127,6 +189,7 @@ pub(super) async fn merge(
     };
     let tables = tables(environment, transaction, &target, &source, alias).await?;
     let catalog = transaction.catalog().clone();
+    tables.check(&catalog, &on)?;
     let table = Table::clone(catalog.table(tables.id)?);
     let mut work = Work {
         environment,
@@ -153,11 +216,7 @@ pub(super) async fn merge(
     if unmatched.insert_predicate.is_some() {
         return Err(clauses_refused());
     }
-    let names: Vec<String> = unmatched
-        .columns
-        .iter()
-        .filter_map(|name| bind::plain_name(name).pop())
-        .collect();
+    let names = bind::column_names(&unmatched.columns)?;
     let MergeInsertKind::Values(values) = unmatched.kind else {
         return Err(Error::new(&error::SYNTAX_ERROR, &[&"row"]));
     };
@@ -167,7 +226,7 @@ pub(super) async fn merge(
     let added = work.unmatched(&names, &values.content).await?;
     transaction.has_read([tables.id, tables.source_id]);
     let changed = new.rows.max(rows.len() as u64) + added.rows;
-    apply(environment, transaction, &table, rows, [new, added]).await?;
+    apply(transaction, &table, rows, [new, added])?;
     Ok(Outcome::changed("MERGE", changed))
 }
 
@@ -192,6 +251,7 @@ pub(super) async fn remove_duplicates(
     )
     .await?;
     let catalog = transaction.catalog().clone();
+    tables.check(&catalog, &merge.on)?;
     let table = Table::clone(catalog.table(tables.id)?);
     let source = catalog.table(tables.source_id)?;
     let types = |table: &Table| -> Vec<_> {
@@ -214,17 +274,12 @@ pub(super) async fn remove_duplicates(
     };
     let query = work.matched(vec![row(&tables.target)])?;
     let rows = work.numbers(query).await?;
-    let shown = match &tables.source {
-        TableFactor::Table {
-            alias: Some(alias), ..
-        } => alias.name.value.clone(),
-        _ => source.name.clone(),
-    };
+    let shown = &tables.source_name;
     let items = source
         .columns
         .iter()
         .map(|column| SelectItem::ExprWithAlias {
-            expr: qualified(&shown, &column.name),
+            expr: qualified(shown, &column.name),
             alias: bind::ident(&column.name),
         });
     let from = work.binder.tables(alone(tables.source.clone()))?;
@@ -233,14 +288,7 @@ pub(super) async fn remove_duplicates(
     let added = write(environment, &table, streams, true).await?;
     transaction.has_read([tables.id, tables.source_id]);
     let changed = added.rows;
-    apply(
-        environment,
-        transaction,
-        &table,
-        rows,
-        [added, Written::default()],
-    )
-    .await?;
+    apply(transaction, &table, rows, [added, Written::default()])?;
     Ok(Outcome::changed("MERGE", changed))
 }
 
@@ -258,18 +306,15 @@ fn alone(relation: TableFactor) -> TableWithJoins {
     }
 }
 
-async fn apply(
-    environment: &Environment<'_>,
+fn apply(
     transaction: &mut Transaction,
     table: &Table,
     rows: Vec<u64>,
     written: [Written; 2],
 ) -> Result<()> {
     let mut changed = without(table, rows);
-    changed
-        .files
-        .extend(written.into_iter().flat_map(|written| written.files));
-    let changed = store::compact(&environment.shared.store.folder, changed).await?;
+    let written = written.into_iter().flat_map(|written| written.segments);
+    changed.segments.extend(written);
     transaction.put(Object::Table(Arc::new(changed)))
 }
 

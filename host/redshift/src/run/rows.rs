@@ -300,14 +300,14 @@ pub(super) fn without(table: &Table, mut rows: Vec<u64>) -> Table {
     rows.sort_unstable();
     rows.dedup();
     let mut table = table.clone();
-    for (number, file) in (0u64..).zip(&mut table.files) {
-        let from = rows.partition_point(|row| row >> 32 < number);
-        let to = rows.partition_point(|row| row >> 32 <= number);
+    for (place, segment) in (0u64..).zip(&mut table.segments) {
+        let from = rows.partition_point(|row| row >> 32 < place);
+        let to = rows.partition_point(|row| row >> 32 <= place);
         if from < to {
+            let deleted = &mut Arc::make_mut(segment).deleted;
             // The lower half is the row.
-            file.deleted
-                .extend(rows[from..to].iter().map(|row| *row as u32));
-            file.deleted.sort_unstable();
+            deleted.extend(rows[from..to].iter().map(|row| *row as u32));
+            deleted.sort_unstable();
         }
     }
     table

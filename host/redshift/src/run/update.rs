@@ -14,7 +14,8 @@ use crate::bind::{self, Binder};
 use crate::catalog::{Object, Table};
 use crate::error::{self, Error, Result};
 use crate::session::Outcome;
-use crate::store::{self, ROW};
+use crate::store::ROW;
+use crate::syntax::check_names;
 use crate::transaction::Transaction;
 
 pub(super) async fn update(
@@ -97,6 +98,7 @@ pub(super) fn new_row(
         let AssignmentTarget::ColumnName(name) = target else {
             return Err(Error::new(&error::SYNTAX_ERROR, &[&"("]));
         };
+        check_names(&name)?;
         let parts = bind::plain_name(&name);
         let name = parts.last().cloned().unwrap_or_default();
         let place = table.columns.iter().position(|column| column.name == name);
@@ -163,8 +165,7 @@ pub(super) async fn replace(
     }
     // Other parts of the statement may have changed it already.
     let mut changed = without(table, rows);
-    changed.files.extend(written.files);
-    let changed = store::compact(&environment.shared.store.folder, changed).await?;
+    changed.segments.extend(written.segments);
     transaction.put(Object::Table(Arc::new(changed)))?;
     Ok(written.rows)
 }

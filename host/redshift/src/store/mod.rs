@@ -1,33 +1,40 @@
-//! What is on the disk: records of the catalog in a database, rows in files.
+//! What is on the disk: the catalog and few rows in a database, many rows in files.
 //!
 //! ```text
-//! catalog.redb       one record for each object, and the numbers that were given out
-//! data/<32 digits>   rows of a table as Parquet, never changed
+//! catalog.redb       a record for each object and for each segment of rows, the rows of small segments, and the numbers that were
+//!                    given out
+//! data/<32 digits>   a segment of a table's rows as Parquet, never changed
 //! ```
 //!
-//! A file is durable before the record that names it; the transaction of the database is the commit. A crash leaves
-//! files without a record, which the next start removes. Deleted rows are named in the record of their table, and a
-//! file of which many are deleted is written anew.
+//! A file is durable before the record that names it; the transaction of the database is the commit. So a commit of few rows waits
+//! once for the disk. A crash leaves files without a record, which the next start removes. Deleted rows are named in the record of
+//! their segment. A commit writes segments anew of which many rows are deleted, or that are many and small.
 
-mod files;
 mod scan;
+mod segment;
 mod write;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use files::{DataFile, Folder};
 pub(crate) use scan::{ROW, Rows};
-pub(crate) use write::{Written, compact, write};
+pub(crate) use segment::{Folder, Segment};
+pub(crate) use write::{Written, compacted, write};
 
+use self::segment::Place;
 use crate::catalog::{Catalog, FIRST, Id, Object, PUBLIC, Schema, Table, View};
 use crate::error::{Error, Result};
 
 const OBJECTS: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("objects");
+/// Segments by their table and their number.
+const SEGMENTS: TableDefinition<'static, (u64, u64), &[u8]> = TableDefinition::new("segments");
+/// The rows of those that are small, as a stream of Arrow.
+const ROWS: TableDefinition<'static, (u64, u64), &[u8]> = TableDefinition::new("rows");
 const NUMBERS: TableDefinition<'static, &str, u64> = TableDefinition::new("numbers");
 
 /// Memory for pages of the database.
@@ -73,11 +80,21 @@ enum Record<'a> {
     View(std::borrow::Cow<'a, View>),
 }
 
+/// The record of a segment.
+#[derive(Serialize, Deserialize)]
+struct SegmentRecord<'a> {
+    rows: u64,
+    bytes: u64,
+    deleted: std::borrow::Cow<'a, [u32]>,
+    /// The name of its file; without one its rows are in the database.
+    file: Option<std::borrow::Cow<'a, str>>,
+}
+
 /// What a commit changes.
 #[derive(Debug, Default)]
 pub(crate) struct Change {
-    /// Objects by number; `None` for one that is dropped.
-    pub(crate) objects: BTreeMap<Id, Option<Object>>,
+    /// Objects by number, before and after; `None` for one that is created or dropped.
+    pub(crate) objects: BTreeMap<Id, (Option<Object>, Option<Object>)>,
     /// Next numbers of IDENTITY columns.
     pub(crate) identities: BTreeMap<Id, i64>,
 }
@@ -118,7 +135,8 @@ impl Store {
         let mut named = HashSet::new();
         for object in contents.catalog.objects() {
             if let Object::Table(table) = object {
-                named.extend(table.files.iter().map(|file| file.name.clone()));
+                let files = table.segments.iter().filter_map(|segment| segment.file());
+                named.extend(files.map(|file| file.name().to_owned()));
             }
         }
         store.folder.sweep(&named).map_err(files)?;
@@ -138,6 +156,8 @@ impl Store {
                 let record = serde_json::to_vec(&record).unwrap_or_default();
                 objects.insert(PUBLIC, record.as_slice())?;
             }
+            transaction.open_table(SEGMENTS)?;
+            transaction.open_table(ROWS)?;
             transaction.open_table(NUMBERS)?;
         }
         transaction.commit()?;
@@ -150,13 +170,20 @@ impl Store {
             next_id: FIRST,
             identities: BTreeMap::new(),
         };
-        let mut read = || -> Result<Vec<(u64, Vec<u8>)>, redb::Error> {
+        let mut objects = Vec::new();
+        let mut segments = Vec::new();
+        let mut read = || -> Result<(), redb::Error> {
             let transaction = self.database.begin_read()?;
-            let objects = transaction.open_table(OBJECTS)?;
-            let mut records = Vec::new();
-            for record in objects.iter()? {
+            for record in transaction.open_table(OBJECTS)?.iter()? {
                 let (id, record) = record?;
-                records.push((id.value(), record.value().to_vec()));
+                objects.push((id.value(), record.value().to_vec()));
+            }
+            let rows = transaction.open_table(ROWS)?;
+            for record in transaction.open_table(SEGMENTS)?.iter()? {
+                let (key, record) = record?;
+                let few = rows.get(key.value())?;
+                let few = few.map(|few| Bytes::copy_from_slice(few.value()));
+                segments.push((key.value(), record.value().to_vec(), few));
             }
             for number in transaction.open_table(NUMBERS)?.iter()? {
                 let (name, number) = number?;
@@ -172,20 +199,36 @@ impl Store {
                     }
                 }
             }
-            Ok(records)
+            Ok(())
         };
-        for (id, record) in read()? {
+        read()?;
+        let mut tables: BTreeMap<Id, Vec<Arc<Segment>>> = BTreeMap::new();
+        for ((id, number), record, few) in segments {
+            let damaged = |source| OpenError::Damaged { id, source };
+            let record: SegmentRecord<'_> = serde_json::from_slice(&record).map_err(damaged)?;
+            let place = match (record.file, few) {
+                (Some(name), _) => Place::File(self.folder.existing(name.into_owned())),
+                (None, Some(few)) => Place::Database(few),
+                (None, None) => return Err(damaged(serde::de::Error::custom("rows are missing"))),
+            };
+            self.folder.has_number(number);
+            tables.entry(id).or_default().push(Arc::new(Segment {
+                number,
+                rows: record.rows,
+                bytes: record.bytes,
+                deleted: record.deleted.into_owned(),
+                place,
+            }));
+        }
+        for (id, record) in objects {
             let record: Record<'_> = serde_json::from_slice(&record)
                 .map_err(|source| OpenError::Damaged { id, source })?;
             contents.catalog.put(match record {
                 Record::Schema(schema) => Object::Schema(Arc::new(schema.into_owned())),
-                Record::Table(table) => {
-                    let mut table = table.into_owned();
-                    for file in &mut table.files {
-                        file.handle = Some(self.folder.existing(&file.name));
-                    }
-                    Object::Table(Arc::new(table))
-                }
+                Record::Table(table) => Object::Table(Arc::new(Table {
+                    segments: tables.remove(&id).unwrap_or_default(),
+                    ..table.into_owned()
+                })),
                 Record::View(view) => Object::View(Arc::new(view.into_owned())),
             });
         }
@@ -198,22 +241,56 @@ impl Store {
             let transaction = self.database.begin_write()?;
             {
                 let mut objects = transaction.open_table(OBJECTS)?;
-                for (id, object) in &change.objects {
-                    let Some(object) = object else {
-                        objects.remove(id)?;
-                        continue;
-                    };
-                    use std::borrow::Cow::Borrowed;
-                    let record = match object {
-                        Object::Schema(schema) => Record::Schema(Borrowed(schema)),
-                        Object::Table(table) => Record::Table(Borrowed(table)),
-                        Object::View(view) => Record::View(Borrowed(view)),
-                    };
-                    let record = serde_json::to_vec(&record)
-                        .map_err(|error| redb::Error::Io(std::io::Error::other(error)))?;
-                    objects.insert(id, record.as_slice())?;
-                }
+                let mut segments = transaction.open_table(SEGMENTS)?;
+                let mut rows = transaction.open_table(ROWS)?;
                 let mut numbers = transaction.open_table(NUMBERS)?;
+                for (id, (before, after)) in &change.objects {
+                    use std::borrow::Cow::Borrowed;
+                    let record = match after {
+                        None => {
+                            objects.remove(id)?;
+                            numbers.remove(format!("identity/{id}").as_str())?;
+                            None
+                        }
+                        Some(Object::Schema(schema)) => Some(Record::Schema(Borrowed(schema))),
+                        Some(Object::Table(table)) => Some(Record::Table(Borrowed(table))),
+                        Some(Object::View(view)) => Some(Record::View(Borrowed(view))),
+                    };
+                    if let Some(record) = record {
+                        let record = json(&record)?;
+                        let is_new = objects
+                            .get(id)?
+                            .is_none_or(|known| known.value() != record.as_slice());
+                        if is_new {
+                            objects.insert(id, record.as_slice())?;
+                        }
+                    }
+                    let (before, after) = (of_table(before.as_ref()), of_table(after.as_ref()));
+                    for (number, segment) in &before {
+                        if after.get(number).is_none_or(|same| !same.is_at(segment)) {
+                            segments.remove((*id, *number))?;
+                            rows.remove((*id, *number))?;
+                        }
+                    }
+                    for (number, segment) in &after {
+                        let known = before.get(number);
+                        if known.is_some_and(|known| Arc::ptr_eq(known, segment)) {
+                            continue;
+                        }
+                        let record = json(&SegmentRecord {
+                            rows: segment.rows,
+                            bytes: segment.bytes,
+                            deleted: Borrowed(&segment.deleted),
+                            file: segment.file().map(|file| Borrowed(file.name())),
+                        })?;
+                        segments.insert((*id, *number), record.as_slice())?;
+                        if let Place::Database(few) = &segment.place
+                            && known.is_none_or(|known| !known.is_at(segment))
+                        {
+                            rows.insert((*id, *number), few.as_ref())?;
+                        }
+                    }
+                }
                 numbers.insert("commit", number)?;
                 numbers.insert("next_id", next_id)?;
                 for (id, next) in &change.identities {
@@ -225,4 +302,20 @@ impl Store {
         };
         write().map_err(Error::internal)
     }
+}
+
+fn json(record: &impl Serialize) -> Result<Vec<u8>, redb::Error> {
+    serde_json::to_vec(record).map_err(|error| redb::Error::Io(std::io::Error::other(error)))
+}
+
+/// The segments of an object by their numbers.
+fn of_table(object: Option<&Object>) -> BTreeMap<u64, &Arc<Segment>> {
+    let segments = match object {
+        Some(Object::Table(table)) => table.segments.as_slice(),
+        _ => &[],
+    };
+    segments
+        .iter()
+        .map(|segment| (segment.number, segment))
+        .collect()
 }

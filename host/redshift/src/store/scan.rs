@@ -1,6 +1,7 @@
 //! Rows of a table as DataFusion reads them.
 
 use std::fs::File;
+use std::io::Cursor;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -9,6 +10,8 @@ use arrow::array::{
 };
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::ipc::reader::StreamReader;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
@@ -20,14 +23,18 @@ use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::files::DataFile;
+use super::segment::{Place, Segment};
+use super::write::stored_name;
 use crate::catalog::{Column, Table};
 use crate::error::Error;
 use crate::types::Type;
 use crate::types::cast::{Mode, cast};
 
-/// The column of row numbers: the file in the upper half, the row in the lower.
+/// The column of row numbers: the place of the segment in the upper half, the row in the lower.
 pub(crate) const ROW: &str = "\u{1}row";
+
+/// Rows for which another thread is worth its start.
+const PART_ROWS: u64 = 8_192;
 
 /// A version of a table.
 #[derive(Debug)]
@@ -80,27 +87,13 @@ impl TableProvider for Rows {
             .map(|at| self.table.columns.get(*at).cloned())
             .collect();
         let most = session.config().target_partitions().max(1);
-        let mut parts: Vec<Vec<(u64, DataFile)>> =
-            vec![Vec::new(); most.min(self.table.files.len()).max(1)];
-        // The largest first, each to the part that has least.
-        let mut files: Vec<(u64, DataFile)> =
-            (0u64..).zip(self.table.files.iter().cloned()).collect();
-        files.sort_by_key(|(_, file)| std::cmp::Reverse(file.rows));
-        for file in files {
-            let least = parts
-                .iter_mut()
-                .min_by_key(|part| part.iter().map(|(_, file)| file.rows).sum::<u64>());
-            if let Some(least) = least {
-                least.push(file);
-            }
-        }
-        let parts = parts
+        let parts = divided(&self.table.segments, most)
             .into_iter()
-            .map(|files| {
+            .map(|segments| {
                 Arc::new(Part {
                     schema: Arc::clone(&schema),
                     columns: columns.clone(),
-                    files,
+                    segments,
                 }) as Arc<dyn PartitionStream>
             })
             .collect();
@@ -116,13 +109,37 @@ impl TableProvider for Rows {
     }
 }
 
-/// Files that are read one after the other.
+/// Segments with their places in the table.
+type Placed = Vec<(u64, Arc<Segment>)>;
+
+/// Segments in parts that can be read at once: the largest first, each to the part that has least. Within a part they are in the
+/// order of the table, and a small table is one part.
+fn divided(segments: &[Arc<Segment>], most: usize) -> Vec<Placed> {
+    let rows: u64 = segments.iter().map(|segment| segment.rows).sum();
+    let most = (rows / PART_ROWS + 1).min(most as u64).max(1) as usize;
+    let mut parts: Vec<(u64, Placed)> = vec![(0, Vec::new()); most.min(segments.len()).max(1)];
+    let mut largest: Placed = (0u64..).zip(segments.iter().cloned()).collect();
+    largest.sort_by_key(|(_, segment)| std::cmp::Reverse(segment.rows));
+    for (place, segment) in largest {
+        if let Some((rows, part)) = parts.iter_mut().min_by_key(|(rows, _)| *rows) {
+            *rows += segment.rows;
+            part.push((place, segment));
+        }
+    }
+    let parts = parts.into_iter().map(|(_, mut part)| {
+        part.sort_by_key(|(place, _)| *place);
+        part
+    });
+    parts.collect()
+}
+
+/// Segments that are read one after the other.
 #[derive(Debug)]
 struct Part {
     schema: SchemaRef,
     /// `None` is the row's number.
     columns: Vec<Option<Column>>,
-    files: Vec<(u64, DataFile)>,
+    segments: Placed,
 }
 
 impl PartitionStream for Part {
@@ -133,15 +150,15 @@ impl PartitionStream for Part {
     fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
         let mut builder = RecordBatchReceiverStreamBuilder::new(Arc::clone(&self.schema), 2);
         let sender = builder.tx();
-        let (schema, columns, files) = (
+        let (schema, columns, segments) = (
             Arc::clone(&self.schema),
             self.columns.clone(),
-            self.files.clone(),
+            self.segments.clone(),
         );
         let batch_size = context.session_config().batch_size();
         builder.spawn_blocking(move || {
-            for (number, file) in &files {
-                let read = read(&schema, &columns, *number, file, batch_size, |batch| {
+            for (place, segment) in &segments {
+                let read = read(&schema, &columns, *place, segment, batch_size, |batch| {
                     sender.blocking_send(Ok(batch)).is_ok()
                 });
                 if !read? {
@@ -154,55 +171,57 @@ impl PartitionStream for Part {
     }
 }
 
-/// Hands the rows of a file over; false if they are not wanted any more.
+/// Batches of a segment with the columns of these names that it has; others may be among them.
+fn batches(
+    segment: &Segment,
+    names: &[Option<String>],
+    batch_size: usize,
+) -> Result<Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>> {
+    let file = match &segment.place {
+        Place::Database(bytes) => {
+            let reader = StreamReader::try_new(Cursor::new(bytes.clone()), None)?;
+            return Ok(Box::new(reader));
+        }
+        Place::File(file) => file,
+    };
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(file.path())?)?;
+    let names = names.iter().flatten();
+    let wanted = names.filter_map(|name| reader.schema().index_of(name).ok());
+    let mask = ProjectionMask::roots(reader.parquet_schema(), wanted);
+    let reader = reader.with_projection(mask).with_batch_size(batch_size);
+    Ok(Box::new(reader.build()?))
+}
+
+/// Hands the rows of a segment over; false if they are not wanted any more.
 pub(super) fn read(
     schema: &SchemaRef,
     columns: &[Option<Column>],
-    number: u64,
-    file: &DataFile,
+    place: u64,
+    segment: &Segment,
     batch_size: usize,
     mut hand_over: impl FnMut(RecordBatch) -> bool,
 ) -> Result<bool> {
-    let broken = |error: &dyn std::fmt::Display| {
-        Error::internal(format_args!("file {}: {error}", file.name))
+    let broken = |error: &dyn std::fmt::Display| match segment.file() {
+        Some(file) => Error::internal(format_args!("file {}: {error}", file.name())),
+        None => Error::internal(format_args!("segment {}: {error}", segment.number)),
     };
-    let path = file.path().map_err(|error| broken(&error))?;
-    let opened = File::open(path).map_err(|error| broken(&error))?;
-    let reader =
-        ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|error| broken(&error))?;
-    let stored = Arc::clone(reader.schema());
-    let places: Vec<Option<usize>> = columns
+    let names = columns
         .iter()
-        .map(|column| {
-            let name = format!("c{}", column.as_ref()?.id);
-            stored.index_of(&name).ok()
-        })
-        .collect();
-    let mut wanted: Vec<usize> = places.iter().flatten().copied().collect();
-    wanted.sort_unstable();
-    wanted.dedup();
-    let mask = ProjectionMask::roots(reader.parquet_schema(), wanted.iter().copied());
-    let reader = reader
-        .with_projection(mask)
-        .with_batch_size(batch_size)
-        .build()
-        .map_err(|error| broken(&error))?;
+        .map(|column| column.as_ref().map(stored_name));
+    let names: Vec<Option<String>> = names.collect();
     let mut first = 0u32;
-    let mut deleted = file.deleted.as_slice();
-    for batch in reader {
+    let mut deleted = segment.deleted.as_slice();
+    for batch in batches(segment, &names, batch_size).map_err(|error| broken(&error))? {
         let batch = batch.map_err(|error| broken(&error))?;
         let rows = batch.num_rows();
-        let arrays = columns.iter().zip(&places).map(|(column, place)| {
-            let Some(column) = column else {
-                let numbers = (0..rows as u64).map(|row| number << 32 | (u64::from(first) + row));
+        let arrays = columns.iter().zip(&names).map(|(column, name)| {
+            let (Some(column), Some(name)) = (column, name) else {
+                let numbers = (0..rows as u64).map(|row| place << 32 | (u64::from(first) + row));
                 return Ok(Arc::new(UInt64Array::from_iter_values(numbers)) as ArrayRef);
             };
-            match place {
+            match batch.column_by_name(name) {
                 // A VARCHAR may have become longer; nothing else changes its type.
-                Some(place) => {
-                    let at = wanted.binary_search(place).unwrap_or(0);
-                    Ok(Arc::clone(batch.column(at)))
-                }
+                Some(values) => Ok(Arc::clone(values)),
                 None => before(column, rows),
             }
         });

@@ -40,15 +40,8 @@ fn action(words: &mut Words<'_>) -> Result<AlterAction> {
         return Ok(AlterAction::Nothing);
     }
     if words.take("add") {
-        if words.is("constraint")
-            || words.is("primary key")
-            || words.is("unique")
-            || words.is("foreign key")
-        {
-            while !words.at_end() && !words.is_token(&Token::Comma) {
-                words.next();
-            }
-            return Ok(AlterAction::Nothing);
+        if let Some(key) = table::table_key(words)? {
+            return Ok(AlterAction::AddKey(key));
         }
         if words.is("check") {
             return Err(Error::new(&error::UNSUPPORTED, &[&"CHECK constraint"]));
@@ -92,7 +85,7 @@ fn action(words: &mut Words<'_>) -> Result<AlterAction> {
             return Ok(AlterAction::ColumnType { name, data_type });
         }
         if words.take("encode") {
-            let encoding = words.ident()?.value;
+            let encoding = words.encoding()?;
             return Ok(AlterAction::ColumnEncoding { name, encoding });
         }
         return Err(Error::new(

@@ -6,13 +6,24 @@ use std::str::Chars;
 
 use datafusion::sql::sqlparser::ast::{Expr, Ident, UnaryOperator};
 use datafusion::sql::sqlparser::dialect::{Dialect, Precedence, RedshiftSqlDialect};
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
+
+use super::names::is_reserved;
 
 const BASE: RedshiftSqlDialect = RedshiftSqlDialect {};
 
 #[derive(Debug)]
 pub(super) struct Redshift;
+
+/// Whether the word that the parser has just taken is reserved.
+fn is_reserved_here(parser: &Parser<'_>) -> bool {
+    match &parser.get_current_token().token {
+        Token::Word(word) => word.quote_style.is_none() && is_reserved(&word.value),
+        _ => false,
+    }
+}
 
 impl Dialect for Redshift {
     /// The parser asks for the dialect by its type in many places.
@@ -101,6 +112,20 @@ impl Dialect for Redshift {
 
     fn supports_outer_join_operator(&self) -> bool {
         true
+    }
+
+    /// What follows AS in a list is a name, whatever it is.
+    fn is_column_alias(&self, keyword: &Keyword, parser: &mut Parser<'_>) -> bool {
+        BASE.is_column_alias(keyword, parser) && !is_reserved_here(parser)
+    }
+
+    fn is_table_factor_alias(
+        &self,
+        explicit: bool,
+        keyword: &Keyword,
+        parser: &mut Parser<'_>,
+    ) -> bool {
+        BASE.is_table_factor_alias(explicit, keyword, parser) && !is_reserved_here(parser)
     }
 
     /// `APPROXIMATE COUNT(DISTINCT a)`, and operators that sqlparser has for PostgreSQL alone.

@@ -5,6 +5,7 @@
 mod alter;
 mod copy;
 mod dialect;
+mod names;
 mod parser;
 mod table;
 mod tokens;
@@ -14,7 +15,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 pub(crate) use copy::{OptionValue, Options};
-pub(crate) use table::{ColumnDefinition, CreateTable, TableAttributes};
+pub(crate) use names::{check_label, check_name, check_names};
+pub(crate) use table::{ColumnDefinition, CreateTable, KeyDefinition, TableAttributes};
 pub(crate) use tokens::{OTHER_PATH, Parameters, placeholders, split, view_query};
 
 use crate::error::Result;
@@ -120,7 +122,8 @@ pub(crate) enum AlterAction {
         name: Ident,
         encoding: String,
     },
-    /// Constraints, which inform and are not enforced; owners.
+    AddKey(KeyDefinition),
+    /// Names of constraints, which are not kept; owners.
     Nothing,
     AppendFrom,
 }

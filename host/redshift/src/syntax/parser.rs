@@ -6,6 +6,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::dialect::Redshift;
+use super::names::{check_name, check_names};
 use super::{DropKind, Statement, alter, copy, table};
 use crate::error::{self, Error, Result};
 
@@ -97,7 +98,7 @@ impl Words<'_> {
 
     pub(super) fn name(&mut self) -> Result<ObjectName> {
         let name = self.parser.parse_object_name(false).map_err(failed)?;
-        crate::bind::check_names(&name)?;
+        check_names(&name)?;
         Ok(name)
     }
 
@@ -106,14 +107,22 @@ impl Words<'_> {
             .parser
             .parse_comma_separated(|parser| parser.parse_object_name(false));
         let names = names.map_err(failed)?;
-        names.iter().try_for_each(crate::bind::check_names)?;
+        names.iter().try_for_each(check_names)?;
         Ok(names)
     }
 
     pub(super) fn ident(&mut self) -> Result<Ident> {
         let name = self.parser.parse_identifier().map_err(failed)?;
-        crate::bind::check_name(&name)?;
+        check_name(&name)?;
         Ok(name)
+    }
+
+    /// How a column is compressed. Many of the words are reserved.
+    pub(super) fn encoding(&mut self) -> Result<String> {
+        match self.next() {
+            Token::Word(word) if word.quote_style.is_none() => Ok(word.value),
+            other => Err(near(&other)),
+        }
     }
 
     /// Names in parentheses.
@@ -121,7 +130,7 @@ impl Words<'_> {
         self.expect_token(&Token::LParen)?;
         let columns = self.parser.parse_comma_separated(Parser::parse_identifier);
         let columns = columns.map_err(failed)?;
-        columns.iter().try_for_each(crate::bind::check_name)?;
+        columns.iter().try_for_each(check_name)?;
         self.expect_token(&Token::RParen)?;
         Ok(columns)
     }

@@ -221,7 +221,7 @@ pub(super) fn table_info(view: &View<'_>) -> Columns {
         })
         .number("sortkey_num", |table| table.sort_keys.len() as i64)
         .number("size", |table| {
-            let bytes: u64 = table.files.iter().map(|file| file.bytes).sum();
+            let bytes: u64 = table.segments.iter().map(|segment| segment.bytes).sum();
             bytes.div_ceil(1 << 20) as i64
         })
         .number("pct_used", |_| None)
