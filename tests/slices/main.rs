@@ -7,6 +7,7 @@ mod exact;
 mod gc;
 mod hints;
 mod kills;
+mod late;
 mod mutants;
 mod outages;
 #[path = "../warehouse/query.rs"]
