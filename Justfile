@@ -132,7 +132,7 @@ model filter="": (test-model "--nocapture" "--test-threads=1" "runs::" + filter)
 chaos-commit rounds="1000":
     TRANSOM_MANY={{ rounds }} cargo test {{ locked }} --package transom-commit --test commit -- chaos::
 
-# Run slices with files, kills, frozen processes, rivals and rewinds in any order, a thousand times; `just chaos 50 7000` begins with seed 7000
+# Run slices with files, kills, frozen processes, rivals, rewinds, backfills, collections and late requests in any order, a thousand times; `just chaos 50 7000` begins with seed 7000
 chaos rounds="1000" seed="0":
     TRANSOM_MANY={{ rounds }} TRANSOM_SEED={{ seed }} cargo test {{ locked }} --workspace --test slices -- --ignored chaos::
 

@@ -2,14 +2,13 @@
 //! through them is what is read, or there is one clear error and the table is as it was.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use hyper::Method;
 use transom_connect::{ErrorKind, FileSink, Sink};
 use transom_file::spec::{CsvOptions, SinkFormat};
+use transom_tests::proxy::{FAULTS, Fault, Proxy, Which};
 
 use crate::places::Somewhere;
-use crate::proxy::{FAULTS, Fault, Proxy, Which};
 use crate::support::{CSV, apply, begin, shown, stage, stream, table};
 
 const REQUESTS: [(&str, Which); 8] = [
@@ -70,7 +69,7 @@ async fn a_fault_of_any_request_changes_no_row() {
                 found.contains("| 10000 | 2000     | 4995000 |"),
                 "{what}\n{found}"
             );
-            struck.push((what, proxy.left.load(Ordering::SeqCst)));
+            struck.push((what, proxy.left()));
         }
     }
     let missed: Vec<_> = struck.iter().filter(|(_, left)| *left > 0).collect();

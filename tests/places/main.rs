@@ -3,7 +3,6 @@
 mod faults;
 mod kills;
 mod places;
-mod proxy;
 mod s3;
 
 #[path = "../../host/connect/tests/it/support.rs"]

@@ -130,7 +130,7 @@ async fn nothing_else_is_loaded_while_a_backfill_is_open() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_share_whose_files_are_gone_is_not_tried_again() {
-    for (kind, at) in [(Kind::Append, At::Folder), (Kind::Days, At::Folder)] {
+    for (kind, at) in EVERYWHERE {
         let mut world = history(kind, at).await;
         plan(&world, &shares(2)).await;
         world.remove("day=2024-03-06/a.csv");
@@ -145,15 +145,56 @@ async fn a_share_whose_files_are_gone_is_not_tried_again() {
             panic!("{kind:?}: {failed:?}");
         };
         assert_eq!(error.kind(), ErrorKind::Data, "{error}");
-        assert!(
-            error.to_string().contains("day=2024-03-06/a.csv"),
-            "{error}"
-        );
+        let which = std::error::Error::source(error).unwrap().to_string();
+        assert!(which.contains("day=2024-03-06/a.csv"), "{which}");
+        assert!(error.hint().unwrap().contains("`transom backfill end`"));
         world.ask(Command::EndBackfill).await.unwrap();
         plan(&world, &shares(2)).await;
         load(&world).await;
         world.check("planned again").await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_of_a_source_whose_files_are_all_gone_is_not_tried_again() {
+    let mut world = World::new(Kind::Append, At::Folder).await;
+    plan(&world, &shares(1)).await;
+    world.remove("day=2024-01-01/first.csv");
+    let error = world.job().stage_share(0, &Silent).await.unwrap_err().error;
+    assert!(
+        error.hint().unwrap().contains("`transom backfill end`"),
+        "{error}"
+    );
+    assert!(
+        error.to_string().starts_with("share 0 of backfill"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_is_refused_whose_files_the_table_could_not_have_beside_its_own() {
+    let mut world = history(Kind::Append, At::Folder).await;
+    let (number, text) = (
+        "raw.amount * rates.rate",
+        "CAST(raw.amount * rates.rate AS VARCHAR)",
+    );
+    world.edit("transom.yaml", number, text);
+    plan(&world, &shares(2)).await;
+    for share in 0..2 {
+        let error = world
+            .job()
+            .stage_share(share, &Silent)
+            .await
+            .unwrap_err()
+            .error;
+        let said = "column `amount` was int64, and is utf8 now";
+        assert!(error.to_string().contains(said), "{error}");
+    }
+    world.edit("transom.yaml", text, number);
+    load(&world).await;
+    world.add("day=2024-04-01/new.csv", &[("a", 1)]);
+    world.run().await.unwrap();
+    world.check("as it was").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,17 @@
-//! Anything in any order: files that come, change and are late, kills, freezes, rivals, rewinds. In the end the tables are what the
-//! pipeline gives over all files.
+//! Anything in any order: files that come, change and are late, kills, freezes, rivals, rewinds, backfills, collections, requests that are
+//! carried out late. In the end the tables are what the pipeline gives over all files, and nothing is left that no document names.
 //!
 //! `TRANSOM_MANY` says how many rounds there are in `just chaos`, `TRANSOM_SEED` with which it begins; a round that fails names its seed.
 
-use transom_pipeline::slices::Command;
+use std::sync::Arc;
 
-use crate::world::{EVERYWHERE, Kind, World, resume, wait_until_stopped};
+use hyper::Method;
+use transom_pipeline::slices::{BackfillOptions, Command, SliceOptions};
+use transom_pipeline::{Error, ErrorKind};
+use transom_tests::proxy::{Fault, Proxy};
+
+use crate::census;
+use crate::world::{At, EVERYWHERE, Kind, Silent, Task, World, resume, wait_until_stopped};
 
 /// Rounds in a test run: one for each kind of table in each place.
 const ROUNDS: u64 = EVERYWHERE.len() as u64;
@@ -25,7 +31,7 @@ impl Chance {
     }
 }
 
-/// Where a run can be killed or frozen; each is passed by one kind of sink at least.
+/// Where a process that loads can be killed or frozen; each is passed by one kind of sink at least.
 const POINTS: [&str; 18] = [
     "log.listed",
     "plan.made",
@@ -47,11 +53,38 @@ const POINTS: [&str; 18] = [
     "done.put_after",
 ];
 
+/// Where one that rewinds can be, beside those.
+const OF_REWINDS: [&str; 3] = [
+    "rewind.entry_after",
+    "rewind.ledger_after",
+    "rewind.keys_half",
+];
+
+/// Where one that collects can be, beside those.
+const OF_GCS: [&str; 2] = ["gc.entry_after", "gc.deleted_half"];
+
+/// Where one that computes a share can be, beside those.
+const OF_SHARES: [&str; 1] = ["backfill.result_put"];
+
+/// Requests that change something.
+fn changes(method: &Method, asked: &str) -> bool {
+    match *method {
+        Method::GET | Method::HEAD => false,
+        Method::POST => ["?delete", "upload", "ExecuteStatement"]
+            .iter()
+            .any(|what| asked.contains(what)),
+        _ => true,
+    }
+}
+
 struct Round {
     world: World,
     kind: Kind,
+    at: At,
     chance: Chance,
     files: u64,
+    /// Requests that are not carried out yet.
+    late: Vec<Arc<Proxy>>,
     /// What was done, for who looks for a mistake.
     told: Vec<String>,
 }
@@ -62,15 +95,20 @@ impl Round {
         Self {
             world: World::new(kind, at).await,
             kind,
+            at,
             chance: Chance(seed),
             files: 0,
+            late: Vec::new(),
             told: vec![format!("{kind:?} {at:?}")],
         }
     }
 
-    fn fault(&mut self) -> String {
-        let point = POINTS[usize::try_from(self.chance.below(POINTS.len() as u64)).unwrap()];
-        format!("{point}:{}", self.chance.below(3))
+    fn tell(&mut self, what: impl Into<String>) {
+        self.told.push(what.into());
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[usize::try_from(self.chance.below(from.len() as u64)).unwrap()]
     }
 
     fn new_file(&mut self) {
@@ -78,88 +116,193 @@ impl Round {
         let day = 1 + self.chance.below(4);
         let name = format!("day=2024-01-0{day}/{:03}.csv", self.files);
         let amount = i64::try_from(self.chance.below(100)).unwrap();
-        self.told.push(format!("file {name} {amount}"));
+        self.tell(format!("file {name} {amount}"));
         self.world.add(&name, &[("a", amount), ("b", 1)]);
     }
 
+    /// A process may be overtaken, and then says that trying again helps.
+    fn ended(&mut self, what: &str, error: &Error) {
+        self.tell(format!("{what} ends with {error}"));
+        assert_eq!(error.kind(), ErrorKind::Retryable, "{:#?}", self.told);
+    }
+
     async fn run(&mut self) {
-        if let Err(failure) = self.world.run().await {
-            let kind = failure.error.kind();
-            self.told.push(format!("a run ends with {}", failure.error));
-            assert_eq!(
-                kind,
-                transom_pipeline::ErrorKind::Retryable,
-                "{:#?}",
-                self.told
-            );
+        let options = SliceOptions {
+            compute_shares: self.chance.below(2) == 0,
+            ..SliceOptions::default()
+        };
+        let ran = self.world.job().run_slices(&options, &Silent).await;
+        if let Err(failure) = ran {
+            self.ended("a run", &failure.error);
         }
     }
 
+    async fn tail(&self) -> u64 {
+        self.world.job().history(0).await.unwrap().tail
+    }
+
     async fn rewind(&mut self) {
-        let tail = self.world.job().history(0).await.unwrap().tail;
+        let tail = self.tail().await;
         let to = self.chance.below(tail + 1);
-        self.told.push(format!("rewind to {to}"));
+        self.tell(format!("rewind to {to}"));
         // An entry that was taken back is no place to go back to.
         if let Err(error) = self.world.ask(Command::Rewind { to }).await {
-            self.told.push(format!("refused: {error}"));
+            self.tell(format!("refused: {error}"));
+        }
+    }
+
+    async fn gc(&mut self) {
+        self.tell("gc");
+        self.world.job().gc(&crate::gc::ALL).await.unwrap();
+    }
+
+    /// Opens a backfill, or goes on with the open one.
+    async fn backfill(&mut self) {
+        let Some(open) = self.world.job().open_backfill().await.unwrap() else {
+            let again = self.kind == Kind::Days && self.chance.below(2) == 0;
+            let day = |day: u64| again.then(|| format!("2024-01-0{day}"));
+            let options = BackfillOptions {
+                from: day(1),
+                to: day(1 + self.chance.below(4)),
+                shares: Some(1 + u32::try_from(self.chance.below(4)).unwrap()),
+            };
+            self.tell(format!("plan {options:?}"));
+            if let Err(error) = self.world.job().plan_backfill(&options, &Silent).await {
+                self.ended("a plan", &error);
+            }
+            return;
+        };
+        match self.chance.below(5) {
+            0 => {
+                self.tell("end of the backfill");
+                self.world.ask(Command::EndBackfill).await.unwrap();
+            }
+            1 => {
+                self.tell("a run of all shares");
+                self.run().await;
+            }
+            _ => {
+                let share = u32::try_from(self.chance.below(open.shares.into())).unwrap();
+                self.tell(format!("share {share}"));
+                let staged = self.world.job().stage_share(share, &Silent).await;
+                if let Err(failure) = staged {
+                    self.ended("a share", &failure.error);
+                }
+            }
+        }
+    }
+
+    /// What a process does that is to be killed or frozen, and where.
+    async fn victim(&mut self) -> (Task, String) {
+        let open = self.world.job().open_backfill().await.unwrap();
+        let (task, own): (Task, &[&str]) = match (self.chance.below(8), open) {
+            (0, _) => (Task::Gc, &OF_GCS),
+            (1, _) => {
+                let tail = self.tail().await;
+                (Task::Rewind(self.chance.below(tail + 1)), &OF_REWINDS)
+            }
+            (2..=4, Some(open)) => {
+                let share = self.chance.below(open.shares.into());
+                (Task::Share(u32::try_from(share).unwrap()), &OF_SHARES)
+            }
+            (_, Some(_)) => (Task::Batch, &OF_SHARES),
+            _ => (Task::Run, &[]),
+        };
+        let point = match !own.is_empty() && self.chance.below(2) == 0 {
+            true => self.pick(own),
+            false => self.pick(&POINTS),
+        };
+        let fault = format!("{point}:{}", self.chance.below(3));
+        (task, fault)
+    }
+
+    /// A process makes a request that is carried out some time later, and is killed.
+    async fn delay(&mut self) {
+        let (task, _) = self.victim().await;
+        let passing = usize::try_from(self.chance.below(16)).unwrap();
+        let endpoint = self.world.endpoint();
+        let starting = Proxy::start_after(endpoint, Fault::Kept, changes, passing, 1);
+        let (address, proxy) = starting.await;
+        let mut process = self.world.spawn_through(task, &address);
+        while !proxy.keeps() && process.try_wait().unwrap().is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        self.tell(format!(
+            "{task:?}: request {passing} is late: {}",
+            proxy.keeps()
+        ));
+        process.kill().unwrap();
+        process.wait().unwrap();
+        self.late.push(proxy);
+    }
+
+    /// Carries out what is late.
+    async fn catch_up(&mut self) {
+        for proxy in std::mem::take(&mut self.late) {
+            let answers = proxy.carry_out().await;
+            self.tell(format!("a late request is answered {answers:?}"));
         }
     }
 
     async fn step(&mut self) {
-        match self.chance.below(10) {
+        if !self.late.is_empty() && self.chance.below(3) == 0 {
+            self.catch_up().await;
+        }
+        match self.chance.below(14) {
             0..=2 => self.new_file(),
             3 => {
-                self.told.push("run".to_owned());
+                self.tell("run");
                 self.run().await;
             }
             4 | 5 => {
                 self.new_file();
-                let fault = self.fault();
-                self.told.push(format!("kill at {fault}"));
-                self.world.killed(&fault);
+                let (task, fault) = self.victim().await;
+                self.tell(format!("kill {task:?} at {fault}"));
+                self.world.killed_task(task, &fault);
             }
-            6 => {
-                self.new_file();
-                let fault = self.fault();
-                self.told.push(format!("freeze at {fault}"));
-                let mut frozen = self.world.spawn(&format!("{fault}:stop"));
-                let is_frozen = wait_until_stopped(&mut frozen);
-                self.new_file();
-                self.run().await;
-                if self.chance.below(2) == 0 {
-                    self.rewind().await;
-                }
-                if self.chance.below(2) == 0 {
-                    self.told.push("gc meanwhile".to_owned());
-                    self.world.job().gc(&crate::gc::ALL).await.unwrap();
-                }
-                if is_frozen {
-                    resume(&frozen);
-                }
-                frozen.wait().unwrap();
-            }
+            6 => self.freeze().await,
             7 => {
                 self.new_file();
-                self.told.push("two runs at once".to_owned());
+                self.tell("two runs at once");
                 let outcomes = tokio::join!(self.world.run(), self.world.run());
                 for outcome in [outcomes.0, outcomes.1] {
                     if let Err(failure) = outcome {
-                        let kind = failure.error.kind();
-                        assert_eq!(
-                            kind,
-                            transom_pipeline::ErrorKind::Retryable,
-                            "{:#?}",
-                            failure.error
-                        );
+                        self.ended("one of two runs", &failure.error);
                     }
                 }
             }
-            8 => {
-                self.told.push("gc".to_owned());
-                self.world.job().gc(&crate::gc::ALL).await.unwrap();
+            8 => self.gc().await,
+            9 | 10 => self.backfill().await,
+            11 | 12 if self.at != At::Folder => {
+                self.new_file();
+                self.delay().await;
             }
             _ => self.rewind().await,
         }
+    }
+
+    /// A process sleeps while others go on.
+    async fn freeze(&mut self) {
+        self.new_file();
+        let (task, fault) = self.victim().await;
+        self.tell(format!("freeze {task:?} at {fault}"));
+        let mut frozen = self.world.spawn_task(task, &format!("{fault}:stop"));
+        let is_frozen = wait_until_stopped(&mut frozen);
+        self.new_file();
+        self.run().await;
+        if self.chance.below(2) == 0 {
+            self.rewind().await;
+        }
+        if self.chance.below(2) == 0 {
+            self.gc().await;
+        }
+        if self.chance.below(3) == 0 {
+            self.backfill().await;
+        }
+        if is_frozen {
+            resume(&frozen);
+        }
+        frozen.wait().unwrap();
     }
 }
 
@@ -168,16 +311,32 @@ async fn round(seed: u64) {
     for _ in 0..STEPS {
         round.step().await;
     }
-    round.run().await;
-    round.run().await;
+    round.catch_up().await;
+    let everything = SliceOptions {
+        compute_shares: true,
+        ..SliceOptions::default()
+    };
+    for _ in 0..2 {
+        let ran = round.world.job().run_slices(&everything, &Silent).await;
+        if let Err(failure) = ran {
+            round.ended("the last run", &failure.error);
+        }
+    }
     let told = round.told.join("\n");
-    assert_eq!(
-        round.world.rows().await,
-        round.world.expected(),
-        "seed {seed} {:?}:\n{told}",
-        round.kind
-    );
-    round.world.check(&format!("seed {seed}")).await;
+    let (kind, at) = (round.kind, round.at);
+    let when = format!("seed {seed} {kind:?} {at:?}:\n{told}");
+    assert_eq!(round.world.rows().await, round.world.expected(), "{when}");
+    round.world.check(&when).await;
+    // What is left is what the log names, and it is enough to go back.
+    let gc = round.world.job().gc(&crate::gc::ALL).await.unwrap();
+    census::agrees(&round.world, &when).await;
+    if round.chance.below(4) == 0 {
+        let to = gc.keeps;
+        if round.world.ask(Command::Rewind { to }).await.is_ok() {
+            round.world.run().await.unwrap();
+            round.world.check(&when).await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use transom_pipeline::slices::{Command, Gc, GcOptions, Why};
+use transom_pipeline::slices::{BackfillOptions, Command, Gc, GcOptions, SliceOptions, Why};
 
-use crate::world::{At, EVERYWHERE, Kind, Task, World, resume, wait_until_stopped};
+use crate::census;
+use crate::world::{At, EVERYWHERE, Kind, Silent, Task, World, resume, wait_until_stopped};
 
 /// Everything that can go.
 pub(crate) const ALL: GcOptions = GcOptions {
@@ -100,10 +101,83 @@ async fn what_killed_runs_have_left_is_deleted() {
         }
         let did = gc(&world).await;
         assert_eq!(count(&did, Why::Dead), 2, "{kind:?} {at:?}: {did:?}");
+        census::agrees(&world, &format!("{kind:?} {at:?}")).await;
         let again = gc(&world).await;
         assert_eq!(count(&again, Why::Dead), 0, "{again:?}");
         world.run().await.unwrap();
         world.check("after the gc").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn states_that_killed_runs_have_saved_are_deleted() {
+    for at in [At::Folder, At::S3] {
+        let mut world = World::new(Kind::Numbered, at).await;
+        world.run().await.unwrap();
+        for number in 0..3 {
+            world.add(
+                &format!("day=2024-01-02/{number}.csv"),
+                &[("a", 7), ("b", 8)],
+            );
+            for point in ["bucket.saved:0", "bucket.saved:1", "attempt.staged:0"] {
+                assert!(world.killed(point));
+            }
+            world.run().await.unwrap();
+        }
+        world.ask(Command::Rewind { to: 3 }).await.unwrap();
+        world.run().await.unwrap();
+        gc(&world).await;
+        census::agrees(&world, &format!("{at:?}")).await;
+        world.add("day=2024-01-03/a.csv", &[("a", 7), ("b", 8)]);
+        world.run().await.unwrap();
+        world.check("after the gc").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_backfills_and_waiting_slices_have_left_is_deleted() {
+    for (kind, at) in EVERYWHERE {
+        let when = format!("{kind:?} {at:?}");
+        let mut world = loaded(kind, at).await;
+        for day in 1..=4 {
+            world.add(&format!("day=2024-02-0{day}/a.csv"), &[("a", day)]);
+        }
+        let waiting = world.stage().await;
+        let shares = |shares| BackfillOptions {
+            shares: Some(shares),
+            ..BackfillOptions::default()
+        };
+        let plan = async |world: &World, count| {
+            let planned = world.job().plan_backfill(&shares(count), &Silent).await;
+            planned.unwrap().expect("there is something to load")
+        };
+        // One that is given up, and one that is loaded.
+        plan(&world, 4).await;
+        for share in [0, 2] {
+            world.job().stage_share(share, &Silent).await.unwrap();
+        }
+        assert!(
+            world.killed_task(Task::Share(1), "attempt.file_done:0"),
+            "{when}"
+        );
+        gc(&world).await;
+        world.run().await.unwrap();
+        world.ask(Command::EndBackfill).await.unwrap();
+        plan(&world, 2).await;
+        let all = SliceOptions {
+            compute_shares: true,
+            ..SliceOptions::default()
+        };
+        world.job().run_slices(&all, &Silent).await.unwrap();
+        world.check(&when).await;
+        let would = world.job().garbage(&ALL).await.unwrap();
+        let did = gc(&world).await;
+        assert!(did.spent > 0, "{when}: {did:?}");
+        assert_eq!(would.spent, did.spent, "{when}");
+        census::agrees(&world, &when).await;
+        let load = Command::Load { attempt: waiting };
+        let error = world.ask(load).await.unwrap_err().to_string();
+        assert!(error.starts_with("no slice is staged as"), "{error}");
     }
 }
 

@@ -1,11 +1,13 @@
 //! Pipelines that run in slices: whatever is killed, frozen, doubled or taken back, the tables are what the pipeline gives over all files.
 
 mod backfill;
+mod census;
 mod chaos;
 mod exact;
 mod gc;
 mod hints;
 mod kills;
+mod late;
 mod mutants;
 mod outages;
 #[path = "../warehouse/query.rs"]

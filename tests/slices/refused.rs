@@ -62,6 +62,34 @@ async fn a_pipeline_without_a_lock_file_has_no_slices() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_table_of_which_it_is_not_known_what_its_files_have_in_common_gets_none() {
+    let mut world = World::new(Kind::Append, At::Folder).await;
+    world.run().await.unwrap();
+    let before = world.rows().await;
+    let shape = world.path().join(".out.transom/shape");
+    std::fs::write(&shape, "{").unwrap();
+    world.add("day=2024-01-02/a.csv", &[("a", 7)]);
+    let error = world.run().await.unwrap_err().error;
+    assert!(
+        error
+            .to_string()
+            .contains(".out.transom/shape`, which says"),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("delete it"), "{error}");
+    assert_eq!(world.rows().await, before);
+    let found = world.job().verify(false).await.unwrap().findings;
+    assert!(found[0].problem.contains("was changed"), "{found:?}");
+    // The way out that it names.
+    std::fs::remove_file(&shape).unwrap();
+    let found = world.job().verify(false).await.unwrap().findings;
+    assert!(found[0].problem.contains("is gone"), "{found:?}");
+    world.run().await.unwrap();
+    world.check("the shape was written anew").await;
+    crate::verify::sound(&world, "the shape was written anew").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_state_that_was_lost_does_not_load_everything_again() {
     for (kind, at) in [
         (Kind::Append, At::Folder),

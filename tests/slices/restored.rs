@@ -84,6 +84,20 @@ async fn a_table_that_was_dropped_is_loaded_from_the_beginning() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_slice_of_which_it_is_not_known_whether_the_sink_was_moved_past_it_is_not_replayed() {
+    let world = loaded(Kind::Append).await;
+    world.put("state/done/00000000000000000003.json", "{").await;
+    world.sql("DROP TABLE public.out").await;
+    world.sql("DROP TABLE public.transom_ledger__out").await;
+    let error = world.job().replay("out", true).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`done/00000000000000000003.json` was changed, which says whether the sink `out` was moved past entry 3 without its rows"
+    );
+    assert!(error.hint().unwrap().contains("restore it"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_table_can_be_declared_right() {
     for damage in [
         "DROP TABLE public.transom_ledger__out",

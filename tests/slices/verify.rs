@@ -127,6 +127,9 @@ async fn damaged_files_are_found() {
 
         replace(&file, &content);
         sound(&world, "repaired").await;
+        // What a process that was killed was about to name.
+        std::fs::write(file.with_file_name(".unnamed-1a2b3c"), "").unwrap();
+        sound(&world, "not named yet").await;
         let extra = file.with_file_name("extra.parquet");
         std::fs::write(&extra, &content).unwrap();
         let found = problems(&world).await;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
+use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use transom_connect::Source as _;
 use transom_file::{LoadOptions, load};
@@ -30,9 +31,11 @@ use crate::server::Server;
 const FOLDER: &str = "TRANSOM_WORKER_FOLDER";
 /// In the environment of a worker: what it does.
 const TASK: &str = "TRANSOM_WORKER_TASK";
+/// In the environment of a worker: the address of the server, if it is not the pipeline's.
+const ENDPOINT: &str = "TRANSOM_WORKER_ENDPOINT";
 
 /// What a process does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Task {
     /// Loads slices.
     Run,
@@ -44,6 +47,10 @@ pub(crate) enum Task {
     Batch,
     /// Computes a share.
     Share(u32),
+    /// Goes back to an entry.
+    Rewind(u64),
+    /// Gives a slice up, whose files are loaded again.
+    Discard(u64),
 }
 
 pub(crate) struct Silent;
@@ -237,7 +244,7 @@ targets:
     }
 
     async fn lock(&self) {
-        let job = job_in(self.path());
+        let job = self.job();
         if self.server.is_some() {
             job.aws.create_bucket("lake").await.unwrap();
         }
@@ -247,7 +254,17 @@ targets:
     }
 
     pub(crate) fn job(&self) -> Job {
-        job_in(self.path())
+        job_in(self.path(), None)
+    }
+
+    /// The pipeline with another address of the server.
+    pub(crate) fn job_through(&self, endpoint: &str) -> Job {
+        job_in(self.path(), Some(endpoint))
+    }
+
+    /// The address of the server.
+    pub(crate) fn endpoint(&self) -> String {
+        self.server.as_ref().unwrap().endpoint().to_owned()
     }
 
     pub(crate) async fn run(&self) -> Result<SlicesReport, Box<SlicesFailure>> {
@@ -286,15 +303,20 @@ targets:
     }
 
     pub(crate) fn spawn_task(&self, task: Task, fault: &str) -> Child {
-        let task = match task {
-            Task::Run => "run".to_owned(),
-            Task::RespectfulRun => "respectful run".to_owned(),
-            Task::Gc => "gc".to_owned(),
-            Task::Batch => "batch".to_owned(),
-            Task::Share(share) => share.to_string(),
-        };
+        self.spawn_worker(task, fault, &[])
+    }
+
+    /// A process of its own with another address of the server.
+    pub(crate) fn spawn_through(&self, task: Task, endpoint: &str) -> Child {
+        self.spawn_worker(task, "", &[(ENDPOINT, endpoint)])
+    }
+
+    fn spawn_worker(&self, task: Task, fault: &str, more: &[(&str, &str)]) -> Child {
         let folder = self.path().to_str().unwrap();
-        fault::spawn("world::worker", fault, &[(FOLDER, folder), (TASK, &task)])
+        let task = serde_json::to_string(&task).unwrap();
+        let own: &[(&str, &str)] = &[(FOLDER, folder), (TASK, &task)];
+        let variables = [own, more].concat();
+        fault::spawn("world::worker", fault, &variables)
     }
 
     /// Whether a process was killed where it should be.
@@ -401,6 +423,38 @@ targets:
         rows
     }
 
+    /// All that lies below the roots of the log and of the tables, by path, with what is in it.
+    pub(crate) async fn stored(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut stored = BTreeMap::new();
+        if self.server.is_none() {
+            let others = ["raw", "numbering", ".transom", "server"];
+            for entry in std::fs::read_dir(self.path()).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_str().unwrap();
+                if !others.contains(&name) && path.is_dir() && !path.is_symlink() {
+                    read_files(self.path(), &path, &mut stored);
+                }
+            }
+            return stored;
+        }
+        let aws = self.job().aws;
+        let bucket = transom_file::spec::S3Url::parse("s3://lake/").unwrap();
+        for (url, path) in aws.list(&bucket).await.unwrap() {
+            let copy = self.path().join("copy");
+            aws.download(&url, &copy).await.unwrap();
+            stored.insert(path, std::fs::read(copy).unwrap());
+        }
+        stored
+    }
+
+    /// Writes an object, whatever is there.
+    pub(crate) async fn put(&self, path: &str, text: &str) {
+        let file = self.path().join("copy");
+        std::fs::write(&file, text).unwrap();
+        let url = transom_file::spec::S3Url::parse(&format!("s3://lake/{path}")).unwrap();
+        self.job().aws.upload(&file, &url).await.unwrap();
+    }
+
     /// A statement in the warehouse.
     pub(crate) async fn sql(&self, text: &str) {
         let client = query::client(self.server.as_ref().unwrap().endpoint());
@@ -413,6 +467,24 @@ targets:
         let history = self.job().history(u64::MAX).await.unwrap();
         assert!(history.done, "{when}: {history:?}");
         assert_eq!(history.entries.len() as u64, history.tail, "{when}");
+    }
+}
+
+/// Files below a folder; links with nothing in them.
+fn read_files(root: &Path, folder: &Path, stored: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path
+            .strip_prefix(root)
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
+        match (path.is_symlink(), path.is_dir()) {
+            (true, _) => drop(stored.insert(name, Vec::new())),
+            (_, true) => read_files(root, &path, stored),
+            _ => drop(stored.insert(name, std::fs::read(&path).unwrap())),
+        }
     }
 }
 
@@ -469,7 +541,7 @@ fn runtime() -> &'static Runtime {
     })
 }
 
-fn job_in(folder: &Path) -> Job {
+fn job_in(folder: &Path, endpoint: Option<&str>) -> Job {
     let pipeline = load(&folder.join("transom.yaml"), &LoadOptions::default()).unwrap();
     let lock = Lock::read(&Lock::path_of(&pipeline)).unwrap();
     let aws = pipeline.aws.clone();
@@ -478,7 +550,8 @@ fn job_in(folder: &Path) -> Job {
         false => plugins::load(&pipeline, runtime(), &Compilers, |_| {}).unwrap(),
     };
     let mut job = Job::new(pipeline, plugins);
-    if let transom_file::spec::Endpoint::Url(endpoint) = &aws.endpoint {
+    if let transom_file::spec::Endpoint::Url(own) = &aws.endpoint {
+        let endpoint = endpoint.unwrap_or(own);
         job.aws = Aws::at(aws.clone(), endpoint, query::KEYS.0, query::KEYS.1);
     }
     job.lock = lock.map(Arc::new);
@@ -495,29 +568,31 @@ fn worker() {
     fault::obey();
     let folder = PathBuf::from(folder);
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let task = std::env::var(TASK).unwrap();
-    let outcome = runtime.block_on(async {
-        let job = job_in(&folder);
-        if let Ok(share) = task.parse() {
-            return job.stage_share(share, &Silent).await.map(drop);
+    let task = serde_json::from_str(&std::env::var(TASK).unwrap()).unwrap();
+    let endpoint = std::env::var(ENDPOINT).ok();
+    let job = job_in(&folder, endpoint.as_deref());
+    runtime.block_on(carry_out(&job, task)).unwrap();
+}
+
+async fn carry_out(job: &Job, task: Task) -> Result<(), transom_pipeline::Error> {
+    let mut options = SliceOptions::default();
+    match task {
+        Task::Share(share) => {
+            let staged = job.stage_share(share, &Silent).await;
+            return staged.map(drop).map_err(|failure| failure.error);
         }
-        if task == "gc" {
-            job.gc(&crate::gc::ALL).await.unwrap();
-            return Ok(());
+        Task::Gc => return job.gc(&crate::gc::ALL).await.map(drop),
+        Task::Rewind(to) => return job.command(&Asked::Rewind { to }).await.map(drop),
+        Task::Discard(of) => {
+            let discard = Asked::Discard { of, redo: true };
+            return job.command(&discard).await.map(drop);
         }
-        let options = SliceOptions {
-            others: match task.as_str() {
-                "respectful run" => Others::Respected,
-                _ => Others::Ignored,
-            },
-            compute_shares: task == "batch",
-            ..SliceOptions::default()
-        };
-        job.run_slices(&options, &Silent).await.map(drop)
-    });
-    if let Err(failure) = outcome {
-        panic!("{}", failure.error);
+        Task::Run => {}
+        Task::RespectfulRun => options.others = Others::Respected,
+        Task::Batch => options.compute_shares = true,
     }
+    let ran = job.run_slices(&options, &Silent).await;
+    ran.map(drop).map_err(|failure| failure.error)
 }
 
 /// Waits until a process has stopped itself, or ended.

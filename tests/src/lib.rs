@@ -2,4 +2,5 @@
 
 pub mod fault;
 pub mod flights;
+pub mod proxy;
 pub mod runner;

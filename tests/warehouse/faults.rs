@@ -3,8 +3,8 @@
 use hyper::Method;
 use transom_connect::{Aws, RedshiftSink};
 use transom_file::spec::{AwsOptions, LoadMode};
+use transom_tests::proxy::{FAULTS, Fault, Proxy, Which};
 
-use crate::proxy::{FAULTS, Fault, Proxy, Which};
 use crate::query::KEYS;
 use crate::world::{World, visits};
 
@@ -49,11 +49,7 @@ async fn a_fault_of_any_request_loads_no_row_twice_and_loses_none() {
             };
             let loads = [load(), load()];
             let loaded = world.load(&faulty, loads).await;
-            assert_eq!(
-                proxy.left.load(std::sync::atomic::Ordering::SeqCst),
-                0,
-                "{what}"
-            );
+            assert_eq!(proxy.left(), 0, "{what}");
             loaded.unwrap_or_else(|error| panic!("{what}: {error:?}"));
             let table = &sink.table.table;
             let rows = format!("SELECT count(*), count(DISTINCT id) FROM {table}");

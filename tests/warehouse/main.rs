@@ -4,8 +4,6 @@
 mod faults;
 mod modes;
 mod protocol;
-#[path = "../places/proxy.rs"]
-mod proxy;
 mod query;
 mod schema;
 mod values;

@@ -104,5 +104,5 @@ pub use self::sink::{
 #[cfg(feature = "testing")]
 pub use self::store::conformance;
 pub use self::store::{
-    FolderStore, MemoryStore, Store, StoreError, StoreErrorKind, Stored, deletable, of_runs,
+    FolderStore, MemoryStore, Store, StoreError, StoreErrorKind, Stored, deletable, spent,
 };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::entry::{
     After, By, Decision, Draft, Entry, EntryError, FORMAT, MAX_DEAD, Misfit, OpenBackfill, Part,
@@ -17,6 +18,9 @@ use crate::id::{Attempt, Digest, LogId, Share, SinkName};
 use crate::keys;
 use crate::process::What;
 use crate::store::{Store, StoreError, StoreErrorKind};
+
+/// Entries that are read at once.
+const AT_ONCE: usize = 32;
 
 /// Why the log cannot be read or appended to.
 #[derive(Debug, thiserror::Error)]
@@ -473,13 +477,16 @@ impl<'a> StoredLog<'a> {
     /// If the store cannot be read, one of them is missing, or they are not those that later entries followed.
     pub async fn reach(&mut self, seq: u64) -> Result<(), LogError> {
         let first = self.log.first().unwrap_or(1);
-        let mut read = Vec::new();
-        for seq in seq.max(1)..first {
-            let bytes = self.bytes(seq).await?.ok_or(LogError::Missing {
+        let store = self.store;
+        let bytes = |seq: u64| async move {
+            let bytes = store.get(&keys::entry(seq)).await?;
+            let missing = || LogError::Missing {
                 object: keys::entry(seq),
-            })?;
-            read.push((seq, bytes));
-        }
+            };
+            Ok::<_, LogError>((seq, bytes.ok_or_else(missing)?))
+        };
+        let read = stream::iter(seq.max(1)..first).map(bytes);
+        let read: Vec<(u64, Bytes)> = read.buffered(AT_ONCE).try_collect().await?;
         Ok(self.log.prepend(&read)?)
     }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use transom_commit::{Object, Store, StoreError, StoreErrorKind, Stored, deletable, keys, of_runs};
+use transom_commit::{Object, Store, StoreError, StoreErrorKind, Stored, deletable, keys, spent};
 use transom_file::spec::S3Url;
 
 use crate::aws::{Aws, Bucket, S3Error, S3ErrorKind};
@@ -89,9 +89,9 @@ impl Store for S3Store {
         deleted.map_err(failed("delete", keys::OBJECTS))
     }
 
-    async fn delete_runs(&self, keys: &[String]) -> Result<(), StoreError> {
-        let names: Vec<String> = of_runs(keys).map(|key| self.key(key)).collect();
+    async fn delete_spent(&self, keys: &[String]) -> Result<(), StoreError> {
+        let names: Vec<String> = spent(keys).map(|key| self.key(key)).collect();
         let deleted = self.bucket.delete(&names).await;
-        deleted.map_err(failed("delete", keys::RUNS))
+        deleted.map_err(failed("delete", "what is spent"))
     }
 }

@@ -15,9 +15,9 @@ use crate::values::time;
 
 /// Delete what a pipeline that runs in slices needs no more.
 ///
-/// That is what killed and overtaken runs have left; staged files of slices that all sinks have; and versions of tables that no entry
-/// shows which can still be gone back to; and reports of runs that are old or more than 1,000. Without `--yes` it is only said. A rewind to an entry that was not kept is refused afterwards;
-/// `transom reset` always works. It is safe while runs work.
+/// That is what killed and overtaken runs have left; staged files of slices that all sinks have; versions of tables that no entry shows
+/// which can still be gone back to; notes of closed backfills; and reports of runs that are old or more than 1,000. Without `--yes` it is
+/// only said. A rewind to an entry that was not kept is refused afterwards; `transom reset` always works. It is safe while runs work.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -96,14 +96,16 @@ fn summary(gc: &Gc, yes: bool) -> String {
     let files: u64 = gc.garbage.iter().map(|garbage| garbage.files).sum();
     let bytes: u64 = gc.garbage.iter().map(|garbage| garbage.bytes).sum();
     let mut amount = format!("{}, {}", counted(files, "file"), Bytes(bytes));
-    if gc.runs > 0 {
-        amount = format!("{amount} and {}", counted(gc.runs, "report"));
+    for (count, what) in [(gc.runs, "report"), (gc.spent, "note")] {
+        if count > 0 {
+            amount = format!("{amount} and {}", counted(count, what));
+        }
     }
     let back = match gc.keeps {
         0 | 1 => "a rewind can go back to any entry".to_owned(),
         keeps => format!("a rewind can go back to entry {keeps}, to later ones, and to 0"),
     };
-    match (files + gc.runs, yes) {
+    match (files + gc.runs + gc.spent, yes) {
         (0, _) => format!("nothing to delete; {back}"),
         (_, true) => format!("deleted {amount}; {back}"),
         (_, false) => format!("would delete {amount}; then {back}; say `--yes` to do it"),

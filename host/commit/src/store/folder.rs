@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{Store, StoreError, StoreErrorKind, Stored, deletable, of_runs};
+use super::{Store, StoreError, StoreErrorKind, Stored, deletable, spent};
 use crate::id::Object;
 use crate::keys;
 
@@ -242,8 +242,8 @@ impl Store for FolderStore {
         self.blocking_all("delete", remove).await
     }
 
-    async fn delete_runs(&self, keys: &[String]) -> Result<(), StoreError> {
-        for key in of_runs(keys) {
+    async fn delete_spent(&self, keys: &[String]) -> Result<(), StoreError> {
+        for key in spent(keys) {
             let remove =
                 |_: &Path, path: &Path| found(fs::remove_file(path)).map_err(Failure::refused);
             self.blocking("delete", key, remove).await?;

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Store, StoreError, StoreErrorKind, Stored, deletable, of_runs};
+use super::{Store, StoreError, StoreErrorKind, Stored, deletable, spent};
 use crate::id::Object;
 
 /// Documents in memory. Clones share them.
@@ -74,9 +74,9 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn delete_runs(&self, keys: &[String]) -> Result<(), StoreError> {
+    async fn delete_spent(&self, keys: &[String]) -> Result<(), StoreError> {
         let mut documents = self.documents();
-        for key in of_runs(keys) {
+        for key in spent(keys) {
             documents.remove(key);
         }
         Ok(())

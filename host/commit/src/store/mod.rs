@@ -1,7 +1,7 @@
 //! Where documents of the protocol lie: a bucket, a folder, or memory.
 //!
 //! The protocol stands on one operation, [`Store::create`], which succeeds for one of any number of writers. What decides
-//! cannot be removed through this trait: only documents of attempts and reports of runs can.
+//! cannot be removed through this trait: only documents of attempts, reports of runs and what has waited for entries can.
 
 #[cfg(feature = "testing")]
 pub mod conformance;
@@ -69,12 +69,13 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// If some may still be there.
     async fn delete(&self, objects: &[Object]) -> Result<(), StoreError>;
 
-    /// Deletes reports of runs; some may be gone. Documents with other keys than `runs/..` stay.
+    /// Deletes documents that decide nothing, or nothing any more: reports of runs, attempts that have waited to be loaded, shares of
+    /// closed backfills. Some may be gone; all with other keys stay.
     ///
     /// # Errors
     ///
     /// If some may still be there.
-    async fn delete_runs(&self, keys: &[String]) -> Result<(), StoreError>;
+    async fn delete_spent(&self, keys: &[String]) -> Result<(), StoreError>;
 }
 
 /// A document that an attempt has written.
@@ -106,9 +107,12 @@ pub fn deletable(objects: &[Object]) -> impl Iterator<Item = String> + '_ {
     of_attempts.map(Object::to_string)
 }
 
-/// Those of these keys that are of reports of runs.
-pub fn of_runs(keys: &[String]) -> impl Iterator<Item = &String> {
-    keys.iter().filter(|key| key.starts_with(crate::keys::RUNS))
+/// Those of these keys that [`Store::delete_spent`] may delete.
+pub fn spent(keys: &[String]) -> impl Iterator<Item = &String> {
+    use crate::keys::{RUNS, SHARES, STAGED};
+    let folders = [RUNS, SHARES, STAGED];
+    keys.iter()
+        .filter(move |key| folders.iter().any(|folder| key.starts_with(folder)))
 }
 
 /// What a failure means for the caller.

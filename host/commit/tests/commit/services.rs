@@ -461,8 +461,8 @@ impl Store for FaultyStore {
         self.0.store.delete(objects).await
     }
 
-    async fn delete_runs(&self, keys: &[String]) -> Result<(), StoreError> {
-        self.0.store.delete_runs(keys).await
+    async fn delete_spent(&self, keys: &[String]) -> Result<(), StoreError> {
+        self.0.store.delete_spent(keys).await
     }
 }
 

@@ -19,16 +19,15 @@ use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
-use serde::{Deserialize, Serialize};
+use futures::{StreamExt, TryStreamExt, future, stream};
 use transom_commit::{self as commit, Applying, Published, SinkErrorKind, fault};
 use transom_file::spec::{Place, S3Url};
-use transom_sql::type_name;
 
 use super::{
     Appended, Applied, Aside, Attempt, Expectation, Expected, FileSink, IsThere, Known, OutFile,
     Publish, Rewound, Sink, SinkError, Staged, Staging, Verified, Written, WrittenFile,
     aside::Asides,
+    shape::Shape,
     staging::{Ending, FileStaging, Room},
     tree::{Copied, Tree, TreeError, split, text, tree_at},
     verify::{FileOf, compare},
@@ -98,6 +97,73 @@ impl AppendSink {
         }
         let attempt = added.attempt;
         Ok((tree, Added { names, attempt }, written))
+    }
+
+    /// Whether it is known what the files of a table with rows have in common.
+    async fn verify_shape(
+        &self,
+        tree: &Arc<dyn Tree>,
+        names: &Names,
+        expected: &Expected<'_>,
+        verified: &mut Verified,
+    ) -> Result<(), TreeError> {
+        let has_rows = |load: &Expectation<'_>| load.is_there == IsThere::Yes;
+        let path = names.shape();
+        let wrong = match tree.get(&path).await? {
+            Some(found) => Shape::parse(&found).is_err().then_some("was changed"),
+            None => expected.loads.iter().any(has_rows).then_some("is gone"),
+        };
+        if let Some(wrong) = wrong {
+            let path = tree.place().join(&path);
+            let problem =
+                format!("`{path}`, which says what all files of the table have in common, {wrong}");
+            verified.find(&self.files.name, problem, Shape::WAY_OUT);
+        }
+        Ok(())
+    }
+
+    /// Deletes what an entry has staged.
+    async fn delete_staged_of(&self, part: &commit::Part) -> Result<(), commit::SinkError> {
+        let (tree, added, _) = self.added(part).await?;
+        let deleted = tree.delete(&added.names.staged(&added.attempt)).await;
+        deleted.map_err(|error| error.applying(&self.files.name))
+    }
+
+    /// Puts a file of no rows over each name of an entry.
+    async fn occupy_names(&self, part: &commit::Part) -> Result<(), commit::SinkError> {
+        let failed = |error: TreeError| error.applying(&self.files.name);
+        let (tree, added, written) = self.added(part).await?;
+        if written.files.is_empty() {
+            return Ok(());
+        }
+        let path = added.names.empty(&added.attempt);
+        let empty = tree.get(&path).await.map_err(failed)?;
+        let empty = empty.ok_or_else(|| {
+            let message = format!(
+                "sink `{}`: the file of no rows for a rewind, `{}`, is gone",
+                self.files.name,
+                tree.place().join(&path)
+            );
+            commit::SinkError::new(SinkErrorKind::Broken, message)
+        })?;
+        let occupy = |file: &WrittenFile| {
+            let (tree, empty) = (Arc::clone(&tree), empty.clone());
+            let to = added.names.published(&added.attempt, &file.path);
+            async move {
+                #[cfg(feature = "testing")]
+                if commit::Mutant::from_env() == Some(commit::Mutant::RewindDeletes) {
+                    return tree.remove(&[to]).await;
+                }
+                tree.put(&to, empty).await?;
+                fault::at("rewind.keys_half");
+                Ok::<_, TreeError>(())
+            }
+        };
+        stream::iter(written.files.iter().map(occupy))
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<()>()
+            .await
+            .map_err(failed)
     }
 }
 
@@ -210,6 +276,9 @@ impl Sink for AppendSink {
         let (tree, names) = self.tree(&self.files.path).await.map_err(failed)?;
         check_log(&tree, &names.own, &expected.log.to_string(), &self.files).await?;
         let mut verified = Verified::default();
+        self.verify_shape(&tree, &names, expected, &mut verified)
+            .await
+            .map_err(failed)?;
         let mut files = BTreeMap::new();
         for load in &expected.loads {
             let (entry, attempt) = (load.position.seq, load.position.attempt_text());
@@ -269,10 +338,12 @@ impl Sink for AppendSink {
     }
 
     async fn check_rewind(&self, rewind: &Rewound<'_>) -> Result<(), commit::SinkError> {
-        for part in &rewind.taken_back {
-            self.added(part).await?;
-        }
-        Ok(())
+        let parts = rewind.taken_back.iter();
+        let known: Vec<_> = parts.map(|part| self.added(part)).collect();
+        stream::iter(known)
+            .buffer_unordered(AT_ONCE)
+            .try_for_each(|_| future::ready(Ok(())))
+            .await
     }
 
     async fn delete_attempt(&self, _: &str, attempt: &str) -> Result<(), commit::SinkError> {
@@ -417,64 +488,6 @@ pub(super) fn table_of(sink: &FileSink, named: &Place) -> Result<Place, commit::
     }
 }
 
-/// What all files of a table have in common, so that readers can take them for one.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Shape {
-    /// Their extension.
-    format: String,
-    partition_by: Vec<String>,
-    /// Types of columns, of all that there have been.
-    columns: BTreeMap<String, String>,
-}
-
-impl Shape {
-    fn of(sink: &FileSink, schema: &SchemaRef) -> Self {
-        let columns = schema.fields().iter();
-        Self {
-            format: sink.format.extension().to_owned(),
-            partition_by: sink.partition_by.clone(),
-            columns: columns
-                .map(|field| (field.name().clone(), type_name(field.data_type())))
-                .collect(),
-        }
-    }
-
-    /// Both together, or why they do not go together. A column may come, or be missing.
-    fn with(self, next: Self) -> Result<Self, String> {
-        if self.format != next.format {
-            return Err(format!(
-                "its files were {}, and are {} now",
-                self.format, next.format
-            ));
-        }
-        if self.partition_by != next.partition_by {
-            let list = |columns: &[String]| match columns.is_empty() {
-                true => "nothing".to_owned(),
-                false => format!("`{}`", columns.join("`, `")),
-            };
-            let (was, is) = (list(&self.partition_by), list(&next.partition_by));
-            return Err(format!("it was partitioned by {was}, and is by {is} now"));
-        }
-        let mut columns = self.columns;
-        for (name, now) in next.columns {
-            match columns.get(&name) {
-                Some(was) if *was != now => {
-                    return Err(format!("column `{name}` was {was}, and is {now} now"));
-                }
-                _ => {
-                    columns.insert(name, now);
-                }
-            }
-        }
-        Ok(Self {
-            format: self.format,
-            partition_by: self.partition_by,
-            columns,
-        })
-    }
-}
-
 /// The folder of an attempt.
 #[derive(Debug)]
 pub(super) struct StagedRoom {
@@ -521,22 +534,24 @@ impl Appending {
         let failed = |error: TreeError| error.staging(&self.sink.name);
         let path = self.names.shape();
         let mut shape = Shape::of(&self.sink, schema);
-        let known = self.tree.get(&path).await.map_err(failed)?;
-        let known = known.filter(|_| self.attempt.has_rows);
-        let known = known.and_then(|known| serde_json::from_slice::<Shape>(&known).ok());
-        let was_same = known.as_ref() == Some(&shape);
-        if let Some(known) = known {
+        if self.attempt.has_rows
+            && let Some(known) = self.tree.get(&path).await.map_err(failed)?
+        {
+            let known = Shape::parse(&known).map_err(|source| SinkError::Damaged {
+                name: self.sink.name.clone(),
+                path: self.tree.place().join(&path),
+                source,
+            })?;
+            if known == shape {
+                return Ok(());
+            }
             shape = known.with(shape).map_err(|what| SinkError::Mixed {
                 name: self.sink.name.clone(),
                 path: self.sink.path.clone(),
                 what,
             })?;
         }
-        if was_same {
-            return Ok(());
-        }
-        let document = serde_json::to_vec(&shape).expect("it has text for keys");
-        self.tree.put(&path, document.into()).await.map_err(failed)
+        self.tree.put(&path, shape.to_bytes()).await.map_err(failed)
     }
 }
 
@@ -622,49 +637,20 @@ impl commit::Files for AppendSink {
     }
 
     async fn delete_staged(&self, applying: &Applying<'_>) -> Result<(), commit::SinkError> {
-        let failed = |error: TreeError| error.applying(&self.files.name);
-        for (_, part) in applying.parts_taken_back() {
-            let (tree, added, _) = self.added(part).await?;
-            tree.delete(&added.names.staged(&added.attempt))
-                .await
-                .map_err(failed)?;
-        }
-        Ok(())
+        let parts = applying.parts_taken_back();
+        let deleted: Vec<_> = parts.map(|(_, part)| self.delete_staged_of(part)).collect();
+        stream::iter(deleted)
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await
     }
 
     async fn occupy(&self, applying: &Applying<'_>) -> Result<(), commit::SinkError> {
-        let failed = |error: TreeError| error.applying(&self.files.name);
-        for (_, part) in applying.parts_taken_back() {
-            let (tree, added, written) = self.added(part).await?;
-            if written.files.is_empty() {
-                continue;
-            }
-            let empty = tree
-                .get(&added.names.empty(&added.attempt))
-                .await
-                .map_err(failed)?;
-            let empty = empty.ok_or_else(|| {
-                let message = format!(
-                    "sink `{}`: the file of no rows for a rewind is gone",
-                    self.files.name
-                );
-                commit::SinkError::new(SinkErrorKind::Broken, message)
-            })?;
-            let occupy = |file: &WrittenFile| {
-                let (tree, empty) = (Arc::clone(&tree), empty.clone());
-                let to = added.names.published(&added.attempt, &file.path);
-                async move {
-                    tree.put(&to, empty).await?;
-                    fault::at("rewind.keys_half");
-                    Ok::<_, TreeError>(())
-                }
-            };
-            stream::iter(written.files.iter().map(occupy))
-                .buffer_unordered(AT_ONCE)
-                .try_collect::<()>()
-                .await
-                .map_err(failed)?;
-        }
-        Ok(())
+        let parts = applying.parts_taken_back();
+        let occupied: Vec<_> = parts.map(|(_, part)| self.occupy_names(part)).collect();
+        stream::iter(occupied)
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await
     }
 }

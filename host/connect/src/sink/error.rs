@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 
+use super::shape::Shape;
 use crate::aws::S3Error;
 use crate::format::Unwritable;
 use crate::kind::ErrorKind;
@@ -182,6 +183,19 @@ pub enum SinkError {
         path: Place,
         /// What was, and what is.
         what: String,
+    },
+    /// What all files of the table have in common is not known any more.
+    #[error(
+        "sink `{name}`: `{path}`, which says what all files of the table have in common, was changed"
+    )]
+    Damaged {
+        /// Name of the sink.
+        name: String,
+        /// Where that stands.
+        path: Place,
+        /// Why it cannot be read.
+        #[source]
+        source: serde_json::Error,
     },
     /// What an entry of the log names cannot be read.
     #[error("sink `{name}` cannot go on with the version before")]
@@ -363,6 +377,7 @@ impl SinkError {
                 "set it back; or load everything again: `transom reset --yes`, then `transom run`; or let a new sink write another table"
                     .to_owned(),
             ),
+            Self::Damaged { .. } => Some(Shape::WAY_OUT.to_owned()),
             Self::MissingColumn { similar, .. } => {
                 similar.as_ref().map(|similar| format!("did you mean `{similar}`?"))
             }

@@ -16,6 +16,7 @@ mod partition;
 mod pointed;
 mod probe;
 mod publish;
+mod shape;
 mod staged;
 mod staging;
 mod tree;
@@ -94,12 +95,12 @@ pub trait Sink: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Brings a result that was begun without knowing after which one it comes ([`Attempt::after`]) behind that of another attempt. Harmless
-    /// if it is done again for the same one.
+    /// Brings the result of a share ([`Attempt::is_share`]) behind that of another attempt, or says that it is the first one. Harmless if
+    /// it is done again for the same one.
     ///
     /// # Errors
     /// If the place refuses, or one of the results is gone.
-    async fn follow(&self, publish: Publish, _after: &str) -> Result<Publish, SinkError> {
+    async fn follow(&self, publish: Publish, _after: Option<&str>) -> Result<Publish, SinkError> {
         Ok(publish)
     }
 

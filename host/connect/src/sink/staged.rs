@@ -17,6 +17,8 @@ pub struct Attempt {
     pub log: Option<String>,
     /// The attempt whose result the table has, if an entry of a log says so: the result begun here comes after it.
     pub after: Option<String>,
+    /// Whether it is a share of a backfill: after which result it comes is known when it is loaded ([`Sink::follow`](super::Sink::follow)).
+    pub is_share: bool,
     /// Whether the table has rows of entries that are in force: it must be there then.
     pub has_rows: bool,
     /// The partitions that are computed anew; the others stay.
@@ -31,6 +33,7 @@ impl Attempt {
             id: id.into(),
             log: None,
             after: None,
+            is_share: false,
             has_rows: false,
             replaces: None,
         }

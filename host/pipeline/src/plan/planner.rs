@@ -87,8 +87,12 @@ impl<'a> Planner<'a> {
                     };
                     match opened.await {
                         Ok(opened) => opened,
-                        // No mistake of the pipeline: there is nothing in its file to be changed.
-                        Err(error) if error.kind() != ErrorKind::Data => return Err(error.into()),
+                        // No mistake of the pipeline: there is nothing in its file to be changed. Nor if a file is gone that was listed.
+                        Err(error)
+                            if error.kind() != ErrorKind::Data || error.unlisted().is_some() =>
+                        {
+                            return Err(error.into());
+                        }
                         Err(error) => {
                             let mut problem = self
                                 .pipeline

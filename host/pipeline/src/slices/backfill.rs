@@ -351,7 +351,7 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    async fn draft(&mut self, log: &Log) -> Result<Option<Draft>> {
+    async fn draft(&mut self, log: &Log, attempt: commit::Attempt) -> Result<Option<Draft>> {
         let state = log.state();
         if let Some(open) = state.backfill {
             return Err(Error::Slice {
@@ -383,7 +383,7 @@ impl Planner<'_> {
             clock: self.slicer.now(&state).into(),
             shares: shares.into_iter().map(SharePlan::from).collect(),
         };
-        let plan = write(self.store, None, &plan, &There::new()).await?;
+        let plan = write(self.store, attempt, &plan, &There::new()).await?;
         Ok(Some(Draft::Backfill {
             shares: count,
             plan,
@@ -397,8 +397,9 @@ impl Work for Planner<'_> {
         &mut self,
         log: &Log,
     ) -> Result<Option<(commit::Attempt, Draft)>, Box<dyn StdError + Send + Sync>> {
-        match self.draft(log).await {
-            Ok(draft) => Ok(draft.map(|draft| (commit::Attempt::random(), draft))),
+        let attempt = commit::Attempt::random();
+        match self.draft(log, attempt).await {
+            Ok(draft) => Ok(draft.map(|draft| (attempt, draft))),
             Err(error) => {
                 let message = error.to_string();
                 self.failure = Some(error);

@@ -233,7 +233,7 @@ impl Keeping {
         let mut after = self.before.clone();
         after.saved.extend(self.saved.lock().clone());
         let there: There = self.lies_at.iter().map(|at| (at.digest, *at)).collect();
-        write(self.store.as_ref(), Some(self.attempt), &after, &there).await
+        write(self.store.as_ref(), self.attempt, &after, &there).await
     }
 
     fn failed<T>(&self, error: Error) -> Result<T, DataFusionError> {

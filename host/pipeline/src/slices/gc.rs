@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use transom_commit::{
     self as commit, Attempt, Decision, Draft, Entry, Log, LogId, MAX_DEAD, Object, Runner,
-    SinkError, SinkKind, SinkName, Store, StoredLog, Task, Work,
+    SinkError, SinkKind, SinkName, Store, StoredLog, Task, Work, keys,
 };
 use transom_connect::{Aside, Known, Sink};
 
@@ -44,6 +44,8 @@ pub struct Gc {
     pub entries: Vec<u64>,
     /// Reports of runs that are old or too many.
     pub runs: u64,
+    /// Shares of closed backfills, and slices that waited to be loaded and never can be: the documents that say what they are.
+    pub spent: u64,
 }
 
 /// Files that are not needed.
@@ -113,7 +115,7 @@ impl Job {
         let sinks = sinks(self);
         let mut gc = Gc::default();
         let runs = outdated(store.as_ref(), options.since()).await?;
-        store.delete_runs(&runs).await?;
+        store.delete_spent(&runs).await?;
         gc.runs = runs.len() as u64;
         loop {
             let mut work = Collecting {
@@ -161,12 +163,16 @@ impl Job {
             }
         }
         let objects = unneeded(store.as_ref(), log.log(), gc.keeps).await?;
+        let named = all_entries(log.log());
         for (attempt, (garbage, objects)) in objects {
-            if all_entries(log.log()).contains_key(&attempt) {
+            if named.contains_key(&attempt) {
                 store.delete(&objects).await?;
                 gc.garbage.push(garbage);
             }
         }
+        let spent = spent(store.as_ref(), log.log(), gc.keeps, &BTreeSet::new()).await?;
+        store.delete_spent(&spent).await?;
+        gc.spent = spent.len() as u64;
         Ok(gc)
     }
 }
@@ -330,6 +336,33 @@ async fn unneeded(
     Ok(unneeded)
 }
 
+/// What has waited for an entry and never gets one: shares of backfills that are closed, which none opens again, and slices that are in the
+/// log before `keeps` or that a gc has named, or is about to name.
+async fn spent(
+    store: &dyn Store,
+    log: &Log,
+    keeps: u64,
+    dying: &BTreeSet<Attempt>,
+) -> Result<Vec<String>> {
+    let open = log.state().backfill.map(|open| open.seq);
+    // A backfill that was opened since is not in this log.
+    let is_closed = |seq: u64| seq <= log.tail() && Some(seq) != open;
+    let named = entries(log).filter_map(|entry| match &entry.decision {
+        Decision::Gc { dead, .. } => Some(dead),
+        _ => None,
+    });
+    let dead: BTreeSet<&Attempt> = named.flatten().chain(dying).collect();
+    let loaded = all_entries(log);
+    let is_over = |attempt: Attempt| {
+        dead.contains(&attempt) || loaded.get(&attempt).is_some_and(|seq| *seq < keeps)
+    };
+    let mut spent = store.list(keys::SHARES, None).await?;
+    spent.retain(|key| keys::share_of(key).is_some_and(|share| is_closed(share.backfill)));
+    let waiting = store.list(keys::STAGED, None).await?.into_iter();
+    spent.extend(waiting.filter(|key| keys::staged_of(key).is_some_and(is_over)));
+    Ok(spent)
+}
+
 /// The versions of a sink that some entry from `keeps` on shows.
 fn versions(log: &Log, keeps: u64, sink: &SinkName) -> BTreeSet<String> {
     let at = |seq: u64| {
@@ -376,6 +409,7 @@ struct Survey {
     /// Attempts that are not in the log.
     dead: BTreeSet<Attempt>,
     garbage: Vec<Garbage>,
+    spent: u64,
 }
 
 impl Survey {
@@ -396,6 +430,7 @@ impl Survey {
             moves: keeps > kept_so_far(log),
             dead: BTreeSet::new(),
             garbage: Vec::new(),
+            spent: 0,
         };
         let open = log.state().backfill;
         let mut found = Vec::new();
@@ -432,6 +467,7 @@ impl Survey {
         survey
             .garbage
             .sort_by(|a, b| (a.why, a.entry, &a.attempt).cmp(&(b.why, b.entry, &b.attempt)));
+        survey.spent = spent(store, log, keeps, &survey.dead).await?.len() as u64;
         Ok(Some(survey))
     }
 
@@ -441,6 +477,7 @@ impl Survey {
             garbage: self.garbage,
             entries: Vec::new(),
             runs: 0,
+            spent: self.spent,
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::job::Job;
 use crate::report::counted;
 
 /// Notes that are read at once.
-const AT_ONCE: usize = 32;
+pub(super) const AT_ONCE: usize = 32;
 
 /// What the log says.
 #[derive(Debug, Clone, Serialize)]

@@ -76,7 +76,7 @@ impl Job {
 
     /// The files that would be loaded again are there.
     async fn check_inputs(&self, store: &dyn Store, now: After, then: After) -> Result<()> {
-        let listed = list_sources(self, &now).await?;
+        let listed = list_sources(self, |name| now.sources.contains_key(name)).await?;
         for (name, source) in &now.sources {
             let loaded = Seen::load(store, source.seen).await?;
             let stays = then.sources.get(name).and_then(|source| source.seen);

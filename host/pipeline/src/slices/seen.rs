@@ -150,7 +150,7 @@ impl Seen {
         };
         for files in chunks.into_iter().flat_map(pieces) {
             let (first, count) = (files[0].0.clone(), files.len());
-            let object = write(store, Some(attempt), &Chunk { files }, &self.stored).await?;
+            let object = write(store, attempt, &Chunk { files }, &self.stored).await?;
             index.chunks.push(ChunkAt {
                 first,
                 files: count,
@@ -158,7 +158,7 @@ impl Seen {
             });
         }
         self.lies_as(&index);
-        write(store, Some(attempt), &index, &There::new()).await
+        write(store, attempt, &index, &There::new()).await
     }
 
     pub(super) fn get(&self, path: &str) -> Option<&Stamp> {
@@ -202,17 +202,17 @@ pub(super) async fn read<T: serde::de::DeserializeOwned>(
 pub(super) type There = BTreeMap<Digest, Object>;
 
 /// Puts a document beside the log, unless one of its content is there. A gc deletes it with the attempt, or when no entry needs it
-/// any more; without an attempt it stays.
+/// any more.
 pub(super) async fn write<T: Serialize>(
     store: &dyn Store,
-    attempt: Option<Attempt>,
+    attempt: Attempt,
     document: &T,
     there: &There,
 ) -> Result<Object> {
     let bytes = serde_json::to_vec(document).expect("such documents have text for keys");
     match there.get(&Digest::of(&bytes)) {
         Some(object) => Ok(*object),
-        None => Ok(Object::put(store, attempt, bytes.into()).await?),
+        None => Ok(Object::put(store, Some(attempt), bytes.into()).await?),
     }
 }
 

@@ -323,15 +323,32 @@ impl<'a> Table<'a> {
             let steps = entry.decision.steps();
             let step = steps.iter().find(|step| step.name == self.name);
             let prev = step.map_or(Position::START, |step| step.position);
-            let key = keys::done(entry.seq);
-            let note = match store.get(&key).await? {
-                Some(bytes) => Done::parse(&key, &bytes).ok(),
-                None => None,
+            let skip = match &entry.decision {
+                Decision::Slice(_) => self.is_skipped(entry, store).await?,
+                _ => false,
             };
-            let skip = note.is_some_and(|note| note.skipped.contains(&self.name));
             self.apply(entry, prev, skip).await?;
         }
         Ok(())
+    }
+
+    /// Whether the sink was moved past a slice without its rows: only the note that the slice is done says so.
+    async fn is_skipped(&self, entry: &Entry, store: &dyn Store) -> Result<bool> {
+        let key = keys::done(entry.seq);
+        let unknown = |what: &str| {
+            self.refused(
+                format!(
+                    "`{key}` {what}, which says whether the sink `{}` was moved past entry {} without its rows",
+                    self.name, entry.seq
+                ),
+                "restore it from a backup; or declare the table right, with what it lacks: `transom sink adopt`".to_owned(),
+            )
+        };
+        let Some(bytes) = store.get(&key).await? else {
+            return Err(unknown("is gone"));
+        };
+        let note = Done::parse(&key, &bytes).map_err(|_| unknown("was changed"))?;
+        Ok(note.skipped.contains(&self.name))
     }
 
     async fn apply(&self, entry: &Entry, prev: Position, skip: bool) -> Result<()> {

@@ -3,13 +3,9 @@
 //! `staged/<attempt>.json`, beside the log, is what the attempt wants to append. It can be loaded as long as nothing else was: what it has
 //! read would be loaded twice otherwise.
 
-use transom_commit::{Attempt, StagedAttempt, Store};
+use transom_commit::{Attempt, StagedAttempt, Store, keys};
 
 use crate::error::{Error, Result};
-
-fn key(attempt: Attempt) -> String {
-    format!("staged/{attempt}.json")
-}
 
 /// Keeps an attempt for later.
 pub(super) async fn keep(store: &dyn Store, staged: &StagedAttempt) -> Result<()> {
@@ -17,7 +13,9 @@ pub(super) async fn keep(store: &dyn Store, staged: &StagedAttempt) -> Result<()
         message: format!("what was staged cannot be written down: {error}"),
         hint: None,
     })?;
-    Ok(store.put(&key(staged.attempt), bytes.into()).await?)
+    Ok(store
+        .put(&keys::staged(staged.attempt), bytes.into())
+        .await?)
 }
 
 /// The attempt with this name.
@@ -27,7 +25,7 @@ pub(super) async fn find(store: &dyn Store, name: &str) -> Result<StagedAttempt>
         hint: Some("`transom run --stage-only` stages one and prints its attempt".to_owned()),
     };
     let attempt: Attempt = name.parse().map_err(|_| unknown())?;
-    let key = key(attempt);
+    let key = keys::staged(attempt);
     let bytes = store.get(&key).await?.ok_or_else(unknown)?;
     StagedAttempt::parse(&key, &bytes).map_err(|error| Error::State {
         message: error.to_string(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use transom_commit::{
     Decision, Done, Entry, EntryError, Log, LogError, Part, Position, RunError, SinkName, Store,
@@ -11,7 +12,7 @@ use transom_connect::{Expectation, Expected, Finding, IsThere};
 
 use super::buckets::StepState;
 use super::gc::{entries, read_all};
-use super::history::discarded;
+use super::history::{AT_ONCE, discarded};
 use super::open_store;
 use super::work::sinks;
 use crate::error::{Error, Result};
@@ -143,14 +144,17 @@ async fn notes(
 ) -> Result<BTreeSet<(u64, SinkName)>> {
     let mut skipped = BTreeSet::new();
     let discarded = discarded(log);
-    for entry in entries(log) {
-        let key = keys::done(entry.seq);
-        let Some(bytes) = store.get(&key).await? else {
+    let all: Vec<&Entry> = entries(log).collect();
+    let keys = all.iter().map(|entry| keys::done(entry.seq));
+    let read = async |key: String| -> Result<_> { Ok((store.get(&key).await?, key)) };
+    let read = stream::iter(keys).map(read).buffered(AT_ONCE);
+    let read: Vec<_> = read.try_collect().await?;
+    for (entry, (bytes, key)) in all.into_iter().zip(read) {
+        let Some(bytes) = bytes else {
             // The discard is what all sinks have.
             if !discarded.contains(&entry.seq) && (entry.seq < log.tail() || done) {
                 let problem = format!("`{key}` is gone: the note that all sinks have this entry");
-                let hint =
-                    "nothing depends on it, but find out what deletes documents of the state";
+                let hint = "no run depends on it, but find out what deletes documents of the state";
                 found.findings.push(finding(problem, hint));
             }
             continue;

@@ -295,7 +295,8 @@ impl<'a> Slicer<'a> {
     /// Lists the sources once, and reads what counts as loaded of them.
     async fn look(&mut self, state: &After) -> Result<()> {
         if self.listed.is_none() {
-            self.listed = Some(list_sources(self.job, state).await?);
+            let is_loaded = |name: &str| state.sources.contains_key(name);
+            self.listed = Some(list_sources(self.job, is_loaded).await?);
         }
         for (source, _) in self.incremental() {
             let name = &source.name.value;
@@ -408,16 +409,13 @@ impl<'a> Slicer<'a> {
             Ok(keeping) => keeping,
             Err(error) => return Err(RunFailure::new(self.job, error)),
         };
-        let id = attempt.to_string();
-        // A share does not know yet after which result it comes.
-        let state = attempt.share().is_none().then_some(state);
-        let attempts = self.attempts(&planned, state, chosen, &id, log);
+        let attempts = self.attempts(&planned, state, chosen, attempt, log);
         let mut staged = stage_slice(
             &self.job.pipeline,
             &mut planned,
             &self.options.into(),
             self.observer,
-            &id,
+            &attempt.to_string(),
             attempts,
         )
         .await;
@@ -453,11 +451,12 @@ impl<'a> Slicer<'a> {
     fn attempts(
         &self,
         planned: &Planned,
-        state: Option<&After>,
+        state: &After,
         chosen: &Chosen,
-        id: &str,
+        id: commit::Attempt,
         log: Option<String>,
     ) -> BTreeMap<String, Attempt> {
+        let is_share = id.share().is_some();
         let by: BTreeMap<&str, Option<&String>> = planned
             .sinks
             .iter()
@@ -469,14 +468,14 @@ impl<'a> Slicer<'a> {
                 column: column.clone(),
                 values: chosen.partitions.clone(),
             });
+            let after = after_of(state, name);
             Attempt {
-                id: id.to_owned(),
+                id: id.to_string(),
                 log: log.clone(),
-                after: state.and_then(|state| after_of(state, name)),
                 // After a reset nothing counts as loaded.
-                has_rows: state.is_some_and(|state| {
-                    !state.sources.is_empty() && after_of(state, name).is_some()
-                }),
+                has_rows: !state.sources.is_empty() && after.is_some(),
+                after: after.filter(|_| !is_share),
+                is_share,
                 replaces,
             }
         };
@@ -505,7 +504,7 @@ impl<'a> Slicer<'a> {
             sources.insert(name.clone(), after);
             let list = write(
                 self.store.as_ref(),
-                Some(attempt),
+                attempt,
                 &FilesRead::of(read),
                 &There::new(),
             )
@@ -648,15 +647,18 @@ fn locked_schemas(job: &Job) -> Result<BTreeMap<String, SchemaRef>> {
     Ok(schemas)
 }
 
-/// All sources, as they are now. One whose files are all gone has been loaded before.
-pub(super) async fn list_sources(job: &Job, state: &After) -> Result<BTreeMap<String, Inputs>> {
+/// All sources, as they are now. Of those whose files are `known` already, all files may be gone.
+pub(super) async fn list_sources(
+    job: &Job,
+    known: impl Fn(&str) -> bool,
+) -> Result<BTreeMap<String, Inputs>> {
     let mut listed = BTreeMap::new();
     for source in &job.pipeline.sources {
         let name = &source.name.value;
         let files = plan::file_source(&job.pipeline, source, &job.aws);
         let inputs = match files.list().await {
             Ok(inputs) => inputs,
-            Err(error) if error.is_empty() && state.sources.contains_key(name) => Inputs::default(),
+            Err(error) if error.is_empty() && known(name) => Inputs::default(),
             Err(error) if error.kind() == ErrorKind::Data => {
                 return Err(problem(job, source, &error).into());
             }

@@ -5,11 +5,14 @@
 //! daily/_transom/current                           on S3: the pointer, which has the entry's number
 //! .daily.versions/9f31c2../day=2024-05-01/part-..  a version, named after its attempt
 //! .daily.versions/9f31c2...json                     all its files, those of earlier versions that it goes on with included
+//! .daily.versions/b7-0-9f31c2...share.json          of a share of a backfill: its own files; which version is before it is known later
 //! .daily.versions/log                              the log that the table belongs to
 //! ```
 //!
 //! With `overwrite_partitions` a version goes on with the partitions of the one before that were not computed anew: on this machine they
 //! are second names of the same files, on S3 entries of the list. So readers see all partitions of a slice at once.
+//!
+//! A list has one content under its name: a request that is carried out late, after it was repeated, changes nothing.
 //!
 //! A pointer has no compare-and-swap here: the log decides, and the runner compares the pointer with it ([`transom_commit::Pointer`]).
 
@@ -49,6 +52,11 @@ pub struct PointedSink {
 /// The name of the list of a version's files, beside the version: readers of its folder find data alone.
 pub(crate) fn list_of(version: &str) -> String {
     format!("{version}.json")
+}
+
+/// The name of the list of a share's own files.
+fn share_list_of(version: &str) -> String {
+    format!("{version}.share.json")
 }
 
 /// The name of the link for an entry: digits alone, so that it is no version of a run without a log.
@@ -196,9 +204,14 @@ impl PointedSink {
                 let place =
                     absolute(&self.files).map_err(|error| self.broken(&error.to_string()))?;
                 let table = self.table(&place).await.map_err(failed)?;
-                put_list(table.tree(), self, &name, &VersionFiles::default())
-                    .await
-                    .map_err(failed)?;
+                put_list(
+                    table.tree(),
+                    self,
+                    &list_of(&name),
+                    &VersionFiles::default(),
+                )
+                .await
+                .map_err(failed)?;
                 table
             }
         };
@@ -215,7 +228,15 @@ impl PointedSink {
         tree: &Arc<dyn Tree>,
         version: &str,
     ) -> Result<VersionFiles, commit::SinkError> {
-        let path = format!("{}/{}", self.folder(), list_of(version));
+        self.read_list(tree, &list_of(version)).await
+    }
+
+    async fn read_list(
+        &self,
+        tree: &Arc<dyn Tree>,
+        list: &str,
+    ) -> Result<VersionFiles, commit::SinkError> {
+        let path = format!("{}/{list}", self.folder());
         let list = tree.get(&path).await;
         let list = list.map_err(|error| error.applying(&self.files.name))?;
         let list = list.ok_or_else(|| {
@@ -228,9 +249,9 @@ impl PointedSink {
     async fn list_staged(
         &self,
         tree: &Arc<dyn Tree>,
-        version: &str,
+        list: &str,
     ) -> Result<VersionFiles, SinkError> {
-        let list = self.list(tree, version).await;
+        let list = self.read_list(tree, list).await;
         list.map_err(|source| SinkError::Log {
             name: self.files.name.clone(),
             source,
@@ -247,7 +268,7 @@ impl PointedSink {
     ) -> Result<Pointed, SinkError> {
         let failed = |error: TreeError| error.staging(&self.files.name);
         if let (Some(after), Some(replaces)) = (after, &files.replaces) {
-            let before = self.list_staged(table.tree(), after).await?;
+            let before = self.list_staged(table.tree(), &list_of(after)).await?;
             let kept = before.others(replaces).cloned().collect();
             let kept = table.carry(version, kept).await.map_err(failed)?;
             if !kept.is_empty() {
@@ -262,9 +283,13 @@ impl PointedSink {
         files
             .files
             .sort_by(|a, b| (&a.path, &a.version).cmp(&(&b.path, &b.version)));
-        put_list(table.tree(), self, version, &files)
+        put_list(table.tree(), self, &list_of(version), &files)
             .await
             .map_err(failed)?;
+        self.pointed(version, &files)
+    }
+
+    fn pointed(&self, version: &str, files: &VersionFiles) -> Result<Pointed, SinkError> {
         Ok(Pointed {
             table: absolute(&self.files)?,
             attempt: version.to_owned(),
@@ -288,11 +313,11 @@ fn versions_of(table: &Place) -> Option<String> {
 async fn put_list(
     tree: &Arc<dyn Tree>,
     sink: &PointedSink,
-    version: &str,
+    list: &str,
     files: &VersionFiles,
 ) -> Result<(), TreeError> {
+    let path = format!("{}/{list}", sink.folder());
     let list = serde_json::to_vec(files).expect("a list of files has text for keys");
-    let path = format!("{}/{}", sink.folder(), list_of(version));
     tree.put(&path, list.into()).await
 }
 
@@ -357,24 +382,17 @@ impl Sink for PointedSink {
         Some(commit::Sink::Pointer(self))
     }
 
-    async fn follow(&self, publish: Publish, after: &str) -> Result<Publish, SinkError> {
+    async fn follow(&self, publish: Publish, after: Option<&str>) -> Result<Publish, SinkError> {
         let Publish::Point(pointed) = publish else {
             return Ok(publish);
         };
-        let name = &self.files.name;
         let table = self.table(&pointed.table).await;
-        let table = table.map_err(|error| error.staging(name))?;
-        let mut files = self.list_staged(table.tree(), &pointed.attempt).await?;
-        let Some(replaces) = &files.replaces else {
-            return Ok(Publish::Point(pointed));
-        };
-        // What an earlier call has put there comes again.
-        let others: Vec<VersionFile> = files.others(replaces).cloned().collect();
-        files.files.retain(|file| !others.contains(file));
-        Ok(Publish::Point(
-            self.put_behind(&*table, &pointed.attempt, files, Some(after))
-                .await?,
-        ))
+        let table = table.map_err(|error| error.staging(&self.files.name))?;
+        let version = &pointed.attempt;
+        let own = share_list_of(version);
+        let own = self.list_staged(table.tree(), &own).await?;
+        let follows = self.put_behind(&*table, version, own, after);
+        Ok(Publish::Point(follows.await?))
     }
 
     async fn verify(&self, expected: &Expected<'_>) -> Result<Verified, commit::SinkError> {
@@ -458,8 +476,8 @@ impl Sink for PointedSink {
         let table = self.table(&self.files.path).await.map_err(failed)?;
         let folder = format!("{}/{attempt}", self.folder());
         table.tree().delete(&folder).await.map_err(failed)?;
-        let list = [list_of(&folder)];
-        table.tree().remove(&list).await.map_err(failed)
+        let lists = [list_of(&folder), share_list_of(&folder)];
+        table.tree().remove(&lists).await.map_err(failed)
     }
 
     async fn aside(&self, known: &Known) -> Result<Vec<Aside>, commit::SinkError> {
@@ -490,7 +508,7 @@ impl Sink for PointedSink {
                 // The link for an entry, the list of a version, or another name of one.
                 None => match entry_of(within).and_then(|entry| entries.get(&entry)) {
                     Some(attempt) => attempt,
-                    None => within.strip_suffix(".json").unwrap_or(within),
+                    None => within.split('.').next().unwrap_or_default(),
                 },
             };
             let attempt = attempt.to_owned();
@@ -529,6 +547,13 @@ impl Ending for Pointing {
         let files = self.table.seal(version, written).await;
         let mut files = files.map_err(|error| error.staging(&self.sink.files.name))?;
         files.replaces.clone_from(&self.attempt.replaces);
+        if self.attempt.is_share {
+            let list = share_list_of(version);
+            put_list(self.table.tree(), &self.sink, &list, &files)
+                .await
+                .map_err(|error| error.staging(&self.sink.files.name))?;
+            return Ok(Publish::Point(self.sink.pointed(version, &files)?));
+        }
         let after = self.attempt.after.as_deref();
         let pointed = self.sink.put_behind(&*self.table, version, files, after);
         Ok(Publish::Point(pointed.await?))

@@ -13,6 +13,9 @@ use transom_file::spec::Place;
 
 use super::{Copied, Found, OutFile, Tree, TreeError, WrittenFile, text};
 
+/// What names of files begin with that have no name of their own yet. What a process that was killed leaves so is of no use, hidden from
+/// readers, and in no listing.
+const UNNAMED: &str = ".unnamed-";
 /// Bytes that are read at once for a sum.
 const SUMMED_AT_ONCE: usize = 1 << 20;
 
@@ -80,7 +83,8 @@ impl Tree for FolderTree {
         let write = move |path: &Path| {
             let folder = path.parent().unwrap_or(path);
             create_folders(folder)?;
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            let unnamed = tempfile::Builder::new().prefix(UNNAMED).tempfile_in(folder);
+            let mut file = unnamed?;
             file.write_all(&bytes)?;
             file.as_file().sync_all()?;
             file.persist(path).map_err(|error| error.error)?;
@@ -209,6 +213,9 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<Found>) -> io::Result<()>
         let path = entry.path();
         if entry.file_type()?.is_dir() {
             collect(root, &path, files)?;
+            continue;
+        }
+        if entry.file_name().to_string_lossy().starts_with(UNNAMED) {
             continue;
         }
         let Some(metadata) = found(fs::symlink_metadata(&path))? else {

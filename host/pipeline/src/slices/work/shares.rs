@@ -91,7 +91,9 @@ impl Slicer<'_> {
             .await
             .map_err(failed)?;
         if self.listed.is_none() {
-            self.listed = Some(list_sources(self.job, &state).await.map_err(failed)?);
+            let is_planned = |name: &str| chosen.inputs.contains_key(name);
+            let listed = list_sources(self.job, is_planned).await;
+            self.listed = Some(listed.map_err(failed)?);
         }
         let attempt = commit::Attempt::random_of_share(Share {
             backfill: frozen.seq(),
@@ -136,7 +138,7 @@ impl Slicer<'_> {
         };
         for part in &mut slice.sinks {
             let name = part.name.as_str();
-            let (Some(sink), Some(after)) = (self.sinks.get(name), after_of(state, name)) else {
+            let Some(sink) = self.sinks.get(name) else {
                 continue;
             };
             let publish = serde_json::from_value(part.staged.clone());
@@ -144,7 +146,8 @@ impl Slicer<'_> {
                 message: format!("what share was staged for the sink `{name}` is no document of this version: {error}"),
                 hint: None,
             })?;
-            let publish = sink.follow(publish, &after).await?;
+            let after = after_of(state, name);
+            let publish = sink.follow(publish, after.as_deref()).await?;
             part.staged = serde_json::to_value(&publish).expect(TEXT_KEYS);
         }
         Ok(Draft::Slice {
