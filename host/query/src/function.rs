@@ -387,9 +387,10 @@ impl PluginFunction {
                     for loss in &lost {
                         let row = u32::try_from(loss.row).unwrap_or(u32::MAX);
                         if unfit.iter().all(|known| known.row != row) {
-                            let (name, to) = (field.name(), type_name(to));
+                            let (name, to) = (field.name(), type_name(&loss.to));
+                            let (path, value) = (&loss.path, &loss.value);
                             let reason =
-                                format!("`{name}` must be {to}, which cannot hold {}", loss.value);
+                                format!("`{name}{path}` must be {to}, which cannot hold {value}");
                             unfit.push(Rejected { row, reason });
                         }
                     }

@@ -4,10 +4,12 @@
 //! and comparisons of columns see through.
 
 mod from_text;
+mod interval;
 mod nested;
 mod to_text;
 
 pub(crate) use from_text::timestamp;
+pub(crate) use interval::interval;
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -106,6 +108,7 @@ pub(crate) fn constant(value: &ScalarValue, to: &DataType) -> Result<ScalarValue
 #[must_use]
 pub fn can_cast(from: &DataType, to: &DataType, value: Option<&ScalarValue>) -> bool {
     crate::unify::refuse_number_of_time(from, to).is_ok()
+        && crate::unify::refuse_nested(from, to).is_ok()
         && (can_change(from, to) || arrow::compute::can_cast_types(from, to))
         && value.is_none_or(|value| constant(value, to).is_ok())
 }
@@ -319,15 +322,13 @@ impl Cast {
             DataType::Float32 => self.each::<_, Float32Type, _>(floats, shown, |value| {
                 #[expect(clippy::cast_possible_truncation, reason = "this is the cast")]
                 let narrow = value as f32;
-                (narrow.is_finite() || !value.is_finite()).then_some(narrow)
+                is_kept(value, narrow.into()).then_some(narrow)
             }),
             DataType::Float16 => {
                 let narrow = arrow_cast(values, &DataType::Float16)?;
                 let narrow = narrow.as_primitive::<Float16Type>();
                 let unfit = (0..floats.len()).find(|&row| {
-                    floats.is_valid(row)
-                        && floats.value(row).is_finite()
-                        && !narrow.value(row).is_finite()
+                    floats.is_valid(row) && !is_kept(floats.value(row), narrow.value(row).to_f64())
                 });
                 match unfit {
                     Some(row) => self.refuse(&shown(floats.value(row)), &from),
@@ -360,10 +361,9 @@ impl Cast {
                 self.each::<_, Float64Type, _>(decimals, shown, |value| shown(value).parse().ok())
             }
             DataType::Float32 => self.each::<_, Float32Type, _>(decimals, shown, |value| {
-                shown(value)
-                    .parse()
-                    .ok()
-                    .filter(|value: &f32| value.is_finite())
+                let narrow: f32 = shown(value).parse().ok()?;
+                let is_kept = narrow.is_finite() && (narrow != 0.0 || wide(value) == i256::ZERO);
+                is_kept.then_some(narrow)
             }),
             DataType::Float16 => Ok(arrow_cast(values, &self.to)?),
             _ => self.to_whole(decimals, shown, |value| rescaled(wide(value), from, 0)),
@@ -427,6 +427,11 @@ impl Cast {
             .hint("TRY_CAST gives NULL instead")
             .into())
     }
+}
+
+/// Whether a float is still one of its kind in a narrower type: no infinity, and no zero, that it was not before.
+fn is_kept(value: f64, narrow: f64) -> bool {
+    (narrow.is_finite() || !value.is_finite()) && (narrow != 0.0 || value == 0.0)
 }
 
 /// A decimal's digits, however many.

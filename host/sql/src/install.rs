@@ -13,7 +13,7 @@ use crate::planner::Operators;
 use crate::rules::Checked;
 use crate::type_names::SqlTypes;
 use crate::{
-    captures, correlation, extremes, guard, named, optimizer, ordered, patterns, quantiles,
+    captures, correlation, extremes, guard, items, named, optimizer, ordered, patterns, quantiles,
     rounding, subqueries, time, totals, unify,
 };
 
@@ -56,6 +56,7 @@ pub fn install(mut builder: SessionStateBuilder, memory: Option<usize>) -> Sessi
     functions.extend(time::functions());
     functions.extend(guard::functions(at_once));
     functions.extend(lists);
+    functions.extend(items::functions());
     functions.extend(rounding::functions());
     functions.push(captures::function());
     functions.push(Arc::new(named::function()));

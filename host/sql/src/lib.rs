@@ -22,6 +22,7 @@ mod error;
 mod extremes;
 mod guard;
 mod install;
+mod items;
 mod keys;
 mod lazy;
 pub mod lossless;

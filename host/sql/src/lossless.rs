@@ -14,8 +14,8 @@ use arrow::buffer::NullBuffer;
 use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::{CastOptions, cast_with_options, take};
 use arrow::datatypes::{
-    ArrowNativeType, DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Field, FieldRef,
-    Fields, Float64Type, IntervalUnit, TimeUnit,
+    DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Field, FieldRef, Fields,
+    Float64Type, IntervalUnit, TimeUnit,
 };
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -37,12 +37,23 @@ pub enum Fit {
 pub struct Loss {
     /// Position in the array that was cast; of a value within a list or struct, the row that holds it.
     pub row: usize,
+    /// Where in the row the value is: `.tags[2].name`, items from 0, or nothing if it is the whole.
+    pub path: String,
     /// The value as text; of a nested column the innermost one.
     pub value: String,
     /// The type that it has.
     pub from: DataType,
     /// The type that does not hold it.
     pub to: DataType,
+}
+
+impl Loss {
+    /// The same as one of the whole that holds the value.
+    #[must_use]
+    pub fn within(self, row: usize, step: &str) -> Self {
+        let path = format!("{step}{}", self.path);
+        Self { row, path, ..self }
+    }
 }
 
 /// Whether `from` can become `to` with every value kept. `None` where values would be read in another way (text as numbers, times
@@ -381,6 +392,7 @@ fn loss(array: &dyn Array, row: usize, to: &DataType) -> Loss {
         .and_then(|formatter| formatter.value(row).try_to_string());
     Loss {
         row,
+        path: String::new(),
         value: match (array.is_null(row), value) {
             (true, _) => "NULL".to_owned(),
             (false, Ok(value)) => value,
@@ -502,7 +514,10 @@ fn nested(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Loss> {
             let values = list
                 .values()
                 .slice(list.value_offset(0) as usize, list.len() * size);
-            let values = items(&values, item, list.nulls(), |at| at / size.max(1))?;
+            let values = items(&values, item, list.nulls(), |at| {
+                let size = size.max(1);
+                (at / size, format!("[{}]", at % size))
+            })?;
             FixedSizeListArray::try_new(
                 Arc::clone(item),
                 size as i32,
@@ -523,7 +538,9 @@ fn structs(array: &StructArray, fields: &Fields, to: &DataType) -> Result<ArrayR
     let columns = fields
         .iter()
         .map(|field| match array.column_by_name(field.name()) {
-            Some(column) => items(column, field, array.nulls(), |row| row),
+            Some(column) => items(column, field, array.nulls(), |row| {
+                (row, format!(".{}", field.name()))
+            }),
             None => Ok(new_null_array(field.data_type(), array.len())),
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -545,16 +562,20 @@ fn lists<O: OffsetSizeTrait>(
     };
     let list = compact.as_list::<O>();
     let offsets = list.offsets();
-    let values = items(list.values(), item, None, |at| {
-        // The last list that begins at or before the value: empty ones before it begin there too.
-        offsets
-            .partition_point(|offset| offset.as_usize() <= at)
-            .saturating_sub(1)
-    })?;
+    let values = items(list.values(), item, None, |at| place(offsets, at))?;
     let nulls = list.nulls().cloned();
     GenericListArray::<O>::try_new(Arc::clone(item), offsets.clone(), values, nulls)
         .map(|array| Arc::new(array) as ArrayRef)
         .or_else(|_| refused())
+}
+
+/// The list that holds a value, and which of its items it is.
+fn place<O: OffsetSizeTrait>(offsets: &[O], at: usize) -> (usize, String) {
+    // The last list that begins at or before the value: empty ones before it begin there too.
+    let row = offsets
+        .partition_point(|offset| offset.as_usize() <= at)
+        .saturating_sub(1);
+    (row, format!("[{}]", at - offsets[row].as_usize()))
 }
 
 /// The same lists, and no value that is in none of them.
@@ -596,13 +617,14 @@ fn maps(
     let DataType::Struct(fields) = entries.data_type() else {
         return refused();
     };
-    let row_of = |at: usize| {
-        offsets
-            .partition_point(|offset| offset.as_usize() <= at)
-            .saturating_sub(1)
+    let place_in = |at, part| {
+        let (row, entry) = place(offsets, at);
+        (row, format!("{entry}.{part}"))
     };
-    let keys = items(pairs.column(0), &fields[0], None, row_of)?;
-    let values = items(pairs.column(1), &fields[1], None, row_of)?;
+    let keys = items(pairs.column(0), &fields[0], None, |at| place_in(at, "key"))?;
+    let values = items(pairs.column(1), &fields[1], None, |at| {
+        place_in(at, "value")
+    })?;
     StructArray::try_new(fields.clone(), vec![keys, values], None)
         .and_then(|pairs| {
             let (entries, nulls) = (Arc::clone(entries), list.nulls().cloned());
@@ -612,16 +634,17 @@ fn maps(
         .or_else(|_| refused())
 }
 
-/// Casts what a nested array holds. `row_of` says which row of the whole a value belongs to, `nulls` which rows are NULL as a whole.
+/// Casts what a nested array holds. `place_of` says which row of the whole a value belongs to, and the step to it from there; `nulls` which
+/// rows are NULL as a whole.
 fn items(
     array: &ArrayRef,
     field: &Field,
     nulls: Option<&NullBuffer>,
-    row_of: impl Fn(usize) -> usize,
+    place_of: impl Fn(usize) -> (usize, String),
 ) -> Result<ArrayRef, Loss> {
-    let placed = |loss: Loss| Loss {
-        row: row_of(loss.row),
-        ..loss
+    let placed = |loss: Loss| {
+        let (row, step) = place_of(loss.row);
+        loss.within(row, &step)
     };
     // What a NULL row holds below is no value; arrays of one length can hide it.
     let hidden = match nulls {
@@ -636,8 +659,9 @@ fn items(
     };
     let cast = cast(hidden.as_ref().unwrap_or(array), field.data_type()).map_err(placed)?;
     if !field.is_nullable() && cast.null_count() > 0 {
-        let lost = (0..cast.len())
-            .find(|at| cast.is_null(*at) && nulls.is_none_or(|nulls| nulls.is_valid(row_of(*at))));
+        let lost = (0..cast.len()).find(|at| {
+            cast.is_null(*at) && nulls.is_none_or(|nulls| nulls.is_valid(place_of(*at).0))
+        });
         if let Some(at) = lost {
             return Err(placed(loss(array, at, field.data_type())));
         }

@@ -277,26 +277,16 @@ fn like_pattern(pattern: &str) -> std::result::Result<String, ValueError> {
 /// `%` and `_` as in `LIKE`; `| * + ? {m,n} ( ) [ ]` as in regular expressions; the whole value must match.
 fn similar_pattern(pattern: &str) -> std::result::Result<String, ValueError> {
     let mut regex = String::from("(?s)^(?:");
-    let mut characters = pattern.chars();
-    let mut in_class = false;
-    while let Some(character) = characters.next() {
-        if character == '\\' {
-            let literal = characters.next().ok_or_else(|| unfinished(pattern, '\\'))?;
-            push_literal(&mut regex, literal);
-            continue;
-        }
+    let mut rest = pattern;
+    while let Some((character, after)) = split_first(rest) {
+        rest = after;
         match character {
-            ']' if in_class => {
-                in_class = false;
-                regex.push(']');
+            '\\' => {
+                let escaped = split_first(rest).ok_or_else(|| unfinished(pattern, '\\'))?;
+                push_literal(&mut regex, escaped.0);
+                rest = escaped.1;
             }
-            // Within brackets the regular expressions of Rust give a meaning to more than SQL does.
-            '[' | '&' | '~' if in_class => push_literal(&mut regex, character),
-            _ if in_class => regex.push(character),
-            '[' => {
-                in_class = true;
-                regex.push('[');
-            }
+            '[' => rest = brackets(rest, &mut regex, push_literal),
             '%' => regex.push_str(".*"),
             '_' => regex.push('.'),
             '(' => regex.push_str("(?:"),
@@ -308,7 +298,7 @@ fn similar_pattern(pattern: &str) -> std::result::Result<String, ValueError> {
     Ok(regex)
 }
 
-/// Escapes of PostgreSQL that Rust writes otherwise, and brackets in which Rust gives a meaning to more.
+/// Escapes of PostgreSQL that Rust writes otherwise, and what is in brackets.
 fn rust_regex(pattern: &str, flags: Flags) -> String {
     let mut regex = flags.written();
     if flags.is_literal {
@@ -316,64 +306,122 @@ fn rust_regex(pattern: &str, flags: Flags) -> String {
         return regex;
     }
     let mut rest = pattern;
-    let mut in_class = false;
-    while let Some(character) = rest.chars().next() {
+    while let Some((character, after)) = split_first(rest) {
         let boundary = [("[[:<:]]", "\\b{start}"), ("[[:>:]]", "\\b{end}")]
             .into_iter()
             .find(|(posix, _)| rest.starts_with(posix));
-        if !in_class && let Some((posix, boundary)) = boundary {
+        if let Some((posix, boundary)) = boundary {
             regex.push_str(boundary);
             rest = &rest[posix.len()..];
             continue;
         }
-        rest = &rest[character.len_utf8()..];
+        rest = after;
         match character {
-            '\\' => {
-                let Some(escaped) = rest.chars().next() else {
-                    regex.push('\\');
-                    break;
-                };
-                rest = &rest[escaped.len_utf8()..];
-                match escaped {
-                    'y' => regex.push_str("\\b"),
-                    'Y' => regex.push_str("\\B"),
-                    'm' => regex.push_str("\\b{start}"),
-                    'M' => regex.push_str("\\b{end}"),
-                    'Z' => regex.push_str("\\z"),
-                    other => {
-                        regex.push('\\');
-                        regex.push(other);
-                    }
-                }
-            }
-            '[' if !in_class => {
-                in_class = true;
-                regex.push('[');
-                if let Some(after) = rest.strip_prefix('^') {
-                    regex.push('^');
+            '\\' => match split_first(rest) {
+                Some((escaped, after)) => {
+                    push_escaped(&mut regex, escaped);
                     rest = after;
                 }
-                // A bracket that stands first is one of the characters.
-                if let Some(after) = rest.strip_prefix(']') {
-                    regex.push_str("\\]");
-                    rest = after;
-                }
-            }
-            ']' if in_class => {
-                in_class = false;
-                regex.push(']');
-            }
-            '[' if in_class && rest.starts_with(':') => {
-                let end = rest.find(":]").map_or(rest.len(), |end| end + 2);
-                regex.push('[');
-                regex.push_str(&rest[..end]);
-                rest = &rest[end..];
-            }
-            '[' | '&' | '~' if in_class => push_literal(&mut regex, character),
+                None => regex.push('\\'),
+            },
+            '[' => rest = brackets(rest, &mut regex, push_escaped),
             other => regex.push(other),
         }
     }
     regex
+}
+
+/// What follows a backslash.
+fn push_escaped(regex: &mut String, character: char) {
+    match character {
+        'd' => regex.push_str("[0-9]"),
+        'D' => regex.push_str("[^0-9]"),
+        'y' => regex.push_str("\\b"),
+        'Y' => regex.push_str("\\B"),
+        'm' => regex.push_str("\\b{start}"),
+        'M' => regex.push_str("\\b{end}"),
+        'Z' => regex.push_str("\\z"),
+        other => regex.extend(['\\', other]),
+    }
+}
+
+/// Characters in brackets, the first of which is read already; what follows them. Rust gives a meaning to more characters there.
+fn brackets<'a>(
+    mut rest: &'a str,
+    regex: &mut String,
+    escaped: impl Fn(&mut String, char),
+) -> &'a str {
+    regex.push('[');
+    if let Some(after) = rest.strip_prefix('^') {
+        regex.push('^');
+        rest = after;
+    }
+    // One that stands first is one of the characters.
+    if let Some(after) = rest.strip_prefix(']') {
+        regex.push_str("\\]");
+        rest = after;
+    }
+    let mut is_first = true;
+    while let Some((character, after)) = split_first(rest) {
+        let class = rest.strip_prefix("[:");
+        if let Some((name, after)) = class.and_then(|class| class.split_once(":]")) {
+            push_class(regex, name);
+            (rest, is_first) = (after, false);
+            continue;
+        }
+        rest = after;
+        match character {
+            ']' => {
+                regex.push(']');
+                return rest;
+            }
+            '\\' => match split_first(rest) {
+                Some((character, after)) => {
+                    escaped(regex, character);
+                    rest = after;
+                }
+                None => regex.push('\\'),
+            },
+            // From one character to another, one of which is a hyphen.
+            '-' if is_first => regex.push_str("\\-"),
+            '-' => {
+                regex.push('-');
+                if let Some(after) = rest.strip_prefix('-') {
+                    regex.push_str("\\-");
+                    rest = after;
+                }
+            }
+            '[' | '&' | '~' | '#' => push_literal(regex, character),
+            // Which the flag `x` leaves out.
+            blank if blank.is_whitespace() => {
+                regex.push_str(&format!("\\x{{{:x}}}", u32::from(blank)));
+            }
+            other => regex.push(other),
+        }
+        is_first = false;
+    }
+    rest
+}
+
+/// `[:alpha:]` and the others in brackets: characters of all scripts, where those of Rust are ASCII.
+fn push_class(regex: &mut String, name: &str) {
+    let class = match name {
+        "alpha" => "\\p{Alphabetic}",
+        "alnum" => "\\p{Alphabetic}\\p{Nd}",
+        "lower" => "\\p{Lowercase}",
+        "upper" => "\\p{Uppercase}",
+        "punct" => "\\p{P}\\p{S}",
+        "space" => "\\s",
+        "word" => "\\w",
+        other => return regex.push_str(&format!("[:{other}:]")),
+    };
+    regex.push_str(class);
+}
+
+fn split_first(text: &str) -> Option<(char, &str)> {
+    let mut characters = text.chars();
+    let first = characters.next()?;
+    Some((first, characters.as_str()))
 }
 
 fn rust_replacement(text: &str) -> String {
@@ -445,13 +493,13 @@ mod tests {
             (
                 "\\yfoo\\Y\\m\\M\\d",
                 "",
-                "(?s)\\bfoo\\B\\b{start}\\b{end}\\d",
+                "(?s)\\bfoo\\B\\b{start}\\b{end}[0-9]",
             ),
             ("[[:<:]]a[[:>:]]", "", "(?s)\\b{start}a\\b{end}"),
             (
                 "[][a&&b~[:alpha:]]x]",
                 "",
-                "(?s)[\\]\\[a\\&\\&b\\~[:alpha:]]x]",
+                "(?s)[\\]\\[a\\&\\&b\\~\\p{Alphabetic}]x]",
             ),
             ("[^]]", "", "(?s)[^\\]]"),
         ] {

@@ -34,6 +34,10 @@ impl ExprPlanner for Operators {
                         .into(),
                 );
             }
+            BinaryOperator::StringConcat => {
+                refuse_joined(&expr, schema)?;
+                return Ok(PlannerResult::Original(expr));
+            }
             _ => return Ok(PlannerResult::Original(expr)),
         };
         let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema))
@@ -129,6 +133,20 @@ impl ExprPlanner for Operators {
             left: left_expr,
             right: right_expr,
         }))
+    }
+}
+
+/// An error for a text and something nested that no text can be put into.
+fn refuse_joined(expr: &RawBinaryExpr, schema: &DFSchema) -> Result<()> {
+    let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema)) else {
+        return Ok(());
+    };
+    let takes =
+        |list: &DataType| matches!(list, DataType::List(item) if item.data_type().is_string());
+    match (left.is_string(), right.is_string()) {
+        (true, false) if !takes(&right) => unify::refuse_nested(&right, &left),
+        (false, true) if !takes(&left) => unify::refuse_nested(&left, &right),
+        _ => Ok(()),
     }
 }
 

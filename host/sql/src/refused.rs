@@ -12,7 +12,7 @@ use datafusion::common::Result;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArguments, GroupByExpr, JoinConstraint, JoinOperator, Query, Select,
     SelectItem, SetExpr, SetOperator, SetQuantifier, Statement as SqlStatement, TableFactor,
-    TableWithJoins, Visit, Visitor, WildcardAdditionalOptions,
+    TableWithJoins, Visit, Visitor, WildcardAdditionalOptions, visit_expressions,
 };
 
 use crate::error::ValueError;
@@ -64,6 +64,19 @@ impl Visitor for Refused<'_> {
                 ignored("TABLESAMPLE", sample.is_some(), SAMPLE)
             }
             TableFactor::Derived { sample, .. } => ignored("TABLESAMPLE", sample.is_some(), SAMPLE),
+            TableFactor::UNNEST {
+                array_exprs,
+                with_offset,
+                with_ordinality,
+                ..
+            } => {
+                rows_of_columns("unnest(..)", array_exprs)?;
+                let ordinality = *with_ordinality || *with_offset;
+                ignored("unnest(..) WITH ORDINALITY", ordinality, NUMBERED)
+            }
+            TableFactor::Function { name, args, .. } => {
+                rows_of_columns(&format!("{name}(..)"), args)
+            }
             _ => ControlFlow::Continue(()),
         }
     }
@@ -77,6 +90,26 @@ impl Visitor for Refused<'_> {
 }
 
 const SAMPLE: &str = "write `WHERE random() < 0.1` for about every tenth row";
+
+const NUMBERED: &str = "with a table `t` and its column `tags`, write \
+     `SELECT unnest(tags) AS tag, unnest(range(1, CAST(array_length(tags) AS BIGINT) + 1)) AS n FROM t`";
+
+/// An error for a function in FROM whose arguments are columns of the tables beside it: DataFusion knows none of them there.
+fn rows_of_columns(function: &str, arguments: &impl Visit) -> Flow {
+    let column = visit_expressions(arguments, |expr| match expr {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(expr.to_string()),
+        _ => ControlFlow::Continue(()),
+    });
+    match column {
+        ControlFlow::Continue(()) => ControlFlow::Continue(()),
+        ControlFlow::Break(column) => ControlFlow::Break(
+            ValueError::new(format!("{function} in FROM takes no column, as `{column}`")).hint(
+                "with a table `t` and its column `tags`, write `FROM (SELECT *, unnest(tags) AS tag FROM t) AS u`; \
+                 `array_has(tags, 'x')` looks for an item",
+            ),
+        ),
+    }
+}
 
 impl Refused<'_> {
     fn call(&self, call: &Function) -> Flow {

@@ -19,7 +19,7 @@ use crate::casts::{self, Unfit};
 use crate::error::ValueError;
 use crate::patterns;
 use crate::time::between;
-use crate::unify::{is_date, projected};
+use crate::unify::{is_date, projected, refuse_nested};
 use crate::{keys, lazy, windows};
 
 /// Checked arithmetic and casts, also where DataFusion itself wrote them; patterns with any escape character.
@@ -253,7 +253,9 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             false => Transformed::no(Expr::Negative(value)),
         },
         Expr::Cast(cast) => {
-            match casts::can_change(&cast.expr.get_type(schema)?, cast.field.data_type()) {
+            let from = cast.expr.get_type(schema)?;
+            refuse_nested(&from, cast.field.data_type())?;
+            match casts::can_change(&from, cast.field.data_type()) {
                 true => {
                     let to = cast.field.data_type().clone();
                     Transformed::yes(casts::call(*cast.expr, to, Unfit::Error))
@@ -262,7 +264,9 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             }
         }
         Expr::TryCast(cast) => {
-            match casts::can_change(&cast.expr.get_type(schema)?, cast.field.data_type()) {
+            let from = cast.expr.get_type(schema)?;
+            refuse_nested(&from, cast.field.data_type())?;
+            match casts::can_change(&from, cast.field.data_type()) {
                 true => {
                     let to = cast.field.data_type().clone();
                     Transformed::yes(casts::call(*cast.expr, to, Unfit::Null))
@@ -279,11 +283,12 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let Expr::ScalarFunction(ScalarFunction { func, mut args }) = call else {
                 return Ok(Transformed::no(call));
             };
-            match args
-                .first()
-                .map(|value| value.get_type(schema))
-                .transpose()?
-            {
+            let from = args.first().map(|value| value.get_type(schema));
+            let from = from.transpose()?;
+            if let Some(from) = &from {
+                refuse_nested(from, &to)?;
+            }
+            match from {
                 Some(from) if casts::can_change(&from, &to) => {
                     let unfit = match func.name() {
                         "arrow_cast" => Unfit::Error,

@@ -7,13 +7,13 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType as SqlType, ExactNumberInfo, Expr, Fetch, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, LimitClause, ObjectName,
-    Query, SetExpr, Statement as SqlStatement, Value, Values, VisitMut, VisitorMut,
-    visit_expressions_mut,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, LimitClause,
+    ObjectName, Query, SetExpr, Statement as SqlStatement, UnaryOperator, Value, Values, VisitMut,
+    VisitorMut, visit_expressions_mut,
 };
 
 use crate::error::ValueError;
-use crate::{aliases, named, precedence, refused, rows, using};
+use crate::{aliases, casts, named, precedence, refused, rows, using};
 
 /// Digits that a decimal has at most.
 const DIGITS: usize = 38;
@@ -75,6 +75,18 @@ pub fn prepare(statement: &mut Statement, is_scalar: &dyn Fn(&str) -> bool) -> R
                 "at_time_zone",
                 [timestamp, time_zone].map(|expr| (**expr).clone()),
             ),
+            Expr::Interval(interval) => match plain_interval(interval) {
+                Ok(plain) => Expr::Interval(plain),
+                Err(error) => return ControlFlow::Break(error),
+            },
+            // DataFusion puts the sign before the first number of the text.
+            Expr::UnaryOp {
+                op: UnaryOperator::Minus,
+                expr: interval,
+            } if matches!(**interval, Expr::Interval(_)) => Expr::UnaryOp {
+                op: UnaryOperator::Minus,
+                expr: Box::new(Expr::Nested(interval.clone())),
+            },
             // DataFusion takes one ASCII character alone.
             Expr::Like {
                 pattern,
@@ -114,6 +126,59 @@ pub fn prepare(statement: &mut Statement, is_scalar: &dyn Fn(&str) -> bool) -> R
     }
     let _ = statement.visit(&mut Queries);
     Ok(())
+}
+
+/// `INTERVAL '3 04:05:06'` or `INTERVAL '5' DAY` as months, days and nanoseconds, which DataFusion reads as well.
+fn plain_interval(interval: &Interval) -> Result<Interval> {
+    let unit = interval.leading_field.as_ref().map(ToString::to_string);
+    let Some(mut text) = text_of_interval(&interval.value) else {
+        let value = &interval.value;
+        let unit = unit.unwrap_or_else(|| "day".to_owned()).to_lowercase();
+        return Err(
+            ValueError::new(format!("INTERVAL takes a text, not `{value}`"))
+                .hint(format!("write {value} * INTERVAL '1 {unit}'"))
+                .into(),
+        );
+    };
+    let is_qualified = interval.last_field.is_some()
+        || interval.leading_precision.is_some()
+        || interval.fractional_seconds_precision.is_some();
+    if is_qualified {
+        return Err(ValueError::new(format!(
+            "`{interval}` has more than one unit behind its text"
+        ))
+        .hint("write the units in the text: INTERVAL '1 year 2 months 3 days 04:05:06'")
+        .into());
+    }
+    if let Some(unit) = unit {
+        text = format!("{text} {unit}");
+    }
+    let Some(value) = casts::interval(&text) else {
+        return Err(ValueError::new(format!("'{text}' is not an interval"))
+            .hint("write INTERVAL '1 year 2 months 3 days 04:05:06', or INTERVAL 'P1Y2M3DT4H5M6S'")
+            .into());
+    };
+    let (months, days, nanos) = (value.months, value.days, value.nanoseconds);
+    let plain = format!("{months} months {days} days {nanos} nanoseconds");
+    Ok(Interval {
+        value: Box::new(Expr::value(Value::SingleQuotedString(plain))),
+        leading_field: None,
+        ..interval.clone()
+    })
+}
+
+fn text_of_interval(value: &Expr) -> Option<String> {
+    match value {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) | Value::Number(text, _) => Some(text.clone()),
+            _ => None,
+        },
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } if is_number(expr) => Some(format!("-{}", text_of_interval(expr)?)),
+        _ => None,
+    }
 }
 
 /// Makes the numbers in a column of `VALUES` floats if one of them is: DataFusion would make decimals of all. `FETCH FIRST` is a `LIMIT`.

@@ -234,22 +234,29 @@ fn counted(plan: Arc<LogicalPlan>, outer_ref_columns: Vec<Expr>) -> Result<Expr>
 
 /// DataFusion counts rows for each of the outer query only where that is a join of equal columns.
 fn refuse_unequal(plan: &LogicalPlan) -> Result<()> {
-    use Operator::{Gt, GtEq, Lt, LtEq, NotEq};
     plan.apply(|node| {
         let LogicalPlan::Filter(filter) = node else {
             return Ok(TreeNodeRecursion::Continue);
         };
         for operand in split_conjunction(&filter.predicate) {
-            if let Expr::BinaryExpr(BinaryExpr { op, .. }) = operand
-                && matches!(op, Gt | GtEq | Lt | LtEq | NotEq)
-                && operand.contains_outer()
-            {
-                return Err(ValueError::new(format!(
-                    "a subquery in a column, or below OR, compares a column of the outer query with `{op}`"
-                ))
-                .hint("only `=` works there; make it a condition of WHERE, or write it as a join")
-                .into());
+            if !operand.contains_outer() {
+                continue;
             }
+            let how = match operand {
+                Expr::BinaryExpr(BinaryExpr { op, .. }) => match op {
+                    Operator::Eq => continue,
+                    op => format!("with `{op}`"),
+                },
+                _ => "in another way than with `=`".to_owned(),
+            };
+            return Err(ValueError::new(format!(
+                "a subquery in a column, or below OR, compares a column of the outer query {how}"
+            ))
+            .hint(
+                "only `=` works there; make it a condition of WHERE, or count what is joined: with tables `t` and `k`, \
+                 `SELECT t.id, count(k.id) > 0 FROM t LEFT JOIN k ON k.a > t.a GROUP BY t.id`",
+            )
+            .into());
         }
         Ok(TreeNodeRecursion::Continue)
     })?;

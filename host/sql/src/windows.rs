@@ -9,7 +9,7 @@ use arrow::compute::concat;
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::WindowFunction;
+use datafusion::logical_expr::expr::{Sort, WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
@@ -32,7 +32,7 @@ use crate::unify::{align, is_date, ordered, sorted, transformed};
 pub(crate) fn unified(mut window: WindowFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let name = window.fun.name().to_owned();
     let params = &mut window.params;
-    let mut changed = false;
+    let mut changed = without_constants(params)?;
     if let Some(sort) = params.order_by.first_mut()
         && has_range(&params.window_frame)
     {
@@ -84,6 +84,41 @@ pub(crate) fn unified(mut window: WindowFunction, schema: &DFSchema) -> Result<T
         }
     }
     Ok(transformed(Expr::WindowFunction(Box::new(window)), changed))
+}
+
+/// Leaves out keys that are the same for all rows. DataFusion sorts by none of them, and then misses them. All rows of a partition are
+/// peers if there are no others.
+fn without_constants(params: &mut WindowFunctionParams) -> Result<bool> {
+    let is_constant = |sort: &Sort| {
+        let key = &sort.expr;
+        !key.any_column_refs() && !key.is_volatile() && !key.contains_outer()
+    };
+    if !params.order_by.iter().any(is_constant) {
+        return Ok(false);
+    }
+    let asks = |sort: &Sort| matches!(sort.expr, Expr::ScalarSubquery(_));
+    if params.order_by.iter().any(asks) {
+        return Err(ValueError::new(
+            "a window is ordered by a subquery, which is the same for all rows",
+        )
+        .hint("leave it out: row_number() OVER ()")
+        .into());
+    }
+    params.order_by.retain(|sort| !is_constant(sort));
+    if params.order_by.is_empty() && params.window_frame.units != WindowFrameUnits::Rows {
+        let frame = &params.window_frame;
+        let has_own = !matches!(frame.start_bound, WindowFrameBound::Following(_))
+            && !matches!(frame.end_bound, WindowFrameBound::Preceding(_));
+        if !has_own {
+            return Err(ValueError::new(
+                "a window has the same key for all rows, and a frame without the row itself",
+            )
+            .hint("order it by a column")
+            .into());
+        }
+        params.window_frame = WindowFrame::new(None);
+    }
+    Ok(true)
 }
 
 /// A window whose keys are columns. DataFusion does not always see that rows which it has sorted by an expression are in the order of it.
@@ -175,7 +210,8 @@ fn widened(name: &str, value: &mut Expr, default: &mut Expr, schema: &DFSchema) 
     Ok(true)
 }
 
-/// An aggregate function whose frames are computed again where taking out what leaves a frame would lose digits, or is not possible.
+/// An aggregate function whose frames are computed again where taking out what leaves a frame would lose digits, or is not possible. Frames
+/// that only grow lose nothing, unless DataFusion reads the rows from their end, as it does where another window has sorted them so.
 pub(crate) fn exact(mut window: WindowFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let WindowFunctionDefinition::AggregateUDF(function) = &window.fun else {
         return Ok(Transformed::no(Expr::WindowFunction(Box::new(window))));
@@ -189,8 +225,7 @@ pub(crate) fn exact(mut window: WindowFunction, schema: &DFSchema) -> Result<Tra
         },
         _ => false,
     };
-    let only_grows = window.params.window_frame.is_ever_expanding();
-    if is_exact || only_grows || function.inner().downcast_ref::<Anew>().is_some() {
+    if is_exact || function.inner().downcast_ref::<Anew>().is_some() {
         return Ok(Transformed::no(Expr::WindowFunction(Box::new(window))));
     }
     let anew = AggregateUDF::from(Anew {
@@ -254,12 +289,7 @@ impl AggregateUDFImpl for Anew {
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {
-        match self.function.reverse_udf() {
-            ReversedUDAF::Reversed(function) => {
-                ReversedUDAF::Reversed(Arc::new(AggregateUDF::from(Self { function })))
-            }
-            other => other,
-        }
+        ReversedUDAF::NotSupported
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {

@@ -82,7 +82,7 @@ impl Stored {
                 let columns = batch.columns().iter().zip(self.schema.fields());
                 let columns = columns.map(|(column, field)| {
                     lossless::cast(column, field.data_type()).map_err(|loss| Unwritable::Value {
-                        column: field.name().clone(),
+                        column: format!("{}{}", field.name(), loss.path),
                         value: loss.value,
                         row: loss.row as u64 + 1,
                         format: self.format.name().shown(),

@@ -406,7 +406,7 @@ pub enum SourceError {
     },
     /// A value of a Parquet file would change if it were turned into the type that the table has.
     #[error(
-        "source `{name}`: `{path}` row {row}: column `{column}` holds {value} ({found}), which is no value of type {expected}"
+        "source `{name}`: `{path}` row {row}: column `{column}{within}` holds {value} ({found}), which is no value of type {expected}"
     )]
     ParquetValue {
         /// Name of the source.
@@ -417,10 +417,14 @@ pub enum SourceError {
         row: u64,
         /// Top-level column.
         column: Box<str>,
+        /// The way from there to the value, if it is in a list, struct or map.
+        within: Box<str>,
         /// The value in backticks, cut if long.
         value: Box<str>,
-        /// Type in the file.
+        /// Its type in the file.
         found: Box<str>,
+        /// Type of the whole column in the file.
+        whole: Box<str>,
         /// Type in the table.
         expected: Box<str>,
     },
@@ -615,13 +619,31 @@ impl SourceError {
                 "lock again if the files have changed, or declare a type that can hold both: `columns: {{ {column}: ... }}`"
             )),
             Self::ParquetValue {
+                within, expected, ..
+            } if expected.as_ref() == "utf8" && !within.is_empty() => {
+                Some("convert the text to UTF-8".to_owned())
+            }
+            Self::ParquetValue {
                 column, expected, ..
             } if expected.as_ref() == "utf8" => Some(format!(
                 "convert the text to UTF-8, or read the bytes with `columns: {{ {column}: binary }}`"
             )),
-            Self::ParquetValue { column, found, .. } => Some(format!(
-                "lock again if the files have changed, or declare the type: `columns: {{ {column}: {found} }}`"
-            )),
+            Self::ParquetValue {
+                column,
+                within,
+                found,
+                whole,
+                ..
+            } => {
+                let declared = match within.is_empty() {
+                    true => found.to_string(),
+                    // Commas would end the type in YAML.
+                    false => format!("\"{whole}\""),
+                };
+                Some(format!(
+                    "lock again if the files have changed, or declare the type: `columns: {{ {column}: {declared} }}`"
+                ))
+            }
             Self::MixedTypes { column, .. } => Some(format!(
                 "declare the type that the column has in all files, for example `columns: {{ {column}: utf8 }}`, or narrow the pattern"
             )),

@@ -314,9 +314,10 @@ impl Running {
                     what: format!("{} cannot read a row", spec.what()),
                     place: place.at_row(row).to_string(),
                     reason: format!(
-                        "it reads `{}` as {}, which cannot hold {}",
+                        "it reads `{}{}` as {}, which cannot hold {}",
                         given.name(),
-                        type_name(offered.data_type()),
+                        loss.path,
+                        type_name(&loss.to),
                         loss.value
                     ),
                     row: FailedRow::of(batch, row, spec.row_of()),

@@ -212,6 +212,40 @@ async fn a_row_that_fails_ends_the_run_or_becomes_null() {
 }
 
 #[tokio::test]
+async fn conditions_and_cases_guard_a_function() {
+    // It fails for the row in which n is 1.
+    let number = "echo.parse(replace(s, 's', CASE WHEN n = 1 THEN 'x' ELSE '' END))";
+    for (sql, rows) in [
+        (
+            "SELECT s FROM t WHERE n <> 1 AND {f} >= 0 ORDER BY s",
+            "s0 s2",
+        ),
+        (
+            "SELECT s FROM t WHERE {f} >= 0 AND n <> 1 ORDER BY s",
+            "s0 s2",
+        ),
+        (
+            "SELECT s FROM t WHERE n = 1 OR {f} > 1 ORDER BY s",
+            "s1 s2 s3",
+        ),
+        (
+            "SELECT s, CASE WHEN n <> 1 THEN {f} END, CASE WHEN n <> 1 THEN {f} + 1 END FROM t ORDER BY s",
+            "s0|0|1 s1|| s2|2|3 s3||",
+        ),
+        ("SELECT sum({f}) FILTER (WHERE n <> 1) FROM t", "2"),
+        (
+            "SELECT t.s FROM t JOIN (SELECT s AS other FROM t) AS u ON t.s = u.other AND n <> 1 AND {f} > 0",
+            "s2",
+        ),
+    ] {
+        let sql = sql.replace("{f}", number);
+        let found = answer(&session(), &sql).await;
+        let found = found.unwrap_or_else(|error| panic!("{sql}: {}", whole(&error)));
+        assert_eq!(found.join(" "), rows, "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn an_error_names_the_step_whose_query_calls_the_function() {
     let session = session();
     let no_params = Params::new();

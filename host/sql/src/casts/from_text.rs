@@ -11,10 +11,12 @@ use arrow::array::{
 use arrow::compute::cast as arrow_cast;
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int8Type, Int16Type,
-    Int32Type, Int64Type, TimeUnit, UInt8Type, UInt16Type, UInt32Type, UInt64Type, i256,
+    Int32Type, Int64Type, IntervalMonthDayNanoType, IntervalUnit, TimeUnit, UInt8Type, UInt16Type,
+    UInt32Type, UInt64Type, i256,
 };
 use datafusion::common::Result;
 
+use super::interval::interval;
 use super::{Cast, Unfit, fits, fits_wide};
 use crate::arithmetic::divided;
 use crate::text::{self, Origin, Spelled};
@@ -73,6 +75,9 @@ impl Cast {
                     _ => Ok(arrow_cast(&ticks, &self.to)?),
                 }
             }
+            DataType::Interval(IntervalUnit::MonthDayNano) => {
+                self.read::<IntervalMonthDayNanoType>(texts, interval)
+            }
             _ => self.of_others(texts),
         }
     }
@@ -121,7 +126,7 @@ impl Cast {
         Ok(Arc::new(BooleanArray::from(values)))
     }
 
-    /// Types whose texts Arrow reads: intervals, binary.
+    /// Types whose texts Arrow reads: binary, intervals of months or of days alone.
     fn of_others(&self, texts: &StringArray) -> Result<ArrayRef> {
         let values = arrow_cast(texts, &self.to)?;
         let unfit = (0..texts.len()).find(|&row| texts.is_valid(row) && values.is_null(row));
@@ -136,14 +141,18 @@ impl Cast {
     }
 }
 
-/// The nearest float: never an infinity that the text does not name. Every NaN is the same one.
+/// The nearest float: never an infinity or a zero that the text does not name. Every NaN is the same one.
 fn float(text: &str) -> Option<f64> {
     let value: f64 = text.parse().ok()?;
     if value.is_nan() {
         return Some(f64::NAN);
     }
-    let is_named = text.chars().any(|c| matches!(c, 'i' | 'I'));
-    (value.is_finite() || is_named).then_some(value)
+    let is_named = match value {
+        0.0 => text::digits(text).is_some_and(|(digits, _)| digits.is_empty()),
+        value if value.is_infinite() => text.chars().any(|c| matches!(c, 'i' | 'I')),
+        _ => true,
+    };
+    is_named.then_some(value)
 }
 
 /// A number with a point or an exponent, rounded half away from zero to so many digits after the point.

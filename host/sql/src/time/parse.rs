@@ -6,7 +6,10 @@ use std::sync::Arc;
 use arrow::array::timezone::Tz;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Decimal128Type, TimeUnit};
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
+use chrono::format::{
+    Fixed, Item, Numeric, ParseError, ParseErrorKind, Parsed, StrftimeItems, parse,
+};
+use chrono::{NaiveDateTime, TimeDelta};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -206,28 +209,101 @@ impl ToTimestamp {
         formats: impl Iterator<Item = &'a str>,
         tick: i64,
     ) -> Result<i64> {
-        let mut tried = Vec::new();
+        let (mut tried, mut hint) = (Vec::new(), None);
         for format in formats {
-            let moment = DateTime::parse_from_str(text, format)
-                .map(|time| time.naive_utc())
-                .or_else(|_| NaiveDateTime::parse_from_str(text, format))
-                .or_else(|_| {
-                    NaiveDate::parse_from_str(text, format)
-                        .map(|date| date.and_time(NaiveTime::MIN))
-                });
-            if let Ok(moment) = moment {
-                let moment = moment.and_utc();
-                let per_tick = 1_000_000_000 / tick;
-                let nanos = i64::from(moment.timestamp_subsec_nanos());
-                let fraction = (nanos + per_tick / 2) / per_tick;
-                let time = moment
-                    .timestamp()
-                    .checked_mul(tick)
-                    .and_then(|time| time.checked_add(fraction));
-                return time.ok_or_else(|| self.refuse(&format!("'{text}'")).into());
-            }
-            tried.push(format!("'{format}'"));
+            let moment = match moment(text, format) {
+                Ok(moment) => moment,
+                Err(unfit) => {
+                    hint.get_or_insert(unfit);
+                    tried.push(format!("'{format}'"));
+                    continue;
+                }
+            };
+            let per_tick = 1_000_000_000 / tick;
+            let nanos = i64::from(moment.and_utc().timestamp_subsec_nanos());
+            let fraction = (nanos + per_tick / 2) / per_tick;
+            let time = moment.and_utc().timestamp().checked_mul(tick);
+            let time = time.and_then(|time| time.checked_add(fraction));
+            return time.ok_or_else(|| self.refuse(&format!("'{text}'")).into());
         }
-        Err(ValueError::new(format!("'{text}' is not written as {}", tried.join(" or "))).into())
+        let error = ValueError::new(format!("'{text}' is not written as {}", tried.join(" or ")));
+        Err(match hint {
+            Some(Unfit::Dialect) => error.hint(
+                "formats are strftime's: '%Y-%m-%d %H:%M:%S'; '%b' is a month's short name, '%.f' a point and the digits behind it",
+            ),
+            Some(Unfit::Fraction) => {
+                error.hint("'%f' counts nanoseconds: write '%.f' for a point and what is behind it, '%6f' for six digits")
+            }
+            Some(Unfit::Zone) => {
+                error.hint("'%Z' passes over the name of a zone: write the name itself, as 'UTC', or '%z' for an offset")
+            }
+            Some(Unfit::Missing) => error
+                .hint("a format names a year, a month and a day: '%Y-%m-%d'; a time of day an hour, '%H' or '%I' with '%p'"),
+            Some(Unfit::Text) | None => error.hint(format!(
+                "more formats are tried one after another: {}(text, '%Y-%m-%d', '%d.%m.%Y %H:%M'); \
+                 try_cast reads ISO 8601, and gives NULL for the rest",
+                self.name
+            )),
+        }
+        .into())
     }
+}
+
+/// Why a text is not written as a format says.
+enum Unfit {
+    Text,
+    /// The format says too little of the time.
+    Missing,
+    /// The format is none of `strftime`.
+    Dialect,
+    /// A format of nanoseconds where digits behind a point are meant.
+    Fraction,
+    /// The name of a zone, which nothing reads.
+    Zone,
+}
+
+/// The moment in UTC. What the text has of a time of day counts, where chrono reads a date and passes over the rest.
+fn moment(text: &str, format: &str) -> std::result::Result<NaiveDateTime, Unfit> {
+    if !format.contains('%') {
+        return Err(Unfit::Dialect);
+    }
+    // As Python has it: digits behind a point, however many.
+    let format = format.replace(".%f", "%.f");
+    let items: Vec<Item<'_>> = StrftimeItems::new(&format).collect();
+    for item in &items {
+        match item {
+            Item::Numeric(Numeric::Nanosecond, _) => return Err(Unfit::Fraction),
+            Item::Fixed(Fixed::TimezoneName) => return Err(Unfit::Zone),
+            _ => {}
+        }
+    }
+    let unfit = |error: ParseError| match error.kind() {
+        ParseErrorKind::NotEnough => Unfit::Missing,
+        ParseErrorKind::BadFormat => Unfit::Dialect,
+        _ => Unfit::Text,
+    };
+    let mut parsed = Parsed::new();
+    parse(&mut parsed, text, items.iter()).map_err(unfit)?;
+    let has_hour = parsed.hour_div_12().is_some() && parsed.hour_mod_12().is_some();
+    if has_hour && parsed.minute().is_none() {
+        parsed.set_minute(0).map_err(unfit)?;
+    }
+    let parts = [
+        parsed.hour_div_12(),
+        parsed.hour_mod_12(),
+        parsed.minute(),
+        parsed.second(),
+        parsed.nanosecond(),
+    ];
+    let has_time = parts.iter().any(Option::is_some) || parsed.timestamp().is_some();
+    if !has_time {
+        parsed.set_hour(0).map_err(unfit)?;
+        parsed.set_minute(0).map_err(unfit)?;
+    }
+    let offset = parsed.offset().unwrap_or(0);
+    let local = parsed
+        .to_naive_datetime_with_offset(offset)
+        .map_err(unfit)?;
+    let offset = TimeDelta::seconds(offset.into());
+    local.checked_sub_signed(offset).ok_or(Unfit::Text)
 }

@@ -20,8 +20,8 @@ use self::common::{common, gives_way};
 pub(crate) use self::common::{is_date, number};
 pub(crate) use self::plans::projected;
 use self::plans::{converted, united};
-pub(crate) use self::refuse::refuse_number_of_time;
 use self::refuse::{is_interval, refuse_cast, refuse_interval, refuse_mixture, refuse_try_cast};
+pub(crate) use self::refuse::{refuse_nested, refuse_number_of_time};
 use crate::keys;
 use crate::numbers;
 use crate::ordered;
@@ -213,6 +213,10 @@ const BY_VALUE: &[&str] = &[
     "array_distinct",
     "array_except",
     "array_intersect",
+    "array_remove_all",
+    "array_remove_n",
+    "array_replace_all",
+    "array_replace_n",
     "array_union",
 ];
 

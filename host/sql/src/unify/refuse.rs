@@ -51,6 +51,7 @@ pub(super) fn refuse_mixture(types: &[DataType]) -> Result<()> {
 pub(super) fn refuse_cast(cast: Cast, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let from = cast.expr.get_type(schema)?;
     refuse_number_of_time(&from, cast.field.data_type())?;
+    refuse_nested(&from, cast.field.data_type())?;
     Ok(match length(&cast.field)? {
         Some(length) => Transformed::yes(casts::cut(*cast.expr, length, Unfit::Error)),
         None => Transformed::no(Expr::Cast(cast)),
@@ -60,6 +61,7 @@ pub(super) fn refuse_cast(cast: Cast, schema: &DFSchema) -> Result<Transformed<E
 pub(super) fn refuse_try_cast(cast: TryCast, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let from = cast.expr.get_type(schema)?;
     refuse_number_of_time(&from, cast.field.data_type())?;
+    refuse_nested(&from, cast.field.data_type())?;
     Ok(match length(&cast.field)? {
         Some(length) => Transformed::yes(casts::cut(*cast.expr, length, Unfit::Null)),
         None => Transformed::no(Expr::TryCast(cast)),
@@ -85,4 +87,32 @@ pub(crate) fn refuse_number_of_time(from: &DataType, to: &DataType) -> Result<()
     ))
     .hint(hint)
     .into())
+}
+
+/// Lists, structs and maps are no single value, and no single value is one of them. Arrow writes lists as it shows them to programmers, and
+/// makes a list of one item of anything.
+pub(crate) fn refuse_nested(from: &DataType, to: &DataType) -> Result<()> {
+    let (from, to) = (stored(from), stored(to));
+    if from.is_nested() == to.is_nested() || from.is_null() || to.is_null() {
+        return Ok(());
+    }
+    let hint = match (from, to) {
+        (DataType::Struct(fields), _) => match fields.first() {
+            Some(field) => format!("name a field: x['{}']", field.name()),
+            None => "it has no fields".to_owned(),
+        },
+        (DataType::Map(..), _) => "name a key: x['key']".to_owned(),
+        (from, _) if from.is_nested() => {
+            "array_to_string(x, ',') joins the items of a list, x[1] is the first of them"
+                .to_owned()
+        }
+        (_, DataType::Struct(_)) => "named_struct('a', x, 'b', y) makes a struct".to_owned(),
+        (_, DataType::Map(..)) => "MAP {'a': x, 'b': y} makes a map".to_owned(),
+        _ => "make_array(x, y) makes a list, string_to_array(x, ',') one of the parts of a text"
+            .to_owned(),
+    };
+    let (from, to) = (type_name(from), type_name(to));
+    Err(ValueError::new(format!("{from} is not cast to {to}"))
+        .hint(hint)
+        .into())
 }

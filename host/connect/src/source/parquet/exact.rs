@@ -65,7 +65,12 @@ fn decoded(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Loss> {
                 .iter()
                 .zip(given.columns())
                 .map(|(field, column)| match wanted.find(field.name()) {
-                    Some((_, wanted)) => of_field(field, column, wanted.data_type()),
+                    Some((_, wanted)) => {
+                        of_field(field, column, wanted.data_type()).map_err(|loss| {
+                            let (row, step) = (loss.row, format!(".{}", field.name()));
+                            loss.within(row, &step)
+                        })
+                    }
                     None => Ok((Arc::clone(field), Arc::clone(column))),
                 })
                 .collect::<Result<Vec<_>, _>>()?
@@ -84,9 +89,9 @@ fn decoded(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Loss> {
             let given = array.as_fixed_size_list();
             let of_row = usize::try_from(*size).unwrap_or_default().max(1);
             let (item, values) =
-                of_field(item, given.values(), wanted.data_type()).map_err(|loss| Loss {
-                    row: loss.row / of_row,
-                    ..loss
+                of_field(item, given.values(), wanted.data_type()).map_err(|loss| {
+                    let (row, item) = (loss.row / of_row, loss.row % of_row);
+                    loss.within(row, &format!("[{item}]"))
                 })?;
             let nulls = given.nulls().cloned();
             Arc::new(FixedSizeListArray::new(item, *size, values, nulls))
@@ -103,9 +108,12 @@ fn decoded(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Loss> {
                 .iter()
                 .zip(given.entries().columns())
                 .zip(wanted)
-                .map(|((field, column), wanted)| of_field(field, column, wanted.data_type()))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|loss| within(given.offsets(), loss))?
+                .zip(["key", "value"])
+                .map(|(((field, column), wanted), part)| {
+                    of_field(field, column, wanted.data_type())
+                        .map_err(|loss| within(given.offsets(), loss, &format!(".{part}")))
+                })
+                .collect::<Result<Vec<_>, _>>()?
                 .into_iter()
                 .unzip();
             let inner = StructArray::new(fields.into(), columns, given.entries().nulls().cloned());
@@ -140,17 +148,18 @@ fn of_field(
 fn list<O: OffsetSizeTrait>(array: &ArrayRef, wanted: &Field) -> Result<ArrayRef, Loss> {
     let (item, offsets, values, nulls) = array.as_list::<O>().clone().into_parts();
     let (item, values) =
-        of_field(&item, &values, wanted.data_type()).map_err(|loss| within(&offsets, loss))?;
+        of_field(&item, &values, wanted.data_type()).map_err(|loss| within(&offsets, loss, ""))?;
     Ok(Arc::new(GenericListArray::new(
         item, offsets, values, nulls,
     )))
 }
 
-/// The loss of an item, as one of the row that holds it.
-fn within<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>, loss: Loss) -> Loss {
+/// The loss of an item, or a part of one, as one of the row that holds it.
+fn within<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>, loss: Loss, part: &str) -> Loss {
     let ends = &offsets[1..];
     let row = ends.partition_point(|end| end.as_usize() <= loss.row);
-    Loss { row, ..loss }
+    let item = loss.row.saturating_sub(offsets[row].as_usize());
+    loss.within(row, &format!("[{item}]{part}"))
 }
 
 fn has_fixed_bytes(data_type: &DataType) -> bool {

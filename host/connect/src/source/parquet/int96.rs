@@ -36,6 +36,7 @@ pub(super) fn timestamps(bytes: &FixedSizeBinaryArray, to: &DataType) -> Result<
         let counted = counted.and_then(|counted| i64::try_from(counted).ok());
         counted.map(Some).ok_or_else(|| Loss {
             row,
+            path: String::new(),
             value: text(nanoseconds),
             from: DataType::Timestamp(other(unit), None),
             to: DataType::Timestamp(unit, None),

@@ -239,8 +239,10 @@ pub(in crate::source) fn diagnose(
                 path: found.path.clone(),
                 row: first_row + loss.row as u64 + 1,
                 column: field.name().as_str().into(),
+                within: loss.path.into(),
                 value: shown(&loss.value).into(),
                 found: type_name(&loss.from).into(),
+                whole: type_name(field.data_type()).into(),
                 expected: type_name(&loss.to).into(),
             });
         }
