@@ -63,7 +63,7 @@ rules! {
     INVALID_ENCODING, "42P16", 0, Known, "invalid encoding type specified for column \"{}\"", "an encoding that there is not";
     UNDEFINED_REFERENCE, "42703", 0, Known, "column \"{}\" referenced in foreign key constraint does not exist", "a foreign key to a column that is not there";
     REFERENCE_COUNT, "42830", 0, Known, "number of referencing and referenced columns for foreign key disagree", "a foreign key with more or fewer columns than it refers to";
-    NO_REFERENCED_KEY, "42830", 0, Documented, "there is no unique constraint matching given keys for referenced table \"{}\"", "a foreign key to columns that are no key";
+    NO_REFERENCED_KEY, "42830", 0, Known, "there is no unique constraint matching given keys for referenced table \"{}\"", "a foreign key to columns that are no key";
     NO_PRIMARY_KEY, "42704", 0, Known, "there is no primary key for referenced table \"{}\"", "a foreign key without columns, to a table without a primary key";
     SECOND_KEY, "42P16", 0, Known, "multiple primary keys for table \"{}\" are not allowed", "a second PRIMARY KEY";
     VIEW_COLUMNS, "42P16", 0, Documented, "cannot change {}", "CREATE OR REPLACE VIEW with other columns";
