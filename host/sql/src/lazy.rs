@@ -101,7 +101,15 @@ fn guarded(plan: LogicalPlan) -> Result<LogicalPlan> {
         }
         LogicalPlan::TableScan(scan) => Ok(Transformed::no(LogicalPlan::TableScan(scan))),
         // Rows are in the order of the keys as they are.
-        LogicalPlan::Window(window) => Ok(Transformed::no(LogicalPlan::Window(window))),
+        node @ LogicalPlan::Window(_) => {
+            let schema = merge_schema(&node.inputs());
+            let names = NamePreserver::new(&node);
+            node.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let guarded = expr.transform_up(|expr| Guard(&schema).window(expr))?;
+                Ok(guarded.update_data(|expr| name.restore(expr)))
+            })
+        }
         node => {
             let schema = merge_schema(&node.inputs());
             let names = NamePreserver::new(&node);
@@ -254,6 +262,19 @@ impl Guard<'_> {
             })?;
             Ok(Transformed::new(chain, true, TreeNodeRecursion::Jump))
         })
+    }
+
+    /// A function over a window with the condition of its `FILTER`.
+    fn window(&self, expr: Expr) -> Result<Transformed<Expr>> {
+        let Expr::WindowFunction(mut window) = expr else {
+            return Ok(Transformed::no(expr));
+        };
+        let changed = window.params.filter.is_some();
+        if let Some(filter) = window.params.filter.as_deref_mut() {
+            *filter = self.condition(std::mem::take(filter))?;
+        }
+        let window = Expr::WindowFunction(window);
+        Ok(Transformed::new_transformed(window, changed))
     }
 
     /// The operands of `AND` or `OR`, each evaluated only where those before it leave something to decide.
