@@ -35,6 +35,6 @@ pub use sink::{
     probe_table, publish_all, table_exists,
 };
 pub use source::{
-    FileSource, Input, Inputs, Location, NoPartition, ORIGIN_FILE, ORIGIN_ROW, ReadProgress,
-    Sample, Source, SourceError, origin_line, partition_value, with_origin,
+    FileSource, Input, Inputs, Location, Misfit, NoPartition, ORIGIN_FILE, ORIGIN_ROW,
+    ReadProgress, Sample, Source, SourceError, origin_line, partition_value, with_origin,
 };

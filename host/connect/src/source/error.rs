@@ -13,6 +13,21 @@ use transom_sql::{text::Reason, type_name};
 use crate::aws::{S3Error, S3ErrorKind};
 use crate::kind::ErrorKind;
 
+/// A value of a file that the table's type does not hold.
+#[derive(Debug)]
+pub struct Misfit {
+    /// The way from the column to the value, if it is in a list, struct or map.
+    pub within: String,
+    /// The value in backticks, cut if long.
+    pub value: String,
+    /// Its type in the file.
+    pub found: String,
+    /// Type of the whole column in the file.
+    pub whole: String,
+    /// Its type in the table.
+    pub expected: String,
+}
+
 /// Why a source cannot be read. Paths are relative to the source's root.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -406,7 +421,8 @@ pub enum SourceError {
     },
     /// A value of a Parquet file would change if it were turned into the type that the table has.
     #[error(
-        "source `{name}`: `{path}` row {row}: column `{column}{within}` holds {value} ({found}), which is no value of type {expected}"
+        "source `{name}`: `{path}` row {row}: column `{column}{}` holds {} ({}), which is no value of type {}",
+        misfit.within, misfit.value, misfit.found, misfit.expected
     )]
     ParquetValue {
         /// Name of the source.
@@ -417,16 +433,8 @@ pub enum SourceError {
         row: u64,
         /// Top-level column.
         column: Box<str>,
-        /// The way from there to the value, if it is in a list, struct or map.
-        within: Box<str>,
-        /// The value in backticks, cut if long.
-        value: Box<str>,
-        /// Its type in the file.
-        found: Box<str>,
-        /// Type of the whole column in the file.
-        whole: Box<str>,
-        /// Type in the table.
-        expected: Box<str>,
+        /// What does not fit.
+        misfit: Box<Misfit>,
     },
     /// Two files have a column with types that have nothing in common.
     #[error(
@@ -618,31 +626,16 @@ impl SourceError {
             Self::ColumnType { column, .. } => Some(format!(
                 "lock again if the files have changed, or declare a type that can hold both: `columns: {{ {column}: ... }}`"
             )),
-            Self::ParquetValue {
-                within, expected, ..
-            } if expected.as_ref() == "utf8" && !within.is_empty() => {
-                Some("convert the text to UTF-8".to_owned())
-            }
-            Self::ParquetValue {
-                column, expected, ..
-            } if expected.as_ref() == "utf8" => Some(format!(
-                "convert the text to UTF-8, or read the bytes with `columns: {{ {column}: binary }}`"
-            )),
-            Self::ParquetValue {
-                column,
-                within,
-                found,
-                whole,
-                ..
-            } => {
-                let declared = match within.is_empty() {
-                    true => found.to_string(),
+            Self::ParquetValue { column, misfit, .. } => {
+                Some(match (misfit.expected.as_str(), misfit.within.as_str()) {
+                    ("utf8", "") => format!(
+                        "convert the text to UTF-8, or read the bytes with `columns: {{ {column}: binary }}`"
+                    ),
+                    ("utf8", _) => "convert the text to UTF-8".to_owned(),
+                    (_, "") => declare(column, &misfit.found),
                     // Commas would end the type in YAML.
-                    false => format!("\"{whole}\""),
-                };
-                Some(format!(
-                    "lock again if the files have changed, or declare the type: `columns: {{ {column}: {declared} }}`"
-                ))
+                    _ => declare(column, &format!("\"{}\"", misfit.whole)),
+                })
             }
             Self::MixedTypes { column, .. } => Some(format!(
                 "declare the type that the column has in all files, for example `columns: {{ {column}: utf8 }}`, or narrow the pattern"
@@ -667,6 +660,13 @@ impl SourceError {
             _ => None,
         }
     }
+}
+
+/// Advice on a column that is read as another type than the files have.
+fn declare(column: &str, data_type: &str) -> String {
+    format!(
+        "lock again if the files have changed, or declare the type: `columns: {{ {column}: {data_type} }}`"
+    )
 }
 
 fn expected_type(data_type: &DataType, reason: Option<Reason>) -> String {

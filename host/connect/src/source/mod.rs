@@ -32,7 +32,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 pub use self::partitions::{NoPartition, partition_value};
 pub use self::table::{ORIGIN_FILE, ORIGIN_ROW, origin_line, with_origin};
 pub use self::{
-    error::SourceError,
+    error::{Misfit, SourceError},
     inputs::{Input, Inputs, Location},
 };
 use self::{partitions::Partitions, table::FileTable};

@@ -31,7 +31,7 @@ use transom_sql::{lossless::Loss, type_name};
 use super::{exact, footer, guard, reads_text, thrift};
 use crate::aws::ObjectFile;
 use crate::source::{
-    FileSource, Input, Location, SourceError, io_error, open::unknown_bucket, shown,
+    FileSource, Input, Location, SourceError, error::Misfit, io_error, open::unknown_bucket, shown,
 };
 
 const MAGIC: &[u8; 4] = b"PAR1";
@@ -239,11 +239,13 @@ pub(in crate::source) fn diagnose(
                 path: found.path.clone(),
                 row: first_row + loss.row as u64 + 1,
                 column: field.name().as_str().into(),
-                within: loss.path.into(),
-                value: shown(&loss.value).into(),
-                found: type_name(&loss.from).into(),
-                whole: type_name(field.data_type()).into(),
-                expected: type_name(&loss.to).into(),
+                misfit: Box::new(Misfit {
+                    within: loss.path,
+                    value: shown(&loss.value),
+                    found: type_name(&loss.from),
+                    whole: type_name(field.data_type()),
+                    expected: type_name(&loss.to),
+                }),
             });
         }
         first_row += read.metadata().row_group(row_group).num_rows() as u64;
