@@ -205,7 +205,12 @@ fn what_a_killed_run_left_is_removed_by_the_next() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    while left(temporary.path()).is_empty() && child.try_wait().unwrap().is_none() {
+    // A folder is hidden until it is locked.
+    let is_locked = |folder: &std::path::PathBuf| {
+        let name = folder.file_name().unwrap().to_string_lossy();
+        !name.starts_with('.')
+    };
+    while !left(temporary.path()).iter().any(is_locked) && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(20));
     }
     child.kill().unwrap();
