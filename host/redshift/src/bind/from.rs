@@ -1,6 +1,6 @@
 //! FROM: tables, views, subqueries, and how they are joined.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::names::{ident, named};
 use super::query::DEPTH;
-use super::scope::{Finished, Place};
+use super::scope::Place;
 use super::{Binder, syntax, unsupported};
 use crate::catalog::View;
 use crate::error::{self, Error, Result};
@@ -191,20 +191,11 @@ impl Binder<'_> {
             ..self.context.clone()
         };
         let mut inner = Binder {
-            catalog: self.catalog,
-            context: &context,
-            with: Vec::new(),
             bound: vec![view.bound.clone()],
             bound_columns: view.bound_columns.iter().cloned().collect(),
-            tables: BTreeSet::new(),
-            used: BTreeMap::new(),
-            leader: None,
-            is_for_tables: false,
-            scopes: Vec::new(),
-            place: Place::default(),
-            finished: Finished::default(),
             depth: self.depth,
             copied: self.copied,
+            ..Binder::new(self.catalog, &context)
         };
         let query = inner.query(*query)?;
         self.tables.extend(inner.tables);

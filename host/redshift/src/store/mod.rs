@@ -8,7 +8,7 @@
 //!
 //! A file is durable before the record that names it; the transaction of the database is the commit. So a commit of few rows waits
 //! once for the disk. A crash leaves files without a record, which the next start removes. Deleted rows are named in the record of
-//! their segment. A commit writes segments anew of which many rows are deleted, or that are many and small.
+//! their segment. A commit rewrites segments that have many deleted rows, and joins small ones.
 
 mod scan;
 mod segment;

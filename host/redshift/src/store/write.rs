@@ -1,4 +1,4 @@
-//! New segments: from the results of queries, and from segments of which many rows are deleted or that are many and small.
+//! New segments: from the results of queries, and from segments that have many deleted rows or are small.
 
 use std::collections::BTreeMap;
 use std::fs::File;
