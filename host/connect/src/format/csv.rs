@@ -15,10 +15,8 @@ use arrow::{
     util::display::{ArrayFormatter, FormatOptions},
 };
 
+use super::marks::{BYTE_ORDER_MARK, MARK, begins_as};
 use transom_file::spec::CsvOptions;
-
-/// What spreadsheets write in front of a file to say that it is UTF-8.
-const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// Writes rows as CSV.
 pub(super) struct CsvWriter<W> {
@@ -26,6 +24,8 @@ pub(super) struct CsvWriter<W> {
     options: CsvOptions,
     null: String,
     lines: Vec<u8>,
+    /// Its first bytes are written.
+    begun: bool,
 }
 
 impl<W: Write> CsvWriter<W> {
@@ -36,6 +36,7 @@ impl<W: Write> CsvWriter<W> {
             null: options.null.first().cloned().unwrap_or_default(),
             options: options.clone(),
             lines: Vec::new(),
+            begun: false,
         };
         if options.header {
             for (index, field) in schema.fields().iter().enumerate() {
@@ -87,8 +88,10 @@ impl<W: Write> CsvWriter<W> {
         &self.output
     }
 
-    pub(super) fn into_inner(self) -> W {
-        self.output
+    pub(super) fn finish(mut self) -> io::Result<W> {
+        self.begin()?;
+        self.flush()?;
+        Ok(self.output)
     }
 
     fn delimit(&mut self, index: usize) {
@@ -97,7 +100,23 @@ impl<W: Write> CsvWriter<W> {
         }
     }
 
+    /// Texts may make a file begin as one that is no text, such as `PAR1` with a control character behind it: readers would refuse
+    /// it, this one among them.
+    fn begin(&mut self) -> io::Result<()> {
+        self.begun = true;
+        if begins_as(&self.lines).is_some() {
+            self.output.write_all(BYTE_ORDER_MARK.as_bytes())?;
+        }
+        Ok(())
+    }
+
     fn flush(&mut self) -> io::Result<()> {
+        if !self.begun {
+            if self.lines.len() < MARK {
+                return Ok(());
+            }
+            self.begin()?;
+        }
         self.output.write_all(&self.lines)?;
         self.lines.clear();
         Ok(())

@@ -103,7 +103,7 @@ impl<W: Write + Send> Writer<W> {
         let mut output = match self {
             // Writes the footer.
             Self::Parquet(writer) => writer.into_inner()?,
-            Self::Csv(writer) => writer.into_inner(),
+            Self::Csv(writer) => writer.finish()?,
             Self::Json(mut writer) => {
                 writer.finish()?;
                 writer.into_inner()

@@ -4,6 +4,7 @@ mod csv;
 mod encode;
 pub(crate) mod hive;
 mod json;
+pub(crate) mod marks;
 mod parquet;
 mod stored;
 mod unwritable;

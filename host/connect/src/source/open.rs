@@ -13,22 +13,11 @@ use super::{
     inputs::{Input, Location},
     io_error,
 };
+use crate::format::marks::{BYTE_ORDER_MARK, Kind, MARK, begins_as};
 use transom_file::spec::{Encoding, is_gzip};
 
-/// Longest of the marks at the beginning of a file.
-const MARK: usize = 6;
 /// Bytes that are decoded at once.
 const BLOCK: usize = 64 * 1024;
-const GZIP: &[u8] = b"\x1f\x8b";
-/// What files begin with that are no text, and what writes them as text again.
-const OTHERS: [(&[u8], &str); 6] = [
-    (GZIP, "gzip"),
-    (b"\x28\xb5\x2f\xfd", "zstd"),
-    (b"BZh", "bzip2"),
-    (b"\xfd7zXZ\x00", "xz"),
-    (b"PK\x03\x04", "zip"),
-    (b"PAR1", "Parquet"),
-];
 
 /// A file's text in UTF-8, which is checked later, when its line is known.
 pub(super) fn open_text(
@@ -51,10 +40,9 @@ pub(super) fn open_text(
     match encoding {
         Encoding::Utf8 => {
             check_utf16(source, found, &mark)?;
-            let begin = if mark.starts_with("\u{feff}".as_bytes()) {
-                3
-            } else {
-                0
+            let begin = match mark.starts_with(BYTE_ORDER_MARK.as_bytes()) {
+                true => BYTE_ORDER_MARK.len() as u64,
+                false => 0,
             };
             let mut mark = Cursor::new(mark);
             mark.set_position(begin);
@@ -118,37 +106,27 @@ pub(super) fn unknown_bucket() -> io::Error {
     io::Error::other("its bucket was not asked for")
 }
 
-fn is_no_text(byte: u8) -> bool {
-    byte < b' ' && !matches!(byte, b'\n' | b'\r' | b'\t')
-}
-
 fn check_kind(source: &FileSource, found: &Input, mark: &[u8]) -> Result<(), SourceError> {
-    let zipped = is_gzip(&found.path);
-    let other = OTHERS.iter().find(|(begin, kind)| {
-        mark.starts_with(begin)
-            && !(zipped && *kind == "gzip")
-            // Text may begin with these letters.
-            && (*kind != "bzip2" || mark.get(3).is_some_and(u8::is_ascii_digit))
-            && (*kind != "Parquet" || mark.get(4).is_some_and(|byte| is_no_text(*byte)))
-    });
-    match other {
-        Some((_, kind)) => Err(SourceError::NotText {
-            name: source.name.clone(),
-            path: found.path.clone(),
-            kind,
-        }),
-        None => Ok(()),
-    }
+    let kind = match begins_as(mark) {
+        Some(Kind::Gzip) if !is_gzip(&found.path) => "gzip",
+        Some(Kind::Other(kind)) => kind,
+        Some(Kind::Parquet) => "Parquet",
+        // UTF-16 is text, of which another encoding may be said.
+        Some(Kind::Gzip | Kind::Utf16) | None => return Ok(()),
+    };
+    Err(SourceError::NotText {
+        name: source.name.clone(),
+        path: found.path.clone(),
+        kind,
+    })
 }
 
 fn check_utf16(source: &FileSource, found: &Input, mark: &[u8]) -> Result<(), SourceError> {
-    match mark {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, 0, ..] | [_, 0, _, 0, ..] => {
-            Err(SourceError::Utf16 {
-                name: source.name.clone(),
-                path: found.path.clone(),
-            })
-        }
+    match begins_as(mark) {
+        Some(Kind::Utf16) => Err(SourceError::Utf16 {
+            name: source.name.clone(),
+            path: found.path.clone(),
+        }),
         _ => Ok(()),
     }
 }

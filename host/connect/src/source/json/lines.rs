@@ -199,12 +199,13 @@ mod tests {
     fn a_file_that_was_longer_when_it_was_listed_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
-        fs::write(&path, "one\ntwo\n").unwrap();
-        for range in [None, Some(0..16), Some(4..16), Some(8..16), Some(12..16)] {
-            let error = lines(&path, 16, range).unwrap_err();
+        // Longer than what is looked at to know the kind of file.
+        fs::write(&path, "one\ntwo\nthree\n").unwrap();
+        for range in [None, Some(0..28), Some(4..28), Some(14..28), Some(20..28)] {
+            let error = lines(&path, 28, range).unwrap_err();
             assert!(error.contains("changed while it was read"), "{error}");
         }
         // A range that ends before that is whole.
-        assert_eq!(lines(&path, 16, Some(0..4)).unwrap(), ["one"]);
+        assert_eq!(lines(&path, 28, Some(0..4)).unwrap(), ["one"]);
     }
 }
