@@ -11,7 +11,6 @@ take turns; the medians are printed as a table. Needs the packages of requiremen
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +84,15 @@ def transom(folder: str, *arguments: str) -> str:
     if ran.returncode:
         sys.exit(f"load.py: {arguments} in {folder}: exit status {ran.returncode}\n{ran.stdout}{ran.stderr}")
     return ran.stdout
+
+
+def memory_of(folder: str, *arguments: str) -> int:
+    """The most memory that a run has had, in KiB."""
+    process = subprocess.Popen([program, *arguments], cwd=folder)
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"load.py: {arguments} in {folder}: wait status {status}")
+    return used.ru_maxrss
 
 
 def run(folder: str) -> None:
@@ -211,9 +219,7 @@ def memory() -> None:
         source = f'path: "s3://{BUCKET}/memory{files}/", format: parquet, incremental: new_files'
         sink = f'path: "s3://{BUCKET}/held{files}/", format: parquet, mode: append'
         pipeline(f"memory{files}", source, "SELECT * FROM raw", sink)
-        # The largest child so far: the smaller slice comes first.
-        transom(f"memory{files}", "run", "--quiet", "--memory", "256MB")
-        sizes.append(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+        sizes.append(memory_of(f"memory{files}", "run", "--quiet", "--memory", "256MB"))
     small, large = (size / 1024 for size in sizes)
     ratio = large / small
     print(

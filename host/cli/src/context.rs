@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use transom_build::{cache_folder, python_runner_digest};
 use transom_file::spec::Endpoint;
@@ -23,6 +24,8 @@ use crate::printer::Printer;
 
 /// Threads for files and signals; plans have their own.
 const IO_THREADS: usize = 2;
+/// How long the end of a command's work may take.
+const ENDING: Duration = Duration::from_millis(500);
 
 /// What the commands share.
 #[derive(Debug)]
@@ -132,7 +135,7 @@ impl Context {
         }
     }
 
-    /// Runs async work to its end. What the work left running ends with the process.
+    /// Runs async work to its end. What the work left running ends soon after, or with the process.
     pub(crate) fn block_on<T>(
         &self,
         work: impl Future<Output = Result<T, Failure>>,
@@ -140,6 +143,8 @@ impl Context {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(IO_THREADS)
             .thread_name("transom-io")
+            // What they do not use of it takes no memory.
+            .thread_stack_size(transom_local::THREAD_STACK)
             .enable_all()
             .build()
             .map_err(|source| Failure::Io {
@@ -147,7 +152,8 @@ impl Context {
                 source,
             })?;
         let result = runtime.block_on(work);
-        runtime.shutdown_background();
+        // A local AWS must have let go of its files before the next one is started.
+        runtime.shutdown_timeout(ENDING);
         result
     }
 }

@@ -35,6 +35,6 @@ pub use self::lambda::{
 };
 pub use self::redshift::{Fault, FaultKind};
 pub use self::s3::{Contents, Expired};
-pub use transom_redshift::Isolation;
+pub use transom_redshift::{Isolation, THREAD_STACK};
 
 pub use self::server::{Credentials, LocalAws, Options, RedshiftPort, StartError, environment};

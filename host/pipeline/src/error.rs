@@ -391,7 +391,10 @@ fn readable(error: DataFusionError) -> DataFusionError {
         DataFusionError::Execution(message) => DataFusionError::Execution(name(&message)),
         DataFusionError::NotImplemented(message) => DataFusionError::NotImplemented(name(&message)),
         DataFusionError::ArrowError(error, backtrace) => match *error {
-            ArrowError::CastError(message) => DataFusionError::Execution(name(&message)),
+            ArrowError::CastError(message) => match ValueError::of_cast(&message) {
+                Some(unfit) => unfit.into(),
+                None => DataFusionError::Execution(name(&message)),
+            },
             ArrowError::ComputeError(message) => DataFusionError::Execution(name(&message)),
             other => DataFusionError::ArrowError(Box::new(other), backtrace),
         },

@@ -219,10 +219,11 @@ fn locked_type(field: &Field) -> String {
                 _ => false,
             }
     }
-    if has_json(field) {
-        field_type_name(field)
-    } else {
-        field.data_type().to_string()
+    let arrow = field.data_type().to_string();
+    // What reads Arrow's names does not undo the backslashes that write them.
+    match has_json(field) || arrow.contains('\\') {
+        true => field_type_name(field),
+        false => arrow,
     }
 }
 

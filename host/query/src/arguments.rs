@@ -8,12 +8,13 @@ use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned, visit_expressions,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 use parking_lot::Mutex;
 use transom_plugin::Accepts;
 use transom_sql::lossless::{self, Fit};
+use transom_sql::walk::visit_expressions;
 use transom_sql::{can_cast, type_name};
 
 /// Mistakes of one query, collected while it is planned: all are reported at once.

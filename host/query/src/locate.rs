@@ -11,9 +11,10 @@ use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlanBuilder, Operator, c
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     self, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Select, SetExpr, TableFactor,
-    Visit, Visitor, visit_expressions,
+    Visit, Visitor,
 };
 use transom_file::ErrorPolicy;
+use transom_sql::walk::{visit, visit_expressions};
 
 use crate::params::Params;
 use crate::session::Session;
@@ -198,7 +199,7 @@ fn calls(statement: &Statement, function: &str, arguments: usize) -> Vec<Call> {
         return Vec::new();
     };
     let mut selects = Selects(Vec::new());
-    let _ = statement.visit(&mut selects);
+    let _ = visit(statement, &mut selects);
     let calls = selects
         .0
         .iter()

@@ -10,10 +10,9 @@ use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType as SqlType, Expr, Value, ValueWithSpan, visit_expressions_mut,
-};
+use datafusion::sql::sqlparser::ast::{CastKind, DataType as SqlType, Expr, Value, ValueWithSpan};
 use datafusion::sql::sqlparser::tokenizer::Span;
+use transom_sql::walk::visit_expressions_mut;
 
 /// Values by name, without the `$`.
 pub type Params = BTreeMap<String, ScalarValue>;

@@ -430,6 +430,7 @@ impl Session {
                 let options = state.config_options();
                 let analyzer = state.analyzer();
                 analyzer.execute_and_check(query.clone(), options, |_, _| {})?;
+                transom_sql::check_subqueries(&state, &query)?;
                 Ok(query)
             }
         }

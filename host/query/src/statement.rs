@@ -10,11 +10,12 @@ use datafusion::common::config::Dialect;
 use datafusion::common::{Result, plan_datafusion_err, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectName, visit_expressions_mut};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectName};
 use datafusion::sql::sqlparser::dialect::dialect_from_str;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
+use transom_sql::walk::visit_expressions_mut;
 
 /// Parses one query.
 pub(crate) fn parse(sql: &str, dialect: &Dialect, recursion_limit: usize) -> Result<Statement> {

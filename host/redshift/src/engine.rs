@@ -65,6 +65,8 @@ pub(crate) struct Shared {
     pub(crate) database: String,
     /// A session of DataFusion, from which those of statements are made.
     pub(crate) planner: SessionState,
+    /// For rows of constants.
+    pub(crate) constants: SessionState,
     /// Rows that were not loaded; they survive a rollback.
     pub(crate) load_errors: Mutex<Vec<LoadError>>,
     pub(crate) ran: Statements,
@@ -118,6 +120,7 @@ impl Engine {
             source,
         })?;
         let (store, contents) = Store::open(path)?;
+        let planner = bind::planner();
         let shared = Shared {
             store,
             current: RwLock::new(Arc::new(contents.catalog)),
@@ -131,7 +134,8 @@ impl Engine {
             isolation: options.isolation,
             objects: options.objects,
             database: options.database,
-            planner: bind::planner(),
+            constants: bind::constants(planner.clone()),
+            planner,
             load_errors: Mutex::default(),
             ran: Statements::default(),
         };

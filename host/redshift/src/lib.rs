@@ -31,6 +31,7 @@ mod syntax;
 mod transaction;
 mod types;
 
+pub use deep::THREAD_STACK;
 pub use engine::{Engine, Isolation, OpenError, Options};
 pub use error::{Error, Rule, Source, rules};
 pub use load::{Object, ObjectError, Objects};

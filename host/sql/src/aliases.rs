@@ -6,18 +6,18 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, VisitMut, VisitorMut,
-    visit_expressions,
+    Expr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, VisitorMut,
 };
 
 use crate::error::ValueError;
+use crate::walk::{visit_expressions, visit_mut};
 
 /// Sorts by the results that ORDER BY writes out again, by their names.
 ///
 /// # Errors
 /// If an expression of ORDER BY has a name that is a column, and a result that is another one.
 pub(crate) fn restore(statement: &mut Statement) -> Result<(), ValueError> {
-    match VisitMut::visit(statement, &mut Restoring) {
+    match visit_mut(statement, &mut Restoring) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }

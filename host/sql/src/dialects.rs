@@ -111,9 +111,22 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("truncate", "trunc(a, 2)"),
     ("ceiling", "ceil(a)"),
     ("mod", "a % b"),
+    (
+        "div",
+        "trunc(a / b); of whole numbers a / b is whole already",
+    ),
+    (
+        "width_bucket",
+        "floor((a - low) / (high - low) * buckets) + 1",
+    ),
     ("div0", "a / nullif(b, 0)"),
     ("safe_divide", "a / nullif(b, 0)"),
     ("ratio_to_report", "a / sum(a) OVER ()"),
+    ("every", "bool_and(condition)"),
+    (
+        "mode",
+        "(SELECT x FROM t GROUP BY x ORDER BY count(*) DESC, x LIMIT 1)",
+    ),
     ("countif", "count(*) FILTER (WHERE condition)"),
     ("count_if", "count(*) FILTER (WHERE condition)"),
     ("sumif", "sum(a) FILTER (WHERE condition)"),
@@ -177,6 +190,18 @@ pub fn instead_of(function: &str) -> Option<String> {
         .iter()
         .find(|(name, _)| *name == function)
         .map(|(name, instead)| format!("for `{name}` write {instead}"))
+}
+
+/// What to write instead of a table that other dialects have.
+#[must_use]
+pub fn instead_of_table(table: &str) -> Option<&'static str> {
+    match table.to_lowercase().as_str() {
+        "generate_series" | "range" => {
+            Some("write FROM (SELECT unnest(generate_series(1, 3)) AS n) AS t")
+        }
+        "dual" => Some("leave FROM out"),
+        _ => None,
+    }
 }
 
 /// A message of DataFusion's planner or parser, in the words of people who write queries: a message, and advice.

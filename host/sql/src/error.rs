@@ -27,6 +27,15 @@ impl ValueError {
         self
     }
 
+    /// What Arrow says of a whole number that does not fit a narrower type, as our casts say it; `None` of another message.
+    #[must_use]
+    pub fn of_cast(message: &str) -> Option<Self> {
+        let said = message.strip_prefix("Can't cast value ")?;
+        let (value, to) = said.split_once(" to type ")?;
+        let to = crate::readable(to);
+        Some(Self::new(format!("{value} does not fit {to}")).hint("TRY_CAST gives NULL instead"))
+    }
+
     /// The error in an error of DataFusion, however deep: contexts, diagnostics and shared errors wrap it.
     #[must_use]
     pub fn find(error: &DataFusionError) -> Option<&Self> {

@@ -1,4 +1,5 @@
-//! DataFusion's functions behind a look at their arguments: values too large for memory, formats of other dialects.
+//! DataFusion's functions behind a look at their arguments: values too large for memory, formats of other dialects, numbers that
+//! they would cut.
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::error::ValueError;
+use crate::type_name;
 
 /// The functions; `bytes` is what one of them may make of a batch of rows.
 pub(crate) fn functions(bytes: u64) -> Vec<Arc<ScalarUDF>> {
@@ -27,7 +29,8 @@ pub(crate) fn functions(bytes: u64) -> Vec<Arc<ScalarUDF>> {
             Guard::Items(bytes),
         ),
         guarded(functions::datetime::to_char(), Guard::Format),
-        guarded(functions::datetime::to_date(), Guard::Format),
+        guarded(functions::datetime::to_date(), Guard::Date),
+        guarded(functions::string::chr(), Guard::Character),
     ]
 }
 
@@ -42,6 +45,10 @@ enum Guard {
     Items(u64),
     /// Formats are those of `strftime`; DataFusion gives others back as they are.
     Format,
+    /// The same; and a number is one of days, of which no part can be kept.
+    Date,
+    /// The number of a character, of which 0 is none in texts of warehouses.
+    Character,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -55,7 +62,8 @@ impl Guarded {
         let rows = arguments.number_rows;
         let limit = match self.guard {
             Guard::Times(limit) | Guard::Length(limit) | Guard::Items(limit) => limit,
-            Guard::Format => {
+            Guard::Character => return self.check_character(&arguments.args[0]),
+            Guard::Format | Guard::Date => {
                 for format in &arguments.args[1..] {
                     self.check_format(format)?;
                 }
@@ -108,6 +116,19 @@ impl Guarded {
         .into())
     }
 
+    /// PostgreSQL's rule: its texts, as Redshift's, have no character 0.
+    fn check_character(&self, numbers: &ColumnarValue) -> Result<()> {
+        let numbers = cast(&numbers.to_array(1)?, &DataType::Int64)?;
+        match numbers
+            .as_primitive::<Int64Type>()
+            .iter()
+            .any(|number| number == Some(0))
+        {
+            true => Err(ValueError::new("`chr(0)` is no character: texts cannot hold it").into()),
+            false => Ok(()),
+        }
+    }
+
     fn check_format(&self, format: &ColumnarValue) -> Result<()> {
         let ColumnarValue::Scalar(format) = format else {
             return Ok(());
@@ -152,7 +173,20 @@ impl ScalarUDFImpl for Guarded {
     }
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        if self.guard == Guard::Format {
+        let value = arguments.arg_fields.first();
+        if self.guard == Guard::Date
+            && let Some(value) = value
+            && (value.data_type().is_floating() || value.data_type().is_decimal())
+        {
+            let name = self.inner.name();
+            return Err(ValueError::new(format!(
+                "`{name}` takes whole days since 1970, and no {}",
+                type_name(value.data_type())
+            ))
+            .hint("CAST(floor(x) AS INT) are whole days; of seconds, CAST(to_timestamp(x) AS DATE) is the day")
+            .into());
+        }
+        if matches!(self.guard, Guard::Format | Guard::Date) {
             for format in arguments.scalar_arguments.iter().skip(1).flatten() {
                 self.check_format(&ColumnarValue::Scalar((*format).clone()))?;
             }

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result};
+use datafusion::execution::SessionState;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, WindowFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -49,6 +50,25 @@ impl QueryPlanner for Guarding {
                 planner.create_physical_plan(&plan, session).await
             }
         }
+    }
+}
+
+/// An error for a subquery that cannot be carried out, which would be found only when the plan is run.
+pub fn check_subqueries(state: &SessionState, plan: &LogicalPlan) -> Result<()> {
+    let mut is_correlated = false;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            is_correlated |=
+                expr.exists(|expr| Ok(matches!(expr, Expr::OuterReferenceColumn(..))))?;
+            Ok(match is_correlated {
+                true => TreeNodeRecursion::Stop,
+                false => TreeNodeRecursion::Continue,
+            })
+        })
+    })?;
+    match is_correlated {
+        true => refuse_correlated(&state.optimize(plan)?),
+        false => Ok(()),
     }
 }
 

@@ -46,13 +46,15 @@ mod totals;
 mod type_names;
 mod unify;
 mod using;
+pub mod walk;
 mod windows;
 
 pub use casts::can_cast;
-pub use dialects::{instead_of, translated};
+pub use dialects::{instead_of, instead_of_table, translated};
 pub use error::ValueError;
 pub use install::{configure, install, planned};
 pub use keys::{column_with_one_nan, has_floats, with_one_nan};
+pub use lazy::check_subqueries;
 pub use statement::{only_query, prepare};
 // What computes speaks of types, so that who uses this room has their names at hand.
 pub use transom_types::{

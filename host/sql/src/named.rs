@@ -15,18 +15,19 @@ use datafusion::logical_expr::{
     Signature, Volatility,
 };
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, Query, Select, SelectItem, Value, Visit, Visitor, visit_expressions_mut,
+    Expr, GroupByExpr, Query, Select, SelectItem, Value, Visitor,
 };
 
 use crate::statement::call;
+use crate::walk::{visit, visit_expressions_mut};
 
 /// Names the casts in what would be called alike without them: keys of `GROUP BY`, then calls of functions.
 pub(crate) fn casts(query: &mut Query) {
     let mut grouped = Grouped::default();
-    let _ = Visit::visit(query, &mut grouped);
+    let _ = visit(query, &mut grouped);
     grouped.0.name(query);
     let mut called = Called::default();
-    let _ = Visit::visit(query, &mut called);
+    let _ = visit(query, &mut called);
     called.0.name(query);
 }
 

@@ -5,9 +5,9 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Statement, UnaryOperator, Value, visit_expressions_mut,
-};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Statement, UnaryOperator, Value};
+
+use crate::walk::visit_expressions_mut;
 
 /// Reads conditions again that were read with the wrong precedence. Before anything else changes the statement: what was put together
 /// later has no brackets.

@@ -10,18 +10,19 @@ use std::ops::ControlFlow;
 
 use datafusion::common::Result;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArguments, GroupByExpr, JoinConstraint, JoinOperator, Query, Select,
-    SelectItem, SetExpr, SetOperator, SetQuantifier, Statement as SqlStatement, TableFactor,
-    TableWithJoins, Visit, Visitor, WildcardAdditionalOptions, visit_expressions,
+    Expr, Fetch, Function, FunctionArguments, GroupByExpr, JoinConstraint, JoinOperator, Query,
+    Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement as SqlStatement,
+    TableFactor, TableWithJoins, Visit, Visitor, WildcardAdditionalOptions,
 };
 
 use crate::error::ValueError;
+use crate::walk::{visit, visit_expressions};
 
 type Flow = ControlFlow<ValueError>;
 
 /// An error for a statement with one of them. `is_scalar` says of a function's name whether it stands for one value of one row.
 pub(crate) fn refuse(statement: &SqlStatement, is_scalar: &dyn Fn(&str) -> bool) -> Result<()> {
-    match statement.visit(&mut Refused { is_scalar }) {
+    match visit(statement, &mut Refused { is_scalar }) {
         ControlFlow::Break(error) => Err(error.into()),
         ControlFlow::Continue(()) => Ok(()),
     }
@@ -38,6 +39,12 @@ impl Visitor for Refused<'_> {
         ignored("FOR UPDATE", !query.locks.is_empty(), "leave it out")?;
         ignored("FOR", query.for_clause.is_some(), "leave it out")?;
         ignored("SETTINGS", query.settings.is_some(), "leave it out")?;
+        let is_open = |fetch: &Fetch| fetch.with_ties || fetch.percent;
+        ignored(
+            "FETCH .. WITH TIES or PERCENT",
+            query.fetch.as_ref().is_some_and(is_open),
+            TIES,
+        )?;
         let format = "the sink in the pipeline file has the format";
         ignored("FORMAT", query.format_clause.is_some(), format)?;
         body(&query.body)
@@ -84,12 +91,21 @@ impl Visitor for Refused<'_> {
     fn pre_visit_expr(&mut self, expr: &Expr) -> Flow {
         match expr {
             Expr::Function(call) => self.call(call),
+            Expr::Collate { .. } => {
+                let order = "texts have the order of their characters' numbers; lower(x) brings capitals and small letters together";
+                ignored("COLLATE", true, order)
+            }
+            Expr::Like { any: true, .. } | Expr::ILike { any: true, .. } => {
+                ignored("LIKE ANY", true, "write x LIKE 'a%' OR x LIKE 'b%'")
+            }
             _ => ControlFlow::Continue(()),
         }
     }
 }
 
 const SAMPLE: &str = "write `WHERE random() < 0.1` for about every tenth row";
+
+const TIES: &str = "number the rows with `rank() OVER (ORDER BY ..) AS place`, and write WHERE place <= 10 around them";
 
 const NUMBERED: &str = "with a table `t` and its column `tags`, write \
      `SELECT unnest(tags) AS tag, unnest(range(1, CAST(array_length(tags) AS BIGINT) + 1)) AS n FROM t`";

@@ -1,4 +1,4 @@
-//! Rows that are compared: `(a, b) = (1, 2)`, `(a, b) IN ((1, 2), (3, 4))`, `(a, b) IN (SELECT x, y ..)`.
+//! Rows that are compared: `(a, b) = (1, 2)`, `(a, b) IN ((1, 2), (3, 4))`, `(a, b) IN (SELECT x, y ..)`, `(a, b) IS NULL`.
 //!
 //! DataFusion compares them as structs, for which NULL is a value: `(1, NULL) = (1, 2)` is false there and NULL in SQL. It refuses
 //! subqueries of several columns. So it does with the items of `x = ANY(list)`. Here, comparisons of rows are comparisons of their columns before a statement is planned.
@@ -17,6 +17,9 @@ pub(crate) fn compared(expr: &Expr) -> Option<Expr> {
         Expr::BinaryOp { left, op, right } => by_operator(row(left)?, op, row(right)?),
         Expr::IsDistinctFrom(left, right) => Some(not(all(row(left)?, row(right)?, &same)?)),
         Expr::IsNotDistinctFrom(left, right) => all(row(left)?, row(right)?, &same),
+        // Neither is true of a row of which one column is NULL.
+        Expr::IsNull(columns) => each(row(columns)?, Expr::IsNull),
+        Expr::IsNotNull(columns) => each(row(columns)?, Expr::IsNotNull),
         Expr::InList {
             expr,
             list,
@@ -69,6 +72,12 @@ fn row(expr: &Expr) -> Option<&[Expr]> {
         Expr::Nested(inner) => row(inner),
         _ => None,
     }
+}
+
+/// What is to be true of all columns.
+fn each(columns: &[Expr], test: fn(Box<Expr>) -> Expr) -> Option<Expr> {
+    let tests = columns.iter().map(|column| test(Box::new(column.clone())));
+    tests.reduce(and)
 }
 
 fn by_operator(left: &[Expr], op: &BinaryOperator, right: &[Expr]) -> Option<Expr> {

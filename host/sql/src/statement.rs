@@ -8,11 +8,12 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType as SqlType, ExactNumberInfo, Expr, Fetch, Function, FunctionArg,
     FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, LimitClause,
-    ObjectName, Query, SetExpr, Statement as SqlStatement, UnaryOperator, Value, Values, VisitMut,
-    VisitorMut, visit_expressions_mut,
+    ObjectName, Query, SetExpr, Statement as SqlStatement, UnaryOperator, Value, Values,
+    VisitorMut,
 };
 
 use crate::error::ValueError;
+use crate::walk::{visit_expressions_mut, visit_mut};
 use crate::{aliases, casts, named, precedence, refused, rows, using};
 
 /// Digits that a decimal has at most.
@@ -124,7 +125,7 @@ pub fn prepare(statement: &mut Statement, is_scalar: &dyn Fn(&str) -> bool) -> R
         ControlFlow::Break(error) => return Err(error),
         ControlFlow::Continue(()) => {}
     }
-    let _ = statement.visit(&mut Queries);
+    let _ = visit_mut(statement.as_mut(), &mut Queries);
     Ok(())
 }
 

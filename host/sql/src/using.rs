@@ -6,14 +6,15 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectNamePart, Query, Select, SetExpr,
-    Statement, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    Statement, TableFactor, TableWithJoins, VisitorMut,
 };
 
 use crate::aliases::folded;
+use crate::walk::visit_mut;
 
 /// Gives the columns of USING the name of a table in WHERE. Joins whose column is no table's alone are refused elsewhere.
 pub(crate) fn qualify(statement: &mut Statement) {
-    let _ = VisitMut::visit(statement, &mut Queries);
+    let _ = visit_mut(statement, &mut Queries);
 }
 
 struct Queries;
@@ -39,7 +40,7 @@ fn qualify_in(body: &mut SetExpr) {
             } = &mut **select;
             let tables: BTreeMap<String, Ident> = from.iter().flat_map(tables_of).collect();
             if let (Some(condition), false) = (selection, tables.is_empty()) {
-                let _ = VisitMut::visit(condition, &mut Names { tables, depth: 0 });
+                let _ = visit_mut(condition, &mut Names { tables, depth: 0 });
             }
         }
         _ => {}

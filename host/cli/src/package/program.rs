@@ -52,8 +52,11 @@ impl Program {
                     None => format!("there is no `{BOOTSTRAP}`, the function's program, beside `transom`"),
                 },
                 hint: Some(
-                    "it is part of the wheel; in a checkout of Transom, `./dev bootstrap` builds it"
-                        .to_owned(),
+                    match named {
+                        Some(_) => "`--bootstrap` names the function's program; without it, the one beside `transom` is taken",
+                        None => "it is part of the wheel; in a checkout of Transom, `./dev bootstrap` builds it",
+                    }
+                    .to_owned(),
                 ),
             }),
         }

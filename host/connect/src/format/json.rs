@@ -1,10 +1,15 @@
 //! Columns of type `json` as what they are: their text goes into the line as it is, not as a text in quotes.
 
+use std::borrow::Cow;
+
 use arrow::{
-    array::{Array, AsArray, StringArray},
+    array::{Array, AsArray, MapArray, StringArray},
     datatypes::{DataType, FieldRef},
     error::ArrowError,
-    json::{Encoder, EncoderFactory, EncoderOptions, writer::NullableEncoder},
+    json::{
+        Encoder, EncoderFactory, EncoderOptions,
+        writer::{NullableEncoder, make_encoder},
+    },
 };
 use serde_json::value::RawValue;
 
@@ -17,8 +22,20 @@ impl EncoderFactory for JsonColumns {
         &self,
         field: &'a FieldRef,
         array: &'a dyn Array,
-        _: &'a EncoderOptions,
+        options: &'a EncoderOptions,
     ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
+        if let Some(map) = array.as_map_opt()
+            && let Some(keys) = map.keys().as_string_opt()
+            && let Some(value) = value_of_map(of_items(field)).filter(|value| has_json(value))
+        {
+            let entries = Entries {
+                map,
+                keys,
+                values: make_encoder(value, map.values().as_ref(), options)?,
+            };
+            let nulls = map.nulls().cloned();
+            return Ok(Some(NullableEncoder::new(Box::new(entries), nulls)));
+        }
         let Some(texts) = array.as_string_opt::<i32>() else {
             return Ok(None);
         };
@@ -54,16 +71,64 @@ fn of_items(field: &FieldRef) -> &FieldRef {
     }
 }
 
+fn value_of_map(field: &FieldRef) -> Option<&FieldRef> {
+    match field.data_type() {
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(parts) => parts.get(1),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether a map has documents for values, or maps of them.
+fn has_json(value: &FieldRef) -> bool {
+    let value = of_items(value);
+    transom_sql::is_json(value) || value_of_map(value).is_some_and(has_json)
+}
+
+/// A map with documents in it: Arrow's encoder asks for keys and values with one field, so that they cannot be told apart.
+struct Entries<'a> {
+    map: &'a MapArray,
+    keys: &'a StringArray,
+    values: NullableEncoder<'a>,
+}
+
+impl Encoder for Entries<'_> {
+    fn encode(&mut self, index: usize, output: &mut Vec<u8>) {
+        let offsets = self.map.value_offsets();
+        output.push(b'{');
+        for at in offsets[index]..offsets[index + 1] {
+            if at > offsets[index] {
+                output.push(b',');
+            }
+            let at = usize::try_from(at).expect("offsets are not negative");
+            serde_json::to_writer(&mut *output, self.keys.value(at))
+                .expect("a Vec takes all writes");
+            output.push(b':');
+            match self.values.is_null(at) {
+                true => output.extend_from_slice(b"null"),
+                false => self.values.encode(at, output),
+            }
+        }
+        output.push(b'}');
+    }
+}
+
 struct Documents<'a>(&'a StringArray);
 
 impl Encoder for Documents<'_> {
     fn encode(&mut self, index: usize, output: &mut Vec<u8>) {
-        // Between values a line break means nothing; here it would end the row.
-        let bytes = self.0.value(index).bytes();
-        output.extend(bytes.map(|byte| match byte {
-            b'\n' | b'\r' => b' ',
-            other => other,
-        }));
+        output.extend_from_slice(in_one_line(self.0.value(index)).as_bytes());
+    }
+}
+
+/// A JSON value with blanks for line breaks: between values they mean the same, in a text they cannot be, and a line of JSON would end
+/// with them.
+pub(crate) fn in_one_line(json: &str) -> Cow<'_, str> {
+    match json.contains(['\n', '\r']) {
+        true => Cow::Owned(json.replace(['\n', '\r'], " ")),
+        false => Cow::Borrowed(json),
     }
 }
 

@@ -3,7 +3,7 @@
 mod csv;
 mod encode;
 pub(crate) mod hive;
-mod json;
+pub(crate) mod json;
 pub(crate) mod marks;
 mod parquet;
 mod stored;

@@ -44,6 +44,20 @@ pub enum RedshiftError {
         /// What to do about it.
         hint: String,
     },
+    /// The table was loaded in another mode: rows that are appended have a sequence number, by which they are taken back.
+    #[error(
+        "the table `{table}` has rows of this log {with} the column `{column}`, which `mode: {mode}` does not go with"
+    )]
+    OtherMode {
+        /// The table.
+        table: TableName,
+        /// `with` or `without`.
+        with: &'static str,
+        /// The column of sequence numbers.
+        column: &'static str,
+        /// The mode of now.
+        mode: &'static str,
+    },
     /// The table is gone, and its ledger is not.
     #[error("the table `{table}` is gone, but its ledger says that it has entry {seq}")]
     TableGone {
@@ -95,6 +109,10 @@ impl RedshiftError {
             }
             Self::Unwritable(reason) => reason.hint().map(str::to_owned),
             Self::Misfit { hint, .. } => Some(hint.clone()),
+            Self::OtherMode { table, .. } => Some(format!(
+                "set `mode` back, or restore the column with its values; to load the table anew, drop it and its ledger (`DROP TABLE {}`) and run `transom sink replay`",
+                table.ledger()
+            )),
             Self::TableGone { table, .. } => Some(format!(
                 "restore the table; or drop its ledger as well to begin anew: `DROP TABLE {}`",
                 table.ledger()

@@ -41,12 +41,13 @@ mod warehouse;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use transom_commit::{LogId, Position, Reading, SinkErrorKind};
-use transom_file::spec::{RedshiftOptions, RedshiftTable, S3Url};
+use transom_file::spec::{LoadMode, RedshiftOptions, RedshiftTable, S3Url};
 
 use self::api::DataApi;
 pub use self::document::Load;
 pub use self::error::{ApiError, RedshiftError};
 use self::staging::RedshiftStaging;
+use self::target::{SEQ, TargetColumn};
 use crate::aws::{Aws, Bucket, S3Error};
 use crate::kind::ErrorKind;
 use crate::sink::{
@@ -119,6 +120,10 @@ impl Sink for RedshiftSink {
                 seq: ledger.position.seq,
             };
             return Err(SinkError::redshift(&self.name, error));
+        }
+        if let Some(columns) = existing.as_deref().filter(|_| attempt.has_rows) {
+            self.check_mode(columns)
+                .map_err(|error| SinkError::redshift(&self.name, error))?;
         }
         Ok(Box::new(RedshiftStaging::new(
             self.clone(),
@@ -215,6 +220,22 @@ impl Sink for RedshiftSink {
 }
 
 impl RedshiftSink {
+    /// Whether a table with rows of this log was loaded in the mode of now, if that mode says something about its columns.
+    fn check_mode(&self, columns: &[TargetColumn]) -> Result<(), RedshiftError> {
+        let is_counted = columns.iter().any(|column| column.name == SEQ);
+        let (mode, with) = match (self.table.mode, is_counted) {
+            (LoadMode::Append, false) => ("append", "without"),
+            (LoadMode::Merge, true) => ("merge", "with"),
+            _ => return Ok(()),
+        };
+        Err(RedshiftError::OtherMode {
+            table: self.table.table.clone(),
+            with,
+            column: SEQ,
+            mode,
+        })
+    }
+
     /// Where an attempt stages its rows: pipelines may share the prefix, so that the log's id comes first.
     fn staged_at(&self, log: Option<&str>, attempt: &str) -> S3Url {
         let staging = &self.warehouse.staging;

@@ -111,9 +111,9 @@ pub enum SourceError {
         /// Type that the column has.
         expected: Box<DataType>,
     },
-    /// A CSV file holds a column that its path holds too.
+    /// A file holds a column that its path holds too.
     #[error(
-        "source `{name}`: column `{column}` is both in the CSV file `{path}` and a partition of its path"
+        "source `{name}`: column `{column}` is both in the file `{path}` and a partition of its path"
     )]
     PartitionInFile {
         /// Name of the source.
@@ -122,6 +122,8 @@ pub enum SourceError {
         path: PathBuf,
         /// The column.
         column: String,
+        /// Whether `unknown` lets it pass.
+        ignorable: bool,
     },
     /// Two CSV files of a source have different columns.
     #[error("source `{name}`: the header of `{path}` is {found}, that of `{first}` is {expected}")]
@@ -252,6 +254,16 @@ pub enum SourceError {
     /// Text is UTF-16.
     #[error("source `{name}`: `{path}` is UTF-16, not UTF-8")]
     Utf16 {
+        /// Name of the source.
+        name: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// Text is UTF-16 in the other order of bytes.
+    #[error(
+        "source `{name}`: `{path}` is UTF-16 with the high byte first, and has no mark that says so"
+    )]
+    OtherOrder {
         /// Name of the source.
         name: String,
         /// The file.
@@ -560,8 +572,14 @@ impl SourceError {
             Self::MixedPartitions { .. } => {
                 Some("narrow the pattern to files that are partitioned alike".to_owned())
             }
-            Self::PartitionInFile { column, .. } => Some(format!(
-                "take column `{column}` out of the files, or move them to folders that are not named `{column}=...`"
+            Self::PartitionInFile {
+                column, ignorable, ..
+            } => Some(format!(
+                "take column `{column}` out of the files, or move them to folders that are not named `{column}=...`{}",
+                match ignorable {
+                    true => "; with `unknown: ignore` the value of the folder counts",
+                    false => "",
+                }
             )),
             Self::Headers { .. } => Some(
                 "every file needs the same columns, in any order; columns more are left out with `unknown: ignore`"
@@ -604,6 +622,7 @@ impl SourceError {
             Self::Utf16 { .. } => Some(
                 "CSV is read with `csv: { encoding: utf-16 }`; convert other files to UTF-8".to_owned(),
             ),
+            Self::OtherOrder { .. } => Some("write `csv: { encoding: utf-16be }`".to_owned()),
             Self::Resized { .. } => Some("run again when nothing writes to it".to_owned()),
             Self::NoColumns { .. } => Some("declare the source's columns".to_owned()),
             Self::FieldCount { hint, .. } => Some(hint.clone().unwrap_or_else(|| {

@@ -356,12 +356,14 @@ impl FileSource {
         let Format::Csv(options) = &self.format else {
             return Ok(inputs);
         };
+        // One for all files: it has something of each of them.
+        let shared = Arc::new((self.clone(), options.clone(), partitions.clone()));
         let check = |found: &Input| {
-            let (source, options) = (self.clone(), options.clone());
-            let (schema, partitions) = (Arc::clone(file_schema), partitions.clone());
+            let (shared, schema) = (Arc::clone(&shared), Arc::clone(file_schema));
             let found = found.clone();
             self.blocking(move || {
-                csv::check_header(&source, &options, &found, &schema, &partitions)
+                let (source, options, partitions) = shared.as_ref();
+                csv::check_header(source, options, &found, &schema, partitions)
             })
         };
         let pieces = inputs.pieces.iter().filter(|found| found.bytes > 0);

@@ -52,6 +52,16 @@ pub(super) fn open_text(
             bytes: Cursor::new(mark).chain(text),
             block: vec![0; BLOCK].into(),
         })),
+        // Without a mark it may be of either order; most of what people write has a zero in one half of its characters.
+        Encoding::Other(encoding)
+            if encoding == encoding_rs::UTF_16LE
+                && matches!(*mark, [0, 1..0x80, 0, 1..0x80, ..]) =>
+        {
+            Err(SourceError::OtherOrder {
+                name: source.name.clone(),
+                path: found.path.clone(),
+            })
+        }
         Encoding::Other(encoding) => Ok(Box::new(Decoded::new(
             Cursor::new(mark).chain(text),
             encoding.new_decoder(),

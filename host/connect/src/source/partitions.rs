@@ -115,7 +115,7 @@ pub fn partition_value(path: &Path, column: &Field) -> Result<Option<String>, No
     let name = column.name();
     let found = folders(path).into_iter().find(|(folder, _)| folder == name);
     let (_, value) = found.ok_or_else(|| NoPartition::Column(name.clone()))?;
-    let scalar = value_of(value.as_deref(), column.data_type());
+    let scalar = value_of(value.as_deref(), column.data_type(), Origin::Declared);
     match scalar.and_then(|scalar| scalar.cast_to(&DataType::Utf8).ok()) {
         Some(ScalarValue::Utf8(text)) => Ok(text),
         _ => Err(NoPartition::Value {
@@ -138,18 +138,26 @@ fn parse(
     value: Option<String>,
     field: &FieldRef,
 ) -> Result<ScalarValue, SourceError> {
-    value_of(value.as_deref(), field.data_type()).ok_or_else(|| SourceError::PartitionValue {
-        name: source.name.clone(),
-        path: file.path.clone(),
-        column: field.name().clone(),
-        value: value.unwrap_or_else(|| hive::NULL_PARTITION.to_owned()),
-        expected: Box::new(field.data_type().clone()),
+    let declared = source.columns.as_deref();
+    let origin = match declared.is_some_and(|schema| schema.index_of(field.name()).is_ok()) {
+        true => Origin::Declared,
+        // Of the lock file, or of these folders: as in a file, `01` is no number there.
+        false => Origin::Inferred,
+    };
+    value_of(value.as_deref(), field.data_type(), origin).ok_or_else(|| {
+        SourceError::PartitionValue {
+            name: source.name.clone(),
+            path: file.path.clone(),
+            column: field.name().clone(),
+            value: value.unwrap_or_else(|| hive::NULL_PARTITION.to_owned()),
+            expected: Box::new(field.data_type().clone()),
+        }
     })
 }
 
-/// A number may be written `01` in a folder: `month=01` is Spark's.
-fn value_of(value: Option<&str>, data_type: &DataType) -> Option<ScalarValue> {
-    let array = text::column(std::iter::once(value), data_type, Origin::Declared).ok()?;
+/// A number may be written `01` in a folder, if it is declared as one: `month=01` is Spark's.
+fn value_of(value: Option<&str>, data_type: &DataType, origin: Origin) -> Option<ScalarValue> {
+    let array = text::column(std::iter::once(value), data_type, origin).ok()?;
     ScalarValue::try_from_array(&array, 0).ok()
 }
 

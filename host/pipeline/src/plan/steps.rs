@@ -108,7 +108,11 @@ impl Planner<'_> {
             let problem = self
                 .pipeline
                 .problem_in_sql(sql, find_word(&sql.text, table), message);
-            self.problems.push(problem.with_near_name(table, known));
+            self.problems
+                .push(match transom_sql::instead_of_table(table) {
+                    Some(instead) => problem.with_hint(instead),
+                    None => problem.with_near_name(table, known),
+                });
         }
         if !complete {
             return Ok(None);

@@ -184,22 +184,28 @@ fn dirty_partitions(
     bounds: Bounds,
     range: Option<&Range>,
 ) -> Result<Option<Chosen>> {
-    let mut dirty: BTreeSet<&Value> = BTreeSet::new();
-    let mut kept: BTreeSet<&Value> = BTreeSet::new();
-    for candidate in candidates {
-        let (news, lost) = differences(candidate);
+    let compared = candidates.iter().filter_map(|candidate| {
         let Incremental::By { column, on_missing } = candidate.incremental else {
-            continue;
+            return None;
         };
-        let wanted: BTreeSet<&Value> = match range {
-            None => news,
+        Some((candidate, column, on_missing, differences(candidate)))
+    });
+    let compared: Vec<_> = compared.collect();
+    // A partition is computed from the files of all sources, whichever of them has the news.
+    let mut dirty: BTreeSet<&Value> = BTreeSet::new();
+    for (candidate, _, _, (news, lost)) in &compared {
+        match range {
+            None => dirty.extend(news),
             Some(range) => {
-                let all = candidate.partitions.iter();
-                all.filter(|partition| range.has(partition)).collect()
+                let all = candidate.partitions.iter().chain(lost.keys());
+                dirty.extend(all.filter(|partition| range.has(partition)));
             }
-        };
-        for partition in wanted {
-            match (lost.get(partition), on_missing) {
+        }
+    }
+    let mut kept: BTreeSet<&Value> = BTreeSet::new();
+    for (candidate, column, on_missing, (_, lost)) in &compared {
+        for partition in &dirty {
+            match (lost.get(*partition), on_missing) {
                 (Some(lost), OnMissing::Fail) => {
                     let why = match range {
                         None => "has new files, and lacks",
@@ -208,11 +214,9 @@ fn dirty_partitions(
                     return Err(missing(candidate, column, partition, (why, lost)));
                 }
                 (Some(_), OnMissing::Keep) => {
-                    kept.insert(partition);
+                    kept.insert(*partition);
                 }
-                _ => {
-                    dirty.insert(partition);
-                }
+                _ => {}
             }
         }
     }
@@ -361,24 +365,37 @@ mod tests {
         loaded: &[Input],
         bounds: Bounds,
     ) -> Result<Option<Chosen>> {
-        let (inputs, seen) = (inputs(now), seen(loaded));
+        next_of(incremental, &[(now, loaded)], bounds, None)
+    }
+
+    /// Of several sources: what is there now, and what was loaded.
+    fn next_of(
+        incremental: &Incremental,
+        sources: &[(&[Input], &[Input])],
+        bounds: Bounds,
+        range: Option<&Range>,
+    ) -> Result<Option<Chosen>> {
         let day = Field::new("day", DataType::Utf8, true);
         let partition_of = |path: &str| {
             transom_connect::partition_value(Path::new(path), &day).unwrap_or_default()
         };
-        let partitions: Vec<Value> = now
-            .iter()
-            .map(|piece| partition_of(&path_of(piece)))
-            .collect();
-        let candidate = Candidate {
-            name: "raw",
+        let sources = sources.iter().map(|(now, loaded)| {
+            let partitions = now.iter().map(|piece| partition_of(&path_of(piece)));
+            let partitions: Vec<Value> = partitions.collect();
+            (inputs(now), seen(loaded), partitions)
+        });
+        let sources: Vec<_> = sources.collect();
+        let names = ["raw", "other"];
+        let candidates = names.into_iter().zip(&sources);
+        let candidates = candidates.map(|(name, (inputs, seen, partitions))| Candidate {
+            name,
             incremental,
-            inputs: &inputs,
-            partitions: &partitions,
+            inputs,
+            partitions,
             partition_of: &partition_of,
-            seen: &seen,
-        };
-        choose(&[candidate], bounds, None)
+            seen,
+        });
+        choose(&candidates.collect::<Vec<_>>(), bounds, range)
     }
 
     const PLENTY: Bounds = Bounds {
@@ -432,6 +449,27 @@ mod tests {
             on_change: OnChange::Ignore,
         };
         assert!(next(&ignore, &now[2..], &loaded, one).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_any_source_lacks_of_a_partition_counts() {
+        let (news, same) = ([file("day=1/b", 1, 1)], [file("day=2/a", 1, 1)]);
+        let loaded = [file("day=1/x", 1, 1), same[0].clone()];
+        // The other source has no news, and lacks a file of the partition that the first one makes dirty.
+        let sources: [(&[Input], &[Input]); 2] = [(&news, &[]), (&same, &loaded)];
+        let next = |on_missing, range| next_of(&by(on_missing), &sources, PLENTY, range);
+        let error = next(OnMissing::Fail, None).unwrap_err().to_string();
+        assert!(
+            error.contains("source `other`") && error.contains("day=1/x"),
+            "{error}"
+        );
+        assert!(next(OnMissing::Keep, None).unwrap().is_none());
+        assert_eq!(paths(&next(OnMissing::Load, None).unwrap()), ["day=1/b"]);
+        // So it does in a range, also if no source has the partition any more.
+        let all = Range::default();
+        assert!(next(OnMissing::Fail, Some(&all)).is_err());
+        let gone: [(&[Input], &[Input]); 1] = [(&same, &loaded)];
+        assert!(next_of(&by(OnMissing::Fail), &gone, PLENTY, Some(&all)).is_err());
     }
 
     #[test]

@@ -6,8 +6,10 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentClause, FunctionArgumentList, FunctionArguments, OrderByExpr, Value,
-    WindowFrameUnits, WindowSpec, WindowType, visit_expressions,
+    WindowFrameUnits, WindowSpec, WindowType,
 };
+
+use transom_sql::walk::visit_expressions;
 
 use super::expr::{any, binary, call, call_cast, moment};
 use super::names::ident;

@@ -5,8 +5,10 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, Expr,
     Ident, JsonPathElem, Query, SelectItem, SetExpr, Subscript, TableFactor, TableWithJoins,
-    TrimWhereField, TypedString, UnaryOperator, Value, ValueWithSpan, visit_expressions,
+    TrimWhereField, TypedString, UnaryOperator, Value, ValueWithSpan,
 };
+
+use transom_sql::walk::visit_expressions;
 
 use super::names::{ident, named};
 use super::{Binder, plain_name, syntax, unsupported};

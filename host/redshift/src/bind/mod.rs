@@ -24,7 +24,7 @@ use datafusion::sql::sqlparser::ast::{ObjectName, ObjectNamePart};
 
 pub(crate) use expr::{call, query, select};
 pub(crate) use names::{Resolved, ident, table};
-pub(crate) use plan::{Query, planner, run, streams};
+pub(crate) use plan::{Query, constants, planner, run, streams};
 
 use self::scope::{Finished, Place, Scope};
 use crate::catalog::{Catalog, Id};

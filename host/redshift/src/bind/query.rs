@@ -6,8 +6,10 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     Cte, Distinct, Expr, Fetch, GroupByExpr, GroupByWithModifier, LimitClause, Offset, OrderBy,
     OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, SetOperator,
-    SetQuantifier, TableAlias, Top, TopQuantity, Value, With, visit_relations,
+    SetQuantifier, TableAlias, Top, TopQuantity, Value, With,
 };
+
+use transom_sql::walk::visit_relations;
 
 use super::from::{distinct_names, named_columns, plain_alias};
 use super::scope::{Finished, Scope};

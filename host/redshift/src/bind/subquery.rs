@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, Query, SelectItem, SetExpr, Value, visit_expressions,
+    BinaryOperator, Expr, GroupByExpr, Query, SelectItem, SetExpr, Value,
 };
+
+use transom_sql::walk::visit_expressions;
 
 use super::Binder;
 use super::calls::case;

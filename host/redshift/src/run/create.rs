@@ -5,8 +5,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, Query, UnaryOperator, Value, Visit, Visitor,
+    Expr, Ident, ObjectName, Query, UnaryOperator, Value, Visitor,
 };
+
+use transom_sql::walk::{visit, visit_expressions};
 
 use super::Environment;
 use super::rows::{Given, completed, write};
@@ -330,7 +332,6 @@ pub(super) fn known_encoding(column: &str, encoding: String) -> Result<String> {
 }
 
 fn has_columns(expr: &Expr) -> bool {
-    use datafusion::sql::sqlparser::ast::visit_expressions;
     use std::ops::ControlFlow;
     let found = visit_expressions(expr, |expr| match expr {
         Expr::Identifier(word)
@@ -557,7 +558,7 @@ fn check_qualified(query: &Query) -> Result<()> {
         of_with: BTreeSet::new(),
         bare: BTreeSet::new(),
     };
-    let _ = query.visit(&mut names);
+    let _ = visit(query, &mut names);
     match names.bare.is_subset(&names.of_with) {
         true => Ok(()),
         false => Err(Error::new(&error::LATE_NAMES, &[])),

@@ -8,9 +8,11 @@ use arrow::datatypes::UInt64Type;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Ident, Join, JoinConstraint, JoinOperator, Merge, MergeAction,
     MergeClause, MergeClauseKind, MergeInsertKind, ObjectName, Query, SelectItem, TableAlias,
-    TableFactor, TableWithJoins, Value, visit_expressions,
+    TableFactor, TableWithJoins, Value,
 };
 use parking_lot::Mutex;
+
+use transom_sql::walk::visit_expressions;
 
 use super::rows::{Again, Given, Marked, assigned, completed, marked, without, write};
 use super::update::{new_row, qualified};

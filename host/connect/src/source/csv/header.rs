@@ -186,6 +186,7 @@ pub(super) fn check_partitions(
             name: source.name.clone(),
             path: path.to_owned(),
             column: column.clone(),
+            ignorable: false,
         })
     })
 }

@@ -35,6 +35,8 @@ pub(super) struct Decoder {
 /// What all columns share while a line is decoded.
 struct Context {
     unknown: Unknown,
+    /// Keys that no row may have, since its path has them.
+    in_path: Vec<String>,
     /// How often keys were met that no column has, by path.
     passed_over: BTreeMap<String, u64>,
     problem: Option<Problem>,
@@ -79,12 +81,20 @@ impl Decoder {
             .filter(|(at, _)| !read.contains(at))
             .map(|(_, field)| Column::checked(field, field.name()));
         columns.extend(checked);
-        columns.extend(hidden.iter().map(Column::hidden));
+        // A key that is a partition too has two values, of which only the user knows which is meant.
+        let in_path = match unknown {
+            Unknown::Fail => hidden.iter().map(|field| field.name().clone()).collect(),
+            Unknown::Warn | Unknown::Ignore => {
+                columns.extend(hidden.iter().map(Column::hidden));
+                Vec::new()
+            }
+        };
         Ok(Self {
             members: Members::new(columns, String::new()),
             wanted: read.len(),
             context: Context {
                 unknown,
+                in_path,
                 passed_over: BTreeMap::new(),
                 problem: None,
                 path: Vec::new(),
@@ -308,8 +318,13 @@ impl<'de> Visitor<'de> for Object<'_> {
                 Some(Known::Column(at)) => at,
                 Some(Known::Unknown(name)) => {
                     let taken = if context.unknown == Unknown::Fail {
-                        let near = members.near(&name);
-                        Err(context.refuse(Problem::Unknown { near }))
+                        let in_path = members.path.is_empty() && context.in_path.contains(&name);
+                        Err(context.refuse(match in_path {
+                            true => Problem::InPath,
+                            false => Problem::Unknown {
+                                near: members.near(&name),
+                            },
+                        }))
                     } else {
                         let path = format!("{}{name}", members.path);
                         *context.passed_over.entry(path).or_default() += 1;

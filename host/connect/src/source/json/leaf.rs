@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, num::ParseIntError, str::FromStr, sync::Arc};
 
+use crate::format::json::in_one_line;
 use arrow::{
     array::{
         ArrayRef, BinaryBuilder, BooleanBuilder, PrimitiveBuilder, StringBuilder,
@@ -297,7 +298,8 @@ struct Strings {
 impl Leaf for Strings {
     fn append(&mut self, json: &str) -> Result<(), Misfit> {
         match json.as_bytes() {
-            _ if self.json => self.values.append_value(json),
+            // As a sink writes it, so that what is read again is the same.
+            _ if self.json => self.values.append_value(in_one_line(json)),
             [b'{' | b'[', ..] => return Err(Misfit::Kind),
             [b'"', ..] => self.values.append_value(unescaped(json)?),
             _ => self.values.append_value(json),

@@ -35,6 +35,8 @@ pub(super) enum Problem {
     NotObject,
     /// A key that no column has.
     Unknown { near: Option<String> },
+    /// A key that is a partition of the file's path.
+    InPath,
     /// A key that the same object has before.
     Duplicate,
     /// A value that its column does not hold.
@@ -104,6 +106,13 @@ impl Refused {
                     near.unwrap_or_default()
                 );
                 (format!(" has the unknown key `{column}`"), Some(hint), None)
+            }
+            Problem::InPath => {
+                let hint = format!(
+                    "take the key out of the files, or move them to folders that are not named `{column}=...`; with `unknown: ignore` the value of the folder counts"
+                );
+                let message = format!(" has the key `{column}`, which is a partition of its path");
+                (message, Some(hint), None)
             }
             Problem::Duplicate => {
                 let hint = "a key can have one value only: rename or remove one of them";

@@ -15,7 +15,10 @@ use arrow::{
         StructArray,
     },
     buffer::OffsetBuffer,
-    datatypes::{DataType, Field, FieldRef, IntervalMonthDayNano, Schema, SchemaRef},
+    datatypes::{
+        DataType, Decimal128Type, Decimal256Type, DecimalType, Field, FieldRef, Fields,
+        IntervalMonthDayNano, Schema, SchemaRef,
+    },
 };
 use datafusion::{
     common::{
@@ -40,7 +43,109 @@ const NANOSECONDS_PER_MILLISECOND: i64 = 1_000_000;
 
 /// The array as the table's type. `Err` names the first row that would change.
 pub(super) fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Loss> {
+    if has_decimals(array.data_type()) {
+        check_digits(array, to)?;
+    }
     lossless::cast(&decoded(array, to)?, to)
+}
+
+/// Whether decimals have no more digits than their type says, or that of the table if it is one of more digits. Files can hold more, which
+/// some functions cut and others keep.
+fn check_digits(array: &ArrayRef, to: &DataType) -> Result<(), Loss> {
+    let of_struct = |columns: &[ArrayRef], fields: &Fields| {
+        columns.iter().zip(fields).try_for_each(|(column, field)| {
+            check_digits(column, field.data_type()).map_err(|loss| {
+                let (row, step) = (loss.row, format!(".{}", field.name()));
+                loss.within(row, &step)
+            })
+        })
+    };
+    let longer = match array.data_type() {
+        DataType::Decimal128(precision, scale) => {
+            longer::<Decimal128Type>(array, digits(*precision, *scale, to), *scale)
+        }
+        DataType::Decimal256(precision, scale) => {
+            longer::<Decimal256Type>(array, digits(*precision, *scale, to), *scale)
+        }
+        DataType::Struct(fields) => {
+            of_struct(array.as_struct().columns(), fields)?;
+            None
+        }
+        DataType::List(_) => {
+            let list = array.as_list::<i32>();
+            check_digits(list.values(), list.values().data_type())
+                .map_err(|loss| within(list.offsets(), loss, ""))?;
+            None
+        }
+        DataType::LargeList(_) => {
+            let list = array.as_list::<i64>();
+            check_digits(list.values(), list.values().data_type())
+                .map_err(|loss| within(list.offsets(), loss, ""))?;
+            None
+        }
+        DataType::Map(_, _) => {
+            let map = array.as_map();
+            let entries = map.entries();
+            of_struct(entries.columns(), entries.fields())
+                .map_err(|loss| within(map.offsets(), loss, ""))?;
+            None
+        }
+        _ => None,
+    };
+    match longer {
+        None => Ok(()),
+        Some((row, value)) => Err(Loss {
+            row,
+            path: String::new(),
+            value,
+            from: most_digits(array.data_type()),
+            to: array.data_type().clone(),
+        }),
+    }
+}
+
+/// The digits that a column may have.
+fn digits(precision: u8, scale: i8, to: &DataType) -> u8 {
+    match to {
+        DataType::Decimal128(wider, same) | DataType::Decimal256(wider, same) if *same == scale => {
+            precision.max(*wider)
+        }
+        _ => precision,
+    }
+}
+
+/// The first value of more digits, with its row.
+fn longer<T: DecimalType>(array: &ArrayRef, precision: u8, scale: i8) -> Option<(usize, String)> {
+    let precision = precision.min(T::MAX_PRECISION);
+    let values = array.as_primitive::<T>();
+    let is_longer = |value: &T::Native| !T::is_valid_decimal_precision(*value, precision);
+    let mut values = values.iter().enumerate();
+    values.find_map(|(row, value)| {
+        let value = value.filter(is_longer)?;
+        Some((row, T::format_decimal(value, T::MAX_PRECISION, scale)))
+    })
+}
+
+fn most_digits(decimal: &DataType) -> DataType {
+    match decimal {
+        DataType::Decimal256(_, scale) => {
+            DataType::Decimal256(Decimal256Type::MAX_PRECISION, *scale)
+        }
+        DataType::Decimal128(_, scale) => {
+            DataType::Decimal128(Decimal128Type::MAX_PRECISION, *scale)
+        }
+        other => other.clone(),
+    }
+}
+
+fn has_decimals(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Struct(fields) => fields.iter().any(|field| has_decimals(field.data_type())),
+        DataType::List(item) | DataType::LargeList(item) | DataType::Map(item, _) => {
+            has_decimals(item.data_type())
+        }
+        other => other.is_decimal(),
+    }
 }
 
 /// Bytes that stand for something: UUIDs where text is wanted, intervals where intervals are, INT96 where times are. Everything else
@@ -258,7 +363,7 @@ impl OfFile {
         };
         let given = self.file.field(position);
         let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(name, position));
-        if given.data_type() == wanted.data_type() {
+        if given.data_type() == wanted.data_type() && !has_decimals(given.data_type()) {
             return Ok(column);
         }
         Ok(Arc::new(ExactCast {
@@ -336,6 +441,7 @@ impl PhysicalExpr for ExactCast {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::Decimal128Array;
     use arrow::datatypes::{IntervalMonthDayNanoType, IntervalUnit};
 
     use super::*;
@@ -355,6 +461,22 @@ mod tests {
         let text = text.as_string::<i32>();
         assert_eq!(text.value(0), "01112131-4151-6171-8191-a1b1c1d1e1f1");
         assert!(text.is_null(1));
+    }
+
+    #[test]
+    fn a_decimal_has_no_more_digits_than_its_type() {
+        let values = Decimal128Array::from(vec![Some(150), None, Some(-1_234_567)]);
+        let (five, nine) = (DataType::Decimal128(5, 2), DataType::Decimal128(9, 2));
+        let array: ArrayRef = Arc::new(values.with_data_type(five.clone()));
+        let lost = cast(&array, &five).unwrap_err();
+        assert_eq!((lost.row, lost.value.as_str()), (2, "-12345.67"));
+        // The type that a user can declare.
+        let wider = cast(&array, &nine).unwrap();
+        assert_eq!(wider.as_primitive::<Decimal128Type>().value(2), -1_234_567);
+        let fields = Fields::from(vec![Field::new("d", five, true)]);
+        let nested: ArrayRef = Arc::new(StructArray::new(fields, vec![array], None));
+        let lost = cast(&nested, nested.data_type()).unwrap_err();
+        assert_eq!((lost.row, lost.path.as_str()), (2, ".d"));
     }
 
     #[test]

@@ -50,6 +50,7 @@ use super::{
     table::object_meta,
 };
 use crate::aws::PinnedObject;
+use transom_file::spec::Unknown;
 
 /// The table's columns by the footers of all files. `known` are those of the lock file, which every file must fit.
 pub(super) async fn table_columns(
@@ -69,6 +70,22 @@ pub(super) async fn table_columns(
         .try_collect()
         .await?;
     let is_partition = |name: &str| partitions.contains(name);
+    if source.unknown == Unknown::Fail {
+        for (found, offered) in &footers {
+            let doubled = offered
+                .fields()
+                .iter()
+                .find(|field| is_partition(field.name()));
+            if let Some(doubled) = doubled {
+                return Err(SourceError::PartitionInFile {
+                    name: source.name.clone(),
+                    path: found.path.clone(),
+                    column: doubled.name().clone(),
+                    ignorable: true,
+                });
+            }
+        }
+    }
     let columns = match known {
         Some(known) => Arc::new(known.clone()),
         None => {
