@@ -188,3 +188,49 @@ fn statements_run_on_the_local_redshift_whether_it_runs_or_not() {
     assert_eq!(project.run(&["local", "sql", "nope.sql"]).code, 2);
     assert_eq!(server.interrupt(), Some(0));
 }
+
+/// Each of these commands starts a local AWS more than once.
+#[test]
+fn what_was_loaded_locally_is_taken_back_although_nothing_runs() {
+    let project = Project::empty();
+    project.write(
+        "transom.yaml",
+        "name: taken_back\n\
+         sources:\n\
+         \x20 raw: { path: raw/, format: csv, incremental: new_files }\n\
+         sinks:\n\
+         \x20 lake: { from: raw, path: \"s3://lake/rows/\", format: parquet, mode: append }\n\
+         \x20 mart: { from: raw, redshift: { table: analytics.rows_of_files, mode: append } }\n\
+         targets:\n\
+         \x20 local: {}\n",
+    );
+    project.write("raw/a.csv", "id,v\n1,1\n");
+    let succeeds = |arguments: &[&str]| {
+        let ran = project.run(arguments);
+        assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.stderr);
+    };
+    succeeds(&["lock"]);
+    succeeds(&["run", "--quiet"]);
+    project.write("raw/b.csv", "id,v\n2,1\n");
+    succeeds(&["run", "--quiet"]);
+    succeeds(&["rewind", "--to", "1", "--yes"]);
+    succeeds(&["reset", "--yes"]);
+    succeeds(&["run", "--quiet"]);
+    succeeds(&["verify"]);
+    // Rows without a number of their entry could not be taken back.
+    project.replace(
+        "transom.yaml",
+        "rows_of_files, mode: append",
+        "rows_of_files, mode: merge, keys: [id], order_by: [v]",
+    );
+    project.write("raw/c.csv", "id,v\n3,1\n");
+    let refused = project.run(&["run", "--quiet"]);
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    assert!(
+        refused
+            .stderr
+            .contains("which `mode: merge` does not go with"),
+        "{}",
+        refused.stderr
+    );
+}
