@@ -12,7 +12,7 @@ pub(crate) const BYTE_ORDER_MARK: &str = "\u{feff}";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Gzip,
-    /// By its name: a compression nobody undoes here, or a format of its own.
+    /// Its name: a compression that is not read here, or another format.
     Other(&'static str),
     Parquet,
     Utf16,

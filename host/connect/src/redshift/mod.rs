@@ -222,8 +222,7 @@ impl Sink for RedshiftSink {
 impl RedshiftSink {
     /// Whether a table with rows of this log was loaded in the mode of now, if that mode says something about its columns.
     fn check_mode(&self, columns: &[TargetColumn]) -> Result<(), RedshiftError> {
-        let is_counted = columns.iter().any(|column| column.name == SEQ);
-        let (mode, with) = match (self.table.mode, is_counted) {
+        let (mode, with) = match (self.table.mode, target::is_counted(columns)) {
             (LoadMode::Append, false) => ("append", "without"),
             (LoadMode::Merge, true) => ("merge", "with"),
             _ => return Ok(()),

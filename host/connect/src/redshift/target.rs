@@ -267,7 +267,7 @@ pub(super) fn plan(
     problems.extend(left_out(&table, schema, existing));
     if table.mode == LoadMode::Append
         && let Some(existing) = existing
-        && !existing.iter().any(|column| column.name == SEQ)
+        && !is_counted(existing)
         && table.schema < SchemaChange::AddColumns
     {
         problems.push(format!(
@@ -289,6 +289,11 @@ pub(super) fn plan(
             },
         }),
     }
+}
+
+/// Whether the rows of a table have the number of their entry.
+pub(super) fn is_counted(columns: &[TargetColumn]) -> bool {
+    columns.iter().any(|column| column.name == SEQ)
 }
 
 /// Columns of the table that the rows lack and cannot do without.

@@ -121,7 +121,7 @@ fn check_kind(source: &FileSource, found: &Input, mark: &[u8]) -> Result<(), Sou
         Some(Kind::Gzip) if !is_gzip(&found.path) => "gzip",
         Some(Kind::Other(kind)) => kind,
         Some(Kind::Parquet) => "Parquet",
-        // UTF-16 is text, of which another encoding may be said.
+        // UTF-16 is text: `encoding` may say so.
         Some(Kind::Gzip | Kind::Utf16) | None => return Ok(()),
     };
     Err(SourceError::NotText {

@@ -73,6 +73,25 @@ impl Partitions {
         Ok(Self { columns, values })
     }
 
+    /// Refuses a file that has a column which its path has too. `ignorable` says whether `unknown` lets it pass.
+    pub(super) fn check_names<'a>(
+        &self,
+        source: &FileSource,
+        path: &Path,
+        mut names: impl Iterator<Item = &'a String>,
+        ignorable: bool,
+    ) -> Result<(), SourceError> {
+        let doubled = names.find(|name| self.contains(name));
+        doubled.map_or(Ok(()), |column| {
+            Err(SourceError::PartitionInFile {
+                name: source.name.clone(),
+                path: path.to_owned(),
+                column: column.clone(),
+                ignorable,
+            })
+        })
+    }
+
     pub(super) fn contains(&self, column: &str) -> bool {
         self.columns.iter().any(|field| field.name() == column)
     }

@@ -1,7 +1,5 @@
 //! The header of a CSV file, and which of its columns are the table's.
 
-use std::path::Path;
-
 use arrow::datatypes::Schema;
 
 use super::{CsvFile, Rows};
@@ -168,25 +166,7 @@ pub(in crate::source) fn check_header(
         return Ok(());
     };
     if let Some(header) = &file.header {
-        check_partitions(source, &found.path, header, partitions)?;
+        partitions.check_names(source, &found.path, header.names.iter(), false)?;
     }
     Columns::of(&mut file, schema).map(drop)
-}
-
-/// No column may be both in the file and in its path.
-pub(super) fn check_partitions(
-    source: &FileSource,
-    path: &Path,
-    header: &Header,
-    partitions: &Partitions,
-) -> Result<(), SourceError> {
-    let doubled = header.names.iter().find(|name| partitions.contains(name));
-    doubled.map_or(Ok(()), |column| {
-        Err(SourceError::PartitionInFile {
-            name: source.name.clone(),
-            path: path.to_owned(),
-            column: column.clone(),
-            ignorable: false,
-        })
-    })
 }

@@ -5,10 +5,7 @@ use std::path::PathBuf;
 use arrow::datatypes::{DataType, Field, Schema};
 use transom_sql::text::Inference;
 
-use super::{
-    CsvFile, Nulls, Rows,
-    header::{check_partitions, one_column},
-};
+use super::{CsvFile, Nulls, Rows, header::one_column};
 use transom_file::spec::CsvOptions;
 
 use crate::source::{
@@ -39,7 +36,7 @@ pub(in crate::source) fn infer_schema(
         };
         let mut positions: Option<Vec<usize>> = None;
         if let Some(header) = &file.header {
-            check_partitions(source, &found.path, header, partitions)?;
+            partitions.check_names(source, &found.path, header.names.iter(), false)?;
             match &first {
                 Some((path, names)) => {
                     positions = Some(shared(&file, &header.names, path, names)?);

@@ -81,7 +81,7 @@ impl Decoder {
             .filter(|(at, _)| !read.contains(at))
             .map(|(_, field)| Column::checked(field, field.name()));
         columns.extend(checked);
-        // A key that is a partition too has two values, of which only the user knows which is meant.
+        // A key that is a partition too has two values: only the user knows which one is meant.
         let in_path = match unknown {
             Unknown::Fail => hidden.iter().map(|field| field.name().clone()).collect(),
             Unknown::Warn | Unknown::Ignore => {

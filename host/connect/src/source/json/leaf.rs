@@ -2,7 +2,6 @@
 
 use std::{borrow::Cow, num::ParseIntError, str::FromStr, sync::Arc};
 
-use crate::format::json::in_one_line;
 use arrow::{
     array::{
         ArrayRef, BinaryBuilder, BooleanBuilder, PrimitiveBuilder, StringBuilder,
@@ -20,6 +19,8 @@ use transom_sql::{
     is_json,
     text::{self, Origin, Reason},
 };
+
+use crate::format::json::in_one_line;
 
 /// Longest text of a number all of whose digits every float64 keeps.
 const PLAIN_FLOAT64: usize = 15;

@@ -16,7 +16,7 @@ use arrow::{
     },
     buffer::OffsetBuffer,
     datatypes::{
-        DataType, Decimal128Type, Decimal256Type, DecimalType, Field, FieldRef, Fields,
+        DataType, Decimal128Type, Decimal256Type, DecimalType, Field, FieldRef,
         IntervalMonthDayNano, Schema, SchemaRef,
     },
 };
@@ -43,62 +43,23 @@ const NANOSECONDS_PER_MILLISECOND: i64 = 1_000_000;
 
 /// The array as the table's type. `Err` names the first row that would change.
 pub(super) fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Loss> {
-    if has_decimals(array.data_type()) {
-        check_digits(array, to)?;
-    }
     lossless::cast(&decoded(array, to)?, to)
 }
 
-/// Whether decimals have no more digits than their type says, or that of the table if it is one of more digits. Files can hold more, which
-/// some functions cut and others keep.
-fn check_digits(array: &ArrayRef, to: &DataType) -> Result<(), Loss> {
-    let of_struct = |columns: &[ArrayRef], fields: &Fields| {
-        columns.iter().zip(fields).try_for_each(|(column, field)| {
-            check_digits(column, field.data_type()).map_err(|loss| {
-                let (row, step) = (loss.row, format!(".{}", field.name()));
-                loss.within(row, &step)
-            })
-        })
-    };
-    let longer = match array.data_type() {
-        DataType::Decimal128(precision, scale) => {
-            longer::<Decimal128Type>(array, digits(*precision, *scale, to), *scale)
-        }
-        DataType::Decimal256(precision, scale) => {
-            longer::<Decimal256Type>(array, digits(*precision, *scale, to), *scale)
-        }
-        DataType::Struct(fields) => {
-            of_struct(array.as_struct().columns(), fields)?;
-            None
-        }
-        DataType::List(_) => {
-            let list = array.as_list::<i32>();
-            check_digits(list.values(), list.values().data_type())
-                .map_err(|loss| within(list.offsets(), loss, ""))?;
-            None
-        }
-        DataType::LargeList(_) => {
-            let list = array.as_list::<i64>();
-            check_digits(list.values(), list.values().data_type())
-                .map_err(|loss| within(list.offsets(), loss, ""))?;
-            None
-        }
-        DataType::Map(_, _) => {
-            let map = array.as_map();
-            let entries = map.entries();
-            of_struct(entries.columns(), entries.fields())
-                .map_err(|loss| within(map.offsets(), loss, ""))?;
-            None
-        }
-        _ => None,
-    };
-    match longer {
+/// Refuses a decimal of more digits than its type has, or that of the table if it has more. Files can hold such, which some functions cut
+/// and others keep.
+fn check_digits<T: DecimalType>(
+    array: &ArrayRef,
+    (precision, scale): (u8, i8),
+    to: &DataType,
+) -> Result<(), Loss> {
+    match longer::<T>(array, digits(precision, scale, to), scale) {
         None => Ok(()),
         Some((row, value)) => Err(Loss {
             row,
             path: String::new(),
             value,
-            from: most_digits(array.data_type()),
+            from: T::TYPE_CONSTRUCTOR(T::MAX_PRECISION, scale),
             to: array.data_type().clone(),
         }),
     }
@@ -126,33 +87,19 @@ fn longer<T: DecimalType>(array: &ArrayRef, precision: u8, scale: i8) -> Option<
     })
 }
 
-fn most_digits(decimal: &DataType) -> DataType {
-    match decimal {
-        DataType::Decimal256(_, scale) => {
-            DataType::Decimal256(Decimal256Type::MAX_PRECISION, *scale)
-        }
-        DataType::Decimal128(_, scale) => {
-            DataType::Decimal128(Decimal128Type::MAX_PRECISION, *scale)
-        }
-        other => other.clone(),
-    }
-}
-
-fn has_decimals(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Struct(fields) => fields.iter().any(|field| has_decimals(field.data_type())),
-        DataType::List(item) | DataType::LargeList(item) | DataType::Map(item, _) => {
-            has_decimals(item.data_type())
-        }
-        other => other.is_decimal(),
-    }
-}
-
 /// Bytes that stand for something: UUIDs where text is wanted, intervals where intervals are, INT96 where times are. Everything else
-/// as it is.
+/// as it is, decimals once they are seen to be of their type.
 fn decoded(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Loss> {
     Ok(match (array.data_type(), to) {
-        (from, _) if !has_fixed_bytes(from) => Arc::clone(array),
+        (from, _) if !is_looked_at(from) => Arc::clone(array),
+        (DataType::Decimal128(precision, scale), _) => {
+            check_digits::<Decimal128Type>(array, (*precision, *scale), to)?;
+            Arc::clone(array)
+        }
+        (DataType::Decimal256(precision, scale), _) => {
+            check_digits::<Decimal256Type>(array, (*precision, *scale), to)?;
+            Arc::clone(array)
+        }
         (
             DataType::FixedSizeBinary(UUID_BYTES),
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View,
@@ -267,17 +214,26 @@ fn within<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>, loss: Loss, part: &str)
     loss.within(row, &format!("[{item}]{part}"))
 }
 
-fn has_fixed_bytes(data_type: &DataType) -> bool {
+/// Whether a type has a part that [`decoded`] does something about.
+fn is_looked_at(data_type: &DataType) -> bool {
+    has_part(data_type, &|part| {
+        part.is_decimal() || matches!(part, DataType::FixedSizeBinary(_))
+    })
+}
+
+fn has_decimals(data_type: &DataType) -> bool {
+    has_part(data_type, &DataType::is_decimal)
+}
+
+/// Whether a type is one that is looked for, or holds it.
+fn has_part(data_type: &DataType, is: &dyn Fn(&DataType) -> bool) -> bool {
     match data_type {
-        DataType::FixedSizeBinary(_) => true,
-        DataType::Struct(fields) => fields
-            .iter()
-            .any(|field| has_fixed_bytes(field.data_type())),
+        DataType::Struct(fields) => fields.iter().any(|field| has_part(field.data_type(), is)),
         DataType::List(item)
         | DataType::LargeList(item)
         | DataType::FixedSizeList(item, _)
-        | DataType::Map(item, _) => has_fixed_bytes(item.data_type()),
-        _ => false,
+        | DataType::Map(item, _) => has_part(item.data_type(), is),
+        other => is(other),
     }
 }
 
@@ -442,7 +398,7 @@ impl PhysicalExpr for ExactCast {
 #[cfg(test)]
 mod tests {
     use arrow::array::Decimal128Array;
-    use arrow::datatypes::{IntervalMonthDayNanoType, IntervalUnit};
+    use arrow::datatypes::{Fields, IntervalMonthDayNanoType, IntervalUnit};
 
     use super::*;
 

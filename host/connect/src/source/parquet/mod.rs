@@ -72,18 +72,8 @@ pub(super) async fn table_columns(
     let is_partition = |name: &str| partitions.contains(name);
     if source.unknown == Unknown::Fail {
         for (found, offered) in &footers {
-            let doubled = offered
-                .fields()
-                .iter()
-                .find(|field| is_partition(field.name()));
-            if let Some(doubled) = doubled {
-                return Err(SourceError::PartitionInFile {
-                    name: source.name.clone(),
-                    path: found.path.clone(),
-                    column: doubled.name().clone(),
-                    ignorable: true,
-                });
-            }
+            let names = offered.fields().iter().map(|field| field.name());
+            partitions.check_names(source, &found.path, names, true)?;
         }
     }
     let columns = match known {
