@@ -587,6 +587,59 @@ fn a_table_that_is_not_where_it_was_is_an_error() {
 }
 
 #[test]
+fn a_source_with_another_name_or_path_loads_nothing_twice() {
+    let project = with_slices();
+    succeeds(&project, &["run", "--quiet"]);
+    let whole = rows_in(&project.path().join("out"));
+    let root = project.path().display().to_string();
+    let beside = project.path().with_extension("beside");
+    std::os::unix::fs::symlink(project.path(), &beside).expect("a link");
+    let folder = project.path().file_name().expect("it has a name");
+    let paths = [
+        "./raw/".to_owned(),
+        format!("{root}/raw"),
+        format!("{root}/raw/*/*.csv"),
+        format!("../{}/raw", folder.display()),
+        format!("{}/raw", beside.display()),
+    ];
+    for path in paths {
+        project.replace("transom.yaml", "path: raw/", &format!("path: \"{path}\""));
+        succeeds(&project, &["lock"]);
+        let ran = project.run(&["run"]);
+        let is_same = ran.stderr.contains("nothing new");
+        assert!(
+            is_same || ran.stderr.contains("was loaded before, as `raw/day="),
+            "{path}: {}",
+            ran.all()
+        );
+        assert_eq!(rows_in(&project.path().join("out")), whole, "{path}");
+        project.replace("transom.yaml", &format!("path: \"{path}\""), "path: raw/");
+    }
+    std::fs::remove_file(beside).expect("a link");
+    for (from, to) in [("raw: {", "orders: {"), ("FROM raw", "FROM orders")] {
+        project.replace("transom.yaml", from, to);
+    }
+    succeeds(&project, &["lock"]);
+    let ran = project.run(&["run"]);
+    assert!(
+        ran.stderr
+            .contains("was loaded before, from the source `raw`, as `raw/day="),
+        "{}",
+        ran.all()
+    );
+    assert_eq!(rows_in(&project.path().join("out")), whole);
+    // The way out that it names.
+    project.replace(
+        "transom.yaml",
+        "incremental: new_files",
+        "incremental: new_files, on_change: ignore",
+    );
+    project.write("raw/day=2024-01-09/a.csv", "customer,amount\nc,3\n");
+    succeeds(&project, &["run", "--quiet"]);
+    assert_eq!(rows_in(&project.path().join("out")), whole + 1);
+}
+
+#[test]
 fn files_of_a_table_that_grows_have_one_shape() {
     let changes = [
         (

@@ -1,5 +1,7 @@
 //! What would lose or double rows is refused.
 
+use transom_pipeline::slices::Command;
+
 use crate::world::{At, Kind, World};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,4 +129,157 @@ async fn a_sink_can_be_taken_from_the_pipeline() {
     let report = world.run().await.unwrap();
     assert_eq!((report.slices.len(), report.done), (1, true));
     assert_eq!(world.run().await.unwrap().slices.len(), 0);
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    let copied = std::process::Command::new("cp")
+        .arg("-a")
+        .arg(from)
+        .arg(to)
+        .status();
+    assert!(copied.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_is_behind_its_table_loads_nothing_twice() {
+    let mut world = World::new(Kind::Append, At::Folder).await;
+    world.run().await.unwrap();
+    let (state, kept) = (world.path().join("state"), world.path().join("kept"));
+    copy(&state, &kept);
+    world.add("day=2024-01-02/a.csv", &[("a", 7)]);
+    world.run().await.unwrap();
+    let before = world.rows().await;
+    std::fs::remove_dir_all(&state).unwrap();
+    copy(&kept, &state);
+    let error = world.run().await.unwrap_err().error;
+    assert_eq!(
+        error.to_string(),
+        "the table of sink `out` has entry 3, which is not in the log: the log ends with entry 2"
+    );
+    assert!(error.hint().unwrap().contains("a second time"), "{error}");
+    assert_eq!(world.rows().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_of_the_log_that_is_gone_is_noticed() {
+    for kind in [Kind::Append, Kind::Days] {
+        let mut world = World::new(kind, At::Folder).await;
+        world.run().await.unwrap();
+        world.add("day=2024-01-02/a.csv", &[("a", 7)]);
+        world.run().await.unwrap();
+        let before = world.rows().await;
+        for name in ["log", "done"] {
+            let entry = format!("state/{name}/00000000000000000003.json");
+            std::fs::remove_file(world.path().join(entry)).unwrap();
+        }
+        let ran = world.run().await;
+        // A partition that is computed again replaces itself.
+        assert_eq!(ran.is_err(), kind == Kind::Append, "{kind:?}");
+        assert_eq!(world.rows().await, before, "{kind:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_with_another_name_does_not_add_to_the_table_of_the_old_one() {
+    let mut world = World::new(Kind::Append, At::Folder).await;
+    world.run().await.unwrap();
+    world.edit(
+        "transom.yaml",
+        "  out: { from: out, path",
+        "  new: { from: out, path",
+    );
+    world.add("day=2024-01-02/a.csv", &[("a", 7)]);
+    let error = world.run().await.unwrap_err().error;
+    assert_eq!(
+        error.to_string(),
+        "the table of sink `new` belongs to sink `out` of this log, and has its entry 2: was the sink renamed?"
+    );
+    let found = world.job().verify(false).await.unwrap().findings;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].hint.contains("old name"), "{found:?}");
+    world.edit(
+        "transom.yaml",
+        "  new: { from: out, path",
+        "  out: { from: out, path",
+    );
+    world.run().await.unwrap();
+    world.check("it has its name again").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_comes_back_lacks_no_slice() {
+    let mut world = World::new(Kind::Append, At::Folder).await;
+    let sink =
+        "  out: { from: out, path: \"out\", format: parquet, partition_by: [day], mode: append }";
+    let other = sink
+        .replace("out:", "other:")
+        .replace("\"out\"", "\"other\"");
+    let both = format!("{sink}\n{other}");
+    world.edit("transom.yaml", sink, &both);
+    world.run().await.unwrap();
+    world.edit("transom.yaml", &both, &other);
+    world.add("day=2024-01-02/a.csv", &[("a", 7)]);
+    world.run().await.unwrap();
+    world.edit("transom.yaml", &other, &both);
+    // Without news nothing is missing yet that would be there otherwise.
+    assert_eq!(world.run().await.unwrap().slices.len(), 0);
+    world.add("day=2024-01-03/a.csv", &[("b", 8)]);
+    let error = world.run().await.unwrap_err().error;
+    assert_eq!(
+        error.to_string(),
+        "sink `out` lacks the rows of entry 3, which came into the log while it was not in the pipeline"
+    );
+    assert!(
+        error.hint().unwrap().contains("transom rewind --to 2"),
+        "{error}"
+    );
+    // The way out that it names.
+    world.ask(Command::Rewind { to: 2 }).await.unwrap();
+    world.run().await.unwrap();
+    world.check("it has all slices").await;
+    world.add("day=2024-01-04/a.csv", &[("b", 9)]);
+    world.run().await.unwrap();
+    world.check("and goes on").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_not_merged_by_other_keys() {
+    let mut world = World::new(Kind::Append, At::Redshift).await;
+    world.edit(
+        "transom.yaml",
+        "mode: append",
+        "mode: merge, keys: [day, customer], order_by: [amount]",
+    );
+    world.edit("transom.yaml", "SELECT raw.day, raw.customer, raw.amount * rates.rate AS amount FROM raw JOIN rates ON true", "SELECT day, customer, amount FROM raw");
+    world.run().await.unwrap();
+    world.edit("transom.yaml", "keys: [day, customer]", "keys: [customer]");
+    world.add("day=2024-01-02/a.csv", &[("a", 7)]);
+    let error = world.run().await.unwrap_err().error;
+    assert!(
+        error
+            .to_string()
+            .contains("were merged by `customer`, `day`, and `keys` are `customer` now"),
+        "{error}"
+    );
+    assert_eq!(world.job().history(0).await.unwrap().tail, 2);
+    // The ways out that it names.
+    world.edit("transom.yaml", "keys: [customer]", "keys: [customer, day]");
+    world.run().await.unwrap();
+    world.edit("transom.yaml", "keys: [customer, day]", "keys: [customer]");
+    world.ask(Command::Rewind { to: 0 }).await.unwrap();
+    world.run().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_was_dropped_is_missed_by_whoever_looks() {
+    for kind in [Kind::Append, Kind::Days] {
+        let world = World::new(kind, At::Redshift).await;
+        world.run().await.unwrap();
+        world.sql("DROP TABLE public.out").await;
+        let found = world.job().verify(false).await.unwrap().findings;
+        assert!(found[0].problem.contains("is gone"), "{kind:?}: {found:?}");
+        let checked = world.job().check_rewind(1, false).await;
+        // Rows that were replaced stay in any case.
+        assert_eq!(checked.is_err(), kind == Kind::Append, "{checked:?}");
+    }
 }

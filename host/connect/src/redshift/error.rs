@@ -58,6 +58,18 @@ pub enum RedshiftError {
         /// The mode of now.
         mode: &'static str,
     },
+    /// The table was merged by other keys.
+    #[error(
+        "the rows of `{table}` were merged by `{was}`, and `keys` are `{is}` now: a row would replace all rows that have the same `{is}`"
+    )]
+    OtherKeys {
+        /// The table.
+        table: TableName,
+        /// The keys of the last load.
+        was: String,
+        /// The keys of now.
+        is: String,
+    },
     /// The table is gone, and its ledger is not.
     #[error("the table `{table}` is gone, but its ledger says that it has entry {seq}")]
     TableGone {
@@ -113,6 +125,10 @@ impl RedshiftError {
                 "set `mode` back, or restore the column with its values; to load the table anew, drop it and its ledger (`DROP TABLE {}`) and run `transom sink replay`",
                 table.ledger()
             )),
+            Self::OtherKeys { .. } => Some(
+                "set `keys` back; or load everything again by the new ones: `transom reset --yes`, then `transom run`; or load another table"
+                    .to_owned(),
+            ),
             Self::TableGone { table, .. } => Some(format!(
                 "restore the table; or drop its ledger as well to begin anew: `DROP TABLE {}`",
                 table.ledger()

@@ -38,9 +38,11 @@ mod values;
 mod verify;
 mod warehouse;
 
+use std::collections::BTreeSet;
+
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use transom_commit::{LogId, Position, Reading, SinkErrorKind};
+use transom_commit::{LogId, Part, Position, Reading, SinkErrorKind};
 use transom_file::spec::{LoadMode, RedshiftOptions, RedshiftTable, S3Url};
 
 use self::api::DataApi;
@@ -51,8 +53,8 @@ use self::target::{SEQ, TargetColumn};
 use crate::aws::{Aws, Bucket, S3Error};
 use crate::kind::ErrorKind;
 use crate::sink::{
-    Applied, Aside, Asides, Attempt, Expected, Found, Known, Publish, Sink, SinkError, SinkLimits,
-    Staged, Staging, Verified,
+    Applied, Aside, Asides, Attempt, Expected, Found, Known, Publish, Rewound, Sink, SinkError,
+    SinkLimits, Staged, Staging, Verified,
 };
 
 /// A table of Redshift that a pipeline loads.
@@ -88,6 +90,34 @@ impl Sink for RedshiftSink {
         }
         let checked = target::check(&self.table, columns);
         checked.map_err(|error| SinkError::redshift(&self.name, error))
+    }
+
+    fn check_after(&self, last: &Part) -> Result<(), SinkError> {
+        let last = serde_json::from_value(last.staged.clone());
+        let Ok(Publish::Load(last)) = last else {
+            return Ok(());
+        };
+        let is_merged = |table: &RedshiftTable| table.mode == LoadMode::Merge;
+        if last.table.table != self.table.table
+            || !is_merged(&last.table)
+            || !is_merged(&self.table)
+        {
+            return Ok(());
+        }
+        let keys = |table: &RedshiftTable| -> BTreeSet<String> {
+            table.keys.iter().map(|key| target::folded(key)).collect()
+        };
+        let (was, is) = (keys(&last.table), keys(&self.table));
+        if was == is {
+            return Ok(());
+        }
+        let list = |keys: BTreeSet<String>| keys.into_iter().collect::<Vec<_>>().join("`, `");
+        let error = RedshiftError::OtherKeys {
+            table: self.table.table.clone(),
+            was: list(was),
+            is: list(is),
+        };
+        Err(SinkError::redshift(&self.name, error))
     }
 
     async fn begin(&self, attempt: &Attempt) -> Result<Box<dyn Staging>, SinkError> {
@@ -159,6 +189,21 @@ impl Sink for RedshiftSink {
         let columns = target::columns_of(&api, &self.table.table).await;
         let columns = columns.map_err(|error| self.failed("look at", error))?;
         Ok(columns.is_some())
+    }
+
+    async fn check_rewind(&self, rewind: &Rewound<'_>) -> Result<(), transom_commit::SinkError> {
+        let is_appended = |part: &&Part| {
+            let publish = serde_json::from_value(part.staged.clone());
+            matches!(publish, Ok(Publish::Load(load)) if load.table.mode == LoadMode::Append)
+        };
+        let mut parts = rewind.taken_back.iter().copied();
+        if !parts.any(|part| part.rows > 0 && is_appended(&part)) || self.is_there().await? {
+            return Ok(());
+        }
+        let (name, table) = (&self.name, &self.table.table);
+        let message = format!("the table `{table}` of sink `{name}` is gone");
+        let error = transom_commit::SinkError::new(SinkErrorKind::Broken, message);
+        Err(error.hinted(self.restore()))
     }
 
     async fn adopt(

@@ -25,15 +25,15 @@ impl RedshiftSink {
             let publish = serde_json::from_value(load.part.staged.clone());
             matches!(publish, Ok(Publish::Load(load)) if load.table.mode == LoadMode::Append)
         };
-        if !expected.loads.iter().any(is_appended) {
-            return Ok(verified);
-        }
         let table = &self.table.table;
         let columns = target::columns_of(&api, table).await;
         let columns = columns.map_err(|error| self.failed("look at", error))?;
         if columns.is_none() && expected.position != Position::START {
             let problem = format!("the table `{table}` is gone, and its ledger is there");
             verified.find(&self.name, problem, self.restore());
+            return Ok(verified);
+        }
+        if !expected.loads.iter().any(is_appended) {
             return Ok(verified);
         }
         let mut rows: BTreeMap<u64, u64> = BTreeMap::new();

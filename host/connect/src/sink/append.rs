@@ -6,6 +6,7 @@
 //! .visits.transom/files/9f31c2...json                            which files those are
 //! .visits.transom/files/9f31c2...empty                           one of their kind without rows, for a rewind
 //! .visits.transom/log                                            the log that the table belongs to
+//! .visits.transom/last                                           the last of its entries that the table has
 //! .visits.transom/shape                                          what all of its files have in common
 //! ```
 //!
@@ -24,8 +25,8 @@ use transom_commit::{self as commit, Applying, Published, SinkErrorKind, fault};
 use transom_file::spec::{Place, S3Url};
 
 use super::{
-    Appended, Applied, Aside, Attempt, Expectation, Expected, FileSink, IsThere, Known, OutFile,
-    Publish, Rewound, Sink, SinkError, Staged, Staging, Verified, Written, WrittenFile,
+    Appended, Applied, Aside, Attempt, Expectation, Expected, FileSink, IsThere, Known, Noted,
+    OutFile, Publish, Rewound, Sink, SinkError, Staged, Staging, Verified, Written, WrittenFile,
     aside::Asides,
     shape::Shape,
     staging::{Ending, FileStaging, Room},
@@ -122,6 +123,20 @@ impl AppendSink {
         Ok(())
     }
 
+    /// Notes that the table has an entry.
+    async fn note(&self, applying: &Applying<'_>) -> Result<(), TreeError> {
+        let position = applying.position();
+        let noted = Noted {
+            log: applying.log().to_string(),
+            sink: self.files.name.clone(),
+            seq: position.seq,
+            attempt: position.attempt_text(),
+        };
+        let noted = serde_json::to_vec(&noted).expect("it has text for keys");
+        let (tree, names) = self.tree(&self.files.path).await?;
+        tree.put(&names.last(), noted.into()).await
+    }
+
     /// Deletes what an entry has staged.
     async fn delete_staged_of(&self, part: &commit::Part) -> Result<(), commit::SinkError> {
         let (tree, added, _) = self.added(part).await?;
@@ -200,6 +215,10 @@ impl Names {
         format!("{}/shape", self.own)
     }
 
+    fn last(&self) -> String {
+        format!("{}/last", self.own)
+    }
+
     fn empty(&self, attempt: &str) -> String {
         format!("{}/files/{attempt}.empty", self.own)
     }
@@ -270,6 +289,26 @@ impl Sink for AppendSink {
         Some(commit::Sink::Files(self))
     }
 
+    async fn noted(&self) -> Result<Option<Noted>, commit::SinkError> {
+        let failed = |error: TreeError| error.applying(&self.files.name);
+        let (tree, names) = self.tree(&self.files.path).await.map_err(failed)?;
+        let path = names.last();
+        let Some(noted) = tree.get(&path).await.map_err(failed)? else {
+            return Ok(None);
+        };
+        let noted = serde_json::from_slice(&noted).map_err(|error| {
+            let message = format!(
+                "sink `{}`: `{}`, which says how far the table is, was changed",
+                self.files.name,
+                tree.place().join(&path)
+            );
+            commit::SinkError::new(SinkErrorKind::Broken, message)
+                .hinted("restore it from a backup, or delete it: the next slice writes it anew")
+                .because(error)
+        })?;
+        Ok(Some(noted))
+    }
+
     async fn verify(&self, expected: &Expected<'_>) -> Result<Verified, commit::SinkError> {
         let name = &self.files.name;
         let failed = |error: TreeError| error.applying(name);
@@ -279,6 +318,15 @@ impl Sink for AppendSink {
         self.verify_shape(&tree, &names, expected, &mut verified)
             .await
             .map_err(failed)?;
+        if let Some(noted) = self.noted().await?
+            && noted.log == expected.log.to_string()
+            && noted.sink != *name
+        {
+            let problem = format!("the table belongs to sink `{}` of this log", noted.sink);
+            let hint = "give the sink its old name, or let it write another table";
+            verified.find(name, problem, hint);
+            return Ok(verified);
+        }
         let mut files = BTreeMap::new();
         for load in &expected.loads {
             let (entry, attempt) = (load.position.seq, load.position.attempt_text());
@@ -632,7 +680,10 @@ impl commit::Files for AppendSink {
         Ok(match (is(Published::TakenBack), is(Published::Gone)) {
             (true, _) => Published::TakenBack,
             (false, true) => Published::Gone,
-            (false, false) => Published::All,
+            (false, false) => {
+                self.note(applying).await.map_err(failed)?;
+                Published::All
+            }
         })
     }
 
@@ -650,7 +701,9 @@ impl commit::Files for AppendSink {
         let occupied: Vec<_> = parts.map(|(_, part)| self.occupy_names(part)).collect();
         stream::iter(occupied)
             .buffer_unordered(AT_ONCE)
-            .try_collect()
-            .await
+            .try_collect::<()>()
+            .await?;
+        let noted = self.note(applying).await;
+        noted.map_err(|error| error.applying(&self.files.name))
     }
 }

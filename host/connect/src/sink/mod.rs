@@ -48,8 +48,8 @@ pub use self::{
     probe::{Unfit, check_state, probe_state, probe_table},
     publish::publish_all,
     staged::{
-        Appended, Applied, Attempt, Pointed, Publish, Replaces, Rewound, Staged, TableAt, Written,
-        WrittenFile,
+        Appended, Applied, Attempt, Noted, Pointed, Publish, Replaces, Rewound, Staged, TableAt,
+        Written, WrittenFile,
     },
     verify::{Expectation, Expected, Finding, IsThere, Verified},
 };
@@ -93,6 +93,23 @@ pub trait Sink: fmt::Debug + Send + Sync {
     /// How its results become visible by an entry of a log; none if a run applies them itself ([`Self::apply`]).
     fn committed(&self) -> Option<transom_commit::Sink<'_>> {
         None
+    }
+
+    /// Whether the table can go on with this sink's rows from what an entry has loaded, the last one that it has. Touches nothing.
+    ///
+    /// # Errors
+    /// If rows that are there would be lost or doubled.
+    fn check_after(&self, _last: &transom_commit::Part) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// The last entry that the table has, by a note beside it; none if it keeps no such note. It may be an earlier one, of a process that
+    /// was late.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    async fn noted(&self) -> Result<Option<Noted>, transom_commit::SinkError> {
+        Ok(None)
     }
 
     /// Brings the result of a share ([`Attempt::is_share`]) behind that of another attempt, or says that it is the first one. Harmless if

@@ -184,6 +184,20 @@ pub struct Pointed {
     pub bytes: u64,
 }
 
+/// The last entry of a log that a table has: a note beside it, which decides nothing. A state that was restored from a backup is behind it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Noted {
+    /// The log.
+    pub log: String,
+    /// The sink, by its name in the log.
+    pub sink: String,
+    /// The entry's number.
+    pub seq: u64,
+    /// The attempt that it is.
+    pub attempt: String,
+}
+
 /// Partitions that a result replaces: those in which a column has one of these values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -341,6 +341,22 @@ pub enum SourceError {
         /// A type that holds the value, as the pipeline file writes it.
         fitting: &'static str,
     },
+    /// A text of a column that was declared as `json`.
+    #[error(
+        "source `{name}`: `{path}` line {line}: column `{column}` holds {value}, which is not JSON"
+    )]
+    NotJson {
+        /// Name of the source.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// Where the row starts, from 1.
+        line: u64,
+        /// The column.
+        column: Box<str>,
+        /// The text in backticks, cut if long.
+        value: Box<str>,
+    },
     /// Text is not UTF-8.
     #[error("source `{name}`: `{path}` line {line} is not valid UTF-8")]
     Encoding {
@@ -636,6 +652,12 @@ impl SourceError {
             Self::Value { column, .. } => Some(format!(
                 "fix the file, or declare column `{column}` as `utf8` and convert it in SQL with `try_cast`"
             )),
+            Self::NotJson { column, .. } => Some(format!(
+                "fix the file, or declare column `{column}` as `utf8`"
+            )),
+            Self::PartitionValue { column, .. } => Some(format!(
+                "lock again if the folders have changed, or declare the type: `columns: {{ {column}: utf8 }}`"
+            )),
             Self::Encoding { .. } => Some(
                 "convert the file to UTF-8; CSV can be read as it is with, for example, `csv: { encoding: windows-1252 }`"
                     .to_owned(),
@@ -657,7 +679,7 @@ impl SourceError {
                 })
             }
             Self::MixedTypes { column, .. } => Some(format!(
-                "declare the type that the column has in all files, for example `columns: {{ {column}: utf8 }}`, or narrow the pattern"
+                "declare a type that both can become without loss, `columns: {{ {column}: .. }}`; or read the files as two sources, and convert `{column}` of one of them in a step"
             )),
             Self::TwoColumns { .. } => Some("write the file with a name for each column".to_owned()),
             Self::NoColumn { similar, .. } => Some(match similar {

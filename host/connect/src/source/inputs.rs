@@ -46,17 +46,21 @@ pub struct Inputs {
     pub pieces: Vec<Input>,
     /// Files of the folders that are not hidden, and whose names do not end as the format's do.
     pub passed_over: usize,
+    /// Whether they are what a slice reads of the source: what none of them has, others may have.
+    #[serde(default)]
+    pub is_slice: bool,
     #[serde(skip)]
     pub(crate) leases: Vec<Arc<Lease>>,
 }
 
 impl Inputs {
-    /// Some of the pieces, with the hold on all of them.
+    /// Some of the pieces, for a slice, with the hold on all of them.
     #[must_use]
     pub fn with_pieces(&self, pieces: Vec<Input>) -> Self {
         Self {
             pieces,
             passed_over: 0,
+            is_slice: true,
             leases: self.leases.clone(),
         }
     }

@@ -95,7 +95,7 @@ impl FileTable {
         let held = Arc::new(Inputs {
             pieces: Vec::new(),
             leases: listing.leases,
-            passed_over: 0,
+            ..Inputs::default()
         });
         let files = listing
             .pieces

@@ -227,6 +227,22 @@ async fn declared_columns_are_exact() {
 }
 
 #[tokio::test]
+async fn columns_that_are_declared_as_json_hold_json() {
+    let text = "k,doc\n1,\"{\"\"a\"\": [1]}\"\n2,\n3,{a\n";
+    let (_root, mut source) = file(text, CsvOptions::default());
+    source.columns = Some(Arc::new(Schema::new(vec![
+        Field::new("k", DataType::Int64, true),
+        transom_sql::json_field("doc"),
+    ])));
+    let found = failure(&source).await;
+    assert!(
+        found.starts_with("`a.csv` line 4: column `doc` holds `{a`, which is not JSON"),
+        "{found}"
+    );
+    assert_eq!(rows_of(&source, "SELECT k FROM t").await, "1;2;3");
+}
+
+#[tokio::test]
 async fn nulls_are_texts_out_of_quotes() {
     let options = |nulls: &[&str]| CsvOptions {
         null: nulls.iter().map(|text| (*text).to_owned()).collect(),

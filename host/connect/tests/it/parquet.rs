@@ -4,12 +4,13 @@ use std::{fs, path::Path, sync::Arc};
 
 use arrow::{
     array::{
-        ArrayRef, BinaryArray, Date32Array, Decimal128Array, DictionaryArray, FixedSizeBinaryArray,
-        Float32Array, Float64Array, Int32Array, Int64Array, LargeStringArray, ListArray,
-        RecordBatch, StringArray, StringViewArray, StructArray, TimestampMicrosecondArray,
-        TimestampMillisecondArray, TimestampNanosecondArray,
+        Array, ArrayRef, BinaryArray, Date32Array, Decimal128Array, DictionaryArray,
+        FixedSizeBinaryArray, Float32Array, Float64Array, Int32Array, Int64Array, LargeStringArray,
+        ListArray, RecordBatch, StringArray, StringViewArray, StructArray,
+        TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
     },
-    datatypes::{DataType, Field, Float64Type, Int32Type, Schema, SchemaRef, TimeUnit},
+    buffer::OffsetBuffer,
+    datatypes::{DataType, Field, Fields, Float64Type, Int32Type, Schema, SchemaRef, TimeUnit},
 };
 use parquet::{
     arrow::ArrowWriter,
@@ -20,7 +21,7 @@ use parquet::{
     schema::parser::parse_message_type,
 };
 use tempfile::{TempDir, tempdir};
-use transom_connect::{FileSource, SourceError};
+use transom_connect::{FileSource, Source as _, SourceError};
 use transom_file::spec::{Format, Unknown};
 
 use crate::support::{open, put, query, session, source};
@@ -523,6 +524,43 @@ async fn a_file_beside_the_lock_is_read_without_loss_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn a_field_that_is_in_no_file_is_an_error() {
+    let root = tempdir().unwrap();
+    let of = |names: &[&str]| {
+        let fields = names
+            .iter()
+            .map(|name| Field::new(*name, DataType::Int64, true));
+        Fields::from(fields.collect::<Vec<_>>())
+    };
+    let user = |names: &[&str]| {
+        let columns = names
+            .iter()
+            .map(|_| Arc::new(Int64Array::from(vec![1])) as ArrayRef);
+        let user = StructArray::new(of(names), columns.collect(), None);
+        let item = Arc::new(Field::new("item", user.data_type().clone(), true));
+        let list = ListArray::new(item, OffsetBuffer::from_lengths([1]), Arc::new(user), None);
+        Arc::new(list) as ArrayRef
+    };
+    let item = Field::new("item", DataType::Struct(of(&["a", "b"])), true);
+    let lock = schema(&[("u", DataType::List(Arc::new(item)))]);
+    write(root.path(), "data/a.parquet", &[("u", user(&["a"]))]);
+    let error = table_error(&parquet(&root), Some(Arc::clone(&lock))).await;
+    assert_eq!(
+        error.to_string(),
+        "source `flights`: no file has column `u.b`"
+    );
+    // In one file it is.
+    write(root.path(), "data/b.parquet", &[("u", user(&["a", "b"]))]);
+    let found = locked(
+        &parquet(&root),
+        lock,
+        "SELECT count(u[1]['b']), count(*) FROM t",
+    )
+    .await;
+    assert_eq!(found, "1 2");
+}
+
+#[tokio::test]
 async fn columns_that_are_gone_new_or_doubled_are_errors() {
     let root = tempdir().unwrap();
     let one = || Arc::new(Int64Array::from(vec![1])) as ArrayRef;
@@ -534,6 +572,17 @@ async fn columns_that_are_gone_new_or_doubled_are_errors() {
         "source `flights`: no file has column `b`"
     );
     assert!(error.hint().unwrap().contains("did you mean `B`"));
+
+    // A slice may consist of files that lack what others have.
+    let only_a = schema(&[("a", DataType::Int64), ("c", DataType::Int64)]);
+    write(root.path(), "data/a.parquet", &[("a", one())]);
+    let files = parquet(&root);
+    let inputs = files.list().await.unwrap();
+    let state = session().state();
+    let whole = files.table(&inputs, Some(Arc::clone(&only_a)), &state);
+    assert!(whole.await.is_err());
+    let slice = inputs.with_pieces(inputs.pieces.clone());
+    assert!(files.table(&slice, Some(only_a), &state).await.is_ok());
 
     // In some file it is: missing elsewhere is NULL, even if the lock says that it is never NULL.
     write(root.path(), "data/a.parquet", &[("a", one())]);

@@ -46,6 +46,25 @@ async fn a_pattern_is_a_file_a_folder_or_a_glob() {
 }
 
 #[tokio::test]
+async fn what_is_named_as_a_file_and_is_none_is_an_error() {
+    let root = tempdir().unwrap();
+    put(root.path(), "data/a.csv", "id\n1\n");
+    let other = |path: &str| root.path().join(path);
+    std::os::unix::fs::symlink("nowhere", other("data/notes")).unwrap();
+    std::os::unix::fs::symlink("nowhere", other("data/.b.csv")).unwrap();
+    let listed = async || source(root.path(), "data", CSV()).list().await;
+    assert_eq!(listed().await.unwrap().pieces.len(), 1);
+
+    std::os::unix::fs::symlink("nowhere", other("data/b.csv")).unwrap();
+    let error = listed().await.unwrap_err().to_string();
+    assert!(error.contains("data/b.csv"), "{error}");
+    std::fs::remove_file(other("data/b.csv")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(other("data/c.csv")).unwrap();
+    let error = listed().await.unwrap_err().to_string();
+    assert!(error.contains("data/c.csv"), "{error}");
+}
+
+#[tokio::test]
 async fn a_pattern_without_files_says_what_is_there_instead() {
     let root = tempdir().unwrap();
     put(root.path(), "data/a.txt", "");

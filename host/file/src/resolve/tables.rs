@@ -214,12 +214,12 @@ impl Resolver<'_> {
         if let Some(encoding) = &said.encoding
             && Encoding::named(&encoding.value).is_none()
         {
-            let problem = self
-                .at(
-                    encoding.span,
-                    format!("the encoding `{}` is not known", encoding.value),
-                )
-                .with_label("for example `utf-16`, `latin-1`, `windows-1252`, `shift_jis`");
+            let message = format!("the encoding `{}` is not known", encoding.value);
+            let label = match encoding.value.to_ascii_lowercase().ends_with("ascii") {
+                true => "text in ASCII is UTF-8, which needs no `encoding`",
+                false => "for example `utf-16`, `latin-1`, `windows-1252`, `shift_jis`",
+            };
+            let problem = self.at(encoding.span, message).with_label(label);
             self.report(problem);
         }
         // What stands for NULL is never in quotes.

@@ -110,6 +110,8 @@ impl Encoding {
             return Some(Self::Latin1);
         }
         let label = match name.as_str() {
+            // And these, so that bytes would be characters that ASCII does not have.
+            "ascii" | "us-ascii" | "ansi-x3.4-1968" => return None,
             "utf-16" => "utf-16le",
             "shift-jis" => "shift_jis",
             "cp1252" => "windows-1252",

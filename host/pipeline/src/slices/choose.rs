@@ -1,7 +1,9 @@
 //! Which files the next slice reads: what was listed, less what counts as loaded, within bounds.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
 
 use transom_connect::{Input, Inputs};
 use transom_file::spec::{Incremental, OnChange, OnMissing};
@@ -24,6 +26,8 @@ pub(super) struct Bounds {
 /// An incremental source, as it is now and as it was loaded.
 pub(super) struct Candidate<'a> {
     pub(super) name: &'a str,
+    /// Its path, as the pipeline has it.
+    pub(super) path: &'a str,
     pub(super) incremental: &'a Incremental,
     pub(super) inputs: &'a Inputs,
     /// Of each piece the partition that it belongs to; empty unless the source is read by partition.
@@ -31,6 +35,8 @@ pub(super) struct Candidate<'a> {
     /// The partition that a path belongs to, of a file that was loaded.
     pub(super) partition_of: &'a (dyn Fn(&str) -> Value + Sync),
     pub(super) seen: &'a Seen,
+    /// What was loaded of sources that the pipeline does not have any more, by their names.
+    pub(super) former: &'a BTreeMap<String, Seen>,
 }
 
 /// What a slice reads of the incremental sources.
@@ -151,15 +157,25 @@ fn new_files(candidates: &[Candidate<'_>], bounds: Bounds) -> Result<Option<Chos
             Incremental::NewFiles { on_change } => *on_change,
             Incremental::By { .. } => OnChange::default(),
         };
+        let mut moved = None;
         for piece in &candidate.inputs.pieces {
             let is_new = match seen.get(&path_of(piece)) {
-                None => true,
                 Some(stamp) if *stamp == Stamp::of(piece) => false,
                 Some(_) => match on_change {
                     OnChange::Load => true,
                     OnChange::Ignore => false,
                     OnChange::Fail => return Err(changed(candidate, piece)),
                 },
+                None => {
+                    let moved = moved.get_or_insert_with(|| Moved::of(candidate));
+                    match (moved.before(candidate, piece), on_change) {
+                        (Some(before), OnChange::Fail) => {
+                            return Err(loaded_before(candidate, piece, before));
+                        }
+                        (Some(_), OnChange::Ignore) => false,
+                        (Some(_), OnChange::Load) | (None, _) => true,
+                    }
+                }
             };
             if !is_new || is_full {
                 continue;
@@ -177,6 +193,60 @@ fn new_files(candidates: &[Candidate<'_>], bounds: Bounds) -> Result<Option<Chos
         chosen.seen.insert(candidate.name.to_owned(), seen);
     }
     Ok(budget.is_begun.then_some(chosen))
+}
+
+/// Files that were loaded and are not listed, by their names and what tells them from others: a source whose path is written in another
+/// way, or that has another name, lists them as if they were new.
+struct Moved<'a>(HashMap<(OsString, Stamp), Vec<Before<'a>>>);
+
+/// A file that was loaded.
+#[derive(Clone, Copy)]
+struct Before<'a> {
+    path: &'a str,
+    /// The source that it was loaded from, if that is another one.
+    source: Option<&'a str>,
+}
+
+impl<'a> Moved<'a> {
+    fn of(candidate: &Candidate<'a>) -> Self {
+        let listed: BTreeSet<String> = candidate.inputs.pieces.iter().map(path_of).collect();
+        let own = candidate.seen.files();
+        let own = own.filter(|(path, _)| !listed.contains(*path));
+        let own = own.map(|(path, stamp)| (None, path, stamp));
+        let former = candidate.former.iter().flat_map(|(source, seen)| {
+            let files = seen.files();
+            files.map(move |(path, stamp)| (Some(source.as_str()), path, stamp))
+        });
+        let mut files: HashMap<_, Vec<Before<'a>>> = HashMap::new();
+        for (source, path, stamp) in own.chain(former) {
+            let name = Path::new(path).file_name().unwrap_or_default();
+            let known = files.entry((name.to_owned(), stamp.clone())).or_default();
+            known.push(Before { path, source });
+        }
+        Self(files)
+    }
+
+    /// As which file a piece was loaded: one of the same name, in the same folders below the source, and with the same stamp.
+    fn before(&self, candidate: &Candidate<'_>, piece: &Input) -> Option<Before<'a>> {
+        let name = piece.path.file_name().unwrap_or_default().to_owned();
+        let known = self.0.get(&(name, Stamp::of(piece)))?;
+        let within = below(candidate.path, &piece.path);
+        let mut known = known.iter();
+        known
+            .find(|before| Path::new(before.path).ends_with(&within))
+            .copied()
+    }
+}
+
+/// A file's path below the folder that a source begins with; its name alone if the source is that file.
+fn below(source: &str, path: &Path) -> PathBuf {
+    let named = |part: &Component<'_>| matches!(part, Component::Normal(_) | Component::ParentDir);
+    let parts: Vec<Component<'_>> = path.components().filter(named).collect();
+    let folders = Path::new(source).components().filter(named);
+    let same = folders.zip(&parts).take_while(|(a, b)| a == *b).count();
+    parts[same.min(parts.len().saturating_sub(1))..]
+        .iter()
+        .collect()
 }
 
 fn dirty_partitions(
@@ -304,6 +374,27 @@ fn changed(candidate: &Candidate<'_>, piece: &Input) -> Error {
     }
 }
 
+fn loaded_before(candidate: &Candidate<'_>, piece: &Input, before: Before<'_>) -> Error {
+    let Candidate { name, path, .. } = candidate;
+    let shown = piece.path.display();
+    let (what, back) = match before.source {
+        Some(source) => (
+            format!("from the source `{source}`, as `{}`", before.path),
+            format!("if `{name}` is `{source}` by another name, give it the old one"),
+        ),
+        None => (
+            format!("as `{}`", before.path),
+            format!("if `path: {path}` names the same files as before, write it as before"),
+        ),
+    };
+    Error::Slice {
+        message: format!("source `{name}`: `{shown}` was loaded before, {what}"),
+        hint: format!(
+            "nothing was loaded; {back}; or say `on_change: load` (such files are loaded again) or `on_change: ignore` (they count as loaded)"
+        ),
+    }
+}
+
 fn missing(
     candidate: &Candidate<'_>,
     column: &str,
@@ -325,7 +416,6 @@ fn missing(
 
 #[cfg(test)]
 mod tests {
-    use std::path::{Path, PathBuf};
     use std::time::{Duration, UNIX_EPOCH};
 
     use arrow::datatypes::{DataType, Field};
@@ -387,13 +477,16 @@ mod tests {
         let sources: Vec<_> = sources.collect();
         let names = ["raw", "other"];
         let candidates = names.into_iter().zip(&sources);
+        let former = BTreeMap::new();
         let candidates = candidates.map(|(name, (inputs, seen, partitions))| Candidate {
             name,
+            path: "",
             incremental,
             inputs,
             partitions,
             partition_of: &partition_of,
             seen,
+            former: &former,
         });
         choose(&candidates.collect::<Vec<_>>(), bounds, range)
     }
@@ -449,6 +542,49 @@ mod tests {
             on_change: OnChange::Ignore,
         };
         assert!(next(&ignore, &now[2..], &loaded, one).unwrap().is_none());
+    }
+
+    #[test]
+    fn files_that_were_loaded_by_another_path_or_source_are_not_new() {
+        type Former = BTreeMap<String, Seen>;
+        let choose = |incremental: &Incremental,
+                      path: &str,
+                      now: &[Input],
+                      loaded: &[Input],
+                      former: Former| {
+            let (inputs, seen) = (inputs(now), seen(loaded));
+            let candidate = Candidate {
+                name: "raw",
+                path,
+                incremental,
+                inputs: &inputs,
+                partitions: &[],
+                partition_of: &|_| None,
+                seen: &seen,
+                former: &former,
+            };
+            super::choose(&[candidate], PLENTY, None)
+        };
+        let at = |root: &str| [file(&format!("{root}/day=1/a.csv"), 10, 1)];
+        let none = Former::new;
+        let (loaded, path) = (at("raw"), "/home/ann/raw");
+        let error = choose(&NEW, path, &at(path), &loaded, none()).unwrap_err();
+        insta::assert_snapshot!(error, @"source `raw`: `/home/ann/raw/day=1/a.csv` was loaded before, as `raw/day=1/a.csv`");
+        let former = || BTreeMap::from([("old".to_owned(), seen(&loaded))]);
+        let error = choose(&NEW, "raw/*/*.csv", &loaded, &[], former()).unwrap_err();
+        insta::assert_snapshot!(error, @"source `raw`: `raw/day=1/a.csv` was loaded before, from the source `old`, as `raw/day=1/a.csv`");
+        let with = |on_change| Incremental::NewFiles { on_change };
+        let ignored = choose(&with(OnChange::Ignore), path, &at(path), &loaded, none());
+        assert!(ignored.unwrap().is_none());
+        let again = choose(&with(OnChange::Load), path, &at(path), &loaded, none());
+        assert_eq!(paths(&again.unwrap()).len(), 1);
+        // The same content in another folder, or at another time, is another file.
+        let other = [file("raw/day=2/a.csv", 10, 1)];
+        let chosen = choose(&NEW, "raw", &other, &loaded, none());
+        assert_eq!(paths(&chosen.unwrap()).len(), 1);
+        let later = [file("/raw/day=1/a.csv", 10, 2)];
+        let chosen = choose(&NEW, "/raw", &later, &loaded, none());
+        assert_eq!(paths(&chosen.unwrap()).len(), 1);
     }
 
     #[test]

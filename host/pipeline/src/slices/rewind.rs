@@ -63,12 +63,14 @@ impl Job {
             };
             sink.check_rewind(&rewound)
                 .await
-                .map_err(|source| Error::State {
-                    message: format!("{source}: nothing was taken back"),
-                    hint: Some(
-                        "if the sink's `path` was changed, set it back; if files were deleted, restore them from a backup"
-                            .to_owned(),
-                    ),
+                .map_err(|source| {
+                    let hint = source.hint().unwrap_or(
+                        "if the sink's `path` was changed, set it back; if files were deleted, restore them from a backup",
+                    );
+                    Error::State {
+                        message: format!("{source}: nothing was taken back"),
+                        hint: Some(hint.to_owned()),
+                    }
                 })?;
         }
         Ok(())

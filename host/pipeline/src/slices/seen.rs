@@ -25,7 +25,7 @@ const CHUNK: usize = 1000;
 const AT_ONCE: usize = 16;
 
 /// What tells a file that was loaded from another one in its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Stamp {
     bytes: u64,
     /// Of an object its ETag, of a file the time of its last change, in nanoseconds since 1970.
@@ -175,6 +175,10 @@ impl Seen {
 
     pub(super) fn paths(&self) -> impl Iterator<Item = &String> {
         self.files.keys()
+    }
+
+    pub(super) fn files(&self) -> impl Iterator<Item = (&String, &Stamp)> {
+        self.files.iter()
     }
 }
 

@@ -1,5 +1,6 @@
 //! A slice from its files to what an entry of the log says of it.
 
+mod compare;
 mod shares;
 
 use std::collections::BTreeMap;
@@ -65,6 +66,10 @@ pub(super) struct Slicer<'a> {
     listed: Option<BTreeMap<String, Inputs>>,
     /// What counts as loaded of each source, as it was last read or written.
     seen: BTreeMap<String, (Option<Object>, Seen)>,
+    /// What was loaded of sources that the pipeline does not have any more, once it was read.
+    former: BTreeMap<String, Seen>,
+    /// Whether the tables were compared with the log.
+    has_compared: bool,
     planned: Option<Planned>,
     /// The states of steps, as the slice that is being computed changes them.
     keeping: Vec<Arc<Keeping>>,
@@ -101,6 +106,8 @@ impl<'a> Slicer<'a> {
             store: Arc::clone(store),
             listed: None,
             seen: BTreeMap::new(),
+            former: BTreeMap::new(),
+            has_compared: false,
             planned: None,
             keeping: Vec::new(),
             pace: Pace::new(job.pipeline.slices, options.deadline.map(left)),
@@ -215,6 +222,9 @@ impl<'a> Slicer<'a> {
         if self.ends_here() {
             return Ok(None);
         }
+        if let Err(error) = self.compare(log).await {
+            return Err(RunFailure::new(self.job, error));
+        }
         let begun = Instant::now();
         let attempt = commit::Attempt::random();
         let time = LogicalTime {
@@ -310,6 +320,14 @@ impl<'a> Slicer<'a> {
                 self.seen.insert(name.clone(), (object, seen));
             }
         }
+        let sources = &self.job.pipeline.sources;
+        for (name, loaded) in &state.sources {
+            let is_here = sources.iter().any(|source| source.name.value == *name);
+            if !is_here && !self.former.contains_key(name) {
+                let seen = Seen::load(self.store.as_ref(), loaded.seen).await?;
+                self.former.insert(name.clone(), seen);
+            }
+        }
         Ok(())
     }
 
@@ -352,11 +370,13 @@ impl<'a> Slicer<'a> {
             let name = source.name.value.as_str();
             Some(Candidate {
                 name,
+                path: &source.path.value,
                 incremental,
                 inputs: listed?.get(name)?,
                 partitions: partitions.get(name).map_or(&[], Vec::as_slice),
                 partition_of: lookups.get(name)?.as_ref(),
                 seen: seen(name)?,
+                former: &self.former,
             })
         });
         choose(&candidates.collect::<Vec<_>>(), bounds, range)
@@ -365,10 +385,22 @@ impl<'a> Slicer<'a> {
     fn field(&self, source: &str, column: &str) -> Result<Field> {
         let schema = self.schemas.get(source);
         let field = schema.and_then(|schema| schema.field_with_name(column).ok());
-        field.cloned().ok_or_else(|| Error::Slice {
+        let field = field.ok_or_else(|| Error::Slice {
             message: format!("the source `{source}` has no column `{column}`"),
             hint: "`incremental: { by: .. }` names a column that is in the names of the source's folders".to_owned(),
-        })
+        })?;
+        if field.data_type().is_floating() {
+            // `x=0` and `x=-0.0`, or `x=1` and `x=1.0`, would be two partitions with the same rows.
+            return Err(Error::Slice {
+                message: format!(
+                    "the source `{source}` cannot be read by `{column}`: its values are floats"
+                ),
+                hint: format!(
+                    "declare it as text or as a decimal: `columns: {{ {column}: utf8 }}`"
+                ),
+            });
+        }
+        Ok(field.clone())
     }
 
     /// Computes a slice and stages what comes of it.

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use transom_sql::walk::visit_expressions;
 
-use super::expr::{any, binary, call, call_cast, moment};
+use super::expr::{any, binary, call, call_cast, is_random, moment};
 use super::names::ident;
 use super::{Binder, syntax, unsupported};
 use crate::error::{self, Error, Result};
@@ -330,7 +330,7 @@ impl Binder<'_> {
             _ => {
                 let since = self.copied;
                 let arguments = self.plain_arguments(arguments)?;
-                if matches!(special, Special::Decode) {
+                if matches!(special, Special::Decode | Special::NullIf) {
                     self.note_copies(since, arguments.len() / 2)?;
                 }
                 self.rewritten(special, arguments)
@@ -416,10 +416,7 @@ impl Binder<'_> {
                 }
                 call("redshift_regexp_substr", vec![value, pattern])
             }
-            Special::Log => {
-                let value = call_cast(functions::CAST, next(), "double precision");
-                call("log10", vec![value])
-            }
+            Special::Log => call("redshift_log", vec![next()]),
             Special::Trunc => {
                 let value = next();
                 match arguments.next() {
@@ -434,8 +431,20 @@ impl Binder<'_> {
                     Some(missing),
                 )
             }
+            Special::NullIf => {
+                let (value, other) = (next(), next());
+                if is_random(&value) {
+                    return Err(Error::not_yet("NULLIF of a random value"));
+                }
+                // Compared as `=` compares, as CASE with an operand is.
+                let is_equal = binary(value.clone(), BinaryOperator::Eq, other);
+                case(vec![(is_equal, Expr::value(Value::Null))], Some(value))
+            }
             Special::Decode => {
                 let value = next();
+                if is_random(&value) {
+                    return Err(Error::not_yet("DECODE of a random value"));
+                }
                 let rest: Vec<Expr> = arguments.collect();
                 let mut pairs = rest.chunks(2);
                 let mut conditions = Vec::new();

@@ -379,13 +379,7 @@ impl Binder<'_> {
             | Op::PGRegexNotIMatch
             | Op::PGBitwiseShiftLeft
             | Op::PGBitwiseShiftRight => binary(left, op, right),
-            Op::PGExp | Op::BitwiseXor => call(
-                "power",
-                vec![
-                    call_cast(functions::CAST, left, "double precision"),
-                    call_cast(functions::CAST, right, "double precision"),
-                ],
-            ),
+            Op::PGExp | Op::BitwiseXor => call("redshift_power", vec![left, right]),
             Op::PGBitwiseXor => binary(left, op, right),
             other => return Err(syntax(&other.to_string())),
         })
@@ -455,7 +449,7 @@ impl Binder<'_> {
                 expr: Box::new(expr),
             },
             UnaryOperator::PGAbs => call("abs", vec![expr]),
-            UnaryOperator::PGSquareRoot => call("sqrt", vec![expr]),
+            UnaryOperator::PGSquareRoot => call("redshift_sqrt", vec![expr]),
             UnaryOperator::PGCubeRoot => call("cbrt", vec![expr]),
             UnaryOperator::BitwiseNot => return Err(Error::not_yet("the operator ~")),
             other => return Err(syntax(&other.to_string())),
@@ -564,7 +558,7 @@ pub(crate) fn query(body: SetExpr) -> Query {
     }
 }
 
-fn is_random(expr: &Expr) -> bool {
+pub(super) fn is_random(expr: &Expr) -> bool {
     let visited = visit_expressions(expr, |expr| match expr {
         Expr::Function(function) if plain_name(&function.name) == ["random"] => {
             ControlFlow::Break(())

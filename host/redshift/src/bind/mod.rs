@@ -5,6 +5,7 @@
 //! DataFusion lacks (`TOP`, `MINUS`, names of unnamed columns) becomes what it has.
 
 mod blanks;
+mod branches;
 mod calls;
 mod expr;
 mod from;

@@ -100,7 +100,8 @@ impl Query {
         let plan = state.statement_to_plan(statement).await?;
         let columns = 0..plan.schema().fields().len();
         let literals = columns.map(|place| is_literal(&plan, place)).collect();
-        let plan = transom_sql::planned(super::literals::typed(blanks::ignored(plan)?)?)?;
+        let plan = super::literals::typed(blanks::ignored(plan)?)?;
+        let plan = transom_sql::planned(super::branches::matched(plan)?)?;
         check_super(&plan)?;
         match plan {
             // DataFusion's changes of rows are wrong for some conditions; ours are queries.
@@ -158,7 +159,7 @@ impl Query {
 }
 
 /// Whether a column of a plan is a text that was written into the query.
-fn is_literal(plan: &LogicalPlan, place: usize) -> bool {
+pub(super) fn is_literal(plan: &LogicalPlan, place: usize) -> bool {
     match plan {
         LogicalPlan::Projection(projection) => match projection.expr[place].clone().unalias() {
             Expr::Literal(value, _) => value.try_as_str().is_some() || value.is_null(),

@@ -91,6 +91,7 @@ rules! {
     TOO_MANY_EXPRESSIONS, "42601", 0, Known, "INSERT has more expressions than target columns", "more values than columns";
     TOO_FEW_EXPRESSIONS, "42601", 0, Known, "INSERT has more target columns than expressions", "fewer values than columns";
     DATATYPE_MISMATCH, "42804", 0, Known, "column \"{}\" is of type {} but expression is of type {}", "a value of a type that the column does not take";
+    TYPES_MATCH, "42804", 0, Known, "{} types {} and {} cannot be matched", "values of different kinds, of which one is taken";
     NOT_NULL, "23502", 8007, Measured, "Cannot insert a NULL value into column {}", "NULL in a NOT NULL column";
     IDENTITY_INSERT, "42601", 0, Documented, "cannot set an identity column to a value", "a value for an IDENTITY column";
     UNION_COLUMNS, "42601", 0, Known, "each {} query must have the same number of columns", "set operations of different widths";
@@ -98,6 +99,12 @@ rules! {
     // Values.
     DIVISION_BY_ZERO, "22012", 0, Known, "division by zero", "a division by zero";
     INTEGER_RANGE, "22003", 0, Known, "{} out of range", "a number that its type does not hold";
+    FLOAT_RANGE, "22003", 0, Known, "value out of range: overflow", "a result that no float holds";
+    INPUT_RANGE, "22003", 0, Known, "input is out of range", "a function of an angle or its inverse where it has no value";
+    LOGARITHM_OF_ZERO, "2201E", 0, Known, "cannot take logarithm of zero", "the logarithm of 0";
+    NEGATIVE_LOGARITHM, "2201E", 0, Known, "cannot take logarithm of a negative number", "the logarithm of a negative number";
+    NEGATIVE_ROOT, "2201F", 0, Known, "cannot take square root of a negative number", "the square root of a negative number";
+    NO_POWER, "2201F", 0, Known, "invalid argument for power function", "a power that is no real number";
     NUMERIC_RANGE, "22003", 1058, Known, "Numeric data overflow (result precision)", "a decimal with more digits than its type";
     TOO_LONG, "22001", 8001, Documented, "Value too long for type {}", "a text with more bytes than its column";
     INVALID_TEXT, "22P02", 0, Known, "invalid input syntax for type {}: \"{}\"", "a text that is no value of a type";

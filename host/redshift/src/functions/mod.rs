@@ -4,6 +4,7 @@ mod arithmetic;
 mod casts;
 mod catalog;
 mod dates;
+mod floats;
 mod formats;
 mod json;
 mod scalar;
@@ -35,6 +36,7 @@ pub(crate) const ASSIGN: &str = "redshift_assign";
 pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
     let mut all = casts::functions();
     all.extend(dates::functions());
+    all.extend(floats::functions());
     all.extend(json::functions());
     all.extend(catalog::functions());
     all.extend(text::functions());

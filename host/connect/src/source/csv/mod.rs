@@ -10,9 +10,10 @@ mod records;
 use std::{io::Read, path::Path, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, RecordBatch, RecordBatchOptions},
+    array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions},
     datatypes::{FieldRef, Schema, SchemaRef},
 };
+use serde_json::value::RawValue;
 use transom_sql::text::{self, Origin};
 
 pub(super) use self::header::check_header;
@@ -264,6 +265,17 @@ impl Iterator for CsvBatches {
     }
 }
 
+/// The first text of a column of type `json` that is none.
+fn not_json<'a>(field: &FieldRef, array: &'a ArrayRef) -> Option<(usize, &'a str)> {
+    let is_json = transom_sql::is_json(field);
+    let texts = array.as_string_opt::<i32>().filter(|_| is_json)?;
+    let mut texts = texts.iter().enumerate();
+    texts.find_map(|(row, text)| {
+        let text = text.filter(|text| serde_json::from_str::<&RawValue>(text).is_err())?;
+        Some((row, text))
+    })
+}
+
 fn decode(
     file: &CsvFile<'_>,
     rows: &Rows,
@@ -303,7 +315,19 @@ fn decode(
                 let value = "no value".to_owned();
                 first = wrong(missing.unwrap_or_default(), value, None, "utf8");
             }
-            Ok(array) => columns.push(array),
+            Ok(array) => match not_json(field, &array) {
+                None => columns.push(array),
+                Some((row, value)) => {
+                    let error = SourceError::NotJson {
+                        name: file.source.name.clone(),
+                        path: file.path.to_owned(),
+                        line: rows.lines[row],
+                        column: field.name().as_str().into(),
+                        value: shown(value).into(),
+                    };
+                    first = Some((row, error));
+                }
+            },
             Err(misfit) => {
                 let (reason, fitting) = (misfit.reason, misfit.reason.fitting(&misfit.value));
                 first = wrong(misfit.row, shown(&misfit.value), Some(reason), fitting);

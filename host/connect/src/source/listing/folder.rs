@@ -218,8 +218,10 @@ impl Walk<'_> {
                 .map_err(|error| self.error(&child, error))?;
             let metadata = match fs::metadata(entry.path()) {
                 Ok(metadata) => metadata,
-                // A dangling link has no data.
-                Err(_) if kind.is_symlink() => continue,
+                // A link that leads nowhere has no data; but a file of the source would be missed.
+                Err(_) if kind.is_symlink() && !matches!(wanted(&child, &name), Wanted::Yes) => {
+                    continue;
+                }
                 Err(error) => return Err(self.error(&child, error)),
             };
             if metadata.is_dir() {
@@ -244,6 +246,9 @@ impl Walk<'_> {
                     entry.path()
                 };
                 self.take(child, resolved, &metadata)?;
+            } else if matches!(wanted(&child, &name), Wanted::Yes) {
+                let error = io::Error::new(io::ErrorKind::InvalidInput, "it is no file");
+                return Err(self.error(&child, error));
             }
         }
         self.above.remove(&resolved);

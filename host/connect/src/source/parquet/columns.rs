@@ -44,11 +44,7 @@ fn twice(fields: &Fields, path: &str) -> Option<String> {
 fn below(data_type: &DataType) -> Option<&Fields> {
     match data_type {
         DataType::Struct(fields) => Some(fields),
-        DataType::List(item)
-        | DataType::LargeList(item)
-        | DataType::FixedSizeList(item, _)
-        | DataType::Map(item, _) => below(item.data_type()),
-        _ => None,
+        _ => below(item_of(data_type)?),
     }
 }
 
@@ -109,17 +105,25 @@ pub(super) fn infer(
     Ok(Arc::new(schema))
 }
 
+/// Files that a table is read from.
+pub(super) struct Given<'a> {
+    pub(super) files: &'a [Offered<'a>],
+    /// Whether they are all that the source has: a slice may consist of files that lack a column which others have.
+    pub(super) are_all: bool,
+}
+
 /// The table of `columns` as these files can give it: columns that some file lacks, or has NULL in, are nullable.
 /// `is_partition` says which columns stand in the path, and hide one of the file.
 ///
 /// # Errors
-/// If a column is in no file, a file has it with a type that cannot become the table's, or a file has more columns.
+/// If a column is in none of all files, a file has it with a type that cannot become the table's, or a file has more columns.
 pub(super) fn fitting(
     source: &FileSource,
-    files: &[Offered<'_>],
+    given: &Given<'_>,
     columns: &Schema,
     is_partition: &dyn Fn(&str) -> bool,
 ) -> Result<SchemaRef, SourceError> {
+    let Given { files, are_all } = *given;
     let fields = columns
         .fields()
         .iter()
@@ -142,8 +146,15 @@ pub(super) fn fitting(
                     });
                 }
             }
-            if missing == files.len() && missing > 0 {
+            if are_all && missing == files.len() && missing > 0 {
                 return Err(nowhere(source, field.name(), files));
+            }
+            let given = files.iter().filter_map(|(_, offered)| {
+                let given = offered.field_with_name(field.name()).ok()?;
+                Some(given.data_type())
+            });
+            if are_all && let Some(within) = missing_within(field.data_type(), given.collect()) {
+                return Err(nowhere(source, &format!("{}{within}", field.name()), files));
             }
             let field = field.as_ref().clone();
             Ok(field.with_nullable(nullable || missing > 0))
@@ -164,6 +175,46 @@ pub(super) fn fitting(
         fields,
         columns.metadata().clone(),
     )))
+}
+
+/// A field within a type that none of the types of the files has, by its path.
+fn missing_within(wanted: &DataType, given: Vec<&DataType>) -> Option<String> {
+    if given.is_empty() {
+        return None;
+    }
+    let fields = match wanted {
+        DataType::Struct(fields) => fields,
+        _ => {
+            let item = item_of(wanted)?;
+            return missing_within(item, given.into_iter().filter_map(item_of).collect());
+        }
+    };
+    fields.iter().find_map(|field| {
+        let of_file = |given: &&'_ DataType| match given {
+            DataType::Struct(fields) => fields.find(field.name()).is_some(),
+            _ => false,
+        };
+        if !given.iter().any(of_file) {
+            return Some(format!(".{}", field.name()));
+        }
+        let below = given.iter().filter_map(|given| match given {
+            DataType::Struct(fields) => Some(fields.find(field.name())?.1.data_type()),
+            _ => None,
+        });
+        let within = missing_within(field.data_type(), below.collect())?;
+        Some(format!(".{}{within}", field.name()))
+    })
+}
+
+/// The type of the items of a list or a map.
+fn item_of(data_type: &DataType) -> Option<&DataType> {
+    match data_type {
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::Map(item, _) => Some(item.data_type()),
+        _ => None,
+    }
 }
 
 /// The columns of a file that the table does not have.

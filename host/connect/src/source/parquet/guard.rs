@@ -6,9 +6,13 @@
 
 use std::{
     any::Any,
+    cell::Cell,
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    future::poll_fn,
+    panic::{self, AssertUnwindSafe},
+    pin::pin,
+    sync::{Arc, Once},
+    task::Poll,
 };
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef, error::ArrowError};
@@ -34,7 +38,7 @@ use datafusion_datasource::{
     file_stream::FileOpener,
     morsel::{Morsel, MorselPlan, MorselPlanner, Morselizer},
 };
-use futures::{FutureExt, StreamExt, stream::BoxStream};
+use futures::{StreamExt, stream, stream::BoxStream};
 use object_store::ObjectStore;
 use parquet::errors::ParquetError;
 
@@ -50,10 +54,44 @@ pub(super) fn said(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or("the decoder gave up").to_owned()
 }
 
+/// What a panic carries.
+type Panic = Box<dyn Any + Send>;
+
+thread_local! {
+    /// How many calls of [`catch`] this thread is in.
+    static CATCHING: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Runs what may panic. Such a panic becomes an error with its place, so that the process's hook, which would print it, is passed over.
+pub(super) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Panic> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let others = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if CATCHING.get() == 0 {
+                others(panic);
+            }
+        }));
+    });
+    CATCHING.set(CATCHING.get() + 1);
+    let done = panic::catch_unwind(AssertUnwindSafe(work));
+    CATCHING.set(CATCHING.get() - 1);
+    done
+}
+
 /// Runs a decoder that may panic.
 pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|panic| Err(ParquetError::General(said(panic.as_ref()))))
+    catch(work).unwrap_or_else(|panic| Err(ParquetError::General(said(panic.as_ref()))))
+}
+
+/// The same of a future: each time that it is asked.
+pub(super) async fn caught_future<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut work = pin!(work);
+    poll_fn(|context| match catch(|| work.as_mut().poll(context)) {
+        Ok(polled) => polled,
+        Err(panic) => Poll::Ready(Err(panicked(panic.as_ref()))),
+    })
+    .await
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> DataFusionError {
@@ -276,8 +314,7 @@ struct Planner {
 impl MorselPlanner for Planner {
     fn plan(self: Box<Self>) -> Result<Option<MorselPlan>> {
         let Self { of_file, inner } = *self;
-        let planned = catch_unwind(AssertUnwindSafe(|| inner.plan()))
-            .unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+        let planned = catch(|| inner.plan()).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
         let mut plan = match planned {
             Ok(Some(plan)) => plan,
             Ok(None) => return Ok(None),
@@ -302,11 +339,7 @@ impl MorselPlanner for Planner {
             .with_planners(planners);
         if let Some(pending) = pending {
             guarded.set_pending_planner(async move {
-                let planner = AssertUnwindSafe(pending)
-                    .catch_unwind()
-                    .await
-                    .unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
-                match planner {
+                match caught_future(pending).await {
                     Ok(inner) => Ok(Box::new(of_file.planner(inner)) as Box<dyn MorselPlanner>),
                     Err(error) => Err(of_file.placed(error).await),
                 }
@@ -325,17 +358,25 @@ struct Rows {
 impl Morsel for Rows {
     fn into_stream(self: Box<Self>) -> BoxStream<'static, Result<RecordBatch>> {
         let Self { of_file, inner } = *self;
-        AssertUnwindSafe(inner.into_stream())
-            .catch_unwind()
+        let mut batches = inner.into_stream();
+        let mut is_over = false;
+        let caught = stream::poll_fn(move |context| {
+            if is_over {
+                return Poll::Ready(None);
+            }
+            catch(|| batches.poll_next_unpin(context)).unwrap_or_else(|panic| {
+                is_over = true;
+                Poll::Ready(Some(Err(panicked(panic.as_ref()))))
+            })
+        });
+        caught
             .then(move |batch| {
                 let of_file = of_file.clone();
                 async move {
-                    let error = match batch {
-                        Ok(Ok(batch)) => return transom_sql::with_one_nan(batch),
-                        Ok(Err(error)) => error,
-                        Err(panic) => panicked(panic.as_ref()),
-                    };
-                    Err(of_file.placed(error).await)
+                    match batch {
+                        Ok(batch) => transom_sql::with_one_nan(batch),
+                        Err(error) => Err(of_file.placed(error).await),
+                    }
                 }
             })
             .boxed()

@@ -16,7 +16,7 @@ mod place;
 mod reader;
 mod thrift;
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::{
@@ -85,7 +85,11 @@ pub(super) async fn table_columns(
             super::without_partitions(&inferred, partitions)
         }
     };
-    columns::fitting(source, &footers, &columns, &is_partition)
+    let given = columns::Given {
+        files: &footers,
+        are_all: !listing.is_slice,
+    };
+    columns::fitting(source, &given, &columns, &is_partition)
 }
 
 /// The columns of a file, by its footer.
@@ -130,12 +134,10 @@ async fn footer(
             .await
     };
     // The parser has asserted what a hostile footer does not keep.
-    let fetched = AssertUnwindSafe(fetched).catch_unwind().await;
-    let error = match fetched {
-        Ok(Ok(metadata)) => return Ok(metadata),
-        Ok(Err(DataFusionError::ParquetError(error))) => *error,
-        Ok(Err(error)) => ParquetError::External(Box::new(error)),
-        Err(panic) => ParquetError::General(guard::said(panic.as_ref())),
+    let error = match guard::caught_future(fetched).await {
+        Ok(metadata) => return Ok(metadata),
+        Err(DataFusionError::ParquetError(error)) => *error,
+        Err(error) => ParquetError::External(Box::new(error)),
     };
     reader::check_unchanged(source, found)?;
     Err(damaged(source, found, error))

@@ -6,7 +6,6 @@ use std::{
     io::{self, BufReader, Read, Seek, SeekFrom},
     ops::Range,
     os::unix::fs::FileExt,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
@@ -274,7 +273,7 @@ impl Part {
         wanted: Option<&DataType>,
     ) -> Result<(), Failure> {
         let read = || self.try_read(metadata, wanted);
-        catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
+        guard::catch(read).unwrap_or_else(|panic| {
             let said = guard::said(panic.as_ref());
             Err(Failure::Damaged(ArrowError::ParquetError(said)))
         })

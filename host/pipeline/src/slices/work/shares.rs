@@ -34,6 +34,9 @@ impl Slicer<'_> {
         if self.ends_here() {
             return Ok(None);
         }
+        if let Err(error) = self.compare(log).await {
+            return Err(RunFailure::new(self.job, error));
+        }
         let begun = Instant::now();
         let failed = |error| RunFailure::new(self.job, error);
         let frozen = match &self.frozen {

@@ -1,0 +1,164 @@
+//! Whether the pipeline and its tables can go on from where the log is. It is looked at once, before a run decides its first slice.
+
+use transom_commit::{self as commit, After, Decision, Entry, Log, SinkAt, StoredLog, keys};
+use transom_connect::Noted;
+
+use super::Slicer;
+use crate::error::{Error, Result};
+use crate::slices::history::is_taken_back;
+
+/// What to do about a state that is not the tables'.
+const OTHER_STATE: &str = "find the state that has loaded it: with this one, files that are in the table would be loaded a second time. If it is lost, \
+     begin anew: delete the state, and all tables of the pipeline with what lies beside them";
+
+impl Slicer<'_> {
+    /// Compares the tables with the log, and the sinks with what the log has loaded into them.
+    pub(super) async fn compare(&mut self, log: &Log) -> Result<()> {
+        if !self.has_compared {
+            let state = log.state();
+            self.compare_tables(log, &state).await?;
+            // Before the first slice, and after a reset, nothing is loaded that could be missing.
+            if !state.sources.is_empty() {
+                self.compare_sinks(log, &state).await?;
+            }
+            self.has_compared = true;
+        }
+        Ok(())
+    }
+
+    /// No table has an entry that the log lacks: a state that was restored from a backup is behind its tables.
+    async fn compare_tables(&self, log: &Log, state: &After) -> Result<()> {
+        for (name, sink) in &self.sinks {
+            let noted = sink.noted().await.map_err(|source| Error::State {
+                message: source.to_string(),
+                hint: source.hint().map(str::to_owned),
+            })?;
+            // A table of another log is refused where its rows are to be staged.
+            let Some(noted) =
+                noted.filter(|noted| log.id().is_some_and(|id| id.to_string() == noted.log))
+            else {
+                continue;
+            };
+            let at = at(state, &noted.sink).map(|at| &at.position);
+            let is_known = at.is_some_and(|at| {
+                at.seq > noted.seq || (at.seq == noted.seq && at.attempt_text() == noted.attempt)
+            });
+            if !is_known && !self.is_in_log(&noted).await? {
+                return Err(Error::State {
+                    message: format!(
+                        "the table of sink `{name}` has entry {}, which is not in the log: the log ends with entry {}",
+                        noted.seq,
+                        log.tail()
+                    ),
+                    hint: Some(OTHER_STATE.to_owned()),
+                });
+            }
+            if noted.sink != *name && !state.sources.is_empty() {
+                return Err(Error::State {
+                    message: format!(
+                        "the table of sink `{name}` belongs to sink `{}` of this log, and has its entry {}: was the sink renamed?",
+                        noted.sink, noted.seq
+                    ),
+                    hint: Some(
+                        "give the sink its old name, or let it write another table".to_owned(),
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the entry has come into the log since it was read.
+    async fn is_in_log(&self, noted: &Noted) -> Result<bool> {
+        let key = keys::entry(noted.seq);
+        let Some(bytes) = self.store.get(&key).await? else {
+            return Ok(false);
+        };
+        let entry = Entry::parse(&key, &bytes).map_err(commit::LogError::from)?;
+        Ok(entry.attempt.to_string() == noted.attempt)
+    }
+
+    /// Each sink has what all slices have loaded, and its next rows go with its last ones.
+    async fn compare_sinks(&self, log: &Log, state: &After) -> Result<()> {
+        let sinks = self
+            .job
+            .pipeline
+            .sinks
+            .iter()
+            .map(|sink| sink.name.value.as_str());
+        let (known, new): (Vec<&str>, Vec<&str>) =
+            sinks.partition(|name| at(state, name).is_some());
+        for name in new {
+            tracing::warn!(
+                target: "transom",
+                "sink `{name}` is new: it gets what is loaded from now on; `transom reset --yes` and `transom run` load all of it again"
+            );
+        }
+        let known: Vec<(&str, u64)> = known
+            .into_iter()
+            .filter_map(|name| Some((name, at(state, name)?.position.seq)))
+            .collect();
+        let Some(first) = known.iter().map(|(_, seq)| *seq).min() else {
+            return Ok(());
+        };
+        let mut stored;
+        let all = match log.get(first.max(1)) {
+            Some(_) => log,
+            None => {
+                stored = StoredLog::open(self.store.as_ref(), Some(log.tail())).await?;
+                stored.reach(first).await?;
+                stored.log()
+            }
+        };
+        for (name, seq) in known {
+            let last = all.get(seq).and_then(|entry| part(entry, name));
+            if let (Some(last), Some(sink)) = (last, self.sinks.get(name)) {
+                sink.check_after(last)?;
+            }
+            self.check_complete(all, log.tail(), (name, seq))?;
+        }
+        Ok(())
+    }
+
+    /// No slice was loaded while the sink was not in the pipeline.
+    fn check_complete(&self, log: &Log, tail: u64, (name, seq): (&str, u64)) -> Result<()> {
+        if self.incremental().next().is_none() {
+            // Each slice has all there is.
+            return Ok(());
+        }
+        let is_lacking = |entry: &&Entry| {
+            matches!(entry.decision, Decision::Slice(_))
+                && part(entry, name).is_none()
+                && !is_taken_back(log, entry.seq)
+        };
+        let later = (seq + 1..=tail).filter_map(|seq| log.get(seq));
+        let lacking: Vec<u64> = later.filter(is_lacking).map(|entry| entry.seq).collect();
+        let (Some(first), Some(last)) = (lacking.first(), lacking.last()) else {
+            return Ok(());
+        };
+        let entries = match first == last {
+            true => format!("entry {first}"),
+            false => format!("entries {first} to {last}"),
+        };
+        Err(Error::State {
+            message: format!(
+                "sink `{name}` lacks the rows of {entries}, which came into the log while it was not in the pipeline"
+            ),
+            hint: Some(format!(
+                "`transom rewind --to {} --yes` and `transom run` load them again, into all sinks; or give the sink another name and another table: it then gets what is loaded from now on",
+                first - 1
+            )),
+        })
+    }
+}
+
+fn at<'a>(state: &'a After, sink: &str) -> Option<&'a SinkAt> {
+    state.sinks.iter().find(|at| at.name.as_str() == sink)
+}
+
+fn part<'a>(entry: &'a Entry, sink: &str) -> Option<&'a commit::Part> {
+    match &entry.decision {
+        Decision::Slice(slice) => slice.sinks.iter().find(|part| part.name.as_str() == sink),
+        _ => None,
+    }
+}
