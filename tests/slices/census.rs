@@ -46,6 +46,7 @@ impl Census {
             "state/unnamed/",
         ];
         let documents = [
+            ".out.transom/last",
             ".out.transom/log",
             ".out.transom/shape",
             ".out.versions/log",

@@ -158,6 +158,11 @@ async fn a_state_that_is_behind_its_table_loads_nothing_twice() {
     );
     assert!(error.hint().unwrap().contains("a second time"), "{error}");
     assert_eq!(world.rows().await, before);
+    let found = world.job().verify(false).await.unwrap().findings;
+    assert_eq!(
+        found[0].problem,
+        "the table has entry 3, and the log says 2"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

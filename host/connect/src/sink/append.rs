@@ -318,14 +318,20 @@ impl Sink for AppendSink {
         self.verify_shape(&tree, &names, expected, &mut verified)
             .await
             .map_err(failed)?;
-        if let Some(noted) = self.noted().await?
-            && noted.log == expected.log.to_string()
-            && noted.sink != *name
-        {
-            let problem = format!("the table belongs to sink `{}` of this log", noted.sink);
-            let hint = "give the sink its old name, or let it write another table";
-            verified.find(name, problem, hint);
-            return Ok(verified);
+        let noted = self.noted().await?;
+        if let Some(noted) = noted.filter(|noted| noted.log == expected.log.to_string()) {
+            if noted.sink != *name {
+                let problem = format!("the table belongs to sink `{}` of this log", noted.sink);
+                let hint = "give the sink its old name, or let it write another table";
+                verified.find(name, problem, hint);
+                return Ok(verified);
+            }
+            if noted.seq > expected.position.seq {
+                let (has, log) = (noted.seq, expected.position.seq);
+                let problem = format!("the table has entry {has}, and the log says {log}");
+                let hint = "the end of the log is missing: find the right state";
+                verified.find(name, problem, hint);
+            }
         }
         let mut files = BTreeMap::new();
         for load in &expected.loads {
