@@ -1,12 +1,14 @@
 //! `INSERT`.
 
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     Expr, Insert, Parens, Query, SelectItem, SetExpr, TableObject, Value, Values,
 };
+use futures::stream;
 
 use super::rows::{Given, assigned, completed, default, write};
-use super::{Environment, locked};
+use super::{Environment, constants, locked};
 use crate::bind::{self, Binder};
 use crate::catalog::{Catalog, Table};
 use crate::error::{self, Error, Result};
@@ -84,6 +86,21 @@ pub(super) async fn insert(
     let given = Given::new(table, &names)?;
     let (planned, given) = match source {
         Some(source) => {
+            if let SetExpr::Values(values) = source.body.as_ref()
+                && source.order_by.is_none()
+                && source.with.is_none()
+            {
+                let width = values.rows.first().map_or(0, |row| row.len());
+                given.check(width, !names.is_empty())?;
+                if let Some(batch) = constants::rows(table, &given, values)? {
+                    let schema = batch.schema();
+                    let batch = stream::iter([Ok(batch)]);
+                    let rows = RecordBatchStreamAdapter::new(schema, batch);
+                    let written = write(environment, table, vec![Box::pin(rows)], true).await?;
+                    transaction.append(id, written.segments)?;
+                    return Ok(Outcome::changed("INSERT 0", written.rows));
+                }
+            }
             let planned = match *source.body {
                 SetExpr::Values(values) if source.order_by.is_none() && source.with.is_none() => {
                     let has_list = !names.is_empty();

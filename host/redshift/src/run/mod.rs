@@ -1,6 +1,7 @@
 //! Statements, run within a transaction.
 
 mod alter;
+mod constants;
 mod create;
 mod delete;
 mod drop;
