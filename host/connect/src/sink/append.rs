@@ -123,7 +123,7 @@ impl AppendSink {
         Ok(())
     }
 
-    /// Notes that the table has an entry.
+    /// Notes that the table has an entry, or is about to have it.
     async fn note(&self, applying: &Applying<'_>) -> Result<(), TreeError> {
         let position = applying.position();
         let noted = Noted {
@@ -250,9 +250,14 @@ impl Sink for AppendSink {
         let failed = |error: TreeError| error.staging(&self.files.name);
         let table = absolute(&self.files)?;
         let (tree, names) = self.tree(&table).await.map_err(failed)?;
+        let (there, own, log) = future::try_join3(
+            tree.names(&names.table),
+            tree.names(&names.own),
+            owner(&tree, &names.own),
+        )
+        .await
+        .map_err(failed)?;
         // A table that somebody else has made is not added to: its rows would be of two origins.
-        let there = tree.names(&names.table).await.map_err(failed)?;
-        let own = tree.names(&names.own).await.map_err(failed)?;
         if !there.is_empty() && own.is_empty() {
             return Err(SinkError::NotOurs {
                 name: self.files.name.clone(),
@@ -260,7 +265,7 @@ impl Sink for AppendSink {
                 found: "a folder not made by transom".to_owned(),
             });
         }
-        belongs(&tree, &names.own, attempt, &self.files).await?;
+        belongs(&tree, &names.own, log, attempt, &self.files).await?;
         let room = StagedRoom {
             sink: self.files.name.clone(),
             tree: Arc::clone(&tree),
@@ -458,7 +463,7 @@ pub(super) async fn check_log(
     log: &str,
     sink: &FileSink,
 ) -> Result<(), commit::SinkError> {
-    let found = tree.get(&format!("{own}/log")).await;
+    let found = owner(tree, own).await;
     let found = found.map_err(|error| error.applying(&sink.name))?;
     match found {
         Some(found) if found != log.as_bytes() => {
@@ -473,11 +478,17 @@ pub(super) async fn check_log(
     }
 }
 
+/// The log that the table belongs to, as was noted beside it.
+pub(super) async fn owner(tree: &Arc<dyn Tree>, own: &str) -> Result<Option<Bytes>, TreeError> {
+    tree.get(&format!("{own}/log")).await
+}
+
 /// Whether the table belongs to the log that the attempt is for; the first attempt notes it. A log that was lost, or a second one, would
 /// load everything again; a table that was lost would lack what was loaded.
 pub(super) async fn belongs(
     tree: &Arc<dyn Tree>,
     own: &str,
+    owner: Option<Bytes>,
     attempt: &Attempt,
     sink: &FileSink,
 ) -> Result<(), SinkError> {
@@ -485,8 +496,7 @@ pub(super) async fn belongs(
     let Some(log) = &attempt.log else {
         return Ok(());
     };
-    let path = &format!("{own}/log");
-    match tree.get(path).await.map_err(failed)? {
+    match owner {
         Some(found) if found == log.as_bytes() => Ok(()),
         Some(found) => Err(SinkError::OtherLog {
             name: sink.name.clone(),
@@ -499,7 +509,7 @@ pub(super) async fn belongs(
             beside: own.to_owned(),
         }),
         None => tree
-            .put(path, Bytes::from(log.clone()))
+            .put(&format!("{own}/log"), Bytes::from(log.clone()))
             .await
             .map_err(failed),
     }
@@ -582,6 +592,16 @@ struct Appending {
 }
 
 impl Appending {
+    /// A file of no rows, for a rewind.
+    fn empty_file(&self, schema: &SchemaRef) -> Result<Vec<u8>, SinkError> {
+        let none = RecordBatch::new_empty(Arc::clone(schema));
+        let empty = format::encode(&none, &self.sink.format);
+        empty.map_err(|source| SinkError::Unwritable {
+            name: self.sink.name.clone(),
+            reason: Box::new(source),
+        })
+    }
+
     /// Refuses files that readers could not take for the table's, and notes what this result's are. Before the first rows, and after a
     /// reset, anything goes.
     async fn keep_shape(&self, schema: &SchemaRef) -> Result<(), SinkError> {
@@ -616,25 +636,28 @@ impl Ending for Appending {
     }
 
     async fn publish(&self, written: &Written, schema: &SchemaRef) -> Result<Publish, SinkError> {
-        let failed = |error: TreeError| error.staging(&self.sink.name);
         let attempt = &self.attempt.id;
-        self.keep_shape(schema).await?;
+        let put = async |path: String, content: Vec<u8>| {
+            let put = self.tree.put(&path, content.into()).await;
+            put.map_err(|error| error.staging(&self.sink.name))
+        };
         let list = serde_json::to_vec(written).expect("a list of files has text for keys");
-        let path = self.names.list(attempt);
-        self.tree.put(&path, list.into()).await.map_err(failed)?;
-        if !written.files.is_empty() {
-            let empty = format::encode(
-                &RecordBatch::new_empty(Arc::clone(schema)),
-                &self.sink.format,
-            );
-            let empty = empty.map_err(|source| SinkError::Unwritable {
-                name: self.sink.name.clone(),
-                reason: Box::new(source),
-            })?;
-            let path = self.names.empty(attempt);
-            let put = self.tree.put(&path, Bytes::from(empty)).await;
-            put.map_err(failed)?;
-        }
+        let empty = match written.files.is_empty() {
+            true => None,
+            false => Some(self.empty_file(schema)?),
+        };
+        let put_empty = async {
+            match empty {
+                Some(empty) => put(self.names.empty(attempt), empty).await,
+                None => Ok(()),
+            }
+        };
+        future::try_join3(
+            self.keep_shape(schema),
+            put(self.names.list(attempt), list),
+            put_empty,
+        )
+        .await?;
         Ok(Publish::Append(Appended {
             table: self.table.clone(),
             attempt: attempt.clone(),
@@ -676,9 +699,11 @@ impl commit::Files for AppendSink {
                 Ok::<_, TreeError>(outcome)
             }
         };
-        let outcomes: Vec<Published> = stream::iter(written.files.iter().map(copy))
+        let copies = stream::iter(written.files.iter().map(copy))
             .buffer_unordered(AT_ONCE)
-            .try_collect()
+            .try_collect::<Vec<Published>>();
+        // The entry is decided, so that it does not matter whether its files are there when the note is.
+        let (outcomes, ()) = future::try_join(copies, self.note(applying))
             .await
             .map_err(failed)?;
         // A name that was taken back says more than files that are gone: both follow from a rewind.
@@ -686,10 +711,7 @@ impl commit::Files for AppendSink {
         Ok(match (is(Published::TakenBack), is(Published::Gone)) {
             (true, _) => Published::TakenBack,
             (false, true) => Published::Gone,
-            (false, false) => {
-                self.note(applying).await.map_err(failed)?;
-                Published::All
-            }
+            (false, false) => Published::All,
         })
     }
 

@@ -148,17 +148,28 @@ impl Seen {
             format: FORMAT,
             chunks: Vec::new(),
         };
+        let mut documents = Vec::new();
         for files in chunks.into_iter().flat_map(pieces) {
             let (first, count) = (files[0].0.clone(), files.len());
-            let object = write(store, attempt, &Chunk { files }, &self.stored).await?;
+            let document = Document::of(attempt, &Chunk { files }, &self.stored);
             index.chunks.push(ChunkAt {
                 first,
                 files: count,
-                object,
+                object: document.object,
             });
+            documents.push(document);
         }
+        let whole = Document::of(attempt, &index, &There::new());
+        let object = whole.object;
+        documents.push(whole);
+        // Nothing reads one of them before an entry names the index.
+        stream::iter(documents)
+            .map(|document| document.put(store))
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<()>()
+            .await?;
         self.lies_as(&index);
-        write(store, attempt, &index, &There::new()).await
+        Ok(object)
     }
 
     pub(super) fn get(&self, path: &str) -> Option<&Stamp> {
@@ -205,19 +216,47 @@ pub(super) async fn read<T: serde::de::DeserializeOwned>(
 /// Documents that are there, by the digests of their content.
 pub(super) type There = BTreeMap<Digest, Object>;
 
-/// Puts a document beside the log, unless one of its content is there. A gc deletes it with the attempt, or when no entry needs it
-/// any more.
+/// A document for the place beside the log. A gc deletes it with the attempt, or when no entry needs it any more.
+struct Document {
+    object: Object,
+    /// None if one of its content is there.
+    content: Option<Vec<u8>>,
+}
+
+impl Document {
+    fn of<T: Serialize>(attempt: Attempt, document: &T, there: &There) -> Self {
+        let bytes = serde_json::to_vec(document).expect("such documents have text for keys");
+        match there.get(&Digest::of(&bytes)) {
+            Some(object) => Self {
+                object: *object,
+                content: None,
+            },
+            None => Self {
+                object: Object::of(Some(attempt), &bytes),
+                content: Some(bytes),
+            },
+        }
+    }
+
+    async fn put(self, store: &dyn Store) -> Result<()> {
+        if let Some(content) = self.content {
+            store.put(&self.object.to_string(), content.into()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Puts a document beside the log, unless one of its content is there.
 pub(super) async fn write<T: Serialize>(
     store: &dyn Store,
     attempt: Attempt,
     document: &T,
     there: &There,
 ) -> Result<Object> {
-    let bytes = serde_json::to_vec(document).expect("such documents have text for keys");
-    match there.get(&Digest::of(&bytes)) {
-        Some(object) => Ok(*object),
-        None => Ok(Object::put(store, Some(attempt), bytes.into()).await?),
-    }
+    let document = Document::of(attempt, document, there);
+    let object = document.object;
+    document.put(store).await?;
+    Ok(object)
 }
 
 /// The documents that a set consists of.

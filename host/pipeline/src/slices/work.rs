@@ -527,20 +527,19 @@ impl<'a> Slicer<'a> {
         let mut inputs = BTreeMap::new();
         for (name, read) in &chosen.inputs {
             let mut seen = chosen.seen.get(name).cloned().unwrap_or_default();
-            let object = seen.save(self.store.as_ref(), attempt).await?;
+            let store = self.store.as_ref();
+            let read_files = FilesRead::of(read);
+            let (object, list) = futures::future::try_join(
+                seen.save(store, attempt),
+                write(store, attempt, &read_files, &There::new()),
+            )
+            .await?;
             self.seen.insert(name.clone(), (Some(object), seen));
             let after = commit::SourceState {
                 seen: Some(object),
                 ..commit::SourceState::default()
             };
             sources.insert(name.clone(), after);
-            let list = write(
-                self.store.as_ref(),
-                attempt,
-                &FilesRead::of(read),
-                &There::new(),
-            )
-            .await?;
             let read = commit::Inputs {
                 files: read.pieces.len() as u64,
                 bytes: read.bytes(),

@@ -34,7 +34,7 @@ use transom_file::spec::Place;
 use super::{
     Applied, Aside, Attempt, Expected, FileSink, Known, Pointed, Publish, Replaces, Rewound, Sink,
     SinkError, Staged, Staging, Verified, Written,
-    append::{StagedRoom, absolute, belongs, check_log, delete_aside, table_of},
+    append::{StagedRoom, absolute, belongs, check_log, delete_aside, owner, table_of},
     aside::Asides,
     staging::{Ending, FileStaging},
     tree::{Tree, TreeError, split, text},
@@ -355,7 +355,10 @@ impl Sink for PointedSink {
                 found,
             },
         })?;
-        belongs(table.tree(), &self.folder(), attempt, &self.files).await?;
+        let (tree, folder) = (table.tree(), self.folder());
+        let log = owner(tree, &folder).await;
+        let log = log.map_err(|error| error.staging(name))?;
+        belongs(tree, &folder, log, attempt, &self.files).await?;
         let room = StagedRoom {
             sink: name.clone(),
             tree: Arc::clone(table.tree()),
