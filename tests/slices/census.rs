@@ -49,6 +49,7 @@ impl Census {
             ".out.transom/last",
             ".out.transom/log",
             ".out.transom/shape",
+            ".out.versions/last",
             ".out.versions/log",
         ];
         let pointers = ["out", "out/_transom/current"];

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use transom_file::spec::TableName;
+use transom_file::spec::{LoadMode, TableName};
 
 use crate::format::Unwritable;
 use crate::kind::ErrorKind;
@@ -57,6 +57,16 @@ pub enum RedshiftError {
         column: &'static str,
         /// The mode of now.
         mode: &'static str,
+    },
+    /// The table was loaded in another mode.
+    #[error("the rows of `{table}` were loaded with `mode: {was}`, and it is `{is}` now")]
+    ModeChanged {
+        /// The table.
+        table: TableName,
+        /// The mode of the last load.
+        was: LoadMode,
+        /// The mode of now.
+        is: LoadMode,
     },
     /// The table was merged by other keys.
     #[error(
@@ -125,6 +135,10 @@ impl RedshiftError {
                 "set `mode` back, or restore the column with its values; to load the table anew, drop it and its ledger (`DROP TABLE {}`) and run `transom sink replay`",
                 table.ledger()
             )),
+            Self::ModeChanged { .. } => Some(
+                "set `mode` back; or load another table; or load everything again: `transom reset --yes`, then `transom run` (not to append: rows that were merged or replaced stay)"
+                    .to_owned(),
+            ),
             Self::OtherKeys { .. } => Some(
                 "set `keys` back; or load everything again by the new ones: `transom reset --yes`, then `transom run`; or load another table"
                     .to_owned(),

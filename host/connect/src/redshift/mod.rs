@@ -97,11 +97,18 @@ impl Sink for RedshiftSink {
         let Ok(Publish::Load(last)) = last else {
             return Ok(());
         };
-        let is_merged = |table: &RedshiftTable| table.mode == LoadMode::Merge;
-        if last.table.table != self.table.table
-            || !is_merged(&last.table)
-            || !is_merged(&self.table)
-        {
+        if last.table.table != self.table.table {
+            return Ok(());
+        }
+        if last.table.mode != self.table.mode {
+            let error = RedshiftError::ModeChanged {
+                table: self.table.table.clone(),
+                was: last.table.mode,
+                is: self.table.mode,
+            };
+            return Err(SinkError::redshift(&self.name, error));
+        }
+        if self.table.mode != LoadMode::Merge {
             return Ok(());
         }
         let keys = |table: &RedshiftTable| -> BTreeSet<String> {

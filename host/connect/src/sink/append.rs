@@ -19,7 +19,6 @@ use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, future, stream};
 use transom_commit::{self as commit, Applying, Published, SinkErrorKind, fault};
 use transom_file::spec::{Place, S3Url};
@@ -28,6 +27,7 @@ use super::{
     Appended, Applied, Aside, Attempt, Expectation, Expected, FileSink, IsThere, Known, Noted,
     OutFile, Publish, Rewound, Sink, SinkError, Staged, Staging, Verified, Written, WrittenFile,
     aside::Asides,
+    owner::{self, belongs, check_log},
     shape::Shape,
     staging::{Ending, FileStaging, Room},
     tree::{Copied, Tree, TreeError, split, text, tree_at},
@@ -125,16 +125,10 @@ impl AppendSink {
 
     /// Notes that the table has an entry, or is about to have it.
     async fn note(&self, applying: &Applying<'_>) -> Result<(), TreeError> {
-        let position = applying.position();
-        let noted = Noted {
-            log: applying.log().to_string(),
-            sink: self.files.name.clone(),
-            seq: position.seq,
-            attempt: position.attempt_text(),
-        };
-        let noted = serde_json::to_vec(&noted).expect("it has text for keys");
         let (tree, names) = self.tree(&self.files.path).await?;
-        tree.put(&names.last(), noted.into()).await
+        let log = applying.log().to_string();
+        let noted = Noted::new(log, &self.files.name, &applying.position());
+        owner::note(&tree, &names.own, &noted).await
     }
 
     /// Deletes what an entry has staged.
@@ -142,6 +136,31 @@ impl AppendSink {
         let (tree, added, _) = self.added(part).await?;
         let deleted = tree.delete(&added.names.staged(&added.attempt)).await;
         deleted.map_err(|error| error.applying(&self.files.name))
+    }
+
+    /// Whether all that [`Self::occupy_names`] needs is there.
+    async fn check_occupied(&self, part: &commit::Part) -> Result<(), commit::SinkError> {
+        let (tree, added, written) = self.added(part).await?;
+        if written.files.is_empty() {
+            return Ok(());
+        }
+        let path = added.names.empty(&added.attempt);
+        let size = tree.size(&path).await;
+        match size.map_err(|error| error.applying(&self.files.name))? {
+            Some(_) => Ok(()),
+            None => Err(self.no_empty_file(&tree, &path)),
+        }
+    }
+
+    fn no_empty_file(&self, tree: &Arc<dyn Tree>, path: &str) -> commit::SinkError {
+        let message = format!(
+            "sink `{}`: the file of no rows for a rewind, `{}`, is gone",
+            self.files.name,
+            tree.place().join(path)
+        );
+        commit::SinkError::new(SinkErrorKind::Broken, message).hinted(
+            "restore it from a backup; one of another entry with the same columns does as well",
+        )
     }
 
     /// Puts a file of no rows over each name of an entry.
@@ -153,14 +172,7 @@ impl AppendSink {
         }
         let path = added.names.empty(&added.attempt);
         let empty = tree.get(&path).await.map_err(failed)?;
-        let empty = empty.ok_or_else(|| {
-            let message = format!(
-                "sink `{}`: the file of no rows for a rewind, `{}`, is gone",
-                self.files.name,
-                tree.place().join(&path)
-            );
-            commit::SinkError::new(SinkErrorKind::Broken, message)
-        })?;
+        let empty = empty.ok_or_else(|| self.no_empty_file(&tree, &path))?;
         let occupy = |file: &WrittenFile| {
             let (tree, empty) = (Arc::clone(&tree), empty.clone());
             let to = added.names.published(&added.attempt, &file.path);
@@ -215,10 +227,6 @@ impl Names {
         format!("{}/shape", self.own)
     }
 
-    fn last(&self) -> String {
-        format!("{}/last", self.own)
-    }
-
     fn empty(&self, attempt: &str) -> String {
         format!("{}/files/{attempt}.empty", self.own)
     }
@@ -253,7 +261,7 @@ impl Sink for AppendSink {
         let (there, own, log) = future::try_join3(
             tree.names(&names.table),
             tree.names(&names.own),
-            owner(&tree, &names.own),
+            owner::log(&tree, &names.own),
         )
         .await
         .map_err(failed)?;
@@ -295,23 +303,9 @@ impl Sink for AppendSink {
     }
 
     async fn noted(&self) -> Result<Option<Noted>, commit::SinkError> {
-        let failed = |error: TreeError| error.applying(&self.files.name);
-        let (tree, names) = self.tree(&self.files.path).await.map_err(failed)?;
-        let path = names.last();
-        let Some(noted) = tree.get(&path).await.map_err(failed)? else {
-            return Ok(None);
-        };
-        let noted = serde_json::from_slice(&noted).map_err(|error| {
-            let message = format!(
-                "sink `{}`: `{}`, which says how far the table is, was changed",
-                self.files.name,
-                tree.place().join(&path)
-            );
-            commit::SinkError::new(SinkErrorKind::Broken, message)
-                .hinted("restore it from a backup, or delete it: the next slice writes it anew")
-                .because(error)
-        })?;
-        Ok(Some(noted))
+        let tree = self.tree(&self.files.path).await;
+        let (tree, names) = tree.map_err(|error| error.applying(&self.files.name))?;
+        owner::noted(&tree, &names.own, &self.files.name).await
     }
 
     async fn verify(&self, expected: &Expected<'_>) -> Result<Verified, commit::SinkError> {
@@ -398,10 +392,10 @@ impl Sink for AppendSink {
 
     async fn check_rewind(&self, rewind: &Rewound<'_>) -> Result<(), commit::SinkError> {
         let parts = rewind.taken_back.iter();
-        let known: Vec<_> = parts.map(|part| self.added(part)).collect();
+        let known: Vec<_> = parts.map(|part| self.check_occupied(part)).collect();
         stream::iter(known)
             .buffer_unordered(AT_ONCE)
-            .try_for_each(|_| future::ready(Ok(())))
+            .try_collect()
             .await
     }
 
@@ -453,65 +447,6 @@ pub(super) async fn delete_aside(tree: &Arc<dyn Tree>, aside: &Aside) -> Result<
     match &aside.folder {
         Some(folder) => tree.delete(folder).await,
         None => Ok(()),
-    }
-}
-
-/// That what lies beside the table is this log's; it is, too, if nothing is there.
-pub(super) async fn check_log(
-    tree: &Arc<dyn Tree>,
-    own: &str,
-    log: &str,
-    sink: &FileSink,
-) -> Result<(), commit::SinkError> {
-    let found = owner(tree, own).await;
-    let found = found.map_err(|error| error.applying(&sink.name))?;
-    match found {
-        Some(found) if found != log.as_bytes() => {
-            let log = String::from_utf8_lossy(&found);
-            let message = format!(
-                "the table `{}` of sink `{}` belongs to another log, {log}",
-                sink.path, sink.name
-            );
-            Err(commit::SinkError::new(SinkErrorKind::Broken, message))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The log that the table belongs to, as was noted beside it.
-pub(super) async fn owner(tree: &Arc<dyn Tree>, own: &str) -> Result<Option<Bytes>, TreeError> {
-    tree.get(&format!("{own}/log")).await
-}
-
-/// Whether the table belongs to the log that the attempt is for; the first attempt notes it. A log that was lost, or a second one, would
-/// load everything again; a table that was lost would lack what was loaded.
-pub(super) async fn belongs(
-    tree: &Arc<dyn Tree>,
-    own: &str,
-    owner: Option<Bytes>,
-    attempt: &Attempt,
-    sink: &FileSink,
-) -> Result<(), SinkError> {
-    let failed = |error: TreeError| error.staging(&sink.name);
-    let Some(log) = &attempt.log else {
-        return Ok(());
-    };
-    match owner {
-        Some(found) if found == log.as_bytes() => Ok(()),
-        Some(found) => Err(SinkError::OtherLog {
-            name: sink.name.clone(),
-            path: sink.path.clone(),
-            log: String::from_utf8_lossy(&found).into_owned(),
-        }),
-        None if attempt.has_rows => Err(SinkError::Elsewhere {
-            name: sink.name.clone(),
-            path: sink.path.clone(),
-            beside: own.to_owned(),
-        }),
-        None => tree
-            .put(&format!("{own}/log"), Bytes::from(log.clone()))
-            .await
-            .map_err(failed),
     }
 }
 

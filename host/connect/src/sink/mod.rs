@@ -12,6 +12,7 @@ mod aside;
 mod error;
 mod files;
 mod out_file;
+mod owner;
 mod partition;
 mod pointed;
 mod probe;

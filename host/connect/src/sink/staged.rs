@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use transom_commit::Position;
 use transom_file::spec::{Place, TableName};
 
 use crate::redshift::Load;
@@ -196,6 +197,17 @@ pub struct Noted {
     pub seq: u64,
     /// The attempt that it is.
     pub attempt: String,
+}
+
+impl Noted {
+    pub(crate) fn new(log: String, sink: &str, at: &Position) -> Self {
+        Self {
+            log,
+            sink: sink.to_owned(),
+            seq: at.seq,
+            attempt: at.attempt_text(),
+        }
+    }
 }
 
 /// Partitions that a result replaces: those in which a column has one of these values.

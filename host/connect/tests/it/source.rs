@@ -50,11 +50,17 @@ async fn what_is_named_as_a_file_and_is_none_is_an_error() {
     let root = tempdir().unwrap();
     put(root.path(), "data/a.csv", "id\n1\n");
     let other = |path: &str| root.path().join(path);
-    std::os::unix::fs::symlink("nowhere", other("data/notes")).unwrap();
+    std::os::unix::fs::symlink("nowhere", other("data/notes.txt")).unwrap();
     std::os::unix::fs::symlink("nowhere", other("data/.b.csv")).unwrap();
     let listed = async || source(root.path(), "data", CSV()).list().await;
     assert_eq!(listed().await.unwrap().pieces.len(), 1);
 
+    for path in ["data/day=2", "data/more"] {
+        std::os::unix::fs::symlink("nowhere", other(path)).unwrap();
+        let error = listed().await.unwrap_err().to_string();
+        assert!(error.contains(path), "{error}");
+        std::fs::remove_file(other(path)).unwrap();
+    }
     std::os::unix::fs::symlink("nowhere", other("data/b.csv")).unwrap();
     let error = listed().await.unwrap_err().to_string();
     assert!(error.contains("data/b.csv"), "{error}");

@@ -173,6 +173,17 @@ pub enum LoadMode {
     Overwrite,
 }
 
+impl fmt::Display for LoadMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Append => "append",
+            Self::Merge => "merge",
+            Self::OverwritePartitions => "overwrite_partitions",
+            Self::Overwrite => "overwrite",
+        })
+    }
+}
+
 /// What may be changed of a table that is there, when the rows to load do not fit.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema,

@@ -35,8 +35,26 @@ pub(super) struct Candidate<'a> {
     /// The partition that a path belongs to, of a file that was loaded.
     pub(super) partition_of: &'a (dyn Fn(&str) -> Value + Sync),
     pub(super) seen: &'a Seen,
-    /// What was loaded of sources that the pipeline does not have any more, by their names.
-    pub(super) former: &'a BTreeMap<String, Seen>,
+    /// What was loaded of all sources.
+    pub(super) all: &'a [Loaded<'a>],
+}
+
+/// What was loaded of a source.
+pub(super) struct Loaded<'a> {
+    pub(super) source: &'a str,
+    pub(super) seen: &'a Seen,
+    /// What it has now; none of one that the pipeline does not have any more.
+    pub(super) listed: Option<&'a Inputs>,
+}
+
+impl<'a> Loaded<'a> {
+    /// Files that it does not have now.
+    fn missing(&self) -> impl Iterator<Item = (&'a String, &'a Stamp)> + use<'a> {
+        let listed = self.listed.iter().flat_map(|inputs| &inputs.pieces);
+        let listed: BTreeSet<String> = listed.map(path_of).collect();
+        let files = self.seen.files();
+        files.filter(move |(path, _)| !listed.contains(*path))
+    }
 }
 
 /// What a slice reads of the incremental sources.
@@ -195,8 +213,8 @@ fn new_files(candidates: &[Candidate<'_>], bounds: Bounds) -> Result<Option<Chos
     Ok(budget.is_begun.then_some(chosen))
 }
 
-/// Files that were loaded and are not listed, by their names and what tells them from others: a source whose path is written in another
-/// way, or that has another name, lists them as if they were new.
+/// Files that were loaded and are not where they were, by their names and what tells them from others: a source whose path is written in
+/// another way, that has another name, or that was a part of another one, lists them as if they were new.
 struct Moved<'a>(HashMap<(OsString, Stamp), Vec<Before<'a>>>);
 
 /// A file that was loaded.
@@ -209,31 +227,27 @@ struct Before<'a> {
 
 impl<'a> Moved<'a> {
     fn of(candidate: &Candidate<'a>) -> Self {
-        let listed: BTreeSet<String> = candidate.inputs.pieces.iter().map(path_of).collect();
-        let own = candidate.seen.files();
-        let own = own.filter(|(path, _)| !listed.contains(*path));
-        let own = own.map(|(path, stamp)| (None, path, stamp));
-        let former = candidate.former.iter().flat_map(|(source, seen)| {
-            let files = seen.files();
-            files.map(move |(path, stamp)| (Some(source.as_str()), path, stamp))
-        });
         let mut files: HashMap<_, Vec<Before<'a>>> = HashMap::new();
-        for (source, path, stamp) in own.chain(former) {
-            let name = Path::new(path).file_name().unwrap_or_default();
-            let known = files.entry((name.to_owned(), stamp.clone())).or_default();
-            known.push(Before { path, source });
+        for loaded in candidate.all {
+            let source = (loaded.source != candidate.name).then_some(loaded.source);
+            for (path, stamp) in loaded.missing() {
+                let name = Path::new(path).file_name().unwrap_or_default();
+                let known = files.entry((name.to_owned(), stamp.clone())).or_default();
+                known.push(Before { path, source });
+            }
         }
         Self(files)
     }
 
-    /// As which file a piece was loaded: one of the same name, in the same folders below the source, and with the same stamp.
+    /// As which file a piece was loaded: one of the same name and stamp. Where the stamp says little, the folders below the source are
+    /// the same, too: each day may have a file of one name and content.
     fn before(&self, candidate: &Candidate<'_>, piece: &Input) -> Option<Before<'a>> {
         let name = piece.path.file_name().unwrap_or_default().to_owned();
-        let known = self.0.get(&(name, Stamp::of(piece)))?;
+        let stamp = Stamp::of(piece);
         let within = below(candidate.path, &piece.path);
-        let mut known = known.iter();
+        let mut known = self.0.get(&(name, stamp.clone()))?.iter();
         known
-            .find(|before| Path::new(before.path).ends_with(&within))
+            .find(|before| stamp.is_unique() || Path::new(before.path).ends_with(&within))
             .copied()
     }
 }
@@ -346,12 +360,23 @@ fn differences<'a>(
     (news, lost)
 }
 
-/// Files that were loaded and are gone, with the partitions that their paths name.
+/// Files that were loaded and are gone, with the partitions that their paths name. A partition that the source has not loaded yet may have
+/// been loaded from a source that had another name.
 fn lost_paths<'a>(candidate: &'a Candidate<'_>) -> impl Iterator<Item = (String, Value)> + use<'a> {
     let present: BTreeSet<String> = candidate.inputs.pieces.iter().map(path_of).collect();
-    let paths = candidate.seen.paths();
-    let lost = paths.filter(move |path| !present.contains(*path));
-    lost.map(|path| (path.clone(), (candidate.partition_of)(path)))
+    let partition_of = |path: &String| (path.clone(), (candidate.partition_of)(path));
+    let own: Vec<(String, Value)> = candidate.seen.paths().map(partition_of).collect();
+    let loaded: BTreeSet<Value> = own.iter().map(|(_, partition)| partition.clone()).collect();
+    let former = candidate
+        .all
+        .iter()
+        .filter(|loaded| loaded.listed.is_none());
+    let former = former.flat_map(|former| former.seen.paths().map(partition_of));
+    let former: Vec<(String, Value)> = former
+        .filter(|(_, partition)| partition.is_some() && !loaded.contains(partition))
+        .collect();
+    let lost = own.into_iter().chain(former);
+    lost.filter(move |(path, _)| !present.contains(path))
 }
 
 fn size(candidates: &[Candidate<'_>], partition: &Value) -> (u64, u64) {
@@ -420,6 +445,7 @@ mod tests {
 
     use arrow::datatypes::{DataType, Field};
     use transom_connect::Location;
+    use transom_file::spec::S3Url;
 
     use super::*;
 
@@ -477,7 +503,15 @@ mod tests {
         let sources: Vec<_> = sources.collect();
         let names = ["raw", "other"];
         let candidates = names.into_iter().zip(&sources);
-        let former = BTreeMap::new();
+        let all: Vec<Loaded<'_>> = names
+            .into_iter()
+            .zip(&sources)
+            .map(|(source, (inputs, seen, _))| Loaded {
+                source,
+                seen,
+                listed: Some(inputs),
+            })
+            .collect();
         let candidates = candidates.map(|(name, (inputs, seen, partitions))| Candidate {
             name,
             path: "",
@@ -486,7 +520,7 @@ mod tests {
             partitions,
             partition_of: &partition_of,
             seen,
-            former: &former,
+            all: &all,
         });
         choose(&candidates.collect::<Vec<_>>(), bounds, range)
     }
@@ -544,47 +578,137 @@ mod tests {
         assert!(next(&ignore, &now[2..], &loaded, one).unwrap().is_none());
     }
 
+    /// What a source with this path chooses of what is there now: of what was loaded, by the source `old`, nothing is there if it is none
+    /// of now.
+    fn chosen_of(
+        incremental: &Incremental,
+        path: &str,
+        (now, loaded): (&[Input], &[Input]),
+        old: Option<(&[Input], Option<&Inputs>)>,
+    ) -> Result<Option<Chosen>> {
+        let (inputs, own) = (inputs(now), seen(loaded));
+        let of_old = old.map(|(loaded, listed)| (seen(loaded), listed));
+        let own_loaded = Loaded {
+            source: "raw",
+            seen: &own,
+            listed: Some(&inputs),
+        };
+        let of_old = of_old.iter().map(|(seen, listed)| Loaded {
+            source: "old",
+            seen,
+            listed: *listed,
+        });
+        let all: Vec<Loaded<'_>> = [own_loaded].into_iter().chain(of_old).collect();
+        let candidate = Candidate {
+            name: "raw",
+            path,
+            incremental,
+            inputs: &inputs,
+            partitions: &[],
+            partition_of: &|_| None,
+            seen: &own,
+            all: &all,
+        };
+        choose(&[candidate], PLENTY, None)
+    }
+
+    /// A file whose time of change is no whole second, or an object.
+    fn exact(path: &str, is_object: bool) -> Input {
+        let location = match is_object {
+            false => Location::File(PathBuf::from(path)),
+            true => Location::Object {
+                url: S3Url {
+                    bucket: "lake".to_owned(),
+                    key: path.to_owned(),
+                },
+                etag: "9f31c2".to_owned(),
+            },
+        };
+        Input {
+            path: PathBuf::from(path),
+            location,
+            bytes: 10,
+            modified: UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),
+        }
+    }
+
     #[test]
     fn files_that_were_loaded_by_another_path_or_source_are_not_new() {
-        type Former = BTreeMap<String, Seen>;
-        let choose = |incremental: &Incremental,
-                      path: &str,
-                      now: &[Input],
-                      loaded: &[Input],
-                      former: Former| {
-            let (inputs, seen) = (inputs(now), seen(loaded));
-            let candidate = Candidate {
-                name: "raw",
-                path,
-                incremental,
-                inputs: &inputs,
-                partitions: &[],
-                partition_of: &|_| None,
-                seen: &seen,
-                former: &former,
-            };
-            super::choose(&[candidate], PLENTY, None)
-        };
+        let path = "/home/ann/raw";
         let at = |root: &str| [file(&format!("{root}/day=1/a.csv"), 10, 1)];
-        let none = Former::new;
-        let (loaded, path) = (at("raw"), "/home/ann/raw");
-        let error = choose(&NEW, path, &at(path), &loaded, none()).unwrap_err();
+        let (loaded, now) = (at("raw"), at(path));
+        let error = chosen_of(&NEW, path, (&now, &loaded), None).unwrap_err();
         insta::assert_snapshot!(error, @"source `raw`: `/home/ann/raw/day=1/a.csv` was loaded before, as `raw/day=1/a.csv`");
-        let former = || BTreeMap::from([("old".to_owned(), seen(&loaded))]);
-        let error = choose(&NEW, "raw/*/*.csv", &loaded, &[], former()).unwrap_err();
+        let former = Some((&loaded[..], None));
+        let error = chosen_of(&NEW, "raw/*/*.csv", (&loaded, &[]), former).unwrap_err();
         insta::assert_snapshot!(error, @"source `raw`: `raw/day=1/a.csv` was loaded before, from the source `old`, as `raw/day=1/a.csv`");
+        // A source that is there, and does not have the file any more: it was divided.
+        let none = inputs(&[]);
+        let divided = Some((&loaded[..], Some(&none)));
+        assert!(chosen_of(&NEW, "raw", (&loaded, &[]), divided).is_err());
+        // Two sources may read one file.
+        let same = inputs(&loaded);
+        let both = Some((&loaded[..], Some(&same)));
+        let chosen = chosen_of(&NEW, "raw", (&loaded, &[]), both);
+        assert_eq!(paths(&chosen.unwrap()).len(), 1);
         let with = |on_change| Incremental::NewFiles { on_change };
-        let ignored = choose(&with(OnChange::Ignore), path, &at(path), &loaded, none());
+        let ignored = chosen_of(&with(OnChange::Ignore), path, (&now, &loaded), None);
         assert!(ignored.unwrap().is_none());
-        let again = choose(&with(OnChange::Load), path, &at(path), &loaded, none());
+        let again = chosen_of(&with(OnChange::Load), path, (&now, &loaded), None);
         assert_eq!(paths(&again.unwrap()).len(), 1);
-        // The same content in another folder, or at another time, is another file.
-        let other = [file("raw/day=2/a.csv", 10, 1)];
-        let chosen = choose(&NEW, "raw", &other, &loaded, none());
-        assert_eq!(paths(&chosen.unwrap()).len(), 1);
-        let later = [file("/raw/day=1/a.csv", 10, 2)];
-        let chosen = choose(&NEW, "/raw", &later, &loaded, none());
-        assert_eq!(paths(&chosen.unwrap()).len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_was_moved_is_told_from_one_that_is_alike() {
+        // Files of one second may be different ones, and so may objects of one content.
+        for (loaded, now) in [
+            (
+                file("raw/day=1/a.csv", 10, 1),
+                file("raw/day=2/a.csv", 10, 1),
+            ),
+            (
+                exact("raw/day=1/a.csv", true),
+                exact("raw/day=2/a.csv", true),
+            ),
+            (
+                file("raw/day=1/a.csv", 10, 1),
+                file("/raw/day=1/a.csv", 10, 2),
+            ),
+        ] {
+            let chosen = chosen_of(&NEW, "raw", (&[now], &[loaded]), None);
+            assert_eq!(paths(&chosen.unwrap()).len(), 1);
+        }
+        let moved = [exact("raw/done/a.csv", false)];
+        let loaded = [exact("raw/in/a.csv", false)];
+        let error = chosen_of(&NEW, "raw", (&moved, &loaded), None).unwrap_err();
+        insta::assert_snapshot!(error, @"source `raw`: `raw/done/a.csv` was loaded before, as `raw/in/a.csv`");
+    }
+
+    #[test]
+    fn a_partition_of_a_renamed_source_is_not_replaced_by_less() {
+        let (old, now) = (
+            [file("day=1/a", 1, 1), file("day=1/b", 1, 1)],
+            [file("day=1/b", 1, 1)],
+        );
+        let (inputs, own, before) = (inputs(&now), Seen::default(), seen(&old));
+        let all = [Loaded {
+            source: "old",
+            seen: &before,
+            listed: None,
+        }];
+        let by = by(OnMissing::Fail);
+        let candidate = Candidate {
+            name: "raw",
+            path: "",
+            incremental: &by,
+            inputs: &inputs,
+            partitions: &[Some("1".to_owned())],
+            partition_of: &|_| Some("1".to_owned()),
+            seen: &own,
+            all: &all,
+        };
+        let error = choose(&[candidate], PLENTY, None).unwrap_err().to_string();
+        assert!(error.contains("such as `day=1/a`"), "{error}");
     }
 
     #[test]

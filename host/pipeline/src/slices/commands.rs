@@ -7,13 +7,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::Serialize;
 use transom_commit::{
-    self as commit, Attempt, Disposition, Draft, Log, LogId, Runner, SinkError, SinkName, Task,
-    Work,
+    self as commit, Attempt, Disposition, Draft, Log, LogId, Runner, SinkError, SinkName,
+    StoredLog, Task, Work,
 };
 use transom_connect::Sink;
 
 use super::backfill::none_open;
 use super::staged::find;
+use super::work::compare::{check_parts, compare_tables};
 use super::work::{delete_staged, sinks};
 use super::{by, open_store};
 use crate::error::Result;
@@ -85,6 +86,11 @@ impl Job {
             }
             Command::Load { attempt } => {
                 let staged = find(store.as_ref(), attempt).await?;
+                check_parts(
+                    self,
+                    &staged.draft,
+                    "stage a slice again: `transom run --stage-only`",
+                )?;
                 draft = Some((staged.attempt, staged.draft));
                 Task::Load {
                     attempt: staged.attempt,
@@ -103,10 +109,12 @@ impl Job {
                 sink: SinkName::from(sink.as_str()),
             },
         };
-        let mut work = Asked {
-            sinks: sinks(self),
-            draft,
-        };
+        let sinks = sinks(self);
+        if matches!(command, Command::Rewind { .. } | Command::Load { .. }) {
+            let stored = StoredLog::open(store.as_ref(), None).await?;
+            compare_tables(&sinks, store.as_ref(), stored.log()).await?;
+        }
+        let mut work = Asked { sinks, draft };
         let runner = Runner::new(store.as_ref(), &mut work, by(None), task, None).await;
         let done = runner?.run().await?;
         Ok(Commanded {

@@ -19,6 +19,7 @@ use transom_connect::{Aside, Known, Sink};
 
 use super::buckets::StepState;
 use super::runs::outdated;
+use super::work::compare::compare_tables;
 use super::work::{delete_staged, sinks};
 use super::{by, open_store};
 use crate::error::{Error, Result};
@@ -423,6 +424,8 @@ impl Survey {
             return Ok(None);
         };
         let log = log.log();
+        // Beside a log that is not the tables', what the right one needs would not be needed.
+        compare_tables(sinks, store, log).await?;
         let keeps = keeps(log, options, now);
         let mut survey = Self {
             tail: log.tail(),

@@ -1,13 +1,16 @@
 //! Whether a rewind would lose rows: what it takes back must be known to the tables, and its inputs must be there to be loaded again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsString;
+use std::path::Path;
 
 use chrono::Utc;
 use transom_commit::{After, Attempt, Decision, Draft, Entry, Log, Store, StoredLog, Wanted};
 use transom_connect::Rewound;
 
 use super::history::is_taken_back;
-use super::seen::{Seen, path_of};
+use super::seen::{Seen, Stamp, path_of};
+use super::work::compare::compare_tables;
 use super::work::{after_of, list_sources, sinks};
 use super::{by, open_store};
 use crate::error::{Error, Result};
@@ -31,6 +34,7 @@ impl Job {
         let next = stored
             .log()
             .next(Attempt::random(), &rewind, Utc::now(), &by(None))?;
+        compare_tables(&sinks(self), store.as_ref(), stored.log()).await?;
         self.check_tables(stored.log(), to).await?;
         match force {
             true => Ok(()),
@@ -79,17 +83,22 @@ impl Job {
     /// The files that would be loaded again are there.
     async fn check_inputs(&self, store: &dyn Store, now: After, then: After) -> Result<()> {
         let listed = list_sources(self, |name| now.sources.contains_key(name)).await?;
+        // A source may have another name now, or its path be written in another way.
+        let pieces = listed.values().flat_map(|inputs| &inputs.pieces);
+        let (paths, files): (BTreeSet<String>, HashSet<(OsString, Stamp)>) = pieces
+            .map(|piece| (path_of(piece), (name_of(&piece.path), Stamp::of(piece))))
+            .unzip();
         for (name, source) in &now.sources {
             let loaded = Seen::load(store, source.seen).await?;
             let stays = then.sources.get(name).and_then(|source| source.seen);
             let stays = Seen::load(store, stays).await?;
-            let Some(inputs) = listed.get(name) else {
-                continue;
+            let is_there = |path: &String, stamp: &Stamp| {
+                paths.contains(path) || files.contains(&(name_of(Path::new(path)), stamp.clone()))
             };
-            let there: BTreeSet<String> = inputs.pieces.iter().map(path_of).collect();
             let gone: Vec<&String> = loaded
-                .paths()
-                .filter(|path| stays.get(path).is_none() && !there.contains(*path))
+                .files()
+                .filter(|(path, stamp)| stays.get(path).is_none() && !is_there(path, stamp))
+                .map(|(path, _)| path)
                 .collect();
             if let Some(first) = gone.first() {
                 return Err(Error::Slice {
@@ -104,4 +113,8 @@ impl Job {
         }
         Ok(())
     }
+}
+
+fn name_of(path: &Path) -> OsString {
+    path.file_name().unwrap_or_default().to_owned()
 }

@@ -51,6 +51,15 @@ impl Stamp {
     }
 }
 
+impl Stamp {
+    /// Whether two files that have it are the same one, wherever they lie: times of change have nanoseconds, unless a program has set them.
+    pub(super) fn is_unique(&self) -> bool {
+        const SECOND: u64 = 1_000_000_000;
+        // An ETag is no such number.
+        self.text.parse().is_ok_and(|time: u64| time % SECOND != 0)
+    }
+}
+
 /// The path by which a file is known.
 pub(super) fn path_of(piece: &Input) -> String {
     piece.path.to_string_lossy().into_owned()

@@ -1,6 +1,6 @@
 //! A slice from its files to what an entry of the log says of it.
 
-mod compare;
+pub(super) mod compare;
 mod shares;
 
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ use transom_plugin::LogicalTime;
 
 use super::backfill::{Backfill, Frozen};
 use super::buckets::{Keeping, check_shares};
-use super::choose::{Bounds, Candidate, Chosen, Range, Value, choose};
+use super::choose::{Bounds, Candidate, Chosen, Loaded, Range, Value, choose};
 use super::pace::{Measured, Pace};
 use super::seen::{Seen, There, write};
 use super::staged::keep;
@@ -38,6 +38,13 @@ use crate::run::{Observer, RunFailure, StagedSlice, stage_slice};
 
 /// Why documents can be written.
 const TEXT_KEYS: &str = "what was staged has text for keys";
+
+/// What a run has compared with the log.
+#[derive(Debug, Default)]
+struct Compared {
+    tables: bool,
+    sinks: bool,
+}
 
 /// What a run has staged.
 #[derive(Debug)]
@@ -68,8 +75,8 @@ pub(super) struct Slicer<'a> {
     seen: BTreeMap<String, (Option<Object>, Seen)>,
     /// What was loaded of sources that the pipeline does not have any more, once it was read.
     former: BTreeMap<String, Seen>,
-    /// Whether the tables were compared with the log.
-    has_compared: bool,
+    /// What was compared with the log.
+    has_compared: Compared,
     planned: Option<Planned>,
     /// The states of steps, as the slice that is being computed changes them.
     keeping: Vec<Arc<Keeping>>,
@@ -107,7 +114,7 @@ impl<'a> Slicer<'a> {
             listed: None,
             seen: BTreeMap::new(),
             former: BTreeMap::new(),
-            has_compared: false,
+            has_compared: Compared::default(),
             planned: None,
             keeping: Vec::new(),
             pace: Pace::new(job.pipeline.slices, options.deadline.map(left)),
@@ -211,6 +218,9 @@ impl<'a> Slicer<'a> {
             // Boxed: the future of a slice is deep, and would be twice in this one.
             return Box::pin(self.next_share(log, &state, open)).await;
         }
+        if let Err(error) = self.check_sinks(log).await {
+            return Err(RunFailure::new(self.job, error));
+        }
         let chosen = match self.choose(&state).await {
             Ok(chosen) => chosen,
             Err(error) => return Err(RunFailure::new(self.job, error)),
@@ -222,7 +232,7 @@ impl<'a> Slicer<'a> {
         if self.ends_here() {
             return Ok(None);
         }
-        if let Err(error) = self.compare(log).await {
+        if let Err(error) = self.check_tables(log).await {
             return Err(RunFailure::new(self.job, error));
         }
         let begun = Instant::now();
@@ -366,6 +376,20 @@ impl<'a> Slicer<'a> {
                 (name, Box::new(lookup) as Lookup)
             })
             .collect();
+        let present = incremental.iter().filter_map(|(source, _)| {
+            let source = source.name.value.as_str();
+            Some(Loaded {
+                source,
+                seen: seen(source)?,
+                listed: listed.and_then(|listed| listed.get(source)),
+            })
+        });
+        let former = self.former.iter().map(|(source, seen)| Loaded {
+            source,
+            seen,
+            listed: None,
+        });
+        let all: Vec<Loaded<'_>> = present.chain(former).collect();
         let candidates = incremental.iter().filter_map(|(source, incremental)| {
             let name = source.name.value.as_str();
             Some(Candidate {
@@ -376,7 +400,7 @@ impl<'a> Slicer<'a> {
                 partitions: partitions.get(name).map_or(&[], Vec::as_slice),
                 partition_of: lookups.get(name)?.as_ref(),
                 seen: seen(name)?,
-                former: &self.former,
+                all: &all,
             })
         });
         choose(&candidates.collect::<Vec<_>>(), bounds, range)

@@ -7,6 +7,7 @@
 //! .daily.versions/9f31c2...json                     all its files, those of earlier versions that it goes on with included
 //! .daily.versions/b7-0-9f31c2...share.json          of a share of a backfill: its own files; which version is before it is known later
 //! .daily.versions/log                              the log that the table belongs to
+//! .daily.versions/last                             the last of its entries that the table has
 //! ```
 //!
 //! With `overwrite_partitions` a version goes on with the partitions of the one before that were not computed anew: on this machine they
@@ -27,15 +28,17 @@ use std::{
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use futures::future;
 use serde::{Deserialize, Serialize};
 use transom_commit::{self as commit, SinkErrorKind, Version};
 use transom_file::spec::Place;
 
 use super::{
-    Applied, Aside, Attempt, Expected, FileSink, Known, Pointed, Publish, Replaces, Rewound, Sink,
-    SinkError, Staged, Staging, Verified, Written,
-    append::{StagedRoom, absolute, belongs, check_log, delete_aside, owner, table_of},
+    Applied, Aside, Attempt, Expected, FileSink, Known, Noted, Pointed, Publish, Replaces, Rewound,
+    Sink, SinkError, Staged, Staging, Verified, Written,
+    append::{StagedRoom, absolute, delete_aside, table_of},
     aside::Asides,
+    owner::{self, belongs, check_log},
     staging::{Ending, FileStaging},
     tree::{Tree, TreeError, split, text},
     verify::{FileOf, compare, redo},
@@ -215,11 +218,23 @@ impl PointedSink {
                 table
             }
         };
-        let files = self.list(table.tree(), &name).await?;
-        table
-            .point(version.position.seq, &name, &files)
-            .await
-            .map_err(failed)
+        let tree = table.tree();
+        let log = async {
+            let log = owner::log(tree, &self.folder()).await;
+            log.map_err(failed)
+        };
+        let (files, log) = future::try_join(self.list(tree, &name), log).await?;
+        let note = async {
+            let Some(log) = log else {
+                return Ok(());
+            };
+            let log = String::from_utf8_lossy(&log).into_owned();
+            let noted = Noted::new(log, &self.files.name, &version.position);
+            owner::note(tree, &self.folder(), &noted).await
+        };
+        let point = table.point(version.position.seq, &name, &files);
+        let pointed = future::try_join(point, note).await;
+        pointed.map(|_| ()).map_err(failed)
     }
 
     /// The files of a version that an entry of the log names.
@@ -356,7 +371,7 @@ impl Sink for PointedSink {
             },
         })?;
         let (tree, folder) = (table.tree(), self.folder());
-        let log = owner(tree, &folder).await;
+        let log = owner::log(tree, &folder).await;
         let log = log.map_err(|error| error.staging(name))?;
         belongs(tree, &folder, log, attempt, &self.files).await?;
         let room = StagedRoom {
@@ -396,6 +411,12 @@ impl Sink for PointedSink {
         let own = self.list_staged(table.tree(), &own).await?;
         let follows = self.put_behind(&*table, version, own, after);
         Ok(Publish::Point(follows.await?))
+    }
+
+    async fn noted(&self) -> Result<Option<Noted>, commit::SinkError> {
+        let table = self.table(&self.files.path).await;
+        let table = table.map_err(|error| error.applying(&self.files.name))?;
+        owner::noted(table.tree(), &self.folder(), &self.files.name).await
     }
 
     async fn verify(&self, expected: &Expected<'_>) -> Result<Verified, commit::SinkError> {

@@ -289,7 +289,7 @@ fn decode(
     // The topmost row that is wrong, and its leftmost column: what a reader of the file meets first.
     let mut first: Option<(usize, SourceError)> = None;
     for ((field, position), origin) in schema.fields().iter().zip(positions).zip(origins) {
-        let is_text = field.data_type().is_string();
+        let is_text = field.data_type().is_string() && !transom_sql::is_json(field);
         let upto = first.as_ref().map_or(rows.len(), |(row, _)| *row);
         let texts = (0..upto).map(|row| {
             let (range, quoted) = rows.field(row, *position);

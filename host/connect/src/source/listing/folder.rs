@@ -218,8 +218,12 @@ impl Walk<'_> {
                 .map_err(|error| self.error(&child, error))?;
             let metadata = match fs::metadata(entry.path()) {
                 Ok(metadata) => metadata,
-                // A link that leads nowhere has no data; but a file of the source would be missed.
-                Err(_) if kind.is_symlink() && !matches!(wanted(&child, &name), Wanted::Yes) => {
+                // A link that leads nowhere has no data; but a file of the source would be missed, or a folder.
+                Err(_)
+                    if kind.is_symlink()
+                        && !matches!(wanted(&child, &name), Wanted::Yes)
+                        && !may_be_folder(&name) =>
+                {
                     continue;
                 }
                 Err(error) => return Err(self.error(&child, error)),
@@ -272,6 +276,11 @@ impl Walk<'_> {
         });
         Ok(())
     }
+}
+
+/// Whether a name is one that folders have: a partition's, or one without an extension.
+fn may_be_folder(name: &str) -> bool {
+    name.contains('=') || !name.contains('.')
 }
 
 /// Says what is there instead, since the mistake is mostly a name.

@@ -1,81 +1,119 @@
-//! Whether the pipeline and its tables can go on from where the log is. It is looked at once, before a run decides its first slice.
+//! Whether the pipeline and its tables can go on from where the log is. Sinks are looked at whenever a run begins, tables before it decides
+//! its first slice, and before the log is changed in another way.
 
-use transom_commit::{self as commit, After, Decision, Entry, Log, SinkAt, StoredLog, keys};
-use transom_connect::Noted;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use transom_commit::{
+    self as commit, After, Decision, Draft, Entry, Log, SinkAt, Store, StoredLog, keys,
+};
+use transom_connect::{Noted, Sink};
+use transom_file::SinkKind;
+use transom_file::spec::LoadMode;
 
 use super::Slicer;
 use crate::error::{Error, Result};
+use crate::job::Job;
 use crate::slices::history::is_taken_back;
 
 /// What to do about a state that is not the tables'.
 const OTHER_STATE: &str = "find the state that has loaded it: with this one, files that are in the table would be loaded a second time. If it is lost, \
      begin anew: delete the state, and all tables of the pipeline with what lies beside them";
 
+/// No table has an entry that the log lacks: a state that was restored from a backup is behind its tables. And each belongs to its sink.
+pub(in crate::slices) async fn compare_tables(
+    sinks: &BTreeMap<String, Arc<dyn Sink>>,
+    store: &dyn Store,
+    log: &Log,
+) -> Result<()> {
+    let state = log.state();
+    for (name, sink) in sinks {
+        let noted = sink.noted().await.map_err(|source| Error::State {
+            message: source.to_string(),
+            hint: source.hint().map(str::to_owned),
+        })?;
+        // A table of another log is refused where its rows are to be staged.
+        let is_of_log = |noted: &Noted| log.id().is_some_and(|id| id.to_string() == noted.log);
+        let Some(noted) = noted.filter(is_of_log) else {
+            continue;
+        };
+        let at = at(&state, &noted.sink).map(|at| &at.position);
+        let is_there =
+            at.is_some_and(|at| at.seq == noted.seq && at.attempt_text() == noted.attempt);
+        if !is_there && !is_in_log(store, &noted).await? {
+            return Err(Error::State {
+                message: format!(
+                    "the table of sink `{name}` has another entry {} than the log, which ends with entry {}",
+                    noted.seq,
+                    log.tail()
+                ),
+                hint: Some(OTHER_STATE.to_owned()),
+            });
+        }
+        // After a reset, it has no rows of the old name.
+        if noted.sink != *name && !state.sources.is_empty() {
+            return Err(Error::State {
+                message: format!(
+                    "the table of sink `{name}` belongs to sink `{}` of this log, and has its entry {}: was the sink renamed?",
+                    noted.sink, noted.seq
+                ),
+                hint: Some("give the sink its old name, or let it write another table".to_owned()),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether an entry is in the log, perhaps since it was read.
+async fn is_in_log(store: &dyn Store, noted: &Noted) -> Result<bool> {
+    let key = keys::entry(noted.seq);
+    let Some(bytes) = store.get(&key).await? else {
+        return Ok(false);
+    };
+    let entry = Entry::parse(&key, &bytes).map_err(commit::LogError::from)?;
+    Ok(entry.attempt.to_string() == noted.attempt)
+}
+
+/// What was staged earlier has rows for all sinks of now.
+pub(in crate::slices) fn check_parts(job: &Job, draft: &Draft, hint: &str) -> Result<()> {
+    let Draft::Slice { slice, .. } = draft else {
+        return Ok(());
+    };
+    let has_part = |name: &str| slice.sinks.iter().any(|part| part.name.as_str() == name);
+    let sinks = job.pipeline.sinks.iter();
+    let mut names = sinks.map(|sink| sink.name.value.as_str());
+    match names.find(|name| !has_part(name)) {
+        None => Ok(()),
+        Some(name) => Err(Error::State {
+            message: format!(
+                "what was staged has no rows for sink `{name}`, which was not in the pipeline then"
+            ),
+            hint: Some(hint.to_owned()),
+        }),
+    }
+}
+
 impl Slicer<'_> {
-    /// Compares the tables with the log, and the sinks with what the log has loaded into them.
-    pub(super) async fn compare(&mut self, log: &Log) -> Result<()> {
-        if !self.has_compared {
+    /// Compares the tables with the log.
+    pub(super) async fn check_tables(&mut self, log: &Log) -> Result<()> {
+        if !self.has_compared.tables {
+            compare_tables(&self.sinks, self.store.as_ref(), log).await?;
+            self.has_compared.tables = true;
+        }
+        Ok(())
+    }
+
+    /// Compares the sinks with what the log has loaded into them.
+    pub(super) async fn check_sinks(&mut self, log: &Log) -> Result<()> {
+        if !self.has_compared.sinks {
             let state = log.state();
-            self.compare_tables(log, &state).await?;
             // Before the first slice, and after a reset, nothing is loaded that could be missing.
             if !state.sources.is_empty() {
                 self.compare_sinks(log, &state).await?;
             }
-            self.has_compared = true;
+            self.has_compared.sinks = true;
         }
         Ok(())
-    }
-
-    /// No table has an entry that the log lacks: a state that was restored from a backup is behind its tables.
-    async fn compare_tables(&self, log: &Log, state: &After) -> Result<()> {
-        for (name, sink) in &self.sinks {
-            let noted = sink.noted().await.map_err(|source| Error::State {
-                message: source.to_string(),
-                hint: source.hint().map(str::to_owned),
-            })?;
-            // A table of another log is refused where its rows are to be staged.
-            let Some(noted) =
-                noted.filter(|noted| log.id().is_some_and(|id| id.to_string() == noted.log))
-            else {
-                continue;
-            };
-            let at = at(state, &noted.sink).map(|at| &at.position);
-            let is_known = at.is_some_and(|at| {
-                at.seq > noted.seq || (at.seq == noted.seq && at.attempt_text() == noted.attempt)
-            });
-            if !is_known && !self.is_in_log(&noted).await? {
-                return Err(Error::State {
-                    message: format!(
-                        "the table of sink `{name}` has entry {}, which is not in the log: the log ends with entry {}",
-                        noted.seq,
-                        log.tail()
-                    ),
-                    hint: Some(OTHER_STATE.to_owned()),
-                });
-            }
-            if noted.sink != *name && !state.sources.is_empty() {
-                return Err(Error::State {
-                    message: format!(
-                        "the table of sink `{name}` belongs to sink `{}` of this log, and has its entry {}: was the sink renamed?",
-                        noted.sink, noted.seq
-                    ),
-                    hint: Some(
-                        "give the sink its old name, or let it write another table".to_owned(),
-                    ),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the entry has come into the log since it was read.
-    async fn is_in_log(&self, noted: &Noted) -> Result<bool> {
-        let key = keys::entry(noted.seq);
-        let Some(bytes) = self.store.get(&key).await? else {
-            return Ok(false);
-        };
-        let entry = Entry::parse(&key, &bytes).map_err(commit::LogError::from)?;
-        Ok(entry.attempt.to_string() == noted.attempt)
     }
 
     /// Each sink has what all slices have loaded, and its next rows go with its last ones.
@@ -122,8 +160,8 @@ impl Slicer<'_> {
 
     /// No slice was loaded while the sink was not in the pipeline.
     fn check_complete(&self, log: &Log, tail: u64, (name, seq): (&str, u64)) -> Result<()> {
-        if self.incremental().next().is_none() {
-            // Each slice has all there is.
+        // What replaces all rows has all there is in each slice.
+        if self.incremental().next().is_none() || self.replaces_all(name) {
             return Ok(());
         }
         let is_lacking = |entry: &&Entry| {
@@ -148,6 +186,17 @@ impl Slicer<'_> {
                 "`transom rewind --to {} --yes` and `transom run` load them again, into all sinks; or give the sink another name and another table: it then gets what is loaded from now on",
                 first - 1
             )),
+        })
+    }
+}
+
+impl Slicer<'_> {
+    fn replaces_all(&self, name: &str) -> bool {
+        let sinks = self.job.pipeline.sinks.iter();
+        let mut sinks = sinks.filter(|sink| sink.name.value == name);
+        sinks.any(|sink| match &sink.kind {
+            SinkKind::Files(table) => table.mode.value == LoadMode::Overwrite,
+            SinkKind::Redshift { redshift } => redshift.mode == LoadMode::Overwrite,
         })
     }
 }

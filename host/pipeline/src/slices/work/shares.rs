@@ -10,6 +10,7 @@ use transom_commit::{self as commit, After, Draft, Log, OpenBackfill, Share, Sta
 use transom_connect::{self as connect, Publish};
 use transom_file::spec::Incremental;
 
+use super::compare::check_parts;
 use super::{Slicer, TEXT_KEYS, after_of, list_sources, slice_span};
 use crate::error::{Error, Result};
 use crate::report::{Outcome, RunReport, SinkReport};
@@ -18,6 +19,9 @@ use crate::slices::backfill::{Backfill, BackfillOptions, Frozen};
 use crate::slices::choose::{Bounds, Chosen, Range};
 use crate::slices::pace::Pace;
 use crate::slices::seen::Seen;
+
+/// What to do about a backfill of another pipeline.
+const PLAN_ANEW: &str = "close the backfill with `transom backfill end`, and plan it anew";
 
 impl Slicer<'_> {
     /// What comes next of the open backfill: its next share, if that is computed, or its end.
@@ -34,7 +38,10 @@ impl Slicer<'_> {
         if self.ends_here() {
             return Ok(None);
         }
-        if let Err(error) = self.compare(log).await {
+        if let Err(error) = self.check_sinks(log).await {
+            return Err(RunFailure::new(self.job, error));
+        }
+        if let Err(error) = self.check_tables(log).await {
             return Err(RunFailure::new(self.job, error));
         }
         let begun = Instant::now();
@@ -74,6 +81,7 @@ impl Slicer<'_> {
             }
         };
         let failed = |error| RunFailure::new(self.job, error);
+        check_parts(self.job, &staged.draft, PLAN_ANEW).map_err(failed)?;
         let draft = self.follow(state, staged.draft).await.map_err(failed)?;
         let report = report.unwrap_or_else(|| self.report_of(&draft));
         self.note_staged(staged.attempt, begun, &draft, report);
@@ -93,6 +101,19 @@ impl Slicer<'_> {
             .share(self.store.as_ref(), index)
             .await
             .map_err(failed)?;
+        let mut incremental = self.incremental();
+        if let Some((source, _)) =
+            incremental.find(|(source, _)| !chosen.inputs.contains_key(&source.name.value))
+        {
+            return Err(failed(Error::Slice {
+                message: format!(
+                    "the backfill of entry {} was planned without the source `{}`, all of which each of its shares would read",
+                    frozen.seq(),
+                    source.name.value
+                ),
+                hint: format!("if the source was renamed, give it its old name; else {PLAN_ANEW}"),
+            }));
+        }
         if self.listed.is_none() {
             let is_planned = |name: &str| chosen.inputs.contains_key(name);
             let listed = list_sources(self.job, is_planned).await;
