@@ -229,7 +229,7 @@ fn what_was_loaded_locally_is_taken_back_although_nothing_runs() {
     assert!(
         refused
             .stderr
-            .contains("which `mode: merge` does not go with"),
+            .contains("were loaded with `mode: append`, and it is `merge` now"),
         "{}",
         refused.stderr
     );

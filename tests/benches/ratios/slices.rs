@@ -76,8 +76,8 @@ fn listing(runtime: &Runtime) -> Result<Comparison> {
             let put = client
                 .put_object()
                 .bucket("bench")
-                .key(format!("many/{number:06}.csv"))
-                .body(b"a\n1\n".to_vec().into());
+                .key(format!("many/{number:06}.json"))
+                .body(b"{}\n".to_vec().into());
             puts.spawn(put.send());
         }
         while let Some(put) = puts.join_next().await {

@@ -317,20 +317,8 @@ impl Sink for AppendSink {
         self.verify_shape(&tree, &names, expected, &mut verified)
             .await
             .map_err(failed)?;
-        let noted = self.noted().await?;
-        if let Some(noted) = noted.filter(|noted| noted.log == expected.log.to_string()) {
-            if noted.sink != *name {
-                let problem = format!("the table belongs to sink `{}` of this log", noted.sink);
-                let hint = "give the sink its old name, or let it write another table";
-                verified.find(name, problem, hint);
-                return Ok(verified);
-            }
-            if noted.seq > expected.position.seq {
-                let (has, log) = (noted.seq, expected.position.seq);
-                let problem = format!("the table has entry {has}, and the log says {log}");
-                let hint = "the end of the log is missing: find the right state";
-                verified.find(name, problem, hint);
-            }
+        if !owner::verify(self.noted().await?, name, expected, &mut verified) {
+            return Ok(verified);
         }
         let mut files = BTreeMap::new();
         for load in &expected.loads {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use transom_commit::{self as commit, SinkErrorKind};
 
 use super::tree::{Tree, TreeError};
-use super::{Attempt, FileSink, Noted, SinkError};
+use super::{Attempt, Expected, FileSink, Noted, SinkError, Verified};
 
 fn last(own: &str) -> String {
     format!("{own}/last")
@@ -97,4 +97,29 @@ pub(super) async fn belongs(
             .await
             .map_err(failed),
     }
+}
+
+/// Compares the note beside a table with the log; says whether it is worthwhile to look at the table.
+pub(super) fn verify(
+    noted: Option<Noted>,
+    sink: &str,
+    expected: &Expected<'_>,
+    verified: &mut Verified,
+) -> bool {
+    let Some(noted) = noted.filter(|noted| noted.log == expected.log.to_string()) else {
+        return true;
+    };
+    if noted.sink != sink {
+        let problem = format!("the table belongs to sink `{}` of this log", noted.sink);
+        let hint = "give the sink its old name, or let it write another table";
+        verified.find(sink, problem, hint);
+        return false;
+    }
+    if noted.seq > expected.position.seq {
+        let (has, log) = (noted.seq, expected.position.seq);
+        let problem = format!("the table has entry {has}, and the log says {log}");
+        let hint = "the end of the log is missing: find the right state";
+        verified.find(sink, problem, hint);
+    }
+    true
 }

@@ -190,7 +190,11 @@ fn new_files(candidates: &[Candidate<'_>], bounds: Bounds) -> Result<Option<Chos
                         (Some(before), OnChange::Fail) => {
                             return Err(loaded_before(candidate, piece, before));
                         }
-                        (Some(_), OnChange::Ignore) => false,
+                        (Some(_), OnChange::Ignore) => {
+                            // Where it is now, for later changes.
+                            seen.insert(piece);
+                            false
+                        }
                         (Some(_), OnChange::Load) | (None, _) => true,
                     }
                 }
@@ -239,17 +243,27 @@ impl<'a> Moved<'a> {
         Self(files)
     }
 
-    /// As which file a piece was loaded: one of the same name and stamp. Where the stamp says little, the folders below the source are
-    /// the same, too: each day may have a file of one name and content.
+    /// As which file a piece was loaded: one of the same name and stamp. Where the stamp says little, a folder agrees as well, or all of the
+    /// shorter path: each day may have a file of one name and content.
     fn before(&self, candidate: &Candidate<'_>, piece: &Input) -> Option<Before<'a>> {
         let name = piece.path.file_name().unwrap_or_default().to_owned();
         let stamp = Stamp::of(piece);
         let within = below(candidate.path, &piece.path);
         let mut known = self.0.get(&(name, stamp.clone()))?.iter();
-        known
-            .find(|before| stamp.is_unique() || Path::new(before.path).ends_with(&within))
-            .copied()
+        let says_more = within.components().count() > 1;
+        let is_same = |before: &&Before<'_>| {
+            let path = Path::new(before.path);
+            stamp.is_unique()
+                || is_same_path(path, &piece.path)
+                || (says_more && path.ends_with(&within))
+        };
+        known.find(is_same).copied()
     }
+}
+
+/// Whether two paths may be one, written in two ways.
+pub(super) fn is_same_path(a: &Path, b: &Path) -> bool {
+    a.ends_with(b) || b.ends_with(a)
 }
 
 /// A file's path below the folder that a source begins with; its name alone if the source is that file.
@@ -324,6 +338,7 @@ fn dirty_partitions(
         let present: BTreeSet<String> = pieces.iter().map(path_of).collect();
         let gone: Vec<String> = lost_paths(candidate)
             .filter(|(path, partition)| taken.contains(partition) && !present.contains(path))
+            .filter(|(path, _)| candidate.seen.get(path).is_some())
             .map(|(path, _)| path)
             .collect();
         gone.iter().for_each(|path| seen.remove(path));

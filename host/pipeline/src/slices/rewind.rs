@@ -1,6 +1,6 @@
 //! Whether a rewind would lose rows: what it takes back must be known to the tables, and its inputs must be there to be loaded again.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -8,6 +8,7 @@ use chrono::Utc;
 use transom_commit::{After, Attempt, Decision, Draft, Entry, Log, Store, StoredLog, Wanted};
 use transom_connect::Rewound;
 
+use super::choose::is_same_path;
 use super::history::is_taken_back;
 use super::seen::{Seen, Stamp, path_of};
 use super::work::compare::compare_tables;
@@ -85,15 +86,25 @@ impl Job {
         let listed = list_sources(self, |name| now.sources.contains_key(name)).await?;
         // A source may have another name now, or its path be written in another way.
         let pieces = listed.values().flat_map(|inputs| &inputs.pieces);
-        let (paths, files): (BTreeSet<String>, HashSet<(OsString, Stamp)>) = pieces
-            .map(|piece| (path_of(piece), (name_of(&piece.path), Stamp::of(piece))))
-            .unzip();
+        let mut files: HashMap<(OsString, Stamp), Vec<&Path>> = HashMap::new();
+        for piece in pieces {
+            let file = (name_of(&piece.path), Stamp::of(piece));
+            files.entry(file).or_default().push(&piece.path);
+        }
+        let paths: BTreeSet<String> = listed
+            .values()
+            .flat_map(|inputs| inputs.pieces.iter().map(path_of))
+            .collect();
         for (name, source) in &now.sources {
             let loaded = Seen::load(store, source.seen).await?;
             let stays = then.sources.get(name).and_then(|source| source.seen);
             let stays = Seen::load(store, stays).await?;
             let is_there = |path: &String, stamp: &Stamp| {
-                paths.contains(path) || files.contains(&(name_of(Path::new(path)), stamp.clone()))
+                let path_was = Path::new(path);
+                let alike = files.get(&(name_of(path_was), stamp.clone()));
+                let mut alike = alike.into_iter().flatten();
+                paths.contains(path)
+                    || alike.any(|now| stamp.is_unique() || is_same_path(path_was, now))
             };
             let gone: Vec<&String> = loaded
                 .files()

@@ -74,7 +74,7 @@ pub(super) struct Slicer<'a> {
     /// What counts as loaded of each source, as it was last read or written.
     seen: BTreeMap<String, (Option<Object>, Seen)>,
     /// What was loaded of sources that the pipeline does not have any more, once it was read.
-    former: BTreeMap<String, Seen>,
+    former: BTreeMap<String, (Option<Object>, Seen)>,
     /// What was compared with the log.
     has_compared: Compared,
     planned: Option<Planned>,
@@ -333,11 +333,14 @@ impl<'a> Slicer<'a> {
         let sources = &self.job.pipeline.sources;
         for (name, loaded) in &state.sources {
             let is_here = sources.iter().any(|source| source.name.value == *name);
-            if !is_here && !self.former.contains_key(name) {
+            let known = self.former.get(name);
+            if !is_here && known.is_none_or(|(known, _)| *known != loaded.seen) {
                 let seen = Seen::load(self.store.as_ref(), loaded.seen).await?;
-                self.former.insert(name.clone(), seen);
+                self.former.insert(name.clone(), (loaded.seen, seen));
             }
         }
+        self.former
+            .retain(|name, _| state.sources.contains_key(name));
         Ok(())
     }
 
@@ -384,7 +387,7 @@ impl<'a> Slicer<'a> {
                 listed: listed.and_then(|listed| listed.get(source)),
             })
         });
-        let former = self.former.iter().map(|(source, seen)| Loaded {
+        let former = self.former.iter().map(|(source, (_, seen))| Loaded {
             source,
             seen,
             listed: None,

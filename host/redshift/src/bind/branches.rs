@@ -1,16 +1,17 @@
-//! Values of which one is taken, in COALESCE, GREATEST, LEAST, CASE and set operations, are of one kind: a number does not become a text.
+//! Values of which one is taken, in COALESCE, GREATEST, LEAST, CASE and UNION, are of one kind: a number does not become a text.
 
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
+use datafusion::functions::core;
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Union};
 
 use super::plan::{is_literal, is_text};
-use crate::error::{self, Error};
-use crate::functions;
-use crate::types::Type;
+use crate::functions::{self, BRANCHES};
+use crate::types::{Type, common};
 
 /// The plan with texts that were written into it as values of the kind that the others are of.
 ///
@@ -36,40 +37,50 @@ pub(super) fn matched(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(matched.data)
 }
 
-fn of_expression(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let (what, values): (_, Vec<&mut Expr>) = match &mut expr {
-        Expr::ScalarFunction(call) => {
-            let what = match call.func.name() {
-                "coalesce" => "COALESCE",
-                "greatest" => "GREATEST",
-                "least" => "LEAST",
-                _ => return Ok(Transformed::no(expr)),
-            };
-            (what, call.args.iter_mut().collect())
-        }
-        Expr::Case(case) => {
+fn of_expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::ScalarFunction(call) => of_call(call, schema),
+        Expr::Case(mut case) => {
             let results = case.when_then_expr.iter_mut();
             let results = results.map(|(_, result)| result.as_mut());
             let otherwise = case.else_expr.iter_mut().map(AsMut::as_mut);
-            ("CASE", results.chain(otherwise).collect())
+            let changed = of_one_kind("CASE", results.chain(otherwise).collect(), schema)?;
+            Ok(match changed {
+                true => Transformed::yes(Expr::Case(case)),
+                false => Transformed::no(Expr::Case(case)),
+            })
         }
-        _ => return Ok(Transformed::no(expr)),
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+/// DataFusion's function, over values of one kind.
+fn of_call(mut call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let name = call.func.name();
+    let Some((name, shown)) = BRANCHES.iter().find(|(branch, _)| *branch == name) else {
+        return Ok(Transformed::no(Expr::ScalarFunction(call)));
     };
+    of_one_kind(shown, call.args.iter_mut().collect(), schema)?;
+    call.func = match *name {
+        "redshift_coalesce" => core::coalesce(),
+        "redshift_greatest" => core::greatest(),
+        _ => core::least(),
+    };
+    Ok(Transformed::yes(Expr::ScalarFunction(call)))
+}
+
+/// Casts texts that were written into the statement to the type of the other values; whether there were some.
+fn of_one_kind(what: &str, values: Vec<&mut Expr>, schema: &DFSchema) -> Result<bool> {
     let types = values.iter().filter_map(|value| type_of(value, schema));
-    let Some(common) = common(what, types)? else {
-        return Ok(Transformed::no(expr));
+    let Some(common) = common(what, types)?.filter(|common| !common.is_text()) else {
+        return Ok(false);
     };
     let mut changed = false;
-    for value in values {
-        if is_written(value) && !common.is_text() {
-            changed = true;
-            *value = functions::explicit(value.clone(), common);
-        }
+    for value in values.into_iter().filter(|value| is_written(value)) {
+        changed = true;
+        *value = functions::explicit(value.clone(), common);
     }
-    Ok(match changed {
-        true => Transformed::yes(expr),
-        false => Transformed::no(expr),
-    })
+    Ok(changed)
 }
 
 fn check_union(union: &Union) -> Result<()> {
@@ -82,22 +93,6 @@ fn check_union(union: &Union) -> Result<()> {
     Ok(())
 }
 
-/// The widest of types that are of one kind; none if none says of which kind it is.
-fn common(what: &str, types: impl Iterator<Item = Type>) -> Result<Option<Type>, Error> {
-    let mut common: Option<Type> = None;
-    for next in types.filter(|data_type| kind(*data_type).is_some()) {
-        match common {
-            Some(known) if kind(known) != kind(next) => {
-                let (known, next) = (known.base_name(), next.base_name());
-                return Err(Error::new(&error::TYPES_MATCH, &[&what, &known, &next]));
-            }
-            Some(known) if rank(known) >= rank(next) => {}
-            _ => common = Some(next),
-        }
-    }
-    Ok(common)
-}
-
 /// The type of a value; none of a text or NULL that was written into the statement.
 fn type_of(expr: &Expr, schema: &DFSchema) -> Option<Type> {
     match is_written(expr) {
@@ -108,29 +103,4 @@ fn type_of(expr: &Expr, schema: &DFSchema) -> Option<Type> {
 
 fn is_written(expr: &Expr) -> bool {
     matches!(expr, Expr::Literal(value, _) if value.is_null() || is_text(&value.data_type()))
-}
-
-/// Types that are cast to one another; none of those that go with any.
-fn kind(data_type: Type) -> Option<u8> {
-    Some(match data_type {
-        Type::Bool => 0,
-        Type::Int2 | Type::Int4 | Type::Int8 | Type::Numeric(..) | Type::Float4 | Type::Float8 => 1,
-        Type::Char(_) | Type::Varchar(_) => 2,
-        Type::Date | Type::Timestamp | Type::TimestampTz => 3,
-        Type::Time => 4,
-        Type::Varbyte(_) => 5,
-        Type::Interval => 6,
-        Type::Super | Type::Unknown => return None,
-    })
-}
-
-fn rank(data_type: Type) -> u8 {
-    match data_type {
-        Type::Int4 | Type::Timestamp => 1,
-        Type::Int8 | Type::TimestampTz => 2,
-        Type::Numeric(..) => 3,
-        Type::Float4 => 4,
-        Type::Float8 => 5,
-        _ => 0,
-    }
 }

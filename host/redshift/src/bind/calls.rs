@@ -122,7 +122,7 @@ impl Binder<'_> {
                 let since = self.copied;
                 let arguments = self.plain_arguments(arguments)?;
                 // DataFusion computes it as a CASE of values and whether they are NULL.
-                if computed == "coalesce" {
+                if computed == "redshift_coalesce" {
                     self.note_copies(since, 1)?;
                 }
                 Ok(call(computed, arguments))
@@ -416,7 +416,6 @@ impl Binder<'_> {
                 }
                 call("redshift_regexp_substr", vec![value, pattern])
             }
-            Special::Log => call("redshift_log", vec![next()]),
             Special::Trunc => {
                 let value = next();
                 match arguments.next() {

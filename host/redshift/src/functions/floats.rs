@@ -29,12 +29,14 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         }),
         of_one("redshift_asin", |value| of_unit(value, f64::asin)),
         of_one("redshift_acos", |value| of_unit(value, f64::acos)),
-        of_one("redshift_cot", |value| {
-            in_range(value.tan().recip(), value.is_finite())
+        of_one("redshift_cot", |value| match value.tan() {
+            0.0 => Err(&error::INPUT_RANGE),
+            tangent => Ok(tangent.recip()),
         }),
         of_two("redshift_power", |base, exponent| {
             let power = base.powf(exponent);
-            match power.is_nan() && !base.is_nan() && !exponent.is_nan() {
+            let is_none = power.is_nan() && !base.is_nan() && !exponent.is_nan();
+            match is_none || (base == 0.0 && exponent < 0.0) {
                 true => Err(&error::NO_POWER),
                 false => in_range(power, base.is_finite() && exponent.is_finite()),
             }

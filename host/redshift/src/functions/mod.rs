@@ -1,6 +1,7 @@
 //! Functions: which names there are ([`table`]), and those that this crate computes itself.
 
 mod arithmetic;
+mod branches;
 mod casts;
 mod catalog;
 mod dates;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 pub(crate) use arithmetic::{Op, arithmetic, equal_floats, is_arithmetic};
+pub(crate) use branches::BRANCHES;
 pub(crate) use casts::{assigned, explicit};
 pub(crate) use dates::times;
 pub(crate) use formats::{Reading, check as check_date_format, read as read_date};
@@ -36,6 +38,7 @@ pub(crate) const ASSIGN: &str = "redshift_assign";
 pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
     let mut all = casts::functions();
     all.extend(dates::functions());
+    all.extend(branches::functions());
     all.extend(floats::functions());
     all.extend(json::functions());
     all.extend(catalog::functions());

@@ -49,7 +49,6 @@ pub(crate) enum Special {
     /// The greatest or the least of values.
     Extreme(&'static str),
     RatioToReport,
-    Log,
     LeaderPrivilege,
     /// The first of its arguments.
     First,
@@ -231,11 +230,11 @@ static KNOWN: &[Known] = &[
     known("degrees", As("degrees"), 1, 1),
     known("dexp", As("redshift_exp"), 1, 1),
     known("dlog1", As("redshift_ln"), 1, 1),
-    known("dlog10", special(S::Log), 1, 1),
+    known("dlog10", As("redshift_log"), 1, 1),
     known("exp", As("redshift_exp"), 1, 1),
     known("floor", As("floor"), 1, 1),
     known("ln", As("redshift_ln"), 1, 1),
-    known("log", special(S::Log), 1, 1),
+    known("log", As("redshift_log"), 1, 1),
     known("mod", As("redshift_mod"), 2, 2),
     known("pi", As("pi"), 0, 0),
     known("pow", As("redshift_power"), 2, 2),
@@ -250,12 +249,12 @@ static KNOWN: &[Known] = &[
     known("trunc", special(S::Trunc), 1, 2),
     known("to_number", NotYet, 2, 2),
     // Conditions.
-    known("coalesce", As("coalesce"), 1, MANY),
+    known("coalesce", As("redshift_coalesce"), 1, MANY),
     known("decode", special(S::Decode), 3, MANY),
-    known("greatest", As("greatest"), 1, MANY),
-    known("least", As("least"), 1, MANY),
+    known("greatest", As("redshift_greatest"), 1, MANY),
+    known("least", As("redshift_least"), 1, MANY),
     known("nullif", special(S::NullIf), 2, 2),
-    known("nvl", As("coalesce"), 1, MANY),
+    known("nvl", As("redshift_coalesce"), 1, MANY),
     known("nvl2", special(S::Nvl2), 3, 3),
     // Dates.
     known("add_months", As("redshift_add_months"), 2, 2),

@@ -86,31 +86,33 @@ pub(super) async fn insert(
     let given = Given::new(table, &names)?;
     let (planned, given) = match source {
         Some(source) => {
-            if let SetExpr::Values(values) = source.body.as_ref()
+            let is_plain = source.with.is_none()
                 && source.order_by.is_none()
-                && source.with.is_none()
-            {
-                let width = values.rows.first().map_or(0, |row| row.len());
-                given.check(width, !names.is_empty())?;
-                if let Some(batch) = constants::rows(table, &given, values)? {
-                    let schema = batch.schema();
-                    let batch = stream::iter([Ok(batch)]);
-                    let rows = RecordBatchStreamAdapter::new(schema, batch);
-                    let written = write(environment, table, vec![Box::pin(rows)], true).await?;
-                    transaction.append(id, written.segments)?;
-                    return Ok(Outcome::changed("INSERT 0", written.rows));
-                }
-            }
+                && source.limit_clause.is_none()
+                && source.fetch.is_none();
             let planned = match *source.body {
-                SetExpr::Values(values) if source.order_by.is_none() && source.with.is_none() => {
+                SetExpr::Values(values) if is_plain => {
                     let has_list = !names.is_empty();
-                    let query =
-                        values_query(environment, &catalog, table, &given, values, has_list)?;
+                    let width = values.rows.first().map_or(0, |row| row.len());
+                    given.check(width, has_list)?;
+                    if let Some(batch) = constants::rows(table, &given, &values)? {
+                        let schema = batch.schema();
+                        let batch = stream::iter([Ok(batch)]);
+                        let rows = RecordBatchStreamAdapter::new(schema, batch);
+                        let written = write(environment, table, vec![Box::pin(rows)], true).await?;
+                        transaction.append(id, written.segments)?;
+                        return Ok(Outcome::changed("INSERT 0", written.rows));
+                    }
+                    let query = values_query(environment, &catalog, table, &given, values)?;
                     environment.plan(&catalog, query).await?
                 }
-                _ => {
+                body => {
+                    let source = Query {
+                        body: Box::new(body),
+                        ..*source
+                    };
                     let mut binder = Binder::new(&catalog, environment.context);
-                    let bound = binder.statement(*source)?;
+                    let bound = binder.statement(source)?;
                     transaction.has_read(binder.tables);
                     environment.plan(&catalog, bound).await?
                 }
@@ -142,7 +144,6 @@ fn values_query(
     table: &Table,
     given: &Given,
     values: Values,
-    has_list: bool,
 ) -> Result<Query> {
     let mut binder = Binder::new(catalog, environment.context);
     let mut columns = vec![None; given.count()];
@@ -152,7 +153,6 @@ fn values_query(
         }
     }
     let width = values.rows.first().map_or(0, |row| row.len());
-    given.check(width, has_list)?;
     let rows = values.rows.into_iter().map(|row| {
         if row.len() != width {
             return Err(Error::new(&error::SYNTAX_ERROR, &[&"VALUES"])

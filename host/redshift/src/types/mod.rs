@@ -4,10 +4,13 @@
 //! DataFusion hands on with columns; where it does not, the type follows from Arrow's.
 
 pub(crate) mod cast;
+mod common;
 pub(crate) mod json;
 pub(crate) mod parse;
 pub(crate) mod read;
 pub(crate) mod show;
+
+pub(crate) use common::common;
 
 use std::collections::HashMap;
 use std::fmt;

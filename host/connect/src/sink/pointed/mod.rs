@@ -426,6 +426,9 @@ impl Sink for PointedSink {
         let tree = table.tree();
         check_log(tree, &self.folder(), &expected.log.to_string(), &self.files).await?;
         let mut verified = Verified::default();
+        if !owner::verify(self.noted().await?, name, expected, &mut verified) {
+            return Ok(verified);
+        }
         let at = table.entry().await.map_err(failed)?;
         let position = match expected.before {
             Some(before) if before.seq == at => before,

@@ -219,8 +219,9 @@ impl Walk<'_> {
             let metadata = match fs::metadata(entry.path()) {
                 Ok(metadata) => metadata,
                 // A link that leads nowhere has no data; but a file of the source would be missed, or a folder.
-                Err(_)
+                Err(error)
                     if kind.is_symlink()
+                        && error.kind() == io::ErrorKind::NotFound
                         && !matches!(wanted(&child, &name), Wanted::Yes)
                         && !may_be_folder(&name) =>
                 {

@@ -184,6 +184,13 @@ fn missing_within(wanted: &DataType, given: Vec<&DataType>) -> Option<String> {
     }
     let fields = match wanted {
         DataType::Struct(fields) => fields,
+        // Names of keys and values differ from writer to writer.
+        DataType::Map(..) => {
+            return (0..2).find_map(|place| {
+                let given = given.iter().filter_map(|given| part_of_map(given, place));
+                missing_within(part_of_map(wanted, place)?, given.collect())
+            });
+        }
         _ => {
             let item = item_of(wanted)?;
             return missing_within(item, given.into_iter().filter_map(item_of).collect());
@@ -204,6 +211,17 @@ fn missing_within(wanted: &DataType, given: Vec<&DataType>) -> Option<String> {
         let within = missing_within(field.data_type(), below.collect())?;
         Some(format!(".{}{within}", field.name()))
     })
+}
+
+/// The type of a map's keys or values.
+fn part_of_map(data_type: &DataType, place: usize) -> Option<&DataType> {
+    match data_type {
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(fields) => Some(fields.get(place)?.data_type()),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// The type of the items of a list or a map.

@@ -1,5 +1,5 @@
-//! Whether the pipeline and its tables can go on from where the log is. Sinks are looked at whenever a run begins, tables before it decides
-//! its first slice, and before the log is changed in another way.
+//! Whether the pipeline and its tables can go on from where the log is. Sinks are looked at whenever a run begins; tables before it decides
+//! its first slice, before a staged slice is loaded, a rewind and a gc.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -80,9 +80,8 @@ pub(in crate::slices) fn check_parts(job: &Job, draft: &Draft, hint: &str) -> Re
         return Ok(());
     };
     let has_part = |name: &str| slice.sinks.iter().any(|part| part.name.as_str() == name);
-    let sinks = job.pipeline.sinks.iter();
-    let mut names = sinks.map(|sink| sink.name.value.as_str());
-    match names.find(|name| !has_part(name)) {
+    let sinks = super::sinks(job);
+    match sinks.keys().find(|name| !has_part(name)) {
         None => Ok(()),
         Some(name) => Err(Error::State {
             message: format!(
@@ -106,11 +105,7 @@ impl Slicer<'_> {
     /// Compares the sinks with what the log has loaded into them.
     pub(super) async fn check_sinks(&mut self, log: &Log) -> Result<()> {
         if !self.has_compared.sinks {
-            let state = log.state();
-            // Before the first slice, and after a reset, nothing is loaded that could be missing.
-            if !state.sources.is_empty() {
-                self.compare_sinks(log, &state).await?;
-            }
+            self.compare_sinks(log, &log.state()).await?;
             self.has_compared.sinks = true;
         }
         Ok(())
@@ -126,7 +121,8 @@ impl Slicer<'_> {
             .map(|sink| sink.name.value.as_str());
         let (known, new): (Vec<&str>, Vec<&str>) =
             sinks.partition(|name| at(state, name).is_some());
-        for name in new {
+        // Before the first slice, and after a reset, nothing is loaded that could be missing.
+        for name in new.into_iter().filter(|_| !state.sources.is_empty()) {
             tracing::warn!(
                 target: "transom",
                 "sink `{name}` is new: it gets what is loaded from now on; `transom reset --yes` and `transom run` load all of it again"
@@ -139,21 +135,34 @@ impl Slicer<'_> {
         let Some(first) = known.iter().map(|(_, seq)| *seq).min() else {
             return Ok(());
         };
-        let mut stored;
-        let all = match log.get(first.max(1)) {
-            Some(_) => log,
-            None => {
-                stored = StoredLog::open(self.store.as_ref(), Some(log.tail())).await?;
-                stored.reach(first).await?;
-                stored.log()
-            }
+        let is_slice = |seq: &u64| {
+            let entry = log.get(*seq);
+            entry.is_some_and(|entry| matches!(entry.decision, Decision::Slice(_)))
         };
+        if known.iter().all(|(_, seq)| is_slice(seq)) {
+            return self.check_known(log, log.tail(), &known);
+        }
+        // A rewind or a discard has moved sinks: what they have is in earlier entries.
+        let mut stored = StoredLog::open(self.store.as_ref(), Some(log.tail())).await?;
+        stored.reach(first).await?;
+        for (name, seq) in &known {
+            let mut at = last_of(stored.log(), name, *seq);
+            while let Err(needed) = at {
+                stored.reach(needed).await?;
+                at = last_of(stored.log(), name, *seq);
+            }
+        }
+        self.check_known(stored.log(), log.tail(), &known)
+    }
+
+    /// Each sink goes on from what it has, and has all that was loaded.
+    fn check_known(&self, log: &Log, tail: u64, known: &[(&str, u64)]) -> Result<()> {
         for (name, seq) in known {
-            let last = all.get(seq).and_then(|entry| part(entry, name));
-            if let (Some(last), Some(sink)) = (last, self.sinks.get(name)) {
+            if let (Ok(Some(last)), Some(sink)) = (last_of(log, name, *seq), self.sinks.get(*name))
+            {
                 sink.check_after(last)?;
             }
-            self.check_complete(all, log.tail(), (name, seq))?;
+            self.check_complete(log, tail, (name, *seq))?;
         }
         Ok(())
     }
@@ -203,6 +212,34 @@ impl Slicer<'_> {
 
 fn at<'a>(state: &'a After, sink: &str) -> Option<&'a SinkAt> {
     state.sinks.iter().find(|at| at.name.as_str() == sink)
+}
+
+/// What the sink has loaded last, of what is in force at an entry; none if that is nothing. The entry that has to be read for it, if it was
+/// not.
+fn last_of<'a>(log: &'a Log, sink: &str, at: u64) -> Result<Option<&'a commit::Part>, u64> {
+    let mut seq = at;
+    while seq > 0 {
+        let entry = log.get(seq).ok_or(seq)?;
+        seq = match &entry.decision {
+            Decision::Slice(_) => return Ok(part(entry, sink)),
+            Decision::Rewind { to: 0, .. } => 0,
+            Decision::Rewind { to, .. } => {
+                let stays = log.get(*to).ok_or(*to)?;
+                let mut sinks = stays.after.sinks.iter();
+                sinks
+                    .find(|at| at.name.as_str() == sink)
+                    .map_or(0, |at| at.position.seq)
+            }
+            decision => {
+                let steps = decision.steps();
+                let mut steps = steps.iter();
+                steps
+                    .find(|at| at.name.as_str() == sink)
+                    .map_or(0, |at| at.position.seq)
+            }
+        };
+    }
+    Ok(None)
 }
 
 fn part<'a>(entry: &'a Entry, sink: &str) -> Option<&'a commit::Part> {
