@@ -195,16 +195,10 @@ fn tables(pipeline: &Pipeline, planned: &Planned) -> String {
 }
 
 /// What a slice does to a table.
-fn mode(sink: &Sink) -> &'static str {
-    let mode = match &sink.kind {
+fn mode(sink: &Sink) -> LoadMode {
+    match &sink.kind {
         SinkKind::Files(files) => files.mode.value,
         SinkKind::Redshift { redshift } => redshift.mode,
-    };
-    match mode {
-        LoadMode::Append => "append",
-        LoadMode::Merge => "merge",
-        LoadMode::OverwritePartitions => "overwrite_partitions",
-        LoadMode::Overwrite => "overwrite",
     }
 }
 

@@ -56,7 +56,9 @@ impl Stamp {
     pub(super) fn is_unique(&self) -> bool {
         const SECOND: u64 = 1_000_000_000;
         // An ETag is no such number.
-        self.text.parse().is_ok_and(|time: u64| time % SECOND != 0)
+        self.text
+            .parse()
+            .is_ok_and(|time: u64| !time.is_multiple_of(SECOND))
     }
 }
 
