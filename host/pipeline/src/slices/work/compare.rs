@@ -197,9 +197,8 @@ impl Slicer<'_> {
             )),
         })
     }
-}
 
-impl Slicer<'_> {
+    /// Whether each slice has all rows of a sink's table.
     fn replaces_all(&self, name: &str) -> bool {
         let sinks = self.job.pipeline.sinks.iter();
         let mut sinks = sinks.filter(|sink| sink.name.value == name);
