@@ -199,18 +199,11 @@ impl Sink for RedshiftSink {
     }
 
     async fn check_rewind(&self, rewind: &Rewound<'_>) -> Result<(), transom_commit::SinkError> {
-        let is_appended = |part: &&Part| {
-            let publish = serde_json::from_value(part.staged.clone());
-            matches!(publish, Ok(Publish::Load(load)) if load.table.mode == LoadMode::Append)
-        };
-        let mut parts = rewind.taken_back.iter().copied();
-        if !parts.any(|part| part.rows > 0 && is_appended(&part)) || self.is_there().await? {
+        let mut parts = rewind.taken_back.iter();
+        if !parts.any(|part| part.rows > 0 && is_appended(part)) || self.is_there().await? {
             return Ok(());
         }
-        let (name, table) = (&self.name, &self.table.table);
-        let message = format!("the table `{table}` of sink `{name}` is gone");
-        let error = transom_commit::SinkError::new(SinkErrorKind::Broken, message);
-        Err(error.hinted(self.restore()))
+        Err(self.gone())
     }
 
     async fn adopt(
@@ -311,6 +304,12 @@ impl RedshiftSink {
         let bucket = self.aws.bucket(&url.bucket).await;
         bucket.map_err(|error| SinkError::s3(&self.name, error))
     }
+}
+
+/// Whether an entry has appended its rows.
+fn is_appended(part: &Part) -> bool {
+    let publish = serde_json::from_value(part.staged.clone());
+    matches!(publish, Ok(Publish::Load(load)) if load.table.mode == LoadMode::Append)
 }
 
 /// Deletes all that an attempt has staged for a sink.

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use transom_commit::{Position, Reading, SinkError};
-use transom_file::spec::LoadMode;
 
-use super::RedshiftSink;
+use super::{RedshiftSink, is_appended};
 use super::{sql, target};
-use crate::sink::{Expectation, Expected, IsThere, Publish, Verified, redo};
+use crate::sink::{Expected, IsThere, Verified, redo};
 
 impl RedshiftSink {
     /// Compares the ledger with the log, and counts the rows of each entry that has appended some.
@@ -21,10 +20,6 @@ impl RedshiftSink {
         if !self.verify_ledger(expected, &reading, &mut verified) {
             return Ok(verified);
         }
-        let is_appended = |load: &Expectation<'_>| {
-            let publish = serde_json::from_value(load.part.staged.clone());
-            matches!(publish, Ok(Publish::Load(load)) if load.table.mode == LoadMode::Append)
-        };
         let table = &self.table.table;
         let columns = target::columns_of(&api, table).await;
         let columns = columns.map_err(|error| self.failed("look at", error))?;
@@ -33,7 +28,7 @@ impl RedshiftSink {
             verified.find(&self.name, problem, self.restore());
             return Ok(verified);
         }
-        if !expected.loads.iter().any(is_appended) {
+        if !expected.loads.iter().any(|load| is_appended(load.part)) {
             return Ok(verified);
         }
         let mut rows: BTreeMap<u64, u64> = BTreeMap::new();
@@ -49,7 +44,7 @@ impl RedshiftSink {
             let entry = load.position.seq;
             let found = rows.remove(&entry).unwrap_or(0);
             let loaded = match load.is_there {
-                IsThere::Yes if is_appended(load) => load.part.rows,
+                IsThere::Yes if is_appended(load.part) => load.part.rows,
                 IsThere::Yes | IsThere::TakenBack | IsThere::Never => 0,
                 IsThere::Perhaps => continue,
             };

@@ -235,8 +235,7 @@ impl RedshiftSink {
             let existing = target::columns_of(api, table).await;
             let existing = existing.map_err(|error| self.failed("look at", error))?;
             if existing.is_none() && !load.creates {
-                let message = format!("the table `{table}` of sink `{}` is gone", self.name);
-                return Err(SinkError::new(SinkErrorKind::Broken, message).hinted(self.restore()));
+                return Err(self.gone());
             }
             let change = target::next_change(&load.table, &load.columns, existing.as_deref());
             match change {
@@ -262,6 +261,13 @@ impl RedshiftSink {
             self.name
         );
         Err(SinkError::new(SinkErrorKind::Unclear, message))
+    }
+
+    /// The table is gone, and its ledger is there.
+    pub(super) fn gone(&self) -> SinkError {
+        let (name, table) = (&self.name, &self.table.table);
+        let message = format!("the table `{table}` of sink `{name}` is gone");
+        SinkError::new(SinkErrorKind::Broken, message).hinted(self.restore())
     }
 
     /// What to do about a table that is gone while its ledger is there.

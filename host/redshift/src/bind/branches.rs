@@ -1,4 +1,4 @@
-//! Values of which one is taken, in COALESCE, GREATEST, LEAST, CASE and UNION, are of one kind: a number does not become a text.
+//! The values of COALESCE, GREATEST, LEAST, CASE and UNION are of one kind: a number does not become a text.
 
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TreeNode};

@@ -91,7 +91,7 @@ rules! {
     TOO_MANY_EXPRESSIONS, "42601", 0, Known, "INSERT has more expressions than target columns", "more values than columns";
     TOO_FEW_EXPRESSIONS, "42601", 0, Known, "INSERT has more target columns than expressions", "fewer values than columns";
     DATATYPE_MISMATCH, "42804", 0, Known, "column \"{}\" is of type {} but expression is of type {}", "a value of a type that the column does not take";
-    TYPES_MATCH, "42804", 0, Known, "{} types {} and {} cannot be matched", "values of different kinds, of which one is taken";
+    TYPES_MATCH, "42804", 0, Known, "{} types {} and {} cannot be matched", "values of different kinds in COALESCE, CASE, UNION and the like";
     NOT_NULL, "23502", 8007, Measured, "Cannot insert a NULL value into column {}", "NULL in a NOT NULL column";
     IDENTITY_INSERT, "42601", 0, Documented, "cannot set an identity column to a value", "a value for an IDENTITY column";
     UNION_COLUMNS, "42601", 0, Known, "each {} query must have the same number of columns", "set operations of different widths";

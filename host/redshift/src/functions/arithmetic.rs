@@ -118,17 +118,6 @@ fn float_equality() -> ScalarUDF {
     )
 }
 
-/// The digits of a whole number as a decimal.
-fn digits(data_type: Type) -> Option<(u8, u8)> {
-    Some(match data_type {
-        Type::Int2 => (5, 0),
-        Type::Int4 => (10, 0),
-        Type::Int8 => (19, 0),
-        Type::Numeric(precision, scale) => (precision, scale),
-        _ => return None,
-    })
-}
-
 fn chain_types(ops: &[Op], arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
     let [first, rest @ ..] = arguments.types else {
         return Err(arguments.refused());
@@ -171,7 +160,7 @@ fn types(op: Op, left: Type, right: Type) -> Option<(Type, Type, Type)> {
             right
         });
     }
-    if let (Some(left), Some(right)) = (digits(left), digits(right)) {
+    if let (Some(left), Some(right)) = (left.digits(), right.digits()) {
         let result = decimal(op, left, right);
         let own = |(precision, scale)| Type::Numeric(precision, scale);
         return Some((own(left), own(right), result));

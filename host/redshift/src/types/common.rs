@@ -1,4 +1,4 @@
-//! The type of values of which one is taken: all are of one kind.
+//! The common type of the values of COALESCE, CASE, UNION and the like.
 
 use super::Type;
 use crate::error::{self, Error, Result};
@@ -26,7 +26,7 @@ pub(crate) fn common(what: &str, types: impl Iterator<Item = Type>) -> Result<Op
 }
 
 fn wider(a: Type, b: Type) -> Type {
-    if let (Some((digits_a, scale_a)), Some((digits_b, scale_b))) = (decimal(a), decimal(b))
+    if let (Some((digits_a, scale_a)), Some((digits_b, scale_b))) = (a.digits(), b.digits())
         && (matches!(a, Type::Numeric(..)) || matches!(b, Type::Numeric(..)))
     {
         let scale = scale_a.max(scale_b);
@@ -39,17 +39,6 @@ fn wider(a: Type, b: Type) -> Type {
         true => a,
         false => b,
     }
-}
-
-/// Digits and scale of a number that is exact.
-fn decimal(data_type: Type) -> Option<(u8, u8)> {
-    Some(match data_type {
-        Type::Int2 => (5, 0),
-        Type::Int4 => (10, 0),
-        Type::Int8 => (19, 0),
-        Type::Numeric(precision, scale) => (precision, scale),
-        _ => return None,
-    })
 }
 
 /// Types that are cast to one another; none of those that go with any.

@@ -149,6 +149,17 @@ impl Type {
         })
     }
 
+    /// Digits and scale of an exact number; those that a whole number has as a decimal.
+    pub(crate) fn digits(self) -> Option<(u8, u8)> {
+        Some(match self {
+            Self::Int2 => (5, 0),
+            Self::Int4 => (10, 0),
+            Self::Int8 => (19, 0),
+            Self::Numeric(precision, scale) => (precision, scale),
+            _ => return None,
+        })
+    }
+
     /// The name as catalogs show it, with its modifiers.
     pub fn name(self) -> String {
         match self {
