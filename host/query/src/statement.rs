@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::common::config::Dialect;
-use datafusion::common::{Result, plan_datafusion_err, plan_err};
+use datafusion::common::{Diagnostic, Result, Span, plan_datafusion_err, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{Expr, Ident, ObjectName};
@@ -15,6 +15,7 @@ use datafusion::sql::sqlparser::dialect::dialect_from_str;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
+use transom_sql::points;
 use transom_sql::walk::visit_expressions_mut;
 
 /// Parses one query.
@@ -24,6 +25,7 @@ pub(crate) fn parse(sql: &str, dialect: &Dialect, recursion_limit: usize) -> Res
     let tokens = Tokenizer::new(dialect.as_ref(), sql).tokenize_with_location();
     let mut tokens =
         tokens.map_err(|error| DataFusionError::SQL(Box::new(ParserError::from(error)), None))?;
+    check_points(&tokens)?;
     quote_functions(&mut tokens);
     let mut statements = DFParserBuilder::new(tokens)
         .with_dialect(dialect.as_ref())
@@ -38,6 +40,18 @@ pub(crate) fn parse(sql: &str, dialect: &Dialect, recursion_limit: usize) -> Res
         (None, _) => plan_err!("there is no query"),
         (Some(_), false) => plan_err!("a step is one query; there are several"),
     }
+}
+
+fn check_points(tokens: &[TokenWithSpan]) -> Result<()> {
+    let Some(point) = points::one_too_many(tokens) else {
+        return Ok(());
+    };
+    let error = plan_datafusion_err!(
+        "a name has at most {} points, write fields of fields as `a['b']['c']`",
+        points::MOST_POINTS
+    );
+    let span = Span::try_from_sqlparser_span(point.span);
+    Err(error.with_diagnostic(Diagnostic::new_error("too many points", span)))
 }
 
 /// Quotes `a` and `b` of `a.b(`.
@@ -98,6 +112,20 @@ fn join_names(statement: &mut Statement) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_many_points_are_an_error_at_once() {
+        let path =
+            |points: usize, end: &str| format!("SELECT a{}{end} FROM t", ".b".repeat(points));
+        let dialect = Dialect::default();
+        parse(&path(12, ""), &dialect, 50).unwrap();
+        // Neither an expression nor a name: the parser would take years.
+        for sql in [path(60, ".case"), path(13, ""), path(60, " . /* . */ not")] {
+            let error = parse(&sql, &dialect, 50).unwrap_err();
+            assert!(error.to_string().contains("at most 12 points"), "{error}");
+            assert!(error.diagnostic().unwrap().span.is_some());
+        }
+    }
 
     /// The names of all functions in a query.
     fn functions(sql: &str) -> Vec<String> {

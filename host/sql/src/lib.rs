@@ -3,6 +3,7 @@
 //! Pipelines follow PostgreSQL in their values: what does not fit is an error, never another value. The rooms around this one ask it
 //! for:
 //!
+//! - [`points`]: the names that the parser would take for ever to read,
 //! - [`install`], [`prepare`], [`planned`]: a session that computes like this, and what a statement and its plan go through,
 //! - [`type_name`] and the other names of types, which are those of `transom-types`,
 //! - [`with_one_nan`]: columns from outside as computations need them,
@@ -32,6 +33,7 @@ mod optimizer;
 mod ordered;
 mod patterns;
 mod planner;
+pub mod points;
 mod precedence;
 mod quantiles;
 mod refused;

@@ -1,13 +1,15 @@
-//! The values of COALESCE, GREATEST, LEAST, CASE and UNION are of one kind: a number does not become a text.
+//! The values of COALESCE, GREATEST, LEAST, CASE, UNION, INTERSECT and EXCEPT are of one kind: a number does not become a text.
 
-use datafusion::common::DFSchema;
+use std::sync::Arc;
+
 use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, JoinType, NullEquality};
 use datafusion::error::Result;
 use datafusion::functions::core;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Union};
+use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Projection, Union};
 
 use super::plan::{is_literal, is_text};
 use crate::functions::{self, BRANCHES};
@@ -19,9 +21,11 @@ use crate::types::{Type, common};
 /// If two values are of different kinds.
 pub(super) fn matched(plan: LogicalPlan) -> Result<LogicalPlan> {
     let matched = plan.transform_up_with_subqueries(|plan| {
-        if let LogicalPlan::Union(union) = &plan {
-            check_union(union)?;
-        }
+        let plan = match plan {
+            LogicalPlan::Union(union) => return of_union(union),
+            LogicalPlan::Join(join) if is_set_operation(&join) => return of_join(join),
+            plan => plan,
+        };
         let schema = merge_schema(&plan.inputs());
         let names = NamePreserver::new(&plan);
         let plan = plan.map_expressions(|expr| {
@@ -83,14 +87,72 @@ fn of_one_kind(what: &str, values: Vec<&mut Expr>, schema: &DFSchema) -> Result<
     Ok(changed)
 }
 
-fn check_union(union: &Union) -> Result<()> {
-    for place in 0..union.schema.fields().len() {
-        let inputs = union.inputs.iter();
-        let types = inputs.filter(|input| !is_literal(input, place));
-        let types = types.filter_map(|input| Type::of(input.schema().fields().get(place)?));
-        common("UNION", types)?;
+fn of_union(mut union: Union) -> Result<Transformed<LogicalPlan>> {
+    Ok(
+        match of_inputs("UNION", union.inputs.iter_mut().collect())? {
+            false => Transformed::no(LogicalPlan::Union(union)),
+            true => {
+                let union = Union::try_new_with_loose_types(union.inputs)?;
+                Transformed::yes(LogicalPlan::Union(union))
+            }
+        },
+    )
+}
+
+/// DataFusion makes joins of INTERSECT and EXCEPT, and no others in which NULL is NULL.
+fn is_set_operation(join: &Join) -> bool {
+    join.null_equality == NullEquality::NullEqualsNull
+}
+
+fn of_join(mut join: Join) -> Result<Transformed<LogicalPlan>> {
+    let what = match join.join_type {
+        JoinType::LeftSemi => "INTERSECT",
+        _ => "EXCEPT",
+    };
+    let changed = of_inputs(what, vec![&mut join.left, &mut join.right])?;
+    let plan = LogicalPlan::Join(join);
+    match changed {
+        false => Ok(Transformed::no(plan)),
+        true => Ok(Transformed::yes(plan.recompute_schema()?)),
     }
-    Ok(())
+}
+
+/// Casts texts that were written into one of these queries to the type of the others' column; whether there were some.
+fn of_inputs(what: &str, inputs: Vec<&mut Arc<LogicalPlan>>) -> Result<bool> {
+    let columns = inputs
+        .first()
+        .map_or(0, |input| input.schema().fields().len());
+    let mut types = Vec::with_capacity(columns);
+    for place in 0..columns {
+        let inputs = inputs.iter().filter(|input| !is_literal(input, place));
+        let of_column = inputs.filter_map(|input| Type::of(input.schema().fields().get(place)?));
+        types.push(common(what, of_column)?.filter(|common| !common.is_text()));
+    }
+    let mut changed = false;
+    for input in inputs {
+        let written: Vec<Option<Type>> = types
+            .iter()
+            .enumerate()
+            .map(|(place, common)| common.filter(|_| is_literal(input, place)))
+            .collect();
+        if written.iter().any(Option::is_some) {
+            changed = true;
+            *input = cast(input, &written)?;
+        }
+    }
+    Ok(changed)
+}
+
+/// The query with columns cast to the types given for them.
+fn cast(input: &Arc<LogicalPlan>, types: &[Option<Type>]) -> Result<Arc<LogicalPlan>> {
+    let columns = input.schema().columns().into_iter().zip(types);
+    let columns = columns.map(|(column, to)| match to {
+        None => Expr::Column(column),
+        Some(to) => functions::explicit(Expr::Column(column.clone()), *to)
+            .alias_qualified(column.relation, column.name),
+    });
+    let projection = Projection::try_new(columns.collect(), Arc::clone(input))?;
+    Ok(Arc::new(LogicalPlan::Projection(projection)))
 }
 
 /// The type of a value; none of a text or NULL that was written into the statement.

@@ -100,8 +100,8 @@ impl Query {
         let plan = state.statement_to_plan(statement).await?;
         let columns = 0..plan.schema().fields().len();
         let literals = columns.map(|place| is_literal(&plan, place)).collect();
-        let plan = super::literals::typed(blanks::ignored(plan)?)?;
-        let plan = transom_sql::planned(super::branches::matched(plan)?)?;
+        let plan = super::branches::matched(super::literals::typed(plan)?)?;
+        let plan = transom_sql::planned(blanks::ignored(plan)?)?;
         check_super(&plan)?;
         match plan {
             // DataFusion's changes of rows are wrong for some conditions; ours are queries.
@@ -166,7 +166,10 @@ pub(super) fn is_literal(plan: &LogicalPlan, place: usize) -> bool {
             _ => false,
         },
         LogicalPlan::Union(union) => union.inputs.iter().all(|input| is_literal(input, place)),
-        LogicalPlan::Sort(_) | LogicalPlan::Limit(_) | LogicalPlan::Distinct(_) => plan
+        LogicalPlan::Sort(_)
+        | LogicalPlan::Limit(_)
+        | LogicalPlan::Distinct(_)
+        | LogicalPlan::SubqueryAlias(_) => plan
             .inputs()
             .first()
             .is_some_and(|input| is_literal(input, place)),

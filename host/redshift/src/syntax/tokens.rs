@@ -2,6 +2,7 @@
 
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
+use transom_sql::points;
 
 use super::dialect::Redshift;
 use crate::error::{self, Error, Result};
@@ -19,9 +20,6 @@ const MOST_QUERIES: usize = 500;
 
 /// Bytes of a name; what is longer is cut, as `CREATE TABLE` documents it.
 const NAME_BYTES: usize = 127;
-
-/// Points that are read before what begins with the first one is over.
-const MOST_POINTS: usize = 12;
 
 /// Values for `$1` or `:name`.
 #[derive(Debug, Clone, Copy)]
@@ -192,8 +190,13 @@ pub(super) fn read(text: &str, parameters: &Parameters<'_>) -> Result<Vec<TokenW
         true => Err(Error::new(&error::MULTIPLE_COMMANDS, &[])),
         false => {
             check_depth(&read)?;
-            check_points(&read)?;
-            Ok(read)
+            match points::one_too_many(&read) {
+                None => Ok(read),
+                Some(_) => Err(Error::not_yet(format_args!(
+                    "names and paths of more than {} parts",
+                    points::MOST_POINTS
+                ))),
+            }
         }
     }
 }
@@ -223,69 +226,6 @@ fn plain_operators(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         });
     }
     plain
-}
-
-/// The parser takes what follows a point for an expression first, and then for a name: where it is neither, each point within it takes
-/// twice the time.
-fn check_points(tokens: &[TokenWithSpan]) -> Result<()> {
-    #[derive(Clone, Copy, Default)]
-    struct Level {
-        /// Points around the parenthesis.
-        around: usize,
-        /// Points of the name that is being read.
-        points: usize,
-        /// Whether an expression goes on until the next comma.
-        goes_on: bool,
-    }
-    let mut levels = vec![Level::default()];
-    let mut before = &Token::EOF;
-    for token in tokens {
-        let Some(level) = levels.last_mut() else {
-            return Ok(());
-        };
-        let follows_point = *before == Token::Period;
-        match &token.token {
-            Token::Period => level.points += 1,
-            Token::LParen => {
-                let around = level.around + level.points;
-                levels.push(Level {
-                    around,
-                    ..Level::default()
-                });
-            }
-            Token::RParen => {
-                levels.pop();
-            }
-            Token::Comma => {
-                level.points = 0;
-                level.goes_on = false;
-            }
-            Token::Word(word) if follows_point => {
-                level.goes_on |= word.quote_style.is_none()
-                    && matches!(
-                        word.keyword,
-                        Keyword::CASE
-                            | Keyword::NOT
-                            | Keyword::PRIOR
-                            | Keyword::INTERVAL
-                            | Keyword::ARRAY
-                    );
-            }
-            Token::LBracket | Token::RBracket | Token::Number(..) => {}
-            Token::Mul if follows_point => {}
-            _ if follows_point => level.goes_on = true,
-            _ if level.goes_on => {}
-            _ => level.points = 0,
-        }
-        let points = levels.last().map_or(0, |level| level.around + level.points);
-        if points > MOST_POINTS {
-            return Err(Error::not_yet(format_args!(
-                "names and paths of more than {MOST_POINTS} parts"
-            )));
-        }
-        before = &token.token;
-    }
-    Ok(())
 }
 
 /// What joins terms nests them without a parenthesis, which is what the parser counts.
