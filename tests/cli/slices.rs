@@ -86,6 +86,98 @@ fn the_warehouse_example_loads_each_month_once() {
     assert_snapshot!("warehouse_loaded_more", loaded(&project));
 }
 
+/// A pipeline that appends one file after the other, each in a slice of its own.
+fn one_file_a_slice(files: &[(&str, &str)]) -> Project {
+    let project = Project::empty();
+    for (name, rows) in files {
+        project.write(&format!("raw/{name}.csv"), format!("id,amount\n{rows}"));
+    }
+    project.write(
+        "transom.yaml",
+        "name: p
+sources: { raw: { path: raw/, format: csv, columns: { id: int64, amount: int64 }, incremental: new_files } }
+sinks: { out: { from: raw, path: out, format: parquet, mode: append } }
+slices: { files: 1 }
+",
+    );
+    succeeds(&project, &["lock"]);
+    project
+}
+
+/// How often the log says that a slice was computed beside the one before it.
+fn beside(stderr: &str) -> usize {
+    stderr
+        .matches("computed beside the slice before it")
+        .count()
+}
+
+#[test]
+fn small_slices_are_computed_two_at_a_time_and_loaded_in_order() {
+    let files = [
+        ("a", "1,10\n"),
+        ("b", "2,20\n3,30\n"),
+        ("c", ""),
+        ("d", "4,40\n"),
+        ("e", "5,50\n"),
+    ];
+    let project = one_file_a_slice(&files);
+    let run = project.run(&["run", "-vv", "--head", "0"]);
+    assert_eq!(run.code, 0, "{}", run.all());
+    // The first slice finds out whether steps keep state, and the second is begun after it.
+    assert_eq!(beside(&run.stderr), 3, "{}", run.stderr);
+    let stages = run.stderr.matches("sink out: ").count();
+    assert_eq!(stages, 5, "each slice is shown: {}", run.stderr);
+    let history = project.run(&["state", "history", "--json"]).json();
+    let slices = history["entries"].as_array().unwrap().iter().rev();
+    let rows = slices.filter_map(|entry| entry["rows"].get(0)?.get(1)?.as_u64());
+    let rows: Vec<u64> = rows.collect();
+    assert_eq!(rows, [1, 2, 0, 1, 1], "{history}");
+
+    // One that may take little memory, or end at any time, does not begin two.
+    for bound in [["--memory", "256MB"], ["--deadline", "1h"]] {
+        let project = one_file_a_slice(&files);
+        let run = project.run(&[&["run", "-vv", "--head", "0"][..], &bound].concat());
+        assert_eq!((run.code, beside(&run.stderr)), (0, 0), "{}", run.all());
+    }
+}
+
+#[test]
+fn a_slice_that_fails_beside_the_one_before_it_fails_as_it_would_alone() {
+    let project = one_file_a_slice(&[
+        ("a", "1,10\n"),
+        ("b", "2,20\n"),
+        ("c", "3,thirty\n"),
+        ("d", "4,40\n"),
+    ]);
+    let run = project.run(&["run", "--head", "0"]);
+    assert_eq!(run.code, 1, "{}", run.all());
+    assert!(run.stderr.contains("`raw/c.csv` line 2"), "{}", run.stderr);
+    let history = project.run(&["state", "history", "--json"]).json();
+    assert_eq!(history["tail"], 3, "{history}");
+    project.write("raw/c.csv", "id,amount\n3,30\n");
+    succeeds(&project, &["run"]);
+    let history = project.run(&["state", "history", "--json"]).json();
+    assert_eq!(history["tail"], 5, "{history}");
+    succeeds(&project, &["verify"]);
+}
+
+#[test]
+fn a_state_whose_documents_are_gone_can_be_begun_anew() {
+    let project = one_file_a_slice(&[("a", "1,10\n"), ("b", "2,20\n")]);
+    succeeds(&project, &["run"]);
+    let objects = project.path().join(".transom/state/p/local/objects");
+    std::fs::remove_dir_all(objects).unwrap();
+    let way_out = "`transom reset --yes --force`, then `transom run`";
+    for arguments in [&["run"][..], &["verify"], &["reset", "--yes"]] {
+        let refused = project.run(arguments);
+        assert_ne!(refused.code, 0, "{}", refused.all());
+        assert!(refused.all().contains(way_out), "{}", refused.all());
+    }
+    succeeds(&project, &["reset", "--yes", "--force"]);
+    succeeds(&project, &["run"]);
+    succeeds(&project, &["verify"]);
+}
+
 /// The example with the whole year, in its local S3.
 fn year() -> Project {
     let project = warehouse();

@@ -231,6 +231,7 @@ impl Job {
             () = self.stopped() => Err(None),
             () = here.beat(store.as_ref(), others) => unreachable!("it never ends"),
         };
+        work.stop_ahead().await;
         here.leave(store.as_ref(), others).await;
         work.measure();
         report.done = work.is_done;

@@ -74,6 +74,11 @@ impl Pace {
         }
     }
 
+    /// Whether the bounds of a slice do not depend on those before it.
+    pub(super) fn is_even(&self) -> bool {
+        self.growth().is_none()
+    }
+
     /// What the next slice will take, or less; nothing is known of the first one.
     pub(super) fn estimate(&self) -> Duration {
         let recent = self.measured.iter().rev().take(LOOKED_BACK);

@@ -18,6 +18,9 @@ use transom_connect::{Input, Location};
 
 use crate::error::{Error, Result};
 
+/// What to do about documents that the log names and that are gone.
+pub(super) const GONE: &str = "restore the state from a backup; or load everything again: `transom reset --yes --force`, then `transom run`";
+
 const FORMAT: u32 = 1;
 /// Files of a chunk when it is written; it is divided when it has twice as many.
 const CHUNK: usize = 1000;
@@ -216,7 +219,7 @@ pub(super) async fn read<T: serde::de::DeserializeOwned>(
     let bytes = object.get(store).await?;
     let gone = || Error::State {
         message: format!("`{object}`, which the log names, is gone"),
-        hint: Some("restore the state's folder from a backup".to_owned()),
+        hint: Some(GONE.to_owned()),
     };
     serde_json::from_slice(&bytes.ok_or_else(gone)?).map_err(|error| Error::State {
         message: format!("`{object}` is no document of this version: {error}"),

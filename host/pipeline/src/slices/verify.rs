@@ -14,6 +14,7 @@ use super::buckets::StepState;
 use super::gc::{entries, read_all};
 use super::history::{AT_ONCE, discarded};
 use super::open_store;
+use super::seen::GONE;
 use super::work::sinks;
 use crate::error::{Error, Result};
 use crate::job::Job;
@@ -190,17 +191,14 @@ async fn objects(store: &dyn Store, log: &Log, found: &mut Verification) -> Resu
         if let Err(error) = super::seen::Seen::load(store, state.seen).await {
             let problem =
                 format!("what counts as loaded of source `{source}` cannot be read: {error}");
-            let hint = "restore the state from a backup, or `transom reset --yes` and load everything again";
-            found.findings.push(finding(problem, hint));
+            found.findings.push(finding(problem, GONE));
         }
     }
-    let hint =
-        "restore the state from a backup, or `transom reset --yes` and load everything again";
     for object in &state.buckets {
         let read = StepState::load(store, *object).await;
         let Ok(kept) = read else {
             let problem = format!("the state that a step keeps cannot be read: `{object}`");
-            found.findings.push(finding(problem, hint));
+            found.findings.push(finding(problem, GONE));
             continue;
         };
         for object in kept.objects() {
@@ -210,7 +208,7 @@ async fn objects(store: &dyn Store, log: &Log, found: &mut Verification) -> Resu
                 Err(error) => error.to_string(),
             };
             let problem = format!("the state of step `{}` cannot be read: {why}", kept.step);
-            found.findings.push(finding(problem, hint));
+            found.findings.push(finding(problem, GONE));
         }
     }
     Ok(())

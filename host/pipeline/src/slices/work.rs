@@ -1,6 +1,9 @@
 //! A slice from its files to what an entry of the log says of it.
 
+mod ahead;
 pub(super) mod compare;
+mod computer;
+mod inputs;
 mod shares;
 
 use std::collections::BTreeMap;
@@ -12,29 +15,31 @@ use std::time::{Instant, SystemTime};
 use arrow::datatypes::{Field, SchemaRef};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use tracing::Instrument as _;
 use transom_commit::{
-    self as commit, After, Counts, Draft, Log, LogId, Object, Part as EntryPart, Position,
-    SinkError, SinkKind, SinkName, StagedAttempt, Store, Work,
+    self as commit, After, Counts, Draft, Log, LogId, Object, SinkError, SinkName, StagedAttempt,
+    Store, Work,
 };
-use transom_connect::{self as connect, Attempt, ErrorKind, Inputs, Sink, SinkLimits, Source as _};
+use transom_connect::{self as connect, ErrorKind, Inputs, Sink, SinkLimits, Source as _};
 use transom_file::FileSource;
 use transom_file::spec::Incremental;
 use transom_plugin::LogicalTime;
 
+use self::ahead::Ahead;
+use self::computer::{Computed, Computer, Order};
+use self::inputs::NotedInputs;
 use super::backfill::{Backfill, Frozen};
-use super::buckets::{Keeping, check_shares};
+use super::buckets::check_shares;
 use super::choose::{Bounds, Candidate, Chosen, Loaded, Range, Value, choose};
 use super::pace::{Measured, Pace};
-use super::seen::{Seen, There, write};
+use super::seen::Seen;
 use super::staged::keep;
 use super::{SliceOptions, StagedReport};
 use crate::error::{Error, Result};
 use crate::job::Job;
-use crate::plan::{self, Part, Planned, Slice, Sources};
+use crate::plan::{self, Part, Sources};
 use crate::report::RunReport;
-use crate::run::{Observer, RunFailure, StagedSlice, stage_slice};
+use crate::run::{Observer, RunFailure};
 
 /// Why documents can be written.
 const TEXT_KEYS: &str = "what was staged has text for keys";
@@ -66,20 +71,21 @@ pub(super) struct Slicer<'a> {
     observer: &'a dyn Observer,
     store: Arc<dyn Store>,
     /// All that entries can name, tables of dead letters included.
-    sinks: BTreeMap<String, Arc<dyn Sink>>,
+    sinks: Arc<BTreeMap<String, Arc<dyn Sink>>>,
     /// The columns of the sources, which are those of the lock file in every slice.
     schemas: BTreeMap<String, SchemaRef>,
-    /// The sources as they were listed when the run began.
-    listed: Option<BTreeMap<String, Inputs>>,
+    /// The sources as they were listed when the run began; none before.
+    listed: Arc<BTreeMap<String, Inputs>>,
     /// What counts as loaded of each source, as it was last read or written.
     seen: BTreeMap<String, (Option<Object>, Seen)>,
     /// What was loaded of sources that the pipeline does not have any more, once it was read.
     former: BTreeMap<String, (Option<Object>, Seen)>,
     /// What was compared with the log.
     has_compared: Compared,
-    planned: Option<Planned>,
-    /// The states of steps, as the slice that is being computed changes them.
-    keeping: Vec<Arc<Keeping>>,
+    /// Those that compute nothing just now.
+    idle: Vec<Computer>,
+    /// The slice that comes next, if it is being computed already.
+    ahead: Option<Ahead>,
     pace: Pace,
     /// The last slice until its time is known: its attempt, when it was begun, what it has read.
     under_way: Option<(commit::Attempt, Instant, Measured)>,
@@ -105,18 +111,18 @@ impl<'a> Slicer<'a> {
     ) -> Result<Self> {
         let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
         Ok(Self {
-            sinks: sinks(job),
+            sinks: Arc::new(sinks(job)),
             schemas: locked_schemas(job)?,
             job,
             options,
             observer,
             store: Arc::clone(store),
-            listed: None,
+            listed: Arc::default(),
             seen: BTreeMap::new(),
             former: BTreeMap::new(),
             has_compared: Compared::default(),
-            planned: None,
-            keeping: Vec::new(),
+            idle: Vec::new(),
+            ahead: None,
             pace: Pace::new(job.pipeline.slices, options.deadline.map(left)),
             under_way: None,
             staged: Vec::new(),
@@ -214,6 +220,7 @@ impl<'a> Slicer<'a> {
         self.measure();
         self.settle(log);
         let state = log.state();
+        self.keep_ahead(log).await;
         if let Some(open) = state.backfill {
             // Boxed: the future of a slice is deep, and would be twice in this one.
             return Box::pin(self.next_share(log, &state, open)).await;
@@ -221,12 +228,15 @@ impl<'a> Slicer<'a> {
         if let Err(error) = self.check_sinks(log).await {
             return Err(RunFailure::new(self.job, error));
         }
-        let chosen = match self.choose(&state).await {
-            Ok(chosen) => chosen,
-            Err(error) => return Err(RunFailure::new(self.job, error)),
+        let order = match &self.ahead {
+            Some(ahead) => Some(Arc::clone(&ahead.order)),
+            None => match self.choose(&state).await {
+                Ok(chosen) => chosen.map(|chosen| Arc::new(self.order(log, &state, chosen))),
+                Err(error) => return Err(RunFailure::new(self.job, error)),
+            },
         };
-        self.is_done = chosen.is_none();
-        let Some(chosen) = chosen else {
+        self.is_done = order.is_none();
+        let Some(order) = order else {
             return Ok(None);
         };
         if self.ends_here() {
@@ -235,15 +245,27 @@ impl<'a> Slicer<'a> {
         if let Err(error) = self.check_tables(log).await {
             return Err(RunFailure::new(self.job, error));
         }
-        let begun = Instant::now();
-        let attempt = commit::Attempt::random();
-        let time = LogicalTime {
-            now: self.now(&state),
-            seed: self.seed(attempt),
+        let ahead = self.ahead.take();
+        let begun = ahead
+            .as_ref()
+            .map_or_else(Instant::now, |ahead| ahead.begun);
+        self.begin_ahead(log, &order);
+        let computed = match ahead {
+            None => self.compute(&order).instrument(slice_span(log)).await?,
+            Some(ahead) => match ahead.computed(self.observer).await {
+                Some((computer, computed)) => {
+                    self.idle.push(computer);
+                    computed
+                }
+                // It is computed again as all others are: what fails then is told.
+                None => {
+                    self.stop_ahead().await;
+                    return Box::pin(self.next_slice(log)).await;
+                }
+            },
         };
-        let id = log.id().map(|id| id.to_string());
-        let computing = self.compute(&state, &chosen, (attempt, id), time);
-        let (draft, report) = computing.instrument(slice_span(log)).await?;
+        let attempt = order.attempt;
+        let (draft, report) = self.draft(&state, computed);
         if self.options.stage_only {
             let staged = StagedAttempt::new(attempt, log.tail(), draft);
             if let Err(error) = keep(self.store.as_ref(), &staged).await {
@@ -259,20 +281,32 @@ impl<'a> Slicer<'a> {
         Ok(Some((attempt, draft)))
     }
 
-    /// Computes a slice, stages its results, and says what the log is to have of it.
-    async fn compute(
-        &mut self,
-        state: &After,
-        chosen: &Chosen,
-        (attempt, log): (commit::Attempt, Option<String>),
-        time: LogicalTime,
-    ) -> Result<(Draft, RunReport), Box<RunFailure>> {
-        let staged = Box::pin(self.stage(state, chosen, (attempt, log), time)).await?;
-        let draft = self.draft(state, chosen, &staged, (attempt, time)).await;
-        let StagedSlice { report, .. } = staged;
-        match draft {
-            Ok(draft) => Ok((draft, report)),
-            Err(error) => Err(Box::new(RunFailure { error, report })),
+    /// Computes a slice and stages its results.
+    async fn compute(&mut self, order: &Order) -> Result<Computed, Box<RunFailure>> {
+        let mut computer = self.idle_computer();
+        let computed = computer.compute(order, self.observer).await;
+        self.idle.push(computer);
+        computed
+    }
+
+    fn idle_computer(&mut self) -> Computer {
+        let new = || Computer::new(self.job, self.options.into(), &self.store, &self.sinks);
+        self.idle.pop().unwrap_or_else(new)
+    }
+
+    /// The slice that comes after the log's last entry.
+    fn order(&self, log: &Log, state: &After, chosen: Chosen) -> Order {
+        let attempt = commit::Attempt::random();
+        Order {
+            attempt,
+            log: log.id().map(|id| id.to_string()),
+            time: LogicalTime {
+                now: self.now(state),
+                seed: self.seed(attempt),
+            },
+            state: state.clone(),
+            chosen,
+            listed: Arc::clone(&self.listed),
         }
     }
 
@@ -314,9 +348,9 @@ impl<'a> Slicer<'a> {
 
     /// Lists the sources once, and reads what counts as loaded of them.
     async fn look(&mut self, state: &After) -> Result<()> {
-        if self.listed.is_none() {
+        if self.listed.is_empty() {
             let is_loaded = |name: &str| state.sources.contains_key(name);
-            self.listed = Some(list_sources(self.job, is_loaded).await?);
+            self.listed = Arc::new(list_sources(self.job, is_loaded).await?);
         }
         for (source, _) in self.incremental() {
             let name = &source.name.value;
@@ -357,7 +391,7 @@ impl<'a> Slicer<'a> {
         let mut columns = BTreeMap::new();
         for (source, incremental) in &incremental {
             let name = source.name.value.as_str();
-            let Some(inputs) = listed.and_then(|listed| listed.get(name)) else {
+            let Some(inputs) = listed.get(name) else {
                 continue;
             };
             if let Incremental::By { column, .. } = incremental {
@@ -384,7 +418,7 @@ impl<'a> Slicer<'a> {
             Some(Loaded {
                 source,
                 seen: seen(source)?,
-                listed: listed.and_then(|listed| listed.get(source)),
+                listed: listed.get(source),
             })
         });
         let former = self.former.iter().map(|(source, (_, seen))| Loaded {
@@ -399,7 +433,7 @@ impl<'a> Slicer<'a> {
                 name,
                 path: &source.path.value,
                 incremental,
-                inputs: listed?.get(name)?,
+                inputs: listed.get(name)?,
                 partitions: partitions.get(name).map_or(&[], Vec::as_slice),
                 partition_of: lookups.get(name)?.as_ref(),
                 seen: seen(name)?,
@@ -430,166 +464,38 @@ impl<'a> Slicer<'a> {
         Ok(field.clone())
     }
 
-    /// Computes a slice and stages what comes of it.
-    async fn stage(
-        &mut self,
-        state: &After,
-        chosen: &Chosen,
-        (attempt, log): (commit::Attempt, Option<String>),
-        time: LogicalTime,
-    ) -> Result<StagedSlice, Box<RunFailure>> {
-        let mut inputs = self.listed.clone().unwrap_or_default();
-        inputs.extend(chosen.inputs.clone());
-        let ready = match self.planned.take() {
-            Some(mut planned) => {
-                let slice = Slice {
-                    inputs,
-                    time,
-                    cancel: self.job.cancel.clone(),
-                };
-                planned.begin(slice).await.map(|()| planned)
-            }
-            None => {
-                let part = Part {
-                    inputs,
-                    ..Part::default()
-                };
-                let mut job = self.job.clone();
-                job.session.time = time;
-                job.plan(Sources::Open, &part).await
-            }
-        };
-        let mut planned = match ready {
-            Ok(planned) => planned,
-            Err(error) => return Err(RunFailure::new(self.job, error)),
-        };
-        commit::fault::at("plan.made");
-        self.keeping = match self.keep(&planned, state, attempt).await {
-            Ok(keeping) => keeping,
-            Err(error) => return Err(RunFailure::new(self.job, error)),
-        };
-        let attempts = self.attempts(&planned, state, chosen, attempt, log);
-        let mut staged = stage_slice(
-            &self.job.pipeline,
-            &mut planned,
-            &self.options.into(),
-            self.observer,
-            &attempt.to_string(),
-            attempts,
-        )
-        .await;
-        self.planned = Some(planned);
-        if let Err(failure) = &mut staged
-            && let Some(cause) = self.keeping.iter().find_map(|keeping| keeping.failure())
-        {
-            failure.error = cause;
-        }
-        staged
-    }
-
-    /// The states with which the steps of a slice begin.
-    async fn keep(
-        &self,
-        planned: &Planned,
-        state: &After,
-        attempt: commit::Attempt,
-    ) -> Result<Vec<Arc<Keeping>>> {
-        if attempt.share().is_some() {
-            check_shares(planned)?;
-        }
-        Keeping::begin(planned, state, &self.store, attempt).await
-    }
-
     /// Refuses a backfill of a pipeline in which a step keeps state.
     pub(super) async fn check_backfill(&self) -> Result<()> {
         let planned = self.job.plan(Sources::FromLock, &Part::default()).await?;
         check_shares(&planned)
     }
 
-    /// What the attempt is for each sink: after which result it comes, and which partitions it replaces.
-    fn attempts(
-        &self,
-        planned: &Planned,
-        state: &After,
-        chosen: &Chosen,
-        id: commit::Attempt,
-        log: Option<String>,
-    ) -> BTreeMap<String, Attempt> {
-        let is_share = id.share().is_some();
-        let by: BTreeMap<&str, Option<&String>> = planned
-            .sinks
-            .iter()
-            .map(|sink| (sink.sink.name(), sink.by.as_ref()))
-            .collect();
-        let attempt = |name: &String| {
-            let column = by.get(name.as_str()).copied().flatten();
-            let replaces = column.map(|column| connect::Replaces {
-                column: column.clone(),
-                values: chosen.partitions.clone(),
-            });
-            let after = after_of(state, name);
-            Attempt {
-                id: id.to_string(),
-                log: log.clone(),
-                // After a reset nothing counts as loaded.
-                has_rows: !state.sources.is_empty() && after.is_some(),
-                after: after.filter(|_| !is_share),
-                is_share,
-                replaces,
-            }
-        };
-        let names = self.sinks.keys();
-        names.map(|name| (name.clone(), attempt(name))).collect()
-    }
-
-    /// What the log is to say of a slice.
-    async fn draft(
-        &mut self,
-        state: &After,
-        chosen: &Chosen,
-        staged: &StagedSlice,
-        (attempt, time): (commit::Attempt, LogicalTime),
-    ) -> Result<Draft> {
+    /// What the log is to say of a slice that comes after this state.
+    fn draft(&mut self, state: &After, computed: Computed) -> (Draft, RunReport) {
+        let Computed {
+            report,
+            noted,
+            parts,
+            buckets,
+            time,
+        } = computed;
         let mut sources = state.sources.clone();
         let mut inputs = BTreeMap::new();
-        for (name, read) in &chosen.inputs {
-            let mut seen = chosen.seen.get(name).cloned().unwrap_or_default();
-            let store = self.store.as_ref();
-            let read_files = FilesRead::of(read);
-            let (object, list) = futures::future::try_join(
-                seen.save(store, attempt),
-                write(store, attempt, &read_files, &There::new()),
-            )
-            .await?;
-            self.seen.insert(name.clone(), (Some(object), seen));
+        for NotedInputs {
+            source,
+            seen,
+            object,
+            inputs: read,
+        } in noted
+        {
+            self.seen.insert(source.clone(), (Some(object), seen));
             let after = commit::SourceState {
                 seen: Some(object),
                 ..commit::SourceState::default()
             };
-            sources.insert(name.clone(), after);
-            let read = commit::Inputs {
-                files: read.pieces.len() as u64,
-                bytes: read.bytes(),
-                list,
-            };
-            inputs.insert(name.clone(), read);
+            sources.insert(source.clone(), after);
+            inputs.insert(source, read);
         }
-        let mut parts = Vec::new();
-        for (sink, result) in &staged.results {
-            let Some(committed) = sink.committed() else {
-                continue;
-            };
-            parts.push(EntryPart {
-                name: SinkName::from(sink.name()),
-                kind: kind_of(committed),
-                // The log's own counts.
-                prev: Position::START,
-                rows: result.written.rows,
-                staged: serde_json::to_value(&result.publish).expect(TEXT_KEYS),
-            });
-        }
-        parts.sort_by_key(|part| part.kind);
-        let report = &staged.report;
         let plugins = report.plugins.iter();
         let slice = commit::Slice {
             pipeline: commit::Pipeline {
@@ -608,15 +514,12 @@ impl<'a> Slicer<'a> {
                 rejected: report.rows_rejected,
             },
         };
-        let mut buckets = Vec::new();
-        for keeping in &self.keeping {
-            buckets.push(keeping.finish().await?);
-        }
-        Ok(Draft::Slice {
+        let draft = Draft::Slice {
             slice: Box::new(slice),
             sources,
             buckets,
-        })
+        };
+        (draft, report)
     }
 }
 
@@ -762,30 +665,8 @@ fn partitions_of(source: &str, inputs: &Inputs, field: &Field) -> Result<Vec<Val
     values.collect()
 }
 
-fn kind_of(sink: commit::Sink<'_>) -> SinkKind {
-    match sink {
-        commit::Sink::Warehouse(_) => SinkKind::Warehouse,
-        commit::Sink::Files(_) => SinkKind::Files,
-        commit::Sink::Pointer(_) => SinkKind::Pointer,
-    }
-}
-
 /// The pipeline as it was checked, without where it lies.
 fn digest_of(job: &Job) -> String {
     let checked = serde_json::to_vec(job.pipeline.as_ref()).unwrap_or_default();
     commit::Digest::of(&checked).to_string()
-}
-
-/// The files that a slice has read.
-#[derive(Debug, Serialize)]
-struct FilesRead<'a> {
-    files: Vec<&'a connect::Input>,
-}
-
-impl<'a> FilesRead<'a> {
-    fn of(inputs: &'a Inputs) -> Self {
-        Self {
-            files: inputs.pieces.iter().collect(),
-        }
-    }
 }

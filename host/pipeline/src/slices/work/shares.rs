@@ -11,6 +11,7 @@ use transom_connect::{self as connect, Publish};
 use transom_file::spec::Incremental;
 
 use super::compare::check_parts;
+use super::computer::Order;
 use super::{Slicer, TEXT_KEYS, after_of, list_sources, slice_span};
 use crate::error::{Error, Result};
 use crate::report::{Outcome, RunReport, SinkReport};
@@ -96,7 +97,6 @@ impl Slicer<'_> {
         index: u32,
     ) -> Result<Option<RunReport>, Box<RunFailure>> {
         let failed = |error| RunFailure::new(self.job, error);
-        let state = log.state();
         let chosen = frozen
             .share(self.store.as_ref(), index)
             .await
@@ -114,23 +114,29 @@ impl Slicer<'_> {
                 hint: format!("if the source was renamed, give it its old name; else {PLAN_ANEW}"),
             }));
         }
-        if self.listed.is_none() {
+        if self.listed.is_empty() {
             let is_planned = |name: &str| chosen.inputs.contains_key(name);
             let listed = list_sources(self.job, is_planned).await;
-            self.listed = Some(listed.map_err(failed)?);
+            self.listed = Arc::new(listed.map_err(failed)?);
         }
         let attempt = commit::Attempt::random_of_share(Share {
             backfill: frozen.seq(),
             index,
         });
-        let time = frozen.time(self.seed(attempt));
-        let id = log.id().map(|id| id.to_string());
-        let computing = self.compute(&state, &chosen, (attempt, id), time);
+        let order = Order {
+            attempt,
+            log: log.id().map(|id| id.to_string()),
+            time: frozen.time(self.seed(attempt)),
+            state: log.state(),
+            chosen,
+            listed: Arc::clone(&self.listed),
+        };
+        let computing = self.compute(&order);
         let computed = computing.instrument(slice_span(log)).await;
-        let (draft, report) = computed.map_err(|mut failure| {
+        let computed = computed.map_err(|mut failure| {
             if let Error::Source(source) = &failure.error
                 && let Some(name) = source.unlisted()
-                && chosen.inputs.contains_key(name)
+                && order.chosen.inputs.contains_key(name)
             {
                 failure.error = Error::Share {
                     backfill: frozen.seq(),
@@ -140,6 +146,7 @@ impl Slicer<'_> {
             }
             failure
         })?;
+        let (draft, report) = self.draft(&order.state, computed);
         let staged = StagedAttempt::new(attempt, frozen.seq(), draft);
         match staged.stand_for_share(self.store.as_ref()).await {
             Ok(stands) => Ok(stands.then_some(report)),

@@ -1,0 +1,170 @@
+//! A small slice is computed while the one before it is: what waits for S3 in one of them is work in the other.
+//!
+//! It is computed as it will be if the one before it becomes the log's next entry. If that does not happen, or it fails, nothing is made of
+//! it, and the slice is computed anew.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+use transom_commit::{self as commit, Log, Position, SinkAt, SinkKind, SinkName};
+
+use super::Slicer;
+use super::computer::{Computed, Computer, Order, kind_of};
+use crate::run::{Observer, RunFailure};
+use crate::slices::seen::Seen;
+
+/// Bytes of two slices, as they lie in their files, up to which they are computed at the same time: larger ones have enough to do for all
+/// cores, and would take memory twice.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// A slice that is being computed while the one before it is not in the log yet.
+pub(super) struct Ahead {
+    pub(super) order: Arc<Order>,
+    pub(super) begun: Instant,
+    /// The entry before it.
+    follows: (u64, commit::Attempt),
+    /// One task, which ends with this.
+    computing: JoinSet<(Computer, Result<Computed, Box<RunFailure>>)>,
+    observed: Arc<Observed>,
+}
+
+impl Ahead {
+    /// What came of it; none if it failed.
+    pub(super) async fn computed(
+        mut self,
+        observer: &dyn Observer,
+    ) -> Option<(Computer, Computed)> {
+        let (computer, computed) = self.computing.join_next().await?.ok()?;
+        let computed = computed.ok()?;
+        tracing::debug!(target: "transom", attempt = %self.order.attempt, "computed beside the slice before it");
+        self.observed.tell(observer);
+        Some((computer, computed))
+    }
+}
+
+impl Slicer<'_> {
+    /// Keeps what is computed ahead if it follows the log's last entry.
+    pub(super) async fn keep_ahead(&mut self, log: &Log) {
+        let last = log.last().map(|entry| (entry.seq, entry.attempt));
+        if let Some(ahead) = &self.ahead
+            && last != Some(ahead.follows)
+        {
+            self.stop_ahead().await;
+        }
+    }
+
+    /// Ends what is computed ahead. What it has staged is for a gc.
+    pub(in crate::slices) async fn stop_ahead(&mut self) {
+        if let Some(mut ahead) = self.ahead.take() {
+            ahead.computing.shutdown().await;
+        }
+    }
+
+    /// Begins the slice that comes after this one, if both are small and neither needs what the other leaves.
+    pub(super) fn begin_ahead(&mut self, log: &Log, order: &Order) {
+        let Some(next) = self.order_after(log, order) else {
+            return;
+        };
+        let next = Arc::new(next);
+        let mut computer = self.idle_computer();
+        let span = tracing::info_span!(target: "transom", "slice", seq = log.tail() + 2);
+        let mut computing = JoinSet::new();
+        let observed = Arc::new(Observed::default());
+        let (ordered, observer) = (Arc::clone(&next), Arc::clone(&observed));
+        let compute = async move {
+            let computed = computer.compute(&ordered, observer.as_ref()).await;
+            (computer, computed)
+        };
+        computing.spawn(compute.instrument(span));
+        self.ahead = Some(Ahead {
+            order: next,
+            begun: Instant::now(),
+            follows: (log.tail() + 1, order.attempt),
+            computing,
+            observed,
+        });
+    }
+
+    fn order_after(&self, log: &Log, order: &Order) -> Option<Order> {
+        let options = self.options;
+        let loaded = self.staged.len() as u64;
+        let is_last = options.max_slices.is_some_and(|most| loaded + 2 > most);
+        // A run with a deadline ends with nothing begun, one with little memory has none for two.
+        if is_last
+            || options.stage_only
+            || options.deadline.is_some()
+            || self.job.session.memory.is_some()
+            || !self.pace.is_even()
+            || self.incremental().next().is_none()
+            || self.idle.first().and_then(Computer::keeps_state) != Some(false)
+        {
+            return None;
+        }
+        // Other tables are changed by what comes before: a slice is computed for the version that it follows.
+        let kinds = self
+            .sinks
+            .values()
+            .map(|sink| sink.committed().map(kind_of));
+        if !kinds.eq(self.sinks.values().map(|_| Some(SinkKind::Files))) {
+            return None;
+        }
+        let mut state = order.state.clone();
+        log.id()?;
+        let position = Position::new(log.tail() + 1, order.attempt);
+        state.sinks = self
+            .sinks
+            .keys()
+            .map(|name| SinkAt {
+                name: SinkName::from(name.as_str()),
+                kind: SinkKind::Files,
+                position,
+            })
+            .collect();
+        for source in order.chosen.seen.keys() {
+            state.sources.entry(source.clone()).or_default();
+        }
+        let seen = |name: &str| -> Option<&Seen> {
+            let after = order.chosen.seen.get(name);
+            after.or_else(|| Some(&self.seen.get(name)?.1))
+        };
+        let chosen = self.choose_from(&seen, self.pace.bounds(), None).ok()??;
+        let next = self.order(log, &state, chosen);
+        (order.bytes() + next.bytes() <= MOST_BYTES).then_some(next)
+    }
+}
+
+/// Stages as they were observed: those of two slices at once could not be told apart, so that one's are told later.
+#[derive(Default)]
+struct Observed(Mutex<Vec<Stage>>);
+
+enum Stage {
+    Begin(usize, usize, String),
+    End(u64, Duration),
+}
+
+impl Observed {
+    fn tell(&self, observer: &dyn Observer) {
+        for stage in self.0.lock().drain(..) {
+            match stage {
+                Stage::Begin(stage, stages, what) => observer.begin(stage, stages, &what),
+                Stage::End(rows, took) => observer.end(rows, took),
+            }
+        }
+    }
+}
+
+impl Observer for Observed {
+    fn begin(&self, stage: usize, stages: usize, what: &str) {
+        let begun = Stage::Begin(stage, stages, what.to_owned());
+        self.0.lock().push(begun);
+    }
+
+    fn rows(&self, _: u64) {}
+
+    fn end(&self, rows: u64, took: Duration) {
+        self.0.lock().push(Stage::End(rows, took));
+    }
+}
