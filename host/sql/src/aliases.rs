@@ -83,7 +83,7 @@ fn restored(key: &mut Expr, select: &Select) -> Result<(), ValueError> {
     });
     match other {
         None => Ok(()),
-        Some((_, alias)) => Err(ValueError::new(format!(
+        Some((_, alias)) => Err(ValueError::refused(format!(
             "`{alias}` in an expression of ORDER BY is a column, and a result of the SELECT has its name"
         ))
         .hint(format!(

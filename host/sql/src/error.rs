@@ -2,7 +2,7 @@
 
 use datafusion::error::DataFusionError;
 
-/// A computation whose result is none: an overflow, a division by zero, a value that its new type cannot hold.
+/// A computation whose result is none: an overflow, a division by zero, a value that its new type cannot hold; or one that is not done here.
 ///
 /// It can be cloned, as DataFusion hands one error to every partition that waits for it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,6 +12,8 @@ pub struct ValueError {
     pub message: String,
     /// What to write instead.
     pub hint: Option<String>,
+    /// Whether it is what was written that is not computed here, whatever the values are.
+    pub is_refusal: bool,
 }
 
 impl ValueError {
@@ -19,6 +21,15 @@ impl ValueError {
         Self {
             message: message.into(),
             hint: None,
+            is_refusal: false,
+        }
+    }
+
+    /// Of what is written in a way that is not computed here.
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        Self {
+            is_refusal: true,
+            ..Self::new(message)
         }
     }
 

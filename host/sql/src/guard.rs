@@ -141,7 +141,7 @@ impl Guarded {
         };
         match format.contains('%') {
             true => Ok(()),
-            false => Err(ValueError::new(format!(
+            false => Err(ValueError::refused(format!(
                 "the format '{format}' of `{}` is of another dialect",
                 self.inner.name()
             ))

@@ -84,7 +84,7 @@ fn refuse_correlated(plan: &LogicalPlan) -> Result<()> {
                 };
                 match is_left {
                     false => Ok(TreeNodeRecursion::Continue),
-                    true => Err(ValueError::new(
+                    true => Err(ValueError::refused(
                         "a subquery uses columns of the outer query in a way that is not supported",
                     )
                     .hint(

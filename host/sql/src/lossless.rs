@@ -7,15 +7,15 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeListArray, GenericListArray, MapArray, OffsetSizeTrait,
-    StructArray, UInt64Array, new_null_array,
+    Array, ArrayRef, AsArray, Decimal256Array, FixedSizeListArray, GenericListArray, MapArray,
+    OffsetSizeTrait, StructArray, UInt64Array, new_null_array,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::{CastOptions, cast_with_options, take};
 use arrow::datatypes::{
     DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Field, FieldRef, Fields,
-    Float64Type, IntervalUnit, TimeUnit,
+    Float32Type, Float64Type, IntervalUnit, TimeUnit,
 };
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -370,6 +370,13 @@ pub fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Loss> {
         (DataType::RunEndEncoded(_, values), _) => {
             cast(&arrow_cast(array, values.data_type(), to)?, to)
         }
+        (
+            DataType::Float16 | DataType::Float32 | DataType::Float64,
+            DataType::Decimal32(precision, scale)
+            | DataType::Decimal64(precision, scale)
+            | DataType::Decimal128(precision, scale)
+            | DataType::Decimal256(precision, scale),
+        ) => decimals_of_floats(array, *precision, *scale, to),
         (from, _) => match fit(from, to) {
             None => no_counterpart(array, to),
             Some(_) if from.is_nested() => nested(array, to),
@@ -416,6 +423,35 @@ fn arrow_cast(array: &ArrayRef, to: &DataType, wanted: &DataType) -> Result<Arra
     match cast_with_options(array, to, &strict()) {
         Ok(cast) => Ok(cast),
         Err(_) => no_counterpart(array, wanted),
+    }
+}
+
+/// A float is the decimal that it shows, with the fewest digits that are no other float: 1.1 is not 1.100000000000000088.
+fn decimals_of_floats(
+    array: &ArrayRef,
+    precision: u8,
+    scale: i8,
+    to: &DataType,
+) -> Result<ArrayRef, Loss> {
+    let wide = match array.data_type() {
+        DataType::Float64 => Arc::clone(array),
+        _ => arrow_cast(array, &DataType::Float32, to)?,
+    };
+    let shown = |row: usize| match wide.data_type() {
+        DataType::Float64 => format!("{:?}", wide.as_primitive::<Float64Type>().value(row)),
+        _ => format!("{:?}", wide.as_primitive::<Float32Type>().value(row)),
+    };
+    let decimals = (0..wide.len()).map(|row| {
+        if wide.is_null(row) {
+            return Ok(None);
+        }
+        let decimal = crate::text::decimal256(&shown(row), precision, scale);
+        decimal.map(Some).map_err(|_| loss(array, row, to))
+    });
+    let decimals = decimals.collect::<Result<Decimal256Array, Loss>>()?;
+    match decimals.with_precision_and_scale(DECIMAL256_MAX_PRECISION, scale) {
+        Ok(decimals) => arrow_cast(&(Arc::new(decimals) as ArrayRef), to, to),
+        Err(_) => no_counterpart(array, to),
     }
 }
 

@@ -29,7 +29,7 @@ impl ExprPlanner for Operators {
             // 8 in PostgreSQL, 1 in MySQL and DataFusion.
             BinaryOperator::BitwiseXor => {
                 return Err(
-                    ValueError::new("`2 ^ 3` is 8 in some dialects and 1 in others")
+                    ValueError::refused("`2 ^ 3` is 8 in some dialects and 1 in others")
                         .hint("write power(2, 3) for the power, (2 | 3) - (2 & 3) for the exclusive or")
                         .into(),
                 );

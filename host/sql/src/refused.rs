@@ -119,7 +119,7 @@ fn rows_of_columns(function: &str, arguments: &impl Visit) -> Flow {
     match column {
         ControlFlow::Continue(()) => ControlFlow::Continue(()),
         ControlFlow::Break(column) => ControlFlow::Break(
-            ValueError::new(format!("{function} in FROM takes no column, as `{column}`")).hint(
+            ValueError::refused(format!("{function} in FROM takes no column, as `{column}`")).hint(
                 "with a table `t` and its column `tags`, write `FROM (SELECT *, unnest(tags) AS tag FROM t) AS u`; \
                  `array_has(tags, 'x')` looks for an item",
             ),
@@ -152,7 +152,7 @@ impl Refused<'_> {
             return ControlFlow::Continue(());
         }
         let message = format!("`{name}` is no aggregate, so that {clause} has no meaning there");
-        ControlFlow::Break(ValueError::new(message).hint("leave it out"))
+        ControlFlow::Break(ValueError::refused(message).hint("leave it out"))
     }
 }
 
@@ -161,7 +161,7 @@ fn ignored(clause: &str, is_there: bool, hint: &str) -> Flow {
     match is_there {
         true => {
             let message = format!("{clause} is not supported here");
-            ControlFlow::Break(ValueError::new(message).hint(hint))
+            ControlFlow::Break(ValueError::refused(message).hint(hint))
         }
         false => ControlFlow::Continue(()),
     }
@@ -175,7 +175,7 @@ fn body(part: &SetExpr) -> Flow {
             set_quantifier: SetQuantifier::All | SetQuantifier::AllByName,
             ..
         } => ControlFlow::Break(
-            ValueError::new(format!("{op} ALL does not count how often a row is there")).hint(format!(
+            ValueError::refused(format!("{op} ALL does not count how often a row is there")).hint(format!(
                 "number equal rows in both queries with `row_number() OVER (PARTITION BY ..)` and write {op} without ALL"
             )),
         ),
@@ -224,7 +224,7 @@ fn joins(tables: &TableWithJoins) -> Flow {
         };
         let column = column.unwrap_or_else(|| "x".to_owned());
         ControlFlow::Break(
-            ValueError::new(format!(
+            ValueError::refused(format!(
                 "{what} gives NULL for rows of the second table alone"
             ))
             .hint(format!(

@@ -126,7 +126,7 @@ fn regex_call(mut call: ScalarFunction) -> Result<Transformed<Expr>> {
     if let Some(argument) = flags_of(&name).and_then(|place| call.args.get_mut(place)) {
         let Expr::Literal(literal, metadata) = argument else {
             return Err(
-                ValueError::new(format!("the flags of `{name}` must be a constant"))
+                ValueError::refused(format!("the flags of `{name}` must be a constant"))
                     .hint("write them, for example 'gi', or (?i) in the pattern")
                     .into(),
             );

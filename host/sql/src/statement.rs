@@ -29,7 +29,7 @@ pub fn only_query(statement: &Statement) -> Result<()> {
     };
     match is_query {
         true => Ok(()),
-        false => Err(ValueError::new(
+        false => Err(ValueError::refused(
             "a step is a query; it cannot create, change or set anything",
         )
         .hint("write the SELECT alone: the name of the step is the name of its table")
@@ -136,7 +136,7 @@ fn plain_interval(interval: &Interval) -> Result<Interval> {
         let value = &interval.value;
         let unit = unit.unwrap_or_else(|| "day".to_owned()).to_lowercase();
         return Err(
-            ValueError::new(format!("INTERVAL takes a text, not `{value}`"))
+            ValueError::refused(format!("INTERVAL takes a text, not `{value}`"))
                 .hint(format!("write {value} * INTERVAL '1 {unit}'"))
                 .into(),
         );
@@ -145,7 +145,7 @@ fn plain_interval(interval: &Interval) -> Result<Interval> {
         || interval.leading_precision.is_some()
         || interval.fractional_seconds_precision.is_some();
     if is_qualified {
-        return Err(ValueError::new(format!(
+        return Err(ValueError::refused(format!(
             "`{interval}` has more than one unit behind its text"
         ))
         .hint("write the units in the text: INTERVAL '1 year 2 months 3 days 04:05:06'")
@@ -155,7 +155,7 @@ fn plain_interval(interval: &Interval) -> Result<Interval> {
         text = format!("{text} {unit}");
     }
     let Some(value) = casts::interval(&text) else {
-        return Err(ValueError::new(format!("'{text}' is not an interval"))
+        return Err(ValueError::refused(format!("'{text}' is not an interval"))
             .hint("write INTERVAL '1 year 2 months 3 days 04:05:06', or INTERVAL 'P1Y2M3DT4H5M6S'")
             .into());
     };
@@ -371,7 +371,7 @@ fn literal(number: &str) -> Result<Literal> {
 }
 
 fn too_long(number: &str) -> DataFusionError {
-    ValueError::new(format!("{number} has more than {DIGITS} digits"))
+    ValueError::refused(format!("{number} has more than {DIGITS} digits"))
         .hint(format!("CAST('{number}' AS DOUBLE) is the nearest float64"))
         .into()
 }

@@ -3,6 +3,7 @@
 //! In a condition of rows, DataFusion's `IN` is false where SQL's is NULL, which only shows under `NOT`, `IS NULL` or `CASE`:
 //! `NOT (x IN (SELECT y ..) AND z)` kept rows that SQL leaves out. In other places it has neither; there they become counts.
 
+mod keyed;
 mod lifted;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use datafusion::logical_expr::{
     Operator, SkipType, Subquery, lit,
 };
 
+use self::keyed::keyed;
 use crate::error::ValueError;
 pub(crate) use lifted::{with, without};
 
@@ -74,6 +76,10 @@ fn of_one_row(node: LogicalPlan) -> Result<LogicalPlan> {
                     Rows::Any => Ok(Transformed::no(Expr::InSubquery(is_in))),
                 }
             }
+            Expr::ScalarSubquery(mut subquery) if is_correlated(&subquery) => {
+                subquery.subquery = keyed(&subquery.subquery)?;
+                Ok(Transformed::yes(Expr::ScalarSubquery(subquery)))
+            }
             // DataFusion makes a comparison within the subquery of it.
             Expr::SetComparison(mut set) => {
                 set.subquery.subquery = apart(set.subquery.subquery)?;
@@ -108,7 +114,7 @@ fn rows_of(subquery: &Subquery, asked: &str) -> Result<Rows> {
             // What is left of one row.
             LogicalPlan::Filter(node) if matches!(node.input.as_ref(), LogicalPlan::Aggregate(node) if node.group_expr.is_empty()) =>
             {
-                return Err(ValueError::new(format!(
+                return Err(ValueError::refused(format!(
                     "{asked} of a subquery with HAVING and without GROUP BY cannot use columns of the outer query"
                 ))
                 .hint("write what HAVING says as a comparison: `2 < (SELECT count(*) ..)`")
@@ -120,7 +126,7 @@ fn rows_of(subquery: &Subquery, asked: &str) -> Result<Rows> {
                 if asked == "EXISTS" && is_first && has_rows {
                     &node.input
                 } else {
-                    return Err(ValueError::new(format!(
+                    return Err(ValueError::refused(format!(
                         "{asked} of a subquery with LIMIT or OFFSET cannot use columns of the outer query"
                     ))
                     .hint("number its rows with row_number() and compare the number")
@@ -221,7 +227,7 @@ fn apart(plan: Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
 
 fn counted(plan: Arc<LogicalPlan>, outer_ref_columns: Vec<Expr>) -> Result<Expr> {
     refuse_unequal(&plan)?;
-    let plan = LogicalPlanBuilder::from(plan)
+    let plan = LogicalPlanBuilder::from(keyed(&plan)?)
         .aggregate(Vec::<Expr>::new(), vec![count(lit(1_i64))])?
         .build()?;
     let subquery = Expr::ScalarSubquery(Subquery {
@@ -249,7 +255,7 @@ fn refuse_unequal(plan: &LogicalPlan) -> Result<()> {
                 },
                 _ => "in another way than with `=`".to_owned(),
             };
-            return Err(ValueError::new(format!(
+            return Err(ValueError::refused(format!(
                 "a subquery in a column, or below OR, compares a column of the outer query {how}"
             ))
             .hint(

@@ -20,7 +20,7 @@ fn varchar(length: &CharacterLength) -> Result<FieldRef> {
         return Ok(Arc::new(Field::new("", DataType::Utf8, true)));
     };
     if *length == 0 {
-        return Err(ValueError::new("VARCHAR(0) holds no character").into());
+        return Err(ValueError::refused("VARCHAR(0) holds no character").into());
     }
     let length = [(LENGTH.to_owned(), length.to_string())];
     Ok(Arc::new(
@@ -34,7 +34,7 @@ pub(crate) fn length(field: &Field) -> Result<Option<usize>> {
         field.data_type()
         && length(item)?.is_some()
     {
-        return Err(ValueError::new("VARCHAR has no length inside a list")
+        return Err(ValueError::refused("VARCHAR has no length inside a list")
             .hint("write VARCHAR[], and left(text, 10) where a text is made")
             .into());
     }
@@ -67,7 +67,7 @@ impl TypePlanner for SqlTypes {
             | SqlType::Numeric(ExactNumberInfo::Precision(precision))
                 if *precision > DECIMAL128_MAX_PRECISION.into() =>
             {
-                return Err(ValueError::new(format!(
+                return Err(ValueError::refused(format!(
                     "{sql_type} has more than {DECIMAL128_MAX_PRECISION} digits, which most readers of files take for a float"
                 ))
                 .hint("write DECIMAL(38, 10), or keep the number as text")
@@ -75,7 +75,7 @@ impl TypePlanner for SqlTypes {
             }
             SqlType::Char(length) | SqlType::Character(length) => {
                 let length = length.as_ref().map_or("1".to_owned(), ToString::to_string);
-                return Err(ValueError::new(format!(
+                return Err(ValueError::refused(format!(
                     "{sql_type} would fill texts up with blanks, which only some comparisons see"
                 ))
                 .hint(format!("write VARCHAR({length}), or rpad(text, {length})"))

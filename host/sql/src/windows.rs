@@ -43,7 +43,7 @@ pub(crate) fn unified(mut window: WindowFunction, schema: &DFSchema) -> Result<T
                 changed = true;
             }
             span @ (DataType::Interval(_) | DataType::Duration(_)) => {
-                return Err(ValueError::new(format!(
+                return Err(ValueError::refused(format!(
                     "a window has no RANGE of values of type {}",
                     type_name(&span)
                 ))
@@ -75,9 +75,11 @@ pub(crate) fn unified(mut window: WindowFunction, schema: &DFSchema) -> Result<T
         match params.args.as_mut_slice() {
             // DataFusion takes it for 1.
             [_, Expr::Literal(offset, _), ..] if offset.is_null() => {
-                return Err(ValueError::new(format!("the offset of `{name}` is NULL"))
-                    .hint("write the number of rows, or leave it out for 1")
-                    .into());
+                return Err(
+                    ValueError::refused(format!("the offset of `{name}` is NULL"))
+                        .hint("write the number of rows, or leave it out for 1")
+                        .into(),
+                );
             }
             [value, _, default] => changed |= widened(&name, value, default, schema)?,
             _ => {}
@@ -98,7 +100,7 @@ fn without_constants(params: &mut WindowFunctionParams) -> Result<bool> {
     }
     let asks = |sort: &Sort| matches!(sort.expr, Expr::ScalarSubquery(_));
     if params.order_by.iter().any(asks) {
-        return Err(ValueError::new(
+        return Err(ValueError::refused(
             "a window is ordered by a subquery, which is the same for all rows",
         )
         .hint("leave it out: row_number() OVER ()")
@@ -110,7 +112,7 @@ fn without_constants(params: &mut WindowFunctionParams) -> Result<bool> {
         let has_own = !matches!(frame.start_bound, WindowFrameBound::Following(_))
             && !matches!(frame.end_bound, WindowFrameBound::Preceding(_));
         if !has_own {
-            return Err(ValueError::new(
+            return Err(ValueError::refused(
                 "a window has the same key for all rows, and a frame without the row itself",
             )
             .hint("order it by a column")
@@ -196,7 +198,7 @@ fn widened(name: &str, value: &mut Expr, default: &mut Expr, schema: &DFSchema) 
         false => None,
     };
     let Some(common) = common else {
-        return Err(ValueError::new(format!(
+        return Err(ValueError::refused(format!(
             "the default of `{name}` is {}, the column {}",
             type_name(&other),
             type_name(&column)

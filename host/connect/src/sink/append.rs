@@ -28,6 +28,7 @@ use super::{
     OutFile, Publish, Rewound, Sink, SinkError, Staged, Staging, Verified, Written, WrittenFile,
     aside::Asides,
     owner::{self, belongs, check_log},
+    partition::Splitter,
     shape::Shape,
     staging::{Ending, FileStaging, Room},
     tree::{Copied, Tree, TreeError, split, text, tree_at},
@@ -517,38 +518,17 @@ struct Appending {
 impl Appending {
     /// A file of no rows, for a rewind.
     fn empty_file(&self, schema: &SchemaRef) -> Result<Vec<u8>, SinkError> {
-        let none = RecordBatch::new_empty(Arc::clone(schema));
+        let splitter = Splitter::try_new(schema, &self.sink.partition_by);
+        let splitter = splitter.map_err(|source| SinkError::Split {
+            name: self.sink.name.clone(),
+            source,
+        })?;
+        let none = RecordBatch::new_empty(Arc::clone(splitter.file_schema()));
         let empty = format::encode(&none, &self.sink.format);
         empty.map_err(|source| SinkError::Unwritable {
             name: self.sink.name.clone(),
             reason: Box::new(source),
         })
-    }
-
-    /// Refuses files that readers could not take for the table's, and notes what this result's are. Before the first rows, and after a
-    /// reset, anything goes.
-    async fn keep_shape(&self, schema: &SchemaRef) -> Result<(), SinkError> {
-        let failed = |error: TreeError| error.staging(&self.sink.name);
-        let path = self.names.shape();
-        let mut shape = Shape::of(&self.sink, schema);
-        if self.attempt.has_rows
-            && let Some(known) = self.tree.get(&path).await.map_err(failed)?
-        {
-            let known = Shape::parse(&known).map_err(|source| SinkError::Damaged {
-                name: self.sink.name.clone(),
-                path: self.tree.place().join(&path),
-                source,
-            })?;
-            if known == shape {
-                return Ok(());
-            }
-            shape = known.with(shape).map_err(|what| SinkError::Mixed {
-                name: self.sink.name.clone(),
-                path: self.sink.path.clone(),
-                what,
-            })?;
-        }
-        self.tree.put(&path, shape.to_bytes()).await.map_err(failed)
     }
 }
 
@@ -575,8 +555,10 @@ impl Ending for Appending {
                 None => Ok(()),
             }
         };
+        let (tree, path) = (self.tree.as_ref(), self.names.shape());
+        let shape = Shape::of(&self.sink, schema);
         future::try_join3(
-            self.keep_shape(schema),
+            shape.keep(tree, &path, &self.sink, self.attempt.has_rows),
             put(self.names.list(attempt), list),
             put_empty,
         )

@@ -47,7 +47,7 @@ pub(super) trait Ending: fmt::Debug + Send + Sync {
     /// Whether a result without rows has a file, so that a reader finds the columns.
     fn wants_empty_file(&self) -> bool;
 
-    /// How the files become visible. `schema` is that of the files' columns, those of partitions left out.
+    /// How the files become visible. `schema` has the table's columns, those of partitions included.
     async fn publish(&self, written: &Written, schema: &SchemaRef) -> Result<Publish, SinkError>;
 }
 
@@ -158,12 +158,7 @@ impl Staging for FileStaging {
         }
         writing.room.seal(&files).await?;
         let written = Written::of(files);
-        let splitter = Splitter::try_new(&schema, &writing.sink.partition_by);
-        let splitter = splitter.map_err(|error| writing.split(error))?;
-        let publish = writing
-            .ending
-            .publish(&written, splitter.file_schema())
-            .await?;
+        let publish = writing.ending.publish(&written, &schema).await?;
         writing.shared().is_settled = true;
         Ok(Staged {
             sink: name(),

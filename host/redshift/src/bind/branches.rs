@@ -13,7 +13,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Projectio
 
 use super::plan::{is_literal, is_text};
 use crate::functions::{self, BRANCHES};
-use crate::types::{Type, common};
+use crate::types::{MAX_VARCHAR, Type, common};
 
 /// The plan with texts that were written into it as values of the kind that the others are of.
 ///
@@ -73,18 +73,37 @@ fn of_call(mut call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Ex
     Ok(Transformed::yes(Expr::ScalarFunction(call)))
 }
 
-/// Casts texts that were written into the statement to the type of the other values; whether there were some.
+/// Casts texts that were written into the statement to the type of the other values, and texts of several types to one; whether there were
+/// some.
 fn of_one_kind(what: &str, values: Vec<&mut Expr>, schema: &DFSchema) -> Result<bool> {
     let types = values.iter().filter_map(|value| type_of(value, schema));
-    let Some(common) = common(what, types)?.filter(|common| !common.is_text()) else {
+    let has_written = values.iter().any(|value| is_written(value));
+    let Some(common) = common(what, types)?.map(|common| beside(common, has_written)) else {
         return Ok(false);
     };
     let mut changed = false;
-    for value in values.into_iter().filter(|value| is_written(value)) {
-        changed = true;
-        *value = functions::explicit(value.clone(), common);
+    for value in values {
+        let is_cast = match common.is_text() {
+            false => is_written(value),
+            true => type_of(value, schema).is_some_and(|data_type| data_type != common),
+        };
+        if is_cast {
+            if let Expr::Literal(written, _) = &value {
+                functions::check_written(written, common)?;
+            }
+            changed = true;
+            *value = functions::explicit(value.clone(), common);
+        }
     }
     Ok(changed)
+}
+
+/// The type of values beside texts that were written into the statement: these have the blanks that a CHAR does not keep.
+fn beside(common: Type, has_written: bool) -> Type {
+    match common {
+        Type::Char(_) if has_written => Type::Varchar(MAX_VARCHAR),
+        common => common,
+    }
 }
 
 fn of_union(mut union: Union) -> Result<Transformed<LogicalPlan>> {
@@ -117,30 +136,60 @@ fn of_join(mut join: Join) -> Result<Transformed<LogicalPlan>> {
     }
 }
 
-/// Casts texts that were written into one of these queries to the type of the others' column; whether there were some.
+/// Casts texts that were written into one of these queries to the type of the others' column, and texts of several types to one; whether
+/// there were some.
 fn of_inputs(what: &str, inputs: Vec<&mut Arc<LogicalPlan>>) -> Result<bool> {
     let columns = inputs
         .first()
         .map_or(0, |input| input.schema().fields().len());
+    let type_at = |input: &LogicalPlan, place: usize| {
+        Type::of(input.schema().fields().get(place)?).filter(|_| !is_literal(input, place))
+    };
     let mut types = Vec::with_capacity(columns);
     for place in 0..columns {
-        let inputs = inputs.iter().filter(|input| !is_literal(input, place));
-        let of_column = inputs.filter_map(|input| Type::of(input.schema().fields().get(place)?));
-        types.push(common(what, of_column)?.filter(|common| !common.is_text()));
+        let of_column = inputs.iter().filter_map(|input| type_at(input, place));
+        let has_written = inputs.iter().any(|input| is_literal(input, place));
+        types.push(common(what, of_column)?.map(|common| beside(common, has_written)));
     }
     let mut changed = false;
     for input in inputs {
-        let written: Vec<Option<Type>> = types
-            .iter()
-            .enumerate()
-            .map(|(place, common)| common.filter(|_| is_literal(input, place)))
-            .collect();
-        if written.iter().any(Option::is_some) {
+        let cast_to = |(place, common): (usize, &Option<Type>)| {
+            common.filter(|common| match common.is_text() {
+                false => is_literal(input, place),
+                true => type_at(input, place).is_some_and(|data_type| data_type != *common),
+            })
+        };
+        let casts: Vec<Option<Type>> = types.iter().enumerate().map(cast_to).collect();
+        for (place, to) in casts.iter().enumerate() {
+            if let Some(to) = to {
+                check_written(input, place, *to)?;
+            }
+        }
+        if casts.iter().any(Option::is_some) {
             changed = true;
-            *input = cast(input, &written)?;
+            *input = cast(input, &casts)?;
         }
     }
     Ok(changed)
+}
+
+/// Whether the texts that were written into a column of a query are values of a type.
+fn check_written(plan: &LogicalPlan, place: usize, to: Type) -> Result<()> {
+    match plan {
+        LogicalPlan::Projection(projection) => match projection.expr[place].clone().unalias() {
+            Expr::Literal(value, _) => functions::check_written(&value, to),
+            _ => Ok(()),
+        },
+        LogicalPlan::Union(_)
+        | LogicalPlan::Sort(_)
+        | LogicalPlan::Limit(_)
+        | LogicalPlan::Distinct(_)
+        | LogicalPlan::SubqueryAlias(_) => {
+            let mut inputs = plan.inputs().into_iter();
+            inputs.try_for_each(|input| check_written(input, place, to))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The query with columns cast to the types given for them.

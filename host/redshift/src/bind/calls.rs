@@ -240,7 +240,12 @@ impl Binder<'_> {
             call_cast(functions::CAST, literal, "bigint")
         };
         match special {
-            Special::GetDate => Ok(moment(self.context.now, "timestamp")),
+            Special::GetDate => {
+                // GETDATE has whole seconds.
+                let unit = if name == "getdate" { 1_000_000 } else { 1 };
+                let now = self.context.now.div_euclid(unit) * unit;
+                Ok(moment(now, "timestamp"))
+            }
             Special::CurrentDate => {
                 let date = crate::types::show::timestamp(self.context.now);
                 Ok(call_cast(functions::CAST, text(&date), "date"))
@@ -316,8 +321,26 @@ impl Binder<'_> {
                 }
                 let mut rest = rest;
                 let order = std::mem::take(&mut rest.within_group);
+                // What DataFusion tells apart by blanks at the end is sorted out of its list.
+                let is_distinct = matches!(rest.duplicates, Some(DuplicateTreatment::Distinct));
+                let delimiter = match arguments.as_mut_slice() {
+                    [
+                        _,
+                        FunctionArg::Unnamed(FunctionArgExpr::Expr(delimiter @ Expr::Value(_))),
+                    ] if is_distinct => {
+                        Some(std::mem::replace(delimiter, text(functions::BETWEEN)))
+                    }
+                    _ => None,
+                };
                 let called = self.aggregate("string_agg", arguments, rest)?;
-                Ok(ordered(called, order))
+                let called = ordered(called, order);
+                Ok(match delimiter {
+                    Some(delimiter) => {
+                        let delimiter = self.expr(delimiter)?;
+                        call("redshift_listagg_distinct", vec![called, delimiter])
+                    }
+                    None => call("redshift_listagg", vec![called]),
+                })
             }
             Special::PercentileCont => {
                 self.is_for_tables = true;

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use transom_sql::walk::visit_expressions;
 
 use super::names::{ident, named};
-use super::{Binder, plain_name, syntax, unsupported};
+use super::{Binder, intervals, plain_name, syntax, unsupported};
 use crate::error::{self, Error, Result};
 use crate::functions;
 use crate::syntax::check_name;
@@ -196,10 +196,10 @@ impl Binder<'_> {
             Expr::AtTimeZone {
                 timestamp,
                 time_zone,
-            } => Expr::AtTimeZone {
-                timestamp: self.boxed(timestamp)?,
-                time_zone: self.boxed(time_zone)?,
-            },
+            } => {
+                let value = self.expr(*timestamp)?;
+                call("redshift_timezone", vec![self.expr(*time_zone)?, value])
+            }
             Expr::Extract { field, expr, .. } => self.extract(&field.to_string(), *expr)?,
             Expr::Ceil {
                 expr,
@@ -285,10 +285,7 @@ impl Binder<'_> {
                 negated,
             },
             Expr::Subquery(subquery) => self.scalar_subquery(*subquery)?,
-            Expr::Interval(interval) => match interval.value.as_ref() {
-                Expr::Value(_) => Expr::Interval(interval),
-                _ => return Err(syntax("interval")),
-            },
+            Expr::Interval(interval) => intervals::literal(interval)?,
             Expr::Tuple(values) => Expr::Tuple(self.exprs(values)?),
             Expr::OuterJoin(_) => return Err(Error::not_yet("joins with (+)")),
             Expr::Prior(_) => return Err(Error::not_yet("CONNECT BY")),

@@ -130,8 +130,13 @@ impl Query {
     pub(crate) fn columns(&self) -> Result<Vec<Column>> {
         let fields = self.plan.schema().fields().iter();
         fields
-            .map(|field| {
-                let data_type = Type::of(field).ok_or_else(|| {
+            .enumerate()
+            .map(|(place, field)| {
+                let declared = match is_text(field.data_type()) {
+                    true => super::lengths::declared(&self.plan, place),
+                    false => None,
+                };
+                let data_type = declared.or_else(|| Type::of(field)).ok_or_else(|| {
                     Error::not_yet(format_args!("results of the type {}", field.data_type()))
                 })?;
                 let name = field.name().split(AGAIN).next().unwrap_or_default();
@@ -331,10 +336,11 @@ impl ExprPlanner for Operators {
             let field = expr.to_field(schema);
             field.is_ok_and(|(_, field)| Type::of(&field) == Some(Type::Super))
         };
+        let is_interval = |data_type: &DataType| matches!(data_type, DataType::Interval(_));
         let supers = (is_super(&expr.left), is_super(&expr.right));
         let expr = match supers {
             (false, false) => expr,
-            _ => of_super(expr, supers, (is_text(&left), is_text(&right)))?,
+            _ => of_super(expr, supers, (&left, &right))?,
         };
         match expr.op {
             BinaryOperator::Eq
@@ -350,6 +356,21 @@ impl ExprPlanner for Operators {
                     op: expr.op,
                     left: trimmed(expr.left),
                     right: trimmed(expr.right),
+                }));
+            }
+            // Arrow compares the parts one by one, as if no day had 24 hours.
+            BinaryOperator::Eq
+            | BinaryOperator::NotEq
+            | BinaryOperator::Lt
+            | BinaryOperator::LtEq
+            | BinaryOperator::Gt
+            | BinaryOperator::GtEq
+                if is_interval(&left) && is_interval(&right) =>
+            {
+                return Ok(PlannerResult::Original(RawBinaryExpr {
+                    op: expr.op,
+                    left: functions::length(expr.left),
+                    right: functions::length(expr.right),
                 }));
             }
             BinaryOperator::Eq | BinaryOperator::NotEq
@@ -389,7 +410,6 @@ impl ExprPlanner for Operators {
                 op, left, right,
             )));
         }
-        let is_interval = |data_type: &DataType| matches!(data_type, DataType::Interval(_));
         if op == Op::Multiply
             && (is_interval(&left) && is_number(&right) || is_number(&left) && is_interval(&right))
         {
@@ -399,17 +419,13 @@ impl ExprPlanner for Operators {
             };
             return Ok(PlannerResult::Planned(functions::times(interval, count)));
         }
-        if op == Op::Subtract && left == DataType::Date32 && right == DataType::Date32 {
-            let whole = |value| functions::explicit(value, Type::Date);
-            let days = datafusion::logical_expr::binary_expr(
-                whole(expr.left),
-                datafusion::logical_expr::Operator::Minus,
-                whole(expr.right),
-            );
-            return Ok(PlannerResult::Planned(functions::explicit(
-                days,
-                Type::Int8,
-            )));
+        let own = |expr: &Expr, data_type: &DataType| match is_literal(expr) {
+            true => Some(Type::Unknown),
+            false => Type::of_arrow(data_type),
+        };
+        let types = own(&expr.left, &left).zip(own(&expr.right, &right));
+        if let Some(of) = types.and_then(|(left, right)| of_moments(op, left, right)) {
+            return Ok(PlannerResult::Planned(of(expr.left, expr.right)));
         }
         let names = (Type::of_arrow(&left), Type::of_arrow(&right));
         if let (Some(left), Some(right)) = names
@@ -423,6 +439,34 @@ impl ExprPlanner for Operators {
     }
 }
 
+/// What computes two dates, timestamps or times, if that is what operands are. A literal takes the type of what it meets.
+fn of_moments(op: Op, left: Type, right: Type) -> Option<fn(Expr, Expr) -> Expr> {
+    let (left, right) = match (left, right) {
+        (Type::Unknown, right) => (right, right),
+        (left, Type::Unknown) => (left, left),
+        both => both,
+    };
+    match (op, left, right) {
+        (Op::Subtract, Type::Date, Type::Date) => Some(days_between),
+        (Op::Subtract, left, right) if left.is_moment() && right.is_moment() => {
+            Some(functions::difference)
+        }
+        (Op::Add, Type::Date, Type::Time) => Some(functions::at_time),
+        (Op::Add, Type::Time, Type::Date) => Some(|time, date| functions::at_time(date, time)),
+        _ => None,
+    }
+}
+
+fn days_between(left: Expr, right: Expr) -> Expr {
+    let whole = |value| functions::explicit(value, Type::Date);
+    let days = datafusion::logical_expr::binary_expr(
+        whole(left),
+        datafusion::logical_expr::Operator::Minus,
+        whole(right),
+    );
+    functions::explicit(days, Type::Int8)
+}
+
 fn arithmetic(op: &BinaryOperator) -> Option<Op> {
     Some(match op {
         BinaryOperator::Plus => Op::Add,
@@ -434,11 +478,11 @@ fn arithmetic(op: &BinaryOperator) -> Option<Op> {
     })
 }
 
-/// A comparison of a SUPER value with a text: only a text in it is equal to one. Other operators are not there yet.
+/// A comparison of a SUPER value with a text or a number: only one in it is equal to one. Other operators are not there yet.
 fn of_super(
     expr: RawBinaryExpr,
     (is_left, is_right): (bool, bool),
-    texts: (bool, bool),
+    (left, right): (&DataType, &DataType),
 ) -> Result<RawBinaryExpr> {
     let is_comparison = matches!(
         expr.op,
@@ -449,23 +493,29 @@ fn of_super(
             | BinaryOperator::Gt
             | BinaryOperator::GtEq
     );
-    let refused = || Error::not_yet(format_args!("{} of SUPER values", expr.op));
-    match (is_comparison, is_left, is_right) {
-        (false, ..) | (_, true, true) => Err(refused()),
-        // What is no text is cast.
-        _ if texts != (true, true) => Ok(expr),
-        (_, true, _) => Ok(RawBinaryExpr {
-            left: functions::text_of_super(expr.left),
+    let other = if is_left { right } else { left };
+    let value_of = match other {
+        _ if !is_comparison || (is_left && is_right) => {
+            return Err(Error::not_yet(format_args!("{} of SUPER values", expr.op)));
+        }
+        other if is_text(other) => functions::text_of_super,
+        other if other.is_numeric() => functions::number_of_super,
+        // What is neither is cast.
+        _ => return Ok(expr),
+    };
+    Ok(match is_left {
+        true => RawBinaryExpr {
+            left: value_of(expr.left),
             ..expr
-        }),
-        _ => Ok(RawBinaryExpr {
-            right: functions::text_of_super(expr.right),
+        },
+        false => RawBinaryExpr {
+            right: value_of(expr.right),
             ..expr
-        }),
-    }
+        },
+    })
 }
 
-/// An error for functions that would take the JSON of a SUPER value for its text.
+/// An error for functions that would take the JSON of a SUPER value for its text, and for what would order SUPER values by it.
 fn check_super(plan: &LogicalPlan) -> Result<(), DataFusionError> {
     use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
     plan.apply_with_subqueries(|plan| {
@@ -484,6 +534,22 @@ fn check_super(plan: &LogicalPlan) -> Result<(), DataFusionError> {
                         "LIKE".to_owned(),
                         vec![like.expr.as_ref(), like.pattern.as_ref()],
                     ),
+                    Expr::AggregateFunction(call) if ["min", "max"].contains(&call.func.name()) => {
+                        (
+                            call.func.name().to_uppercase(),
+                            call.params.args.iter().collect(),
+                        )
+                    }
+                    Expr::WindowFunction(call) => {
+                        let order = call.params.order_by.iter();
+                        (
+                            "ORDER BY".to_owned(),
+                            order.map(|sort| &sort.expr).collect(),
+                        )
+                    }
+                    sorted if matches!(plan, LogicalPlan::Sort(_)) => {
+                        ("ORDER BY".to_owned(), vec![sorted])
+                    }
                     _ => return Ok(TreeNodeRecursion::Continue),
                 };
                 let is_super = |expr: &&Expr| {

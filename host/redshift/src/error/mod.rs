@@ -116,6 +116,30 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+impl Error {
+    /// What the room of values says, which Redshift says in its own words.
+    fn of_value(error: &transom_sql::ValueError) -> Self {
+        if error.is_refusal {
+            let refused = Self::not_yet(error);
+            return match &error.hint {
+                Some(hint) => refused.hint(hint),
+                None => refused,
+            };
+        }
+        let (_, to) = error
+            .message
+            .rsplit_once(" does not fit ")
+            .unwrap_or_default();
+        match to {
+            "int16" => Self::new(&INTEGER_RANGE, &[&"smallint"]),
+            "int32" => Self::new(&INTEGER_RANGE, &[&"integer"]),
+            "int64" => Self::new(&INTEGER_RANGE, &[&"bigint"]),
+            to if to.starts_with("decimal") => Self::new(&NUMERIC_RANGE, &[]),
+            _ => Self::new(&DATA_EXCEPTION, &[error]),
+        }
+    }
+}
+
 impl From<Error> for DataFusionError {
     fn from(error: Error) -> Self {
         Self::External(Box::new(error))
@@ -139,7 +163,7 @@ impl From<DataFusionError> for Error {
             source = cause.source();
         }
         if let Some(found) = transom_sql::ValueError::find(&error) {
-            return Self::new(&DATA_EXCEPTION, &[found]);
+            return Self::of_value(found);
         }
         match error.find_root() {
             DataFusionError::SchemaError(schema, _) => match schema.as_ref() {

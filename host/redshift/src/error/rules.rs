@@ -50,6 +50,8 @@ rules! {
     MERGE_CONDITION, "0A000", 0, Documented, "MERGE requires an equality between columns of the target and of the source in ON", "MERGE by another comparison, or by none";
     MERGE_SOURCE, "0A000", 0, Documented, "MERGE source must be a table other than the target", "MERGE from a query, a view or the target itself";
     MERGE_DUPLICATES, "42601", 0, Documented, "MERGE REMOVE DUPLICATES requires tables with the same columns", "REMOVE DUPLICATES with different tables";
+    UPDATE_OUTER_JOIN, "0A000", 0, Documented, "Target table must be part of an equijoin predicate", "UPDATE with an outer join in FROM";
+    MERGE_PARTIAL, "0A000", 0, Documented, "Partial reference of SUPER column is not supported in MERGE statement.", "MERGE with a part of a SUPER value";
     MULTIPLE_MATCHES, "21000", 0, Documented, "Found multiple matches to update the same tuple", "a row that matches several rows of a source";
 
     // Names.
@@ -60,7 +62,7 @@ rules! {
     DUPLICATE_SCHEMA, "42P06", 0, Known, "schema \"{}\" already exists", "a schema that is there already";
     SCHEMA_NOT_EMPTY, "2BP01", 0, Known, "cannot drop {} because other objects depend on it", "DROP of what others use, without CASCADE";
     RESERVED_SCHEMA, "42501", 0, Known, "permission denied for schema {}", "writing to a schema of the system";
-    INVALID_ENCODING, "42P16", 0, Known, "invalid encoding type specified for column \"{}\"", "an encoding that there is not";
+    INVALID_ENCODING, "42P16", 0, Known, "invalid encoding type specified for column \"{}\"", "an encoding that there is not, or not for the type";
     UNDEFINED_REFERENCE, "42703", 0, Known, "column \"{}\" referenced in foreign key constraint does not exist", "a foreign key to a column that is not there";
     REFERENCE_COUNT, "42830", 0, Known, "number of referencing and referenced columns for foreign key disagree", "a foreign key with more or fewer columns than it refers to";
     NO_REFERENCED_KEY, "42830", 0, Known, "there is no unique constraint matching given keys for referenced table \"{}\"", "a foreign key to columns that are no key";
@@ -114,6 +116,7 @@ rules! {
     TYPE_MODIFIER, "22023", 0, Documented, "length for type {} cannot exceed {}", "a length or precision that a type does not have";
     DATA_EXCEPTION, "22000", 0, Known, "{}", "a value that a function does not take";
     INVALID_ARGUMENT, "22023", 0, Known, "invalid argument of {}: {}", "an argument that a function does not take";
+    LISTAGG_LIMIT, "XX000", 8001, Documented, "Result size exceeds LISTAGG limit", "a list of more than 65,535 bytes";
     SUBQUERY_ROWS, "21000", 0, Known, "more than one row returned by a subquery used as an expression", "a scalar subquery with several rows";
     INVALID_JSON, "XX000", 8001, Known, "Invalid JSON: {}", "a text that is no JSON";
 
@@ -129,6 +132,7 @@ rules! {
     COPY_COLUMN_COUNT, "XX000", 15007, Measured, "Unmatched number of columns between table and file. Table columns: {}, Data columns: {}, File name: {}", "a file with other columns than the table";
     COPY_LENGTH, "XX000", 15007, Measured, "The length of the data column {} is longer than the length defined in the table. Table: {}, Data: {}, File name: {}", "a text of a file that is too long";
     COPY_INCOMPATIBLE, "XX000", 15007, Known, "Spectrum Scan Error: File '{}' has an incompatible Parquet schema for column '{}'. Column type: {}, Parquet schema: {}", "a column of a file with another type";
+    COPY_TEXT, "XX000", 1220, Known, "String contains invalid or unsupported UTF8 codepoints. File name: {}", "bytes of a Parquet file that are no UTF-8, without ACCEPTINVCHARS";
     COPY_SUPER, "0A000", 0, Measured, "SUPER column in COPY query requires SERIALIZETOJSON option", "Parquet into SUPER without SERIALIZETOJSON";
     COPY_SUPER_LENGTH, "XX000", 1224, Measured, "String value exceeds the max size of 65535 bytes (Hint: set enable_large_strings_opt_in parameter.)", "a text in a SUPER column that is too long";
     COPY_NOT_NULL, "42601", 0, Measured, "NOT NULL column without DEFAULT must be included in column list", "a column list without a NOT NULL column";

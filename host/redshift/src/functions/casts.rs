@@ -61,6 +61,16 @@ pub(crate) fn explicit(value: Expr, to: Type) -> Expr {
     function(Kind::Explicit).call(vec![value, lit(to.name())])
 }
 
+/// Whether a text that is written into a statement is a value of a type: Redshift says so whatever rows there are.
+///
+/// # Errors
+/// If it is none.
+pub(crate) fn check_written(value: &ScalarValue, to: Type) -> Outcome<()> {
+    let column = value.to_array()?;
+    cast::cast(&column, Type::Unknown, to, Mode::Explicit)?;
+    Ok(())
+}
+
 /// What an assignment to a column does to a value.
 pub(crate) fn assigned(value: Expr, to: Type) -> Expr {
     function(Kind::Assign).call(vec![value, lit(to.name())])

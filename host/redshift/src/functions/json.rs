@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, StringArray};
 use arrow::datatypes::Int64Type;
 use datafusion::logical_expr::{Expr, ScalarUDF};
 
@@ -15,6 +15,11 @@ use crate::types::json::Json;
 pub(crate) const SUPER_PATH: &str = "redshift_super_path";
 
 const TEXT_OF_SUPER: &str = "redshift_text_of_super";
+
+const NUMBER_OF_SUPER: &str = "redshift_number_of_super";
+
+/// Up to which all whole numbers are floats.
+const EXACT: u128 = 1 << f64::MANTISSA_DIGITS;
 
 const TEXT: Type = Type::Varchar(crate::types::MAX_VARCHAR);
 
@@ -101,6 +106,32 @@ pub(crate) fn text_of_super(value: Expr) -> Expr {
     .call(vec![value])
 }
 
+/// The number that a SUPER value is, NULL for others.
+pub(crate) fn number_of_super(value: Expr) -> Expr {
+    let of_super = |arguments: &Arguments<'_>| {
+        let (types, _) = of_super(arguments)?;
+        Ok((types, Type::Float8))
+    };
+    scalar(NUMBER_OF_SUPER, of_super, |columns, _, _| {
+        by_text::<_, Float64Array>(columns, |values| match parsed(values[0])? {
+            Json::Number(digits) => number(&digits).map(Some),
+            _ => Ok(None),
+        })
+    })
+    .call(vec![value])
+}
+
+fn number(digits: &str) -> Result<f64> {
+    let number: f64 = digits.parse().map_err(Error::internal)?;
+    match digits.parse::<i128>() {
+        Ok(whole) if whole.unsigned_abs() > EXACT => {
+            let what = format_args!("comparisons of the SUPER number {digits}, which no float is");
+            Err(Error::not_yet(what).hint("cast it to BIGINT or DECIMAL"))
+        }
+        _ => Ok(number),
+    }
+}
+
 fn of_text(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
     match arguments.types[0].is_text() {
         true => Ok((vec![TEXT], Type::Bool)),
@@ -174,7 +205,7 @@ fn path(columns: &[ArrayRef], types: &[Type], _: Type) -> Result<ArrayRef> {
         let found = values[1..]
             .iter()
             .try_fold(&document, |value, step| value.step(step));
-        Ok(Some(found.map(as_text).unwrap_or_default()))
+        Ok(found.map(as_text))
     })
 }
 

@@ -20,12 +20,13 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 pub(crate) use arithmetic::{Op, arithmetic, equal_floats, is_arithmetic};
 pub(crate) use branches::BRANCHES;
-pub(crate) use casts::{assigned, explicit};
-pub(crate) use dates::times;
+pub(crate) use casts::{assigned, check_written, explicit};
+pub(crate) use dates::{at_time, difference, length, times};
 pub(crate) use formats::{Reading, check as check_date_format, read as read_date};
-pub(crate) use json::{SUPER_PATH, parsed, text_of_super};
+pub(crate) use json::{SUPER_PATH, number_of_super, parsed, text_of_super};
 pub(crate) use single::SINGLE;
 pub(crate) use table::{How, Special, find, is_to_come};
+pub(crate) use totals::BETWEEN;
 
 /// `CAST(value, 'type')`
 pub(crate) const CAST: &str = "redshift_cast";

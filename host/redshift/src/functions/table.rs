@@ -282,7 +282,7 @@ static KNOWN: &[Known] = &[
     known("to_char", As("redshift_to_char"), 2, 2),
     known("to_date", As("redshift_to_date"), 2, 3),
     known("to_timestamp", As("redshift_to_timestamp"), 2, 3),
-    known("timezone", NotYet, 2, 2),
+    known("timezone", As("redshift_timezone"), 2, 2),
     // JSON.
     known("can_json_parse", As("redshift_is_valid_json"), 1, 1),
     known("get_array_length", As("json_array_length"), 1, 1),

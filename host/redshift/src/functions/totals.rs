@@ -1,15 +1,23 @@
-//! Sums and averages: the types that they have in Redshift. The adding is done by the room `sql`.
+//! Sums and averages: the types that they have in Redshift. The adding is done by the room `sql`. And lists, whose size has a limit.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, StringArray,
+};
 use arrow::datatypes::{Decimal128Type, Float64Type, Int64Type, i256};
 use datafusion::logical_expr::ScalarUDF;
 
-use super::scalar::{Arguments, scalar};
-use crate::error::{Error, Result};
-use crate::types::Type;
+use super::scalar::{Arguments, by_text, scalar};
+use crate::error::{self, Error, Result};
 use crate::types::cast::divided;
+use crate::types::{MAX_VARCHAR, Type};
+
+const TEXT: Type = Type::Varchar(MAX_VARCHAR);
+
+/// What is between the values of a list of distinct values until those that differ by blanks are sorted out. No text has it.
+pub(crate) const BETWEEN: &str = "\u{1}\u{0}\u{1}";
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
     vec![
@@ -26,7 +34,46 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             Ok(Arc::clone(&columns[0]))
         }),
         scalar("redshift_average", average_types, average),
+        scalar(
+            "redshift_listagg",
+            |_| Ok((vec![TEXT], TEXT)),
+            |columns, _, _| by_text::<_, StringArray>(columns, |values| list(values[0].to_owned())),
+        ),
+        scalar(
+            "redshift_listagg_distinct",
+            |_| Ok((vec![TEXT, TEXT], TEXT)),
+            distinct,
+        ),
     ]
+}
+
+/// A list, if it is as short as a VARCHAR must be.
+fn list(text: String) -> Result<Option<String>> {
+    match text.len() <= MAX_VARCHAR as usize {
+        true => Ok(Some(text)),
+        false => Err(Error::new(&error::LISTAGG_LIMIT, &[])),
+    }
+}
+
+/// Lists of values of which the first is kept among those that differ by blanks at their end.
+fn distinct(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
+    let lists = columns[0].as_string::<i32>();
+    let delimiters = columns[1].as_string::<i32>();
+    let texts = (0..lists.len()).map(|row| {
+        if lists.is_null(row) {
+            return Ok(None);
+        }
+        let mut seen = HashSet::new();
+        let values = lists.value(row).split(BETWEEN);
+        let values = values.filter(|value| seen.insert(value.trim_end_matches(' ')));
+        let values: Vec<&str> = values.collect();
+        // Without a delimiter, nothing is between the values.
+        match delimiters.is_null(row) {
+            true => list(values.concat()),
+            false => list(values.join(delimiters.value(row))),
+        }
+    });
+    Ok(Arc::new(texts.collect::<Result<StringArray>>()?))
 }
 
 /// What is added up for a sum. `sum` of whole numbers is a BIGINT, that of BIGINT a NUMERIC.

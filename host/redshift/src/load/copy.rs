@@ -21,6 +21,7 @@ use crate::run::{Done, Environment, locked};
 use crate::session::Outcome;
 use crate::syntax::{OptionValue, Options};
 use crate::transaction::Transaction;
+use crate::types::Type;
 
 /// Options that a COPY of columns takes; all else is refused.
 const COLUMNAR: &[&str] = &[
@@ -41,7 +42,6 @@ const COLUMNAR: &[&str] = &[
 /// Options of texts that are not read yet.
 const NOT_YET: &[&str] = &[
     "fixedwidth",
-    "encoding",
     "ssh",
     "readratio",
     "master_symmetric_key",
@@ -79,6 +79,7 @@ const REFUSED: &[(&str, &[&str])] = &[
             "escape",
             "fillrecord",
             "ignoreblanklines",
+            "null",
             "quote",
             "removequotes",
         ],
@@ -133,9 +134,13 @@ pub(crate) async fn copy(
     let target = target(environment, &catalog, table, columns, &options).await?;
     if is_columnar && !options.has("serializetojson") {
         let mut columns = target.columns().into_iter();
-        if columns.any(|column| column.data_type == crate::types::Type::Super) {
+        if columns.any(|column| column.data_type == Type::Super) {
             return Err(Error::new(&error::COPY_SUPER, &[]));
         }
+    }
+    if options.has("removequotes") && has_bytes(&target) {
+        let what = "REMOVEQUOTES with a column of VARBYTE";
+        return Err(Error::new(&error::UNSUPPORTED, &[&what]));
     }
     let objects = &environment.shared.objects;
     let is_manifest = options.has("manifest");
@@ -182,6 +187,11 @@ pub(crate) async fn copy(
     })
 }
 
+fn has_bytes(target: &Target) -> bool {
+    let mut columns = target.columns().into_iter();
+    columns.any(|column| matches!(column.data_type, Type::Varbyte(_)))
+}
+
 fn check(options: &Options, is_columnar: bool) -> Result<()> {
     source::check_credentials(options)?;
     for (name, _) in &options.0 {
@@ -212,12 +222,24 @@ fn check(options: &Options, is_columnar: bool) -> Result<()> {
             return Err(Error::new(&error::COPY_OPTION, &[&names[0], &names[1]]));
         }
     }
+    if let Some(encoding) = options.text("encoding") {
+        check_encoding(encoding)?;
+    }
     if options.has("quote") && !options.has("csv") {
         return Err(Error::new(&error::SYNTAX_ERROR, &[&"quote"]).hint("QUOTE goes with CSV"));
     }
     match options.get("json") {
         Some(OptionValue::Text(how)) if how == "noshred" => Err(Error::not_yet("JSON 'noshred'")),
         _ => Ok(()),
+    }
+}
+
+/// Files are UTF-8, whether COPY says so or not.
+fn check_encoding(encoding: &str) -> Result<()> {
+    match encoding {
+        "utf8" => Ok(()),
+        "utf16" | "utf16le" | "utf16be" => Err(Error::not_yet("ENCODING of COPY other than UTF8")),
+        other => Err(Error::new(&error::SYNTAX_ERROR, &[&other])),
     }
 }
 

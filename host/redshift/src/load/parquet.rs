@@ -8,6 +8,7 @@ use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 
 use super::copy::Target;
+use super::records::{replaced, replacement};
 use super::source::Source;
 use crate::catalog::Column;
 use crate::error::{self, Error, Result};
@@ -27,6 +28,7 @@ pub(super) fn read(
     options: &Options,
     mut hand_over: impl FnMut(RecordBatch) -> bool,
 ) -> Result<()> {
+    let replace_invalid = replacement(options)?;
     // Hints of Arrow's writers do not count: Redshift reads what Parquet itself says.
     let reader_options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, reader_options)
@@ -52,13 +54,20 @@ pub(super) fn read(
     }
     let reader = builder.with_batch_size(8_192).build();
     for batch in reader.map_err(|error| source.unreadable(error))? {
-        let batch = batch.map_err(|error| source.unreadable(error))?;
+        let batch = batch.map_err(|error| match error.to_string().contains("non UTF-8") {
+            // The reader gives no bytes of a column of texts that are none.
+            true if replace_invalid.is_some() => {
+                Error::not_yet("ACCEPTINVCHARS of columns that Parquet declares as texts")
+            }
+            true => invalid_text(source),
+            false => source.unreadable(error),
+        })?;
         let rows = batch.num_rows();
         let arrays = columns
             .iter()
             .enumerate()
             .map(|(at, column)| match at < fields.len() {
-                true => value(batch.column(at), column, source),
+                true => value(batch.column(at), column, source, replace_invalid),
                 false => Ok(new_null_array(&column.data_type.arrow(), rows)),
             });
         let arrays = arrays.collect::<Result<Vec<_>>>()?;
@@ -97,15 +106,19 @@ fn fits(from: &DataType, to: Type) -> bool {
     }
 }
 
-fn value(array: &ArrayRef, column: &Column, source: &Source) -> Result<ArrayRef> {
+fn value(
+    array: &ArrayRef,
+    column: &Column,
+    source: &Source,
+    replace_invalid: Option<char>,
+) -> Result<ArrayRef> {
     let to = column.data_type;
     if to == Type::Super {
         return as_json(array);
     }
     let array = match (array.data_type(), to) {
         (DataType::Binary | DataType::BinaryView, Type::Varchar(_)) => {
-            arrow::compute::cast(array, &DataType::Utf8)
-                .map_err(|error| source.unreadable(error))?
+            texts(array, source, replace_invalid)?
         }
         _ => plain(array)?,
     };
@@ -132,6 +145,26 @@ fn value(array: &ArrayRef, column: &Column, source: &Source) -> Result<ArrayRef>
         return arrow::compute::cast(&array, &to.arrow()).map_err(|error| source.unreadable(error));
     }
     cast(&array, from, to, Mode::Assignment)
+}
+
+fn invalid_text(source: &Source) -> Error {
+    Error::new(&error::COPY_TEXT, &[&source.url])
+}
+
+/// Bytes as the texts that they are. A cast would make NULL of what is no UTF-8.
+fn texts(array: &ArrayRef, source: &Source, replace_invalid: Option<char>) -> Result<ArrayRef> {
+    let array = plain(array)?;
+    let texts = array.as_binary::<i32>().iter().map(|bytes| {
+        let Some(bytes) = bytes else {
+            return Ok(None);
+        };
+        match (std::str::from_utf8(bytes), replace_invalid) {
+            (Ok(text), _) => Ok(Some(text.to_owned())),
+            (Err(_), Some(with)) => Ok(Some(replaced(bytes, with))),
+            (Err(_), None) => Err(invalid_text(source)),
+        }
+    });
+    Ok(Arc::new(texts.collect::<Result<StringArray>>()?))
 }
 
 /// Values as JSON: texts become strings, they are not parsed.

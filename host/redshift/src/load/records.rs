@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, BinaryArray, RecordBatch, StringArray};
 use parking_lot::Mutex;
 
 use super::copy::Target;
@@ -16,7 +16,7 @@ use crate::run::Environment;
 use crate::syntax::{OptionValue, Options};
 use crate::types::cast::{Mode, cast};
 use crate::types::json::Json as Value;
-use crate::types::{Type, show};
+use crate::types::{Type, read, show};
 
 /// Errors that are noted; more are counted only.
 const MOST_NOTED: usize = 1_000;
@@ -75,9 +75,7 @@ impl Format {
         let is_csv = options.has("csv");
         let byte = |name: &'static str, usual: u8| match options.text(name) {
             None => Ok(usual),
-            Some("\t" | "\\t") => Ok(b'\t'),
-            Some(text) if text.len() == 1 => Ok(text.as_bytes()[0]),
-            Some(text) => Err(Error::new(&error::SYNTAX_ERROR, &[&text])),
+            Some(text) => character(text).ok_or_else(|| Error::new(&error::SYNTAX_ERROR, &[&text])),
         };
         let number = |name: &'static str| match options.text(name) {
             None => Ok(0),
@@ -99,11 +97,6 @@ impl Format {
             Some(OptionValue::Text(how)) if how != "auto" => Some(paths(how, objects).await?),
             Some(_) => Some(Json::Names { ignore_case: false }),
         };
-        let replace_invalid = match options.get("acceptinvchars") {
-            None => None,
-            Some(OptionValue::Text(text)) => text.chars().next(),
-            Some(_) => Some('?'),
-        };
         Ok(Self {
             json,
             csv: is_csv,
@@ -117,7 +110,7 @@ impl Format {
             blanks_as_null: options.has("blanksasnull"),
             trim_blanks: options.has("trimblanks"),
             truncate: options.has("truncatecolumns"),
-            replace_invalid,
+            replace_invalid: replacement(options)?,
             fill: options.has("fillrecord"),
             ignore_blank_lines: options.has("ignoreblanklines"),
             any_date: options.has("acceptanydate"),
@@ -131,6 +124,51 @@ impl Format {
     pub(super) fn is_json(&self) -> bool {
         self.json.is_some()
     }
+}
+
+/// The one character of ASCII that an option takes, which may be written as `\t` or in octal. What reads literals has made the character
+/// NUL of `\0` at the beginning of `'\001'`, and has taken the backslash from `'\174'`.
+pub(super) fn character(text: &str) -> Option<u8> {
+    let octal = |digits: &[u8]| {
+        let digits = digits.iter().map(|digit| char::from(*digit).to_digit(8));
+        let value = digits.reduce(|value, digit| Some(value? * 8 + digit?))??;
+        u8::try_from(value).ok().filter(u8::is_ascii)
+    };
+    match text.as_bytes() {
+        b"\\t" => Some(b'\t'),
+        [byte] => byte.is_ascii().then_some(*byte),
+        [0, low @ ..] if low.len() == 2 => octal(low),
+        [b'\\', digits @ ..] if digits.len() == 3 => octal(digits),
+        digits if digits.len() == 3 => octal(digits),
+        _ => None,
+    }
+}
+
+/// What ACCEPTINVCHARS puts into the place of bytes that are no UTF-8; `None` without it.
+pub(super) fn replacement(options: &Options) -> Result<Option<char>> {
+    let text = match options.get("acceptinvchars") {
+        None => return Ok(None),
+        Some(OptionValue::Text(text)) => text.as_str(),
+        Some(_) => "?",
+    };
+    let mut letters = text.chars();
+    match (letters.next(), letters.next()) {
+        (Some(letter @ '\u{1}'..='\u{7f}'), None) => Ok(Some(letter)),
+        _ => {
+            let error = Error::new(&error::INVALID_ARGUMENT, &[&"ACCEPTINVCHARS", &text]);
+            Err(error.hint("one character of ASCII"))
+        }
+    }
+}
+
+/// A text with a character for each byte that is no UTF-8, so that it keeps its length.
+pub(super) fn replaced(bytes: &[u8], with: char) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| with));
+    }
+    text
 }
 
 fn moments(name: &'static str, options: &Options) -> Result<Moments> {
@@ -305,10 +343,7 @@ impl Records {
     pub(super) fn decoded(&self, at: usize, bytes: &[u8]) -> Result<String, Refused> {
         match (std::str::from_utf8(bytes), self.format.replace_invalid) {
             (Ok(text), _) => Ok(text.to_owned()),
-            (Err(_), Some(with)) => {
-                let text = String::from_utf8_lossy(bytes);
-                Ok(text.replace('\u{fffd}', &with.to_string()))
-            }
+            (Err(_), Some(with)) => Ok(replaced(bytes, with)),
             (Err(_), None) => Err(Refused {
                 column: Some(at),
                 value: String::from_utf8_lossy(bytes).into_owned(),
@@ -381,6 +416,17 @@ impl Records {
                 }
                 text[..end].to_owned()
             }
+            Type::Varbyte(length) => match read::hexadecimal(&text) {
+                Some(bytes) if bytes.len() <= length as usize => return Ok(Some(text)),
+                Some(_) => {
+                    let message = "String length exceeds DDL length".to_owned();
+                    return Err(refused(1204, message, &text));
+                }
+                None => {
+                    let message = "Invalid hexadecimal value".to_owned();
+                    return Err(refused(1216, message, &text));
+                }
+            },
             Type::Super => match Value::read(&text) {
                 Ok(value) => value.to_string(),
                 Err(error) => {
@@ -475,6 +521,11 @@ impl Records {
     ) -> Result<RecordBatch> {
         let own = self.target.columns();
         let arrays = columns.into_iter().zip(own).map(|(texts, column)| {
+            // Files of text have bytes as hexadecimal digits; a cast would take the digits for the bytes.
+            if matches!(column.data_type, Type::Varbyte(_)) {
+                let bytes = texts.iter().map(|text| read::hexadecimal(text.as_deref()?));
+                return Ok(Arc::new(bytes.collect::<BinaryArray>()) as ArrayRef);
+            }
             let texts: ArrayRef = Arc::new(StringArray::from(texts));
             match column.data_type {
                 Type::Super => Ok(texts),

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use datafusion::sql::sqlparser::ast::{Query, SetExpr};
 
 use super::Objects;
+use super::records::character;
 use super::source::{self, failed};
 use crate::bind;
 use crate::error::{self, Error, Result};
@@ -99,6 +100,7 @@ pub(crate) async fn unload(
     .await?;
     let columns = planned.columns()?;
     let partitions = partitions(&options, &columns)?;
+    check_bytes(format, &columns, &partitions)?;
     let batches = bind::run(planned).await?;
     clear(objects, bucket, prefix, &options).await?;
     let mut files = Vec::new();
@@ -204,6 +206,11 @@ fn format(options: &Options) -> Result<Format> {
         let what = format!("{} with FORMAT {name}", option.to_uppercase());
         return Err(Error::new(&error::UNSUPPORTED, &[&what]));
     }
+    if let Some(text) = options.text("delimiter")
+        && character(text).is_none()
+    {
+        return Err(Error::new(&error::SYNTAX_ERROR, &[&text]).hint("one character of ASCII"));
+    }
     if format == Format::Csv && options.has("escape") {
         return Err(Error::not_yet("ESCAPE of UNLOAD with CSV"));
     }
@@ -240,6 +247,24 @@ fn partitions(options: &Options, columns: &[Column]) -> Result<Partitions> {
         places: places.collect::<Result<_>>()?,
         include: *include,
     })
+}
+
+/// Bytes are written as hexadecimal digits, and only where a reader takes them for that.
+fn check_bytes(format: Format, columns: &[Column], partitions: &Partitions) -> Result<()> {
+    let is_bytes = |column: &Column| matches!(column.data_type, Type::Varbyte(_));
+    let refused = |what: &str| Err(Error::new(&error::UNSUPPORTED, &[&what]));
+    if partitions.places.iter().any(|at| is_bytes(&columns[*at])) {
+        return refused("a partition by a column of VARBYTE");
+    }
+    match format {
+        Format::Parquet if columns.iter().any(is_bytes) => {
+            refused("a column of VARBYTE with FORMAT PARQUET")
+        }
+        Format::Json if columns.iter().any(is_bytes) => {
+            refused("a column of VARBYTE with FORMAT JSON")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What is at the destination is an error, stays, or goes.
@@ -364,11 +389,10 @@ fn texts(
         }
         return Ok(out);
     }
-    let delimiter = match options.text("delimiter") {
-        Some("\\t") => "\t",
-        Some(text) => text,
-        None if format == Format::Csv => ",",
-        None => "|",
+    let delimiter = match options.text("delimiter").and_then(character) {
+        Some(byte) => char::from(byte),
+        None if format == Format::Csv => ',',
+        None => '|',
     };
     let null = options.text("null").unwrap_or("");
     let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
@@ -376,7 +400,7 @@ fn texts(
         let mut escaped = String::new();
         for letter in text.chars() {
             let is_quote = options.has("addquotes") && ['"', '\''].contains(&letter);
-            if is_quote || ['\n', '\r', '\\'].contains(&letter) || delimiter.contains(letter) {
+            if is_quote || ['\n', '\r', '\\', delimiter].contains(&letter) {
                 escaped.push('\\');
             }
             escaped.push(letter);
@@ -400,16 +424,18 @@ fn texts(
             }
         }
     };
+    let between = delimiter.to_string();
+    let between = between.as_str();
     if options.has("header") {
         let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
-        out.extend_from_slice(names.join(delimiter).as_bytes());
+        out.extend_from_slice(names.join(between).as_bytes());
         out.push(b'\n');
     }
     for row in 0..rows.num_rows() {
         let cells: Vec<String> = (0..columns.len())
             .map(|place| shown(cell(place, row)))
             .collect();
-        out.extend_from_slice(cells.join(delimiter).as_bytes());
+        out.extend_from_slice(cells.join(between).as_bytes());
         out.push(b'\n');
     }
     Ok(out)

@@ -104,7 +104,8 @@ pub(super) async fn alter(
         AlterAction::Attributes(new) => attributes(&mut table, &new)?,
         AlterAction::ColumnEncoding { name, encoding } => {
             let at = place(&table, &name)?;
-            table.columns[at].encoding = known_encoding(&name.value, encoding)?;
+            let data_type = table.columns[at].data_type;
+            table.columns[at].encoding = known_encoding(&name.value, data_type, encoding)?;
         }
         AlterAction::AddKey(key) => add_keys(environment, &catalog, &mut table, vec![key])?,
         AlterAction::Nothing => return Ok(outcome),

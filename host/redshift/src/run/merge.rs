@@ -77,6 +77,7 @@ impl Tables {
     /// An error for a condition in which no column of one table is equal to one of the other. What else it asks for is free: dbt adds
     /// conditions on the target.
     fn check(&self, catalog: &Catalog, on: &Expr) -> Result<()> {
+        self.check_whole(catalog, on)?;
         match self.has_equality(catalog.table(self.id)?, on) {
             true => Ok(()),
             false => Err(Error::new(&error::MERGE_CONDITION, &[])),
@@ -106,6 +107,66 @@ impl Tables {
         }
     }
 
+    /// An error for an expression that takes parts of SUPER values.
+    fn check_whole(&self, catalog: &Catalog, expr: &Expr) -> Result<()> {
+        let (target, source) = (catalog.table(self.id)?, catalog.table(self.source_id)?);
+        let is_table = |name: &Ident| name.value == self.target || name.value == self.source_name;
+        let is_column = |name: &Ident| {
+            target.column(&name.value).is_some() || source.column(&name.value).is_some()
+        };
+        let is_partial = finds(expr, |expr| match expr {
+            Expr::CompoundFieldAccess { .. } | Expr::JsonAccess { .. } => true,
+            Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+                [table, ..] if is_table(table) => parts.len() > 2,
+                [_, table, _, ..] if is_table(table) => parts.len() > 3,
+                [column, ..] => is_column(column),
+                [] => false,
+            },
+            _ => false,
+        });
+        match is_partial {
+            true => Err(Error::new(&error::MERGE_PARTIAL, &[])),
+            false => Ok(()),
+        }
+    }
+
+    /// An error for a new row with columns of the target, where no row matches.
+    fn check_new(&self, catalog: &Catalog, value: &Expr) -> Result<()> {
+        let (target, source) = (catalog.table(self.id)?, catalog.table(self.source_id)?);
+        // A subquery has names of its own.
+        let has_query = finds(value, |expr| {
+            matches!(
+                expr,
+                Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. }
+            )
+        });
+        if has_query {
+            return Ok(());
+        }
+        let found = visit_expressions(value, |expr| {
+            let is_target = match expr {
+                Expr::Identifier(name) => {
+                    target.column(&name.value).is_some() && source.column(&name.value).is_none()
+                }
+                Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+                    [table, ..] if table.value == self.source_name => false,
+                    [table, _] | [_, table, _] => table.value == self.target,
+                    _ => false,
+                },
+                _ => false,
+            };
+            match is_target {
+                true => ControlFlow::Break(expr.to_string()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        match found {
+            ControlFlow::Break(name) => Err(Error::new(&error::UNDEFINED_COLUMN, &[&name])
+                .hint("a row that matches none of the target has columns of the source only")),
+            ControlFlow::Continue(()) => Ok(()),
+        }
+    }
+
     /// Whether an expression has columns of the target, and of the source.
     fn sides(&self, target: &Table, expr: &Expr) -> (bool, bool) {
         let mut sides = (false, false);
@@ -125,6 +186,15 @@ impl Tables {
         });
         sides
     }
+}
+
+/// Whether some part of an expression is what is looked for.
+fn finds(expr: &Expr, look: impl Fn(&Expr) -> bool) -> bool {
+    let found = visit_expressions(expr, |expr| match look(expr) {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    });
+    found.is_break()
 }
 
 pub(super) async fn merge(
@@ -192,6 +262,25 @@ pub(super) async fn merge(
     let tables = tables(environment, transaction, &target, &source, alias).await?;
     let catalog = transaction.catalog().clone();
     tables.check(&catalog, &on)?;
+    if unmatched.insert_predicate.is_some() {
+        return Err(clauses_refused());
+    }
+    let names = bind::column_names(&unmatched.columns)?;
+    let MergeInsertKind::Values(values) = unmatched.kind else {
+        return Err(Error::new(&error::SYNTAX_ERROR, &[&"row"]));
+    };
+    let [values] = values.rows.as_slice() else {
+        return Err(Error::new(&error::SYNTAX_ERROR, &[&","]));
+    };
+    for value in &values.content {
+        tables.check_whole(&catalog, value)?;
+        tables.check_new(&catalog, value)?;
+    }
+    if let MergeAction::Update(update) = &matched {
+        for assignment in &update.assignments {
+            tables.check_whole(&catalog, &assignment.value)?;
+        }
+    }
     let table = Table::clone(catalog.table(tables.id)?);
     let mut work = Work {
         environment,
@@ -214,16 +303,6 @@ pub(super) async fn merge(
             let query = work.matched(vec![row(&tables.target)])?;
             (work.numbers(query).await?, Written::default())
         }
-    };
-    if unmatched.insert_predicate.is_some() {
-        return Err(clauses_refused());
-    }
-    let names = bind::column_names(&unmatched.columns)?;
-    let MergeInsertKind::Values(values) = unmatched.kind else {
-        return Err(Error::new(&error::SYNTAX_ERROR, &[&"row"]));
-    };
-    let [values] = values.rows.as_slice() else {
-        return Err(Error::new(&error::SYNTAX_ERROR, &[&","]));
     };
     let added = work.unmatched(&names, &values.content).await?;
     transaction.has_read([tables.id, tables.source_id]);

@@ -13,6 +13,8 @@ enum Takes {
     /// A literal, or DEFAULT.
     Value,
     Perhaps,
+    /// A word.
+    Name,
     /// ON, OFF, ..
     Switch,
     /// A number with a unit.
@@ -66,7 +68,7 @@ const OPTIONS: &[(&str, Takes)] = &[
     ("noload", Takes::Nothing),
     ("roundec", Takes::Nothing),
     ("explicit_ids", Takes::Nothing),
-    ("encoding", Takes::Value),
+    ("encoding", Takes::Name),
     ("comprows", Takes::Value),
     ("ssh", Takes::Nothing),
     ("readratio", Takes::Value),
@@ -177,6 +179,16 @@ fn options(words: &mut Words<'_>) -> Result<Options> {
                     }
                     other if is_given || *takes == Takes::Value => return Err(near(&other)),
                     _ => OptionValue::Set,
+                }
+            }
+            Takes::Name => {
+                words.take("as");
+                match words.next() {
+                    Token::Word(word) if word.quote_style.is_none() => {
+                        OptionValue::Text(word.value)
+                    }
+                    Token::SingleQuotedString(text) => OptionValue::Text(text.to_lowercase()),
+                    other => return Err(near(&other)),
                 }
             }
             Takes::Switch => {

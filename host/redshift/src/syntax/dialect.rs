@@ -78,6 +78,11 @@ impl Dialect for Redshift {
         true
     }
 
+    /// Parts have abbreviations, too.
+    fn allow_extract_custom(&self) -> bool {
+        true
+    }
+
     fn supports_string_literal_backslash_escape(&self) -> bool {
         true
     }

@@ -310,6 +310,9 @@ pub(super) fn attributes(words: &mut Words<'_>) -> Result<TableAttributes> {
             || words.is("compound sortkey")
             || words.is("interleaved sortkey")
         {
+            if attributes.sort_keys.is_some() {
+                return Err(Error::new(&error::UNSUPPORTED, &[&"a second SORTKEY"]));
+            }
             attributes.interleaved = words.take("interleaved");
             words.take("compound");
             words.next();

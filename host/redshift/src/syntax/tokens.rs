@@ -29,16 +29,72 @@ pub(crate) enum Parameters<'a> {
 }
 
 fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>> {
-    Tokenizer::new(&Redshift, text)
-        .tokenize_with_location()
-        .map_err(|failure| {
-            let message = failure.to_string();
-            let near = match message.split_once(" at Line") {
-                Some((what, _)) => what.to_owned(),
-                None => message,
-            };
-            Error::new(&error::SYNTAX_ERROR, &[&near])
-        })
+    let tokens = Tokenizer::new(&Redshift, text)
+        // The tokenizer's escapes are those of MySQL.
+        .with_unescape(false)
+        .tokenize_with_location();
+    let mut tokens = tokens.map_err(|failure| {
+        let message = failure.to_string();
+        let near = match message.split_once(" at Line") {
+            Some((what, _)) => what.to_owned(),
+            None => message,
+        };
+        Error::new(&error::SYNTAX_ERROR, &[&near])
+    })?;
+    for TokenWithSpan { token, .. } in &mut tokens {
+        match token {
+            Token::SingleQuotedString(written) => *written = unescaped(written)?,
+            Token::Word(word) if word.quote_style == Some('"') => {
+                word.value = word.value.replace("\"\"", "\"");
+            }
+            _ => {}
+        }
+    }
+    Ok(tokens)
+}
+
+/// The text of a literal: `\n` and the like are characters of control, `\101` is a byte in octal digits, and a backslash before anything else
+/// is left out, as in PostgreSQL 8.0.
+fn unescaped(written: &str) -> Result<String> {
+    let mut bytes = Vec::with_capacity(written.len());
+    let mut rest = written.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        match (first, after) {
+            (b'\'', [b'\'', after @ ..]) => {
+                bytes.push(b'\'');
+                rest = after;
+            }
+            (b'\\', [b'0'..=b'7', ..]) => {
+                let digits = after.iter().take(3);
+                let digits = digits.take_while(|digit| matches!(digit, b'0'..=b'7'));
+                let count = digits.clone().count();
+                let octal =
+                    digits.fold(0_u32, |number, digit| number * 8 + u32::from(digit - b'0'));
+                // PostgreSQL keeps the lower eight bits.
+                bytes.push((octal & 0xff) as u8);
+                rest = &after[count..];
+            }
+            (b'\\', [escaped, after @ ..]) => {
+                bytes.push(match escaped {
+                    b'b' => 8,
+                    b'f' => 12,
+                    b'n' => b'\n',
+                    b'r' => b'\r',
+                    b't' => b'\t',
+                    other => *other,
+                });
+                rest = after;
+            }
+            (other, _) => bytes.push(*other),
+        }
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) if !text.contains('\0') => Ok(text),
+        _ => Err(Error::not_yet(
+            "octal digits in a text that make no UTF-8, or the byte 0",
+        )),
+    }
 }
 
 /// Where a token is in a text: tokens count lines and characters.

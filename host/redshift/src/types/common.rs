@@ -26,6 +26,13 @@ pub(crate) fn common(what: &str, types: impl Iterator<Item = Type>) -> Result<Op
 }
 
 fn wider(a: Type, b: Type) -> Type {
+    match (a, b) {
+        (Type::Char(a), Type::Char(b)) => return Type::Char(a.max(b)),
+        (Type::Char(a) | Type::Varchar(a), Type::Char(b) | Type::Varchar(b)) => {
+            return Type::Varchar(a.max(b));
+        }
+        _ => {}
+    }
     if let (Some((digits_a, scale_a)), Some((digits_b, scale_b))) = (a.digits(), b.digits())
         && (matches!(a, Type::Numeric(..)) || matches!(b, Type::Numeric(..)))
     {
@@ -58,7 +65,7 @@ fn kind(data_type: Type) -> Option<u8> {
 /// Which of two types of a kind holds the values of both.
 fn rank(data_type: Type) -> u8 {
     match data_type {
-        Type::Int4 | Type::Timestamp | Type::Varchar(_) => 1,
+        Type::Int4 | Type::Timestamp => 1,
         Type::Int8 | Type::TimestampTz => 2,
         Type::Numeric(..) => 3,
         Type::Float4 => 4,

@@ -9,6 +9,7 @@ pub(crate) mod json;
 pub(crate) mod parse;
 pub(crate) mod read;
 pub(crate) mod show;
+pub(crate) mod zones;
 
 pub(crate) use common::common;
 
@@ -112,15 +113,14 @@ impl Type {
 
     /// The type of a field; `None` if Redshift has none.
     pub(crate) fn of(field: &Field) -> Option<Self> {
-        match field.metadata().get(KEY) {
-            Some(name) => {
-                let named = parse::name(name).ok();
-                // Functions hand on the metadata of their arguments, too.
-                named.filter(|named| named.arrow() == *field.data_type())
-            }
-            None => None,
-        }
-        .or_else(|| Self::of_arrow(field.data_type()))
+        Self::declared(field).or_else(|| Self::of_arrow(field.data_type()))
+    }
+
+    /// The type that a field was declared with.
+    pub(crate) fn declared(field: &Field) -> Option<Self> {
+        let named = parse::name(field.metadata().get(KEY)?).ok();
+        // Functions hand on the metadata of their arguments, too.
+        named.filter(|named| named.arrow() == *field.data_type())
     }
 
     /// The type of values without a declared one.

@@ -2,7 +2,8 @@
 
 use chrono::{Datelike, NaiveDate, NaiveTime, Timelike};
 
-use super::Type;
+use super::zones::Zone;
+use super::{Type, show};
 use crate::error::{self, Error, Result};
 
 const DAY: i64 = 86_400_000_000;
@@ -128,6 +129,16 @@ pub(crate) fn fits(value: i128, precision: u8) -> Result<i128> {
     }
 }
 
+/// The bytes that hexadecimal digits say, two of them each; `None` if there is anything else.
+pub(crate) fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let pairs = text.as_bytes().chunks(2).map(|pair| match *pair {
+        [high, low] => Some((digit(high)? * 16 + digit(low)?) as u8),
+        _ => None,
+    });
+    pairs.collect()
+}
+
 /// Days since 1970; a time of day and a zone are left out.
 pub(crate) fn date(text: &str) -> Result<i32> {
     let (day, _, _) = moment(text, Type::Date)?;
@@ -146,8 +157,14 @@ pub(crate) fn timestamp(text: &str) -> Result<i64> {
 
 /// Microseconds since 1970 in UTC.
 pub(crate) fn timestamp_tz(text: &str) -> Result<i64> {
-    let (day, time, offset) = moment(text, Type::TimestampTz)?;
-    Ok(i64::from(days(day)) * DAY + time - offset.unwrap_or(0) * 1_000_000)
+    let (day, time, zone) = moment(text, Type::TimestampTz)?;
+    let local = i64::from(days(day)) * DAY + time;
+    let Some(zone) = zone else {
+        return Ok(local);
+    };
+    let utc = show::moment(local).and_then(|local| zone.utc_of(local));
+    let utc = utc.ok_or_else(|| Error::new(&error::DATE_RANGE, &[&text]))?;
+    Ok(utc.and_utc().timestamp_micros())
 }
 
 /// Microseconds since midnight.
@@ -157,28 +174,52 @@ pub(crate) fn time(text: &str) -> Result<i64> {
     self::clock(clock).ok_or_else(bad)
 }
 
-/// A day, microseconds of it, and the seconds by which a zone is ahead of UTC.
-fn moment(text: &str, data_type: Type) -> Result<(NaiveDate, i64, Option<i64>)> {
+/// A day, microseconds of it, and the zone that is named.
+fn moment(text: &str, data_type: Type) -> Result<(NaiveDate, i64, Option<Zone>)> {
     let bad = || Error::new(&error::INVALID_DATE, &[&data_type.base_name(), &text]);
     let out_of_range = || Error::new(&error::DATE_RANGE, &[&text]);
     let trimmed = text.trim();
     match trimmed.to_ascii_lowercase().as_str() {
-        "epoch" => return Ok((NaiveDate::default(), 0, Some(0))),
+        "epoch" => return Ok((NaiveDate::default(), 0, Some(Zone::UTC))),
         name @ ("now" | "today" | "tomorrow" | "yesterday" | "infinity" | "-infinity") => {
             return Err(Error::not_yet(format_args!("the moment '{name}'")));
         }
         _ => {}
     }
-    let (day_text, rest) = split(trimmed);
-    let parts = day_parts(day_text).ok_or_else(bad)?;
-    let day = NaiveDate::from_ymd_opt(parts.0, parts.1, parts.2).ok_or_else(out_of_range)?;
+    let (words, is_bc) = words(trimmed);
+    let words = words.join(" ");
+    let (day_text, rest) = split(&words);
+    let day = day_parts(day_text, is_bc).ok_or_else(bad)?;
+    let day = day.date(is_bc).ok_or_else(out_of_range)?;
     let rest = rest.trim();
     if rest.is_empty() {
         return Ok((day, 0, None));
     }
-    let (clock_text, offset) = zone(rest).ok_or_else(bad)?;
-    let micros = clock(clock_text).ok_or_else(bad)?;
-    Ok((day, micros, offset))
+    let (clock_text, zone) = zone(rest).ok_or_else(bad)?;
+    let micros = match clock_text.is_empty() {
+        true => 0,
+        false => clock(clock_text).ok_or_else(bad)?,
+    };
+    Ok((day, micros, zone))
+}
+
+/// The words with the date before the time, and whether they name a year before our era.
+fn words(text: &str) -> (Vec<&str>, bool) {
+    let mut words: Vec<&str> = text.split_whitespace().collect();
+    let is_era = |word: &&str| word.eq_ignore_ascii_case("bc") || word.eq_ignore_ascii_case("ad");
+    let era = words.iter().position(is_era).map(|at| words.remove(at));
+    // `17 Dec 07:37:16 1997` has the year behind the time.
+    let is_year = |word: &&str| word.len() == 4 && is_digits(word);
+    if words.iter().position(|word| word.contains(':')) == Some(2)
+        && words.get(3).is_some_and(is_year)
+    {
+        words.swap(2, 3);
+    }
+    (words, era.is_some_and(|era| era.eq_ignore_ascii_case("bc")))
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 /// The part that is a date, and what follows it.
@@ -191,25 +232,68 @@ fn split(text: &str) -> (&str, &str) {
         .count()
         >= 4;
     if is_iso {
-        let end = text.find([' ', 'T', 't']).unwrap_or(text.len());
+        // A T within a name, as in `2000-Oct-31`, ends no date.
+        let ends = |at: usize| match bytes[at] {
+            b' ' => true,
+            b'T' | b't' => bytes[at - 1].is_ascii_digit(),
+            _ => false,
+        };
+        let end = (4..bytes.len()).find(|at| ends(*at));
+        let end = end.unwrap_or(text.len());
         return (
             &text[..end],
             text[end..].trim_start_matches(['T', 't', ' ']),
         );
     }
-    let colon = text.find(':').unwrap_or(text.len());
-    let before = &text[..colon];
-    match colon == text.len() {
-        true => (text, ""),
-        false => match before.trim_end().rfind([' ', 'T']) {
-            Some(at) => (&text[..at], &text[at + 1..]),
-            None => (text, ""),
-        },
+    let Some(colon) = text.find(':') else {
+        return match text.rsplit_once(' ') {
+            Some((date, time)) if time.len() == 6 && is_digits(time) => (date, time),
+            _ => (text, ""),
+        };
+    };
+    match text[..colon].trim_end().rfind([' ', 'T']) {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => (text, ""),
     }
 }
 
-fn day_parts(text: &str) -> Option<(i32, u32, u32)> {
+/// The Julian day that comes before the first of the year 1.
+const JULIAN: i32 = 1_721_425;
+
+/// A date as a text has it.
+enum Day {
+    /// Year, month and day.
+    Calendar(i32, u32, u32),
+    /// Year and day of the year.
+    Ordinal(i32, u32),
+    /// Days by Julian's count.
+    Julian(i32),
+}
+
+impl Day {
+    /// `None` if the calendar does not have it.
+    fn date(self, is_bc: bool) -> Option<NaiveDate> {
+        // There is no year 0.
+        let counted = |year: i32| match is_bc {
+            _ if year < 1 => None,
+            true => Some(1 - year),
+            false => Some(year),
+        };
+        match self {
+            Self::Calendar(year, month, day) => NaiveDate::from_ymd_opt(counted(year)?, month, day),
+            Self::Ordinal(year, day) => NaiveDate::from_yo_opt(counted(year)?, day),
+            Self::Julian(day) => NaiveDate::from_num_days_from_ce_opt(day.checked_sub(JULIAN)?),
+        }
+    }
+}
+
+fn day_parts(text: &str, is_bc: bool) -> Option<Day> {
     let text = text.trim();
+    if let Some(day) = text.strip_prefix(['J', 'j'])
+        && is_digits(day)
+    {
+        return day.parse().ok().map(Day::Julian);
+    }
     let parts: Vec<&str> = text
         .split(['-', '/', '.', ' ', ','])
         .filter(|part| !part.is_empty())
@@ -236,59 +320,77 @@ fn day_parts(text: &str) -> Option<(i32, u32, u32)> {
         let at = NAMES.iter().position(|full| full.starts_with(&name))?;
         u32::try_from(at + 1).ok()
     };
-    let number = |part: &str| -> Option<u32> {
-        match part.bytes().all(|digit| digit.is_ascii_digit()) {
-            true => part.parse().ok(),
-            false => None,
-        }
-    };
-    let year = |part: &str| -> Option<i32> {
-        let value = i32::try_from(number(part)?).ok()?;
-        Some(match part.len() {
-            1 | 2 if value < 70 => value + 2000,
-            1 | 2 => value + 1900,
-            _ => value,
-        })
+    let calendar = |year: &str, month: u32, day: &str| {
+        Some(Day::Calendar(self::year(year, is_bc)?, month, number(day)?))
     };
     match parts.as_slice() {
-        [whole] if whole.len() == 8 => {
-            number(whole)?;
-            Some((
-                whole[..4].parse().ok()?,
-                whole[4..6].parse().ok()?,
-                whole[6..].parse().ok()?,
-            ))
+        [whole] if is_digits(whole) && matches!(whole.len(), 6 | 8) => {
+            let (year, rest) = whole.split_at(whole.len() - 4);
+            let (month, day) = rest.split_at(2);
+            calendar(year, number(month)?, day)
+        }
+        [of, day] if of.len() == 4 && day.len() == 3 && text.contains('.') => {
+            Some(Day::Ordinal(year(of, is_bc)?, number(day)?))
         }
         [first, second, third] => {
             if let Some(month) = month(first) {
-                return Some((year(third)?, month, number(second)?));
+                return calendar(third, month, second);
             }
             if let Some(month) = month(second) {
                 return match first.len() {
-                    3.. => Some((year(first)?, month, number(third)?)),
-                    _ => Some((year(third)?, month, number(first)?)),
+                    3.. => calendar(first, month, third),
+                    _ => calendar(third, month, first),
                 };
             }
+            // `17.12.1997` begins with the day, since it can be no month.
+            let begins_with_day = text.contains('.') && number(first)? > 12;
             match first.len() {
-                3.. => Some((year(first)?, number(second)?, number(third)?)),
-                _ => Some((year(third)?, number(first)?, number(second)?)),
+                3.. => calendar(first, number(second)?, third),
+                _ if begins_with_day => calendar(third, number(second)?, first),
+                _ => calendar(third, number(first)?, second),
             }
         }
         _ => None,
     }
 }
 
-/// The text before a zone, and the seconds by which that is ahead of UTC.
-fn zone(text: &str) -> Option<(&str, Option<i64>)> {
+fn number(text: &str) -> Option<u32> {
+    match is_digits(text) {
+        true => text.parse().ok(),
+        false => None,
+    }
+}
+
+/// Two digits are a year of the 20th or the 21st century, in our era.
+fn year(text: &str, is_bc: bool) -> Option<i32> {
+    let value = i32::try_from(number(text)?).ok()?;
+    Some(match text.len() {
+        1 | 2 if is_bc => value,
+        1 | 2 if value < 70 => value + 2000,
+        1 | 2 => value + 1900,
+        _ => value,
+    })
+}
+
+/// Where the name of a zone begins: at the first letters that are neither AM nor PM.
+fn name_of_zone(text: &str) -> Option<usize> {
+    let first = text.find(char::is_alphabetic)?;
+    let rest = text[first..].trim_start_matches(char::is_alphabetic);
+    let word = &text[first..text.len() - rest.len()];
+    match word.eq_ignore_ascii_case("am") || word.eq_ignore_ascii_case("pm") {
+        true => rest
+            .find(char::is_alphabetic)
+            .map(|at| text.len() - rest.len() + at),
+        false => Some(first),
+    }
+}
+
+/// The text before a zone, and the zone.
+fn zone(text: &str) -> Option<(&str, Option<Zone>)> {
     let text = text.trim();
-    for name in ["z", "utc", "gmt"] {
-        let at = text.len().checked_sub(name.len());
-        if let Some(at) = at
-            && text.is_char_boundary(at)
-            && text[at..].eq_ignore_ascii_case(name)
-        {
-            return Some((text[..at].trim_end(), Some(0)));
-        }
+    if let Some(at) = name_of_zone(text) {
+        let zone = Zone::find(&text[at..])?;
+        return Some((text[..at].trim_end(), Some(zone)));
     }
     let Some(at) = text.rfind(['+', '-']) else {
         return Some((text, None));
@@ -310,11 +412,22 @@ fn zone(text: &str) -> Option<(&str, Option<i64>)> {
         .filter(|minutes| (0..60).contains(minutes))?;
     Some((
         text[..at].trim_end(),
-        Some(sign * (hours * 3600 + minutes * 60)),
+        Some(Zone::Fixed(sign * (hours * 3600 + minutes * 60))),
     ))
 }
 
-/// Microseconds of `HH:MM[:SS[.fraction]] [AM|PM]`.
+/// `HHMMSS` with colons.
+fn spread(text: &str) -> Option<String> {
+    let (digits, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let is_time = digits.len() == 6 && is_digits(digits);
+    is_time.then(|| {
+        let (hour, rest) = digits.split_at(2);
+        let (minute, second) = rest.split_at(2);
+        format!("{hour}:{minute}:{second}{fraction}")
+    })
+}
+
+/// Microseconds of `HH:MM[:SS[.fraction]] [AM|PM]` or of `HHMMSS`.
 fn clock(text: &str) -> Option<i64> {
     let lowered = text.trim().to_ascii_lowercase();
     let (text, half) = match (lowered.strip_suffix("am"), lowered.strip_suffix("pm")) {
@@ -322,7 +435,8 @@ fn clock(text: &str) -> Option<i64> {
         (_, Some(text)) => (text.trim_end(), Some(12)),
         _ => (lowered.as_str(), None),
     };
-    let mut parts = text.split(':');
+    let spread = spread(text);
+    let mut parts = spread.as_deref().unwrap_or(text).split(':');
     let number = |part: &str| -> Option<u32> {
         match (1..=2).contains(&part.len()) && part.bytes().all(|digit| digit.is_ascii_digit()) {
             true => part.parse().ok(),
@@ -363,7 +477,15 @@ fn clock(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::show;
+
+    #[test]
+    fn bytes_are_read_from_pairs_of_digits() {
+        assert_eq!(hexadecimal("6aFf"), Some(vec![0x6a, 0xff]));
+        assert_eq!(hexadecimal(""), Some(Vec::new()));
+        for text in ["6", "6a6", "zz", "6 ", "é"] {
+            assert_eq!(hexadecimal(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn dates_are_read_in_the_usual_forms() {
@@ -374,9 +496,20 @@ mod tests {
             "Jan 2, 2020",
             "02 Jan 2020",
             "2020-Jan-02",
+            "200102",
+            "2020.002",
+            "J2458851",
+            "20200102 040506",
         ] {
             assert_eq!(date(text).map(show::date).unwrap(), "2020-01-02", "{text}");
         }
+        assert_eq!(date("2000-Oct-31").map(show::date).unwrap(), "2000-10-31");
+        assert_eq!(date("J2345678").map(show::date).unwrap(), "1710-02-23");
+        assert_eq!(
+            date("Jan-08-95 BC").map(show::date).unwrap(),
+            "0095-01-08 BC"
+        );
+        assert_eq!(date("2019.366").unwrap_err().sqlstate(), "22008");
         assert_eq!(date("foo").unwrap_err().sqlstate(), "22007");
         assert_eq!(date("2020-02-30").unwrap_err().sqlstate(), "22008");
     }
@@ -391,8 +524,22 @@ mod tests {
         assert_eq!(shown("2020-01-02T03:04"), "2020-01-02 03:04:00");
         assert_eq!(shown("2020-01-02 03:04:05+02"), "2020-01-02 03:04:05");
         assert_eq!(shown("Jan 2, 2020 3:04 PM"), "2020-01-02 15:04:00");
-        let moment = timestamp_tz("2020-01-02 03:04:05+02:30").unwrap();
-        assert_eq!(show::timestamp(moment), "2020-01-02 00:34:05");
+        let utc = |text: &str| timestamp_tz(text).map(show::timestamp).unwrap();
+        assert_eq!(utc("2020-01-02 03:04:05+02:30"), "2020-01-02 00:34:05");
+        for text in [
+            "17 Dec 07:37:16 1997 PST",
+            "12/17/1997 07:37:16.00 US/Pacific",
+            "1997-12-17 07:37:16-08",
+            "17.12.1997 07:37:16.00 PST",
+            "12/17/1997 07:37:16 AM PST",
+            "19971217 073716PST",
+        ] {
+            assert_eq!(utc(text), "1997-12-17 15:37:16", "{text}");
+        }
+        assert_eq!(
+            timestamp_tz("2020-01-02 03:04 XYZ").unwrap_err().sqlstate(),
+            "22007"
+        );
     }
 
     #[test]

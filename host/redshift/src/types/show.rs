@@ -86,11 +86,7 @@ pub(crate) fn text(array: &dyn Array, row: usize) -> Option<String> {
                     .value(row)
                     .div_euclid(1_000),
             };
-            let mut shown = timestamp(micros);
-            if zone.is_some() {
-                shown.push_str("+00");
-            }
-            shown
+            stamp(micros, if zone.is_some() { "+00" } else { "" })
         }
         DataType::Interval(_) => {
             let value = array.as_primitive::<IntervalMonthDayNanoType>().value(row);
@@ -137,13 +133,23 @@ pub(crate) fn date(days: i32) -> String {
 }
 
 fn day(date: NaiveDate) -> String {
+    let (year, era) = era(date);
+    format!("{year:04}-{:02}-{:02}{era}", date.month(), date.day())
+}
+
+/// The year as it is counted in its era, and what says that it is not ours.
+fn era(date: NaiveDate) -> (i32, &'static str) {
     match date.year() {
-        year if year > 0 => format!("{year:04}-{:02}-{:02}", date.month(), date.day()),
-        year => format!("{:04}-{:02}-{:02} BC", 1 - year, date.month(), date.day()),
+        year if year > 0 => (year, ""),
+        year => (1 - year, " BC"),
     }
 }
 
 fn time(micros: i64) -> String {
+    // The end of a day, which is no time of it.
+    if micros == 86_400_000_000 {
+        return "24:00:00".to_owned();
+    }
     let seconds = u32::try_from(micros / 1_000_000).unwrap_or(0);
     let nanos = u32::try_from(micros % 1_000_000).unwrap_or(0) * 1_000;
     NaiveTime::from_num_seconds_from_midnight_opt(seconds, nanos).map_or_else(String::new, clock)
@@ -161,10 +167,18 @@ fn clock(time: NaiveTime) -> String {
 }
 
 pub(crate) fn timestamp(micros: i64) -> String {
-    match moment(micros) {
-        Some(moment) => format!("{} {}", day(moment.date()), clock(moment.time())),
-        None => format!("microsecond {micros}"),
-    }
+    stamp(micros, "")
+}
+
+/// A timestamp and its zone; the era comes last.
+fn stamp(micros: i64, zone: &str) -> String {
+    let Some(moment) = moment(micros) else {
+        return format!("microsecond {micros}{zone}");
+    };
+    let (year, era) = era(moment.date());
+    let (month, day) = (moment.month(), moment.day());
+    let clock = clock(moment.time());
+    format!("{year:04}-{month:02}-{day:02} {clock}{zone}{era}")
 }
 
 pub(crate) fn moment(micros: i64) -> Option<NaiveDateTime> {
@@ -175,7 +189,7 @@ fn interval(months: i32, days: i32, nanos: i64) -> String {
     let mut parts = Vec::new();
     let mut part = |count: i32, unit: &str| {
         if count != 0 {
-            let plural = if count.abs() == 1 { "" } else { "s" };
+            let plural = if count == 1 { "" } else { "s" };
             parts.push(format!("{count} {unit}{plural}"));
         }
     };

@@ -4,8 +4,9 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array,
-    ListArray, RecordBatch, StringArray, TimestampMicrosecondArray, TimestampNanosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array,
+    Int64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
+    TimestampNanosecondArray,
 };
 use arrow::datatypes::Int32Type;
 use parquet::arrow::ArrowWriter;
@@ -18,6 +19,16 @@ fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
     writer.into_inner().unwrap()
+}
+
+/// Bytes in the place of others of the same length, wherever they are.
+fn patched(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
+    for at in 0..bytes.len() {
+        if bytes[at..].starts_with(from) {
+            bytes[at..at + to.len()].copy_from_slice(to);
+        }
+    }
+    bytes
 }
 
 fn bzipped(text: &str) -> Vec<u8> {
@@ -81,6 +92,15 @@ pub(crate) async fn fill(bucket: &OneBucket) {
             1_577_934_245_000_000_000,
         ])) as ArrayRef,
     )]);
+    let bytes = parquet(vec![
+        ("id", ids(&[Some(1), Some(2)])),
+        (
+            "name",
+            Arc::new(BinaryArray::from(vec![&b"ab\xff"[..], &b"c\xc3\xa9"[..]])) as ArrayRef,
+        ),
+    ]);
+    let no_text = parquet(vec![("id", ids(&[Some(1)])), ("name", texts(&["qzq"]))]);
+    let no_text = patched(no_text, b"qzq", b"q\xffq");
     let length = two.len();
     let manifest = |url: &str, mandatory: bool, length: Option<usize>| {
         let meta = length.map_or_else(String::new, |length| {
@@ -103,6 +123,8 @@ pub(crate) async fn fill(bucket: &OneBucket) {
         ("nested.parquet", nested),
         ("types.parquet", types),
         ("nanos.parquet", nanos),
+        ("bytes.parquet", bytes),
+        ("no_text.parquet", no_text),
         ("broken.parquet", b"PAR1 but nothing else".to_vec()),
         (
             "good.manifest",
@@ -168,6 +190,9 @@ pub(crate) async fn fill(bucket: &OneBucket) {
             "super.csv",
             b"1,\"{\"\"b\"\":[1.50,2],\"\"a\"\":1}\"\n2,5\n".to_vec(),
         ),
+        ("hex.csv", b"1,6162\n2,zz\n3,616\n4,616263646566\n5,\n".to_vec()),
+        ("control.txt", b"a\x01b\n".to_vec()),
+        ("invalid.csv", b"1,a\xf0\x9f\x98\n2,\xefb\xef\xbf\xbd\n".to_vec()),
         ("nope.csv", b"1,nope\n".to_vec()),
         ("wide.txt", "é\n".as_bytes().to_vec()),
         (

@@ -160,6 +160,12 @@ fn a_value_that_would_change_is_named_with_its_row() {
     }
 }
 
+/// Decimals of 38 digits, 18 of them behind the point.
+fn decimals(values: Vec<i128>) -> ArrayRef {
+    let decimals = Decimal128Array::from(values);
+    array(decimals.with_precision_and_scale(38, 18).unwrap())
+}
+
 #[test]
 fn values_that_fit_are_the_same_afterwards() {
     let text = FixedSizeBinaryArray::try_from_iter([b"Ann", b"Bob"].into_iter()).unwrap();
@@ -173,6 +179,24 @@ fn values_that_fit_are_the_same_afterwards() {
             array(Float32Array::from(vec![f32::NAN, f32::INFINITY])),
             DataType::Float64,
             array(Float64Array::from(vec![f64::NAN, f64::INFINITY])),
+        ),
+        // What a float shows, not what its bits are.
+        (
+            array(Float64Array::from(vec![1.1, 0.1, 123_456.789])),
+            DataType::Decimal128(38, 18),
+            decimals(vec![
+                1_100_000_000_000_000_000,
+                100_000_000_000_000_000,
+                123_456_789_000_000_000_000_000,
+            ]),
+        ),
+        (
+            array(Float32Array::from(vec![1.1, 16_777_216.0])),
+            DataType::Decimal128(38, 18),
+            decimals(vec![
+                1_100_000_000_000_000_000,
+                16_777_216_000_000_000_000_000_000,
+            ]),
         ),
         (
             array(Date32Array::from(vec![2_932_896, -719_162])),

@@ -70,7 +70,7 @@ pub(super) fn column_of_union(types: &[DataType]) -> Result<Option<DataType>> {
     let mut common = first.clone();
     for other in others {
         common = type_union_coercion(&common, other).ok_or_else(|| {
-            ValueError::new(format!(
+            ValueError::refused(format!(
                 "a column of a set operation is {} in one query and {} in another",
                 type_name(&common),
                 type_name(other)

@@ -21,7 +21,7 @@ pub(super) fn is_interval(data_type: &DataType) -> bool {
 pub(super) fn refuse_interval(data_type: &DataType, by: &str) -> Result<()> {
     match is_interval(data_type) {
         false => Ok(()),
-        true => Err(ValueError::new(format!(
+        true => Err(ValueError::refused(format!(
             "{by} would take 1 month and 30 days for different intervals, which are equal in SQL"
         ))
         .hint("write date_part('epoch', ..) of the interval: its seconds")
@@ -36,7 +36,7 @@ pub(super) fn refuse_mixture(types: &[DataType]) -> Result<()> {
     let moment = find(&|data_type| is_date(data_type) || is_timestamp(data_type));
     let number = find(&|data_type| data_type.is_numeric());
     match (moment, number) {
-        (Some(moment), Some(number)) => Err(ValueError::new(format!(
+        (Some(moment), Some(number)) => Err(ValueError::refused(format!(
             "{} and {} have no type in common",
             type_name(moment),
             type_name(number)
@@ -80,7 +80,7 @@ pub(crate) fn refuse_number_of_time(from: &DataType, to: &DataType) -> Result<()
         }
         _ => return Ok(()),
     };
-    Err(ValueError::new(format!(
+    Err(ValueError::refused(format!(
         "a cast from {} to {} does not say what the number counts",
         type_name(from),
         type_name(to)
@@ -112,7 +112,7 @@ pub(crate) fn refuse_nested(from: &DataType, to: &DataType) -> Result<()> {
             .to_owned(),
     };
     let (from, to) = (type_name(from), type_name(to));
-    Err(ValueError::new(format!("{from} is not cast to {to}"))
+    Err(ValueError::refused(format!("{from} is not cast to {to}"))
         .hint(hint)
         .into())
 }

@@ -8,6 +8,7 @@
 //! .daily.versions/b7-0-9f31c2...share.json          of a share of a backfill: its own files; which version is before it is known later
 //! .daily.versions/log                              the log that the table belongs to
 //! .daily.versions/last                             the last of its entries that the table has
+//! .daily.versions/shape                            what its files have in common, if versions go on with files of earlier ones
 //! ```
 //!
 //! With `overwrite_partitions` a version goes on with the partitions of the one before that were not computed anew: on this machine they
@@ -39,6 +40,7 @@ use super::{
     append::{StagedRoom, absolute, delete_aside, table_of},
     aside::Asides,
     owner::{self, belongs, check_log},
+    shape::Shape,
     staging::{Ending, FileStaging},
     tree::{Tree, TreeError, split, text},
     verify::{FileOf, compare, redo},
@@ -284,15 +286,15 @@ impl PointedSink {
         let failed = |error: TreeError| error.staging(&self.files.name);
         if let (Some(after), Some(replaces)) = (after, &files.replaces) {
             let before = self.list_staged(table.tree(), &list_of(after)).await?;
-            let kept = before.others(replaces).cloned().collect();
-            let kept = table.carry(version, kept).await.map_err(failed)?;
+            let kept: Vec<VersionFile> = before.others(replaces).cloned().collect();
             if !kept.is_empty() {
-                // A file without rows stands for a table without any, and this one has some.
+                // A file without rows stands for a table without any, and this one has some: perhaps one of the same name.
                 let (own, empty): (Vec<_>, Vec<_>) =
                     files.files.into_iter().partition(|file| file.rows > 0);
                 files.files = own;
                 table.leave_out(version, empty).await.map_err(failed)?;
             }
+            let kept = table.carry(version, kept).await.map_err(failed)?;
             files.files.extend(kept);
         }
         files
@@ -569,8 +571,16 @@ impl Ending for Pointing {
         true
     }
 
-    async fn publish(&self, written: &Written, _: &SchemaRef) -> Result<Publish, SinkError> {
+    async fn publish(&self, written: &Written, schema: &SchemaRef) -> Result<Publish, SinkError> {
         let version = &self.attempt.id;
+        // A version of which all files are new has no other ones to go with.
+        if self.attempt.replaces.is_some() {
+            let path = format!("{}/shape", self.sink.folder());
+            let sink = &self.sink.files;
+            let tree = self.table.tree().as_ref();
+            let shape = Shape::of(sink, schema);
+            shape.keep(tree, &path, sink, self.attempt.has_rows).await?;
+        }
         let files = self.table.seal(version, written).await;
         let mut files = files.map_err(|error| error.staging(&self.sink.files.name))?;
         files.replaces.clone_from(&self.attempt.replaces);
