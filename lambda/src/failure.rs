@@ -81,10 +81,13 @@ impl Failure {
     pub(crate) fn system(what: &str, error: &dyn fmt::Display) -> Self {
         Self::new("Retryable", format!("{what}: {error}"))
     }
-}
 
-impl From<&Error> for Failure {
-    fn from(error: &Error) -> Self {
+    /// What has ended a run of slices.
+    pub(crate) fn of_slices(error: &Error) -> Self {
+        Self::of(error, error.hint_of_slice())
+    }
+
+    fn of(error: &Error, hint: Option<String>) -> Self {
         let kind = match error.kind() {
             ErrorKind::Pipeline => "Pipeline",
             ErrorKind::Data => "Data",
@@ -106,7 +109,13 @@ impl From<&Error> for Failure {
                 message
             }
         };
-        Self::hinted(kind, message, error.hint().as_deref())
+        Self::hinted(kind, message, hint.as_deref())
+    }
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Self::of(error, error.hint())
     }
 }
 

@@ -223,7 +223,7 @@ impl Invocation<'_> {
             // What is loaded is loaded, and the next invocation goes on.
             Some(Error::Cancelled) if !report.slices.is_empty() => {}
             Some(Error::Cancelled) => return Err(Failure::out_of_time()),
-            Some(error) => return Err(Failure::from(&error)),
+            Some(error) => return Err(Failure::of_slices(&error)),
         }
         if report.slices.is_empty() && report.finished.is_empty() && !report.done {
             return Err(match report.backfill {

@@ -1,5 +1,6 @@
 //! `transom preview`: what comes out of one table.
 
+use crate::program::Project;
 use crate::{assert_snapshot, plugged, shop};
 
 #[test]
@@ -82,4 +83,22 @@ fn what_cannot_be_shown_is_told() {
     let unknown = project.run(&["preview", "larg"]);
     let condition = project.run(&["preview", "large", "--where", "amout > 1"]);
     assert_snapshot!([untold, unknown, condition].map(|ran| ran.all()).join("\n"));
+}
+
+#[test]
+fn a_character_nul_is_taken_out_as_the_hint_of_a_sink_in_redshift_says() {
+    let project = Project::empty();
+    project.write("raw.csv", "id,s\n1,a\0b\0\n");
+    project.write(
+        "transom.yaml",
+        r"name: p
+sources: { raw: { path: raw.csv, columns: { id: int64, s: utf8 } } }
+steps: { s: { sql: out.sql } }
+sinks: { s: { from: s, path: out, format: csv } }
+",
+    );
+    let sql = r"SELECT regexp_replace(s, '\x00', '', 'g') AS s FROM raw";
+    project.write("out.sql", sql);
+    let ran = project.run(&["preview", "s"]);
+    assert_eq!(ran.stdout, "s\nab\n", "{}", ran.all());
 }

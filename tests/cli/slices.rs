@@ -161,6 +161,81 @@ fn a_slice_that_fails_beside_the_one_before_it_fails_as_it_would_alone() {
     succeeds(&project, &["verify"]);
 }
 
+/// A pipeline of a file with a column more in some and rows without an amount, each file in a slice of its own.
+fn with_bad_rows(severity: &str) -> Project {
+    let project = one_file_a_slice(&[("a", "1,10\n")]);
+    project.replace(
+        "transom.yaml",
+        "incremental: new_files }",
+        &format!(
+            "incremental: new_files, unknown: warn, checks: [{{ not_null: amount, severity: {severity} }}] }}"
+        ),
+    );
+    succeeds(&project, &["lock"]);
+    for (name, rows) in [
+        ("b", "id,amount,note\n2,,x\n3,30,y\n"),
+        ("c", "id,amount\n4,40\n"),
+        ("d", "id,amount,note\n5,,z\n"),
+        ("e", "id,amount\n6,60\n"),
+    ] {
+        project.write(&format!("raw/{name}.csv"), rows);
+    }
+    project
+}
+
+/// The ids of the rows that were kept of the check of `with_bad_rows`.
+fn failing_ids(project: &Project) -> String {
+    project.write(
+        "failing.yaml",
+        "name: failing
+sources: { failing: { path: dead_letters/raw.checks/not_null_amount, format: parquet } }
+steps: { ids: { sql: SELECT id FROM failing ORDER BY id } }
+sinks: { ids: { from: ids, path: ids, format: csv } }
+dead_letters: { path: other }
+",
+    );
+    succeeds(project, &["preview", "ids", "--file", "failing.yaml"]).stdout
+}
+
+#[test]
+fn what_several_slices_came_upon_is_told_once_for_all_of_them() {
+    let project = with_bad_rows("warn");
+    let run = succeeds(&project, &["run", "--head", "0"]);
+    for line in [
+        "warning    raw: the source does not have `note` in ",
+        " rows (slices 3, 5)\n",
+        "check      raw: not_null_amount (warning): `amount` is NULL in 2 rows, for example: id = 2; id = 5 -> \
+         dead_letters/raw.checks/not_null_amount (slices 3, 5)\n",
+        "loaded 5 slices\n",
+    ] {
+        assert!(run.stderr.contains(line), "{line}: {}", run.stderr);
+    }
+    assert!(!run.stderr.contains("are not kept"), "{}", run.stderr);
+    // The slices between and after them have left what was found.
+    assert_eq!(failing_ids(&project), "id\n2\n5\n");
+    // The next run begins anew.
+    project.write("raw/f.csv", "id,amount\n7,70\n");
+    succeeds(&project, &["run"]);
+    assert_eq!(failing_ids(&project), "id\n");
+}
+
+#[test]
+fn a_slice_that_fails_leaves_what_those_before_it_have_published() {
+    let project = with_bad_rows("error");
+    let run = project.run(&["run", "--head", "0"]);
+    assert_eq!(run.code, 1, "{}", run.all());
+    let hint = "hint: nothing of this slice was published; fix the data";
+    assert!(run.stderr.contains(hint), "{}", run.stderr);
+    let listed = project.run(&["runs", "list", "--json"]).stdout;
+    assert!(
+        listed.contains("nothing of this slice was published"),
+        "{listed}"
+    );
+    assert_eq!(failing_ids(&project), "id\n2\n");
+    let history = project.run(&["state", "history", "--json"]).json();
+    assert_eq!(history["tail"], 2, "{history}");
+}
+
 #[test]
 fn a_state_whose_documents_are_gone_can_be_begun_anew() {
     let project = one_file_a_slice(&[("a", "1,10\n"), ("b", "2,20\n")]);
@@ -431,6 +506,15 @@ fn a_slice_is_looked_at_before_it_is_loaded() {
         again.all()
     );
     assert_snapshot!("load_unknown", project.run(&["load", "x"]).all());
+
+    // A quiet program writes the name alone, for a script.
+    project.write("raw/day=2024-01-02/a.csv", "customer,amount\nc,3\n");
+    let quiet = project
+        .command(&["run", "--stage-only", "--quiet"])
+        .output()
+        .expect("it starts");
+    let attempt = String::from_utf8(quiet.stdout).expect("text");
+    succeeds(&project, &["load", attempt.trim_end()]);
 }
 
 #[test]
@@ -763,6 +847,177 @@ fn files_of_a_table_that_grows_have_one_shape() {
     let project = with_slices();
     project.replace("transom.yaml", "SELECT *", "SELECT *, 1 AS more");
     succeeds(&project, &["run", "--quiet"]);
+}
+
+/// A pipeline over CSV files in folders `p=..`, with a table that it partitions by them.
+fn by_p(sink: &str) -> Project {
+    let project = Project::empty();
+    project.write(
+        "transom.yaml",
+        format!(
+            "name: p
+sources: {{ raw: {{ path: raw/, format: csv, columns: {{ id: int64, p: utf8 }}, incremental: {{ by: p }} }} }}
+sinks: {{ out: {{ from: raw, path: out, {sink}, mode: overwrite_partitions, partition_by: [p] }} }}
+"
+        ),
+    );
+    project
+}
+
+/// The rows of the table of `by_p`, sorted.
+fn rows_of_out(project: &Project) -> String {
+    project.write(
+        "rows.yaml",
+        "name: rows
+sources: { out: { path: out/, format: parquet, columns: { id: int64, p: utf8 } } }
+steps: { rows: { sql: 'SELECT id, p FROM out ORDER BY id' } }
+sinks: { rows: { from: rows, path: rows, format: csv } }
+",
+    );
+    succeeds(project, &["run", "--quiet", "--file", "rows.yaml"]);
+    std::fs::read_to_string(project.path().join("rows/part-00000-00000.csv")).unwrap()
+}
+
+#[test]
+fn a_slice_without_rows_keeps_the_partition_of_null() {
+    let project = by_p("format: parquet");
+    project.write("raw/p=__HIVE_DEFAULT_PARTITION__/1.csv", "id\n3\n");
+    project.write("raw/p=a/1.csv", "id\n1\n");
+    project.write("raw/p=b/1.csv", "id\n2\n");
+    succeeds(&project, &["lock"]);
+    succeeds(&project, &["run"]);
+    assert_eq!(rows_of_out(&project), "id,p\n1,a\n2,b\n3,\n");
+    project.write("raw/p=a/1.csv", "id\n");
+    succeeds(&project, &["run"]);
+    assert_eq!(rows_of_out(&project), "id,p\n2,b\n3,\n");
+    succeeds(&project, &["verify"]);
+    project.write("raw/p=c/1.csv", "id\n4\n");
+    succeeds(&project, &["run"]);
+    assert_eq!(rows_of_out(&project), "id,p\n2,b\n3,\n4,c\n");
+}
+
+#[test]
+fn tables_of_partitions_have_one_shape() {
+    let changes = [
+        // What is one partition now were two.
+        (
+            "p: utf8",
+            "p: int64",
+            "column `p` was utf8, and is int64 now",
+        ),
+        (
+            "id: int64",
+            "id: float64",
+            "column `id` was int64, and is float64 now",
+        ),
+        (
+            "format: parquet",
+            "format: csv",
+            "its files were parquet, and are csv now",
+        ),
+    ];
+    for (from, to, said) in changes {
+        let project = by_p("format: parquet");
+        project.write("raw/p=1/1.csv", "id\n1\n");
+        project.write("raw/p=01/1.csv", "id\n2\n");
+        succeeds(&project, &["lock"]);
+        succeeds(&project, &["run"]);
+        let text = std::fs::read_to_string(project.path().join("transom.yaml")).unwrap();
+        let (sources, sinks) = text.split_once("sinks").unwrap();
+        let changed = match from.starts_with("format") {
+            true => format!("{sources}sinks{}", sinks.replace(from, to)),
+            false => text.replace(from, to),
+        };
+        project.write("transom.yaml", changed);
+        succeeds(&project, &["lock"]);
+        project.write("raw/p=01/2.csv", "id\n3\n");
+        let refused = project.run(&["run"]);
+        assert!(refused.stderr.contains(said), "{}", refused.all());
+        succeeds(&project, &["reset", "--yes"]);
+        succeeds(&project, &["run"]);
+    }
+}
+
+#[test]
+fn delimited_files_that_grow_are_written_in_one_way() {
+    let changes = [
+        (
+            "csv: { null: NA }",
+            "written with null ``, and are with `NA` now",
+        ),
+        (
+            "csv: { delimiter: \";\" }",
+            "written with delimiter `,`, and are with `;` now",
+        ),
+        (
+            "csv: { header: false }",
+            "written with header `true`, and are with `false` now",
+        ),
+    ];
+    for (csv, said) in changes {
+        let project = one_file_a_slice(&[("a", "1,10\n")]);
+        project.replace(
+            "transom.yaml",
+            "path: out, format: parquet",
+            "path: out, format: csv",
+        );
+        succeeds(&project, &["run"]);
+        project.replace(
+            "transom.yaml",
+            "format: csv, mode",
+            &format!("format: csv, {csv}, mode"),
+        );
+        project.write("raw/b.csv", "id,amount\n2,20\n");
+        let refused = project.run(&["run"]);
+        assert!(refused.stderr.contains(said), "{}", refused.all());
+    }
+    // Without a header, columns are where they were.
+    let project = one_file_a_slice(&[("a", "1,10\n")]);
+    let sink = "path: out, format: csv, csv: { header: false }";
+    project.replace("transom.yaml", "path: out, format: parquet", sink);
+    succeeds(&project, &["run"]);
+    project.replace(
+        "transom.yaml",
+        "sinks: { out: { from: raw,",
+        "steps: { s: { sql: \"SELECT amount, id FROM raw\" } }\nsinks: { out: { from: s,",
+    );
+    project.write("raw/b.csv", "id,amount\n2,20\n");
+    let refused = project.run(&["run"]);
+    let said = "written with columns `id, amount`, and are with `amount, id` now";
+    assert!(refused.stderr.contains(said), "{}", refused.all());
+}
+
+#[test]
+fn columns_of_files_that_grow_differ_in_more_than_capitals() {
+    let project = one_file_a_slice(&[("a", "1,10\n")]);
+    succeeds(&project, &["run"]);
+    project.replace(
+        "transom.yaml",
+        "sinks: { out: { from: raw,",
+        "steps: { s: { sql: 'SELECT id, amount AS \"Amount\" FROM raw' } }\nsinks: { out: { from: s,",
+    );
+    project.write("raw/b.csv", "id,amount\n2,20\n");
+    let refused = project.run(&["run"]);
+    let said = "it has a column `amount`, and one `Amount` comes, which readers take for the same";
+    assert!(refused.stderr.contains(said), "{}", refused.all());
+}
+
+#[test]
+fn what_is_read_whole_is_not_appended_with_every_run() {
+    let project = Project::empty();
+    project.write("raw/a.csv", "id\n1\n");
+    project.write(
+        "transom.yaml",
+        "name: p
+sources: { r: { path: raw/, format: csv } }
+sinks: { m: { from: r, redshift: { table: a.m, mode: append } } }
+targets: { local: {} }
+",
+    );
+    succeeds(&project, &["lock"]);
+    let refused = project.run(&["check"]);
+    let said = "the sink `m` would add all rows of `r` again with every slice";
+    assert!(refused.all().contains(said), "{}", refused.all());
 }
 
 #[test]

@@ -51,6 +51,7 @@ impl Census {
             ".out.transom/shape",
             ".out.versions/last",
             ".out.versions/log",
+            ".out.versions/shape",
         ];
         let pointers = ["out", "out/_transom/current"];
         for path in folders.iter().chain(&documents).chain(&pointers) {

@@ -52,7 +52,7 @@ async fn the_length_of_texts_may_be_chosen() {
     let (error, hint) = refused(&sink, visits(&[&["1", "-", "-", "carriers."]])).await;
     assert_eq!(
         error,
-        "sink `mart`: column `text` holds carriers. in row 1, which the table cannot hold: it has 9 bytes, and the column is varchar(8)"
+        "sink `mart`: column `text` holds `carriers.` in row 1, which the table cannot hold: it has 9 bytes, and the column is varchar(8)"
     );
     assert_eq!(hint, "choose a larger `varchar`");
     world
@@ -125,7 +125,7 @@ async fn texts_that_are_too_long_are_refused_or_make_the_column_longer() {
     let (error, hint) = refused(&sink, load()).await;
     assert_eq!(
         error,
-        "sink `mart`: column `text` holds äöü in row 1, which the table cannot hold: it has 6 bytes, and the column is varchar(4)"
+        "sink `mart`: column `text` holds `äöü` in row 1, which the table cannot hold: it has 6 bytes, and the column is varchar(4)"
     );
     assert_eq!(
         hint,

@@ -323,7 +323,7 @@ impl Failure {
         match self {
             Self::Pipeline(error) => error.hint(),
             Self::Run(failure) => failure.error.hint(),
-            Self::Slices(failure) => failure.error.hint(),
+            Self::Slices(failure) => failure.error.hint_of_slice(),
             Self::Stopped { .. } => Some("run again, and it goes on from here".to_owned()),
             Self::Build { source, .. } => source.hint(),
             Self::Plugin(error) => error.hint(),

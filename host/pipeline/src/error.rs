@@ -250,6 +250,15 @@ impl Error {
 
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
+        self.hint_with("nothing was published")
+    }
+
+    /// The same if it has ended a slice: those before it are published.
+    pub fn hint_of_slice(&self) -> Option<String> {
+        self.hint_with("nothing of this slice was published")
+    }
+
+    fn hint_with(&self, unpublished: &str) -> Option<String> {
         match self {
             Self::Build { source, .. } => source.hint.clone(),
             Self::Plugin { source, .. } => source.hint(),
@@ -270,20 +279,21 @@ impl Error {
                     .to_owned(),
             ),
             Self::Commit(error) => hint_of_commit(error),
-            Self::Checks(_) => Some(
-                "nothing was published; fix the data or the step, or give the check `severity: warn`"
-                    .to_owned(),
-            ),
+            Self::Checks(_) => Some(format!(
+                "{unpublished}; fix the data or the step, or give the check `severity: warn`"
+            )),
             Self::DeadLetters { .. } => {
                 Some("run the pipeline again: it writes all of them".to_owned())
             }
             Self::TooManyRejected { source, .. } => {
-                let hint = "nothing was published; fix the data or the transform, or raise `max_rejects` of the step";
+                let hint = format!(
+                    "{unpublished}; fix the data or the transform, or raise `max_rejects` of the step"
+                );
                 Some(match source {
                     Some(RejectedReasons::Counted { .. }) => {
                         format!("{hint}; `transom reject list --failed` shows the rows")
                     }
-                    _ => hint.to_owned(),
+                    _ => hint,
                 })
             }
             Self::Query { source, .. } if scratch_folder(source).is_some() => {

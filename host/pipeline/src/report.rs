@@ -11,7 +11,10 @@ use transom_plugin::Plugin;
 
 use crate::rejects::reasons::short;
 use transom_file::spec::Place;
-use transom_file::{Pipeline, Severity};
+use transom_file::{CheckKind, Pipeline, Severity, list};
+
+/// Examples that are named with a failed check.
+pub(crate) const EXAMPLES: usize = 3;
 
 /// What a run did.
 #[derive(Debug, Clone, Serialize)]
@@ -129,6 +132,17 @@ pub struct SourceReport {
     pub warn_of_unknown: bool,
 }
 
+impl SourceReport {
+    /// The columns that it does not have, in one line.
+    pub(crate) fn unknown(&self) -> String {
+        let columns = self.unknown.iter();
+        let columns =
+            columns.map(|(column, rows)| format!("`{column}` in {}", counted(*rows, "row")));
+        let columns = columns.collect::<Vec<_>>().join(", ");
+        format!("{}: the source does not have {columns}", self.name)
+    }
+}
+
 /// A transform's rows.
 #[derive(Debug, Clone, Serialize)]
 pub struct TransformReport {
@@ -142,6 +156,15 @@ pub struct TransformReport {
     pub rows_rejected: u64,
 }
 
+/// `late: 6 rows in, 3 out, 3 rejected`.
+impl fmt::Display for TransformReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (step, rows_in) = (&self.step, counted(self.rows_in, "row"));
+        let (out, rejected) = (Count(self.rows_out), Count(self.rows_rejected));
+        write!(f, "{step}: {rows_in} in, {out} out, {rejected} rejected")
+    }
+}
+
 /// A function that failed for rows where `on_error` makes the value null.
 #[derive(Debug, Clone, Serialize)]
 pub struct FailureReport {
@@ -151,6 +174,18 @@ pub struct FailureReport {
     pub count: u64,
     /// Why once, in the plugin's words.
     pub reason: String,
+}
+
+/// `dates.parse: failed 2 times and gave null, for example: ..`, in one line.
+impl fmt::Display for FailureReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (function, times) = (&self.function, counted(self.count, "time"));
+        let reason = short(&self.reason);
+        write!(
+            f,
+            "{function}: failed {times} and gave null, for example: {reason}"
+        )
+    }
 }
 
 /// A table that was written.
@@ -181,6 +216,9 @@ pub struct CheckReport {
     pub name: String,
     /// What happens if it fails.
     pub severity: Severity,
+    /// What must hold.
+    #[serde(skip)]
+    pub(crate) kind: CheckKind,
     /// Whether it holds.
     pub passed: bool,
     /// Rows that fail it; of `row_count` the rows that the table has.
@@ -189,7 +227,7 @@ pub struct CheckReport {
     pub message: Option<String>,
     /// Values of the first rows that fail it.
     pub examples: Vec<String>,
-    /// The table of the rows that fail it, the first 1,000 of them.
+    /// The table of the rows that fail it, the first 1,000 of them; of a slice, with those of earlier slices of the run.
     pub failing_rows: Option<Place>,
 }
 
@@ -209,6 +247,28 @@ impl fmt::Display for CheckReport {
             Some(path) => write!(f, " -> {}", shown(path)),
             None => Ok(()),
         }
+    }
+}
+
+/// What is wrong if so many rows fail a check. Of `row_count` none do: it is the table that fails.
+pub(crate) fn wrong(kind: &CheckKind, failing: u64) -> String {
+    let rows = counted(failing, "row");
+    let have = if failing == 1 { "has" } else { "have" };
+    match kind {
+        CheckKind::NotNull { column } => format!("`{}` is NULL in {rows}", column.value),
+        CheckKind::Unique { columns } => {
+            let keys = list(columns.iter().map(|column| column.value.as_str()));
+            format!("{rows} {have} values of {keys} that other rows have too")
+        }
+        CheckKind::AcceptedValues { column, .. } => format!(
+            "{rows} {have} a value of `{}` that is not accepted",
+            column.value
+        ),
+        CheckKind::Relationships { column, to, field } => format!(
+            "{rows} {have} a value of `{}` that is not in `{}.{}`",
+            column.value, to.value, field.value
+        ),
+        CheckKind::Sql(_) | CheckKind::RowCount { .. } => format!("the query gives {rows}"),
     }
 }
 
@@ -260,40 +320,22 @@ impl fmt::Display for RunReport {
             Bytes(bytes)
         )?;
         for source in &self.sources {
-            let SourceReport { name, unknown, .. } = source;
             if source.files_passed_over > 0 {
                 let files = counted(source.files_passed_over as u64, "file");
-                let what = "passed over";
+                let (what, name) = ("passed over", &source.name);
                 writeln!(f, "{what} {name}: {files} with another ending")?;
             }
-            if !unknown.is_empty() {
-                let columns = unknown
-                    .iter()
-                    .map(|(column, rows)| format!("`{column}` in {}", counted(*rows, "row")));
-                let columns = columns.collect::<Vec<_>>().join(", ");
+            if !source.unknown.is_empty() {
                 let what = if source.warn_of_unknown {
                     "warning"
                 } else {
                     "ignored"
                 };
-                writeln!(f, "{what:<10} {name}: the source does not have {columns}")?;
+                writeln!(f, "{what:<10} {}", source.unknown())?;
             }
         }
         for transform in &self.transforms {
-            let TransformReport {
-                step,
-                rows_in,
-                rows_out,
-                rows_rejected,
-            } = transform;
-            write!(
-                f,
-                "{:<10} {step}: {} in, {} out",
-                "transform",
-                counted(*rows_in, "row"),
-                Count(*rows_out)
-            )?;
-            writeln!(f, ", {} rejected", Count(*rows_rejected))?;
+            writeln!(f, "{:<10} {transform}", "transform")?;
         }
         for (plugin, counters) in &self.counters {
             let counters = counters
@@ -306,19 +348,8 @@ impl fmt::Display for RunReport {
                 counters.collect::<Vec<_>>().join(", ")
             )?;
         }
-        for FailureReport {
-            function,
-            count,
-            reason,
-        } in &self.function_failures
-        {
-            let times = counted(*count, "time");
-            let reason = short(reason);
-            writeln!(
-                f,
-                "{:<10} {function}: failed {times} and gave null, for example: {reason}",
-                "on_error"
-            )?;
+        for failure in &self.function_failures {
+            writeln!(f, "{:<10} {failure}", "on_error")?;
         }
         let failed = || self.checks.iter().filter(|check| !check.passed);
         let passed = self.checks.len() - failed().count();

@@ -288,6 +288,10 @@ pub(super) fn load_slices(
             }
         }
         say_slices(&report, printer);
+        // A quiet program says nothing, and without its name a slice cannot be loaded.
+        if let (true, Some(staged)) = (context.global.quiet, &report.staged) {
+            printer.data(&staged.attempt)?;
+        }
     }
     match options.after_slice.is_cancelled() && !report.done {
         true => Err(Failure::Stopped {
@@ -396,6 +400,9 @@ fn say_slices(report: &SlicesReport, printer: &Printer) {
                 counted(*files, "file"),
                 sinks.join(", "),
             ));
+        }
+        for note in report.notes() {
+            printer.say(note);
         }
     }
     if let Some(staged) = &report.staged {

@@ -15,4 +15,8 @@ pub use self::{
     encode::{WriteProgress, encode},
     unwritable::Unwritable,
 };
-pub(crate) use self::{stored::Stored, unwritable::sql_name, values::shown};
+pub(crate) use self::{
+    stored::Stored,
+    unwritable::sql_name,
+    values::{lost, quoted, shown},
+};

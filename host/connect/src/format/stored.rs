@@ -83,7 +83,7 @@ impl Stored {
                 let columns = columns.map(|(column, field)| {
                     lossless::cast(column, field.data_type()).map_err(|loss| Unwritable::Value {
                         column: format!("{}{}", field.name(), loss.path),
-                        value: loss.value,
+                        value: values::lost(&loss),
                         row: loss.row as u64 + 1,
                         format: self.format.name().shown(),
                         why: format!("it does not fit {}", type_name(&loss.to)),

@@ -15,9 +15,13 @@ use arrow::{
 
 use super::unwritable::{Unwritable, sql_name};
 use transom_file::spec::SinkFormat;
+use transom_sql::lossless::Loss;
 
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
+
+/// Longest piece of a value that a message shows, in characters.
+const SHOWN_CHARACTERS: usize = 60;
 
 /// Whether the type, which is one that a sink stores, has values that the format cannot hold.
 pub(super) fn may_be_unwritable(format: &SinkFormat, data_type: &DataType) -> bool {
@@ -198,6 +202,33 @@ pub(crate) fn shown(array: &dyn Array, row: usize) -> String {
     let formatter = ArrayFormatter::try_new(array, &options);
     let text = formatter.and_then(|values| values.value(row).try_to_string());
     text.unwrap_or_else(|_| raw(array, row))
+}
+
+/// A text for a message: in backticks, on one line, cut if long.
+pub(crate) fn quoted(value: &str) -> String {
+    let mut characters = value.chars();
+    let mut text: String = characters
+        .by_ref()
+        .take(SHOWN_CHARACTERS)
+        .flat_map(|character| {
+            let control = character.is_control();
+            let escaped = control.then(|| character.escape_default());
+            let plain = (!control).then_some(character);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect();
+    if characters.next().is_some() {
+        text.push('…');
+    }
+    format!("`{text}`")
+}
+
+/// A value that would be lost, for a message.
+pub(crate) fn lost(loss: &Loss) -> String {
+    match loss.from {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => quoted(&loss.value),
+        _ => loss.value.clone(),
+    }
 }
 
 /// A value that has no text, by its number.

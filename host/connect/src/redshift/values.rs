@@ -13,7 +13,7 @@ use arrow::datatypes::{
 use transom_sql::lossless;
 
 use super::types::Type;
-use crate::format::{Unwritable, shown, sql_name};
+use crate::format::{Unwritable, lost, quoted, shown, sql_name};
 
 /// The dates that Redshift has, as days since 1970: from 4713 BC to the year 294246.
 const DATES: std::ops::RangeInclusive<i32> = -2_440_588..=106_751_990;
@@ -78,10 +78,10 @@ impl Column {
             return Err(Misfit(row, "NULL".to_owned(), why, hint));
         }
         let stored = match self.data_type {
-            Type::Time => times(array)?,
+            Type::Time => times(array, self.leave_out())?,
             Type::Super => Arc::clone(array),
             data_type => lossless::cast(array, &data_type.stored(array.data_type()))
-                .map_err(|loss| loss_of(loss, data_type))?,
+                .map_err(|loss| loss_of(&loss, data_type))?,
         };
         self.check(&stored)?;
         Ok(stored)
@@ -90,16 +90,20 @@ impl Column {
     fn check(&self, array: &ArrayRef) -> Result<(), Misfit> {
         let rows = || (0..array.len()).filter(|row| array.is_valid(*row));
         let refused = |row: usize, why: String, hint: &str| {
-            Err(Misfit(row, shown(array, row), why, hint.to_owned()))
+            let value = match array.as_string_opt::<i32>() {
+                Some(texts) => quoted(texts.value(row)),
+                None => shown(array, row),
+            };
+            Err(Misfit(row, value, why, hint.to_owned()))
         };
         match self.data_type {
             Type::Varchar(length) => {
                 let texts = array.as_string::<i32>();
                 self.check_lengths(length, rows().map(|row| (row, texts.value(row).len())))
-                    .map_err(|(row, bytes)| self.long(texts.value(row), row, bytes))?;
+                    .map_err(|(row, bytes)| self.long(quoted(texts.value(row)), row, bytes))?;
                 if let Some(row) = rows().find(|row| texts.value(*row).contains('\0')) {
                     let hint = format!(
-                        "take it out: `replace({}, chr(0), '')`",
+                        "take it out: `regexp_replace({}, '\\x00', '', 'g')`",
                         sql_name(&self.from)
                     );
                     return refused(row, "it has a character NUL".to_owned(), &hint);
@@ -120,7 +124,7 @@ impl Column {
             Type::Char(length) => {
                 let texts = array.as_string::<i32>();
                 self.check_lengths(length, rows().map(|row| (row, texts.value(row).len())))
-                    .map_err(|(row, bytes)| self.long(texts.value(row), row, bytes))?;
+                    .map_err(|(row, bytes)| self.long(quoted(texts.value(row)), row, bytes))?;
                 let unfit = |row: &usize| {
                     let text = texts.value(*row);
                     !text.is_ascii() || text.ends_with(' ') || text.contains('\0')
@@ -136,35 +140,48 @@ impl Column {
             Type::Varbyte(length) => {
                 let bytes = array.as_binary::<i32>();
                 self.check_lengths(length, rows().map(|row| (row, bytes.value(row).len())))
-                    .map_err(|(row, bytes)| self.long("bytes", row, bytes))?;
+                    .map_err(|(row, bytes)| self.long("bytes".to_owned(), row, bytes))?;
             }
             Type::Date => {
                 let dates = array.as_primitive::<Date32Type>();
                 if let Some(row) = rows().find(|row| !DATES.contains(&dates.value(*row))) {
-                    return refused(row, beyond("dates"), LEAVE_OUT);
+                    return refused(row, beyond("dates"), self.leave_out());
                 }
             }
             Type::Timestamp | Type::TimestampTz => {
                 let moments = array.as_primitive::<TimestampMicrosecondType>();
                 if let Some(row) = rows().find(|row| !TIMESTAMPS.contains(&moments.value(*row))) {
-                    return refused(row, beyond("timestamps"), LEAVE_OUT);
+                    return refused(row, beyond("timestamps"), self.leave_out());
                 }
             }
             Type::Real if self.not_nan => {
                 let numbers = array.as_primitive::<Float32Type>();
                 if let Some(row) = rows().find(|row| numbers.value(*row).is_nan()) {
-                    return refused(row, NAN.to_owned(), LEAVE_OUT);
+                    return refused(row, NAN.to_owned(), &self.without_nan());
                 }
             }
             Type::Double if self.not_nan => {
                 let numbers = array.as_primitive::<Float64Type>();
                 if let Some(row) = rows().find(|row| numbers.value(*row).is_nan()) {
-                    return refused(row, NAN.to_owned(), LEAVE_OUT);
+                    return refused(row, NAN.to_owned(), &self.without_nan());
                 }
             }
             _ => {}
         }
         Ok(())
+    }
+
+    fn leave_out(&self) -> &'static str {
+        match self.not_null {
+            true => "leave such rows out, or write another value in its place",
+            false => "leave such rows out, or write NULL in its place",
+        }
+    }
+
+    /// NULL would be refused, too, where rows are found by the column.
+    fn without_nan(&self) -> String {
+        let column = sql_name(&self.from);
+        format!("leave such rows out: `WHERE NOT isnan({column})`; or name another column")
     }
 
     /// Notes the longest length; the row of the first that is longer than `most`, with its length.
@@ -184,33 +201,28 @@ impl Column {
         Ok(())
     }
 
-    fn long(&self, value: &str, row: usize, bytes: usize) -> Misfit {
-        let mut value: String = value.chars().take(40).collect();
-        if bytes > value.len() {
-            value.push_str("..");
-        }
+    fn long(&self, value: String, row: usize, bytes: usize) -> Misfit {
         let why = format!("it has {bytes} bytes, and the column is {}", self.data_type);
         Misfit(row, value, why, self.too_long.clone())
     }
 }
 
-const LEAVE_OUT: &str = "leave such rows out, or write NULL in its place";
 const NAN: &str = "rows are found by the column, and NaN is equal to nothing";
 
 fn beyond(what: &str) -> String {
     format!("{what} reach from 4713 BC to the year 294246")
 }
 
-fn loss_of(loss: lossless::Loss, data_type: Type) -> Misfit {
+fn loss_of(loss: &lossless::Loss, data_type: Type) -> Misfit {
     let why = format!("the column is {data_type}");
     let hint = "leave such rows out, convert the column in the last step, or give the table's column another type";
-    Misfit(loss.row, loss.value, why, hint.to_owned())
+    Misfit(loss.row, lost(loss), why, hint.to_owned())
 }
 
 /// Times of day as text, with microseconds.
-fn times(array: &ArrayRef) -> Result<ArrayRef, Misfit> {
+fn times(array: &ArrayRef, leave_out: &str) -> Result<ArrayRef, Misfit> {
     let micros = DataType::Time64(TimeUnit::Microsecond);
-    let times = lossless::cast(array, &micros).map_err(|loss| loss_of(loss, Type::Time))?;
+    let times = lossless::cast(array, &micros).map_err(|loss| loss_of(&loss, Type::Time))?;
     let strict = CastOptions {
         safe: false,
         ..CastOptions::default()
@@ -220,7 +232,7 @@ fn times(array: &ArrayRef) -> Result<ArrayRef, Misfit> {
         let row = (0..times.len()).find(|row| text(&times.slice(*row, 1)).is_err());
         let row = row.unwrap_or_default();
         let why = "a time of day is before 24:00".to_owned();
-        Misfit(row, shown(&times, row), why, LEAVE_OUT.to_owned())
+        Misfit(row, shown(&times, row), why, leave_out.to_owned())
     })
 }
 

@@ -9,7 +9,10 @@ use arrow::{
     error::ArrowError,
 };
 
-use crate::format::{hive, shown, sql_name};
+use crate::format::{hive, quoted, shown, sql_name};
+
+/// Bytes of a folder's name at most, on all disks that are in use.
+const NAME_BYTES: usize = 255;
 
 /// The values of a partition, in the order of `partition_by`; `None` is NULL.
 pub(super) type Values = Vec<Option<String>>;
@@ -97,6 +100,28 @@ impl Splitter {
             .collect()
     }
 
+    /// Whether a disk takes the names of a partition's folders.
+    ///
+    /// # Errors
+    /// The first value whose folder has too long a name.
+    pub(super) fn check_names(&self, values: &Values) -> Result<(), SplitError> {
+        let mut parts = self.names.iter().zip(values);
+        let long = parts
+            .find(|(column, value)| hive::folder_name(column, value.as_deref()).len() > NAME_BYTES);
+        match long {
+            None => Ok(()),
+            Some((column, value)) => Err(SplitError::Value {
+                column: column.clone(),
+                value: quoted(value.as_deref().unwrap_or(hive::NULL_PARTITION)),
+                reason: "the name of its folder would have more than 255 bytes",
+                hint: format!(
+                    "partition by the beginning of such texts, as in `left({}, 50)`, or by another column",
+                    sql_name(column)
+                ),
+            }),
+        }
+    }
+
     /// Columns and values of a partition as a reader of the table will see them.
     pub(super) fn named(&self, values: &Values) -> Vec<(String, Option<String>)> {
         self.names
@@ -126,12 +151,21 @@ impl Splitter {
                 };
                 match value {
                     Some(hive::NULL_PARTITION) => Err(refused(
-                        hive::NULL_PARTITION,
+                        &quoted(hive::NULL_PARTITION),
                         "it means NULL in the name of a partition's folder",
                         format!(
                             "write NULL or another text in its place: `NULLIF({}, '{}')`",
                             sql_name(name),
                             hive::NULL_PARTITION
+                        ),
+                    )),
+                    // DuckDB does.
+                    Some(text) if text.eq_ignore_ascii_case("null") => Err(refused(
+                        &quoted(text),
+                        "some readers take it for NULL in the name of a partition's folder",
+                        format!(
+                            "write NULL or another text in its place: `NULLIF({}, '{text}')`",
+                            sql_name(name)
                         ),
                     )),
                     Some("") => Err(refused(

@@ -106,24 +106,8 @@ impl StreamWriter {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let groups = self.splitter.split(batch).map_err(|error| match error {
-            SplitError::Value {
-                column,
-                value,
-                reason,
-                hint,
-            } => SinkError::PartitionValue {
-                name: self.sink.name.clone(),
-                column,
-                value,
-                reason,
-                hint,
-            },
-            SplitError::Other(error) => SinkError::Split {
-                name: self.sink.name.clone(),
-                source: error,
-            },
-        })?;
+        let groups = self.splitter.split(batch);
+        let groups = groups.map_err(|error| split_error(&self.sink, error))?;
         for (values, rows) in groups {
             self.append(&values, &rows)?;
         }
@@ -239,6 +223,11 @@ impl StreamWriter {
     }
 
     fn create(&mut self, values: &Values) -> Result<Open, SinkError> {
+        // S3 has no folders: its keys have a length as a whole.
+        if self.sink.path.local().is_some() {
+            let checked = self.splitter.check_names(values);
+            checked.map_err(|error| split_error(&self.sink, error))?;
+        }
         let part = self.parts.entry(values.clone()).or_insert(0);
         let name = format!(
             "part-{:05}-{part:05}.{}",
@@ -291,6 +280,25 @@ impl StreamWriter {
             crc32: Some(crc32),
         });
         Ok(())
+    }
+}
+
+fn split_error(sink: &FileSink, error: SplitError) -> SinkError {
+    let name = sink.name.clone();
+    match error {
+        SplitError::Value {
+            column,
+            value,
+            reason,
+            hint,
+        } => SinkError::PartitionValue {
+            name,
+            column,
+            value,
+            reason,
+            hint,
+        },
+        SplitError::Other(source) => SinkError::Split { name, source },
     }
 }
 

@@ -163,6 +163,18 @@ pub enum SourceError {
         /// The column.
         column: String,
     },
+    /// A file has a column in other letters.
+    #[error("source `{name}`: `{path}` has the column `{found}`, and not `{column}`")]
+    Capitals {
+        /// Name of the source.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// The column that is expected.
+        column: String,
+        /// The one that is there.
+        found: String,
+    },
     /// The header of a CSV file names a column twice.
     #[error(
         "source `{name}`: `{path}` has two columns `{column}`: columns {first} and {second} of its header"
@@ -607,6 +619,9 @@ impl SourceError {
             } => Some(format!("did you mean `{similar}`?")),
             Self::MissingColumn { found, .. } => Some(format!(
                 "its columns are {found}; lock again if the files have changed"
+            )),
+            Self::Capitals { column, .. } => Some(format!(
+                "call it `{column}` in the file; if all files have changed, lock again"
             )),
             Self::UnknownColumn { .. } => Some(
                 "lock again to read it, or leave out what the source does not have with `unknown: ignore`"

@@ -37,13 +37,11 @@ pub use self::{
 };
 use self::{partitions::Partitions, table::FileTable};
 use crate::aws::{Aws, Bucket, ObjectFile, S3Error};
+use crate::format::quoted as shown;
 use transom_file::spec::{Format, Place, Unknown};
 
 /// Headers of CSV files that are looked at at once.
 const HEADERS_AT_ONCE: usize = 32;
-/// Longest piece of a value that a message shows, in characters.
-const SHOWN_CHARACTERS: usize = 60;
-
 /// A table that is kept in files.
 ///
 /// The files' columns come first, in their order, then the partition columns of the path (`month=1/`), outermost first.
@@ -418,25 +416,6 @@ fn without_partitions(schema: &Schema, partitions: &Partitions) -> SchemaRef {
         })
         .collect();
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
-}
-
-/// A value for a message: in backticks, on one line, cut if long.
-fn shown(value: &str) -> String {
-    let mut characters = value.chars();
-    let mut text: String = characters
-        .by_ref()
-        .take(SHOWN_CHARACTERS)
-        .flat_map(|character| {
-            let control = character.is_control();
-            let escaped = control.then(|| character.escape_default());
-            let plain = (!control).then_some(character);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect();
-    if characters.next().is_some() {
-        text.push('…');
-    }
-    format!("`{text}`")
 }
 
 fn io_error(source: &FileSource, path: &Path, error: std::io::Error) -> SourceError {

@@ -394,7 +394,7 @@ async fn a_text_that_means_null_in_folder_names_is_refused_and_the_old_result_st
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "sink `daily`: column `place` holds __HIVE_DEFAULT_PARTITION__, which cannot be a partition: it means NULL in the \
+        "sink `daily`: column `place` holds `__HIVE_DEFAULT_PARTITION__`, which cannot be a partition: it means NULL in the \
          name of a partition's folder"
     );
     assert!(error.hint().unwrap().contains("NULLIF(place, "));
@@ -603,6 +603,14 @@ async fn values_that_a_format_cannot_hold_end_the_run_before_anything_is_publish
     );
     let error = failed(SinkFormat::default(), &["x"], days).await;
     assert!(error.to_string().contains("beyond the calendar"), "{error}");
+    let long: ArrayRef = Arc::new(StringArray::from(vec!["a".to_owned(), "é".repeat(200)]));
+    let error = failed(SinkFormat::default(), &["x"], long).await;
+    let expected = format!(
+        "sink `daily`: column `x` holds `{}…`, which cannot be a partition: the name of its folder would have more than 255 bytes",
+        "é".repeat(60)
+    );
+    assert_eq!(error.to_string(), expected);
+    assert!(error.hint().unwrap().contains("left(x, 50)"));
 }
 
 #[tokio::test]

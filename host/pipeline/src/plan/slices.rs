@@ -53,10 +53,19 @@ impl Planner<'_> {
                 }
             }
         }
+        let whole = Shape {
+            is_part: false,
+            by: Vec::new(),
+        };
         for planned in sinks {
             let mut declared = self.pipeline.sinks.iter();
             let sink = declared.find(|sink| sink.name.value == planned.sink.name());
-            let (Some(sink), Some(shape)) = (sink, tables.shapes.get(&planned.from)) else {
+            // A source that has no shape is whole.
+            let mut names = sources.iter().map(|planned| planned.source.name());
+            let is_source = names.any(|name| name == planned.from);
+            let shape = tables.shapes.get(&planned.from);
+            let shape = shape.or_else(|| is_source.then_some(&whole));
+            let (Some(sink), Some(shape)) = (sink, shape) else {
                 continue;
             };
             let names = column_names(&planned.from, sources, steps);

@@ -14,21 +14,16 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::TryStreamExt;
 
 use super::Run;
+use super::failing::{KEPT, Noted};
 use super::stage::Staged;
 use super::watch::watched;
 use crate::error::{Error, Result};
 use crate::plan::PlannedCheck;
 use crate::rejects::reasons::short;
-use crate::report::{CheckReport, counted};
-use transom_connect::{publish_all, table_exists};
+use crate::report::{CheckReport, EXAMPLES, counted, wrong};
+use transom_connect::table_exists;
 use transom_file::spec::Place;
-use transom_file::{CheckKind, Pipeline, Severity, list};
-
-/// Failing rows that are kept of each check.
-const KEPT: usize = 1000;
-
-/// Examples that are named with a failed check.
-const EXAMPLES: usize = 3;
+use transom_file::{CheckKind, Pipeline, Severity};
 
 /// The place, below that of the dead letters, for rows that fail a check. No step has such a name.
 fn folder_of(dead_letters: &Place, table: &str, check: &str) -> Place {
@@ -43,7 +38,8 @@ struct Found {
 }
 
 impl Run<'_> {
-    /// Evaluates all checks, also after one has failed.
+    /// Evaluates all checks, also after one has failed. Gives the tables of failing rows that are published with the results of the
+    /// run: those of a slice, and of a run that fails, are published here.
     ///
     /// # Errors
     /// `Error::Checks` if a check of severity `error` fails, after its rows were kept.
@@ -51,45 +47,44 @@ impl Run<'_> {
         &mut self,
         pipeline: &Pipeline,
     ) -> Result<(Vec<CheckReport>, Vec<Staged>)> {
-        let (mut reports, mut staged) = (Vec::new(), Vec::new());
+        let (mut reports, mut kept) = (Vec::new(), Vec::new());
         let checks = self.planned.checks.clone();
         if checks.is_empty() {
-            return Ok((reports, staged));
+            return Ok((reports, Vec::new()));
         }
         let begun = self.begin("checks");
         let mut failing = 0;
-        for check in checks {
+        for check in &checks {
             let what = format!("check `{}` of `{}`", check.check.name, check.table);
-            let found = match self.found(&check, &what).await {
-                Ok(found) => found,
-                Err(error) => {
-                    Staged::abandon(&staged).await;
-                    return Err(error);
-                }
-            };
-            let mut report = report_of(&check, &found);
+            let found = self.found(check, &what).await?;
+            let report = report_of(check, &found);
             if !report.passed {
                 failing += report.rows;
             }
-            if let Some(table) = self.keep(pipeline, &check, &report, found.kept).await {
-                if !report.passed {
-                    report.failing_rows = Some(table.path.clone());
-                }
-                staged.push(table.staged);
-            }
             reports.push(report);
+            kept.push(found.kept);
         }
         self.observer.end(failing, begun.elapsed());
         let fails = |report: &CheckReport| !report.passed && report.severity == Severity::Error;
-        if !reports.iter().any(fails) {
-            return Ok((reports, staged));
-        }
-        for table in staged {
-            if let Err(error) = publish_all(&[(table.sink, table.result)]).await {
-                tracing::warn!(target: "transom", "rows that fail a check are not kept: {error}");
+        let is_failed = reports.iter().any(fails);
+        let mut noted = self.failing.lock().await;
+        let mut staged = Vec::new();
+        for ((check, report), rows) in checks.iter().zip(&mut reports).zip(&kept) {
+            let table = self.keep(pipeline, check, report, rows, &mut noted);
+            if let Some(table) = table.await {
+                if !report.passed {
+                    report.failing_rows = Some(table.path);
+                }
+                staged.push(table.staged);
             }
         }
-        Err(Error::Checks(FailedChecks(reports)))
+        if is_failed || pipeline.is_sliced() {
+            Staged::show(std::mem::take(&mut staged)).await;
+        }
+        match is_failed {
+            true => Err(Error::Checks(FailedChecks(reports))),
+            false => Ok((reports, staged)),
+        }
     }
 
     async fn found(&mut self, check: &PlannedCheck, what: &str) -> Result<Found> {
@@ -126,31 +121,43 @@ impl Run<'_> {
         })
     }
 
-    /// The table of the rows that fail a check; an empty one if an earlier run left some. What keeps it from being written is no
-    /// reason to fail the run.
+    /// The table of the rows that fail a check; an empty one if an earlier run left some, but not in place of what an earlier slice of
+    /// this run has found. What keeps it from being written is no reason to fail the run.
     async fn keep(
         &self,
         pipeline: &Pipeline,
         check: &PlannedCheck,
         report: &CheckReport,
-        rows: RecordBatch,
+        found: &RecordBatch,
+        noted: &mut Noted,
     ) -> Option<Kept> {
         if matches!(check.check.kind, CheckKind::RowCount { .. }) {
             return None;
         }
         let path = folder_of(&pipeline.dead_letters, &check.table, &check.check.name);
-        let exists = || table_exists(&path, &self.planned.aws);
-        let is_wanted = !report.passed || exists().await.unwrap_or(true);
-        if !is_wanted {
-            return None;
-        }
         let name = format!("rows that fail the check {}", check.check.name);
-        let schema = rows.schema();
-        let stream = futures::stream::iter([Ok(rows)]);
-        let stream = Box::pin(RecordBatchStreamAdapter::new(schema, stream));
-        let sink = self.table(&name, path.clone());
-        match self.stage_table(sink, stream).await {
-            Ok(staged) => Some(Kept { path, staged }),
+        let staged = async {
+            let rows = noted.add(&path, &self.attempt.id, found);
+            let rows = rows.map_err(|error| Error::of_query(&name, error.into()))?;
+            let is_wanted = match report.passed {
+                true if rows.num_rows() > 0 => false,
+                true => table_exists(&path, &self.planned.aws).await.unwrap_or(true),
+                false => true,
+            };
+            if !is_wanted {
+                return Ok(None);
+            }
+            let schema = rows.schema();
+            let stream = futures::stream::iter([Ok(rows)]);
+            let stream = Box::pin(RecordBatchStreamAdapter::new(schema, stream));
+            let sink = self.table(&name, path.clone());
+            self.stage_table(sink, stream).await.map(Some)
+        };
+        match staged.await {
+            Ok(staged) => Some(Kept {
+                path,
+                staged: staged?,
+            }),
             Err(error) => {
                 let cause = crate::plan::error_chain(&error);
                 tracing::warn!(target: "transom", "the {name} are not kept: {cause}");
@@ -179,14 +186,15 @@ fn report_of(check: &PlannedCheck, found: &Found) -> CheckReport {
             (rows, wrong, vec![])
         }
         kind => {
-            let (wrong, shown) = wrong(kind, found);
-            (found.rows, (found.rows > 0).then_some(wrong), shown)
+            let wrong = (found.rows > 0).then(|| wrong(kind, found.rows));
+            (found.rows, wrong, shown(kind, &found.kept))
         }
     };
     CheckReport {
         table: table.clone(),
         name: check.name.clone(),
         severity: check.severity,
+        kind: check.kind.clone(),
         passed: wrong.is_none(),
         rows,
         message: wrong,
@@ -195,45 +203,23 @@ fn report_of(check: &PlannedCheck, found: &Found) -> CheckReport {
     }
 }
 
-/// What is wrong with the rows that were found, and the columns that show it.
-fn wrong(kind: &CheckKind, found: &Found) -> (String, Vec<String>) {
-    let rows = counted(found.rows, "row");
-    let have = if found.rows == 1 { "has" } else { "have" };
-    let schema = found.kept.schema();
+/// The columns that show what is wrong with the rows that were found.
+fn shown(kind: &CheckKind, rows: &RecordBatch) -> Vec<String> {
+    let schema = rows.schema();
     let names = schema.fields().iter().map(|field| field.name());
     match kind {
         CheckKind::NotNull { column } => {
             let others = names.filter(|name| **name != column.value);
-            let message = format!("`{}` is NULL in {rows}", column.value);
-            (message, others.take(EXAMPLES).cloned().collect())
+            others.take(EXAMPLES).cloned().collect()
         }
         CheckKind::Unique { columns } => {
             let columns = columns.iter().map(|column| column.value.clone());
-            let columns: Vec<String> = columns.collect();
-            let keys = list(columns.iter().map(String::as_str));
-            (
-                format!("{rows} {have} values of {keys} that other rows have too"),
-                columns,
-            )
+            columns.collect()
         }
-        CheckKind::AcceptedValues { column, .. } => {
-            let message = format!(
-                "{rows} {have} a value of `{}` that is not accepted",
-                column.value
-            );
-            (message, vec![column.value.clone()])
+        CheckKind::AcceptedValues { column, .. } | CheckKind::Relationships { column, .. } => {
+            vec![column.value.clone()]
         }
-        CheckKind::Relationships { column, to, field } => {
-            let message = format!(
-                "{rows} {have} a value of `{}` that is not in `{}.{}`",
-                column.value, to.value, field.value
-            );
-            (message, vec![column.value.clone()])
-        }
-        CheckKind::Sql(_) | CheckKind::RowCount { .. } => (
-            format!("the query gives {rows}"),
-            names.take(EXAMPLES).cloned().collect(),
-        ),
+        CheckKind::Sql(_) | CheckKind::RowCount { .. } => names.take(EXAMPLES).cloned().collect(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! leaves the results of earlier runs as they were; rows that were rejected too often or fail a check are kept beside them.
 
 mod checks;
+mod failing;
 mod stage;
 mod summary;
 mod watch;
@@ -27,6 +28,7 @@ use crate::report::{CheckReport, RunReport, SinkReport, SourceReport};
 use transom_file::Pipeline;
 
 pub use self::checks::FailedChecks;
+pub(crate) use self::failing::FailingRows;
 
 /// Follows a run. Called from the run's own task, so it must not block.
 pub trait Observer: Send + Sync {
@@ -86,7 +88,8 @@ pub(crate) async fn run(
 ) -> Result<RunReport, Box<RunFailure>> {
     let begun = Instant::now();
     let id = &uuid::Uuid::new_v4().simple().to_string()[..12];
-    let mut run = Run::new(planned, observer, id, BTreeMap::new());
+    let failing = FailingRows::default();
+    let mut run = Run::new(planned, observer, &failing, id, BTreeMap::new());
     let sources = run.source_reports();
     let span = tracing::info_span!(target: "transom", "run", run = id, pipeline = pipeline.name);
     match run.all(pipeline, options).instrument(span).await {
@@ -103,8 +106,8 @@ pub(crate) struct StagedSlice {
     pub(crate) report: RunReport,
 }
 
-/// Computes a planned slice and stages its results, for an entry of a log to make them visible. `attempt` says what the attempt is for
-/// each sink; all have one id.
+/// Computes a planned slice and stages its results, for an entry of a log to make them visible. `attempts` says what the attempt is for
+/// each sink; all have one id. `failing` is what checks have found in the slices before it.
 ///
 /// # Errors
 /// Whatever stops it. What was staged until then stays, until the log says that it cannot become visible.
@@ -113,11 +116,12 @@ pub(crate) async fn stage_slice(
     planned: &mut Planned,
     options: &RunOptions,
     observer: &dyn Observer,
+    failing: &FailingRows,
     id: &str,
     attempts: BTreeMap<String, Attempt>,
 ) -> Result<StagedSlice, Box<RunFailure>> {
     let begun = Instant::now();
-    let mut run = Run::new(planned, observer, id, attempts);
+    let mut run = Run::new(planned, observer, failing, id, attempts);
     let sources = run.source_reports();
     match run.stage(pipeline, options).await {
         Ok((staged, (sinks, tables))) => {
@@ -147,6 +151,7 @@ struct Run<'a> {
     attempts: BTreeMap<String, Attempt>,
     planned: &'a mut Planned,
     observer: &'a dyn Observer,
+    failing: &'a FailingRows,
     stage: usize,
     stages: usize,
     operators: Duration,
@@ -159,6 +164,7 @@ impl<'a> Run<'a> {
     fn new(
         planned: &'a mut Planned,
         observer: &'a dyn Observer,
+        failing: &'a FailingRows,
         id: &str,
         attempts: BTreeMap<String, Attempt>,
     ) -> Self {
@@ -167,6 +173,7 @@ impl<'a> Run<'a> {
             attempts,
             planned,
             observer,
+            failing,
             stage: 0,
             stages: 0,
             operators: Duration::ZERO,
@@ -233,17 +240,10 @@ impl<'a> Run<'a> {
         self.check_reports = reports;
         let mut staged = Vec::new();
         let counts = self.stage_all(pipeline, options, &mut staged).await;
+        staged.extend(failing_rows);
         match counts {
-            Ok(counts) if pipeline.is_sliced() => {
-                Staged::show(failing_rows).await;
-                Ok((staged, counts))
-            }
-            Ok(counts) => {
-                staged.extend(failing_rows);
-                Ok((staged, counts))
-            }
+            Ok(counts) => Ok((staged, counts)),
             Err(error) => {
-                staged.extend(failing_rows);
                 Staged::abandon(&staged).await;
                 Err(error)
             }

@@ -13,6 +13,7 @@ mod commands;
 mod gc;
 mod hint;
 mod history;
+mod notes;
 mod pace;
 mod probe;
 mod rewind;

@@ -208,7 +208,7 @@ impl KeptError {
             message.push_str(": ");
             message.push_str(&cause);
         }
-        if let Some(hint) = error.hint() {
+        if let Some(hint) = error.hint_of_slice() {
             message.push_str("; ");
             message.push_str(&hint);
         }

@@ -39,7 +39,7 @@ use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::plan::{self, Part, Sources};
 use crate::report::RunReport;
-use crate::run::{Observer, RunFailure};
+use crate::run::{FailingRows, Observer, RunFailure};
 
 /// Why documents can be written.
 const TEXT_KEYS: &str = "what was staged has text for keys";
@@ -82,6 +82,8 @@ pub(super) struct Slicer<'a> {
     former: BTreeMap<String, (Option<Object>, Seen)>,
     /// What was compared with the log.
     has_compared: Compared,
+    /// What checks have found in the slices of the run.
+    failing: Arc<FailingRows>,
     /// Those that compute nothing just now.
     idle: Vec<Computer>,
     /// The slice that comes next, if it is being computed already.
@@ -121,6 +123,7 @@ impl<'a> Slicer<'a> {
             seen: BTreeMap::new(),
             former: BTreeMap::new(),
             has_compared: Compared::default(),
+            failing: Arc::default(),
             idle: Vec::new(),
             ahead: None,
             pace: Pace::new(job.pipeline.slices, options.deadline.map(left)),
@@ -259,6 +262,7 @@ impl<'a> Slicer<'a> {
                 }
                 // It is computed again as all others are: what fails then is told.
                 None => {
+                    self.failing.forget(&order.attempt.to_string()).await;
                     self.stop_ahead().await;
                     return Box::pin(self.next_slice(log)).await;
                 }
@@ -290,8 +294,10 @@ impl<'a> Slicer<'a> {
     }
 
     fn idle_computer(&mut self) -> Computer {
-        let new = || Computer::new(self.job, self.options.into(), &self.store, &self.sinks);
-        self.idle.pop().unwrap_or_else(new)
+        let options = self.options.into();
+        let new = || Computer::new(self.job, options, &self.store, &self.sinks, &self.failing);
+        let idle = self.idle.pop();
+        idle.unwrap_or_else(new)
     }
 
     /// The slice that comes after the log's last entry.

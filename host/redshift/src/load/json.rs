@@ -84,7 +84,7 @@ fn find<'a>(json: &Json, object: &'a Value, at: usize, column: &Column) -> Optio
             };
             let mut entries = entries.iter();
             entries
-                .find(|(name, _)| name.to_lowercase() == column.name)
+                .find(|(name, _)| name.to_ascii_lowercase() == column.name)
                 .map(|(_, value)| value)
         }
         Json::Paths(paths) => {

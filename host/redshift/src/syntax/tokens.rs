@@ -349,7 +349,7 @@ fn check_depth(tokens: &[TokenWithSpan]) -> Result<()> {
 
 /// Redshift folds quoted names, too.
 fn fold(word: &mut Word) {
-    word.value = word.value.to_lowercase();
+    word.value = word.value.to_ascii_lowercase();
     if word.value.len() > NAME_BYTES {
         let mut end = NAME_BYTES;
         while !word.value.is_char_boundary(end) {

@@ -132,6 +132,7 @@ pub(super) fn fitting(
             let mut missing = 0;
             for (found, offered) in files {
                 let Ok(given) = offered.field_with_name(field.name()) else {
+                    check_capitals(source, found, field.name(), offered, columns)?;
                     missing += 1;
                     continue;
                 };
@@ -148,6 +149,14 @@ pub(super) fn fitting(
             }
             if are_all && missing == files.len() && missing > 0 {
                 return Err(nowhere(source, field.name(), files));
+            }
+            if missing == files.len() && missing > 0 {
+                tracing::warn!(
+                    target: "transom",
+                    "source `{}`: no file of the slice has the column `{}`, which is NULL",
+                    source.name,
+                    field.name()
+                );
             }
             let given = files.iter().filter_map(|(_, offered)| {
                 let given = offered.field_with_name(field.name()).ok()?;
@@ -175,6 +184,29 @@ pub(super) fn fitting(
         fields,
         columns.metadata().clone(),
     )))
+}
+
+/// A column that a file lacks may be in it in other letters, where it would be passed over.
+fn check_capitals(
+    source: &FileSource,
+    found: &Input,
+    column: &str,
+    offered: &Schema,
+    columns: &Schema,
+) -> Result<(), SourceError> {
+    let is_alike = |name: &str| {
+        name.to_lowercase() == column.to_lowercase() && columns.field_with_name(name).is_err()
+    };
+    let mut names = offered.fields().iter().map(|field| field.name());
+    match names.find(|name| is_alike(name)) {
+        None => Ok(()),
+        Some(other) => Err(SourceError::Capitals {
+            name: source.name.clone(),
+            path: found.path.clone(),
+            column: column.to_owned(),
+            found: other.clone(),
+        }),
+    }
 }
 
 /// A field within a type that none of the types of the files has, by its path.

@@ -60,6 +60,8 @@ impl Slicer<'_> {
     pub(in crate::slices) async fn stop_ahead(&mut self) {
         if let Some(mut ahead) = self.ahead.take() {
             ahead.computing.shutdown().await;
+            let attempt = ahead.order.attempt.to_string();
+            self.failing.forget(&attempt).await;
         }
     }
 

@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::job::Job;
 use crate::plan::{Part, Planned, Slice, Sources};
 use crate::report::RunReport;
-use crate::run::{Observer, RunFailure, RunOptions, StagedSlice, stage_slice};
+use crate::run::{FailingRows, Observer, RunFailure, RunOptions, StagedSlice, stage_slice};
 use crate::slices::buckets::{Keeping, check_shares};
 use crate::slices::choose::Chosen;
 
@@ -64,6 +64,7 @@ pub(super) struct Computer {
     options: RunOptions,
     store: Arc<dyn Store>,
     sinks: Arc<BTreeMap<String, Arc<dyn Sink>>>,
+    failing: Arc<FailingRows>,
     planned: Option<Planned>,
 }
 
@@ -73,12 +74,14 @@ impl Computer {
         options: RunOptions,
         store: &Arc<dyn Store>,
         sinks: &Arc<BTreeMap<String, Arc<dyn Sink>>>,
+        failing: &Arc<FailingRows>,
     ) -> Self {
         Self {
             job: job.clone(),
             options,
             store: Arc::clone(store),
             sinks: Arc::clone(sinks),
+            failing: Arc::clone(failing),
             planned: None,
         }
     }
@@ -164,6 +167,7 @@ impl Computer {
             &mut planned,
             &self.options,
             observer,
+            &self.failing,
             &order.attempt.to_string(),
             attempts,
         )
