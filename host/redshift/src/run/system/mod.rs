@@ -305,8 +305,14 @@ fn described(view: &View<'_>) -> Vec<Described> {
                         not_null: column.not_null,
                         default: match column.identity {
                             Some(identity) => Some(format!(
-                                "\"identity\"({}, 0, '{},{}'::text)",
-                                found.id, identity.seed, identity.step
+                                "\"{}\"({}, 0, '{},{}'::text)",
+                                match identity.by_default {
+                                    true => "default_identity",
+                                    false => "identity",
+                                },
+                                found.id,
+                                identity.seed,
+                                identity.step
                             )),
                             None => column.default.clone(),
                         },
