@@ -6,6 +6,19 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 /// Points that are read before what begins with the first one is over.
 pub const MOST_POINTS: usize = 12;
 
+/// Words that end an expression.
+const ENDS: [Keyword; 9] = [
+    Keyword::FROM,
+    Keyword::WHERE,
+    Keyword::JOIN,
+    Keyword::ON,
+    Keyword::GROUP,
+    Keyword::ORDER,
+    Keyword::HAVING,
+    Keyword::LIMIT,
+    Keyword::UNION,
+];
+
 /// A point of a name or path with more than [`MOST_POINTS`] of them.
 ///
 /// The parser takes what follows a point for an expression first, and then for a name: where it is neither, each point within it takes
@@ -56,6 +69,11 @@ pub fn one_too_many(tokens: &[TokenWithSpan]) -> Option<&TokenWithSpan> {
                             | Keyword::INTERVAL
                             | Keyword::ARRAY
                     );
+            }
+            // No expression goes on here.
+            Token::Word(word) if word.quote_style.is_none() && ENDS.contains(&word.keyword) => {
+                level.points = 0;
+                level.goes_on = false;
             }
             Token::LBracket | Token::RBracket | Token::Number(..) => {}
             Token::Mul if follows_point => {}

@@ -110,18 +110,9 @@ impl AppendSink {
         verified: &mut Verified,
     ) -> Result<(), TreeError> {
         let has_rows = |load: &Expectation<'_>| load.is_there == IsThere::Yes;
-        let path = names.shape();
-        let wrong = match tree.get(&path).await? {
-            Some(found) => Shape::parse(&found).is_err().then_some("was changed"),
-            None => expected.loads.iter().any(has_rows).then_some("is gone"),
-        };
-        if let Some(wrong) = wrong {
-            let path = tree.place().join(&path);
-            let problem =
-                format!("`{path}`, which says what all files of the table have in common, {wrong}");
-            verified.find(&self.files.name, problem, Shape::WAY_OUT);
-        }
-        Ok(())
+        let has_rows = expected.loads.iter().any(has_rows);
+        let name = &self.files.name;
+        Shape::verify(tree.as_ref(), &names.shape(), name, has_rows, verified).await
     }
 
     /// Notes that the table has an entry, or is about to have it.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use transom_sql::type_name;
 
 use super::{
-    FileSink, SinkError,
+    FileSink, SinkError, Verified,
     tree::{Tree, TreeError},
 };
 use transom_file::spec::{CsvOptions, SinkFormat};
@@ -133,7 +133,28 @@ impl Shape {
         tree.put(path, shape.to_bytes()).await.map_err(failed)
     }
 
-    pub(super) fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
+    /// Whether it is known what the files of a table have in common.
+    pub(super) async fn verify(
+        tree: &dyn Tree,
+        path: &str,
+        sink: &str,
+        has_rows: bool,
+        verified: &mut Verified,
+    ) -> Result<(), TreeError> {
+        let wrong = match tree.get(path).await? {
+            Some(found) => Self::parse(&found).is_err().then_some("was changed"),
+            None => has_rows.then_some("is gone"),
+        };
+        if let Some(wrong) = wrong {
+            let path = tree.place().join(path);
+            let problem =
+                format!("`{path}`, which says what all files of the table have in common, {wrong}");
+            verified.find(sink, problem, Self::WAY_OUT);
+        }
+        Ok(())
+    }
+
+    fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
         serde_json::from_slice(bytes)
     }
 
@@ -183,7 +204,9 @@ fn both(
         }
         let is_alike =
             |known: &&String| **known != name && known.to_lowercase() == name.to_lowercase();
-        if let Some(known) = columns.keys().find(is_alike) {
+        if !columns.contains_key(&name)
+            && let Some(known) = columns.keys().find(is_alike)
+        {
             return Err(format!(
                 "it has a column `{known}`, and one `{name}` comes, which readers take for the same"
             ));

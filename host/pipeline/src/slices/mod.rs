@@ -126,7 +126,7 @@ pub struct SliceReport {
     pub entry: u64,
     /// Files of incremental sources that it has loaded.
     pub files: u64,
-    /// From its plan until all sinks had it, in seconds.
+    /// From its plan until all sinks had it, in seconds. Those of slices that were computed at the same time overlap.
     pub seconds: f64,
     /// What was read, computed and written.
     #[serde(flatten)]

@@ -180,7 +180,7 @@ impl<'a> Slicer<'a> {
     }
 
     /// Notes which of the slices that were staged have come into the log.
-    fn settle(&mut self, log: &Log) {
+    async fn settle(&mut self, log: &Log) {
         let mut entries = BTreeMap::new();
         let mut seq = log.tail();
         while let Some(entry) = log.get(seq) {
@@ -204,6 +204,9 @@ impl<'a> Slicer<'a> {
             }
         }
         // Another process was faster: its slice counts.
+        for lost in self.staged.iter().filter(|staged| staged.entry.is_none()) {
+            self.failing.forget(&lost.attempt.to_string()).await;
+        }
         self.staged.retain(|staged| staged.entry.is_some());
     }
 
@@ -221,7 +224,7 @@ impl<'a> Slicer<'a> {
         log: &Log,
     ) -> Result<Option<(commit::Attempt, Draft)>, Box<RunFailure>> {
         self.measure();
-        self.settle(log);
+        self.settle(log).await;
         let state = log.state();
         self.keep_ahead(log).await;
         if let Some(open) = state.backfill {
@@ -262,7 +265,6 @@ impl<'a> Slicer<'a> {
                 }
                 // It is computed again as all others are: what fails then is told.
                 None => {
-                    self.failing.forget(&order.attempt.to_string()).await;
                     self.stop_ahead().await;
                     return Box::pin(self.next_slice(log)).await;
                 }

@@ -118,9 +118,10 @@ fn of_union(mut union: Union) -> Result<Transformed<LogicalPlan>> {
     )
 }
 
-/// DataFusion makes joins of INTERSECT and EXCEPT, and no others in which NULL is NULL.
+/// DataFusion makes joins of INTERSECT and EXCEPT, in which NULL is NULL.
 fn is_set_operation(join: &Join) -> bool {
     join.null_equality == NullEquality::NullEqualsNull
+        && matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti)
 }
 
 fn of_join(mut join: Join) -> Result<Transformed<LogicalPlan>> {

@@ -330,6 +330,11 @@ impl Binder<'_> {
                     ] if is_distinct => {
                         Some(std::mem::replace(delimiter, text(functions::BETWEEN)))
                     }
+                    _ if is_distinct => {
+                        return Err(Error::not_yet(
+                            "LISTAGG(DISTINCT ..) with a delimiter that is computed",
+                        ));
+                    }
                     _ => None,
                 };
                 let called = self.aggregate("string_agg", arguments, rest)?;

@@ -499,7 +499,12 @@ fn of_super(
             return Err(Error::not_yet(format_args!("{} of SUPER values", expr.op)));
         }
         other if is_text(other) => functions::text_of_super,
-        other if other.is_numeric() => functions::number_of_super,
+        other if other.is_floating() => functions::number_of_super,
+        other if other.is_integer() => functions::exact_of_super,
+        other if other.is_decimal() => {
+            let what = format_args!("{} of SUPER values and decimals", expr.op);
+            return Err(Error::not_yet(what).hint("cast the SUPER value to DECIMAL"));
+        }
         // What is neither is cast.
         _ => return Ok(expr),
     };

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, StringArray};
-use arrow::datatypes::Int64Type;
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, StringArray,
+};
+use arrow::datatypes::{Decimal128Type, Int64Type};
 use datafusion::logical_expr::{Expr, ScalarUDF};
 
 use super::scalar::{Arguments, by_text, scalar};
@@ -17,6 +19,12 @@ pub(crate) const SUPER_PATH: &str = "redshift_super_path";
 const TEXT_OF_SUPER: &str = "redshift_text_of_super";
 
 const NUMBER_OF_SUPER: &str = "redshift_number_of_super";
+
+const EXACT_OF_SUPER: &str = "redshift_exact_of_super";
+
+/// A decimal that holds all whole numbers of 64 bits beside its fraction.
+const EXACT_DIGITS: u8 = 38;
+const EXACT_SCALE: u8 = 19;
 
 /// Up to which all whole numbers are floats.
 const EXACT: u128 = 1 << f64::MANTISSA_DIGITS;
@@ -106,7 +114,34 @@ pub(crate) fn text_of_super(value: Expr) -> Expr {
     .call(vec![value])
 }
 
-/// The number that a SUPER value is, NULL for others.
+/// The number that a SUPER value is, exactly, to compare it with whole numbers; NULL for others.
+pub(crate) fn exact_of_super(value: Expr) -> Expr {
+    let of_super = |arguments: &Arguments<'_>| {
+        let (types, _) = of_super(arguments)?;
+        Ok((types, Type::Numeric(EXACT_DIGITS, EXACT_SCALE)))
+    };
+    scalar(EXACT_OF_SUPER, of_super, |columns, _, _| {
+        let scale = i8::try_from(EXACT_SCALE).map_err(Error::internal)?;
+        let numbers = by_text::<_, Decimal128Array>(columns, |values| match parsed(values[0])? {
+            Json::Number(digits) => {
+                let number = transom_sql::text::decimal128(&digits, EXACT_DIGITS, scale);
+                number.map(Some).map_err(|_| not_compared(&digits))
+            }
+            _ => Ok(None),
+        })?;
+        let numbers = numbers.as_primitive::<Decimal128Type>().clone();
+        let numbers = numbers.with_precision_and_scale(EXACT_DIGITS, scale);
+        Ok(Arc::new(numbers.map_err(Error::internal)?) as ArrayRef)
+    })
+    .call(vec![value])
+}
+
+fn not_compared(digits: &str) -> Error {
+    let what = format_args!("comparisons of the SUPER number {digits}, which has too many digits");
+    Error::not_yet(what).hint("cast it to DECIMAL")
+}
+
+/// The number that a SUPER value is, to compare it with floats; NULL for others.
 pub(crate) fn number_of_super(value: Expr) -> Expr {
     let of_super = |arguments: &Arguments<'_>| {
         let (types, _) = of_super(arguments)?;
@@ -124,10 +159,7 @@ pub(crate) fn number_of_super(value: Expr) -> Expr {
 fn number(digits: &str) -> Result<f64> {
     let number: f64 = digits.parse().map_err(Error::internal)?;
     match digits.parse::<i128>() {
-        Ok(whole) if whole.unsigned_abs() > EXACT => {
-            let what = format_args!("comparisons of the SUPER number {digits}, which no float is");
-            Err(Error::not_yet(what).hint("cast it to BIGINT or DECIMAL"))
-        }
+        Ok(whole) if whole.unsigned_abs() > EXACT => Err(not_compared(digits)),
         _ => Ok(number),
     }
 }

@@ -126,8 +126,7 @@ impl Format {
     }
 }
 
-/// The one character of ASCII that an option takes, which may be written as `\t` or in octal. What reads literals has made the character
-/// NUL of `\0` at the beginning of `'\001'`, and has taken the backslash from `'\174'`.
+/// The one character of ASCII that an option takes, which may be written as `\t` or with an escaped backslash and octal digits.
 pub(super) fn character(text: &str) -> Option<u8> {
     let octal = |digits: &[u8]| {
         let digits = digits.iter().map(|digit| char::from(*digit).to_digit(8));
@@ -137,9 +136,7 @@ pub(super) fn character(text: &str) -> Option<u8> {
     match text.as_bytes() {
         b"\\t" => Some(b'\t'),
         [byte] => byte.is_ascii().then_some(*byte),
-        [0, low @ ..] if low.len() == 2 => octal(low),
         [b'\\', digits @ ..] if digits.len() == 3 => octal(digits),
-        digits if digits.len() == 3 => octal(digits),
         _ => None,
     }
 }

@@ -43,7 +43,9 @@ fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>> {
     })?;
     for TokenWithSpan { token, .. } in &mut tokens {
         match token {
-            Token::SingleQuotedString(written) => *written = unescaped(written)?,
+            Token::SingleQuotedString(written) | Token::NationalStringLiteral(written) => {
+                *written = unescaped(written)?;
+            }
             Token::Word(word) if word.quote_style == Some('"') => {
                 word.value = word.value.replace("\"\"", "\"");
             }

@@ -12,30 +12,34 @@ use datafusion::logical_expr::{
 /// The subquery with `lower(name) = outer.name` as a comparison of a column that is computed before.
 pub(super) fn keyed(plan: &Arc<LogicalPlan>) -> Result<Arc<LogicalPlan>> {
     let plan = plan.as_ref().clone();
+    // Keys of several filters may meet in one join.
+    let mut number = 0;
     let keyed = plan.transform_up(|node| match node {
-        LogicalPlan::Filter(filter) if filter.predicate.contains_outer() => of_filter(filter),
+        LogicalPlan::Filter(filter) if filter.predicate.contains_outer() => {
+            of_filter(filter, &mut number)
+        }
         node => Ok(Transformed::no(node)),
     });
     Ok(Arc::new(keyed.data()?))
 }
 
-fn of_filter(filter: Filter) -> Result<Transformed<LogicalPlan>> {
+fn of_filter(filter: Filter, number: &mut usize) -> Result<Transformed<LogicalPlan>> {
     let mut keys = Vec::new();
-    let operands = split_conjunction_owned(filter.predicate.clone()).into_iter();
-    let operands: Vec<Expr> = operands
-        .map(|operand| of_operand(operand, &mut keys))
-        .collect();
-    let Some(predicate) = conjunction(operands).filter(|_| !keys.is_empty()) else {
+    let operands = split_conjunction_owned(filter.predicate.clone());
+    let (outer, own): (Vec<Expr>, Vec<Expr>) = operands.into_iter().partition(Expr::contains_outer);
+    let outer = outer.into_iter();
+    let outer = outer.map(|operand| of_operand(operand, &mut keys, number));
+    let Some(predicate) = conjunction(outer).filter(|_| !keys.is_empty()) else {
         return Ok(Transformed::no(LogicalPlan::Filter(filter)));
     };
-    let columns: Vec<Expr> = filter
-        .input
-        .schema()
-        .columns()
-        .into_iter()
-        .map(Expr::Column)
-        .collect();
-    let plan = LogicalPlanBuilder::from(filter.input)
+    let columns = filter.input.schema().columns().into_iter();
+    let columns: Vec<Expr> = columns.map(Expr::Column).collect();
+    let mut rows = LogicalPlanBuilder::from(filter.input);
+    // Keys are computed of the rows that the other conditions leave.
+    if let Some(own) = conjunction(own) {
+        rows = rows.filter(own)?;
+    }
+    let plan = rows
         .project(columns.iter().cloned().chain(keys))?
         .filter(predicate)?
         .project(columns)?
@@ -43,7 +47,7 @@ fn of_filter(filter: Filter) -> Result<Transformed<LogicalPlan>> {
     Ok(Transformed::yes(plan))
 }
 
-fn of_operand(operand: Expr, keys: &mut Vec<Expr>) -> Expr {
+fn of_operand(operand: Expr, keys: &mut Vec<Expr>, number: &mut usize) -> Expr {
     let Expr::BinaryExpr(BinaryExpr {
         mut left,
         op: Operator::Eq,
@@ -58,7 +62,8 @@ fn of_operand(operand: Expr, keys: &mut Vec<Expr>) -> Expr {
         _ => return (*left).eq(*right),
     };
     if is_computed(own) {
-        let name = format!("\u{1}key{}", keys.len());
+        let name = format!("\u{1}key{number}");
+        *number += 1;
         let computed = std::mem::replace(own, Expr::Column(Column::from_name(&name)));
         keys.push(computed.alias(name));
     }

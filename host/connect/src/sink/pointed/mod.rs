@@ -287,6 +287,10 @@ impl PointedSink {
         if let (Some(after), Some(replaces)) = (after, &files.replaces) {
             let before = self.list_staged(table.tree(), &list_of(after)).await?;
             let kept: Vec<VersionFile> = before.others(replaces).cloned().collect();
+            // Readers may see it already: nothing of it is deleted again.
+            if let Some(listed) = self.listed(table.tree(), version, &files, &kept).await? {
+                return self.pointed(version, &listed);
+            }
             if !kept.is_empty() {
                 // A file without rows stands for a table without any, and this one has some: perhaps one of the same name.
                 let (own, empty): (Vec<_>, Vec<_>) =
@@ -304,6 +308,29 @@ impl PointedSink {
             .await
             .map_err(failed)?;
         self.pointed(version, &files)
+    }
+
+    /// The list of a version, if it was written and has what it is to have.
+    async fn listed(
+        &self,
+        tree: &Arc<dyn Tree>,
+        version: &str,
+        own: &VersionFiles,
+        kept: &[VersionFile],
+    ) -> Result<Option<VersionFiles>, SinkError> {
+        let path = format!("{}/{}", self.folder(), list_of(version));
+        let found = tree.get(&path).await;
+        let found = found.map_err(|error| error.staging(&self.files.name))?;
+        let listed = found.and_then(|list| serde_json::from_slice::<VersionFiles>(&list).ok());
+        let own = own.files.iter();
+        let own = own.filter(|file| kept.is_empty() || file.rows > 0);
+        let mut paths: Vec<&PathBuf> = own.chain(kept).map(|file| &file.path).collect();
+        paths.sort();
+        Ok(listed.filter(|listed| {
+            let mut there: Vec<&PathBuf> = listed.files.iter().map(|file| &file.path).collect();
+            there.sort();
+            there == paths
+        }))
     }
 
     fn pointed(&self, version: &str, files: &VersionFiles) -> Result<Pointed, SinkError> {
@@ -461,6 +488,12 @@ impl Sink for PointedSink {
             Err(error) => return Err(error),
         };
         let root = self.folder();
+        // Of a table whose versions are all new, no shape is kept.
+        let has_shape = list.replaces.is_some() && list.files.iter().any(|file| file.rows > 0);
+        let shape = format!("{root}/shape");
+        Shape::verify(tree.as_ref(), &shape, name, has_shape, &mut verified)
+            .await
+            .map_err(failed)?;
         let mut files = BTreeMap::new();
         let mut folders = BTreeSet::new();
         for file in &list.files {

@@ -60,8 +60,7 @@ impl Slicer<'_> {
     pub(in crate::slices) async fn stop_ahead(&mut self) {
         if let Some(mut ahead) = self.ahead.take() {
             ahead.computing.shutdown().await;
-            let attempt = ahead.order.attempt.to_string();
-            self.failing.forget(&attempt).await;
+            tracing::debug!(target: "transom", attempt = %ahead.order.attempt, "given up, as another slice than the one before it came into the log");
         }
     }
 
@@ -101,7 +100,10 @@ impl Slicer<'_> {
             || self.job.session.memory.is_some()
             || !self.pace.is_even()
             || self.incremental().next().is_none()
-            || self.idle.first().and_then(Computer::keeps_state) != Some(false)
+            || self.idle.first().and_then(Computer::stands_alone) != Some(true)
+            || order.bytes() > MOST_BYTES
+            // Before the first slice, and after a reset, a table takes the shape of the next one.
+            || order.state.sources.is_empty()
         {
             return None;
         }

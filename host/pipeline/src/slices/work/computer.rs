@@ -86,10 +86,11 @@ impl Computer {
         }
     }
 
-    /// Whether a step keeps state from slice to slice; none before the first slice.
-    pub(super) fn keeps_state(&self) -> Option<bool> {
+    /// Whether a slice needs nothing of those before it: no step keeps state, and no check its failing rows. None before the first slice.
+    pub(super) fn stands_alone(&self) -> Option<bool> {
         let planned = self.planned.as_ref()?;
-        Some(planned.steps.iter().any(|step| step.keeps.is_some()))
+        let mut steps = planned.steps.iter();
+        Some(planned.checks.is_empty() && steps.all(|step| step.keeps.is_none()))
     }
 
     /// Computes a slice and stages its results.
