@@ -74,8 +74,9 @@ impl Job {
     }
 
     async fn plan_looked(&self, looked: &Looked, sources: Sources, part: &Part) -> Result<Planned> {
+        // Boxed here and below: the futures are deep, and would be a part of those of all callers.
         tokio::select! {
-            planned = plan_part(self, looked, sources, part) => planned,
+            planned = Box::pin(plan_part(self, looked, sources, part)) => planned,
             () = self.stopped() => Err(Error::Cancelled),
         }
     }
@@ -90,7 +91,7 @@ impl Job {
         options: &RunOptions,
         observer: &dyn Observer,
     ) -> Result<RunReport, Box<RunFailure>> {
-        run(&self.pipeline, planned, options, observer).await
+        Box::pin(run(&self.pipeline, planned, options, observer)).await
     }
 
     /// Returns soon after a stop was asked for.

@@ -228,7 +228,7 @@ impl Job {
             runner.run().await
         };
         let outcome = tokio::select! {
-            outcome = ran.instrument(span) => outcome.map_err(Some),
+            outcome = Box::pin(ran.instrument(span)) => outcome.map_err(Some),
             () = self.stopped() => Err(None),
             () = here.beat(store.as_ref(), others) => unreachable!("it never ends"),
         };
