@@ -2,7 +2,7 @@
 //!
 //! Arrow's casts round, truncate and wrap where a value does not fit. Here a cast gives the same values in another type, or says
 //! which row it cannot keep. "The same" is decided by casting back: a value that does not come back was lost on the way. So there is
-//! no list of pairs of types in which one could be forgotten.
+//! no list of pairs of types in which one could be forgotten. Floats that become decimals are the one exception: they are read as they are shown.
 
 use std::sync::Arc;
 

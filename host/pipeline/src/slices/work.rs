@@ -263,7 +263,7 @@ impl<'a> Slicer<'a> {
                     self.idle.push(computer);
                     computed
                 }
-                // It is computed again as all others are: what fails then is told.
+                // It is computed again on its own, and an error is reported then.
                 None => {
                     self.stop_ahead().await;
                     return Box::pin(self.next_slice(log)).await;

@@ -55,7 +55,7 @@ fn list(text: String) -> Result<Option<String>> {
     }
 }
 
-/// Lists of values of which the first is kept among those that differ by blanks at their end.
+/// Lists of distinct values: of values that differ only in trailing blanks, the first one stays.
 fn distinct(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     let lists = columns[0].as_string::<i32>();
     let delimiters = columns[1].as_string::<i32>();

@@ -606,7 +606,7 @@ impl Ending for Pointing {
 
     async fn publish(&self, written: &Written, schema: &SchemaRef) -> Result<Publish, SinkError> {
         let version = &self.attempt.id;
-        // A version of which all files are new has no other ones to go with.
+        // If all files of a version are new, there are no older ones that they must match.
         if self.attempt.replaces.is_some() {
             let path = format!("{}/shape", self.sink.folder());
             let sink = &self.sink.files;

@@ -140,7 +140,7 @@ impl Slicer<'_> {
     }
 }
 
-/// Stages as they were observed: those of two slices at once could not be told apart, so that one's are told later.
+/// Keeps the stages of a slice until it is its turn: on a screen, those of two slices at once could not be told apart.
 #[derive(Default)]
 struct Observed(Mutex<Vec<Stage>>);
 
