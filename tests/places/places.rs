@@ -444,7 +444,9 @@ async fn documents_of_the_commit_protocol_are_created_once() {
                 Arc::new(S3Store::open(&place.aws, &url.join("state")).await.unwrap())
             }
         };
-        transom_commit::conformance::check(store, 20).await;
+        // Another server may queue writers of one key for a second each (SeaweedFS does).
+        let rounds = if place.name == OTHER { 3 } else { 20 };
+        transom_commit::conformance::check(store, rounds).await;
     }
 }
 
