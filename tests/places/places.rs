@@ -294,6 +294,55 @@ async fn what_was_written_is_read() {
 }
 
 #[tokio::test]
+async fn values_with_percent_signs_are_read_as_they_were_written_or_not_at_all() {
+    for place in Somewhere::all().await {
+        let (format, read_as) = csv();
+        let values = ["%", "%4", "%zz", "%FF", "100%", "a%20b"];
+        let sink = place.sink(format, &["text"]);
+        let written = table(&[Some(1); 6], &values.map(Some));
+        apply(&sink, &stage(&sink, "run", vec![written]).await).await;
+        let source = place.source("out/daily", read_as.clone());
+        let texts = shown(&source, "SELECT string_agg(text, ' ' ORDER BY text) FROM t").await;
+        assert!(
+            texts.contains("| % %4 %FF %zz 100% a%20b "),
+            "{}: {texts}",
+            place.name
+        );
+        // As other programs name folders.
+        for (folder, value) in [
+            ("k=100%", Some("100%")),
+            ("k=%zz", Some("%zz")),
+            ("k=%FF", None),
+        ] {
+            let file = format!("{folder}/a.csv");
+            match &place.root {
+                Place::Local(root) => support::put(root, &file, "v\n1\n"),
+                Place::S3(_) => place.put(&file, "v\n1\n").await,
+            }
+            let source = place.source(folder, read_as.clone());
+            let Some(value) = value else {
+                let state = support::session().state();
+                let error = support::open(&source, None, &state).await.unwrap_err();
+                let message = error.to_string();
+                assert!(
+                    message.contains("a folder `k=%FF`, whose escapes are not UTF-8"),
+                    "{}: {message}",
+                    place.name
+                );
+                assert!(error.hint().is_some_and(|hint| hint.contains("`%25`")));
+                continue;
+            };
+            let found = shown(&source, "SELECT k FROM t").await;
+            assert!(
+                found.contains(&format!("| {value} ")),
+                "{}: {found}",
+                place.name
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_empty_result_has_columns() {
     for place in Somewhere::all().await {
         let sink = place.sink(SinkFormat::default(), &[]);

@@ -269,6 +269,22 @@ async fn a_range_needs_a_source_by_partition() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_backfill_is_planned_for_a_ledger_that_is_not_the_logs() {
+    for damage in [
+        "DROP TABLE public.transom_ledger__out",
+        "UPDATE public.transom_ledger__out SET log_id = '00000000-0000-0000-0000-000000000001'",
+        "UPDATE public.transom_ledger__out SET pos = 9",
+    ] {
+        let world = history(Kind::Append, At::Redshift).await;
+        let tail = world.job().history(0).await.unwrap().tail;
+        world.sql(damage).await;
+        let planned = world.job().plan_backfill(&shares(2), &Silent).await;
+        assert!(planned.is_err(), "{damage}");
+        assert_eq!(world.job().history(0).await.unwrap().tail, tail, "{damage}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rewind_closes_a_backfill_and_takes_it_back() {
     for (kind, at) in [(Kind::Append, At::S3), (Kind::Days, At::Folder)] {
         let world = history(kind, at).await;

@@ -110,6 +110,28 @@ async fn what_killed_runs_have_left_is_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_slices_that_fail_have_noted_is_deleted() {
+    let objects = async |world: &World| {
+        let stored = world.stored().await.into_keys();
+        let objects = stored.filter(|path| path.starts_with("state/objects/"));
+        objects.collect::<BTreeSet<String>>()
+    };
+    for at in [At::Folder, At::S3] {
+        let world = World::new(Kind::Append, at).await;
+        world.run().await.unwrap();
+        let before = objects(&world).await;
+        let bad = world.path().join("raw/day=2024-01-01/bad.csv");
+        std::fs::write(&bad, "customer,amount\na,many\n").unwrap();
+        world.run().await.unwrap_err();
+        assert!(objects(&world).await.len() > before.len(), "{at:?}");
+        gc(&world).await;
+        assert_eq!(objects(&world).await, before, "{at:?}");
+        std::fs::remove_file(bad).unwrap();
+        world.check("after the gc").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn states_that_killed_runs_have_saved_are_deleted() {
     for at in [At::Folder, At::S3] {
         let mut world = World::new(Kind::Numbered, at).await;

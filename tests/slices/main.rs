@@ -13,6 +13,7 @@ mod outages;
 #[path = "../warehouse/query.rs"]
 mod query;
 mod refused;
+mod requests;
 mod restored;
 mod server;
 mod staged;

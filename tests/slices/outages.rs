@@ -2,11 +2,32 @@
 
 use std::time::Duration;
 
+use hyper::Method;
 use transom_pipeline::ErrorKind;
+use transom_pipeline::slices::SliceOptions;
+use transom_tests::proxy::{Fault, Proxy, Which};
 
-use crate::world::{At, EVERYWHERE, World};
+use crate::world::{At, EVERYWHERE, Kind, Silent, World};
 
 const KILLS: u64 = 8;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_cannot_be_looked_at_for_a_while_is_worth_another_try() {
+    let which: Which = |method, url| *method == Method::GET && url.contains(".out.transom/last");
+    let mut world = World::new(Kind::Append, At::S3).await;
+    world.run().await.unwrap();
+    world.add("day=2024-01-02/a.csv", &[("a", 7)]);
+    let fault = Fault::Refused(503);
+    let (address, _) = Proxy::start(world.endpoint(), fault, which, usize::MAX).await;
+    let job = world.job_through(&address);
+    let ran = job.run_slices(&SliceOptions::default(), &Silent).await;
+    let error = ran.unwrap_err().error;
+    assert_eq!(error.kind(), ErrorKind::Retryable, "{error}");
+    let said = "gave up after 1 try to read how far the table of sink `out` is";
+    assert_eq!(error.to_string(), said);
+    world.run().await.unwrap();
+    world.check("it can be looked at again").await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "slow: minutes"]

@@ -1,8 +1,8 @@
 //! What would lose or double rows is refused.
 
-use transom_pipeline::slices::Command;
+use transom_pipeline::slices::{BackfillOptions, Command};
 
-use crate::world::{At, Kind, World};
+use crate::world::{At, Kind, Silent, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_has_changed_is_not_loaded_twice() {
@@ -159,18 +159,85 @@ async fn a_state_that_is_behind_its_table_loads_nothing_twice() {
     assert!(error.hint().unwrap().contains("a second time"), "{error}");
     assert_eq!(world.rows().await, before);
     // Nothing else changes it either.
-    for to in [0, 1] {
-        assert!(world.job().check_rewind(to, false).await.is_err());
-        assert!(world.ask(Command::Rewind { to }).await.is_err());
-    }
-    let collected = world.job().gc(&crate::gc::ALL).await;
-    assert!(collected.is_err());
+    nothing_is_changed(&world, &error.to_string()).await;
     assert_eq!(world.rows().await, before);
     let found = world.job().verify(false).await.unwrap().findings;
     assert_eq!(
         found[0].problem,
         "the table has entry 3, and the log says 2"
     );
+}
+
+/// Whatever is asked for of a log that ends with entry 2 is refused with these words.
+async fn nothing_is_changed(world: &World, said: &str) {
+    let sink = "out".to_owned();
+    for command in [
+        Command::Rewind { to: 0 },
+        Command::Rewind { to: 1 },
+        Command::Discard { of: 2, redo: true },
+        Command::Discard { of: 2, redo: false },
+        Command::Skip { of: 2, sink },
+    ] {
+        let error = world.ask(command.clone()).await.unwrap_err();
+        assert_eq!(error.to_string(), said, "{command:?}");
+    }
+    let job = world.job();
+    for to in [0, 1] {
+        let error = job.check_rewind(to, false).await.unwrap_err();
+        assert_eq!(error.to_string(), said);
+    }
+    let all = BackfillOptions::default();
+    let planned = job.plan_backfill(&all, &Silent).await;
+    assert_eq!(planned.unwrap_err().to_string(), said);
+    let collected = job.gc(&crate::gc::ALL).await;
+    assert_eq!(collected.unwrap_err().to_string(), said);
+    assert_eq!(job.history(0).await.unwrap().tail, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_is_not_finished_beside_a_table_that_has_a_later_one() {
+    for kind in [Kind::Append, Kind::Days] {
+        let mut world = World::new(kind, At::Folder).await;
+        world.run().await.unwrap();
+        let (state, kept) = (world.path().join("state"), world.path().join("kept"));
+        copy(&state, &kept);
+        // As if it had been saved before that was noted.
+        let done = "done/00000000000000000002.json";
+        std::fs::remove_file(kept.join(done)).unwrap();
+        world.add("day=2024-01-02/a.csv", &[("a", 7)]);
+        world.run().await.unwrap();
+        let before = world.rows().await;
+        std::fs::remove_dir_all(&state).unwrap();
+        copy(&kept, &state);
+        let said =
+            "the table of sink `out` has another entry 3 than the log, which ends with entry 2";
+        let error = world.run().await.unwrap_err().error;
+        assert_eq!(error.to_string(), said, "{kind:?}");
+        nothing_is_changed(&world, said).await;
+        assert_eq!(world.rows().await, before, "{kind:?}");
+        assert!(!state.join(done).exists(), "{kind:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_is_not_set_back_to_a_state_that_is_behind_it() {
+    let mut world = World::new(Kind::Days, At::Folder).await;
+    world.run().await.unwrap();
+    let (state, kept) = (world.path().join("state"), world.path().join("kept"));
+    copy(&state, &kept);
+    world.add("day=2024-01-02/a.csv", &[("a", 7)]);
+    world.run().await.unwrap();
+    let before = world.rows().await;
+    std::fs::remove_dir_all(&state).unwrap();
+    copy(&kept, &state);
+    // Nothing is new.
+    world.remove("day=2024-01-02/a.csv");
+    let error = world.run().await.unwrap_err().error;
+    assert_eq!(
+        error.to_string(),
+        "the table of sink `out` has another entry 3 than the log, which ends with entry 2"
+    );
+    assert_eq!(world.rows().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -249,6 +316,9 @@ async fn a_sink_that_comes_back_lacks_no_slice() {
         error.to_string(),
         "sink `out` lacks the rows of entry 3, which came into the log while it was not in the pipeline"
     );
+    let all = BackfillOptions::default();
+    let planned = world.job().plan_backfill(&all, &Silent).await;
+    assert_eq!(planned.unwrap_err().to_string(), error.to_string());
     assert!(
         error.hint().unwrap().contains("transom rewind --to 2"),
         "{error}"
@@ -344,6 +414,79 @@ async fn what_was_staged_without_a_sink_is_not_loaded() {
         error.to_string(),
         "what was staged has no rows for sink `other`, which was not in the pipeline then"
     );
+    // Nor what was staged for one that is gone.
+    let load = Command::Load {
+        attempt: world.stage().await,
+    };
+    world.edit("transom.yaml", &other, "");
+    let error = world.ask(load).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "what was staged has rows for sink `other`, which is not in the pipeline any more"
+    );
+    assert!(error.hint().unwrap().contains("--stage-only"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewind_needs_the_sinks_whose_rows_would_go() {
+    let mut world = World::new(Kind::Append, At::Folder).await;
+    let sink =
+        "  out: { from: out, path: \"out\", format: parquet, partition_by: [day], mode: append }";
+    let other = sink
+        .replace("out:", "other:")
+        .replace("\"out\"", "\"other\"");
+    let both = format!("{sink}\n{other}");
+    world.edit("transom.yaml", sink, &both);
+    world.run().await.unwrap();
+    world.edit("transom.yaml", &both, sink);
+    world.add("day=2024-01-02/a.csv", &[("a", 7)]);
+    world.run().await.unwrap();
+    let before = world.rows().await;
+    let job = world.job();
+    for error in [
+        job.check_rewind(1, false).await.unwrap_err(),
+        job.rewind(1, true).await.unwrap_err(),
+    ] {
+        assert_eq!(
+            error.to_string(),
+            "rows would go from the table of sink `other`, which the pipeline does not have any more, or not as it was: nothing was taken back"
+        );
+        let hint = error.hint().unwrap();
+        assert!(hint.contains("its sink `other` back"), "{hint}");
+    }
+    assert_eq!(world.rows().await, before);
+    // It has no row of what comes after entry 2.
+    job.check_rewind(2, false).await.unwrap();
+    job.rewind(2, false).await.unwrap();
+    world.run().await.unwrap();
+    world.check("without it").await;
+    // The way out that is named.
+    world.edit("transom.yaml", sink, &both);
+    world.job().rewind(1, false).await.unwrap();
+    world.edit("transom.yaml", &both, sink);
+    world.run().await.unwrap();
+    world.check("it was taken out again").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewind_needs_the_dead_letters_that_would_go() {
+    let world = World::new(Kind::Numbered, At::Folder).await;
+    let (without, with) = (
+        "partition_by: [customer] }",
+        "partition_by: [customer], on_reject: dead_letter }",
+    );
+    world.edit("transom.yaml", without, with);
+    world.run().await.unwrap();
+    world.edit("transom.yaml", with, without);
+    let error = world.job().check_rewind(0, false).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("rows would go from the dead letters of step `numbered`"),
+        "{error}"
+    );
+    world.edit("transom.yaml", without, with);
+    world.job().rewind(0, false).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,6 +52,8 @@ pub struct Proxy {
     client: Client<HttpConnector, Full<Bytes>>,
     fault: Fault,
     which: Which,
+    /// Requests of the kind that have come.
+    met: AtomicUsize,
     /// Requests of the kind that pass before the first one is struck.
     passing: AtomicUsize,
     left: AtomicUsize,
@@ -99,6 +101,7 @@ impl Proxy {
             client: Client::builder(TokioExecutor::new()).build_http(),
             fault,
             which,
+            met: AtomicUsize::new(0),
             passing: AtomicUsize::new(passing),
             left: AtomicUsize::new(times),
             kept: Mutex::default(),
@@ -125,7 +128,17 @@ impl Proxy {
             let counted = counter.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count);
             counted.is_ok()
         };
-        (self.which)(method, url) && !counted(&self.passing) && counted(&self.left)
+        if !(self.which)(method, url) {
+            return false;
+        }
+        self.met.fetch_add(1, Ordering::SeqCst);
+        !counted(&self.passing) && counted(&self.left)
+    }
+
+    /// Requests of the kind until now.
+    #[must_use]
+    pub fn met(&self) -> usize {
+        self.met.load(Ordering::SeqCst)
     }
 
     /// Faults that are still to come.

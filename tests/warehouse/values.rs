@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BinaryArray, Date32Array, Float32Array, Float64Array, Int64Array, ListArray,
-    RecordBatch, StringArray, StructArray, TimestampMicrosecondArray, UInt64Array,
+    ListBuilder, RecordBatch, StringArray, StringBuilder, StructArray, TimestampMicrosecondArray,
+    UInt64Array,
 };
 use arrow::datatypes::{DataType, Field, Int32Type, TimeUnit};
 use transom_commit::Attempt;
@@ -107,6 +108,39 @@ async fn nested_values_become_super() {
             .await,
         r#"[1,null,3] {"Name":"a \"b\""} 00ff"#
     );
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_a_super_is_refused() {
+    let world = World::new().await;
+    let sink = world.sink(LoadMode::Append);
+    let records = |lengths: [usize; 4]| {
+        let texts = lengths.map(|length| "a".repeat(length));
+        let texts: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
+        let field = Arc::new(Field::new("Name", DataType::Utf8, true));
+        let records: ArrayRef = Arc::new(StructArray::from(vec![(field, texts)]));
+        table(vec![("record", records)])
+    };
+    assert_eq!(
+        refused(&sink, records([1, 1, 1, 65_536])).await,
+        format!(
+            "sink `mart`: column `record` holds `{{Name: {}…` in row 2, which the table cannot hold: its `.Name` has 65536 bytes, and \
+             a text in a SUPER has 65535 at most -> shorten it in the last step; or leave such rows out, or write NULL in its place",
+            "a".repeat(60 - "{Name: ".len())
+        )
+    );
+    // Texts that are short enough, and too many of them.
+    let long = vec![Some("a".repeat(60_000)); 300];
+    let mut lists = ListBuilder::new(StringBuilder::new());
+    lists.append_value(long);
+    let large = refused(&sink, table(vec![("list", Arc::new(lists.finish()))])).await;
+    let said = "it has 18000901 bytes as JSON, and a SUPER has 16000000 at most";
+    assert!(large.contains(said), "{large}");
+    world
+        .load(&sink, [records([1, 1, 1, 65_535])])
+        .await
+        .unwrap();
+    assert_eq!(world.sql("SELECT count(*) FROM public.daily").await, "4");
 }
 
 #[tokio::test]

@@ -38,6 +38,16 @@ pub trait Work: Send {
         log: &Log,
     ) -> Result<Option<(Attempt, Draft)>, Box<dyn Error + Send + Sync>>;
 
+    /// Whether the sinks belong to the log. Asked once, before the process changes them by an entry that it has not appended: a log that was
+    /// restored from a backup is behind sinks which note what they have, and the notes would be set back.
+    ///
+    /// # Errors
+    ///
+    /// If they do not, or that cannot be seen.
+    async fn compare(&mut self, _log: &Log) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(())
+    }
+
     /// A sink of the pipeline.
     fn sink(&self, name: &SinkName) -> Option<Sink<'_>>;
 
@@ -86,7 +96,7 @@ pub enum RunError {
     /// The log cannot be read, or is not right.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// The plan, the computation or the staging failed.
+    /// The plan, the computation or the staging failed, or the sinks are not those of the log.
     #[error("cannot plan and stage the next entry")]
     Plan(#[source] Box<dyn Error + Send + Sync>),
     /// A sink cannot work.
@@ -120,7 +130,7 @@ pub enum RunError {
         seq: u64,
     },
     /// It was tried often enough.
-    #[error("gave up after {tries} tries to {what}")]
+    #[error("gave up after {} to {what}", counted(*.tries))]
     GaveUp {
         /// What was tried.
         what: String,
@@ -130,6 +140,13 @@ pub enum RunError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+}
+
+fn counted(tries: u32) -> String {
+    match tries {
+        1 => "1 try".to_owned(),
+        tries => format!("{tries} tries"),
+    }
 }
 
 impl From<StoreError> for RunError {
@@ -152,6 +169,8 @@ pub struct Runner<'a> {
     refusal: Option<SinkError>,
     /// A pointer was written, and the log is read next to see whether that was right.
     pointer_written: bool,
+    /// The sinks were seen to belong to the log.
+    compared: bool,
     /// Warehouses whose ledgers were seen to be where the log says.
     expected: BTreeSet<SinkName>,
     /// Tries in a row that said nothing.
@@ -193,6 +212,7 @@ impl<'a> Runner<'a> {
             draft: None,
             refusal: None,
             pointer_written: false,
+            compared: false,
             expected: BTreeSet::new(),
             tries: 0,
             report: Report::default(),
@@ -246,6 +266,14 @@ impl<'a> Runner<'a> {
 
     /// What came of it; none if something could not be read.
     async fn carry_out(&mut self, next: &Next) -> Result<Option<Answer>, RunError> {
+        if let Some(seq) = applied(next)
+            && !self.compared
+            && self.report.appended.last() != Some(&seq)
+        {
+            let compared = self.work.compare(self.log.log()).await;
+            compared.map_err(RunError::Plan)?;
+            self.compared = true;
+        }
         let answer = match next {
             Next::Look => Ok(Answer::Log {
                 done: self.look().await?,
@@ -453,7 +481,13 @@ impl<'a> Runner<'a> {
     async fn check_sinks(&mut self, entry: &Entry) -> Result<Option<Answer>, RunError> {
         let log = self.log.log();
         let (id, tail) = (log.view().id(), log.tail());
-        for at in entry.decision.steps() {
+        let mut steps = entry.decision.steps();
+        if let Decision::Backfill { .. } = entry.decision {
+            // Those that take its shares.
+            steps.clone_from(&entry.after.sinks);
+            steps.retain(|at| self.work.sink(&at.name).is_some());
+        }
+        for at in steps {
             let applying = applying(self.log.log(), entry, &at);
             let reading = match at.kind {
                 SinkKind::Files => self.files(&at, entry.seq).map(|_| None)?,
@@ -767,6 +801,22 @@ impl<'a> Runner<'a> {
                 seq,
             }),
         }
+    }
+}
+
+/// The entry by which this changes sinks, or what is noted of them.
+fn applied(next: &Next) -> Option<u64> {
+    match next {
+        Next::CreateLedger { seq, .. }
+        | Next::Submit { seq, .. }
+        | Next::Block { seq, .. }
+        | Next::Publish { seq, .. }
+        | Next::DeleteStaged { seq, .. }
+        | Next::Occupy { seq, .. }
+        | Next::DeleteDead { seq }
+        | Next::Finish { seq, .. } => Some(*seq),
+        Next::WritePointer { to, .. } => Some(*to),
+        _ => None,
     }
 }
 

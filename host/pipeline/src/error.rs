@@ -471,8 +471,9 @@ fn hint_of_commit(error: &RunError) -> Option<String> {
                 .to_owned(),
         ),
         RunError::Sink { source, .. } => source.hint().map(str::to_owned),
-        RunError::NoSink { sink, .. } => Some(format!(
-            "give `{sink}` back to the pipeline as it was, and run once: then it can be removed or changed"
+        RunError::NoSink { sink, seq } => Some(format!(
+            "give `{sink}` back to the pipeline as it was, and run once: then it can be removed or changed; a table of files that is gone \
+             for good is left out by `transom slice skip {seq} --sink {sink}`"
         )),
         _ => None,
     }

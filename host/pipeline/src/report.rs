@@ -31,7 +31,7 @@ pub struct RunReport {
     pub plugins: Vec<PluginReport>,
     /// What was read.
     pub sources: Vec<SourceReport>,
-    /// Rows that scans gave; of Parquet those left after filters that were pushed into the scan.
+    /// Rows of the sources that were read, each counted once; of Parquet those left after filters that were pushed into the scan.
     pub rows_read: u64,
     /// What the transforms did.
     pub transforms: Vec<TransformReport>,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
-use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 use transom_plugin::Cancel;
 
@@ -68,8 +67,6 @@ impl Execution {
 /// What the operators of a plan counted.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
-    /// Rows that scans of sources gave, after filters that were pushed into them.
-    pub rows_read: u64,
     /// The transforms.
     pub transforms: Vec<TransformMetrics>,
     /// Time in operators, summed over partitions; functions are part of the operator that calls them, transforms are not.
@@ -88,9 +85,6 @@ fn collect(plan: &Arc<dyn ExecutionPlan>, figures: &mut Figures) {
         return;
     };
     figures.operators += Duration::from_nanos(metrics.elapsed_compute().unwrap_or(0) as u64);
-    if plan.is::<DataSourceExec>() {
-        figures.rows_read += metrics.output_rows().unwrap_or(0) as u64;
-    }
 }
 
 /// A plan whose streams are dropped must not leave a guest computing.

@@ -16,7 +16,8 @@ use crate::history::Ran;
 use crate::run::{self, settings::Settings};
 use crate::syntax::{self, Parameters, Statement};
 use crate::transaction::Transaction;
-use crate::types::{Column, Type, show};
+use crate::types::show::{self, Digits};
+use crate::types::{Column, Type};
 
 /// A value for a statement: of `:name`, or of `$1` by its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,11 +35,25 @@ pub struct Parameter {
 pub struct Rows {
     columns: Vec<Column>,
     batches: Vec<RecordBatch>,
+    digits: Digits,
 }
 
 impl Rows {
-    pub(crate) fn new(columns: Vec<Column>, batches: Vec<RecordBatch>) -> Self {
-        Self { columns, batches }
+    pub(crate) fn new(columns: Vec<Column>, batches: Vec<RecordBatch>, digits: Digits) -> Self {
+        Self {
+            columns,
+            batches,
+            digits,
+        }
+    }
+
+    /// The same rows, with all digits of floats in their texts, whatever `extra_float_digits` is.
+    #[must_use]
+    pub fn with_all_digits(self) -> Self {
+        Self {
+            digits: Digits::All,
+            ..self
+        }
     }
 
     /// The columns.
@@ -67,7 +82,8 @@ impl Rows {
     /// If there is no such batch, row or column.
     pub fn text(&self, batch: usize, row: usize, column: usize) -> Option<String> {
         let values = self.batches[batch].column(column);
-        show::output(values, row, self.columns[column].data_type)
+        let data_type = self.columns[column].data_type;
+        show::output(values, row, data_type, self.digits)
     }
 
     /// The rows as texts, as Redshift shows them; `None` is NULL.
@@ -76,7 +92,9 @@ impl Rows {
             (0..batch.num_rows()).map(move |row| {
                 let columns = batch.columns().iter().zip(&self.columns);
                 columns
-                    .map(|(values, column)| show::output(values, row, column.data_type))
+                    .map(|(values, column)| {
+                        show::output(values, row, column.data_type, self.digits)
+                    })
                     .collect()
             })
         })
@@ -460,6 +478,7 @@ impl Session {
             transaction_started: transaction.started,
             last_copy: state.last_copy,
             last_unload: state.last_unload,
+            digits: state.settings.digits(),
         }
     }
 

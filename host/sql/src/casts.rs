@@ -419,13 +419,14 @@ impl Cast {
 
     fn refuse(&self, value: &str, from: &DataType) -> Result<ArrayRef> {
         let (from, to) = (type_name(from), type_name(&self.named));
-        let problem = match from == "utf8" {
-            true => format!("{value} is not a valid {to}"),
-            false => format!("{value} ({from}) does not fit {to}"),
+        let error = match from == "utf8" {
+            true => ValueError::new(format!("{value} is not a valid {to}")),
+            false => {
+                let message = format!("{value} ({from}) does not fit {to}");
+                ValueError::overflow(&self.to, message)
+            }
         };
-        Err(ValueError::new(problem)
-            .hint("TRY_CAST gives NULL instead")
-            .into())
+        Err(error.hint("TRY_CAST gives NULL instead").into())
     }
 }
 

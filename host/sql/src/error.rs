@@ -1,6 +1,20 @@
 //! Why a value could not be computed.
 
+use arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
+
+/// What is wrong, for those who say it in words of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ValueErrorKind {
+    /// What is written is not computed here, whatever the values are.
+    Refused,
+    /// A value that a type does not hold.
+    Overflow(DataType),
+    /// A division by zero.
+    DivisionByZero,
+    /// Something else.
+    Other,
+}
 
 /// A computation whose result is none: an overflow, a division by zero, a value that its new type cannot hold; or one that is not done here.
 ///
@@ -12,25 +26,35 @@ pub struct ValueError {
     pub message: String,
     /// What to write instead.
     pub hint: Option<String>,
-    /// Whether it is what was written that is not computed here, whatever the values are.
-    pub is_refusal: bool,
+    /// What kind of error it is.
+    pub kind: ValueErrorKind,
 }
 
 impl ValueError {
     pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self::of(ValueErrorKind::Other, message)
+    }
+
+    fn of(kind: ValueErrorKind, message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             hint: None,
-            is_refusal: false,
+            kind,
         }
     }
 
     /// Of what is written in a way that is not computed here.
     pub(crate) fn refused(message: impl Into<String>) -> Self {
-        Self {
-            is_refusal: true,
-            ..Self::new(message)
-        }
+        Self::of(ValueErrorKind::Refused, message)
+    }
+
+    /// Of a value that a type does not hold.
+    pub(crate) fn overflow(to: &DataType, message: impl Into<String>) -> Self {
+        Self::of(ValueErrorKind::Overflow(to.clone()), message)
+    }
+
+    pub(crate) fn division_by_zero(message: impl Into<String>) -> Self {
+        Self::of(ValueErrorKind::DivisionByZero, message)
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -53,7 +53,7 @@ mod windows;
 
 pub use casts::can_cast;
 pub use dialects::{instead_of, instead_of_table, translated};
-pub use error::ValueError;
+pub use error::{ValueError, ValueErrorKind};
 pub use install::{configure, install, planned};
 pub use keys::{column_with_one_nan, has_floats, with_one_nan};
 pub use lazy::check_subqueries;

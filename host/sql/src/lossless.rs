@@ -104,7 +104,10 @@ pub fn fit(from: &DataType, to: &DataType) -> Option<Fit> {
         (Interval(IntervalUnit::DayTime), Interval(IntervalUnit::MonthDayNano)) => {
             Some(IfNothingIsLost)
         }
-        (List(from) | LargeList(from), List(to) | LargeList(to)) => item_fit(from, to),
+        (
+            List(from) | LargeList(from) | ListView(from) | LargeListView(from),
+            List(to) | LargeList(to),
+        ) => item_fit(from, to),
         (FixedSizeList(from, a), FixedSizeList(to, b)) if a == b => item_fit(from, to),
         (Struct(from), Struct(to)) => struct_fit(from, to),
         (Map(from, _), Map(to, _)) => match (from.data_type(), to.data_type()) {
@@ -265,7 +268,10 @@ pub fn common(a: &DataType, b: &DataType) -> Option<DataType> {
         },
         (Duration(x), Duration(y)) => Duration(*x.max(y)),
         (Interval(_), Interval(_)) => Interval(IntervalUnit::MonthDayNano),
-        (List(x) | LargeList(x), List(y) | LargeList(y)) => List(common_item(x, y)?),
+        (
+            List(x) | LargeList(x) | ListView(x) | LargeListView(x),
+            List(y) | LargeList(y) | ListView(y) | LargeListView(y),
+        ) => List(common_item(x, y)?),
         (FixedSizeList(x, size), FixedSizeList(y, other)) if size == other => {
             FixedSizeList(common_item(x, y)?, *size)
         }
@@ -369,6 +375,14 @@ pub fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Loss> {
         (DataType::Dictionary(_, values), _) => cast(&arrow_cast(array, values, to)?, to),
         (DataType::RunEndEncoded(_, values), _) => {
             cast(&arrow_cast(array, values.data_type(), to)?, to)
+        }
+        (DataType::ListView(item), _) => {
+            let list = DataType::List(Arc::clone(item));
+            cast(&arrow_cast(array, &list, to)?, to)
+        }
+        (DataType::LargeListView(item), _) => {
+            let list = DataType::LargeList(Arc::clone(item));
+            cast(&arrow_cast(array, &list, to)?, to)
         }
         (
             DataType::Float16 | DataType::Float32 | DataType::Float64,

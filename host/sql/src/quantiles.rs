@@ -265,10 +265,13 @@ impl Values {
             DataType::Decimal128(precision, to) => {
                 match rescaled(tenths, scale + 1, to).and_then(|half| fits(half, precision)) {
                     Some(half) => Ok(ScalarValue::Decimal128(Some(half), precision, to)),
-                    None => Err(ValueError::new(format!(
-                        "median overflow: the median does not fit {}",
-                        crate::type_name(&self.result)
-                    ))
+                    None => Err(ValueError::overflow(
+                        &self.result,
+                        format!(
+                            "median overflow: the median does not fit {}",
+                            crate::type_name(&self.result)
+                        ),
+                    )
                     .hint("median(CAST(.. AS DOUBLE))")
                     .into()),
                 }

@@ -1,4 +1,4 @@
-"""Makes the files of this folder: inputs that the harness cannot write from a few words. Needs duckdb and pyarrow."""
+"""Makes the files of this folder: inputs that the harness cannot write from a few words. Needs duckdb, polars and pyarrow."""
 
 import datetime
 import decimal
@@ -6,6 +6,7 @@ import gzip
 import pathlib
 
 import duckdb
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -57,3 +58,24 @@ table("not_utf8.parquet")(
 )
 (here / "members.csv.gz").write_bytes(gzip.compress(b"id\n1\n", mtime=0) + gzip.compress(b"2\n", mtime=0))
 table("float16.parquet")(lambda: pa.table({"v": pa.array([1.5, None], pa.float16())}))
+table("list_view.parquet")(
+    lambda: pa.table(
+        {
+            "l": pa.array([[1, -128], [], None], pa.list_view(pa.int8())),
+            "d": pa.array([[decimal.Decimal("1.50")], None, []], pa.large_list_view(pa.decimal128(5, 2))),
+        }
+    )
+)
+# Columns that have no type, and nothing in them.
+table("nothing.parquet")(
+    lambda: pa.table(
+        {
+            "n": pa.nulls(2),
+            "l": pa.array([[None], []], pa.list_(pa.null())),
+            "s": pa.array([{"a": None, "b": 1}, None], pa.struct([("a", pa.null()), ("b", pa.int8())])),
+        }
+    )
+)
+# The type of small decimals is written into the file's own Arrow schema.
+table("decimal32.parquet")(lambda: pa.table({"v": pa.array([decimal.Decimal("1.50"), None], pa.decimal32(5, 2))}))
+pl.DataFrame({"id": [1], "v": pl.Series([2**70], dtype=pl.Int128)}).write_parquet(here / "int128.parquet")

@@ -207,8 +207,7 @@ impl SliceCommand {
 
 fn rewind(context: &Context, to: u64, force: bool, yes: bool, json: bool) -> Result<(), Failure> {
     if yes {
-        check_rewind(context, to, force)?;
-        let done = execute(context, &Command::Rewind { to })?;
+        let done = take_back(context, to, force)?;
         return report(context, &done, json);
     }
     let history = history(context, u64::MAX)?;
@@ -245,6 +244,14 @@ fn history(context: &Context, entries: u64) -> Result<History, Failure> {
     context.block_on(async {
         let job = context.job(pipeline, Vec::new(), None).await?;
         Ok(job.history(entries).await?)
+    })
+}
+
+fn take_back(context: &Context, to: u64, force: bool) -> Result<Commanded, Failure> {
+    let pipeline = sliced(context)?;
+    context.block_on(async {
+        let job = context.job(pipeline, Vec::new(), None).await?;
+        Ok(job.rewind(to, force).await?)
     })
 }
 

@@ -10,7 +10,7 @@
 //! | --- | --- |
 //! | [`staging`] | streams become files below the staging prefix, and a document that says how to load them: [`Load`] |
 //! | [`target`] | the table as it is and as the rows need it: differences, and the statements that settle them |
-//! | [`types`], [`values`] | types of Redshift; values that a column does not take, found before anything is decided |
+//! | [`types`], [`values`], [`nested`] | types of Redshift; values that a column does not take, found before anything is decided |
 //! | [`sql`] | the statements of a loading transaction |
 //! | [`warehouse`] | the table and its ledger, as the commit protocol asks for them |
 //! | [`api`] | the Data API |
@@ -30,6 +30,7 @@
 mod api;
 mod document;
 mod error;
+mod nested;
 mod sql;
 mod staging;
 mod target;

@@ -12,6 +12,7 @@ use arrow::datatypes::{
 };
 use transom_sql::lossless;
 
+use super::nested;
 use super::types::Type;
 use crate::format::{Unwritable, lost, quoted, shown, sql_name};
 
@@ -164,6 +165,12 @@ impl Column {
                 let numbers = array.as_primitive::<Float64Type>();
                 if let Some(row) = rows().find(|row| numbers.value(*row).is_nan()) {
                     return refused(row, NAN.to_owned(), &self.without_nan());
+                }
+            }
+            Type::Super => {
+                if let Some((row, why)) = nested::misfit(array) {
+                    let hint = format!("shorten it in the last step; or {}", self.leave_out());
+                    return Err(Misfit(row, quoted(&shown(array, row)), why, hint));
                 }
             }
             _ => {}

@@ -111,6 +111,16 @@ pub enum SourceError {
         /// Type that the column has.
         expected: Box<DataType>,
     },
+    /// A folder's name has escapes that are not UTF-8.
+    #[error("source `{name}`: `{path}` lies in a folder `{folder}`, whose escapes are not UTF-8")]
+    PartitionEscapes {
+        /// Name of the source.
+        name: String,
+        /// A file in that partition.
+        path: PathBuf,
+        /// The folder's name.
+        folder: String,
+    },
     /// A file holds a column that its path holds too.
     #[error(
         "source `{name}`: column `{column}` is both in the file `{path}` and a partition of its path"
@@ -459,6 +469,18 @@ pub enum SourceError {
         /// Type in the table.
         expected: Box<str>,
     },
+    /// A column of a Parquet file is of a type that is not read at all.
+    #[error("source `{name}`: column `{column}` of `{path}` is {found}, which cannot be read")]
+    ForeignType {
+        /// Name of the source.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// Column, with the fields on the way to the type.
+        column: String,
+        /// Type in the file.
+        found: Box<str>,
+    },
     /// A value of a Parquet file would change if it were turned into the type that the table has.
     #[error(
         "source `{name}`: `{path}` row {row}: column `{column}{}` holds {} ({}), which is no value of type {}",
@@ -600,6 +622,10 @@ impl SourceError {
             Self::MixedPartitions { .. } => {
                 Some("narrow the pattern to files that are partitioned alike".to_owned())
             }
+            Self::PartitionEscapes { .. } => Some(
+                "rename the folder: letters need no escape there, and `%25` is a percent sign"
+                    .to_owned(),
+            ),
             Self::PartitionInFile {
                 column, ignorable, ..
             } => Some(format!(
@@ -682,14 +708,24 @@ impl SourceError {
             Self::ColumnType { column, .. } => Some(format!(
                 "lock again if the files have changed, or declare a type that can hold both: `columns: {{ {column}: ... }}`"
             )),
+            Self::ForeignType { .. } => Some(
+                "write the file again with a decimal or text in its place: in Polars with `.cast(pl.Decimal(38, 0))`"
+                    .to_owned(),
+            ),
             Self::ParquetValue { column, misfit, .. } => {
-                Some(match (misfit.expected.as_str(), misfit.within.as_str()) {
-                    ("utf8", "") => format!(
+                let (found, expected) = (misfit.found.as_str(), misfit.expected.as_str());
+                let is_text = expected == "utf8" && found.starts_with("binary");
+                Some(match misfit.within.as_str() {
+                    "" if is_text => format!(
                         "convert the text to UTF-8, or read the bytes with `columns: {{ {column}: binary }}`"
                     ),
-                    ("utf8", _) => "convert the text to UTF-8".to_owned(),
-                    (_, "") => declare(column, &misfit.found),
+                    _ if is_text => "convert the text to UTF-8".to_owned(),
+                    _ if found == expected => {
+                        format!("write the file again: `{expected}` has no such value")
+                    }
+                    "" if !found.contains(',') => declare(column, found),
                     // Commas would end the type in YAML.
+                    "" => declare(column, &format!("\"{found}\"")),
                     _ => declare(column, &format!("\"{}\"", misfit.whole)),
                 })
             }

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
+use datafusion::{common::DataFusionError, datasource::listing::PartitionedFile};
 use serde::{Deserialize, Serialize};
 
 use transom_file::spec::S3Url;
@@ -34,6 +35,14 @@ pub enum Location {
         /// Its ETag.
         etag: String,
     },
+}
+
+impl Input {
+    /// What was found when the files were listed.
+    pub(super) fn of(file: &PartitionedFile) -> Result<&Self, DataFusionError> {
+        let found = file.extension::<Self>();
+        found.ok_or_else(|| DataFusionError::Internal("a file without its path".to_owned()))
+    }
 }
 
 /// The pieces of a source, as one listing found them: what was listed is what is planned, read and reported.

@@ -12,17 +12,11 @@ mod listing;
 mod open;
 mod parquet;
 mod partitions;
+mod progress;
 mod table;
 mod text;
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    path::Path,
-    sync::Arc,
-    sync::atomic::{AtomicU64, Ordering},
-    sync::{Mutex, PoisonError},
-};
+use std::{fmt, path::Path, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
@@ -30,6 +24,7 @@ use datafusion::catalog::{Session, TableProvider};
 use futures::{StreamExt, TryStreamExt, stream};
 
 pub use self::partitions::{NoPartition, partition_value};
+pub use self::progress::ReadProgress;
 pub use self::table::{ORIGIN_FILE, ORIGIN_ROW, origin_line, with_origin};
 pub use self::{
     error::{Misfit, SourceError},
@@ -66,7 +61,7 @@ pub struct FileSource {
     pub unknown: Unknown,
     /// How much is looked at to infer columns.
     pub sample: Sample,
-    /// Counts the rows that scans of CSV and JSON give; those of other formats are in their operators' metrics.
+    /// Counts what scans meet.
     pub read: ReadProgress,
 }
 
@@ -92,44 +87,6 @@ impl Sample {
         match self {
             Self::Rows(rows) => rows.div_ceil(files.max(1)).max(1),
             Self::All => usize::MAX,
-        }
-    }
-}
-
-/// How much has been read of a source, for reports; shared by its clones.
-#[derive(Debug, Clone, Default)]
-pub struct ReadProgress(Arc<Counts>);
-
-#[derive(Debug, Default)]
-struct Counts {
-    rows: AtomicU64,
-    unknown: Mutex<BTreeMap<String, u64>>,
-}
-
-impl ReadProgress {
-    /// Rows so far.
-    pub fn rows(&self) -> u64 {
-        self.0.rows.load(Ordering::Relaxed)
-    }
-
-    /// Columns or keys that were left out, with the number of rows that had them.
-    pub fn unknown(&self) -> BTreeMap<String, u64> {
-        let unknown = self.0.unknown.lock();
-        unknown.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn add(&self, rows: usize) {
-        self.0.rows.fetch_add(rows as u64, Ordering::Relaxed);
-    }
-
-    pub(super) fn add_unknown(&self, name: &str, rows: u64) {
-        let unknown = self.0.unknown.lock();
-        let mut unknown = unknown.unwrap_or_else(PoisonError::into_inner);
-        match unknown.get_mut(name) {
-            Some(count) => *count += rows,
-            None => {
-                unknown.insert(name.to_owned(), rows);
-            }
         }
     }
 }

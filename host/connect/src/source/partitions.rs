@@ -28,7 +28,14 @@ impl Partitions {
         files: &[Input],
         known: Option<&Schema>,
     ) -> Result<Self, SourceError> {
-        let paths: Vec<PartitionPath> = files.iter().map(|file| folders(&file.path)).collect();
+        let paths = files.iter().map(|file| {
+            folders(&file.path).map_err(|folder| SourceError::PartitionEscapes {
+                name: source.name.clone(),
+                path: file.path.clone(),
+                folder,
+            })
+        });
+        let paths = paths.collect::<Result<Vec<PartitionPath>, _>>()?;
         let Some(first) = paths.first() else {
             return Ok(Self::default());
         };
@@ -97,13 +104,19 @@ impl Partitions {
     }
 }
 
-fn folders(path: &Path) -> PartitionPath {
+/// # Errors
+/// The first folder whose escapes are not UTF-8.
+fn folders(path: &Path) -> Result<PartitionPath, String> {
     path.parent()
         .into_iter()
         .flat_map(Path::components)
         .filter_map(|component| match component {
-            Component::Normal(name) => hive::parse_folder_name(name.to_str()?),
+            Component::Normal(name) => name.to_str(),
             _ => None,
+        })
+        .filter_map(|name| {
+            let parsed = hive::parse_folder_name(name);
+            parsed.map_err(|hive::NotUtf8| name.to_owned()).transpose()
         })
         .collect()
 }
@@ -114,6 +127,9 @@ pub enum NoPartition {
     /// None of its folders has the column.
     #[error("lies in no folder `{0}=..`")]
     Column(String),
+    /// A folder's name has escapes that are not UTF-8.
+    #[error("lies in a folder `{0}`, whose escapes are not UTF-8")]
+    Escapes(String),
     /// The value is not of the column's type.
     #[error("lies in a folder `{column}={value}`, which is no {expected}")]
     Value {
@@ -129,10 +145,11 @@ pub enum NoPartition {
 /// The value of a partition column in the names of a path's folders, as sinks write it: `01` and `1` are one number. `None` is NULL.
 ///
 /// # Errors
-/// If no folder has the column, or the value is not of its type.
+/// If no folder has the column, the value is not of its type, or a folder's escapes are not UTF-8.
 pub fn partition_value(path: &Path, column: &Field) -> Result<Option<String>, NoPartition> {
     let name = column.name();
-    let found = folders(path).into_iter().find(|(folder, _)| folder == name);
+    let folders = folders(path).map_err(NoPartition::Escapes)?;
+    let found = folders.into_iter().find(|(folder, _)| folder == name);
     let (_, value) = found.ok_or_else(|| NoPartition::Column(name.clone()))?;
     let scalar = value_of(value.as_deref(), column.data_type(), Origin::Declared);
     match scalar.and_then(|scalar| scalar.cast_to(&DataType::Utf8).ok()) {

@@ -4,7 +4,7 @@
 //! formats. Plain JSON is cut into ranges, which several threads read. Rows of CSV may hold line breaks, and compressed files can be
 //! read from their beginning only: each of them is read by one thread, several files by several.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use arrow::{
     array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions},
@@ -22,6 +22,7 @@ use super::{
     csv::{self, CsvBatches},
     inputs::Input,
     json::{self, JsonBatches},
+    progress::ScanProgress,
 };
 use transom_file::spec::{Format, is_gzip};
 
@@ -109,6 +110,7 @@ pub(super) struct TextScan {
 #[derive(Debug)]
 struct Scan {
     source: FileSource,
+    progress: ScanProgress,
     file_schema: SchemaRef,
     /// Positions in `file_schema`, ascending: nothing else is decoded.
     read: Vec<usize>,
@@ -143,6 +145,7 @@ impl TextScan {
             .collect();
         let scan = Arc::new(Scan {
             source: source.clone(),
+            progress: source.read.scan(),
             file_schema: Arc::clone(file_schema),
             read,
             hidden: of_path.to_vec(),
@@ -185,11 +188,15 @@ impl PartitionStream for TextScan {
         let batch_size = context.session_config().batch_size();
         stream.spawn_blocking(move || {
             for piece in &pieces {
+                let found = Input::of(&piece.file)?;
+                let start = piece.range.as_ref().map_or(0, |range| range.start);
+                let reading = scan.progress.begin(found, start);
                 let mut first_row = 0;
-                for batch in scan.batches(piece, batch_size)? {
-                    let batch = scan.complete(&piece.file, first_row, &batch?)?;
+                for batch in scan.batches(found, piece, batch_size)? {
+                    let Batch { rows, unknown } = batch?;
+                    let batch = scan.complete(&piece.file, first_row, &rows)?;
                     first_row += batch.num_rows() as i64;
-                    scan.source.read.add(batch.num_rows());
+                    reading.add(batch.num_rows() as u64, unknown);
                     // No more rows are wanted.
                     if output.blocking_send(Ok(batch)).is_err() {
                         return Ok(());
@@ -211,14 +218,22 @@ pub(super) fn line_of_row(source: &FileSource, found: &Input, row: u64) -> Optio
     }
 }
 
-type Batches = Box<dyn Iterator<Item = Result<RecordBatch, DataFusionError>>>;
+/// Rows of a file.
+pub(crate) struct Batch {
+    pub(crate) rows: RecordBatch,
+    /// Columns or keys that the source does not have, with the number of these rows that have them.
+    pub(crate) unknown: BTreeMap<String, u64>,
+}
+
+type Batches = Box<dyn Iterator<Item = Result<Batch, DataFusionError>>>;
 
 impl Scan {
-    fn batches(&self, piece: &Piece, batch_size: usize) -> Result<Batches, DataFusionError> {
-        let found = piece
-            .file
-            .extension::<Input>()
-            .ok_or_else(|| DataFusionError::Internal("a file without its path".to_owned()))?;
+    fn batches(
+        &self,
+        found: &Input,
+        piece: &Piece,
+        batch_size: usize,
+    ) -> Result<Batches, DataFusionError> {
         let (source, schema) = (&self.source, &self.file_schema);
         if let Format::Csv(options) = &source.format {
             let batches = CsvBatches::open(source, options, found, schema, &self.read, batch_size)?;

@@ -5,17 +5,20 @@ use std::{fs, path::Path, sync::Arc};
 use arrow::{
     array::{
         Array, ArrayRef, BinaryArray, Date32Array, Decimal128Array, DictionaryArray,
-        FixedSizeBinaryArray, Float32Array, Float64Array, Int32Array, Int64Array, LargeStringArray,
-        ListArray, RecordBatch, StringArray, StringViewArray, StructArray,
+        FixedSizeBinaryArray, Float32Array, Float64Array, Int8Array, Int32Array, Int64Array,
+        LargeStringArray, ListArray, RecordBatch, StringArray, StringViewArray, StructArray,
         TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
+        UInt16Array,
     },
     buffer::OffsetBuffer,
-    datatypes::{DataType, Field, Fields, Float64Type, Int32Type, Schema, SchemaRef, TimeUnit},
+    datatypes::{
+        DataType, Field, Fields, Float64Type, Int8Type, Int32Type, Schema, SchemaRef, TimeUnit,
+    },
 };
 use parquet::{
     arrow::ArrowWriter,
     data_type::{
-        ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int96, Int96Type,
+        self, ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int96, Int96Type,
     },
     file::{properties::WriterProperties, writer::SerializedFileWriter},
     schema::parser::parse_message_type,
@@ -743,6 +746,172 @@ async fn uuids_are_text_and_intervals_keep_their_months() {
             .to_string()
             .contains("binary(16), which cannot be read as utf8"),
         "{error}"
+    );
+}
+
+/// A file of one column `v` of values as they are stored, whatever their annotation says.
+fn stored<T: data_type::DataType>(root: &Path, column: &str, values: &[T::T]) {
+    let message = format!("message m {{ {column}; }}");
+    let schema = Arc::new(parse_message_type(&message).unwrap());
+    let file = create(root, "data/a.parquet");
+    let mut writer = SerializedFileWriter::new(file, schema, Default::default()).unwrap();
+    let mut row_group = writer.next_row_group().unwrap();
+    let mut column = row_group.next_column().unwrap().unwrap();
+    let (levels, starts) = (vec![1; values.len()], vec![0; values.len()]);
+    column
+        .typed::<T>()
+        .write_batch(values, Some(&levels), Some(&starts))
+        .unwrap();
+    column.close().unwrap();
+    row_group.close().unwrap();
+    writer.close().unwrap();
+}
+
+/// Every query over column `v` says that its second row holds `wrong`.
+async fn assert_beyond(root: &TempDir, wrong: &str) {
+    let table = open(&parquet(root), None, &session().state()).await;
+    let lock = table.unwrap().schema();
+    for sql in [
+        "SELECT * FROM t",
+        "SELECT count(v) FROM t",
+        "SELECT v FROM t WHERE v IS NOT NULL",
+    ] {
+        let error = run_error(&parquet(root), Arc::clone(&lock), sql).await;
+        let expected = format!("source `flights`: `data/a.parquet` row 2: column `{wrong}");
+        assert_eq!(error, expected, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_its_type_does_not_have_is_no_other_value() {
+    let root = tempdir().unwrap();
+    for (column, values, wrong) in [
+        (
+            "optional int32 v (INTEGER(8, true))",
+            [1, 300],
+            "v` holds `300` (int32), which is no value of type int8",
+        ),
+        (
+            "optional int32 v (INTEGER(8, false))",
+            [1, -1],
+            "v` holds `-1` (int32), which is no value of type uint8",
+        ),
+        (
+            "optional int32 v (INT_16)",
+            [1, -32_769],
+            "v` holds `-32769` (int32), which is no value of type int16",
+        ),
+        (
+            "optional int32 v (UINT_16)",
+            [1, 65_536],
+            "v` holds `65536` (int32), which is no value of type uint16",
+        ),
+        (
+            "repeated int32 v (INTEGER(8, true))",
+            [1, 300],
+            "v[0]` holds `300` (int32), which is no value of type int8",
+        ),
+        (
+            "optional int32 v (DECIMAL(5, 2))",
+            [100, 123_456_789],
+            "v` holds `1234567.89` (decimal(38,2)), which is no value of type decimal(5,2)",
+        ),
+        (
+            "optional int32 v (TIME(MILLIS, true))",
+            [0, 86_400_000],
+            "v` holds `86400000 milliseconds after midnight` (time(ms)), which is no value of type time(ms)",
+        ),
+        (
+            "repeated int32 v (TIME(MILLIS, true))",
+            [0, -1],
+            "v[0]` holds `-1 milliseconds after midnight` (time(ms)), which is no value of type time(ms)",
+        ),
+    ] {
+        stored::<data_type::Int32Type>(root.path(), column, &values);
+        assert_beyond(&root, wrong).await;
+    }
+    for (column, values, wrong) in [
+        (
+            "optional int64 v (DECIMAL(12, 2))",
+            [100, 12_345_678_901_234_567],
+            "v` holds `123456789012345.67` (decimal(38,2)), which is no value of type decimal(12,2)",
+        ),
+        (
+            "optional int64 v (TIME(MICROS, true))",
+            [0, 86_400_000_000],
+            "v` holds `86400000000 microseconds after midnight` (time), which is no value of type time",
+        ),
+    ] {
+        stored::<data_type::Int64Type>(root.path(), column, &values);
+        assert_beyond(&root, wrong).await;
+    }
+}
+
+#[tokio::test]
+async fn a_wider_type_holds_what_the_type_of_the_file_does_not() {
+    let root = tempdir().unwrap();
+    for (column, declared, expected) in [
+        (
+            "optional int32 v (INTEGER(8, true))",
+            DataType::Int32,
+            "1; 300",
+        ),
+        (
+            "optional int32 v (DECIMAL(2, 1))",
+            DataType::Decimal128(5, 1),
+            "0.1; 30.0",
+        ),
+        ("optional int32 v (UNKNOWN)", DataType::Int64, "1; 300"),
+    ] {
+        stored::<data_type::Int32Type>(root.path(), column, &[1, 300]);
+        let mut source = parquet(&root);
+        source.columns = Some(schema(&[("v", declared)]));
+        assert_eq!(rows(&source, "SELECT v FROM t").await, expected, "{column}");
+    }
+    // Without a declaration a column of no type is one of text, in which there is nothing.
+    let error = query(&parquet(&root), "SELECT v FROM t").await.unwrap_err();
+    let expected = "`data/a.parquet` row 1: column `v` holds `1` (int32)";
+    assert!(error.to_string().contains(expected), "{error}");
+}
+
+#[tokio::test]
+async fn small_whole_numbers_are_read_as_what_they_are() {
+    let root = tempdir().unwrap();
+    let small = Int8Array::from(vec![-128, 0, 127]);
+    let keys = Int32Array::from(vec![2, 1, 0]);
+    let columns: [(&str, ArrayRef); 4] = [
+        ("a", Arc::new(small.clone())),
+        ("b", Arc::new(UInt16Array::from(vec![0, 1, 65_535]))),
+        (
+            "c",
+            Arc::new(ListArray::from_iter_primitive::<Int8Type, _, _>([
+                Some(vec![Some(-1), None]),
+                None,
+                Some(vec![]),
+            ])),
+        ),
+        (
+            "d",
+            Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(small))),
+        ),
+    ];
+    write(root.path(), "data/a.parquet", &columns);
+    let source = parquet(&root);
+    let table = open(&source, None, &session().state()).await.unwrap();
+    let types: Vec<_> = table
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| transom_sql::type_name(field.data_type()))
+        .collect();
+    assert_eq!(types, ["int8", "uint16", "list<int8>", "int8"]);
+    assert_eq!(
+        rows(&source, "SELECT a, b, c, d FROM t ORDER BY a").await,
+        "-128 0 [-1, ] 127; 0 1 0; 127 65535 [] -128"
+    );
+    assert_eq!(
+        rows(&source, "SELECT b FROM t WHERE a = 127 AND d < 0").await,
+        "65535"
     );
 }
 

@@ -118,14 +118,14 @@ async fn statements_give_typed_rows() {
     let warehouse = warehouse().await;
     let rows = warehouse
         .rows(
-            "select 1 as a, 2.5::float8, 'x', true, null, 1.50::decimal(5, 2), '2020-01-02'::date",
+            "select 1 as a, 0.1::float8 + 0.2::float8, 'x', true, null, 1.50::decimal(5, 2), '2020-01-02'::date",
         )
         .await;
     assert_eq!(
         rows[0],
         [
             Field::LongValue(1),
-            Field::DoubleValue(2.5),
+            Field::DoubleValue(0.1 + 0.2),
             Field::StringValue("x".to_owned()),
             Field::BooleanValue(true),
             Field::IsNull(true),

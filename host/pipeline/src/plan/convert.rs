@@ -12,6 +12,9 @@ use transom_file::spec::{LoadMode, Place, S3Url, SinkFormat};
 use transom_file::{FileTable, Pipeline, SinkKind, Value};
 use transom_query::Params;
 
+/// What the names of tables of dead letters begin with: no sink of the file has a name with a dot.
+pub(crate) const DEAD_LETTERS: &str = "dead_letters.";
+
 pub(crate) fn file_source(
     pipeline: &Pipeline,
     source: &transom_file::FileSource,
@@ -104,9 +107,8 @@ pub(crate) fn dead_letters(pipeline: &Pipeline, step: &str, aws: &Aws) -> Arc<dy
         limits: SinkLimits::default(),
     };
     match pipeline.is_sliced() {
-        // No sink of the file has a name with a dot.
         true => Arc::new(AppendSink {
-            files: files(format!("dead_letters.{step}")),
+            files: files(format!("{DEAD_LETTERS}{step}")),
         }),
         false => Arc::new(files(format!("dead letters of {step}"))),
     }

@@ -30,7 +30,7 @@ use crate::rejects::dead_letters::DeadLetterSpool;
 use transom_file::{MaxRejects, Problems};
 
 pub(crate) use self::checks::PlannedCheck;
-pub(crate) use self::convert::{dead_letters, file_source, params, sink};
+pub(crate) use self::convert::{DEAD_LETTERS, dead_letters, file_source, params, sink};
 pub(crate) use self::messages::{error_chain, plan_message};
 pub use self::part::Part;
 

@@ -155,7 +155,6 @@ struct Run<'a> {
     stage: usize,
     stages: usize,
     operators: Duration,
-    rows_read: u64,
     transforms: Vec<TransformMetrics>,
     check_reports: Vec<CheckReport>,
 }
@@ -177,7 +176,6 @@ impl<'a> Run<'a> {
             stage: 0,
             stages: 0,
             operators: Duration::ZERO,
-            rows_read: 0,
             transforms: Vec::new(),
             check_reports: Vec::new(),
         }
@@ -351,7 +349,6 @@ impl<'a> Run<'a> {
     /// Takes in what a plan counted that has come to its end.
     fn add(&mut self, figures: Figures) -> Result<()> {
         self.operators += figures.operators;
-        self.rows_read += figures.rows_read;
         for transform in figures.transforms {
             if let Some(step) = self.planned.step(&transform.step) {
                 check_rejects(step, &transform)?;

@@ -72,15 +72,11 @@ impl Run<'_> {
             count: failures.count,
             reason: failures.reason,
         });
-        let text_rows: u64 = self
-            .planned
-            .sources
-            .iter()
-            .map(|planned| planned.source.read().rows())
-            .sum();
+        let sources_read = self.planned.sources.iter();
+        let rows_read = sources_read.map(|planned| planned.source.read().rows());
         RunReport {
             outcome,
-            rows_read: self.rows_read + text_rows,
+            rows_read: rows_read.sum(),
             counters: self.planned.session.counters(),
             function_failures: failures.collect(),
             pipeline: pipeline.name.clone(),

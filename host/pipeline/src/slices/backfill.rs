@@ -268,7 +268,7 @@ impl Job {
     /// Opens a backfill: the log then says what each of its shares reads. `None` if there is nothing to load.
     ///
     /// # Errors
-    /// If one is open already, the options do not fit the pipeline, or the log or a source cannot be read.
+    /// If one is open already, the options do not fit the pipeline, the tables do not belong to the log, or that or a source cannot be read.
     pub async fn plan_backfill(
         &self,
         options: &BackfillOptions,
@@ -364,6 +364,9 @@ impl Planner<'_> {
             });
         }
         self.slicer.check_backfill().await?;
+        // What would end the run that loads the shares is said before they are computed.
+        self.slicer.check_sinks(log).await?;
+        self.slicer.check_tables(log).await?;
         let shares = self.slicer.divide(&state, self.options).await?;
         let count = shares.len();
         if count == 0 {
@@ -406,6 +409,15 @@ impl Work for Planner<'_> {
                 Err(message.into())
             }
         }
+    }
+
+    async fn compare(&mut self, log: &Log) -> Result<(), Box<dyn StdError + Send + Sync>> {
+        let compared = self.slicer.check_tables(log).await;
+        compared.map_err(|error| {
+            let message = error.to_string();
+            self.failure = Some(error);
+            message.into()
+        })
     }
 
     fn sink(&self, name: &SinkName) -> Option<commit::Sink<'_>> {

@@ -1,7 +1,7 @@
 //! Which files the next slice reads: what was listed, less what counts as loaded, within bounds.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
@@ -14,6 +14,14 @@ use crate::report::counted;
 
 /// The value of a partition, as the names of folders have it; `None` for NULL.
 pub(super) type Value = Option<String>;
+
+/// The paths of the files that a source has now. A run makes it once: nearly every slice asks which of those that were loaded are gone.
+pub(super) type Paths = HashSet<String>;
+
+/// The paths of what was listed.
+pub(super) fn paths_of(inputs: &Inputs) -> Paths {
+    inputs.pieces.iter().map(path_of).collect()
+}
 
 /// How much one slice may read of its incremental sources. The first file or partition is taken whatever its size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +38,7 @@ pub(super) struct Candidate<'a> {
     pub(super) path: &'a str,
     pub(super) incremental: &'a Incremental,
     pub(super) inputs: &'a Inputs,
+    pub(super) paths: &'a Paths,
     /// Of each piece the partition that it belongs to; empty unless the source is read by partition.
     pub(super) partitions: &'a [Value],
     /// The partition that a path belongs to, of a file that was loaded.
@@ -44,16 +53,14 @@ pub(super) struct Loaded<'a> {
     pub(super) source: &'a str,
     pub(super) seen: &'a Seen,
     /// What it has now; none of one that the pipeline does not have any more.
-    pub(super) listed: Option<&'a Inputs>,
+    pub(super) listed: Option<&'a Paths>,
 }
 
 impl<'a> Loaded<'a> {
     /// Files that it does not have now.
     fn missing(&self) -> impl Iterator<Item = (&'a String, &'a Stamp)> + use<'a> {
-        let listed = self.listed.iter().flat_map(|inputs| &inputs.pieces);
-        let listed: BTreeSet<String> = listed.map(path_of).collect();
-        let files = self.seen.files();
-        files.filter(move |(path, _)| !listed.contains(*path))
+        let (files, listed) = (self.seen.files(), self.listed);
+        files.filter(move |(path, _)| listed.is_none_or(|listed| !listed.contains(*path)))
     }
 }
 
@@ -378,7 +385,7 @@ fn differences<'a>(
 /// Files that were loaded and are gone, with the partitions that their paths name. A partition that the source has not loaded yet may have
 /// been loaded from a source that had another name.
 fn lost_paths<'a>(candidate: &'a Candidate<'_>) -> impl Iterator<Item = (String, Value)> + use<'a> {
-    let present: BTreeSet<String> = candidate.inputs.pieces.iter().map(path_of).collect();
+    let present: &'a Paths = candidate.paths;
     let partition_of = |path: &String| (path.clone(), (candidate.partition_of)(path));
     let own: Vec<(String, Value)> = candidate.seen.paths().map(partition_of).collect();
     let loaded: BTreeSet<Value> = own.iter().map(|(_, partition)| partition.clone()).collect();
@@ -513,7 +520,8 @@ mod tests {
         let sources = sources.iter().map(|(now, loaded)| {
             let partitions = now.iter().map(|piece| partition_of(&path_of(piece)));
             let partitions: Vec<Value> = partitions.collect();
-            (inputs(now), seen(loaded), partitions)
+            let inputs = inputs(now);
+            (paths_of(&inputs), inputs, seen(loaded), partitions)
         });
         let sources: Vec<_> = sources.collect();
         let names = ["raw", "other"];
@@ -521,17 +529,18 @@ mod tests {
         let all: Vec<Loaded<'_>> = names
             .into_iter()
             .zip(&sources)
-            .map(|(source, (inputs, seen, _))| Loaded {
+            .map(|(source, (paths, _, seen, _))| Loaded {
                 source,
                 seen,
-                listed: Some(inputs),
+                listed: Some(paths),
             })
             .collect();
-        let candidates = candidates.map(|(name, (inputs, seen, partitions))| Candidate {
+        let candidates = candidates.map(|(name, (paths, inputs, seen, partitions))| Candidate {
             name,
             path: "",
             incremental,
             inputs,
+            paths,
             partitions,
             partition_of: &partition_of,
             seen,
@@ -599,14 +608,15 @@ mod tests {
         incremental: &Incremental,
         path: &str,
         (now, loaded): (&[Input], &[Input]),
-        old: Option<(&[Input], Option<&Inputs>)>,
+        old: Option<(&[Input], Option<&Paths>)>,
     ) -> Result<Option<Chosen>> {
         let (inputs, own) = (inputs(now), seen(loaded));
+        let paths = paths_of(&inputs);
         let of_old = old.map(|(loaded, listed)| (seen(loaded), listed));
         let own_loaded = Loaded {
             source: "raw",
             seen: &own,
-            listed: Some(&inputs),
+            listed: Some(&paths),
         };
         let of_old = of_old.iter().map(|(seen, listed)| Loaded {
             source: "old",
@@ -619,6 +629,7 @@ mod tests {
             path,
             incremental,
             inputs: &inputs,
+            paths: &paths,
             partitions: &[],
             partition_of: &|_| None,
             seen: &own,
@@ -658,11 +669,11 @@ mod tests {
         let error = chosen_of(&NEW, "raw/*/*.csv", (&loaded, &[]), former).unwrap_err();
         insta::assert_snapshot!(error, @"source `raw`: `raw/day=1/a.csv` was loaded before, from the source `old`, as `raw/day=1/a.csv`");
         // A source that is there, and does not have the file any more: it was divided.
-        let none = inputs(&[]);
+        let none = Paths::new();
         let divided = Some((&loaded[..], Some(&none)));
         assert!(chosen_of(&NEW, "raw", (&loaded, &[]), divided).is_err());
         // Two sources may read one file.
-        let same = inputs(&loaded);
+        let same = paths_of(&inputs(&loaded));
         let both = Some((&loaded[..], Some(&same)));
         let chosen = chosen_of(&NEW, "raw", (&loaded, &[]), both);
         assert_eq!(paths(&chosen.unwrap()).len(), 1);
@@ -717,6 +728,7 @@ mod tests {
             path: "",
             incremental: &by,
             inputs: &inputs,
+            paths: &paths_of(&inputs),
             partitions: &[Some("1".to_owned())],
             partition_of: &|_| Some("1".to_owned()),
             seen: &own,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::Serialize;
 use transom_commit::{
-    self as commit, Attempt, Disposition, Draft, Log, LogId, Runner, SinkError, SinkName,
+    self as commit, Attempt, Disposition, Draft, Log, LogId, Runner, SinkError, SinkName, Store,
     StoredLog, Task, Work,
 };
 use transom_connect::Sink;
@@ -67,7 +67,7 @@ impl Job {
     /// Does what was asked, and applies it. It is finished when its entry is in the log: if it is killed after that, the next run applies it.
     ///
     /// # Errors
-    /// If the log does not allow it, or a sink cannot be changed.
+    /// If the log does not allow it, the tables do not belong to it, or a sink cannot be changed.
     pub async fn command(&self, command: &Command) -> Result<Commanded> {
         let store = open_store(self).await?;
         let drafted = |draft| Some((Attempt::random(), draft));
@@ -110,22 +110,34 @@ impl Job {
             },
         };
         let sinks = sinks(self);
-        if matches!(command, Command::Rewind { .. } | Command::Load { .. }) {
-            let stored = StoredLog::open(store.as_ref(), None).await?;
-            compare_tables(&sinks, store.as_ref(), stored.log()).await?;
-        }
-        let mut work = Asked { sinks, draft };
-        let runner = Runner::new(store.as_ref(), &mut work, by(None), task, None).await;
-        let done = runner?.run().await?;
+        let stored = StoredLog::open(store.as_ref(), None).await?;
+        compare_tables(&sinks, store.as_ref(), stored.log()).await?;
+        let commanded = carry_out(store.as_ref(), sinks, task, draft).await?;
         Ok(Commanded {
-            entry: done.appended.last().copied(),
-            applied: done.applied,
             skipped: match command {
                 Command::Skip { of, .. } => Some(*of),
                 _ => None,
             },
+            ..commanded
         })
     }
+}
+
+/// Does what was asked. The tables were compared with the log.
+pub(super) async fn carry_out(
+    store: &dyn Store,
+    sinks: BTreeMap<String, Arc<dyn Sink>>,
+    task: Task,
+    draft: Option<(Attempt, Draft)>,
+) -> Result<Commanded> {
+    let mut work = Asked { sinks, draft };
+    let runner = Runner::new(store, &mut work, by(None), task, None).await;
+    let done = runner?.run().await?;
+    Ok(Commanded {
+        entry: done.appended.last().copied(),
+        applied: done.applied,
+        skipped: None,
+    })
 }
 
 /// One entry, and the sinks.

@@ -18,6 +18,7 @@ use transom_commit::{
 use transom_connect::{Aside, Known, Sink};
 
 use super::buckets::StepState;
+use super::history::is_taken_back;
 use super::runs::outdated;
 use super::work::compare::compare_tables;
 use super::work::{delete_staged, sinks};
@@ -282,27 +283,38 @@ async fn unneeded(
     log: &Log,
     keeps: u64,
 ) -> Result<BTreeMap<Attempt, (Garbage, Vec<Object>)>> {
-    let mut sets = BTreeSet::new();
-    let mut states = BTreeSet::new();
+    // Each with whether all entries that name it were taken back, so that none is gone back to: of those, documents may have been lost.
+    let mut sets = BTreeMap::new();
+    let mut states = BTreeMap::new();
     let mut needed = BTreeSet::new();
     for entry in entries(log).filter(|entry| entry.seq >= keeps) {
+        let is_taken_back = is_taken_back(log, entry.seq);
         for state in entry.after.sources.values() {
-            sets.extend(state.seen);
+            if let Some(set) = state.seen {
+                *sets.entry(set).or_insert(true) &= is_taken_back;
+            }
             needed.extend(state.partitions);
         }
-        states.extend(entry.after.buckets.iter().copied());
+        for state in &entry.after.buckets {
+            *states.entry(*state).or_insert(true) &= is_taken_back;
+        }
         match &entry.decision {
             Decision::Slice(slice) => needed.extend(slice.inputs.values().map(|read| read.list)),
             Decision::Backfill { plan, .. } => drop(needed.insert(*plan)),
             _ => {}
         }
     }
-    for set in sets {
-        needed.extend(super::seen::parts(store, set).await?);
+    for (set, is_taken_back) in sets {
+        match super::seen::parts(store, set).await {
+            Err(_) if is_taken_back => {}
+            parts => needed.extend(parts?),
+        }
     }
-    for state in states {
-        needed.insert(state);
-        needed.extend(StepState::load(store, state).await?.objects());
+    for (state, is_taken_back) in states {
+        match StepState::load(store, state).await {
+            Err(_) if is_taken_back => {}
+            kept => needed.extend(kept?.objects().chain([state])),
+        }
     }
     let in_log = all_entries(log);
     let mut unneeded = BTreeMap::new();
@@ -521,6 +533,15 @@ impl Work for Collecting<'_> {
             let keeps = survey.keeps;
             (Attempt::random(), Draft::Gc { dead, keeps })
         }))
+    }
+
+    async fn compare(&mut self, log: &Log) -> Result<(), Box<dyn StdError + Send + Sync>> {
+        let compared = compare_tables(self.sinks, self.store, log).await;
+        compared.map_err(|error| {
+            let message = error.to_string();
+            self.failure = Some(error);
+            message.into()
+        })
     }
 
     fn sink(&self, name: &SinkName) -> Option<commit::Sink<'_>> {

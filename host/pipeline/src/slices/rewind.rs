@@ -1,14 +1,19 @@
-//! Whether a rewind would lose rows: what it takes back must be known to the tables, and its inputs must be there to be loaded again.
+//! Rewinds, and whether one would lose rows: what it takes back must be known to the tables, and its inputs must be there to be loaded again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono::Utc;
-use transom_commit::{After, Attempt, Decision, Draft, Entry, Log, Store, StoredLog, Wanted};
-use transom_connect::Rewound;
+use transom_commit::{
+    self as commit, After, Attempt, Decision, Draft, Entry, Log, SinkAt, SinkKind, Store,
+    StoredLog, Task, Wanted,
+};
+use transom_connect::{Rewound, Sink};
 
 use super::choose::is_same_path;
+use super::commands::{Commanded, carry_out};
 use super::history::is_taken_back;
 use super::seen::{Seen, Stamp, path_of};
 use super::work::compare::compare_tables;
@@ -16,6 +21,7 @@ use super::work::{after_of, list_sources, sinks};
 use super::{by, open_store};
 use crate::error::{Error, Result};
 use crate::job::Job;
+use crate::plan::DEAD_LETTERS;
 use crate::report::counted;
 
 impl Job {
@@ -26,7 +32,30 @@ impl Job {
     /// If it is not allowed, with the reason; or if something cannot be read.
     pub async fn check_rewind(&self, to: u64, force: bool) -> Result<()> {
         let store = open_store(self).await?;
-        let mut stored = StoredLog::open(store.as_ref(), None).await?;
+        self.check_rewind_of(store.as_ref(), &sinks(self), to, force)
+            .await
+    }
+
+    /// Takes back what was loaded after an entry, if [`Self::check_rewind`] finds nothing against it.
+    ///
+    /// # Errors
+    /// If it is not allowed, or a sink cannot be changed.
+    pub async fn rewind(&self, to: u64, force: bool) -> Result<Commanded> {
+        let (store, sinks) = (open_store(self).await?, sinks(self));
+        self.check_rewind_of(store.as_ref(), &sinks, to, force)
+            .await?;
+        let draft = (Attempt::random(), Draft::Rewind { to });
+        carry_out(store.as_ref(), sinks, Task::Once, Some(draft)).await
+    }
+
+    async fn check_rewind_of(
+        &self,
+        store: &dyn Store,
+        sinks: &BTreeMap<String, Arc<dyn Sink>>,
+        to: u64,
+        force: bool,
+    ) -> Result<()> {
+        let mut stored = StoredLog::open(store, None).await?;
         if stored.log().tail() == 0 {
             return Ok(());
         }
@@ -35,50 +64,16 @@ impl Job {
         let next = stored
             .log()
             .next(Attempt::random(), &rewind, Utc::now(), &by(None))?;
-        compare_tables(&sinks(self), store.as_ref(), stored.log()).await?;
-        self.check_tables(stored.log(), to).await?;
+        compare_tables(sinks, store, stored.log()).await?;
+        check_sinks(sinks, &next)?;
+        check_tables(sinks, stored.log(), to).await?;
         match force {
             true => Ok(()),
             false => {
-                self.check_inputs(store.as_ref(), stored.log().state(), next.after)
+                self.check_inputs(store, stored.log().state(), next.after)
                     .await
             }
         }
-    }
-
-    /// Each table knows what is taken back, and what it would have again.
-    async fn check_tables(&self, log: &Log, to: u64) -> Result<()> {
-        let stays = log.get(to).map(|entry| &entry.after);
-        let goes: Vec<&Entry> = (to + 1..=log.tail())
-            .filter_map(|seq| log.get(seq))
-            .filter(|entry| !is_taken_back(log, entry.seq))
-            .collect();
-        for (name, sink) in sinks(self) {
-            let taken_back = goes.iter().filter_map(|entry| match &entry.decision {
-                Decision::Slice(slice) => {
-                    let mut parts = slice.sinks.iter();
-                    parts.find(|part| part.name.as_str() == name)
-                }
-                _ => None,
-            });
-            let stays = stays.and_then(|state| after_of(state, &name));
-            let rewound = Rewound {
-                taken_back: taken_back.collect(),
-                stays: stays.as_deref(),
-            };
-            sink.check_rewind(&rewound)
-                .await
-                .map_err(|source| {
-                    let hint = source.hint().unwrap_or(
-                        "if the sink's `path` was changed, set it back; if files were deleted, restore them from a backup",
-                    );
-                    Error::State {
-                        message: format!("{source}: nothing was taken back"),
-                        hint: Some(hint.to_owned()),
-                    }
-                })?;
-        }
-        Ok(())
     }
 
     /// The files that would be loaded again are there.
@@ -124,6 +119,76 @@ impl Job {
         }
         Ok(())
     }
+}
+
+/// The tables from which rows would go are in the pipeline.
+fn check_sinks(sinks: &BTreeMap<String, Arc<dyn Sink>>, rewind: &Entry) -> Result<()> {
+    let is_gone = |step: &&SinkAt| {
+        let sink = sinks.get(step.name.as_str());
+        !matches!(
+            (sink.and_then(|sink| sink.committed()), step.kind),
+            (Some(commit::Sink::Warehouse(_)), SinkKind::Warehouse)
+                | (Some(commit::Sink::Files(_)), SinkKind::Files)
+                | (Some(commit::Sink::Pointer(_)), SinkKind::Pointer)
+        )
+    };
+    let steps = rewind.decision.steps();
+    let Some(gone) = steps.iter().find(is_gone) else {
+        return Ok(());
+    };
+    let (table, back) = match gone.name.as_str().strip_prefix(DEAD_LETTERS) {
+        Some(step) => (
+            format!("the dead letters of step `{step}`"),
+            format!("give the pipeline its step `{step}` with `on_reject: dead_letter` back"),
+        ),
+        None => (
+            format!("the table of sink `{}`", gone.name),
+            format!("give the pipeline its sink `{}` back", gone.name),
+        ),
+    };
+    Err(Error::State {
+        message: format!(
+            "rows would go from {table}, which the pipeline does not have any more, or not as it was: nothing was taken back"
+        ),
+        hint: Some(format!(
+            "{back} until they are taken back; if the table itself is gone for good, begin anew, with another `state` and other tables"
+        )),
+    })
+}
+
+/// Each table knows what is taken back, and what it would have again.
+async fn check_tables(sinks: &BTreeMap<String, Arc<dyn Sink>>, log: &Log, to: u64) -> Result<()> {
+    let stays = log.get(to).map(|entry| &entry.after);
+    let goes: Vec<&Entry> = (to + 1..=log.tail())
+        .filter_map(|seq| log.get(seq))
+        .filter(|entry| !is_taken_back(log, entry.seq))
+        .collect();
+    for (name, sink) in sinks {
+        let taken_back = goes.iter().filter_map(|entry| match &entry.decision {
+            Decision::Slice(slice) => {
+                let mut parts = slice.sinks.iter();
+                parts.find(|part| part.name.as_str() == *name)
+            }
+            _ => None,
+        });
+        let stays = stays.and_then(|state| after_of(state, name));
+        let rewound = Rewound {
+            taken_back: taken_back.collect(),
+            stays: stays.as_deref(),
+        };
+        sink.check_rewind(&rewound)
+            .await
+            .map_err(|source| {
+                let hint = source.hint().unwrap_or(
+                    "if the sink's `path` was changed, set it back; if files were deleted, restore them from a backup",
+                );
+                Error::State {
+                    message: format!("{source}: nothing was taken back"),
+                    hint: Some(hint.to_owned()),
+                }
+            })?;
+    }
+    Ok(())
 }
 
 fn name_of(path: &Path) -> OsString {

@@ -30,7 +30,7 @@ use self::computer::{Computed, Computer, Order};
 use self::inputs::NotedInputs;
 use super::backfill::{Backfill, Frozen};
 use super::buckets::check_shares;
-use super::choose::{Bounds, Candidate, Chosen, Loaded, Range, Value, choose};
+use super::choose::{Bounds, Candidate, Chosen, Loaded, Paths, Range, Value, choose, paths_of};
 use super::pace::{Measured, Pace};
 use super::seen::Seen;
 use super::staged::keep;
@@ -76,6 +76,8 @@ pub(super) struct Slicer<'a> {
     schemas: BTreeMap<String, SchemaRef>,
     /// The sources as they were listed when the run began; none before.
     listed: Arc<BTreeMap<String, Inputs>>,
+    /// The paths of what was listed of the incremental sources.
+    paths: BTreeMap<String, Paths>,
     /// What counts as loaded of each source, as it was last read or written.
     seen: BTreeMap<String, (Option<Object>, Seen)>,
     /// What was loaded of sources that the pipeline does not have any more, once it was read.
@@ -120,6 +122,7 @@ impl<'a> Slicer<'a> {
             observer,
             store: Arc::clone(store),
             listed: Arc::default(),
+            paths: BTreeMap::new(),
             seen: BTreeMap::new(),
             former: BTreeMap::new(),
             has_compared: Compared::default(),
@@ -362,6 +365,10 @@ impl<'a> Slicer<'a> {
         }
         for (source, _) in self.incremental() {
             let name = &source.name.value;
+            if let Some(inputs) = self.listed.get(name) {
+                let paths = self.paths.entry(name.clone());
+                paths.or_insert_with(|| paths_of(inputs));
+            }
             let object = state.sources.get(name).and_then(|state| state.seen);
             if self
                 .seen
@@ -426,7 +433,7 @@ impl<'a> Slicer<'a> {
             Some(Loaded {
                 source,
                 seen: seen(source)?,
-                listed: listed.get(source),
+                listed: self.paths.get(source),
             })
         });
         let former = self.former.iter().map(|(source, (_, seen))| Loaded {
@@ -442,6 +449,7 @@ impl<'a> Slicer<'a> {
                 path: &source.path.value,
                 incremental,
                 inputs: listed.get(name)?,
+                paths: self.paths.get(name)?,
                 partitions: partitions.get(name).map_or(&[], Vec::as_slice),
                 partition_of: lookups.get(name)?.as_ref(),
                 seen: seen(name)?,
@@ -545,6 +553,15 @@ impl Work for Slicer<'_> {
                 Err(message.into())
             }
         }
+    }
+
+    async fn compare(&mut self, log: &Log) -> Result<(), Box<dyn StdError + Send + Sync>> {
+        let compared = self.check_tables(log).await;
+        compared.map_err(|error| {
+            let message = error.to_string();
+            self.failure = Some(RunFailure::new(self.job, error));
+            message.into()
+        })
     }
 
     fn sink(&self, name: &SinkName) -> Option<commit::Sink<'_>> {

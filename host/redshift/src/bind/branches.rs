@@ -11,7 +11,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Projection, Union};
 
-use super::plan::{is_literal, is_text};
+use super::plan::{is_literal, is_text, written};
 use crate::functions::{self, BRANCHES};
 use crate::types::{MAX_VARCHAR, Type, common};
 
@@ -162,8 +162,9 @@ fn of_inputs(what: &str, inputs: Vec<&mut Arc<LogicalPlan>>) -> Result<bool> {
         };
         let casts: Vec<Option<Type>> = types.iter().enumerate().map(cast_to).collect();
         for (place, to) in casts.iter().enumerate() {
-            if let Some(to) = to {
-                check_written(input, place, *to)?;
+            let Some(to) = to else { continue };
+            for value in written(input, place).unwrap_or_default() {
+                functions::check_written(&value, *to)?;
             }
         }
         if casts.iter().any(Option::is_some) {
@@ -172,25 +173,6 @@ fn of_inputs(what: &str, inputs: Vec<&mut Arc<LogicalPlan>>) -> Result<bool> {
         }
     }
     Ok(changed)
-}
-
-/// Whether the texts that were written into a column of a query are values of a type.
-fn check_written(plan: &LogicalPlan, place: usize, to: Type) -> Result<()> {
-    match plan {
-        LogicalPlan::Projection(projection) => match projection.expr[place].clone().unalias() {
-            Expr::Literal(value, _) => functions::check_written(&value, to),
-            _ => Ok(()),
-        },
-        LogicalPlan::Union(_)
-        | LogicalPlan::Sort(_)
-        | LogicalPlan::Limit(_)
-        | LogicalPlan::Distinct(_)
-        | LogicalPlan::SubqueryAlias(_) => {
-            let mut inputs = plan.inputs().into_iter();
-            inputs.try_for_each(|input| check_written(input, place, to))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// The query with columns cast to the types given for them.
@@ -213,6 +195,6 @@ fn type_of(expr: &Expr, schema: &DFSchema) -> Option<Type> {
     }
 }
 
-fn is_written(expr: &Expr) -> bool {
+pub(super) fn is_written(expr: &Expr) -> bool {
     matches!(expr, Expr::Literal(value, _) if value.is_null() || is_text(&value.data_type()))
 }

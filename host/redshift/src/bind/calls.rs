@@ -321,6 +321,10 @@ impl Binder<'_> {
                 }
                 let mut rest = rest;
                 let order = std::mem::take(&mut rest.within_group);
+                if !order.is_empty() && rest.over.is_none() {
+                    let values = order.iter().map(|order| order.expr.clone());
+                    self.note_within(values.collect())?;
+                }
                 // What DataFusion tells apart by blanks at the end is sorted out of its list.
                 let is_distinct = matches!(rest.duplicates, Some(DuplicateTreatment::Distinct));
                 let delimiter = match arguments.as_mut_slice() {
@@ -337,8 +341,15 @@ impl Binder<'_> {
                     }
                     _ => None,
                 };
-                let called = self.aggregate("string_agg", arguments, rest)?;
-                let called = ordered(called, order);
+                let mut arguments = self.plain_arguments(arguments)?;
+                // What is ordered by distinct values has to be these values.
+                if let ([value, ..], false) = (arguments.as_mut_slice(), is_distinct) {
+                    let text = std::mem::replace(value, Expr::value(Value::Null));
+                    *value = call("redshift_listagg_input", vec![text]);
+                }
+                let arguments = arguments.into_iter().map(FunctionArgExpr::Expr);
+                let arguments = arguments.map(FunctionArg::Unnamed).collect();
+                let called = ordered(aggregate("string_agg", arguments, rest), order);
                 Ok(match delimiter {
                     Some(delimiter) => {
                         let delimiter = self.expr(delimiter)?;
@@ -350,7 +361,7 @@ impl Binder<'_> {
             Special::PercentileCont => {
                 self.is_for_tables = true;
                 if let ([order], None) = (rest.within_group.as_slice(), &rest.over) {
-                    self.note_within(&order.expr)?;
+                    self.note_within(vec![order.expr.clone()])?;
                 }
                 self.aggregate("percentile_cont", arguments, rest)
             }
@@ -371,7 +382,7 @@ impl Binder<'_> {
         self.is_for_tables = true;
         let arguments = self.plain_arguments(arguments)?;
         if let ([value], None) = (arguments.as_slice(), &rest.over) {
-            self.note_within(value)?;
+            self.note_within(vec![value.clone()])?;
         }
         let input = call("redshift_median_input", arguments);
         let input = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(input))];

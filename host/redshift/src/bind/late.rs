@@ -9,6 +9,7 @@ use crate::catalog::{Catalog, Object, View};
 use crate::engine::Shared;
 use crate::error::{self, Result, Rule};
 use crate::types::Column;
+use crate::types::show::Digits;
 
 /// Views that are bound late, with their columns. A view is left out whose tables are not there.
 pub(super) async fn columns(
@@ -52,6 +53,7 @@ async fn columns_of(
         transaction_started: 0,
         last_copy: 0,
         last_unload: 0,
+        digits: Digits::default(),
     };
     let relation = Binder::new(catalog, &context).view(view, None)?;
     let all = SelectItem::Wildcard(WildcardAdditionalOptions::default());
@@ -60,5 +62,7 @@ async fn columns_of(
         joins: Vec::new(),
     };
     let query = super::select(vec![all], vec![from], None);
-    Query::plan(shared, catalog, query).await?.columns()
+    Query::plan(shared, catalog, query, context.digits)
+        .await?
+        .columns()
 }

@@ -9,10 +9,6 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 
 /// The plan with the types that literals have in Redshift.
 pub(super) fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
-    // DataFusion has fixed the types of a recursion already.
-    if plan.exists(|plan| Ok(matches!(plan, LogicalPlan::RecursiveQuery(_))))? {
-        return Ok(plan);
-    }
     let typed = plan.transform_up_with_subqueries(|plan| {
         // LIMIT counts in 64 bits.
         if matches!(plan, LogicalPlan::Limit(_)) {

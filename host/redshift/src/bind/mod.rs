@@ -18,6 +18,7 @@ mod names;
 mod path;
 mod plan;
 mod query;
+mod recursion;
 mod scope;
 mod subquery;
 
@@ -33,6 +34,7 @@ use self::scope::{Finished, Place, Scope};
 use crate::catalog::{Catalog, Id};
 use crate::error::{self, Error, Result};
 use crate::syntax::check_names;
+use crate::types::show::Digits;
 
 /// What a statement runs in.
 #[derive(Debug, Clone)]
@@ -50,6 +52,8 @@ pub(crate) struct Context {
     /// Rows of the last COPY and UNLOAD.
     pub(crate) last_copy: i64,
     pub(crate) last_unload: i64,
+    /// How many digits floats have as texts.
+    pub(crate) digits: Digits,
 }
 
 /// Rewrites a query.

@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, DataFusionError};
+use datafusion::common::{DFSchema, DataFusionError, ScalarValue};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, lit};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan, lit};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_plan::{ExecutionPlan, collect, execute_stream_partitioned};
 use datafusion::prelude::SessionConfig;
@@ -28,8 +28,9 @@ use super::names::{NUMBERED, TABLE};
 use crate::catalog::{Catalog, Id, Object};
 use crate::engine::Shared;
 use crate::error::{self, Error, Result};
-use crate::functions::{self, Op};
+use crate::functions::{self, Op, Parameters};
 use crate::store::Rows as TableRows;
+use crate::types::show::Digits;
 use crate::types::{Column, Type};
 
 /// A planned query.
@@ -39,6 +40,7 @@ pub(crate) struct Query {
     pub(crate) plan: LogicalPlan,
     /// Which columns are texts that were written into the query.
     pub(crate) literals: Vec<bool>,
+    digits: Digits,
 }
 
 /// The session of DataFusion from which those of queries are made.
@@ -58,10 +60,9 @@ pub(crate) fn planner() -> SessionState {
         .scalar_functions()
         .get_or_insert_default()
         .extend(functions::scalars());
-    builder
-        .aggregate_functions()
-        .get_or_insert_default()
-        .extend(functions::aggregates());
+    let aggregates = builder.aggregate_functions().get_or_insert_default();
+    let own = functions::aggregates(aggregates);
+    aggregates.extend(own);
     if let Some(analyzer) = builder.analyzer() {
         // Before the casts of the room `sql`, which are PostgreSQL's.
         let last = analyzer.rules.len().saturating_sub(1);
@@ -78,14 +79,29 @@ pub(crate) fn constants(planner: SessionState) -> SessionState {
         .build()
 }
 
+/// Tells functions how many digits floats have as texts.
+fn set_digits(state: &mut SessionState, digits: Digits) {
+    if let Digits::Extra(extra_float_digits) = digits
+        && digits != Digits::default()
+    {
+        let options = state.config_mut().options_mut();
+        options.extensions.insert(Parameters { extra_float_digits });
+        // From there calls that are executed get them.
+        let options = Arc::clone(state.config_options());
+        state.execution_props_mut().config_options = Some(options);
+    }
+}
+
 impl Query {
     /// Plans a query that the binder let through.
     pub(crate) async fn plan(
         shared: &Arc<Shared>,
         catalog: &Catalog,
         query: ast::Query,
+        digits: Digits,
     ) -> Result<Self> {
         let mut state = shared.planner.clone();
+        set_digits(&mut state, digits);
         state.register_catalog_list(Arc::new(Tables {
             catalog: Arc::new(catalog.clone()),
             shared: Arc::clone(shared),
@@ -101,6 +117,7 @@ impl Query {
         let columns = 0..plan.schema().fields().len();
         let literals = columns.map(|place| is_literal(&plan, place)).collect();
         let plan = super::branches::matched(super::literals::typed(plan)?)?;
+        let plan = super::recursion::typed(plan)?;
         let plan = transom_sql::planned(blanks::ignored(plan)?)?;
         check_super(&plan)?;
         match plan {
@@ -113,13 +130,15 @@ impl Query {
                 state,
                 plan,
                 literals,
+                digits,
             }),
         }
     }
 
     /// The operators that compute it.
     async fn physical(&self) -> Result<Arc<dyn ExecutionPlan>> {
-        let state = match is_constant(&self.plan)? {
+        // The session for constants has the parameters of the start.
+        let state = match self.digits == Digits::default() && is_constant(&self.plan)? {
             true => &self.shared.constants,
             false => &self.state,
         };
@@ -165,20 +184,27 @@ impl Query {
 
 /// Whether a column of a plan is a text that was written into the query.
 pub(super) fn is_literal(plan: &LogicalPlan, place: usize) -> bool {
+    written(plan, place).is_some()
+}
+
+/// The texts and NULLs that a column of a plan consists of, if all of them were written into the query.
+pub(super) fn written(plan: &LogicalPlan, place: usize) -> Option<Vec<ScalarValue>> {
     match plan {
         LogicalPlan::Projection(projection) => match projection.expr[place].clone().unalias() {
-            Expr::Literal(value, _) => value.try_as_str().is_some() || value.is_null(),
-            _ => false,
+            Expr::Literal(value, _) if value.try_as_str().is_some() || value.is_null() => {
+                Some(vec![value])
+            }
+            _ => None,
         },
-        LogicalPlan::Union(union) => union.inputs.iter().all(|input| is_literal(input, place)),
+        LogicalPlan::Union(union) => {
+            let inputs = union.inputs.iter().map(|input| written(input, place));
+            Some(inputs.collect::<Option<Vec<_>>>()?.concat())
+        }
         LogicalPlan::Sort(_)
         | LogicalPlan::Limit(_)
         | LogicalPlan::Distinct(_)
-        | LogicalPlan::SubqueryAlias(_) => plan
-            .inputs()
-            .first()
-            .is_some_and(|input| is_literal(input, place)),
-        _ => false,
+        | LogicalPlan::SubqueryAlias(_) => written(plan.inputs().first()?, place),
+        _ => None,
     }
 }
 
@@ -342,15 +368,9 @@ impl ExprPlanner for Operators {
             (false, false) => expr,
             _ => of_super(expr, supers, (&left, &right))?,
         };
+        let is_comparison = is_comparison(&expr.op);
         match expr.op {
-            BinaryOperator::Eq
-            | BinaryOperator::NotEq
-            | BinaryOperator::Lt
-            | BinaryOperator::LtEq
-            | BinaryOperator::Gt
-            | BinaryOperator::GtEq
-                if is_text(&left) && is_text(&right) =>
-            {
+            _ if is_comparison && is_text(&left) && is_text(&right) => {
                 // Blanks at the end do not count.
                 return Ok(PlannerResult::Original(RawBinaryExpr {
                     op: expr.op,
@@ -359,14 +379,7 @@ impl ExprPlanner for Operators {
                 }));
             }
             // Arrow compares the parts one by one, as if no day had 24 hours.
-            BinaryOperator::Eq
-            | BinaryOperator::NotEq
-            | BinaryOperator::Lt
-            | BinaryOperator::LtEq
-            | BinaryOperator::Gt
-            | BinaryOperator::GtEq
-                if is_interval(&left) && is_interval(&right) =>
-            {
+            _ if is_comparison && is_interval(&left) && is_interval(&right) => {
                 return Ok(PlannerResult::Original(RawBinaryExpr {
                     op: expr.op,
                     left: functions::length(expr.left),
@@ -478,24 +491,27 @@ fn arithmetic(op: &BinaryOperator) -> Option<Op> {
     })
 }
 
-/// A comparison of a SUPER value with a text or a number: only one in it is equal to one. Other operators are not there yet.
-fn of_super(
-    expr: RawBinaryExpr,
-    (is_left, is_right): (bool, bool),
-    (left, right): (&DataType, &DataType),
-) -> Result<RawBinaryExpr> {
-    let is_comparison = matches!(
-        expr.op,
+fn is_comparison(op: &BinaryOperator) -> bool {
+    matches!(
+        op,
         BinaryOperator::Eq
             | BinaryOperator::NotEq
             | BinaryOperator::Lt
             | BinaryOperator::LtEq
             | BinaryOperator::Gt
             | BinaryOperator::GtEq
-    );
+    )
+}
+
+/// A comparison of a SUPER value with a text or a number: only one in it is equal to one. Other operators are not there yet.
+fn of_super(
+    expr: RawBinaryExpr,
+    (is_left, is_right): (bool, bool),
+    (left, right): (&DataType, &DataType),
+) -> Result<RawBinaryExpr> {
     let other = if is_left { right } else { left };
     let value_of = match other {
-        _ if !is_comparison || (is_left && is_right) => {
+        _ if !is_comparison(&expr.op) || (is_left && is_right) => {
             return Err(Error::not_yet(format_args!("{} of SUPER values", expr.op)));
         }
         other if is_text(other) => functions::text_of_super,
@@ -607,7 +623,7 @@ pub(super) fn trimmed(expr: Expr) -> Expr {
     }
 }
 
-/// Casts of texts that DataFusion adds, as Redshift's.
+/// Casts that DataFusion adds, as Redshift's: those of texts, and those to texts that others write in another way.
 #[derive(Debug)]
 struct Casts;
 
@@ -639,6 +655,10 @@ impl AnalyzerRule for Casts {
     }
 }
 
+fn is_dated(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Date32 | DataType::Timestamp(..))
+}
+
 fn of_text(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>, DataFusionError> {
     let Expr::Cast(cast) = expr else {
         return Ok(Transformed::no(expr));
@@ -648,6 +668,19 @@ fn of_text(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>, DataFusio
     match to {
         Some(to) if is_text(&from) && !to.is_text() && to.arrow() == *cast.field.data_type() => {
             Ok(Transformed::yes(functions::explicit(*cast.expr, to)))
+        }
+        // Floats with the digits of the session, years before our era.
+        Some(to) if to.is_text() && (from.is_floating() || is_dated(&from)) => {
+            let text = functions::explicit(*cast.expr, to);
+            Ok(Transformed::yes(
+                match to.arrow() == *cast.field.data_type() {
+                    true => text,
+                    false => Expr::Cast(Cast {
+                        expr: Box::new(text),
+                        field: cast.field,
+                    }),
+                },
+            ))
         }
         _ => Ok(Transformed::no(Expr::Cast(cast))),
     }

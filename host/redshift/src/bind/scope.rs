@@ -64,8 +64,8 @@ pub(super) struct Scope {
     is_correlated: bool,
     has_aggregate: bool,
     has_window: bool,
-    /// What PERCENTILE_CONT and MEDIAN are in the order of.
-    within: Option<Expr>,
+    /// What LISTAGG, PERCENTILE_CONT and MEDIAN are in the order of.
+    within: Option<Vec<Expr>>,
 }
 
 /// What is known of a query that was rewritten.
@@ -243,14 +243,16 @@ impl Binder<'_> {
     }
 
     /// Notes what an aggregate function is in the order of, which all of a query share.
-    pub(super) fn note_within(&mut self, order: &Expr) -> Result<()> {
+    pub(super) fn note_within(&mut self, order: Vec<Expr>) -> Result<()> {
         let Some(scope) = self.scopes.last_mut() else {
             return Ok(());
         };
-        let within = scope.within.get_or_insert_with(|| order.clone());
-        match within == order {
-            true => Ok(()),
-            false => Err(Error::new(&error::WITHIN_GROUP, &[])),
+        match &scope.within {
+            Some(within) if *within != order => Err(Error::new(&error::WITHIN_GROUP, &[])),
+            _ => {
+                scope.within = Some(order);
+                Ok(())
+            }
         }
     }
 

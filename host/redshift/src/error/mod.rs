@@ -5,8 +5,11 @@ mod rules;
 use std::fmt;
 
 use datafusion::common::{DataFusionError, SchemaError};
+use transom_sql::{ValueError, ValueErrorKind};
 
 pub(crate) use rules::*;
+
+use crate::types::Type;
 
 /// Characters of an error of DataFusion's that are shown.
 const MOST_OF_PLANS: usize = 200;
@@ -118,24 +121,23 @@ impl std::error::Error for Error {}
 
 impl Error {
     /// What the room of values says, which Redshift says in its own words.
-    fn of_value(error: &transom_sql::ValueError) -> Self {
-        if error.is_refusal {
-            let refused = Self::not_yet(error);
-            return match &error.hint {
-                Some(hint) => refused.hint(hint),
-                None => refused,
-            };
-        }
-        let (_, to) = error
-            .message
-            .rsplit_once(" does not fit ")
-            .unwrap_or_default();
-        match to {
-            "int16" => Self::new(&INTEGER_RANGE, &[&"smallint"]),
-            "int32" => Self::new(&INTEGER_RANGE, &[&"integer"]),
-            "int64" => Self::new(&INTEGER_RANGE, &[&"bigint"]),
-            to if to.starts_with("decimal") => Self::new(&NUMERIC_RANGE, &[]),
-            _ => Self::new(&DATA_EXCEPTION, &[error]),
+    fn of_value(error: &ValueError) -> Self {
+        match &error.kind {
+            ValueErrorKind::Refused => {
+                let refused = Self::not_yet(error);
+                match &error.hint {
+                    Some(hint) => refused.hint(hint),
+                    None => refused,
+                }
+            }
+            ValueErrorKind::DivisionByZero => Self::new(&DIVISION_BY_ZERO, &[]),
+            ValueErrorKind::Overflow(to) if to.is_decimal() => Self::new(&NUMERIC_RANGE, &[]),
+            ValueErrorKind::Overflow(to) if to.is_floating() => Self::new(&FLOAT_RANGE, &[]),
+            ValueErrorKind::Overflow(to) => match Type::of_arrow(to) {
+                Some(to) if to.is_whole() => Self::new(&INTEGER_RANGE, &[&to.base_name()]),
+                _ => Self::new(&DATA_EXCEPTION, &[error]),
+            },
+            ValueErrorKind::Other => Self::new(&DATA_EXCEPTION, &[error]),
         }
     }
 }
@@ -162,7 +164,7 @@ impl From<DataFusionError> for Error {
             }
             source = cause.source();
         }
-        if let Some(found) = transom_sql::ValueError::find(&error) {
+        if let Some(found) = ValueError::find(&error) {
             return Self::of_value(found);
         }
         match error.find_root() {
@@ -206,4 +208,64 @@ pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 /// Every rule, in the order of the table.
 pub fn rules() -> &'static [&'static Rule] {
     ALL
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::DataType;
+
+    use super::*;
+
+    #[test]
+    fn what_an_error_of_values_is_says_its_rule() {
+        let rule = |kind| {
+            // Whatever words it has.
+            let error = ValueError {
+                message: "1 does not fit int64".to_owned(),
+                hint: None,
+                kind,
+            };
+            let error = Error::from(DataFusionError::from(error));
+            (error.rule().name, error.text().to_owned())
+        };
+        for (kind, name, text) in [
+            (
+                ValueErrorKind::Overflow(DataType::Int16),
+                "INTEGER_RANGE",
+                "smallint out of range",
+            ),
+            (
+                ValueErrorKind::Overflow(DataType::Int64),
+                "INTEGER_RANGE",
+                "bigint out of range",
+            ),
+            (
+                ValueErrorKind::Overflow(DataType::Decimal256(76, 0)),
+                "NUMERIC_RANGE",
+                "Numeric data overflow (result precision)",
+            ),
+            (
+                ValueErrorKind::Overflow(DataType::Float64),
+                "FLOAT_RANGE",
+                "value out of range: overflow",
+            ),
+            (
+                ValueErrorKind::Overflow(DataType::Date32),
+                "DATA_EXCEPTION",
+                "1 does not fit int64",
+            ),
+            (
+                ValueErrorKind::DivisionByZero,
+                "DIVISION_BY_ZERO",
+                "division by zero",
+            ),
+            (
+                ValueErrorKind::Other,
+                "DATA_EXCEPTION",
+                "1 does not fit int64",
+            ),
+        ] {
+            assert_eq!(rule(kind), (name, text.to_owned()));
+        }
+    }
 }

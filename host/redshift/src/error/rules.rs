@@ -70,7 +70,7 @@ rules! {
     SECOND_KEY, "42P16", 0, Known, "multiple primary keys for table \"{}\" are not allowed", "a second PRIMARY KEY";
     VIEW_COLUMNS, "42P16", 0, Documented, "cannot change {}", "CREATE OR REPLACE VIEW with other columns";
     LATE_NAMES, "0A000", 0, Documented, "All the relation names inside should be qualified when creating views with no schema binding.", "a view that is bound late, of tables without their schema";
-    WITHIN_GROUP, "0A000", 0, Documented, "within group ORDER BY clauses for aggregate functions must be the same", "PERCENTILE_CONT and MEDIAN of different values in one query";
+    WITHIN_GROUP, "0A000", 0, Documented, "within group ORDER BY clauses for aggregate functions must be the same", "LISTAGG, PERCENTILE_CONT and MEDIAN in different orders in one query";
     UNDEFINED_COLUMN, "42703", 0, Known, "column \"{}\" does not exist", "a column that is not there";
     UNDEFINED_COPY_COLUMN, "42703", 0, Known, "column \"{}\" of relation \"{}\" does not exist", "a column list with an unknown name";
     AMBIGUOUS_COLUMN, "42702", 0, Known, "column reference \"{}\" is ambiguous", "a column that two tables have";
@@ -94,6 +94,7 @@ rules! {
     TOO_FEW_EXPRESSIONS, "42601", 0, Known, "INSERT has more target columns than expressions", "fewer values than columns";
     DATATYPE_MISMATCH, "42804", 0, Known, "column \"{}\" is of type {} but expression is of type {}", "a value of a type that the column does not take";
     TYPES_MATCH, "42804", 0, Known, "{} types {} and {} cannot be matched", "values of different kinds in COALESCE, CASE, UNION and the like";
+    RECURSION_TYPES, "42804", 0, Known, "recursive query \"{}\" column {} has type {} in non-recursive term but type {} overall", "a recursion whose steps give values of a type that does not become that of the column without loss";
     NOT_NULL, "23502", 8007, Measured, "Cannot insert a NULL value into column {}", "NULL in a NOT NULL column";
     IDENTITY_INSERT, "42601", 0, Documented, "cannot set an identity column to a value", "a value for an IDENTITY column";
     UNION_COLUMNS, "42601", 0, Known, "each {} query must have the same number of columns", "set operations of different widths";

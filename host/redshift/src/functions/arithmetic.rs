@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal128Array};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Decimal128Array};
 use arrow::compute::kernels::numeric;
 use arrow::datatypes::{Decimal128Type, Float32Type, Float64Type, i256};
 use arrow::error::ArrowError;
@@ -256,10 +256,34 @@ fn compute(
         Op::Divide => numeric::div,
         Op::Remainder => numeric::rem,
     };
-    kernel(left, right).map_err(|failure| match failure {
+    let computed = kernel(left, right).map_err(|failure| match failure {
         ArrowError::DivideByZero => Error::new(&error::DIVISION_BY_ZERO, &[]),
         ArrowError::ArithmeticOverflow(_) => read::out_of_range(result),
         other => Error::internal(other),
+    })?;
+    let all = [left, right, &computed];
+    let is_over = match operands {
+        Type::Float4 => has_overflow::<Float32Type>(all, f32::is_infinite),
+        Type::Float8 => has_overflow::<Float64Type>(all, f64::is_infinite),
+        _ => false,
+    };
+    match is_over {
+        true => Err(Error::new(&error::FLOAT_RANGE, &[])),
+        false => Ok(computed),
+    }
+}
+
+/// Whether one of the results is infinite, and both of its operands are not.
+fn has_overflow<T: ArrowPrimitiveType>(
+    [left, right, results]: [&ArrayRef; 3],
+    is_infinite: fn(T::Native) -> bool,
+) -> bool {
+    let (left, right) = (left.as_primitive::<T>(), right.as_primitive::<T>());
+    let mut results = results.as_primitive::<T>().iter().enumerate();
+    results.any(|(row, result)| {
+        result.is_some_and(is_infinite)
+            && !is_infinite(left.value(row))
+            && !is_infinite(right.value(row))
     })
 }
 

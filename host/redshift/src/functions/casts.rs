@@ -13,6 +13,7 @@ use datafusion::logical_expr::{
 use super::{ASSIGN, CAST, TRY_CAST};
 use crate::error::{self, Error, Result};
 use crate::types::cast::{self, Mode};
+use crate::types::show::Digits;
 use crate::types::{Type, parse};
 
 /// What a cast does with a value that does not fit.
@@ -143,11 +144,12 @@ impl ScalarUDFImpl for Cast {
         let to = target(Some(to))?;
         let is_constant = matches!(value, ColumnarValue::Scalar(_));
         let from = source(&arguments.arg_fields[0], is_constant)?;
+        let digits = super::digits(&arguments.config_options);
         let convert = |column: &ArrayRef| -> Outcome<ArrayRef> {
             Ok(match self.kind {
-                Kind::Explicit => cast::cast(column, from, to, Mode::Explicit)?,
-                Kind::Assign => cast::cast(column, from, to, Mode::Assignment)?,
-                Kind::Try => tried(column, from, to)?,
+                Kind::Explicit => cast::cast_with(column, from, to, Mode::Explicit, digits)?,
+                Kind::Assign => cast::cast_with(column, from, to, Mode::Assignment, digits)?,
+                Kind::Try => tried(column, from, to, digits)?,
             })
         };
         Ok(match value {
@@ -160,14 +162,14 @@ impl ScalarUDFImpl for Cast {
     }
 }
 
-fn tried(column: &ArrayRef, from: Type, to: Type) -> Result<ArrayRef> {
-    if let Ok(all) = cast::cast(column, from, to, Mode::Explicit) {
+fn tried(column: &ArrayRef, from: Type, to: Type, digits: Digits) -> Result<ArrayRef> {
+    if let Ok(all) = cast::cast_with(column, from, to, Mode::Explicit, digits) {
         return Ok(all);
     }
     let each: Vec<ArrayRef> = (0..column.len())
         .map(|row| {
             let one = column.slice(row, 1);
-            cast::cast(&one, from, to, Mode::Explicit)
+            cast::cast_with(&one, from, to, Mode::Explicit, digits)
                 .unwrap_or_else(|_| arrow::array::new_null_array(&to.arrow(), 1))
         })
         .collect();

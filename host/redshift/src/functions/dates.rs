@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Date32Array, Float64Array, Int64Array, IntervalMonthDayNanoArray,
+    ArrayRef, AsArray, Date32Array, Float64Array, Int64Array, IntervalMonthDayNanoArray,
     Time64MicrosecondArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{
     Date32Type, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
     Time64MicrosecondType, TimestampMicrosecondType,
 };
-use chrono::{Datelike, Days, Months, NaiveDate, NaiveDateTime, Timelike};
+use chrono::{Datelike, Months, NaiveDate, NaiveDateTime, Timelike};
 use datafusion::logical_expr::{Expr, ScalarUDF};
 
-use super::scalar::{Arguments, scalar};
+use super::scalar::{Arguments, by_row, scalar};
 use crate::error::{self, Error, Result};
 use crate::types::Type;
 use crate::types::show::moment;
@@ -151,15 +151,10 @@ fn add_to_times(columns: &[ArrayRef]) -> Result<ArrayRef> {
     let parts = columns[0].as_string::<i32>();
     let counts = columns[1].as_primitive::<Int64Type>();
     let values = columns[2].as_primitive::<Time64MicrosecondType>();
-    let computed = (0..values.len()).map(|row| {
-        if counts.is_null(row) || values.is_null(row) {
-            return Ok(None);
-        }
+    let column = by_row::<_, Time64MicrosecondArray>(columns, |row| {
         shifted_time(parts.value(row), counts.value(row), values.value(row)).map(Some)
-    });
-    Ok(Arc::new(
-        computed.collect::<Result<Time64MicrosecondArray>>()?,
-    ))
+    })?;
+    Ok(Arc::new(column))
 }
 
 fn dateadd(columns: &[ArrayRef], _: &[Type], result: Type) -> Result<ArrayRef> {
@@ -169,16 +164,12 @@ fn dateadd(columns: &[ArrayRef], _: &[Type], result: Type) -> Result<ArrayRef> {
     let parts = columns[0].as_string::<i32>();
     let counts = columns[1].as_primitive::<Int64Type>();
     let values = columns[2].as_primitive::<TimestampMicrosecondType>();
-    let computed = (0..values.len()).map(|row| {
-        if counts.is_null(row) || values.is_null(row) {
-            return Ok(None);
-        }
+    let column = by_row::<_, TimestampMicrosecondArray>(columns, |row| {
         let shifted = shifted(parts.value(row), counts.value(row), values.value(row));
         shifted
             .map(Some)
             .ok_or_else(|| out_of_range(counts.value(row)))
-    });
-    let column = computed.collect::<Result<TimestampMicrosecondArray>>()?;
+    })?;
     Ok(Arc::new(column.with_data_type(result.arrow())))
 }
 
@@ -216,9 +207,7 @@ fn extract_epoch_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
 }
 
 fn extract(columns: &[ArrayRef], types: &[Type], result: Type) -> Result<ArrayRef> {
-    let parts = parts(columns, types[1], |micros, unit| {
-        micros.div_euclid(unit) as f64
-    })?;
+    let parts = parts(columns, types[1], Seconds::Alone)?;
     crate::types::cast::cast(
         &parts,
         Type::Float8,
@@ -228,56 +217,78 @@ fn extract(columns: &[ArrayRef], types: &[Type], result: Type) -> Result<ArrayRe
 }
 
 fn date_part(columns: &[ArrayRef], types: &[Type], _: Type) -> Result<ArrayRef> {
-    parts(columns, types[1], |micros, unit| {
-        micros as f64 / unit as f64
-    })
+    parts(columns, types[1], Seconds::Complete)
 }
 
-/// Parts of values, as floats. `counted` gives microseconds in a unit, as seconds and the epoch are.
-fn parts(columns: &[ArrayRef], of: Type, counted: fn(i64, i64) -> f64) -> Result<ArrayRef> {
+/// What seconds, and parts of them, are.
+#[derive(Debug, Clone, Copy)]
+enum Seconds {
+    /// Those of EXTRACT: whole numbers, and milliseconds and microseconds without the seconds.
+    Alone,
+    /// Those of DATE_PART: with their fractions, and with the seconds in what is less, as in PostgreSQL. The guide says so on its page of
+    /// date parts, and shows 789000 microseconds of 06.789 on that of DATE_PART.
+    Complete,
+}
+
+impl Seconds {
+    /// Microseconds in a unit.
+    fn counted(self, micros: i64, unit: i64) -> f64 {
+        match self {
+            Self::Alone => micros.div_euclid(unit) as f64,
+            Self::Complete => micros as f64 / unit as f64,
+        }
+    }
+
+    /// What is below a second, in a unit.
+    fn below(self, micros: i64, unit: i64) -> f64 {
+        match self {
+            Self::Alone => self.counted(micros % 1_000_000, unit),
+            Self::Complete => self.counted(micros % 60_000_000, unit),
+        }
+    }
+}
+
+/// Parts of values, as floats.
+fn parts(columns: &[ArrayRef], of: Type, seconds: Seconds) -> Result<ArrayRef> {
     let names = columns[0].as_string::<i32>();
     let values = &columns[1];
-    let computed = (0..values.len()).map(|row| {
-        if values.is_null(row) || names.is_null(row) {
-            return Ok(None);
-        }
+    let column = by_row::<_, Float64Array>(columns, |row| {
         let name = names.value(row);
         let refused = || Error::new(&error::INVALID_ARGUMENT, &[&"date part", &name]);
         let part = match of {
             Type::Time => {
                 let micros = values.as_primitive::<Time64MicrosecondType>().value(row);
-                part_of_time(name, micros, counted).ok_or_else(refused)?
+                part_of_time(name, micros, seconds).ok_or_else(refused)?
             }
             Type::Interval => {
                 let value = values.as_primitive::<IntervalMonthDayNanoType>().value(row);
-                part_of_interval(name, value, counted)?.ok_or_else(refused)?
+                part_of_interval(name, value, seconds)?.ok_or_else(refused)?
             }
             _ => {
                 let value = values.as_primitive::<TimestampMicrosecondType>().value(row);
-                let found = part_of_moment(name, value, counted);
+                let found = part_of_moment(name, value, seconds);
                 found.ok_or_else(|| out_of_range(value))?
             }
         };
         Ok(Some(part))
-    });
-    Ok(Arc::new(computed.collect::<Result<Float64Array>>()?))
+    })?;
+    Ok(Arc::new(column))
 }
 
-/// A part of a time of day. Those below a second are without the seconds: the guide's page of DATE_PART shows 789000
-/// microseconds of 06.789, though its page of date parts says that the seconds are complete whatever the part.
-fn part_of_time(name: &str, micros: i64, counted: fn(i64, i64) -> f64) -> Option<f64> {
+/// A part of a time of day.
+fn part_of_time(name: &str, micros: i64, seconds: Seconds) -> Option<f64> {
     Some(match name {
         "hour" => (micros / (DAY / 24)) as f64,
         "minute" => (micros / 60_000_000 % 60) as f64,
-        "second" => counted(micros % 60_000_000, 1_000_000),
-        "millisecond" => (micros % 1_000_000 / 1_000) as f64,
-        "microsecond" => (micros % 1_000_000) as f64,
-        "epoch" => counted(micros, 1_000_000),
+        "second" => seconds.counted(micros % 60_000_000, 1_000_000),
+        "millisecond" => seconds.below(micros, 1_000),
+        "microsecond" => seconds.below(micros, 1),
+        "epoch" => seconds.counted(micros, 1_000_000),
         _ => return None,
     })
 }
 
-fn part_of_moment(name: &str, value: i64, counted: fn(i64, i64) -> f64) -> Option<f64> {
+fn part_of_moment(name: &str, value: i64, seconds: Seconds) -> Option<f64> {
     let date = moment(value)?.date();
     let year = date.year();
     let whole = match name {
@@ -292,8 +303,8 @@ fn part_of_moment(name: &str, value: i64, counted: fn(i64, i64) -> f64) -> Optio
         "dow" => date.weekday().num_days_from_sunday() as i32,
         "doy" => date.ordinal() as i32,
         "day" => date.day() as i32,
-        "epoch" => return Some(counted(value, 1_000_000)),
-        _ => return part_of_time(name, value.rem_euclid(DAY), counted),
+        "epoch" => return Some(seconds.counted(value, 1_000_000)),
+        _ => return part_of_time(name, value.rem_euclid(DAY), seconds),
     };
     Some(f64::from(whole))
 }
@@ -301,12 +312,12 @@ fn part_of_moment(name: &str, value: i64, counted: fn(i64, i64) -> f64) -> Optio
 fn part_of_interval(
     name: &str,
     value: IntervalMonthDayNano,
-    counted: fn(i64, i64) -> f64,
+    seconds: Seconds,
 ) -> Result<Option<f64>> {
     let micros = value.nanoseconds / 1_000;
     if name == "epoch" && value.months == 0 {
         let all = i64::from(value.days) * DAY + micros;
-        return Ok(Some(counted(all, 1_000_000)));
+        return Ok(Some(seconds.counted(all, 1_000_000)));
     }
     if micros < 0 || value.months < 0 || value.days < 0 || micros >= DAY {
         return Err(Error::not_yet(
@@ -318,7 +329,7 @@ fn part_of_interval(
         "month" => f64::from(value.months % 12),
         "day" => f64::from(value.days),
         "epoch" => return Err(Error::not_yet("the epoch of intervals with months")),
-        _ => return Ok(part_of_time(name, micros, counted)),
+        _ => return Ok(part_of_time(name, micros, seconds)),
     }))
 }
 
@@ -341,10 +352,7 @@ fn times_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
 
 fn multiplied(columns: &[ArrayRef], types: &[Type], _: Type) -> Result<ArrayRef> {
     let intervals = columns[0].as_primitive::<IntervalMonthDayNanoType>();
-    let computed = (0..intervals.len()).map(|row| {
-        if columns.iter().any(|column| column.is_null(row)) {
-            return Ok(None);
-        }
+    let column = by_row::<_, IntervalMonthDayNanoArray>(columns, |row| {
         let value = intervals.value(row);
         let product = match types[1] {
             Type::Int8 => whole_times(value, columns[1].as_primitive::<Int64Type>().value(row)),
@@ -360,10 +368,8 @@ fn multiplied(columns: &[ArrayRef], types: &[Type], _: Type) -> Result<ArrayRef>
             }
         };
         product.map(Some).ok_or_else(|| out_of_range("interval"))
-    });
-    Ok(Arc::new(
-        computed.collect::<Result<IntervalMonthDayNanoArray>>()?,
-    ))
+    })?;
+    Ok(Arc::new(column))
 }
 
 fn whole_times(value: IntervalMonthDayNano, count: i64) -> Option<IntervalMonthDayNano> {
@@ -393,19 +399,15 @@ fn difference_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
 fn between(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     let left = columns[0].as_primitive::<TimestampMicrosecondType>();
     let right = columns[1].as_primitive::<TimestampMicrosecondType>();
-    let computed = left.iter().zip(right.iter()).map(|(left, right)| {
-        let Some((left, right)) = left.zip(right) else {
-            return Ok(None);
-        };
-        let interval = left.checked_sub(right).and_then(|micros| {
+    let column = by_row::<_, IntervalMonthDayNanoArray>(columns, |row| {
+        let interval = left.value(row).checked_sub(right.value(row));
+        let interval = interval.and_then(|micros| {
             let days = i32::try_from(micros / DAY).ok()?;
             Some(IntervalMonthDayNano::new(0, days, micros % DAY * 1_000))
         });
         interval.map(Some).ok_or_else(|| out_of_range("interval"))
-    });
-    Ok(Arc::new(
-        computed.collect::<Result<IntervalMonthDayNanoArray>>()?,
-    ))
+    })?;
+    Ok(Arc::new(column))
 }
 
 /// What intervals are compared by: microseconds, with 30 days in a month, as PostgreSQL counts.
@@ -422,17 +424,15 @@ fn length_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
 
 fn lengths(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     let values = columns[0].as_primitive::<IntervalMonthDayNanoType>();
-    let computed = values.iter().map(|value| {
-        let Some(value) = value else {
-            return Ok(None);
-        };
+    let column = by_row::<_, Int64Array>(columns, |row| {
+        let value = values.value(row);
         let days = i64::from(value.months) * 30 + i64::from(value.days);
         let micros = days
             .checked_mul(DAY)
             .and_then(|micros| micros.checked_add(value.nanoseconds / 1_000));
         micros.map(Some).ok_or_else(|| out_of_range("interval"))
-    });
-    Ok(Arc::new(computed.collect::<Result<Int64Array>>()?))
+    })?;
+    Ok(Arc::new(column))
 }
 
 /// A day and a time of it.
@@ -498,15 +498,12 @@ fn between_times(columns: &[ArrayRef]) -> Result<ArrayRef> {
     let parts = columns[0].as_string::<i32>();
     let starts = columns[1].as_primitive::<Time64MicrosecondType>();
     let ends = columns[2].as_primitive::<Time64MicrosecondType>();
-    let computed = (0..starts.len()).map(|row| {
-        if starts.is_null(row) || ends.is_null(row) {
-            return Ok(None);
-        }
+    let column = by_row::<_, Int64Array>(columns, |row| {
         let part = parts.value(row);
         let unit = unit_of_time(part).ok_or_else(|| no_part(part))?;
         Ok(Some(ends.value(row) / unit - starts.value(row) / unit))
-    });
-    Ok(Arc::new(computed.collect::<Result<Int64Array>>()?))
+    })?;
+    Ok(Arc::new(column))
 }
 
 fn datediff(columns: &[ArrayRef], types: &[Type], _: Type) -> Result<ArrayRef> {
@@ -516,17 +513,14 @@ fn datediff(columns: &[ArrayRef], types: &[Type], _: Type) -> Result<ArrayRef> {
     let parts = columns[0].as_string::<i32>();
     let starts = columns[1].as_primitive::<TimestampMicrosecondType>();
     let ends = columns[2].as_primitive::<TimestampMicrosecondType>();
-    let computed = (0..starts.len()).map(|row| {
-        if starts.is_null(row) || ends.is_null(row) {
-            return Ok(None);
-        }
+    let column = by_row::<_, Int64Array>(columns, |row| {
         let part = parts.value(row);
         let counted = boundaries(part, ends.value(row))
             .zip(boundaries(part, starts.value(row)))
             .and_then(|(end, start)| end.checked_sub(start));
         counted.map(Some).ok_or_else(|| out_of_range(part))
-    });
-    Ok(Arc::new(computed.collect::<Result<Int64Array>>()?))
+    })?;
+    Ok(Arc::new(column))
 }
 
 /// The last day of a month stays the last day.
@@ -542,31 +536,32 @@ fn add_months(columns: &[ArrayRef], types: &[Type], _: Type) -> Result<ArrayRef>
     };
     let values = values.as_primitive::<TimestampMicrosecondType>();
     let counts = columns[1].as_primitive::<Int64Type>();
-    let computed = (0..values.len()).map(|row| {
-        if values.is_null(row) || counts.is_null(row) {
-            return Ok(None);
-        }
+    let column = by_row::<_, TimestampMicrosecondArray>(columns, |row| {
         let count = counts.value(row);
         let shifted =
             shifted("month", count, values.value(row)).ok_or_else(|| out_of_range(count))?;
-        let is_last = moment(values.value(row)).is_some_and(|moment| {
-            let next = moment.date().checked_add_days(Days::new(1));
-            next.is_some_and(|next| next.day() == 1)
-        });
+        let is_last = moment(values.value(row)).is_some_and(is_last_of_month);
         Ok(Some(match is_last {
-            true => last_of_month(shifted).unwrap_or(shifted),
+            true => at_end_of_month(shifted).unwrap_or(shifted),
             false => shifted,
         }))
-    });
-    Ok(Arc::new(
-        computed.collect::<Result<TimestampMicrosecondArray>>()?,
-    ))
+    })?;
+    Ok(Arc::new(column))
 }
 
-fn last_of_month(value: i64) -> Option<i64> {
+/// The last day of a day's month.
+fn end_of_month(date: NaiveDate) -> Option<NaiveDate> {
+    let first = date.with_day(1)?;
+    first.checked_add_months(Months::new(1))?.pred_opt()
+}
+
+fn is_last_of_month(moment: NaiveDateTime) -> bool {
+    end_of_month(moment.date()) == Some(moment.date())
+}
+
+fn at_end_of_month(value: i64) -> Option<i64> {
     let moment = moment(value)?;
-    let first = moment.date().with_day(1)?;
-    let last = first.checked_add_months(Months::new(1))?.pred_opt()?;
+    let last = end_of_month(moment.date())?;
     Some(micros(last.and_time(moment.time())))
 }
 
@@ -577,8 +572,7 @@ fn day(days: i32) -> Option<NaiveDate> {
 fn last_day(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     let values = columns[0].as_primitive::<Date32Type>();
     let computed = values.iter().map(|value| {
-        let first = day(value?)?.with_day(1)?;
-        let last = first.checked_add_months(Months::new(1))?.pred_opt()?;
+        let last = end_of_month(day(value?)?)?;
         Some(last.num_days_from_ce() - 719_163)
     });
     Ok(Arc::new(computed.collect::<Date32Array>()))
@@ -596,10 +590,7 @@ fn next_day(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     ];
     let values = columns[0].as_primitive::<Date32Type>();
     let names = columns[1].as_string::<i32>();
-    let computed = (0..values.len()).map(|row| {
-        if values.is_null(row) || names.is_null(row) {
-            return Ok(None);
-        }
+    let column = by_row::<_, Date32Array>(columns, |row| {
         let name = names.value(row).to_lowercase();
         let wanted = DAYS
             .iter()
@@ -611,22 +602,18 @@ fn next_day(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
         let today = day(value).map_or(0, |day| day.weekday().num_days_from_monday());
         let ahead = (wanted as i32 - today as i32 + 6).rem_euclid(7) + 1;
         Ok(Some(value + ahead))
-    });
-    Ok(Arc::new(computed.collect::<Result<Date32Array>>()?))
+    })?;
+    Ok(Arc::new(column))
 }
 
 fn months_between(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     let left = columns[0].as_primitive::<TimestampMicrosecondType>();
     let right = columns[1].as_primitive::<TimestampMicrosecondType>();
-    let is_last = |moment: NaiveDateTime| {
-        let next = moment.date().checked_add_days(Days::new(1));
-        next.is_some_and(|next| next.day() == 1)
-    };
     let computed = left.iter().zip(right.iter()).map(|(left, right)| {
         let (left, right) = (moment(left?)?, moment(right?)?);
         let months = f64::from(left.year() - right.year()) * 12.0
             + f64::from(left.month() as i32 - right.month() as i32);
-        if left.day() == right.day() || (is_last(left) && is_last(right)) {
+        if left.day() == right.day() || (is_last_of_month(left) && is_last_of_month(right)) {
             return Some(months);
         }
         let seconds = |moment: NaiveDateTime| {
@@ -658,10 +645,7 @@ fn convert_timezone(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRe
         .iter()
         .map(|column| column.as_string::<i32>())
         .collect();
-    let computed = (0..values.len()).map(|row| {
-        if values.is_null(row) || zones.iter().any(|zones| zones.is_null(row)) {
-            return Ok(None);
-        }
+    let column = by_row::<_, TimestampMicrosecondArray>(columns, |row| {
         let value = values.value(row);
         let from = match zones.as_slice() {
             [from, _] => zone(from.value(row))?,
@@ -672,10 +656,8 @@ fn convert_timezone(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRe
         let converted = from.utc_of(local).and_then(|utc| to.local_of(utc));
         let converted = converted.ok_or_else(|| out_of_range(local))?;
         Ok(Some(micros(converted)))
-    });
-    Ok(Arc::new(
-        computed.collect::<Result<TimestampMicrosecondArray>>()?,
-    ))
+    })?;
+    Ok(Arc::new(column))
 }
 
 /// `value AT TIME ZONE 'zone'`: a timestamp is taken for a local time there, and what has a zone becomes the local time there.
@@ -696,10 +678,7 @@ fn at_zone_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
 fn at_zone(columns: &[ArrayRef], _: &[Type], result: Type) -> Result<ArrayRef> {
     let zones = columns[0].as_string::<i32>();
     let values = columns[1].as_primitive::<TimestampMicrosecondType>();
-    let computed = (0..values.len()).map(|row| {
-        if values.is_null(row) || zones.is_null(row) {
-            return Ok(None);
-        }
+    let column = by_row::<_, TimestampMicrosecondArray>(columns, |row| {
         let (name, value) = (zones.value(row), values.value(row));
         let unknown = || Error::new(&error::INVALID_ARGUMENT, &[&"time zone", &name]);
         let zone = Zone::find(name).ok_or_else(unknown)?;
@@ -709,8 +688,7 @@ fn at_zone(columns: &[ArrayRef], _: &[Type], result: Type) -> Result<ArrayRef> {
         });
         let moved = moved.ok_or_else(|| out_of_range(value))?;
         Ok(Some(micros(moved)))
-    });
-    let column = computed.collect::<Result<TimestampMicrosecondArray>>()?;
+    })?;
     Ok(Arc::new(column.with_data_type(result.arrow())))
 }
 

@@ -23,6 +23,9 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         of_one("redshift_exp", |value| {
             in_range(value.exp(), value.is_finite())
         }),
+        of_one("redshift_degrees", |value| {
+            in_range(value.to_degrees(), value.is_finite())
+        }),
         of_one("redshift_sqrt", |value| match value < 0.0 {
             true => Err(&error::NEGATIVE_ROOT),
             false => Ok(value.sqrt()),

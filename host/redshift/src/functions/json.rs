@@ -8,7 +8,7 @@ use arrow::array::{
 use arrow::datatypes::{Decimal128Type, Int64Type};
 use datafusion::logical_expr::{Expr, ScalarUDF};
 
-use super::scalar::{Arguments, by_text, scalar};
+use super::scalar::{Arguments, by_row, by_text, scalar};
 use crate::error::{self, Error, Result};
 use crate::types::Type;
 use crate::types::json::Json;
@@ -257,10 +257,7 @@ fn super_path(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     let values = columns[0].as_string::<i32>();
     let paths = columns[1].as_string::<i32>();
     let mut steps: Option<(&str, Vec<Json>)> = None;
-    let computed = (0..values.len()).map(|row| {
-        if values.is_null(row) || paths.is_null(row) {
-            return Ok(None);
-        }
+    let column = by_row::<_, StringArray>(columns, |row| {
         let path = paths.value(row);
         let steps = match &mut steps {
             Some((text, steps)) if *text == path => steps,
@@ -280,18 +277,15 @@ fn super_path(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
                 _ => None,
             });
         Ok(found.map(Json::to_string))
-    });
-    Ok(Arc::new(computed.collect::<Result<StringArray>>()?))
+    })?;
+    Ok(Arc::new(column))
 }
 
 fn element(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     let texts = columns[0].as_string::<i32>();
     let places = columns[1].as_primitive::<Int64Type>();
     let is_lenient = is_lenient(columns.get(2));
-    let computed = (0..texts.len()).map(|row| {
-        if texts.is_null(row) || places.is_null(row) {
-            return Ok(None);
-        }
+    let column = by_row::<_, StringArray>(&columns[..2], |row| {
         let document = match parsed(texts.value(row)) {
             Ok(document) => document,
             Err(_) if is_lenient => return Ok(None),
@@ -302,6 +296,6 @@ fn element(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
             _ => None,
         };
         Ok(Some(found.unwrap_or_default()))
-    });
-    Ok(Arc::new(computed.collect::<Result<StringArray>>()?))
+    })?;
+    Ok(Arc::new(column))
 }

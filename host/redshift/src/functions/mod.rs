@@ -5,6 +5,7 @@ mod branches;
 mod casts;
 mod catalog;
 mod dates;
+mod finite;
 mod floats;
 mod formats;
 mod json;
@@ -16,7 +17,11 @@ mod totals;
 
 use std::sync::Arc;
 
+use datafusion::common::config::{ConfigExtension, ConfigOptions};
+use datafusion::common::extensions_options;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+
+use crate::types::show::Digits;
 
 pub(crate) use arithmetic::{Op, arithmetic, equal_floats, is_arithmetic};
 pub(crate) use branches::BRANCHES;
@@ -35,6 +40,24 @@ pub(crate) const TRY_CAST: &str = "redshift_try_cast";
 /// What an assignment to a column does to a value.
 pub(crate) const ASSIGN: &str = "redshift_assign";
 
+extensions_options! {
+    /// Parameters of the session that functions know; those of the start where there are none.
+    pub(crate) struct Parameters {
+        /// `extra_float_digits`.
+        pub(crate) extra_float_digits: i32, default = 0
+    }
+}
+
+impl ConfigExtension for Parameters {
+    const PREFIX: &'static str = "redshift";
+}
+
+/// How many digits floats have as texts in the session that calls a function.
+fn digits(options: &ConfigOptions) -> Digits {
+    let parameters = options.extensions.get::<Parameters>();
+    Digits::Extra(parameters.map_or(0, |parameters| parameters.extra_float_digits))
+}
+
 /// Functions that plans call.
 pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
     let mut all = casts::functions();
@@ -49,7 +72,9 @@ pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
     all.into_iter().map(Arc::new).collect()
 }
 
-/// Functions over groups that plans call.
-pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
-    vec![single::function()]
+/// Functions over groups that plans call, some of them made of those that there are.
+pub(crate) fn aggregates(all: &[Arc<AggregateUDF>]) -> Vec<Arc<AggregateUDF>> {
+    let mut own = finite::functions(all);
+    own.push(single::function());
+    own
 }

@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 
 use crate::error::{Error, Result};
 use crate::types::Type;
-use crate::types::cast::{Mode, cast};
+use crate::types::cast::{Mode, cast_with};
 
 /// What a function is called with.
 pub(crate) struct Arguments<'a> {
@@ -153,15 +153,19 @@ impl ScalarUDFImpl for Scalar {
         } else {
             arguments.number_rows
         };
+        let digits = super::digits(&arguments.config_options);
+        let cast = |column: &ArrayRef, from: &Type, to: &Type| {
+            cast_with(column, *from, *to, Mode::Explicit, digits)
+        };
         let columns = arguments.args.iter().zip(types.iter().zip(&wanted)).map(
             |(argument, (from, to))| -> Outcome<ArrayRef> {
                 let column = match argument {
                     // Cast once, not for each row.
                     ColumnarValue::Scalar(value) => {
-                        let one = cast(&value.to_array()?, *from, *to, Mode::Explicit)?;
+                        let one = cast(&value.to_array()?, from, to)?;
                         ScalarValue::try_from_array(&one, 0)?.to_array_of_size(rows)?
                     }
-                    ColumnarValue::Array(column) => cast(column, *from, *to, Mode::Explicit)?,
+                    ColumnarValue::Array(column) => cast(column, from, to)?,
                 };
                 Ok(column)
             },
@@ -177,6 +181,20 @@ impl ScalarUDFImpl for Scalar {
     }
 }
 
+/// A column with a value for each row in which no argument is NULL, by the row's number; NULL in the others.
+pub(crate) fn by_row<T, A: FromIterator<Option<T>>>(
+    columns: &[ArrayRef],
+    mut compute: impl FnMut(usize) -> Result<Option<T>>,
+) -> Result<A> {
+    let rows = columns.first().map_or(0, |column| column.len());
+    let is_null = |row: usize| columns.iter().any(|column| column.is_null(row));
+    let computed = (0..rows).map(|row| match is_null(row) {
+        true => Ok(None),
+        false => compute(row),
+    });
+    computed.collect()
+}
+
 /// Rows in which no argument is NULL, as texts of the arguments.
 pub(crate) fn by_text<T, A: FromIterator<Option<T>> + Array + 'static>(
     columns: &[ArrayRef],
@@ -187,13 +205,9 @@ pub(crate) fn by_text<T, A: FromIterator<Option<T>> + Array + 'static>(
         .iter()
         .map(|column| column.as_string::<i32>())
         .collect();
-    let rows = columns.first().map_or(0, |column| column.len());
-    let computed = (0..rows).map(|row| {
-        if texts.iter().any(|column| column.is_null(row)) {
-            return Ok(None);
-        }
+    let column = by_row::<_, A>(columns, |row| {
         let values: Vec<&str> = texts.iter().map(|column| column.value(row)).collect();
         compute(&values)
-    });
-    Ok(Arc::new(computed.collect::<Result<A>>()?))
+    })?;
+    Ok(Arc::new(column))
 }

@@ -227,7 +227,7 @@ static KNOWN: &[Known] = &[
     known("checksum", NotYet, 1, 1),
     known("cos", As("cos"), 1, 1),
     known("cot", As("redshift_cot"), 1, 1),
-    known("degrees", As("degrees"), 1, 1),
+    known("degrees", As("redshift_degrees"), 1, 1),
     known("dexp", As("redshift_exp"), 1, 1),
     known("dlog1", As("redshift_ln"), 1, 1),
     known("dlog10", As("redshift_log"), 1, 1),

@@ -9,7 +9,7 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
 use regex::Regex;
 
 use super::formats;
-use super::scalar::{Arguments, by_text, scalar};
+use super::scalar::{Arguments, by_row, by_text, scalar};
 use crate::error::{self, Error, Result};
 use crate::types::{MAX_VARCHAR, Type};
 
@@ -248,10 +248,7 @@ fn dollars(text: &str) -> String {
 fn strtol(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     let texts = columns[0].as_string::<i32>();
     let bases = columns[1].as_primitive::<Int64Type>();
-    let computed = (0..texts.len()).map(|row| {
-        if texts.is_null(row) || bases.is_null(row) {
-            return Ok(None);
-        }
+    let column = by_row::<_, Int64Array>(columns, |row| {
         let text = texts.value(row).trim();
         let base = u32::try_from(bases.value(row))
             .ok()
@@ -263,8 +260,8 @@ fn strtol(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
         };
         let value = i64::from_str_radix(digits, base.ok_or_else(bad)?).map_err(|_| bad())?;
         Ok(Some(value))
-    });
-    Ok(Arc::new(computed.collect::<Result<Int64Array>>()?))
+    })?;
+    Ok(Arc::new(column))
 }
 
 /// A part of a text by its number, from 1; of an empty delimiter there is one part.
@@ -272,10 +269,7 @@ fn split_part(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     let texts = columns[0].as_string::<i32>();
     let delimiters = columns[1].as_string::<i32>();
     let numbers = columns[2].as_primitive::<Int64Type>();
-    let computed = (0..texts.len()).map(|row| {
-        if columns.iter().any(|column| column.is_null(row)) {
-            return Ok(None);
-        }
+    let column = by_row::<_, StringArray>(columns, |row| {
         let number = numbers.value(row);
         let place = usize::try_from(number - 1);
         let place =
@@ -286,8 +280,8 @@ fn split_part(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
             false => text.split(delimiter).nth(place),
         };
         Ok(Some(part.unwrap_or_default()))
-    });
-    Ok(Arc::new(computed.collect::<Result<StringArray>>()?))
+    })?;
+    Ok(Arc::new(column))
 }
 
 fn sign_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
@@ -338,11 +332,8 @@ fn to_char_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
 fn to_char(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     let values = columns[0].as_primitive::<arrow::datatypes::TimestampMicrosecondType>();
     let patterns = columns[1].as_string::<i32>();
-    let computed = (0..values.len()).map(|row| {
-        if values.is_null(row) || patterns.is_null(row) {
-            return Ok(None);
-        }
+    let column = by_row::<_, StringArray>(columns, |row| {
         formats::show(values.value(row), patterns.value(row)).map(Some)
-    });
-    Ok(Arc::new(computed.collect::<Result<StringArray>>()?))
+    })?;
+    Ok(Arc::new(column))
 }

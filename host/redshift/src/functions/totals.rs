@@ -34,6 +34,16 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             Ok(Arc::clone(&columns[0]))
         }),
         scalar("redshift_average", average_types, average),
+        // Empty texts are left out, as NULL is.
+        scalar(
+            "redshift_listagg_input",
+            |_| Ok((vec![TEXT], TEXT)),
+            |columns, _, _| {
+                by_text::<_, StringArray>(columns, |values| {
+                    Ok((!values[0].is_empty()).then(|| values[0].to_owned()))
+                })
+            },
+        ),
         scalar(
             "redshift_listagg",
             |_| Ok((vec![TEXT], TEXT)),
@@ -55,7 +65,7 @@ fn list(text: String) -> Result<Option<String>> {
     }
 }
 
-/// Lists of distinct values: of values that differ only in trailing blanks, the first one stays.
+/// Lists of distinct values, without empty ones: of values that differ only in trailing blanks, the first one stays.
 fn distinct(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     let lists = columns[0].as_string::<i32>();
     let delimiters = columns[1].as_string::<i32>();
@@ -65,8 +75,12 @@ fn distinct(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
         }
         let mut seen = HashSet::new();
         let values = lists.value(row).split(BETWEEN);
+        let values = values.filter(|value| !value.is_empty());
         let values = values.filter(|value| seen.insert(value.trim_end_matches(' ')));
         let values: Vec<&str> = values.collect();
+        if values.is_empty() {
+            return Ok(None);
+        }
         // Without a delimiter, nothing is between the values.
         match delimiters.is_null(row) {
             true => list(values.concat()),

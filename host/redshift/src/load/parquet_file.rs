@@ -19,7 +19,8 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::Type as Node;
 
 use crate::error::{Error, Result};
-use crate::types::{Column, Type, show};
+use crate::types::show::{self, Digits};
+use crate::types::{Column, Type};
 
 /// Rows of a group.
 const GROUP: usize = 128 << 10;
@@ -145,7 +146,7 @@ fn column(
             ByteArray::from(values.as_binary::<i32>().value(row).to_vec())
         }),
         Type::Char(_) => put::<ByteArrayType>(group, values, |row| {
-            let text = show::output(values, row, data_type).unwrap_or_default();
+            let text = show::output(values, row, data_type, Digits::All).unwrap_or_default();
             ByteArray::from(text.into_bytes())
         }),
         _ => put::<ByteArrayType>(group, values, |row| {

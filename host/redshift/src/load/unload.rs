@@ -18,7 +18,8 @@ use crate::session::Outcome;
 use crate::syntax::{self, OptionValue, Options, Parameters, Statement};
 use crate::transaction::Transaction;
 use crate::types::json::Json;
-use crate::types::{Column, Type, show};
+use crate::types::show::{self, Digits};
+use crate::types::{Column, Type};
 
 /// Options of COPY alone.
 const OF_COPY: &[&str] = &[
@@ -104,7 +105,8 @@ pub(crate) async fn unload(
     let batches = bind::run(planned).await?;
     clear(objects, bucket, prefix, &options).await?;
     let mut files = Vec::new();
-    for (folder, rows) in divided(&batches, &columns, &partitions)? {
+    let digits = environment.context.digits;
+    for (folder, rows) in divided(&batches, &columns, &partitions, digits)? {
         let kept: Vec<usize> = (0..columns.len())
             .filter(|at| partitions.include || !partitions.places.contains(at))
             .collect();
@@ -119,7 +121,7 @@ pub(crate) async fn unload(
             let key = format!("{prefix}{folder}{name}");
             let bytes = match format {
                 Format::Parquet => super::parquet_file::write(&kept, &rows)?,
-                _ => packed(texts(format, &options, &kept, &rows)?, &options)?,
+                _ => packed(texts(format, &options, &kept, &rows, digits)?, &options)?,
             };
             let size = bytes.len() as u64;
             put(&key, bytes).await?;
@@ -292,6 +294,7 @@ fn divided(
     batches: &[RecordBatch],
     columns: &[Column],
     partitions: &Partitions,
+    digits: Digits,
 ) -> Result<Vec<(String, RecordBatch)>> {
     let Some(first) = batches.first() else {
         return Ok(Vec::new());
@@ -307,7 +310,7 @@ fn divided(
     for row in 0..all.num_rows() {
         let mut folder = String::new();
         for place in &partitions.places {
-            let value = show::text(all.column(*place), row);
+            let value = show::text(all.column(*place), row, digits);
             let value = value.unwrap_or_else(|| "__HIVE_DEFAULT_PARTITION__".to_owned());
             folder.push_str(&format!("{}={value}/", columns[*place].name));
         }
@@ -370,9 +373,10 @@ fn texts(
     options: &Options,
     columns: &[Column],
     rows: &RecordBatch,
+    digits: Digits,
 ) -> Result<Vec<u8>> {
     let cell = |place: usize, row: usize| -> Option<String> {
-        show::output(rows.column(place), row, columns[place].data_type)
+        show::output(rows.column(place), row, columns[place].data_type, digits)
     };
     let mut out = Vec::new();
     if format == Format::Json {

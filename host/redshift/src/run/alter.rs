@@ -13,7 +13,8 @@ use crate::error::{self, Error, Result};
 use crate::session::Outcome;
 use crate::syntax::{AlterAction, ColumnDefinition};
 use crate::transaction::Transaction;
-use crate::types::{Type, parse, show};
+use crate::types::show::{self, Digits};
+use crate::types::{Type, parse};
 
 pub(super) async fn alter(
     environment: &Environment<'_>,
@@ -168,7 +169,7 @@ async fn add_column(
     let batches = bind::run(environment.plan(catalog, query).await?).await?;
     column.before = batches
         .first()
-        .and_then(|batch| show::text(batch.column(0), 0));
+        .and_then(|batch| show::text(batch.column(0), 0, Digits::All));
     match column.before.is_none() && column.not_null {
         true => Err(Error::new(&error::ADD_COLUMN_NOT_NULL, &[])),
         false => Ok(()),
@@ -212,7 +213,7 @@ async fn column_type(
     let batches = bind::run(environment.plan(catalog, bound).await?).await?;
     let longest = batches
         .first()
-        .and_then(|batch| show::text(batch.column(0), 0));
+        .and_then(|batch| show::text(batch.column(0), 0, Digits::All));
     let longest = longest
         .and_then(|text| text.parse::<u32>().ok())
         .unwrap_or(0);

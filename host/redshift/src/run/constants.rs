@@ -14,13 +14,19 @@ use datafusion::sql::sqlparser::ast::{CastKind, Expr, UnaryOperator, Value, Valu
 use super::rows::{Given, mismatch};
 use crate::catalog::{Column, Table};
 use crate::error::{Error, Result};
+use crate::types::show::Digits;
 use crate::types::{Type, cast, parse};
 
 /// Digits of a decimal at most.
 const MOST_DIGITS: usize = 38;
 
 /// The rows with all columns of a table; none if a value has to be computed.
-pub(super) fn rows(table: &Table, given: &Given, values: &Values) -> Result<Option<RecordBatch>> {
+pub(super) fn rows(
+    table: &Table,
+    given: &Given,
+    values: &Values,
+    digits: Digits,
+) -> Result<Option<RecordBatch>> {
     let width = values.rows.first().map_or(0, |row| row.len());
     if values.rows.iter().any(|row| row.len() != width) {
         return Ok(None);
@@ -28,7 +34,7 @@ pub(super) fn rows(table: &Table, given: &Given, values: &Values) -> Result<Opti
     let mut columns = Vec::with_capacity(table.columns.len());
     for (column, place) in table.columns.iter().zip(&given.places) {
         let cells = match place.filter(|place| *place < width) {
-            Some(place) => column_of(column, values, place)?,
+            Some(place) => column_of(column, values, place, digits)?,
             None if column.default.is_none() => {
                 Some(new_null_array(&column.data_type.arrow(), values.rows.len()))
             }
@@ -47,26 +53,32 @@ pub(super) fn rows(table: &Table, given: &Given, values: &Values) -> Result<Opti
 }
 
 /// The values at a place of all rows, as the column takes them.
-fn column_of(column: &Column, values: &Values, place: usize) -> Result<Option<ArrayRef>> {
+fn column_of(
+    column: &Column,
+    values: &Values,
+    place: usize,
+    digits: Digits,
+) -> Result<Option<ArrayRef>> {
     let mut cells = Vec::with_capacity(values.rows.len());
     for row in &values.rows {
-        let Some((value, from)) = value(&row.content[place])? else {
+        let Some((value, from)) = value(&row.content[place], digits)? else {
             return Ok(None);
         };
         if !cast::is_assignable(from, column.data_type) {
             return Err(mismatch(column, from));
         }
         let to = column.data_type;
-        cells.push(cast::cast(&value, from, to, cast::Mode::Assignment)?);
+        let mode = cast::Mode::Assignment;
+        cells.push(cast::cast_with(&value, from, to, mode, digits)?);
     }
     let cells: Vec<&dyn Array> = cells.iter().map(AsRef::as_ref).collect();
     concat(&cells).map(Some).map_err(Error::internal)
 }
 
 /// A value that is written as it is, or as a cast of such a one, with its type.
-fn value(expr: &Expr) -> Result<Option<(ArrayRef, Type)>> {
+fn value(expr: &Expr, digits: Digits) -> Result<Option<(ArrayRef, Type)>> {
     let known: (ArrayRef, Type) = match expr {
-        Expr::Nested(inner) => return value(inner),
+        Expr::Nested(inner) => return value(inner, digits),
         Expr::Value(literal) => match &literal.value {
             Value::Null => (Arc::new(NullArray::new(1)), Type::Unknown),
             Value::Boolean(flag) => (Arc::new(BooleanArray::from(vec![*flag])), Type::Bool),
@@ -94,13 +106,15 @@ fn value(expr: &Expr) -> Result<Option<(ArrayRef, Type)>> {
             array: false,
             format: None,
         } => {
-            let (Some((inner, from)), Ok(to)) = (value(expr)?, parse::sql(data_type, None)) else {
+            let (Some((inner, from)), Ok(to)) = (value(expr, digits)?, parse::sql(data_type, None))
+            else {
                 return Ok(None);
             };
             if !cast::is_allowed(from, to) {
                 return Ok(None);
             }
-            (cast::cast(&inner, from, to, cast::Mode::Explicit)?, to)
+            let mode = cast::Mode::Explicit;
+            (cast::cast_with(&inner, from, to, mode, digits)?, to)
         }
         _ => return Ok(None),
     };

@@ -95,7 +95,9 @@ pub(super) async fn insert(
                     let has_list = !names.is_empty();
                     let width = values.rows.first().map_or(0, |row| row.len());
                     given.check(width, has_list)?;
-                    if let Some(batch) = constants::rows(table, &given, &values)? {
+                    if let Some(batch) =
+                        constants::rows(table, &given, &values, environment.context.digits)?
+                    {
                         let schema = batch.schema();
                         let batch = stream::iter([Ok(batch)]);
                         let rows = RecordBatchStreamAdapter::new(schema, batch);

@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use parking_lot::Mutex;
 
-use transom_sql::walk::visit_expressions;
+use transom_sql::walk::{visit_expressions, visit_expressions_mut};
 
 use super::rows::{Again, Given, Marked, assigned, completed, marked, without, write};
 use super::update::{new_row, qualified};
@@ -36,13 +36,22 @@ fn clauses_refused() -> Error {
     Error::new(&error::MERGE_CLAUSES, &[])
 }
 
-/// The two tables of a MERGE, by the names that it gives them.
-struct Tables {
+/// A table of a MERGE, and what its expressions call it.
+struct Side {
     id: Id,
-    target: String,
-    source: TableFactor,
-    source_name: String,
-    source_id: Id,
+    /// Its schema; none if it has an alias.
+    schema: Option<String>,
+    name: String,
+    /// Its name in queries, which no other table has.
+    shown: String,
+}
+
+/// The two tables of a MERGE.
+struct Tables {
+    database: String,
+    target: Side,
+    source: Side,
+    relation: TableFactor,
 }
 
 async fn tables(
@@ -55,30 +64,109 @@ async fn tables(
     let id = locked(environment, transaction, target, false).await?;
     let catalog = transaction.catalog().clone();
     let binder = Binder::new(&catalog, environment.context);
-    let source_id = match binder.resolve(source)? {
-        Resolved::Object(Object::Table(table)) if table.id != id => table.id,
+    let from = match binder.resolve(source)? {
+        Resolved::Object(Object::Table(table)) if table.id != id => table,
         _ => return Err(Error::new(&error::MERGE_SOURCE, &[])),
     };
-    let last = |name| bind::plain_name(name).pop().unwrap_or_default();
-    let source_name = match &alias {
-        Some(alias) => alias.name.value.clone(),
-        None => last(source),
+    let side = |table: &Table| Side {
+        id: table.id,
+        schema: Some(catalog.schema_name(table.schema).to_owned()),
+        name: table.name.clone(),
+        shown: table.name.clone(),
     };
+    let target = side(catalog.table(id)?);
+    let mut source_side = side(&from);
+    if let Some(alias) = &alias {
+        let name = &alias.name.value;
+        if *name == target.name {
+            return Err(Error::new(&error::DUPLICATE_ALIAS, &[name]));
+        }
+        source_side.schema = None;
+        source_side.name.clone_from(name);
+        source_side.shown.clone_from(name);
+    } else if let (true, Some(schema)) = (source_side.name == target.name, &source_side.schema) {
+        source_side.shown = format!("{schema}.{}", source_side.name);
+    }
+    let alias = alias.unwrap_or_else(|| named(&source_side.shown));
     Ok(Tables {
-        id,
-        target: last(target),
-        source: bind::table(source.clone(), alias),
-        source_name,
-        source_id,
+        database: environment.context.database.clone(),
+        target,
+        relation: bind::table(source.clone(), Some(alias)),
+        source: source_side,
     })
 }
 
+fn named(name: &str) -> TableAlias {
+    TableAlias {
+        explicit: true,
+        name: bind::ident(name),
+        columns: Vec::new(),
+        at: None,
+    }
+}
+
 impl Tables {
+    /// An expression in which each column stands behind the name that queries have for its table, as `table.column`.
+    fn named(&self, catalog: &Catalog, mut expr: Expr) -> Result<Expr> {
+        // A subquery has names of its own.
+        let has_query = has_query(&expr);
+        let sides = [&self.target, &self.source];
+        let tables = [
+            catalog.table(self.target.id)?,
+            catalog.table(self.source.id)?,
+        ];
+        let is_column = |name: &Ident| {
+            let mut tables = tables.iter();
+            tables.any(|table| table.column(&name.value).is_some())
+        };
+        let renamed = visit_expressions_mut(&mut expr, |expr| {
+            let Expr::CompoundIdentifier(parts) = expr else {
+                return ControlFlow::Continue(());
+            };
+            let unknown = || {
+                let parts: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
+                Error::new(&error::UNDEFINED_COLUMN, &[&parts.join(".")])
+            };
+            let places: Vec<(usize, usize)> = (0..sides.len())
+                .filter_map(|side| {
+                    Some((side, sides[side].length(&self.database, parts.as_slice())?))
+                })
+                .collect();
+            // What has a schema before it is no path into a column.
+            let longest = places.iter().map(|(_, length)| *length).max();
+            let mut found = places.iter().filter(|(_, length)| Some(*length) == longest);
+            match (found.next(), found.next()) {
+                (Some(_), Some(_)) if !has_query => {
+                    let error = Error::new(
+                        &error::AMBIGUOUS_COLUMN,
+                        &[&Expr::CompoundIdentifier(parts.clone())],
+                    );
+                    ControlFlow::Break(error.hint("write the schema of the table before it"))
+                }
+                (Some((side, length)), None)
+                    if tables[*side].column(&parts[*length].value).is_some() =>
+                {
+                    parts.drain(..*length - 1);
+                    parts[0].value.clone_from(&sides[*side].shown);
+                    ControlFlow::Continue(())
+                }
+                // A path into a column, for which MERGE has an error of its own.
+                (None, _) if is_column(&parts[0]) => ControlFlow::Continue(()),
+                _ if has_query => ControlFlow::Continue(()),
+                _ => ControlFlow::Break(unknown()),
+            }
+        });
+        match renamed {
+            ControlFlow::Break(error) => Err(error),
+            ControlFlow::Continue(()) => Ok(expr),
+        }
+    }
+
     /// An error for a condition in which no column of one table is equal to one of the other. What else it asks for is free: dbt adds
     /// conditions on the target.
     fn check(&self, catalog: &Catalog, on: &Expr) -> Result<()> {
         self.check_whole(catalog, on)?;
-        match self.has_equality(catalog.table(self.id)?, on) {
+        match self.has_equality(catalog.table(self.target.id)?, on) {
             true => Ok(()),
             false => Err(Error::new(&error::MERGE_CONDITION, &[])),
         }
@@ -109,8 +197,10 @@ impl Tables {
 
     /// An error for an expression that takes parts of SUPER values.
     fn check_whole(&self, catalog: &Catalog, expr: &Expr) -> Result<()> {
-        let (target, source) = (catalog.table(self.id)?, catalog.table(self.source_id)?);
-        let is_table = |name: &Ident| name.value == self.target || name.value == self.source_name;
+        let target = catalog.table(self.target.id)?;
+        let source = catalog.table(self.source.id)?;
+        let is_table =
+            |name: &Ident| name.value == self.target.shown || name.value == self.source.shown;
         let is_column = |name: &Ident| {
             target.column(&name.value).is_some() || source.column(&name.value).is_some()
         };
@@ -118,7 +208,6 @@ impl Tables {
             Expr::CompoundFieldAccess { .. } | Expr::JsonAccess { .. } => true,
             Expr::CompoundIdentifier(parts) => match parts.as_slice() {
                 [table, ..] if is_table(table) => parts.len() > 2,
-                [_, table, _, ..] if is_table(table) => parts.len() > 3,
                 [column, ..] => is_column(column),
                 [] => false,
             },
@@ -132,15 +221,9 @@ impl Tables {
 
     /// An error for a new row with columns of the target, where no row matches.
     fn check_new(&self, catalog: &Catalog, value: &Expr) -> Result<()> {
-        let (target, source) = (catalog.table(self.id)?, catalog.table(self.source_id)?);
-        // A subquery has names of its own.
-        let has_query = finds(value, |expr| {
-            matches!(
-                expr,
-                Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. }
-            )
-        });
-        if has_query {
+        let target = catalog.table(self.target.id)?;
+        let source = catalog.table(self.source.id)?;
+        if has_query(value) {
             return Ok(());
         }
         let found = visit_expressions(value, |expr| {
@@ -149,8 +232,7 @@ impl Tables {
                     target.column(&name.value).is_some() && source.column(&name.value).is_none()
                 }
                 Expr::CompoundIdentifier(parts) => match parts.as_slice() {
-                    [table, ..] if table.value == self.source_name => false,
-                    [table, _] | [_, table, _] => table.value == self.target,
+                    [table, _] => table.value == self.target.shown,
                     _ => false,
                 },
                 _ => false,
@@ -173,9 +255,9 @@ impl Tables {
         let _ = visit_expressions(expr, |expr| {
             let is_source = match expr {
                 Expr::Identifier(name) => target.column(&name.value).is_none(),
-                Expr::CompoundIdentifier(parts) => {
-                    parts.iter().any(|part| part.value == self.source_name)
-                }
+                Expr::CompoundIdentifier(parts) => parts
+                    .first()
+                    .is_some_and(|table| table.value == self.source.shown),
                 _ => return ControlFlow::<()>::Continue(()),
             };
             match is_source {
@@ -186,6 +268,34 @@ impl Tables {
         });
         sides
     }
+}
+
+impl Side {
+    /// How many of a name's parts name this table, with at least one after them; `None` if they do not.
+    fn length(&self, database: &str, parts: &[Ident]) -> Option<usize> {
+        let (skipped, parts) = match parts {
+            [first, rest @ ..] if first.value == database && rest.len() > 2 => (1, rest),
+            parts => (0, parts),
+        };
+        match parts {
+            [schema, table, _, ..]
+                if self.schema.as_ref() == Some(&schema.value) && table.value == self.name =>
+            {
+                Some(skipped + 2)
+            }
+            [table, _, ..] if skipped == 0 && table.value == self.name => Some(1),
+            _ => None,
+        }
+    }
+}
+
+fn has_query(expr: &Expr) -> bool {
+    finds(expr, |expr| {
+        matches!(
+            expr,
+            Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. }
+        )
+    })
 }
 
 /// Whether some part of an expression is what is looked for.
@@ -256,11 +366,12 @@ pub(super) async fn merge(
             _ => return Err(clauses_refused()),
         }
     }
-    let (Some(matched), Some(unmatched)) = (matched, unmatched) else {
+    let (Some(mut matched), Some(unmatched)) = (matched, unmatched) else {
         return Err(clauses_refused());
     };
     let tables = tables(environment, transaction, &target, &source, alias).await?;
     let catalog = transaction.catalog().clone();
+    let on = tables.named(&catalog, *on)?;
     tables.check(&catalog, &on)?;
     if unmatched.insert_predicate.is_some() {
         return Err(clauses_refused());
@@ -272,40 +383,50 @@ pub(super) async fn merge(
     let [values] = values.rows.as_slice() else {
         return Err(Error::new(&error::SYNTAX_ERROR, &[&","]));
     };
-    for value in &values.content {
-        tables.check_whole(&catalog, value)?;
-        tables.check_new(&catalog, value)?;
-    }
-    if let MergeAction::Update(update) = &matched {
-        for assignment in &update.assignments {
-            tables.check_whole(&catalog, &assignment.value)?;
+    let values = values.content.iter().map(|value| {
+        let value = tables.named(&catalog, value.clone())?;
+        tables.check_whole(&catalog, &value)?;
+        tables.check_new(&catalog, &value)?;
+        Ok(value)
+    });
+    let values: Vec<Expr> = values.collect::<Result<_>>()?;
+    if let MergeAction::Update(update) = &mut matched {
+        for assignment in &mut update.assignments {
+            let value = tables.named(&catalog, assignment.value.clone())?;
+            tables.check_whole(&catalog, &value)?;
+            assignment.value = value;
         }
     }
-    let table = Table::clone(catalog.table(tables.id)?);
+    let table = Table::clone(catalog.table(tables.target.id)?);
     let mut work = Work {
         environment,
         catalog: &catalog,
         binder: Binder::new(&catalog, environment.context),
         table: &table,
         tables: &tables,
-        on: *on,
+        on,
     };
     let (rows, new) = match matched {
         MergeAction::Update(update) => {
             if update.update_predicate.is_some() || update.delete_predicate.is_some() {
                 return Err(clauses_refused());
             }
-            let items = new_row(&mut work.binder, &table, &tables.target, update.assignments)?;
+            let items = new_row(
+                &mut work.binder,
+                &table,
+                &tables.target.shown,
+                update.assignments,
+            )?;
             let query = work.matched(items)?;
             work.rewritten(query).await?
         }
         _ => {
-            let query = work.matched(vec![row(&tables.target)])?;
+            let query = work.matched(vec![row(&tables.target.shown)])?;
             (work.numbers(query).await?, Written::default())
         }
     };
-    let added = work.unmatched(&names, &values.content).await?;
-    transaction.has_read([tables.id, tables.source_id]);
+    let added = work.unmatched(&names, &values).await?;
+    transaction.has_read([tables.target.id, tables.source.id]);
     let changed = new.rows.max(rows.len() as u64) + added.rows;
     apply(transaction, &table, rows, [new, added])?;
     Ok(Outcome::changed("MERGE", changed))
@@ -317,12 +438,7 @@ pub(super) async fn remove_duplicates(
     transaction: &mut Transaction,
     merge: Duplicates,
 ) -> Result<Outcome> {
-    let alias = merge.alias.map(|name| TableAlias {
-        explicit: true,
-        name,
-        columns: Vec::new(),
-        at: None,
-    });
+    let alias = merge.alias.map(|name| named(&name.value));
     let tables = tables(
         environment,
         transaction,
@@ -332,9 +448,10 @@ pub(super) async fn remove_duplicates(
     )
     .await?;
     let catalog = transaction.catalog().clone();
-    tables.check(&catalog, &merge.on)?;
-    let table = Table::clone(catalog.table(tables.id)?);
-    let source = catalog.table(tables.source_id)?;
+    let on = tables.named(&catalog, merge.on)?;
+    tables.check(&catalog, &on)?;
+    let table = Table::clone(catalog.table(tables.target.id)?);
+    let source = catalog.table(tables.source.id)?;
     let types = |table: &Table| -> Vec<_> {
         table
             .columns
@@ -351,11 +468,11 @@ pub(super) async fn remove_duplicates(
         binder: Binder::new(&catalog, environment.context),
         table: &table,
         tables: &tables,
-        on: merge.on,
+        on,
     };
-    let query = work.matched(vec![row(&tables.target)])?;
+    let query = work.matched(vec![row(&tables.target.shown)])?;
     let rows = work.numbers(query).await?;
-    let shown = &tables.source_name;
+    let shown = &tables.source.shown;
     let items = source
         .columns
         .iter()
@@ -363,11 +480,11 @@ pub(super) async fn remove_duplicates(
             expr: qualified(shown, &column.name),
             alias: bind::ident(&column.name),
         });
-    let from = work.binder.tables(alone(tables.source.clone()))?;
+    let from = work.binder.tables(alone(tables.relation.clone()))?;
     let query = bind::select(items.collect(), vec![from], None);
     let streams = bind::streams(environment.plan(&catalog, query).await?).await?;
     let added = write(environment, &table, streams, true).await?;
-    transaction.has_read([tables.id, tables.source_id]);
+    transaction.has_read([tables.target.id, tables.source.id]);
     let changed = added.rows;
     apply(transaction, &table, rows, [added, Written::default()])?;
     Ok(Outcome::changed("MERGE", changed))
@@ -412,8 +529,10 @@ struct Work<'a> {
 impl Work<'_> {
     /// Rows of the target with a row of the source.
     fn matched(&mut self, items: Vec<SelectItem>) -> Result<Query> {
-        let target = self.binder.numbered(self.tables.id, &self.tables.target);
-        let source = self.binder.tables(alone(self.tables.source.clone()))?;
+        let target = self
+            .binder
+            .numbered(self.tables.target.id, &self.tables.target.shown);
+        let source = self.binder.tables(alone(self.tables.relation.clone()))?;
         let on = self.binder.expr(self.on.clone())?;
         Ok(bind::select(items, vec![alone(target), source], Some(on)))
     }
@@ -467,15 +586,17 @@ impl Work<'_> {
                 alias: bind::ident(&format!("\u{1}c{at}")),
             });
         }
-        let mut from = self.binder.tables(alone(self.tables.source.clone()))?;
+        let mut from = self.binder.tables(alone(self.tables.relation.clone()))?;
         from.joins.push(Join {
-            relation: self.binder.numbered(self.tables.id, &self.tables.target),
+            relation: self
+                .binder
+                .numbered(self.tables.target.id, &self.tables.target.shown),
             global: false,
             join_operator: JoinOperator::LeftOuter(JoinConstraint::On(
                 self.binder.expr(self.on.clone())?,
             )),
         });
-        let is_new = Expr::IsNull(Box::new(qualified(&self.tables.target, ROW)));
+        let is_new = Expr::IsNull(Box::new(qualified(&self.tables.target.shown, ROW)));
         let query = bind::select(items, vec![from], Some(is_new));
         let planned = self.environment.plan(self.catalog, query).await?;
         let query = completed(self.environment, self.catalog, self.table, &given, planned).await?;

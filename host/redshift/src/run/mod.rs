@@ -39,7 +39,7 @@ impl Environment<'_> {
         catalog: &Catalog,
         query: datafusion::sql::sqlparser::ast::Query,
     ) -> Result<Query> {
-        Query::plan(self.shared, catalog, query).await
+        Query::plan(self.shared, catalog, query, self.context.digits).await
     }
 }
 

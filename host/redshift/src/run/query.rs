@@ -38,7 +38,7 @@ pub(crate) async fn rows(
     let batches = bind::run(planned).await?;
     let batches = batches.into_iter().map(|batch| canonical(batch, &columns));
     let batches = batches.collect::<Result<_>>()?;
-    Ok(Rows::new(columns, batches))
+    Ok(Rows::new(columns, batches, environment.context.digits))
 }
 
 /// The rows as Arrow holds the types of their columns: DataFusion has several forms of texts and numbers.
@@ -76,7 +76,7 @@ pub(crate) async fn plan(
     let mut binder = Binder::new(&catalog, context);
     let bound = binder.statement(query)?;
     transaction.has_read(binder.tables);
-    Query::plan(shared, &catalog, bound).await
+    Query::plan(shared, &catalog, bound, context.digits).await
 }
 
 pub(crate) async fn describe(

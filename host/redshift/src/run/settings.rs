@@ -3,8 +3,10 @@
 use crate::engine::Isolation;
 use crate::error::{self, Error, Result};
 use crate::session::{Outcome, Rows, Values};
+use crate::types::show::Digits;
 use crate::types::{Column, MAX_VARCHAR, Type};
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +39,9 @@ const KNOWN: &[(&str, &str)] = &[
     ("transaction_read_only", "off"),
     ("wlm_query_slot_count", "1"),
 ];
+
+/// Values of `extra_float_digits`.
+const DIGITS: RangeInclusive<i32> = -15..=2;
 
 /// Parameters of a session.
 #[derive(Debug, Default)]
@@ -79,8 +84,9 @@ impl Settings {
             {
                 return Err(invalid());
             }
-            "statement_timeout" | "extra_float_digits" if text.parse::<i64>().is_err() => {
-                return Err(invalid());
+            "statement_timeout" if text.parse::<i64>().is_err() => return Err(invalid()),
+            "extra_float_digits" if !DIGITS.contains(&text.parse().unwrap_or(i32::MAX)) => {
+                return Err(invalid().hint("-15 to 2"));
             }
             _ => {}
         }
@@ -123,6 +129,12 @@ impl Settings {
         milliseconds.map(Duration::from_millis)
     }
 
+    /// How many digits floats have as texts.
+    pub(crate) fn digits(&self) -> Digits {
+        let text = self.text("extra_float_digits").unwrap_or_default();
+        Digits::Extra(text.parse().unwrap_or_default())
+    }
+
     pub(crate) fn search_path(&self) -> Vec<String> {
         match self.0.get("search_path") {
             Some(value) => value.clone(),
@@ -152,6 +164,7 @@ impl Settings {
             rows: Some(Rows::new(
                 vec![column],
                 vec![batch.map_err(Error::internal)?],
+                Digits::default(),
             )),
             ..Outcome::tagged("SHOW")
         })

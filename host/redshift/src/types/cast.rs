@@ -13,7 +13,8 @@ use arrow::datatypes::{
 };
 
 use super::json::{self, Json};
-use super::{Type, read, show};
+use super::show::{self, Digits};
+use super::{Type, read};
 use crate::error::{self, Error, Result};
 
 /// Who asks for a cast.
@@ -65,8 +66,19 @@ pub(crate) fn is_assignable(from: Type, to: Type) -> bool {
     }
 }
 
-/// Values of one type as another.
+/// Values of one type as another, none of which is a float that becomes a text; [`cast_with`] takes those, too.
 pub(crate) fn cast(array: &ArrayRef, from: Type, to: Type, mode: Mode) -> Result<ArrayRef> {
+    cast_with(array, from, to, mode, Digits::All)
+}
+
+/// Values of one type as another, with the digits that floats have as texts.
+pub(crate) fn cast_with(
+    array: &ArrayRef,
+    from: Type,
+    to: Type,
+    mode: Mode,
+    digits: Digits,
+) -> Result<ArrayRef> {
     if array.data_type() == &DataType::Null {
         return Ok(new_null_array(&to.arrow(), array.len()));
     }
@@ -121,18 +133,19 @@ pub(crate) fn cast(array: &ArrayRef, from: Type, to: Type, mode: Mode) -> Result
         }
         Type::Char(length) | Type::Varchar(length) => {
             let value = |row| {
-                let text = show::text(array, row).unwrap_or_default();
+                let text = show::text(array, row, digits).unwrap_or_default();
                 shortened(text, length, to, mode)
             };
             Arc::new(collect::<_, StringArray>(array, rows(), value)?)
         }
         Type::Unknown => {
-            let value = |row| Ok(show::text(array, row).unwrap_or_default());
+            let value = |row| Ok(show::text(array, row, digits).unwrap_or_default());
             Arc::new(collect::<_, StringArray>(array, rows(), value)?)
         }
         Type::Super => {
             let value = |row| {
-                let text = show::text(array, row).unwrap_or_default();
+                // JSON keeps a number as it is.
+                let text = show::text(array, row, Digits::All).unwrap_or_default();
                 Ok(match array.data_type() {
                     DataType::Utf8 => json::quoted(&text),
                     _ => text,
@@ -305,7 +318,7 @@ fn float(array: &ArrayRef, row: usize, to: Type) -> Result<f64> {
         DataType::Float64 => Ok(array.as_primitive::<Float64Type>().value(row)),
         DataType::Decimal128(..) => {
             // The nearest float, which dividing by a power of ten would miss.
-            let text = show::text(array, row).unwrap_or_default();
+            let text = show::text(array, row, Digits::All).unwrap_or_default();
             text.parse().map_err(Error::internal)
         }
         _ => whole(array, row, Type::Int8).map(|value| value as f64),

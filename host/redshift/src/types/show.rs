@@ -13,12 +13,32 @@ use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 
 use super::Type;
 
+/// How many digits floats have as texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Digits {
+    /// As many as tell a value from all others.
+    All,
+    /// Those that a type keeps of any number, and so many more: the parameter `extra_float_digits`.
+    Extra(i32),
+}
+
+impl Default for Digits {
+    fn default() -> Self {
+        Self::Extra(0)
+    }
+}
+
 /// Days from the year 1 to 1970.
 const EPOCH: i32 = 719_163;
 
 /// A value of a result; `None` for NULL.
-pub(crate) fn output(array: &dyn Array, row: usize, data_type: Type) -> Option<String> {
-    let text = text(array, row)?;
+pub(crate) fn output(
+    array: &dyn Array,
+    row: usize,
+    data_type: Type,
+    digits: Digits,
+) -> Option<String> {
+    let text = text(array, row, digits)?;
     Some(match data_type {
         Type::Bool => (if text == "true" { "t" } else { "f" }).to_owned(),
         // Its blanks are not kept.
@@ -33,7 +53,7 @@ fn surplus(text: &str) -> usize {
 }
 
 /// A value as a cast to VARCHAR gives it; `None` for NULL.
-pub(crate) fn text(array: &dyn Array, row: usize) -> Option<String> {
+pub(crate) fn text(array: &dyn Array, row: usize, digits: Digits) -> Option<String> {
     if array.is_null(row) || array.data_type() == &DataType::Null {
         return None;
     }
@@ -49,11 +69,17 @@ pub(crate) fn text(array: &dyn Array, row: usize) -> Option<String> {
         DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).to_string(),
         DataType::Float32 => {
             let value = array.as_primitive::<Float32Type>().value(row);
-            float(&format!("{value:e}"), f64::from(value), 6)
+            match digits {
+                Digits::All => float(&format!("{value:e}"), 6),
+                Digits::Extra(more) => of_digits(f64::from(value), 6 + more),
+            }
         }
         DataType::Float64 => {
             let value = array.as_primitive::<Float64Type>().value(row);
-            float(&format!("{value:e}"), value, 15)
+            match digits {
+                Digits::All => float(&format!("{value:e}"), 15),
+                Digits::Extra(more) => of_digits(value, 15 + more),
+            }
         }
         DataType::Decimal128(precision, scale) => Decimal128Type::format_decimal(
             array.as_primitive::<Decimal128Type>().value(row),
@@ -96,22 +122,50 @@ pub(crate) fn text(array: &dyn Array, row: usize) -> Option<String> {
     })
 }
 
-/// As C's `%g` with the digits that tell the value from others, which has two digits of exponent at least.
-fn float(scientific: &str, value: f64, digits: i32) -> String {
-    if value.is_nan() {
-        return "NaN".to_owned();
-    }
-    if value.is_infinite() {
-        return (if value > 0.0 { "Infinity" } else { "-Infinity" }).to_owned();
-    }
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
+/// A float of so many digits; at least one.
+fn of_digits(value: f64, digits: i32) -> String {
+    let digits = digits.max(1);
+    float(&format!("{value:.0$e}", digits as usize - 1), digits)
+}
+
+/// As C's `%g`: the digits of `1.50e7` without zeros at their end, with an exponent of two digits at least if it is below -4, or so great
+/// that not all digits before the point are there.
+fn float(scientific: &str, digits: i32) -> String {
+    let Some((mantissa, exponent)) = scientific.split_once('e') else {
+        return match scientific {
+            "inf" => "Infinity".to_owned(),
+            "-inf" => "-Infinity".to_owned(),
+            nan => nan.to_owned(),
+        };
+    };
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-5..digits).contains(&exponent) {
-        let digits_after = mantissa.trim_start_matches('-').len().saturating_sub(2) as i32;
-        return format!("{value:.0$}", (digits_after - exponent).max(0) as usize);
+    let (sign, mantissa) = match mantissa.strip_prefix('-') {
+        Some(mantissa) => ("-", mantissa),
+        None => ("", mantissa),
+    };
+    let all = mantissa.replace('.', "");
+    let all = match all.trim_end_matches('0') {
+        "" => "0",
+        all => all,
+    };
+    if !(-4..digits).contains(&exponent) {
+        let (first, rest) = all.split_at(1);
+        let point = if rest.is_empty() { "" } else { "." };
+        let direction = if exponent < 0 { '-' } else { '+' };
+        return format!(
+            "{sign}{first}{point}{rest}e{direction}{:02}",
+            exponent.abs()
+        );
     }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{mantissa}e{sign}{:02}", exponent.abs())
+    let Ok(before) = usize::try_from(exponent + 1) else {
+        let zeros = "0".repeat(exponent.unsigned_abs() as usize - 1);
+        return format!("{sign}0.{zeros}{all}");
+    };
+    match all.split_at_checked(before) {
+        None | Some((_, "")) => format!("{sign}{all:0<before$}"),
+        Some(("", after)) => format!("{sign}0.{after}"),
+        Some((whole, after)) => format!("{sign}{whole}.{after}"),
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -219,15 +273,39 @@ mod tests {
 
     #[test]
     fn floats_are_shown_as_c_does() {
-        let shown = |value: f64| float(&format!("{value:e}"), value, 15);
-        assert_eq!(shown(0.0), "0");
-        assert_eq!(shown(1.0), "1");
-        assert_eq!(shown(-0.1), "-0.1");
-        assert_eq!(shown(1234567.891), "1234567.891");
-        assert_eq!(shown(1e20), "1e+20");
-        assert_eq!(shown(1.5e-7), "1.5e-07");
-        assert_eq!(shown(120.0), "120");
-        assert_eq!(shown(f64::NAN), "NaN");
+        let shown = |value: f64| of_digits(value, 15);
+        for (value, text) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (-0.1, "-0.1"),
+            (0.1 + 0.2, "0.3"),
+            (2.0 / 3.0, "0.666666666666667"),
+            (1234567.891, "1234567.891"),
+            (120.0, "120"),
+            (123456789012345.6, "123456789012346"),
+            (999999999999999.9, "1e+15"),
+            (1e20, "1e+20"),
+            (0.00015, "0.00015"),
+            (0.000015, "1.5e-05"),
+            (1.5e-7, "1.5e-07"),
+            (f64::MAX, "1.79769313486232e+308"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "Infinity"),
+            (f64::NEG_INFINITY, "-Infinity"),
+        ] {
+            assert_eq!(shown(value), text);
+        }
+        assert_eq!(of_digits(0.1, 17), "0.10000000000000001");
+        assert_eq!(of_digits(1.5e300, -3), "2e+300");
+        assert_eq!(
+            float(&format!("{:e}", 0.1 + 0.2), 15),
+            "0.30000000000000004"
+        );
+        assert_eq!(
+            float(&format!("{:e}", 1e300 / 3.0), 15),
+            "3.3333333333333335e+299"
+        );
     }
 
     #[test]

@@ -303,14 +303,14 @@ impl Failure {
                     "{kind} overflow: {left} {op} {right} does not fit {}",
                     crate::type_name(&result)
                 );
-                ValueError::new(message)
+                ValueError::overflow(&result, message)
                     .hint(format!("CAST({left_name} AS {wider}) {op} {right_name}"))
                     .into()
             }
             Self::DivisionByZero { left } => {
                 let left_name = left_name.unwrap_or_else(|| left.clone());
                 let right_name = right_name.unwrap_or_else(|| "divisor".to_owned());
-                ValueError::new(format!("division by zero: {left} {op} 0"))
+                ValueError::division_by_zero(format!("division by zero: {left} {op} 0"))
                     .hint(format!(
                         "{left_name} {op} NULLIF({right_name}, 0) gives NULL instead"
                     ))
@@ -354,11 +354,9 @@ impl ScalarUDFImpl for Negation {
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let result = arguments.return_type().clone();
         integers::negate(&arguments.args[0], &result).map_err(|value| {
-            ValueError::new(format!(
-                "integer overflow: -({value}) does not fit {}",
-                crate::type_name(&result)
-            ))
-            .into()
+            let to = crate::type_name(&result);
+            let message = format!("integer overflow: -({value}) does not fit {to}");
+            ValueError::overflow(&result, message).into()
         })
     }
 

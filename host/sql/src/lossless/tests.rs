@@ -27,6 +27,30 @@ fn lost(array: &ArrayRef, to: &DataType) -> Option<usize> {
 }
 
 #[test]
+fn a_list_view_is_a_list() {
+    let values = [
+        Some(vec![Some(1), None]),
+        None,
+        Some(vec![]),
+        Some(vec![Some(300)]),
+    ];
+    let list = array(ListArray::from_iter_primitive::<Int64Type, _, _>(values));
+    let item = |data_type| Arc::new(Field::new_list_field(data_type, true));
+    for view in [
+        DataType::ListView(item(DataType::Int64)),
+        DataType::LargeListView(item(DataType::Int64)),
+    ] {
+        let view = cast_with_options(&list, &view, &strict()).unwrap();
+        assert_eq!(fit(view.data_type(), list.data_type()), Some(Fit::Always));
+        assert_eq!(&cast(&view, list.data_type()).unwrap(), &list);
+        assert_eq!(
+            lost(&view, &DataType::LargeList(item(DataType::Int8))),
+            Some(3)
+        );
+    }
+}
+
+#[test]
 fn a_value_that_would_change_is_named_with_its_row() {
     let two_to_53 = 9_007_199_254_740_992_i64;
     let decimals = |values: Vec<i128>, precision, scale| {

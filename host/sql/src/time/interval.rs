@@ -149,10 +149,10 @@ enum Factor {
 impl Factor {
     fn new(op: Op, number: f64) -> Result<Self, ValueError> {
         match op {
-            Op::Divide if number == 0.0 => {
-                Err(ValueError::new("division by zero: an interval / 0")
-                    .hint("NULLIF(divisor, 0) gives NULL instead"))
-            }
+            Op::Divide if number == 0.0 => Err(ValueError::division_by_zero(
+                "division by zero: an interval / 0",
+            )
+            .hint("NULLIF(divisor, 0) gives NULL instead")),
             Op::Divide => Ok(Self::Over(number)),
             _ => Ok(Self::Times(number)),
         }

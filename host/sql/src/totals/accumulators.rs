@@ -187,9 +187,8 @@ impl Ending {
             Outcome::Sum => ("sum", "the sum is"),
             Outcome::Average => ("avg", "the sum of the values is"),
         };
-        let error = ValueError::new(format!(
-            "{name} overflow: {wider} {total}, which does not fit {result}"
-        ));
+        let message = format!("{name} overflow: {wider} {total}, which does not fit {result}");
+        let error = ValueError::overflow(&self.result, message);
         match self.result {
             DataType::Int64 | DataType::UInt64 => {
                 error.hint(format!("{name}(CAST(.. AS DECIMAL(38, 0)))"))
@@ -202,7 +201,12 @@ impl Ending {
 fn added<N: ArrowNativeTypeOp>(total: N, value: N) -> Result<N> {
     total
         .add_checked(value)
-        .map_err(|_| ValueError::new("decimal overflow: a sum has more than 76 digits").into())
+        .map_err(|_| beyond_decimals().into())
+}
+
+fn beyond_decimals() -> ValueError {
+    let widest = DataType::Decimal256(76, 0);
+    ValueError::overflow(&widest, "decimal overflow: a sum has more than 76 digits")
 }
 
 /// The total and the count of the valid values.
@@ -214,8 +218,7 @@ fn total_of<T: Input>(values: &PrimitiveArray<T>) -> Result<(State<T>, u64)> {
     };
     for (from, to) in parts {
         let part = T::total(&values.values()[from..to]);
-        let part =
-            part.ok_or_else(|| ValueError::new("decimal overflow: a sum has more than 76 digits"))?;
+        let part = part.ok_or_else(beyond_decimals)?;
         total = added(total, part)?;
     }
     Ok((total, (values.len() - values.null_count()) as u64))

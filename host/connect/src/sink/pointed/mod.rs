@@ -287,15 +287,17 @@ impl PointedSink {
         if let (Some(after), Some(replaces)) = (after, &files.replaces) {
             let before = self.list_staged(table.tree(), &list_of(after)).await?;
             let kept: Vec<VersionFile> = before.others(replaces).cloned().collect();
-            // Readers may see it already: nothing of it is deleted again.
-            if let Some(listed) = self.listed(table.tree(), version, &files, &kept).await? {
-                return self.pointed(version, &listed);
-            }
-            if !kept.is_empty() {
-                // A file without rows stands for a table without any, and this one has some: perhaps one of the same name.
-                let (own, empty): (Vec<_>, Vec<_>) =
-                    files.files.into_iter().partition(|file| file.rows > 0);
-                files.files = own;
+            let (own, empty): (Vec<_>, Vec<_>) = files
+                .files
+                .into_iter()
+                .partition(|file| file.rows > 0 || kept.is_empty());
+            files.files = own;
+            // A file without rows stands for a table without any, and this one has some: perhaps one of the same name.
+            if !empty.is_empty() {
+                // Readers may see it already: nothing of it is deleted again.
+                if let Some(listed) = self.listed(table.tree(), version, &files, &kept).await? {
+                    return self.pointed(version, &listed);
+                }
                 table.leave_out(version, empty).await.map_err(failed)?;
             }
             let kept = table.carry(version, kept).await.map_err(failed)?;
@@ -322,9 +324,8 @@ impl PointedSink {
         let found = tree.get(&path).await;
         let found = found.map_err(|error| error.staging(&self.files.name))?;
         let listed = found.and_then(|list| serde_json::from_slice::<VersionFiles>(&list).ok());
-        let own = own.files.iter();
-        let own = own.filter(|file| kept.is_empty() || file.rows > 0);
-        let mut paths: Vec<&PathBuf> = own.chain(kept).map(|file| &file.path).collect();
+        let all = own.files.iter().chain(kept);
+        let mut paths: Vec<&PathBuf> = all.map(|file| &file.path).collect();
         paths.sort();
         Ok(listed.filter(|listed| {
             let mut there: Vec<&PathBuf> = listed.files.iter().map(|file| &file.path).collect();

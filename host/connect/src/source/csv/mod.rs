@@ -22,7 +22,9 @@ use self::{
     header::{Columns, Header},
     records::{RecordError, Records, Rows},
 };
-use super::{FileSource, SourceError, inputs::Input, io_error, open::open_text, shown};
+use super::{
+    FileSource, SourceError, inputs::Input, io_error, open::open_text, shown, text::Batch,
+};
 use transom_file::spec::CsvOptions;
 
 /// Rows that are read at once to count them.
@@ -224,7 +226,7 @@ impl CsvBatches {
         })
     }
 
-    fn next_batch(&mut self) -> Result<Option<RecordBatch>, SourceError> {
+    fn next_batch(&mut self) -> Result<Option<Batch>, SourceError> {
         let Some((records, header)) = self.file.take() else {
             return Ok(None);
         };
@@ -248,17 +250,18 @@ impl CsvBatches {
         if batch.num_rows() == 0 {
             return Ok(None);
         }
-        for name in &self.unknown {
-            let rows = batch.num_rows() as u64;
-            self.source.read.add_unknown(name, rows);
-        }
+        let rows = batch.num_rows() as u64;
+        let unknown = self.unknown.iter().map(|name| (name.clone(), rows));
         self.file = Some((file.records, file.header));
-        Ok(Some(batch))
+        Ok(Some(Batch {
+            rows: batch,
+            unknown: unknown.collect(),
+        }))
     }
 }
 
 impl Iterator for CsvBatches {
-    type Item = Result<RecordBatch, SourceError>;
+    type Item = Result<Batch, SourceError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.next_batch().transpose()

@@ -10,7 +10,7 @@ use arrow::{
 use datafusion::common::DataFusionError;
 
 use super::{decode::Decoder, lines::Lines};
-use crate::source::{FileSource, inputs::Input};
+use crate::source::{FileSource, inputs::Input, text::Batch};
 use transom_file::spec::Unknown;
 
 /// A batch ends with the line that makes it longer than this, so that its texts fit into an array.
@@ -59,7 +59,7 @@ impl JsonBatches {
         })
     }
 
-    fn next_batch(&mut self) -> Result<Option<RecordBatch>, DataFusionError> {
+    fn next_batch(&mut self) -> Result<Option<Batch>, DataFusionError> {
         let mut bytes = 0;
         while !self.ended && self.decoder.rows() < self.batch_size && bytes < BATCH_BYTES {
             let Some(line) = self.lines.next()? else {
@@ -73,9 +73,7 @@ impl JsonBatches {
                 return Err(error.into());
             }
         }
-        for (key, rows) in self.decoder.take_passed_over() {
-            self.source.read.add_unknown(&key, rows);
-        }
+        let unknown = self.decoder.take_passed_over();
         let rows = self.decoder.rows();
         if rows == 0 {
             return Ok(None);
@@ -83,14 +81,13 @@ impl JsonBatches {
         let columns = self.decoder.finish()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let schema = Arc::clone(&self.schema);
-        Ok(Some(RecordBatch::try_new_with_options(
-            schema, columns, &options,
-        )?))
+        let rows = RecordBatch::try_new_with_options(schema, columns, &options)?;
+        Ok(Some(Batch { rows, unknown }))
     }
 }
 
 impl Iterator for JsonBatches {
-    type Item = Result<RecordBatch, DataFusionError>;
+    type Item = Result<Batch, DataFusionError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let batch = self.next_batch().transpose();

@@ -37,8 +37,10 @@ struct Context {
     unknown: Unknown,
     /// Keys that no row may have, since its path has them.
     in_path: Vec<String>,
-    /// How often keys were met that no column has, by path.
-    passed_over: BTreeMap<String, u64>,
+    /// The number of the row that is decoded, from 1.
+    row: u64,
+    /// Keys that no column has, by path: in how many rows they were met, and in which one last.
+    passed_over: BTreeMap<String, (u64, u64)>,
     problem: Option<Problem>,
     /// The way to the problem, innermost step first.
     path: Vec<Step>,
@@ -49,6 +51,15 @@ impl Context {
     fn refuse<E: serde::de::Error>(&mut self, problem: Problem) -> E {
         self.problem.get_or_insert(problem);
         E::custom("refused")
+    }
+
+    /// A row may have a key more than once: in the items of a list, or twice in one object.
+    fn pass_over(&mut self, path: String) {
+        let (rows, last) = self.passed_over.entry(path).or_default();
+        if *last != self.row {
+            *rows += 1;
+            *last = self.row;
+        }
     }
 }
 
@@ -95,6 +106,7 @@ impl Decoder {
             context: Context {
                 unknown,
                 in_path,
+                row: 0,
                 passed_over: BTreeMap::new(),
                 problem: None,
                 path: Vec::new(),
@@ -104,6 +116,7 @@ impl Decoder {
 
     /// Adds a row: one object. After an error nothing more can be added.
     pub(super) fn decode(&mut self, line: &str) -> Result<(), Refused> {
+        self.context.row += 1;
         let mut json = serde_json::Deserializer::from_str(line);
         let object = Object {
             members: &mut self.members,
@@ -137,9 +150,10 @@ impl Decoder {
         wanted.map(Column::finish).collect()
     }
 
-    /// Keys that no column has and how often they were met, since the last call.
+    /// Keys that no column has, with the number of rows that had them since the last call.
     pub(super) fn take_passed_over(&mut self) -> BTreeMap<String, u64> {
-        std::mem::take(&mut self.context.passed_over)
+        let passed_over = std::mem::take(&mut self.context.passed_over).into_iter();
+        passed_over.map(|(key, (rows, _))| (key, rows)).collect()
     }
 }
 
@@ -327,7 +341,7 @@ impl<'de> Visitor<'de> for Object<'_> {
                         }))
                     } else {
                         let path = format!("{}{name}", members.path);
-                        *context.passed_over.entry(path).or_default() += 1;
+                        context.pass_over(path);
                         map.next_value::<IgnoredAny>()
                     };
                     if let Err(error) = taken {

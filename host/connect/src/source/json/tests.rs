@@ -338,17 +338,23 @@ fn lines_that_are_no_objects_have_their_place() {
 
 #[test]
 fn unknown_keys_are_counted_by_path() {
-    let text = "{\"v\":1,\"w\":{\"x\":1}}\n{\"w\":2,\"s\":{\"a\":1,\"b\":[{\"c\":1}]}}";
-    let columns = [("v", "int64"), ("s", "struct<a: int64>")];
+    // A row counts once, also if it has a key twice: in an object, or in the items of a list.
+    let text = "{\"v\":1,\"w\":{\"x\":1},\"w\":3}\n{\"w\":2,\"s\":{\"a\":1,\"b\":[{\"c\":1}]},\"l\":[{\"y\":1},{\"y\":2}]}";
+    let columns = [
+        ("v", "int64"),
+        ("s", "struct<a: int64>"),
+        ("l", "list<struct<z: int64>>"),
+    ];
     let rows = read(&columns, Unknown::Ignore, text).unwrap();
-    assert_eq!(rows, "{\"v\":1}\n{\"s\":{\"a\":1}}");
+    assert_eq!(rows, "{\"v\":1}\n{\"s\":{\"a\":1},\"l\":[{},{}]}");
     let schema = Arc::new(schema(&columns));
     // Keys within columns that the query does not read count as well.
     for wanted in [&[][..], &[0], &[0, 1]] {
         let mut decoder = Decoder::try_new(&schema, wanted, &[], None, Unknown::Warn).unwrap();
         text.lines().for_each(|line| decoder.decode(line).unwrap());
         let counted: Vec<_> = decoder.take_passed_over().into_iter().collect();
-        assert_eq!(counted, [("s.b".to_owned(), 1), ("w".to_owned(), 2)]);
+        let expected = [("l[].y", 1), ("s.b", 1), ("w", 2)];
+        assert_eq!(counted, expected.map(|(key, rows)| (key.to_owned(), rows)));
         assert_eq!(decoder.finish().unwrap().len(), wanted.len());
         assert_eq!(decoder.rows(), 0);
         let mut decoder = Decoder::try_new(&schema, wanted, &[], None, Unknown::Fail).unwrap();

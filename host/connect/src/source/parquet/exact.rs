@@ -10,14 +10,15 @@ use std::{
 
 use arrow::{
     array::{
-        Array, ArrayRef, AsArray, FixedSizeBinaryArray, FixedSizeListArray, GenericListArray,
-        IntervalMonthDayNanoArray, MapArray, OffsetSizeTrait, RecordBatch, StringBuilder,
-        StructArray,
+        Array, ArrayRef, ArrowPrimitiveType, AsArray, FixedSizeBinaryArray, FixedSizeListArray,
+        GenericListArray, IntervalMonthDayNanoArray, MapArray, OffsetSizeTrait, RecordBatch,
+        StringBuilder, StructArray,
     },
     buffer::OffsetBuffer,
     datatypes::{
-        DataType, Decimal128Type, Decimal256Type, DecimalType, Field, FieldRef,
-        IntervalMonthDayNano, Schema, SchemaRef,
+        DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Decimal256Type, DecimalType, Field,
+        FieldRef, IntervalMonthDayNano, Schema, SchemaRef, Time32MillisecondType, Time32SecondType,
+        Time64MicrosecondType, Time64NanosecondType, TimeUnit,
     },
 };
 use datafusion::{
@@ -40,6 +41,7 @@ use super::{
 };
 
 const NANOSECONDS_PER_MILLISECOND: i64 = 1_000_000;
+const SECONDS_PER_DAY: i64 = 86_400;
 
 /// The array as the table's type. `Err` names the first row that would change.
 pub(super) fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Loss> {
@@ -60,7 +62,7 @@ fn check_digits<T: DecimalType>(
             path: String::new(),
             value,
             from: T::TYPE_CONSTRUCTOR(T::MAX_PRECISION, scale),
-            to: array.data_type().clone(),
+            to: T::TYPE_CONSTRUCTOR(precision, scale),
         }),
     }
 }
@@ -87,11 +89,72 @@ fn longer<T: DecimalType>(array: &ArrayRef, precision: u8, scale: i8) -> Option<
     })
 }
 
+/// Refuses a time that is not within a day. Files can hold such, and no function knows what it means.
+fn check_day(array: &ArrayRef) -> Result<(), Loss> {
+    let beyond = match array.data_type() {
+        DataType::Time32(TimeUnit::Second) => beyond_day::<Time32SecondType>(array, 1, "seconds"),
+        DataType::Time32(_) => beyond_day::<Time32MillisecondType>(array, 1_000, "milliseconds"),
+        DataType::Time64(TimeUnit::Microsecond) => {
+            beyond_day::<Time64MicrosecondType>(array, 1_000_000, "microseconds")
+        }
+        DataType::Time64(_) => {
+            beyond_day::<Time64NanosecondType>(array, 1_000_000_000, "nanoseconds")
+        }
+        _ => None,
+    };
+    match beyond {
+        None => Ok(()),
+        Some((row, value)) => Err(Loss {
+            row,
+            path: String::new(),
+            value,
+            from: array.data_type().clone(),
+            to: array.data_type().clone(),
+        }),
+    }
+}
+
+/// The first time that is not within a day, with its row.
+fn beyond_day<T: ArrowPrimitiveType<Native: Into<i64>>>(
+    array: &ArrayRef,
+    per_second: i64,
+    units: &str,
+) -> Option<(usize, String)> {
+    let day = 0..SECONDS_PER_DAY * per_second;
+    let mut times = array.as_primitive::<T>().iter().enumerate();
+    times.find_map(|(row, time)| {
+        let time: i64 = time?.into();
+        (!day.contains(&time)).then(|| (row, format!("{time} {units} after midnight")))
+    })
+}
+
 /// Bytes that stand for something: UUIDs where text is wanted, intervals where intervals are, INT96 where times are. Everything else
-/// as it is, decimals once they are seen to be of their type.
+/// as it is, decimals and times once they are seen to be of their type.
 fn decoded(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Loss> {
     Ok(match (array.data_type(), to) {
-        (from, _) if !is_looked_at(from) => Arc::clone(array),
+        (from, _) if !is_looked_at(from) && !has_part(to, &DataType::is_null) => Arc::clone(array),
+        // A column that has no type has no values.
+        (from, DataType::Null) if !from.is_null() => lossless::cast(array, to)?,
+        (DataType::Dictionary(_, values), _) => decoded(&lossless::cast(array, values)?, to)?,
+        (DataType::ListView(item), _) => {
+            let list = DataType::List(Arc::clone(item));
+            decoded(&lossless::cast(array, &list)?, to)?
+        }
+        (DataType::LargeListView(item), _) => {
+            let list = DataType::LargeList(Arc::clone(item));
+            decoded(&lossless::cast(array, &list)?, to)?
+        }
+        (DataType::Time32(_) | DataType::Time64(_), _) => {
+            check_day(array)?;
+            Arc::clone(array)
+        }
+        // Their bits hold digits that no type of theirs has.
+        (DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale), _) => {
+            let wide = DataType::Decimal128(DECIMAL128_MAX_PRECISION, *scale);
+            let wide = lossless::cast(array, &wide)?;
+            check_digits::<Decimal128Type>(&wide, (*precision, *scale), to)?;
+            wide
+        }
         (DataType::Decimal128(precision, scale), _) => {
             check_digits::<Decimal128Type>(array, (*precision, *scale), to)?;
             Arc::clone(array)
@@ -217,17 +280,27 @@ fn within<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>, loss: Loss, part: &str)
 /// Whether a type has a part that [`decoded`] does something about.
 fn is_looked_at(data_type: &DataType) -> bool {
     has_part(data_type, &|part| {
-        part.is_decimal() || matches!(part, DataType::FixedSizeBinary(_))
+        can_be_beyond(part)
+            || matches!(
+                part,
+                DataType::FixedSizeBinary(_) | DataType::ListView(_) | DataType::LargeListView(_)
+            )
     })
 }
 
-fn has_decimals(data_type: &DataType) -> bool {
-    has_part(data_type, &DataType::is_decimal)
+/// Whether a file can hold values of a type, or of a part of it, that the type does not have.
+fn has_checks(data_type: &DataType) -> bool {
+    has_part(data_type, &can_be_beyond)
+}
+
+fn can_be_beyond(data_type: &DataType) -> bool {
+    data_type.is_decimal() || matches!(data_type, DataType::Time32(_) | DataType::Time64(_))
 }
 
 /// Whether a type is one that is looked for, or holds it.
 fn has_part(data_type: &DataType, is: &dyn Fn(&DataType) -> bool) -> bool {
     match data_type {
+        DataType::Dictionary(_, values) => has_part(values, is),
         DataType::Struct(fields) => fields.iter().any(|field| has_part(field.data_type(), is)),
         DataType::List(item)
         | DataType::LargeList(item)
@@ -319,7 +392,7 @@ impl OfFile {
         };
         let given = self.file.field(position);
         let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(name, position));
-        if given.data_type() == wanted.data_type() && !has_decimals(given.data_type()) {
+        if given.data_type() == wanted.data_type() && !has_checks(given.data_type()) {
             return Ok(column);
         }
         Ok(Arc::new(ExactCast {
@@ -397,7 +470,9 @@ impl PhysicalExpr for ExactCast {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::Decimal128Array;
+    use arrow::array::{
+        Decimal32Array, Decimal128Array, DictionaryArray, Int8Array, Time64NanosecondArray,
+    };
     use arrow::datatypes::{Fields, IntervalMonthDayNanoType, IntervalUnit};
 
     use super::*;
@@ -433,6 +508,30 @@ mod tests {
         let nested: ArrayRef = Arc::new(StructArray::new(fields, vec![array], None));
         let lost = cast(&nested, nested.data_type()).unwrap_err();
         assert_eq!((lost.row, lost.path.as_str()), (2, ".d"));
+    }
+
+    #[test]
+    fn decimals_of_few_bits_may_have_more_digits_than_any_type_of_theirs() {
+        let values = Decimal32Array::from(vec![150, i32::MAX]);
+        let array: ArrayRef = Arc::new(values.with_data_type(DataType::Decimal32(5, 2)));
+        let lost = cast(&array, &DataType::Decimal128(5, 2)).unwrap_err();
+        assert_eq!((lost.row, lost.value.as_str()), (1, "21474836.47"));
+        assert_eq!(lost.to, DataType::Decimal128(5, 2));
+        let wider = cast(&array, &DataType::Decimal128(10, 2)).unwrap();
+        let wider = wider.as_primitive::<Decimal128Type>();
+        assert_eq!(wider.value(1), i128::from(i32::MAX));
+    }
+
+    #[test]
+    fn a_time_is_within_a_day() {
+        let times = Time64NanosecondArray::from(vec![0, 86_399_999_999_999, 86_400_000_000_000]);
+        let keys = Int8Array::from(vec![Some(1), None, Some(2)]);
+        let dictionary = DictionaryArray::new(keys, Arc::new(times));
+        let array: ArrayRef = Arc::new(dictionary);
+        let lost = cast(&array, &DataType::Time64(TimeUnit::Nanosecond)).unwrap_err();
+        assert_eq!(lost.row, 2);
+        assert_eq!(lost.value, "86400000000000 nanoseconds after midnight");
+        cast(&array.slice(0, 2), &DataType::Time64(TimeUnit::Nanosecond)).unwrap();
     }
 
     #[test]

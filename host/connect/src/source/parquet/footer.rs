@@ -4,22 +4,30 @@
 //!   column of bytes that is read as text gets that annotation here, whatever its file calls it.
 //! - Statistics of floats leave out NaN, which is greater than all numbers in SQL, and bloom filters hold `0.0` and `-0.0` apart.
 //!   Neither is used (<https://github.com/apache/parquet-format/issues/503>).
-//! - The parquet crate cuts INT96 to the unit that it is read in. So such columns are read as the twelve bytes that they are, and
-//!   [`exact`](super::exact) makes timestamps of them.
+//! - The parquet crate cuts INT96 to the unit that it is read in, and what does not fit into an annotated INT_8, INT_16, UINT_8 or UINT_16 to
+//!   the bits that do; what an UNKNOWN column holds it takes for NULL. So such columns are read as the twelve bytes or the values that they
+//!   are, and [`exact`](super::exact) makes of them what they are called.
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use arrow::{
+    datatypes::{DataType, Field, FieldRef, Schema},
+    ipc,
+};
 use parquet::{
-    arrow::parquet_to_arrow_schema,
+    arrow::{ARROW_SCHEMA_META_KEY, parquet_to_arrow_schema},
     basic::{ConvertedType, LogicalType, Type as Physical},
     errors::ParquetError,
     file::{
-        metadata::{ColumnChunkMetaData, FileMetaData, ParquetMetaData, RowGroupMetaData},
+        metadata::{
+            ColumnChunkMetaData, FileMetaData, KeyValue, ParquetMetaData, RowGroupMetaData,
+        },
         page_index::column_index::ColumnIndexMetaData,
     },
     schema::types::{ColumnDescriptor, SchemaDescPtr, SchemaDescriptor, Type},
 };
+
+use super::guard;
 
 /// Bytes of Parquet's INTERVAL: months, days and milliseconds, 32 bits each.
 pub(super) const INTERVAL_BYTES: i32 = 12;
@@ -27,6 +35,9 @@ pub(super) const INTERVAL_BYTES: i32 = 12;
 pub(super) const INT96_BYTES: i32 = 12;
 /// Bytes of a UUID.
 pub(super) const UUID_BYTES: i32 = 16;
+/// Where a file's schema is the table's, metadata included, DataFusion leaves out what adapts columns, and with it the checks of
+/// [`exact`](super::exact). With this key it never is.
+const NOT_THE_TABLE: (&str, &str) = ("transom", "of a file");
 
 /// The footer as it is used: with checked sizes, annotations that make the reader check text, and without statistics that mislead.
 /// `text` says whether the table has text in the top-level column of that name. `bytes` is the file's size.
@@ -53,7 +64,10 @@ pub(super) fn trusted(
         )));
     }
     let (schema, changed) = annotated(of_file, text)?;
-    let of_file = with_schema(of_file, schema);
+    let (key, value) = NOT_THE_TABLE;
+    let mut key_values = of_file.key_value_metadata().cloned().unwrap_or_default();
+    key_values.push(KeyValue::new(key.to_owned(), value.to_owned()));
+    let of_file = with_schema(of_file, schema, Some(key_values));
     let mut row_groups = metadata.row_groups().to_vec();
     for row_group in &mut row_groups {
         for (position, column) in row_group.columns_mut().iter_mut().enumerate() {
@@ -164,6 +178,8 @@ fn annotated(
     let annotation = |leaf: usize| {
         let descriptor = descriptors.column(leaf);
         match descriptor.physical_type() {
+            _ if is_unknown(&descriptor) => Some(Annotation::Plain),
+            Physical::INT32 if is_cut(&types[leaf]) => Some(Annotation::Plain),
             Physical::BYTE_ARRAY if descriptor.converted_type() != ConvertedType::UTF8 => {
                 let root = descriptors.get_column_root(leaf);
                 let is_text = is_text(&types[leaf])
@@ -173,9 +189,9 @@ fn annotated(
                         && text(root.name()));
                 is_text.then_some(Annotation::Text)
             }
-            Physical::FIXED_LEN_BYTE_ARRAY if is_interval(&descriptor) => Some(Annotation::Bytes),
+            Physical::FIXED_LEN_BYTE_ARRAY if is_interval(&descriptor) => Some(Annotation::Plain),
             // Encoded as bytes of that size are, with a dictionary or without.
-            Physical::INT96 => Some(Annotation::Bytes),
+            Physical::INT96 => Some(Annotation::Plain),
             _ => None,
         }
     };
@@ -202,23 +218,28 @@ pub(super) fn as_bytes(metadata: &ParquetMetaData) -> Result<ParquetMetaData, Pa
                 && descriptor.converted_type() != ConvertedType::DECIMAL;
             let bytes =
                 bytes || is_interval(descriptor) || descriptor.physical_type() == Physical::INT96;
-            bytes.then_some(Annotation::Bytes)
+            bytes.then_some(Annotation::Plain)
         })
         .collect();
     let root = rewritten(&descriptors.root_schema_ptr(), &annotations, &mut 0)?;
-    let of_file = with_schema(of_file, Arc::new(SchemaDescriptor::new(root)));
+    let key_values = of_file.key_value_metadata().cloned();
+    let of_file = with_schema(of_file, Arc::new(SchemaDescriptor::new(root)), key_values);
     Ok(ParquetMetaData::new(
         of_file,
         metadata.row_groups().to_vec(),
     ))
 }
 
-fn with_schema(of_file: &FileMetaData, schema: SchemaDescPtr) -> FileMetaData {
+fn with_schema(
+    of_file: &FileMetaData,
+    schema: SchemaDescPtr,
+    key_values: Option<Vec<KeyValue>>,
+) -> FileMetaData {
     FileMetaData::new(
         of_file.version(),
         of_file.num_rows(),
         of_file.created_by().map(str::to_owned),
-        of_file.key_value_metadata().cloned(),
+        key_values,
         schema,
         of_file.column_orders().cloned(),
     )
@@ -228,8 +249,8 @@ fn with_schema(of_file: &FileMetaData, schema: SchemaDescPtr) -> FileMetaData {
 enum Annotation {
     /// UTF-8, checked by the reader.
     Text,
-    /// None: bytes as they are.
-    Bytes,
+    /// None: values as they are stored.
+    Plain,
 }
 
 fn rewritten(
@@ -271,10 +292,10 @@ fn rewritten(
         Annotation::Text => builder
             .with_converted_type(ConvertedType::UTF8)
             .with_logical_type(Some(LogicalType::String)),
-        Annotation::Bytes => match node.get_physical_type() {
-            Physical::FIXED_LEN_BYTE_ARRAY => builder.with_length(INTERVAL_BYTES),
-            Physical::INT96 => builder.with_length(INT96_BYTES),
-            _ => builder,
+        Annotation::Plain => match node.as_ref() {
+            _ if node.get_physical_type() == Physical::INT96 => builder.with_length(INT96_BYTES),
+            Type::PrimitiveType { type_length, .. } => builder.with_length(*type_length),
+            Type::GroupType { .. } => builder,
         },
     };
     Ok(Arc::new(builder.build()?))
@@ -286,6 +307,19 @@ fn is_text(data_type: &DataType) -> bool {
         DataType::Dictionary(_, values) => is_text(values),
         _ => false,
     }
+}
+
+/// Whether the parquet crate reads such values from wider ones without a look at what it leaves out.
+fn is_cut(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Int8 | DataType::Int16 | DataType::UInt8 | DataType::UInt16 => true,
+        DataType::Dictionary(_, values) => is_cut(values),
+        _ => false,
+    }
+}
+
+fn is_unknown(descriptor: &ColumnDescriptor) -> bool {
+    matches!(descriptor.logical_type_ref(), Some(LogicalType::Unknown))
 }
 
 fn is_enum(descriptor: &ColumnDescriptor) -> bool {
@@ -314,7 +348,8 @@ fn leaves(data_type: &DataType, found: &mut Vec<DataType>) {
     }
 }
 
-/// The columns of a file as they are offered to the table: UUIDs as text, intervals with their months, INT96 in microseconds.
+/// The columns of a file as they are offered to the table: UUIDs as text, intervals with their months, INT96 in microseconds, list views
+/// as lists.
 ///
 /// # Errors
 /// If Arrow has no type for one.
@@ -331,13 +366,46 @@ pub(super) fn columns(metadata: &ParquetMetaData) -> Result<Schema, ParquetError
     Ok(Schema::new(fields))
 }
 
+/// The first column, or field of one, to which the file's own Arrow schema gives a type that the arrow crate does not have, and that type
+/// or what the crate says of it.
+pub(super) fn foreign_type(metadata: &ParquetMetaData) -> Option<(String, String)> {
+    let mut key_values = metadata.file_metadata().key_value_metadata()?.iter();
+    let schema = key_values.find(|pair| pair.key == ARROW_SCHEMA_META_KEY)?;
+    let schema = schema.value.as_deref()?;
+    let bytes = base64_simd::STANDARD.decode_to_vec(schema).ok()?;
+    // Behind a mark and the length, of four bytes each, which old writers leave out.
+    let message = match bytes.strip_prefix(&[255; 4]) {
+        Some(rest) => rest.get(4..)?,
+        None => bytes.as_slice(),
+    };
+    let schema = ipc::root_as_message(message).ok()?.header_as_schema()?;
+    schema.fields()?.iter().find_map(foreign_field)
+}
+
+fn foreign_field(field: ipc::Field<'_>) -> Option<(String, String)> {
+    let name = field.name().unwrap_or_default();
+    let mut below = field.children().into_iter().flatten();
+    if let Some((child, found)) = below.find_map(foreign_field) {
+        return Some((format!("{name}.{child}"), found));
+    }
+    // It panics where it has no type.
+    let panic = guard::catch(|| Field::from(field)).err()?;
+    let found = match field.type_as_int() {
+        Some(int) if int.is_signed() => format!("int{}", int.bitWidth()),
+        Some(int) => format!("uint{}", int.bitWidth()),
+        None => guard::said(panic.as_ref()),
+    };
+    Some((name.to_owned(), found))
+}
+
 fn offered(field: &FieldRef, descriptors: &SchemaDescriptor, leaf: &mut usize) -> FieldRef {
     let below = |item: &FieldRef, leaf: &mut usize| offered(item, descriptors, leaf);
     let data_type = match field.data_type() {
-        DataType::List(item) => DataType::List(below(item, leaf)),
-        DataType::LargeList(item) => DataType::LargeList(below(item, leaf)),
-        DataType::ListView(item) => DataType::ListView(below(item, leaf)),
-        DataType::LargeListView(item) => DataType::LargeListView(below(item, leaf)),
+        // What crosses to plugins has no views.
+        DataType::List(item) | DataType::ListView(item) => DataType::List(below(item, leaf)),
+        DataType::LargeList(item) | DataType::LargeListView(item) => {
+            DataType::LargeList(below(item, leaf))
+        }
         DataType::FixedSizeList(item, size) => DataType::FixedSizeList(below(item, leaf), *size),
         DataType::Map(item, sorted) => DataType::Map(below(item, leaf), *sorted),
         DataType::Struct(fields) => {
@@ -369,11 +437,13 @@ fn of_leaf_column(descriptor: &ColumnDescriptor, data_type: &DataType) -> DataTy
             DataType::Timestamp(TimeUnit::Microsecond, None)
         }
         DataType::Binary if is_enum(descriptor) => DataType::Utf8,
-        // What crosses to plugins has no views.
         DataType::Utf8View => DataType::Utf8,
         DataType::BinaryView => DataType::Binary,
-        // How a file stores values is no matter of the table: another file may not repeat them.
+        // How a file stores values is no matter of the table: another file may not repeat them, or need more digits.
         DataType::Dictionary(_, values) => of_leaf_column(descriptor, values),
+        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
+            DataType::Decimal128(*precision, *scale)
+        }
         other => other.clone(),
     }
 }

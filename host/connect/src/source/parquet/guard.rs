@@ -7,6 +7,7 @@
 use std::{
     any::Any,
     cell::Cell,
+    collections::BTreeMap,
     fmt,
     future::poll_fn,
     panic::{self, AssertUnwindSafe},
@@ -43,7 +44,11 @@ use object_store::ObjectStore;
 use parquet::errors::ParquetError;
 
 use super::{place, reader};
-use crate::source::{FileSource, SourceError, inputs::Input};
+use crate::source::{
+    FileSource, SourceError,
+    inputs::Input,
+    progress::{Reading, ScanProgress},
+};
 
 /// What a panic said.
 pub(super) fn said(panic: &(dyn Any + Send)) -> String {
@@ -104,11 +109,12 @@ pub(super) struct Guarded {
     inner: Arc<dyn ScanSource>,
 }
 
-/// What is needed to find the place of an error.
+/// What is needed to find the place of an error, and to count rows.
 #[derive(Debug)]
 struct Files {
     source: FileSource,
     table: SchemaRef,
+    progress: ScanProgress,
 }
 
 impl Files {
@@ -144,7 +150,11 @@ fn is_of_decoder(error: &DataFusionError) -> bool {
 
 impl Guarded {
     pub(super) fn new(source: FileSource, table: SchemaRef, inner: Arc<dyn ScanSource>) -> Self {
-        let files = Arc::new(Files { source, table });
+        let files = Arc::new(Files {
+            progress: source.read.scan(),
+            source,
+            table,
+        });
         Self { files, inner }
     }
 
@@ -276,9 +286,13 @@ impl fmt::Debug for Opener {
 
 impl Morselizer for Opener {
     fn plan_file(&self, file: PartitionedFile) -> Result<Box<dyn MorselPlanner>> {
+        let found = Input::of(&file)?.clone();
+        let range = file.range.as_ref();
+        let start = range.map_or(0, |range| range.start.cast_unsigned());
         let of_file = OfFile {
+            reading: Arc::new(self.files.progress.begin(&found, start)),
             files: Arc::clone(&self.files),
-            found: Arc::new(reader::found(&file)?.clone()),
+            found: Arc::new(found),
         };
         let inner = self.inner.plan_file(file)?;
         Ok(Box::new(of_file.planner(inner)))
@@ -290,6 +304,7 @@ impl Morselizer for Opener {
 struct OfFile {
     files: Arc<Files>,
     found: Arc<Input>,
+    reading: Arc<Reading>,
 }
 
 impl OfFile {
@@ -374,7 +389,11 @@ impl Morsel for Rows {
                 let of_file = of_file.clone();
                 async move {
                     match batch {
-                        Ok(batch) => transom_sql::with_one_nan(batch),
+                        Ok(batch) => {
+                            let rows = batch.num_rows() as u64;
+                            of_file.reading.add(rows, BTreeMap::new());
+                            transom_sql::with_one_nan(batch)
+                        }
                         Err(error) => Err(of_file.placed(error).await),
                     }
                 }

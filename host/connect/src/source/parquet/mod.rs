@@ -16,7 +16,7 @@ mod place;
 mod reader;
 mod thrift;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::{
@@ -103,7 +103,15 @@ async fn offered<'a>(
         footer::trusted(&metadata, found.bytes, &|_| false)?;
         footer::columns(&metadata)
     })
-    .map_err(|error| damaged(source, found, error))?;
+    .map_err(|error| match footer::foreign_type(&metadata) {
+        Some((column, of_file)) => SourceError::ForeignType {
+            name: source.name.clone(),
+            path: found.path.clone(),
+            column,
+            found: of_file.into(),
+        },
+        None => damaged(source, found, error),
+    })?;
     columns::check_names(source, found, &offered)?;
     Ok((found, offered))
 }
@@ -167,7 +175,7 @@ pub(super) async fn with_statistics(
     schema: &TableSchema,
     file: &PartitionedFile,
 ) -> Result<Statistics> {
-    let found = reader::found(file)?;
+    let found = Input::of(file)?;
     let metadata = footer(source, state, found).await;
     let metadata = metadata?;
     let table = schema.file_schema();
@@ -177,8 +185,10 @@ pub(super) async fn with_statistics(
         let offered = footer::columns(&metadata)?;
         let metadata = footer::trusted(&metadata, found.bytes, &reads_text(table))?;
         let rows = metadata.file_metadata().num_rows().cast_unsigned();
-        for column in columns::unknown(&offered, table, &is_partition) {
-            source.read.add_unknown(column, rows);
+        let unknown = columns::unknown(&offered, table, &is_partition);
+        let unknown: BTreeMap<_, _> = unknown.map(|column| (column.to_owned(), rows)).collect();
+        if !unknown.is_empty() {
+            source.read.scan().begin(found, 0).add(0, unknown);
         }
         let mut statistics = DFParquetMetadata::statistics_from_parquet_metadata(&metadata, table)
             .map_err(|error| ParquetError::External(Box::new(error)))?;

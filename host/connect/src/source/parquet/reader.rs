@@ -10,7 +10,6 @@ use datafusion::{
         listing::PartitionedFile,
         physical_plan::{ParquetFileReaderFactory, parquet::CachedParquetFileReaderFactory},
     },
-    error::DataFusionError,
     execution::cache::cache_manager::FileMetadataCache,
     physical_plan::metrics::ExecutionPlanMetricsSet,
 };
@@ -30,12 +29,6 @@ use crate::source::{
     io_error,
     open::unknown_bucket,
 };
-
-/// What was found when the files were listed.
-pub(super) fn found(file: &PartitionedFile) -> Result<&Input> {
-    let found = file.extension::<Input>();
-    found.ok_or_else(|| DataFusionError::Internal("a file without its path".to_owned()))
-}
 
 /// # Errors
 /// If the file is gone, or another size or time of change says that it is not the one that was listed.
@@ -93,7 +86,7 @@ impl ParquetFileReaderFactory for Footers {
         metadata_size_hint: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
-        let found = found(&file)?.clone();
+        let found = Input::of(&file)?.clone();
         let inner =
             match self.source.object(&found) {
                 Some(object) => {

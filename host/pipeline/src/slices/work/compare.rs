@@ -1,18 +1,20 @@
 //! Whether the pipeline and its tables can go on from where the log is. Sinks are looked at whenever a run begins; tables before it decides
-//! its first slice, before a staged slice is loaded, a rewind and a gc.
+//! its first slice, before a backfill is opened, before whatever people ask for that changes the log, and before what another process has
+//! left is finished.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use transom_commit::{
-    self as commit, After, Decision, Draft, Entry, Log, SinkAt, Store, StoredLog, keys,
+    self as commit, After, Decision, Draft, Entry, Log, RunError, SinkAt, SinkError, SinkErrorKind,
+    Store, StoredLog, keys,
 };
 use transom_connect::{Noted, Sink};
 use transom_file::SinkKind;
 use transom_file::spec::LoadMode;
 
 use super::Slicer;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, causes};
 use crate::job::Job;
 use crate::slices::history::is_taken_back;
 
@@ -28,10 +30,8 @@ pub(in crate::slices) async fn compare_tables(
 ) -> Result<()> {
     let state = log.state();
     for (name, sink) in sinks {
-        let noted = sink.noted().await.map_err(|source| Error::State {
-            message: source.to_string(),
-            hint: source.hint().map(str::to_owned),
-        })?;
+        let noted = sink.noted().await;
+        let noted = noted.map_err(|source| unread(name, source))?;
         // A table of another log is refused where its rows are to be staged.
         let is_of_log = |noted: &Noted| log.id().is_some_and(|id| id.to_string() == noted.log);
         let Some(noted) = noted.filter(is_of_log) else {
@@ -64,6 +64,21 @@ pub(in crate::slices) async fn compare_tables(
     Ok(())
 }
 
+/// Why it is not known how far a table is.
+fn unread(sink: &str, source: SinkError) -> Error {
+    if source.kind() == SinkErrorKind::Unclear {
+        return Error::from(RunError::GaveUp {
+            what: format!("read how far the table of sink `{sink}` is"),
+            tries: 1,
+            source: source.into(),
+        });
+    }
+    let causes = causes(&source).into_iter();
+    let message = causes.fold(source.to_string(), |said, cause| format!("{said}: {cause}"));
+    let hint = source.hint().map(str::to_owned);
+    Error::State { message, hint }
+}
+
 /// Whether an entry is in the log, perhaps since it was read.
 async fn is_in_log(store: &dyn Store, noted: &Noted) -> Result<bool> {
     let key = keys::entry(noted.seq);
@@ -74,27 +89,32 @@ async fn is_in_log(store: &dyn Store, noted: &Noted) -> Result<bool> {
     Ok(entry.attempt.to_string() == noted.attempt)
 }
 
-/// What was staged earlier has rows for all sinks of now.
+/// What was staged earlier is for the sinks of now.
 pub(in crate::slices) fn check_parts(job: &Job, draft: &Draft, hint: &str) -> Result<()> {
     let Draft::Slice { slice, .. } = draft else {
         return Ok(());
     };
-    let has_part = |name: &str| slice.sinks.iter().any(|part| part.name.as_str() == name);
+    let parts = || slice.sinks.iter().map(|part| part.name.as_str());
     let sinks = super::sinks(job);
-    match sinks.keys().find(|name| !has_part(name)) {
-        None => Ok(()),
-        Some(name) => Err(Error::State {
-            message: format!(
-                "what was staged has no rows for sink `{name}`, which was not in the pipeline then"
-            ),
-            hint: Some(hint.to_owned()),
-        }),
-    }
+    let lacks = sinks.keys().find(|name| !parts().any(|part| part == *name));
+    let message = match (lacks, parts().find(|part| !sinks.contains_key(*part))) {
+        (Some(name), _) => format!(
+            "what was staged has no rows for sink `{name}`, which was not in the pipeline then"
+        ),
+        (None, Some(name)) => format!(
+            "what was staged has rows for sink `{name}`, which is not in the pipeline any more"
+        ),
+        (None, None) => return Ok(()),
+    };
+    Err(Error::State {
+        message,
+        hint: Some(hint.to_owned()),
+    })
 }
 
 impl Slicer<'_> {
     /// Compares the tables with the log.
-    pub(super) async fn check_tables(&mut self, log: &Log) -> Result<()> {
+    pub(in crate::slices) async fn check_tables(&mut self, log: &Log) -> Result<()> {
         if !self.has_compared.tables {
             compare_tables(&self.sinks, self.store.as_ref(), log).await?;
             self.has_compared.tables = true;
@@ -103,7 +123,7 @@ impl Slicer<'_> {
     }
 
     /// Compares the sinks with what the log has loaded into them.
-    pub(super) async fn check_sinks(&mut self, log: &Log) -> Result<()> {
+    pub(in crate::slices) async fn check_sinks(&mut self, log: &Log) -> Result<()> {
         if !self.has_compared.sinks {
             self.compare_sinks(log, &log.state()).await?;
             self.has_compared.sinks = true;

@@ -17,7 +17,8 @@ pub(super) struct NotedInputs {
     pub(super) inputs: commit::Inputs,
 }
 
-/// Writes beside the log which files a slice reads, and which count as loaded after it.
+/// Writes beside the log which files a slice reads, and which count as loaded after it. If the slice fails, this stays until a gc has named
+/// the attempt: no run deletes documents of the state, and none needs the right to.
 pub(super) async fn note_inputs(
     store: &dyn Store,
     chosen: &Chosen,

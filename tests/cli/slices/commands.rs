@@ -1,0 +1,244 @@
+//! What people ask of the log: `load`, `backfill`, `rewind`, `reset`, `gc` and what is refused.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::{one_file_a_slice, pipeline, rows_in, with_slices};
+use crate::assert_snapshot;
+use crate::invoke::succeeds;
+
+#[test]
+fn a_slice_is_looked_at_before_it_is_loaded() {
+    let project = pipeline(
+        ", incremental: new_files",
+        "SELECT * FROM raw",
+        ", mode: append",
+    );
+    assert_eq!(project.run(&["lock"]).code, 0);
+    let output = project
+        .command(&["run", "--stage-only", "--json"])
+        .output()
+        .expect("it starts");
+    let staged: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let attempt = staged["staged"]["attempt"].as_str().expect("an attempt");
+    assert_eq!(staged["staged"]["sinks"][0]["rows"], 2, "{staged}");
+    assert!(!Path::new(&project.path().join("out")).exists());
+    let loaded = project.run(&["load", attempt]);
+    assert_eq!(loaded.code, 0, "{}", loaded.all());
+    let again = project.run(&["load", attempt]);
+    assert!(
+        again.stderr.contains("nothing was to be done"),
+        "{}",
+        again.all()
+    );
+    assert_snapshot!("load_unknown", project.run(&["load", "x"]).all());
+
+    // A quiet program writes the name alone, for a script.
+    project.write("raw/day=2024-01-02/a.csv", "customer,amount\nc,3\n");
+    let quiet = project
+        .command(&["run", "--stage-only", "--quiet"])
+        .output()
+        .expect("it starts");
+    let attempt = String::from_utf8(quiet.stdout).expect("text");
+    succeeds(&project, &["load", attempt.trim_end()]);
+}
+
+#[test]
+fn a_backfill_is_computed_by_jobs_and_loaded_by_one() {
+    let project = pipeline(
+        ", incremental: { by: day }",
+        "SELECT day, sum(amount) AS amount FROM raw GROUP BY day",
+        ", partition_by: [day], mode: overwrite_partitions",
+    );
+    for day in 2..=4 {
+        let name = format!("raw/day=2024-01-0{day}/a.csv");
+        project.write(&name, format!("customer,amount\na,{day}\n"));
+    }
+    assert_eq!(project.run(&["lock"]).code, 0);
+    let planned = project
+        .run(&["backfill", "plan", "--shares", "2", "--json"])
+        .json();
+    assert_eq!(planned["shares"], 2, "{planned}");
+    // A scheduled run does not do the work of the jobs.
+    let waits = project.run(&["run"]);
+    assert_eq!(waits.code, 0);
+    assert_snapshot!("backfill_waits", waits.stderr);
+    // Nor does it look like success to what has started it.
+    let quiet = project.run(&["run", "--quiet"]);
+    assert_eq!((quiet.code, &quiet.stderr), (0, &waits.stderr));
+    let report = project.run(&["run", "--json"]).json();
+    assert_eq!(report["done"], false, "{report}");
+    assert_eq!(
+        report["backfill"],
+        json!({ "entry": 2, "shares": 2, "loaded": 0, "missing": 2 })
+    );
+    let state = succeeds(&project, &["state", "show"]).stdout;
+    assert!(
+        state.contains("backfill 2 is open: 0 of 2 shares loaded"),
+        "{state}"
+    );
+    let turned = [
+        "backfill",
+        "plan",
+        "--from",
+        "2024-01-03",
+        "--to",
+        "2024-01-01",
+    ];
+    assert_eq!(project.run(&turned).code, 1);
+    let child = |index: &str| {
+        let mut command = project.command(&["run", "--batch", "--quiet"]);
+        command.env("AWS_BATCH_JOB_ARRAY_INDEX", index);
+        project.outcome(command.output().expect("it starts")).all()
+    };
+    assert_snapshot!("backfill_share", child("1"));
+    assert_snapshot!("backfill_no_such_share", child("7"));
+    assert_snapshot!("backfill_no_index", child("first"));
+    let loader = project.run(&["run", "--batch", "--json"]).json();
+    assert_eq!(loader["done"], true, "{loader}");
+    assert_eq!(
+        loader["slices"].as_array().map(Vec::len),
+        Some(2),
+        "{loader}"
+    );
+    let again = project.run(&[
+        "backfill",
+        "--from",
+        "2024-01-02",
+        "--to",
+        "2024-01-03",
+        "--json",
+    ]);
+    assert_eq!(again.json()["slices"][0]["files"], 2, "{}", again.all());
+    let preview = project.run(&["run"]);
+    assert!(preview.stderr.contains("nothing new"), "{}", preview.all());
+    assert_snapshot!(
+        "backfill_none_open",
+        project.run(&["backfill", "end"]).all()
+    );
+}
+
+#[test]
+fn what_is_not_needed_is_shown_and_deleted() {
+    let project = with_slices();
+    // A third slice.
+    assert_eq!(project.run(&["run", "--quiet"]).code, 0);
+    let young = project.run(&["gc"]);
+    assert_eq!(young.code, 0, "{}", young.all());
+    let said = "nothing to delete; a rewind can go back to any entry";
+    assert!(young.stderr.contains(said), "{}", young.all());
+    let all = ["gc", "--older-than", "1ms", "--keep-slices", "1"];
+    let would = project.run(&all);
+    assert!(
+        would.stdout.contains("staged; the table has the rows"),
+        "{}",
+        would.all()
+    );
+    assert!(
+        would.stderr.contains("say `--yes` to do it"),
+        "{}",
+        would.all()
+    );
+    let did = project
+        .run(&[&all[..], &["--yes", "--json"]].concat())
+        .json();
+    assert_eq!(did["keeps"], 3, "{did}");
+    let again = project.run(&all);
+    assert!(
+        again.stderr.contains("nothing to delete"),
+        "{}",
+        again.all()
+    );
+    // What would be refused is refused before it is done.
+    for rewind in [
+        &["rewind", "--to", "1"][..],
+        &["rewind", "--to", "1", "--yes"],
+    ] {
+        let refused = project.run(rewind);
+        let said =
+            "the gc of entry 5 has deleted what that needs; 3 is the first entry that it has kept";
+        assert!(refused.stderr.contains(said), "{}", refused.all());
+    }
+    assert_eq!(project.run(&["reset", "--yes"]).code, 0);
+}
+
+#[test]
+fn what_is_asked_in_vain_is_answered_with_the_reason() {
+    let project = with_slices();
+    let asked = [
+        &["rewind", "--to", "99"][..],
+        &["rewind", "--to", "99", "--yes"],
+        &["slice", "discard", "2"],
+        &["slice", "discard", "2", "--redo", "--skip"],
+        &["slice", "discard", "2", "--redo"],
+        &["run", "--deadline", "0s"],
+    ];
+    let said = asked.map(|arguments| project.run(arguments).all());
+    assert_snapshot!("asked_in_vain", said.join("\n"));
+}
+
+#[test]
+fn a_rewind_loses_no_rows() {
+    let project = with_slices();
+    assert_eq!(project.run(&["run", "--quiet"]).code, 0);
+    std::fs::remove_file(project.path().join("raw/day=2024-01-03/a.csv")).expect("it is there");
+    for arguments in [
+        &["rewind", "--to", "2"][..],
+        &["rewind", "--to", "2", "--yes"],
+        &["reset", "--yes"],
+    ] {
+        let refused = project.run(arguments);
+        assert_ne!(refused.code, 0, "{arguments:?}");
+        let said = "source `raw`: 1 file, whose rows would be taken back, is gone, such as `raw/day=2024-01-03/a.csv`";
+        assert!(refused.stderr.contains(said), "{}", refused.all());
+        assert!(refused.stderr.contains("--force"), "{}", refused.all());
+    }
+    // What is not taken back is not needed.
+    succeeds(&project, &["rewind", "--to", "4"]);
+    succeeds(&project, &["rewind", "--to", "2", "--yes", "--force"]);
+    succeeds(&project, &["run", "--quiet"]);
+    assert_eq!(rows_in(&project.path().join("out")), 3);
+    succeeds(&project, &["verify"]);
+}
+
+#[test]
+fn a_state_whose_documents_are_gone_can_be_begun_anew() {
+    let project = one_file_a_slice(&[("a", "1,10\n"), ("b", "2,20\n")]);
+    succeeds(&project, &["run"]);
+    let objects = project.path().join(".transom/state/p/local/objects");
+    std::fs::remove_dir_all(objects).unwrap();
+    let way_out = "`transom reset --yes --force`, then `transom run`";
+    for arguments in [&["run"][..], &["verify"], &["reset", "--yes"]] {
+        let refused = project.run(arguments);
+        assert_ne!(refused.code, 0, "{}", refused.all());
+        assert!(refused.all().contains(way_out), "{}", refused.all());
+    }
+    succeeds(&project, &["reset", "--yes", "--force"]);
+    // Of what was taken back nothing is needed.
+    succeeds(&project, &["gc", "--yes"]);
+    succeeds(&project, &["run"]);
+    succeeds(&project, &["verify"]);
+}
+
+#[test]
+fn only_tables_of_a_warehouse_are_replayed() {
+    let project = with_slices();
+    let said = |arguments: &[&str], words: &str| {
+        let ran = project.run(arguments);
+        assert_ne!(ran.code, 0, "{}", ran.all());
+        assert!(ran.stderr.contains(words), "{}", ran.all());
+    };
+    said(
+        &["sink", "replay", "out"],
+        "the sink `out` is not in a warehouse: it has no ledger",
+    );
+    said(
+        &["sink", "adopt", "mart", "--yes"],
+        "the sink `mart` is not in the pipeline",
+    );
+    said(
+        &["slice", "skip", "99", "--sink", "out"],
+        "there is no entry 99: the log ends with entry 3",
+    );
+}

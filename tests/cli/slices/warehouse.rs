@@ -1,0 +1,177 @@
+//! The example that loads a warehouse, and a year of it in many invocations.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::assert_snapshot;
+use crate::invoke::{function_of, succeeds};
+use crate::local::Server;
+use crate::program::{Project, repository};
+
+/// The time of an invocation, so short that a year takes several.
+const YEAR_TIMEOUT: &str = "3s";
+
+/// The example that loads flights by the month, with its data where it looks for them.
+fn warehouse() -> Project {
+    let example = repository().join("examples/warehouse");
+    let project = Project::empty();
+    for name in [
+        "transom.yaml",
+        "transom.lock",
+        "sql/flown.sql",
+        "sql/daily.sql",
+    ] {
+        let text = std::fs::read_to_string(example.join(name)).expect("the example has it");
+        let data = repository().join("examples/flights/data");
+        let text = text.replace("../flights/data", &data.display().to_string());
+        project.write(name, text);
+    }
+    project
+}
+
+fn receive(project: &Project, month: &str) {
+    let file = repository().join(format!(
+        "examples/flights/data/flights/2013-{month}.parquet"
+    ));
+    let to = format!("s3://raw/flights/period=2013-{month}/");
+    let copied = project.run(&["local", "cp", &file.display().to_string(), &to]);
+    assert_eq!(copied.code, 0, "{}", copied.all());
+}
+
+fn loaded(project: &Project) -> String {
+    project.write(
+        "count.sql",
+        "SELECT count(*), sum(flights), sum(cancelled) FROM analytics.daily",
+    );
+    project.run(&["local", "sql", "count.sql", "--json"]).stdout
+}
+
+#[test]
+fn the_warehouse_example_loads_each_month_once() {
+    let project = warehouse();
+    let _server = Server::start(&project);
+    receive(&project, "01");
+    receive(&project, "02");
+    let first = project.run(&["run", "--head", "0"]);
+    assert_eq!(first.code, 0, "{}", first.all());
+    let again = project.run(&["run"]);
+    assert!(again.stderr.contains("nothing new"), "{}", again.all());
+    // 27,004 flights in January and 24,951 in February, of which 521 and 1,261 were cancelled: counted in the files by DuckDB.
+    assert_snapshot!("warehouse_loaded", loaded(&project));
+
+    // February is delivered again, and a month comes.
+    receive(&project, "02");
+    receive(&project, "03");
+    let more = project.run(&["run", "--json"]).json();
+    assert_eq!(more["done"], true);
+    assert_eq!(more["slices"].as_array().map(Vec::len), Some(1), "{more}");
+    assert_snapshot!("warehouse_loaded_more", loaded(&project));
+    let history = project.run(&["state", "history", "--json"]).json();
+    assert_eq!(history["tail"], 3);
+    assert_eq!(history["sinks"].as_array().map(Vec::len), Some(2));
+
+    // The lake has the same flights as the table.
+    let lake = project.run(&["state", "show"]).stdout;
+    assert!(lake.contains("entry 3, in all sinks"), "{lake}");
+
+    let back = project.run(&["rewind", "--to", "2", "--yes"]);
+    assert_eq!(back.code, 0, "{}", back.all());
+    let again = project.run(&["run", "--quiet"]);
+    assert_eq!(again.code, 0, "{}", again.all());
+    assert_snapshot!("warehouse_loaded_more", loaded(&project));
+}
+
+/// The example with the whole year, in its local S3.
+fn year() -> Project {
+    let project = warehouse();
+    let flights = repository().join("examples/flights/data/flights");
+    for month in 1..=12 {
+        let file = std::fs::read(flights.join(format!("2013-{month:02}.parquet")));
+        let to = format!("year/period=2013-{month:02}/flights.parquet");
+        project.write(&to, file.expect("the data has it"));
+    }
+    succeeds(&project, &["local", "cp", "year", "s3://raw/flights/"]);
+    project
+}
+
+/// The rows of the lake as lines, sorted, and those of the table.
+fn tables(project: &Project) -> (Vec<String>, String) {
+    project.write(
+        "rows.yaml",
+        "name: rows
+sources: { lake: { path: \"s3://lake/departures/\", format: parquet } }
+sinks: { rows: { from: lake, path: rows, format: csv } }
+targets: { local: {} }
+",
+    );
+    succeeds(project, &["run", "--file", "rows.yaml", "--quiet"]);
+    let mut lines = Vec::new();
+    for entry in std::fs::read_dir(project.path().join("rows")).expect("the table") {
+        let text = std::fs::read_to_string(entry.expect("a file").path()).expect("text");
+        lines.extend(text.lines().skip(1).map(str::to_owned));
+    }
+    lines.sort_unstable();
+    project.write(
+        "all.sql",
+        "SELECT * FROM analytics.daily ORDER BY day, carrier",
+    );
+    (
+        lines,
+        succeeds(project, &["local", "sql", "all.sql", "--json"]).stdout,
+    )
+}
+
+#[test]
+fn a_year_that_takes_several_invocations_is_what_one_run_loads() {
+    let expected = {
+        let project = year();
+        succeeds(&project, &["run", "--quiet"]);
+        tables(&project)
+    };
+    assert_eq!(expected.0.len(), 336_776);
+
+    let project = year();
+    let invoke = ["invoke", "--timeout", YEAR_TIMEOUT, "--until-done"];
+    let mut child = project.command(&invoke);
+    let child = child.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = child.spawn().expect("it starts");
+    let lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
+    let mut said = Vec::new();
+    let mut killed = 0;
+    for line in lines.map_while(Result::ok) {
+        // Once it has loaded something, the function is killed in the middle of the next invocation.
+        if line.contains("there is more to load") && killed == 0 {
+            std::thread::sleep(Duration::from_secs(2));
+            killed = function_of(&child).expect("it is at work");
+            // SAFETY: sends a signal to the function of a child that was not waited for.
+            unsafe { libc::kill(killed, libc::SIGKILL) };
+        }
+        said.push(line);
+    }
+    let said = said.join("\n");
+    assert!(child.wait().expect("it ends").success(), "{said}");
+    assert!(said.contains("signal: killed; trying again"), "{said}");
+    assert!(tables(&project) == expected, "the tables differ: {said}");
+
+    // How much of each invocation's time was work; the last one and the one that was killed have no such line.
+    let shares = said.lines().filter_map(|line| {
+        let (_, rest) = line.strip_prefix("loaded ")?.split_once(" in ")?;
+        rest.split_once(" % of the time")?.0.parse::<u64>().ok()
+    });
+    let shares: Vec<u64> = shares.collect();
+    println!(
+        "invocations of {YEAR_TIMEOUT} that were used up: {}, percent of work: {shares:?}",
+        shares.len()
+    );
+    assert!(shares.len() >= 2, "{said}");
+
+    let again = succeeds(&project, &["invoke"]).json();
+    assert_eq!(
+        (&again["done"], &again["slices"]),
+        (&json!(true), &json!(0))
+    );
+    assert!(tables(&project) == expected, "the tables differ");
+}

@@ -1,0 +1,45 @@
+//! What is asked of the places of tables: nothing twice, and nothing that is not needed.
+
+use std::sync::Arc;
+
+use hyper::Method;
+use transom_pipeline::Job;
+use transom_pipeline::slices::SliceOptions;
+use transom_tests::proxy::{Fault, Proxy, Which};
+
+use crate::world::{At, Kind, Silent, World};
+
+/// A job whose requests of a kind are counted; none of them fails.
+async fn counted(world: &World, which: Which) -> (Job, Arc<Proxy>) {
+    let (address, proxy) = Proxy::start(world.endpoint(), Fault::AnswerLost, which, 0).await;
+    (world.job_through(&address), proxy)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewind_compares_tables_with_the_log_once() {
+    let which: Which = |method, url| *method == Method::GET && url.contains(".out.transom/last");
+    let world = World::new(Kind::Append, At::S3).await;
+    world.run().await.unwrap();
+    let (job, proxy) = counted(&world, which).await;
+    job.rewind(0, false).await.unwrap();
+    assert_eq!(proxy.met(), 1);
+    assert!(world.rows().await.is_empty());
+    world.run().await.unwrap();
+    world.check("loaded again").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slice_that_keeps_partitions_reads_the_list_before_it_and_its_own_when_it_is_shown() {
+    let which: Which = |method, url| {
+        let path = url.split('?').next().unwrap_or_default();
+        *method == Method::GET && path.contains(".out.versions/") && path.ends_with(".json")
+    };
+    let mut world = World::new(Kind::Days, At::S3).await;
+    world.run().await.unwrap();
+    world.add("day=2024-01-02/a.csv", &[("a", 7)]);
+    let (job, proxy) = counted(&world, which).await;
+    let options = SliceOptions::default();
+    let report = job.run_slices(&options, &Silent).await.unwrap();
+    assert_eq!((report.slices.len(), proxy.met()), (1, 2));
+    world.check("through the proxy").await;
+}
