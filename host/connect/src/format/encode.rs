@@ -78,7 +78,7 @@ impl<W: Write + Send> Writer<W> {
     ) -> Result<Self, ArrowError> {
         Ok(match format {
             SinkFormat::Parquet { compression } => {
-                let writer = ParquetWriter::try_new(output, schema, *compression, row_group_bytes)?;
+                let writer = ParquetWriter::new(output, schema, *compression, row_group_bytes);
                 Self::Parquet(Box::new(writer))
             }
             SinkFormat::Csv(options) => Self::Csv(CsvWriter::try_new(output, options, schema)?),
@@ -174,7 +174,10 @@ impl Encoder {
     /// Bytes of memory that it takes: rows that are not encoded yet, bytes that are not sent yet.
     pub(crate) fn buffered_bytes(&self) -> usize {
         match &self.writer {
-            Writer::Parquet(writer) => writer.memory_size() + writer.inner().file.buffered_bytes(),
+            Writer::Parquet(writer) => {
+                let output = writer.inner();
+                writer.memory_size() + output.map_or(0, |output| output.file.buffered_bytes())
+            }
             Writer::Csv(writer) => writer.inner().file.buffered_bytes(),
             Writer::Json(writer) => writer.get_ref().file.buffered_bytes(),
         }

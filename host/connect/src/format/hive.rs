@@ -20,14 +20,24 @@ pub(crate) fn folder_name(column: &str, value: Option<&str>) -> String {
     name
 }
 
+/// The escapes of a folder's name are not UTF-8. Spark takes each for a character of Latin-1, Polars the folder for no partition, and DuckDB
+/// and Arrow refuse it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NotUtf8;
+
 /// Column and value of a folder's name; none if the folder is not a partition. A value of `None` is NULL.
-pub(crate) fn parse_folder_name(name: &str) -> Option<(String, Option<String>)> {
-    let (column, value) = name.split_once('=')?;
+pub(crate) fn parse_folder_name(name: &str) -> Result<Option<(String, Option<String>)>, NotUtf8> {
+    let Some((column, value)) = name.split_once('=') else {
+        return Ok(None);
+    };
     if column.is_empty() {
-        return None;
+        return Ok(None);
     }
-    let value = (value != NULL_PARTITION).then(|| unescape(value));
-    Some((unescape(column), value))
+    let value = match value {
+        NULL_PARTITION => None,
+        value => Some(unescape(value)?),
+    };
+    Ok(Some((unescape(column)?, value)))
 }
 
 /// Whether a text has characters that a folder's name has in another form.
@@ -51,8 +61,8 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-/// Leaves alone what is no escape, as Spark does: `100%` is a value that other writers do not escape.
-fn unescape(text: &str) -> String {
+/// Leaves alone what is no escape, as all readers do: `100%` is a value that other writers do not escape.
+fn unescape(text: &str) -> Result<String, NotUtf8> {
     let bytes = text.as_bytes();
     let mut unescaped = Vec::with_capacity(bytes.len());
     let mut position = 0;
@@ -74,7 +84,7 @@ fn unescape(text: &str) -> String {
             }
         }
     }
-    String::from_utf8(unescaped).unwrap_or_else(|_| text.to_owned())
+    String::from_utf8(unescaped).map_err(|_| NotUtf8)
 }
 
 #[cfg(test)]
@@ -83,13 +93,37 @@ mod tests {
 
     #[test]
     fn every_character_survives_the_way_to_a_folder_and_back() {
-        let value = "a/b=c%20d:e\u{1}é 漢\"#'*?\\{[]^\n.";
-        let name = folder_name("k=y", Some(value));
-        assert!(!name.contains('/'));
+        for value in [
+            "a/b=c%20d:e\u{1}é 漢\"#'*?\\{[]^\n.",
+            "%FF",
+            "100%",
+            "%4",
+            "%zz",
+        ] {
+            let name = folder_name("k=y", Some(value));
+            assert!(!name.contains('/'));
+            assert_eq!(
+                parse_folder_name(&name),
+                Ok(Some(("k=y".to_owned(), Some(value.to_owned()))))
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_escape_is_read_as_it_is() {
+        for value in ["100%", "%", "%4", "%zz", "%%", "%é"] {
+            assert_eq!(
+                parse_folder_name(&format!("k={value}")),
+                Ok(Some(("k".to_owned(), Some(value.to_owned()))))
+            );
+        }
         assert_eq!(
-            parse_folder_name(&name),
-            Some(("k=y".to_owned(), Some(value.to_owned())))
+            parse_folder_name("k=%C3%A9"),
+            Ok(Some(("k".to_owned(), Some("é".to_owned()))))
         );
+        for name in ["k=%FF", "k=%C3", "k=é%E9", "%FF=1"] {
+            assert_eq!(parse_folder_name(name), Err(NotUtf8), "{name}");
+        }
     }
 
     #[test]
@@ -98,9 +132,9 @@ mod tests {
         assert_eq!(folder_name("day", None), "day=__HIVE_DEFAULT_PARTITION__");
         assert_eq!(
             parse_folder_name("share=100%"),
-            Some(("share".into(), Some("100%".into())))
+            Ok(Some(("share".into(), Some("100%".into()))))
         );
-        assert_eq!(parse_folder_name("plain"), None);
-        assert_eq!(parse_folder_name("=x"), None);
+        assert_eq!(parse_folder_name("plain"), Ok(None));
+        assert_eq!(parse_folder_name("=x"), Ok(None));
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! The row groups are those that parquet's own `ArrowWriter` makes, which encodes one column after the other.
 
-use std::{io::Write, sync::Arc};
+use std::{collections::HashSet, io::Write, sync::Arc};
 
 use arrow::{
-    array::{ArrayRef, RecordBatch},
+    array::{Array as _, ArrayRef, RecordBatch},
     datatypes::{FieldRef, SchemaRef},
 };
+use datafusion::common::hash_utils::{RandomState, create_hashes};
 use parquet::{
     arrow::{
         ArrowWriter,
@@ -16,8 +17,13 @@ use parquet::{
         },
     },
     basic::{Compression as Pages, ZstdLevel},
-    errors::Result,
-    file::{metadata::KeyValue, properties::WriterProperties, writer::SerializedFileWriter},
+    errors::{ParquetError, Result},
+    file::{
+        metadata::KeyValue,
+        properties::{WriterProperties, WriterPropertiesBuilder},
+        writer::SerializedFileWriter,
+    },
+    schema::types::ColumnPath,
 };
 use rayon::prelude::*;
 use transom_file::spec::Compression;
@@ -28,47 +34,131 @@ const CREATED_BY: &str = concat!("transom ", env!("CARGO_PKG_VERSION"));
 /// Values of a batch below which handing columns to other threads costs more than it brings.
 const VALUES_TO_SHARE: usize = 1 << 14;
 
+/// Values that say whether those of a column are repeated: a batch of DataFusion's.
+const VALUES_TO_JUDGE: usize = 8192;
+
 /// One file.
 pub(super) struct ParquetWriter<W: Write + Send> {
+    schema: SchemaRef,
+    compression: Compression,
+    /// Bytes of a row group, as they are estimated while it is encoded.
+    row_group_bytes: usize,
+    /// What is written to, until rows come: how columns are encoded depends on the first ones.
+    output: Option<W>,
+    open: Option<OpenFile<W>>,
+}
+
+/// A file with rows.
+struct OpenFile<W: Write + Send> {
     file: SerializedFileWriter<W>,
     columns: ArrowRowGroupWriterFactory,
     schema: SchemaRef,
-    /// Bytes of a row group, as they are estimated while it is encoded.
     row_group_bytes: usize,
     /// The one that rows are added to.
     row_group: Option<RowGroup>,
 }
 
 impl<W: Write + Send> ParquetWriter<W> {
-    /// Writes the beginning of a file.
-    pub(super) fn try_new(
+    /// A file without rows yet.
+    pub(super) fn new(
         output: W,
         schema: &SchemaRef,
         compression: Compression,
         row_group_bytes: usize,
-    ) -> Result<Self> {
-        let compression = match compression {
-            Compression::Zstd => Pages::ZSTD(ZstdLevel::default()),
-            Compression::Snappy => Pages::SNAPPY,
-            Compression::None => Pages::UNCOMPRESSED,
-        };
-        let created_by = KeyValue::new("created_by".to_owned(), CREATED_BY.to_owned());
-        let properties = WriterProperties::builder()
-            .set_compression(compression)
-            .set_key_value_metadata(Some(vec![created_by]))
-            .build();
-        let writer = ArrowWriter::try_new(output, Arc::clone(schema), Some(properties))?;
+    ) -> Self {
+        Self {
+            schema: Arc::clone(schema),
+            compression,
+            row_group_bytes,
+            output: Some(output),
+            open: None,
+        }
+    }
+
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        if let Some(output) = self.output.take() {
+            self.open = Some(self.open(output, batch)?);
+        }
+        let open = self.open.as_mut();
+        open.map_or(Ok(()), |open| open.write(batch))
+    }
+
+    /// Writes the beginning of a file with these rows.
+    fn open(&self, output: W, first: &RecordBatch) -> Result<OpenFile<W>> {
+        let properties = properties(self.compression, first)?.build();
+        let writer = ArrowWriter::try_new(output, Arc::clone(&self.schema), Some(properties))?;
         let (file, columns) = writer.into_serialized_writer()?;
-        Ok(Self {
+        Ok(OpenFile {
             file,
             columns,
-            schema: Arc::clone(schema),
-            row_group_bytes,
+            schema: Arc::clone(&self.schema),
+            row_group_bytes: self.row_group_bytes,
             row_group: None,
         })
     }
 
-    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+    /// Ends the row group.
+    pub(super) fn flush(&mut self) -> Result<()> {
+        self.open.as_mut().map_or(Ok(()), OpenFile::flush)
+    }
+
+    /// Bytes of memory that rows take which are not written yet.
+    pub(super) fn memory_size(&self) -> usize {
+        self.open.as_ref().map_or(0, OpenFile::memory_size)
+    }
+
+    /// What is written to, once there are rows.
+    pub(super) fn inner(&self) -> Option<&W> {
+        self.open.as_ref().map(|open| open.file.inner())
+    }
+
+    /// Writes the end of the file.
+    pub(super) fn into_inner(mut self) -> Result<W> {
+        self.write(&RecordBatch::new_empty(Arc::clone(&self.schema)))?;
+        let open = self.open.take();
+        let open = open.ok_or_else(|| ParquetError::General("the file is not open".to_owned()))?;
+        open.into_inner()
+    }
+}
+
+/// How columns are encoded, of which these are the first rows.
+fn properties(compression: Compression, first: &RecordBatch) -> Result<WriterPropertiesBuilder> {
+    let compression = match compression {
+        Compression::Zstd => Pages::ZSTD(ZstdLevel::default()),
+        Compression::Snappy => Pages::SNAPPY,
+        Compression::None => Pages::UNCOMPRESSED,
+    };
+    let created_by = KeyValue::new("created_by".to_owned(), CREATED_BY.to_owned());
+    let mut properties = WriterProperties::builder()
+        .set_compression(compression)
+        .set_key_value_metadata(Some(vec![created_by]));
+    for (field, values) in first.schema().fields().iter().zip(first.columns()) {
+        if !is_repeated(values)? {
+            let column = ColumnPath::new(vec![field.name().clone()]);
+            properties = properties.set_column_dictionary_enabled(column, false);
+        }
+    }
+    Ok(properties)
+}
+
+/// Whether a dictionary may make a column smaller, by its first values. Of those that nearly all differ it would be as large as they are,
+/// or too large for its page: then it is given up in large files, and in small ones it is work for nothing. parquet-mr looks at its first
+/// page likewise.
+fn is_repeated(values: &ArrayRef) -> Result<bool> {
+    let count = values.len() - values.logical_null_count();
+    if count < VALUES_TO_JUDGE || values.data_type().is_nested() {
+        return Ok(true);
+    }
+    let mut hashes = vec![0; values.len()];
+    create_hashes([values], &RandomState::default(), &mut hashes)
+        .map_err(|error| ParquetError::External(error.into()))?;
+    // NULLs are one value more.
+    let different: HashSet<u64> = hashes.into_iter().collect();
+    Ok(different.len() < count / 100 * 98)
+}
+
+impl<W: Write + Send> OpenFile<W> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let mut from = 0;
         while from < batch.num_rows() {
             let mut row_group = match self.row_group.take() {
@@ -107,8 +197,7 @@ impl<W: Write + Send> ParquetWriter<W> {
         Ok(RowGroup { columns, rows: 0 })
     }
 
-    /// Ends the row group.
-    pub(super) fn flush(&mut self) -> Result<()> {
+    fn flush(&mut self) -> Result<()> {
         let Some(RowGroup { columns, .. }) = self.row_group.take() else {
             return Ok(());
         };
@@ -123,19 +212,12 @@ impl<W: Write + Send> ParquetWriter<W> {
         written.close().map(drop)
     }
 
-    /// Bytes of memory that rows take which are not written yet.
-    pub(super) fn memory_size(&self) -> usize {
+    fn memory_size(&self) -> usize {
         let leaves = self.row_group.iter().flat_map(RowGroup::leaves);
         leaves.map(ArrowColumnWriter::memory_size).sum()
     }
 
-    /// What is written to.
-    pub(super) fn inner(&self) -> &W {
-        self.file.inner()
-    }
-
-    /// Writes the end of the file.
-    pub(super) fn into_inner(mut self) -> Result<W> {
+    fn into_inner(mut self) -> Result<W> {
         self.flush()?;
         self.file.into_inner()
     }
@@ -254,13 +336,10 @@ mod tests {
         for row_group_bytes in [1, 5_000, 100_000, usize::MAX] {
             let schema = batches[0].schema();
             let mut ours =
-                ParquetWriter::try_new(Vec::new(), &schema, Compression::Zstd, row_group_bytes)
-                    .unwrap();
-            let created_by = KeyValue::new("created_by".to_owned(), CREATED_BY.to_owned());
-            let properties = WriterProperties::builder()
-                .set_compression(Pages::ZSTD(ZstdLevel::default()))
+                ParquetWriter::new(Vec::new(), &schema, Compression::Zstd, row_group_bytes);
+            let properties = properties(Compression::Zstd, &batches[0])
+                .unwrap()
                 .set_max_row_group_bytes(Some(row_group_bytes))
-                .set_key_value_metadata(Some(vec![created_by]))
                 .build();
             let mut theirs = ArrowWriter::try_new(Vec::new(), schema, Some(properties)).unwrap();
             for batch in &batches {
