@@ -106,11 +106,6 @@ fn pieces(format: &str, is_copy: bool) -> Result<Vec<Piece<'_>>> {
     Ok(pieces)
 }
 
-/// An error for a format of COPY that is not known.
-pub(crate) fn check(format: &str) -> Result<()> {
-    pieces(format, true).map(|_| ())
-}
-
 /// A moment as a format shows it.
 pub(crate) fn show(micros: i64, format: &str) -> Result<String> {
     let out_of_range = || Error::new(&error::DATE_RANGE, &[&micros]);
@@ -217,6 +212,68 @@ pub(crate) fn show(micros: i64, format: &str) -> Result<String> {
     Ok(shown)
 }
 
+/// What a pattern reads.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Year,
+    YearOfCentury,
+    Month,
+    MonthName,
+    ShortMonthName,
+    Day,
+    Hour,
+    Minute,
+    Second,
+    Milliseconds,
+    Microseconds,
+    Half,
+    /// It is a matter of what is shown.
+    Nothing,
+}
+
+impl Part {
+    fn of(pattern: &str) -> Result<Self> {
+        Ok(match pattern {
+            "FM" => Self::Nothing,
+            "YYYY" => Self::Year,
+            "YY" => Self::YearOfCentury,
+            "MM" => Self::Month,
+            "MONTH" | "Month" | "month" => Self::MonthName,
+            "MON" | "Mon" | "mon" => Self::ShortMonthName,
+            "DD" => Self::Day,
+            "HH24" | "HH" | "HH12" => Self::Hour,
+            "MI" => Self::Minute,
+            "SS" => Self::Second,
+            "MS" => Self::Milliseconds,
+            "US" => Self::Microseconds,
+            "AM" | "PM" | "am" | "pm" => Self::Half,
+            "TZ" | "OF" => {
+                let what = format!("{pattern} in a format that is read");
+                return Err(Error::new(&error::UNSUPPORTED, &[&what]));
+            }
+            other => {
+                return Err(Error::not_yet(format_args!(
+                    "{other} in a format that is read"
+                )));
+            }
+        })
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Part(Part),
+    Text(String),
+}
+
+/// A format by which texts are read. That its patterns can be read is known before there is a text.
+#[derive(Debug, Clone)]
+pub(crate) struct DateFormat {
+    text: String,
+    steps: Vec<Step>,
+    reading: Reading,
+}
+
 /// A number of so many digits at most, and how many it has.
 fn digits(rest: &mut &str, most: usize) -> Option<(i64, u32)> {
     let start = rest.trim_start();
@@ -230,6 +287,12 @@ fn digits(rest: &mut &str, most: usize) -> Option<(i64, u32)> {
     Some((value, count as u32))
 }
 
+/// The digits after a point, so many at most, as microseconds.
+fn fraction(rest: &mut &str, most: usize) -> Option<i64> {
+    let (value, count) = digits(rest, most)?;
+    Some(value * 10i64.pow(6 - count))
+}
+
 /// Days since 1970, and microseconds of the day, that a text says by a format.
 pub(crate) fn read(
     text: &str,
@@ -237,109 +300,142 @@ pub(crate) fn read(
     data_type: Type,
     reading: Reading,
 ) -> Result<(i32, i64)> {
-    let is_exact = reading == Reading::Exact;
-    let bad = || Error::new(&error::INVALID_DATE, &[&data_type.base_name(), &text]);
-    let (mut year, mut month, mut day) = (1i32, 1u32, 1u32);
-    let (mut hour, mut minute, mut second, mut fraction) = (0i64, 0i64, 0i64, 0i64);
-    let mut half = None;
-    let mut rest = text.trim();
-    for piece in pieces(format, is_exact)? {
-        let pattern = match piece {
-            Piece::Text(separator) => {
-                if separator.trim().is_empty() {
-                    rest = rest.trim_start();
-                } else if let Some(after) = rest.strip_prefix(separator) {
-                    rest = after;
-                } else if is_exact {
-                    return Err(bad());
-                } else {
-                    rest = rest.trim_start_matches(['-', '/', ':', '.', ',', ' ', 'T']);
+    DateFormat::new(format, reading)?.read(text, data_type)
+}
+
+impl DateFormat {
+    pub(crate) fn new(format: &str, reading: Reading) -> Result<Self> {
+        let pieces = pieces(format, reading == Reading::Exact)?.into_iter();
+        let steps = pieces.map(|piece| {
+            Ok(match piece {
+                Piece::Pattern(pattern) => Step::Part(Part::of(pattern)?),
+                Piece::Text(text) => Step::Text(text.to_owned()),
+            })
+        });
+        Ok(Self {
+            text: format.to_owned(),
+            steps: steps.collect::<Result<_>>()?,
+            reading,
+        })
+    }
+
+    /// The format as it is written.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Days since 1970, and microseconds of the day, that a text says.
+    pub(crate) fn read(&self, text: &str, data_type: Type) -> Result<(i32, i64)> {
+        let is_exact = self.reading == Reading::Exact;
+        let bad = || Error::new(&error::INVALID_DATE, &[&data_type.base_name(), &text]);
+        let (mut year, mut month, mut day) = (1i32, 1u32, 1u32);
+        let (mut hour, mut minute, mut second, mut micros) = (0i64, 0i64, 0i64, 0i64);
+        let mut half = None;
+        let mut rest = text.trim();
+        let mut steps = self.steps.iter().peekable();
+        while let Some(step) = steps.next() {
+            let part = match step {
+                Step::Text(separator) => {
+                    if separator.trim().is_empty() {
+                        rest = rest.trim_start();
+                    } else if let Some(after) = rest.strip_prefix(separator.as_str()) {
+                        rest = after;
+                    } else if is_exact {
+                        return Err(bad());
+                    } else {
+                        rest = rest.trim_start_matches(['-', '/', ':', '.', ',', ' ', 'T']);
+                    }
+                    continue;
                 }
-                continue;
-            }
-            Piece::Pattern(pattern) => pattern,
-        };
-        let mut number = |most: usize| {
-            digits(&mut rest, most)
-                .ok_or_else(bad)
-                .map(|(value, _)| value)
-        };
-        match pattern {
-            "FM" => {}
-            "YYYY" => {
-                let (value, count) = digits(&mut rest, 4).ok_or_else(bad)?;
-                if is_exact && count < 4 {
-                    return Err(bad());
+                Step::Part(part) => *part,
+            };
+            let mut number = |most: usize| {
+                digits(&mut rest, most)
+                    .ok_or_else(bad)
+                    .map(|(value, _)| value)
+            };
+            match part {
+                Part::Nothing => {}
+                Part::Year => {
+                    let (value, count) = digits(&mut rest, 4).ok_or_else(bad)?;
+                    if is_exact && count < 4 {
+                        return Err(bad());
+                    }
+                    year = i32::try_from(value).map_err(|_| bad())?;
                 }
-                year = i32::try_from(value).map_err(|_| bad())?;
-            }
-            "YY" => {
-                let value = i32::try_from(number(2)?).map_err(|_| bad())?;
-                year = if value < 70 {
-                    value + 2000
-                } else {
-                    value + 1900
-                };
-            }
-            "MM" => month = u32::try_from(number(2)?).map_err(|_| bad())?,
-            "DD" => day = u32::try_from(number(2)?).map_err(|_| bad())?,
-            "HH24" | "HH" | "HH12" => hour = number(2)?,
-            "MI" => minute = number(2)?,
-            "SS" => second = number(2)?,
-            "MS" => fraction = number(3)? * 1_000,
-            "US" => {
-                let (value, count) = digits(&mut rest, 6).ok_or_else(bad)?;
-                fraction = value * 10i64.pow(6 - count);
-            }
-            "AM" | "PM" | "am" | "pm" => {
-                half = Some(
-                    rest.get(..1)
-                        .is_some_and(|first| first.eq_ignore_ascii_case("p")),
-                );
-                rest = rest.get(2..).unwrap_or("");
-            }
-            "MON" | "Mon" | "mon" | "MONTH" | "Month" | "month" => {
-                let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
-                let name = rest[..letters].to_lowercase();
-                let is_short = pattern.len() == 3;
-                let name = if is_short && letters > 3 {
-                    &name[..3]
-                } else {
-                    &name
-                };
-                let found = MONTHS
-                    .iter()
-                    .position(|month| name.len() >= 3 && month.to_lowercase().starts_with(name));
-                month = found.ok_or_else(bad)? as u32 + 1;
-                rest = &rest[name.len()..];
-            }
-            other => {
-                return Err(Error::not_yet(format_args!(
-                    "{other} in a format that is read"
-                )));
+                Part::YearOfCentury => {
+                    let value = i32::try_from(number(2)?).map_err(|_| bad())?;
+                    year = if value < 70 {
+                        value + 2000
+                    } else {
+                        value + 1900
+                    };
+                }
+                Part::Month => month = u32::try_from(number(2)?).map_err(|_| bad())?,
+                Part::Day => day = u32::try_from(number(2)?).map_err(|_| bad())?,
+                Part::Hour => hour = number(2)?,
+                Part::Minute => minute = number(2)?,
+                Part::Second => {
+                    second = number(2)?;
+                    // COPY takes a fraction, too, where the format itself has no point.
+                    let has_point =
+                        matches!(steps.peek(), Some(Step::Text(next)) if next.starts_with('.'));
+                    if is_exact
+                        && !has_point
+                        && let Some(after) = rest.strip_prefix('.')
+                        && after.starts_with(|letter: char| letter.is_ascii_digit())
+                    {
+                        rest = after;
+                        micros = fraction(&mut rest, 6).ok_or_else(bad)?;
+                    }
+                }
+                Part::Milliseconds => micros = fraction(&mut rest, 3).ok_or_else(bad)?,
+                Part::Microseconds => micros = fraction(&mut rest, 6).ok_or_else(bad)?,
+                Part::Half => {
+                    half = Some(
+                        rest.get(..1)
+                            .is_some_and(|first| first.eq_ignore_ascii_case("p")),
+                    );
+                    rest = rest.get(2..).unwrap_or("");
+                }
+                Part::MonthName | Part::ShortMonthName => {
+                    let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+                    let name = rest[..letters].to_lowercase();
+                    let is_short = matches!(part, Part::ShortMonthName);
+                    let name = if is_short && letters > 3 {
+                        &name[..3]
+                    } else {
+                        &name
+                    };
+                    let found = MONTHS.iter().position(|month| {
+                        name.len() >= 3 && month.to_lowercase().starts_with(name)
+                    });
+                    month = found.ok_or_else(bad)? as u32 + 1;
+                    rest = &rest[name.len()..];
+                }
             }
         }
+        if is_exact && !rest.is_empty() {
+            return Err(bad());
+        }
+        if let Some(is_afternoon) = half {
+            hour = hour % 12 + if is_afternoon { 12 } else { 0 };
+        }
+        let out_of_range = || Error::new(&error::DATE_RANGE, &[&text]);
+        let micros = ((hour * 60 + minute) * 60 + second) * 1_000_000 + micros;
+        let (first, later) = match self.reading {
+            Reading::Lenient => (1, i64::from(day) - 1 + micros.div_euclid(DAY)),
+            _ if hour > 23 || minute > 59 || second > 59 => return Err(out_of_range()),
+            _ => (day, 0),
+        };
+        let date = NaiveDate::from_ymd_opt(year, month, first).ok_or_else(out_of_range)?;
+        if day == 0 {
+            return Err(out_of_range());
+        }
+        let days = i64::from(date.num_days_from_ce() - 719_163) + later;
+        let days = i32::try_from(days).map_err(|_| out_of_range())?;
+        Ok((days, micros.rem_euclid(DAY)))
     }
-    if is_exact && !rest.is_empty() {
-        return Err(bad());
-    }
-    if let Some(is_afternoon) = half {
-        hour = hour % 12 + if is_afternoon { 12 } else { 0 };
-    }
-    let out_of_range = || Error::new(&error::DATE_RANGE, &[&text]);
-    let micros = ((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction;
-    let (first, later) = match reading {
-        Reading::Lenient => (1, i64::from(day) - 1 + micros.div_euclid(DAY)),
-        _ if hour > 23 || minute > 59 || second > 59 => return Err(out_of_range()),
-        _ => (day, 0),
-    };
-    let date = NaiveDate::from_ymd_opt(year, month, first).ok_or_else(out_of_range)?;
-    if day == 0 {
-        return Err(out_of_range());
-    }
-    let days = i64::from(date.num_days_from_ce() - 719_163) + later;
-    let days = i32::try_from(days).map_err(|_| out_of_range())?;
-    Ok((days, micros.rem_euclid(DAY)))
 }
 
 #[cfg(test)]
@@ -374,5 +470,45 @@ mod tests {
         for text in ["02/01/2020", "2020-01-02x", "20-01-02"] {
             assert_eq!(day(text, "YYYY-MM-DD", Reading::Exact), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_fraction_has_the_value_of_its_digits() {
+        let micros = |text, format, reading| {
+            let (_, micros) = read(text, format, Type::Timestamp, reading).ok()?;
+            Some(micros)
+        };
+        for reading in [Reading::Exact, Reading::Lenient] {
+            for (text, expected) in [("12.3", 300_000), ("12.03", 30_000), ("12.003", 3_000)] {
+                assert_eq!(micros(text, "SS.MS", reading), Some(12_000_000 + expected));
+                assert_eq!(micros(text, "SS.US", reading), Some(12_000_000 + expected));
+            }
+        }
+        // COPY reads it without a pattern of its own, TO_TIMESTAMP leaves it out.
+        let fractions = [
+            ("12.5", "SS", Some(12_500_000)),
+            ("12.000001", "SS", Some(12_000_001)),
+            ("12.5 PM", "SS AM", Some(43_212_500_000)),
+            ("12", "SS", Some(12_000_000)),
+            ("12.", "SS", None),
+            ("12.0000001", "SS", None),
+            ("12.5", "SS.", None),
+        ];
+        for (text, format, expected) in fractions {
+            assert_eq!(micros(text, format, Reading::Exact), expected, "{text}");
+        }
+        assert_eq!(micros("12.5", "SS", Reading::Lenient), Some(12_000_000));
+    }
+
+    #[test]
+    fn patterns_that_are_not_read_are_errors_without_a_text() {
+        let rule = |format| {
+            let error = DateFormat::new(format, Reading::Exact).unwrap_err();
+            error.rule().name
+        };
+        assert_eq!(rule("YYYY-DDD"), "NOT_YET");
+        assert_eq!(rule("YYYY-MM-DD HH24:MI:SSOF"), "UNSUPPORTED");
+        assert_eq!(rule("YYYY-MM-DD HH24:MI:SS tz"), "UNSUPPORTED");
+        assert!(DateFormat::new("YYYY-MM-DDTHH24:MI:SSZ", Reading::Exact).is_ok());
     }
 }

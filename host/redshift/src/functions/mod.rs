@@ -27,7 +27,7 @@ pub(crate) use arithmetic::{Op, arithmetic, equal_floats, is_arithmetic};
 pub(crate) use branches::BRANCHES;
 pub(crate) use casts::{assigned, check_written, explicit};
 pub(crate) use dates::{at_time, difference, length, times};
-pub(crate) use formats::{Reading, check as check_date_format, read as read_date};
+pub(crate) use formats::{DateFormat, Reading};
 pub(crate) use json::{SUPER_PATH, exact_of_super, number_of_super, parsed, text_of_super};
 pub(crate) use single::SINGLE;
 pub(crate) use table::{How, Special, find, is_to_come};

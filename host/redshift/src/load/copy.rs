@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::compute::is_not_null;
+use arrow::compute::kernels::zip::zip;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
@@ -92,6 +94,8 @@ pub(super) struct Target {
     pub(super) table: Arc<Table>,
     /// Places of the file's columns in the table.
     pub(super) places: Vec<usize>,
+    /// What the file's columns hold instead of NULL, where they are NOT NULL and have a default.
+    defaults: Vec<Option<ScalarValue>>,
     /// What the other columns hold.
     others: Vec<(usize, ScalarValue)>,
     pub(super) schema: SchemaRef,
@@ -104,10 +108,22 @@ impl Target {
         places.map(|place| &self.table.columns[*place]).collect()
     }
 
+    /// What a column of the file, by its place in the file, holds instead of NULL.
+    pub(super) fn default(&self, at: usize) -> Option<&ScalarValue> {
+        self.defaults.get(at)?.as_ref()
+    }
+
     /// Rows of the table from columns of a file.
     pub(super) fn batch(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
         let mut arrays: Vec<Option<ArrayRef>> = vec![None; self.table.columns.len()];
-        for (place, column) in self.places.iter().zip(columns) {
+        for (at, (place, column)) in self.places.iter().zip(columns).enumerate() {
+            let column = match self.default(at) {
+                Some(default) if column.null_count() > 0 => {
+                    let given = is_not_null(&column).map_err(Error::internal)?;
+                    zip(&given, &column, &default.to_scalar()?).map_err(Error::internal)?
+                }
+                _ => column,
+            };
             arrays[*place] = Some(column);
         }
         for (place, value) in &self.others {
@@ -228,6 +244,11 @@ fn check(options: &Options, is_columnar: bool) -> Result<()> {
     if options.has("quote") && !options.has("csv") {
         return Err(Error::new(&error::SYNTAX_ERROR, &[&"quote"]).hint("QUOTE goes with CSV"));
     }
+    if let Some(null @ ("\n" | "\\n")) = options.text("null") {
+        let null = format!("{null:?}");
+        let error = Error::new(&error::INVALID_ARGUMENT, &[&"NULL AS", &null]);
+        return Err(error.hint("it is what ends lines"));
+    }
     match options.get("json") {
         Some(OptionValue::Text(how)) if how == "noshred" => Err(Error::not_yet("JSON 'noshred'")),
         _ => Ok(()),
@@ -275,6 +296,17 @@ async fn target(
             .filter(|place| takes(&table.columns[*place]))
             .collect();
     }
+    let mut defaults = Vec::new();
+    for place in &places {
+        let column = &table.columns[*place];
+        let default = match column.not_null && column.default.is_some() {
+            true => {
+                Some(usual(environment, catalog, column).await?).filter(|value| !value.is_null())
+            }
+            false => None,
+        };
+        defaults.push(default);
+    }
     let mut others = Vec::new();
     for (place, column) in table.columns.iter().enumerate() {
         if places.contains(&place) {
@@ -283,10 +315,7 @@ async fn target(
         if column.not_null && column.default.is_none() && column.identity.is_none() {
             return Err(Error::new(&error::COPY_NOT_NULL, &[]));
         }
-        let Expr::Literal(value, _) = constant(environment, catalog, column).await? else {
-            return Err(Error::internal("a default is no constant"));
-        };
-        others.push((place, value));
+        others.push((place, usual(environment, catalog, column).await?));
     }
     let fields: Vec<_> = table
         .columns
@@ -296,9 +325,22 @@ async fn target(
     Ok(Target {
         table,
         places,
+        defaults,
         others,
         schema: Arc::new(Schema::new(fields)),
     })
+}
+
+/// What a column holds that a file says nothing of.
+async fn usual(
+    environment: &Environment<'_>,
+    catalog: &Catalog,
+    column: &Column,
+) -> Result<ScalarValue> {
+    match constant(environment, catalog, column).await? {
+        Expr::Literal(value, _) => Ok(value),
+        _ => Err(Error::internal("a default is no constant")),
+    }
 }
 
 /// Two streams read the files, one file after the other each.

@@ -6,6 +6,7 @@ mod fields;
 mod json;
 mod parquet;
 mod parquet_file;
+mod paths;
 mod records;
 mod source;
 mod unload;

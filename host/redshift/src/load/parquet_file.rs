@@ -22,13 +22,17 @@ use crate::error::{Error, Result};
 use crate::types::show::{self, Digits};
 use crate::types::{Column, Type};
 
-/// Rows of a group.
-const GROUP: usize = 128 << 10;
 /// The day number of 1970-01-01 that INT96 counts by.
 const EPOCH: i64 = 2_440_588;
 const DAY: i64 = 86_400_000_000;
 
-pub(super) fn write(columns: &[Column], rows: &RecordBatch) -> Result<Vec<u8>> {
+/// A file of so many bytes, or a few more, and how many rows are in it: as many groups as fit, one at least.
+pub(super) fn write(
+    columns: &[Column],
+    rows: &RecordBatch,
+    group_rows: usize,
+    most: u64,
+) -> Result<(Vec<u8>, usize)> {
     let fields = columns.iter().map(node).collect::<Result<Vec<_>>>()?;
     let schema = Node::group_type_builder("redshift")
         .with_fields(fields)
@@ -39,16 +43,24 @@ pub(super) fn write(columns: &[Column], rows: &RecordBatch) -> Result<Vec<u8>> {
         .build();
     let mut writer = SerializedFileWriter::new(Vec::new(), Arc::new(schema), Arc::new(properties))
         .map_err(Error::internal)?;
-    for start in (0..rows.num_rows()).step_by(GROUP) {
-        let rows = rows.slice(start, GROUP.min(rows.num_rows() - start));
+    let (mut count, mut largest) = (0, 0);
+    while count < rows.num_rows() {
+        let before = writer.bytes_written();
+        if count > 0 && (before + largest) as u64 > most {
+            break;
+        }
+        let rows = rows.slice(count, group_rows.min(rows.num_rows() - count));
         let mut group = writer.next_row_group().map_err(Error::internal)?;
         for (column, values) in columns.iter().zip(rows.columns()) {
             let values = crate::types::cast::plain(values)?;
             self::column(&mut group, column.data_type, &values)?;
         }
         group.close().map_err(Error::internal)?;
+        largest = largest.max(writer.bytes_written() - before);
+        count += rows.num_rows();
     }
-    writer.into_inner().map_err(Error::internal)
+    let bytes = writer.into_inner().map_err(Error::internal)?;
+    Ok((bytes, count))
 }
 
 fn node(column: &Column) -> Result<Arc<Node>> {

@@ -7,11 +7,12 @@ use arrow::array::{ArrayRef, BinaryArray, RecordBatch, StringArray};
 use parking_lot::Mutex;
 
 use super::copy::Target;
-use super::source::{self, Source};
+use super::paths::{self, Path};
+use super::source::Source;
 use super::{LoadError, Objects};
 use crate::catalog::Column;
 use crate::error::{self, Error, Result};
-use crate::functions::{self, Reading};
+use crate::functions::{DateFormat, Reading};
 use crate::run::Environment;
 use crate::syntax::{OptionValue, Options};
 use crate::types::cast::{Mode, cast};
@@ -23,6 +24,8 @@ const MOST_NOTED: usize = 1_000;
 
 /// What MAXERROR takes at most.
 const MOST_ERRORS: u64 = 100_000;
+
+const DAY: i64 = 86_400_000_000;
 
 /// How texts are read.
 #[derive(Debug, Clone)]
@@ -39,7 +42,7 @@ pub(super) struct Format {
     blanks_as_null: bool,
     trim_blanks: bool,
     truncate: bool,
-    replace_invalid: Option<char>,
+    pub(super) replace_invalid: Option<char>,
     pub(super) fill: bool,
     pub(super) ignore_blank_lines: bool,
     any_date: bool,
@@ -58,7 +61,9 @@ enum Moments {
     Usual,
     /// In any form that is known.
     Auto,
-    Pattern(String),
+    /// A number of units since 1970, which have so many microseconds.
+    Epoch(&'static str, i64),
+    Pattern(DateFormat),
 }
 
 /// How objects of JSON become rows.
@@ -67,7 +72,7 @@ pub(super) enum Json {
     /// By the names of columns.
     Names { ignore_case: bool },
     /// By paths, one for each column.
-    Paths(Vec<Vec<String>>),
+    Paths(Vec<Path>),
 }
 
 impl Format {
@@ -94,7 +99,11 @@ impl Format {
             Some(OptionValue::Text(how)) if how == "auto ignorecase" => {
                 Some(Json::Names { ignore_case: true })
             }
-            Some(OptionValue::Text(how)) if how != "auto" => Some(paths(how, objects).await?),
+            Some(OptionValue::Text(how)) if how != "auto" => {
+                // A file without paths changes nothing.
+                let paths = paths::read(how, objects).await?;
+                Some(paths.map_or(Json::Names { ignore_case: false }, Json::Paths))
+            }
             Some(_) => Some(Json::Names { ignore_case: false }),
         };
         Ok(Self {
@@ -168,17 +177,15 @@ pub(super) fn replaced(bytes: &[u8], with: char) -> String {
     text
 }
 
+/// Whether a pattern can be read does not depend on rows.
 fn moments(name: &'static str, options: &Options) -> Result<Moments> {
-    match options.text(name) {
-        None => Ok(Moments::Usual),
-        Some("auto") => Ok(Moments::Auto),
-        Some(format) => {
-            if !["epochsecs", "epochmillisecs"].contains(&format) {
-                functions::check_date_format(format)?;
-            }
-            Ok(Moments::Pattern(format.to_owned()))
-        }
-    }
+    Ok(match (options.text(name), name) {
+        (None, _) => Moments::Usual,
+        (Some("auto"), _) => Moments::Auto,
+        (Some("epochsecs"), "timeformat") => Moments::Epoch("epochsecs", 1_000_000),
+        (Some("epochmillisecs"), "timeformat") => Moments::Epoch("epochmillisecs", 1_000),
+        (Some(format), _) => Moments::Pattern(DateFormat::new(format, Reading::Exact)?),
+    })
 }
 
 /// Whether a text begins as `YYYY-MM-DD` does.
@@ -211,34 +218,6 @@ fn truncated(text: &str, scale: u8) -> String {
     digits.collect::<String>() + &text[number.len()..]
 }
 
-/// A file of paths: `{"jsonpaths": ["$.a", "$['b'][0]"]}`
-async fn paths(url: &str, objects: &dyn Objects) -> Result<Json> {
-    let invalid = |why: &dyn std::fmt::Display| Error::new(&error::COPY_MANIFEST, &[&url, why]);
-    let (bucket, key) = source::address(url)?;
-    let text = objects.get(bucket, key).await;
-    let text = text.map_err(|error| invalid(&error))?;
-    #[derive(serde::Deserialize)]
-    struct File {
-        jsonpaths: Vec<String>,
-    }
-    let file: File = serde_json::from_slice(&text).map_err(|error| invalid(&error))?;
-    let steps = file.jsonpaths.iter().map(|path| {
-        let rest = path.strip_prefix('$').ok_or_else(|| invalid(path))?;
-        let mut steps = Vec::new();
-        // Recursion and wildcards are not part of Redshift's paths.
-        if rest.contains("..") || rest.contains('*') {
-            return Err(invalid(&format!("{path:?} is no path")));
-        }
-        let pieces = rest.split(['.', '[']).filter(|piece| !piece.is_empty());
-        for piece in pieces {
-            let piece = piece.trim_end_matches(']').trim_matches(['\'', '"']);
-            steps.push(piece.to_owned());
-        }
-        Ok(steps)
-    });
-    Ok(Json::Paths(steps.collect::<Result<_>>()?))
-}
-
 /// A value of a row.
 #[derive(Debug, Clone)]
 pub(super) enum Cell {
@@ -247,6 +226,12 @@ pub(super) enum Cell {
     /// JSON that is no scalar.
     Json(String),
 }
+
+/// Bytes that are no text: a code, a message.
+pub(super) const NO_UTF8: (i64, &str) = (
+    1220,
+    "String contains invalid or unsupported UTF8 codepoints.",
+);
 
 /// Why a row was not loaded: the place of its column, a code, a message.
 pub(super) struct Refused {
@@ -344,8 +329,8 @@ impl Records {
             (Err(_), None) => Err(Refused {
                 column: Some(at),
                 value: String::from_utf8_lossy(bytes).into_owned(),
-                code: 1220,
-                message: "String contains invalid or unsupported UTF8 codepoints.".to_owned(),
+                code: NO_UTF8.0,
+                message: NO_UTF8.1.to_owned(),
             }),
         }
     }
@@ -384,7 +369,7 @@ impl Records {
             }
         }
         let Some(text) = text else {
-            return match column.not_null {
+            return match column.not_null && self.target.default(at).is_none() {
                 true => Err(refused(
                     1213,
                     "Missing data for not-null field".to_owned(),
@@ -489,7 +474,16 @@ impl Records {
             Moments::Auto => return Ok(text),
             Moments::Usual if is_usual(&text) => return Ok(text),
             Moments::Usual => (None, "YYYY-MM-DD"),
-            Moments::Pattern(pattern) => (read_moment(&text, pattern, to), pattern.as_str()),
+            Moments::Epoch(name, unit) => {
+                let count = text.trim().parse::<i64>().ok();
+                (count.and_then(|count| count.checked_mul(*unit)), *name)
+            }
+            // What is wrong now is the text: the format can be read.
+            Moments::Pattern(format) => {
+                let read = format.read(&text, to).ok();
+                let read = read.map(|(day, micros)| i64::from(day) * DAY + micros);
+                (read, format.text())
+            }
         };
         match (read, to) {
             (Some(micros), _) => Ok(show::timestamp(micros)),
@@ -531,19 +525,6 @@ impl Records {
         });
         self.target.batch(arrays.collect::<Result<Vec<_>>>()?, rows)
     }
-}
-
-/// Microseconds since 1970 that a text says by a pattern.
-fn read_moment(text: &str, pattern: &str, to: Type) -> Option<i64> {
-    let unit = match pattern {
-        "epochsecs" => 1_000_000,
-        "epochmillisecs" => 1_000,
-        _ => {
-            let (day, micros) = functions::read_date(text, pattern, to, Reading::Exact).ok()?;
-            return Some(i64::from(day) * 86_400_000_000 + micros);
-        }
-    };
-    text.trim().parse::<i64>().ok()?.checked_mul(unit)
 }
 
 /// Rows that become a batch once there are enough.

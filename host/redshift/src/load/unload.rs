@@ -1,12 +1,14 @@
 //! `UNLOAD`: the rows of a query into files.
 
-use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
 
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use bytes::Bytes;
+use bzip2::write::BzEncoder;
 use datafusion::sql::sqlparser::ast::{Query, SetExpr};
+use flate2::write::GzEncoder;
 
 use super::Objects;
 use super::records::character;
@@ -56,6 +58,12 @@ const OF_COPY: &[&str] = &[
 const MOST_BYTES: u64 = (62 << 30) / 10;
 /// The least that MAXFILESIZE takes: 5 MB.
 const LEAST_BYTES: u64 = 5 << 20;
+/// Bytes of a group of rows in Parquet, unless ROWGROUPSIZE says more.
+const GROUP_BYTES: u64 = 32 << 20;
+/// The most that ROWGROUPSIZE takes.
+const MOST_GROUP_BYTES: u64 = 128 << 20;
+/// Bytes that what packs texts may hold back: bzip2 has blocks of 900 kB.
+const HELD_BACK: usize = 1 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
@@ -68,7 +76,8 @@ enum Format {
 struct File {
     url: String,
     bytes: u64,
-    rows: u64,
+    /// With the header.
+    lines: u64,
 }
 
 pub(crate) async fn unload(
@@ -100,53 +109,69 @@ pub(crate) async fn unload(
     )
     .await?;
     let columns = planned.columns()?;
+    check_columns(format, &columns)?;
     let partitions = partitions(&options, &columns)?;
-    check_bytes(format, &columns, &partitions)?;
+    // Folders of partitions are below the path, whether it ends as one or not.
+    let is_open = !partitions.places.is_empty() && !prefix.is_empty() && !prefix.ends_with('/');
+    let prefix = format!("{prefix}{}", if is_open { "/" } else { "" });
     let batches = bind::run(planned).await?;
-    clear(objects, bucket, prefix, &options).await?;
-    let mut files = Vec::new();
     let digits = environment.context.digits;
-    for (folder, rows) in divided(&batches, &columns, &partitions, digits)? {
-        let kept: Vec<usize> = (0..columns.len())
-            .filter(|at| partitions.include || !partitions.places.contains(at))
-            .collect();
+    let divided = divided(&batches, &columns, &partitions, digits)?;
+    let written: Vec<String> = match partitions.places.is_empty() {
+        true => vec![prefix.clone()],
+        false => divided
+            .iter()
+            .map(|(folder, _)| format!("{prefix}{folder}"))
+            .collect(),
+    };
+    clear(objects, bucket, &prefix, &written, &options).await?;
+    let kept: Vec<usize> = (0..columns.len())
+        .filter(|at| partitions.include || !partitions.places.contains(at))
+        .collect();
+    let kept_columns: Vec<Column> = kept.iter().map(|at| columns[*at].clone()).collect();
+    let mut files = Vec::new();
+    let mut rows_written = 0;
+    for (folder, rows) in divided {
         let rows = rows.project(&kept).map_err(Error::internal)?;
-        let kept: Vec<Column> = kept.iter().map(|at| columns[*at].clone()).collect();
-        let most = match options.get("maxfilesize") {
-            Some(OptionValue::Size(size)) => *size,
-            _ => MOST_BYTES,
-        };
-        for (part, rows) in (0..).zip(pieces(&rows, most)) {
+        let group_rows = group_rows(&options, &rows);
+        let (mut start, mut part) = (0, 0);
+        while start < rows.num_rows() {
+            let rest = rows.slice(start, rows.num_rows() - start);
+            let (bytes, count) = match format {
+                Format::Parquet => {
+                    super::parquet_file::write(&kept_columns, &rest, group_rows, most(&options))?
+                }
+                _ => texts(format, &options, &kept_columns, &rest, digits)
+                    .map_err(Error::internal)?,
+            };
             let name = name(&options, format, part);
             let key = format!("{prefix}{folder}{name}");
-            let bytes = match format {
-                Format::Parquet => super::parquet_file::write(&kept, &rows)?,
-                _ => packed(texts(format, &options, &kept, &rows, digits)?, &options)?,
-            };
             let size = bytes.len() as u64;
             put(&key, bytes).await?;
             files.push(File {
                 url: format!("s3://{bucket}/{key}"),
                 bytes: size,
-                rows: rows.num_rows() as u64,
+                lines: count as u64 + u64::from(options.has("header")),
             });
+            start += count;
+            part += 1;
         }
+        rows_written += start;
     }
     // Without rows there are no files, and no manifest of them.
     if options.has("manifest") && !files.is_empty() {
         let manifest = manifest(&files, &columns, format, options.has("verbose"));
         put(&format!("{prefix}manifest"), manifest).await?;
     }
-    let rows: u64 = files.iter().map(|file| file.rows).sum();
     Ok(Done {
         outcome: Outcome {
             notices: vec![format!(
-                "UNLOAD completed, {rows} record(s) unloaded successfully."
+                "UNLOAD completed, {rows_written} record(s) unloaded successfully."
             )],
             ..Outcome::tagged("UNLOAD")
         },
         copied: None,
-        unloaded: Some(rows as i64),
+        unloaded: Some(rows_written as i64),
     })
 }
 
@@ -216,14 +241,48 @@ fn format(options: &Options) -> Result<Format> {
     if format == Format::Csv && options.has("escape") {
         return Err(Error::not_yet("ESCAPE of UNLOAD with CSV"));
     }
-    match options.get("maxfilesize") {
-        Some(OptionValue::Size(size)) if !(LEAST_BYTES..=MOST_BYTES).contains(size) => {
-            let size = format!("{size} bytes");
-            let error = Error::new(&error::INVALID_ARGUMENT, &[&"MAXFILESIZE", &size]);
-            Err(error.hint("5 MB to 6.2 GB"))
+    if format != Format::Parquet && options.has("rowgroupsize") {
+        let what = "ROWGROUPSIZE without FORMAT PARQUET";
+        return Err(Error::new(&error::UNSUPPORTED, &[&what]));
+    }
+    let wrong = |name: &str, size: u64, hint: &str| {
+        let size = format!("{size} bytes");
+        Err(Error::new(&error::INVALID_ARGUMENT, &[&name, &size]).hint(hint))
+    };
+    match (size(options, "maxfilesize"), size(options, "rowgroupsize")) {
+        (Some(size), _) if !(LEAST_BYTES..=MOST_BYTES).contains(&size) => {
+            wrong("MAXFILESIZE", size, "5 MB to 6.2 GB")
+        }
+        (_, Some(size))
+            if !(GROUP_BYTES..=MOST_GROUP_BYTES).contains(&size) || size % (1 << 20) != 0 =>
+        {
+            wrong("ROWGROUPSIZE", size, "a whole number of MB from 32 to 128")
         }
         _ => Ok(format),
     }
+}
+
+fn size(options: &Options, name: &str) -> Option<u64> {
+    match options.get(name) {
+        Some(OptionValue::Size(size)) => Some(*size),
+        _ => None,
+    }
+}
+
+/// Bytes of a file at most. Those of Parquet are whole groups of the usual size.
+fn most(options: &Options) -> u64 {
+    let most = size(options, "maxfilesize").unwrap_or(MOST_BYTES);
+    match options.has("parquet") && most > GROUP_BYTES {
+        true => most - most % GROUP_BYTES,
+        false => most,
+    }
+}
+
+/// Rows of a group in Parquet, by what they take in memory: in a file it is less.
+fn group_rows(options: &Options, rows: &RecordBatch) -> usize {
+    let group = size(options, "rowgroupsize").unwrap_or(GROUP_BYTES);
+    let row = rows.get_array_memory_size() / rows.num_rows().max(1);
+    (group.min(most(options)) as usize / row.max(1)).max(1)
 }
 
 fn has_limit(query: &Query) -> bool {
@@ -241,50 +300,105 @@ fn partitions(options: &Options, columns: &[Column]) -> Result<Partitions> {
     let Some(OptionValue::Columns { names, include }) = options.get("partition") else {
         return Ok(Partitions::default());
     };
-    let places = names.iter().map(|name| {
+    let unsupported = |what: &str| Error::new(&error::UNSUPPORTED, &[&what]);
+    let mut places = Vec::new();
+    for name in names {
         let found = columns.iter().position(|column| column.name == *name);
-        found.ok_or_else(|| Error::new(&error::UNDEFINED_COLUMN, &[name]))
-    });
+        let place = found.ok_or_else(|| Error::new(&error::UNDEFINED_COLUMN, &[name]))?;
+        if places.contains(&place) {
+            return Err(Error::new(&error::DUPLICATE_COLUMN, &[name]));
+        }
+        let data_type = columns[place].data_type;
+        if !is_key(data_type) {
+            let data_type = data_type.short_name().to_uppercase();
+            return Err(unsupported(&format!(
+                "a partition by a column of {data_type}"
+            )));
+        }
+        places.push(place);
+    }
+    if !include && places.len() == columns.len() {
+        let error = unsupported("a partition by all columns");
+        return Err(error.hint("the files need a column: write INCLUDE to keep all"));
+    }
     Ok(Partitions {
-        places: places.collect::<Result<_>>()?,
+        places,
         include: *include,
     })
 }
 
-/// Bytes are written as hexadecimal digits, and only where a reader takes them for that.
-fn check_bytes(format: Format, columns: &[Column], partitions: &Partitions) -> Result<()> {
-    let is_bytes = |column: &Column| matches!(column.data_type, Type::Varbyte(_));
-    let refused = |what: &str| Err(Error::new(&error::UNSUPPORTED, &[&what]));
-    if partitions.places.iter().any(|at| is_bytes(&columns[*at])) {
-        return refused("a partition by a column of VARBYTE");
+/// Whether folders can be called by the values of a type.
+fn is_key(data_type: Type) -> bool {
+    match data_type {
+        Type::Float8
+        | Type::Time
+        | Type::TimestampTz
+        | Type::Varbyte(_)
+        | Type::Super
+        | Type::Interval => false,
+        Type::Bool
+        | Type::Int2
+        | Type::Int4
+        | Type::Int8
+        | Type::Float4
+        | Type::Numeric(..)
+        | Type::Char(_)
+        | Type::Varchar(_)
+        | Type::Date
+        | Type::Timestamp
+        | Type::Unknown => true,
     }
-    match format {
-        Format::Parquet if columns.iter().any(is_bytes) => {
-            refused("a column of VARBYTE with FORMAT PARQUET")
-        }
-        Format::Json if columns.iter().any(is_bytes) => {
-            refused("a column of VARBYTE with FORMAT JSON")
+}
+
+/// Bytes are written as hexadecimal digits, and only where a reader takes them for that. Names of JSON must tell its values apart.
+fn check_columns(format: Format, columns: &[Column]) -> Result<()> {
+    let name = match format {
+        Format::Parquet => "PARQUET",
+        Format::Json => "JSON",
+        Format::Csv | Format::Delimited => return Ok(()),
+    };
+    let mut columns_of_bytes = columns.iter();
+    if columns_of_bytes.any(|column| matches!(column.data_type, Type::Varbyte(_))) {
+        let what = format!("a column of VARBYTE with FORMAT {name}");
+        return Err(Error::new(&error::UNSUPPORTED, &[&what]));
+    }
+    let mut names = BTreeSet::new();
+    let again = columns.iter().find(|column| !names.insert(&column.name));
+    match again {
+        Some(column) if format == Format::Json => {
+            let error = Error::new(&error::DUPLICATE_COLUMN, &[&column.name]);
+            Err(error.hint("give one of them another name: it stands once in an object of JSON"))
         }
         _ => Ok(()),
     }
 }
 
-/// What is at the destination is an error, stays, or goes.
-async fn clear(objects: &dyn Objects, bucket: &str, prefix: &str, options: &Options) -> Result<()> {
+/// What is at the destination is an error, stays, or goes: with CLEANPATH, from where files are written.
+async fn clear(
+    objects: &dyn Objects,
+    bucket: &str,
+    prefix: &str,
+    written: &[String],
+    options: &Options,
+) -> Result<()> {
     if options.has("allowoverwrite") {
         return Ok(());
     }
-    let existing = objects.list(bucket, prefix).await;
-    let existing = existing.map_err(|error| failed(bucket, &error))?;
+    let list = async |prefix: &str| {
+        let existing = objects.list(bucket, prefix).await;
+        existing.map_err(|error| failed(bucket, &error))
+    };
     if !options.has("cleanpath") {
-        return match existing.is_empty() {
+        return match list(prefix).await?.is_empty() {
             true => Ok(()),
             false => Err(Error::new(&error::UNLOAD_NOT_EMPTY, &[])),
         };
     }
-    for object in existing {
-        let deleted = objects.delete(bucket, &object.key).await;
-        deleted.map_err(|error| failed(bucket, &error))?;
+    for prefix in written {
+        for object in list(prefix).await? {
+            let deleted = objects.delete(bucket, &object.key).await;
+            deleted.map_err(|error| failed(bucket, &error))?;
+        }
     }
     Ok(())
 }
@@ -323,17 +437,6 @@ fn divided(
     folders.collect()
 }
 
-/// Rows of about so many bytes each.
-fn pieces(rows: &RecordBatch, most: u64) -> Vec<RecordBatch> {
-    let bytes = rows.get_array_memory_size() as u64;
-    let count = bytes.div_ceil(most.max(1)).clamp(1, rows.num_rows() as u64) as usize;
-    let each = rows.num_rows().div_ceil(count);
-    (0..rows.num_rows())
-        .step_by(each)
-        .map(|start| rows.slice(start, each.min(rows.num_rows() - start)))
-        .collect()
-}
-
 fn name(options: &Options, format: Format, part: usize) -> String {
     let is_one = matches!(options.text("parallel"), Some("off" | "false"));
     let name = match is_one {
@@ -351,106 +454,155 @@ fn name(options: &Options, format: Format, part: usize) -> String {
     format!("{name}{ending}{packed}")
 }
 
-fn packed(text: Vec<u8>, options: &Options) -> Result<Vec<u8>> {
-    if options.has("gzip") {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        encoder.write_all(&text).map_err(Error::internal)?;
-        return encoder.finish().map_err(Error::internal);
-    }
-    if options.has("bzip2") {
-        let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::default());
-        encoder.write_all(&text).map_err(Error::internal)?;
-        return encoder.finish().map_err(Error::internal);
-    }
-    match options.has("zstd") {
-        true => zstd::encode_all(text.as_slice(), 0).map_err(Error::internal),
-        false => Ok(text),
-    }
-}
-
+/// A file of texts and how many rows are in it: as many as fit, one at least.
 fn texts(
     format: Format,
     options: &Options,
     columns: &[Column],
     rows: &RecordBatch,
     digits: Digits,
-) -> Result<Vec<u8>> {
-    let cell = |place: usize, row: usize| -> Option<String> {
-        show::output(rows.column(place), row, columns[place].data_type, digits)
-    };
-    let mut out = Vec::new();
-    if format == Format::Json {
-        for row in 0..rows.num_rows() {
-            let entries = columns.iter().enumerate().map(|(place, column)| {
-                let value = match cell(place, row) {
-                    None => Json::Null,
-                    Some(text) => json_value(text, column.data_type),
-                };
-                (column.name.clone(), value)
-            });
-            let object = Json::Object(entries.collect());
-            writeln!(out, "{object}").map_err(Error::internal)?;
-        }
-        return Ok(out);
+) -> io::Result<(Vec<u8>, usize)> {
+    let lines = Lines::new(format, options, columns, digits);
+    let out: Vec<u8> = Vec::new();
+    if options.has("gzip") {
+        let mut file = GzEncoder::new(out, flate2::Compression::default());
+        let count = lines.fill(&mut file, |file| file.get_ref().len() + HELD_BACK, rows)?;
+        Ok((file.finish()?, count))
+    } else if options.has("bzip2") {
+        let mut file = BzEncoder::new(out, bzip2::Compression::default());
+        let count = lines.fill(&mut file, |file| file.get_ref().len() + HELD_BACK, rows)?;
+        Ok((file.finish()?, count))
+    } else if options.has("zstd") {
+        let mut file = zstd::Encoder::new(out, 0)?;
+        let count = lines.fill(&mut file, |file| file.get_ref().len() + HELD_BACK, rows)?;
+        Ok((file.finish()?, count))
+    } else {
+        let mut file = out;
+        let count = lines.fill(&mut file, Vec::len, rows)?;
+        Ok((file, count))
     }
-    let delimiter = match options.text("delimiter").and_then(character) {
-        Some(byte) => char::from(byte),
-        None if format == Format::Csv => ',',
-        None => '|',
-    };
-    let null = options.text("null").unwrap_or("");
-    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
-    let escaped = |text: String| {
+}
+
+/// How rows become lines of a file.
+struct Lines<'a> {
+    format: Format,
+    options: &'a Options,
+    columns: &'a [Column],
+    delimiter: char,
+    null: &'a str,
+    digits: Digits,
+}
+
+impl<'a> Lines<'a> {
+    fn new(format: Format, options: &'a Options, columns: &'a [Column], digits: Digits) -> Self {
+        Self {
+            format,
+            options,
+            columns,
+            delimiter: match options.text("delimiter").and_then(character) {
+                Some(byte) => char::from(byte),
+                None if format == Format::Csv => ',',
+                None => '|',
+            },
+            null: options.text("null").unwrap_or(""),
+            digits,
+        }
+    }
+
+    /// Writes rows until a file is full, by what tells its bytes, and says how many.
+    fn fill<W: Write>(
+        &self,
+        file: &mut W,
+        bytes: impl Fn(&W) -> usize,
+        rows: &RecordBatch,
+    ) -> io::Result<usize> {
+        let most = most(self.options);
+        if self.options.has("header") {
+            file.write_all(self.header().as_bytes())?;
+        }
+        for row in 0..rows.num_rows() {
+            let line = self.row(rows, row);
+            if row > 0 && (bytes(file) + line.len()) as u64 > most {
+                return Ok(row);
+            }
+            file.write_all(line.as_bytes())?;
+        }
+        Ok(rows.num_rows())
+    }
+
+    /// Names are written as other texts are.
+    fn header(&self) -> String {
+        let names = self.columns.iter();
+        self.line(names.map(|column| Some(column.name.clone())))
+    }
+
+    fn row(&self, rows: &RecordBatch, row: usize) -> String {
+        let cells = rows.columns().iter().zip(self.columns);
+        let cells =
+            cells.map(|(values, column)| show::output(values, row, column.data_type, self.digits));
+        if self.format != Format::Json {
+            return self.line(cells);
+        }
+        let entries = cells.zip(self.columns).map(|(text, column)| {
+            let value = text.map_or(Json::Null, |text| json_value(text, column.data_type));
+            (column.name.clone(), value)
+        });
+        let object = Json::Object(entries.collect());
+        format!("{object}\n")
+    }
+
+    fn line(&self, fields: impl Iterator<Item = Option<String>>) -> String {
+        let mut line = String::new();
+        for (at, field) in fields.enumerate() {
+            if at > 0 {
+                line.push(self.delimiter);
+            }
+            line.push_str(&self.field(field));
+        }
+        line.push('\n');
+        line
+    }
+
+    fn field(&self, text: Option<String>) -> String {
+        let Some(text) = text else {
+            return self.null.to_owned();
+        };
+        if self.format == Format::Csv {
+            let needs = text.contains(self.delimiter) || text.contains(['"', '\n', '\r']);
+            return match needs {
+                true => format!("\"{}\"", text.replace('"', "\"\"")),
+                false => text,
+            };
+        }
+        let text = match self.options.has("escape") {
+            true => self.escaped(&text),
+            false => text,
+        };
+        match self.options.has("addquotes") {
+            true => format!("\"{text}\""),
+            false => text,
+        }
+    }
+
+    fn escaped(&self, text: &str) -> String {
         let mut escaped = String::new();
         for letter in text.chars() {
-            let is_quote = options.has("addquotes") && ['"', '\''].contains(&letter);
-            if is_quote || ['\n', '\r', '\\', delimiter].contains(&letter) {
+            let is_quote = self.options.has("addquotes") && ['"', '\''].contains(&letter);
+            if is_quote || ['\n', '\r', '\\', self.delimiter].contains(&letter) {
                 escaped.push('\\');
             }
             escaped.push(letter);
         }
         escaped
-    };
-    let shown = |text: Option<String>| match text {
-        None => null.to_owned(),
-        Some(text) if format == Format::Csv => {
-            let needs = text.contains(delimiter) || text.contains(['"', '\n', '\r']);
-            if needs { quoted(&text) } else { text }
-        }
-        Some(text) => {
-            let text = match options.has("escape") {
-                true => escaped(text),
-                false => text,
-            };
-            match options.has("addquotes") {
-                true => format!("\"{text}\""),
-                false => text,
-            }
-        }
-    };
-    let between = delimiter.to_string();
-    let between = between.as_str();
-    if options.has("header") {
-        let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
-        out.extend_from_slice(names.join(between).as_bytes());
-        out.push(b'\n');
     }
-    for row in 0..rows.num_rows() {
-        let cells: Vec<String> = (0..columns.len())
-            .map(|place| shown(cell(place, row)))
-            .collect();
-        out.extend_from_slice(cells.join(between).as_bytes());
-        out.push(b'\n');
-    }
-    Ok(out)
 }
 
 fn json_value(text: String, data_type: Type) -> Json {
     match data_type {
-        Type::Bool => Json::Bool(text == "t"),
         Type::Super => Json::read(&text).unwrap_or(Json::Null),
         // NaN is no number of JSON.
         data_type if data_type.is_number() => Json::read(&text).unwrap_or(Json::Text(text)),
+        // Booleans, too, are the letters that they are in other files.
         _ => Json::Text(text),
     }
 }
@@ -461,7 +613,7 @@ fn manifest(files: &[File], columns: &[Column], format: Format, verbose: bool) -
         .map(|file| match (verbose, format) {
             (true, _) => serde_json::json!({
                 "url": file.url,
-                "meta": { "content_length": file.bytes, "record_count": file.rows },
+                "meta": { "content_length": file.bytes, "record_count": file.lines },
             }),
             // Who reads columns needs the size.
             (false, Format::Parquet) => serde_json::json!({
@@ -478,15 +630,30 @@ fn manifest(files: &[File], columns: &[Column], format: Format, verbose: bool) -
             .map(|column| {
                 serde_json::json!({
                     "name": column.name,
-                    "type": { "base": column.data_type.base_name() },
+                    "type": described(column.data_type),
                 })
             })
             .collect();
         manifest["schema"] = serde_json::json!({ "elements": elements });
         manifest["meta"] = serde_json::json!({
             "content_length": files.iter().map(|file| file.bytes).sum::<u64>(),
-            "record_count": files.iter().map(|file| file.rows).sum::<u64>(),
+            "record_count": files.iter().map(|file| file.lines).sum::<u64>(),
         });
+        manifest["author"] = serde_json::json!({ "name": "Amazon Redshift", "version": "1.0.0" });
     }
     serde_json::to_vec_pretty(&manifest).unwrap_or_default()
+}
+
+/// A type in a manifest, with its length or its digits.
+fn described(data_type: Type) -> serde_json::Value {
+    let base = data_type.base_name();
+    match data_type {
+        Type::Char(length) | Type::Varchar(length) => {
+            serde_json::json!({ "base": base, "max_length": length })
+        }
+        Type::Numeric(precision, scale) => {
+            serde_json::json!({ "base": base, "precision": precision, "scale": scale })
+        }
+        _ => serde_json::json!({ "base": base }),
+    }
 }

@@ -80,7 +80,6 @@ const OPTIONS: &[(&str, Takes)] = &[
     ("parallel", Takes::Switch),
     ("maxfilesize", Takes::Size),
     ("rowgroupsize", Takes::Size),
-    ("verbose", Takes::Nothing),
     ("extension", Takes::Value),
     ("partition", Takes::Columns),
 ];
@@ -138,13 +137,7 @@ pub(super) fn copy(words: &mut Words<'_>) -> Result<Statement> {
 pub(super) fn unload(words: &mut Words<'_>) -> Result<Statement> {
     words.expect("unload")?;
     words.expect_token(&Token::LParen)?;
-    let query = match words.parser.peek_token().token {
-        Token::SingleQuotedString(_) | Token::DollarQuotedString(_) => words.text()?,
-        _ => {
-            let query = words.parser.parse_query().map_err(super::parser::failed)?;
-            query.to_string()
-        }
-    };
+    let query = words.text()?;
     words.expect_token(&Token::RParen)?;
     words.expect("to")?;
     let to = words.text()?;
@@ -212,6 +205,10 @@ fn options(words: &mut Words<'_>) -> Result<Options> {
             return Err(Error::new(&error::REDUNDANT_OPTION, &[]));
         }
         options.0.push((name, value));
+        // Nowhere else is it an option.
+        if *name == "manifest" && words.take("verbose") {
+            options.0.push(("verbose", OptionValue::Set));
+        }
     }
     Ok(options)
 }

@@ -160,7 +160,7 @@ pub(crate) async fn fill(bucket: &OneBucket) {
         ),
         (
             "paths.json",
-            b"{\"jsonpaths\": [\"$.id\", \"$['name']['x'][0]\"]}".to_vec(),
+            b"{\"jsonpaths\": [\"$['id']\", \"$['name']['x'][0]\"]}".to_vec(),
         ),
         (
             "one.paths.json",
@@ -195,6 +195,33 @@ pub(crate) async fn fill(bucket: &OneBucket) {
         ("invalid.csv", b"1,a\xf0\x9f\x98\n2,\xefb\xef\xbf\xbd\n".to_vec()),
         ("nope.csv", b"1,nope\n".to_vec()),
         ("wide.txt", "é\n".as_bytes().to_vec()),
+        (
+            "dotted.json",
+            b"{\"first.name\": \"x\", \"l\": [1, 2]}".to_vec(),
+        ),
+        (
+            "dotted.paths",
+            b"{\"jsonpaths\": [\"$['first.name']\", \"$['l'][1]\"]}".to_vec(),
+        ),
+        (
+            "beyond.paths",
+            b"{\"jsonpaths\": [\"$.none\", \"$.l[2]\"]}".to_vec(),
+        ),
+        (
+            "mixed.paths",
+            b"{\"jsonpaths\": [\"$.id\", \"$['name']\"]}".to_vec(),
+        ),
+        ("other.paths", b"{\"paths\": [\"$.b\"]}".to_vec()),
+        (
+            "apart.json",
+            b"{\"a\": 1} , {\"a\": 2}\n{\"a\": 3}\n".to_vec(),
+        ),
+        (
+            "invalid.json",
+            b"{\"b\": \"x\xffy\"}\n{\"b\": \"z\"}\n".to_vec(),
+        ),
+        ("fractions.txt", b"2020-01-02 03:04:05.5|1\n".to_vec()),
+        ("nulls.txt", b"1|\\N\n|b\n".to_vec()),
         (
             "deep.json",
             b"{\"id\": 5, \"name\": {\"x\": [\"y\"]}}".to_vec(),

@@ -5,6 +5,7 @@ mod coverage;
 mod history;
 mod sessions;
 mod statements;
+mod unloads;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
