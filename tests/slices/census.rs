@@ -48,10 +48,8 @@ impl Census {
         let documents = [
             ".out.transom/last",
             ".out.transom/log",
-            ".out.transom/shape",
             ".out.versions/last",
             ".out.versions/log",
-            ".out.versions/shape",
         ];
         let pointers = ["out", "out/_transom/current"];
         for path in folders.iter().chain(&documents).chain(&pointers) {
@@ -68,6 +66,9 @@ impl Census {
                 .insert(format!("state/backfill/{:020}/", open.seq));
         }
         for entry in &log {
+            census
+                .allowed
+                .insert(format!(".out.transom/shape.{:020}", entry.seq));
             let is_kept = entry.seq >= keeps;
             if is_kept {
                 let text = serde_json::to_string(entry).unwrap();

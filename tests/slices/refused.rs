@@ -68,14 +68,13 @@ async fn a_table_of_which_it_is_not_known_what_its_files_have_in_common_gets_non
     let mut world = World::new(Kind::Append, At::Folder).await;
     world.run().await.unwrap();
     let before = world.rows().await;
-    let shape = world.path().join(".out.transom/shape");
+    let name = ".out.transom/shape.00000000000000000002";
+    let shape = world.path().join(name);
     std::fs::write(&shape, "{").unwrap();
     world.add("day=2024-01-02/a.csv", &[("a", 7)]);
     let error = world.run().await.unwrap_err().error;
     assert!(
-        error
-            .to_string()
-            .contains(".out.transom/shape`, which says"),
+        error.to_string().contains(&format!("{name}`, which says")),
         "{error}"
     );
     assert!(error.hint().unwrap().contains("delete it"), "{error}");

@@ -341,6 +341,29 @@ async fn another_pipelines_table_is_not_loaded() {
 }
 
 #[tokio::test]
+async fn a_ledger_says_whose_table_it_is() {
+    let (world, mut sink, entry) = with_an_entry(LoadMode::Append).await;
+    let (applying, claim) = applying(&entry);
+    sink.name = "other".to_owned();
+    let settled = sink.read(&applying).await.unwrap().settle(&claim);
+    let wrong = Wrong::OtherSink {
+        at: claim.from,
+        sink: Some("mart".into()),
+    };
+    assert_eq!(settled, Settled::Wrong(wrong));
+    // One of an earlier version does not, and is moved as ever.
+    world
+        .sql("ALTER TABLE public.transom_ledger__daily DROP COLUMN sink")
+        .await;
+    let settled = sink.read(&applying).await.unwrap().settle(&claim);
+    assert_eq!(settled, Settled::Open);
+    sink.submit(&applying, &claim, Submission::random(), false)
+        .await
+        .unwrap();
+    assert_eq!(world.sql(COUNT).await, "3");
+}
+
+#[tokio::test]
 async fn a_ledger_that_was_edited_is_named() {
     let (world, sink, entry) = with_an_entry(LoadMode::Append).await;
     world

@@ -403,6 +403,14 @@ impl Entry {
         }
     }
 
+    /// The last of the entries before it whose rows it leaves in a sink.
+    pub fn leaves(&self, sink: &SinkName) -> u64 {
+        match &self.decision {
+            Decision::Rewind { to, sinks } if sinks.iter().any(|at| at.name == *sink) => *to,
+            _ => u64::MAX,
+        }
+    }
+
     /// The entry as it is written.
     ///
     /// # Errors

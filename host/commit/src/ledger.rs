@@ -32,6 +32,8 @@ pub struct Ledger {
     pub disposition: Option<Disposition>,
     /// Whether the last entry was moved past without its rows.
     pub skipped: bool,
+    /// The sink that the table belongs to, if it is another one than the one that has read this.
+    pub owner: Option<SinkName>,
 }
 
 impl Ledger {
@@ -43,7 +45,16 @@ impl Ledger {
             blocked: 0,
             disposition: None,
             skipped: false,
+            owner: None,
         }
+    }
+
+    /// What is wrong with the ledger of another sink of the log.
+    fn of_other(&self) -> Option<Wrong> {
+        self.owner.as_ref().map(|owner| Wrong::OtherSink {
+            at: self.position,
+            sink: Some(owner.clone()),
+        })
     }
 }
 
@@ -121,6 +132,9 @@ impl Reading {
                 });
             }
         };
+        if let Some(wrong) = ledger.of_other() {
+            return Settled::Wrong(wrong);
+        }
         let is = ledger.position;
         match ledger.blocked {
             _ if is.seq > tail => Settled::Ahead(is.seq),
@@ -148,6 +162,9 @@ impl Reading {
         };
         if ledger.log != claim.log {
             return Settled::Wrong(Wrong::Foreign(ledger.log));
+        }
+        if let Some(wrong) = ledger.of_other() {
+            return Settled::Wrong(wrong);
         }
         let at = ledger.position;
         if at == claim.to {

@@ -56,7 +56,9 @@
 //! - No error deletes anything. A process that believes it has lost may have won.
 //! - Nothing is decided by a clock, or by the age of a file.
 //! - A rewind first deletes staged files, so that no copy can begin, and then takes the names of published ones with
-//!   empty files, so that a copy that has begun cannot end. Deleting them would free the names.
+//!   empty files, so that a copy that has begun cannot end. Deleting them would free the names: that is for a collection, a
+//!   day later, when no copy that had begun is under way any more. No later rewind brings them back
+//!   ([`Applying::parts_taken_back`]).
 //! - A rewind does not go back to an entry that an earlier rewind or a discard has taken back: the state after that
 //!   entry counts inputs as loaded which no sink has any more.
 //! - An attempt that is to be collected as garbage is named by an entry first, so that it cannot win any more.

@@ -507,7 +507,8 @@ impl<'a> Runner<'a> {
             match reading.expect(id, at.position, tail) {
                 Settled::Wrong(wrong) => {
                     let wrong = match wrong {
-                        Wrong::OtherSink { at, .. } => Wrong::OtherSink {
+                        // One that does not name its sink is at an entry that one of them has.
+                        Wrong::OtherSink { at, sink: None } => Wrong::OtherSink {
                             at,
                             sink: self
                                 .log

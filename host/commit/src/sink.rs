@@ -42,15 +42,21 @@ impl<'a> Applying<'a> {
         self.entry.part(&self.sink)
     }
 
-    /// Of a rewind: what was staged for the sink by the slices that are taken back, with their numbers and attempts.
+    /// Of a rewind: what was staged for the sink by the slices that are taken back, with their numbers and attempts. Not what an earlier
+    /// rewind has taken back, which was applied before this one was appended: a gc may have deleted what it has left since.
     pub fn parts_taken_back(&self) -> impl Iterator<Item = (Position, &'a Part)> + '_ {
-        let part = |entry: &&'a Entry| {
-            Some((
-                Position::new(entry.seq, entry.attempt),
-                entry.part(&self.sink)?,
-            ))
-        };
-        self.taken_back.iter().filter_map(part)
+        let mut parts = Vec::new();
+        // The last entry that those after it leave in force.
+        let mut left = u64::MAX;
+        for entry in self.taken_back.iter().rev() {
+            left = left.min(entry.leaves(&self.sink));
+            if let Some(part) = entry.part(&self.sink)
+                && entry.seq <= left
+            {
+                parts.push((Position::new(entry.seq, entry.attempt), part));
+            }
+        }
+        parts.into_iter().rev()
     }
 }
 

@@ -30,11 +30,12 @@ pub use log_store::S3Store;
 pub use redshift::{ApiError, Load, RedshiftError, RedshiftSink};
 pub use sink::{
     AppendSink, Appended, Applied, Aside, Attempt, Expectation, Expected, FileSink, Finding,
-    IsThere, Known, Noted, Pointed, PointedSink, Publish, Replaces, Rewound, Sink, SinkError,
-    SinkLimits, Staged, Staging, TableAt, Unfit, Verified, Written, WrittenFile, check_state,
-    probe_state, probe_table, publish_all, table_exists,
+    IsThere, Known, Noted, Pointed, PointedSink, Publish, Replaces, Rewound, Shapes, Sink,
+    SinkError, SinkLimits, Staged, Staging, TableAt, Unfit, Verified, Written, WrittenFile,
+    check_state, probe_state, probe_table, publish_all, table_exists,
 };
 pub use source::{
     FileSource, Input, Inputs, Location, Misfit, NoPartition, ORIGIN_FILE, ORIGIN_ROW,
-    ReadProgress, Sample, Source, SourceError, origin_line, partition_value, with_origin,
+    ReadProgress, Sample, Source, SourceError, compare_partitions, origin_line, partition_value,
+    with_origin,
 };

@@ -4,6 +4,7 @@ mod allowed;
 mod changes;
 mod commands;
 mod reports;
+mod shapes;
 mod sizes;
 mod verify;
 mod warehouse;

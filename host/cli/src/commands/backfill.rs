@@ -43,10 +43,10 @@ enum BackfillOf {
 #[derive(Debug, Clone, clap::Args)]
 struct Which {
     /// The first partition, for a source with `incremental: { by: .. }`: it is loaded again, changed or not.
-    #[arg(long, value_name = "VALUE")]
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
     from: Option<String>,
     /// The last partition.
-    #[arg(long, value_name = "VALUE")]
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
     to: Option<String>,
     /// Shares at most, of about the same size. [default: as `slices` in the pipeline's file bounds them]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]

@@ -16,8 +16,8 @@ use crate::values::time;
 /// Delete what a pipeline that runs in slices needs no more.
 ///
 /// That is what killed and overtaken runs have left; staged files of slices that all sinks have; versions of tables that no entry shows
-/// which can still be gone back to; notes of closed backfills; and reports of runs that are old or more than 1,000. Without `--yes` it is
-/// only said. A rewind to an entry that was not kept is refused afterwards; `transom reset` always works. It is safe while runs work.
+/// which can still be gone back to; files without rows that rewinds have put into tables; notes of closed backfills; and reports of runs
+/// that are old or more than 1,000. Without `--yes` it is only said. A rewind to an entry that was not kept is refused afterwards; `transom reset` always works. It is safe while runs work.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -83,6 +83,7 @@ fn show(garbage: &Garbage, printer: &Printer) -> Result<(), Failure> {
         Why::Loaded => "staged; the table has the rows",
         Why::Superseded => "a version that is not shown any more",
         Why::Unreachable => "documents that no entry needs",
+        Why::Emptied => "without rows, which were taken back",
     };
     let place = sink.as_deref().unwrap_or("beside the log");
     printer.data(format_args!(

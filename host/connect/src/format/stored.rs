@@ -67,7 +67,7 @@ impl Stored {
     }
 
     /// Columns of the files.
-    pub(super) fn schema(&self) -> &SchemaRef {
+    pub(crate) fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 

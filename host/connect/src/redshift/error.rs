@@ -80,6 +80,18 @@ pub enum RedshiftError {
         /// The keys of now.
         is: String,
     },
+    /// Other partitions of the table were replaced.
+    #[error(
+        "the rows of `{table}` were loaded by partitions of `{was}`, and `partition_by` is `{is}` now: rows that are there would stay beside those that replace them"
+    )]
+    OtherPartitions {
+        /// The table.
+        table: TableName,
+        /// The columns of the last load.
+        was: String,
+        /// The columns of now.
+        is: String,
+    },
     /// The table is gone, and its ledger is not.
     #[error("the table `{table}` is gone, but its ledger says that it has entry {seq}")]
     TableGone {
@@ -143,6 +155,10 @@ impl RedshiftError {
                 "set `keys` back; or load everything again by the new ones: `transom reset --yes`, then `transom run`; or load another table"
                     .to_owned(),
             ),
+            Self::OtherPartitions { table, .. } => Some(format!(
+                "set `partition_by` back; or load another table; or load everything again: `transom reset --yes`, then `DELETE FROM {table}`, \
+                 whose rows a reset leaves, then `transom run`"
+            )),
             Self::TableGone { table, .. } => Some(format!(
                 "restore the table; or drop its ledger as well to begin anew: `DROP TABLE {}`",
                 table.ledger()

@@ -109,21 +109,27 @@ impl Sink for RedshiftSink {
             };
             return Err(SinkError::redshift(&self.name, error));
         }
-        if self.table.mode != LoadMode::Merge {
-            return Ok(());
-        }
-        let keys = |table: &RedshiftTable| -> BTreeSet<String> {
-            table.keys.iter().map(|key| target::folded(key)).collect()
+        // What says which rows of the table a load replaces.
+        let columns = |table: &RedshiftTable| -> BTreeSet<String> {
+            let columns: &[String] = match table.mode {
+                LoadMode::Merge => &table.keys,
+                LoadMode::OverwritePartitions => &table.partition_by,
+                LoadMode::Append | LoadMode::Overwrite => &[],
+            };
+            columns
+                .iter()
+                .map(|column| target::folded(column))
+                .collect()
         };
-        let (was, is) = (keys(&last.table), keys(&self.table));
+        let (was, is) = (columns(&last.table), columns(&self.table));
         if was == is {
             return Ok(());
         }
-        let list = |keys: BTreeSet<String>| keys.into_iter().collect::<Vec<_>>().join("`, `");
-        let error = RedshiftError::OtherKeys {
-            table: self.table.table.clone(),
-            was: list(was),
-            is: list(is),
+        let list = |columns: BTreeSet<String>| columns.into_iter().collect::<Vec<_>>().join("`, `");
+        let (table, was, is) = (self.table.table.clone(), list(was), list(is));
+        let error = match self.table.mode {
+            LoadMode::OverwritePartitions => RedshiftError::OtherPartitions { table, was, is },
+            _ => RedshiftError::OtherKeys { table, was, is },
         };
         Err(SinkError::redshift(&self.name, error))
     }

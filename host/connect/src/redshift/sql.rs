@@ -32,15 +32,20 @@ fn list<T>(items: &[T], text: impl Fn(&T) -> String) -> String {
     items.iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
+/// Bytes of the column for the sink's name at least.
+const LEAST_NAME: usize = 256;
+
 /// Creates the ledger of a table at position 0, with its row: its name is the only unique key there is.
-pub(super) fn create_ledger(table: &TableName, log: impl ToString) -> String {
+pub(super) fn create_ledger(table: &TableName, log: impl ToString, sink: &str) -> String {
     format!(
         "CREATE TABLE {} AS SELECT CAST({} AS VARCHAR(36)) AS log_id, CAST(0 AS BIGINT) AS pos, \
          CAST('-' AS VARCHAR(80)) AS attempt, CAST('-' AS VARCHAR(36)) AS loading, CAST(0 AS BIGINT) AS blocked, \
          CAST('-' AS VARCHAR(8)) AS disposition, CAST(0 AS BIGINT) AS skipped, CAST(0 AS BIGINT) AS loaded, \
-         CAST('2000-01-01 00:00:00' AS TIMESTAMP) AS applied_at",
+         CAST('2000-01-01 00:00:00' AS TIMESTAMP) AS applied_at, CAST({} AS VARCHAR({})) AS sink",
         table_name(&table.ledger()),
-        literal(&log.to_string())
+        literal(&log.to_string()),
+        literal(sink),
+        sink.len().max(LEAST_NAME)
     )
 }
 
@@ -48,11 +53,9 @@ pub(super) fn create_schema(table: &TableName) -> String {
     format!("CREATE SCHEMA IF NOT EXISTS {}", identifier(&table.schema))
 }
 
+/// All columns, in the order in which [`create_ledger`] has them: ledgers that earlier versions have created lack the last one.
 pub(super) fn read_ledger(table: &TableName) -> String {
-    format!(
-        "SELECT log_id, pos, attempt, blocked, disposition, skipped FROM {}",
-        table_name(&table.ledger())
-    )
+    format!("SELECT * FROM {}", table_name(&table.ledger()))
 }
 
 /// The first two statements: the ledger moves from one entry to the next, which takes its lock; then it is looked at
@@ -88,15 +91,21 @@ pub(super) fn adopt(
     table: &TableName,
     seen: Option<&Ledger>,
     (log, position): (LogId, &Position),
+    sink: &str,
     mark: Submission,
 ) -> Vec<String> {
     let ledger = table_name(&table.ledger());
     let log = literal(&log.to_string());
     let (seq, attempt) = (position.seq, literal(&position.attempt_text()));
+    // One that names another sink has a column for it.
+    let named = match seen.and_then(|seen| seen.owner.as_ref()) {
+        Some(_) => format!(", sink = {}", literal(sink)),
+        None => String::new(),
+    };
     let mut statements = match seen {
         Some(seen) => vec![format!(
             "UPDATE {ledger} SET log_id = {log}, pos = {seq}, attempt = {attempt}, loading = '{mark}', blocked = 0, \
-             disposition = '-', skipped = 0, loaded = 0, applied_at = GETDATE() \
+             disposition = '-', skipped = 0, loaded = 0, applied_at = GETDATE(){named} \
              WHERE log_id = {} AND pos = {} AND attempt = {}",
             literal(&seen.log.to_string()),
             seen.position.seq,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use transom_commit::{Position, Reading, SinkError};
+use transom_commit::{Ledger, Position, Reading, SinkError};
 
 use super::{RedshiftSink, is_appended};
 use super::{sql, target};
@@ -90,6 +90,12 @@ impl RedshiftSink {
                     found.log
                 ),
                 "write to another table, or find the right state".to_owned(),
+            ),
+            Reading::Ledger(Ledger {
+                owner: Some(owner), ..
+            }) => (
+                format!("the table belongs to sink `{owner}` of this log"),
+                "give the sink its old name, or let it write another table".to_owned(),
             ),
             Reading::Ledger(found)
                 if found.position == expected.position

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use transom_commit::{
     Applying, Claim, Decision, Disposition, Ledger, LogId, Position, Reading, SinkError,
-    SinkErrorKind, Submission, Warehouse,
+    SinkErrorKind, SinkName, Submission, Warehouse,
 };
 use transom_file::spec::LoadMode;
 
@@ -29,7 +29,7 @@ impl Warehouse for RedshiftSink {
 
     async fn create(&self, applying: &Applying<'_>) -> Result<(), SinkError> {
         let api = self.api_of("create the ledger of").await?;
-        let text = sql::create_ledger(&self.table.table, applying.log());
+        let text = sql::create_ledger(&self.table.table, applying.log(), &self.name);
         let mut created = api.execute(&text).await;
         if created.as_ref().is_err_and(ApiError::is_missing) {
             // The schema is made as well, like the table.
@@ -150,14 +150,19 @@ impl RedshiftSink {
             Some(Ledger {
                 log: text(0).parse().ok()?,
                 position: position()?,
-                blocked: number(3)?,
-                disposition: match text(4).as_str() {
+                blocked: number(4)?,
+                disposition: match text(5).as_str() {
                     "redo" => Some(Disposition::Redo),
                     "skip" => Some(Disposition::Skip),
                     "-" => None,
                     _ => return None,
                 },
-                skipped: number(5)? != 0,
+                skipped: number(6)? != 0,
+                owner: match text(9).as_str() {
+                    "" => None,
+                    sink if sink == self.name => None,
+                    sink => Some(SinkName::from(sink)),
+                },
             })
         };
         ledger().ok_or_else(|| {
@@ -182,7 +187,8 @@ impl RedshiftSink {
         let api = self.api_of(action).await?;
         let from = match seen {
             Reading::Missing => {
-                let created = api.execute(&sql::create_ledger(table, log)).await;
+                let text = sql::create_ledger(table, log, &self.name);
+                let created = api.execute(&text).await;
                 created.map_err(|error| self.failed(action, error))?;
                 Some(Ledger::new(log))
             }
@@ -190,7 +196,8 @@ impl RedshiftSink {
             Reading::Rows(_) => None,
         };
         let mark = Submission::random();
-        let mut statements = sql::adopt(table, from.as_ref(), (log, &position), mark);
+        let at = (log, &position);
+        let mut statements = sql::adopt(table, from.as_ref(), at, &self.name, mark);
         statements.push(sql::release(table, mark));
         let changed = api.transaction(statements, &mark.to_string()).await;
         changed.map_err(|error| self.failed(action, error))

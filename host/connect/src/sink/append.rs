@@ -7,25 +7,31 @@
 //! .visits.transom/files/9f31c2...empty                           one of their kind without rows, for a rewind
 //! .visits.transom/log                                            the log that the table belongs to
 //! .visits.transom/last                                           the last of its entries that the table has
-//! .visits.transom/shape                                          what all of its files have in common
+//! .visits.transom/shape.00000000000000000042                     what all of its files have in common since that entry
 //! ```
 //!
 //! All that is not the table's lies beside it and not below it: a pattern such as `visits/**/*.parquet` would find rows twice.
 //!
 //! A name contains the attempt and is created once, so that a copy can be tried any number of times, by anyone. A rewind deletes what is
-//! staged and then takes the names with files of no rows: a copy that is carried out late finds its name taken.
+//! staged and then takes the names with files of no rows: a copy that is carried out late finds its name taken. A copy that begins later
+//! finds nothing to copy, so that a gc may delete these files once no request of that time is under way any more.
+//!
+//! The shape is noted when an entry is applied that changes it, in a note of that entry's own: it has one content, whoever writes it, and
+//! however late.
 
 use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, future, stream};
+use serde::{Deserialize, Serialize};
 use transom_commit::{self as commit, Applying, Published, SinkErrorKind, fault};
 use transom_file::spec::{Place, S3Url};
 
 use super::{
     Appended, Applied, Aside, Attempt, Expectation, Expected, FileSink, IsThere, Known, Noted,
-    OutFile, Publish, Rewound, Sink, SinkError, Staged, Staging, Verified, Written, WrittenFile,
+    OutFile, Publish, Rewound, Shapes, Sink, SinkError, Staged, Staging, Verified, Written,
+    WrittenFile,
     aside::Asides,
     owner::{self, belongs, check_log},
     partition::Splitter,
@@ -89,7 +95,7 @@ impl AppendSink {
             ))
         };
         let list = list.ok_or_else(lost)?;
-        let written: Written = serde_json::from_slice(&list).map_err(|error| {
+        let List { written, shape } = serde_json::from_slice(&list).map_err(|error| {
             broken(format!("sink `{name}`: a list of files was changed")).because(error)
         })?;
         if (written.files.len() as u64, written.bytes) != (added.files, added.bytes) {
@@ -97,8 +103,90 @@ impl AppendSink {
                 "sink `{name}`: a list of files was changed"
             )));
         }
-        let attempt = added.attempt;
-        Ok((tree, Added { names, attempt }, written))
+        let Appended {
+            attempt, shapes, ..
+        } = added;
+        let added = Added {
+            names,
+            attempt,
+            shape,
+            shapes,
+        };
+        Ok((tree, added, written))
+    }
+
+    /// What files that were staged before say of the table's shape, as it is now; of those of earlier versions it is not known.
+    async fn shapes_of(&self, appended: &Appended) -> Result<Shapes, SinkError> {
+        let sink = &self.files;
+        let failed = |error: TreeError| error.staging(&sink.name);
+        let (tree, names) = self.tree(&absolute(sink)?).await.map_err(failed)?;
+        let path = names.list(&appended.attempt);
+        let unread = |message: String| SinkError::Log {
+            name: sink.name.clone(),
+            source: commit::SinkError::new(SinkErrorKind::Broken, message),
+        };
+        let shown = tree.place().join(&path);
+        let list = tree.get(&path).await.map_err(failed)?;
+        let list = list.ok_or_else(|| unread(format!("`{shown}` is gone")))?;
+        let list: List = serde_json::from_slice(&list)
+            .map_err(|error| unread(format!("`{shown}` was changed: {error}")))?;
+        let Some(shape) = list.shape else {
+            return Ok(appended.shapes);
+        };
+        let own = tree.names(&names.own).await.map_err(failed)?;
+        let shapes = shapes(sink, &tree, &names, &own, shape).await?;
+        Ok(shapes.of_files(appended.files))
+    }
+
+    /// Notes what the table's files have in common once it has an entry, if that changes with it.
+    async fn note_shape(
+        &self,
+        tree: &Arc<dyn Tree>,
+        added: &Added,
+        entry: u64,
+    ) -> Result<(), commit::SinkError> {
+        let name = &self.files.name;
+        let failed = |error: TreeError| error.applying(name);
+        let Added { names, shapes, .. } = added;
+        let Some(own) = added.shape.clone() else {
+            return Ok(());
+        };
+        let before = match shapes {
+            Shapes::Same => return Ok(()),
+            Shapes::Begin => None,
+            Shapes::Widen => {
+                let there = tree.names(&names.own).await.map_err(failed)?;
+                names.noted_shape(&there, entry)
+            }
+        };
+        let known = match &before {
+            None => None,
+            Some(path) => tree.get(path).await.map_err(failed)?,
+        };
+        let shape = match (known, before) {
+            (Some(known), Some(path)) => {
+                let known = Shape::parse(&known).map_err(|error| {
+                    let path = tree.place().join(&path);
+                    let message = format!(
+                        "sink `{name}`: `{path}`, which says what all files of the table have in common, was changed"
+                    );
+                    commit::SinkError::new(SinkErrorKind::Broken, message)
+                        .hinted(Shape::WAY_OUT)
+                        .because(error)
+                })?;
+                match known.with(own) {
+                    Ok(shape) => shape,
+                    Err(what) => {
+                        // It was compared before it was decided, and what is decided is done.
+                        tracing::warn!(sink = name, entry, "{what}");
+                        return Ok(());
+                    }
+                }
+            }
+            _ => own,
+        };
+        let noted = tree.put(&names.shape(entry), shape.to_bytes()).await;
+        noted.map_err(failed)
     }
 
     /// Whether it is known what the files of a table with rows have in common.
@@ -109,10 +197,14 @@ impl AppendSink {
         expected: &Expected<'_>,
         verified: &mut Verified,
     ) -> Result<(), TreeError> {
-        let has_rows = |load: &Expectation<'_>| load.is_there == IsThere::Yes;
-        let has_rows = expected.loads.iter().any(has_rows);
+        let has_rows = |load: &Expectation<'_>| load.is_there == IsThere::Yes && load.part.rows > 0;
+        let loads = expected.loads.iter();
+        let last = loads.rev().find(|load| has_rows(load));
+        let own = tree.names(&names.own).await?;
+        let path = names.noted_shape(&own, u64::MAX);
+        let path = path.unwrap_or_else(|| names.shape(last.map_or(0, |load| load.position.seq)));
         let name = &self.files.name;
-        Shape::verify(tree.as_ref(), &names.shape(), name, has_rows, verified).await
+        Shape::verify(tree.as_ref(), &path, name, last.is_some(), verified).await
     }
 
     /// Notes that the table has an entry, or is about to have it.
@@ -121,6 +213,49 @@ impl AppendSink {
         let log = applying.log().to_string();
         let noted = Noted::new(log, &self.files.name, &applying.position());
         owner::note(&tree, &names.own, &noted).await
+    }
+
+    /// The files of no rows that rewinds have put into the table.
+    async fn emptied(
+        &self,
+        tree: &Arc<dyn Tree>,
+        names: &Names,
+        known: &Known,
+    ) -> Result<Vec<Aside>, TreeError> {
+        if known.taken_back.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut sizes: BTreeMap<String, Option<u64>> = BTreeMap::new();
+        let mut emptied = Asides::new(known);
+        for found in tree.files(&names.table).await? {
+            let name = found.path.rsplit('/').next().unwrap_or_default();
+            let Some(attempt) = Names::attempt_of(name) else {
+                continue;
+            };
+            if !known.taken_back.contains(attempt) {
+                continue;
+            }
+            let attempt = attempt.to_owned();
+            let size = match sizes.get(&attempt) {
+                Some(size) => *size,
+                None => {
+                    let size = tree.size(&names.empty(&attempt)).await?;
+                    sizes.insert(attempt.clone(), size);
+                    size
+                }
+            };
+            // Another one is not what the rewind has written: that is for `verify` to say.
+            if size == Some(found.bytes) {
+                emptied.add(&attempt, found);
+            }
+        }
+        // A staged file may have come late: then it is deleted as well.
+        let emptied = emptied.into_all().map(|aside| Aside {
+            folder: Some(names.staged(&aside.attempt)),
+            is_emptied: true,
+            ..aside
+        });
+        Ok(emptied.collect())
     }
 
     /// Deletes what an entry has staged.
@@ -186,10 +321,59 @@ impl AppendSink {
     }
 }
 
+/// What an attempt writes down of its files, beside the table: entries stay small.
+#[derive(Debug, Serialize, Deserialize)]
+struct List {
+    #[serde(flatten)]
+    written: Written,
+    /// What they are like; none of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shape: Option<Shape>,
+}
+
 /// An entry's files, by their names.
 struct Added {
     names: Names,
     attempt: String,
+    shape: Option<Shape>,
+    shapes: Shapes,
+}
+
+/// What files of a shape say of that of the table's. `own` has the names in the table's own folder.
+///
+/// # Errors
+/// If readers could not take them for files of one table.
+async fn shapes(
+    sink: &FileSink,
+    tree: &Arc<dyn Tree>,
+    names: &Names,
+    own: &[String],
+    shape: Shape,
+) -> Result<Shapes, SinkError> {
+    let known = match names.noted_shape(own, u64::MAX) {
+        Some(path) => Shape::read(tree.as_ref(), &path, sink).await?,
+        None => None,
+    };
+    let Some(known) = known else {
+        return Ok(Shapes::Begin);
+    };
+    match known.clone().with(shape) {
+        Ok(both) if both == known => Ok(Shapes::Same),
+        Ok(_) => Ok(Shapes::Widen),
+        Err(what) => {
+            // Files without rows, which a rewind leaves, are as those were whose rows were taken back.
+            let files = tree.files(&names.table).await;
+            match files.map_err(|error| error.staging(&sink.name))?.is_empty() {
+                true => Ok(Shapes::Begin),
+                false => Err(SinkError::Mixed {
+                    name: sink.name.clone(),
+                    path: sink.path.clone(),
+                    what,
+                    leaves: true,
+                }),
+            }
+        }
+    }
 }
 
 /// Names in the tree in which a table lies.
@@ -215,12 +399,29 @@ impl Names {
         format!("{}/files/{attempt}.json", self.own)
     }
 
-    fn shape(&self) -> String {
-        format!("{}/shape", self.own)
+    /// The note of what the table's files have in common since an entry.
+    fn shape(&self, entry: u64) -> String {
+        format!("{}/shape.{entry:020}", self.own)
+    }
+
+    /// The last such note of an entry before this one, among the names in the table's own folder; that of earlier versions, which did not
+    /// say of which entry it is, if there is no other.
+    fn noted_shape(&self, own: &[String], before: u64) -> Option<String> {
+        let entry = |name: &String| name.strip_prefix("shape.")?.parse::<u64>().ok();
+        let entries = own.iter().filter_map(entry);
+        let last = entries.filter(|entry| *entry < before).max();
+        let earlier = || own.iter().find(|name| *name == "shape");
+        last.map(|entry| self.shape(entry))
+            .or_else(|| Some(format!("{}/{}", self.own, earlier()?)))
     }
 
     fn empty(&self, attempt: &str) -> String {
         format!("{}/files/{attempt}.empty", self.own)
+    }
+
+    /// The attempt that a file of the table is of, by its name.
+    fn attempt_of(name: &str) -> Option<&str> {
+        name.split_once("-part-").map(|(attempt, _)| attempt)
     }
 
     /// The name under which readers find a staged file.
@@ -275,6 +476,7 @@ impl Sink for AppendSink {
             sink: self.files.clone(),
             tree,
             names,
+            own,
             table,
             attempt: attempt.clone(),
         };
@@ -292,6 +494,21 @@ impl Sink for AppendSink {
 
     fn committed(&self) -> Option<commit::Sink<'_>> {
         Some(commit::Sink::Files(self))
+    }
+
+    async fn follow(&self, publish: Publish, _: Option<&str>) -> Result<Publish, SinkError> {
+        let Publish::Append(appended) = publish else {
+            return Ok(publish);
+        };
+        let shapes = self.shapes_of(&appended).await?;
+        Ok(Publish::Append(Appended { shapes, ..appended }))
+    }
+
+    async fn check_staged(&self, staged: &Publish) -> Result<(), SinkError> {
+        match staged {
+            Publish::Append(appended) => self.shapes_of(appended).await.map(drop),
+            _ => Ok(()),
+        }
     }
 
     async fn noted(&self) -> Result<Option<Noted>, commit::SinkError> {
@@ -321,6 +538,13 @@ impl Sink for AppendSink {
             let list = self.added(load.part).await;
             let (_, added, written) = match list {
                 Ok(added) => added,
+                // The table was somewhere else then.
+                Err(error)
+                    if error.kind() == SinkErrorKind::Broken
+                        && load.is_there == IsThere::TakenBack =>
+                {
+                    continue;
+                }
                 Err(error) if error.kind() == SinkErrorKind::Broken => {
                     let problem = format!("what entry {entry} has added is not known: {error}");
                     verified.find(name, problem, "restore it from a backup");
@@ -328,7 +552,7 @@ impl Sink for AppendSink {
                 }
                 Err(error) => return Err(error),
             };
-            // A rewind has put a file without rows in the place of each.
+            // A rewind has put a file without rows in the place of each, and a gc may have deleted it.
             let empty = match load.is_there {
                 IsThere::TakenBack => tree.size(&added.names.empty(&attempt)).await,
                 _ => Ok(None),
@@ -339,7 +563,7 @@ impl Sink for AppendSink {
                     entry,
                     bytes: empty.unwrap_or(file.bytes),
                     crc32: file.crc32.filter(|_| empty.is_none()),
-                    is_optional: load.is_there == IsThere::Perhaps,
+                    is_optional: load.is_there != IsThere::Yes,
                 };
                 files.insert(added.names.published(&attempt, &file.path), expected);
             }
@@ -411,7 +635,9 @@ impl Sink for AppendSink {
             folder: Some(names.staged(&aside.attempt)),
             ..aside
         });
-        Ok(unneeded.collect())
+        let mut unneeded: Vec<Aside> = unneeded.collect();
+        unneeded.extend(self.emptied(&tree, &names, known).await.map_err(failed)?);
+        Ok(unneeded)
     }
 
     async fn delete_aside(&self, aside: &Aside) -> Result<(), commit::SinkError> {
@@ -421,13 +647,12 @@ impl Sink for AppendSink {
     }
 }
 
-/// Deletes what was found of an attempt.
+/// Deletes what was found of an attempt: first what could be copied, then the names to which.
 pub(super) async fn delete_aside(tree: &Arc<dyn Tree>, aside: &Aside) -> Result<(), TreeError> {
-    tree.remove(&aside.paths).await?;
-    match &aside.folder {
-        Some(folder) => tree.delete(folder).await,
-        None => Ok(()),
+    if let Some(folder) = &aside.folder {
+        tree.delete(folder).await?;
     }
+    tree.remove(&aside.paths).await
 }
 
 /// The process may change its folder while it runs.
@@ -502,6 +727,8 @@ struct Appending {
     sink: FileSink,
     tree: Arc<dyn Tree>,
     names: Names,
+    /// The names in the table's own folder when the attempt began.
+    own: Vec<String>,
     table: Place,
     attempt: Attempt,
 }
@@ -535,7 +762,12 @@ impl Ending for Appending {
             let put = self.tree.put(&path, content.into()).await;
             put.map_err(|error| error.staging(&self.sink.name))
         };
-        let list = serde_json::to_vec(written).expect("a list of files has text for keys");
+        let shape = Shape::of(&self.sink, schema)?;
+        let list = List {
+            written: written.clone(),
+            shape: Some(shape.clone()),
+        };
+        let list = serde_json::to_vec(&list).expect("a list of files has text for keys");
         let empty = match written.files.is_empty() {
             true => None,
             false => Some(self.empty_file(schema)?),
@@ -546,19 +778,19 @@ impl Ending for Appending {
                 None => Ok(()),
             }
         };
-        let (tree, path) = (self.tree.as_ref(), self.names.shape());
-        let shape = Shape::of(&self.sink, schema);
-        future::try_join3(
-            shape.keep(tree, &path, &self.sink, self.attempt.has_rows),
+        let (shapes, (), ()) = future::try_join3(
+            shapes(&self.sink, &self.tree, &self.names, &self.own, shape),
             put(self.names.list(attempt), list),
             put_empty,
         )
         .await?;
+        let files = written.files.len() as u64;
         Ok(Publish::Append(Appended {
             table: self.table.clone(),
             attempt: attempt.clone(),
-            files: written.files.len() as u64,
+            files,
             bytes: written.bytes,
+            shapes: shapes.of_files(files),
         }))
     }
 }
@@ -598,10 +830,13 @@ impl commit::Files for AppendSink {
         let copies = stream::iter(written.files.iter().map(copy))
             .buffer_unordered(AT_ONCE)
             .try_collect::<Vec<Published>>();
-        // The entry is decided, so that it does not matter whether its files are there when the note is.
-        let (outcomes, ()) = future::try_join(copies, self.note(applying))
-            .await
-            .map_err(failed)?;
+        // The entry is decided, so that it does not matter whether its files are there when the notes are.
+        let published = async {
+            let published = future::try_join(copies, self.note(applying)).await;
+            published.map_err(failed)
+        };
+        let shaped = self.note_shape(&tree, &added, applying.position().seq);
+        let ((outcomes, ()), ()) = future::try_join(published, shaped).await?;
         // A name that was taken back says more than files that are gone: both follow from a rewind.
         let is = |outcome| outcomes.contains(&outcome);
         Ok(match (is(Published::TakenBack), is(Published::Gone)) {
@@ -629,5 +864,36 @@ impl commit::Files for AppendSink {
             .await?;
         let noted = self.note(applying).await;
         noted.map_err(|error| error.applying(&self.files.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_note_of_a_shape_before_an_entry_counts() {
+        let names = Names {
+            table: "out".to_owned(),
+            own: ".out.transom".to_owned(),
+        };
+        let noted = |own: &[&str], before| {
+            let own: Vec<String> = own.iter().map(|name| (*name).to_owned()).collect();
+            let noted = names.noted_shape(&own, before)?;
+            Some(noted.trim_start_matches(".out.transom/").to_owned())
+        };
+        let (two, ten) = ("shape.00000000000000000002", "shape.00000000000000000010");
+        let all = ["files/", "last", "log", "shape", two, ten, "staged/"];
+        assert_eq!(noted(&all, u64::MAX).as_deref(), Some(ten));
+        // Whoever applies an entry late finds what was there before it.
+        assert_eq!(noted(&all, 10).as_deref(), Some(two));
+        assert_eq!(noted(&all, 2).as_deref(), Some("shape"));
+        assert_eq!(noted(&["files/", two], 2), None);
+        let share = "b61-3-253db91d2f0c4be5a1c0b8a7f5c1d0e2";
+        let file = names.published(share, Path::new("day=1/part-00001-00000.parquet"));
+        assert_eq!(
+            Names::attempt_of(file.rsplit('/').next().unwrap()),
+            Some(share)
+        );
     }
 }

@@ -16,6 +16,8 @@ pub struct Known {
     pub named: BTreeMap<String, u64>,
     /// Those of them whose results are kept: staged files of a table with added files, versions of one with a pointer.
     pub needed: BTreeSet<String>,
+    /// Those of them whose rows rewinds have taken back that all sinks have.
+    pub taken_back: BTreeSet<String>,
 }
 
 /// Files of an attempt that are not the table's, and that no entry needs which can still be gone back to.
@@ -31,6 +33,9 @@ pub struct Aside {
     pub bytes: u64,
     /// When the newest of them was written, by the clock of their place.
     pub modified: SystemTime,
+    /// Whether they are the files without rows that a rewind has put into the table. They may be deleted once no copy that was under way
+    /// then is carried out any more.
+    pub is_emptied: bool,
     /// The files' paths.
     pub(super) paths: Vec<String>,
     /// A folder of which nothing is kept.
@@ -45,6 +50,7 @@ impl Aside {
             files: 0,
             bytes: 0,
             modified: SystemTime::UNIX_EPOCH,
+            is_emptied: false,
             paths: Vec::new(),
             folder: None,
         }
@@ -86,6 +92,11 @@ impl<'a> Asides<'a> {
         aside
             .or_insert_with(|| Aside::new(self.known, attempt))
             .add(found);
+    }
+
+    /// All of them.
+    pub(crate) fn into_all(self) -> impl Iterator<Item = Aside> {
+        self.by_attempt.into_values()
     }
 
     /// Those that are not needed.

@@ -183,6 +183,8 @@ pub enum SinkError {
         path: Place,
         /// What was, and what is.
         what: String,
+        /// Whether a reset leaves files of the old kind, without rows.
+        leaves: bool,
     },
     /// What all files of the table have in common is not known any more.
     #[error(
@@ -198,7 +200,7 @@ pub enum SinkError {
         source: serde_json::Error,
     },
     /// What an entry of the log names cannot be read.
-    #[error("sink `{name}` cannot go on with the version before")]
+    #[error("sink `{name}` cannot go on with what was staged before")]
     Log {
         /// Name of the sink.
         name: String,
@@ -373,8 +375,13 @@ impl SinkError {
             Self::Elsewhere { beside, .. } => Some(format!(
                 "if its `path` was changed, set it back, or move the table, and `{beside}` beside it, there; if it was deleted, restore it from a backup, or begin anew: delete the state and all tables of the pipeline"
             )),
-            Self::Mixed { .. } => Some(
+            Self::Mixed { leaves: false, .. } => Some(
                 "set it back; or load everything again: `transom reset --yes`, then `transom run`; or let a new sink write another table"
+                    .to_owned(),
+            ),
+            Self::Mixed { .. } => Some(
+                "set it back; or load everything again: `transom reset --yes`; then give the sink another `path`, or wait a day until \
+                 `transom gc --yes --older-than 1d` deletes the files without rows that a reset leaves; then `transom run`"
                     .to_owned(),
             ),
             Self::Damaged { .. } => Some(Shape::WAY_OUT.to_owned()),

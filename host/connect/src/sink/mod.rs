@@ -49,8 +49,8 @@ pub use self::{
     probe::{Unfit, check_state, probe_state, probe_table},
     publish::publish_all,
     staged::{
-        Appended, Applied, Attempt, Noted, Pointed, Publish, Replaces, Rewound, Staged, TableAt,
-        Written, WrittenFile,
+        Appended, Applied, Attempt, Noted, Pointed, Publish, Replaces, Rewound, Shapes, Staged,
+        TableAt, Written, WrittenFile,
     },
     verify::{Expectation, Expected, Finding, IsThere, Verified},
 };
@@ -120,6 +120,14 @@ pub trait Sink: fmt::Debug + Send + Sync {
     /// If the place refuses, or one of the results is gone.
     async fn follow(&self, publish: Publish, _after: Option<&str>) -> Result<Publish, SinkError> {
         Ok(publish)
+    }
+
+    /// Whether what was staged before goes with what the table has. Asked before it is decided: afterwards it is too late to say no.
+    ///
+    /// # Errors
+    /// If it does not, or one of the two cannot be read.
+    async fn check_staged(&self, _staged: &Publish) -> Result<(), SinkError> {
+        Ok(())
     }
 
     /// Compares the table with what a log says of it. Changes nothing.

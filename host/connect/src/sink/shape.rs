@@ -1,4 +1,7 @@
 //! What all files of a table have in common, so that readers can take them for one.
+//!
+//! What an attempt has staged says what its own files are like. It says nothing of the table before its entry is applied: an attempt that
+//! never comes into the log leaves no shape behind.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +12,20 @@ use transom_sql::type_name;
 
 use super::{
     FileSink, SinkError, Verified,
+    partition::Splitter,
     tree::{Tree, TreeError},
 };
+use crate::format::Stored;
 use transom_file::spec::{CsvOptions, SinkFormat};
 
 /// What the files of a table are like, to which slices add files or partitions.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Shape {
     /// Their extension.
     format: String,
     partition_by: Vec<String>,
-    /// Types of columns, of all that there have been.
+    /// Types of columns in the files, of all that there have been.
     columns: BTreeMap<String, String>,
     /// Types of the columns that folders are named after: `1` and `01` are one number and two texts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -31,7 +36,7 @@ pub(super) struct Shape {
 }
 
 /// What a reader of delimited text has to know.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Dialect {
     delimiter: char,
@@ -71,12 +76,15 @@ impl Dialect {
             ("columns", self.places.join(", "), next.places.join(", ")),
         ];
         match keys.into_iter().find(|(_, was, is)| was != is) {
-            Some((key, was, is)) => Err(format!(
-                "its files were written with {key} `{was}`, and are with `{is}` now"
-            )),
+            Some((key, was, is)) => Err(written(key, &was, &is)),
             None => Ok(()),
         }
     }
+}
+
+/// Why files that were written in one way and in another are no table.
+fn written(key: &str, was: &str, is: &str) -> String {
+    format!("its files were written with {key} `{was}`, and are with `{is}` now")
 }
 
 impl Shape {
@@ -84,53 +92,58 @@ impl Shape {
     pub(super) const WAY_OUT: &str = "restore it from a backup; or, if the table's format, partitions and types of columns are still what \
          they were, delete it: the next slice writes it anew";
 
-    /// That of a table with these columns, those of partitions included.
-    pub(super) fn of(sink: &FileSink, schema: &SchemaRef) -> Self {
-        let is_partition = |name: &String| sink.partition_by.contains(name);
-        let types = |of_partitions: bool| {
-            let fields = schema.fields().iter();
-            let fields = fields.filter(move |field| is_partition(field.name()) == of_partitions);
-            fields.map(|field| (field.name().clone(), type_name(field.data_type())))
-        };
-        Self {
+    /// That of files of a table with these columns, those of partitions included.
+    ///
+    /// # Errors
+    /// If the format cannot hold one of them.
+    pub(super) fn of(sink: &FileSink, schema: &SchemaRef) -> Result<Self, SinkError> {
+        let splitter = Splitter::try_new(schema, &sink.partition_by);
+        let splitter = splitter.map_err(|source| SinkError::Split {
+            name: sink.name.clone(),
+            source,
+        })?;
+        // Readers meet the types of the files, which may not be those of the rows.
+        let stored = Stored::try_new(&sink.format, splitter.file_schema());
+        let stored = stored.map_err(|reason| SinkError::Unwritable {
+            name: sink.name.clone(),
+            reason: Box::new(reason),
+        })?;
+        let fields = || stored.schema().fields().iter();
+        let names = fields().map(|field| field.name().clone());
+        let columns = fields().map(|field| (field.name().clone(), type_name(field.data_type())));
+        let partitions = schema.fields().iter();
+        let partitions = partitions.filter(|field| sink.partition_by.contains(field.name()));
+        Ok(Self {
             format: sink.format.extension().to_owned(),
             partition_by: sink.partition_by.clone(),
-            columns: types(false).collect(),
-            partitions: types(true).collect(),
+            columns: columns.collect(),
+            partitions: partitions
+                .map(|field| (field.name().clone(), type_name(field.data_type())))
+                .collect(),
             csv: match &sink.format {
-                SinkFormat::Csv(csv) => Some(Dialect::of(csv, types(false).map(|(name, _)| name))),
+                SinkFormat::Csv(csv) => Some(Dialect::of(csv, names)),
                 SinkFormat::Parquet { .. } | SinkFormat::Json => None,
             },
-        }
+        })
     }
 
-    /// Refuses files that readers could not take for the table's, and notes in `path` what they have in common. Before the first rows, and
-    /// after a reset, anything goes.
-    pub(super) async fn keep(
-        self,
+    /// What was noted in `path`; none if nothing was.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(super) async fn read(
         tree: &dyn Tree,
         path: &str,
         sink: &FileSink,
-        has_rows: bool,
-    ) -> Result<(), SinkError> {
-        let failed = |error: TreeError| error.staging(&sink.name);
-        let mut shape = self;
-        if has_rows && let Some(known) = tree.get(path).await.map_err(failed)? {
-            let known = Self::parse(&known).map_err(|source| SinkError::Damaged {
-                name: sink.name.clone(),
-                path: tree.place().join(path),
-                source,
-            })?;
-            if known == shape {
-                return Ok(());
-            }
-            shape = known.with(shape).map_err(|what| SinkError::Mixed {
-                name: sink.name.clone(),
-                path: sink.path.clone(),
-                what,
-            })?;
-        }
-        tree.put(path, shape.to_bytes()).await.map_err(failed)
+    ) -> Result<Option<Self>, SinkError> {
+        let found = tree.get(path).await;
+        let found = found.map_err(|error| error.staging(&sink.name))?;
+        let known = found.map(|known| Self::parse(&known)).transpose();
+        known.map_err(|source| SinkError::Damaged {
+            name: sink.name.clone(),
+            path: tree.place().join(path),
+            source,
+        })
     }
 
     /// Whether it is known what the files of a table have in common.
@@ -154,17 +167,29 @@ impl Shape {
         Ok(())
     }
 
-    fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
-        serde_json::from_slice(bytes)
+    pub(super) fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
+        let mut shape: Self = serde_json::from_slice(bytes)?;
+        // Earlier versions have noted the types of rows; these are the ones that no format holds as they are.
+        for written in shape.columns.values_mut() {
+            let held = match written.as_str() {
+                "null" => "utf8",
+                "time(s)" => "time(ms)",
+                "timestamp(s)" => "timestamp",
+                _ => continue,
+            };
+            held.clone_into(written);
+        }
+        Ok(shape)
     }
 
-    fn to_bytes(&self) -> Bytes {
+    pub(super) fn to_bytes(&self) -> Bytes {
         let bytes = serde_json::to_vec(self);
         bytes.expect("it has text for keys").into()
     }
 
-    /// Both together, or why they do not go together. A column may come, or be missing.
-    fn with(self, next: Self) -> Result<Self, String> {
+    /// Both together, or why they do not go together. A column may come, or be missing, where readers find columns by their names in each
+    /// file.
+    pub(super) fn with(self, next: Self) -> Result<Self, String> {
         if self.format != next.format {
             return Err(format!(
                 "its files were {}, and are {} now",
@@ -181,6 +206,16 @@ impl Shape {
         }
         if let (Some(known), Some(next)) = (&self.csv, &next.csv) {
             known.check(next)?;
+        }
+        if self.csv.is_some() {
+            // What the first file has is what readers of CSV expect of all; some leave out what else is there.
+            let list = |columns: &BTreeMap<String, String>| {
+                columns.keys().cloned().collect::<Vec<_>>().join(", ")
+            };
+            let (was, is) = (list(&self.columns), list(&next.columns));
+            if was != is {
+                return Err(written("columns", &was, &is));
+            }
         }
         Ok(Self {
             format: self.format,

@@ -169,6 +169,36 @@ pub struct Appended {
     pub files: u64,
     /// Size of all of them.
     pub bytes: u64,
+    /// What they say of the shape of the table's files; what they are like stands in their list.
+    #[serde(default, skip_serializing_if = "Shapes::are_same")]
+    pub shapes: Shapes,
+}
+
+/// How the shape of files that are added goes with that of the table's files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shapes {
+    /// They have nothing that is not known.
+    #[default]
+    Same,
+    /// They have columns that were not there.
+    Widen,
+    /// There are no others.
+    Begin,
+}
+
+impl Shapes {
+    /// What so many files say: none says nothing.
+    pub(crate) fn of_files(self, files: u64) -> Self {
+        match files {
+            0 => Self::Same,
+            _ => self,
+        }
+    }
+
+    fn are_same(&self) -> bool {
+        *self == Self::Same
+    }
 }
 
 /// A version of a table that an entry of a log makes the visible one.

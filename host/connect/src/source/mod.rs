@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use futures::{StreamExt, TryStreamExt, stream};
 
-pub use self::partitions::{NoPartition, partition_value};
+pub use self::partitions::{NoPartition, compare_partitions, partition_value};
 pub use self::progress::ReadProgress;
 pub use self::table::{ORIGIN_FILE, ORIGIN_ROW, origin_line, with_origin};
 pub use self::{

@@ -1,5 +1,6 @@
 //! Columns that stand in the names of folders (`month=1/`): which there are, of which types, and each file's values.
 
+use std::cmp::Ordering;
 use std::path::{Component, Path};
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
@@ -162,6 +163,16 @@ pub fn partition_value(path: &Path, column: &Field) -> Result<Option<String>, No
     }
 }
 
+/// Which of two values of a partition column comes first, both as [`partition_value`] writes them: texts by their bytes, all others by what
+/// they say.
+#[must_use]
+pub fn compare_partitions(a: &str, b: &str, data_type: &DataType) -> Ordering {
+    let value = |text| value_of(Some(text), data_type, Origin::Declared);
+    let values = value(a).zip(value(b));
+    let compared = values.and_then(|(a, b)| a.partial_cmp(&b));
+    compared.unwrap_or_else(|| a.cmp(b))
+}
+
 fn infer_type<'a>(values: impl Iterator<Item = Option<&'a str>>) -> DataType {
     let mut inference = Inference::default();
     values.flatten().for_each(|value| inference.observe(value));
@@ -199,7 +210,61 @@ fn value_of(value: Option<&str>, data_type: &DataType, origin: Origin) -> Option
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::TimeUnit;
+
     use super::*;
+
+    #[test]
+    fn partitions_are_compared_by_value() {
+        let at =
+            |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
+        for (first, second, data_type) in [
+            ("-10", "9", DataType::Int64),
+            ("9", "10", DataType::Int64),
+            ("2.00", "10.50", DataType::Decimal128(10, 2)),
+            ("-10.50", "-2.00", DataType::Decimal128(10, 2)),
+            ("2024-01-02", "2024-01-10", DataType::Date32),
+            ("2024-01-01T00:00:00", "2024-01-01T00:00:00.500", at(None)),
+            (
+                "2024-01-01T00:00:00Z",
+                "2024-01-01T00:00:00.500Z",
+                at(Some("UTC")),
+            ),
+            ("false", "true", DataType::Boolean),
+            ("10", "9", DataType::Utf8),
+            ("B", "a", DataType::Utf8),
+        ] {
+            let compared = compare_partitions(first, second, &data_type);
+            assert_eq!(compared, Ordering::Less, "{first} {second}");
+            let turned = compare_partitions(second, first, &data_type);
+            assert_eq!(turned, Ordering::Greater, "{first} {second}");
+        }
+    }
+
+    #[test]
+    fn what_is_one_value_is_one_partition() {
+        let of = |value: &str, data_type: &DataType| {
+            let path = format!("p={value}/a.csv");
+            partition_value(Path::new(&path), &Field::new("p", data_type.clone(), true))
+        };
+        let seconds = DataType::Timestamp(TimeUnit::Microsecond, None);
+        for (data_type, values) in [
+            (DataType::Int64, &["1", "01", "+1"][..]),
+            (DataType::Decimal128(10, 2), &["1.5", "1.50"][..]),
+            (DataType::Boolean, &["true", "TRUE", "t", "1"][..]),
+            (
+                seconds,
+                &["2024-01-01 00%3A00%3A00", "2024-01-01T00%3A00%3A00.000"][..],
+            ),
+        ] {
+            let first = of(values[0], &data_type).unwrap();
+            for value in values {
+                assert_eq!(of(value, &data_type).unwrap(), first, "{value}");
+            }
+        }
+        let text = |value| of(value, &DataType::Utf8).unwrap();
+        assert_ne!(text("1"), text("01"));
+    }
 
     #[test]
     fn a_type_is_inferred_only_if_no_value_would_be_written_otherwise() {

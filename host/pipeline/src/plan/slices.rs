@@ -1,5 +1,6 @@
 //! Whether a pipeline gives the right tables when it runs for one slice of its sources after another.
 
+use arrow::datatypes::DataType;
 use transom_file::spec::{Incremental, LoadMode};
 use transom_file::{Problem, Sink, SinkKind, StepKind};
 use transom_query::{KeepsState, NeedsAllRows, Shape, Tables, keeps_state, key_type, shape};
@@ -33,6 +34,7 @@ impl Planner<'_> {
         sinks: &mut [PlannedSink],
     ) {
         let how = self.check_sources();
+        self.check_partitions(sources);
         let mut tables = self.shapes_of_sources(sources, how);
         for step in steps.iter_mut() {
             let shaped = shape(&step.plan, &tables);
@@ -104,6 +106,51 @@ impl Planner<'_> {
             }
         }
         how
+    }
+
+    /// A slice reads a partition of all sources: what is one value in one of them must be the same one in all. `1` is not `1.00`, and `01`
+    /// is one number with `1`, but another text.
+    fn check_partitions(&mut self, sources: &[PlannedSource]) {
+        let mut first: Option<(&str, &str, DataType)> = None;
+        for source in &self.pipeline.sources {
+            let Some(incremental) = &source.incremental else {
+                continue;
+            };
+            let Incremental::By { column, .. } = &incremental.value else {
+                continue;
+            };
+            let name = source.name.value.as_str();
+            let planned = sources.iter().find(|planned| planned.source.name() == name);
+            let field = planned.and_then(|planned| planned.schema.field_with_name(column).ok());
+            // A column that is not there is reported where it is looked for.
+            let Some(field) = field else {
+                continue;
+            };
+            let data_type = match field.data_type() {
+                DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+                other => other.clone(),
+            };
+            let Some((other, of_other, wanted)) = &first else {
+                first = Some((name, column.as_str(), data_type));
+                continue;
+            };
+            if data_type == *wanted {
+                continue;
+            }
+            let (has, wanted) = (
+                transom_sql::type_name(&data_type),
+                transom_sql::type_name(wanted),
+            );
+            let message = format!(
+                "the partitions of the sources `{other}` and `{name}` cannot be compared: `{of_other}` of `{other}` is {wanted}, and `{column}` \
+                 of `{name}` is {has}"
+            );
+            let problem = self.pipeline.problem_at(incremental.span, message);
+            let hint = format!(
+                "give both columns one type, such as `columns: {{ {column}: {wanted} }}` in `{name}`, and run `transom lock`"
+            );
+            self.problems.push(problem.with_hint(hint));
+        }
     }
 
     /// State is kept in buckets, and each key must have one.

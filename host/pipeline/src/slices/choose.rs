@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
-use transom_connect::{Input, Inputs};
+use arrow::datatypes::DataType;
+use transom_connect::{Input, Inputs, compare_partitions};
 use transom_file::spec::{Incremental, OnChange, OnMissing};
 
 use super::seen::{Seen, Stamp, path_of};
@@ -91,8 +92,8 @@ pub(super) struct Range {
     pub(super) from: Option<String>,
     /// The last one.
     pub(super) to: Option<String>,
-    /// Whether they are in the order of numbers; that of text if not.
-    pub(super) are_numbers: bool,
+    /// The type of their column, in whose order they are; that of texts if it is none.
+    pub(super) data_type: Option<DataType>,
     /// Those of them that were chosen before.
     pub(super) taken: BTreeSet<Value>,
 }
@@ -114,16 +115,11 @@ impl Range {
 
     /// Which of two values comes first.
     pub(super) fn order(&self, a: &str, b: &str) -> Ordering {
-        match self.are_numbers {
-            true => number(a).cmp(&number(b)),
-            false => a.cmp(b),
+        match &self.data_type {
+            Some(data_type) => compare_partitions(a, b, data_type),
+            None => a.cmp(b),
         }
     }
-}
-
-/// Values of partitions are of the column's type, so that only a column of whole numbers has these.
-fn number(text: &str) -> Option<i128> {
-    text.parse().ok()
 }
 
 /// The next slice; none if there is nothing new. With a range, which only sources by partition have, its partitions are chosen and no
@@ -757,6 +753,24 @@ mod tests {
         assert!(next(OnMissing::Fail, Some(&all)).is_err());
         let gone: [(&[Input], &[Input]); 1] = [(&same, &loaded)];
         assert!(next_of(&by(OnMissing::Fail), &gone, PLENTY, Some(&all)).is_err());
+    }
+
+    #[test]
+    fn a_range_has_what_lies_between_its_values() {
+        let range = |from: &str, to: &str, data_type| Range {
+            from: Some(from.to_owned()),
+            to: Some(to.to_owned()),
+            data_type: Some(data_type),
+            ..Range::default()
+        };
+        let prices = range("2.00", "11.00", DataType::Decimal128(10, 2));
+        for (value, is_in) in [("2.00", true), ("10.50", true), ("1.50", false)] {
+            assert_eq!(prices.has(&Some(value.to_owned())), is_in, "{value}");
+        }
+        let numbers = range("-10", "9", DataType::Int64);
+        assert!(numbers.has(&Some("-9".to_owned())) && !numbers.has(&Some("10".to_owned())));
+        let texts = range("10", "9", DataType::Utf8);
+        assert!(texts.has(&Some("100".to_owned())) && !texts.has(&None));
     }
 
     #[test]

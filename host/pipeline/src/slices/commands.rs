@@ -14,11 +14,14 @@ use transom_connect::Sink;
 
 use super::backfill::none_open;
 use super::staged::find;
-use super::work::compare::{check_parts, compare_tables};
+use super::work::compare::{check_parts, check_staged, compare_tables};
 use super::work::{delete_staged, sinks};
 use super::{by, open_store};
 use crate::error::Result;
 use crate::job::Job;
+
+/// What to do about a slice that was staged for tables as they are not any more.
+const STAGE_ANEW: &str = "stage a slice again: `transom run --stage-only`";
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,11 +89,8 @@ impl Job {
             }
             Command::Load { attempt } => {
                 let staged = find(store.as_ref(), attempt).await?;
-                check_parts(
-                    self,
-                    &staged.draft,
-                    "stage a slice again: `transom run --stage-only`",
-                )?;
+                check_parts(self, &staged.draft, STAGE_ANEW)?;
+                check_staged(&sinks(self), &staged.draft, STAGE_ANEW).await?;
                 draft = Some((staged.attempt, staged.draft));
                 Task::Load {
                     attempt: staged.attempt,

@@ -26,6 +26,9 @@ use super::{by, open_store};
 use crate::error::{Error, Result};
 use crate::job::Job;
 
+/// Files without rows that a rewind has put into a table stay at least so long: no copy that was under way then is carried out later.
+const EMPTIED: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What is kept of what the log names.
 #[derive(Debug, Clone, Copy)]
 pub struct GcOptions {
@@ -84,12 +87,20 @@ pub enum Why {
     Superseded,
     /// It is a document beside the log that no entry needs which can be gone back to.
     Unreachable,
+    /// It has no rows: a rewind has put it into the table in the place of one whose rows it took back.
+    Emptied,
 }
 
 impl GcOptions {
     /// What is older is not kept for its age.
     fn since(&self) -> Option<SystemTime> {
         SystemTime::now().checked_sub(self.older_than)
+    }
+
+    /// Whether files may go. Those of a rewind stay, too, until pipelines that read the table have found that what they have read is changed.
+    fn may_go(&self, aside: &Aside, now: SystemTime) -> bool {
+        let age = now.duration_since(aside.modified).unwrap_or_default();
+        !aside.is_emptied || age >= self.older_than.max(EMPTIED)
     }
 }
 
@@ -153,10 +164,11 @@ impl Job {
             return Ok(gc);
         };
         gc.keeps = kept_so_far(log.log());
-        for named in named(log.log(), gc.keeps, &sinks) {
+        let done = log.is_done(log.log().tail()).await?;
+        for named in named(log.log(), done, gc.keeps, &sinks) {
             let asides = named.sink.aside(&named.known).await;
             for aside in asides.map_err(|source| sink_failed(named.sink, source))? {
-                if aside.entry.is_some() {
+                if aside.entry.is_some() && options.may_go(&aside, SystemTime::now()) {
                     commit::fault::at("gc.deleted_half");
                     let deleted = named.sink.delete_aside(&aside).await;
                     deleted.map_err(|source| sink_failed(named.sink, source))?;
@@ -237,8 +249,13 @@ struct Named<'a> {
     known: Known,
 }
 
-/// Of each sink that the pipeline has: which attempts it must keep.
-fn named<'a>(log: &Log, keeps: u64, sinks: &'a BTreeMap<String, Arc<dyn Sink>>) -> Vec<Named<'a>> {
+/// Of each sink that the pipeline has: which attempts it must keep. `done` says whether all sinks have the last entry.
+fn named<'a>(
+    log: &Log,
+    done: bool,
+    keeps: u64,
+    sinks: &'a BTreeMap<String, Arc<dyn Sink>>,
+) -> Vec<Named<'a>> {
     let all: BTreeMap<String, u64> = all_entries(log)
         .into_iter()
         .map(|(attempt, seq)| (attempt.to_string(), seq))
@@ -261,6 +278,7 @@ fn named<'a>(log: &Log, keeps: u64, sinks: &'a BTreeMap<String, Arc<dyn Sink>>) 
             log: id.clone(),
             named: all.clone(),
             needed,
+            taken_back: taken_back(log, done, &SinkName::from(sink.name())),
         };
         Some(Named {
             sink: sink.as_ref(),
@@ -269,6 +287,21 @@ fn named<'a>(log: &Log, keeps: u64, sinks: &'a BTreeMap<String, Arc<dyn Sink>>) 
         })
     });
     named.collect()
+}
+
+/// The slices whose rows rewinds have taken out of a sink.
+fn taken_back(log: &Log, done: bool, sink: &SinkName) -> BTreeSet<String> {
+    let mut taken_back = BTreeSet::new();
+    let mut left = u64::MAX;
+    for entry in entries(log).rev() {
+        if entry.seq < log.tail() || done {
+            left = left.min(entry.leaves(sink));
+        }
+        if entry.part(sink).is_some() && entry.seq > left {
+            taken_back.insert(entry.attempt.to_string());
+        }
+    }
+    taken_back
 }
 
 /// The attempts that are in the log, with their entries.
@@ -401,6 +434,7 @@ fn garbage(sink: &dyn Sink, kind: SinkKind, aside: &Aside) -> Garbage {
     Garbage {
         why: match (aside.entry, kind) {
             (None, _) => Why::Dead,
+            (Some(_), _) if aside.is_emptied => Why::Emptied,
             (Some(_), SinkKind::Pointer) => Why::Superseded,
             (Some(_), _) => Why::Loaded,
         },
@@ -435,6 +469,7 @@ impl Survey {
         let Some(log) = read_all(store).await? else {
             return Ok(None);
         };
+        let done = log.is_done(log.log().tail()).await?;
         let log = log.log();
         // Beside a log that is not the tables', what the right one needs would not be needed.
         compare_tables(sinks, store, log).await?;
@@ -449,10 +484,10 @@ impl Survey {
         };
         let open = log.state().backfill;
         let mut found = Vec::new();
-        for named in named(log, keeps, sinks) {
+        for named in named(log, done, keeps, sinks) {
             let asides = named.sink.aside(&named.known).await;
             let asides = asides.map_err(|source| sink_failed(named.sink, source))?;
-            let asides = asides.iter();
+            let asides = asides.iter().filter(|aside| options.may_go(aside, now));
             found.extend(asides.map(|aside| garbage(named.sink, named.kind, aside)));
         }
         let objects = unneeded(store, log, keeps).await?;

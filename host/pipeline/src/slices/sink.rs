@@ -241,19 +241,25 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Refuses a table whose ledger is at an entry of this log, and the log has none for the sink: it is another sink's.
+    /// Refuses a table whose ledger names another sink of this log, or is at an entry of this log that has none for the sink.
     fn check_owner(&self, job: &Job) -> Result<()> {
         let (log, Some(at)) = (self.log(), self.at().filter(|_| self.is_ours())) else {
             return Ok(());
         };
+        let owner = match &self.reading {
+            Reading::Ledger(ledger) => ledger.owner.clone(),
+            _ => None,
+        };
         let is_new = log.view().sinks().iter().all(|at| at.name != self.name);
-        if !is_new || at == Position::START {
+        if owner.is_none() && (!is_new || at == Position::START) {
             return Ok(());
         }
         let sinks = sinks(job);
-        let owner = log
-            .view()
-            .warehouse_at(at, |sink| sinks.contains_key(sink.as_str()));
+        let by_entry = || {
+            let view = log.view();
+            view.warehouse_at(at, |sink| sinks.contains_key(sink.as_str()))
+        };
+        let owner = owner.or_else(by_entry);
         let stop = Stop::Ledger {
             sink: self.name.clone(),
             wrong: Wrong::OtherSink { at, sink: owner },

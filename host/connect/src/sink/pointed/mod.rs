@@ -4,11 +4,10 @@
 //! daily -> .daily.versions/00000000000000000042    on this machine: a link, named after the entry
 //! daily/_transom/current                           on S3: the pointer, which has the entry's number
 //! .daily.versions/9f31c2../day=2024-05-01/part-..  a version, named after its attempt
-//! .daily.versions/9f31c2...json                     all its files, those of earlier versions that it goes on with included
+//! .daily.versions/9f31c2...json                     all its files, those of earlier versions that it goes on with included, and their shape
 //! .daily.versions/b7-0-9f31c2...share.json          of a share of a backfill: its own files; which version is before it is known later
 //! .daily.versions/log                              the log that the table belongs to
 //! .daily.versions/last                             the last of its entries that the table has
-//! .daily.versions/shape                            what its files have in common, if versions go on with files of earlier ones
 //! ```
 //!
 //! With `overwrite_partitions` a version goes on with the partitions of the one before that were not computed anew: on this machine they
@@ -83,6 +82,9 @@ pub(crate) struct VersionFiles {
     /// The partitions that it replaces of a version before; none if it replaces all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) replaces: Option<Replaces>,
+    /// What the files have in common; none of earlier versions of transom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shape: Option<Shape>,
 }
 
 /// A file of a version.
@@ -286,6 +288,8 @@ impl PointedSink {
         let failed = |error: TreeError| error.staging(&self.files.name);
         if let (Some(after), Some(replaces)) = (after, &files.replaces) {
             let before = self.list_staged(table.tree(), &list_of(after)).await?;
+            let shape = files.shape.take();
+            files.shape = self.shape_behind(table, &before, shape).await?;
             let kept: Vec<VersionFile> = before.others(replaces).cloned().collect();
             let (own, empty): (Vec<_>, Vec<_>) = files
                 .files
@@ -310,6 +314,45 @@ impl PointedSink {
             .await
             .map_err(failed)?;
         self.pointed(version, &files)
+    }
+
+    /// What a version's files have in common with those of the version before, of which it goes on with some.
+    async fn shape_behind(
+        &self,
+        table: &dyn Table,
+        before: &VersionFiles,
+        shape: Option<Shape>,
+    ) -> Result<Option<Shape>, SinkError> {
+        let sink = &self.files;
+        if before.files.iter().all(|file| file.rows == 0) {
+            return Ok(shape);
+        }
+        let known = match &before.shape {
+            Some(known) => Some(known.clone()),
+            None => Shape::read(table.tree().as_ref(), &self.earlier_shape(), sink).await?,
+        };
+        let (Some(known), Some(shape)) = (known.clone(), shape.clone()) else {
+            return Ok(shape.or(known));
+        };
+        let both = known.with(shape).map_err(|what| SinkError::Mixed {
+            name: sink.name.clone(),
+            path: sink.path.clone(),
+            what,
+            leaves: false,
+        });
+        both.map(Some)
+    }
+
+    /// The version that readers see, as far as that is noted beside the table: nothing is decided by it.
+    async fn shown(&self, tree: &Arc<dyn Tree>) -> Option<VersionFiles> {
+        let noted = owner::noted(tree, &self.folder(), &self.files.name).await;
+        let noted = noted.ok()??;
+        self.list(tree, &noted.attempt).await.ok()
+    }
+
+    /// Where earlier versions of transom have noted what the table's files have in common.
+    fn earlier_shape(&self) -> String {
+        format!("{}/shape", self.folder())
     }
 
     /// The list of a version, if it was written and has what it is to have.
@@ -489,12 +532,14 @@ impl Sink for PointedSink {
             Err(error) => return Err(error),
         };
         let root = self.folder();
-        // Of a table whose versions are all new, no shape is kept.
-        let has_shape = list.replaces.is_some() && list.files.iter().any(|file| file.rows > 0);
-        let shape = format!("{root}/shape");
-        Shape::verify(tree.as_ref(), &shape, name, has_shape, &mut verified)
-            .await
-            .map_err(failed)?;
+        if list.shape.is_none() {
+            // Of a table whose versions were all new, none was kept.
+            let has_shape = list.replaces.is_some() && list.files.iter().any(|file| file.rows > 0);
+            let shape = self.earlier_shape();
+            Shape::verify(tree.as_ref(), &shape, name, has_shape, &mut verified)
+                .await
+                .map_err(failed)?;
+        }
         let mut files = BTreeMap::new();
         let mut folders = BTreeSet::new();
         for file in &list.files {
@@ -607,17 +652,21 @@ impl Ending for Pointing {
 
     async fn publish(&self, written: &Written, schema: &SchemaRef) -> Result<Publish, SinkError> {
         let version = &self.attempt.id;
-        // If all files of a version are new, there are no older ones that they must match.
-        if self.attempt.replaces.is_some() {
-            let path = format!("{}/shape", self.sink.folder());
-            let sink = &self.sink.files;
-            let tree = self.table.tree().as_ref();
-            let shape = Shape::of(sink, schema);
-            shape.keep(tree, &path, sink, self.attempt.has_rows).await?;
+        let shape = Shape::of(&self.sink.files, schema)?;
+        if self.attempt.is_share
+            && self.attempt.replaces.is_some()
+            && let Some(shown) = self.sink.shown(self.table.tree()).await
+        {
+            // It is compared when it is loaded, too, with the version before it. Now less is computed in vain.
+            let behind = self
+                .sink
+                .shape_behind(&*self.table, &shown, Some(shape.clone()));
+            behind.await?;
         }
         let files = self.table.seal(version, written).await;
         let mut files = files.map_err(|error| error.staging(&self.sink.files.name))?;
         files.replaces.clone_from(&self.attempt.replaces);
+        files.shape = Some(shape);
         if self.attempt.is_share {
             let list = share_list_of(version);
             put_list(self.table.tree(), &self.sink, &list, &files)
@@ -658,5 +707,6 @@ fn own_files(version: &str, written: &Written) -> VersionFiles {
     VersionFiles {
         files: files.collect(),
         replaces: None,
+        shape: None,
     }
 }

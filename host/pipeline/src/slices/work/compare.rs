@@ -112,6 +112,40 @@ pub(in crate::slices) fn check_parts(job: &Job, draft: &Draft, hint: &str) -> Re
     })
 }
 
+/// What was staged earlier goes with what the tables have.
+pub(in crate::slices) async fn check_staged(
+    sinks: &BTreeMap<String, Arc<dyn Sink>>,
+    draft: &Draft,
+    hint: &str,
+) -> Result<()> {
+    let Draft::Slice { slice, .. } = draft else {
+        return Ok(());
+    };
+    for part in &slice.sinks {
+        let Some(sink) = sinks.get(part.name.as_str()) else {
+            continue;
+        };
+        // What cannot be read here is said when it is to be applied.
+        let Ok(staged) = serde_json::from_value(part.staged.clone()) else {
+            continue;
+        };
+        let checked = sink.check_staged(&staged).await;
+        checked.map_err(|error| staged_earlier(error, hint))?;
+    }
+    Ok(())
+}
+
+/// Why something cannot be loaded that was staged earlier: what is staged is not changed by changing the pipeline.
+pub(super) fn staged_earlier(error: transom_connect::SinkError, hint: &str) -> Error {
+    match error {
+        transom_connect::SinkError::Mixed { .. } => Error::State {
+            message: error.to_string(),
+            hint: Some(hint.to_owned()),
+        },
+        error => error.into(),
+    }
+}
+
 impl Slicer<'_> {
     /// Compares the tables with the log.
     pub(in crate::slices) async fn check_tables(&mut self, log: &Log) -> Result<()> {

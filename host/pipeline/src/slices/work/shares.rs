@@ -10,7 +10,7 @@ use transom_commit::{self as commit, After, Draft, Log, OpenBackfill, Share, Sta
 use transom_connect::{self as connect, Publish};
 use transom_file::spec::Incremental;
 
-use super::compare::check_parts;
+use super::compare::{check_parts, staged_earlier};
 use super::computer::Order;
 use super::{Slicer, TEXT_KEYS, after_of, list_sources, slice_span};
 use crate::error::{Error, Result};
@@ -178,7 +178,8 @@ impl Slicer<'_> {
                 hint: None,
             })?;
             let after = after_of(state, name);
-            let publish = sink.follow(publish, after.as_deref()).await?;
+            let publish = sink.follow(publish, after.as_deref()).await;
+            let publish = publish.map_err(|error| staged_earlier(error, PLAN_ANEW))?;
             part.staged = serde_json::to_value(&publish).expect(TEXT_KEYS);
         }
         Ok(Draft::Slice {
@@ -309,7 +310,7 @@ impl Slicer<'_> {
         let range = Range {
             from: bound(&options.from)?,
             to: bound(&options.to)?,
-            are_numbers: field.data_type().is_integer(),
+            data_type: Some(field.data_type().clone()),
             taken: BTreeSet::new(),
         };
         if let (Some(from), Some(to)) = (&range.from, &range.to)
