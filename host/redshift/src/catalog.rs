@@ -34,6 +34,8 @@ pub(crate) struct Table {
     pub(crate) keys: Vec<Key>,
     pub(crate) distribution: String,
     pub(crate) sort_keys: Vec<String>,
+    #[serde(default)]
+    pub(crate) interleaved: bool,
     pub(crate) next_column: u32,
     #[serde(skip)]
     pub(crate) segments: Vec<Arc<Segment>>,
@@ -47,6 +49,19 @@ pub(crate) struct Table {
 pub(crate) struct Key {
     pub(crate) kind: String,
     pub(crate) columns: Vec<String>,
+    /// Empty in records that are older than names, whose keys are called as PostgreSQL would.
+    #[serde(default)]
+    pub(crate) name: String,
+    /// What a foreign key refers to; older records do not say.
+    #[serde(default)]
+    pub(crate) references: Option<Reference>,
+}
+
+/// The key of a table that a foreign key refers to: the numbers of its columns, in the order of those that refer to them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reference {
+    pub(crate) table: Id,
+    pub(crate) columns: Vec<u32>,
 }
 
 /// A column of a table.
@@ -190,11 +205,65 @@ impl Table {
         self.columns.iter().find(|column| column.name == name)
     }
 
+    /// The name of the key at a place.
+    pub(crate) fn key_name(&self, at: usize) -> String {
+        let key = &self.keys[at];
+        match key.name.is_empty() {
+            true => key.usual_name(&self.name),
+            false => key.name.clone(),
+        }
+    }
+
+    /// The place of the key of a name.
+    pub(crate) fn key(&self, name: &str) -> Option<usize> {
+        (0..self.keys.len()).find(|at| self.key_name(*at) == name)
+    }
+
     /// Rows that are not deleted.
     pub(crate) fn rows(&self) -> u64 {
         self.segments
             .iter()
             .map(|segment| segment.rows - segment.deleted.len() as u64)
             .sum()
+    }
+}
+
+impl Key {
+    pub(crate) const PRIMARY: &'static str = "PRIMARY KEY";
+    pub(crate) const FOREIGN: &'static str = "FOREIGN KEY";
+
+    /// The name that PostgreSQL makes for a key of a table that has none.
+    pub(crate) fn usual_name(&self, table: &str) -> String {
+        let columns = self.columns.join("_");
+        match self.kind.as_str() {
+            Self::PRIMARY => format!("{table}_pkey"),
+            Self::FOREIGN => format!("{table}_{columns}_fkey"),
+            _ => format!("{table}_{columns}_key"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_older_records_have_the_usual_names() {
+        let record = r#"{
+            "id": 100001, "schema": 2200, "name": "t", "columns": [], "distribution": "auto", "sort_keys": [], "next_column": 3,
+            "keys": [
+                {"kind": "PRIMARY KEY", "columns": ["a"]},
+                {"kind": "UNIQUE", "columns": ["a", "b"]},
+                {"kind": "FOREIGN KEY", "columns": ["b"]},
+                {"kind": "UNIQUE", "columns": ["b"], "name": "of_b"}
+            ]
+        }"#;
+        let table: Table = serde_json::from_str(record).unwrap();
+        let names: Vec<String> = (0..4).map(|at| table.key_name(at)).collect();
+        assert_eq!(names, ["t_pkey", "t_a_b_key", "t_b_fkey", "of_b"]);
+        assert_eq!(table.key("t_b_fkey"), Some(2));
+        assert_eq!(table.key("t_b_key"), None);
+        assert_eq!(table.keys[2].references, None);
+        assert!(!table.interleaved);
     }
 }

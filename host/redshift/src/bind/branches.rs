@@ -1,4 +1,5 @@
-//! The values of COALESCE, GREATEST, LEAST, CASE, UNION, INTERSECT and EXCEPT are of one kind: a number does not become a text.
+//! The values of COALESCE, GREATEST, LEAST, CASE, UNION, INTERSECT and EXCEPT are of one kind: a number does not become a text. Conditions
+//! are booleans.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Projection, Union};
 
 use super::plan::{is_literal, is_text, written};
-use crate::functions::{self, BRANCHES};
+use crate::functions::{self, BRANCHES, CONDITIONS};
 use crate::types::{MAX_VARCHAR, Type, common};
 
 /// The plan with texts that were written into it as values of the kind that the others are of.
@@ -58,9 +59,17 @@ fn of_expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     }
 }
 
-/// DataFusion's function, over values of one kind.
+/// DataFusion's function, over values of one kind; of a condition, what is in it.
 fn of_call(mut call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let name = call.func.name();
+    if let Some((_, shown)) = CONDITIONS.iter().find(|(condition, _)| *condition == name)
+        && let Some(condition) = call.args.pop()
+    {
+        if let Some(data_type) = type_of(&condition, schema) {
+            functions::check_condition(shown, data_type)?;
+        }
+        return Ok(Transformed::yes(condition));
+    }
     let Some((name, shown)) = BRANCHES.iter().find(|(branch, _)| *branch == name) else {
         return Ok(Transformed::no(Expr::ScalarFunction(call)));
     };

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, OrderByExpr, Value,
-    WindowFrameUnits, WindowSpec, WindowType,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, OrderByExpr, UnaryOperator,
+    Value, WindowFrameUnits, WindowSpec, WindowType,
 };
 
 use transom_sql::walk::visit_expressions;
@@ -55,7 +55,10 @@ impl Binder<'_> {
             FunctionArguments::Subquery(_) => return Err(syntax("select")),
         };
         if over.is_some() && duplicates == Some(DuplicateTreatment::Distinct) {
-            return Err(unsupported("DISTINCT in a window function"));
+            return Err(match name.as_str() {
+                "listagg" => Error::not_yet("LISTAGG(DISTINCT ..) as a window function"),
+                _ => unsupported("DISTINCT in a window function"),
+            });
         }
         let mut null_treatment = null_treatment;
         for clause in clauses {
@@ -128,6 +131,9 @@ impl Binder<'_> {
                 Ok(call(computed, arguments))
             }
             How::Aggregate(computed) | How::Ranking(computed) | How::Framed(computed) => {
+                if computed == "nth_value" {
+                    check_offset(&arguments)?;
+                }
                 self.aggregate(computed, arguments, rest)
             }
             How::Special(special) => self.special(special, &name, arguments, rest),
@@ -458,9 +464,17 @@ impl Binder<'_> {
             Special::Trunc => {
                 let value = next();
                 match arguments.next() {
+                    Some(digits) if written_number(&digits).is_some() => {
+                        let cut = call("trunc", vec![value, digits.clone()]);
+                        call(SCALED, vec![cut, digits])
+                    }
                     Some(digits) => call("trunc", vec![value, digits]),
                     None => call("redshift_trunc", vec![value]),
                 }
+            }
+            Special::Whole(name) => {
+                let none = Expr::value(Value::Number("0".to_owned(), false));
+                call(SCALED, vec![call(name, vec![next()]), none])
             }
             Special::Nvl2 => {
                 let (value, given, missing) = (next(), next(), next());
@@ -599,6 +613,46 @@ struct Rest {
     over: Option<WindowType>,
     within_group: Vec<OrderByExpr>,
     null_treatment: Option<datafusion::sql::sqlparser::ast::NullTreatment>,
+}
+
+/// Cuts a decimal, which has nothing but zeros there, behind so many digits. They are written as a number.
+const SCALED: &str = "redshift_scaled";
+
+/// A whole number that is written as it is, which plans have as a literal.
+fn written_number(expr: &Expr) -> Option<i64> {
+    match expr {
+        Expr::Nested(inner) => written_number(inner),
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } => number(expr)?.checked_neg(),
+        expr => number(expr),
+    }
+}
+
+fn number(expr: &Expr) -> Option<i64> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, false) => digits.parse().ok(),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// An error for the offset of NTH_VALUE if it counts from less than 1.
+fn check_offset(arguments: &[FunctionArg]) -> Result<()> {
+    let number = match arguments.get(1) {
+        Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(offset))) => written_number(offset),
+        _ => None,
+    };
+    match number {
+        Some(number) if number < 1 => Err(Error::new(
+            &error::INVALID_ARGUMENT,
+            &[&"nth_value", &number],
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Whether an expression that was rewritten consists of literals and their casts.

@@ -35,14 +35,18 @@ impl Binder<'_> {
             Expr::CompoundIdentifier(parts) => self.compound(parts)?,
             Expr::Value(value) => literal(value)?,
             Expr::Nested(inner) => Expr::Nested(self.boxed(inner)?),
-            Expr::IsFalse(inner) => Expr::IsFalse(self.boxed(inner)?),
-            Expr::IsNotFalse(inner) => Expr::IsNotFalse(self.boxed(inner)?),
-            Expr::IsTrue(inner) => Expr::IsTrue(self.boxed(inner)?),
-            Expr::IsNotTrue(inner) => Expr::IsNotTrue(self.boxed(inner)?),
+            Expr::IsFalse(inner) => Expr::IsFalse(self.tested("redshift_is_false", inner)?),
+            Expr::IsNotFalse(inner) => {
+                Expr::IsNotFalse(self.tested("redshift_is_not_false", inner)?)
+            }
+            Expr::IsTrue(inner) => Expr::IsTrue(self.tested("redshift_is_true", inner)?),
+            Expr::IsNotTrue(inner) => Expr::IsNotTrue(self.tested("redshift_is_not_true", inner)?),
             Expr::IsNull(inner) => Expr::IsNull(self.boxed(inner)?),
             Expr::IsNotNull(inner) => Expr::IsNotNull(self.boxed(inner)?),
-            Expr::IsUnknown(inner) => Expr::IsUnknown(self.boxed(inner)?),
-            Expr::IsNotUnknown(inner) => Expr::IsNotUnknown(self.boxed(inner)?),
+            Expr::IsUnknown(inner) => Expr::IsUnknown(self.tested("redshift_is_unknown", inner)?),
+            Expr::IsNotUnknown(inner) => {
+                Expr::IsNotUnknown(self.tested("redshift_is_not_unknown", inner)?)
+            }
             Expr::IsDistinctFrom(..) | Expr::IsNotDistinctFrom(..) => {
                 return Err(unsupported("IS DISTINCT FROM"));
             }
@@ -259,13 +263,13 @@ impl Binder<'_> {
                 let conditions = conditions
                     .into_iter()
                     .map(|when| {
-                        let condition = self.expr(when.condition)?;
                         Ok(CaseWhen {
                             condition: match &operand {
                                 Some(operand) => {
-                                    binary(operand.clone(), BinaryOperator::Eq, condition)
+                                    let value = self.expr(when.condition)?;
+                                    binary(operand.clone(), BinaryOperator::Eq, value)
                                 }
-                                None => condition,
+                                None => self.condition("redshift_when", when.condition)?,
                             },
                             result: self.expr(when.result)?,
                         })
@@ -434,12 +438,38 @@ impl Binder<'_> {
                 }
             }
         }
-        let all = last_first.into_iter().rev().collect();
-        Ok(balanced(self.exprs(all)?, &op))
+        let place = match op {
+            BinaryOperator::And => "redshift_and",
+            _ => "redshift_or",
+        };
+        let all = last_first.into_iter().rev();
+        let all = all.map(|operand| self.condition(place, operand));
+        Ok(balanced(all.collect::<Result<Vec<_>>>()?, &op))
+    }
+
+    /// An expression that must be a boolean. `place` is the one of [`functions::CONDITIONS`] where it stands, which is called with it if its
+    /// type is not plain to see.
+    pub(crate) fn condition(&mut self, place: &str, expr: Expr) -> Result<Expr> {
+        let condition = self.expr(expr)?;
+        if is_boolean(&condition) {
+            return Ok(condition);
+        }
+        // A text that is written there is read as one.
+        Ok(match is_written_text(&condition) {
+            true => call_cast(functions::CAST, condition, "boolean"),
+            false => call(place, vec![condition]),
+        })
+    }
+
+    fn tested(&mut self, place: &str, expr: Box<Expr>) -> Result<Box<Expr>> {
+        Ok(Box::new(self.condition(place, *expr)?))
     }
 
     fn unary(&mut self, op: UnaryOperator, expr: Expr) -> Result<Expr> {
-        let expr = self.expr(expr)?;
+        let expr = match op {
+            UnaryOperator::Not => self.condition("redshift_not", expr)?,
+            _ => self.expr(expr)?,
+        };
         Ok(match op {
             UnaryOperator::Not | UnaryOperator::Minus | UnaryOperator::Plus => Expr::UnaryOp {
                 op,
@@ -552,6 +582,53 @@ pub(crate) fn query(body: SetExpr) -> Query {
         settings: None,
         format_clause: None,
         pipe_operators: Vec::new(),
+    }
+}
+
+/// Whether an expression that was rewritten is a boolean or NULL, whatever the columns are.
+fn is_boolean(expr: &Expr) -> bool {
+    use BinaryOperator as Op;
+    match expr {
+        Expr::Nested(inner) => is_boolean(inner),
+        Expr::Value(value) => matches!(value.value, Value::Boolean(_) | Value::Null),
+        Expr::BinaryOp { op, .. } => matches!(
+            op,
+            Op::And
+                | Op::Or
+                | Op::Eq
+                | Op::NotEq
+                | Op::Lt
+                | Op::LtEq
+                | Op::Gt
+                | Op::GtEq
+                | Op::PGRegexMatch
+                | Op::PGRegexIMatch
+                | Op::PGRegexNotMatch
+                | Op::PGRegexNotIMatch
+        ),
+        Expr::UnaryOp { op, .. } => *op == UnaryOperator::Not,
+        Expr::IsTrue(_)
+        | Expr::IsNotTrue(_)
+        | Expr::IsFalse(_)
+        | Expr::IsNotFalse(_)
+        | Expr::IsUnknown(_)
+        | Expr::IsNotUnknown(_)
+        | Expr::IsNull(_)
+        | Expr::IsNotNull(_)
+        | Expr::Like { .. }
+        | Expr::ILike { .. }
+        | Expr::SimilarTo { .. }
+        | Expr::InSubquery { .. }
+        | Expr::Exists { .. } => true,
+        _ => false,
+    }
+}
+
+fn is_written_text(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_written_text(inner),
+        Expr::Value(value) => matches!(value.value, Value::SingleQuotedString(_)),
+        _ => false,
     }
 }
 

@@ -69,7 +69,7 @@ impl Binder<'_> {
 
     fn constraint(&mut self, constraint: JoinConstraint) -> Result<JoinConstraint> {
         Ok(match constraint {
-            JoinConstraint::On(on) => JoinConstraint::On(self.expr(on)?),
+            JoinConstraint::On(on) => JoinConstraint::On(self.condition("redshift_on", on)?),
             JoinConstraint::Using(columns) => JoinConstraint::Using(columns),
             JoinConstraint::Natural => JoinConstraint::Natural,
             JoinConstraint::None => return Err(syntax("join")),

@@ -55,14 +55,22 @@ async fn columns_of(
         last_unload: 0,
         digits: Digits::default(),
     };
-    let relation = Binder::new(catalog, &context).view(view, None)?;
+    whole(shared, catalog, &context, view).await?.columns()
+}
+
+/// All columns of a view.
+pub(super) async fn whole(
+    shared: &Arc<Shared>,
+    catalog: &Catalog,
+    context: &Context,
+    view: &Arc<View>,
+) -> Result<Query> {
+    let relation = Binder::new(catalog, context).view(view, None)?;
     let all = SelectItem::Wildcard(WildcardAdditionalOptions::default());
     let from = TableWithJoins {
         relation,
         joins: Vec::new(),
     };
     let query = super::select(vec![all], vec![from], None);
-    Query::plan(shared, catalog, query, context.digits)
-        .await?
-        .columns()
+    Query::plan(shared, catalog, query, context.digits).await
 }

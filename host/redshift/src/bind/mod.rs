@@ -21,14 +21,16 @@ mod query;
 mod recursion;
 mod scope;
 mod subquery;
+mod used;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::sql::sqlparser::ast::{ObjectName, ObjectNamePart};
 
-pub(crate) use expr::{call, query, select};
+pub(crate) use expr::{call, call_cast, query, select};
 pub(crate) use names::{Resolved, ident, table};
 pub(crate) use plan::{Query, constants, planner, run, streams};
+pub(crate) use used::uses;
 
 use self::scope::{Finished, Place, Scope};
 use crate::catalog::{Catalog, Id};

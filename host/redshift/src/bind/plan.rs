@@ -410,6 +410,20 @@ impl ExprPlanner for Operators {
                     _ => !is_equal,
                 }));
             }
+            BinaryOperator::BitwiseAnd
+            | BinaryOperator::BitwiseOr
+            | BinaryOperator::PGBitwiseXor
+            | BinaryOperator::PGBitwiseShiftLeft
+            | BinaryOperator::PGBitwiseShiftRight => {
+                let is_whole = |expr: &Expr, data_type: &DataType| {
+                    data_type.is_integer() || data_type.is_null() || is_literal(expr)
+                };
+                let fits = is_whole(&expr.left, &left) && is_whole(&expr.right, &right);
+                let names = (Type::of_arrow(&left), Type::of_arrow(&right));
+                if let (false, (Some(left), Some(right))) = (fits, names) {
+                    return Err(undefined(&expr.op, left, right).into());
+                }
+            }
             _ => {}
         }
         let Some(op) = op else {
@@ -421,6 +435,11 @@ impl ExprPlanner for Operators {
             let (left, right) = (expr.left, expr.right);
             return Ok(PlannerResult::Planned(functions::arithmetic(
                 op, left, right,
+            )));
+        }
+        if op == Op::Divide && is_interval(&left) && is_number(&right) {
+            return Ok(PlannerResult::Planned(functions::divided(
+                expr.left, expr.right,
             )));
         }
         if op == Op::Multiply
@@ -444,9 +463,7 @@ impl ExprPlanner for Operators {
         if let (Some(left), Some(right)) = names
             && !has_operator(op, left, right)
         {
-            let names = (left.base_name(), right.base_name());
-            let op = expr.op.to_string();
-            return Err(Error::new(&error::UNDEFINED_OPERATOR, &[&names.0, &op, &names.1]).into());
+            return Err(undefined(&expr.op, left, right).into());
         }
         Ok(PlannerResult::Original(expr))
     }
@@ -588,6 +605,12 @@ fn check_super(plan: &LogicalPlan) -> Result<(), DataFusionError> {
         })
     })
     .map(|_| ())
+}
+
+/// An error: two types do not have the operator.
+fn undefined(op: &BinaryOperator, left: Type, right: Type) -> Error {
+    let names = (left.base_name(), right.base_name());
+    Error::new(&error::UNDEFINED_OPERATOR, &[&names.0, op, &names.1])
 }
 
 /// Arithmetic of dates and intervals.

@@ -259,11 +259,11 @@ impl Binder<'_> {
         distinct_names(&from)?;
         let projection = self.projection(projection)?;
         self.begin_item();
-        let selection = self.optional(selection)?;
+        let selection = self.optional_condition("redshift_where", selection)?;
         self.check_rows("WHERE")?;
         let group_by = self.group(group_by)?;
-        let having = self.optional(having)?;
-        let qualify = self.optional(qualify)?;
+        let having = self.optional_condition("redshift_having", having)?;
+        let qualify = self.optional_condition("redshift_qualify", qualify)?;
         let output = self.output(&projection);
         self.end_scope(output)?;
         Ok(Select {
@@ -397,6 +397,10 @@ impl Binder<'_> {
 
     pub(super) fn optional(&mut self, expr: Option<Expr>) -> Result<Option<Expr>> {
         expr.map(|expr| self.expr(expr)).transpose()
+    }
+
+    fn optional_condition(&mut self, place: &str, expr: Option<Expr>) -> Result<Option<Expr>> {
+        expr.map(|expr| self.condition(place, expr)).transpose()
     }
 }
 

@@ -101,6 +101,19 @@ fn refused() -> Error {
     Error::new(&error::CORRELATION, &[])
 }
 
+fn are_same(a: &[Expr], b: &[Expr]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b))
+}
+
+/// Whether two expressions are the same; the table of a column may stand before it or not.
+fn is_same(a: &Expr, b: &Expr) -> bool {
+    match (a, b) {
+        (Expr::Identifier(name), Expr::CompoundIdentifier(parts))
+        | (Expr::CompoundIdentifier(parts), Expr::Identifier(name)) => parts.last() == Some(name),
+        (a, b) => a == b,
+    }
+}
+
 impl Binder<'_> {
     /// Adds a table of FROM with its columns; `None` if they are not known.
     pub(super) fn add_relation(&mut self, name: &str, columns: Option<BTreeSet<String>>) {
@@ -248,7 +261,7 @@ impl Binder<'_> {
             return Ok(());
         };
         match &scope.within {
-            Some(within) if *within != order => Err(Error::new(&error::WITHIN_GROUP, &[])),
+            Some(within) if !are_same(within, &order) => Err(Error::new(&error::WITHIN_GROUP, &[])),
             _ => {
                 scope.within = Some(order);
                 Ok(())

@@ -67,7 +67,12 @@ rules! {
     REFERENCE_COUNT, "42830", 0, Known, "number of referencing and referenced columns for foreign key disagree", "a foreign key with more or fewer columns than it refers to";
     NO_REFERENCED_KEY, "42830", 0, Known, "there is no unique constraint matching given keys for referenced table \"{}\"", "a foreign key to columns that are no key";
     NO_PRIMARY_KEY, "42704", 0, Known, "there is no primary key for referenced table \"{}\"", "a foreign key without columns, to a table without a primary key";
+    NULLABLE_KEY, "42P16", 0, Documented, "cannot add a primary-key constraint to the nullable column \"{}\"", "ALTER TABLE ADD PRIMARY KEY of a column that takes NULL";
+    DUPLICATE_CONSTRAINT, "42710", 0, Known, "constraint \"{}\" for relation \"{}\" already exists", "two constraints of one name";
+    UNDEFINED_CONSTRAINT, "42704", 0, Known, "constraint \"{}\" does not exist", "DROP CONSTRAINT of one that is not there";
     SECOND_KEY, "42P16", 0, Known, "multiple primary keys for table \"{}\" are not allowed", "a second PRIMARY KEY";
+    CONFLICTING_NULLS, "42601", 0, Known, "conflicting NULL/NOT NULL declarations for column \"{}\" of table \"{}\"", "a column that is NULL and NOT NULL";
+    VIEW_NAMES, "42601", 0, Known, "CREATE VIEW specifies more column names than columns", "a view with more names of columns than its query has columns";
     VIEW_COLUMNS, "42P16", 0, Documented, "cannot change {}", "CREATE OR REPLACE VIEW with other columns";
     LATE_NAMES, "0A000", 0, Documented, "All the relation names inside should be qualified when creating views with no schema binding.", "a view that is bound late, of tables without their schema";
     WITHIN_GROUP, "0A000", 0, Documented, "within group ORDER BY clauses for aggregate functions must be the same", "LISTAGG, PERCENTILE_CONT and MEDIAN in different orders in one query";
@@ -95,8 +100,10 @@ rules! {
     DATATYPE_MISMATCH, "42804", 0, Known, "column \"{}\" is of type {} but expression is of type {}", "a value of a type that the column does not take";
     TYPES_MATCH, "42804", 0, Known, "{} types {} and {} cannot be matched", "values of different kinds in COALESCE, CASE, UNION and the like";
     RECURSION_TYPES, "42804", 0, Known, "recursive query \"{}\" column {} has type {} in non-recursive term but type {} overall", "a recursion whose steps give values of a type that does not become that of the column without loss";
+    NOT_BOOLEAN, "42804", 0, Known, "argument of {} must be type boolean, not type {}", "a number or a text in WHERE, HAVING, ON, AND, OR, NOT, CASE and the like";
     NOT_NULL, "23502", 8007, Measured, "Cannot insert a NULL value into column {}", "NULL in a NOT NULL column";
     IDENTITY_INSERT, "42601", 0, Documented, "cannot set an identity column to a value", "a value for an IDENTITY column";
+    VALUES_SUBQUERY, "0A000", 0, Documented, "can't use subqueries in multi-row VALUES", "subqueries in an INSERT of several rows";
     UNION_COLUMNS, "42601", 0, Known, "each {} query must have the same number of columns", "set operations of different widths";
 
     // Values.
@@ -118,6 +125,7 @@ rules! {
     DATA_EXCEPTION, "22000", 0, Known, "{}", "a value that a function does not take";
     INVALID_ARGUMENT, "22023", 0, Known, "invalid argument of {}: {}", "an argument that a function does not take";
     LISTAGG_LIMIT, "XX000", 8001, Documented, "Result size exceeds LISTAGG limit", "a list of more than 65,535 bytes";
+    TEXT_LIMIT, "XX000", 8001, Known, "Result size exceeds {} limit", "a text of more than 65,535 bytes from REPEAT, LPAD or RPAD";
     SUBQUERY_ROWS, "21000", 0, Known, "more than one row returned by a subquery used as an expression", "a scalar subquery with several rows";
     INVALID_JSON, "XX000", 8001, Known, "Invalid JSON: {}", "a text that is no JSON";
 

@@ -46,6 +46,7 @@ impl Op {
 
 /// Before the operators of [`chain`] in its name.
 const CHAIN: &str = "redshift_";
+const MOD: &str = "redshift_mod";
 
 /// `a + b - c ..`, from left to right, as one call: each pass over a plan asks an expression for its type, which asks what is in it,
 /// so that a long chain of calls within calls would be planned in the cube of its length.
@@ -69,7 +70,7 @@ fn ops(call: &ScalarFunction) -> Option<Vec<Op>> {
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
     vec![scalar(
-        "redshift_mod",
+        MOD,
         |arguments| chain_types(&[Op::Remainder], arguments),
         |columns, types, _| chained(&[Op::Remainder], columns, types),
     )]
@@ -128,7 +129,15 @@ fn chain_types(ops: &[Op], arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type
     let mut wanted = Vec::with_capacity(arguments.types.len());
     let mut result = *first;
     for (op, next) in ops.iter().zip(rest) {
-        let (left, right, sum) = types(*op, result, *next).ok_or_else(|| arguments.refused())?;
+        let refused = || match arguments.name == MOD {
+            true => arguments.refused(),
+            false => {
+                let (left, right) = (result.base_name(), next.base_name());
+                let symbol = op.symbol();
+                Error::new(&error::UNDEFINED_OPERATOR, &[&left, &symbol, &right])
+            }
+        };
+        let (left, right, sum) = types(*op, result, *next).ok_or_else(refused)?;
         if wanted.is_empty() {
             wanted.push(left);
         }
@@ -166,6 +175,8 @@ fn types(op: Op, left: Type, right: Type) -> Option<(Type, Type, Type)> {
         return Some((own(left), own(right), result));
     }
     match left.is_number() && right.is_number() {
+        // As in PostgreSQL.
+        true if op == Op::Remainder => None,
         true if left == Type::Float4 && right == Type::Float4 => same(Type::Float4),
         true => same(Type::Float8),
         false => None,

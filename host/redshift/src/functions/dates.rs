@@ -292,11 +292,11 @@ fn part_of_moment(name: &str, value: i64, seconds: Seconds) -> Option<f64> {
     let date = moment(value)?.date();
     let year = date.year();
     let whole = match name {
-        "millennium" => (year + 999).div_euclid(1_000),
-        "century" => (year + 99).div_euclid(100),
+        "millennium" => ordinal(year, 1_000),
+        "century" => ordinal(year, 100),
         // 1990 to 1999 are the 200th.
         "decade" => year.div_euclid(10) + 1,
-        "year" => year,
+        "year" => ordinal(year, 1),
         "quarter" => date.month0() as i32 / 3 + 1,
         "month" => date.month() as i32,
         "week" => date.iso_week().week() as i32,
@@ -307,6 +307,14 @@ fn part_of_moment(name: &str, value: i64, seconds: Seconds) -> Option<f64> {
         _ => return part_of_time(name, value.rem_euclid(DAY), seconds),
     };
     Some(f64::from(whole))
+}
+
+/// The number of a span of so many years in its era: there is none between -1 and 1, and 1 BC is year 0.
+pub(super) fn ordinal(year: i32, size: i32) -> i32 {
+    match year > 0 {
+        true => (year - 1) / size + 1,
+        false => year / size - 1,
+    }
 }
 
 fn part_of_interval(
@@ -379,6 +387,54 @@ fn whole_times(value: IntervalMonthDayNano, count: i64) -> Option<IntervalMonthD
         times(value.days)?,
         value.nanoseconds.checked_mul(count)?,
     ))
+}
+
+/// An interval divided by a number.
+pub(crate) fn divided(interval: Expr, count: Expr) -> Expr {
+    scalar("redshift_divided", divided_types, quotients).call(vec![interval, count])
+}
+
+fn divided_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
+    match arguments.types {
+        [Type::Interval, count] if count.is_number() || *count == Type::Unknown => {
+            Ok((vec![Type::Interval, Type::Float8], Type::Interval))
+        }
+        _ => Err(arguments.refused()),
+    }
+}
+
+fn quotients(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
+    let intervals = columns[0].as_primitive::<IntervalMonthDayNanoType>();
+    let counts = columns[1].as_primitive::<Float64Type>();
+    let computed = intervals.iter().zip(counts.iter()).map(|(value, count)| {
+        let Some((value, count)) = value.zip(count) else {
+            return Ok(None);
+        };
+        if count == 0.0 {
+            return Err(Error::new(&error::DIVISION_BY_ZERO, &[]));
+        }
+        let quotient = quotient(value, count)?;
+        quotient.map(Some).ok_or_else(|| out_of_range("interval"))
+    });
+    Ok(Arc::new(
+        computed.collect::<Result<IntervalMonthDayNanoArray>>()?,
+    ))
+}
+
+/// What is left of days becomes hours, as in PostgreSQL.
+fn quotient(value: IntervalMonthDayNano, count: f64) -> Result<Option<IntervalMonthDayNano>> {
+    let months = f64::from(value.months) / count;
+    if months.fract() != 0.0 {
+        return Err(Error::not_yet("fractions of months in intervals"));
+    }
+    let days = (f64::from(value.days) / count).trunc();
+    let left = (f64::from(value.days) - days * count) * DAY as f64;
+    // In microseconds, which is what moments have.
+    let micros = ((left + value.nanoseconds as f64 / 1_000.0) / count).round();
+    let most = f64::from(i32::MAX);
+    let fits =
+        months.abs() <= most && days.abs() <= most && micros.abs() < (i64::MAX / 1_000) as f64;
+    Ok(fits.then(|| IntervalMonthDayNano::new(months as i32, days as i32, micros as i64 * 1_000)))
 }
 
 /// What is between two moments.

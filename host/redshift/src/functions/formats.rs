@@ -2,6 +2,7 @@
 
 use chrono::{Datelike, NaiveDate, Timelike};
 
+use super::dates::ordinal;
 use crate::error::{self, Error, Result};
 use crate::types::Type;
 use crate::types::show::moment;
@@ -138,6 +139,8 @@ pub(crate) fn show(micros: i64, format: &str) -> Result<String> {
         let month = MONTHS[moment.month0() as usize];
         let day = DAYS[moment.weekday().num_days_from_sunday() as usize];
         let iso = moment.iso_week();
+        // In their era, which `BC` says.
+        let [year, iso_year] = [moment.year(), iso.year()].map(|year| ordinal(year, 1).abs());
         // The last digits of a year.
         let last = |year: i32, width: u32| {
             number(i64::from(year).rem_euclid(10i64.pow(width)), width as usize)
@@ -155,13 +158,13 @@ pub(crate) fn show(micros: i64, format: &str) -> Result<String> {
                 fill = false;
                 continue;
             }
-            "Y,YYY" => format!("{},{:03}", moment.year() / 1_000, moment.year() % 1_000),
-            "YYY" => last(moment.year(), 3),
-            "Y" => last(moment.year(), 1),
-            "IYYY" => number(i64::from(iso.year()), 4),
-            "IYY" => last(iso.year(), 3),
-            "IY" => last(iso.year(), 2),
-            "I" => last(iso.year(), 1),
+            "Y,YYY" => format!("{},{:03}", year / 1_000, year % 1_000),
+            "YYY" => last(year, 3),
+            "Y" => last(year, 1),
+            "IYYY" => number(i64::from(iso_year), 4),
+            "IYY" => last(iso_year, 3),
+            "IY" => last(iso_year, 2),
+            "I" => last(iso_year, 1),
             "IDDD" => {
                 let day = (iso.week() - 1) * 7 + moment.weekday().number_from_monday();
                 number(i64::from(day), 3)
@@ -175,9 +178,9 @@ pub(crate) fn show(micros: i64, format: &str) -> Result<String> {
                     ['b', 'c']
                 },
             ),
-            "YYYY" => number(i64::from(moment.year()), 4),
-            "YY" => number(i64::from(moment.year()).rem_euclid(100), 2),
-            "CC" => number((i64::from(moment.year()) + 99).div_euclid(100), 2),
+            "YYYY" => number(i64::from(year), 4),
+            "YY" => last(year, 2),
+            "CC" => number(i64::from(ordinal(moment.year(), 100)), 2),
             "Q" => (moment.month0() / 3 + 1).to_string(),
             "MM" => number(i64::from(moment.month()), 2),
             "MONTH" | "Month" | "month" => name(cased(pattern, month), 9),

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, StringArray,
+    ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, StringArray,
 };
 use arrow::datatypes::{Decimal128Type, Int64Type};
 use datafusion::logical_expr::{Expr, ScalarUDF};
 
-use super::scalar::{Arguments, by_row, by_text, scalar};
+use super::scalar::{Arguments, by_row, by_text, by_text_and_flag, is_set, scalar};
 use crate::error::{self, Error, Result};
 use crate::types::Type;
 use crate::types::json::Json;
@@ -66,12 +66,14 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             })
         }),
         scalar("json_array_length", length_types, |columns, _, _| {
-            let is_lenient = is_lenient(columns.get(1));
-            by_text::<_, Int64Array>(&columns[..1], |values| match parsed(values[0]) {
-                Ok(Json::Array(items)) => Ok(Some(items.len() as i64)),
-                Ok(_) => Ok(None),
-                Err(_) if is_lenient => Ok(None),
-                Err(error) => Err(error),
+            let flags = columns.get(1);
+            by_text_and_flag::<_, Int64Array>(&columns[..1], flags, |values, is_lenient| {
+                match parsed(values[0]) {
+                    Ok(Json::Array(items)) => Ok(Some(items.len() as i64)),
+                    Ok(_) => Ok(None),
+                    Err(_) if is_lenient => Ok(None),
+                    Err(error) => Err(error),
+                }
             })
         }),
         scalar("redshift_json_typeof", of_super, |columns, _, _| {
@@ -193,14 +195,6 @@ pub(crate) fn parsed(text: &str) -> Result<Json> {
     Json::read(text).map_err(|error| Error::new(&error::INVALID_JSON, &[&error]))
 }
 
-/// Whether an argument says that what is no JSON is NULL.
-fn is_lenient(flags: Option<&ArrayRef>) -> bool {
-    flags.is_some_and(|flags| {
-        let flags = flags.as_boolean();
-        !flags.is_empty() && flags.is_valid(0) && flags.value(0)
-    })
-}
-
 /// The last argument may say that what is no JSON is NULL.
 fn path_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
     let types = arguments.types.iter().enumerate().map(|(at, data_type)| {
@@ -224,11 +218,11 @@ fn as_text(value: &Json) -> String {
 }
 
 fn path(columns: &[ArrayRef], types: &[Type], _: Type) -> Result<ArrayRef> {
-    let (texts, is_lenient) = match types.last() {
-        Some(Type::Bool) => (&columns[..columns.len() - 1], is_lenient(columns.last())),
-        _ => (columns, false),
+    let (texts, flags) = match types.last() {
+        Some(Type::Bool) => (&columns[..columns.len() - 1], columns.last()),
+        _ => (columns, None),
     };
-    by_text::<_, StringArray>(texts, |values| {
+    by_text_and_flag::<_, StringArray>(texts, flags, |values, is_lenient| {
         let document = match parsed(values[0]) {
             Ok(document) => document,
             Err(_) if is_lenient => return Ok(None),
@@ -284,11 +278,11 @@ fn super_path(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
 fn element(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     let texts = columns[0].as_string::<i32>();
     let places = columns[1].as_primitive::<Int64Type>();
-    let is_lenient = is_lenient(columns.get(2));
+    let flags = columns.get(2);
     let column = by_row::<_, StringArray>(&columns[..2], |row| {
         let document = match parsed(texts.value(row)) {
             Ok(document) => document,
-            Err(_) if is_lenient => return Ok(None),
+            Err(_) if is_set(flags, row) => return Ok(None),
             Err(error) => return Err(error),
         };
         let found = match &document {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result as Outcome, ScalarValue, internal_err};
 use datafusion::logical_expr::{
@@ -20,9 +20,20 @@ use crate::types::cast::{Mode, cast_with};
 pub(crate) struct Arguments<'a> {
     pub(crate) name: &'a str,
     pub(crate) types: &'a [Type],
+    /// Those that are literals.
+    constants: &'a [Option<&'a ScalarValue>],
 }
 
 impl Arguments<'_> {
+    /// A whole number that is written as an argument.
+    pub(crate) fn number(&self, at: usize) -> Option<i64> {
+        let constant = self.constants.get(at).copied().flatten()?;
+        match constant.cast_to(&DataType::Int64) {
+            Ok(ScalarValue::Int64(number)) => number,
+            _ => None,
+        }
+    }
+
     /// An error: the function does not take these types.
     pub(crate) fn refused(&self) -> Error {
         let types: Vec<_> = self
@@ -94,6 +105,7 @@ impl Scalar {
         let arguments = Arguments {
             name: &self.name,
             types: &types,
+            constants,
         };
         let (wanted, result) = (self.types)(&arguments)?;
         Ok((types, wanted, result))
@@ -200,14 +212,30 @@ pub(crate) fn by_text<T, A: FromIterator<Option<T>> + Array + 'static>(
     columns: &[ArrayRef],
     compute: impl Fn(&[&str]) -> Result<Option<T>>,
 ) -> Result<ArrayRef> {
-    use arrow::array::AsArray;
+    by_text_and_flag::<T, A>(columns, None, |values, _| compute(values))
+}
+
+/// Whether a flag is set in a row. It is an argument that may be left out.
+pub(crate) fn is_set(flags: Option<&ArrayRef>, row: usize) -> bool {
+    flags.is_some_and(|flags| {
+        let flags = flags.as_boolean();
+        flags.is_valid(row) && flags.value(row)
+    })
+}
+
+/// The same as [`by_text`], with the flag of the row.
+pub(crate) fn by_text_and_flag<T, A: FromIterator<Option<T>> + Array + 'static>(
+    columns: &[ArrayRef],
+    flags: Option<&ArrayRef>,
+    compute: impl Fn(&[&str], bool) -> Result<Option<T>>,
+) -> Result<ArrayRef> {
     let texts: Vec<_> = columns
         .iter()
         .map(|column| column.as_string::<i32>())
         .collect();
     let column = by_row::<_, A>(columns, |row| {
         let values: Vec<&str> = texts.iter().map(|column| column.value(row)).collect();
-        compute(&values)
+        compute(&values, is_set(flags, row))
     })?;
     Ok(Arc::new(column))
 }

@@ -1,15 +1,17 @@
 //! Functions of texts that DataFusion lacks, or that Redshift has in another way.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, StringArray};
-use arrow::datatypes::{DataType, Decimal128Type, Field, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Decimal128Type, Field, Float64Type, Int32Type, Int64Type};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
 use regex::Regex;
 
 use super::formats;
-use super::scalar::{Arguments, by_row, by_text, scalar};
+use super::scalar::{Arguments, by_row, by_text, by_text_and_flag, scalar};
 use crate::error::{self, Error, Result};
 use crate::types::{MAX_VARCHAR, Type};
 
@@ -84,6 +86,8 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
                         let digits = length.saturating_mul(2).min(MAX_VARCHAR);
                         (vec![Type::Varbyte(length)], Type::Varchar(digits))
                     }
+                    // What is negative has the digits of its type.
+                    Type::Int2 | Type::Int4 => (vec![Type::Int4], Type::Varchar(16)),
                     _ => (vec![Type::Int8], Type::Varchar(16)),
                 })
             },
@@ -96,14 +100,34 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
                     let texts = values.iter().map(|value| value.map(hex));
                     return Ok(Arc::new(texts.collect::<StringArray>()));
                 }
-                let values = columns[0].as_primitive::<Int64Type>();
-                let texts = values
-                    .iter()
-                    .map(|value| value.map(|value| format!("{value:x}")));
-                Ok(Arc::new(texts.collect::<StringArray>()))
+                let texts: StringArray = match columns[0].as_primitive_opt::<Int32Type>() {
+                    Some(values) => {
+                        let values = values.iter();
+                        let texts = values.map(|value| value.map(|value| format!("{value:x}")));
+                        texts.collect()
+                    }
+                    None => {
+                        let values = columns[0].as_primitive::<Int64Type>().iter();
+                        let texts = values.map(|value| value.map(|value| format!("{value:x}")));
+                        texts.collect()
+                    }
+                };
+                Ok(Arc::new(texts))
+            },
+        ),
+        scalar(
+            "redshift_chr",
+            |_| Ok((vec![Type::Int8], TEXT)),
+            |columns, _, _| {
+                let numbers = columns[0].as_primitive::<Int64Type>();
+                let letters = numbers.iter().map(|number| number.map_or(Ok(None), letter));
+                Ok(Arc::new(letters.collect::<Result<StringArray>>()?))
             },
         ),
         scalar("redshift_sign", sign_types, sign),
+        scalar("redshift_scaled", scaled_types, |columns, _, _| {
+            Ok(Arc::clone(&columns[0]))
+        }),
         scalar(
             "redshift_split_part",
             |_| Ok((vec![TEXT, TEXT, Type::Int8], TEXT)),
@@ -114,21 +138,26 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             "redshift_to_date",
             |arguments| Ok((texts_then_flag(arguments), Type::Date)),
             |columns, _, _| {
-                let reading = reading(columns.get(2));
-                by_text::<_, arrow::array::Date32Array>(&columns[..2], |values| {
-                    let (day, _) = formats::read(values[0], values[1], Type::Date, reading)?;
-                    Ok(Some(day))
-                })
+                by_text_and_flag::<_, arrow::array::Date32Array>(
+                    &columns[..2],
+                    columns.get(2),
+                    |values, is_strict| {
+                        let reading = reading(is_strict);
+                        let (day, _) = formats::read(values[0], values[1], Type::Date, reading)?;
+                        Ok(Some(day))
+                    },
+                )
             },
         ),
         scalar(
             "redshift_to_timestamp",
             |arguments| Ok((texts_then_flag(arguments), Type::TimestampTz)),
             |columns, _, result| {
-                let reading = reading(columns.get(2));
-                let column = by_text::<_, arrow::array::TimestampMicrosecondArray>(
+                let column = by_text_and_flag::<_, arrow::array::TimestampMicrosecondArray>(
                     &columns[..2],
-                    |values| {
+                    columns.get(2),
+                    |values, is_strict| {
+                        let reading = reading(is_strict);
                         let (day, micros) =
                             formats::read(values[0], values[1], Type::TimestampTz, reading)?;
                         Ok(Some(i64::from(day) * 86_400_000_000 + micros))
@@ -147,12 +176,8 @@ fn texts_then_flag(arguments: &Arguments<'_>) -> Vec<Type> {
     types
 }
 
-/// How a text is read, by the flag that says whether it is strict.
-fn reading(flags: Option<&ArrayRef>) -> formats::Reading {
-    let is_strict = flags.is_some_and(|flags| {
-        let flags = flags.as_boolean();
-        !flags.is_empty() && flags.is_valid(0) && flags.value(0)
-    });
+/// How a text is read.
+fn reading(is_strict: bool) -> formats::Reading {
     match is_strict {
         true => formats::Reading::Calendar,
         false => formats::Reading::Lenient,
@@ -189,21 +214,42 @@ fn hashed(columns: &[ArrayRef], name: &str) -> Result<ArrayRef> {
     Ok(Arc::new(texts.collect::<StringArray>()))
 }
 
+/// The digest of so many bits; an empty text where there is none.
 fn sha2(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     let bits = columns[1].as_primitive::<Int64Type>();
-    let bits = if bits.is_empty() || bits.is_null(0) {
-        0
-    } else {
-        bits.value(0)
-    };
-    let name = match bits {
-        0 | 256 => "sha256",
-        224 => "sha224",
-        384 => "sha384",
-        512 => "sha512",
-        other => return Err(Error::new(&error::INVALID_ARGUMENT, &[&"sha2", &other])),
-    };
-    hashed(&columns[..1], name)
+    let mut digests: BTreeMap<&str, ArrayRef> = BTreeMap::new();
+    for name in bits.iter().flatten().filter_map(sha2_name) {
+        if let Entry::Vacant(entry) = digests.entry(name) {
+            entry.insert(hashed(&columns[..1], name)?);
+        }
+    }
+    let computed = (0..bits.len()).map(|row| {
+        if columns.iter().any(|column| column.is_null(row)) {
+            return None;
+        }
+        let digest = sha2_name(bits.value(row)).and_then(|name| digests.get(name));
+        Some(digest.map_or("", |digest| digest.as_string::<i32>().value(row)))
+    });
+    Ok(Arc::new(computed.collect::<StringArray>()))
+}
+
+fn sha2_name(bits: i64) -> Option<&'static str> {
+    match bits {
+        0 | 256 => Some("sha256"),
+        224 => Some("sha224"),
+        384 => Some("sha384"),
+        512 => Some("sha512"),
+        _ => None,
+    }
+}
+
+/// The letter of ASCII that a number stands for; none beyond them.
+fn letter(number: i64) -> Result<Option<String>> {
+    match u8::try_from(number) {
+        Ok(0) => Err(Error::not_yet("the character 0 in a text")),
+        Ok(byte) if byte.is_ascii() => Ok(Some(char::from(byte).to_string())),
+        _ => Ok(None),
+    }
 }
 
 fn quoted(name: &str) -> String {
@@ -250,18 +296,37 @@ fn strtol(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     let bases = columns[1].as_primitive::<Int64Type>();
     let column = by_row::<_, Int64Array>(columns, |row| {
         let text = texts.value(row).trim();
-        let base = u32::try_from(bases.value(row))
-            .ok()
-            .filter(|base| (2..=36).contains(base));
+        let base = u32::try_from(bases.value(row)).ok();
+        let base = base.filter(|base| (2..=36).contains(base));
+        let value = base.and_then(|base| whole(text, base));
         let bad = || Error::new(&error::INVALID_ARGUMENT, &[&"strtol", &text]);
-        let digits = match base {
-            Some(16) => text.trim_start_matches("0x").trim_start_matches("0X"),
-            _ => text,
-        };
-        let value = i64::from_str_radix(digits, base.ok_or_else(bad)?).map_err(|_| bad())?;
-        Ok(Some(value))
+        value.map(Some).ok_or_else(bad)
     })?;
     Ok(Arc::new(column))
+}
+
+/// The number that a text is in a base: a sign, `0x` in base 16, and digits; nothing is 0.
+fn whole(text: &str, base: u32) -> Option<i64> {
+    let (sign, unsigned) = match text.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let of_hexadecimal = || {
+        let digits = unsigned.strip_prefix("0x");
+        digits.or_else(|| unsigned.strip_prefix("0X"))
+    };
+    let digits = match base {
+        16 => of_hexadecimal().unwrap_or(unsigned),
+        _ => unsigned,
+    };
+    match text.is_empty() {
+        true => Some(0),
+        // A second sign is no digit.
+        false if digits.chars().all(|digit| digit.is_digit(base)) => {
+            i64::from_str_radix(&format!("{sign}{digits}"), base).ok()
+        }
+        false => None,
+    }
 }
 
 /// A part of a text by its number, from 1; of an empty delimiter there is one part.
@@ -317,6 +382,20 @@ fn sign(columns: &[ArrayRef], types: &[Type], result: Type) -> Result<ArrayRef> 
             Arc::new(signs.collect::<Float64Array>())
         }
     })
+}
+
+/// A decimal that has nothing but zeros behind so many digits, without them.
+fn scaled_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
+    let own = arguments.types[0];
+    let result = match (own, arguments.number(1)) {
+        (Type::Numeric(precision, scale), Some(digits)) => {
+            let kept = u8::try_from(digits.clamp(0, i64::from(scale))).unwrap_or(scale);
+            let whole = precision.saturating_sub(scale);
+            Type::Numeric((whole + kept).max(1), kept)
+        }
+        _ => own,
+    };
+    Ok((vec![result, Type::Int8], result))
 }
 
 fn to_char_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {

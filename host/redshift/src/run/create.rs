@@ -4,24 +4,31 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, Query, UnaryOperator, Value, Visitor,
+    Expr, Ident, ObjectName, Query, SelectItem, UnaryOperator, Value, Visitor,
 };
 
 use transom_sql::walk::{visit, visit_expressions};
 
-use super::Environment;
-use super::rows::{Given, completed, write};
+use super::rows::{Given, assigned, completed, default, write};
+use super::{Environment, keys};
 use crate::bind::{self, Binder, Resolved};
 use crate::catalog::{Catalog, Column, Id, Identity, Key, Object, Schema, Table, View};
 use crate::error::{self, Error, Result};
+use crate::functions;
 use crate::session::Outcome;
-use crate::syntax::{ColumnDefinition, CreateTable, KeyDefinition, TableAttributes, check_name};
+use crate::syntax::{
+    ColumnDefinition, CreateTable, KeyColumn, KeyDefinition, TableAttributes, check_name,
+};
 use crate::transaction::Transaction;
 use crate::types::{Type, parse};
 
 /// Columns of a table.
 const MOST_COLUMNS: usize = 1_600;
+/// Columns of a sort key, and of one that is interleaved.
+const MOST_SORTED: usize = 400;
+const MOST_INTERLEAVED: usize = 8;
 
 /// How columns are compressed, beside `raw`.
 const ENCODINGS: &[&str] = &[
@@ -81,6 +88,7 @@ pub(super) async fn table(
         keys: Vec::new(),
         distribution: "auto".to_owned(),
         sort_keys: Vec::new(),
+        interleaved: false,
         next_column: 1,
         segments: Vec::new(),
         changed: 0,
@@ -94,7 +102,17 @@ pub(super) async fn table(
         like(environment, &catalog, &mut table, other, *with_defaults)?;
     }
     keys.extend(create.keys);
-    add_keys(environment, &catalog, &mut table, keys)?;
+    let primary = keys.iter().filter(|key| key.kind == Key::PRIMARY);
+    let primary: BTreeSet<&str> = primary
+        .flat_map(|key| key.columns.iter().map(|name| name.value.as_str()))
+        .collect();
+    for column in &mut table.columns {
+        column.not_null |= primary.contains(column.name.as_str());
+    }
+    keys::add(environment, &catalog, &mut table, keys)?;
+    for column in &table.columns {
+        check_default(environment, &catalog, column).await?;
+    }
     let Some(query) = create.query else {
         attributes(&mut table, &create.attributes)?;
         transaction.put(Object::Table(Arc::new(table)))?;
@@ -237,12 +255,11 @@ pub(super) fn add(
         }
         None => None,
     };
-    let is_super = data_type == Type::Super;
-    if is_super && (definition.distribution_key || definition.sort_key) {
-        return Err(Error::new(
-            &error::UNSUPPORTED,
-            &[&"a SUPER column as DISTKEY or SORTKEY"],
-        ));
+    if definition.distribution_key || definition.sort_key {
+        check_key_type(data_type)?;
+    }
+    if definition.not_null && definition.nullable {
+        return Err(Error::new(&error::CONFLICTING_NULLS, &[&name, &table.name]));
     }
     let column = push(table, name.clone(), data_type)?;
     column.not_null = definition.not_null || identity.is_some();
@@ -259,76 +276,6 @@ pub(super) fn add(
         table.sort_keys.push(name.clone());
     }
     Ok(definition.keys)
-}
-
-/// Adds keys to a table whose columns are all there.
-pub(super) fn add_keys(
-    environment: &Environment<'_>,
-    catalog: &Catalog,
-    table: &mut Table,
-    keys: Vec<KeyDefinition>,
-) -> Result<()> {
-    let mut references = Vec::new();
-    for definition in keys {
-        let columns: Vec<String> = texts(definition.columns);
-        for name in &columns {
-            let column = table.columns.iter_mut().find(|column| column.name == *name);
-            let column = column.ok_or_else(|| Error::new(&error::UNDEFINED_COLUMN, &[name]))?;
-            column.not_null |= definition.kind == PRIMARY;
-        }
-        if let Some((other, named)) = definition.references {
-            references.push((columns.len(), other, texts(named)));
-        }
-        table.keys.push(Key {
-            kind: definition.kind.to_owned(),
-            columns,
-        });
-    }
-    let primary = table.keys.iter().filter(|key| key.kind == PRIMARY);
-    if primary.count() > 1 {
-        return Err(Error::new(&error::SECOND_KEY, &[&table.name]));
-    }
-    // A table may refer to itself.
-    let mut catalog = catalog.clone();
-    catalog.put(Object::Table(Arc::new(table.clone())));
-    for (count, other, named) in references {
-        let other = Binder::new(&catalog, environment.context).target(&other)?;
-        check_reference(count, &other, named)?;
-    }
-    Ok(())
-}
-
-const PRIMARY: &str = "PRIMARY KEY";
-
-fn texts(names: Vec<Ident>) -> Vec<String> {
-    names.into_iter().map(|name| name.value).collect()
-}
-
-/// A foreign key of so many columns refers to a key of another table.
-fn check_reference(count: usize, other: &Table, named: Vec<String>) -> Result<()> {
-    if let Some(name) = named.iter().find(|name| other.column(name).is_none()) {
-        return Err(Error::new(&error::UNDEFINED_REFERENCE, &[name]));
-    }
-    let is_named = !named.is_empty();
-    let primary = other.keys.iter().find(|key| key.kind == PRIMARY);
-    let mut wanted = match primary {
-        Some(key) if !is_named => key.columns.clone(),
-        None if !is_named => return Err(Error::new(&error::NO_PRIMARY_KEY, &[&other.name])),
-        _ => named,
-    };
-    if wanted.len() != count {
-        return Err(Error::new(&error::REFERENCE_COUNT, &[]));
-    }
-    wanted.sort_unstable();
-    let is_key = other.keys.iter().any(|key| {
-        let mut columns = key.columns.clone();
-        columns.sort_unstable();
-        key.kind != "FOREIGN KEY" && columns == wanted
-    });
-    match is_key {
-        true => Ok(()),
-        false => Err(Error::new(&error::NO_REFERENCED_KEY, &[&other.name])),
-    }
 }
 
 /// An encoding of a column as catalogs show it.
@@ -423,26 +370,56 @@ fn like(
     }
     table.distribution.clone_from(&other.distribution);
     table.sort_keys.clone_from(&other.sort_keys);
+    table.interleaved = other.interleaved;
     Ok(())
+}
+
+/// An error for a default that is no value of its column's type.
+async fn check_default(
+    environment: &Environment<'_>,
+    catalog: &Catalog,
+    column: &Column,
+) -> Result<()> {
+    let mut binder = Binder::new(catalog, environment.context);
+    let Some(value) = default(&mut binder, column)? else {
+        return Ok(());
+    };
+    // A text that is written there is read at once; other values are those of their time.
+    if let Expr::Value(literal) = &value
+        && let Value::SingleQuotedString(text) = &literal.value
+    {
+        functions::check_written(&ScalarValue::from(text.as_str()), column.data_type)?;
+    }
+    let item = SelectItem::ExprWithAlias {
+        expr: assigned(value, column),
+        alias: bind::ident("value"),
+    };
+    let query = bind::select(vec![item], Vec::new(), None);
+    environment.plan(catalog, query).await?;
+    Ok(())
+}
+
+/// An error for a type of which no rows are distributed or sorted.
+fn check_key_type(data_type: Type) -> Result<()> {
+    match data_type {
+        Type::Super | Type::Varbyte(_) => {
+            let name = data_type.short_name().to_uppercase();
+            let what = format!("a {name} column as DISTKEY or SORTKEY");
+            Err(Error::new(&error::UNSUPPORTED, &[&what]))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Distribution and sort keys.
 pub(super) fn attributes(table: &mut Table, attributes: &TableAttributes) -> Result<()> {
-    let known = |table: &Table, name: &String| match table.column(name) {
-        Some(column) if column.data_type == Type::Super => Err(Error::new(
-            &error::UNSUPPORTED,
-            &[&"a SUPER column as DISTKEY or SORTKEY"],
-        )),
-        Some(_) => Ok(()),
-        None => Err(Error::new(&error::UNDEFINED_COLUMN, &[name])),
-    };
     if let Some(style) = &attributes.distribution {
         table.distribution.clone_from(style);
     }
     if let Some(key) = &attributes.distribution_key {
-        known(table, key)?;
+        let key = key_name(table, key)?;
         for column in &mut table.columns {
-            column.distribution_key = column.name == *key;
+            column.distribution_key = column.name == key;
         }
         "key".clone_into(&mut table.distribution);
     }
@@ -452,12 +429,42 @@ pub(super) fn attributes(table: &mut Table, attributes: &TableAttributes) -> Res
         }
     }
     if let Some(keys) = &attributes.sort_keys {
-        for key in keys {
-            known(table, key)?;
+        let most = match attributes.interleaved {
+            true => MOST_INTERLEAVED,
+            false => MOST_SORTED,
+        };
+        if keys.len() > most {
+            let what = format!("a SORTKEY of more than {most} columns");
+            return Err(Error::new(&error::UNSUPPORTED, &[&what]));
         }
-        table.sort_keys.clone_from(keys);
+        let mut names = Vec::new();
+        for key in keys {
+            let name = key_name(table, key)?;
+            if names.contains(&name) {
+                return Err(Error::new(&error::DUPLICATE_COLUMN, &[&name]));
+            }
+            names.push(name);
+        }
+        table.sort_keys = names;
+        table.interleaved = attributes.interleaved;
     }
     Ok(())
+}
+
+/// The name of a column of a distribution or sort key.
+fn key_name(table: &Table, key: &KeyColumn) -> Result<String> {
+    let found = match key {
+        KeyColumn::Named(name) => table
+            .column(name)
+            .ok_or_else(|| Error::new(&error::UNDEFINED_COLUMN, &[name])),
+        KeyColumn::Placed(place) => place
+            .checked_sub(1)
+            .and_then(|at| table.columns.get(at))
+            .ok_or_else(|| Error::new(&error::UNDEFINED_COLUMN, &[place])),
+    };
+    let column = found?;
+    check_key_type(column.data_type)?;
+    Ok(column.name.clone())
 }
 
 /// `CREATE VIEW`
@@ -527,8 +534,12 @@ pub(super) async fn view(
             return Err(Error::not_yet("views of temporary tables"));
         }
         let planned = environment.plan(&catalog, bound).await?;
+        let columns = planned.columns()?;
+        if new.columns.len() > columns.len() {
+            return Err(Error::new(&error::VIEW_NAMES, &[]));
+        }
         let mut names = BTreeSet::new();
-        for (at, column) in planned.columns()?.into_iter().enumerate() {
+        for (at, column) in columns.into_iter().enumerate() {
             let name = new
                 .columns
                 .get(at)

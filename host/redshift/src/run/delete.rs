@@ -70,7 +70,7 @@ pub(super) async fn delete(
     }
     let is_all = selection.is_none() && tables.len() == 1;
     let selection = selection
-        .map(|selection| binder.expr(selection))
+        .map(|selection| binder.condition("redshift_where", selection))
         .transpose()?;
     let item = SelectItem::ExprWithAlias {
         expr: qualified(&shown, ROW),

@@ -4,6 +4,7 @@ use datafusion::sql::sqlparser::ast::ObjectName;
 
 use super::Environment;
 use super::create::{dependents, existing};
+use super::keys::{Gone, depends};
 use crate::bind;
 use crate::catalog::{Id, Object, PUBLIC};
 use crate::error::{self, Error, Result};
@@ -69,16 +70,17 @@ pub(super) async fn drop(
         }
         all.sort_unstable();
         all.dedup();
-        if all.len() > 1 && !cascade {
+        let gone = Gone::Tables(all.clone());
+        let referring = gone.referring(&catalog, &all);
+        if (all.len() > 1 || !referring.is_empty()) && !cascade {
             let what = match kind {
                 DropKind::Table => "table",
                 DropKind::View => "view",
                 DropKind::Schema => "schema",
             };
-            let what = format!("{what} {shown}");
-            return Err(Error::new(&error::SCHEMA_NOT_EMPTY, &[&what])
-                .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+            return Err(depends(&format!("{what} {shown}")));
         }
+        gone.release(transaction, referring).await?;
         for id in all {
             transaction.lock(id, false).await?;
             transaction.remove(id)?;

@@ -1,5 +1,8 @@
 //! `INSERT`.
 
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
@@ -7,10 +10,12 @@ use datafusion::sql::sqlparser::ast::{
 };
 use futures::stream;
 
-use super::rows::{Given, assigned, completed, default, write};
+use transom_sql::walk::visit_expressions;
+
+use super::rows::{Given, assigned, completed, default_value, write};
 use super::{Environment, constants, locked};
 use crate::bind::{self, Binder};
-use crate::catalog::{Catalog, Table};
+use crate::catalog::{Catalog, Id, Table};
 use crate::error::{self, Error, Result};
 use crate::session::Outcome;
 use crate::transaction::Transaction;
@@ -84,7 +89,7 @@ pub(super) async fn insert(
     let table = catalog.table(id)?;
     let names = bind::column_names(&columns)?;
     let given = Given::new(table, &names)?;
-    let (planned, given) = match source {
+    let (planned, given, numbered) = match source {
         Some(source) => {
             let is_plain = source.with.is_none()
                 && source.order_by.is_none()
@@ -101,11 +106,15 @@ pub(super) async fn insert(
                         let schema = batch.schema();
                         let batch = stream::iter([Ok(batch)]);
                         let rows = RecordBatchStreamAdapter::new(schema, batch);
-                        let written = write(environment, table, vec![Box::pin(rows)], true).await?;
+                        let numbered = given.is_numbered(table, width);
+                        let written =
+                            write(environment, table, vec![Box::pin(rows)], numbered).await?;
                         transaction.append(id, written.segments)?;
                         return Ok(Outcome::changed("INSERT 0", written.rows));
                     }
-                    let query = values_query(environment, &catalog, table, &given, values)?;
+                    let (query, tables) =
+                        values_query(environment, &catalog, table, &given, values)?;
+                    transaction.has_read(tables);
                     environment.plan(&catalog, query).await?
                 }
                 body => {
@@ -119,8 +128,10 @@ pub(super) async fn insert(
                     environment.plan(&catalog, bound).await?
                 }
             };
-            given.check(planned.columns()?.len(), !names.is_empty())?;
-            (planned, given)
+            let width = planned.columns()?.len();
+            given.check(width, !names.is_empty())?;
+            let numbered = given.is_numbered(table, width);
+            (planned, given, numbered)
         }
         // `DEFAULT VALUES`: a row that gives no column.
         None => {
@@ -129,24 +140,30 @@ pub(super) async fn insert(
             let given = Given {
                 places: vec![None; table.columns.len()],
             };
-            (environment.plan(&catalog, row).await?, given)
+            (environment.plan(&catalog, row).await?, given, true)
         }
     };
     let query = completed(environment, &catalog, table, &given, planned).await?;
     let streams = bind::streams(query).await?;
-    let written = write(environment, table, streams, true).await?;
+    let written = write(environment, table, streams, numbered).await?;
     transaction.append(id, written.segments)?;
     Ok(Outcome::changed("INSERT 0", written.rows))
 }
 
-/// Rows of literals as a query; `DEFAULT` is the column's.
+/// Rows of values as a query, with the tables that it reads; `DEFAULT` is the column's.
 fn values_query(
     environment: &Environment<'_>,
     catalog: &Catalog,
     table: &Table,
     given: &Given,
     values: Values,
-) -> Result<Query> {
+) -> Result<(Query, BTreeSet<Id>)> {
+    let mut cells = values.rows.iter().flat_map(|row| &row.content);
+    let has_subquery = cells.any(has_subquery);
+    if has_subquery && values.rows.len() > 1 {
+        return Err(Error::new(&error::VALUES_SUBQUERY, &[])
+            .hint("write one INSERT for each row, or INSERT .. SELECT"));
+    }
     let mut binder = Binder::new(catalog, environment.context);
     let mut columns = vec![None; given.count()];
     for (column, place) in table.columns.iter().zip(&given.places) {
@@ -164,7 +181,7 @@ fn values_query(
             let column = column.ok_or_else(|| Error::internal("a value without a column"))?;
             let value = match &cell {
                 Expr::Identifier(word) if word.value == "default" => {
-                    default(&mut binder, column)?.unwrap_or(Expr::value(Value::Null))
+                    default_value(environment.shared, &mut binder, table, column)?
                 }
                 _ => binder.expr(cell)?,
             };
@@ -177,10 +194,33 @@ fn values_query(
             closing_token: AttachedToken::empty(),
         })
     });
-    let rows = rows.collect::<Result<Vec<_>>>()?;
-    Ok(bind::query(SetExpr::Values(Values {
-        explicit_row: false,
-        value_keyword: false,
-        rows,
-    })))
+    let mut rows = rows.collect::<Result<Vec<_>>>()?;
+    // DataFusion computes no subqueries in VALUES.
+    let query = match rows.pop() {
+        Some(row) if has_subquery => {
+            let cells = row.content.into_iter().enumerate();
+            let items = cells.map(|(at, expr)| SelectItem::ExprWithAlias {
+                expr,
+                alias: bind::ident(&format!("\u{1}c{at}")),
+            });
+            bind::select(items.collect(), Vec::new(), None)
+        }
+        last => {
+            rows.extend(last);
+            bind::query(SetExpr::Values(Values {
+                explicit_row: false,
+                value_keyword: false,
+                rows,
+            }))
+        }
+    };
+    Ok((query, binder.tables))
+}
+
+fn has_subquery(expr: &Expr) -> bool {
+    let found = visit_expressions(expr, |expr| match expr {
+        Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
 }

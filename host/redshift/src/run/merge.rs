@@ -569,6 +569,7 @@ impl Work<'_> {
     async fn unmatched(&mut self, names: &[String], values: &[Expr]) -> Result<Written> {
         let given = Given::new(self.table, names)?;
         given.check(values.len(), !names.is_empty())?;
+        let mut numbered = given.is_numbered(self.table, values.len());
         let mut items = Vec::new();
         for (at, value) in values.iter().enumerate() {
             let place = given.places.iter().position(|place| *place == Some(at));
@@ -576,6 +577,7 @@ impl Work<'_> {
             let column = column.ok_or_else(|| Error::new(&error::TOO_MANY_EXPRESSIONS, &[]))?;
             let value = match value {
                 Expr::Identifier(word) if word.value == "default" => {
+                    numbered |= column.identity.is_some();
                     super::rows::default(&mut self.binder, column)?
                         .unwrap_or(Expr::value(Value::Null))
                 }
@@ -601,6 +603,6 @@ impl Work<'_> {
         let planned = self.environment.plan(self.catalog, query).await?;
         let query = completed(self.environment, self.catalog, self.table, &given, planned).await?;
         let streams = bind::streams(query).await?;
-        write(self.environment, self.table, streams, true).await
+        write(self.environment, self.table, streams, numbered).await
     }
 }

@@ -6,6 +6,7 @@ mod create;
 mod delete;
 mod drop;
 mod insert;
+mod keys;
 mod merge;
 pub(crate) mod query;
 pub(crate) mod rows;

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 
 use super::Environment;
 use crate::bind::{Binder, Query};
-use crate::catalog::{Catalog, Column, Id, Table};
+use crate::catalog::{Catalog, Column, Id, Identity, Table};
 use crate::engine::Shared;
 use crate::error::{self, Error, Result};
 use crate::functions;
@@ -93,6 +93,14 @@ impl Given {
             places[found] = Some(at);
         }
         Ok(Self { places })
+    }
+
+    /// Whether rows of so many values leave the numbers of an IDENTITY column to the table.
+    pub(super) fn is_numbered(&self, table: &Table, width: usize) -> bool {
+        let mut columns = table.columns.iter().zip(&self.places);
+        columns.any(|(column, place)| {
+            column.identity.is_some() && place.is_none_or(|place| place >= width)
+        })
     }
 
     /// How many values a row has.
@@ -227,13 +235,9 @@ fn identities(
     let whole = whole.as_primitive::<Int64Type>();
     let mut identities = shared.identities.lock();
     let next = identities.entry(id).or_insert(identity.seed);
-    let values = whole.iter().map(|value| {
-        value.unwrap_or_else(|| {
-            let value = *next;
-            *next = value.saturating_add(identity.step);
-            value
-        })
-    });
+    let values = whole
+        .iter()
+        .map(|value| value.unwrap_or_else(|| taken(next, identity)));
     let values: arrow::array::ArrayRef = Arc::new(Int64Array::from_iter_values(values));
     cast::cast(
         &values,
@@ -241,6 +245,33 @@ fn identities(
         column.data_type,
         cast::Mode::Assignment,
     )
+}
+
+fn taken(next: &mut i64, identity: Identity) -> i64 {
+    let value = *next;
+    *next = value.saturating_add(identity.step);
+    value
+}
+
+/// What `DEFAULT` is for a column in a row of values: of an IDENTITY column, its next number.
+pub(super) fn default_value(
+    shared: &Shared,
+    binder: &mut Binder<'_>,
+    table: &Table,
+    column: &Column,
+) -> Result<ast::Expr> {
+    let Some(identity) = column.identity else {
+        let value = default(binder, column)?;
+        return Ok(value.unwrap_or(ast::Expr::value(ast::Value::Null)));
+    };
+    let mut identities = shared.identities.lock();
+    let next = identities.entry(table.id).or_insert(identity.seed);
+    let number = ast::Value::SingleQuotedString(taken(next, identity).to_string());
+    Ok(crate::bind::call_cast(
+        functions::CAST,
+        ast::Expr::value(number),
+        "bigint",
+    ))
 }
 
 /// Numbers of rows that a statement replaces or deletes.

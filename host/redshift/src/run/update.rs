@@ -78,7 +78,7 @@ pub(super) async fn update(
         Some(UpdateTableFromKind::BeforeSet(_)) => return Err(near("from")),
     }
     let selection = selection
-        .map(|selection| binder.expr(selection))
+        .map(|selection| binder.condition("redshift_where", selection))
         .transpose()?;
     let query = bind::select(items, tables, selection);
     transaction.has_read(binder.tables);

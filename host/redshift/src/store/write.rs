@@ -380,6 +380,7 @@ mod tests {
             keys: Vec::new(),
             distribution: "auto".to_owned(),
             sort_keys: Vec::new(),
+            interleaved: false,
             next_column: 2,
             segments: Vec::new(),
             changed: 0,

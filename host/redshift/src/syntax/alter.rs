@@ -57,9 +57,9 @@ fn action(words: &mut Words<'_>) -> Result<AlterAction> {
     }
     if words.take("drop") {
         if words.take("constraint") {
-            words.ident()?;
-            words.cascade();
-            return Ok(AlterAction::Nothing);
+            let name = words.ident()?;
+            let cascade = words.cascade();
+            return Ok(AlterAction::DropKey { name, cascade });
         }
         words.take("column");
         let name = words.ident()?;
@@ -76,7 +76,9 @@ fn action(words: &mut Words<'_>) -> Result<AlterAction> {
             "encode",
         ];
         if starts.iter().any(|start| words.is(start)) {
-            return Ok(AlterAction::Attributes(table::attributes(words)?));
+            let attributes = table::attributes(words)?;
+            attributes.check_names()?;
+            return Ok(AlterAction::Attributes(attributes));
         }
         words.take("column");
         let name = words.ident()?;

@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::ast::{
 
 pub(crate) use copy::{OptionValue, Options};
 pub(crate) use names::{check_label, check_name, check_names};
-pub(crate) use table::{ColumnDefinition, CreateTable, KeyDefinition, TableAttributes};
+pub(crate) use table::{ColumnDefinition, CreateTable, KeyColumn, KeyDefinition, TableAttributes};
 pub(crate) use tokens::{OTHER_PATH, Parameters, placeholders, split, view_query};
 
 use crate::error::Result;
@@ -123,7 +123,11 @@ pub(crate) enum AlterAction {
         encoding: String,
     },
     AddKey(KeyDefinition),
-    /// Names of constraints, which are not kept; owners.
+    DropKey {
+        name: Ident,
+        cascade: bool,
+    },
+    /// Owners, of which there is one.
     Nothing,
     AppendFrom,
 }

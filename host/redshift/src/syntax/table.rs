@@ -48,6 +48,8 @@ pub(crate) struct ColumnDefinition {
     pub(crate) name: Ident,
     pub(crate) data_type: DataType,
     pub(crate) not_null: bool,
+    /// Whether `NULL` stands there.
+    pub(crate) nullable: bool,
     pub(crate) default: Option<Expr>,
     pub(crate) identity: Option<Identity>,
     pub(crate) encoding: Option<String>,
@@ -59,6 +61,7 @@ pub(crate) struct ColumnDefinition {
 /// A constraint of columns.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyDefinition {
+    pub(crate) name: Option<Ident>,
     pub(crate) kind: &'static str,
     pub(crate) columns: Vec<Ident>,
     /// What a foreign key refers to: a table, and columns if it names some.
@@ -78,15 +81,40 @@ pub(crate) struct Identity {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TableAttributes {
     pub(crate) distribution: Option<String>,
-    pub(crate) distribution_key: Option<String>,
-    pub(crate) sort_keys: Option<Vec<String>>,
+    pub(crate) distribution_key: Option<KeyColumn>,
+    pub(crate) sort_keys: Option<Vec<KeyColumn>>,
     pub(crate) interleaved: bool,
+}
+
+/// A column of a distribution or sort key.
+#[derive(Debug, Clone)]
+pub(crate) enum KeyColumn {
+    Named(String),
+    /// A place in the query of `CREATE TABLE AS`, from 1.
+    Placed(usize),
+}
+
+impl TableAttributes {
+    /// An error for a column that is a place, where no query says which one it is.
+    pub(super) fn check_names(&self) -> Result<()> {
+        let sorted = self.sort_keys.iter().flatten();
+        let mut all = self.distribution_key.iter().chain(sorted);
+        let placed = all.find_map(|key| match key {
+            KeyColumn::Placed(place) => Some(place),
+            KeyColumn::Named(_) => None,
+        });
+        match placed {
+            Some(place) => Err(Error::new(&error::SYNTAX_ERROR, &[place])),
+            None => Ok(()),
+        }
+    }
 }
 
 impl KeyDefinition {
     /// One that a column has.
     fn of(column: &Ident, kind: &'static str) -> Self {
         Self {
+            name: None,
             kind,
             columns: vec![column.clone()],
             references: None,
@@ -144,6 +172,8 @@ pub(super) fn create(words: &mut Words<'_>) -> Result<Statement> {
         table.query = Some(words.parser.parse_query().map_err(failed)?);
     } else if elements == 0 {
         return Err(near(&words.parser.peek_token().token));
+    } else {
+        table.attributes.check_names()?;
     }
     Ok(Statement::CreateTable(Box::new(table)))
 }
@@ -175,14 +205,17 @@ fn element(words: &mut Words<'_>, table: &mut CreateTable) -> Result<()> {
 
 /// `[CONSTRAINT name] PRIMARY KEY (a, b)` and its like.
 pub(super) fn table_key(words: &mut Words<'_>) -> Result<Option<KeyDefinition>> {
-    if words.take("constraint") {
-        words.ident()?;
-    }
+    let name = match words.take("constraint") {
+        true => Some(words.ident()?),
+        false => None,
+    };
     let kind = match () {
         () if words.take("primary key") => "PRIMARY KEY",
         () if words.take("unique") => "UNIQUE",
         () if words.take("foreign key") => "FOREIGN KEY",
-        () => return Ok(None),
+        // What Redshift does not have is named there.
+        () if name.is_none() || words.is("check") || words.is("exclude") => return Ok(None),
+        () => return Err(near(&words.parser.peek_token().token)),
     };
     let columns = words.columns()?;
     let references = match kind {
@@ -190,6 +223,7 @@ pub(super) fn table_key(words: &mut Words<'_>) -> Result<Option<KeyDefinition>> 
         _ => None,
     };
     Ok(Some(KeyDefinition {
+        name,
         kind,
         columns,
         references,
@@ -221,6 +255,7 @@ pub(super) fn column(words: &mut Words<'_>) -> Result<ColumnDefinition> {
         name,
         data_type,
         not_null: false,
+        nullable: false,
         default: None,
         identity: None,
         encoding: None,
@@ -232,14 +267,22 @@ pub(super) fn column(words: &mut Words<'_>) -> Result<ColumnDefinition> {
         if words.take("not null") {
             column.not_null = true;
         } else if words.take("null") {
-            column.not_null = false;
+            column.nullable = true;
         } else if words.take("default") {
             // The NOT NULL of `DEFAULT 1 NOT NULL` belongs to the column, not to the value.
             let above = Redshift.prec_value(Precedence::Is);
             let value = words.parser.parse_subexpr(above).map_err(failed)?;
             column.default = Some(value);
         } else if words.take("identity") {
-            column.identity = Some(identity(words, false)?);
+            column.identity = Some(match words.is_token(&Token::LParen) {
+                true => identity(words, false)?,
+                // The guide has it without numbers, too, and does not say which it counts by.
+                false => Identity {
+                    seed: 1,
+                    step: 1,
+                    by_default: false,
+                },
+            });
         } else if words.take("generated by default as identity") {
             column.identity = Some(identity(words, true)?);
         } else if words.take("encode") {
@@ -302,7 +345,7 @@ pub(super) fn attributes(words: &mut Words<'_>) -> Result<TableAttributes> {
             attributes.distribution = Some(style);
         } else if words.take("distkey") {
             let in_parentheses = words.take_token(&Token::LParen);
-            attributes.distribution_key = Some(words.ident()?.value);
+            attributes.distribution_key = Some(key_column(words)?);
             if in_parentheses {
                 words.expect_token(&Token::RParen)?;
             }
@@ -318,14 +361,33 @@ pub(super) fn attributes(words: &mut Words<'_>) -> Result<TableAttributes> {
             words.next();
             attributes.sort_keys = match words.take("auto") || words.take("none") {
                 true => Some(Vec::new()),
-                false => {
-                    let columns = words.columns()?;
-                    Some(columns.into_iter().map(|column| column.value).collect())
-                }
+                false => Some(key_columns(words)?),
             };
         } else if words.take("encode auto") {
         } else {
             return Ok(attributes);
         }
+    }
+}
+
+/// Columns of a key in parentheses.
+fn key_columns(words: &mut Words<'_>) -> Result<Vec<KeyColumn>> {
+    words.expect_token(&Token::LParen)?;
+    let mut columns = vec![key_column(words)?];
+    while words.take_token(&Token::Comma) {
+        columns.push(key_column(words)?);
+    }
+    words.expect_token(&Token::RParen)?;
+    Ok(columns)
+}
+
+fn key_column(words: &mut Words<'_>) -> Result<KeyColumn> {
+    let Token::Number(digits, _) = words.parser.peek_token().token else {
+        return Ok(KeyColumn::Named(words.ident()?.value));
+    };
+    words.next();
+    match digits.parse::<usize>() {
+        Ok(place) => Ok(KeyColumn::Placed(place)),
+        Err(_) => Err(Error::new(&error::SYNTAX_ERROR, &[&digits])),
     }
 }

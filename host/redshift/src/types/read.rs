@@ -171,7 +171,8 @@ pub(crate) fn timestamp_tz(text: &str) -> Result<i64> {
 pub(crate) fn time(text: &str) -> Result<i64> {
     let bad = || Error::new(&error::INVALID_DATE, &[&Type::Time.base_name(), &text]);
     let (clock, _) = zone(text.trim()).unwrap_or((text.trim(), None));
-    self::clock(clock).ok_or_else(bad)
+    let micros = self::clock(clock).filter(|micros| *micros <= DAY);
+    micros.ok_or_else(bad)
 }
 
 /// A day, microseconds of it, and the zone that is named.
@@ -470,8 +471,14 @@ fn clock(text: &str) -> Option<i64> {
     if (hour, minute, second, fraction) == (24, 0, 0, 0) {
         return Some(DAY);
     }
-    let time = NaiveTime::from_hms_opt(hour, minute, second)?;
-    Some(i64::from(time.num_seconds_from_midnight()) * 1_000_000 + fraction)
+    // The second 60 is the first of the next minute.
+    let time = NaiveTime::from_hms_opt(hour, minute, second.min(59))?;
+    let seconds = match second {
+        0..60 => time.num_seconds_from_midnight(),
+        60 => time.num_seconds_from_midnight() + 1,
+        _ => return None,
+    };
+    Some(i64::from(seconds) * 1_000_000 + fraction)
 }
 
 #[cfg(test)]

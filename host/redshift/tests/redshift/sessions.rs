@@ -274,6 +274,9 @@ async fn what_was_committed_is_there_after_a_restart() {
             "create table t (id bigint identity(1, 1), name varchar(10) default 'x')",
             "insert into t (name) values ('a'), (default)",
             "create view w as select name from t",
+            "create table p (id int primary key)",
+            "create table f (id int, constraint of_p foreign key (id) references p)",
+            "create table i (a int, b int) interleaved sortkey (a, b)",
             "delete from t where name = 'a'",
             "begin",
             "insert into t (name) values ('lost')",
@@ -288,6 +291,16 @@ async fn what_was_committed_is_there_after_a_restart() {
         value(&session, "select listagg(name, ',') from w").await,
         "x"
     );
+    assert_eq!(refused(&session, "drop table p").await, "SCHEMA_NOT_EMPTY");
+    assert_eq!(
+        refused(&session, "alter table i alter distkey a").await,
+        "UNSUPPORTED"
+    );
+    run(
+        &session,
+        &["alter table f drop constraint of_p", "drop table p"],
+    )
+    .await;
     run(&session, &["insert into t (name) values ('next')"]).await;
     let next: i64 = value(&session, "select max(id) from t")
         .await

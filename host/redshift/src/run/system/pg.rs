@@ -4,7 +4,7 @@
 //! the columns of a primary key.
 
 use super::{Columns, Described, OWNER, OWNER_ID, View, described, rows};
-use crate::catalog::{Key, Object, Table};
+use crate::catalog::{Key, Object, Reference, Table};
 use crate::types::Type;
 
 /// Numbers of indexes and of the rules of views follow from those of their tables and views.
@@ -36,17 +36,6 @@ const TYPES: &[Type] = &[
     Type::Unknown,
 ];
 
-/// The name of a key, as PostgreSQL makes one.
-pub(super) fn key_name(table: &Table, at: usize) -> String {
-    let key = &table.keys[at];
-    let columns = key.columns.join("_");
-    match key.kind.as_str() {
-        "PRIMARY KEY" => format!("{}_pkey", table.name),
-        "FOREIGN KEY" => format!("{}_{columns}_fkey", table.name),
-        _ => format!("{}_{columns}_key", table.name),
-    }
-}
-
 /// A key that PostgreSQL would have an index for.
 struct Index<'a> {
     id: i64,
@@ -66,7 +55,7 @@ fn keys<'a>(view: &View<'a>) -> Vec<Index<'a>> {
             all.push(Index {
                 id: INDEXES + table.id as i64 * KEYS_OF_TABLE + at as i64,
                 table,
-                name: key_name(table, at),
+                name: table.key_name(at),
                 key,
                 is_primary: key.kind == "PRIMARY KEY",
             });
@@ -318,7 +307,7 @@ pub(super) fn constraints(view: &View<'_>) -> Columns {
         .number("oid", |(table, at, _)| {
             INDEXES + table.id as i64 * KEYS_OF_TABLE + *at as i64
         })
-        .text("conname", |(table, at, _)| key_name(table, *at))
+        .text("conname", |(table, at, _)| table.key_name(*at))
         .number("connamespace", |(table, ..)| table.schema as i64)
         .text("contype", |(_, _, key)| {
             let kind = match key.kind.as_str() {
@@ -332,10 +321,26 @@ pub(super) fn constraints(view: &View<'_>) -> Columns {
         .flag("condeferred", |_| false)
         .number("conrelid", |(table, ..)| table.id as i64)
         .number("contypid", |_| 0)
+        .number("confrelid", |(_, _, key)| {
+            let reference = key.references.as_ref();
+            reference.map_or(0, |reference| reference.table as i64)
+        })
         .text("conkey", |(table, _, key)| {
             format!("{{{}}}", places(table, key).join(","))
         })
+        .text("confkey", |(_, _, key)| {
+            let reference = key.references.as_ref()?;
+            let places = referenced(view.catalog.table(reference.table).ok()?, reference);
+            Some(format!("{{{}}}", places.join(",")))
+        })
         .done()
+}
+
+/// The places of the columns that a foreign key refers to.
+fn referenced(table: &Table, reference: &Reference) -> Vec<String> {
+    let place = |id: &u32| table.columns.iter().position(|column| column.id == *id);
+    let places = reference.columns.iter().filter_map(place);
+    places.map(|place| (place + 1).to_string()).collect()
 }
 
 pub(super) fn tables(view: &View<'_>) -> Columns {

@@ -96,9 +96,7 @@ pub(super) fn constraints(view: &View<'_>) -> Columns {
         .text("constraint_schema", |(table, ..)| {
             view.catalog.schema_name(table.schema).to_owned()
         })
-        .text("constraint_name", |(table, at, _)| {
-            super::pg::key_name(table, *at)
-        })
+        .text("constraint_name", |(table, at, _)| table.key_name(*at))
         .text("table_catalog", |_| view.database.to_owned())
         .text("table_schema", |(table, ..)| {
             view.catalog.schema_name(table.schema).to_owned()
