@@ -98,6 +98,29 @@ pub(crate) fn remove_unless_held(folder: &Path) -> io::Result<bool> {
         },
         None => None,
     };
-    std::fs::remove_dir_all(folder)?;
-    Ok(true)
+    match std::fs::remove_dir_all(folder) {
+        // It was gone before, or another has deleted it at the same time.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        removed => removed.map(|()| true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_gone_unless_somebody_holds_it() {
+        let root = tempfile::tempdir().unwrap();
+        let version = root.path().join("000001-a");
+        std::fs::create_dir(&version).unwrap();
+        let lease = create(&version).unwrap();
+        assert!(!remove_unless_held(&version).unwrap());
+        drop(lease);
+        // The second time there is nothing left to delete.
+        for _ in 0..2 {
+            assert!(remove_unless_held(&version).unwrap());
+            assert!(!version.exists());
+        }
+    }
 }

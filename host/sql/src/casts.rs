@@ -20,8 +20,8 @@ use arrow::compute::{
 };
 use arrow::datatypes::{
     DataType, Decimal128Type, Decimal256Type, DecimalType, Float16Type, Float32Type, Float64Type,
-    Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit, UInt8Type, UInt16Type, UInt32Type,
-    UInt64Type, i256,
+    Int8Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+    IntervalUnit, TimeUnit, UInt8Type, UInt16Type, UInt32Type, UInt64Type, i256,
 };
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::{
@@ -56,6 +56,7 @@ pub(crate) fn can_change(from: &DataType, to: &DataType) -> bool {
         DataType::Time32(unit) | DataType::Time64(unit) => {
             matches!(from, DataType::Time32(from) | DataType::Time64(from) if from > unit)
         }
+        DataType::Interval(IntervalUnit::MonthDayNano) => matches!(from, DataType::Duration(_)),
         _ => nested::inside_can_change(from, to),
     }
 }
@@ -219,6 +220,7 @@ impl Cast {
             DataType::Timestamp(unit, _) | DataType::Time32(unit) | DataType::Time64(unit) => {
                 self.of_finer(values, *unit)
             }
+            DataType::Duration(unit) => self.of_difference(values, *unit),
             other => exec_err!("{other} is not cast here"),
         }
     }
@@ -284,6 +286,26 @@ impl Cast {
             _ => Arc::new(ticks),
         };
         Ok(arrow_cast(&ticks, &self.to)?)
+    }
+
+    /// Differences of timestamps as intervals: whole days and the rest of one, as PostgreSQL has them. Arrow counts nanoseconds alone, which end
+    /// after 292 years.
+    fn of_difference(&self, values: &ArrayRef, unit: TimeUnit) -> Result<ArrayRef> {
+        let (day, nanos) = (86_400 * per_second(unit), 1_000_000_000 / per_second(unit));
+        let interval = |ticks: i64| {
+            let days = i32::try_from(ticks / day).ok()?;
+            Some(IntervalMonthDayNano::new(0, days, ticks % day * nanos))
+        };
+        let ticks = arrow_cast(values, &DataType::Int64)?;
+        let ticks = ticks.as_primitive::<Int64Type>();
+        let intervals: PrimitiveArray<IntervalMonthDayNanoType> = match self.unfit {
+            Unfit::Null => ticks.unary_opt(interval),
+            Unfit::Error => match ticks.try_unary(|ticks| interval(ticks).ok_or(ticks)) {
+                Ok(intervals) => intervals,
+                Err(ticks) => return self.refuse(&ticks.to_string(), values.data_type()),
+            },
+        };
+        Ok(Arc::new(intervals))
     }
 
     fn of_floats(&self, values: &ArrayRef) -> Result<ArrayRef> {

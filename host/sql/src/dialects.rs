@@ -135,7 +135,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("arbitrary", "first_value(a)"),
     (
         "percentile_disc",
-        "percentile_cont(0.5) WITHIN GROUP (ORDER BY a)",
+        "(SELECT min(a) FROM (SELECT a, cume_dist() OVER (ORDER BY a) AS share FROM t WHERE a IS NOT NULL) AS u WHERE share >= 0.5); percentile_cont gives a value between two",
     ),
     ("variance", "var(a)"),
     ("stdev", "stddev(a)"),
@@ -233,6 +233,17 @@ pub fn translated(message: &str) -> Option<(Option<String>, String)> {
         };
         return Some((Some(problem.trim_end_matches('.').to_owned()), quoted));
     }
+    if let Some((_, rest)) = message.split_once("Function '")
+        && let Some((name, _)) = rest.split_once("' failed to match any signature")
+    {
+        return Some(mismatched(name, message));
+    }
+    if message.starts_with("Unary operator '-' only supports") {
+        let problem = "`-` takes a number or an interval".to_owned();
+        let instead =
+            "of a difference of timestamps write `b - a` for `-(a - b)`, or `(a - b) * -1`";
+        return Some((Some(problem), instead.to_owned()));
+    }
     let unsupported = [
         ("TOP", "write LIMIT 10 at the end of the query"),
         ("MINUS", "write EXCEPT"),
@@ -258,6 +269,23 @@ pub fn translated(message: &str) -> Option<(Option<String>, String)> {
     None
 }
 
+/// Of a function that has several forms, none of which takes the arguments: DataFusion says that it is a mistake of its own.
+fn mismatched(name: &str, message: &str) -> (Option<String>, String) {
+    let given = between(message, "argument types '", "'").unwrap_or(name);
+    let problem = format!("there is no function `{given}`");
+    let of_name = |line: &&str| line.starts_with(name) && line[name.len()..].starts_with('(');
+    let forms: Vec<&str> = message.lines().map(str::trim).filter(of_name).collect();
+    let hint = match name {
+        "substr" => {
+            "substr(text, 2, 3) counts characters; regexp_match(text, 'pattern')[1] is what a pattern matches"
+                .to_owned()
+        }
+        _ if forms.is_empty() => "CAST the arguments to other types".to_owned(),
+        _ => format!("it is called as {}", forms.join(", or ")),
+    };
+    (Some(problem), hint)
+}
+
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(before)?;
     rest.split(after).next()
@@ -279,6 +307,16 @@ mod tests {
             assert!(instead.contains(part), "{instead}");
         }
         assert_eq!(instead_of("my_function"), None);
+    }
+
+    #[test]
+    fn forms_of_a_function_are_named() {
+        let message = "Internal error: Function 'f' failed to match any signature, errors: Error during planning: ..\n\
+             This issue was likely caused by a bug in DataFusion's code. No function matches the given name and argument types \
+             'f(utf8, bool)'. You might need to add explicit type casts.\n\tCandidate functions:\n\tf(int64)\n\tf(int64, bool)";
+        let (problem, hint) = translated(message).unwrap();
+        assert_eq!(problem.unwrap(), "there is no function `f(utf8, bool)`");
+        assert_eq!(hint, "it is called as f(int64), or f(int64, bool)");
     }
 
     #[test]

@@ -13,8 +13,8 @@ use crate::planner::Operators;
 use crate::rules::Checked;
 use crate::type_names::SqlTypes;
 use crate::{
-    captures, correlation, extremes, guard, items, named, optimizer, ordered, patterns, quantiles,
-    rounding, subqueries, time, totals, unify,
+    captures, correlation, extremes, guard, in_lists, items, named, optimizer, ordered, patterns,
+    quantiles, rounding, subqueries, time, totals, unify,
 };
 
 /// What a function may make of a batch of rows, in bytes.
@@ -69,7 +69,8 @@ pub fn install(mut builder: SessionStateBuilder, memory: Option<usize>) -> Sessi
     aggregates.push(correlation::function());
     let mut rules = Analyzer::new().rules;
     rules.push(Arc::new(Checked));
-    let mut optimizer = Optimizer::new().rules;
+    let optimizer = Optimizer::new().rules.into_iter();
+    let mut optimizer: Vec<_> = optimizer.map(in_lists::apart).collect();
     let common = optimizer
         .iter()
         .position(|rule| rule.name() == "common_sub_expression_eliminate");

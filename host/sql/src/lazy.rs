@@ -28,6 +28,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 
 use crate::casts::{self, Unfit};
 use crate::error::ValueError;
+use crate::in_lists;
 use crate::lossless::{self, Fit};
 
 /// A planner of physical plans whose conditions guard others.
@@ -100,7 +101,12 @@ fn refuse_correlated(plan: &LogicalPlan) -> Result<()> {
 }
 
 fn guarded(plan: LogicalPlan) -> Result<LogicalPlan> {
-    plan.transform_up_with_subqueries(|node| match node {
+    plan.transform_up_with_subqueries(|node| guarded_node(node)?.transform_data(in_lists::compared))
+        .data()
+}
+
+fn guarded_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    match node {
         LogicalPlan::Filter(mut filter) => {
             let schema = Arc::clone(filter.input.schema());
             let predicate = days(filter.predicate, &schema)?;
@@ -139,8 +145,7 @@ fn guarded(plan: LogicalPlan) -> Result<LogicalPlan> {
                 Ok(guarded.update_data(|expr| name.restore(expr)))
             })
         }
-    })
-    .data()
+    }
 }
 
 /// An aggregate whose `FILTER` guards its arguments, before the optimizer computes what several have in common for all rows.
@@ -174,12 +179,17 @@ fn guard_by<'a>(
     let guard = Guard(schema);
     let mut changed = false;
     for value in values {
-        if guard.can_fail(value) {
+        if depends_on_row(value) && guard.can_fail(value) {
             *value = when(filter.clone(), std::mem::take(value)).end()?;
             changed = true;
         }
     }
     Ok(changed)
+}
+
+/// What is the same for all rows must stay so: a percentile, a separator.
+fn depends_on_row(value: &Expr) -> bool {
+    value.any_column_refs() || value.contains_outer()
 }
 
 /// A rule that puts operands that can fail last, before the optimizer computes what several of them have in common: it does so for all rows

@@ -8,7 +8,8 @@
 //! - [`type_name`] and the other names of types, which are those of `transom-types`,
 //! - [`with_one_nan`]: columns from outside as computations need them,
 //! - [`lossless`]: whether a type can become another without loss, and the cast that says which row cannot,
-//! - [`text`]: the value that a text stands for, exactly, or why it is none.
+//! - [`text`]: the value that a text stands for, exactly, or why it is none,
+//! - [`zones`]: the offsets of zones in every year.
 //!
 //! Nothing here touches a file.
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
@@ -22,6 +23,7 @@ mod dialects;
 mod error;
 mod extremes;
 mod guard;
+mod in_lists;
 mod install;
 mod items;
 mod keys;
@@ -49,7 +51,9 @@ mod type_names;
 mod unify;
 mod using;
 pub mod walk;
+mod window_names;
 mod windows;
+pub mod zones;
 
 pub use casts::can_cast;
 pub use dialects::{instead_of, instead_of_table, translated};

@@ -107,6 +107,8 @@ const SAMPLE: &str = "write `WHERE random() < 0.1` for about every tenth row";
 
 const TIES: &str = "number the rows with `rank() OVER (ORDER BY ..) AS place`, and write WHERE place <= 10 around them";
 
+const ORDERED: &str = "write ORDER BY";
+
 const NUMBERED: &str = "with a table `t` and its column `tags`, write \
      `SELECT unnest(tags) AS tag, unnest(range(1, CAST(array_length(tags) AS BIGINT) + 1)) AS n FROM t`";
 
@@ -191,6 +193,12 @@ fn select(select: &Select) -> Flow {
     ignored("PREWHERE", select.prewhere.is_some(), "write WHERE")?;
     let recursive = "write `WITH RECURSIVE`";
     ignored("CONNECT BY", !select.connect_by.is_empty(), recursive)?;
+    ignored("CLUSTER BY", !select.cluster_by.is_empty(), ORDERED)?;
+    ignored("SORT BY", !select.sort_by.is_empty(), ORDERED)?;
+    let distributed = !select.distribute_by.is_empty();
+    ignored("DISTRIBUTE BY", distributed, "leave it out")?;
+    let view = "write `SELECT *, unnest(tags) AS tag FROM t`";
+    ignored("LATERAL VIEW", !select.lateral_views.is_empty(), view)?;
     let (GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers)) = &select.group_by;
     let modifier = modifiers.first().map(ToString::to_string);
     let modifier = format!("GROUP BY .. {}", modifier.unwrap_or_default());

@@ -8,7 +8,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::{GroupingSet, Like, ScalarFunction};
+use datafusion::logical_expr::expr::{Cast, GroupingSet, Like, ScalarFunction, TryCast};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast};
@@ -18,7 +18,7 @@ use crate::arithmetic::{self, Op};
 use crate::casts::{self, Unfit};
 use crate::error::ValueError;
 use crate::patterns;
-use crate::time::between;
+use crate::time::{between, by_clocks};
 use crate::unify::{is_date, projected, refuse_nested};
 use crate::{keys, lazy, windows};
 
@@ -217,6 +217,26 @@ fn makes_nan(call: &ScalarFunction) -> bool {
     )
 }
 
+/// The cast of a value that can change by it as a function of ours; what is left to DataFusion's cast of any other value.
+fn changing(
+    value: Expr,
+    to: &DataType,
+    unfit: Unfit,
+    schema: &DFSchema,
+) -> Result<std::result::Result<Expr, Transformed<Expr>>> {
+    let from = value.get_type(schema)?;
+    refuse_nested(&from, to)?;
+    let value = by_clocks(value, &from, to);
+    let from = match value.transformed {
+        true => value.data.get_type(schema)?,
+        false => from,
+    };
+    Ok(match casts::can_change(&from, to) {
+        true => Ok(casts::call(value.data, to.clone(), unfit)),
+        false => Err(value),
+    })
+}
+
 fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     Ok(match expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
@@ -252,26 +272,22 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             true => Transformed::yes(arithmetic::negated(*value)),
             false => Transformed::no(Expr::Negative(value)),
         },
-        Expr::Cast(cast) => {
-            let from = cast.expr.get_type(schema)?;
-            refuse_nested(&from, cast.field.data_type())?;
-            match casts::can_change(&from, cast.field.data_type()) {
-                true => {
-                    let to = cast.field.data_type().clone();
-                    Transformed::yes(casts::call(*cast.expr, to, Unfit::Error))
-                }
-                false => Transformed::no(Expr::Cast(cast)),
+        Expr::Cast(Cast { expr, field }) => {
+            match changing(*expr, field.data_type(), Unfit::Error, schema)? {
+                Ok(call) => Transformed::yes(call),
+                Err(value) => value.update_data(|value| {
+                    let expr = Box::new(value);
+                    Expr::Cast(Cast { expr, field })
+                }),
             }
         }
-        Expr::TryCast(cast) => {
-            let from = cast.expr.get_type(schema)?;
-            refuse_nested(&from, cast.field.data_type())?;
-            match casts::can_change(&from, cast.field.data_type()) {
-                true => {
-                    let to = cast.field.data_type().clone();
-                    Transformed::yes(casts::call(*cast.expr, to, Unfit::Null))
-                }
-                false => Transformed::no(Expr::TryCast(cast)),
+        Expr::TryCast(TryCast { expr, field }) => {
+            match changing(*expr, field.data_type(), Unfit::Null, schema)? {
+                Ok(call) => Transformed::yes(call),
+                Err(value) => value.update_data(|value| {
+                    let expr = Box::new(value);
+                    Expr::TryCast(TryCast { expr, field })
+                }),
             }
         }
         // Becomes a cast later.
@@ -283,20 +299,22 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let Expr::ScalarFunction(ScalarFunction { func, mut args }) = call else {
                 return Ok(Transformed::no(call));
             };
-            let from = args.first().map(|value| value.get_type(schema));
-            let from = from.transpose()?;
-            if let Some(from) = &from {
-                refuse_nested(from, &to)?;
-            }
-            match from {
-                Some(from) if casts::can_change(&from, &to) => {
-                    let unfit = match func.name() {
-                        "arrow_cast" => Unfit::Error,
-                        _ => Unfit::Null,
-                    };
-                    Transformed::yes(casts::call(args.swap_remove(0), to, unfit))
-                }
-                _ => Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args })),
+            let unfit = match func.name() {
+                "arrow_cast" => Unfit::Error,
+                _ => Unfit::Null,
+            };
+            let Some(value) = args.first_mut().map(std::mem::take) else {
+                return Ok(Transformed::no(Expr::ScalarFunction(ScalarFunction {
+                    func,
+                    args,
+                })));
+            };
+            match changing(value, &to, unfit, schema)? {
+                Ok(call) => Transformed::yes(call),
+                Err(value) => value.update_data(|value| {
+                    args[0] = value;
+                    Expr::ScalarFunction(ScalarFunction { func, args })
+                }),
             }
         }
         Expr::ScalarFunction(call) if flags_of(call.func.name()).is_some() => regex_call(call)?,

@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use crate::error::ValueError;
 use crate::walk::{visit_expressions_mut, visit_mut};
-use crate::{aliases, casts, named, precedence, refused, rows, using};
+use crate::{aliases, casts, named, precedence, refused, rows, using, window_names};
 
 /// Digits that a decimal has at most.
 const DIGITS: usize = 38;
@@ -48,6 +48,7 @@ pub fn prepare(statement: &mut Statement, is_scalar: &dyn Fn(&str) -> bool) -> R
     };
     precedence::restore(statement);
     aliases::restore(statement)?;
+    window_names::write_out(statement)?;
     refused::refuse(statement, is_scalar)?;
     using::qualify(statement);
     let outcome = visit_expressions_mut(statement.as_mut(), |expr| {

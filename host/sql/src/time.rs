@@ -24,7 +24,7 @@ use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::{ColumnarValue, Expr, ExprSchemable, ScalarUDF};
+use datafusion::logical_expr::{ColumnarValue, Expr, ExprSchemable, ScalarUDF, cast as cast_to};
 
 pub(crate) use days::{between, days};
 pub(crate) use interval::{of_time, scaled};
@@ -47,6 +47,57 @@ pub(crate) fn micros() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, None)
 }
 
+/// What clocks show, of a value in a zone with clocks of its own. DataFusion and Arrow know their rules until 2099 alone.
+fn local(value: Expr, data_type: &DataType) -> Transformed<Expr> {
+    match zone::own(data_type) {
+        Some(zone) => Transformed::yes(zone::at_time_zone(value, zone)),
+        None => Transformed::no(value),
+    }
+}
+
+/// What is left to cast: of a moment what clocks of its zone show, of what clocks show the moment in the zone that it is cast to.
+pub(crate) fn by_clocks(value: Expr, from: &DataType, to: &DataType) -> Transformed<Expr> {
+    let is_day = |data_type: &DataType| matches!(data_type, DataType::Date32 | DataType::Date64);
+    let (value, zone) = match (from, to) {
+        (DataType::Timestamp(..), DataType::Time32(_) | DataType::Time64(_)) => {
+            return local(value, from);
+        }
+        (DataType::Timestamp(..), to) if is_day(to) => return local(value, from),
+        (DataType::Timestamp(_, None), to) => (value, zone::own(to)),
+        (from, to) if is_day(from) && zone::own(to).is_some() => {
+            (cast_to(value, micros()), zone::own(to))
+        }
+        _ => (value, None),
+    };
+    match zone {
+        Some(zone) => Transformed::yes(zone::at_time_zone(value, zone)),
+        None => Transformed::no(value),
+    }
+}
+
+/// `to_char` and `to_local_time` of what clocks show. A format with an offset needs the moment.
+pub(crate) fn shown(mut call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    const OFFSETS: [&str; 7] = ["%z", "%:z", "%::z", "%#z", "%Z", "%+", "%s"];
+    let is_plain = match call.args.get(1) {
+        Some(Expr::Literal(format, _)) => {
+            let format = format.try_as_str().flatten().unwrap_or_default();
+            !OFFSETS.iter().any(|offset| format.contains(offset))
+        }
+        Some(_) => false,
+        None => true,
+    };
+    let mut changed = false;
+    if let (Some(value), true) = (call.args.first_mut(), is_plain) {
+        let data_type = value.get_type(schema)?;
+        let shown = local(std::mem::take(value), &data_type);
+        (*value, changed) = (shown.data, shown.transformed);
+    }
+    Ok(Transformed::new_transformed(
+        Expr::ScalarFunction(call),
+        changed,
+    ))
+}
+
 /// `date_part`, by [a function of ours](part) for some parts.
 pub(crate) fn date_part(mut call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let name = match call.args.as_slice() {
@@ -56,12 +107,21 @@ pub(crate) fn date_part(mut call: ScalarFunction, schema: &DFSchema) -> Result<T
     let (Some(name), Some(value)) = (name, call.args.get_mut(1)) else {
         return Ok(Transformed::no(Expr::ScalarFunction(call)));
     };
-    let data_type = value.get_type(schema)?;
-    match part::part(&name, std::mem::take(value), &data_type) {
+    let mut data_type = value.get_type(schema)?;
+    let mut taken = std::mem::take(value);
+    let mut changed = false;
+    // How long ago a moment is does not depend on clocks.
+    if !name.eq_ignore_ascii_case("epoch") {
+        let shown = local(taken, &data_type);
+        (taken, changed) = (shown.data, shown.transformed);
+        data_type = taken.get_type(schema)?;
+    }
+    match part::part(&name, taken, &data_type) {
         Ok(ours) => Ok(Transformed::yes(ours)),
         Err(taken) => {
             *value = taken;
-            Ok(Transformed::no(Expr::ScalarFunction(call)))
+            let call = Expr::ScalarFunction(call);
+            Ok(Transformed::new_transformed(call, changed))
         }
     }
 }

@@ -237,8 +237,12 @@ impl Place<'_> {
             return refuse("CSV has no nested values", hint);
         }
         Ok(match data_type {
-            DataType::List(item) => DataType::List(self.field(item, "[]")?),
-            DataType::LargeList(item) => DataType::LargeList(self.field(item, "[]")?),
+            DataType::List(item) | DataType::ListView(item) => {
+                DataType::List(self.field(item, "[]")?)
+            }
+            DataType::LargeList(item) | DataType::LargeListView(item) => {
+                DataType::LargeList(self.field(item, "[]")?)
+            }
             DataType::FixedSizeList(item, size) => {
                 DataType::FixedSizeList(self.field(item, "[]")?, *size)
             }
@@ -269,7 +273,7 @@ impl Place<'_> {
                 }
                 _ => return refuse("", "convert it in the last step".to_owned()),
             },
-            // Unions, and lists in another layout.
+            // Unions.
             _ => return refuse("", "convert it to another type in the last step".to_owned()),
         })
     }

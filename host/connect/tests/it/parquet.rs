@@ -4,7 +4,7 @@ use std::{fs, path::Path, sync::Arc};
 
 use arrow::{
     array::{
-        Array, ArrayRef, BinaryArray, Date32Array, Decimal128Array, DictionaryArray,
+        Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray,
         FixedSizeBinaryArray, Float32Array, Float64Array, Int8Array, Int32Array, Int64Array,
         LargeStringArray, ListArray, RecordBatch, StringArray, StringViewArray, StructArray,
         TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
@@ -16,11 +16,13 @@ use arrow::{
     },
 };
 use parquet::{
-    arrow::ArrowWriter,
+    arrow::{
+        ARROW_SCHEMA_META_KEY, ArrowWriter, arrow_writer::ArrowWriterOptions, encode_arrow_schema,
+    },
     data_type::{
         self, ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int96, Int96Type,
     },
-    file::{properties::WriterProperties, writer::SerializedFileWriter},
+    file::{metadata::KeyValue, properties::WriterProperties, writer::SerializedFileWriter},
     schema::parser::parse_message_type,
 };
 use tempfile::{TempDir, tempdir};
@@ -915,12 +917,92 @@ async fn small_whole_numbers_are_read_as_what_they_are() {
     );
 }
 
+/// What a writer says of itself: that its columns had these types.
+fn of_schema(schema: &Schema) -> WriterProperties {
+    let encoded = encode_arrow_schema(schema);
+    let pair = KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), encoded);
+    WriterProperties::builder()
+        .set_key_value_metadata(Some(vec![pair]))
+        .build()
+}
+
+#[tokio::test]
+async fn dictionaries_of_any_type_are_read_as_their_values() {
+    let root = tempdir().unwrap();
+    let booleans: ArrayRef = Arc::new(BooleanArray::from(vec![Some(true), None, Some(false)]));
+    let decimals = Decimal128Array::from(vec![Some(15), None, Some(25)]);
+    let decimals = decimals.with_precision_and_scale(38, 1).unwrap();
+    let bytes = [Some(b"abc"), None, Some(b"abd")].into_iter();
+    let bytes = FixedSizeBinaryArray::try_from_sparse_iter_with_size(bytes, 3).unwrap();
+    let floats = Float32Array::from(vec![Some(1.5), None, Some(2.5)]);
+    let floats = arrow::compute::cast(&floats, &DataType::Float16).unwrap();
+    let item = Arc::new(Field::new_list_field(DataType::Boolean, true));
+    let offsets = OffsetBuffer::from_lengths([2, 0, 1]);
+    let lists = ListArray::new(item, offsets, Arc::clone(&booleans), None);
+    let batch = RecordBatch::try_from_iter_with_nullable([
+        ("b", booleans, true),
+        ("d", Arc::new(decimals) as ArrayRef, true),
+        ("f", Arc::new(bytes), true),
+        ("h", floats, true),
+        ("l", Arc::new(lists), true),
+    ])
+    .unwrap();
+    let dictionary = |values: &DataType| {
+        DataType::Dictionary(Box::new(DataType::Int8), Box::new(values.clone()))
+    };
+    let written = batch.schema();
+    let fields = written.fields().iter().map(|field| {
+        let data_type = match field.data_type() {
+            DataType::List(item) => {
+                let values = dictionary(item.data_type());
+                DataType::List(Arc::new(item.as_ref().clone().with_data_type(values)))
+            }
+            other => dictionary(other),
+        };
+        field.as_ref().clone().with_data_type(data_type)
+    });
+    let schema = Schema::new(fields.collect::<Vec<_>>());
+    let options = ArrowWriterOptions::new()
+        .with_properties(of_schema(&schema))
+        .with_skip_arrow_metadata(true);
+    let file = create(root.path(), "data/a.parquet");
+    let mut writer = ArrowWriter::try_new_with_options(file, batch.schema(), options).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let sql = "SELECT b, d, encode(f, 'hex') AS f, h, l FROM t";
+    assert_eq!(
+        rows(&parquet(&root), sql).await,
+        "true 1.5 616263 1.5 [true, ]; []; false 2.5 616264 2.5 [false]"
+    );
+}
+
+#[tokio::test]
+async fn a_dictionary_may_have_more_values_than_its_keys_count() {
+    let root = tempdir().unwrap();
+    let texts: StringArray = (0..300).map(|number| Some(format!("v{number}"))).collect();
+    let batch = RecordBatch::try_from_iter([("s", Arc::new(texts) as ArrayRef)]).unwrap();
+    let keyed = DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8));
+    let options = ArrowWriterOptions::new()
+        .with_properties(of_schema(&schema(&[("s", keyed)])))
+        .with_skip_arrow_metadata(true);
+    let file = create(root.path(), "data/a.parquet");
+    let mut writer = ArrowWriter::try_new_with_options(file, batch.schema(), options).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let sql = "SELECT count(DISTINCT s), max(s) FROM t";
+    assert_eq!(rows(&parquet(&root), sql).await, "300 v99");
+}
+
 /// INT96 of Julian days and nanoseconds, as column `t` and as items of column `l`.
 fn write_int96(root: &Path, values: &[(u32, u64)]) {
+    write_int96_with(root, values, WriterProperties::default());
+}
+
+fn write_int96_with(root: &Path, values: &[(u32, u64)], properties: WriterProperties) {
     let message = "message m { optional int96 t; repeated int96 l; }";
     let schema = Arc::new(parse_message_type(message).unwrap());
     let file = create(root, "data/a.parquet");
-    let mut writer = SerializedFileWriter::new(file, schema, Default::default()).unwrap();
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties)).unwrap();
     let mut row_group = writer.next_row_group().unwrap();
     let values: Vec<Int96> = values
         .iter()
@@ -972,6 +1054,51 @@ async fn int96_reaches_beyond_the_range_of_nanoseconds() {
         )
         .await,
         "0001-01-01T00:00:00"
+    );
+}
+
+#[tokio::test]
+async fn int96_has_the_zone_that_the_file_says() {
+    let root = tempdir().unwrap();
+    for unit in [TimeUnit::Microsecond, TimeUnit::Nanosecond] {
+        let moments = DataType::Timestamp(unit, Some("UTC".into()));
+        let of_file = schema(&[
+            ("t", moments.clone()),
+            (
+                "l",
+                DataType::List(Arc::new(Field::new("l", moments, false))),
+            ),
+        ]);
+        let values = [(2_460_370, 3_723_000_000_000), (5_373_484, 0)];
+        write_int96_with(root.path(), &values, of_schema(&of_file));
+        let source = parquet(&root);
+        let sql = "SELECT t, arrow_typeof(t) AS k FROM t ORDER BY t LIMIT 1";
+        assert_eq!(
+            rows(&source, sql).await,
+            "2024-02-29T01:02:03Z Timestamp(µs, \"UTC\")",
+            "{unit:?}"
+        );
+        // As pipelines that have declared it.
+        let declared = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let locked_as = schema(&[("t", declared)]);
+        let source = FileSource {
+            unknown: Unknown::Ignore,
+            ..source
+        };
+        assert_eq!(
+            locked(&source, locked_as, "SELECT t FROM t ORDER BY t").await,
+            "2024-02-29T01:02:03Z; 9999-12-31T00:00:00Z"
+        );
+    }
+    // Without it they are what clocks show, and no moments.
+    write_int96(root.path(), &[(2_460_370, 0)]);
+    let moments = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let error = table_error(&parquet(&root), Some(schema(&[("t", moments)]))).await;
+    assert!(
+        error
+            .to_string()
+            .contains("which cannot be read as timestamptz"),
+        "{error}"
     );
 }
 

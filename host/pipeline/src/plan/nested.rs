@@ -2,8 +2,8 @@
 
 use transom_file::{Pipeline, Problem, Span, SqlStep};
 
-/// `user.id` where `user` is a word of SQL's own, so that the dot is taken for something else. The parser's message shows its
-/// tree; there is a column of that name as often as not.
+/// `user.id` where `user` is a word of SQL's own, so that the dot is taken for something else, or `(user).id`. The parser's message shows
+/// its tree; there is a column of that name as often as not.
 pub(super) fn dot_after_a_word(
     pipeline: &Pipeline,
     sql: &SqlStep,
@@ -27,14 +27,20 @@ pub(super) fn dot_after_a_word(
         column: start + 1,
         length: path.chars().count(),
     };
-    let message =
-        format!("`{word}` is a word of SQL, so `{path}` is not read as a part of a column");
+    let message = match word.as_str() {
+        "" => format!("`{path}` behind brackets is not read as a part of what is in them"),
+        word => format!("`{word}` is a word of SQL, so `{path}` is not read as a part of a column"),
+    };
     let (columns, parts) = path.split_at(path.find(&word)? + word.len());
     let parts: String = parts
         .split('.')
         .filter(|part| !part.is_empty())
         .map(|part| format!("['{part}']"))
         .collect();
+    let columns = match columns {
+        "" => "(..)",
+        columns => columns,
+    };
     let problem = pipeline.problem_in_sql(sql, at, message);
     Some(problem.with_hint(format!("write `{columns}{parts}`")))
 }

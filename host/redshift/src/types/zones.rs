@@ -1,7 +1,7 @@
 //! Zones of time: their abbreviations, their names, and offsets as POSIX writes them.
 
-use arrow::array::timezone::Tz;
-use chrono::{Days, NaiveDateTime, TimeDelta, TimeZone};
+use chrono::{NaiveDateTime, TimeDelta};
+use transom_sql::zones;
 
 /// A zone.
 #[derive(Debug, Clone, Copy)]
@@ -9,7 +9,7 @@ pub(crate) enum Zone {
     /// So many seconds ahead of UTC.
     Fixed(i64),
     /// With the rules of a place.
-    Named(Tz),
+    Named(zones::Zone),
 }
 
 /// Abbreviations and the minutes by which they are ahead of UTC, whatever the season: those of PostgreSQL's list that are in
@@ -89,7 +89,7 @@ impl Zone {
         if let Some(seconds) = abbreviated(name) {
             return Some(Self::Fixed(seconds));
         }
-        if let Ok(zone) = name.parse::<Tz>() {
+        if let Some(zone) = zones::Zone::find(name) {
             return Some(Self::Named(zone));
         }
         posix(name).map(Self::Fixed)
@@ -97,28 +97,20 @@ impl Zone {
 
     /// The moment of a local time. One that clocks skip is counted from before they do, as PostgreSQL does.
     pub(crate) fn utc_of(self, local: NaiveDateTime) -> Option<NaiveDateTime> {
-        let zone = match self {
-            Self::Fixed(seconds) => {
-                return local.checked_sub_signed(TimeDelta::try_seconds(seconds)?);
-            }
-            Self::Named(zone) => zone,
+        let seconds = match self {
+            Self::Fixed(seconds) => seconds,
+            Self::Named(zone) => zone.offsets_of_local(local.and_utc().timestamp())?.0,
         };
-        let earliest = |local: NaiveDateTime| {
-            let found = zone.from_local_datetime(&local).earliest()?;
-            Some(found.naive_utc())
-        };
-        earliest(local).or_else(|| {
-            let before = earliest(local.checked_sub_days(Days::new(1))?)?;
-            before.checked_add_days(Days::new(1))
-        })
+        local.checked_sub_signed(TimeDelta::try_seconds(seconds)?)
     }
 
     /// What clocks show at a moment.
     pub(crate) fn local_of(self, utc: NaiveDateTime) -> Option<NaiveDateTime> {
-        match self {
-            Self::Fixed(seconds) => utc.checked_add_signed(TimeDelta::try_seconds(seconds)?),
-            Self::Named(zone) => Some(zone.from_utc_datetime(&utc).naive_local()),
-        }
+        let seconds = match self {
+            Self::Fixed(seconds) => seconds,
+            Self::Named(zone) => zone.offset_at(utc.and_utc().timestamp())?,
+        };
+        utc.checked_add_signed(TimeDelta::try_seconds(seconds)?)
     }
 }
 

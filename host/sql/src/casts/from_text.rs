@@ -1,10 +1,8 @@
 //! Texts as values of other types, read as PostgreSQL does: blanks around a value do not count, decimals and fractions of a second are
 //! rounded.
 
-use std::str::FromStr;
 use std::sync::Arc;
 
-use arrow::array::timezone::Tz;
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, PrimitiveArray, StringArray,
 };
@@ -21,6 +19,7 @@ use super::{Cast, Unfit, fits, fits_wide};
 use crate::arithmetic::divided;
 use crate::text::{self, Origin, Spelled};
 use crate::time::{per_second, zone};
+use crate::zones::Zone;
 
 impl Cast {
     pub(super) fn of_text(&self, values: &ArrayRef) -> Result<ArrayRef> {
@@ -60,8 +59,7 @@ impl Cast {
             DataType::Timestamp(unit, zone) => {
                 let zone = zone.as_deref().map(zone::zone).transpose()?;
                 let ticks = self.toward(DataType::Int64);
-                let ticks =
-                    ticks.read::<Int64Type>(texts, |text| timestamp(text, *unit, zone.as_ref()))?;
+                let ticks = ticks.read::<Int64Type>(texts, |text| timestamp(text, *unit, zone))?;
                 Ok(arrow_cast(&ticks, &self.to)?)
             }
             DataType::Time32(unit) | DataType::Time64(unit) => {
@@ -181,7 +179,7 @@ pub(super) fn decimal(text: &str, scale: i8) -> Option<i256> {
 }
 
 /// Without a zone an offset in the text does not count, as in PostgreSQL; with one, a text without offset is a local time of the zone.
-pub(crate) fn timestamp(text: &str, unit: TimeUnit, zone: Option<&Tz>) -> Option<i64> {
+pub(crate) fn timestamp(text: &str, unit: TimeUnit, zone: Option<Zone>) -> Option<i64> {
     let spelled = Spelled::of(text)?;
     let (local, nanos) = spelled.local()?;
     let seconds = match (zone, spelled.zone) {
@@ -190,7 +188,7 @@ pub(crate) fn timestamp(text: &str, unit: TimeUnit, zone: Option<&Tz>) -> Option
         (Some(_), written) => {
             let offset = match text::offset(written.as_bytes()) {
                 Ok(offset) => offset,
-                Err(_) => zone::offset_of_local(&Tz::from_str(written.trim()).ok()?, local)?,
+                Err(_) => zone::offset_of_local(Zone::find(written.trim())?, local)?,
             };
             local.checked_sub(offset)?
         }

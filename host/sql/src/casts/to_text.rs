@@ -36,9 +36,9 @@ pub(super) fn written(values: &ArrayRef) -> Result<StringArray> {
             let write = |ticks: i64| {
                 let seconds = ticks.div_euclid(tick);
                 let nanos = ticks.rem_euclid(tick) * (1_000_000_000 / tick);
-                let offset = match &zone {
+                let offset = match zone {
                     None => None,
-                    Some(zone) => Some(zone::offset_at(zone, seconds)?),
+                    Some(zone) => Some(zone.offset_at(seconds)?),
                 };
                 let mut text = moment(seconds.checked_add(offset.unwrap_or(0))?, nanos);
                 if let Some(offset) = offset {

@@ -1,12 +1,12 @@
 //! Dates, times of day and timestamps.
 
 use std::ops::RangeInclusive;
-use std::str::FromStr;
 
 use arrow::datatypes::TimeUnit;
 use chrono::{Datelike, NaiveDate};
 
 use super::{Reason, per_second};
+use crate::zones::Zone;
 
 /// Days from the first day of year 1 to 1970-01-01.
 const EPOCH_DAYS: i32 = 719_163;
@@ -252,9 +252,7 @@ fn spelled_clock(text: &str) -> Option<(i64, i64, &str)> {
     let seconds = hour * 3_600 + minute * 60 + second;
     let is_time = minute <= 59 && second <= 60 && (seconds, nanos) <= (DAY_SECONDS, 0);
     let zone = rest.trim_start();
-    let is_zone = zone.is_empty()
-        || offset(zone.as_bytes()).is_ok()
-        || arrow::array::timezone::Tz::from_str(zone).is_ok();
+    let is_zone = zone.is_empty() || offset(zone.as_bytes()).is_ok() || Zone::find(zone).is_some();
     (is_time && is_zone).then_some((seconds, nanos, zone))
 }
 

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use arrow::array::timezone::Tz;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Decimal128Type, TimeUnit};
 use chrono::format::{
@@ -18,6 +17,7 @@ use datafusion::logical_expr::{
 use super::{is_text, per_second, ticks, timestamps, zone};
 use crate::casts;
 use crate::error::ValueError;
+use crate::zones::Zone;
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     [
@@ -147,7 +147,7 @@ impl ScalarUDFImpl for ToTimestamp {
                     let text = at(texts, row);
                     times.push(match text {
                         None => None,
-                        Some(text) if formats.is_empty() => Some(self.plain(text, &utc)?),
+                        Some(text) if formats.is_empty() => Some(self.plain(text, utc)?),
                         Some(text) => {
                             let formats = formats.iter().filter_map(|format| at(format, row));
                             Some(self.formatted(text, formats, tick)?)
@@ -191,7 +191,7 @@ impl ToTimestamp {
     }
 
     /// A text as `CAST` to a timestamp with a zone reads it.
-    fn plain(&self, text: &str, utc: &Tz) -> Result<i64> {
+    fn plain(&self, text: &str, utc: Zone) -> Result<i64> {
         match casts::timestamp(text.trim(), self.unit, Some(utc)) {
             Some(time) => Ok(time),
             None => Err(ValueError::new(format!("'{text}' is not a timestamp"))

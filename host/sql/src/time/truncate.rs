@@ -112,7 +112,7 @@ impl ScalarUDFImpl for DateTrunc {
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let result = arguments.return_type().clone();
-        let DataType::Timestamp(unit, zone_name) = &result else {
+        let DataType::Timestamp(unit, _) = &result else {
             return self.others.invoke_with_args(arguments);
         };
         let granularity = match &arguments.args[0] {
@@ -127,15 +127,12 @@ impl ScalarUDFImpl for DateTrunc {
                     .into(),
             );
         };
-        let zone = match zone_name.as_deref() {
-            None | Some("UTC" | "+00:00" | "Z") => None,
-            Some(name) => Some(zone::zone(name)?),
-        };
+        let zone = zone::own(&result).map(zone::zone).transpose()?;
         let truncate = |time: i64| -> Option<i64> {
-            let Some(zone) = &zone else {
+            let Some(zone) = zone else {
                 return truncated(time, cut, tick);
             };
-            let offset = zone::offset_at(zone, time.div_euclid(tick))?;
+            let offset = zone.offset_at(time.div_euclid(tick))?;
             let local = truncated(time.checked_add(offset * tick)?, cut, tick)?;
             let offset = match cut {
                 // An hour that comes twice stays the one that it was.

@@ -4,21 +4,19 @@
 //! one with the offset after it. In New York 02:30 on the day that clocks go forward is 03:30, 01:30 on the day that they go back is the
 //! second one.
 
-use std::str::FromStr;
 use std::sync::Arc;
 
-use arrow::array::timezone::Tz;
 use arrow::array::{Array, AsArray, Int64Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit};
-use chrono::{DateTime, MappedLocalTime, NaiveDateTime, Offset, TimeDelta, TimeZone};
 use datafusion::common::{Result, internal_err, plan_err};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
 };
 
 use super::{per_second, ticks, timestamps};
 use crate::error::ValueError;
+use crate::zones::Zone;
 
 pub(super) fn function() -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::from(AtTimeZone {
@@ -27,31 +25,32 @@ pub(super) fn function() -> Arc<ScalarUDF> {
 }
 
 /// A zone by its name or offset.
-pub(crate) fn zone(name: &str) -> Result<Tz, ValueError> {
-    Tz::from_str(name).map_err(|_| {
+pub(crate) fn zone(name: &str) -> Result<Zone, ValueError> {
+    Zone::find(name).ok_or_else(|| {
         ValueError::new(format!("there is no time zone '{name}'"))
             .hint("zones are called 'Europe/Berlin', 'UTC' or '+02:00'")
     })
 }
 
-/// Seconds east of UTC at a moment, in seconds since 1970.
-pub(crate) fn offset_at(zone: &Tz, seconds: i64) -> Option<i64> {
-    let moment = DateTime::from_timestamp(seconds, 0)?.naive_utc();
-    let offset = zone.offset_from_utc_datetime(&moment).fix();
-    Some(i64::from(offset.local_minus_utc()))
+/// Seconds east of UTC of a local time, in seconds since 1970 as clocks show them.
+pub(crate) fn offset_of_local(zone: Zone, seconds: i64) -> Option<i64> {
+    zone.offsets_of_local(seconds).map(|(_, offset)| offset)
 }
 
-/// Seconds east of UTC of a local time, in seconds since 1970 as clocks show them.
-pub(crate) fn offset_of_local(zone: &Tz, seconds: i64) -> Option<i64> {
-    let local: NaiveDateTime = DateTime::from_timestamp(seconds, 0)?.naive_utc();
-    let offset = match zone.offset_from_local_datetime(&local) {
-        MappedLocalTime::Single(offset) | MappedLocalTime::Ambiguous(_, offset) => offset,
-        MappedLocalTime::None => {
-            // No zone changes its clocks twice within a day.
-            zone.offset_from_utc_datetime(&local.checked_sub_signed(TimeDelta::days(1))?)
-        }
-    };
-    Some(i64::from(offset.fix().local_minus_utc()))
+/// The zone of a column whose clocks are not those of UTC.
+pub(crate) fn own(data_type: &DataType) -> Option<&str> {
+    match data_type {
+        DataType::Timestamp(_, Some(zone)) => match &**zone {
+            "UTC" | "+00:00" | "Z" => None,
+            zone => Some(zone),
+        },
+        _ => None,
+    }
+}
+
+/// `value AT TIME ZONE 'zone'`.
+pub(super) fn at_time_zone(value: Expr, zone: &str) -> Expr {
+    function().call(vec![value, lit(zone)])
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -127,7 +126,7 @@ impl ScalarUDFImpl for AtTimeZone {
             )
             .clone();
         }
-        let mut known: Option<(String, Tz)> = None;
+        let mut known: Option<(String, Zone)> = None;
         let mut moved = Vec::with_capacity(times.len());
         for row in 0..times.len() {
             let name_row = if one_zone { 0 } else { row };
@@ -147,8 +146,10 @@ impl ScalarUDFImpl for AtTimeZone {
             let time = times.value(row);
             let seconds = time.div_euclid(tick);
             let there = match is_local {
-                true => offset_of_local(&zone, seconds).and_then(|o| time.checked_sub(o * tick)),
-                false => offset_at(&zone, seconds).and_then(|o| time.checked_add(o * tick)),
+                true => offset_of_local(zone, seconds).and_then(|o| time.checked_sub(o * tick)),
+                false => zone
+                    .offset_at(seconds)
+                    .and_then(|o| time.checked_add(o * tick)),
             };
             match there {
                 Some(there) => moved.push(Some(there)),

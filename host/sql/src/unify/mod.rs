@@ -109,6 +109,9 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::ScalarFunction(call) if call.func.name() == "date_part" => {
             time::date_part(call, schema)?
         }
+        Expr::ScalarFunction(call) if matches!(call.func.name(), "to_char" | "to_local_time") => {
+            time::shown(call, schema)?
+        }
         Expr::ScalarFunction(ScalarFunction { func, mut args }) => {
             let of_one_type = ["coalesce", "nvl", "nvl2", "greatest", "least", "make_array"];
             let mut changed = false;

@@ -102,6 +102,21 @@ async fn texts_have_the_length_of_their_type() {
 }
 
 #[tokio::test]
+async fn base64_has_padding() {
+    check_expressions(&[
+        ("encode('ab', 'base64')", "YWI="),
+        ("encode('abcd', 'base' || '64')", "YWJjZA=="),
+        ("encode('abc', 'base64')", "YWJj"),
+        ("encode('ab', 'hex')", "6162"),
+        ("encode(NULL, 'base64')", "NULL"),
+        ("CAST(decode('YWI=', 'base64') AS VARCHAR)", "ab"),
+        ("CAST(decode('YWI', 'base64') AS VARCHAR)", "ab"),
+        ("length(encode(repeat('x', 300), 'base64'))", "400"),
+    ])
+    .await;
+}
+
+#[tokio::test]
 async fn what_is_too_large_or_of_another_dialect_is_refused() {
     check_expressions(&[
         ("length(repeat('x', 1000))", "1000"),

@@ -66,6 +66,11 @@ async fn any_year_works_everywhere() {
         ("DATE '2024-01-31' + 1", "2024-02-01"),
         ("DATE '2024-01-31' - DATE '2024-01-01'", "30"),
         ("TIMESTAMP '9999-12-31' - TIMESTAMP '9999-12-30'", "PT86400S"),
+        ("CAST(TIMESTAMP '9999-12-31' - TIMESTAMP '2024-01-01' + INTERVAL '1 day' AS VARCHAR)", "2913174 days"),
+        ("CAST(INTERVAL '1 day' - (TIMESTAMP '2024-03-01 10:00:00' - TIMESTAMP '2024-02-28 12:00:00') AS VARCHAR)", "-22:00:00"),
+        ("CAST(CAST(TIMESTAMP '0001-01-01 10:00:00' - TIMESTAMP '9999-12-31 12:00:00' AS INTERVAL) AS VARCHAR)", "-3652058 days -02:00:00"),
+        ("coalesce(TIMESTAMP '9999-12-31' - TIMESTAMP '2024-01-01', INTERVAL '1 day') > INTERVAL '30 days'", "true"),
+        ("date_part('hour', coalesce(TIMESTAMP '2024-03-01 10:00:00' - TIMESTAMP '2024-02-28 12:00:00', INTERVAL '1 day'))", "22"),
         ("TIMESTAMP '9999-12-31 00:00:00' - TIMESTAMP '0001-01-01 00:00:00' > interval '1 day'", "true"),
         ("interval '1 day' >= TIMESTAMP '9999-12-31' - TIMESTAMP '9999-12-30'", "true"),
         ("TIMESTAMP '9999-12-31' - TIMESTAMP '9999-12-30' BETWEEN interval '0 days' AND interval '36 hours'", "true"),
@@ -148,6 +153,65 @@ async fn local_times_that_are_skipped_or_doubled_have_a_rule() {
         ),
     ])
     .await;
+}
+
+#[tokio::test]
+async fn clocks_change_in_every_year() {
+    let new_york = "arrow_cast(TIMESTAMPTZ '2150-07-01 02:00:00Z', 'Timestamp(Microsecond, Some(\"America/New_York\"))')";
+    let cases = [
+        (
+            "TIMESTAMPTZ '2150-07-01 12:00:00Z' AT TIME ZONE 'Europe/Berlin'",
+            "2150-07-01T14:00:00",
+        ),
+        (
+            "TIMESTAMP '2150-07-01 12:00:00' AT TIME ZONE 'Europe/Berlin'",
+            "2150-07-01T10:00:00Z",
+        ),
+        (
+            "TIMESTAMPTZ '9999-07-01 12:00:00Z' AT TIME ZONE 'America/New_York'",
+            "9999-07-01T08:00:00",
+        ),
+        (
+            "TIMESTAMP '2101-11-06 01:30:00' AT TIME ZONE 'America/New_York'",
+            "2101-11-06T06:30:00Z",
+        ),
+        (
+            "TIMESTAMP '2101-03-13 02:30:00' AT TIME ZONE 'America/New_York'",
+            "2101-03-13T07:30:00Z",
+        ),
+        (
+            "CAST('2150-07-01 12:00:00 America/New_York' AS TIMESTAMPTZ)",
+            "2150-07-01T16:00:00Z",
+        ),
+        (
+            "to_timestamp('2150-07-01 12:00:00 America/New_York')",
+            "2150-07-01T16:00:00",
+        ),
+        ("date_part('hour', {z})", "22"),
+        ("date_part('day', {z})", "30"),
+        ("date_part('decade', {z})", "215"),
+        (
+            "date_part('epoch', {z}) = date_part('epoch', TIMESTAMP '2150-07-01 02:00:00')",
+            "true",
+        ),
+        ("CAST({z} AS VARCHAR)", "2150-06-30 22:00:00-04"),
+        ("CAST({z} AS DATE)", "2150-06-30"),
+        ("TRY_CAST({z} AS DATE)", "2150-06-30"),
+        ("CAST(CAST({z} AS TIME) AS VARCHAR)", "22:00:00"),
+        ("to_char({z}, '%d.%m. %H:%M')", "30.06. 22:00"),
+        ("to_local_time({z})", "2150-06-30T22:00:00"),
+        (
+            "date_trunc('day', {z}) = TIMESTAMPTZ '2150-06-30 04:00:00Z'",
+            "true",
+        ),
+        ("{z} = TIMESTAMP '2150-06-30 22:00:00'", "true"),
+    ];
+    let cases = cases.map(|(expression, value)| (expression.replace("{z}", new_york), value));
+    let cases: Vec<(&str, &str)> = cases
+        .iter()
+        .map(|(expression, value)| (expression.as_str(), *value))
+        .collect();
+    check_expressions(&cases).await;
 }
 
 #[tokio::test]

@@ -110,3 +110,19 @@ async fn datafusion_still_loses_the_columns_of_conditions_of_sort_merge_joins() 
     let found: usize = batches.iter().map(|batch| batch.num_rows()).sum();
     assert_eq!(found, 0);
 }
+
+#[tokio::test]
+async fn datafusion_still_takes_case_for_a_constant_in_lists() {
+    let list = "SELECT a IN (7, 8, 9, CASE WHEN b THEN 2 ELSE a END) AS v FROM (VALUES (5, false)) AS t(a, b)";
+    assert_eq!(plain(list).await, "false");
+}
+
+#[tokio::test]
+async fn datafusion_still_puts_lists_together_that_may_be_null() {
+    let lists =
+        "SELECT a IN (1, 2, 3, 4) AND a IN (5, 6, 7, 8) AS v FROM (VALUES (1), (NULL)) AS t(a)";
+    assert_eq!(plain(lists).await, "false;false");
+    let columns =
+        "SELECT a IN (1, b, 3, 4) AND a IN (1, c, 5, 6) AS v FROM (VALUES (2, 2, 2)) AS t(a, b, c)";
+    assert_eq!(plain(columns).await, "false");
+}

@@ -7,15 +7,17 @@
 //! - The parquet crate cuts INT96 to the unit that it is read in, and what does not fit into an annotated INT_8, INT_16, UINT_8 or UINT_16 to
 //!   the bits that do; what an UNKNOWN column holds it takes for NULL. So such columns are read as the twelve bytes or the values that they
 //!   are, and [`exact`](super::exact) makes of them what they are called.
+//! - The file's own Arrow schema says of which columns the writer had dictionaries. The parquet crate has no reader for dictionaries of booleans,
+//!   decimals, or bytes of a fixed size, and none for more values than the writer's batches had each. Every column is read as its values.
 
 use std::sync::Arc;
 
 use arrow::{
-    datatypes::{DataType, Field, FieldRef, Schema},
+    datatypes::{DataType, Field, FieldRef, Fields, Schema},
     ipc,
 };
 use parquet::{
-    arrow::{ARROW_SCHEMA_META_KEY, parquet_to_arrow_schema},
+    arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema, parquet_to_arrow_schema},
     basic::{ConvertedType, LogicalType, Type as Physical},
     errors::ParquetError,
     file::{
@@ -63,9 +65,10 @@ pub(super) fn trusted(
             of_file.num_rows()
         )));
     }
-    let (schema, changed) = annotated(of_file, text)?;
-    let (key, value) = NOT_THE_TABLE;
     let mut key_values = of_file.key_value_metadata().cloned().unwrap_or_default();
+    leave_out_dictionaries(&mut key_values);
+    let (schema, changed) = annotated(of_file.schema_descr_ptr(), Some(&key_values), text)?;
+    let (key, value) = NOT_THE_TABLE;
     key_values.push(KeyValue::new(key.to_owned(), value.to_owned()));
     let of_file = with_schema(of_file, schema, Some(key_values));
     let mut row_groups = metadata.row_groups().to_vec();
@@ -160,11 +163,11 @@ fn is_unsigned(descriptor: &ColumnDescriptor) -> bool {
 
 /// The schema with the annotations that the reader shall see, and the columns (leaves) that have others now.
 fn annotated(
-    of_file: &FileMetaData,
+    descriptors: SchemaDescPtr,
+    key_values: Option<&Vec<KeyValue>>,
     text: &dyn Fn(&str) -> bool,
 ) -> Result<(SchemaDescPtr, Vec<usize>), ParquetError> {
-    let descriptors = of_file.schema_descr_ptr();
-    let arrow = parquet_to_arrow_schema(&descriptors, of_file.key_value_metadata())?;
+    let arrow = parquet_to_arrow_schema(&descriptors, key_values)?;
     let mut types = Vec::new();
     arrow
         .fields()
@@ -370,16 +373,67 @@ pub(super) fn columns(metadata: &ParquetMetaData) -> Result<Schema, ParquetError
 /// or what the crate says of it.
 pub(super) fn foreign_type(metadata: &ParquetMetaData) -> Option<(String, String)> {
     let mut key_values = metadata.file_metadata().key_value_metadata()?.iter();
-    let schema = key_values.find(|pair| pair.key == ARROW_SCHEMA_META_KEY)?;
-    let schema = schema.value.as_deref()?;
-    let bytes = base64_simd::STANDARD.decode_to_vec(schema).ok()?;
-    // Behind a mark and the length, of four bytes each, which old writers leave out.
-    let message = match bytes.strip_prefix(&[255; 4]) {
-        Some(rest) => rest.get(4..)?,
-        None => bytes.as_slice(),
-    };
-    let schema = ipc::root_as_message(message).ok()?.header_as_schema()?;
+    let message = arrow_message(key_values.find(|pair| pair.key == ARROW_SCHEMA_META_KEY)?)?;
+    let schema = ipc::root_as_message(&message).ok()?.header_as_schema()?;
     schema.fields()?.iter().find_map(foreign_field)
+}
+
+/// The message in which a file has its own Arrow schema.
+fn arrow_message(pair: &KeyValue) -> Option<Vec<u8>> {
+    let mut bytes = base64_simd::STANDARD
+        .decode_to_vec(pair.value.as_deref()?)
+        .ok()?;
+    // Behind a mark and the length, of four bytes each, which old writers leave out.
+    if bytes.starts_with(&[255; 4]) {
+        bytes = bytes.get(8..)?.to_vec();
+    }
+    Some(bytes)
+}
+
+/// Changes the file's own Arrow schema, if it can be read, to one whose columns have their values' types.
+fn leave_out_dictionaries(key_values: &mut [KeyValue]) {
+    for pair in key_values {
+        if pair.key != ARROW_SCHEMA_META_KEY {
+            continue;
+        }
+        let Some(message) = arrow_message(pair) else {
+            continue;
+        };
+        let Some(schema) = ipc::root_as_message(&message)
+            .ok()
+            .and_then(|message| message.header_as_schema())
+        else {
+            continue;
+        };
+        let schema = ipc::convert::fb_to_schema(schema);
+        let fields: Fields = schema.fields().iter().map(without_dictionaries).collect();
+        if &fields != schema.fields() {
+            let schema = Schema::new_with_metadata(fields, schema.metadata().clone());
+            pair.value = Some(encode_arrow_schema(&schema));
+        }
+    }
+}
+
+fn without_dictionaries(field: &FieldRef) -> FieldRef {
+    fn values_of(data_type: &DataType) -> DataType {
+        match data_type {
+            DataType::Dictionary(_, values) => values_of(values),
+            DataType::List(item) => DataType::List(without_dictionaries(item)),
+            DataType::LargeList(item) => DataType::LargeList(without_dictionaries(item)),
+            DataType::ListView(item) => DataType::ListView(without_dictionaries(item)),
+            DataType::LargeListView(item) => DataType::LargeListView(without_dictionaries(item)),
+            DataType::FixedSizeList(item, size) => {
+                DataType::FixedSizeList(without_dictionaries(item), *size)
+            }
+            DataType::Map(entries, sorted) => DataType::Map(without_dictionaries(entries), *sorted),
+            DataType::Struct(fields) => {
+                DataType::Struct(fields.iter().map(without_dictionaries).collect())
+            }
+            other => other.clone(),
+        }
+    }
+    let data_type = values_of(field.data_type());
+    Arc::new(field.as_ref().clone().with_data_type(data_type))
 }
 
 fn foreign_field(field: ipc::Field<'_>) -> Option<(String, String)> {
@@ -431,10 +485,10 @@ fn of_leaf_column(descriptor: &ColumnDescriptor, data_type: &DataType) -> DataTy
             DataType::Utf8
         }
         DataType::Interval(_) => DataType::Interval(IntervalUnit::MonthDayNano),
-        DataType::Timestamp(TimeUnit::Nanosecond, None)
+        DataType::Timestamp(TimeUnit::Nanosecond, zone)
             if descriptor.physical_type() == Physical::INT96 =>
         {
-            DataType::Timestamp(TimeUnit::Microsecond, None)
+            DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
         }
         DataType::Binary if is_enum(descriptor) => DataType::Utf8,
         DataType::Utf8View => DataType::Utf8,

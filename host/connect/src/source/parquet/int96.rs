@@ -17,11 +17,13 @@ const NANOSECONDS_PER_DAY: i128 = 86_400_000_000_000;
 const NANOSECONDS_PER_SECOND: i128 = 1_000_000_000;
 const NANOSECONDS_PER_MICROSECOND: i128 = 1_000;
 
-/// Timestamps in nanoseconds if `to` counts them, else in microseconds. `Err` names the first value that the unit does not hold.
+/// Timestamps in nanoseconds if `to` counts them, else in microseconds. They have the zone of `to`, which has one only if the file's own Arrow
+/// schema says that they are moments. `Err` names the first value that the unit does not hold.
 pub(super) fn timestamps(bytes: &FixedSizeBinaryArray, to: &DataType) -> Result<ArrayRef, Loss> {
-    let unit = match to {
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => TimeUnit::Nanosecond,
-        _ => TimeUnit::Microsecond,
+    let (unit, zone) = match to {
+        DataType::Timestamp(TimeUnit::Nanosecond, zone) => (TimeUnit::Nanosecond, zone.clone()),
+        DataType::Timestamp(_, zone) => (TimeUnit::Microsecond, zone.clone()),
+        _ => (TimeUnit::Microsecond, None),
     };
     let value = |row: usize| {
         if bytes.is_null(row) {
@@ -38,14 +40,20 @@ pub(super) fn timestamps(bytes: &FixedSizeBinaryArray, to: &DataType) -> Result<
             row,
             path: String::new(),
             value: text(nanoseconds),
-            from: DataType::Timestamp(other(unit), None),
-            to: DataType::Timestamp(unit, None),
+            from: DataType::Timestamp(other(unit), zone.clone()),
+            to: DataType::Timestamp(unit, zone.clone()),
         })
     };
     let values = (0..bytes.len()).map(value);
     Ok(match unit {
-        TimeUnit::Nanosecond => Arc::new(values.collect::<Result<TimestampNanosecondArray, _>>()?),
-        _ => Arc::new(values.collect::<Result<TimestampMicrosecondArray, _>>()?),
+        TimeUnit::Nanosecond => {
+            let values = values.collect::<Result<TimestampNanosecondArray, _>>()?;
+            Arc::new(values.with_timezone_opt(zone))
+        }
+        _ => {
+            let values = values.collect::<Result<TimestampMicrosecondArray, _>>()?;
+            Arc::new(values.with_timezone_opt(zone))
+        }
     })
 }
 
