@@ -133,6 +133,93 @@ fn what_a_function_cannot_reach_is_refused() {
 }
 
 #[test]
+fn what_would_not_run_in_the_cloud_is_refused() {
+    let refused = |edit: &dyn Fn(&Project), code: i32, said: &str, hint: &str| {
+        let project = pipeline();
+        edit(&project);
+        let ran = package(&project, &["--target", "s3"]);
+        assert_eq!(ran.code, code, "{}", ran.all());
+        assert!(ran.stderr.contains(said), "{said} in {}", ran.all());
+        assert!(ran.stderr.contains(hint), "{hint} in {}", ran.all());
+    };
+    let with = |aws: &str| {
+        let aws = format!("  s3:\n    aws: {{ {aws} }}\n");
+        move |project: &Project| project.replace("transom.yaml", "  s3:\n", &aws)
+    };
+    refused(
+        &with("profile: dwh"),
+        2,
+        "from the profile `dwh` of this machine",
+        "leave `profile` away",
+    );
+    for endpoint in [
+        "http://localhost:4566",
+        "http://127.0.0.1",
+        "http://[::1]:9000/",
+    ] {
+        let said = format!("the target `s3` uses `{endpoint}`");
+        let with = with(&format!("endpoint: '{endpoint}'"));
+        refused(&with, 2, &said, "name another one with `--target`");
+    }
+    let sliced = |project: &Project| {
+        let (from, to) = ("pairs.csv }\n", "pairs.csv, incremental: new_files }\n");
+        project.replace("transom.yaml", from, to);
+        project.replace("transom.yaml", "path: out,", "path: out, mode: append,");
+        let state = "  s3:\n    state: { path: 's3://lake/state/' }\n";
+        project.replace("transom.yaml", "  s3:\n", state);
+    };
+    let said = "the lock file does not have the source `pairs`";
+    refused(&sliced, 2, said, "run `transom lock`");
+    let absolute = |project: &Project| {
+        let file = project.path().join("sql/divisors.sql");
+        let file = file.to_str().unwrap();
+        project.replace(
+            "transom.yaml",
+            "sql: sql/divisors.sql",
+            &format!("sql: {file}"),
+        );
+    };
+    let said = "is found only where the pipeline is now";
+    refused(&absolute, 2, said, "`sql/divisors.sql`");
+    let by_its_name = |project: &Project| {
+        let name = project.path().file_name().unwrap().to_str().unwrap();
+        let path = format!("sql: ../{name}/sql/divisors.sql");
+        project.replace("transom.yaml", "sql: sql/divisors.sql", &path);
+    };
+    refused(&by_its_name, 2, said, "`sql/divisors.sql`");
+}
+
+#[test]
+fn queries_of_checks_are_in_the_package() {
+    let project = pipeline();
+    project.replace(
+        "transom.yaml",
+        "sql: sql/divisors.sql }",
+        "sql: sql/divisors.sql, checks: [{ sql: sql/bad.sql }] }",
+    );
+    project.write("sql/bad.sql", "SELECT * FROM divisors WHERE divisor = 0");
+    let ran = package(&project, &["--target", "s3"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    let packaged = project.path().join(".transom/package/lambda/sql/bad.sql");
+    assert!(packaged.is_file());
+}
+
+#[test]
+fn a_package_that_fails_leaves_the_one_before() {
+    let project = pipeline();
+    let ran = package(&project, &["--target", "s3"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    let out = project.path().join(".transom/package");
+    let read = |name: &str| std::fs::read(out.join(name)).unwrap();
+    let before = ["lambda.zip", "template.yaml", "batch/Containerfile"].map(read);
+    project.write("echo.wasm", "no component");
+    let failed = package(&project, &["--target", "s3"]);
+    assert_ne!(failed.code, 0, "{}", failed.all());
+    assert!(["lambda.zip", "template.yaml", "batch/Containerfile"].map(read) == before);
+    assert!(!out.join(".new").exists());
+}
+
+#[test]
 fn what_is_no_program_for_lambda_is_refused() {
     let project = pipeline();
     project.write("text", "no program");

@@ -22,6 +22,138 @@ fn a_target_is_deployed_by_a_template_and_state_machines() {
 }
 
 #[test]
+fn variables_of_the_command_line_are_deployed() {
+    let project = Project::copy_of(&fixture("orders"));
+    project.replace(
+        "transom.yaml",
+        "sources:\n",
+        "variables: { least: { type: int64 }, day: { type: utf8, default: none } }\nsources:\n",
+    );
+    project.replace(
+        "transom.yaml",
+        "FROM raw",
+        "FROM raw WHERE id >= $least AND $day <> ''",
+    );
+    let template = ["template", "--target", "prod", "--var", "least=3"];
+    succeeds(&project, &[&template[..], &["--var", "day=a b"]].concat());
+    let states = std::fs::read_to_string(project.path().join("states.json")).unwrap();
+    let states: serde_json::Value = serde_json::from_str(&states).unwrap();
+    let event = &states["States"]["Load"]["Parameters"]["Payload"];
+    let variables = serde_json::json!({ "least": "3", "day": "a b" });
+    assert_eq!(event["variables"], variables, "{event}");
+    let text = std::fs::read_to_string(project.path().join("template.yaml")).unwrap();
+    let command: Vec<&str> = text
+        .lines()
+        .skip_while(|line| line.trim() != "Command:")
+        .skip(1)
+        .map_while(|line| line.trim().strip_prefix("- "))
+        .collect();
+    let expected = ["--target", "prod", "--var", "day=a b", "--var", "least=3"];
+    assert_eq!(command, expected.map(|word| format!("\"{word}\"")));
+    for replaced in ["day=${Function}", "day=Ref::day"] {
+        let refused = project.run(&[&template[..], &["--var", replaced]].concat());
+        assert_eq!(refused.code, 2, "{}", refused.all());
+        let said = "the value of the variable `day` has `";
+        assert!(refused.stderr.contains(said), "{}", refused.all());
+    }
+}
+
+/// The texts of a template's policies, without what CloudFormation puts around them.
+fn texts(project: &Project, source: &str) -> Vec<String> {
+    project.write(
+        "transom.yaml",
+        format!(
+            "name: p\nsources: {{ raw: {{ path: '{source}', format: csv }} }}\n\
+             sinks: {{ out: {{ from: raw, path: 's3://lake/out', format: csv }} }}\ntargets: {{ prod: {{}} }}\n"
+        ),
+    );
+    succeeds(project, &["template", "--target", "prod"]);
+    let text = std::fs::read_to_string(project.path().join("template.yaml")).unwrap();
+    let items = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- "));
+    let items = items.map(|item| item.trim_start_matches("Fn::Sub: ").trim_matches('"'));
+    let items = items.map(|item| item.replace("arn:${AWS::Partition}:s3:::", ""));
+    items.collect()
+}
+
+#[test]
+fn a_part_of_a_published_table_may_be_read_and_its_folders_listed() {
+    let project = Project::empty();
+    for (source, may) in [
+        (
+            "s3://raw/lake/daily/month=1/",
+            &[
+                "raw/lake/_transom/current",
+                "raw/lake/daily/_transom/current",
+                "raw/lake/.daily.versions/*",
+                "lake/.daily.versions/*",
+                "",
+                "lake/",
+                "lake/daily/",
+            ][..],
+        ),
+        (
+            "s3://raw/daily/month=*/*.csv",
+            &[
+                "raw/daily/month=*",
+                "raw/daily/_transom/current",
+                "raw/.daily.versions/*",
+                ".daily.versions/*",
+                "daily/",
+            ],
+        ),
+        ("s3://raw/dai*/*.csv", &["raw/dai*", "raw/.dai*.versions/*"]),
+    ] {
+        let texts = texts(&project, source);
+        for text in may {
+            assert!(
+                texts.iter().any(|it| it == text),
+                "{source}: {text} in {texts:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn iam_takes_what_the_template_says() {
+    let project = Project::empty();
+    let any = texts(&project, "s3://raw/日本\u{1f5fe}?.csv");
+    assert!(any.iter().any(|text| text == "raw/??**"), "{any:?}");
+
+    let project = Project::copy_of(&fixture("orders"));
+    let key = "arn:aws:kms:eu-west-1:999999999999:alias/lake";
+    let aws = format!("region: eu-west-1, kms_key: '{key}' }}");
+    project.replace("transom.yaml", "region: eu-west-1 }", &aws);
+    let secret = "workgroup: dwh, secret_arn: loader,";
+    project.replace("transom.yaml", "workgroup: dwh,", secret);
+    succeeds(&project, &["template", "--target", "prod"]);
+    let text = std::fs::read_to_string(project.path().join("template.yaml")).unwrap();
+    for resource in [
+        "\"arn:aws:kms:eu-west-1:999999999999:key/*\"",
+        ":secret:loader-??????\"",
+    ] {
+        assert!(text.contains(resource), "{resource} in {text}");
+    }
+}
+
+#[test]
+fn policies_hold_as_much_as_iam_takes() {
+    let project = Project::empty();
+    let mut yaml =
+        "name: p\nsources: { raw: { path: 's3://raw/in/', format: csv } }\nsinks:\n".to_owned();
+    for table in 1..=17 {
+        yaml += &format!("  t{table}: {{ from: raw, path: 's3://lake/t{table}', format: csv }}\n");
+    }
+    project.write("transom.yaml", yaml + "targets: { prod: {} }\n");
+    succeeds(&project, &["template", "--target", "prod"]);
+    let text = std::fs::read_to_string(project.path().join("template.yaml")).unwrap();
+    // About 90 statements of 140 bytes; with their comments they have twice as many.
+    let policies = text.matches("AWS::IAM::ManagedPolicy").count();
+    assert!((2..=3).contains(&policies), "{policies}");
+}
+
+#[test]
 fn what_lies_on_this_machine_is_not_deployed() {
     let project = Project::copy_of(&fixture("orders"));
     project.write("rates.csv", "currency,rate\nEUR,1\n");

@@ -283,12 +283,15 @@ async fn what_was_written_is_read() {
                     .await
                     .contains("| x    |")
             );
-            let part = place.source("out/*/id=[12]/*", read_as);
-            assert!(
-                shown(&part, "SELECT count(*) AS n FROM t")
-                    .await
-                    .contains("| 2 |")
-            );
+            for pattern in [
+                "out/*/id=[12]/*",
+                "out/daily/id=[12]/*",
+                "out/dai*/id=[12]/*",
+            ] {
+                let part = place.source(pattern, read_as.clone());
+                let count = shown(&part, "SELECT count(*) AS n FROM t").await;
+                assert!(count.contains("| 2 |"), "{} {pattern}: {count}", place.name);
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::compilers::Compilers;
 use crate::failure::Failure;
 use crate::local_aws::{self, Joined};
 use crate::logs;
-use crate::package::BOOTSTRAP;
+use crate::package::{BOOTSTRAP, Variables};
 use crate::printer::Printer;
 
 /// Threads for files and signals; plans have their own.
@@ -46,6 +46,11 @@ impl Context {
         self.pipeline_at(&self.global.file, self.global.target.as_deref())
     }
 
+    /// The values that the command line gives to variables; of several for one, the last.
+    pub(crate) fn variables(&self) -> Variables {
+        self.global.variables.iter().cloned().collect()
+    }
+
     /// The pipeline of a file, for a target.
     pub(crate) fn pipeline_at(
         &self,
@@ -62,7 +67,7 @@ impl Context {
         }
         let options = LoadOptions {
             target: target.map(str::to_owned),
-            variables: self.global.variables.iter().cloned().collect(),
+            variables: self.variables(),
             is_packaged: CompiledPlugins::are_in(&compiled(file)),
         };
         Ok(transom_file::load(file, &options)?)

@@ -45,6 +45,24 @@ pub(crate) fn normalized(path: &Path) -> PathBuf {
     normal
 }
 
+/// Whether a path leads from any folder to something in it, and not by way of what is above.
+pub(crate) fn stays_inside(path: &str) -> bool {
+    let mut depth = 0_usize;
+    for component in Path::new(path).components() {
+        let deeper = match component {
+            Component::CurDir => Some(depth),
+            Component::ParentDir => depth.checked_sub(1),
+            Component::Normal(_) => Some(depth + 1),
+            Component::RootDir | Component::Prefix(_) => None,
+        };
+        match deeper {
+            Some(deeper) => depth = deeper,
+            None => return false,
+        }
+    }
+    true
+}
+
 /// The place for a text that the file says: absolute, or in a bucket.
 pub(crate) fn place(
     root: &Path,

@@ -140,6 +140,9 @@ pub struct SqlStep {
     pub text: String,
     /// The file it stands in; absolute. `None` if it stands in the pipeline's own file.
     pub file: Option<PathBuf>,
+    /// Whether the file's path, as it is written, leads to it wherever the pipeline's folder is.
+    #[serde(skip)]
+    pub moves_along: bool,
     /// What happens to values for which plugins' functions fail.
     pub on_error: OnError,
     /// The value of the key `sql`.

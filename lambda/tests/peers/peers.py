@@ -307,7 +307,7 @@ def check_states(project, transom, moto):
 
     def created(file):
         definition = (project / file).read_text()
-        for name, value in {"Function": "orders", "Topic": topic, "Queue": "queue", "Job": "job"}.items():
+        for name, value in {"Function": "orders", "Topic": topic, "Queue": "queue", "Job": "job", "Partition": "aws"}.items():
             definition = definition.replace(f"${{{name}}}", value)
         return states.create_state_machine(
             name=file.removesuffix(".json"), definition=definition, roleArn="arn:aws:iam::123456789012:role/any")["stateMachineArn"]

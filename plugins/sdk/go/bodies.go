@@ -20,6 +20,7 @@ func Func1[A, R any](f func(A) R) Body {
 					continue
 				}
 				out[i] = f(sA[i])
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -41,6 +42,7 @@ func Func2[A, B, R any](f func(A, B) R) Body {
 					continue
 				}
 				out[i] = f(sA[i], sB[i])
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -64,6 +66,7 @@ func Func3[A, B, C, R any](f func(A, B, C) R) Body {
 					continue
 				}
 				out[i] = f(sA[i], sB[i], sC[i])
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -89,6 +92,7 @@ func Func4[A, B, C, D, R any](f func(A, B, C, D) R) Body {
 					continue
 				}
 				out[i] = f(sA[i], sB[i], sC[i], sD[i])
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -116,6 +120,7 @@ func Func5[A, B, C, D, E, R any](f func(A, B, C, D, E) R) Body {
 					continue
 				}
 				out[i] = f(sA[i], sB[i], sC[i], sD[i], sE[i])
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -145,6 +150,7 @@ func Func6[A, B, C, D, E, F, R any](f func(A, B, C, D, E, F) R) Body {
 					continue
 				}
 				out[i] = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i])
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -176,6 +182,7 @@ func Func7[A, B, C, D, E, F, G, R any](f func(A, B, C, D, E, F, G) R) Body {
 					continue
 				}
 				out[i] = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i])
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -209,6 +216,7 @@ func Func8[A, B, C, D, E, F, G, H, R any](f func(A, B, C, D, E, F, G, H) R) Body
 					continue
 				}
 				out[i] = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i], sH[i])
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -244,6 +252,7 @@ func Func9[A, B, C, D, E, F, G, H, I, R any](f func(A, B, C, D, E, F, G, H, I) R
 					continue
 				}
 				out[i] = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i], sH[i], sI[i])
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -281,6 +290,7 @@ func Func10[A, B, C, D, E, F, G, H, I, J, R any](f func(A, B, C, D, E, F, G, H, 
 					continue
 				}
 				out[i] = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i], sH[i], sI[i], sJ[i])
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -320,6 +330,7 @@ func Func11[A, B, C, D, E, F, G, H, I, J, K, R any](f func(A, B, C, D, E, F, G, 
 					continue
 				}
 				out[i] = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i], sH[i], sI[i], sJ[i], sK[i])
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -361,6 +372,7 @@ func Func12[A, B, C, D, E, F, G, H, I, J, K, L, R any](f func(A, B, C, D, E, F, 
 					continue
 				}
 				out[i] = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i], sH[i], sI[i], sJ[i], sK[i], sL[i])
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -384,6 +396,7 @@ func Try1[A, R any](f func(A) (R, error)) Body {
 				if out[i], err = f(sA[i]); err != nil && !c.refuse(i, err) {
 					return
 				}
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -408,6 +421,7 @@ func Try2[A, B, R any](f func(A, B) (R, error)) Body {
 				if out[i], err = f(sA[i], sB[i]); err != nil && !c.refuse(i, err) {
 					return
 				}
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -434,6 +448,7 @@ func Try3[A, B, C, R any](f func(A, B, C) (R, error)) Body {
 				if out[i], err = f(sA[i], sB[i], sC[i]); err != nil && !c.refuse(i, err) {
 					return
 				}
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -462,6 +477,7 @@ func Try4[A, B, C, D, R any](f func(A, B, C, D) (R, error)) Body {
 				if out[i], err = f(sA[i], sB[i], sC[i], sD[i]); err != nil && !c.refuse(i, err) {
 					return
 				}
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -492,6 +508,7 @@ func Try5[A, B, C, D, E, R any](f func(A, B, C, D, E) (R, error)) Body {
 				if out[i], err = f(sA[i], sB[i], sC[i], sD[i], sE[i]); err != nil && !c.refuse(i, err) {
 					return
 				}
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -524,6 +541,7 @@ func Try6[A, B, C, D, E, F, R any](f func(A, B, C, D, E, F) (R, error)) Body {
 				if out[i], err = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i]); err != nil && !c.refuse(i, err) {
 					return
 				}
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -558,6 +576,7 @@ func Try7[A, B, C, D, E, F, G, R any](f func(A, B, C, D, E, F, G) (R, error)) Bo
 				if out[i], err = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i]); err != nil && !c.refuse(i, err) {
 					return
 				}
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -594,6 +613,7 @@ func Try8[A, B, C, D, E, F, G, H, R any](f func(A, B, C, D, E, F, G, H) (R, erro
 				if out[i], err = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i], sH[i]); err != nil && !c.refuse(i, err) {
 					return
 				}
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -632,6 +652,7 @@ func Try9[A, B, C, D, E, F, G, H, I, R any](f func(A, B, C, D, E, F, G, H, I) (R
 				if out[i], err = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i], sH[i], sI[i]); err != nil && !c.refuse(i, err) {
 					return
 				}
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -672,6 +693,7 @@ func Try10[A, B, C, D, E, F, G, H, I, J, R any](f func(A, B, C, D, E, F, G, H, I
 				if out[i], err = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i], sH[i], sI[i], sJ[i]); err != nil && !c.refuse(i, err) {
 					return
 				}
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -714,6 +736,7 @@ func Try11[A, B, C, D, E, F, G, H, I, J, K, R any](f func(A, B, C, D, E, F, G, H
 				if out[i], err = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i], sH[i], sI[i], sJ[i], sK[i]); err != nil && !c.refuse(i, err) {
 					return
 				}
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -758,6 +781,7 @@ func Try12[A, B, C, D, E, F, G, H, I, J, K, L, R any](f func(A, B, C, D, E, F, G
 				if out[i], err = f(sA[i], sB[i], sC[i], sD[i], sE[i], sF[i], sG[i], sH[i], sI[i], sJ[i], sK[i], sL[i]); err != nil && !c.refuse(i, err) {
 					return
 				}
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}

@@ -5,6 +5,7 @@ package transom
 import (
 	"fmt"
 	"slices"
+	"unicode/utf8"
 	"unsafe"
 )
 
@@ -171,11 +172,29 @@ func (b *builder) writeBytes(from place, before, n int) (int, error) {
 	for i := range n {
 		at := b.offsets[before+i]
 		if end := b.offsets[before+i+1]; at < end {
-			copy(data[at:end], *(*string)(from.row(i)))
+			text := *(*string)(from.row(i))
+			if b.value.kind == valueString {
+				if err := checkText(text); err != nil {
+					return i, err
+				}
+			}
+			copy(data[at:end], text)
 		}
 	}
 	b.data = data
 	return 0, nil
+}
+
+// checkText refuses bytes that Arrow takes for no text.
+func checkText(text string) error {
+	const longest = 60
+	switch {
+	case utf8.ValidString(text):
+		return nil
+	case len(text) > longest:
+		return fmt.Errorf("the text %q.. is not UTF-8", text[:longest])
+	}
+	return fmt.Errorf("the text %q is not UTF-8", text)
 }
 
 // maxData is how far 32-bit offsets reach.

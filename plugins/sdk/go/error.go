@@ -5,6 +5,7 @@ package transom
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Kind says who has to act.
@@ -96,8 +97,14 @@ func asError(err error) *Error {
 	if errors.As(err, &e) {
 		// The outer text may say more than the error within.
 		wrapped := *e
-		wrapped.Message = err.Error()
+		wrapped.Message = utf8Text(err.Error())
 		return &wrapped
 	}
-	return newError(KindInternal, err)
+	internal := newError(KindInternal, err)
+	internal.Message = utf8Text(internal.Message)
+	return internal
 }
+
+// utf8Text is a text for a user with a mark for what is not UTF-8: an error often shows the data that it is about, and the contract
+// takes no other text.
+func utf8Text(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }

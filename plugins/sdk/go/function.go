@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unsafe"
 )
 
 // Volatility says how far results of a function may be kept.
@@ -62,6 +63,7 @@ func Try0[R any](f func() (R, error)) Body {
 				if out[i], err = f(); err != nil && !c.refuse(i, err) {
 					return
 				}
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -226,7 +228,7 @@ func (c *call) refuse(row int, err error) bool {
 }
 
 func (c *call) reject(row int, reason string) {
-	c.rejected = append(c.rejected, rejected{uint32(row), reason})
+	c.rejected = append(c.rejected, rejected{uint32(row), utf8Text(reason)})
 	if c.valid == nil {
 		c.valid = newBitmap(c.rows)
 		for i := range c.valid {
@@ -251,6 +253,14 @@ func sized[T any](scratch []T, n int) []T {
 	return scratch
 }
 
+// keep makes a result its own if it is a slice: the author may write into the same memory for the next row, and the column is made
+// when all rows are done.
+func keep[R any](c *call, result *R) {
+	if c.result.value.isSlice() {
+		c.result.value.own(unsafe.Pointer(result))
+	}
+}
+
 // give makes the result column.
 func give[R any](c *call, values []R) {
 	if len(values) != c.rows {
@@ -271,9 +281,27 @@ func give[R any](c *call, values []R) {
 		if err == nil {
 			break
 		}
-		// A value that Arrow cannot hold: its row is rejected, and the column written again without.
+		// A value that Arrow cannot hold: its row is rejected, and the column written again without. Texts that are not UTF-8 are
+		// often many, so that all are looked for at once.
 		c.reject(row, err.Error())
+		if value.kind == valueString {
+			c.rejectTexts(placeOf(values), row+1)
+		}
 		c.result.reset()
 	}
 	c.column = c.result.column()
+}
+
+// rejectTexts rejects the rows from `from` on whose text is not UTF-8.
+func (c *call) rejectTexts(texts place, from int) {
+	value := c.result.value
+	for row := from; row < c.rows; row++ {
+		at := texts.row(row)
+		if c.skips(row) || value.nullable && !*(*bool)(unsafe.Add(at, value.validAt)) {
+			continue
+		}
+		if err := checkText(*(*string)(at)); err != nil {
+			c.reject(row, err.Error())
+		}
+	}
 }

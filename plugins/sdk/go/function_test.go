@@ -55,6 +55,14 @@ func init() {
 		}
 		return sums
 	}))
+	transom.Function("first_byte(text)", "Half a letter, maybe.", transom.Func1(func(text string) string { return text[:1] }))
+	transom.Function("first_bytes(text)", "In a list.", transom.Func1(func(text string) []string { return []string{text[:1]} }))
+	transom.Function("first_or_null(text)", "Null for a letter cut in two.", transom.Func1(func(text string) transom.Null[string] {
+		return transom.Null[string]{V: text[:1], Valid: text != "ö"}
+	}))
+	transom.Function("no_key(text)", "Refused.", transom.Try1(func(text string) (int64, error) {
+		return 0, errors.New("no key: " + text[:1])
+	}))
 	transom.Function("short(a)", "Too few rows.", transom.Slices1(func(a []int64) []int64 { return a[:len(a)/2] }))
 	type price = transom.Decimal[cents]
 	transom.Function("times_ten(price)", "Ten times.", transom.Func1(func(p price) price { return p.Times(10) }))
@@ -247,3 +255,28 @@ func TestARegistrationThatIsWrongPanicsAndSaysWhy(t *testing.T) {
 type tooManyDigits struct{}
 
 func (tooManyDigits) Digits() (precision, scale int) { return 39, 0 }
+
+func TestATextThatIsNotUtf8RejectsItsRow(t *testing.T) {
+	column := texts("a", "é", "ö", "b", "ü")
+	refused := func(rows ...int) (rejected []transomtest.Rejected) {
+		for _, row := range rows {
+			rejected = append(rejected, transomtest.Rejected{Row: row, Reason: `the text "\xc3" is not UTF-8`})
+		}
+		return rejected
+	}
+	a, b := transom.Some("a"), transom.Some("b")
+	got, rejected := transomtest.Call[string](t, "first_byte", column)
+	equal(t, got, []transom.Null[string]{a, {}, {}, b, {}})
+	equal(t, rejected, refused(1, 2, 4))
+	got, rejected = transomtest.Call[string](t, "first_or_null", column)
+	equal(t, got, []transom.Null[string]{a, {}, {}, b, {}})
+	equal(t, rejected, refused(1, 4))
+	lists, rejected := transomtest.Call[[]string](t, "first_bytes", texts("a", "é"))
+	equal(t, lists, []transom.Null[[]string]{transom.Some([]string{"a"}), {}})
+	equal(t, rejected, refused(1))
+}
+
+func TestAReasonThatIsNotUtf8IsShownWithAMark(t *testing.T) {
+	_, rejected := transomtest.Call[int64](t, "no_key", texts("é"))
+	equal(t, rejected, []transomtest.Rejected{{Row: 0, Reason: "no key: \uFFFD"}})
+}

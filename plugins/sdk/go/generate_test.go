@@ -46,6 +46,7 @@ func Func{{len .}}[{{.List "T"}}, R any](f func({{.List "T"}}) R) Body {
 					continue
 				}
 				out[i] = f({{.List "sT[i]"}})
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}
@@ -74,6 +75,7 @@ func Try{{len .}}[{{.List "T"}}, R any](f func({{.List "T"}}) (R, error)) Body {
 				if out[i], err = f({{.List "sT[i]"}}); err != nil && !c.refuse(i, err) {
 					return
 				}
+				keep(c, &out[i])
 			}
 			give(c, out)
 		}

@@ -3,6 +3,7 @@
 package transom
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"unsafe"
@@ -115,6 +116,31 @@ func (v valueType) readLists(c *Column, from, n int, to place) {
 		at := (*byte)(unsafe.Add(items, uintptr(start-first)*stride))
 		*(*[]byte)(to.row(i)) = unsafe.Slice(at, end-start)
 	}
+}
+
+// isSlice says whether a value is a slice, or a [Null] of one, so that its memory may be another value's too.
+func (v valueType) isSlice() bool { return v.kind == valueBytes || v.kind == valueList }
+
+// own copies what a slice points to, and what its items do.
+func (v valueType) own(at unsafe.Pointer) {
+	if v.kind == valueBytes {
+		*(*[]byte)(at) = bytes.Clone(*(*[]byte)(at))
+		return
+	}
+	slice := reflect.NewAt(v.list.slice, at).Elem()
+	length := slice.Len()
+	if length == 0 {
+		return
+	}
+	copied := reflect.MakeSlice(v.list.slice, length, length)
+	reflect.Copy(copied, slice)
+	if v.list.item.isSlice() {
+		items := place{copied.UnsafePointer(), v.list.slice.Elem().Size()}
+		for i := range length {
+			v.list.item.own(items.row(i))
+		}
+	}
+	slice.Set(copied)
 }
 
 // writeLists appends n lists. A null has no items, whatever stands in its place.

@@ -17,6 +17,26 @@ type counted struct {
 	Longest transom.Null[[]int] `arrow:"longest"`
 }
 
+type kept struct {
+	Text  []byte                 `arrow:"text"`
+	Tags  transom.Null[[]string] `arrow:"tags"`
+	Lines [][]byte               `arrow:"lines"`
+}
+
+// reuser writes each row into the same memory.
+type reuser struct {
+	text  []byte
+	tags  [1]string
+	lines [1][]byte
+}
+
+func (r *reuser) Row(in *click, out *transom.Emitter[kept]) error {
+	r.text = append(r.text[:0], in.Customer.V...)
+	r.tags[0], r.lines[0] = in.Customer.V, r.text
+	out.Emit(kept{r.text, transom.Some(r.tags[:]), r.lines[:]})
+	return nil
+}
+
 type countTags struct{}
 
 func (countTags) Row(in *tagged, out *transom.Emitter[counted]) error {
@@ -51,6 +71,24 @@ func init() {
 		}
 		return transom.Null[[][]string]{V: lines, Valid: text != ""}, nil
 	}))
+	var text []byte
+	var pair [2]int64
+	var lines [1][]byte
+	transom.Function("reused_bytes(text)", "The same.", transom.Func1(func(given string) []byte {
+		text = append(text[:0], given...)
+		return text
+	}))
+	transom.Function("reused_list(v)", "It and its negative.", transom.Func1(func(v int64) transom.Null[[]int64] {
+		pair[0], pair[1] = v, -v
+		return transom.Some(pair[:])
+	}))
+	transom.Function("reused_lines(text)", "A line.", transom.Try1(func(given string) ([][]byte, error) {
+		text = append(text[:0], given...)
+		lines[0] = text
+		return lines[:], nil
+	}))
+	transom.Rows("reuse", "Emits the same memory.", func(transom.NoOptions) (*reuser, error) { return &reuser{}, nil },
+		transom.ComputedOnly)
 	transom.Rows[transom.NoOptions, tagged, counted]("count_tags", "Counts.",
 		func(transom.NoOptions) (countTags, error) { return countTags{}, nil }, transom.ComputedOnly)
 }
@@ -105,5 +143,27 @@ func TestRowsHaveLists(t *testing.T) {
 	})
 	equal(t, ran.Rejected, []transomtest.Rejected{
 		{Batch: 1, Row: 0, Reason: "`tags` holds a null, which its Go type cannot: a list of transom.Null does"},
+	})
+}
+
+func TestAResultMayBeWrittenToForTheNextRow(t *testing.T) {
+	texts := transom.NewColumn([]string{"one", "", "six"})
+	bytes, _ := transomtest.Call[[]byte](t, "reused_bytes", texts)
+	equal(t, bytes, []transom.Null[[]byte]{
+		transom.Some([]byte("one")), transom.Some([]byte{}), transom.Some([]byte("six")),
+	})
+	lists, _ := transomtest.Call[[]int64](t, "reused_list", transom.NewColumn([]int64{1, 2}))
+	equal(t, lists, []transom.Null[[]int64]{transom.Some([]int64{1, -1}), transom.Some([]int64{2, -2})})
+	lines, _ := transomtest.Call[[][]byte](t, "reused_lines", texts)
+	equal(t, lines, []transom.Null[[][]byte]{
+		transom.Some([][]byte{[]byte("one")}), transom.Some([][]byte{{}}), transom.Some([][]byte{[]byte("six")}),
+	})
+}
+
+func TestAnEmittedRowMayBeWrittenToForTheNextRow(t *testing.T) {
+	ran := transomtest.Run(t, "reuse", "{}", []maybeClick{at("ada", 1), at("bob", 2)})
+	equal(t, transomtest.Rows[kept](t, ran), []kept{
+		{[]byte("ada"), transom.Some([]string{"ada"}), [][]byte{[]byte("ada")}},
+		{[]byte("bob"), transom.Some([]string{"bob"}), [][]byte{[]byte("bob")}},
 	})
 }

@@ -22,19 +22,23 @@ var levelNames = [...]string{"trace", "debug", "info", "warn", "error"}
 func (l Level) String() string { return levelNames[min(l, LevelError)] }
 
 // Tracef logs at level trace. Format and arguments are those of [fmt.Printf].
-func Tracef(format string, arguments ...any) { host.Log(LevelTrace, fmt.Sprintf(format, arguments...)) }
+func Tracef(format string, arguments ...any) { say(LevelTrace, format, arguments) }
 
 // Debugf logs at level debug.
-func Debugf(format string, arguments ...any) { host.Log(LevelDebug, fmt.Sprintf(format, arguments...)) }
+func Debugf(format string, arguments ...any) { say(LevelDebug, format, arguments) }
 
 // Infof logs at level info.
-func Infof(format string, arguments ...any) { host.Log(LevelInfo, fmt.Sprintf(format, arguments...)) }
+func Infof(format string, arguments ...any) { say(LevelInfo, format, arguments) }
 
 // Warnf logs at level warn.
-func Warnf(format string, arguments ...any) { host.Log(LevelWarn, fmt.Sprintf(format, arguments...)) }
+func Warnf(format string, arguments ...any) { say(LevelWarn, format, arguments) }
 
 // Errorf logs at level error; it does not end anything.
-func Errorf(format string, arguments ...any) { host.Log(LevelError, fmt.Sprintf(format, arguments...)) }
+func Errorf(format string, arguments ...any) { say(LevelError, format, arguments) }
+
+func say(level Level, format string, arguments []any) {
+	host.Log(level, utf8Text(fmt.Sprintf(format, arguments...)))
+}
 
 // Count adds to a counter of the run, which its report shows.
 func Count(metric string, value uint64) { host.Count(metric, value) }

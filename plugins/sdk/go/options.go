@@ -115,8 +115,8 @@ func readOptions(transform string, options []option, text []byte, to any) error 
 
 // read decodes the value of an option.
 func (o *option) read(value json.RawMessage, to reflect.Value) error {
-	if string(value) == "null" && o.typ.Kind() != reflect.Pointer {
-		return fmt.Errorf("the option `%s` is %s, not null", o.name, wanted(o.typ))
+	if err := checkValue(o.name, o.typ, value); err != nil {
+		return err
 	}
 	decoder := json.NewDecoder(bytes.NewReader(value))
 	decoder.DisallowUnknownFields()
@@ -143,6 +143,75 @@ func (o *option) read(value json.RawMessage, to reflect.Value) error {
 		}
 		if !slices.Contains(o.allowed, text.String()) {
 			return fmt.Errorf("the option `%s` is one of `%s`, not `%s`", o.name, strings.Join(o.allowed, "`, `"), text)
+		}
+	}
+	return nil
+}
+
+// checkValue finds what encoding/json takes without a word, at any depth: a null and a field that is missing, which would be 0 or "",
+// a name in other capitals, an array of another length. What is of another type is found when it is decoded.
+func checkValue(path string, t reflect.Type, value json.RawMessage) error {
+	isNull := string(bytes.TrimSpace(value)) == "null"
+	switch {
+	case t.Kind() == reflect.Pointer:
+		if isNull {
+			return nil
+		}
+		return checkValue(path, t.Elem(), value)
+	case isNull:
+		return fmt.Errorf("the option `%s` is %s, not null", path, wanted(t))
+	case reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()):
+		return nil
+	}
+	switch t.Kind() {
+	case reflect.Slice, reflect.Array:
+		var items []json.RawMessage
+		if json.Unmarshal(value, &items) != nil {
+			return nil
+		}
+		if t.Kind() == reflect.Array && len(items) != t.Len() {
+			return fmt.Errorf("the option `%s` is a list of %d, not of %d", path, t.Len(), len(items))
+		}
+		for i, item := range items {
+			if err := checkValue(fmt.Sprintf("%s[%d]", path, i), t.Elem(), item); err != nil {
+				return err
+			}
+		}
+	case reflect.Map:
+		var values map[string]json.RawMessage
+		if json.Unmarshal(value, &values) != nil {
+			return nil
+		}
+		for _, key := range sortedKeys(values) {
+			if err := checkValue(path+"."+key, t.Elem(), values[key]); err != nil {
+				return err
+			}
+		}
+	case reflect.Struct:
+		var given map[string]json.RawMessage
+		if json.Unmarshal(value, &given) != nil {
+			return nil
+		}
+		fields, err := optionsOf(t)
+		if err != nil {
+			return err
+		}
+		for _, name := range sortedKeys(given) {
+			if !slices.ContainsFunc(fields, func(o option) bool { return o.name == name }) {
+				return fmt.Errorf("there is no option `%s.%s`; `%s` has %s", path, name, path, optionNames(fields))
+			}
+		}
+		for _, field := range fields {
+			value, ok := given[field.name]
+			switch {
+			case !ok && field.required:
+				return fmt.Errorf("the option `%s.%s` is missing", path, field.name)
+			case !ok:
+				continue
+			}
+			if err := checkValue(path+"."+field.name, field.typ, value); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -94,16 +94,12 @@ func schemaOf(t reflect.Type) (*jsonSchema, error) {
 			return nil, err
 		}
 		for _, o := range options {
-			// Only options themselves are checked one by one; within them encoding/json decides.
+			// Only options themselves are filled one by one; what is within them is by encoding/json.
 			if o.standard != nil || o.allowed != nil {
 				return nil, fmt.Errorf("`%s` of %s: only an option itself may have a default or an enum", o.name, t)
 			}
 		}
-		object, err := objectSchema(options)
-		if err == nil {
-			object.Required = nil
-		}
-		return object, err
+		return objectSchema(options)
 	}
 	return nil, fmt.Errorf("a %s is no type of an option", strconv.Quote(t.String()))
 }

@@ -12,7 +12,9 @@ import (
 )
 
 type place struct {
-	Lat float64 `json:"lat"`
+	Lat  float64  `json:"lat"`
+	Lon  *float64 `json:"lon"`
+	Name string   `json:"name,omitempty"`
 }
 
 type manyOptions struct {
@@ -23,6 +25,8 @@ type manyOptions struct {
 	Names  []string       `json:"names,omitempty"`
 	Places map[string]int `json:"places,omitempty"`
 	Home   place          `json:"home,omitempty"`
+	Corner [2]int         `json:"corner,omitempty"`
+	Homes  []place        `json:"homes,omitempty"`
 	hidden int
 }
 
@@ -46,8 +50,11 @@ func init() {
 func rowsOfOne() []maybeClick { return []maybeClick{at("ada", 1)} }
 
 func TestOptionsAreReadWithTheirDefaults(t *testing.T) {
-	transomtest.Run(t, "many_options", `{"column": "a", "prefix": "x", "home": {"lat": 1.5}}`, rowsOfOne())
+	transomtest.Run(t, "many_options", `{"column": "a", "prefix": "x", "home": {"lat": 1.5, "lon": null}, "corner": [1, 2]}`, rowsOfOne())
 	o := lastOptions
+	if o.Corner != [2]int{1, 2} || o.Home.Lon != nil {
+		t.Errorf("got %+v", o)
+	}
 	if o.Column != "a" || o.Times != 3 || o.Order != "newest" || *o.Prefix != "x" || o.Names != nil || o.Home.Lat != 1.5 ||
 		o.hidden != 0 {
 		t.Errorf("got %+v", o)
@@ -56,17 +63,25 @@ func TestOptionsAreReadWithTheirDefaults(t *testing.T) {
 
 func TestAWrongOptionIsNamed(t *testing.T) {
 	for options, want := range map[string]string{
-		`{}`:                                    "the option `column` of the transform `many_options` is missing",
-		`{"column": 1}`:                         "the option `column` is a text, not 1",
-		`{"column": null}`:                      "the option `column` is a text, not null",
-		`{"column": "a", "times": 300}`:         "the option `times` is an integer from 0 on, not 300",
-		`{"column": "a", "times": 1.5}`:         "the option `times` is an integer from 0 on, not 1.5",
-		`{"column": "a", "order": "new"}`:       "the option `order` is one of `newest`, `oldest`, not `new`",
-		`{"column": "a", "names": [1]}`:         "the option `names` is a text, not [1]",
-		`{"column": "a", "home": {"x": 1}}`:     "the option `home` is wrong: unknown field \"x\"",
-		`{"column": "a", "home": {"lat": "x"}}`: "the option `home.lat` is a number, not string",
+		`{}`:                                     "the option `column` of the transform `many_options` is missing",
+		`{"column": 1}`:                          "the option `column` is a text, not 1",
+		`{"column": null}`:                       "the option `column` is a text, not null",
+		`{"column": "a", "times": 300}`:          "the option `times` is an integer from 0 on, not 300",
+		`{"column": "a", "times": 1.5}`:          "the option `times` is an integer from 0 on, not 1.5",
+		`{"column": "a", "order": "new"}`:        "the option `order` is one of `newest`, `oldest`, not `new`",
+		`{"column": "a", "names": [1]}`:          "the option `names` is a text, not [1]",
+		`{"column": "a", "home": {"x": 1}}`:      "there is no option `home.x`; `home` has `lat`, `lon`, `name`",
+		`{"column": "a", "home": {"lat": "x"}}`:  "the option `home.lat` is a number, not string",
+		`{"column": "a", "home": {}}`:            "the option `home.lat` is missing",
+		`{"column": "a", "home": {"LAT": 1}}`:    "there is no option `home.LAT`; `home` has `lat`, `lon`, `name`",
+		`{"column": "a", "home": {"lat": null}}`: "the option `home.lat` is a number, not null",
+		`{"column": "a", "homes": [{"lat": 1, "lon": 2, "name": null}]}`: "the option `homes[0].name` is a text, not null",
+		`{"column": "a", "homes": [{"lat": 1}, {"lon": 2}]}`:             "the option `homes[1].lat` is missing",
+		`{"column": "a", "names": ["a", null]}`:                          "the option `names[1]` is a text, not null",
+		`{"column": "a", "places": {"x": null}}`:                         "the option `places.x` is an integer, not null",
+		`{"column": "a", "corner": [1]}`:                                 "the option `corner` is a list of 2, not of 1",
 		`{"colum": "a"}`: "there is no option `colum`; the transform `many_options` has `column`, `times`, `order`, " +
-			"`prefix`, `names`, `places`, `home`",
+			"`prefix`, `names`, `places`, `home`, `corner`, `homes`",
 		`[1]`: "the options of the transform `many_options` are no JSON object: " +
 			"json: cannot unmarshal array into Go value of type map[string]json.RawMessage",
 	} {
@@ -94,7 +109,8 @@ func TestTheSchemaOfOptionsSaysWhatTheStructSays(t *testing.T) {
 		`"prefix":{"type":["string","null"]}`,
 		`"names":{"items":{"type":"string"},"type":"array"}`,
 		`"places":{"additionalProperties":{"type":"integer"},"type":"object"}`,
-		`"home":{"additionalProperties":false,"properties":{"lat":{"type":"number"}},"type":"object"}`,
+		`"home":{"additionalProperties":false,"properties":{"lat":{"type":"number"},"lon":{"type":["number","null"]},` +
+			`"name":{"type":"string"}},"required":["lat"],"type":"object"}`,
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("%s is not in %s", want, text)

@@ -103,7 +103,7 @@ func (o *Output) Reject(row int, reason string) {
 		return
 	}
 	setBit(o.places, row)
-	o.refused = append(o.refused, rejected{uint32(row), reason})
+	o.refused = append(o.refused, rejected{uint32(row), utf8Text(reason)})
 }
 
 // More asks for a call of Pull before the next batch: there is more output than should be held at once.

@@ -12,7 +12,7 @@ import (
 // panicMessage describes a recovered panic. It is called in the deferred function that has recovered: the frames of the
 // panic are still on the stack then.
 func panicMessage(reason any) string {
-	text := fmt.Sprint(reason)
+	text := utf8Text(fmt.Sprint(reason))
 	callers := make([]uintptr, 64)
 	frames := runtime.CallersFrames(callers[:runtime.Callers(1, callers)])
 	panicking := false

@@ -70,6 +70,11 @@ func Rows[O, In, Out any, T RowProcessor[In, Out]](name, doc string, open func(o
 			i.in[at].column = readCell(plan, in[at])
 		}
 		i.emitter.carries = !computedOnly
+		for _, c := range i.out {
+			if c.value.isSlice() {
+				i.emitter.slices = append(i.emitter.slices, c)
+			}
+		}
 		i.rows = make([]In, blockRows)
 		return i, nil
 	})
@@ -158,9 +163,12 @@ type Emitter[Out any] struct {
 	carries bool
 	atEnd   bool
 	err     error
+	// slices are the columns whose values are slices.
+	slices []cell
 }
 
-// Emit emits a row. In an output that carries columns over it has those of the row that is being taken.
+// Emit emits a row. In an output that carries columns over it has those of the row that is being taken. What slices point to is
+// copied: their memory may be used for the next row.
 func (e *Emitter[Out]) Emit(row Out) {
 	if e.carries {
 		if e.atEnd {
@@ -170,6 +178,9 @@ func (e *Emitter[Out]) Emit(row Out) {
 		e.sources = append(e.sources, e.current)
 	}
 	e.rows = append(e.rows, row)
+	for _, c := range e.slices {
+		c.value.own(unsafe.Add(unsafe.Pointer(&e.rows[len(e.rows)-1]), c.offset))
+	}
 }
 
 // rowInstance is an opened transform over rows.

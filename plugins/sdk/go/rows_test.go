@@ -68,6 +68,43 @@ func (s *sessions) Row(in *click, out *transom.Emitter[numbered]) error {
 
 func (s *sessions) State() any { return &s.kept }
 
+// cutting says what is not UTF-8 in each way.
+type cutting struct{}
+
+func (cutting) Row(in *click, out *transom.Emitter[struct {
+	Name string `arrow:"name"`
+}]) error {
+	switch in.Customer.V {
+	case "reason":
+		return errors.New("cut \xc3")
+	case "message":
+		return transom.BadData("cut \xc3")
+	case "log":
+		transom.Infof("cut \xc3")
+	case "value":
+		out.Emit(struct {
+			Name string `arrow:"name"`
+		}{"cut \xc3"})
+	}
+	return nil
+}
+
+func TestWhatIsSaidIsUtf8(t *testing.T) {
+	ran := transomtest.Run(t, "cutting", "{}", []maybeClick{at("reason", 1), at("log", 2)})
+	const shown = "cut \uFFFD"
+	if len(ran.Rejected) != 1 || ran.Rejected[0].Reason != shown || len(ran.Log) != 1 || ran.Log[0] != "info: "+shown {
+		t.Errorf("got %q, %q", ran.Rejected, ran.Log)
+	}
+	for row, want := range map[string]string{
+		"message": shown,
+		"value":   "the column `name`: the text \"cut \\xc3\" is not UTF-8",
+	} {
+		if failed := transomtest.Fails(t, "cutting", "{}", []maybeClick{at(row, 1)}); failed.Message != want {
+			t.Errorf("%s: got %q", row, failed.Message)
+		}
+	}
+}
+
 // explode gives a row for each second, in the place of the column.
 type explode struct{}
 
@@ -122,6 +159,7 @@ func (l *letters) Finish(end transom.End, out *transom.Emitter[letterCount]) err
 }
 
 func init() {
+	transom.Rows("cutting", "Cuts letters in two.", func(transom.NoOptions) (cutting, error) { return cutting{}, nil }, transom.ComputedOnly)
 	transom.Rows("sessions", "Numbers sessions.", newSessions)
 	transom.Rows("explode", "A row for each second.", func(transom.NoOptions) (explode, error) { return explode{}, nil })
 	transom.Rows("filter", "Even seconds.", func(transom.NoOptions) (filter, error) { return filter{}, nil })

@@ -119,6 +119,58 @@ fn a_backfill_is_computed_by_jobs_and_loaded_by_one() {
     );
 }
 
+/// All files of a folder, one after the other.
+fn texts_below(folder: &Path) -> String {
+    let mut texts = String::new();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        match path.is_dir() {
+            true => texts += &texts_below(&path),
+            false => texts += &String::from_utf8_lossy(&std::fs::read(&path).expect("a file")),
+        }
+    }
+    texts
+}
+
+#[test]
+fn all_shares_have_the_variables_of_the_plan() {
+    let project = pipeline(
+        ", incremental: new_files",
+        "SELECT $secret AS k FROM raw",
+        ", mode: append",
+    );
+    project.replace(
+        "transom.yaml",
+        "name: orders\n",
+        "name: orders\nvariables: { secret: { type: utf8, default: none } }\nslices: { files: 1 }\n",
+    );
+    project.write("raw/day=2024-01-02/a.csv", "customer,amount\nc,3\n");
+    succeeds(&project, &["lock"]);
+    let planned = ["--var", "secret=hush", "backfill", "plan", "--json"];
+    assert_eq!(succeeds(&project, &planned).json()["shares"], 2);
+    // The log has digests of the values alone.
+    let stored = texts_below(&project.path().join(".transom"));
+    assert!(stored.contains("\"secret\"") && !stored.contains("hush"));
+    let said =
+        "the variable `secret` has not the value with which the backfill of entry 2 was planned";
+    for other in [&[][..], &["--var", "secret=loud"]] {
+        let child = [other, &["run", "--batch", "--share", "0"]].concat();
+        let loader = [other, &["run", "--batch"]].concat();
+        for command in [child, loader] {
+            let refused = project.run(&command);
+            assert_eq!(refused.code, 1, "{}", refused.all());
+            assert!(refused.stderr.contains(said), "{}", refused.all());
+            assert!(!refused.stderr.contains("hush"), "{}", refused.all());
+        }
+    }
+    let same = ["--var", "secret=hush", "run", "--batch", "--share", "0"];
+    succeeds(&project, &same);
+    // A share that is computed needs no variables any more, the other one does.
+    let again = ["run", "--batch", "--share", "0"];
+    succeeds(&project, &again);
+    succeeds(&project, &["--var", "secret=hush", "run", "--batch"]);
+}
+
 #[test]
 fn what_is_not_needed_is_shown_and_deleted() {
     let project = with_slices();

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use serde_json::json;
+use transom_file::Pipeline;
 use transom_plugin::Machine;
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::package::archive::{self, Sizes};
 use crate::package::program::{Glibc, Program};
-use crate::package::template::write_templates;
-use crate::package::{archive, image, pipeline, write_function};
+use crate::package::template::{TEMPLATES, write_templates};
+use crate::package::{image, pipeline, write_function};
 
 /// Where packages are written.
 const OUT: &str = ".transom/package";
@@ -19,6 +21,9 @@ const OUT: &str = ".transom/package";
 const FUNCTION: &str = "lambda";
 const ZIP: &str = "lambda.zip";
 const IMAGE: &str = "batch";
+
+/// Where a package is written until it is complete.
+const NEW: &str = ".new";
 
 /// A file that says that a folder was written by this command.
 const MARKER: &str = ".transom-package";
@@ -49,17 +54,24 @@ impl PackageCommand {
     pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
         let pipeline = context.pipeline()?;
         pipeline::check_reachable(&pipeline)?;
+        pipeline::check_locked(&pipeline)?;
         let bootstrap = Program::bootstrap(self.bootstrap.as_deref())?;
         bootstrap.check_runs_with(Glibc::OF_LAMBDA, "Lambda")?;
         let out = self.out.unwrap_or_else(|| pipeline.root.join(OUT));
-        prepare(&out)?;
-        let (function, zip) = (out.join(FUNCTION), out.join(ZIP));
-        write_function(context, &pipeline, &bootstrap, &function)?;
-        let sizes = archive::zip(&function, &zip)?;
+        let new = prepare(&out)?;
+        let written = write(context, &pipeline, &bootstrap, &new);
+        let (sizes, image) = match written {
+            Ok(written) => written,
+            Err(failure) => {
+                // What is half written is of no use; the next package would delete it.
+                let _ = fs::remove_dir_all(&new);
+                return Err(failure);
+            }
+        };
+        replace(&new, &out)?;
         // Batch takes what Lambda does not.
-        let image = write_image(context, &function, bootstrap.machine, &out.join(IMAGE))?;
         sizes.check()?;
-        write_templates(&pipeline, bootstrap.machine, &out)?;
+        let (function, zip) = (out.join(FUNCTION), out.join(ZIP));
         if self.json {
             return context.printer.json(&json!({
                 "function": function,
@@ -74,13 +86,9 @@ impl PackageCommand {
     }
 }
 
-/// Empties the folder of what an earlier package has left there.
-fn prepare(out: &Path) -> Result<(), Failure> {
-    let io = |source| Failure::Io {
-        what: "the package's folder cannot be prepared".to_owned(),
-        source,
-    };
-    let ours = [FUNCTION, ZIP, IMAGE].map(|name| out.join(name));
+/// Makes the folder in which a package is written; what an earlier one has left in `out` stays until this one is complete.
+fn prepare(out: &Path) -> Result<PathBuf, Failure> {
+    let ours = [FUNCTION, ZIP, IMAGE, NEW].map(|name| out.join(name));
     let there = ours.iter().find(|path| path.exists());
     if let (Some(there), false) = (there, out.join(MARKER).exists()) {
         return Err(Failure::Usage {
@@ -88,17 +96,59 @@ fn prepare(out: &Path) -> Result<(), Failure> {
             hint: Some("name another folder with `--out`".to_owned()),
         });
     }
-    for path in ours {
-        let removed = match path.is_dir() {
-            true => fs::remove_dir_all(&path),
-            false if path.exists() => fs::remove_file(&path),
-            false => Ok(()),
-        };
-        removed.map_err(io)?;
+    let new = out.join(NEW);
+    let made = remove(&new)
+        .and_then(|()| fs::create_dir_all(new.join(FUNCTION)))
+        .and_then(|()| fs::write(out.join(MARKER), ""));
+    made.map(|()| new).map_err(not_prepared)
+}
+
+/// Writes a package, and says how large the function is and whether there is an image.
+fn write(
+    context: &Context,
+    pipeline: &Pipeline,
+    bootstrap: &Program,
+    new: &Path,
+) -> Result<(Sizes, bool), Failure> {
+    let function = new.join(FUNCTION);
+    write_templates(pipeline, &context.variables(), bootstrap.machine, new)?;
+    write_function(context, pipeline, bootstrap, &function)?;
+    let sizes = archive::zip(&function, &new.join(ZIP))?;
+    let image = write_image(context, &function, bootstrap.machine, &new.join(IMAGE))?;
+    Ok((sizes, image))
+}
+
+/// Puts a package in the place of an earlier one.
+fn replace(new: &Path, out: &Path) -> Result<(), Failure> {
+    let replaced = [FUNCTION, ZIP, IMAGE].into_iter().chain(TEMPLATES);
+    let mut replaced = replaced.map(|name| (new.join(name), out.join(name)));
+    replaced
+        .try_for_each(|(from, to)| {
+            remove(&to)?;
+            match from.exists() {
+                true => fs::rename(from, to),
+                // An image is not always written.
+                false => Ok(()),
+            }
+        })
+        .and_then(|()| remove(new))
+        .map_err(not_prepared)
+}
+
+/// Removes a folder or a file, if it is there.
+fn remove(path: &Path) -> std::io::Result<()> {
+    match path.is_dir() {
+        true => fs::remove_dir_all(path),
+        false if path.exists() => fs::remove_file(path),
+        false => Ok(()),
     }
-    let function = out.join(FUNCTION);
-    let made = fs::create_dir_all(&function).and_then(|()| fs::write(out.join(MARKER), ""));
-    made.map_err(io)
+}
+
+fn not_prepared(source: std::io::Error) -> Failure {
+    Failure::Io {
+        what: "the package's folder cannot be prepared".to_owned(),
+        source,
+    }
 }
 
 /// Writes what an image is built from, unless this program runs on other machines than the function; returns whether it did.

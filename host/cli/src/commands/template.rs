@@ -33,7 +33,7 @@ impl TemplateCommand {
             source,
         })?;
         let machine = Machine::of_this_program().unwrap_or(Machine::X86_64);
-        write_templates(&pipeline, machine, &self.out)?;
+        write_templates(&pipeline, &context.variables(), machine, &self.out)?;
         context.printer.say(format_args!(
             "wrote template.yaml, states.json and backfill.json to {}",
             self.out.display()

@@ -31,18 +31,75 @@ pub(crate) fn write(program: &Program, function: &Path, folder: &Path) -> Result
     })
 }
 
-fn copy_pipeline(from: &Path, to: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if from.file_name() == Some(BOOTSTRAP.as_ref()) {
-            continue;
-        }
-        match from.is_dir() {
-            true => copy_pipeline(&from, &to)?,
-            false => fs::copy(&from, &to).map(drop)?,
+/// Copies what lies in a function's folder, except for its program.
+fn copy_pipeline(function: &Path, to: &Path) -> std::io::Result<()> {
+    make_folder(to)?;
+    for entry in fs::read_dir(function)? {
+        let name = entry?.file_name();
+        if name != BOOTSTRAP {
+            copy(&function.join(&name), &to.join(&name))?;
         }
     }
     Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    if !from.is_dir() {
+        fs::copy(from, to)?;
+        return set_mode(to, 0o644);
+    }
+    make_folder(to)?;
+    for entry in fs::read_dir(from)? {
+        let name = entry?.file_name();
+        copy(&from.join(&name), &to.join(&name))?;
+    }
+    Ok(())
+}
+
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(folder)?;
+    set_mode(folder, 0o755)
+}
+
+/// The image has the modes of its context, and runs as another user than the one that writes it.
+#[cfg(unix)]
+fn set_mode(path: &Path, mode: u32) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn set_mode(_: &Path, _: u32) -> std::io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn another_user_can_read_the_pipeline_and_only_the_program_is_left_out() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let (function, image) = (folder.path().join("function"), folder.path().join("image"));
+        fs::create_dir_all(function.join("sql/bootstrap")).unwrap();
+        for file in ["bootstrap", "transom.yaml", "sql/bootstrap/q.sql"] {
+            fs::write(function.join(file), "").unwrap();
+            set_mode(&function.join(file), 0o600).unwrap();
+        }
+        set_mode(&function.join("sql"), 0o700).unwrap();
+        copy_pipeline(&function, &image).unwrap();
+        assert!(!image.join("bootstrap").exists());
+        let mode = |path: &str| fs::metadata(image.join(path)).unwrap().permissions().mode();
+        for (path, expected) in [
+            ("", 0o755),
+            ("transom.yaml", 0o644),
+            ("sql", 0o755),
+            ("sql/bootstrap/q.sql", 0o644),
+        ] {
+            assert_eq!(mode(path) & 0o777, expected, "{path}");
+        }
+    }
 }

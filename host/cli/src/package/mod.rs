@@ -13,6 +13,7 @@ pub(crate) mod states;
 pub(crate) mod template;
 mod yaml;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use fs_err as fs;
@@ -24,6 +25,9 @@ use crate::failure::Failure;
 
 /// What Lambda calls a function's program.
 pub(crate) const BOOTSTRAP: &str = "bootstrap";
+
+/// Values that the command line gives to variables, as text.
+pub(crate) type Variables = BTreeMap<String, String>;
 
 /// Writes the folder of a function: the program `bootstrap`, the pipeline, its plugins. Whether its target can be reached from the
 /// cloud, and whether Lambda takes so much, is not asked: a function is invoked on this machine as well.

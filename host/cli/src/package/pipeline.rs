@@ -1,12 +1,14 @@
 //! The pipeline in a package: its file, lock file and queries as they are written, and its plugins compiled ahead of time.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use fs_err as fs;
 use transom_file::spec::{Endpoint, Place, S3Url};
-use transom_file::{OnReject, Pipeline, Problem, Problems, SinkKind, Step, StepKind};
+use transom_file::{CheckKind, OnReject, Pipeline, Problem, Problems, SinkKind, Step, StepKind};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plugins::{self, COMPILED};
+use transom_pipeline::slices;
 use transom_plugin::{Machine, compile_ahead};
 
 use crate::compilers::Compilers;
@@ -18,13 +20,31 @@ const FILE: &str = "transom.yaml";
 
 /// Refuses a target that needs something of this machine.
 pub(crate) fn check_reachable(pipeline: &Pipeline) -> Result<(), Failure> {
-    if pipeline.uses_aws() && pipeline.aws.endpoint == Endpoint::Local {
+    let unreachable = match &pipeline.aws.endpoint {
+        Endpoint::Local => Some("the local AWS".to_owned()),
+        Endpoint::Url(url) if is_this_machine(url) => Some(format!("`{url}`")),
+        Endpoint::Aws | Endpoint::Url(_) => None,
+    };
+    if let (true, Some(what)) = (pipeline.uses_aws(), unreachable) {
         return Err(Failure::Usage {
             message: format!(
-                "the target `{}` uses the local AWS, which a function in the cloud cannot reach",
+                "the target `{}` uses {what}, which a function in the cloud cannot reach",
                 pipeline.target
             ),
             hint: Some("name another one with `--target`".to_owned()),
+        });
+    }
+    if let (true, Some(profile)) = (pipeline.uses_aws(), &pipeline.aws.profile) {
+        return Err(Failure::Usage {
+            message: format!(
+                "the target `{}` has its credentials from the profile `{profile}` of this machine, which a function in the cloud has not",
+                pipeline.target
+            ),
+            hint: Some(
+                "a function has the role of its template: leave `profile` away, and choose it here with `AWS_PROFILE`; or package \
+                 another target"
+                    .to_owned(),
+            ),
         });
     }
     let problems = local_places(pipeline);
@@ -32,6 +52,30 @@ pub(crate) fn check_reachable(pipeline: &Pipeline) -> Result<(), Failure> {
         true => Ok(()),
         false => Err(Problems(problems).into()),
     }
+}
+
+/// Whether the host of an address is the machine that asks.
+fn is_this_machine(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = match host.strip_prefix('[') {
+        Some(address) => address.split(']').next(),
+        None => host.split(':').next(),
+    };
+    let host = host.unwrap_or_default().to_ascii_lowercase();
+    let address = host.parse::<IpAddr>();
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || address.is_ok_and(|address| address.is_loopback() || address.is_unspecified())
+}
+
+/// Refuses a pipeline in slices whose columns are not all in its lock file: no slice of it would run.
+pub(crate) fn check_locked(pipeline: &Pipeline) -> Result<(), Failure> {
+    if pipeline.is_sliced() {
+        let lock = Lock::read(&Lock::path_of(pipeline))?;
+        slices::locked_schemas(pipeline, lock.as_ref())?;
+    }
+    Ok(())
 }
 
 /// What [`check_reachable`] refuses, if the target is one of AWS: a run on this machine may mean it so.
@@ -118,10 +162,17 @@ pub(crate) fn write(
     if lock.is_file() {
         copy(&lock, &Path::new(FILE).with_extension("lock"))?;
     }
-    for step in &pipeline.steps {
-        let StepKind::Sql(sql) = &step.kind else {
-            continue;
-        };
+    let steps = pipeline.steps.iter().filter_map(|step| match &step.kind {
+        StepKind::Sql(sql) => Some(sql),
+        StepKind::Transform(_) => None,
+    });
+    let checks = pipeline
+        .checks()
+        .filter_map(|(_, check)| match &check.kind {
+            CheckKind::Sql(sql) => Some(sql),
+            _ => None,
+        });
+    for sql in steps.chain(checks) {
         let Some(file) = &sql.file else { continue };
         let Ok(inside) = file.strip_prefix(&pipeline.root) else {
             let message = format!("`{}` is not in the pipeline's folder", file.display());
@@ -129,6 +180,18 @@ pub(crate) fn write(
             let problem = problem.with_hint("a package has what is in it: move the query there");
             return Err(Problems::from(problem).into());
         };
+        if !sql.moves_along {
+            let message = format!(
+                "`{}` is found only where the pipeline is now",
+                file.display()
+            );
+            let problem = pipeline.problem_at(sql.span, message);
+            let problem = problem.with_hint(format!(
+                "write its path as it is from the pipeline's file: `{}`",
+                inside.display()
+            ));
+            return Err(Problems::from(problem).into());
+        }
         copy(file, inside)?;
     }
     compile(context, pipeline, machine, &folder.join(COMPILED))

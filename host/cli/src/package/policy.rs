@@ -50,6 +50,32 @@ impl Statement {
     }
 }
 
+/// A part of a document as IAM counts it: without comments, with parameters as long as they become.
+pub(crate) fn deployed(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => match fields.get("Fn::Sub") {
+            Some(text) => json!(replaced(text.as_str().unwrap_or_default())),
+            None => {
+                let fields = fields.iter().filter(|(name, _)| *name != "#");
+                let fields = fields.map(|(name, value)| (name.clone(), deployed(value)));
+                Value::Object(fields.collect())
+            }
+        },
+        Value::Array(items) => items.iter().map(deployed).collect(),
+        other => other.clone(),
+    }
+}
+
+/// A text of `Fn::Sub` with parameters that are at least as long as any.
+fn replaced(text: &str) -> String {
+    const ARN: &str = "arn:aws-us-gov:redshift-serverless:ap-southeast-1:123456789012:workgroup/123e4567-e89b-12d3-a456-426614174000";
+    text.replace("${AWS::Partition}", "aws-us-gov")
+        .replace("${AWS::Region}", "ap-southeast-1")
+        .replace("${AWS::AccountId}", "123456789012")
+        .replace(&format!("${{{WORKGROUP}}}"), ARN)
+        .replace("${!", "${")
+}
+
 /// All that a run of the pipeline on its target needs, and no more.
 pub(crate) fn of(pipeline: &Pipeline) -> Vec<Statement> {
     let mut policy = Policy::default();
@@ -96,8 +122,8 @@ const ABORT: &str = "s3:AbortMultipartUpload";
 struct Area {
     bucket: String,
     keys: Vec<String>,
-    /// What is listed, if not these keys.
-    listed: Option<String>,
+    /// What is listed; these keys if it is empty.
+    listed: Vec<String>,
 }
 
 impl Area {
@@ -105,7 +131,7 @@ impl Area {
         Self {
             bucket: bucket.to_owned(),
             keys,
-            listed: None,
+            listed: Vec::new(),
         }
     }
 
@@ -142,7 +168,8 @@ fn beside(url: &S3Url) -> Option<(String, String)> {
     Some((folder(&escaped(&above.key)), escaped(name)))
 }
 
-/// A text in which nothing is a wildcard or a variable of IAM, as `Fn::Sub` takes it.
+/// A text in which nothing is a wildcard or a variable of IAM, as `Fn::Sub` takes it. IAM has no letters beyond Latin-1: any letter may
+/// stand in the place of one.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -151,7 +178,9 @@ fn escaped(text: &str) -> String {
                 // Writing to a string does not fail.
                 let _ = write!(escaped, "${{!{letter}}}");
             }
-            letter => escaped.push(letter),
+            '\t' | '\n' | '\r' | ' '..='\u{ff}' => escaped.push(letter),
+            '\u{10000}'.. => escaped.push('*'),
+            _ => escaped.push('?'),
         }
     }
     escaped
@@ -208,9 +237,9 @@ impl Policy {
         actions: &[&'static str],
     ) {
         self.add(sid, reason, only, actions, area.objects());
-        let listed = match &area.listed {
-            Some(listed) => std::slice::from_ref(listed),
-            None => &area.keys,
+        let listed = match area.listed.is_empty() {
+            true => &area.keys,
+            false => &area.listed,
         };
         let prefixes: Vec<Value> = listed.iter().map(|key| sub(key)).collect();
         let listing = self.add(
@@ -236,38 +265,51 @@ impl Policy {
     fn source(&mut self, name: &str, url: &S3Url) {
         let sid = format!("Source{}", camel(name));
         let reason = format!("The source `{name}` reads {url}");
-        let wild = url.key.find(['*', '?', '[']);
-        let (keys, table) = match wild {
+        // As the listing divides it: a folder without wildcards, and what the names in it begin with.
+        let (base, begin) = match url.key.find(['*', '?', '[']) {
             Some(at) => {
                 let slash = url.key[..at].rfind('/').map_or(0, |slash| slash + 1);
-                let (above, begin) = (&url.key[..slash], &url.key[slash..at]);
-                let table = match begin {
-                    "" => S3Url {
-                        bucket: url.bucket.clone(),
-                        key: above.to_owned(),
-                    }
-                    .split()
-                    .map(|(above, name)| (folder(&escaped(&above.key)), escaped(name))),
-                    begin => Some((escaped(above), format!("{}*", escaped(begin)))),
-                };
-                (vec![format!("{}*", escaped(&url.key[..at]))], table)
+                (url.key[..slash].to_owned(), &url.key[slash..at])
             }
-            None => {
-                let key = escaped(&url.key);
-                let mut keys = vec![format!("{}*", folder(&key))];
-                if !key.is_empty() && !key.ends_with('/') {
-                    keys.insert(0, key);
-                }
-                (keys, beside(url))
-            }
+            None => (folder(&url.key), ""),
         };
-        self.area(&sid, &reason, None, &Area::new(&url.bucket, keys), &[GET]);
-        if let Some((above, name)) = table {
-            let keys = vec![format!("{above}.{name}.versions/*")];
-            let only = Some("a source that is a table which Transom publishes");
-            let area = Area::new(&url.bucket, keys);
-            self.area(&format!("{sid}Versions"), &reason, only, &area, &[GET]);
+        let mut keys = vec![format!("{}{}*", escaped(&base), escaped(begin))];
+        if base.strip_suffix('/') == Some(url.key.as_str()) {
+            keys.insert(0, escaped(&url.key));
         }
+        self.area(&sid, &reason, None, &Area::new(&url.bucket, keys), &[GET]);
+        // Each folder on the way may be a table: its pointer is looked for when no file is found, and then what the folders hold.
+        let (mut pointers, mut versions, mut folders) = (vec![], vec![], vec![String::new()]);
+        for (at, _) in base.match_indices('/') {
+            let table = S3Url {
+                bucket: url.bucket.clone(),
+                key: base[..at].trim_end_matches('/').to_owned(),
+            };
+            if let Some((above, name)) = beside(&table) {
+                pointers.push(format!("{above}{name}/_transom/current"));
+                versions.push(format!("{above}.{name}.versions/*"));
+                folders.push(escaped(&base[..=at]));
+            }
+        }
+        if begin.is_empty() {
+            // They lie within the source.
+            pointers.pop();
+            folders.pop();
+        } else {
+            versions.push(format!("{}.{}*.versions/*", escaped(&base), escaped(begin)));
+        }
+        if versions.is_empty() {
+            return;
+        }
+        let only = Some(
+            "a source that is a table which Transom publishes, or a part of one, and one without files",
+        );
+        let area = Area {
+            bucket: url.bucket.clone(),
+            keys: [pointers, versions.clone()].concat(),
+            listed: [versions, folders].concat(),
+        };
+        self.area(&format!("{sid}Versions"), &reason, only, &area, &[GET]);
     }
 
     /// A table of files to which each slice adds: written beside it, then copied.
@@ -304,7 +346,7 @@ impl Policy {
         let area = Area {
             bucket: url.bucket.clone(),
             keys: vec![format!("{above}{table}/_transom/current")],
-            listed: Some(format!("{above}{table}/*")),
+            listed: vec![format!("{above}{table}/*")],
         };
         self.area(&sid, &reason, None, &area, &[GET, PUT]);
         let reason =
@@ -352,7 +394,7 @@ impl Policy {
         let (action, of, reason) = match (&redshift.user, &redshift.server) {
             (Some(DbUser::SecretArn(secret)), _) => (
                 "secretsmanager:GetSecretValue",
-                vec![escaped(secret)],
+                vec![of_secret(secret)],
                 "Sessions run as the user in the secret",
             ),
             (_, Server::Workgroup(_)) => (
@@ -381,10 +423,11 @@ impl Policy {
         let keys = "arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}:key/";
         let (of, alias) = match key {
             arn if arn.starts_with("arn:") && arn.contains(":key/") => (escaped(arn), None),
-            arn if arn.starts_with("arn:") => (
-                format!("{keys}*"),
-                arn.rsplit_once(':').map(|(_, alias)| alias),
-            ),
+            arn if arn.starts_with("arn:") => match arn.rsplit_once(':') {
+                // Of the account and region of the alias.
+                Some((of, alias)) => (format!("{}:key/*", escaped(of)), Some(alias)),
+                None => (escaped(arn), None),
+            },
             alias if alias.starts_with("alias/") => (format!("{keys}*"), Some(alias)),
             id => (format!("{keys}{}", escaped(id)), None),
         };
@@ -395,6 +438,17 @@ impl Policy {
         statement.condition = alias.map(|alias| {
             json!({ "ForAnyValue:StringEquals": { "kms:ResourceAliases": sub(&escaped(alias)) } })
         });
+    }
+}
+
+/// The ARN of a secret, which may be named: it ends with six letters that the name does not tell.
+fn of_secret(secret: &str) -> String {
+    match secret.starts_with("arn:") {
+        true => escaped(secret),
+        false => format!(
+            "arn:${{AWS::Partition}}:secretsmanager:${{AWS::Region}}:${{AWS::AccountId}}:secret:{}-??????",
+            escaped(secret)
+        ),
     }
 }
 

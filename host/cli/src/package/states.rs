@@ -6,6 +6,8 @@
 
 use serde_json::{Value, json};
 
+use super::Variables;
+
 /// Errors that a repetition may solve: of the function itself, of its process, and of Lambda.
 const RETRIED: &[&str] = &[
     "Retryable",
@@ -32,14 +34,19 @@ const FUNCTION: &str = "${Function}";
 const TOPIC: &str = "${Topic}";
 const QUEUE: &str = "${Queue}";
 const JOB: &str = "${Job}";
+// `${Partition}` too stands in the ARNs of services: `aws`, or `aws-us-gov`.
 
 /// Whether the machine repeats an invocation that failed with this error.
 pub(crate) fn is_retried(kind: &str) -> bool {
     RETRIED.contains(&kind) || kind == BUSY
 }
 
-/// Invokes the function until it has loaded everything that is new.
-pub(crate) fn load(pipeline: &str) -> Value {
+/// Invokes the function until it has loaded everything that is new, with these values of variables.
+pub(crate) fn load(pipeline: &str, variables: &Variables) -> Value {
+    let mut event = json!({ "run_id.$": "$$.Execution.Name" });
+    if !variables.is_empty() {
+        event["variables"] = json!(variables);
+    }
     machine(
         &format!("Loads what is new of the pipeline {pipeline}"),
         "Load",
@@ -47,10 +54,10 @@ pub(crate) fn load(pipeline: &str) -> Value {
         json!({
             "Load": {
                 "Type": "Task",
-                "Resource": "arn:aws:states:::lambda:invoke",
+                "Resource": "arn:${Partition}:states:::lambda:invoke",
                 "Parameters": {
                     "FunctionName": FUNCTION,
-                    "Payload": { "run_id.$": "$$.Execution.Name" },
+                    "Payload": event,
                 },
                 "ResultSelector": { "done.$": "$.Payload.done" },
                 "Retry": [retry(&[BUSY], BUSY_RETRIES), retry(RETRIED, RETRIES)],
@@ -90,7 +97,7 @@ pub(crate) fn backfill(pipeline: &str) -> Value {
 fn machine(comment: &str, first: &str, pipeline: &str, mut states: Value) -> Value {
     states["Notify"] = json!({
         "Type": "Task",
-        "Resource": "arn:aws:states:::sns:publish",
+        "Resource": "arn:${Partition}:states:::sns:publish",
         "Parameters": {
             "TopicArn": TOPIC,
             "Subject": subject(pipeline),
@@ -140,7 +147,7 @@ fn job(name: &str, array: Option<Value>, next: &str) -> Value {
     }
     json!({
         "Type": "Task",
-        "Resource": "arn:aws:states:::batch:submitJob.sync",
+        "Resource": "arn:${Partition}:states:::batch:submitJob.sync",
         "Parameters": parameters,
         "ResultPath": null,
         "Catch": catch("Notify"),

@@ -9,30 +9,42 @@ use transom_file::spec::Server;
 use transom_plugin::Machine;
 
 use super::policy::{self, Statement, WORKGROUP, sub};
-use super::{states, yaml};
+use super::{Variables, states, yaml};
 use crate::failure::Failure;
 
-/// Bytes of a managed policy's document; IAM takes 6,144 without blanks, and parameters become longer.
-const POLICY: usize = 5000;
+/// The files that are written.
+pub(crate) const TEMPLATES: [&str; 3] = ["template.yaml", "states.json", "backfill.json"];
+
+/// Bytes of a managed policy's document that IAM takes, without blanks between them.
+const POLICY: usize = 6144;
+/// The days for which CloudWatch keeps logs.
+const LOG_DAYS: [u32; 22] = [
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
+    3288, 3653,
+];
 /// Managed policies of a role at most.
 const POLICIES: usize = 10;
 
-/// Writes `template.yaml`, `states.json` and `backfill.json` into the folder of a package.
+/// Writes `template.yaml`, `states.json` and `backfill.json` into the folder of a package. What they deploy runs with these values of
+/// variables.
 ///
 /// # Errors
-/// If the pipeline has more sources and sinks than policies of IAM can name, or the disk refuses.
+/// If the pipeline has more sources and sinks than policies of IAM can name, a value cannot be carried, or the disk refuses.
 pub(crate) fn write_templates(
     pipeline: &Pipeline,
+    variables: &Variables,
     machine: Machine,
     folder: &Path,
 ) -> Result<(), Failure> {
+    check_carried(variables)?;
     let backfill = states::backfill(&pipeline.name);
-    let files = [
-        ("template.yaml", template(pipeline, machine)?),
-        ("states.json", json_text(&states::load(&pipeline.name))),
-        ("backfill.json", json_text(&backfill)),
+    let load = states::load(&pipeline.name, variables);
+    let texts = [
+        template(pipeline, variables, machine)?,
+        json_text(&load),
+        json_text(&backfill),
     ];
-    for (name, text) in files {
+    for (name, text) in TEMPLATES.into_iter().zip(texts) {
         let path = folder.join(name);
         std::fs::write(&path, text).map_err(|source| Failure::Io {
             what: format!("`{}` cannot be written", path.display()),
@@ -42,12 +54,36 @@ pub(crate) fn write_templates(
     Ok(())
 }
 
+/// Refuses values in which CloudFormation or Batch would replace something.
+fn check_carried(variables: &Variables) -> Result<(), Failure> {
+    for (name, value) in variables {
+        if let Some(replaced) = ["${", "Ref::"]
+            .into_iter()
+            .find(|text| value.contains(*text))
+        {
+            return Err(Failure::Usage {
+                message: format!(
+                    "the value of the variable `{name}` has `{replaced}`, which AWS would replace in a template"
+                ),
+                hint: Some(
+                    "write it in the pipeline's file, as `variables` of the target".to_owned(),
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
 fn json_text(value: &Value) -> String {
     format!("{value:#}\n")
 }
 
 /// The template for one pipeline and its target.
-fn template(pipeline: &Pipeline, machine: Machine) -> Result<String, Failure> {
+fn template(
+    pipeline: &Pipeline,
+    variables: &Variables,
+    machine: Machine,
+) -> Result<String, Failure> {
     let (name, target) = (&pipeline.name, &pipeline.target);
     let mut text = format!(
         "# The pipeline `{name}` on its target `{target}`: a function that loads what is new, a state machine that invokes it until\n\
@@ -63,7 +99,7 @@ fn template(pipeline: &Pipeline, machine: Machine) -> Result<String, Failure> {
             "OwnTopic": { "Fn::Equals": [{ "Ref": "TopicArn" }, ""] },
             "HasImage": { "Fn::Not": [{ "Fn::Equals": [{ "Ref": "Image" }, ""] }] },
         } }),
-        json!({ "Resources": resources(pipeline, machine, policies) }),
+        json!({ "Resources": resources(pipeline, variables, machine, policies) }),
         json!({ "Outputs": {
             "FunctionName": { "Value": { "Ref": "Function" } },
             "StateMachineArn": { "Value": { "Ref": "StateMachine" } },
@@ -84,7 +120,12 @@ fn parameters(pipeline: &Pipeline) -> Value {
         "Memory": number(1769, 128, 10_240, "Megabytes of the function; 1769 are one vCPU"),
         "Timeout": number(900, 10, 900, "Seconds of one invocation"),
         "Temporary": number(2048, 512, 10_240, "Megabytes of /tmp, where sorts and joins spill to"),
-        "LogDays": number(30, 1, 3653, "Days for which logs are kept"),
+        "LogDays": {
+            "Type": "Number",
+            "Default": 30,
+            "AllowedValues": LOG_DAYS,
+            "Description": "Days for which logs are kept",
+        },
         "ScheduleExpression": {
             "Type": "String",
             "Default": "rate(1 hour)",
@@ -154,18 +195,24 @@ fn topic() -> Value {
     json!({ "Fn::If": ["OwnTopic", { "Ref": "Topic" }, { "Ref": "TopicArn" }] })
 }
 
+/// Of AWS, which the ARNs of services begin with.
+fn partition() -> Value {
+    json!({ "Ref": "AWS::Partition" })
+}
+
 /// The documents of the policies that function and jobs share.
 fn policies(statements: &[Statement]) -> Result<Vec<Value>, Failure> {
     let mut documents: Vec<Vec<Value>> = Vec::new();
+    let empty = document(Vec::new()).to_string().len();
     let mut bytes = 0;
     for statement in statements {
         let value = statement.to_value();
-        let size = value.to_string().len();
+        let size = policy::deployed(&value).to_string().len() + ",".len();
         match documents.last_mut() {
             Some(document) if bytes + size <= POLICY => document.push(value),
             _ => {
                 documents.push(vec![value]);
-                bytes = 0;
+                bytes = empty;
             }
         }
         bytes += size;
@@ -251,7 +298,12 @@ fn alarm(about: String, namespace: &str, metric: &str, dimension: &str, of: Valu
     })
 }
 
-fn resources(pipeline: &Pipeline, machine: Machine, documents: Vec<Value>) -> Value {
+fn resources(
+    pipeline: &Pipeline,
+    variables: &Variables,
+    machine: Machine,
+    documents: Vec<Value>,
+) -> Value {
     let (name, target) = (&pipeline.name, &pipeline.target);
     // The program and the plugins are machine code.
     let of_lambda = match machine {
@@ -327,7 +379,11 @@ fn resources(pipeline: &Pipeline, machine: Machine, documents: Vec<Value>) -> Va
                 "Type": "AWS::Serverless::StateMachine",
                 "Properties": {
                     "DefinitionUri": "states.json",
-                    "DefinitionSubstitutions": { "Function": arn_of("Function"), "Topic": topic() },
+                    "DefinitionSubstitutions": {
+                        "Function": arn_of("Function"),
+                        "Partition": partition(),
+                        "Topic": topic(),
+                    },
                     "Role": arn_of("StatesRole"),
                 },
             }),
@@ -371,10 +427,15 @@ fn resources(pipeline: &Pipeline, machine: Machine, documents: Vec<Value>) -> Va
             ),
         ),
     ];
+    // Of the image's entry point, `transom run --batch`.
+    let mut command = vec!["--target".to_owned(), target.clone()];
+    for (name, value) in variables {
+        command.extend(["--var".to_owned(), format!("{name}={value}")]);
+    }
     for (id, resource) in
         of_load
             .into_iter()
-            .chain(of_batch(target, machine, notifies(), &policies))
+            .chain(of_batch(&command, machine, notifies(), &policies))
     {
         resources.insert(id.to_owned(), resource);
     }
@@ -383,7 +444,7 @@ fn resources(pipeline: &Pipeline, machine: Machine, documents: Vec<Value>) -> Va
 
 /// What a backfill needs. All of it is there only with an image.
 fn of_batch(
-    target: &str,
+    command: &[String],
     machine: Machine,
     notifies: Value,
     policies: &[Value],
@@ -455,8 +516,7 @@ fn of_batch(
                     "RetryStrategy": { "Attempts": 5, "EvaluateOnExit": on_exit },
                     "ContainerProperties": {
                         "Image": { "Ref": "Image" },
-                        // Of the image's entry point, `transom run --batch`.
-                        "Command": ["--target", target],
+                        "Command": command,
                         "JobRoleArn": arn_of("JobRole"),
                         "ExecutionRoleArn": arn_of("JobStartRole"),
                         "ResourceRequirements": [
@@ -497,6 +557,7 @@ fn of_batch(
                     "DefinitionSubstitutions": {
                         "Queue": { "Ref": "Queue" },
                         "Job": { "Ref": "Job" },
+                        "Partition": partition(),
                         "Topic": topic(),
                     },
                     "Role": arn_of("BackfillRole"),

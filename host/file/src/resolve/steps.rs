@@ -9,6 +9,7 @@ use super::super::model::{ErrorPolicy, OnReject, StepEntry};
 use super::super::names::is_name;
 use super::super::options::Options;
 use super::super::parts::{OnErrorEntry, OrderEntry, SqlText};
+use super::super::paths;
 use super::super::pipeline::{OnError, OrderBy, SqlStep, Step, StepKind, TransformStep};
 use super::super::problem::list;
 use super::super::reader::Spanned;
@@ -60,6 +61,7 @@ impl Resolver<'_> {
         Some(SqlStep {
             text,
             file,
+            moves_along: paths::stays_inside(said),
             on_error,
             span: sql.span,
             style: sql.style,

@@ -111,6 +111,9 @@ pub(super) struct Plan {
     format: u32,
     /// What `now()` is in all of them: they are loaded in order, and time does not go back.
     clock: DateTime<Utc>,
+    /// The digests of the variables' values, which may be secret; none in plans of earlier builds.
+    #[serde(default)]
+    variables: Option<BTreeMap<String, String>>,
     shares: Vec<SharePlan>,
 }
 
@@ -188,6 +191,28 @@ impl Frozen {
         }
     }
 
+    /// Refuses values of variables that are not those of the plan: shares of one backfill have the same.
+    pub(super) fn check_variables(&self, job: &Job) -> Result<()> {
+        let Some(planned) = &self.plan.variables else {
+            return Ok(());
+        };
+        let now = digests(job);
+        let mut names = planned.keys().chain(now.keys());
+        let differs = names.find(|name| planned.get(*name) != now.get(*name));
+        differs.map_or(Ok(()), |name| {
+            Err(Error::Slice {
+                message: format!(
+                    "the variable `{name}` has not the value with which the backfill of entry {} was planned",
+                    self.seq
+                ),
+                hint: format!(
+                    "give each share that value, with `--var {name}=..` or in the target; or close the backfill with `transom backfill \
+                     end`, and plan it anew"
+                ),
+            })
+        })
+    }
+
     /// What a share reads, and what counts as loaded after it.
     pub(super) async fn share(&self, store: &dyn Store, index: u32) -> Result<Chosen> {
         let until = index as usize;
@@ -242,6 +267,16 @@ impl Frozen {
         })?;
         Ok(Some(staged))
     }
+}
+
+/// The digest of each variable's value.
+fn digests(job: &Job) -> BTreeMap<String, String> {
+    let variables = job.pipeline.variables.iter();
+    let digests = variables.map(|(name, value)| {
+        let text = serde_json::to_vec(value).unwrap_or_default();
+        (name.clone(), commit::Digest::of(&text).to_string())
+    });
+    digests.collect()
 }
 
 pub(super) fn none_open() -> Error {
@@ -384,6 +419,7 @@ impl Planner<'_> {
         let plan = Plan {
             format: FORMAT,
             clock: self.slicer.now(&state).into(),
+            variables: Some(digests(self.slicer.job)),
             shares: shares.into_iter().map(SharePlan::from).collect(),
         };
         let plan = write(self.store, attempt, &plan, &There::new()).await?;

@@ -43,6 +43,7 @@ pub use self::probe::Probed;
 pub use self::runs::{Amounts, KeptError, KeptRun, KeptSlice, RunOutcome};
 pub use self::sink::{Behind, Replayed};
 pub use self::verify::Verification;
+pub use self::work::locked_schemas;
 use self::work::{Slicer, Staged};
 use crate::error::{Error, Result};
 use crate::job::Job;

@@ -21,8 +21,8 @@ use transom_commit::{
     Store, Work,
 };
 use transom_connect::{self as connect, ErrorKind, Inputs, Sink, SinkLimits, Source as _};
-use transom_file::FileSource;
 use transom_file::spec::Incremental;
+use transom_file::{FileSource, Pipeline};
 use transom_plugin::LogicalTime;
 
 use self::ahead::Ahead;
@@ -37,6 +37,7 @@ use super::staged::keep;
 use super::{SliceOptions, StagedReport};
 use crate::error::{Error, Result};
 use crate::job::Job;
+use crate::lock::Lock;
 use crate::plan::{self, Part, Sources};
 use crate::report::RunReport;
 use crate::run::{FailingRows, Observer, RunFailure};
@@ -66,7 +67,7 @@ pub(super) struct Staged {
 
 /// Plans, computes and stages slices, and owns the sinks.
 pub(super) struct Slicer<'a> {
-    job: &'a Job,
+    pub(super) job: &'a Job,
     options: &'a SliceOptions,
     observer: &'a dyn Observer,
     store: Arc<dyn Store>,
@@ -116,7 +117,7 @@ impl<'a> Slicer<'a> {
         let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
         Ok(Self {
             sinks: Arc::new(sinks(job)),
-            schemas: locked_schemas(job)?,
+            schemas: locked_schemas(&job.pipeline, job.lock.as_deref())?,
             job,
             options,
             observer,
@@ -616,10 +617,15 @@ pub(super) fn sinks(job: &Job) -> BTreeMap<String, Arc<dyn Sink>> {
 }
 
 /// The columns of all sources, which must be those of the lock file: they may not differ from one slice to the next.
-fn locked_schemas(job: &Job) -> Result<BTreeMap<String, SchemaRef>> {
-    let lock = job.lock.as_ref();
+///
+/// # Errors
+/// If the lock file does not have a source as it is written.
+pub fn locked_schemas(
+    pipeline: &Pipeline,
+    lock: Option<&Lock>,
+) -> Result<BTreeMap<String, SchemaRef>> {
     let mut schemas = BTreeMap::new();
-    for source in &job.pipeline.sources {
+    for source in &pipeline.sources {
         let name = &source.name.value;
         let schema = lock.and_then(|lock| lock.schema(source));
         let schema = schema.ok_or_else(|| Error::Lock {

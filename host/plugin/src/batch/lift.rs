@@ -9,13 +9,17 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait, make_array};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow::datatypes::{
-    DataType, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type, DecimalType, Field,
+    ArrowPrimitiveType, DataType, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type,
+    Decimal256Type, DecimalType, Field, Time32MillisecondType, Time32SecondType,
+    Time64MicrosecondType, Time64NanosecondType, TimeUnit,
 };
 use arrow_data::{ArrayData, ArrayDataBuilder};
 
 use super::lower::fixed_width;
 use super::pieces::are_well;
 use crate::bindings::types;
+
+const SECONDS_PER_DAY: i64 = 86_400;
 
 /// Arrow pads buffers to 64 bytes; more than that beyond the needed length is a mistake.
 const PADDING: usize = 64;
@@ -54,7 +58,7 @@ pub(crate) fn lift(
                 )));
             }
             let array = make_array(data);
-            check_decimals(&array).map_err(in_column)?;
+            check_values(&array).map_err(in_column)?;
             Ok(array)
         })
         .collect::<Result<Vec<_>, String>>()?;
@@ -253,37 +257,80 @@ fn fitting(bytes: Vec<u8>, name: &str, needed: usize) -> Result<Buffer, String> 
     }
 }
 
-/// Arrow's validation leaves out whether decimals fit their precision; databases refuse those that do not.
-fn check_decimals(array: &ArrayRef) -> Result<(), String> {
-    fn fits<T: DecimalType>(array: &dyn Array, precision: u8) -> Result<(), String> {
-        let decimals = array.as_primitive::<T>();
-        // One by one: the array's own check takes a negative scale for one of more than 128 digits.
-        decimals
-            .iter()
-            .flatten()
-            .try_for_each(|value| T::validate_decimal_precision(value, precision, decimals.scale()))
-            .map_err(|error| error.to_string())
-    }
+/// Arrow's validation leaves out whether decimals fit their precision and times and dates are some: databases refuse those that are not,
+/// and few readers have them.
+fn check_values(array: &ArrayRef) -> Result<(), String> {
     match array.data_type() {
-        DataType::Decimal32(precision, _) => fits::<Decimal32Type>(array, *precision),
-        DataType::Decimal64(precision, _) => fits::<Decimal64Type>(array, *precision),
-        DataType::Decimal128(precision, _) => fits::<Decimal128Type>(array, *precision),
-        DataType::Decimal256(precision, _) => fits::<Decimal256Type>(array, *precision),
-        DataType::List(_) => check_decimals(array.as_list::<i32>().values()),
-        DataType::LargeList(_) => check_decimals(array.as_list::<i64>().values()),
-        DataType::FixedSizeList(..) => check_decimals(array.as_fixed_size_list().values()),
+        DataType::Decimal32(precision, _) => check_decimals::<Decimal32Type>(array, *precision),
+        DataType::Decimal64(precision, _) => check_decimals::<Decimal64Type>(array, *precision),
+        DataType::Decimal128(precision, _) => check_decimals::<Decimal128Type>(array, *precision),
+        DataType::Decimal256(precision, _) => check_decimals::<Decimal256Type>(array, *precision),
+        DataType::Time32(TimeUnit::Second) => check_times::<Time32SecondType>(array, 1),
+        DataType::Time32(_) => check_times::<Time32MillisecondType>(array, 1_000),
+        DataType::Time64(TimeUnit::Microsecond) => {
+            check_times::<Time64MicrosecondType>(array, 1_000_000)
+        }
+        DataType::Time64(_) => check_times::<Time64NanosecondType>(array, 1_000_000_000),
+        DataType::Date64 => check_dates(array),
+        DataType::List(_) => check_values(array.as_list::<i32>().values()),
+        DataType::LargeList(_) => check_values(array.as_list::<i64>().values()),
+        DataType::FixedSizeList(..) => check_values(array.as_fixed_size_list().values()),
         DataType::Map(..) => array
             .as_map()
             .entries()
             .columns()
             .iter()
-            .try_for_each(check_decimals),
+            .try_for_each(check_values),
         DataType::Struct(_) => array
             .as_struct()
             .columns()
             .iter()
-            .try_for_each(check_decimals),
+            .try_for_each(check_values),
         _ => Ok(()),
+    }
+}
+
+fn check_decimals<T: DecimalType>(array: &ArrayRef, precision: u8) -> Result<(), String> {
+    let decimals = array.as_primitive::<T>();
+    // One by one: the array's own check takes a negative scale for one of more than 128 digits.
+    decimals
+        .iter()
+        .flatten()
+        .try_for_each(|value| T::validate_decimal_precision(value, precision, decimals.scale()))
+        .map_err(|error| error.to_string())
+}
+
+/// Refuses a time that is not within a day; there are `per_second` units in a second.
+fn check_times<T: ArrowPrimitiveType<Native: Into<i64>>>(
+    array: &ArrayRef,
+    per_second: i64,
+) -> Result<(), String> {
+    let day = 0..SECONDS_PER_DAY * per_second;
+    let mut times = array
+        .as_primitive::<T>()
+        .iter()
+        .flatten()
+        .map(Into::<i64>::into);
+    match times.find(|time| !day.contains(time)) {
+        None => Ok(()),
+        Some(time) => Err(format!(
+            "{time} is no time of day in {}: those are from 0 to {}",
+            array.data_type(),
+            day.end - 1
+        )),
+    }
+}
+
+/// Refuses a date in milliseconds that is no midnight.
+fn check_dates(array: &ArrayRef) -> Result<(), String> {
+    const DAY: i64 = SECONDS_PER_DAY * 1_000;
+    let mut dates = array.as_primitive::<Date64Type>().iter().flatten();
+    match dates.find(|date| date % DAY != 0) {
+        None => Ok(()),
+        Some(date) => Err(format!(
+            "{date} is no date in {}: those are multiples of {DAY}",
+            array.data_type()
+        )),
     }
 }
 

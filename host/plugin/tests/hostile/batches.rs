@@ -171,6 +171,27 @@ fn buffers() -> Vec<Case> {
             &[(1, 0)],
             &[NO, &(-1000_i128).to_le_bytes()],
         ),
+        one(
+            "time_beyond_its_day",
+            "ttu",
+            1,
+            &[(1, 0)],
+            &[NO, &86_400_000_000_i64.to_le_bytes()],
+        ),
+        one(
+            "time_before_its_day",
+            "tts",
+            1,
+            &[(1, 0)],
+            &[NO, &(-1_i32).to_le_bytes()],
+        ),
+        one(
+            "date_in_milliseconds_that_is_no_whole_day",
+            "tdm",
+            1,
+            &[(1, 0)],
+            &[NO, &86_400_001_i64.to_le_bytes()],
+        ),
     ]
 }
 
@@ -319,6 +340,17 @@ fn nested() -> Vec<Case> {
                 i32s(&[0, 1]),
                 vec![],
                 10_000_i128.to_le_bytes().to_vec(),
+            ],
+        ),
+        of(
+            "time_in_a_list_beyond_its_day",
+            vec![Field::parent("x", "+l", 1), Field::new("item", "ttn")],
+            &[(1, 0), (1, 0)],
+            vec![
+                vec![],
+                i32s(&[0, 1]),
+                vec![],
+                86_400_000_000_000_i64.to_le_bytes().to_vec(),
             ],
         ),
     ]

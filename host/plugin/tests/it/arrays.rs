@@ -260,7 +260,7 @@ fn field_data(numbers: &mut Numbers, field: &FieldRef, rows: usize, nulls: Nulls
     array(numbers, field.data_type(), rows, nulls).to_data()
 }
 
-/// Bytes of one value: any for most types, in range for decimals, and often the odd ones for floats.
+/// Bytes of one value: any for most types, in range for decimals, times and dates, and often the odd ones for floats.
 fn value(numbers: &mut Numbers, data_type: &DataType, width: usize) -> Vec<u8> {
     let digits = |precision: u8| 10_i128.pow(u32::from(precision)) - 1;
     match data_type {
@@ -285,6 +285,20 @@ fn value(numbers: &mut Numbers, data_type: &DataType, width: usize) -> Vec<u8> {
                 _ => i256::from_i128(i128::from(numbers.next())),
             };
             value.to_le_bytes().to_vec()
+        }
+        DataType::Time32(unit) | DataType::Time64(unit) => {
+            let per_second = match unit {
+                TimeUnit::Second => 1,
+                TimeUnit::Millisecond => 1_000,
+                TimeUnit::Microsecond => 1_000_000,
+                TimeUnit::Nanosecond => 1_000_000_000,
+            };
+            let value = numbers.below(86_400 * per_second) as u64;
+            value.to_le_bytes()[..width].to_vec()
+        }
+        DataType::Date64 => {
+            let days = i64::from(numbers.next() as i32);
+            (days * 86_400_000).to_le_bytes().to_vec()
         }
         DataType::Float32 if numbers.flip() => {
             let odd = [

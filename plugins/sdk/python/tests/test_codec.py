@@ -5,10 +5,12 @@ import math
 import unittest
 from array import array
 from decimal import Decimal
+from fractions import Fraction
 
 from transom import bits, types
 from transom.codec import Bytes, Text
 from transom.column import Column, Misfit, encode
+from transom.output import taken
 from transom.schema import Field, decode
 
 MOMENT = dt.datetime(1969, 12, 31, 23, 59, 59, 999_999)
@@ -187,6 +189,44 @@ class WhatDoesNotFit(unittest.TestCase):
             with self.subTest(type=data_type.name):
                 self.assertTrue(self.misfit(data_type, [data_type.placeholder, value]).wrong_class)
 
+    def test_a_class_that_only_looks_like_the_types_is_refused(self):
+        class Like:
+            """Has what is asked of each of them, and more that would be lost."""
+
+            days = seconds = microseconds = 1
+
+            def toordinal(self):
+                return 738_000
+
+            def __sub__(self, other):
+                return dt.timedelta()
+
+            def __index__(self):
+                return 2**53 + 1
+
+            def quantize(self, *_):
+                return Decimal(1)
+
+        # Not `Like` alone: these are what comes of arithmetic.
+        numbers = [(types.float64, value) for value in (Decimal("0.1"), Fraction(1, 3))]
+        many = [types.float64, types.float32, types.float16, types.boolean, types.date32, types.date64]
+        many += [types.timestamp("us"), types.timestamp("s", "UTC"), types.duration("us"), types.decimal(5, 2)]
+        for data_type, value in [*numbers, (types.boolean, 1), (types.boolean, 0), *((one, Like()) for one in many)]:
+            with self.subTest(type=data_type.name, value=value):
+                misfit = self.misfit(data_type, [data_type.placeholder, value])
+                self.assertEqual((misfit.row, misfit.wrong_class), (1, True))
+                self.assertIn(f"is a `{type(value).__name__}`, not a `{data_type.python.__name__}`", misfit.reason)
+        for data_type, value in [(types.float64, True), (types.float64, 3), (types.int64, True)]:
+            encode(data_type, [value])
+
+    def test_what_is_written_into_later_is_no_binary_value(self):
+        for data_type in (types.binary, types.large_binary, types.fixed_binary(2)):
+            for value in (bytearray(2), memoryview(b"ab"), memoryview(array("q", [1]))):
+                with self.subTest(type=data_type.name, value=type(value).__name__):
+                    misfit = self.misfit(data_type, [b"ab", None, value])
+                    self.assertEqual((misfit.row, misfit.wrong_class), (2, True))
+                    self.assertIn("not a `bytes`: give `bytes(..)` of it", misfit.reason)
+
     def test_values_that_are_too_long_for_one_column_are_told_apart_from_one_that_does_not_fit(self):
         # With offsets of one byte, so that no test takes 2 GiB.
         for narrow in [Bytes("z-narrow", "binary", "b"), Text("u-narrow", "utf8", "b")]:
@@ -209,6 +249,21 @@ class Columns(unittest.TestCase):
     def test_an_array_of_the_types_own_numbers_is_taken_as_it_is(self):
         self.assertEqual(encode(types.int64, array("q", [1, -1])).buffers[1], array("q", [1, -1]).tobytes())
         self.assertEqual(encode(types.int64, array("i", [1, -1])).buffers[1], array("q", [1, -1]).tobytes())
+
+    def test_an_array_of_zeros_and_ones_holds_bools_and_a_list_of_them_does_not(self):
+        bools = encode(types.boolean, [True, False, True])
+        for values in (b"\1\0\1", bytearray(b"\1\0\1"), memoryview(b"\1\0\1"), array("q", [1, 0, 1])):
+            for column in (values, Column(values), taken(values, b"\1\1\1"), taken(Column(values), b"\1\1\1")):
+                with self.subTest(values=type(values).__name__, column=type(column).__name__):
+                    self.assertEqual(encode(types.boolean, column), bools)
+        for values in ([1, 0, 1], bytes([1, 2])):
+            with self.assertRaisesRegex(Misfit, f"{values[-1]} is a `int`|1 is a `int`"):
+                encode(types.boolean, values)
+
+    def test_a_mask_may_have_any_number_for_what_is_valid(self):
+        column = Column(array("q", [1, 2, 3]), b"\xff\0\2")
+        self.assertEqual((column.valid, column.null_count), (b"\1\0\1", 1))
+        self.assertEqual(encode(types.int64, column).buffers[0], b"\5")
 
     def test_what_lies_beneath_a_null_is_not_read(self):
         offsets, data = array("i", [0, 1, 2]).tobytes(), b"a\xff"

@@ -1,7 +1,9 @@
 """Functions as SQL calls them: types from annotations, nulls, rejected rows, mistakes."""
 
 import datetime as dt
+import functools
 import unittest
+import unittest.mock
 from array import array
 from typing import Annotated
 
@@ -46,6 +48,17 @@ def forgets(value: int) -> int:
 @transom.function
 def mistaken(value: int) -> int:
     return f"{value}" if value == 3 else value
+
+
+@transom.function
+def mixed(value: int) -> transom.Int8:
+    return "3" if value == 3 else value
+
+
+@transom.function
+@functools.lru_cache
+def cached(value: int) -> int:
+    return "a"
 
 
 @transom.function
@@ -121,6 +134,58 @@ class Rows(unittest.TestCase):
             call_function(forgets, [1, None, 0])
         self.assertEqual(raised.exception.row, 2)
         self.assertIn("annotate the result with `| None`", str(raised.exception))
+
+    def test_none_is_found_beside_a_row_that_could_not_be_read(self):
+        @transom.function
+        def hole(moment: dt.datetime, x: int) -> int:
+            return None if x == 3 else x
+
+        function = hole.__transom__
+        handles = Handles(Plugin("test", "0", [function], []))
+        wire = [WireField("moment", "tsu:"), WireField("x", "l")]
+        opened = handles.open_function("hole", wire, "{}")
+        moments = array("q", [-62_135_596_800_000_001, 0, 0]).tobytes()
+        batch = Batch(3, [Node(3, 0), Node(3, 0)], [b"", moments, b"", array("q", [1, 2, 3]).tobytes()])
+        with self.assertRaisesRegex(transom.Error, "returned None") as raised:
+            handles.call(opened.handle, batch)
+        self.assertEqual(raised.exception.row, 2)
+
+    def test_results_that_do_not_fit_are_found_in_one_pass(self):
+        class Counted(int):
+            seen = 0
+
+            def __str__(self):
+                Counted.seen += 1
+                return int.__repr__(self)
+
+        @transom.function
+        def large(value: int) -> transom.Int8:
+            return Counted(value + 1000) if value % 2 else value % 100
+
+        rows, packs = 3000, 0
+        pack = large.__transom__.output.pack
+
+        def counting(values):
+            nonlocal packs
+            packs += len(values)
+            return pack(values)
+
+        with unittest.mock.patch.object(large.__transom__.output, "pack", counting):
+            called = call_function(large, [None, *range(rows)])
+        self.assertEqual([row for row, _ in called.rejected], list(range(2, rows + 1, 2)))
+        self.assertEqual(called.rejected[0][1], "1001 does not fit int8")
+        self.assertEqual(called.values[:4], [None, 0, None, 2])
+        self.assertLess((packs, Counted.seen), (rows * 10, rows * 2))
+        # The first of another class ends the run, with its row in the batch.
+        with self.assertRaises(transom.Error) as raised:
+            call_function(mixed, [None, 1000, 2, 3])
+        self.assertEqual(raised.exception.row, 3)
+        self.assertIn("'3' is a `str`, not a `int`", str(raised.exception))
+
+    def test_a_wrong_result_of_a_cached_function_is_told_with_its_place(self):
+        message = r"`cached` \(.*test_functions.py, line \d+\) returned a wrong value"
+        with self.assertRaisesRegex(transom.Error, message):
+            call_function(cached, [1])
 
     def test_a_result_of_another_class_names_function_row_and_value(self):
         with self.assertRaises(transom.Error) as raised:

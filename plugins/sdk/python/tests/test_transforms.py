@@ -2,10 +2,12 @@
 
 import datetime as dt
 import json
+import math
 import unittest
 from array import array
 from collections import deque
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Annotated, Literal
 
 import transom
@@ -212,6 +214,13 @@ class Layouts(unittest.TestCase):
         error = wire_error(raised.exception)
         self.assertEqual((error.kind, error.row, error.column, error.message), ("bad-data", 1, 1, "late"))
 
+    def test_an_error_with_a_row_that_is_none_keeps_its_message(self):
+        for row in (-1, 1.5, "2", 2**32):
+            with self.subTest(row=row):
+                wire = wire_error(transom.BadData("the customer is missing", row=row))
+                self.assertEqual((wire.message, wire.row), (f"the customer is missing (row {row!r})", None))
+        self.assertEqual(wire_error(transom.BadData("no", row=2**32 - 1)).row, 2**32 - 1)
+
     def test_a_closed_handle_is_not_open(self):
         handles, opened = self.open(whatever(), [])
         handles.close_table(opened.handle)
@@ -271,6 +280,39 @@ class Options(unittest.TestCase):
         self.assertEqual(schema["properties"]["share"], share)
         self.assertEqual(schema["properties"]["mode"], {"enum": ["fast", "exact"], "default": "fast"})
 
+    def described(self, annotation, **default):
+        given = type("Options", (), {"__annotations__": {"value": annotation}, **default})
+        cls = type("Of", (Base,), {"Options": given})
+        return cls, json.loads(describe_transform(cls).options, parse_constant=self.fail)
+
+    def test_a_default_that_json_has_not_is_left_out_of_the_schema(self):
+        for default in (math.inf, -math.inf, math.nan):
+            with self.subTest(default=default):
+                _, schema = self.described(float, value=default)
+                self.assertEqual(schema["properties"], {"value": {"type": "number"}})
+                self.assertNotIn("required", schema)
+        _, schema = self.described(Annotated[float, transom.maximum(math.inf)])
+        self.assertEqual(schema["properties"], {"value": {"type": "number"}})
+
+    def test_options_that_cannot_be_given_are_named_when_the_plugin_is_described(self):
+        for annotation, default, message in [
+            (dict[int, str], {}, r"`value`: keys in a pipeline file are texts: write `dict\[str, \.\.\]`"),
+            (list[dict[int, str]], {}, "`value`: keys in a pipeline file are texts"),
+            (complex, {}, "`value`: `<class 'complex'>` is no type of an option"),
+            (float | None, {"value": Decimal(1)}, r"`value`: its default Decimal\('1'\) has no JSON form"),
+        ]:
+            with self.subTest(annotation=annotation), self.assertRaisesRegex(transom.Error, message):
+                self.described(annotation, **default)
+        self.assertIn("value", self.described(dict[Annotated[str, "A name."], int])[1]["properties"])
+
+    def test_an_integer_that_no_float_equals_is_not_rounded(self):
+        cls, _ = self.described(float)
+        for given in (2**53 + 1, 10**400):
+            with self.subTest(digits=len(str(given))), self.assertRaises(transom.Config) as raised:
+                options.parse("of", cls.options_class(), json.dumps({"value": given}))
+            self.assertIn("`value` must be a number that a `float` holds without rounding", str(raised.exception))
+        self.assertEqual(options.parse("of", cls.options_class(), '{"value": 9007199254740994}').value, 2.0**53 + 2)
+
     def test_a_transform_without_options_takes_none(self):
         with self.assertRaisesRegex(transom.Config, "there is no option `x`; it has none"):
             run_transform(Lengths, {"x": 1}, TABLE)
@@ -300,6 +342,112 @@ class Options(unittest.TestCase):
         ]:
             with self.subTest(keys=keys), self.assertRaisesRegex((TypeError, ValueError), message):
                 type("Wrong", (Base,), {}, name="wrong", **keys)
+
+
+class Counts(Base, abstract=True):
+    """Calls `one` for each row, of which `result` tells."""
+
+    class Options:
+        names: list[str]
+
+    def open(self, input):
+        self.n = 0
+        self.begin()
+        return transom.Opened(reads=["x"], computes={"n": int})
+
+    def process(self, batch, output):
+        for _ in batch["x"]:
+            self.one()
+
+    def result(self):
+        return self.n
+
+    def finish(self, end, output):
+        output.emit_new(n=[self.result()])
+
+
+class Handlers(Counts):
+    def begin(self):
+        self.handlers = {"one": self.add}
+
+    def add(self):
+        self.n += 1
+
+    def one(self):
+        self.handlers["one"]()
+
+
+class Child:
+    def __init__(self, owner):
+        self.owner = owner
+
+
+class Parent(Counts):
+    def begin(self):
+        self.child = Child(self)
+
+    def one(self):
+        self.child.owner.n += 1
+
+
+class Getstate(Counts):
+    """What it leaves out is as `open` made it."""
+
+    def begin(self):
+        self.step = lambda: 1
+
+    def one(self):
+        self.n += self.step()
+
+    def __getstate__(self):
+        return {"count": self.n}
+
+    def __setstate__(self, state):
+        self.n = state["count"]
+
+
+class Deletes(Counts):
+    def begin(self):
+        self.first = True
+
+    def one(self):
+        if hasattr(self, "first"):
+            del self.first
+            self.n += 1
+
+
+NOTHING = object()
+
+
+class Missing:
+    pass
+
+
+MISSING = Missing()
+
+
+class Sentinel(Counts):
+    NONE = object()
+
+    def begin(self):
+        self.last = [NOTHING, MISSING, self.NONE]
+
+    def one(self):
+        nothing, missing, none = self.last
+        self.n += nothing is NOTHING and missing is MISSING and none is self.NONE
+
+
+class Shares(Counts):
+    """A list of its options, which it writes to."""
+
+    def begin(self):
+        self.seen = self.options.names
+
+    def one(self):
+        self.seen.append("b")
+
+    def result(self):
+        return len(self.options.names) - 1
 
 
 class State(unittest.TestCase):
@@ -358,6 +506,26 @@ class State(unittest.TestCase):
             snapshot = handles.snapshot(handle)
         one = (1).to_bytes(8, "little")
         self.assertEqual(results, [[b"", one, b"", one], [b"", (2).to_bytes(8, "little"), b"", one]])
+
+    def test_what_is_moved_refers_to_each_other_as_before(self):
+        for cls in (Handlers, Parent, Getstate, Sentinel, Shares):
+            with self.subTest(cls.__name__):
+                ran = run_transform(cls, {"names": ["a"]}, [{"x": [1, 2]}, {"x": [3]}, {"x": [4]}])
+                self.assertEqual(ran.columns["n"], [4])
+        self.assertEqual(run_transform(Deletes, {"names": []}, [{"x": [1, 2]}, {"x": [3]}]).columns["n"], [1])
+
+    def test_a_transform_that_runs_out_of_memory_when_it_is_moved_says_so(self):
+        class Heavy(Base):
+            def open(self, input):
+                return transom.Opened()
+
+            def __getstate__(self):
+                raise MemoryError
+
+        handles = Handles(Plugin("test", "0", [], [Heavy]))
+        handle = handles.open_table("heavy", [], "{}").handle
+        with self.assertRaisesRegex(Located, "cannot be moved to another instance: MemoryError"):
+            handles.snapshot(handle)
 
     def test_a_transform_that_cannot_be_moved_is_told_why(self):
         class Holds(Base):

@@ -62,6 +62,12 @@ class DataType:
         """
         raise NotImplementedError
 
+    def check(self, values: Iterable) -> None:
+        """TypeError when a value is of another class, which may have all that is asked of this one and more besides."""
+        for cls in set(map(type, values)):
+            if not issubclass(cls, self.python):
+                raise TypeError(f"a {cls.__name__} is no {self.python.__name__}")
+
     def other(self, value: object) -> str:
         """How a value is not of this class, for a message that begins with the value."""
         return f"is a `{type(value).__name__}`, not a `{self.python.__name__}`"
@@ -94,7 +100,10 @@ class Number(DataType):
 def _floats(code: str, values: list) -> bytes:
     """Floats of a width, each the nearest one. OverflowError beyond the largest, ValueError for an integer that none
     is equal to."""
-    if any(issubclass(cls, int) for cls in set(map(type, values))):
+    classes = set(map(type, values))
+    if not all(issubclass(cls, (float, int)) for cls in classes):
+        raise TypeError("what can become a float may lose digits")
+    if any(issubclass(cls, int) for cls in classes):
         for value in values:
             if isinstance(value, int) and struct.unpack(f"<{code}", struct.pack(f"<{code}", float(value)))[0] != value:
                 raise ValueError("it has more digits than a float of its width keeps")
@@ -142,10 +151,8 @@ class Boolean(DataType):
         return list(map(bool, items))
 
     def pack(self, values: list) -> list[bytes]:
-        flags = bytes(values)
-        if flags.translate(None, b"\0\1"):
-            raise TypeError("an integer is no bool")
-        return [bits.pack(flags)]
+        self.check(values)
+        return [bits.pack(bytes(values))]
 
 
 class Null(DataType):
@@ -164,7 +171,10 @@ class Null(DataType):
 
 
 class Bytes(DataType):
-    """binary: offsets, then data. Its slots are pairs of offsets, with the data beside them."""
+    """binary: offsets, then data. Its slots are pairs of offsets, with the data beside them.
+
+    Only `bytes` are values of it: into a bytearray, and what a memoryview looks at, its owner may have written since.
+    """
 
     buffers = 2
 
@@ -184,11 +194,11 @@ class Bytes(DataType):
         return [data[start:stop] for start, stop in pairwise(memoryview(buffers[0]).cast(self.offset))]
 
     def pack(self, values: list) -> list[bytes]:
-        data = b"".join(values)
-        offsets = self.offsets(values)
-        if struct.unpack_from(self.offset, offsets, len(offsets) - struct.calcsize(self.offset))[0] != len(data):
-            raise TypeError("a memoryview of items wider than a byte is no binary value")
-        return [offsets, data]
+        self.check(values)
+        return [self.offsets(values), b"".join(values)]
+
+    def other(self, value: object) -> str:
+        return super().other(value) + changeable(value)
 
     def offsets(self, values: Sequence) -> bytes:
         """The offsets of values that follow each other."""
@@ -231,6 +241,11 @@ class Text(Bytes):
         return [self.offsets(encoded), b"".join(encoded)]
 
 
+def changeable(value: object) -> str:
+    """How to make binary values of what can be written into."""
+    return ": give `bytes(..)` of it" if isinstance(value, (bytearray, memoryview)) else ""
+
+
 class FixedBytes(DataType):
     """Binary values that are all of one width."""
 
@@ -243,7 +258,10 @@ class FixedBytes(DataType):
         return [data[row * width : (row + 1) * width] for row in range(rows)]
 
     def pack(self, values: list) -> list[bytes]:
-        data = b"".join(values)
+        self.check(values)
         if any(len(value) != self.width for value in values):
             raise ValueError(f"it is not {self.width} bytes long")
-        return [data]
+        return [b"".join(values)]
+
+    def other(self, value: object) -> str:
+        return super().other(value) + changeable(value)

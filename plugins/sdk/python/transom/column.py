@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress
 from typing import Any, TypeVar
 
 from . import bits, native
-from .codec import DataType
+from .codec import Boolean, DataType
 from .contract import Batch, Node
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ class Column(Sequence[T | None]):
     def __init__(self, values: Sequence, valid: bytes | None = None):
         self.type: DataType | None = None
         self.rows = len(values)
-        self.valid = bytes(valid) if valid is not None else None
+        self.valid = _marks(valid) if valid is not None else None
         if self.valid is not None and len(self.valid) != self.rows:
             raise ValueError(f"`valid` has {len(self.valid)} rows, the values have {self.rows}")
         self.null_count = self.valid.count(0) if self.valid is not None else 0
@@ -100,6 +101,12 @@ class Column(Sequence[T | None]):
         return items if self.type.is_plain else self.type.convert(items)
 
 
+def _marks(valid: bytes) -> bytes:
+    """One byte for each row, as masks have 255 for 1."""
+    marks = bytes(valid)
+    return bytes(map(bool, marks)) if marks.translate(None, b"\0\1") else marks
+
+
 def spread(values: Iterable, valid: bytes, missing: object = None) -> list:
     """Values, each in the next row that is valid, and `missing` in the others."""
     value = iter(values).__next__
@@ -146,7 +153,7 @@ def encode(
         packed = _as_it_is(data_type, values)
         if packed is not None:
             return _batch(valid, len(values), [packed])
-        values = list(values)
+        values = _flags(values) if isinstance(data_type, Boolean) else list(values)
     encoded = native.encode(data_type.format, values, valid, selected)
     if encoded is not None:
         rows = len(values) if selected is None else len(selected)
@@ -196,6 +203,13 @@ def _as_it_is(data_type: DataType, values: object) -> bytes | None:
     return view.tobytes() if same and view.ndim == 1 else None
 
 
+def _flags(values: Iterable) -> list:
+    """The values of a column of bools: 0 and 1 are those of an array's slots, and integers in a list."""
+    if not isinstance(values, (bytes, bytearray, memoryview, array)):
+        return list(values)
+    return [bool(value) if value in (0, 1) else value for value in values]
+
+
 def _batch(valid: bytes | None, rows: int, buffers: list[bytes]) -> Batch:
     null_count = valid.count(0) if valid is not None else 0
     return Batch(rows, [Node(rows, null_count)], [bits.pack(valid) if null_count else b"", *buffers])
@@ -210,18 +224,26 @@ def _pack(data_type: DataType, values: list) -> list[bytes]:
 
 def _misfit(data_type: DataType, values: list) -> Misfit:
     """The first value that does not go, and why. Only when something has gone wrong is each tried alone."""
-    for row, value in enumerate(values):
-        try:
-            data_type.pack([value])
-        except _WRONG:
-            return Misfit(row, f"{_cut(repr(value))} {data_type.other(value)}", wrong_class=True)
-        except OverflowError:
-            return Misfit(row, f"{_cut(str(value))} does not fit {data_type.name}", wrong_class=False)
-        except ValueError as error:
-            return Misfit(row, f"`{_cut(str(value))}` does not fit {data_type.name}: {error}", wrong_class=False)
+    for misfit in misfits(data_type, values):
+        return misfit
     # Only offsets speak of more than one value.
     reason = f"the values of one batch are longer together than a column of {data_type.name} holds, which is 2 GiB"
     return Misfit(0, f"{reason}: make smaller batches", wrong_class=True)
+
+
+def misfits(data_type: DataType, values: Iterable) -> Iterator[Misfit]:
+    """Each value that does not go by itself, and why. None is null, and goes."""
+    for row, value in enumerate(values):
+        if value is None:
+            continue
+        try:
+            data_type.pack([value])
+        except _WRONG:
+            yield Misfit(row, f"{_cut(repr(value))} {data_type.other(value)}", wrong_class=True)
+        except OverflowError:
+            yield Misfit(row, f"{_cut(str(value))} does not fit {data_type.name}", wrong_class=False)
+        except ValueError as error:
+            yield Misfit(row, f"`{_cut(str(value))}` does not fit {data_type.name}: {error}", wrong_class=False)
 
 
 def _cut(text: str) -> str:

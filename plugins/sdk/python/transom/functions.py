@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from . import native
 from .codec import DataType
-from .column import Column, Misfit, encode, intersect, spread
+from .column import Column, Misfit, encode, intersect, misfits, spread
 from .contract import Batch
 from .errors import Config, Error, Reject, failure, said
 from .loops import loop_of, rows_of
@@ -40,7 +40,11 @@ class Function:
     @property
     def where(self) -> str:
         """File and line of the definition."""
-        code = self.function.__code__
+        # Behind `functools.lru_cache` and its like.
+        function = inspect.unwrap(self.function)
+        code = getattr(function, "__code__", None)
+        if code is None:
+            return f"a `{type(function).__name__}` of the module {getattr(function, '__module__', None)}"
         return f"{code.co_filename}, line {code.co_firstlineno}"
 
     @property
@@ -142,8 +146,12 @@ class Call:
         self.columns = columns
         self.rows = rows
         self.rejected: list[tuple[int, str]] = []
+        #: How many of these had no call: an argument could not be read.
+        self.unreadable = 0
         #: Rows for which the function is called, as bytes of 0 and 1; None stands for all.
         self.selected: bytes | None = None
+        #: The numbers of these rows, once they are asked for.
+        self._places: list[int] | None = None
 
     def run(self) -> tuple[Batch, list[tuple[int, str]]]:
         """Calls, and encodes what came."""
@@ -195,6 +203,7 @@ class Call:
                 selected[row] = 0
                 reason = f"{item!s} is out of the range of `{data_type.python.__name__}`"
                 self.rejected.append((row, reason))
+                self.unreadable += 1
         self.selected = bytes(selected)
 
     def _rows(self) -> Iterator:
@@ -226,27 +235,42 @@ class Call:
         """The row of the batch that the selected row at `index` is."""
         if self.selected is None:
             return index
-        return list(compress(range(self.rows), self.selected))[index]
+        if self._places is None:
+            self._places = list(compress(range(self.rows), self.selected))
+        return self._places[index]
 
     def _reject(self, index: int, reason: str) -> None:
         self.rejected.append((self._row(index), reason))
 
     def _encode(self, results: list) -> Batch:
-        function, selected = self.function, self.selected
-        while True:
-            try:
-                batch = encode(function.output, results, selected=selected)
-                break
-            except Misfit as misfit:
+        function = self.function
+        try:
+            batch = self._encoded(results)
+        except Misfit as first:
+            if first.wrong_class:
+                raise self._wrong_value(first, first.row) from None
+            # All of them at once, and then the column once more: it may be every row that does not fit.
+            for misfit in misfits(function.output, results):
                 if misfit.wrong_class:
-                    message = f"`{function.name}` ({function.where}) returned a wrong value: {misfit.reason}"
-                    raise Error(message, row=misfit.row) from None
-                self.rejected.append((misfit.row, misfit.reason))
-                index = misfit.row if selected is None else selected[: misfit.row].count(1)
-                results[index] = None
-        if not function.gives_null and batch.nodes[0].null_count > self.rows - len(results) + len(self.rejected):
+                    raise self._wrong_value(misfit, self._row(misfit.row)) from None
+                self._reject(misfit.row, misfit.reason)
+                results[misfit.row] = None
+            try:
+                batch = self._encoded(results)
+            except Misfit as misfit:
+                # What is left is too long together, or changes while it is looked at.
+                raise self._wrong_value(misfit, misfit.row) from None
+        allowed = self.rows - len(results) + len(self.rejected) - self.unreadable
+        if not function.gives_null and batch.nodes[0].null_count > allowed:
             self._check_none(results)
         return batch
+
+    def _encoded(self, results: list) -> Batch:
+        return encode(self.function.output, results, selected=self.selected)
+
+    def _wrong_value(self, misfit: Misfit, row: int) -> Error:
+        function = self.function
+        return Error(f"`{function.name}` ({function.where}) returned a wrong value: {misfit.reason}", row=row)
 
     def _check_none(self, results: list) -> None:
         rejected = {row for row, _ in self.rejected}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from typing import Annotated, Any, Literal
@@ -49,15 +50,30 @@ def schema_of(options: type | None) -> dict:
     required = []
     hints = typing.get_type_hints(options, include_extras=True)
     for field in dataclasses.fields(options):
-        described = _schema(hints[field.name])
-        if field.default is not dataclasses.MISSING:
-            described["default"] = _plain(field.default)
-        elif field.default_factory is dataclasses.MISSING:
+        try:
+            described = _schema(hints[field.name])
+            if field.default is not dataclasses.MISSING:
+                described.update(_default(field.default))
+        except TypeError as error:
+            raise TypeError(f"`{field.name}`: {error}") from None
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             required.append(field.name)
         schema["properties"][field.name] = described
     if required:
         schema["required"] = required
     return schema
+
+
+def _default(value: object) -> dict:
+    """What the schema says of a default: nothing of one that JSON has no number for, such as `math.inf`."""
+    plain = _plain(value)
+    try:
+        json.dumps(plain, allow_nan=False)
+    except ValueError:
+        return {}
+    except TypeError:
+        raise TypeError(f"its default {value!r} has no JSON form") from None
+    return {"default": plain}
 
 
 def _plain(value: object) -> object:
@@ -71,7 +87,7 @@ def _schema(annotation: Any) -> dict:
         for extra in arguments[1:]:
             if isinstance(extra, str):
                 schema["description"] = extra
-            elif isinstance(extra, Limit):
+            elif isinstance(extra, Limit) and math.isfinite(extra.value):
                 schema[extra.keyword] = extra.value
         return schema
     if origin in (typing.Union, types.UnionType):
@@ -81,6 +97,9 @@ def _schema(annotation: Any) -> dict:
     if origin is list:
         return {"type": "array", "items": _schema(arguments[0])}
     if origin is dict:
+        key = arguments[0]
+        if key is not str and not (typing.get_origin(key) is Annotated and typing.get_args(key)[0] is str):
+            raise TypeError(f"keys in a pipeline file are texts: write `dict[str, ..]` instead of `{annotation}`")
         return {"type": "object", "additionalProperties": _schema(arguments[1])}
     if dataclasses.is_dataclass(annotation):
         return schema_of(typing.cast(type, annotation))
@@ -170,7 +189,12 @@ def _value(annotation: Any, given: Any, path: str, problems: list[str]) -> Any:
             raise Wrong("a mapping")
         return _object(typing.cast(type, annotation), given, f"{path}.", problems)
     if annotation is float and isinstance(given, int) and not isinstance(given, bool):
-        return float(given)
+        try:
+            if (number := float(given)) == given:
+                return number
+        except OverflowError:
+            pass
+        raise Wrong("a number that a `float` holds without rounding")
     # To Python a bool is an integer; to whoever writes a pipeline it is not.
     if type(given) is annotation:
         return given

@@ -145,9 +145,16 @@ def held(column: Sequence) -> Sequence:
 
 def taken(column: Sequence, keep: bytes | bytearray) -> Sequence:
     """The rows of a column that `keep` marks with 1."""
+    if isinstance(column, (bytes, bytearray)):
+        # Stays one: 0 and 1 in it are bools.
+        return bytes(compress(column, keep))
+    if isinstance(column, array):
+        return array(column.typecode, compress(column, keep))
+    if isinstance(column, memoryview) and column.format in "bBhHiIlLqQfd":
+        return array(column.format, compress(column, keep))
     if not isinstance(column, Column):
         return list(compress(column, keep))
     if column.type is not None:
         return list(compress(column.to_list(), keep))
     valid = bytes(compress(column.valid, keep)) if column.valid is not None else None
-    return Column(list(compress(column.values, keep)), valid)
+    return Column(taken(column.values, keep), valid)

@@ -7,14 +7,13 @@ that a closed one differs from every other.
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from . import contract, functions, options, transforms
+from . import contract, functions, moving, options, transforms
 from .codec import DataType
 from .contract import Batch, WireField
-from .errors import Config, Error, clean, describe, failure
+from .errors import Config, Error, clean, describe, failure, said
 from .functions import Function
 from .output import Output
 from .schema import Field, Schema, decode
@@ -182,21 +181,15 @@ class Table:
 
     def snapshot(self) -> bytes:
         """The transform's attributes, pickled: for another instance of the same plugin, and for nobody else."""
-        state = self.transform.__getstate__()
-        if isinstance(state, dict):
-            state = {name: value for name, value in state.items() if name != "options"}
         try:
-            return pickle.dumps(state)
+            return moving.snapshot(self.transform)
         except Exception as error:
-            name = self.transform.name
-            raise Error(f"what the transform `{name}` holds cannot be moved to another instance: {error}") from None
+            name, reason = self.transform.name, said(error) or type(error).__name__
+            raise Error(f"what the transform `{name}` holds cannot be moved to another instance: {reason}") from None
 
     def resume(self, snapshot: bytes) -> None:
         """Goes on from what `snapshot` gave, which the host kept: whoever can hand in a pickle can run code."""
-        state = self._author(pickle.loads, snapshot)
-        attributes, slots = state if isinstance(state, tuple) else (state, None)
-        for name, value in {**(attributes or {}), **(slots or {})}.items():
-            setattr(self.transform, name, value)
+        self._author(moving.resume, self.transform, snapshot)
 
 
 class Handles:
@@ -322,4 +315,8 @@ def wire_error(exception: BaseException) -> contract.WireError:
         else:
             # A name that is no column of the input must not be lost.
             message = f"{message} (column `{error.column}`)"
-    return contract.WireError(error.kind, clean(message), error.row, column)
+    row = error.row
+    if row is not None and not (isinstance(row, int) and 0 <= row < 1 << 32):
+        # One that cannot cross must not cost the message.
+        message, row = f"{message} (row {row!r})", None
+    return contract.WireError(error.kind, clean(message), row, column)

@@ -54,8 +54,9 @@ def _exactly(micros: list[int], unit: int) -> list[int]:
 
 def _days(values: list[dt.date]) -> list[int]:
     """Days since 1970-01-01. A datetime is a date to Python, but its time would be lost."""
-    if any(issubclass(cls, dt.datetime) for cls in set(map(type, values))):
-        raise TypeError("a datetime is no date")
+    for cls in set(map(type, values)):
+        if not issubclass(cls, dt.date) or issubclass(cls, dt.datetime):
+            raise TypeError(f"a {cls.__name__} is no date")
     return [day.toordinal() - _EPOCH_DAY for day in values]
 
 
@@ -107,8 +108,7 @@ class Time(Number):
         return _each_once(items, lambda slots: [(_EPOCH + span * slot).time() for slot in slots])
 
     def pack(self, values: list) -> list[bytes]:
-        if not all(issubclass(cls, dt.time) for cls in set(map(type, values))):
-            raise TypeError("a datetime has a date as well")
+        self.check(values)
         if any(time.tzinfo is not None for time in values):
             raise TypeError("its zone would be lost")
         micros = [((t.hour * 60 + t.minute) * 60 + t.second) * 1_000_000 + t.microsecond for t in values]
@@ -135,6 +135,7 @@ class Timestamp(Number):
         return _each_once(items, lambda slots: [epoch + span * slot for slot in slots])
 
     def pack(self, values: list) -> list[bytes]:
+        self.check(values)
         epoch = self.epoch
         micros = _micros_of([moment - epoch for moment in values])
         return [array("q", _exactly(micros, _MICROS[self.unit])).tobytes()]
@@ -159,6 +160,7 @@ class Duration(Number):
         return _each_once(items, lambda slots: [span * slot for slot in slots])
 
     def pack(self, values: list) -> list[bytes]:
+        self.check(values)
         micros = _micros_of(values)
         return [array("q", _exactly(micros, _MICROS[self.unit])).tobytes()]
 
@@ -204,6 +206,7 @@ class DecimalType(DataType):
         return list(map(_EXACT.multiply, items, repeat(self._unit)))
 
     def pack(self, values: list) -> list[bytes]:
+        self.check(values)
         width, scale, unit, fits = self.width, self.scale, self._unit, self._fits
         try:
             unscaled = [int(value.quantize(unit, None, fits).scaleb(scale, _EXACT)) for value in values]

@@ -16,7 +16,7 @@ from typing import Any
 from . import types
 from .codec import DataType
 from .column import encode
-from .contract import Batch, TableOutcome
+from .contract import Batch, TableOutcome, WireField
 from .errors import Error
 from .functions import Function
 from .plugin import Handles, Located, Plugin
@@ -87,6 +87,9 @@ def run_transform(
 
     A column's type is inferred from its first value unless `types` names it: `{"price": transom.decimal(18, 2)}`.
     `state`, if not None, is what an earlier run saved. The transform's errors are raised as they are.
+
+    After each batch another object of the class goes on with what the one before it holds, as in a long run, which puts
+    aside an instance that has grown too large. One that holds what cannot be pickled stays.
     """
     tables = [batches] if isinstance(batches, Mapping) else list(batches)
     schema = Schema([Field(name, _type_of(name, tables, types or {}), nullable=True) for name in tables[0]])
@@ -110,7 +113,8 @@ def _type_of(name: str, tables: Sequence[Table], given: Mapping[str, object]) ->
 def _run(
     handles: Handles, name: str, options: str, schema: Schema, tables: Sequence[Table], state: Any, end: End
 ) -> Ran:
-    opened = handles.open_table(name, [field.to_wire() for field in schema], options)
+    fields = [field.to_wire() for field in schema]
+    opened = handles.open_table(name, fields, options)
     handle = opened.handle
     if state is not None:
         handles.restore(handle, json.dumps(state).encode())
@@ -125,6 +129,7 @@ def _run(
         while outcome.more:
             outcome = handles.pull(handle)
             _take(ran, opened.output, outcome, schema, table, number)
+        handle = _moved(handles, name, fields, options, handle)
     outcome = handles.finish(handle, end)
     _take(ran, opened.output, outcome, schema, None, len(tables))
     while outcome.more:
@@ -133,6 +138,18 @@ def _run(
     if handles.plugin.transforms[name].is_stateful():
         ran.state = json.loads(handles.save(handle))
     return ran
+
+
+def _moved(handles: Handles, name: str, fields: list[WireField], options: str, handle: int) -> int:
+    """The handle of another object that goes on in place of the one at `handle`; the same one if it cannot be moved."""
+    try:
+        snapshot = handles.snapshot(handle)
+    except Located:
+        return handle
+    another = handles.open_table(name, fields, options).handle
+    handles.resume(another, snapshot)
+    handles.close_table(handle)
+    return another
 
 
 def _take(

@@ -119,8 +119,9 @@ class Keys:
 class Transform:
     """A function from a table to a table: batches in, batches out. Derive from it; the docstring describes it.
 
-    One object lives for one partition of the input: `open`, then `restore` if there is a state, then `process` for each
-    batch (and `pull` while the output says there is more), then `finish`, then `save`.
+    One object lives for one partition of the input, or several, each of which goes on with the attributes of the one
+    before it (pickled, so `__getstate__` and `__setstate__` are asked): `open`, then `restore` if there is a state, then
+    `process` for each batch (and `pull` while the output says there is more), then `finish`, then `save`.
 
     Its name in pipelines is the class's in snake case, or `class Visits(Transform, name="visits")`. A class that
     others derive from and that is none itself says `abstract=True`.

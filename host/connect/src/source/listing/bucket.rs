@@ -45,8 +45,9 @@ pub(in crate::source) async fn list(
         }
     }
     if listing.found.pieces.is_empty() {
-        // The pattern may lead into a published table.
-        for (at, _) in folder.match_indices('/').rev().skip(1) {
+        // The pattern may lead into a published table. That the folder itself is none was seen above, unless only a part of it was listed.
+        let seen = usize::from(begin.is_empty());
+        for (at, _) in folder.match_indices('/').rev().skip(seen) {
             let table = &folder[..at];
             if listing.published(table, &folder, &wanted).await? {
                 break;

@@ -97,6 +97,7 @@ impl Slicer<'_> {
         index: u32,
     ) -> Result<Option<RunReport>, Box<RunFailure>> {
         let failed = |error| RunFailure::new(self.job, error);
+        frozen.check_variables(self.job).map_err(failed)?;
         let chosen = frozen
             .share(self.store.as_ref(), index)
             .await

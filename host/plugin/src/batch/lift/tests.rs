@@ -350,6 +350,82 @@ fn decimals_must_fit_their_precision_unless_they_are_null() {
 }
 
 #[test]
+fn times_and_dates_are_within_their_day_unless_they_are_null() {
+    const DAY: i64 = 86_400;
+    let check = |data_type: DataType, values: [i64; 2], beyond: &str| {
+        let bytes = |value: i64| match fixed_width(&data_type) {
+            4 => i32s(&[i32::try_from(value).unwrap()]),
+            _ => i64s(&[value]),
+        };
+        let one = |value, bits: Vec<u8>, nulls| {
+            let buffers = vec![bits, bytes(value)];
+            lift_one(data_type.clone(), 1, vec![node(1, nulls)], buffers)
+        };
+        let [last, after] = values;
+        let nodes = |count: usize| (0..count).map(|_| node(1, 0)).collect::<Vec<_>>();
+        assert!(one(0, vec![], 0).is_ok(), "{data_type}");
+        assert!(one(last, vec![], 0).is_ok(), "{data_type}");
+        assert!(one(after, vec![0], 1).is_ok(), "{data_type}");
+        for value in [after, -1] {
+            let error = one(value, vec![], 0).unwrap_err();
+            let start = format!("column `a`: {value} is no {beyond} in {data_type}: ");
+            assert!(error.starts_with(&start), "{error}");
+        }
+        let map = DataType::Map(
+            Arc::new(Field::new(
+                "entries",
+                DataType::Struct(Fields::from(vec![
+                    Field::new("key", DataType::Int32, false),
+                    Field::new("value", data_type.clone(), true),
+                ])),
+                false,
+            )),
+            false,
+        );
+        let fields = Fields::from(vec![Field::new("x", data_type.clone(), true)]);
+        for (outer, nodes, mut buffers) in [
+            (
+                DataType::List(item(data_type.clone())),
+                nodes(2),
+                vec![vec![], i32s(&[0, 1])],
+            ),
+            (
+                DataType::LargeList(item(data_type.clone())),
+                nodes(2),
+                vec![vec![], i64s(&[0, 1])],
+            ),
+            (
+                DataType::FixedSizeList(item(data_type.clone()), 1),
+                nodes(2),
+                vec![vec![]],
+            ),
+            (DataType::Struct(fields), nodes(2), vec![vec![]]),
+            (
+                map,
+                nodes(4),
+                vec![vec![], i32s(&[0, 1]), vec![], vec![], i32s(&[7])],
+            ),
+        ] {
+            buffers.extend([vec![], bytes(after)]);
+            let error = lift_one(outer, 1, nodes, buffers).unwrap_err();
+            assert!(
+                error.contains(&format!("{after} is no {beyond}")),
+                "{error}"
+            );
+        }
+    };
+    let time = "time of day";
+    check(DataType::Time32(TimeUnit::Second), [DAY - 1, DAY], time);
+    let millis = [DAY * 1_000 - 1, DAY * 1_000];
+    check(DataType::Time32(TimeUnit::Millisecond), millis, time);
+    let micros = [DAY * 1_000_000 - 1, DAY * 1_000_000];
+    check(DataType::Time64(TimeUnit::Microsecond), micros, time);
+    let nanos = [DAY * 1_000_000_000 - 1, i64::MAX];
+    check(DataType::Time64(TimeUnit::Nanosecond), nanos, time);
+    check(DataType::Date64, [DAY * -1_000, DAY * 1_000 + 1], "date");
+}
+
+#[test]
 fn children_must_be_as_long_as_their_parent_says() {
     let wrong = |data_type, child: u32, buffers| {
         lift_one(data_type, 2, vec![node(2, 0), node(child, 0)], buffers).unwrap_err()

@@ -73,7 +73,7 @@ class Index:
 
 
 class Floating:
-    """Not a `float`, and as good as one."""
+    """Not a `float`, and refused as one."""
 
     def __float__(self) -> float:
         return 0.5

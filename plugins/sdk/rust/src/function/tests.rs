@@ -302,6 +302,67 @@ fn a_value_beyond_the_arrow_type_rejects_its_row() {
 }
 
 #[function]
+fn clock(nanos: u32) -> NaiveTime {
+    NaiveTime::from_hms_nano_opt(23, 59, 59, nanos).unwrap()
+}
+
+#[function]
+fn stamp(nanos: u32) -> NaiveDateTime {
+    NaiveDate::from_ymd_opt(1969, 12, 31)
+        .unwrap()
+        .and_time(clock(nanos))
+}
+
+#[function]
+fn instant(nanos: u32) -> DateTime<Utc> {
+    stamp(nanos).and_utc()
+}
+
+#[function]
+fn back(nanos: u32) -> TimeDelta {
+    -TimeDelta::nanoseconds(i64::from(nanos))
+}
+
+#[test]
+fn a_time_finer_than_a_microsecond_and_a_leap_second_reject_their_rows() {
+    fn check<F: Registered>(given: [u32; 3], shown: [&str; 2]) {
+        let nanos: ArrayRef = Arc::new(UInt32Array::from(given.to_vec()));
+        let called = call::<F>(&[nanos], 3);
+        assert!(called.column.is_valid(0), "{}", F::FUNCTION.name);
+        let reasons: Vec<&str> = called.rejected.iter().map(|(_, why)| &**why).collect();
+        assert_eq!(reasons, shown);
+    }
+    check::<clock>(
+        [1_000, 1_999, 1_500_000_000],
+        [
+            "23:59:59.000001999 does not fit a time of day in microseconds",
+            "23:59:60.500 does not fit a time of day in microseconds",
+        ],
+    );
+    check::<stamp>(
+        [1_000, 1_999, 1_500_000_000],
+        [
+            "1969-12-31 23:59:59.000001999 does not fit a timestamp in microseconds",
+            "1969-12-31 23:59:60.500 does not fit a timestamp in microseconds",
+        ],
+    );
+    check::<instant>(
+        [1_000, 1_999, 1_500_000_000],
+        [
+            "1969-12-31 23:59:59.000001999 UTC does not fit a timestamp in microseconds",
+            "1969-12-31 23:59:60.500 UTC does not fit a timestamp in microseconds",
+        ],
+    );
+    check::<back>(
+        [1_000, 1_999, 1],
+        [
+            "-PT0.000001999S does not fit a duration in microseconds",
+            "-PT0.000000001S does not fit a duration in microseconds",
+        ],
+    );
+}
+
+#[function]
 fn add(a: &Int64Array, b: &Int64Array) -> Int64Array {
     a.iter().zip(b).map(|(a, b)| Some(a? + b?)).collect()
 }

@@ -177,7 +177,6 @@ macro_rules! stored_as_numbers {
 
 /// Midnight, 1 January 1970, in the days that chrono counts from 1 January of the year 1.
 const EPOCH: i32 = 719_163;
-const DAY_MICROS: i64 = 86_400_000_000;
 
 fn time_of(micros: i64) -> Option<NaiveTime> {
     let seconds = u32::try_from(micros.div_euclid(1_000_000)).ok()?;
@@ -187,11 +186,16 @@ fn time_of(micros: i64) -> Option<NaiveTime> {
     )
 }
 
+/// Whether microseconds hold the time. chrono has nanoseconds, and shows a leap second as one of up to 2e9 of them; cut, both would
+/// be another time.
+fn is_whole(time: NaiveTime) -> bool {
+    use chrono::Timelike;
+    time.nanosecond() < 1_000_000_000 && time.nanosecond() % 1_000 == 0
+}
+
 fn micros_of(time: NaiveTime) -> i64 {
     use chrono::Timelike;
-    let seconds = i64::from(time.num_seconds_from_midnight());
-    // chrono shows a leap second as one second of up to 2e9 nanoseconds; Arrow's day ends before it.
-    (seconds * 1_000_000 + i64::from(time.nanosecond() / 1_000)).min(DAY_MICROS - 1)
+    i64::from(time.num_seconds_from_midnight()) * 1_000_000 + i64::from(time.nanosecond() / 1_000)
 }
 
 stored_as_numbers! {
@@ -199,14 +203,16 @@ stored_as_numbers! {
         |days| NaiveDate::from_num_days_from_ce_opt(days.checked_add(EPOCH)?),
         |date| Some(chrono::Datelike::num_days_from_ce(&date) - EPOCH), "a date";
     [] NaiveTime, Time64MicrosecondType, DataType::Time64(TimeUnit::Microsecond),
-        time_of, |time| Some(micros_of(time)), "a time of day";
+        time_of, |time| is_whole(time).then(|| micros_of(time)), "a time of day in microseconds";
     [] NaiveDateTime, TimestampMicrosecondType, DataType::Timestamp(TimeUnit::Microsecond, None),
         |micros| DateTime::from_timestamp_micros(micros).map(|at| at.naive_utc()),
-        |at| Some(at.and_utc().timestamp_micros()), "a timestamp";
+        |at| is_whole(at.time()).then(|| at.and_utc().timestamp_micros()), "a timestamp in microseconds";
     [] DateTime<Utc>, TimestampMicrosecondType, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-        DateTime::from_timestamp_micros, |at| Some(at.timestamp_micros()), "a timestamp";
+        DateTime::from_timestamp_micros,
+        |at| is_whole(at.time()).then(|| at.timestamp_micros()), "a timestamp in microseconds";
     [] TimeDelta, DurationMicrosecondType, DataType::Duration(TimeUnit::Microsecond),
-        |micros| Some(TimeDelta::microseconds(micros)), |delta| delta.num_microseconds(), "a duration in microseconds";
+        |micros| Some(TimeDelta::microseconds(micros)),
+        |delta| delta.num_microseconds().filter(|_| delta.subsec_nanos() % 1_000 == 0), "a duration in microseconds";
     [const P: u8, const S: i8] Decimal<P, S>, Decimal128Type, DataType::Decimal128(P, S),
         |unscaled| Some(Decimal::from_unscaled(unscaled)),
         |decimal| decimal.fits().then(|| decimal.unscaled()), "its precision";
