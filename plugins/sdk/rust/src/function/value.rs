@@ -190,7 +190,7 @@ fn time_of(micros: i64) -> Option<NaiveTime> {
 /// be another time.
 fn is_whole(time: NaiveTime) -> bool {
     use chrono::Timelike;
-    time.nanosecond() < 1_000_000_000 && time.nanosecond() % 1_000 == 0
+    time.nanosecond() < 1_000_000_000 && time.nanosecond().is_multiple_of(1_000)
 }
 
 fn micros_of(time: NaiveTime) -> i64 {
