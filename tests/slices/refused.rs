@@ -139,6 +139,12 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
     assert!(copied.unwrap().success());
 }
 
+/// Restores a folder from a copy of an earlier time.
+fn put_back(kept: &std::path::Path, folder: &std::path::Path) {
+    std::fs::remove_dir_all(folder).unwrap();
+    copy(kept, folder);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_that_is_behind_its_table_loads_nothing_twice() {
     let mut world = World::new(Kind::Append, At::Folder).await;
@@ -148,8 +154,7 @@ async fn a_state_that_is_behind_its_table_loads_nothing_twice() {
     world.add("day=2024-01-02/a.csv", &[("a", 7)]);
     world.run().await.unwrap();
     let before = world.rows().await;
-    std::fs::remove_dir_all(&state).unwrap();
-    copy(&kept, &state);
+    put_back(&kept, &state);
     let error = world.run().await.unwrap_err().error;
     assert_eq!(
         error.to_string(),
@@ -206,8 +211,7 @@ async fn an_entry_is_not_finished_beside_a_table_that_has_a_later_one() {
         world.add("day=2024-01-02/a.csv", &[("a", 7)]);
         world.run().await.unwrap();
         let before = world.rows().await;
-        std::fs::remove_dir_all(&state).unwrap();
-        copy(&kept, &state);
+        put_back(&kept, &state);
         let said =
             "the table of sink `out` has another entry 3 than the log, which ends with entry 2";
         let error = world.run().await.unwrap_err().error;
@@ -227,8 +231,7 @@ async fn a_table_is_not_set_back_to_a_state_that_is_behind_it() {
     world.add("day=2024-01-02/a.csv", &[("a", 7)]);
     world.run().await.unwrap();
     let before = world.rows().await;
-    std::fs::remove_dir_all(&state).unwrap();
-    copy(&kept, &state);
+    put_back(&kept, &state);
     // Nothing is new.
     world.remove("day=2024-01-02/a.csv");
     let error = world.run().await.unwrap_err().error;

@@ -22,7 +22,7 @@ pub struct Applying<'a> {
     pub sink: SinkName,
     /// The entry that the sink must have before.
     pub prev: Position,
-    /// Of a rewind: the slices that are taken back, in the log's order.
+    /// Of a rewind: the entries that are taken back, in the log's order.
     pub taken_back: Vec<&'a Entry>,
 }
 

@@ -17,7 +17,8 @@ use crate::values::time;
 ///
 /// That is what killed and overtaken runs have left; staged files of slices that all sinks have; versions of tables that no entry shows
 /// which can still be gone back to; files without rows that rewinds have put into tables; notes of closed backfills; and reports of runs
-/// that are old or more than 1,000. Without `--yes` it is only said. A rewind to an entry that was not kept is refused afterwards; `transom reset` always works. It is safe while runs work.
+/// that are old or more than 1,000. Without `--yes` it is only said. A rewind to an entry that was not kept is refused afterwards;
+/// `transom reset` always works. It is safe while runs work.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

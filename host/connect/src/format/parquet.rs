@@ -121,7 +121,7 @@ impl<W: Write + Send> ParquetWriter<W> {
     }
 }
 
-/// How columns are encoded, of which these are the first rows.
+/// How columns are encoded, by their first rows.
 fn properties(compression: Compression, first: &RecordBatch) -> Result<WriterPropertiesBuilder> {
     let compression = match compression {
         Compression::Zstd => Pages::ZSTD(ZstdLevel::default()),

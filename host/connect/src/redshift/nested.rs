@@ -9,7 +9,7 @@ use super::types::MOST_VARCHAR;
 
 /// Bytes of a text within a SUPER at most.
 const MOST_TEXT: usize = MOST_VARCHAR as usize;
-/// Bytes of a SUPER at most: "16 MB", of which it is not said whether a megabyte is a round number.
+/// Bytes of a SUPER at most. The guide says 16 MB, and not whether a megabyte is a power of ten or of two: this is the smaller one.
 const MOST_SUPER: usize = 16_000_000;
 const NULL: Size = Size { whole: 4, text: 0 };
 

@@ -404,8 +404,8 @@ impl Names {
         format!("{}/shape.{entry:020}", self.own)
     }
 
-    /// The last such note of an entry before this one, among the names in the table's own folder; that of earlier versions, which did not
-    /// say of which entry it is, if there is no other.
+    /// The last such note of an entry before this one, among the names in the table's own folder. If there is none, the note of earlier
+    /// versions, which does not name its entry.
     fn noted_shape(&self, own: &[String], before: u64) -> Option<String> {
         let entry = |name: &String| name.strip_prefix("shape.")?.parse::<u64>().ok();
         let entries = own.iter().filter_map(entry);

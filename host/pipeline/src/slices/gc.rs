@@ -18,7 +18,7 @@ use transom_commit::{
 use transom_connect::{Aside, Known, Sink};
 
 use super::buckets::StepState;
-use super::history::is_taken_back;
+use super::history;
 use super::runs::outdated;
 use super::work::compare::compare_tables;
 use super::work::{delete_staged, sinks};
@@ -320,8 +320,9 @@ async fn unneeded(
     let mut sets = BTreeMap::new();
     let mut states = BTreeMap::new();
     let mut needed = BTreeSet::new();
+    let taken_back = history::taken_back(log);
     for entry in entries(log).filter(|entry| entry.seq >= keeps) {
-        let is_taken_back = is_taken_back(log, entry.seq);
+        let is_taken_back = taken_back.contains(&entry.seq);
         for state in entry.after.sources.values() {
             if let Some(set) = state.seen {
                 *sets.entry(set).or_insert(true) &= is_taken_back;

@@ -162,6 +162,7 @@ impl Job {
         let of_sinks = state.sinks.iter().map(|at| at.position.seq);
         let skipped = skipped(store.as_ref(), numbers.iter().copied().chain(of_sinks)).await?;
         let skipped_at = |seq: u64| skipped.get(&seq).map_or(&[][..], Vec::as_slice);
+        let taken_back = taken_back(log);
         Ok(History {
             pipeline: self.pipeline.name.clone(),
             target: self.pipeline.target.clone(),
@@ -185,7 +186,7 @@ impl Job {
                 .into_iter()
                 .filter_map(|seq| log.get(seq))
                 .map(|entry| Decided {
-                    taken_back: is_taken_back(log, entry.seq),
+                    taken_back: taken_back.contains(&entry.seq),
                     skipped: skipped_at(entry.seq)
                         .iter()
                         .map(SinkName::to_string)
@@ -269,17 +270,18 @@ pub(super) fn discarded(log: &Log) -> BTreeSet<u64> {
     entries(log).filter_map(of).collect()
 }
 
-/// Whether a later entry has taken this one back, of those that were read.
-pub(super) fn is_taken_back(log: &Log, seq: u64) -> bool {
-    let mut later = (seq + 1..=log.tail()).filter_map(|later| log.get(later));
-    later.any(|later| takes_back(later, seq))
-}
-
-/// Whether an entry takes an earlier one back.
-pub(super) fn takes_back(entry: &Entry, earlier: u64) -> bool {
-    match &entry.decision {
-        Decision::Rewind { to, .. } => *to < earlier,
-        Decision::Discard { of, .. } => *of == earlier,
-        _ => false,
+/// The entries that later ones have taken back, of those that were read.
+pub(super) fn taken_back(log: &Log) -> BTreeSet<u64> {
+    let mut taken_back = discarded(log);
+    // The last entry that the rewinds behind it have left.
+    let mut left = u64::MAX;
+    for entry in entries(log).rev() {
+        if entry.seq > left {
+            taken_back.insert(entry.seq);
+        }
+        if let Decision::Rewind { to, .. } = entry.decision {
+            left = left.min(to);
+        }
     }
+    taken_back
 }

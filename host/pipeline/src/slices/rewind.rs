@@ -14,7 +14,7 @@ use transom_connect::{Rewound, Sink};
 
 use super::choose::is_same_path;
 use super::commands::{Commanded, carry_out};
-use super::history::is_taken_back;
+use super::history::taken_back;
 use super::seen::{Seen, Stamp, path_of};
 use super::work::compare::compare_tables;
 use super::work::{after_of, list_sources, sinks};
@@ -159,9 +159,10 @@ fn check_sinks(sinks: &BTreeMap<String, Arc<dyn Sink>>, rewind: &Entry) -> Resul
 /// Each table knows what is taken back, and what it would have again.
 async fn check_tables(sinks: &BTreeMap<String, Arc<dyn Sink>>, log: &Log, to: u64) -> Result<()> {
     let stays = log.get(to).map(|entry| &entry.after);
+    let gone = taken_back(log);
     let goes: Vec<&Entry> = (to + 1..=log.tail())
         .filter_map(|seq| log.get(seq))
-        .filter(|entry| !is_taken_back(log, entry.seq))
+        .filter(|entry| !gone.contains(&entry.seq))
         .collect();
     for (name, sink) in sinks {
         let taken_back = goes.iter().filter_map(|entry| match &entry.decision {

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tempfile::TempDir;
-use transom_redshift::{Engine, Isolation, Object, ObjectError, Objects, Options};
+use transom_redshift::{Engine, Isolation, Object, ObjectError, Objects, Options, Session};
 
 /// One bucket, called `bucket`.
 #[derive(Debug, Default)]
@@ -79,5 +79,15 @@ pub(crate) fn fresh(isolation: Isolation) -> Fresh {
         engine: Engine::open(options).unwrap(),
         bucket,
         _folder: folder,
+    }
+}
+
+/// Runs statements that succeed.
+pub(crate) async fn run(session: &Session, statements: &[&str]) {
+    for statement in statements {
+        session
+            .run(statement, &[])
+            .await
+            .unwrap_or_else(|error| panic!("{statement}: {error}"));
     }
 }

@@ -5,16 +5,7 @@ use std::time::Duration;
 
 use transom_redshift::{Engine, Isolation, Options, Parameter, Session, TransactionState, Type};
 
-use crate::{Fresh, OneBucket, fresh};
-
-async fn run(session: &Session, statements: &[&str]) {
-    for statement in statements {
-        session
-            .run(statement, &[])
-            .await
-            .unwrap_or_else(|error| panic!("{statement}: {error}"));
-    }
-}
+use crate::{Fresh, OneBucket, fresh, run};
 
 async fn refused(session: &Session, statement: &str) -> &'static str {
     match session.run(statement, &[]).await {

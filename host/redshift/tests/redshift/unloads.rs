@@ -3,16 +3,7 @@
 use bytes::Bytes;
 use transom_redshift::{Isolation, Objects, Session};
 
-use crate::{Fresh, OneBucket, fresh};
-
-async fn run(session: &Session, statements: &[&str]) {
-    for statement in statements {
-        session
-            .run(statement, &[])
-            .await
-            .unwrap_or_else(|error| panic!("{statement}: {error}"));
-    }
-}
+use crate::{Fresh, OneBucket, fresh, run};
 
 async fn keys(bucket: &OneBucket, prefix: &str) -> Vec<String> {
     let objects = bucket.list("bucket", prefix).await.unwrap();

@@ -316,7 +316,7 @@ impl PointedSink {
         self.pointed(version, &files)
     }
 
-    /// What a version's files have in common with those of the version before, of which it goes on with some.
+    /// What a version's files have in common with those of the version before, some of which are also its own.
     async fn shape_behind(
         &self,
         table: &dyn Table,

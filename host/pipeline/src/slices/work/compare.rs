@@ -16,7 +16,7 @@ use transom_file::spec::LoadMode;
 use super::Slicer;
 use crate::error::{Error, Result, causes};
 use crate::job::Job;
-use crate::slices::history::is_taken_back;
+use crate::slices::history::taken_back;
 
 /// What to do about a state that is not the tables'.
 const OTHER_STATE: &str = "find the state that has loaded it: with this one, files that are in the table would be loaded a second time. If it is lost, \
@@ -227,10 +227,11 @@ impl Slicer<'_> {
         if self.incremental().next().is_none() || self.replaces_all(name) {
             return Ok(());
         }
+        let taken_back = taken_back(log);
         let is_lacking = |entry: &&Entry| {
             matches!(entry.decision, Decision::Slice(_))
                 && part(entry, name).is_none()
-                && !is_taken_back(log, entry.seq)
+                && !taken_back.contains(&entry.seq)
         };
         let later = (seq + 1..=tail).filter_map(|seq| log.get(seq));
         let lacking: Vec<u64> = later.filter(is_lacking).map(|entry| entry.seq).collect();
