@@ -285,6 +285,41 @@ async fn no_backfill_is_planned_for_a_ledger_that_is_not_the_logs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_share_is_computed_for_a_table_that_is_another_sinks() {
+    for (kind, at) in EVERYWHERE {
+        let when = format!("{kind:?} {at:?}");
+        let world = history(kind, at).await;
+        let (old, new) = ("  out: { from: out,", "  renamed: { from: out,");
+        let said =
+            "the table of sink `renamed` belongs to sink `out` of this log, and has its entry 2";
+        world.edit("transom.yaml", old, new);
+        let planned = world.job().plan_backfill(&shares(2), &Silent).await;
+        let error = planned.unwrap_err().to_string();
+        assert!(error.starts_with(said), "{when}: {error}");
+        assert_eq!(world.job().history(0).await.unwrap().tail, 2, "{when}");
+
+        // It is renamed when the shares are planned.
+        world.edit("transom.yaml", new, old);
+        let planned = plan(&world, &shares(2)).await;
+        world.edit("transom.yaml", old, new);
+        let staged = world.job().stage_share(0, &Silent).await;
+        let all = SliceOptions {
+            compute_shares: true,
+            ..SliceOptions::default()
+        };
+        let ran = world.job().run_slices(&all, &Silent).await;
+        for error in [staged.unwrap_err().error, ran.unwrap_err().error] {
+            assert!(error.to_string().starts_with(said), "{when}: {error}");
+        }
+        let open = world.job().open_backfill().await.unwrap();
+        assert_eq!(open, Some(planned), "{when}");
+        world.edit("transom.yaml", new, old);
+        load(&world).await;
+        world.check(&when).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rewind_closes_a_backfill_and_takes_it_back() {
     for (kind, at) in [(Kind::Append, At::S3), (Kind::Days, At::Folder)] {
         let world = history(kind, at).await;

@@ -14,12 +14,12 @@ pub(crate) const ALL: GcOptions = GcOptions {
     keep_slices: 1,
 };
 
-async fn gc(world: &World) -> Gc {
+pub(crate) async fn gc(world: &World) -> Gc {
     world.job().gc(&ALL).await.unwrap()
 }
 
 /// Attempts of which something is not needed.
-fn count(gc: &Gc, why: Why) -> usize {
+pub(crate) fn count(gc: &Gc, why: Why) -> usize {
     let garbage = gc.garbage.iter().filter(|garbage| garbage.why == why);
     let attempts: BTreeSet<&str> = garbage.map(|garbage| garbage.attempt.as_str()).collect();
     attempts.len()

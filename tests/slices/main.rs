@@ -1,5 +1,6 @@
 //! Pipelines that run in slices: whatever is killed, frozen, doubled or taken back, the tables are what the pipeline gives over all files.
 
+mod ahead;
 mod backfill;
 mod census;
 mod chaos;

@@ -404,7 +404,7 @@ impl Entry {
     }
 
     /// The last of the entries before it whose rows it leaves in a sink.
-    pub fn leaves(&self, sink: &SinkName) -> u64 {
+    fn leaves(&self, sink: &SinkName) -> u64 {
         match &self.decision {
             Decision::Rewind { to, sinks } if sinks.iter().any(|at| at.name == *sink) => *to,
             _ => u64::MAX,
@@ -459,6 +459,20 @@ impl Entry {
     pub fn parse(object: &str, bytes: &[u8]) -> Result<Self, EntryError> {
         parse(object, bytes)
     }
+}
+
+/// What slices have for a sink, of these entries of a log, which come with the last one first; each with its entry, and with whether the
+/// sink still has its rows after those of them that come later.
+pub fn parts<'a>(
+    last_first: impl Iterator<Item = &'a Entry>,
+    sink: &SinkName,
+) -> impl Iterator<Item = (&'a Entry, &'a Part, bool)> {
+    // The last entry that those after it leave in force.
+    let mut left = u64::MAX;
+    last_first.filter_map(move |entry| {
+        left = left.min(entry.leaves(sink));
+        Some((entry, entry.part(sink)?, entry.seq <= left))
+    })
 }
 
 /// Reads a document of this format.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Attempt, LogId, Position, SinkName};
+use crate::ledger::Wrong;
 
 /// What an entry decides.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -274,18 +275,17 @@ impl<'a> View<'a> {
         self.heads.last().map_or(&[], |head| &head.after)
     }
 
-    /// The warehouse that has this entry as its last one; of several, one that the pipeline does not have any more.
-    pub fn warehouse_at(
-        &self,
-        at: Position,
-        is_in_pipeline: impl Fn(&SinkName) -> bool,
-    ) -> Option<SinkName> {
+    /// What is wrong with a ledger, with the sink that it belongs to if it does not name it itself: the warehouse that has its entry as the
+    /// last one; of several, one that the pipeline does not have any more.
+    pub fn explain(&self, wrong: Wrong, is_in_pipeline: impl Fn(&SinkName) -> bool) -> Wrong {
+        let Wrong::OtherSink { at, sink: None } = wrong else {
+            return wrong;
+        };
         let sinks = self.sinks().iter();
         let there = sinks.filter(|sink| sink.kind == SinkKind::Warehouse && sink.position == at);
-        there
-            .map(|sink| &sink.name)
-            .min_by_key(|name| is_in_pipeline(name))
-            .cloned()
+        let names = there.map(|sink| &sink.name);
+        let sink = names.min_by_key(|name| is_in_pipeline(name)).cloned();
+        Wrong::OtherSink { at, sink }
     }
 
     /// The head of the entry that would come next. `sinks` are those that a slice names; other kinds find theirs in

@@ -34,6 +34,8 @@ pub struct Ledger {
     pub skipped: bool,
     /// The sink that the table belongs to, if it is another one than the one that has read this.
     pub owner: Option<SinkName>,
+    /// Whether it names the sink at all: ledgers of earlier versions do not.
+    pub is_named: bool,
 }
 
 impl Ledger {
@@ -46,6 +48,7 @@ impl Ledger {
             disposition: None,
             skipped: false,
             owner: None,
+            is_named: true,
         }
     }
 
@@ -119,6 +122,11 @@ pub enum Wrong {
 }
 
 impl Reading {
+    /// Whether a ledger is there that does not name its sink.
+    pub(crate) fn is_unnamed(&self) -> bool {
+        matches!(self, Self::Ledger(ledger) if !ledger.is_named)
+    }
+
     /// What this says before an entry is decided: the ledger must be where the log, which ends with entry `tail`, has brought it.
     pub fn expect(&self, log: LogId, at: Position, tail: u64) -> Settled {
         let ledger = match self {

@@ -88,7 +88,7 @@ mod store;
 pub use self::attempt::StagedAttempt;
 pub use self::entry::{
     After, By, Counts, Decision, Done, Draft, Entry, EntryError, FORMAT, Inputs, MAX_DEAD,
-    MAX_ENTRY_BYTES, Misfit, OpenBackfill, Part, Pipeline, Slice, SourceState,
+    MAX_ENTRY_BYTES, Misfit, OpenBackfill, Part, Pipeline, Slice, SourceState, parts,
 };
 pub use self::head::{Act, Disposition, Head, HeadError, SinkAt, SinkKind, View};
 pub use self::id::{

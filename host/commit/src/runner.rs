@@ -16,7 +16,7 @@ use crate::fault;
 use crate::head::{SinkAt, SinkKind};
 use crate::id::{Attempt, LogId, Object, Position, SinkName};
 use crate::keys;
-use crate::ledger::{Settled, Wrong};
+use crate::ledger::Settled;
 use crate::log::{Log, LogError, StoredLog, Wanted};
 use crate::process::{Answer, Next, Process, RandomIds, Stop, Task};
 use crate::sink::{
@@ -495,29 +495,27 @@ impl<'a> Runner<'a> {
                 SinkKind::Warehouse if self.expected.contains(&at.name) => None,
                 SinkKind::Warehouse => Some(self.warehouse(&at, entry.seq)?.read(&applying).await),
             };
-            let sink = at.name;
             let reading = match reading {
                 None => continue,
                 Some(Ok(reading)) => reading,
                 Some(Err(source)) => {
-                    let unread = self.sink_unread(&sink, entry.seq, "ledger", source).await;
-                    return unread.map(|_| Some(Answer::Unclear));
+                    let unread = self.sink_unread(&at.name, entry.seq, "ledger", source);
+                    return unread.await.map(|_| Some(Answer::Unclear));
                 }
             };
-            match reading.expect(id, at.position, tail) {
+            let settled = reading.expect(id, at.position, tail);
+            if settled == Settled::Open
+                && reading.is_unnamed()
+                && matches!(entry.decision, Decision::Slice(_))
+                && let Err(error) = self.warehouse(&at, entry.seq)?.name_sink(&applying).await
+            {
+                tracing::warn!(%error, "the ledger of sink `{}` stays without its name", at.name);
+            }
+            let sink = at.name;
+            match settled {
                 Settled::Wrong(wrong) => {
-                    let wrong = match wrong {
-                        // One that does not name its sink is at an entry that one of them has.
-                        Wrong::OtherSink { at, sink: None } => Wrong::OtherSink {
-                            at,
-                            sink: self
-                                .log
-                                .log()
-                                .view()
-                                .warehouse_at(at, |sink| self.work.sink(sink).is_some()),
-                        },
-                        wrong => wrong,
-                    };
+                    let view = self.log.log().view();
+                    let wrong = view.explain(wrong, |sink| self.work.sink(sink).is_some());
                     return Err(RunError::Stopped(
                         Box::new(Stop::Ledger { sink, wrong }),
                         None,

@@ -8,7 +8,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use crate::entry::{Entry, Part};
+use crate::entry::{Entry, Part, parts};
 use crate::head::Disposition;
 use crate::id::{LogId, Position, SinkName, Submission};
 use crate::ledger::{Claim, Reading};
@@ -45,17 +45,10 @@ impl<'a> Applying<'a> {
     /// Of a rewind: what was staged for the sink by the slices that are taken back, with their numbers and attempts. Not what an earlier
     /// rewind has taken back, which was applied before this one was appended: a gc may have deleted what it has left since.
     pub fn parts_taken_back(&self) -> impl Iterator<Item = (Position, &'a Part)> + '_ {
-        let mut parts = Vec::new();
-        // The last entry that those after it leave in force.
-        let mut left = u64::MAX;
-        for entry in self.taken_back.iter().rev() {
-            left = left.min(entry.leaves(&self.sink));
-            if let Some(part) = entry.part(&self.sink)
-                && entry.seq <= left
-            {
-                parts.push((Position::new(entry.seq, entry.attempt), part));
-            }
-        }
+        let last_first = self.taken_back.iter().rev().copied();
+        let parts = parts(last_first, &self.sink).filter(|(.., has_rows)| *has_rows);
+        let parts = parts.map(|(entry, part, _)| (Position::new(entry.seq, entry.attempt), part));
+        let parts: Vec<_> = parts.collect();
         parts.into_iter().rev()
     }
 }
@@ -170,6 +163,16 @@ pub trait Warehouse: Send + Sync {
         submission: Submission,
         skip: bool,
     ) -> Result<(), SinkError>;
+
+    /// Has a ledger that does not name its sink name this one. Asked once, when the ledger is where the log says and a slice is about to be
+    /// decided. Harmless at any time: a ledger that names a sink stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// If it could not be changed, which keeps nothing from being loaded.
+    async fn name_sink(&self, _applying: &Applying<'_>) -> Result<(), SinkError> {
+        Ok(())
+    }
 
     /// Notes in the ledger that the entry must not be loaded, only if the ledger is at the entry before and not
     /// blocked for another one. Harmless later, since a block is only undone by moving on.

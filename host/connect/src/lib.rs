@@ -30,8 +30,8 @@ pub use log_store::S3Store;
 pub use redshift::{ApiError, Load, RedshiftError, RedshiftSink};
 pub use sink::{
     AppendSink, Appended, Applied, Aside, Attempt, Expectation, Expected, FileSink, Finding,
-    IsThere, Known, Noted, Pointed, PointedSink, Publish, Replaces, Rewound, Shapes, Sink,
-    SinkError, SinkLimits, Staged, Staging, TableAt, Unfit, Verified, Written, WrittenFile,
+    IsThere, Known, LastLoad, Noted, Pointed, PointedSink, Publish, Replaces, Rewound, Shapes,
+    Sink, SinkError, SinkLimits, Staged, Staging, TableAt, Unfit, Verified, Written, WrittenFile,
     check_state, probe_state, probe_table, publish_all, table_exists,
 };
 pub use source::{

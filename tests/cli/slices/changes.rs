@@ -1,5 +1,7 @@
 //! What has changed between two runs: the pipeline, its tables, where they are. No rows are lost or doubled by it.
 
+use std::time::{Duration, SystemTime};
+
 use super::shapes::collect_emptied;
 use super::{
     APPEND, BY, NEW, PARTITIONS, one_file_a_slice, pipeline, refuses, rows_in, with_slices,
@@ -110,6 +112,117 @@ fn a_source_with_another_name_or_path_loads_nothing_twice() {
     project.write("raw/day=2024-01-09/a.csv", "customer,amount\nc,3\n");
     succeeds(&project, &["run", "--quiet"]);
     assert_eq!(rows_in(&project.path().join("out")), whole + 1);
+}
+
+/// Writes a file as of a whole second of 1970, in the project or on its local S3.
+fn put(project: &Project, root: &str, path: &str, text: &str, second: u64) {
+    let (folder, name) = path.rsplit_once('/').expect("a folder");
+    let file = match root.starts_with("s3://") {
+        true => format!("copied/{name}"),
+        false => format!("{root}{path}"),
+    };
+    project.write(&file, text);
+    let file = project.path().join(file);
+    match root.starts_with("s3://") {
+        true => {
+            let to = format!("{root}{folder}/");
+            succeeds(project, &["local", "cp", &file.display().to_string(), &to]);
+        }
+        false => {
+            let opened = std::fs::File::options().write(true).open(file);
+            let then = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+            let changed = opened.expect("the file is opened").set_modified(then);
+            changed.expect("its time is changed");
+        }
+    }
+}
+
+/// A pipeline that appends the files of these sources.
+fn of_sources(project: &Project, sources: &[(&str, &str)], on_change: &str) {
+    let lines = sources.iter().map(|(name, path)| {
+        format!("  {name}: {{ path: \"{path}\", format: csv, columns: {{ id: int64 }}, incremental: new_files, on_change: {on_change} }}\n")
+    });
+    let queries = sources
+        .iter()
+        .map(|(name, _)| format!("SELECT id FROM {name}"));
+    let queries: Vec<String> = queries.collect();
+    let yaml = format!(
+        "name: p\nsources:\n{}steps: {{ s: {{ sql: \"{}\" }} }}\nsinks: {{ out: {{ from: s, path: out, format: parquet, mode: append }} }}\n",
+        lines.collect::<String>(),
+        queries.join(" UNION ALL ")
+    );
+    project.write("transom.yaml", yaml);
+    succeeds(project, &["lock"]);
+}
+
+#[test]
+fn a_source_that_is_made_narrower_takes_no_new_file_for_an_old_one() {
+    for root in ["raw/", "s3://raw/"] {
+        let project = Project::empty();
+        let loaded = || rows_in(&project.path().join("out"));
+        put(&project, root, "eu/day=1/a.csv", "id\n1\n", 0);
+        put(&project, root, "eu/day=2/a.csv", "id\n1\n", 0);
+        of_sources(&project, &[("raw", root)], "ignore");
+        succeeds(&project, &["run"]);
+        assert_eq!(loaded(), 2, "{root}");
+        // Of the same content, and of the same second. The other one is not listed any more, but it is there.
+        let narrow = format!("{root}us/");
+        put(&project, root, "us/day=1/a.csv", "id\n1\n", 0);
+        of_sources(&project, &[("raw", narrow.as_str())], "ignore");
+        succeeds(&project, &["run"]);
+        assert_eq!(loaded(), 3, "{root}");
+        // What was loaded is not there any more: it may have been moved.
+        put(&project, root, "us/day=2/a.csv", "id\n1\n", 0);
+        put(&project, root, "eu/day=2/a.csv", "id\n22\n", 5);
+        of_sources(&project, &[("raw", narrow.as_str())], "fail");
+        let ran = project.run(&["run"]);
+        let said = "us/day=2/a.csv` was loaded before, as `";
+        assert!(ran.stderr.contains(said), "{root}: {}", ran.all());
+        of_sources(&project, &[("raw", narrow.as_str())], "ignore");
+        succeeds(&project, &["run"]);
+        assert_eq!(loaded(), 3, "{root}");
+    }
+}
+
+#[test]
+fn a_source_that_is_divided_takes_no_new_file_for_an_old_one() {
+    for root in ["raw/", "s3://raw/"] {
+        let project = Project::empty();
+        put(&project, root, "eu/day=1/a.csv", "id\n1\n", 0);
+        of_sources(&project, &[("raw", root)], "ignore");
+        succeeds(&project, &["run"]);
+        put(&project, root, "us/day=1/a.csv", "id\n1\n", 0);
+        let (eu, us) = (format!("{root}eu/"), format!("{root}us/"));
+        of_sources(
+            &project,
+            &[("eu", eu.as_str()), ("us", us.as_str())],
+            "ignore",
+        );
+        // The one part lists what was loaded, the other one a file that is like it.
+        for _ in 0..2 {
+            succeeds(&project, &["run"]);
+            assert_eq!(rows_in(&project.path().join("out")), 2, "{root}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_moved_within_its_source_is_not_loaded_again() {
+    let project = Project::empty();
+    put(&project, "raw/", "in/day=1/a.csv", "id\n1\n", 0);
+    of_sources(&project, &[("raw", "raw/")], "fail");
+    succeeds(&project, &["run"]);
+    let raw = project.path().join("raw");
+    std::fs::create_dir(raw.join("done")).expect("a folder");
+    std::fs::rename(raw.join("in/day=1"), raw.join("done/day=1")).expect("it moves");
+    // Another one has come into its place.
+    put(&project, "raw/", "in/day=1/a.csv", "id\n22\n", 5);
+    let ran = project.run(&["run"]);
+    let said = "`raw/done/day=1/a.csv` was loaded before, as `raw/in/day=1/a.csv`";
+    assert!(ran.stderr.contains(said), "{}", ran.all());
+    of_sources(&project, &[("raw", "raw/")], "ignore");
+    succeeds(&project, &["run"]);
+    assert_eq!(rows_in(&project.path().join("out")), 1);
 }
 
 #[test]
@@ -234,6 +347,37 @@ fn tables_of_partitions_have_one_shape() {
         succeeds(&project, &["reset", "--yes"]);
         succeeds(&project, &["run"]);
     }
+}
+
+#[test]
+fn a_table_of_partitions_takes_other_partitions_after_a_reset() {
+    let project = Project::empty();
+    let write = |by: &str| {
+        project.write(
+            "transom.yaml",
+            format!(
+                "name: p
+sources: {{ raw: {{ path: raw/, format: csv, columns: {{ id: int64, q: utf8, p: utf8 }}, incremental: {{ by: p }} }} }}
+sinks: {{ out: {{ from: raw, path: out, format: parquet, mode: overwrite_partitions, partition_by: [{by}] }} }}
+"
+            ),
+        );
+    };
+    project.write("raw/p=a/1.csv", "id,q\n1,x\n2,y\n");
+    project.write("raw/p=b/1.csv", "id,q\n3,x\n");
+    write("p");
+    succeeds(&project, &["lock"]);
+    let said = "it was partitioned by `p`, and is by `q`, `p` now";
+    refuses(&project, said, |project| {
+        write("q, p");
+        project.write("raw/p=b/2.csv", "id,q\n4,y\n");
+    });
+    succeeds(&project, &["reset", "--yes"]);
+    succeeds(&project, &["run"]);
+    let out = project.path().join("out");
+    assert_eq!(rows_in(&out), 4);
+    assert!(out.join("q=y/p=b").is_dir() && !out.join("p=b").exists());
+    succeeds(&project, &["verify"]);
 }
 
 #[test]

@@ -423,12 +423,74 @@ sinks: {{ out: {{ from: s, redshift: {{ table: a.out, mode: overwrite_partitions
         assert!(told.contains(text), "{told}");
     };
     count("rows: 2");
-    // The way out that it names.
+    // The way out that it names. Without its middle, the rows that the reset leaves would be there twice.
     succeeds(&project, &["reset", "--yes"]);
+    let error = refused(&project, &["run"], "and `partition_by` is `d` now");
+    assert!(error.contains("DELETE FROM a.out"), "{error}");
+    refused(&project, &["backfill", "plan"], "is `d` now");
+    count("rows: 2");
     sql(&project, "DELETE FROM a.out");
     succeeds(&project, &["run"]);
     count("rows: 3");
     succeeds(&project, &["verify"]);
+    // By the partitions of before, they are replaced.
+    succeeds(&project, &["reset", "--yes"]);
+    succeeds(&project, &["run"]);
+    count("rows: 3");
+}
+
+#[test]
+fn rows_that_a_reset_leaves_in_redshift_are_not_added_again() {
+    for (incremental, mode) in [
+        ("new_files", "merge, keys: [id], order_by: [day]"),
+        ("{ by: day }", "overwrite_partitions, partition_by: [day]"),
+    ] {
+        let project = Project::empty();
+        let write = |incremental: &str, mode: &str| {
+            project.write(
+                "transom.yaml",
+                format!(
+                    "name: p
+sources: {{ raw: {{ path: raw/, format: csv, columns: {{ id: int64, day: date }}, incremental: {incremental} }} }}
+sinks: {{ out: {{ from: raw, redshift: {{ table: a.out, mode: {mode}, schema: add_columns }} }} }}
+"
+                ),
+            );
+            succeeds(&project, &["lock"]);
+        };
+        let count = |text: &str| {
+            let told = sql(&project, "SELECT 'rows: ' || count(*) FROM a.out");
+            assert!(told.contains(text), "{mode}: {told}");
+        };
+        project.write("raw/day=2024-01-01/a.csv", "id\n1\n2\n");
+        write(incremental, mode);
+        succeeds(&project, &["run"]);
+        succeeds(&project, &["reset", "--yes"]);
+        write("new_files", "append");
+        let error = refused(&project, &["run"], "and it is `append` now");
+        assert!(error.contains("DELETE FROM a.out"), "{error}");
+        count("rows: 2");
+        // As they were loaded before, they are replaced.
+        write(incremental, mode);
+        succeeds(&project, &["run"]);
+        count("rows: 2");
+        // The way out that it names.
+        succeeds(&project, &["reset", "--yes"]);
+        sql(&project, "DELETE FROM a.out");
+        write("new_files", "append");
+        succeeds(&project, &["run"]);
+        count("rows: 2");
+        succeeds(&project, &["verify"]);
+        // What was appended is taken back: nothing is left to be there twice.
+        succeeds(&project, &["reset", "--yes"]);
+        count("rows: 0");
+        write(incremental, mode);
+        succeeds(&project, &["run"]);
+        count("rows: 2");
+        project.write("raw/day=2024-01-01/b.csv", "id\n3\n");
+        succeeds(&project, &["run"]);
+        count("rows: 3");
+    }
 }
 
 #[test]
@@ -468,20 +530,42 @@ sinks:
         let verified = project.run(&["verify"]).all();
         let said = "the table belongs to sink `two` of this log";
         assert!(verified.contains(said), "{verified}");
+        // A ledger of an earlier version does not say whose it is, but the log says which table a sink has loaded.
+        let forget = || {
+            for table in ["eu", "us"] {
+                let text = format!("ALTER TABLE a.transom_ledger__{table} DROP COLUMN sink");
+                sql(&project, &text);
+            }
+        };
+        forget();
+        let said = "sink `one`: its rows went into `a.eu`, and its table is `a.us` now, whose ledger does not say";
+        refused(&project, &["run"], said);
+        refused(&project, &["backfill", "plan"], said);
         assert_eq!(tail(&project), 2);
-        // A ledger of an earlier version does not say whose it is, and goes on.
+        // It goes on, and is named.
         write("eu", "us");
-        sql(
-            &project,
-            "ALTER TABLE a.transom_ledger__eu DROP COLUMN sink",
-        );
         succeeds(&project, &["run"]);
         succeeds(&project, &["verify"]);
+        let told = sql(
+            &project,
+            "SELECT 'eu: ' || sink FROM a.transom_ledger__eu UNION ALL SELECT 'us: ' || sink FROM a.transom_ledger__us",
+        );
+        assert!(
+            told.contains("eu: one") && told.contains("us: two"),
+            "{told}"
+        );
         let told = sql(
             &project,
             "SELECT 'eu: ' || count(*) FROM a.eu UNION ALL SELECT 'us: ' || count(*) FROM a.us",
         );
         assert!(told.contains("eu: 2") && told.contains("us: 2"), "{told}");
+        // After a reset, there may be rows that it has left.
+        succeeds(&project, &["reset", "--yes"]);
+        forget();
+        write("us", "eu");
+        refused(&project, &["run"], said);
+        write("eu", "us");
+        succeeds(&project, &["run"]);
     }
 }
 

@@ -44,19 +44,15 @@ pub enum RedshiftError {
         /// What to do about it.
         hint: String,
     },
-    /// The table was loaded in another mode: rows that are appended have a sequence number, by which they are taken back.
+    /// Rows that are appended have the number of their entry, by which they are taken back, and the table has lost it.
     #[error(
-        "the table `{table}` has rows of this log {with} the column `{column}`, which `mode: {mode}` does not go with"
+        "the table `{table}` has rows of this log without the column `{column}`, which `mode: append` does not go with"
     )]
-    OtherMode {
+    Uncounted {
         /// The table.
         table: TableName,
-        /// `with` or `without`.
-        with: &'static str,
         /// The column of sequence numbers.
         column: &'static str,
-        /// The mode of now.
-        mode: &'static str,
     },
     /// The table was loaded in another mode.
     #[error("the rows of `{table}` were loaded with `mode: {was}`, and it is `{is}` now")]
@@ -91,6 +87,16 @@ pub enum RedshiftError {
         was: String,
         /// The columns of now.
         is: String,
+    },
+    /// The sink has loaded another table, and the ledger of this one does not say whose it is.
+    #[error(
+        "its rows went into `{was}`, and its table is `{table}` now, whose ledger does not say which sink it belongs to"
+    )]
+    OtherTable {
+        /// The table of now.
+        table: TableName,
+        /// The table of the last load.
+        was: TableName,
     },
     /// The table is gone, and its ledger is not.
     #[error("the table `{table}` is gone, but its ledger says that it has entry {seq}")]
@@ -143,12 +149,17 @@ impl RedshiftError {
             }
             Self::Unwritable(reason) => reason.hint().map(str::to_owned),
             Self::Misfit { hint, .. } => Some(hint.clone()),
-            Self::OtherMode { table, .. } => Some(format!(
-                "set `mode` back, or restore the column with its values; to load the table anew, drop it and its ledger (`DROP TABLE {}`) and run `transom sink replay`",
+            Self::Uncounted { table, .. } => Some(format!(
+                "restore the column with its values; to load the table anew, drop it and its ledger (`DROP TABLE {}`) and run `transom sink replay`",
                 table.ledger()
             )),
+            Self::ModeChanged {
+                table,
+                is: LoadMode::Append,
+                ..
+            } => Some(format!("set `mode` back; or load another table; {}", again(table))),
             Self::ModeChanged { .. } => Some(
-                "set `mode` back; or load another table; or load everything again: `transom reset --yes`, then `transom run` (not to append: rows that were merged or replaced stay)"
+                "set `mode` back; or load another table; or load everything again: `transom reset --yes`, then `transom run`"
                     .to_owned(),
             ),
             Self::OtherKeys { .. } => Some(
@@ -156,8 +167,12 @@ impl RedshiftError {
                     .to_owned(),
             ),
             Self::OtherPartitions { table, .. } => Some(format!(
-                "set `partition_by` back; or load another table; or load everything again: `transom reset --yes`, then `DELETE FROM {table}`, \
-                 whose rows a reset leaves, then `transom run`"
+                "set `partition_by` back; or load another table; {}",
+                again(table)
+            )),
+            Self::OtherTable { was, .. } => Some(format!(
+                "set `table` back, and use a sink of another name for another table; if `{was}` itself was renamed, with its ledger, rename \
+                 both back until a slice was loaded, which notes the sink in the ledger"
             )),
             Self::TableGone { table, .. } => Some(format!(
                 "restore the table; or drop its ledger as well to begin anew: `DROP TABLE {}`",
@@ -178,6 +193,13 @@ impl RedshiftError {
             },
         }
     }
+}
+
+/// How to load everything again where what is loaded would not replace the rows that a reset leaves.
+fn again(table: &TableName) -> String {
+    format!(
+        "or load everything again: `transom reset --yes`, then `DELETE FROM {table}`, whose rows a reset leaves, then `transom run`"
+    )
 }
 
 impl From<Unwritable> for RedshiftError {

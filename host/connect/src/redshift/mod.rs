@@ -44,18 +44,19 @@ use std::collections::BTreeSet;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use transom_commit::{LogId, Part, Position, Reading, SinkErrorKind};
-use transom_file::spec::{LoadMode, RedshiftOptions, RedshiftTable, S3Url};
+use transom_file::spec::{LoadMode, RedshiftOptions, RedshiftTable, S3Url, TableName};
 
-use self::api::DataApi;
+use self::api::{DataApi, Row};
 pub use self::document::Load;
 pub use self::error::{ApiError, RedshiftError};
 use self::staging::RedshiftStaging;
 use self::target::{SEQ, TargetColumn};
+use self::warehouse::sink_of;
 use crate::aws::{Aws, Bucket, S3Error};
 use crate::kind::ErrorKind;
 use crate::sink::{
-    Applied, Aside, Asides, Attempt, Expected, Found, Known, Publish, Rewound, Sink, SinkError,
-    SinkLimits, Staged, Staging, Verified,
+    Applied, Aside, Asides, Attempt, Expected, Found, Known, LastLoad, Publish, Rewound, Sink,
+    SinkError, SinkLimits, Staged, Staging, Verified,
 };
 
 /// A table of Redshift that a pipeline loads.
@@ -93,44 +94,29 @@ impl Sink for RedshiftSink {
         checked.map_err(|error| SinkError::redshift(&self.name, error))
     }
 
-    fn check_after(&self, last: &Part) -> Result<(), SinkError> {
-        let last = serde_json::from_value(last.staged.clone());
-        let Ok(Publish::Load(last)) = last else {
+    async fn check_after(&self, last: LastLoad<'_>) -> Result<(), SinkError> {
+        let loaded = serde_json::from_value(last.part.staged.clone());
+        let Ok(Publish::Load(loaded)) = loaded else {
             return Ok(());
         };
-        if last.table.table != self.table.table {
+        if loaded.table.table != self.table.table {
+            return self.check_named(&loaded.table.table).await;
+        }
+        let Some(error) = self.change_since(&loaded.table) else {
+            return Ok(());
+        };
+        // Rows that a rewind has left are replaced as they are loaded again, but for these.
+        let doubles = matches!(
+            error,
+            RedshiftError::OtherPartitions { .. }
+                | RedshiftError::ModeChanged {
+                    is: LoadMode::Append,
+                    ..
+                }
+        );
+        if last.is_taken_back && !(doubles && self.has_rows().await?) {
             return Ok(());
         }
-        if last.table.mode != self.table.mode {
-            let error = RedshiftError::ModeChanged {
-                table: self.table.table.clone(),
-                was: last.table.mode,
-                is: self.table.mode,
-            };
-            return Err(SinkError::redshift(&self.name, error));
-        }
-        // What says which rows of the table a load replaces.
-        let columns = |table: &RedshiftTable| -> BTreeSet<String> {
-            let columns: &[String] = match table.mode {
-                LoadMode::Merge => &table.keys,
-                LoadMode::OverwritePartitions => &table.partition_by,
-                LoadMode::Append | LoadMode::Overwrite => &[],
-            };
-            columns
-                .iter()
-                .map(|column| target::folded(column))
-                .collect()
-        };
-        let (was, is) = (columns(&last.table), columns(&self.table));
-        if was == is {
-            return Ok(());
-        }
-        let list = |columns: BTreeSet<String>| columns.into_iter().collect::<Vec<_>>().join("`, `");
-        let (table, was, is) = (self.table.table.clone(), list(was), list(is));
-        let error = match self.table.mode {
-            LoadMode::OverwritePartitions => RedshiftError::OtherPartitions { table, was, is },
-            _ => RedshiftError::OtherKeys { table, was, is },
-        };
         Err(SinkError::redshift(&self.name, error))
     }
 
@@ -143,18 +129,8 @@ impl Sink for RedshiftSink {
             let existing = target::columns_of(&api, table).await?;
             Ok((api, existing))
         };
-        let (api, existing) = asked.await.map_err(|said: ApiError| {
-            let action = "look at";
-            let table = table.clone();
-            SinkError::redshift(
-                &self.name,
-                RedshiftError::Api {
-                    action,
-                    table,
-                    said,
-                },
-            )
-        })?;
+        let asked = asked.await;
+        let (api, existing) = asked.map_err(|said: ApiError| self.not_looked_at(said))?;
         if existing.is_none()
             && let Ok(Reading::Ledger(ledger)) = self.read_ledger(&api).await
             && ledger.position != Position::START
@@ -166,7 +142,7 @@ impl Sink for RedshiftSink {
             return Err(SinkError::redshift(&self.name, error));
         }
         if let Some(columns) = existing.as_deref().filter(|_| attempt.has_rows) {
-            self.check_mode(columns)
+            self.check_counted(columns)
                 .map_err(|error| SinkError::redshift(&self.name, error))?;
         }
         Ok(Box::new(RedshiftStaging::new(
@@ -272,19 +248,91 @@ impl Sink for RedshiftSink {
 }
 
 impl RedshiftSink {
-    /// Whether a table with rows of this log was loaded in the mode of now, if that mode says something about its columns.
-    fn check_mode(&self, columns: &[TargetColumn]) -> Result<(), RedshiftError> {
-        let (mode, with) = match (self.table.mode, target::is_counted(columns)) {
-            (LoadMode::Append, false) => ("append", "without"),
-            (LoadMode::Merge, true) => ("merge", "with"),
-            _ => return Ok(()),
+    /// How the sink would do something else with the rows of the table than when they were loaded.
+    fn change_since(&self, loaded: &RedshiftTable) -> Option<RedshiftError> {
+        let table = self.table.table.clone();
+        if loaded.mode != self.table.mode {
+            let (was, is) = (loaded.mode, self.table.mode);
+            return Some(RedshiftError::ModeChanged { table, was, is });
+        }
+        // What says which rows of the table a load replaces.
+        let columns = |table: &RedshiftTable| -> BTreeSet<String> {
+            let columns: &[String] = match table.mode {
+                LoadMode::Merge => &table.keys,
+                LoadMode::OverwritePartitions => &table.partition_by,
+                LoadMode::Append | LoadMode::Overwrite => &[],
+            };
+            columns
+                .iter()
+                .map(|column| target::folded(column))
+                .collect()
         };
-        Err(RedshiftError::OtherMode {
-            table: self.table.table.clone(),
-            with,
-            column: SEQ,
-            mode,
+        let (was, is) = (columns(loaded), columns(&self.table));
+        if was == is {
+            return None;
+        }
+        let list = |columns: BTreeSet<String>| columns.into_iter().collect::<Vec<_>>().join("`, `");
+        let (was, is) = (list(was), list(is));
+        Some(match self.table.mode {
+            LoadMode::OverwritePartitions => RedshiftError::OtherPartitions { table, was, is },
+            _ => RedshiftError::OtherKeys { table, was, is },
         })
+    }
+
+    /// Whether there is a row in the table, whoever has put it there.
+    async fn has_rows(&self) -> Result<bool, SinkError> {
+        let rows = self.asked(&sql::any_row(&self.table.table)).await?;
+        Ok(rows.is_some_and(|rows| !rows.is_empty()))
+    }
+
+    /// Whether a table that is not the one which the sink has loaded is the sink's: only its ledger can say so.
+    async fn check_named(&self, loaded: &TableName) -> Result<(), SinkError> {
+        let table = &self.table.table;
+        let rows = self.asked(&sql::read_ledger(table)).await?;
+        match rows.as_deref() {
+            Some([row]) if sink_of(row).is_none() => {
+                let (table, was) = (table.clone(), loaded.clone());
+                let error = RedshiftError::OtherTable { table, was };
+                Err(SinkError::redshift(&self.name, error))
+            }
+            // What else may be wrong with it is seen before an entry is decided.
+            _ => Ok(()),
+        }
+    }
+
+    /// What a query gives; none if there is no such table.
+    async fn asked(&self, text: &str) -> Result<Option<Vec<Row>>, SinkError> {
+        let asked = async {
+            let api = DataApi::new(&self.aws, &self.warehouse).await?;
+            api.query(text).await
+        };
+        match asked.await {
+            Ok(rows) => Ok(Some(rows)),
+            Err(error) if error.is_missing() => Ok(None),
+            Err(said) => Err(self.not_looked_at(said)),
+        }
+    }
+
+    /// The table cannot be looked at before rows are staged for it.
+    fn not_looked_at(&self, said: ApiError) -> SinkError {
+        let (action, table) = ("look at", self.table.table.clone());
+        let error = RedshiftError::Api {
+            action,
+            table,
+            said,
+        };
+        SinkError::redshift(&self.name, error)
+    }
+
+    /// Whether rows of this log that were appended can still be taken back.
+    fn check_counted(&self, columns: &[TargetColumn]) -> Result<(), RedshiftError> {
+        match self.table.mode {
+            LoadMode::Append if !target::is_counted(columns) => Err(RedshiftError::Uncounted {
+                table: self.table.table.clone(),
+                column: SEQ,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Where an attempt stages its rows: pipelines may share the prefix, so that the log's id comes first.

@@ -53,7 +53,26 @@ pub(super) fn create_schema(table: &TableName) -> String {
     format!("CREATE SCHEMA IF NOT EXISTS {}", identifier(&table.schema))
 }
 
-/// All columns, in the order in which [`create_ledger`] has them: ledgers that earlier versions have created lack the last one.
+/// Adds the column for the sink's name to a ledger that an earlier version has created.
+pub(super) fn add_sink(table: &TableName, sink: &str) -> String {
+    format!(
+        "ALTER TABLE {} ADD COLUMN sink VARCHAR({})",
+        table_name(&table.ledger()),
+        sink.len().max(LEAST_NAME)
+    )
+}
+
+/// Has a ledger that names no sink name this one.
+pub(super) fn name_sink(table: &TableName, log: impl ToString, sink: &str) -> String {
+    format!(
+        "UPDATE {} SET sink = {} WHERE log_id = {} AND (sink IS NULL OR sink = '')",
+        table_name(&table.ledger()),
+        literal(sink),
+        literal(&log.to_string())
+    )
+}
+
+/// All columns, in the order in which [`create_ledger`] has them: ledgers that earlier versions have created may lack the last one.
 pub(super) fn read_ledger(table: &TableName) -> String {
     format!("SELECT * FROM {}", table_name(&table.ledger()))
 }
@@ -168,6 +187,11 @@ pub(super) fn take_back(table: &TableName, to: u64, seq: u64) -> String {
         "DELETE FROM {} WHERE {SEQ} > {to} AND {SEQ} < {seq}",
         table_name(table)
     )
+}
+
+/// A row of a table, if it has any.
+pub(super) fn any_row(table: &TableName) -> String {
+    format!("SELECT 1 FROM {} LIMIT 1", table_name(table))
 }
 
 /// How many rows each entry has appended.

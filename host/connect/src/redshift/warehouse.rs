@@ -86,6 +86,23 @@ impl Warehouse for RedshiftSink {
         })
     }
 
+    async fn name_sink(&self, applying: &Applying<'_>) -> Result<(), SinkError> {
+        let action = "name the sink in the ledger of";
+        let api = self.api_of(action).await?;
+        let table = &self.table.table;
+        let text = sql::name_sink(table, applying.log(), &self.name);
+        let mut named = api.execute(&text).await;
+        if named.as_ref().is_err_and(ApiError::is_missing) {
+            match api.execute(&sql::add_sink(table, &self.name)).await {
+                // Another process may have been faster.
+                Err(error) if !error.is_there() => return Err(self.unchanged(action, error)),
+                _ => {}
+            }
+            named = api.execute(&text).await;
+        }
+        named.map_err(|error| self.unchanged(action, error))
+    }
+
     async fn block(
         &self,
         applying: &Applying<'_>,
@@ -158,11 +175,10 @@ impl RedshiftSink {
                     _ => return None,
                 },
                 skipped: number(6)? != 0,
-                owner: match text(9).as_str() {
-                    "" => None,
-                    sink if sink == self.name => None,
-                    sink => Some(SinkName::from(sink)),
-                },
+                owner: sink_of(row)
+                    .filter(|sink| *sink != self.name)
+                    .map(SinkName::from),
+                is_named: sink_of(row).is_some(),
             })
         };
         ledger().ok_or_else(|| {
@@ -332,6 +348,12 @@ impl RedshiftSink {
         );
         SinkError::new(kind, message).because(error)
     }
+}
+
+/// The sink that the row of a ledger names, if it names one.
+pub(super) fn sink_of(row: &Row) -> Option<&str> {
+    let sink = row.get(9)?.as_deref();
+    sink.filter(|sink| !sink.is_empty())
 }
 
 /// What the failure of a statement means, if it is not about the data.

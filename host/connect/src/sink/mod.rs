@@ -49,8 +49,8 @@ pub use self::{
     probe::{Unfit, check_state, probe_state, probe_table},
     publish::publish_all,
     staged::{
-        Appended, Applied, Attempt, Noted, Pointed, Publish, Replaces, Rewound, Shapes, Staged,
-        TableAt, Written, WrittenFile,
+        Appended, Applied, Attempt, LastLoad, Noted, Pointed, Publish, Replaces, Rewound, Shapes,
+        Staged, TableAt, Written, WrittenFile,
     },
     verify::{Expectation, Expected, Finding, IsThere, Verified},
 };
@@ -96,11 +96,11 @@ pub trait Sink: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Whether the table can go on with this sink's rows from what an entry has loaded, the last one that it has. Touches nothing.
+    /// Whether the table can go on with this sink's rows from what it has loaded last. Touches nothing.
     ///
     /// # Errors
     /// If rows that are there would be lost or doubled.
-    fn check_after(&self, _last: &transom_commit::Part) -> Result<(), SinkError> {
+    async fn check_after(&self, _last: LastLoad<'_>) -> Result<(), SinkError> {
         Ok(())
     }
 

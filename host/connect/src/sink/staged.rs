@@ -183,7 +183,7 @@ pub enum Shapes {
     Same,
     /// They have columns that were not there.
     Widen,
-    /// There are no others.
+    /// No others are known: there are none, or the first ones are not in the table yet, and are of the same pipeline.
     Begin,
 }
 
@@ -248,6 +248,16 @@ pub struct Replaces {
     pub column: String,
     /// Its values as the names of folders have them, `None` for NULL.
     pub values: BTreeSet<Option<String>>,
+}
+
+/// What a sink has loaded last.
+#[derive(Debug, Clone, Copy)]
+pub struct LastLoad<'a> {
+    /// What the entry has for it.
+    pub part: &'a transom_commit::Part,
+    /// Whether nothing that it has loaded is in force: a rewind has taken back all of it, but leaves rows in warehouses that were merged or
+    /// have replaced others.
+    pub is_taken_back: bool,
 }
 
 /// What a rewind would do to a table.

@@ -16,7 +16,7 @@ mod progress;
 mod table;
 mod text;
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{fmt, fs, path::Path, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
@@ -33,7 +33,8 @@ pub use self::{
 use self::{partitions::Partitions, table::FileTable};
 use crate::aws::{Aws, Bucket, ObjectFile, S3Error};
 use crate::format::quoted as shown;
-use transom_file::spec::{Format, Place, Unknown};
+use crate::kind::ErrorKind;
+use transom_file::spec::{Format, Place, S3Url, Unknown};
 
 /// Headers of CSV files that are looked at at once.
 const HEADERS_AT_ONCE: usize = 32;
@@ -175,6 +176,46 @@ impl Source for FileSource {
 }
 
 impl FileSource {
+    /// Whether a file that was listed by this path is there, as it was, and is another one than this piece, which has its size and its time or
+    /// ETag. What this identity may not look at counts as gone.
+    ///
+    /// # Errors
+    /// If that cannot be seen now.
+    pub async fn is_beside(&self, path: &str, piece: &Input) -> Result<bool, SourceError> {
+        match (&piece.location, &self.root) {
+            (Location::Object { etag, .. }, _) => {
+                let Ok(url) = S3Url::parse(path) else {
+                    return Ok(false);
+                };
+                let asked = async { self.aws.bucket(&url.bucket).await?.head(&url.key).await };
+                match asked.await {
+                    Ok(found) => Ok(found.is_some_and(|found| found.etag == *etag)),
+                    Err(error) if ErrorKind::from(error.kind()) != ErrorKind::Temporary => {
+                        Ok(false)
+                    }
+                    Err(error) => Err(SourceError::S3 {
+                        name: self.name.clone(),
+                        source: Box::new(error),
+                    }),
+                }
+            }
+            (Location::File(own), Place::Local(root)) => {
+                let (path, own) = (root.join(path), own.clone());
+                let (bytes, modified) = (piece.bytes, piece.modified);
+                let look = move || {
+                    let found = fs::canonicalize(&path);
+                    let found = found.and_then(|found| Ok((fs::metadata(&found)?, found)));
+                    Ok(found.is_ok_and(|(is, found)| {
+                        let is_same = is.len() == bytes && is.modified().ok() == Some(modified);
+                        is_same && found != own
+                    }))
+                };
+                self.blocking(look).await
+            }
+            (Location::File(_), Place::S3(_)) => Ok(false),
+        }
+    }
+
     /// The inputs with a hold on what they are pieces of, which inputs that were written down do not have.
     async fn held(&self, inputs: &Inputs) -> Result<Inputs, SourceError> {
         if let Place::S3(_) = self.root {

@@ -25,7 +25,7 @@ use transom_plugin::LogicalTime;
 
 use super::choose::{Chosen, Value};
 use super::seen::{Seen, There, read, write};
-use super::work::Slicer;
+use super::work::{Slicer, keep_failure};
 use super::{SliceOptions, SlicesFailure, by, open_store};
 use crate::error::{Error, Result};
 use crate::job::Job;
@@ -332,7 +332,7 @@ impl Job {
     /// attempt stands for it.
     ///
     /// # Errors
-    /// If no backfill is open, it has no such share, or whatever stops a slice.
+    /// If no backfill is open, it has no such share, the tables do not belong to the log, or whatever stops a slice.
     pub async fn stage_share(
         &self,
         index: u32,
@@ -361,6 +361,8 @@ impl Job {
         if there.is_some() || index < open.next {
             return staged(false).await;
         }
+        let checked = slicer.check_for_shares(log.log()).await;
+        checked.map_err(failed)?;
         let computed = tokio::select! {
             computed = slicer.compute_share(log.log(), &frozen, index) => computed,
             () = self.stopped() => Err(RunFailure::new(self, Error::Cancelled)),
@@ -400,8 +402,7 @@ impl Planner<'_> {
         }
         self.slicer.check_backfill().await?;
         // What would end the run that loads the shares is said before they are computed.
-        self.slicer.check_sinks(log).await?;
-        self.slicer.check_tables(log).await?;
+        self.slicer.check_for_shares(log).await?;
         let shares = self.slicer.divide(&state, self.options).await?;
         let count = shares.len();
         if count == 0 {
@@ -437,23 +438,14 @@ impl Work for Planner<'_> {
         log: &Log,
     ) -> Result<Option<(commit::Attempt, Draft)>, Box<dyn StdError + Send + Sync>> {
         let attempt = commit::Attempt::random();
-        match self.draft(log, attempt).await {
-            Ok(draft) => Ok(draft.map(|draft| (attempt, draft))),
-            Err(error) => {
-                let message = error.to_string();
-                self.failure = Some(error);
-                Err(message.into())
-            }
-        }
+        let draft = self.draft(log, attempt).await;
+        let draft = keep_failure(draft, &mut self.failure)?;
+        Ok(draft.map(|draft| (attempt, draft)))
     }
 
     async fn compare(&mut self, log: &Log) -> Result<(), Box<dyn StdError + Send + Sync>> {
         let compared = self.slicer.check_tables(log).await;
-        compared.map_err(|error| {
-            let message = error.to_string();
-            self.failure = Some(error);
-            message.into()
-        })
+        keep_failure(compared, &mut self.failure)
     }
 
     fn sink(&self, name: &SinkName) -> Option<commit::Sink<'_>> {

@@ -1,7 +1,7 @@
 //! Which files the next slice reads: what was listed, less what counts as loaded, within bounds.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
@@ -16,12 +16,15 @@ use crate::report::counted;
 /// The value of a partition, as the names of folders have it; `None` for NULL.
 pub(super) type Value = Option<String>;
 
-/// The paths of the files that a source has now. A run makes it once: nearly every slice asks which of those that were loaded are gone.
-pub(super) type Paths = HashSet<String>;
+/// The files that a source has now, by their paths, each with what tells it from another one in its place.
+pub(super) type Paths = HashMap<String, Stamp>;
 
 /// The paths of what was listed.
 pub(super) fn paths_of(inputs: &Inputs) -> Paths {
-    inputs.pieces.iter().map(path_of).collect()
+    let pieces = inputs.pieces.iter();
+    pieces
+        .map(|piece| (path_of(piece), Stamp::of(piece)))
+        .collect()
 }
 
 /// How much one slice may read of its incremental sources. The first file or partition is taken whatever its size.
@@ -45,6 +48,8 @@ pub(super) struct Candidate<'a> {
     /// The partition that a path belongs to, of a file that was loaded.
     pub(super) partition_of: &'a (dyn Fn(&str) -> Value + Sync),
     pub(super) seen: &'a Seen,
+    /// Which of its files were loaded before as other ones; none if they are loaded in any case.
+    pub(super) moved: Option<&'a Moved>,
     /// What was loaded of all sources.
     pub(super) all: &'a [Loaded<'a>],
 }
@@ -57,11 +62,11 @@ pub(super) struct Loaded<'a> {
     pub(super) listed: Option<&'a Paths>,
 }
 
-impl<'a> Loaded<'a> {
-    /// Files that it does not have now.
-    fn missing(&self) -> impl Iterator<Item = (&'a String, &'a Stamp)> + use<'a> {
-        let (files, listed) = (self.seen.files(), self.listed);
-        files.filter(move |(path, _)| listed.is_none_or(|listed| !listed.contains(*path)))
+impl Loaded<'_> {
+    /// Whether a file is where it was, and as it was.
+    fn has(&self, path: &str, stamp: &Stamp) -> bool {
+        self.listed
+            .is_some_and(|listed| listed.get(path) == Some(stamp))
     }
 }
 
@@ -178,29 +183,29 @@ fn new_files(candidates: &[Candidate<'_>], bounds: Bounds) -> Result<Option<Chos
             Incremental::NewFiles { on_change } => *on_change,
             Incremental::By { .. } => OnChange::default(),
         };
-        let mut moved = None;
         for piece in &candidate.inputs.pieces {
-            let is_new = match seen.get(&path_of(piece)) {
+            let path = path_of(piece);
+            let is_new = match seen.get(&path) {
                 Some(stamp) if *stamp == Stamp::of(piece) => false,
                 Some(_) => match on_change {
                     OnChange::Load => true,
                     OnChange::Ignore => false,
                     OnChange::Fail => return Err(changed(candidate, piece)),
                 },
-                None => {
-                    let moved = moved.get_or_insert_with(|| Moved::of(candidate));
-                    match (moved.before(candidate, piece), on_change) {
-                        (Some(before), OnChange::Fail) => {
-                            return Err(loaded_before(candidate, piece, before));
-                        }
-                        (Some(_), OnChange::Ignore) => {
-                            // Where it is now, for later changes.
-                            seen.insert(piece);
-                            false
-                        }
-                        (Some(_), OnChange::Load) | (None, _) => true,
+                None => match (
+                    candidate.moved.and_then(|moved| moved.get(&path)),
+                    on_change,
+                ) {
+                    (Some(before), OnChange::Fail) => {
+                        return Err(loaded_before(candidate, piece, before));
                     }
-                }
+                    (Some(_), OnChange::Ignore) => {
+                        // Where it is now, for later changes.
+                        seen.insert(piece);
+                        false
+                    }
+                    (Some(_), OnChange::Load) | (None, _) => true,
+                },
             };
             if !is_new || is_full {
                 continue;
@@ -220,48 +225,80 @@ fn new_files(candidates: &[Candidate<'_>], bounds: Bounds) -> Result<Option<Chos
     Ok(budget.is_begun.then_some(chosen))
 }
 
-/// Files that were loaded and are not where they were, by their names and what tells them from others: a source whose path is written in
-/// another way, that has another name, or that was a part of another one, lists them as if they were new.
-struct Moved<'a>(HashMap<(OsString, Stamp), Vec<Before<'a>>>);
+/// The files of a source that were loaded before as other ones, by their paths.
+pub(super) type Moved = HashMap<String, Before>;
 
 /// A file that was loaded.
-#[derive(Clone, Copy)]
-struct Before<'a> {
-    path: &'a str,
+#[derive(Debug, Clone)]
+pub(super) struct Before {
+    pub(super) path: String,
     /// The source that it was loaded from, if that is another one.
-    source: Option<&'a str>,
+    source: Option<String>,
 }
 
-impl<'a> Moved<'a> {
-    fn of(candidate: &Candidate<'a>) -> Self {
-        let mut files: HashMap<_, Vec<Before<'a>>> = HashMap::new();
-        for loaded in candidate.all {
-            let source = (loaded.source != candidate.name).then_some(loaded.source);
-            for (path, stamp) in loaded.missing() {
-                let name = Path::new(path).file_name().unwrap_or_default();
-                let known = files.entry((name.to_owned(), stamp.clone())).or_default();
-                known.push(Before { path, source });
+/// The files of a source that look new, and like ones that were loaded and that no source lists any more, each with these: a source whose path
+/// is written in another way, that has another name, or that was a part of another one, lists what was loaded as if it were new. Whether
+/// such a file is gone only its place knows.
+pub(super) fn alike<'a>(
+    (name, path): (&str, &str),
+    inputs: &'a Inputs,
+    all: &[Loaded<'_>],
+) -> Vec<(&'a Input, Before)> {
+    let own = all.iter().find(|loaded| loaded.source == name);
+    let is_new = |piece: &&Input| {
+        let is_seen = own.is_some_and(|own| own.seen.get(&path_of(piece)).is_some());
+        // A file without a byte has no rows that could come a second time.
+        !is_seen && piece.bytes > 0
+    };
+    let mut new: HashMap<Stamp, HashMap<OsString, Vec<&Input>>> = HashMap::new();
+    for piece in inputs.pieces.iter().filter(is_new) {
+        let name = piece.path.file_name().unwrap_or_default().to_owned();
+        let of_stamp = new.entry(Stamp::of(piece)).or_default();
+        of_stamp.entry(name).or_default().push(piece);
+    }
+    let mut alike = Vec::new();
+    if new.is_empty() {
+        return alike;
+    }
+    for loaded in all {
+        let source = (loaded.source != name).then(|| loaded.source.to_owned());
+        for (was, stamp) in loaded.seen.files() {
+            let name = Path::new(was).file_name().unwrap_or_default();
+            let pieces = new.get(stamp).and_then(|of_stamp| of_stamp.get(name));
+            for piece in pieces.into_iter().flatten() {
+                // Two sources may read one file.
+                let is_there = match was.as_str() == piece.path.as_os_str() {
+                    true => loaded.has(was, stamp),
+                    false => all.iter().any(|other| other.has(was, stamp)),
+                };
+                if !is_there && may_be(Path::new(was), &piece.path, stamp, path) {
+                    let (path, source) = (was.clone(), source.clone());
+                    alike.push((*piece, Before { path, source }));
+                }
             }
         }
-        Self(files)
     }
+    alike.sort_by(|(a, _), (b, _)| a.path.cmp(&b.path));
+    alike
+}
 
-    /// As which file a piece was loaded: one of the same name and stamp. Where the stamp says little, a folder agrees as well, or all of the
-    /// shorter path: each day may have a file of one name and content.
-    fn before(&self, candidate: &Candidate<'_>, piece: &Input) -> Option<Before<'a>> {
-        let name = piece.path.file_name().unwrap_or_default().to_owned();
-        let stamp = Stamp::of(piece);
-        let within = below(candidate.path, &piece.path);
-        let mut known = self.0.get(&(name, stamp.clone()))?.iter();
-        let says_more = within.components().count() > 1;
-        let is_same = |before: &&Before<'_>| {
-            let path = Path::new(before.path);
-            stamp.is_unique()
-                || is_same_path(path, &piece.path)
-                || (says_more && path.ends_with(&within))
-        };
-        known.find(is_same).copied()
-    }
+/// Whether a file that was loaded may be this one, which has its name and stamp. Where the stamp says little, folders agree as well: all that
+/// one of the two has below those of the source, or those of its partitions. Each day may have a file of one name and content.
+fn may_be(was: &Path, now: &Path, stamp: &Stamp, source: &str) -> bool {
+    let ends = |path: &Path, part: PathBuf| part.components().count() > 1 && path.ends_with(part);
+    let partitions = partitions_of(now);
+    stamp.is_unique()
+        || is_same_path(was, now)
+        || ends(was, below(source, now))
+        || ends(now, below(source, was))
+        || (!partitions.is_empty() && partitions == partitions_of(was))
+}
+
+/// The folders of a path that are named after partitions.
+fn partitions_of(path: &Path) -> Vec<Component<'_>> {
+    let folders = path.parent().into_iter().flat_map(Path::components);
+    let is_partition = |folder: &Component<'_>| folder.as_os_str().to_string_lossy().contains('=');
+    folders.filter(is_partition).collect()
 }
 
 /// Whether two paths may be one, written in two ways.
@@ -394,7 +431,7 @@ fn lost_paths<'a>(candidate: &'a Candidate<'_>) -> impl Iterator<Item = (String,
         .filter(|(_, partition)| partition.is_some() && !loaded.contains(partition))
         .collect();
     let lost = own.into_iter().chain(former);
-    lost.filter(move |(path, _)| !present.contains(path))
+    lost.filter(move |(path, _)| !present.contains_key(path))
 }
 
 fn size(candidates: &[Candidate<'_>], partition: &Value) -> (u64, u64) {
@@ -417,10 +454,10 @@ fn changed(candidate: &Candidate<'_>, piece: &Input) -> Error {
     }
 }
 
-fn loaded_before(candidate: &Candidate<'_>, piece: &Input, before: Before<'_>) -> Error {
+fn loaded_before(candidate: &Candidate<'_>, piece: &Input, before: &Before) -> Error {
     let Candidate { name, path, .. } = candidate;
     let shown = piece.path.display();
-    let (what, back) = match before.source {
+    let (what, back) = match &before.source {
         Some(source) => (
             format!("from the source `{source}`, as `{}`", before.path),
             format!("if `{name}` is `{source}` by another name, give it the old one"),
@@ -540,6 +577,7 @@ mod tests {
             partitions,
             partition_of: &partition_of,
             seen,
+            moved: None,
             all: &all,
         });
         choose(&candidates.collect::<Vec<_>>(), bounds, range)
@@ -620,6 +658,11 @@ mod tests {
             listed: *listed,
         });
         let all: Vec<Loaded<'_>> = [own_loaded].into_iter().chain(of_old).collect();
+        // What is not listed is gone.
+        let alike = alike(("raw", path), &inputs, &all).into_iter();
+        let moved: Moved = alike
+            .map(|(piece, before)| (path_of(piece), before))
+            .collect();
         let candidate = Candidate {
             name: "raw",
             path,
@@ -629,6 +672,7 @@ mod tests {
             partitions: &[],
             partition_of: &|_| None,
             seen: &own,
+            moved: Some(&moved),
             all: &all,
         };
         choose(&[candidate], PLENTY, None)
@@ -706,6 +750,99 @@ mod tests {
         insta::assert_snapshot!(error, @"source `raw`: `raw/done/a.csv` was loaded before, as `raw/in/a.csv`");
     }
 
+    /// Files of one second or objects: of one content, as far as is known.
+    fn alike_files(path: &str) -> [Input; 2] {
+        [file(path, 10, 1), exact(path, true)]
+    }
+
+    #[test]
+    fn a_file_that_was_moved_within_its_source_is_not_new() {
+        for (was, is) in [
+            ("raw/in/day=1/a.csv", "raw/done/day=1/a.csv"),
+            ("raw/day=1/a.csv", "raw/2024/day=1/a.csv"),
+            ("raw/2024/day=1/a.csv", "raw/day=1/a.csv"),
+            ("raw/2024/01/05/a.csv", "raw/old/2024/01/05/a.csv"),
+            ("in/raw/a.csv", "raw/a.csv"),
+        ] {
+            for (loaded, now) in alike_files(was).into_iter().zip(alike_files(is)) {
+                let chosen = chosen_of(&NEW, "raw", (&[now], &[loaded]), None);
+                let error = chosen.unwrap_err().to_string();
+                let said = format!("source `raw`: `{is}` was loaded before, as `{was}`");
+                assert_eq!(error, said);
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_moved_is_not_new_beside_another_one_in_its_place() {
+        let ignore = Incremental::NewFiles {
+            on_change: OnChange::Ignore,
+        };
+        let loaded = [file("raw/in/a.csv", 10, 1)];
+        let now = [
+            file("raw/done/in/a.csv", 10, 1),
+            file("raw/in/a.csv", 12, 5),
+        ];
+        let chosen = chosen_of(&ignore, "raw", (&now, &loaded), None);
+        assert!(chosen.unwrap().is_none());
+    }
+
+    #[test]
+    fn files_that_are_alike_are_new_while_the_others_are_there() {
+        for (was, is) in [
+            ("raw/eu/day=1/a.csv", "raw/us/day=1/a.csv"),
+            ("raw/eu/01/a.csv", "raw/us/01/a.csv"),
+        ] {
+            for (loaded, now) in alike_files(was).into_iter().zip(alike_files(is)) {
+                let (loaded, now) = ([loaded], [now]);
+                let of = |path: &str, listed: Option<&Paths>| {
+                    chosen_of(&NEW, path, (&now, &[]), Some((&loaded[..], listed)))
+                };
+                // The source that has loaded the one lists it still, or it is gone.
+                let listed = paths_of(&inputs(&loaded));
+                assert_eq!(paths(&of("raw/us", Some(&listed)).unwrap()).len(), 1);
+                assert!(of("raw/us", None).is_err(), "{is}");
+                // Nothing comes twice of a file without a byte.
+                let empty = [Input {
+                    bytes: 0,
+                    ..loaded[0].clone()
+                }];
+                let also = [Input {
+                    bytes: 0,
+                    ..now[0].clone()
+                }];
+                let chosen = chosen_of(&NEW, "raw/us", (&also, &[]), Some((&empty[..], None)));
+                assert_eq!(paths(&chosen.unwrap()).len(), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_a_part_of_the_source_lists_is_there() {
+        let (eu, us) = (
+            [file("raw/eu/day=1/a.csv", 10, 1)],
+            [file("raw/us/day=1/a.csv", 10, 1)],
+        );
+        let (of_us, of_eu, loaded) = (inputs(&us), paths_of(&inputs(&eu)), seen(&eu));
+        let none = Seen::default();
+        let present = |source, listed| Loaded {
+            source,
+            seen: &none,
+            listed: Some(listed),
+        };
+        let paths = paths_of(&of_us);
+        let former = Loaded {
+            source: "raw",
+            seen: &loaded,
+            listed: None,
+        };
+        let all = [present("us", &paths), present("eu", &of_eu), former];
+        assert!(alike(("us", "raw/us"), &of_us, &all).is_empty());
+        // The other part lists what was loaded, by its very path.
+        let of_eu = inputs(&eu);
+        assert_eq!(alike(("eu", "raw/eu"), &of_eu, &all).len(), 1);
+    }
+
     #[test]
     fn a_partition_of_a_renamed_source_is_not_replaced_by_less() {
         let (old, now) = (
@@ -728,6 +865,7 @@ mod tests {
             partitions: &[Some("1".to_owned())],
             partition_of: &|_| Some("1".to_owned()),
             seen: &own,
+            moved: None,
             all: &all,
         };
         let error = choose(&[candidate], PLENTY, None).unwrap_err().to_string();

@@ -21,7 +21,7 @@ use super::buckets::StepState;
 use super::history;
 use super::runs::outdated;
 use super::work::compare::compare_tables;
-use super::work::{delete_staged, sinks};
+use super::work::{delete_staged, keep_failure, sinks};
 use super::{by, open_store};
 use crate::error::{Error, Result};
 use crate::job::Job;
@@ -291,17 +291,11 @@ fn named<'a>(
 
 /// The slices whose rows rewinds have taken out of a sink.
 fn taken_back(log: &Log, done: bool, sink: &SinkName) -> BTreeSet<String> {
-    let mut taken_back = BTreeSet::new();
-    let mut left = u64::MAX;
-    for entry in entries(log).rev() {
-        if entry.seq < log.tail() || done {
-            left = left.min(entry.leaves(sink));
-        }
-        if entry.part(sink).is_some() && entry.seq > left {
-            taken_back.insert(entry.attempt.to_string());
-        }
-    }
-    taken_back
+    let applied = entries(log).rev();
+    let applied = applied.filter(|entry| entry.seq < log.tail() || done);
+    let taken_back = commit::parts(applied, sink).filter(|(.., has_rows)| !has_rows);
+    let attempts = taken_back.map(|(entry, ..)| entry.attempt.to_string());
+    attempts.collect()
 }
 
 /// The attempts that are in the log, with their entries.
@@ -549,14 +543,8 @@ impl Work for Collecting<'_> {
         &mut self,
         log: &Log,
     ) -> Result<Option<(Attempt, Draft)>, Box<dyn StdError + Send + Sync>> {
-        let survey = match Survey::new(self.store, self.sinks, self.options).await {
-            Ok(survey) => survey,
-            Err(error) => {
-                let message = error.to_string();
-                self.failure = Some(error);
-                return Err(message.into());
-            }
-        };
+        let survey = Survey::new(self.store, self.sinks, self.options).await;
+        let survey = keep_failure(survey, &mut self.failure)?;
         // Another process may have added an entry meanwhile: its number is taken then, and this is planned again.
         debug_assert!(
             survey
@@ -573,11 +561,7 @@ impl Work for Collecting<'_> {
 
     async fn compare(&mut self, log: &Log) -> Result<(), Box<dyn StdError + Send + Sync>> {
         let compared = compare_tables(self.sinks, self.store, log).await;
-        compared.map_err(|error| {
-            let message = error.to_string();
-            self.failure = Some(error);
-            message.into()
-        })
+        keep_failure(compared, &mut self.failure)
     }
 
     fn sink(&self, name: &SinkName) -> Option<commit::Sink<'_>> {

@@ -255,14 +255,11 @@ impl<'a> Table<'a> {
             return Ok(());
         }
         let sinks = sinks(job);
-        let by_entry = || {
-            let view = log.view();
-            view.warehouse_at(at, |sink| sinks.contains_key(sink.as_str()))
-        };
-        let owner = owner.or_else(by_entry);
+        let wrong = Wrong::OtherSink { at, sink: owner };
+        let view = log.view();
         let stop = Stop::Ledger {
             sink: self.name.clone(),
-            wrong: Wrong::OtherSink { at, sink: owner },
+            wrong: view.explain(wrong, |sink| sinks.contains_key(sink.as_str())),
         };
         Err(RunError::Stopped(Box::new(stop), None).into())
     }

@@ -8,6 +8,7 @@ mod shares;
 
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -15,13 +16,14 @@ use std::time::{Instant, SystemTime};
 use arrow::datatypes::{Field, SchemaRef};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use futures::future::try_join_all;
 use tracing::Instrument as _;
 use transom_commit::{
     self as commit, After, Counts, Draft, Log, LogId, Object, SinkError, SinkName, StagedAttempt,
     Store, Work,
 };
 use transom_connect::{self as connect, ErrorKind, Inputs, Sink, SinkLimits, Source as _};
-use transom_file::spec::Incremental;
+use transom_file::spec::{Incremental, OnChange};
 use transom_file::{FileSource, Pipeline};
 use transom_plugin::LogicalTime;
 
@@ -30,9 +32,11 @@ use self::computer::{Computed, Computer, Order};
 use self::inputs::NotedInputs;
 use super::backfill::{Backfill, Frozen};
 use super::buckets::check_shares;
-use super::choose::{Bounds, Candidate, Chosen, Loaded, Paths, Range, Value, choose, paths_of};
+use super::choose::{
+    Bounds, Candidate, Chosen, Loaded, Moved, Paths, Range, Value, alike, choose, paths_of,
+};
 use super::pace::{Measured, Pace};
-use super::seen::Seen;
+use super::seen::{Seen, path_of};
 use super::staged::keep;
 use super::{SliceOptions, StagedReport};
 use crate::error::{Error, Result};
@@ -45,11 +49,15 @@ use crate::run::{FailingRows, Observer, RunFailure};
 /// Why documents can be written.
 const TEXT_KEYS: &str = "what was staged has text for keys";
 
+/// Files that are looked at at once.
+const AT_ONCE: usize = 16;
+
 /// What a run has compared with the log.
 #[derive(Debug, Default)]
 struct Compared {
     tables: bool,
     sinks: bool,
+    new: bool,
 }
 
 /// What a run has staged.
@@ -79,6 +87,8 @@ pub(super) struct Slicer<'a> {
     listed: Arc<BTreeMap<String, Inputs>>,
     /// The paths of what was listed of the incremental sources.
     paths: BTreeMap<String, Paths>,
+    /// Of each of them, what was loaded before as other files.
+    moved: BTreeMap<String, Moved>,
     /// What counts as loaded of each source, as it was last read or written.
     seen: BTreeMap<String, (Option<Object>, Seen)>,
     /// What was loaded of sources that the pipeline does not have any more, once it was read.
@@ -91,6 +101,8 @@ pub(super) struct Slicer<'a> {
     idle: Vec<Computer>,
     /// The slice that comes next, if it is being computed already.
     ahead: Option<Ahead>,
+    /// Whether slices need nothing of those before them, once a plan has said so.
+    stand_alone: Option<bool>,
     pace: Pace,
     /// The last slice until its time is known: its attempt, when it was begun, what it has read.
     under_way: Option<(commit::Attempt, Instant, Measured)>,
@@ -124,12 +136,14 @@ impl<'a> Slicer<'a> {
             store: Arc::clone(store),
             listed: Arc::default(),
             paths: BTreeMap::new(),
+            moved: BTreeMap::new(),
             seen: BTreeMap::new(),
             former: BTreeMap::new(),
             has_compared: Compared::default(),
             failing: Arc::default(),
             idle: Vec::new(),
             ahead: None,
+            stand_alone: None,
             pace: Pace::new(job.pipeline.slices, options.deadline.map(left)),
             under_way: None,
             staged: Vec::new(),
@@ -259,20 +273,22 @@ impl<'a> Slicer<'a> {
         let begun = ahead
             .as_ref()
             .map_or_else(Instant::now, |ahead| ahead.begun);
-        self.begin_ahead(log, &order);
         let computed = match ahead {
-            None => self.compute(&order).instrument(slice_span(log)).await?,
-            Some(ahead) => match ahead.computed(self.observer).await {
-                Some((computer, computed)) => {
-                    self.idle.push(computer);
-                    computed
+            None => self.compute_beside(log, &order).await?,
+            Some(ahead) => {
+                self.begin_ahead(log, &order, None).await?;
+                match ahead.computed(self.observer).await {
+                    Some((computer, computed)) => {
+                        self.idle.push(computer);
+                        computed
+                    }
+                    // It is computed again on its own, and an error is reported then.
+                    None => {
+                        self.stop_ahead().await;
+                        return Box::pin(self.next_slice(log)).await;
+                    }
                 }
-                // It is computed again on its own, and an error is reported then.
-                None => {
-                    self.stop_ahead().await;
-                    return Box::pin(self.next_slice(log)).await;
-                }
-            },
+            }
         };
         let attempt = order.attempt;
         let (draft, report) = self.draft(&state, computed);
@@ -295,6 +311,25 @@ impl<'a> Slicer<'a> {
     async fn compute(&mut self, order: &Order) -> Result<Computed, Box<RunFailure>> {
         let mut computer = self.idle_computer();
         let computed = computer.compute(order, self.observer).await;
+        self.idle.push(computer);
+        computed
+    }
+
+    /// The same; the slice after it is begun as well, if it can be computed at the same time.
+    async fn compute_beside(
+        &mut self,
+        log: &Log,
+        order: &Order,
+    ) -> Result<Computed, Box<RunFailure>> {
+        let mut computer = self.idle_computer();
+        let begun = self.begin_ahead(log, order, Some(&mut computer)).await;
+        let computed = match begun {
+            Ok(()) => {
+                let computing = computer.compute(order, self.observer);
+                computing.instrument(slice_span(log)).await
+            }
+            Err(failure) => Err(failure),
+        };
         self.idle.push(computer);
         computed
     }
@@ -360,7 +395,8 @@ impl<'a> Slicer<'a> {
 
     /// Lists the sources once, and reads what counts as loaded of them.
     async fn look(&mut self, state: &After) -> Result<()> {
-        if self.listed.is_empty() {
+        let mut is_changed = self.listed.is_empty();
+        if is_changed {
             let is_loaded = |name: &str| state.sources.contains_key(name);
             self.listed = Arc::new(list_sources(self.job, is_loaded).await?);
         }
@@ -378,6 +414,7 @@ impl<'a> Slicer<'a> {
             {
                 let seen = Seen::load(self.store.as_ref(), object).await?;
                 self.seen.insert(name.clone(), (object, seen));
+                is_changed = true;
             }
         }
         let sources = &self.job.pipeline.sources;
@@ -387,11 +424,71 @@ impl<'a> Slicer<'a> {
             if !is_here && known.is_none_or(|(known, _)| *known != loaded.seen) {
                 let seen = Seen::load(self.store.as_ref(), loaded.seen).await?;
                 self.former.insert(name.clone(), (loaded.seen, seen));
+                is_changed = true;
             }
         }
         self.former
             .retain(|name, _| state.sources.contains_key(name));
+        match is_changed {
+            true => self.find_moved().await,
+            false => Ok(()),
+        }
+    }
+
+    /// Finds the files that look new and were loaded before, as others that are gone.
+    async fn find_moved(&mut self) -> Result<()> {
+        let listed = Arc::clone(&self.listed);
+        let mut moved = BTreeMap::new();
+        for (source, incremental) in self.incremental() {
+            let name = source.name.value.as_str();
+            let (Incremental::NewFiles { on_change }, Some(inputs)) =
+                (incremental, listed.get(name))
+            else {
+                continue;
+            };
+            if *on_change == OnChange::Load {
+                // They are loaded again.
+                continue;
+            }
+            let all = self.loaded(&|name| Some(&self.seen.get(name)?.1));
+            let alike = alike((name, &source.path.value), inputs, &all);
+            let files = &plan::file_source(&self.job.pipeline, source, &self.job.aws);
+            let of_source: &mut Moved = moved.entry(name.to_owned()).or_default();
+            for some in alike.chunks(AT_ONCE) {
+                let asked = some.iter().map(|(piece, before)| async move {
+                    // A source may have been made narrower: what it does not list any more may be there.
+                    let is_there = before.path != path_of(piece)
+                        && files.is_beside(&before.path, piece).await?;
+                    Ok::<_, Error>((!is_there).then(|| (path_of(piece), before.clone())))
+                });
+                let gone = try_join_all(asked).await?;
+                of_source.extend(gone.into_iter().flatten());
+                if *on_change == OnChange::Fail && !of_source.is_empty() {
+                    // It ends the run.
+                    break;
+                }
+            }
+        }
+        self.moved = moved;
         Ok(())
+    }
+
+    /// What was loaded of all sources, those included that the pipeline does not have any more.
+    fn loaded<'s>(&'s self, seen: &dyn Fn(&str) -> Option<&'s Seen>) -> Vec<Loaded<'s>> {
+        let present = self.incremental().filter_map(|(source, _)| {
+            let source = source.name.value.as_str();
+            Some(Loaded {
+                source,
+                seen: seen(source)?,
+                listed: self.paths.get(source),
+            })
+        });
+        let former = self.former.iter().map(|(source, (_, seen))| Loaded {
+            source,
+            seen,
+            listed: None,
+        });
+        present.chain(former).collect()
     }
 
     /// What the next slice reads, of what is listed and not in these sets.
@@ -429,20 +526,7 @@ impl<'a> Slicer<'a> {
                 (name, Box::new(lookup) as Lookup)
             })
             .collect();
-        let present = incremental.iter().filter_map(|(source, _)| {
-            let source = source.name.value.as_str();
-            Some(Loaded {
-                source,
-                seen: seen(source)?,
-                listed: self.paths.get(source),
-            })
-        });
-        let former = self.former.iter().map(|(source, (_, seen))| Loaded {
-            source,
-            seen,
-            listed: None,
-        });
-        let all: Vec<Loaded<'_>> = present.chain(former).collect();
+        let all = self.loaded(seen);
         let candidates = incremental.iter().filter_map(|(source, incremental)| {
             let name = source.name.value.as_str();
             Some(Candidate {
@@ -454,6 +538,7 @@ impl<'a> Slicer<'a> {
                 partitions: partitions.get(name).map_or(&[], Vec::as_slice),
                 partition_of: lookups.get(name)?.as_ref(),
                 seen: seen(name)?,
+                moved: self.moved.get(name),
                 all: &all,
             })
         });
@@ -546,23 +631,14 @@ impl Work for Slicer<'_> {
         &mut self,
         log: &Log,
     ) -> Result<Option<(commit::Attempt, Draft)>, Box<dyn StdError + Send + Sync>> {
-        match self.next_slice(log).await {
-            Ok(next) => Ok(next),
-            Err(failure) => {
-                let message = failure.error.to_string();
-                self.failure = Some(failure);
-                Err(message.into())
-            }
-        }
+        let next = self.next_slice(log).await;
+        keep_failure(next, &mut self.failure)
     }
 
     async fn compare(&mut self, log: &Log) -> Result<(), Box<dyn StdError + Send + Sync>> {
         let compared = self.check_tables(log).await;
-        compared.map_err(|error| {
-            let message = error.to_string();
-            self.failure = Some(RunFailure::new(self.job, error));
-            message.into()
-        })
+        let compared = compared.map_err(|error| RunFailure::new(self.job, error));
+        keep_failure(compared, &mut self.failure)
     }
 
     fn sink(&self, name: &SinkName) -> Option<commit::Sink<'_>> {
@@ -576,6 +652,18 @@ impl Work for Slicer<'_> {
     ) -> Result<(), SinkError> {
         delete_staged(&self.sinks, log, attempts).await
     }
+}
+
+/// Keeps why work has failed for who asked for it: the runner gets the text alone.
+pub(super) fn keep_failure<T, E: fmt::Display>(
+    outcome: Result<T, E>,
+    failure: &mut Option<E>,
+) -> Result<T, Box<dyn StdError + Send + Sync>> {
+    outcome.map_err(|error| {
+        let message = error.to_string();
+        *failure = Some(error);
+        message.into()
+    })
 }
 
 /// What is logged while a slice is computed belongs to the entry that it is to become.

@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 use transom_commit::{self as commit, Log, Position, SinkAt, SinkKind, SinkName};
 
-use super::Slicer;
 use super::computer::{Computed, Computer, Order, kind_of};
+use super::{Slicer, slice_span};
 use crate::run::{Observer, RunFailure};
 use crate::slices::seen::Seen;
 
@@ -64,11 +64,26 @@ impl Slicer<'_> {
         }
     }
 
-    /// Begins the slice that comes after this one, if both are small and neither needs what the other leaves.
-    pub(super) fn begin_ahead(&mut self, log: &Log, order: &Order) {
+    /// Begins the slice that comes after this one, if both are small and neither needs what the other leaves. `computer` is to compute this
+    /// one, and its plan says whether slices do; none if this one was begun ahead itself.
+    pub(super) async fn begin_ahead(
+        &mut self,
+        log: &Log,
+        order: &Order,
+        computer: Option<&mut Computer>,
+    ) -> Result<(), Box<RunFailure>> {
         let Some(next) = self.order_after(log, order) else {
-            return;
+            return Ok(());
         };
+        if let (None, Some(computer)) = (self.stand_alone, computer) {
+            let planning = computer.stands_alone(order);
+            let planned = planning.instrument(slice_span(log)).await;
+            let stand_alone = planned.map_err(|error| RunFailure::new(self.job, error))?;
+            self.stand_alone = Some(stand_alone);
+        }
+        if self.stand_alone != Some(true) {
+            return Ok(());
+        }
         let next = Arc::new(next);
         let mut computer = self.idle_computer();
         let span = tracing::info_span!(target: "transom", "slice", seq = log.tail() + 2);
@@ -87,6 +102,7 @@ impl Slicer<'_> {
             computing,
             observed,
         });
+        Ok(())
     }
 
     fn order_after(&self, log: &Log, order: &Order) -> Option<Order> {
@@ -100,10 +116,8 @@ impl Slicer<'_> {
             || self.job.session.memory.is_some()
             || !self.pace.is_even()
             || self.incremental().next().is_none()
-            || self.idle.first().and_then(Computer::stands_alone) != Some(true)
+            || self.stand_alone == Some(false)
             || order.bytes() > MOST_BYTES
-            // Before the first slice, and after a reset, a table takes the shape of the next one.
-            || order.state.sources.is_empty()
         {
             return None;
         }
@@ -115,6 +129,7 @@ impl Slicer<'_> {
         if !kinds.eq(self.sinks.values().map(|_| Some(SinkKind::Files))) {
             return None;
         }
+        // What counts as loaded stays as it is: if nothing does yet, the tables need not be there.
         let mut state = order.state.clone();
         log.id()?;
         let position = Position::new(log.tail() + 1, order.attempt);
@@ -127,9 +142,6 @@ impl Slicer<'_> {
                 position,
             })
             .collect();
-        for source in order.chosen.seen.keys() {
-            state.sources.entry(source.clone()).or_default();
-        }
         let seen = |name: &str| -> Option<&Seen> {
             let after = order.chosen.seen.get(name);
             after.or_else(|| Some(&self.seen.get(name)?.1))

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use transom_commit::{
-    self as commit, After, Decision, Draft, Entry, Log, RunError, SinkAt, SinkError, SinkErrorKind,
-    Store, StoredLog, keys,
+    self as commit, After, Applying, Decision, Draft, Entry, Log, Position, RunError, Settled,
+    SinkAt, SinkError, SinkErrorKind, SinkName, Stop, Store, StoredLog, keys,
 };
-use transom_connect::{Noted, Sink};
+use transom_connect::{LastLoad, Noted, Sink};
 use transom_file::SinkKind;
 use transom_file::spec::LoadMode;
 
@@ -59,6 +59,36 @@ pub(in crate::slices) async fn compare_tables(
                 ),
                 hint: Some("give the sink its old name, or let it write another table".to_owned()),
             });
+        }
+    }
+    Ok(())
+}
+
+/// The tables of warehouses that sinks are to begin are no tables of other sinks of the log.
+async fn compare_new(sinks: &BTreeMap<String, Arc<dyn Sink>>, log: &Log) -> Result<()> {
+    let (view, state) = (log.view(), log.state());
+    let Some(last) = log.last() else {
+        return Ok(());
+    };
+    let new = sinks.iter().filter(|(name, _)| at(&state, name).is_none());
+    for (name, sink) in new {
+        let Some(commit::Sink::Warehouse(warehouse)) = sink.committed() else {
+            continue;
+        };
+        let applying = Applying {
+            entry: last,
+            sink: SinkName::from(name.as_str()),
+            prev: Position::START,
+            taken_back: Vec::new(),
+        };
+        let reading = warehouse.read(&applying).await;
+        let reading = reading.map_err(|source| unread(name, source))?;
+        if let Settled::Wrong(wrong) = reading.expect(view.id(), Position::START, log.tail()) {
+            let stop = Stop::Ledger {
+                sink: applying.sink,
+                wrong: view.explain(wrong, |sink| sinks.contains_key(sink.as_str())),
+            };
+            return Err(RunError::Stopped(Box::new(stop), None).into());
         }
     }
     Ok(())
@@ -165,6 +195,17 @@ impl Slicer<'_> {
         Ok(())
     }
 
+    /// Compares all that the shares of a backfill depend on with the log, before they are computed.
+    pub(in crate::slices) async fn check_for_shares(&mut self, log: &Log) -> Result<()> {
+        self.check_sinks(log).await?;
+        self.check_tables(log).await?;
+        if !self.has_compared.new {
+            compare_new(&self.sinks, log).await?;
+            self.has_compared.new = true;
+        }
+        Ok(())
+    }
+
     /// Each sink has what all slices have loaded, and its next rows go with its last ones.
     async fn compare_sinks(&self, log: &Log, state: &After) -> Result<()> {
         let sinks = self
@@ -194,7 +235,7 @@ impl Slicer<'_> {
             entry.is_some_and(|entry| matches!(entry.decision, Decision::Slice(_)))
         };
         if known.iter().all(|(_, seq)| is_slice(seq)) {
-            return self.check_known(log, log.tail(), &known);
+            return self.check_known(log, log.tail(), &known).await;
         }
         // A rewind or a discard has moved sinks: what they have is in earlier entries.
         let mut stored = StoredLog::open(self.store.as_ref(), Some(log.tail())).await?;
@@ -206,15 +247,15 @@ impl Slicer<'_> {
                 at = last_of(stored.log(), name, *seq);
             }
         }
-        self.check_known(stored.log(), log.tail(), &known)
+        self.check_known(stored.log(), log.tail(), &known).await
     }
 
     /// Each sink goes on from what it has, and has all that was loaded.
-    fn check_known(&self, log: &Log, tail: u64, known: &[(&str, u64)]) -> Result<()> {
+    async fn check_known(&self, log: &Log, tail: u64, known: &[(&str, u64)]) -> Result<()> {
         for (name, seq) in known {
             if let (Ok(Some(last)), Some(sink)) = (last_of(log, name, *seq), self.sinks.get(*name))
             {
-                sink.check_after(last)?;
+                sink.check_after(last).await?;
             }
             self.check_complete(log, tail, (name, *seq))?;
         }
@@ -268,9 +309,33 @@ fn at<'a>(state: &'a After, sink: &str) -> Option<&'a SinkAt> {
     state.sinks.iter().find(|at| at.name.as_str() == sink)
 }
 
-/// What the sink has loaded last, of what is in force at an entry; none if that is nothing. The entry that has to be read for it, if it was
-/// not.
-fn last_of<'a>(log: &'a Log, sink: &str, at: u64) -> Result<Option<&'a commit::Part>, u64> {
+/// What the sink has loaded last, of what is in force at an entry, or else of all that was taken back; none if it has loaded nothing. The
+/// entry that has to be read for it, if it was not.
+fn last_of<'a>(log: &'a Log, sink: &str, at: u64) -> Result<Option<LastLoad<'a>>, u64> {
+    if let Some(part) = last_in_force(log, sink, at)? {
+        let is_taken_back = false;
+        return Ok(Some(LastLoad {
+            part,
+            is_taken_back,
+        }));
+    }
+    let mut seq = at;
+    while seq > 0 {
+        let entry = log.get(seq).ok_or(seq)?;
+        if let Some(part) = part(entry, sink) {
+            let is_taken_back = true;
+            return Ok(Some(LastLoad {
+                part,
+                is_taken_back,
+            }));
+        }
+        seq = before(entry, sink);
+    }
+    Ok(None)
+}
+
+/// What the sink has loaded last, of what is in force at an entry.
+fn last_in_force<'a>(log: &'a Log, sink: &str, at: u64) -> Result<Option<&'a commit::Part>, u64> {
     let mut seq = at;
     while seq > 0 {
         let entry = log.get(seq).ok_or(seq)?;
@@ -284,16 +349,18 @@ fn last_of<'a>(log: &'a Log, sink: &str, at: u64) -> Result<Option<&'a commit::P
                     .find(|at| at.name.as_str() == sink)
                     .map_or(0, |at| at.position.seq)
             }
-            decision => {
-                let steps = decision.steps();
-                let mut steps = steps.iter();
-                steps
-                    .find(|at| at.name.as_str() == sink)
-                    .map_or(0, |at| at.position.seq)
-            }
+            _ => before(entry, sink),
         };
     }
     Ok(None)
+}
+
+/// The entry that the sink must have before this one; 0 if there is none, or this one does not change it.
+fn before(entry: &Entry, sink: &str) -> u64 {
+    let steps = entry.decision.steps();
+    let mut steps = steps.iter();
+    let step = steps.find(|at| at.name.as_str() == sink);
+    step.map_or(0, |at| at.position.seq)
 }
 
 fn part<'a>(entry: &'a Entry, sink: &str) -> Option<&'a commit::Part> {

@@ -41,6 +41,13 @@ impl Order {
         whole.chain(&self.chosen.inputs)
     }
 
+    fn all_inputs(&self) -> BTreeMap<String, Inputs> {
+        let inputs = self.inputs();
+        inputs
+            .map(|(name, inputs)| (name.clone(), inputs.clone()))
+            .collect()
+    }
+
     /// Size of what is read, in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.inputs().map(|(_, inputs)| inputs.bytes()).sum()
@@ -66,6 +73,8 @@ pub(super) struct Computer {
     sinks: Arc<BTreeMap<String, Arc<dyn Sink>>>,
     failing: Arc<FailingRows>,
     planned: Option<Planned>,
+    /// Whether the plan was made for the slice that is computed next.
+    is_ready: bool,
 }
 
 impl Computer {
@@ -83,14 +92,21 @@ impl Computer {
             sinks: Arc::clone(sinks),
             failing: Arc::clone(failing),
             planned: None,
+            is_ready: false,
         }
     }
 
-    /// Whether a slice needs nothing of those before it: no step keeps state, and no check its failing rows. None before the first slice.
-    pub(super) fn stands_alone(&self) -> Option<bool> {
-        let planned = self.planned.as_ref()?;
-        let mut steps = planned.steps.iter();
-        Some(planned.checks.is_empty() && steps.all(|step| step.keeps.is_none()))
+    /// Whether a slice needs nothing of those before it: no step keeps state, and no check its failing rows. This slice is the next one that
+    /// it computes: if it is the first, it is planned.
+    pub(super) async fn stands_alone(&mut self, order: &Order) -> Result<bool> {
+        if self.planned.is_none() {
+            self.planned = Some(plan(&self.job, order).await?);
+            self.is_ready = true;
+        }
+        Ok(self.planned.as_ref().is_some_and(|planned| {
+            let mut steps = planned.steps.iter();
+            planned.checks.is_empty() && steps.all(|step| step.keeps.is_none())
+        }))
     }
 
     /// Computes a slice and stages its results.
@@ -131,28 +147,18 @@ impl Computer {
         order: &Order,
         observer: &dyn Observer,
     ) -> Result<(StagedSlice, Vec<Arc<Keeping>>), Box<RunFailure>> {
-        let inputs = order.inputs();
-        let inputs = inputs
-            .map(|(name, inputs)| (name.clone(), inputs.clone()))
-            .collect();
+        let is_ready = std::mem::take(&mut self.is_ready);
         let ready = match self.planned.take() {
+            Some(planned) if is_ready => Ok(planned),
             Some(mut planned) => {
                 let slice = Slice {
-                    inputs,
+                    inputs: order.all_inputs(),
                     time: order.time,
                     cancel: self.job.cancel.clone(),
                 };
                 planned.begin(slice).await.map(|()| planned)
             }
-            None => {
-                let part = Part {
-                    inputs,
-                    ..Part::default()
-                };
-                let mut job = self.job.clone();
-                job.session.time = order.time;
-                job.plan(Sources::Open, &part).await
-            }
+            None => plan(&self.job, order).await,
         };
         let failed = |error| RunFailure::new(&self.job, error);
         let mut planned = ready.map_err(failed)?;
@@ -213,6 +219,17 @@ impl Computer {
         let names = self.sinks.keys();
         names.map(|name| (name.clone(), attempt(name))).collect()
     }
+}
+
+/// The plan that slices go through, for this one first.
+async fn plan(job: &Job, order: &Order) -> Result<Planned> {
+    let part = Part {
+        inputs: order.all_inputs(),
+        ..Part::default()
+    };
+    let mut job = job.clone();
+    job.session.time = order.time;
+    job.plan(Sources::Open, &part).await
 }
 
 fn parts(results: &[(Arc<dyn Sink>, connect::Staged)]) -> Vec<EntryPart> {

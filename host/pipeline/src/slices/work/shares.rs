@@ -39,10 +39,7 @@ impl Slicer<'_> {
         if self.ends_here() {
             return Ok(None);
         }
-        if let Err(error) = self.check_sinks(log).await {
-            return Err(RunFailure::new(self.job, error));
-        }
-        if let Err(error) = self.check_tables(log).await {
+        if let Err(error) = self.check_for_shares(log).await {
             return Err(RunFailure::new(self.job, error));
         }
         let begun = Instant::now();
