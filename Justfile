@@ -72,6 +72,20 @@ check-glibc program:
     printf '%s: %s bytes, needs %s\n' "{{ program }}" "$(stat -c %s "{{ program }}")" "$newest" >&2
     [ "$(printf 'GLIBC_{{ lambda_glibc }}\n%s\n' "$newest" | sort -V | tail -1)" = "GLIBC_{{ lambda_glibc }}" ] || { echo "Lambda has glibc {{ lambda_glibc }}" >&2; exit 1; }
 
+# Check that the function's program asks for nothing which came with a newer C library than Lambda's, in the development build
+check-lambda-symbols: program
+    #!/usr/bin/env bash
+    set -euo pipefail
+    # It is linked to the library that is here. Where that has a newer version of a name, an older library has the one before.
+    program="{{ target_dir }}/debug/bootstrap"
+    listed() { objdump -T "$@" | sed -nE 's/.* \(?GLIBC_([0-9.]+)\)? +([^ ]+)$/\1 \2/p'; }
+    libraries=$(ldd "$program" | awk '$3 ~ /^\// { print $3 }')
+    lacking=$(awk -v most="{{ lambda_glibc }}" '
+        function is_newer(version) { split(version, a, "."); split(most, b, "."); return a[1] > b[1] || (a[1] == b[1] && a[2] > b[2]) }
+        FNR == NR { if (!is_newer($1)) known[$2]; next }
+        is_newer($1) && !($2 in known) { print $2 " came with glibc " $1 }' <(listed $libraries) <(listed "$program"))
+    [ -z "$lacking" ] || { printf '%s\n' "$lacking" "Lambda has glibc {{ lambda_glibc }}" >&2; exit 1; }
+
 # Measure the function's start under the Runtime API, next to a function that does nothing and to Python with pyarrow and pandas; then how
 # much of the time of chained invocations is work
 bench-lambda: bootstrap (deploy "--features" "bench" "--bin" "hello") build python-runner s3-peers
@@ -161,11 +175,11 @@ test-redshift-peers: program (environment redshift_peers "host/local/tests/peers
     host/local/tests/peers/with-transom "{{ target_dir }}/debug/transom" "{{ redshift_peers }}/bin/python" host/local/tests/peers/redshift.py
     host/local/tests/peers/with-transom "{{ target_dir }}/debug/transom" host/local/tests/peers/with-dbt "{{ dbt }}/bin/dbt"
 
-# Try the function with boto3 and cargo-lambda, its state machine with moto's Step Functions, and its template with cfn-lint
-test-lambda-peers: program (environment lambda_peers "lambda/tests/peers/requirements.txt")
-    # Without zig, with which it would compile.
+# Try the packaged function with boto3 and cargo-lambda, its state machines with moto's Step Functions, and its template with cfn-lint
+test-lambda-peers bootstrap="": program python-runner (environment lambda_peers "lambda/tests/peers/requirements.txt")
+    # Without zig, with which it would compile. With a program that `just bootstrap` has built, the package is as it is deployed.
     [ -x "{{ lambda_peers }}/bin/cargo-lambda" ] || "{{ lambda_peers }}/bin/pip" install --quiet --no-deps cargo-lambda==1.9.2
-    "{{ lambda_peers }}/bin/python" lambda/tests/peers/peers.py "{{ target_dir }}/debug/transom"
+    "{{ lambda_peers }}/bin/python" lambda/tests/peers/peers.py "{{ target_dir }}/debug/transom" {{ bootstrap }}
 
 # Kill the local Redshift 500 times while sessions write, and look for an order of the random transactions of 100 engines
 test-redshift-long:
@@ -245,10 +259,14 @@ lint-host:
 # Check the plugins with clippy
 lint-plugins: (each-crate guests "clippy" locked "--all-targets" "--" "--deny" "warnings")
 
-# Check licences, banned crates and where dependencies come from (deny.toml)
+# Crates that the function's program is small without: the compiler of plugins, what builds them, the local AWS, sign-ins of people
+not_in_lambda := "cranelift-codegen|transom-(build|cli|local|redshift)|aws-sdk-sso(oidc)?"
+
+# Check licences, banned crates and where dependencies come from (deny.toml); and what the function of Lambda is without
 lint-dependencies:
     ./dev ensure cargo-deny
     cargo deny {{ locked }} check bans licenses sources
+    tree=$(cargo tree {{ locked }} --package transom-lambda --edges normal --prefix none) && ! grep -E '^({{ not_in_lambda }}) ' <<< "$tree"
 
 # Check that the documentation builds and its links lead somewhere
 lint-docs:

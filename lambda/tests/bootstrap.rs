@@ -1,6 +1,5 @@
 //! The program `bootstrap`, as Lambda runs it.
 
-mod bare_root;
 mod world;
 
 use std::collections::BTreeMap;

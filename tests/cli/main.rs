@@ -1,5 +1,6 @@
 //! The command line: what each command writes to stdout and stderr, and its exit code.
 
+mod bare_root;
 mod begin;
 mod bench;
 mod building;

@@ -232,6 +232,31 @@ fn what_is_no_program_for_lambda_is_refused() {
 }
 
 #[test]
+fn a_program_for_a_newer_c_library_is_refused() {
+    let project = pipeline();
+    let mut program = std::fs::read(BOOTSTRAP).unwrap();
+    // The versions of the C library that its symbols are of.
+    let (old, new) = (b"GLIBC_2.", b"GLIBC_9.");
+    let is_there = |at: &usize| program[*at..].starts_with(old);
+    let places: Vec<usize> = (0..program.len()).filter(is_there).collect();
+    assert_ne!(places.len(), 0);
+    for at in places {
+        program[at..at + new.len()].copy_from_slice(new);
+    }
+    project.write("newer", program);
+    let ran = project.run(&["package", "--target", "s3", "--bootstrap", "newer"]);
+    assert_eq!(ran.code, 2, "{}", ran.all());
+    for said in [
+        "error: `newer` needs glibc 9.",
+        ", and Lambda has 2.34\n",
+        "hint: `./dev bootstrap`",
+    ] {
+        assert!(ran.stderr.contains(said), "{said} in {}", ran.all());
+    }
+    assert!(!project.path().join(".transom").exists());
+}
+
+#[test]
 fn what_another_has_written_is_not_replaced() {
     let project = pipeline();
     project.write("dist/lambda/mine", "");

@@ -111,16 +111,39 @@ fn texts(value: &Value) -> Vec<String> {
         .collect()
 }
 
+/// What the role of COPY is to be allowed.
+const COPY_POLICY: &str = "CopyPolicy";
+
 /// The statements of the pipeline's policies, and of each whether it is said to be for some runs only.
 fn policy(project: &Project) -> (Vec<Statement>, BTreeMap<String, bool>) {
+    let text = template(project);
+    let mut only = BTreeMap::new();
+    let mut reason = "";
+    for line in text.lines().map(str::trim) {
+        reason = line.strip_prefix("# ").unwrap_or(reason);
+        if let Some(sid) = line.strip_prefix("Sid: ") {
+            only.insert(
+                sid.trim_matches('"').to_owned(),
+                reason.contains(" Only for "),
+            );
+        }
+    }
+    (statements(&text, |policy| policy != COPY_POLICY), only)
+}
+
+fn template(project: &Project) -> String {
     succeeds(project, &["template", "--target", "prod"]);
-    let text = std::fs::read_to_string(project.path().join("template.yaml")).expect("a template");
-    let template: Value = serde_saphyr::from_str(&text).expect("YAML");
+    std::fs::read_to_string(project.path().join("template.yaml")).expect("a template")
+}
+
+/// The statements of those of a template's policies that are chosen by their names.
+fn statements(template: &str, is_chosen: impl Fn(&str) -> bool) -> Vec<Statement> {
+    let template: Value = serde_saphyr::from_str(template).expect("YAML");
     let resources = template["Resources"].as_object().expect("resources");
-    let policies = resources
-        .values()
-        .filter(|resource| resource["Type"] == "AWS::IAM::ManagedPolicy");
-    let statements = policies.flat_map(|policy| {
+    let policies = resources.iter().filter(|(name, resource)| {
+        resource["Type"] == "AWS::IAM::ManagedPolicy" && is_chosen(name)
+    });
+    let statements = policies.flat_map(|(_, policy)| {
         let statements = &policy["Properties"]["PolicyDocument"]["Statement"];
         statements.as_array().expect("statements").clone()
     });
@@ -133,18 +156,7 @@ fn policy(project: &Project) -> (Vec<Statement>, BTreeMap<String, bool>) {
             prefixes: prefixes.is_array().then(|| texts(prefixes)),
         }
     });
-    let mut only = BTreeMap::new();
-    let mut reason = "";
-    for line in text.lines().map(str::trim) {
-        reason = line.strip_prefix("# ").unwrap_or(reason);
-        if let Some(sid) = line.strip_prefix("Sid: ") {
-            only.insert(
-                sid.trim_matches('"').to_owned(),
-                reason.contains(" Only for "),
-            );
-        }
-    }
-    (statements.collect(), only)
+    statements.collect()
 }
 
 /// Runs the function for `prod` until it is done, and says what it asked for.
@@ -174,9 +186,27 @@ fn check_allowed(project: &Project, code: i32) {
     }
 }
 
+/// COPY may read all that was staged for it. The local Redshift reads without asking.
+fn check_copied(project: &Project, accesses: &[Value]) {
+    let statements = statements(&template(project), |policy| policy == COPY_POLICY);
+    let is_staged = |access: &&Value| {
+        let resource = access["resource"].as_str().expect("a resource");
+        access["action"] == "s3:PutObject" && resource.starts_with("arn:aws:s3:::staging/")
+    };
+    for access in accesses.iter().filter(is_staged) {
+        let mut read = access.clone();
+        read["action"] = "s3:GetObject".into();
+        let is_allowed = statements.iter().any(|statement| statement.allows(&read));
+        assert!(is_allowed, "COPY is not allowed {read}");
+        let may_write = statements.iter().any(|statement| statement.allows(access));
+        assert!(!may_write, "COPY is allowed {access}");
+    }
+}
+
 /// All that a function asks for is allowed, and the other way round.
 fn check(project: &Project) {
     let accesses = asked(project, 0);
+    check_copied(project, &accesses);
     let (statements, only) = policy(project);
     let each = |statement: &Statement| {
         let actions = statement.actions.iter().map(|action| Statement {

@@ -71,14 +71,14 @@ fn a_closed_stderr_does_not_stop_a_run() {
     assert!(stdout.contains("by_customer"), "{stdout}");
 }
 
-fn send(signal: libc::c_int, child: &std::process::Child) {
+pub(crate) fn send(signal: libc::c_int, child: &std::process::Child) {
     let id = child.id().cast_signed();
     // SAFETY: a signal to a child that has not been waited for cannot reach another process.
     assert_eq!(unsafe { libc::kill(id, signal) }, 0);
 }
 
 /// Waits for the end, but not for ever.
-fn ended(child: &mut std::process::Child) -> std::process::ExitStatus {
+pub(crate) fn ended(child: &mut std::process::Child) -> std::process::ExitStatus {
     let begun = Instant::now();
     loop {
         match child.try_wait().unwrap() {

@@ -135,6 +135,10 @@ fn iam_takes_what_the_template_says() {
     ] {
         assert!(text.contains(resource), "{resource} in {text}");
     }
+    // The role of COPY reads, and writes nothing.
+    for (action, policies) in [("\"kms:Decrypt\"", 2), ("\"kms:GenerateDataKey\"", 1)] {
+        assert_eq!(text.matches(action).count(), policies, "{action} in {text}");
+    }
 }
 
 #[test]
@@ -151,6 +155,8 @@ fn policies_hold_as_much_as_iam_takes() {
     // About 90 statements of 140 bytes; with their comments they have twice as many.
     let policies = text.matches("AWS::IAM::ManagedPolicy").count();
     assert!((2..=3).contains(&policies), "{policies}");
+    // There is no warehouse.
+    assert!(!text.contains("CopyPolicy"), "{text}");
 }
 
 #[test]

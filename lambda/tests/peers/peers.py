@@ -1,7 +1,12 @@
-"""What others make of the function and of its templates: boto3 invokes it, moto's Step Functions executes the state machine that
-`transom template` writes, cfn-lint reads the template, and cargo-lambda runs the program. `just test-lambda-peers` installs them.
+"""What others make of what `transom package` writes: boto3 invokes the function, moto's Step Functions executes the state machines,
+cfn-lint reads the templates, and cargo-lambda runs the program. `just test-lambda-peers` installs them.
 
-    peers.py TRANSOM
+    peers.py TRANSOM [BOOTSTRAP]
+
+BOOTSTRAP is a program that `just bootstrap` has built: then the package is as it is deployed. Without it, the one beside TRANSOM is put into
+the package, which would refuse it: a development build is too large for Lambda, and for the C library of this machine.
+
+The target is one of AWS. The local AWS stands in for it: `transom invoke` sees to that, and jobs have the variables of `transom local env`.
 
 moto runs no functions and no jobs. Its state machines call `localhost:MOTO_PORT` for everything: there `Gate` sends invocations to
 `transom invoke --serve`, jobs to `Batch`, and all else to moto.
@@ -32,6 +37,10 @@ import yaml
 
 FILES = 24
 FIXTURE = pathlib.Path(__file__).parents[3] / "tests/cli/fixtures/orders"
+TARGET = "prod"
+#: What the package has of `FIXTURE`: the function, and the pipeline in the image of jobs.
+PACKAGE = pathlib.Path(".transom/package")
+FUNCTION, IN_IMAGE = PACKAGE / "lambda", PACKAGE / "batch/pipeline"
 INVOKE = "/2015-03-31/functions/"
 KEYS = {"region_name": "us-east-1", "aws_access_key_id": "any", "aws_secret_access_key": "any"}
 
@@ -63,10 +72,11 @@ def running(command, port, **options):
 
 class Batch:
     """The jobs of one job definition, as processes. `killed` and `exits` are children of the next array: the first is killed as it
-    begins, and the first attempt of the others ends with a code before it does anything."""
+    begins, and the first attempt of the others ends with a code before it does anything. `refused` are errors with which jobs are not
+    taken, each once."""
 
     transom = project = definition = None
-    jobs, attempts, killed, exits = {}, [], set(), {}
+    environment, jobs, attempts, killed, exits, refused = {}, {}, [], set(), {}, []
 
     @classmethod
     def submit(cls, request):
@@ -116,9 +126,9 @@ class Batch:
 
     @classmethod
     def attempt(cls, index):
-        environment = dict(os.environ) if index is None else os.environ | {"AWS_BATCH_JOB_ARRAY_INDEX": str(index)}
+        environment = cls.environment if index is None else cls.environment | {"AWS_BATCH_JOB_ARRAY_INDEX": str(index)}
         command = [cls.transom, "run", "--batch", *cls.definition["ContainerProperties"]["Command"]]
-        process = subprocess.Popen(command, cwd=cls.project, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(command, cwd=cls.project / IN_IMAGE, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
         if index in cls.killed:
             cls.killed.remove(index)
             process.kill()
@@ -139,7 +149,10 @@ class Gate(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         is_invocation = self.path.startswith(INVOKE)
-        if self.path in ("/v1/submitjob", "/v1/describejobs"):
+        if self.path == "/v1/submitjob" and Batch.refused:
+            headers = {"x-amzn-ErrorType": Batch.refused.pop(0), "x-amzn-RequestId": "refused"}
+            status, answer = 400, b'{"message": "injected"}'
+        elif self.path in ("/v1/submitjob", "/v1/describejobs"):
             answered = (Batch.submit if self.path.endswith("submitjob") else Batch.describe)(json.loads(body))
             status, headers, answer = 200, {"content-type": "application/json"}, json.dumps(answered).encode()
         elif is_invocation and Gate.answers:
@@ -204,8 +217,9 @@ def check_boto3(port):
     return took
 
 
-def check_cargo_lambda(project, transom):
-    """The program under another Runtime API. It gives deadlines that are long past, so that nothing can be loaded."""
+def check_cargo_lambda(project, environment):
+    """The packaged program under another Runtime API. It gives deadlines that are long past (ten minutes after 1970), so that nothing can
+    be loaded."""
     folder = project / "cargo"
     (folder / "src").mkdir(parents=True)
     # Functions have to be programs of a package of Rust.
@@ -215,24 +229,32 @@ def check_cargo_lambda(project, transom):
     watch = [pathlib.Path(sys.executable).with_name("cargo-lambda"), "lambda", "watch", "--only-lambda-apis"]
     watch += ["-A", "127.0.0.1", "-P", str(port)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    of_function = {
+    task = project / FUNCTION
+    of_function = {name: value for name, value in environment.items() if name.startswith("AWS_")} | {
         "AWS_LAMBDA_RUNTIME_API": f"http://127.0.0.1:{port}/.rt/orders",
         "AWS_LAMBDA_FUNCTION_NAME": "orders",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
         "AWS_LAMBDA_FUNCTION_VERSION": "1",
-        "LAMBDA_TASK_ROOT": str(project),
+        "LAMBDA_TASK_ROOT": str(task),
+        "TRANSOM_TARGET": TARGET,
     }
-    with running(watch, port, cwd=folder, **quiet):
-        function = subprocess.Popen([pathlib.Path(transom).with_name("bootstrap")], env=of_function, cwd=project)
+
+    def error_of(event):
+        request = urllib.request.Request(f"http://127.0.0.1:{port}{INVOKE}orders/invocations", json.dumps(event).encode())
         try:
-            request = urllib.request.Request(f"http://127.0.0.1:{port}{INVOKE}orders/invocations", b'{"nothing": 1}')
             with urllib.request.urlopen(request) as answer:
                 raise AssertionError(answer.read())
         except urllib.error.HTTPError as error:
-            assert json.load(error)["errorType"] == "Pipeline", error
+            return json.load(error)["errorType"]
+
+    with running(watch, port, cwd=folder, **quiet):
+        function = subprocess.Popen([task / "bootstrap"], env=of_function, cwd=task)
+        try:
+            kinds = [error_of(event) for event in ({"nothing": 1}, {}, {"max_slices": 1})]
         finally:
             function.kill()
             function.wait()
+    assert kinds == ["Pipeline", "Retryable", "Retryable"], kinds
 
 
 def execute(states, machine, name, event="{}"):
@@ -256,8 +278,8 @@ def check_rows(project, transom, files):
 
 
 def check_backfills(project, transom, states, machine):
-    """Backfills of new files: with a child that is tried again, with one that is killed, and with one share."""
-    template = yaml.safe_load((project / "template.yaml").read_text())
+    """Backfills of new files: with children that are tried again, with one that is killed, and with one share."""
+    template = yaml.safe_load((project / PACKAGE / "template.yaml").read_text())
     Batch.transom, Batch.project = transom, project
     Batch.definition = template["Resources"]["Job"]["Properties"]
     files = FILES
@@ -266,15 +288,19 @@ def check_backfills(project, transom, states, machine):
         nonlocal files
         write_files(project, transom, files, files + new)
         files += new
-        planned = [transom, "backfill", "plan", "--shares", str(shares), "--json"]
-        planned = json.loads(subprocess.run(planned, cwd=project, check=True, stdout=subprocess.PIPE).stdout)
+        planned = [transom, "backfill", "plan", "--target", TARGET, "--shares", str(shares), "--json"]
+        planned = json.loads(subprocess.run(planned, cwd=project, env=Batch.environment, check=True, stdout=subprocess.PIPE).stdout)
         assert planned["shares"] == shares, planned
         return json.dumps({"shares": shares})
 
+    # A failure that passes, and the signal to stop. Batch is busy once, and once it fails.
     event = plan(4, 8)
-    Batch.exits = {2: 75}
+    Batch.exits = {2: 75, 3: 143}
+    Batch.refused = ["AWSBatchException", "ServerException"]
     assert execute(states, machine, "backfill-1", event) == ("SUCCEEDED", None), Batch.attempts
-    assert sorted(Batch.attempts[:-1]) == [(0, 0), (1, 0), (2, 0), (2, 75), (3, 0)] and Batch.attempts[-1] == (None, 0), Batch.attempts
+    assert not Batch.refused, Batch.refused
+    expected = [(0, 0), (1, 0), (2, 0), (2, 75), (3, 0), (3, 143)]
+    assert sorted(Batch.attempts[:-1]) == expected and Batch.attempts[-1] == (None, 0), Batch.attempts
     check_rows(project, transom, files)
 
     # What is killed is not repeated by Batch, since it may have no memory; executed again, the shares that are computed stay.
@@ -295,7 +321,8 @@ def check_backfills(project, transom, states, machine):
     print(f"4 executions of backfills, {len(Batch.attempts)} attempts of jobs")
 
 
-def check_states(project, transom, moto):
+def executing(moto):
+    """Step Functions of moto, which execute machines, and what makes one of a file."""
     def client(service):
         return boto3.client(service, endpoint_url=f"http://127.0.0.1:{moto}", **KEYS)
 
@@ -306,13 +333,18 @@ def check_states(project, transom, moto):
     states = client("stepfunctions")
 
     def created(file):
-        definition = (project / file).read_text()
+        definition = file.read_text()
         for name, value in {"Function": "orders", "Topic": topic, "Queue": "queue", "Job": "job", "Partition": "aws"}.items():
             definition = definition.replace(f"${{{name}}}", value)
         return states.create_state_machine(
-            name=file.removesuffix(".json"), definition=definition, roleArn="arn:aws:iam::123456789012:role/any")["stateMachineArn"]
+            name=file.stem, definition=definition, roleArn="arn:aws:iam::123456789012:role/any")["stateMachineArn"]
 
-    machine = created("states.json")
+    return states, created
+
+
+def check_states(project, transom, moto):
+    states, created = executing(moto)
+    machine = created(project / PACKAGE / "states.json")
 
     # Failures that pass are repeated; the rest is loaded by several invocations, which are one run.
     Gate.answers += [BUSY, function_error("Retryable"), function_error("Sandbox.Timedout")]
@@ -324,13 +356,28 @@ def check_states(project, transom, moto):
     print(f"{len(Gate.passed)} calls, {len(answers)} invocations with {[answer['slices'] for answer in answers]} slices")
     assert len(answers) > 1, "all slices fit into one invocation"
     check_rows(project, transom, FILES)
-    check_backfills(project, transom, states, created("backfill.json"))
+    check_backfills(project, transom, states, created(project / PACKAGE / "backfill.json"))
 
     # One that does not pass ends the execution, and is published.
     (project / "bad.csv").write_text("id,customer,amount\n1,x,many\n")
     subprocess.run([transom, "local", "cp", "bad.csv", "s3://raw/orders/"], cwd=project, check=True)
     assert execute(states, machine, "load-2") == ("FAILED", "Transom.Data"), Gate.passed
     assert b"bad.csv" in Gate.published[-1], Gate.published
+
+
+def check_masked(project, transom, moto):
+    """What the function of a package with a plugin in Python loads is what the plugin makes of it."""
+    states, created = executing(moto)
+    Gate.passed.clear()
+    machine = created(project / PACKAGE / "states.json")
+    assert execute(states, machine, "masked-1") == ("SUCCEEDED", None), Gate.passed
+    check_rows(project, transom, 4)
+    asked = subprocess.run(
+        [transom, "local", "sql", "--json"], cwd=project, check=True, stdout=subprocess.PIPE, text=True,
+        input="SELECT DISTINCT customer FROM public.orders ORDER BY 1")
+    rows = json.loads(asked.stdout)[0]["result"]["rows"]
+    assert rows == [["x***@example.com"], ["y***@example.com"]], rows
+    print(f"a plugin in Python: {len(Gate.passed)} invocations")
 
 
 def write_files(project, transom, begin, end):
@@ -342,38 +389,66 @@ def write_files(project, transom, begin, end):
     subprocess.run([transom, "local", "cp", folder, "s3://raw/orders/"], cwd=project, check=True)
 
 
-def main(transom):
+def environment_of(project, transom):
+    """The environment of a process that is to find the local AWS where AWS would be."""
+    exports = subprocess.run([transom, "local", "env"], cwd=project, check=True, stdout=subprocess.PIPE, text=True).stdout
+    variables = (line.removeprefix("export ").split("=", 1) for line in exports.splitlines())
+    others = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return others | dict(variables)
+
+
+def package(project, transom, bootstrap, files):
+    """Locks and packages a pipeline, with so many files on S3."""
+    (project / "raw").mkdir()
+    write_files(project, transom, 0, files)
+    subprocess.run([transom, "lock"], cwd=project, check=True)
+    command = [transom, "package", "--target", TARGET, "--bootstrap", bootstrap or shutil.which("true")]
+    subprocess.run(command, cwd=project, check=True)
+    if not bootstrap:
+        shutil.copy(pathlib.Path(transom).with_name("bootstrap"), project / FUNCTION / "bootstrap")
+    cfn_lint = pathlib.Path(sys.executable).with_name("cfn-lint")
+    subprocess.run([cfn_lint, "template.yaml"], cwd=project / PACKAGE, check=True)
+
+
+def mask(project, transom):
+    """Gives a pipeline a plugin in Python."""
+    subprocess.run([transom, "init", "plugins/privacy", "--lang", "python"], cwd=project, check=True)
+    file = project / "transom.yaml"
+    text = file.read_text().replace("sources:\n", "plugins: { privacy: { path: plugins/privacy } }\nsources:\n", 1)
+    masked = "SELECT id, privacy.mask_email(customer || '@example.com') AS customer,"
+    file.write_text(text.replace("SELECT id, customer,", masked, 1))
+
+
+def main(transom, bootstrap=None):
     with tempfile.TemporaryDirectory() as folder:
-        project = pathlib.Path(folder) / "orders"
-        shutil.copytree(FIXTURE, project)
-        (project / "raw").mkdir()
+        project, masked = (pathlib.Path(folder) / name / "orders" for name in ("plain", "masked"))
+        for each in (project, masked):
+            shutil.copytree(FIXTURE, each)
+        package(project, transom, bootstrap, FILES)
+        mask(masked, transom)
+        package(masked, transom, bootstrap, 4)
 
-        def run(*arguments):
-            subprocess.run([transom, *arguments], cwd=project, check=True)
-
-        write_files(project, transom, 0, FILES)
-        run("lock")
-        for target in ("local", "prod"):
-            run("template", "--target", target)
-            subprocess.run([pathlib.Path(sys.executable).with_name("cfn-lint"), "template.yaml"], cwd=project, check=True)
-        run("template", "--target", "local")
-
-        check_cargo_lambda(project, transom)
-        function, moto, gate = free_port(), free_port(), free_port()
+        local, function, moto, gate = free_port(), free_port(), free_port(), free_port()
         Gate.function, Gate.moto = function, moto
         server = http.server.ThreadingHTTPServer(("127.0.0.1", gate), Gate)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         of_moto = os.environ | {"MOTO_PORT": str(gate), "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
         command = [sys.executable, pathlib.Path(__file__).with_name("moto_with_batch.py"), "-p", str(moto)]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        serve = [transom, "invoke", "--serve", str(function), "--timeout"]
-        with running([*serve, "60s"], function, cwd=project):
-            took = check_boto3(function)
-        # For some slices in each invocation, and several invocations, however fast the machine is.
-        some = f"{int(3000 * took) + 2000}ms"
-        with running([*serve, some], function, cwd=project), running(command, moto, env=of_moto, **quiet):
-            check_states(project, transom, moto)
+        serve = [transom, "invoke", "--target", TARGET, "--function", FUNCTION, "--serve", str(function), "--timeout"]
+        aws = [transom, "local", "up", "--http-port", str(local), "--redshift-port", "0"]
+        with running(aws, local, cwd=project, **quiet):
+            Batch.environment = environment_of(project, transom)
+            with running([*serve, "60s"], function, cwd=project):
+                took = check_boto3(function)
+            check_cargo_lambda(project, Batch.environment)
+            # For some slices in each invocation, and several invocations, however fast the machine is.
+            some = f"{int(3000 * took) + 2000}ms"
+            with running([*serve, some], function, cwd=project), running(command, moto, env=of_moto, **quiet):
+                check_states(project, transom, moto)
+        with running([*serve, "60s"], function, cwd=masked), running(command, moto, env=of_moto, **quiet):
+            check_masked(masked, transom, moto)
 
 
 if __name__ == "__main__":
-    main(os.path.abspath(sys.argv[1]))
+    main(*map(os.path.abspath, sys.argv[1:]))

@@ -6,6 +6,7 @@ mod commands;
 mod reports;
 mod shapes;
 mod sizes;
+mod stopped;
 mod verify;
 mod warehouse;
 

@@ -25,6 +25,8 @@ pub(super) const SLICED_BY: &str = "a source with `incremental`, a sink with `mo
 
 /// The index that AWS Batch gives the children of an array of jobs.
 const ARRAY_INDEX: &str = "AWS_BATCH_JOB_ARRAY_INDEX";
+/// How long a job may go on after a SIGTERM: AWS Batch kills it after 30 seconds, and does not repeat what was killed.
+const PATIENCE_OF_JOB: Duration = Duration::from_secs(20);
 
 /// Rows of each result that a run shows by default.
 pub(super) const HEAD: usize = 5;
@@ -133,6 +135,9 @@ impl RunCommand {
         let plugins = context.plugins(&pipeline)?;
         if let (true, Some(lock)) = (self.locked, &lock) {
             check_locked(lock, &pipeline, &plugins)?;
+        }
+        if self.batch {
+            signals::give_up_after(PATIENCE_OF_JOB);
         }
         let begun = Instant::now();
         let head = match (self.head, self.json, context.global.quiet) {

@@ -108,7 +108,25 @@ pub(crate) fn of(pipeline: &Pipeline) -> Vec<Statement> {
         policy.redshift(redshift);
     }
     if let Some(key) = &pipeline.aws.kms_key {
-        policy.kms(key);
+        let reason = "What is written is encrypted with this key";
+        let only = "S3, which asks KMS in the function's name";
+        policy.kms(key, reason, only, &["kms:GenerateDataKey", "kms:Decrypt"]);
+    }
+    policy.statements
+}
+
+/// All that the role needs which COPY reads with; nothing without a warehouse.
+pub(crate) fn of_copy(pipeline: &Pipeline) -> Vec<Statement> {
+    let mut policy = Policy::default();
+    if let Some(redshift) = &pipeline.redshift {
+        let staging = Area::below(&redshift.staging);
+        let reason = "COPY reads the rows that wait in the staging prefix";
+        policy.area("Copy", reason, None, &staging, &[GET]);
+        if let Some(key) = &pipeline.aws.kms_key {
+            let reason = "What waits there is encrypted with this key";
+            let only = "S3, which asks KMS in the role's name";
+            policy.kms(key, reason, only, &["kms:Decrypt"]);
+        }
     }
     policy.statements
 }
@@ -419,7 +437,7 @@ impl Policy {
         self.add("WarehouseUser", reason, None, &[action], of);
     }
 
-    fn kms(&mut self, key: &str) {
+    fn kms(&mut self, key: &str, reason: &str, only: &'static str, actions: &[&'static str]) {
         let keys = "arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}:key/";
         let (of, alias) = match key {
             arn if arn.starts_with("arn:") && arn.contains(":key/") => (escaped(arn), None),
@@ -431,10 +449,7 @@ impl Policy {
             alias if alias.starts_with("alias/") => (format!("{keys}*"), Some(alias)),
             id => (format!("{keys}{}", escaped(id)), None),
         };
-        let reason = "What is written is encrypted with this key";
-        let actions = ["kms:GenerateDataKey", "kms:Decrypt"];
-        let only = Some("S3, which asks KMS in the function's name");
-        let statement = self.add("Key", reason, only, &actions, vec![of]);
+        let statement = self.add("Key", reason, Some(only), actions, vec![of]);
         statement.condition = alias.map(|alias| {
             json!({ "ForAnyValue:StringEquals": { "kms:ResourceAliases": sub(&escaped(alias)) } })
         });

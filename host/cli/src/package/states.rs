@@ -20,9 +20,17 @@ const RETRIED: &[&str] = &[
     "Lambda.SdkClientException",
     "Lambda.ClientExecutionTimeoutException",
 ];
+/// Errors of Batch, which has not taken a job: it fails, is not reached, or has too many requests. These come by their name, or as
+/// `AWSBatchException` with all that has no name. A job that has failed is `States.TaskFailed`.
+const RETRIED_OF_BATCH: &[&str] = &[
+    "Batch.ServerException",
+    "Batch.AWSBatchException",
+    "Batch.TooManyRequestsException",
+    "Batch.SdkClientException",
+];
 /// The function is busy with another run, or the account is at its limit.
 const BUSY: &str = "Lambda.TooManyRequestsException";
-/// How often in a row a failed invocation is repeated.
+/// How often in a row what failed is repeated.
 pub(crate) const RETRIES: u32 = 6;
 /// Of a function that is busy: with the pauses below, for an hour.
 const BUSY_RETRIES: u32 = 65;
@@ -139,7 +147,8 @@ fn catch(next: &str) -> Value {
     json!([{ "ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": next }])
 }
 
-/// A job of Batch, or an array of them, that is waited for. It is repeated by Batch, which knows its exit code.
+/// A job of Batch, or an array of them, that is waited for. One that fails is repeated by Batch, which knows its exit code; one that was not
+/// taken is submitted again.
 fn job(name: &str, array: Option<Value>, next: &str) -> Value {
     let mut parameters = json!({ "JobName": name, "JobQueue": QUEUE, "JobDefinition": JOB });
     if let Some(array) = array {
@@ -150,6 +159,8 @@ fn job(name: &str, array: Option<Value>, next: &str) -> Value {
         "Resource": "arn:${Partition}:states:::batch:submitJob.sync",
         "Parameters": parameters,
         "ResultPath": null,
+        // A job whose submission was not answered runs beside its double: shares are staged, and loaded, once.
+        "Retry": [retry(RETRIED_OF_BATCH, RETRIES)],
         "Catch": catch("Notify"),
         "Next": next,
     })

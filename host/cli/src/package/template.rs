@@ -22,8 +22,16 @@ const LOG_DAYS: [u32; 22] = [
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
     3288, 3653,
 ];
+/// The policy for the role that COPY reads with.
+const COPY_POLICY: &str = "CopyPolicy";
 /// Managed policies of a role at most.
 const POLICIES: usize = 10;
+/// How executions of a state machine end other than well: as the metrics of Step Functions call it, and in words.
+const BAD_ENDS: [(&str, &str); 3] = [
+    ("Failed", "fail"),
+    ("Aborted", "are stopped"),
+    ("TimedOut", "take too long"),
+];
 
 /// Writes `template.yaml`, `states.json` and `backfill.json` into the folder of a package. What they deploy runs with these values of
 /// variables.
@@ -90,6 +98,18 @@ fn template(
          # it is done, a schedule (off), alarms; with an image, also backfills in Batch. Written by `transom package`.\n"
     );
     let policies = policies(&policy::of(pipeline))?;
+    let mut outputs = json!({
+        "FunctionName": { "Value": { "Ref": "Function" } },
+        "StateMachineArn": { "Value": { "Ref": "StateMachine" } },
+        "BackfillArn": { "Condition": "HasImage", "Value": { "Ref": "Backfill" } },
+        "TopicArn": { "Value": topic() },
+    });
+    if pipeline.redshift.is_some() {
+        outputs["CopyPolicyArn"] = json!({
+            "Description": "What the role of COPY has to be allowed; the warehouse owns it, so it is not attached here",
+            "Value": { "Ref": COPY_POLICY },
+        });
+    }
     let sections = [
         json!({ "AWSTemplateFormatVersion": "2010-09-09" }),
         json!({ "Transform": "AWS::Serverless-2016-10-31" }),
@@ -100,12 +120,7 @@ fn template(
             "HasImage": { "Fn::Not": [{ "Fn::Equals": [{ "Ref": "Image" }, ""] }] },
         } }),
         json!({ "Resources": resources(pipeline, variables, machine, policies) }),
-        json!({ "Outputs": {
-            "FunctionName": { "Value": { "Ref": "Function" } },
-            "StateMachineArn": { "Value": { "Ref": "StateMachine" } },
-            "BackfillArn": { "Condition": "HasImage", "Value": { "Ref": "Backfill" } },
-            "TopicArn": { "Value": topic() },
-        } }),
+        json!({ "Outputs": outputs }),
     ];
     for section in sections {
         text.push('\n');
@@ -235,6 +250,13 @@ fn document(statements: Vec<Value>) -> Value {
     json!({ "Version": "2012-10-17", "Statement": statements })
 }
 
+fn managed_policy(about: String, document: Value) -> Value {
+    json!({
+        "Type": "AWS::IAM::ManagedPolicy",
+        "Properties": { "Description": about, "PolicyDocument": document },
+    })
+}
+
 /// A role that a service takes on.
 fn role(service: &str, name: &str, statements: Vec<Value>, policies: &[Value]) -> Value {
     let trust = json!({
@@ -315,14 +337,34 @@ fn resources(
     for (at, document) in documents.into_iter().enumerate() {
         let of = format!("Policy{}", at + 1);
         policies.push(json!({ "Ref": of }));
-        let policy = json!({
-            "Type": "AWS::IAM::ManagedPolicy",
-            "Properties": {
-                "Description": format!("What runs of {name} ({target}) need"),
-                "PolicyDocument": document,
-            },
-        });
-        resources.insert(of, policy);
+        let about = format!("What runs of {name} ({target}) need");
+        resources.insert(of, managed_policy(about, document));
+    }
+    if pipeline.redshift.is_some() {
+        let about = format!("What COPY needs for {name} ({target})");
+        let statements = policy::of_copy(pipeline);
+        let statements = statements.iter().map(Statement::to_value).collect();
+        let policy = managed_policy(about, document(statements));
+        resources.insert(COPY_POLICY.to_owned(), policy);
+    }
+    let executions = "executions of the state machine";
+    for (machine, alarms, what, condition) in [
+        ("StateMachine", "Executions", executions, None),
+        ("Backfill", "Backfills", "backfills", Some("HasImage")),
+    ] {
+        for (end, in_words) in BAD_ENDS {
+            let mut alarm = alarm(
+                format!("{name}: {what} {in_words}"),
+                "AWS/States",
+                &format!("Executions{end}"),
+                "StateMachineArn",
+                json!({ "Ref": machine }),
+            );
+            if let Some(condition) = condition {
+                alarm["Condition"] = json!(condition);
+            }
+            resources.insert(format!("{alarms}{end}"), alarm);
+        }
     }
     let schedule = json!({
         "Type": "AWS::Scheduler::Schedule",
@@ -416,16 +458,6 @@ fn resources(
                 json!({ "Ref": "Function" }),
             ),
         ),
-        (
-            "ExecutionsFailed",
-            alarm(
-                format!("{name}: executions of the state machine fail"),
-                "AWS/States",
-                "ExecutionsFailed",
-                "StateMachineArn",
-                json!({ "Ref": "StateMachine" }),
-            ),
-        ),
     ];
     // Of the image's entry point, `transom run --batch`.
     let mut command = vec!["--target".to_owned(), target.clone()];
@@ -453,8 +485,20 @@ fn of_batch(
         Machine::X86_64 => "X86_64",
         Machine::Aarch64 => "ARM64",
     };
-    let pulls =
-        "arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy";
+    let signs_in = allow(
+        "The registry of the image, which gives its token for all that it has",
+        &["ecr:GetAuthorizationToken"],
+        json!("*"),
+    );
+    let pulls = allow(
+        "The image, which may be in the registry of another account",
+        &[
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:GetDownloadUrlForLayer",
+            "ecr:BatchGetImage",
+        ],
+        sub("arn:${AWS::Partition}:ecr:*:*:repository/*"),
+    );
     let rule = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:\
                 rule/StepFunctionsGetEventsForBatchJobsRule";
     let submits = allow(
@@ -474,6 +518,7 @@ fn of_batch(
     );
     let on_exit = json!([
         { "#": "A temporary failure", "OnExitCode": "75", "Action": "RETRY" },
+        { "#": "Asked to stop, as when its machine is retired, it has ended in its 30 seconds", "OnExitCode": "143", "Action": "RETRY" },
         { "#": "The machine below the job has failed", "OnStatusReason": "Host EC2*", "Action": "RETRY" },
         { "#": "The container did not begin", "OnReason": "CannotPullContainer*", "Action": "RETRY" },
         { "#": "Anything else would fail again", "OnExitCode": "*", "Action": "EXIT" },
@@ -544,8 +589,8 @@ fn of_batch(
             role(
                 "ecs-tasks.amazonaws.com",
                 "start",
-                Vec::new(),
-                &[sub(pulls)],
+                vec![signs_in, pulls, writes_logs("JobLog")],
+                &[],
             ),
         ),
         (
