@@ -5,10 +5,14 @@ use std::fmt;
 
 use transom_file::Problems;
 use transom_pipeline::slices::Backfill;
-use transom_pipeline::{Error, ErrorKind, causes};
+use transom_pipeline::{Error, ErrorKind, Lack, causes};
 
 /// Bytes of a message at most; a state machine has 256 KiB for all that it holds.
 const MESSAGE: usize = 8 << 10;
+/// What a function can have more of, and what it can need less for.
+const LARGER: &str = "among the parameters of the template; or make slices smaller with `slices` in the pipeline's file";
+/// What is said before a panic's text.
+const OWN: &str = "an error of Transom itself";
 
 /// Why an invocation failed. A state machine tells failures apart by their kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +78,7 @@ impl Failure {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
         let text = text.unwrap_or("no message");
-        Self::new("Panic", format!("an error of Transom itself: {text}"))
+        Self::new("Panic", format!("{OWN}: {text}"))
     }
 
     /// The system refuses something that every invocation needs.
@@ -88,6 +92,15 @@ impl Failure {
     }
 
     fn of(error: &Error, hint: Option<String>) -> Self {
+        // The ways out are other ones than on a command line.
+        let hint = match error.lack() {
+            Some(Lack::Memory) => Some(format!("give the function more memory: `Memory` {LARGER}")),
+            Some(Lack::Temporary(folder)) => Some(format!(
+                "temporary files go to `{}`: give the function more of it, `Temporary` {LARGER}",
+                folder.display()
+            )),
+            None => hint,
+        };
         let kind = match error.kind() {
             ErrorKind::Pipeline => "Pipeline",
             ErrorKind::Data => "Data",
@@ -109,6 +122,9 @@ impl Failure {
                 message
             }
         };
+        if error.is_panic() {
+            return Self::new("Panic", format!("{OWN}: {message}"));
+        }
         Self::hinted(kind, message, hint.as_deref())
     }
 }

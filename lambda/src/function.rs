@@ -14,7 +14,7 @@ use transom_pipeline::plan::{Part, Sources};
 use transom_pipeline::plugins::{self, COMPILED};
 use transom_pipeline::run::{Observer, RunOptions};
 use transom_pipeline::slices::{Amounts, SliceOptions};
-use transom_pipeline::{Error, Job};
+use transom_pipeline::{Error, Job, PlanThreads, SessionOptions};
 use transom_plugin::{CompiledPlugins, Plugin, Runtime, RuntimeOptions};
 
 use crate::answer::Answer;
@@ -25,8 +25,6 @@ use crate::time::Time;
 
 /// Threads for requests; plans have their own.
 const IO_THREADS: usize = 2;
-/// What the process needs beside queries and plugins: the program, plugins' code, requests on their way.
-const LEAST_REST: usize = 64 << 20;
 
 /// What the address of a local AWS begins with.
 const LOOPBACK: &str = "http://127.0.0.1:";
@@ -67,10 +65,7 @@ impl Settings {
             compiled: variable("TRANSOM_COMPILED")
                 .map_or_else(|| pipeline.with_file_name(COMPILED), PathBuf::from),
             local_aws: text("AWS_ENDPOINT_URL").filter(|url| url.starts_with(LOOPBACK)),
-            memory: megabytes.map(|megabytes| {
-                let whole = megabytes << 20;
-                whole - (whole / 4).max(LEAST_REST).min(whole / 2)
-            }),
+            memory: megabytes.map(|megabytes| SessionOptions::memory_within(megabytes << 20)),
             pipeline,
         }
     }
@@ -99,8 +94,9 @@ impl Function {
     }
 
     /// Loads as many slices as fit into the time until `deadline`: the first one always begins, another one only if it would probably
-    /// be over in time. Requests have ended when it returns; of a run that was given up, workers may still be at their last batch, and
-    /// nothing takes what they compute. Blocks, and must not be called on a thread of an async runtime.
+    /// be over in time. All work has ended when it returns: a process that is frozen would go on with it in the next invocation. Only a
+    /// batch that takes longer than what is left of the time is not waited for; nothing takes what comes of it. Blocks, and must not be
+    /// called on a thread of an async runtime.
     ///
     /// # Errors
     /// If the event is wrong, or whatever stops the run; panics included. What was loaded before stays loaded.
@@ -111,6 +107,7 @@ impl Function {
         deadline: SystemTime,
     ) -> Result<Answer, Failure> {
         let time = Time::until(deadline);
+        let plans = PlanThreads::default();
         let invoked = catch_unwind(AssertUnwindSafe(|| {
             let threads = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(IO_THREADS)
@@ -119,15 +116,25 @@ impl Function {
                 .build()
                 .map_err(|error| Failure::system("threads cannot be started", &error))?;
             // Dropped at the end, which joins what is still running.
-            threads.block_on(self.run(event, request_id, time))
+            threads.block_on(self.run(event, request_id, time, &plans))
         }));
+        if !plans.wait(time.joined) {
+            tracing::warn!("what was given up still computes a batch, which comes to nothing");
+        }
         invoked.unwrap_or_else(|panic| Err(Failure::panic(panic.as_ref())))
     }
 
-    async fn run(&self, event: Value, request_id: &str, time: Time) -> Result<Answer, Failure> {
+    async fn run(
+        &self,
+        event: Value,
+        request_id: &str,
+        time: Time,
+        plans: &PlanThreads,
+    ) -> Result<Answer, Failure> {
         let event = Event::read(event)?;
         let run_id = event.run_id.as_deref().unwrap_or(request_id).to_owned();
-        let job = self.job(&event)?;
+        let mut job = self.job(&event)?;
+        job.session.threads = plans.clone();
         let cancel = job.cancel.clone();
         let clock = tokio::spawn(async move {
             tokio::time::sleep_until(time.work.into()).await;

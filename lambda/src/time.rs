@@ -18,6 +18,8 @@ pub(crate) struct Time {
     pub(crate) slices: Instant,
     /// Work that is not over by then is given up.
     pub(crate) work: Instant,
+    /// Until then, what was given up is waited for.
+    pub(crate) joined: Instant,
 }
 
 impl Time {
@@ -32,6 +34,7 @@ impl Time {
             end: now + left,
             slices: now + left.saturating_sub(margin),
             work: now + left.saturating_sub(margin / 2),
+            joined: now + left.saturating_sub(margin / 4),
         }
     }
 
@@ -59,7 +62,7 @@ mod tests {
                 (left - (seconds as f64 - margin)).abs() < 0.1,
                 "{seconds}: {left}"
             );
-            assert!(time.slices < time.work);
+            assert!(time.slices < time.work && time.work < time.joined && time.joined < time.end);
         }
         let passed = Time::until(SystemTime::now() - Duration::from_secs(1));
         assert!(passed.work <= Instant::now());

@@ -3,7 +3,8 @@
 mod world;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -16,6 +17,15 @@ const PLENTY: Duration = Duration::from_secs(120);
 fn function(world: &World, timeout: Duration) -> LocalFunction {
     let temporary = world.path().join("tmp");
     std::fs::create_dir_all(&temporary).unwrap();
+    function_with(world, timeout, 512, &temporary)
+}
+
+fn function_with(
+    world: &World,
+    timeout: Duration,
+    memory_mb: u32,
+    temporary: &Path,
+) -> LocalFunction {
     let temporary = temporary.to_str().unwrap().to_owned();
     LocalFunction::new(FunctionOptions {
         name: "orders".to_owned(),
@@ -23,7 +33,7 @@ fn function(world: &World, timeout: Duration) -> LocalFunction {
         task_root: world.path().to_owned(),
         environment: BTreeMap::from([("TMPDIR".to_owned(), temporary)]),
         timeout,
-        memory_mb: 512,
+        memory_mb,
     })
 }
 
@@ -165,4 +175,80 @@ async fn a_program_that_passes_its_deadline_is_killed() {
     let outcome = function.invoke(b"{}", "request-1").await.unwrap();
     assert_eq!(outcome, Outcome::TimedOut(timeout));
     assert!(world.rows().is_empty());
+}
+
+/// Whether a file in a folder or below has something in it.
+fn has_files(folder: &Path) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.path())
+        .any(|path| match path.is_dir() {
+            true => has_files(&path),
+            false => path.metadata().is_ok_and(|file| file.len() > 0),
+        })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_into_the_functions_memory_is_spilled() {
+    const ROWS: u64 = 50_000;
+    // A function of 128 MB has 64 MiB for queries, and the rows that are sorted are 50 MB.
+    for (memory_mb, spills) in [(128, true), (3008, false)] {
+        let world = World::new(1);
+        let pipeline = std::fs::read_to_string(world.pipeline()).unwrap();
+        let pipeline = pipeline
+            .replace(
+                "SELECT customer, amount",
+                "SELECT repeat(customer, 1000) AS customer, amount, amount % 4 AS part",
+            )
+            .replace("mode: append", "mode: append, partition_by: [part]");
+        std::fs::write(world.pipeline(), pipeline).unwrap();
+        let rows: String = (0..ROWS).map(|row| format!("a,{row}\n")).collect();
+        let file = world.path().join("raw/0.csv");
+        std::fs::write(file, format!("customer,amount\n{rows}")).unwrap();
+        let temporary = world.path().join("tmp");
+        std::fs::create_dir(&temporary).unwrap();
+        let mut function = function_with(&world, PLENTY, memory_mb, &temporary);
+        let mut has_spilled = false;
+        let loaded = {
+            let mut loading = pin!(answer(&mut function, json!({}), "request-1"));
+            loop {
+                let waited = tokio::time::timeout(Duration::from_millis(5), &mut loading).await;
+                has_spilled = has_spilled || has_files(&temporary);
+                if let Ok(loaded) = waited {
+                    break loaded;
+                }
+            }
+        };
+        assert_eq!(
+            (&loaded["rows"], &loaded["done"]),
+            (&json!(ROWS), &json!(true))
+        );
+        assert_eq!(has_spilled, spills, "{memory_mb} MB");
+        // The same process goes on, with an empty folder.
+        let left: Vec<_> = std::fs::read_dir(&temporary).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+        let rows = world.rows();
+        let amounts = rows.iter().map(|row| {
+            let (pad, amount) = row.split_once(',').unwrap();
+            assert_eq!(pad.len(), 1000);
+            amount.parse::<u64>().unwrap()
+        });
+        assert_eq!(amounts.sum::<u64>(), ROWS * (ROWS - 1) / 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_for_lack_of_a_disk_names_what_a_function_can_have_more_of() {
+    let world = World::new(1);
+    let missing = world.path().join("missing");
+    let mut function = function_with(&world, PLENTY, 512, &missing);
+    let (kind, message) = failure(&mut function, json!({})).await;
+    assert_eq!(kind, "Data", "{message}");
+    let folder = missing.display();
+    assert!(
+        message.contains(&format!("temporary files go to `{folder}`"))
+            && message.contains("`Temporary` among the parameters"),
+        "{message}"
+    );
+    assert!(!message.contains("TMPDIR"), "{message}");
 }

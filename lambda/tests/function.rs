@@ -2,10 +2,12 @@
 
 mod world;
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
+use transom_commit::fault;
 use transom_file::{LoadOptions, load};
 use transom_lambda::{Answer, Failure, Function, Settings};
 use transom_pipeline::Job;
@@ -16,14 +18,33 @@ use transom_pipeline::slices::BackfillOptions;
 use crate::world::World;
 
 const PLENTY: Duration = Duration::from_secs(600);
+/// In the environment of a process that runs one test.
+const ALONE: &str = "TRANSOM_TEST_ALONE";
+
+/// Whether this process runs the test alone. If not, another one does, which must succeed.
+fn is_alone(test: &str) -> bool {
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let mut alone = Command::new(std::env::current_exe().unwrap());
+    let ran = alone.args([test, "--exact", "--nocapture"]).env(ALONE, "1");
+    let ran = ran.output().unwrap();
+    let said = [ran.stdout, ran.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    assert!(ran.status.success(), "{}", said.join("\n"));
+    false
+}
 
 fn function(world: &World) -> Function {
+    function_with(world, 256 << 20)
+}
+
+fn function_with(world: &World, memory: usize) -> Function {
     let settings = Settings {
         compiled: world.path().join("compiled"),
         pipeline: world.pipeline(),
         target: None,
         local_aws: None,
-        memory: Some(256 << 20),
+        memory: Some(memory),
     };
     Function::new(settings)
 }
@@ -191,6 +212,87 @@ fn failures_have_the_kind_of_their_errors() {
     std::fs::remove_file(world.pipeline()).unwrap();
     let failure = invoke(&world, json!({})).unwrap_err();
     assert_eq!(failure.kind(), "Pipeline", "{failure}");
+}
+
+#[test]
+fn a_failure_for_lack_of_memory_names_what_a_function_can_have_more_of() {
+    let world = World::with_plugin(1);
+    let invoked =
+        function_with(&world, 1 << 20).invoke(json!({}), "request-1", SystemTime::now() + PLENTY);
+    let failure = invoked.unwrap_err();
+    assert_eq!(failure.kind(), "Data", "{failure}");
+    let said = failure.to_string();
+    assert!(
+        said.contains("of the run's memory") && said.contains("`Memory` among the parameters"),
+        "{said}"
+    );
+    assert!(!said.contains("--memory"), "{said}");
+}
+
+#[test]
+fn panics_become_failures() {
+    static AT: Mutex<&str> = Mutex::new("");
+    if !is_alone("panics_become_failures") {
+        return;
+    }
+    let at = || *AT.lock().unwrap();
+    fault::set_hook(move |point| assert!(point != at(), "out of cheese at {point}")).unwrap();
+    let world = World::new(1);
+    // In the invocation's own thread, in one that encodes rows, and in a task.
+    for point in ["plan.made", "attempt.file_open", "attempt.file_done"] {
+        *AT.lock().unwrap() = point;
+        let failure = invoke(&world, json!({})).unwrap_err();
+        assert_eq!(failure.kind(), "Panic", "{point}: {failure}");
+        let said = failure.to_string();
+        assert!(said.starts_with("an error of Transom itself: "), "{said}");
+        assert!(
+            said.contains(&format!("out of cheese at {point}")),
+            "{said}"
+        );
+        assert!(world.rows().is_empty(), "{point}");
+    }
+    *AT.lock().unwrap() = "";
+    assert!(invoke(&world, json!({})).unwrap().done);
+    assert_eq!(world.rows(), world.expected());
+}
+
+/// The threads of this process that compute plans.
+fn plan_threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let names = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")));
+    // One that has just ended has no name.
+    names
+        .filter(|name| matches!(name, Ok(name) if name.trim_end() == "transom-plan"))
+        .count()
+}
+
+#[test]
+fn no_plan_goes_on_behind_an_invocation() {
+    if !is_alone("no_plan_goes_on_behind_an_invocation") {
+        return;
+    }
+    let world = World::new(1);
+    // The first part fails while the other one is computing a batch, which nothing interrupts.
+    let pipeline = std::fs::read_to_string(world.pipeline()).unwrap();
+    let fails = "1 / (levenshtein(repeat(customer, 1000), repeat('b', 1000)) - 1000)";
+    let computes = "levenshtein(repeat(customer, 5000), repeat('x', 5000))";
+    let both = format!(
+        "\"SELECT customer, {fails} AS amount FROM raw UNION ALL SELECT customer, {computes} AS amount FROM raw\""
+    );
+    let pipeline = pipeline.replace("'SELECT customer, amount FROM raw'", &both);
+    assert!(pipeline.contains(fails), "{pipeline}");
+    std::fs::write(world.pipeline(), pipeline).unwrap();
+    let failure = invoke(&world, json!({})).unwrap_err();
+    let ended = Instant::now();
+    assert!(
+        failure.to_string().contains("division by zero"),
+        "{failure}"
+    );
+    // A thread is counted as ended a moment before it has.
+    while plan_threads() > 0 && ended.elapsed() < Duration::from_millis(50) {
+        std::thread::yield_now();
+    }
+    assert_eq!(plan_threads(), 0);
 }
 
 #[test]

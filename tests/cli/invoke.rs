@@ -32,7 +32,7 @@ pub(crate) fn succeeds(project: &Project, arguments: &[&str]) -> Ran {
 }
 
 /// All rows of both sinks, sorted.
-fn rows(project: &Project) -> (Vec<String>, Value) {
+pub(crate) fn rows(project: &Project) -> (Vec<String>, Value) {
     let to = format!("got-{}", uuid::Uuid::new_v4().simple());
     succeeds(project, &["local", "cp", "s3://lake/orders/", &to]);
     let mut lines = Vec::new();
@@ -54,7 +54,7 @@ fn rows(project: &Project) -> (Vec<String>, Value) {
 }
 
 /// What one run loads.
-fn of_one_run(files: usize) -> (Vec<String>, Value) {
+pub(crate) fn of_one_run(files: usize) -> (Vec<String>, Value) {
     let project = orders(files);
     succeeds(&project, &["run"]);
     let rows = rows(&project);

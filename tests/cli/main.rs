@@ -1,6 +1,7 @@
 //! The command line: what each command writes to stdout and stderr, and its exit code.
 
 mod bare_root;
+mod batch;
 mod begin;
 mod bench;
 mod building;

@@ -167,20 +167,63 @@ fn asked(project: &Project, code: i32) -> Vec<Value> {
     let invoked = project.run(&["invoke", "--target", "prod", "--until-done"]);
     drop(server);
     assert_eq!(invoked.code, code, "{}", invoked.all());
-    let log = std::fs::read_to_string(project.path().join("access.jsonl")).expect("a log");
-    let accesses = log
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let accesses = logged(project).into_iter();
     // The command makes the buckets of the local AWS, not the function.
     let accesses = accesses.filter(|access| access["action"] != "s3:CreateBucket");
     accesses.collect()
 }
 
-/// All that a function asks for is allowed.
-fn check_allowed(project: &Project, code: i32) {
-    let accesses = asked(project, code);
+/// Opens a backfill for `prod`, computes its shares and loads them, each by a process as a job of Batch is, and says what they asked for.
+/// The first slice was loaded before, so that the buckets are there.
+fn asked_by_jobs(project: &Project) -> Vec<Value> {
+    let first = [
+        "invoke",
+        "--target",
+        "prod",
+        "--event",
+        r#"{"max_slices": 1}"#,
+    ];
+    succeeds(project, &first);
+    let server = Server::start_with(project, &["--access-log", "access.jsonl"]);
+    let environment = succeeds(project, &["local", "env"]).stdout;
+    let job = |index: Option<u64>, arguments: &[&str]| {
+        let arguments = [&["--target", "prod"], arguments].concat();
+        let mut command = project.command(&arguments);
+        let exported = environment
+            .lines()
+            .filter_map(|line| line.strip_prefix("export ")?.split_once('='));
+        command.envs(exported);
+        if let Some(index) = index {
+            command.env("AWS_BATCH_JOB_ARRAY_INDEX", index.to_string());
+        }
+        let ran = project.outcome(command.output().expect("it starts"));
+        assert_eq!(ran.code, 0, "{arguments:?}, share {index:?}: {}", ran.all());
+        ran
+    };
+    let planned = job(None, &["backfill", "plan", "--shares", "3", "--json"]).json();
+    let shares = planned["shares"].as_u64().expect("a number");
+    assert!(shares > 1, "{planned}");
+    for share in 0..shares {
+        job(Some(share), &["run", "--batch", "--quiet"]);
+    }
+    let loaded = job(None, &["run", "--batch", "--json"]).json();
+    assert_eq!(loaded["done"], true, "{loaded}");
+    drop(server);
+    logged(project)
+}
+
+/// What was asked of the local AWS.
+fn logged(project: &Project) -> Vec<Value> {
+    let log = std::fs::read_to_string(project.path().join("access.jsonl")).expect("a log");
+    log.lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect()
+}
+
+/// All of this is allowed.
+fn check_allowed(project: &Project, accesses: &[Value]) {
     let (statements, _) = policy(project);
-    for access in &accesses {
+    for access in accesses {
         let is_allowed = statements.iter().any(|statement| statement.allows(access));
         assert!(is_allowed, "the policy does not allow {access}");
     }
@@ -236,16 +279,31 @@ fn tables_that_grow_need_what_their_policy_allows() {
 }
 
 #[test]
-fn tables_with_versions_and_merges_need_what_their_policy_allows() {
+fn the_policy_allows_what_the_jobs_of_a_backfill_ask_for() {
+    for project in [orders(4), periods()] {
+        let accesses = asked_by_jobs(&project);
+        let asks = |what: &str| accesses.iter().any(|access| access["action"] == what);
+        assert!(asks("s3:PutObject") && asks("s3:GetObject"));
+        check_allowed(&project, &accesses);
+    }
+}
+
+/// The pipeline with three periods, locked.
+fn periods() -> Project {
     let project = Project::empty();
     project.write("transom.yaml", PERIODS);
-    for period in ["2024-01", "2024-02"] {
+    for period in ["2024-01", "2024-02", "2024-03"] {
         project.write(&format!("raw/periods/period={period}/a.csv"), "id\n1\n2\n");
     }
     project.write("raw/names/a.csv", "id,name\n1,x\n2,y\n");
     succeeds(&project, &["local", "cp", "raw", "s3://raw/"]);
     succeeds(&project, &["lock"]);
-    check(&project);
+    project
+}
+
+#[test]
+fn tables_with_versions_and_merges_need_what_their_policy_allows() {
+    check(&periods());
 }
 
 #[test]
@@ -285,7 +343,7 @@ targets: {{ prod: {{ aws: {{ region: eu-west-1 }} }} }}
 "
         );
         project.write("transom.yaml", part);
-        check_allowed(&project, code);
+        check_allowed(&project, &asked(&project, code));
     }
 }
 

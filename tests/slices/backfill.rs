@@ -1,7 +1,7 @@
 //! Backfills: shares that processes compute side by side, in any order, and that are loaded in order.
 
 use transom_pipeline::ErrorKind;
-use transom_pipeline::slices::{Backfill, BackfillOptions, Command, SliceOptions};
+use transom_pipeline::slices::{Backfill, BackfillOptions, Command, KeptRun, SliceOptions};
 
 use crate::world::{At, EVERYWHERE, Kind, Silent, Task, World};
 
@@ -316,6 +316,88 @@ async fn no_share_is_computed_for_a_table_that_is_another_sinks() {
         world.edit("transom.yaml", new, old);
         load(&world).await;
         world.check(&when).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_backfill_is_planned_for_a_table_of_another_log() {
+    for (kind, at) in EVERYWHERE {
+        let world = history(kind, at).await;
+        let before = world.rows().await;
+        world.edit("transom.yaml", "state\" }", "another\" }");
+        let said = match at {
+            At::Redshift => "belongs to another pipeline, with the log ",
+            At::Folder | At::S3 => "belongs to the log ",
+        };
+        let planned = world.job().plan_backfill(&shares(2), &Silent).await;
+        let error = planned.unwrap_err().to_string();
+        assert!(error.contains(said), "{kind:?} {at:?}: {error}");
+        assert_eq!(world.job().open_backfill().await.unwrap(), None);
+        // A run says the same, and has nothing to do with a backfill.
+        assert_eq!(world.run().await.unwrap_err().error.to_string(), error);
+        assert_eq!(world.rows().await, before, "{kind:?} {at:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_backfill_is_planned_for_a_table_that_is_gone_or_somebody_elses() {
+    let world = history(Kind::Append, At::Folder).await;
+    let refused = async |said: &str| {
+        let planned = world.job().plan_backfill(&shares(2), &Silent).await;
+        let error = planned.unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+        assert_eq!(world.job().open_backfill().await.unwrap(), None);
+    };
+    std::fs::remove_dir_all(world.path().join(".out.transom")).unwrap();
+    refused("a folder not made by transom").await;
+    std::fs::remove_dir_all(world.path().join("out")).unwrap();
+    refused("there is no such table").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_and_shares_leave_reports_too() {
+    for at in [At::Folder, At::S3] {
+        let world = history(Kind::Append, at).await;
+        let opened = plan(&world, &shares(2)).await;
+        let (job, entry) = (world.job(), opened.entry);
+        assert!(world.killed_task(Task::Share(1), "attempt.file_done:0"));
+        job.stage_share(0, &Silent).await.unwrap();
+        job.stage_share(9, &Silent).await.unwrap_err();
+        job.plan_backfill(&shares(2), &Silent).await.unwrap_err();
+        load(&world).await;
+        let runs = job.runs(10).await.unwrap();
+        let fact = |run: &KeptRun| {
+            let KeptRun {
+                outcome,
+                backfill,
+                share,
+                slices,
+                ..
+            } = run;
+            format!("{outcome:?} {backfill:?} {share:?} {slices}")
+        };
+        let mut facts: Vec<String> = runs.iter().map(fact).collect();
+        facts.sort();
+        let mut expected = [
+            // The first run, and the one that has loaded the shares.
+            "Done None None 1".to_owned(),
+            "Done None None 2".to_owned(),
+            format!("More Some({entry}) None 0"),
+            format!("More Some({entry}) Some(0) 0"),
+            "Unfinished None Some(1) 0".to_owned(),
+            "Failed None Some(9) 0".to_owned(),
+            "Failed None None 0".to_owned(),
+        ];
+        expected.sort();
+        assert_eq!(facts, expected, "{at:?}");
+        let of = |share| runs.iter().find(|run| run.share == Some(share)).unwrap();
+        let amounts = of(0).total;
+        assert!(amounts.files > 0 && amounts.rows_written > 0, "{amounts:?}");
+        let error = of(9).error.as_ref().unwrap();
+        assert!(
+            error.message.starts_with("there is no share 9"),
+            "{error:?}"
+        );
     }
 }
 

@@ -13,6 +13,7 @@ mod failure;
 mod local_aws;
 mod logs;
 mod made_up;
+mod memory;
 mod outcome;
 mod package;
 mod plugin_named;

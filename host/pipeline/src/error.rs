@@ -8,10 +8,11 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
+use tokio::task::JoinError;
 use transom_commit::{LogError, RunError, StoreError, StoreErrorKind};
 use transom_connect::{S3Error, SinkError, SourceError};
 use transom_query::{CallError, FailedRow, NoScratch, RowsFailed, StateRefused, TooManyRejected};
-use transom_sql::ValueError;
+use transom_sql::{ValueError, ValueErrorKind};
 
 use crate::builder::BuildFailure;
 use crate::rejects::reasons::short;
@@ -218,7 +219,47 @@ impl ErrorKind {
     }
 }
 
+/// What a run has too little of where it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lack {
+    /// Memory for queries and plugins.
+    Memory,
+    /// Space for temporary files in this folder, or the folder.
+    Temporary(PathBuf),
+}
+
 impl Error {
+    /// What the run has too little of, if that has ended it.
+    pub fn lack(&self) -> Option<Lack> {
+        match self {
+            Self::Plugin { source, .. } if source.is_out_of_shared_memory() => Some(Lack::Memory),
+            Self::Query { source, .. } => {
+                if let Some(folder) = scratch_folder(source) {
+                    return Some(Lack::Temporary(folder));
+                }
+                let is_exhausted =
+                    matches!(source.find_root(), DataFusionError::ResourcesExhausted(_));
+                let is_too_much = ValueError::find(source)
+                    .is_some_and(|value| value.kind == ValueErrorKind::Memory);
+                (is_exhausted || is_too_much).then_some(Lack::Memory)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a task has panicked, which is an error of Transom itself, whatever the task was at.
+    pub fn is_panic(&self) -> bool {
+        let mut source: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = source {
+            let joined = error.downcast_ref::<JoinError>();
+            if joined.is_some_and(JoinError::is_panic) {
+                return true;
+            }
+            source = error.source();
+        }
+        false
+    }
+
     /// What callers act on.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -259,6 +300,12 @@ impl Error {
     }
 
     fn hint_with(&self, unpublished: &str) -> Option<String> {
+        if let Some(Lack::Temporary(folder)) = self.lack() {
+            return Some(format!(
+                "temporary files go to `{}`; free some space there, or name another folder with the variable TMPDIR",
+                folder.display()
+            ));
+        }
         match self {
             Self::Build { source, .. } => source.hint.clone(),
             Self::Plugin { source, .. } => source.hint(),
@@ -295,13 +342,6 @@ impl Error {
                     }
                     _ => hint,
                 })
-            }
-            Self::Query { source, .. } if scratch_folder(source).is_some() => {
-                let folder = scratch_folder(source)?;
-                Some(format!(
-                    "temporary files go to `{}`; free some space there, or name another folder with the variable TMPDIR",
-                    folder.display()
-                ))
             }
             Self::Query { source, .. }
                 if matches!(source.find_root(), DataFusionError::ResourcesExhausted(_)) =>

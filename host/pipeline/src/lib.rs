@@ -23,11 +23,11 @@ mod transform_columns;
 
 pub use builder::{BuildFailure, Builder, Found};
 pub use encode::{Encoding, encode, lines};
-pub use error::{Error, ErrorKind, Result, causes};
+pub use error::{Error, ErrorKind, Lack, Result, causes};
 pub use file_rows::read_rows;
 pub use job::Job;
 pub use plan::keys::required_keys;
 pub use transform_columns::transform_columns;
 pub use transom_connect::{Aws, S3Error, Unwritable};
-pub use transom_query::{SessionOptions, TransformColumns, remove_scratch};
+pub use transom_query::{PlanThreads, SessionOptions, TransformColumns, remove_scratch};
 pub use transom_sql::{field_type_name, type_name};

@@ -33,7 +33,7 @@ pub use execution::{Execution, Figures};
 pub use locate::{Found, StandIn, WithPlaces};
 pub use params::{Params, UnknownParam};
 pub use pool::Failures;
-pub use runtime::PlanRuntime;
+pub use runtime::{PlanRuntime, PlanThreads};
 pub use scratch::{NoScratch, remove_scratch};
 pub use session::{Session, SessionOptions};
 pub use shape::{KeepsState, NeedsAllRows, Shape, Tables, keeps_state, shape};

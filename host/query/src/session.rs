@@ -37,7 +37,7 @@ use crate::function::PluginFunction;
 use crate::params::{Params, bind};
 use crate::pool::{Failures, InstancePool};
 use crate::random;
-use crate::runtime::PlanRuntime;
+use crate::runtime::{PlanRuntime, PlanThreads};
 use crate::scratch::Scratch;
 use crate::spool;
 use crate::statement;
@@ -65,6 +65,8 @@ pub struct SessionOptions {
     pub move_instances: bool,
     /// Folder for spills and spools; `None` is the system's.
     pub temporary: Option<PathBuf>,
+    /// Counts the threads of plans, for those who have to wait until they have ended.
+    pub threads: PlanThreads,
 }
 
 impl Default for SessionOptions {
@@ -81,9 +83,22 @@ impl Default for SessionOptions {
             seeded: false,
             move_instances: false,
             temporary: None,
+            threads: PlanThreads::default(),
         }
     }
 }
+
+impl SessionOptions {
+    /// The memory for operators and plugins of a process that may take so many bytes: three quarters, and at least 64 MiB are left to the
+    /// rest of it.
+    #[must_use]
+    pub fn memory_within(whole: usize) -> usize {
+        whole - (whole / 4).max(LEAST_REST).min(whole / 2)
+    }
+}
+
+/// What a process needs beside queries and plugins: the program, plugins' code, requests on their way.
+const LEAST_REST: usize = 64 << 20;
 
 /// Less memory than this for a run is little.
 const LITTLE_MEMORY: usize = 1 << 30;
@@ -127,6 +142,7 @@ impl Session {
             seeded,
             move_instances,
             temporary,
+            threads,
         } = options;
         let limited = *memory;
         let rows = batch_rows.unwrap_or(match limited {
@@ -185,7 +201,7 @@ impl Session {
         }
         Ok(Self {
             context,
-            runtime: PlanRuntime::new(*partitions)?,
+            runtime: PlanRuntime::new(*partitions, threads)?,
             memory,
             cancel,
             time: *time,

@@ -12,6 +12,8 @@ pub enum ValueErrorKind {
     Overflow(DataType),
     /// A division by zero.
     DivisionByZero,
+    /// More memory than the run has for it.
+    Memory,
     /// Something else.
     Other,
 }
@@ -55,6 +57,10 @@ impl ValueError {
 
     pub(crate) fn division_by_zero(message: impl Into<String>) -> Self {
         Self::of(ValueErrorKind::DivisionByZero, message)
+    }
+
+    pub(crate) fn memory(message: impl Into<String>) -> Self {
+        Self::of(ValueErrorKind::Memory, message)
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {

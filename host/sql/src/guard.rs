@@ -112,7 +112,7 @@ impl Guarded {
             1 => "one value".to_owned(),
             rows => format!("{rows} values"),
         };
-        Err(ValueError::new(format!(
+        Err(ValueError::memory(format!(
             "`{}` would make {total} bytes of {of}; at most {limit} are allowed",
             self.inner.name()
         ))

@@ -113,6 +113,22 @@ fn a_backfill_is_computed_by_jobs_and_loaded_by_one() {
     assert_eq!(again.json()["slices"][0]["files"], 2, "{}", again.all());
     let preview = project.run(&["run"]);
     assert!(preview.stderr.contains("nothing new"), "{}", preview.all());
+    let listed = succeeds(&project, &["runs", "list"]).stdout;
+    for line in [
+        "backfill 2, opened\n",
+        "share 1 of backfill 2, 3 rows\n",
+        "share 7, there is no share 7: ",
+        "2 slices, 4 rows\n",
+    ] {
+        assert!(listed.contains(line), "{line}: {listed}");
+    }
+    let runs = succeeds(&project, &["runs", "list", "--json"]).json();
+    let of_share = runs.as_array().expect("a list").iter();
+    let of_share = of_share.filter(|run| run["share"] == 1);
+    let ids: Vec<&str> = of_share.filter_map(|run| run["id"].as_str()).collect();
+    let shown = succeeds(&project, &["runs", "show", ids[0]]).stdout;
+    let staged = "staged     share 1 of backfill 2, 3 files; rows: 3 read, 3 written, 0 rejected";
+    assert!(shown.contains(staged), "{shown}");
     assert_snapshot!(
         "backfill_none_open",
         project.run(&["backfill", "end"]).all()

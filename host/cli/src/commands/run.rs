@@ -10,10 +10,11 @@ use transom_pipeline::report::{SinkReport, counted};
 use transom_pipeline::run::RunOptions;
 use transom_pipeline::slices::{Backfill, Others, SliceOptions, SliceReport, SlicesReport};
 use transom_pipeline::{Error, Job, SessionOptions};
-use transom_plugin::{Cancel, LogicalTime, Plugin};
+use transom_plugin::{Cancel, LogicalTime, Plugin, bytes as in_bytes};
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::memory;
 use crate::printer::{NAME, Printer};
 use crate::progress::Progress;
 use crate::signals;
@@ -63,7 +64,8 @@ pub(crate) struct RunCommand {
     #[arg(long)]
     stage_only: bool,
     /// In a job of AWS Batch: a child of an array computes its share of the open backfill (`AWS_BATCH_JOB_ARRAY_INDEX`); a job without an
-    /// index loads all shares, and computes those that are missing.
+    /// index loads all shares, and computes those that are missing. Three quarters of the container's memory are for queries and plugins,
+    /// unless `--memory` says how much.
     #[arg(long, conflicts_with_all = ["stage_only", "select"])]
     batch: bool,
     /// With `--batch`: the share to compute, from 0, whatever the index of the job.
@@ -146,7 +148,17 @@ impl RunCommand {
             (None, _, true) => 0,
             (None, ..) => HEAD,
         };
-        let session = self.session.options();
+        let mut session = self.session.options();
+        if self.batch
+            && session.memory.is_none()
+            && let Some(whole) = memory::limit()
+        {
+            // Beyond what it has, a container is killed; within it, what is large is spilled.
+            let own = SessionOptions::memory_within(whole);
+            session.memory = Some(own);
+            let memory = in_bytes(own);
+            tracing::info!(target: "transom", memory, "three quarters of the container's memory are for queries and plugins");
+        }
         if pipeline.is_sliced() {
             if !self.select.is_empty() {
                 return Err(Failure::Usage {

@@ -110,9 +110,25 @@ fn took(run: &KeptRun) -> String {
     took.unwrap_or_else(|| "-".to_owned())
 }
 
+/// What it was at.
+fn work(run: &KeptRun) -> String {
+    match (run.share, run.backfill) {
+        (Some(share), Some(backfill)) => format!("share {share} of backfill {backfill}"),
+        (Some(share), None) => format!("share {share}"),
+        (None, Some(backfill)) => format!("backfill {backfill}"),
+        (None, None) => counted(run.slices, "slice"),
+    }
+}
+
+/// Whether it has opened a backfill, and computed nothing.
+fn is_plan(run: &KeptRun) -> bool {
+    run.backfill.is_some() && run.share.is_none()
+}
+
 fn list(run: &KeptRun, printer: &Printer) -> Result<(), Failure> {
     let what = match &run.error {
         Some(error) => error.message.lines().next().unwrap_or_default().to_owned(),
+        None if is_plan(run) => "opened".to_owned(),
         None => counted(run.total.rows_written, "row"),
     };
     printer.data(format_args!(
@@ -121,7 +137,7 @@ fn list(run: &KeptRun, printer: &Printer) -> Result<(), Failure> {
         run.began.format("%Y-%m-%d %H:%M:%S"),
         outcome(run),
         took(run),
-        counted(run.slices, "slice"),
+        work(run),
     ))
 }
 
@@ -158,12 +174,19 @@ fn show(run: &KeptRun, printer: &Printer) -> Result<(), Failure> {
             format_args!("entries of an earlier run: {entries}"),
         )?;
     }
+    if is_plan(run) {
+        return line("opened", format_args!("{}", work(run)));
+    }
     let total = run.total;
+    let done = match run.share {
+        Some(_) => "staged",
+        None => "loaded",
+    };
     line(
-        "loaded",
+        done,
         format_args!(
             "{}, {}; rows: {} read, {} written, {} rejected",
-            counted(run.slices, "slice"),
+            work(run),
             counted(total.files, "file"),
             Count(total.rows_read),
             Count(total.rows_written),

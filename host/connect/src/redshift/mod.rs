@@ -120,31 +120,14 @@ impl Sink for RedshiftSink {
         Err(SinkError::redshift(&self.name, error))
     }
 
+    async fn check_begin(&self, _log: &str, has_rows: bool) -> Result<(), SinkError> {
+        self.columns(has_rows).await.map(drop)
+    }
+
     async fn begin(&self, attempt: &Attempt) -> Result<Box<dyn Staging>, SinkError> {
         let prefix = self.staged_at(attempt.log.as_deref(), &attempt.id);
         let bucket = self.bucket(&prefix).await?;
-        let table = &self.table.table;
-        let asked = async {
-            let api = DataApi::new(&self.aws, &self.warehouse).await?;
-            let existing = target::columns_of(&api, table).await?;
-            Ok((api, existing))
-        };
-        let asked = asked.await;
-        let (api, existing) = asked.map_err(|said: ApiError| self.not_looked_at(said))?;
-        if existing.is_none()
-            && let Ok(Reading::Ledger(ledger)) = self.read_ledger(&api).await
-            && ledger.position != Position::START
-        {
-            let error = RedshiftError::TableGone {
-                table: table.clone(),
-                seq: ledger.position.seq,
-            };
-            return Err(SinkError::redshift(&self.name, error));
-        }
-        if let Some(columns) = existing.as_deref().filter(|_| attempt.has_rows) {
-            self.check_counted(columns)
-                .map_err(|error| SinkError::redshift(&self.name, error))?;
-        }
+        let existing = self.columns(attempt.has_rows).await?;
         Ok(Box::new(RedshiftStaging::new(
             self.clone(),
             bucket,
@@ -248,6 +231,34 @@ impl Sink for RedshiftSink {
 }
 
 impl RedshiftSink {
+    /// The columns of the table as it is, if it can get rows of this sink; none if there is no table.
+    async fn columns(&self, has_rows: bool) -> Result<Option<Vec<TargetColumn>>, SinkError> {
+        let table = &self.table.table;
+        let asked = async {
+            let api = DataApi::new(&self.aws, &self.warehouse).await?;
+            let existing = target::columns_of(&api, table).await?;
+            Ok((api, existing))
+        };
+        let (api, existing) = asked
+            .await
+            .map_err(|said: ApiError| self.not_looked_at(said))?;
+        if existing.is_none()
+            && let Ok(Reading::Ledger(ledger)) = self.read_ledger(&api).await
+            && ledger.position != Position::START
+        {
+            let error = RedshiftError::TableGone {
+                table: table.clone(),
+                seq: ledger.position.seq,
+            };
+            return Err(SinkError::redshift(&self.name, error));
+        }
+        if let Some(columns) = existing.as_deref().filter(|_| has_rows) {
+            self.check_counted(columns)
+                .map_err(|error| SinkError::redshift(&self.name, error))?;
+        }
+        Ok(existing)
+    }
+
     /// How the sink would do something else with the rows of the table than when they were loaded.
     fn change_since(&self, loaded: &RedshiftTable) -> Option<RedshiftError> {
         let table = self.table.table.clone();

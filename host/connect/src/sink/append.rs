@@ -23,6 +23,7 @@ use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, future, stream};
 use serde::{Deserialize, Serialize};
 use transom_commit::{self as commit, Applying, Published, SinkErrorKind, fault};
@@ -33,7 +34,7 @@ use super::{
     OutFile, Publish, Rewound, Shapes, Sink, SinkError, Staged, Staging, Verified, Written,
     WrittenFile,
     aside::Asides,
-    owner::{self, belongs, check_log},
+    owner::{self, belongs, check_log, check_owner},
     partition::Splitter,
     shape::Shape,
     staging::{Ending, FileStaging, Room},
@@ -52,7 +53,47 @@ pub struct AppendSink {
     pub files: FileSink,
 }
 
+/// The place of a table, as an attempt finds it.
+struct Opened {
+    table: Place,
+    tree: Arc<dyn Tree>,
+    names: Names,
+    /// The names in the table's own folder.
+    own: Vec<String>,
+    /// The log that it belongs to, if that is noted.
+    owner: Option<Bytes>,
+}
+
 impl AppendSink {
+    /// The place of the table, if nothing is there that somebody else has made.
+    async fn open(&self) -> Result<Opened, SinkError> {
+        let failed = |error: TreeError| error.staging(&self.files.name);
+        let table = absolute(&self.files)?;
+        let (tree, names) = self.tree(&table).await.map_err(failed)?;
+        let (there, own, owner) = future::try_join3(
+            tree.names(&names.table),
+            tree.names(&names.own),
+            owner::log(&tree, &names.own),
+        )
+        .await
+        .map_err(failed)?;
+        // A table that somebody else has made is not added to: its rows would be of two origins.
+        if !there.is_empty() && own.is_empty() {
+            return Err(SinkError::NotOurs {
+                name: self.files.name.clone(),
+                path: table,
+                found: "a folder not made by transom".to_owned(),
+            });
+        }
+        Ok(Opened {
+            table,
+            tree,
+            names,
+            own,
+            owner,
+        })
+    }
+
     /// The tree in which the table lies, and the names there.
     async fn tree(&self, table: &Place) -> Result<(Arc<dyn Tree>, Names), TreeError> {
         let (above, name) = split(table)?;
@@ -447,26 +488,20 @@ impl Sink for AppendSink {
         self.files.check_columns(columns)
     }
 
+    async fn check_begin(&self, log: &str, has_rows: bool) -> Result<(), SinkError> {
+        let Opened { names, owner, .. } = self.open().await?;
+        check_owner(&names.own, owner.as_ref(), log, has_rows, &self.files)
+    }
+
     async fn begin(&self, attempt: &Attempt) -> Result<Box<dyn Staging>, SinkError> {
-        let failed = |error: TreeError| error.staging(&self.files.name);
-        let table = absolute(&self.files)?;
-        let (tree, names) = self.tree(&table).await.map_err(failed)?;
-        let (there, own, log) = future::try_join3(
-            tree.names(&names.table),
-            tree.names(&names.own),
-            owner::log(&tree, &names.own),
-        )
-        .await
-        .map_err(failed)?;
-        // A table that somebody else has made is not added to: its rows would be of two origins.
-        if !there.is_empty() && own.is_empty() {
-            return Err(SinkError::NotOurs {
-                name: self.files.name.clone(),
-                path: table,
-                found: "a folder not made by transom".to_owned(),
-            });
-        }
-        belongs(&tree, &names.own, log, attempt, &self.files).await?;
+        let Opened {
+            table,
+            tree,
+            names,
+            own,
+            owner,
+        } = self.open().await?;
+        belongs(&tree, &names.own, owner, attempt, &self.files).await?;
         let room = StagedRoom {
             sink: self.files.name.clone(),
             tree: Arc::clone(&tree),

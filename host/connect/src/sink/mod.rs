@@ -70,6 +70,15 @@ pub trait Sink: fmt::Debug + Send + Sync {
     /// If the table cannot have these columns.
     fn check(&self, columns: &SchemaRef) -> Result<(), SinkError>;
 
+    /// Whether a result for this log could be begun, as far as that depends on what is in the table's place; `has_rows` as
+    /// [`Attempt::has_rows`]. Touches nothing.
+    ///
+    /// # Errors
+    /// What [`Self::begin`] would say of the place.
+    async fn check_begin(&self, _log: &str, _has_rows: bool) -> Result<(), SinkError> {
+        Ok(())
+    }
+
     /// Begins to write a new result that no reader sees. Two attempts may run at the same time.
     ///
     /// # Errors

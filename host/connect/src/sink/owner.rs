@@ -67,8 +67,32 @@ pub(super) async fn log(tree: &Arc<dyn Tree>, own: &str) -> Result<Option<Bytes>
     tree.get(&format!("{own}/log")).await
 }
 
-/// Whether the table belongs to the log that the attempt is for; the first attempt notes it. A log that was lost, or a second one, would
-/// load everything again; a table that was lost would lack what was loaded.
+/// Whether the table belongs to a log, by the owner that was noted beside it; if nobody's is noted, it is this log's. A log that was lost,
+/// or a second one, would load everything again; a table that was lost would lack what was loaded.
+pub(super) fn check_owner(
+    own: &str,
+    owner: Option<&Bytes>,
+    log: &str,
+    has_rows: bool,
+    sink: &FileSink,
+) -> Result<(), SinkError> {
+    match owner {
+        Some(found) if found[..] == *log.as_bytes() => Ok(()),
+        Some(found) => Err(SinkError::OtherLog {
+            name: sink.name.clone(),
+            path: sink.path.clone(),
+            log: String::from_utf8_lossy(found).into_owned(),
+        }),
+        None if has_rows => Err(SinkError::Elsewhere {
+            name: sink.name.clone(),
+            path: sink.path.clone(),
+            beside: own.to_owned(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Whether the table belongs to the log that the attempt is for; the first attempt notes it.
 pub(super) async fn belongs(
     tree: &Arc<dyn Tree>,
     own: &str,
@@ -76,27 +100,16 @@ pub(super) async fn belongs(
     attempt: &Attempt,
     sink: &FileSink,
 ) -> Result<(), SinkError> {
-    let failed = |error: TreeError| error.staging(&sink.name);
     let Some(log) = &attempt.log else {
         return Ok(());
     };
-    match owner {
-        Some(found) if found == log.as_bytes() => Ok(()),
-        Some(found) => Err(SinkError::OtherLog {
-            name: sink.name.clone(),
-            path: sink.path.clone(),
-            log: String::from_utf8_lossy(&found).into_owned(),
-        }),
-        None if attempt.has_rows => Err(SinkError::Elsewhere {
-            name: sink.name.clone(),
-            path: sink.path.clone(),
-            beside: own.to_owned(),
-        }),
-        None => tree
-            .put(&format!("{own}/log"), Bytes::from(log.clone()))
-            .await
-            .map_err(failed),
+    check_owner(own, owner.as_ref(), log, attempt.has_rows, sink)?;
+    if owner.is_some() {
+        return Ok(());
     }
+    let path = format!("{own}/log");
+    let noted = tree.put(&path, Bytes::from(log.clone())).await;
+    noted.map_err(|error| error.staging(&sink.name))
 }
 
 /// Compares the note beside a table with the log; says whether it is worthwhile to look at the table.

@@ -26,6 +26,9 @@ pub(super) struct Event {
     pub(super) body: Bytes,
 }
 
+/// How the start of a program ended: it has asked for its first event, or says why it cannot.
+pub(super) type Started = Result<(), FunctionError>;
+
 /// The API, as one start of a program sees it.
 #[derive(Debug)]
 pub(super) struct Api {
@@ -34,32 +37,36 @@ pub(super) struct Api {
     serving: JoinHandle<()>,
 }
 
-/// Where the event lies that comes next, and who waits for the answer to the one before.
+/// Where the event lies that comes next, and who waits: for the program's start, and for the answer to the event before.
 #[derive(Debug)]
 struct Desk {
     function: String,
+    starting: Mutex<Option<oneshot::Sender<Started>>>,
     next: Mutex<Option<Event>>,
     waiting: Mutex<Option<(String, oneshot::Sender<Outcome>)>>,
     arrived: Notify,
 }
 
 impl Api {
-    /// Listens on a free port of loopback.
-    pub(super) async fn listen(function: &str) -> io::Result<Self> {
+    /// Listens on a free port of loopback; also what comes of the program's start.
+    pub(super) async fn listen(function: &str) -> io::Result<(Self, oneshot::Receiver<Started>)> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
+        let (start, started) = oneshot::channel();
         let desk = Arc::new(Desk {
             function: function.to_owned(),
+            starting: Mutex::new(Some(start)),
             next: Mutex::default(),
             waiting: Mutex::default(),
             arrived: Notify::new(),
         });
         let serving = tokio::spawn(serve(listener, Arc::clone(&desk)));
-        Ok(Self {
+        let api = Self {
             address,
             desk,
             serving,
-        })
+        };
+        Ok((api, started))
     }
 
     pub(super) fn address(&self) -> String {
@@ -73,6 +80,11 @@ impl Api {
         *lock(&self.desk.next) = Some(event);
         self.desk.arrived.notify_one();
         answered
+    }
+
+    /// Takes an event back, if the program has not asked for it; whether that is so.
+    pub(super) fn take_back(&self) -> bool {
+        lock(&self.desk.next).take().is_some()
     }
 }
 
@@ -93,10 +105,17 @@ impl Desk {
         }
     }
 
+    /// The program's start is over. Whether it was not before.
+    fn end_start(&self, started: Started) -> bool {
+        let starting = lock(&self.starting).take();
+        // The caller may have stopped waiting.
+        starting.is_some_and(|start| start.send(started).is_ok())
+    }
+
     /// The invocation of this id is over. Whether there was one.
-    fn end(&self, request_id: Option<&str>, outcome: Outcome) -> bool {
+    fn end(&self, request_id: &str, outcome: Outcome) -> bool {
         let mut waiting = lock(&self.waiting);
-        let is_it = |(id, _): &mut (String, _)| request_id.is_none_or(|request| request == id);
+        let is_it = |(id, _): &mut (String, _)| request_id == id;
         match waiting.take_if(is_it) {
             // The caller may have stopped waiting.
             Some((_, answer)) => {
@@ -130,21 +149,28 @@ impl Answer for Desk {
         let path = request.uri().path().to_owned();
         let path = path.strip_prefix(ROOT).unwrap_or_default();
         if (request.method(), path) == (&Method::GET, "invocation/next") {
+            self.end_start(Ok(()));
             return self.handed(self.take().await);
         }
         let body = Limited::new(request.into_body(), PAYLOAD).collect().await;
         let body = body.map(http_body_util::Collected::to_bytes);
         let parts: Vec<&str> = path.split('/').collect();
         let (id, outcome) = match (&parts[..], body) {
-            (["invocation", id, "response"], Ok(body)) => (Some(*id), Outcome::Answered(body)),
-            (["invocation", id, "error"], Ok(body)) => (Some(*id), failed(&body)),
-            (["init", "error"], Ok(body)) => (None, failed(&body)),
+            (["invocation", id, "response"], Ok(body)) => (*id, Outcome::Answered(body)),
+            (["invocation", id, "error"], Ok(body)) => (*id, Outcome::Failed(error(&body))),
+            (["init", "error"], Ok(body)) => {
+                return status(match self.end_start(Err(error(&body))) {
+                    true => StatusCode::ACCEPTED,
+                    // It has asked for an event: it has started.
+                    false => StatusCode::FORBIDDEN,
+                });
+            }
             (["invocation", id, _], Err(_)) => {
                 let outcome = Outcome::Failed(FunctionError {
                     kind: "Function.ResponseSizeTooLarge".to_owned(),
                     message: format!("the answer has more than {PAYLOAD} bytes"),
                 });
-                self.end(Some(id), outcome);
+                self.end(id, outcome);
                 return status(StatusCode::PAYLOAD_TOO_LARGE);
             }
             _ => return status(StatusCode::NOT_FOUND),
@@ -160,12 +186,13 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn failed(body: &[u8]) -> Outcome {
+/// What a program says of its error.
+fn error(body: &[u8]) -> FunctionError {
     let error = serde_json::from_slice(body);
-    Outcome::Failed(error.unwrap_or_else(|error| FunctionError {
+    error.unwrap_or_else(|error| FunctionError {
         kind: "Runtime.InvalidError".to_owned(),
         message: format!("the function's error cannot be read: {error}"),
-    }))
+    })
 }
 
 fn status(status: StatusCode) -> Response<Full<Bytes>> {

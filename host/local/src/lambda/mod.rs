@@ -19,14 +19,17 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::process::{Child, Command};
+use tokio::sync::oneshot;
 
-use self::api::{Api, Event};
+use self::api::{Api, Event, Started};
 
 pub use self::invoke::InvokeApi;
 
 /// Bytes of an event or of an answer at most, as Lambda has it for calls that wait for the answer.
 const PAYLOAD: usize = 6 << 20;
 const SIGKILL: i32 = 9;
+/// Time for a program's start, until it asks for an event: Lambda's, which no configuration changes.
+const START: Duration = Duration::from_secs(10);
 
 /// How a function is run.
 #[derive(Debug, Clone)]
@@ -39,7 +42,7 @@ pub struct FunctionOptions {
     pub task_root: PathBuf,
     /// All of its environment, but for what Lambda sets.
     pub environment: BTreeMap<String, String>,
-    /// Time for one invocation.
+    /// Time for one invocation, once the program has started.
     pub timeout: Duration,
     /// MiB in the function's configuration. Nothing here limits it.
     pub memory_mb: u32,
@@ -103,6 +106,7 @@ impl Outcome {
 #[derive(Debug)]
 pub struct LocalFunction {
     options: FunctionOptions,
+    start: Duration,
     running: Option<Running>,
 }
 
@@ -110,6 +114,25 @@ pub struct LocalFunction {
 struct Running {
     api: Api,
     child: Child,
+    /// What comes of its start; none once that is known.
+    starting: Option<oneshot::Receiver<Started>>,
+}
+
+impl Running {
+    /// Waits until the program asks for an event, for so long at most; what it has come to if it does not.
+    async fn started(&mut self, limit: Duration) -> io::Result<Option<Outcome>> {
+        let Some(starting) = &mut self.starting else {
+            return Ok(None);
+        };
+        let outcome = tokio::select! {
+            biased;
+            Ok(started) = starting => started.err().map(Outcome::Failed),
+            status = self.child.wait() => Some(Outcome::Exited(status?)),
+            () = tokio::time::sleep(limit) => Some(Outcome::TimedOut(limit)),
+        };
+        self.starting = None;
+        Ok(outcome)
+    }
 }
 
 impl LocalFunction {
@@ -118,12 +141,22 @@ impl LocalFunction {
     pub fn new(options: FunctionOptions) -> Self {
         Self {
             options,
+            start: START,
             running: None,
         }
     }
 
+    /// The same, with another time for the program's start than Lambda's 10 seconds.
+    #[must_use]
+    pub fn with_start(self, start: Duration) -> Self {
+        Self { start, ..self }
+    }
+
     /// Hands an event to the function and waits until it has answered or ended, or its time is over. An event that is doubled or tried
     /// again has the same `request_id`.
+    ///
+    /// The time is the function's own once its program has started, which has ten seconds. A program that takes longer is started once
+    /// more, and then that is a part of the invocation's time. A program that has ended, whenever that was, is started anew.
     ///
     /// Dropping the future leaves the program at work; [`Self::kill`] ends it.
     ///
@@ -137,21 +170,50 @@ impl LocalFunction {
             );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        let running = match &mut self.running {
-            Some(running) => running,
-            none => none.insert(start(&self.options).await?),
-        };
-        let answer = running.api.hand_over(Event {
-            request_id: request_id.to_owned(),
-            deadline: SystemTime::now() + self.options.timeout,
-            body: Bytes::copy_from_slice(event),
-        });
-        let outcome = tokio::select! {
-            // An answer that came in time counts, also of a program that ends after it.
-            biased;
-            Ok(outcome) = answer => return Ok(outcome),
-            status = running.child.wait() => Outcome::Exited(status?),
-            () = tokio::time::sleep(self.options.timeout) => Outcome::TimedOut(self.options.timeout),
+        let timeout = self.options.timeout;
+        // It may have ended since its last answer.
+        if let Some(running) = &mut self.running
+            && running.child.try_wait()?.is_some()
+        {
+            self.running = None;
+        }
+        let mut begun = None;
+        let outcome = loop {
+            let (running, is_new) = match &mut self.running {
+                Some(running) => (running, false),
+                none => (none.insert(start(&self.options).await?), true),
+            };
+            let limit = begun.map_or(self.start, |_| timeout);
+            match running.started(limit).await? {
+                None => {}
+                Some(Outcome::TimedOut(_)) if begun.is_none() => {
+                    self.kill().await?;
+                    begun = Some(SystemTime::now());
+                    continue;
+                }
+                Some(outcome) => break outcome,
+            }
+            let deadline = begun.unwrap_or_else(SystemTime::now) + timeout;
+            let answer = running.api.hand_over(Event {
+                request_id: request_id.to_owned(),
+                deadline,
+                body: Bytes::copy_from_slice(event),
+            });
+            let left = deadline.duration_since(SystemTime::now());
+            tokio::select! {
+                // An answer that came in time counts, also of a program that ends after it.
+                biased;
+                Ok(outcome) = answer => return Ok(outcome),
+                status = running.child.wait() => {
+                    // It was about to end after an earlier answer, and did not ask for this event.
+                    if !is_new && running.api.take_back() {
+                        self.running = None;
+                        continue;
+                    }
+                    break Outcome::Exited(status?);
+                }
+                () = tokio::time::sleep(left.unwrap_or_default()) => break Outcome::TimedOut(timeout),
+            }
         };
         self.kill().await?;
         Ok(outcome)
@@ -181,7 +243,7 @@ fn arn(name: &str) -> String {
 }
 
 async fn start(options: &FunctionOptions) -> io::Result<Running> {
-    let api = Api::listen(&options.name).await?;
+    let (api, starting) = Api::listen(&options.name).await?;
     let child = Command::new(&options.program)
         .current_dir(&options.task_root)
         .env_clear()
@@ -204,5 +266,9 @@ async fn start(options: &FunctionOptions) -> io::Result<Running> {
         .stdout(io::stderr())
         .kill_on_drop(true)
         .spawn()?;
-    Ok(Running { api, child })
+    Ok(Running {
+        api,
+        child,
+        starting: Some(starting),
+    })
 }

@@ -3,10 +3,11 @@
 //! `s3/` is a suite of S3's behaviours through the AWS SDK for Rust. It asks for a server ([`server::server`]) and
 //! does not know which it gets: `just test-s3-peers` runs it against SeaweedFS as well, and `server.rs` lists what
 //! differs there, each with a reason. `raw.rs` looks at what an SDK hides. `races.rs`, `kills.rs` and `redshift_kills.rs`
-//! hold what a commit protocol stands on.
+//! hold what a commit protocol stands on. `lambda.rs` has programs that do what a function's program should not.
 
 mod admin;
 mod kills;
+mod lambda;
 mod races;
 mod raw;
 mod redshift;

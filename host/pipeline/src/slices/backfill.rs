@@ -12,18 +12,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use transom_commit::{
-    self as commit, After, Decision, Draft, Log, OpenBackfill, Runner, Share, SinkError, SinkName,
-    StagedAttempt, Store, StoredLog, Task, Work, keys,
+    self as commit, After, By, Decision, Draft, Log, OpenBackfill, Runner, Share, SinkError,
+    SinkName, StagedAttempt, Store, StoredLog, Task, Work, keys,
 };
 use transom_connect::Inputs;
 use transom_plugin::LogicalTime;
 
 use super::choose::{Chosen, Value};
+use super::runs::{Amounts, KeptRun};
 use super::seen::{Seen, There, read, write};
 use super::work::{Slicer, keep_failure};
 use super::{SliceOptions, SlicesFailure, by, open_store};
@@ -248,6 +250,14 @@ impl Frozen {
         Ok(chosen)
     }
 
+    /// How many files of incremental sources a share reads.
+    fn files(&self, index: u32) -> u64 {
+        let share = self.plan.shares.get(index as usize);
+        let sources = share.into_iter().flat_map(|share| share.sources.values());
+        let files = sources.map(|source| source.inputs.pieces.len() as u64);
+        files.sum()
+    }
+
     /// The attempt that stands for a share; none if it is not computed.
     pub(super) async fn staged(
         &self,
@@ -310,14 +320,30 @@ impl Job {
         observer: &dyn Observer,
     ) -> Result<Option<Backfill>> {
         let store = open_store(self).await?;
+        let by = by(None);
+        let mut kept = KeptRun::begin(&by);
+        kept.keep(store.as_ref()).await;
+        let opened = Box::pin(self.plan_backfill_in(options, observer, &store, by)).await;
+        kept.end_plan(&opened);
+        kept.keep(store.as_ref()).await;
+        opened
+    }
+
+    async fn plan_backfill_in(
+        &self,
+        options: &BackfillOptions,
+        observer: &dyn Observer,
+        store: &Arc<dyn Store>,
+        by: By,
+    ) -> Result<Option<Backfill>> {
         let slice_options = SliceOptions::default();
         let mut planner = Planner {
-            slicer: Slicer::new(self, &slice_options, observer, &store)?,
+            slicer: Slicer::new(self, &slice_options, observer, store)?,
             options,
             store: store.as_ref(),
             failure: None,
         };
-        let runner = Runner::new(store.as_ref(), &mut planner, by(None), Task::Once, None);
+        let runner = Runner::new(store.as_ref(), &mut planner, by, Task::Once, None);
         let ran = async { runner.await?.run().await }.await;
         if let Some(error) = planner.failure {
             return Err(error);
@@ -338,10 +364,27 @@ impl Job {
         index: u32,
         observer: &dyn Observer,
     ) -> Result<StagedShare, Box<SlicesFailure>> {
+        let store = open_store(self).await;
+        let store = store.map_err(|error| SlicesFailure::new(self, error))?;
+        let mut kept = KeptRun::begin(&by(None));
+        kept.share = Some(index);
+        kept.keep(store.as_ref()).await;
+        let staged = Box::pin(self.stage_share_in(index, observer, &store)).await;
+        kept.end_share(&staged);
+        kept.keep(store.as_ref()).await;
+        staged.map(|(staged, _)| staged)
+    }
+
+    /// A share, and what it has read and written if this process has computed it.
+    async fn stage_share_in(
+        &self,
+        index: u32,
+        observer: &dyn Observer,
+        store: &Arc<dyn Store>,
+    ) -> Result<(StagedShare, Amounts), Box<SlicesFailure>> {
         let failed = |error: Error| SlicesFailure::new(self, error);
-        let store = open_store(self).await.map_err(failed)?;
         let options = SliceOptions::default();
-        let mut slicer = Slicer::new(self, &options, observer, &store).map_err(failed)?;
+        let mut slicer = Slicer::new(self, &options, observer, store).map_err(failed)?;
         let log = StoredLog::open(store.as_ref(), None).await;
         let log = log.map_err(|error| failed(error.into()))?;
         let open = log.log().state().backfill;
@@ -349,17 +392,18 @@ impl Job {
         let frozen = Frozen::read(store.as_ref(), open.seq)
             .await
             .map_err(failed)?;
-        let staged = async |computed| {
+        let staged = async |computed: Option<Amounts>| {
             let backfill = Backfill::read(store.as_ref(), open).await;
-            Ok(StagedShare {
+            let staged = StagedShare {
                 backfill: backfill.map_err(failed)?,
                 share: index,
-                computed,
-            })
+                computed: computed.is_some(),
+            };
+            Ok((staged, computed.unwrap_or_default()))
         };
         let there = frozen.staged(store.as_ref(), index).await.map_err(failed)?;
         if there.is_some() || index < open.next {
-            return staged(false).await;
+            return staged(None).await;
         }
         let checked = slicer.check_for_shares(log.log()).await;
         checked.map_err(failed)?;
@@ -368,7 +412,13 @@ impl Job {
             () = self.stopped() => Err(RunFailure::new(self, Error::Cancelled)),
         };
         match computed {
-            Ok(report) => staged(report.is_some()).await,
+            Ok(report) => {
+                let amounts = report.map(|report| Amounts {
+                    files: frozen.files(index),
+                    ..Amounts::of_run(&report)
+                });
+                staged(amounts).await
+            }
             Err(failure) => {
                 let RunFailure { error, report } = *failure;
                 let mut failure = failed(error);
@@ -403,6 +453,7 @@ impl Planner<'_> {
         self.slicer.check_backfill().await?;
         // What would end the run that loads the shares is said before they are computed.
         self.slicer.check_for_shares(log).await?;
+        self.slicer.check_places(log).await?;
         let shares = self.slicer.divide(&state, self.options).await?;
         let count = shares.len();
         if count == 0 {

@@ -10,6 +10,7 @@ use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use transom_commit::{By, Store, keys::RUNS};
 
+use super::backfill::{Backfill, StagedShare};
 use super::{SliceReport, SlicesFailure, SlicesReport, open_store};
 use crate::error::{Error, Result, causes};
 use crate::job::Job;
@@ -45,9 +46,15 @@ pub struct KeptRun {
     pub outcome: RunOutcome,
     /// What stopped it.
     pub error: Option<KeptError>,
+    /// The backfill that it has opened, or of which it has computed a share: the entry that opened it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backfill: Option<u64>,
+    /// The share that it was to compute, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<u32>,
     /// Slices that it has loaded.
     pub slices: u64,
-    /// What they have read and written.
+    /// What they, or the share, have read and written.
     pub total: Amounts,
     /// The slices, in order; of more than 100 those at the end.
     pub last_slices: VecDeque<KeptSlice>,
@@ -150,6 +157,8 @@ impl KeptRun {
             ended: None,
             outcome: RunOutcome::Unfinished,
             error: None,
+            backfill: None,
+            share: None,
             slices: 0,
             total: Amounts::default(),
             last_slices: VecDeque::new(),
@@ -157,22 +166,47 @@ impl KeptRun {
         }
     }
 
-    /// Notes how it ended.
+    /// Notes how it ended: whether nothing is left to load, or what stopped it.
+    fn over(&mut self, ended: Result<bool, &Error>) {
+        self.ended = Some(Utc::now().trunc_subsecs(3));
+        self.outcome = match ended {
+            Ok(true) => RunOutcome::Done,
+            Ok(false) => RunOutcome::More,
+            Err(_) => RunOutcome::Failed,
+        };
+        self.error = ended.err().map(KeptError::of);
+    }
+
+    /// Notes how a backfill was opened.
+    pub(super) fn end_plan(&mut self, outcome: &Result<Option<Backfill>>) {
+        self.over(outcome.as_ref().map(Option::is_none));
+        if let Ok(Some(opened)) = outcome {
+            self.backfill = Some(opened.entry);
+        }
+    }
+
+    /// Notes how a share was computed.
+    pub(super) fn end_share(
+        &mut self,
+        outcome: &Result<(StagedShare, Amounts), Box<SlicesFailure>>,
+    ) {
+        let outcome = outcome.as_ref();
+        // It is for another run to load it.
+        self.over(outcome.map(|_| false).map_err(|failure| &failure.error));
+        if let Ok((staged, amounts)) = outcome {
+            self.backfill = Some(staged.backfill.entry);
+            self.total = *amounts;
+        }
+    }
+
+    /// Notes how slices were loaded.
     pub(super) fn end(&mut self, outcome: &Result<SlicesReport, Box<SlicesFailure>>) {
         let report = match outcome {
             Ok(report) => report,
             Err(failure) => &failure.report,
         };
-        self.ended = Some(Utc::now().trunc_subsecs(3));
-        self.outcome = match outcome {
-            Ok(report) if report.done => RunOutcome::Done,
-            Ok(_) => RunOutcome::More,
-            Err(_) => RunOutcome::Failed,
-        };
-        self.error = outcome
-            .as_ref()
-            .err()
-            .map(|failure| KeptError::of(&failure.error));
+        let ended = outcome.as_ref().map(|report| report.done);
+        self.over(ended.map_err(|failure| &failure.error));
         self.slices = report.slices.len() as u64;
         self.total = Amounts::of_all(&report.slices);
         let last = report.slices.iter().rev().take(LISTED).rev();

@@ -761,6 +761,12 @@ fn problem(
     transom_file::Problems(vec![problem])
 }
 
+/// Whether a sink's table has rows of entries that are in force: it must be there then.
+pub(super) fn has_rows(state: &After, sink: &str) -> bool {
+    // After a reset nothing counts as loaded.
+    !state.sources.is_empty() && after_of(state, sink).is_some()
+}
+
 /// The attempt whose result a sink has, if an entry says so.
 pub(super) fn after_of(state: &After, sink: &str) -> Option<String> {
     let at = state.sinks.iter().find(|at| at.name.as_str() == sink)?;

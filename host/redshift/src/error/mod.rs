@@ -137,7 +137,7 @@ impl Error {
                 Some(to) if to.is_whole() => Self::new(&INTEGER_RANGE, &[&to.base_name()]),
                 _ => Self::new(&DATA_EXCEPTION, &[error]),
             },
-            ValueErrorKind::Other => Self::new(&DATA_EXCEPTION, &[error]),
+            ValueErrorKind::Memory | ValueErrorKind::Other => Self::new(&DATA_EXCEPTION, &[error]),
         }
     }
 }

@@ -28,6 +28,7 @@ use std::{
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::future;
 use serde::{Deserialize, Serialize};
 use transom_commit::{self as commit, SinkErrorKind, Version};
@@ -38,7 +39,7 @@ use super::{
     Sink, SinkError, Staged, Staging, Verified, Written,
     append::{StagedRoom, absolute, delete_aside, table_of},
     aside::Asides,
-    owner::{self, belongs, check_log},
+    owner::{self, belongs, check_log, check_owner},
     shape::Shape,
     staging::{Ending, FileStaging},
     tree::{Tree, TreeError, split, text},
@@ -169,6 +170,32 @@ impl From<TreeError> for Foreign {
 }
 
 impl PointedSink {
+    /// The place of the table, if nothing is there that no sink of this kind has made, and the log that it belongs to, if that is noted.
+    async fn open(&self) -> Result<(Box<dyn Table>, Option<Bytes>), SinkError> {
+        let name = &self.files.name;
+        let place = absolute(&self.files)?;
+        let path_error = || SinkError::Path {
+            name: name.clone(),
+            path: place.clone(),
+        };
+        versions_of(&place).ok_or_else(path_error)?;
+        let table = self
+            .table(&place)
+            .await
+            .map_err(|error| error.staging(name))?;
+        table.check_ours().await.map_err(|foreign| match foreign {
+            Foreign::Failed(error) => error.staging(name),
+            Foreign::Found(found) => SinkError::NotOurs {
+                name: name.clone(),
+                path: place.clone(),
+                found,
+            },
+        })?;
+        let owner = owner::log(table.tree(), &self.folder()).await;
+        let owner = owner.map_err(|error| error.staging(name))?;
+        Ok((table, owner))
+    }
+
     async fn table(&self, place: &Place) -> Result<Box<dyn Table>, TreeError> {
         Ok(match place {
             Place::Local(path) => Box::new(folder::FolderTable::new(path)?),
@@ -423,34 +450,20 @@ impl Sink for PointedSink {
         self.files.check_columns(columns)
     }
 
+    async fn check_begin(&self, log: &str, has_rows: bool) -> Result<(), SinkError> {
+        let (_, owner) = self.open().await?;
+        let folder = self.folder();
+        check_owner(&folder, owner.as_ref(), log, has_rows, &self.files)
+    }
+
     async fn begin(&self, attempt: &Attempt) -> Result<Box<dyn Staging>, SinkError> {
-        let name = &self.files.name;
-        let place = absolute(&self.files)?;
-        let path_error = || SinkError::Path {
-            name: name.clone(),
-            path: place.clone(),
-        };
-        versions_of(&place).ok_or_else(path_error)?;
-        let table = self
-            .table(&place)
-            .await
-            .map_err(|error| error.staging(name))?;
-        table.check_ours().await.map_err(|foreign| match foreign {
-            Foreign::Failed(error) => error.staging(name),
-            Foreign::Found(found) => SinkError::NotOurs {
-                name: name.clone(),
-                path: place.clone(),
-                found,
-            },
-        })?;
-        let (tree, folder) = (table.tree(), self.folder());
-        let log = owner::log(tree, &folder).await;
-        let log = log.map_err(|error| error.staging(name))?;
-        belongs(tree, &folder, log, attempt, &self.files).await?;
+        let (table, owner) = self.open().await?;
+        let folder = self.folder();
+        belongs(table.tree(), &folder, owner, attempt, &self.files).await?;
         let room = StagedRoom {
-            sink: name.clone(),
+            sink: self.files.name.clone(),
             tree: Arc::clone(table.tree()),
-            folder: format!("{}/{}", self.folder(), attempt.id),
+            folder: format!("{folder}/{}", attempt.id),
         };
         let ending = Pointing {
             sink: self.clone(),

@@ -13,7 +13,7 @@ use transom_connect::{LastLoad, Noted, Sink};
 use transom_file::SinkKind;
 use transom_file::spec::LoadMode;
 
-use super::Slicer;
+use super::{Slicer, has_rows};
 use crate::error::{Error, Result, causes};
 use crate::job::Job;
 use crate::slices::history::taken_back;
@@ -32,7 +32,7 @@ pub(in crate::slices) async fn compare_tables(
     for (name, sink) in sinks {
         let noted = sink.noted().await;
         let noted = noted.map_err(|source| unread(name, source))?;
-        // A table of another log is refused where its rows are to be staged.
+        // A table of another log is refused where its rows are to be staged, and before a backfill is opened.
         let is_of_log = |noted: &Noted| log.id().is_some_and(|id| id.to_string() == noted.log);
         let Some(noted) = noted.filter(is_of_log) else {
             continue;
@@ -182,6 +182,38 @@ impl Slicer<'_> {
         if !self.has_compared.tables {
             compare_tables(&self.sinks, self.store.as_ref(), log).await?;
             self.has_compared.tables = true;
+        }
+        Ok(())
+    }
+
+    /// Whether a first slice, or another one, can be begun in each table: it belongs to this log, and nothing else stands in its place.
+    pub(in crate::slices) async fn check_places(&self, log: &Log) -> Result<()> {
+        let (Some(id), Some(last)) = (log.id(), log.last()) else {
+            return Ok(());
+        };
+        let state = log.state();
+        for (name, sink) in self.sinks.iter() {
+            sink.check_begin(&id.to_string(), has_rows(&state, name))
+                .await?;
+            let Some(commit::Sink::Warehouse(warehouse)) = sink.committed() else {
+                continue;
+            };
+            // The ledgers of others are read when an entry is appended.
+            if at(&state, name).is_some() {
+                continue;
+            }
+            let applying = Applying {
+                entry: last,
+                sink: SinkName::from(name.as_str()),
+                prev: Position::START,
+                taken_back: Vec::new(),
+            };
+            let reading = warehouse.read(&applying).await;
+            let reading = reading.map_err(|source| unread(name, source))?;
+            if let Settled::Wrong(wrong) = reading.expect(id, Position::START, log.tail()) {
+                let sink = applying.sink;
+                return Err(RunError::Stopped(Box::new(Stop::Ledger { sink, wrong }), None).into());
+            }
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use transom_connect::{self as connect, Attempt, Inputs, Sink};
 use transom_plugin::LogicalTime;
 
 use super::inputs::{NotedInputs, note_inputs};
-use super::{TEXT_KEYS, after_of};
+use super::{TEXT_KEYS, after_of, has_rows};
 use crate::error::Result;
 use crate::job::Job;
 use crate::plan::{Part, Planned, Slice, Sources};
@@ -209,8 +209,7 @@ impl Computer {
             Attempt {
                 id: order.attempt.to_string(),
                 log: order.log.clone(),
-                // After a reset nothing counts as loaded.
-                has_rows: !order.state.sources.is_empty() && after.is_some(),
+                has_rows: has_rows(&order.state, name),
                 after: after.filter(|_| !is_share),
                 is_share,
                 replaces,
