@@ -51,9 +51,9 @@ python-runner:
 build:
     cargo build {{ locked }} --release --package transom-cli
 
-# The machine of the Lambda function, and the C library of its runtime provided.al2023
+# The machine of the Lambda function, which is like this one, and the C library of its runtime provided.al2023
 lambda_glibc := "2.34"
-lambda_machine := "x86_64-unknown-linux-gnu"
+lambda_machine := arch() + "-unknown-linux-gnu"
 lambda_programs := target_dir / lambda_machine / "deploy"
 
 # Build `bootstrap`, the program of the Lambda function: without the compiler of plugins, small, for glibc 2.34. Takes half an hour of a core
@@ -96,13 +96,13 @@ bench-lambda: bootstrap (deploy "--features" "bench" "--bin" "hello") build pyth
 wheel: build python-runner bootstrap (wheel-of "release" lambda_programs / "bootstrap")
 
 # Install a wheel of the development build into an empty environment, and begin a pipeline with it
-test-wheel: program python-runner (wheel-of "debug")
+test-wheel: program python-runner (wheel-of "debug" target_dir / "debug/bootstrap")
     host/cli/wheel/test "{{ target_dir }}"/wheels/debug/transom-*.whl
 
 [private]
-wheel-of profile *bootstrap:
+wheel-of profile bootstrap:
     rm -rf "{{ target_dir }}/wheels/{{ profile }}"
-    host/cli/wheel/build "{{ target_dir }}/{{ profile }}/transom" "{{ target_dir }}/lib/transom/python-runner.wasm" "{{ target_dir }}/wheels/{{ profile }}" {{ bootstrap }}
+    host/cli/wheel/build "{{ target_dir }}/{{ profile }}/transom" "{{ target_dir }}/lib/transom/python-runner.wasm" "{{ target_dir }}/wheels/{{ profile }}" "{{ bootstrap }}"
 
 # Run all tests but the slow ones: the workspace, the model of the commit protocol, then the plugins' own unit tests on this machine's target
 test: test-host test-model test-plugins

@@ -3,6 +3,8 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use transom_local::{Client, Fault, FaultKind};
+
 use crate::assert_snapshot;
 use crate::program::Project;
 
@@ -35,6 +37,22 @@ impl Server {
             std::thread::sleep(Duration::from_millis(20));
         }
         server
+    }
+
+    /// Lets each statement with a text in it wait before it starts, however fast this machine is.
+    pub(crate) fn slow_down(&self, project: &Project, contains: &str, by: Duration) {
+        let status = project.run(&["local", "status", "--json"]).json();
+        let endpoint = status["owner"]["endpoint"].as_str().expect("an endpoint");
+        let milliseconds = by.as_millis().try_into().expect("some milliseconds");
+        let fault = Fault {
+            contains: contains.to_owned(),
+            what: FaultKind::StayPicked(milliseconds),
+            times: u32::MAX,
+        };
+        let client = Client::new(endpoint);
+        let runtime = tokio::runtime::Runtime::new().expect("threads");
+        let set = runtime.block_on(client.set_faults(&[fault]));
+        set.expect("the server takes faults");
     }
 
     /// As Ctrl-C does; returns the exit code.

@@ -81,7 +81,7 @@ fn is_like(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// A text of the template with the parameters that the local AWS has.
+/// A text of the template with the parameters that the local AWS has. The stack is in its region, the data of targets in another one.
 fn resolved(value: &Value) -> String {
     let parameters = [
         ("${AWS::Partition}", "aws"),
@@ -89,7 +89,7 @@ fn resolved(value: &Value) -> String {
         ("${AWS::AccountId}", "000000000000"),
         (
             "${WorkgroupArn}",
-            "arn:aws:redshift-serverless:us-east-1:000000000000:workgroup/dwh",
+            "arn:aws:redshift-serverless:eu-west-1:000000000000:workgroup/dwh",
         ),
         ("${!", "${"),
     ];
@@ -280,7 +280,7 @@ fn tables_that_grow_need_what_their_policy_allows() {
 
 #[test]
 fn the_policy_allows_what_the_jobs_of_a_backfill_ask_for() {
-    for project in [orders(4), periods()] {
+    for project in [orders(4), periods("", "")] {
         let accesses = asked_by_jobs(&project);
         let asks = |what: &str| accesses.iter().any(|access| access["action"] == what);
         assert!(asks("s3:PutObject") && asks("s3:GetObject"));
@@ -288,10 +288,11 @@ fn the_policy_allows_what_the_jobs_of_a_backfill_ask_for() {
     }
 }
 
-/// The pipeline with three periods, locked.
-fn periods() -> Project {
+/// The pipeline with three periods, locked, and something else in its file.
+fn periods(from: &str, to: &str) -> Project {
     let project = Project::empty();
     project.write("transom.yaml", PERIODS);
+    project.replace("transom.yaml", from, to);
     for period in ["2024-01", "2024-02", "2024-03"] {
         project.write(&format!("raw/periods/period={period}/a.csv"), "id\n1\n2\n");
     }
@@ -303,7 +304,17 @@ fn periods() -> Project {
 
 #[test]
 fn tables_with_versions_and_merges_need_what_their_policy_allows() {
-    check(&periods());
+    check(&periods("", ""));
+}
+
+#[test]
+fn a_target_without_a_region_is_asked_in_that_of_the_stack() {
+    check(&periods("    aws: { region: eu-west-1 }\n", ""));
+}
+
+#[test]
+fn a_secret_that_is_named_is_read_in_the_region_of_the_target() {
+    check(&periods("db_user: loader", "secret_arn: loader"));
 }
 
 #[test]

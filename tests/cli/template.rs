@@ -141,6 +141,42 @@ fn iam_takes_what_the_template_says() {
     }
 }
 
+/// The lines of a template with a text in them, without blanks around them.
+fn lines_with(text: &str, part: &str) -> Vec<String> {
+    let lines = text.lines().filter(|line| line.contains(part));
+    lines.map(|line| line.trim().to_owned()).collect()
+}
+
+#[test]
+fn data_may_be_in_another_region_than_the_stack() {
+    let template = |region: &str| {
+        let project = Project::copy_of(&fixture("orders"));
+        let aws = format!("aws: {{ {region}kms_key: alias/lake }}");
+        project.replace("transom.yaml", "aws: { region: eu-west-1 }", &aws);
+        let cluster = "cluster: dwh, db_user: loader,";
+        project.replace("transom.yaml", "workgroup: dwh,", cluster);
+        succeeds(&project, &["template", "--target", "prod"]);
+        std::fs::read_to_string(project.path().join("template.yaml")).unwrap()
+    };
+    let arns = |region: &str| {
+        let of = |resource: &str| {
+            format!(
+                "- Fn::Sub: \"arn:${{AWS::Partition}}:redshift:{region}:${{AWS::AccountId}}:{resource}\""
+            )
+        };
+        ["cluster:dwh", "dbname:dwh/dev", "dbuser:dwh/loader"].map(of)
+    };
+    for (said, region) in [("region: eu-west-1, ", "eu-west-1"), ("", "${AWS::Region}")] {
+        let text = template(said);
+        assert_eq!(lines_with(&text, ":redshift:"), arns(region));
+        // A key is where its bucket is, wherever that is.
+        let keys = "- Fn::Sub: \"arn:${AWS::Partition}:kms:*:${AWS::AccountId}:key/*\"";
+        assert_eq!(lines_with(&text, ":kms:"), [keys]);
+        let alias = "\"kms:ResourceAliases\": \"alias/lake\"";
+        assert_eq!(lines_with(&text, "ResourceAliases"), [alias]);
+    }
+}
+
 #[test]
 fn policies_hold_as_much_as_iam_takes() {
     let project = Project::empty();

@@ -19,6 +19,7 @@ pub(crate) struct AccessLog(Option<Arc<Open>>);
 #[derive(Debug)]
 struct Open {
     file: Mutex<File>,
+    /// Of requests that are not signed for one.
     region: String,
 }
 
@@ -114,12 +115,18 @@ impl AccessLog {
         }
     }
 
-    /// A request of the Data API, and what it needs to begin a session.
-    pub(crate) fn of_data_api(&self, operation: &str, warehouse: Option<&Warehouse<'_>>) {
+    /// A request of the Data API in the region that it is signed for, and what it needs to begin a session.
+    pub(crate) fn of_data_api(
+        &self,
+        operation: &str,
+        region: Option<&str>,
+        warehouse: Option<&Warehouse<'_>>,
+    ) {
         let Some(open) = &self.0 else { return };
         let action = format!("redshift-data:{operation}");
+        let region = region.unwrap_or(&open.region);
         let arn = |service: &str, resource: String| {
-            format!("arn:aws:{service}:{}:{ACCOUNT}:{resource}", open.region)
+            format!("arn:aws:{service}:{region}:{ACCOUNT}:{resource}")
         };
         let Some(warehouse) = warehouse else {
             return self.write(operation, &action, "*", None);
@@ -132,7 +139,12 @@ impl AccessLog {
         let database = warehouse.database;
         match (warehouse.server, warehouse.secret, warehouse.user) {
             (_, Some(secret), _) => {
-                self.write(operation, "secretsmanager:GetSecretValue", secret, None);
+                // Its ARN ends with letters that its name does not tell.
+                let of = match secret.starts_with("arn:") {
+                    true => secret.to_owned(),
+                    false => arn("secretsmanager", format!("secret:{secret}-AbCdEf")),
+                };
+                self.write(operation, "secretsmanager:GetSecretValue", &of, None);
             }
             (Server::Workgroup(_), ..) => {
                 self.write(operation, "redshift-serverless:GetCredentials", &of, None);
@@ -206,14 +218,20 @@ mod tests {
         headers.insert("x-amz-copy-source", "lake/a/x%20y".parse().unwrap());
         log.of_s3("CopyObject", &"/a/b".parse().unwrap(), &headers);
         log.of_deleted("lake", "a/b");
-        log.of_data_api("DescribeStatement", None);
+        log.of_data_api("DescribeStatement", None, None);
         let warehouse = Warehouse {
             server: Server::Workgroup("dwh"),
             database: "dev",
             user: None,
             secret: None,
         };
-        log.of_data_api("ExecuteStatement", Some(&warehouse));
+        log.of_data_api("ExecuteStatement", None, Some(&warehouse));
+        let warehouse = Warehouse {
+            server: Server::Cluster("dwh"),
+            secret: Some("loader"),
+            ..warehouse
+        };
+        log.of_data_api("ExecuteStatement", Some("eu-west-1"), Some(&warehouse));
         let lines = std::fs::read_to_string(&path).unwrap();
         let lines = lines.lines().map(|line| {
             let line: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -232,6 +250,9 @@ mod tests {
                  arn:aws:redshift-serverless:us-east-1:000000000000:workgroup/dwh -",
                 "redshift-serverless:GetCredentials \
                  arn:aws:redshift-serverless:us-east-1:000000000000:workgroup/dwh -",
+                "redshift-data:ExecuteStatement arn:aws:redshift:eu-west-1:000000000000:cluster:dwh -",
+                "secretsmanager:GetSecretValue \
+                 arn:aws:secretsmanager:eu-west-1:000000000000:secret:loader-AbCdEf -",
             ]
         );
     }

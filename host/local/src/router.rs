@@ -88,6 +88,28 @@ impl Service<Request<Incoming>> for Connection {
     }
 }
 
+/// The region and the service that a request is signed for; none, if it is not.
+fn scope<B>(request: &Request<B>) -> Option<(String, String)> {
+    // `AWS4-HMAC-SHA256 Credential=<key>/<date>/<region>/<service>/aws4_request, ...`
+    let authorization = request.headers().get(AUTHORIZATION);
+    let authorization = authorization.and_then(|value| value.to_str().ok());
+    let in_header = authorization.and_then(|text| text.split_once("Credential="));
+    let in_header = in_header.map(|(_, scope)| scope.replace("%2F", "/"));
+    let query = request.uri().query().unwrap_or_default();
+    let mut parameters = query.split('&');
+    let in_query = parameters.find_map(|parameter| parameter.strip_prefix("X-Amz-Credential="));
+    let scope = in_header.or(in_query.map(|scope| scope.replace("%2F", "/")))?;
+    // A key may hold slashes; what follows it does not.
+    let mut parts = scope.split(',').next()?.rsplit('/').skip(1);
+    let service = parts.next()?.to_owned();
+    Some((parts.next()?.to_owned(), service))
+}
+
+/// The region that a request is signed for.
+pub(crate) fn signed_region<B>(request: &Request<B>) -> Option<String> {
+    scope(request).map(|(region, _)| region)
+}
+
 /// The service that a request is for; none, if it does not say.
 fn named_service<B>(request: &Request<B>) -> Option<String> {
     let headers = request.headers();
@@ -97,19 +119,7 @@ fn named_service<B>(request: &Request<B>) -> Option<String> {
         let service = target.split(['.', '_']).next().unwrap_or_default();
         return Some(service.to_lowercase());
     }
-    // `AWS4-HMAC-SHA256 Credential=<key>/<date>/<region>/<service>/aws4_request, ...`
-    let authorization = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let in_header = authorization.and_then(|text| text.split_once("Credential="));
-    let in_header = in_header.map(|(_, scope)| scope.replace("%2F", "/"));
-    let query = request.uri().query().unwrap_or_default();
-    let mut parameters = query.split('&');
-    let in_query = parameters.find_map(|parameter| parameter.strip_prefix("X-Amz-Credential="));
-    let scope = in_header.or(in_query.map(|scope| scope.replace("%2F", "/")))?;
-    // A key may hold slashes; what follows it does not.
-    let scope = scope.split(',').next()?;
-    Some(scope.rsplit('/').nth(1)?.to_owned())
+    scope(request).map(|(_, service)| service)
 }
 
 /// An error in the form that the service's clients read.

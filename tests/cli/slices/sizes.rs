@@ -79,7 +79,7 @@ fn slices_are_as_large_as_time_and_rows_allow() {
             .collect::<Vec<_>>()
     };
     assert_eq!(files("", &[]), [12]);
-    // A twentieth of an hour is more than any of them takes.
+    // Its part of an hour is more than any of them takes.
     assert_eq!(files("", &["--deadline", "1h"]), [1, 2, 4, 5]);
     assert_eq!(
         files("slices: { time: 10m, files: 3 }\n", &[]),

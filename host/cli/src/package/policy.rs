@@ -105,7 +105,7 @@ pub(crate) fn of(pipeline: &Pipeline) -> Vec<Statement> {
         policy.area("State", reason, None, &Area::below(url), &[GET, PUT]);
     }
     if let Some(redshift) = &pipeline.redshift {
-        policy.redshift(redshift);
+        policy.redshift(redshift, &region(pipeline));
     }
     if let Some(key) = &pipeline.aws.kms_key {
         let reason = "What is written is encrypted with this key";
@@ -129,6 +129,13 @@ pub(crate) fn of_copy(pipeline: &Pipeline) -> Vec<Statement> {
         }
     }
     policy.statements
+}
+
+/// The region in which services are asked: the target's, or that of the stack, which functions and jobs have in their environment. Buckets
+/// are used where they are.
+fn region(pipeline: &Pipeline) -> String {
+    let said = pipeline.aws.region.as_deref();
+    said.map_or_else(|| "${AWS::Region}".to_owned(), escaped)
 }
 
 const GET: &str = "s3:GetObject";
@@ -374,7 +381,8 @@ impl Policy {
         self.data(&format!("{sid}Versions"), &reason, &area, usual);
     }
 
-    fn redshift(&mut self, redshift: &RedshiftOptions) {
+    fn redshift(&mut self, redshift: &RedshiftOptions, region: &str) {
+        let of_cluster = |resource: &str| of_service("redshift", region, resource);
         let staging = Area::below(&redshift.staging);
         let reason = "Rows wait in the staging prefix until COPY has loaded them";
         let objects = staging.objects();
@@ -412,7 +420,7 @@ impl Policy {
         let (action, of, reason) = match (&redshift.user, &redshift.server) {
             (Some(DbUser::SecretArn(secret)), _) => (
                 "secretsmanager:GetSecretValue",
-                vec![of_secret(secret)],
+                vec![of_secret(secret, region)],
                 "Sessions run as the user in the secret",
             ),
             (_, Server::Workgroup(_)) => (
@@ -438,7 +446,8 @@ impl Policy {
     }
 
     fn kms(&mut self, key: &str, reason: &str, only: &'static str, actions: &[&'static str]) {
-        let keys = "arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}:key/";
+        // In the region of the bucket, which the pipeline does not tell.
+        let keys = "arn:${AWS::Partition}:kms:*:${AWS::AccountId}:key/";
         let (of, alias) = match key {
             arn if arn.starts_with("arn:") && arn.contains(":key/") => (escaped(arn), None),
             arn if arn.starts_with("arn:") => match arn.rsplit_once(':') {
@@ -457,19 +466,20 @@ impl Policy {
 }
 
 /// The ARN of a secret, which may be named: it ends with six letters that the name does not tell.
-fn of_secret(secret: &str) -> String {
+fn of_secret(secret: &str, region: &str) -> String {
     match secret.starts_with("arn:") {
         true => escaped(secret),
-        false => format!(
-            "arn:${{AWS::Partition}}:secretsmanager:${{AWS::Region}}:${{AWS::AccountId}}:secret:{}-??????",
-            escaped(secret)
-        ),
+        false => {
+            let named = of_service("secretsmanager", region, &format!("secret:{secret}"));
+            format!("{named}-??????")
+        }
     }
 }
 
-fn of_cluster(resource: &str) -> String {
+/// The ARN of a service's resource in this account.
+fn of_service(service: &str, region: &str, resource: &str) -> String {
     format!(
-        "arn:${{AWS::Partition}}:redshift:${{AWS::Region}}:${{AWS::AccountId}}:{}",
+        "arn:${{AWS::Partition}}:{service}:{region}:${{AWS::AccountId}}:{}",
         escaped(resource)
     )
 }

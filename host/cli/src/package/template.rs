@@ -194,11 +194,17 @@ fn parameters(pipeline: &Pipeline) -> Value {
     if let Some(redshift) = &pipeline.redshift
         && let Server::Workgroup(name) = &redshift.server
     {
+        let region = pipeline.aws.region.as_deref();
+        let there = region.map(|region| format!(" --region {region}"));
         parameters[WORKGROUP] = json!({
             "Type": "String",
-            "AllowedPattern": "arn:[a-z-]+:redshift-serverless:[a-z0-9-]+:[0-9]{12}:workgroup/.+",
+            "AllowedPattern": format!(
+                "arn:[a-z-]+:redshift-serverless:{}:[0-9]{{12}}:workgroup/.+",
+                region.unwrap_or("[a-z0-9-]+")
+            ),
             "Description": format!(
-                "What `aws redshift-serverless get-workgroup --workgroup-name {name}` says as workgroupArn"
+                "What `aws redshift-serverless get-workgroup --workgroup-name {name}{}` says as workgroupArn",
+                there.unwrap_or_default()
             ),
         });
     }
@@ -562,6 +568,11 @@ fn of_batch(
                     "ContainerProperties": {
                         "Image": { "Ref": "Image" },
                         "Command": command,
+                        "Environment": [{
+                            "#": "Where services are, if the target does not say; functions have it from Lambda",
+                            "Name": "AWS_REGION",
+                            "Value": { "Ref": "AWS::Region" },
+                        }],
                         "JobRoleArn": arn_of("JobRole"),
                         "ExecutionRoleArn": arn_of("JobStartRole"),
                         "ResourceRequirements": [

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::Region;
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
@@ -103,6 +104,11 @@ impl Bucket {
             bucket: self.0.name.clone(),
             key: key.to_owned(),
         }
+    }
+
+    /// The region that requests go to: the bucket's own, where there are regions.
+    pub(crate) fn used_in(&self) -> Option<&str> {
+        self.client().config().region().map(Region::as_ref)
     }
 
     /// The region that it is in; a refusal names it too.

@@ -87,6 +87,11 @@ impl<'a> DataApi<'a> {
         })
     }
 
+    /// The region that the warehouse is looked for in.
+    pub(super) fn region(&self) -> Option<&str> {
+        self.client.config().region().map(Region::as_ref)
+    }
+
     /// Runs one statement, and waits until it is over.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use transom_file::spec::{LoadMode, TableName};
+use transom_file::spec::{LoadMode, S3Url, TableName};
 
 use crate::format::Unwritable;
 use crate::kind::ErrorKind;
@@ -98,6 +98,18 @@ pub enum RedshiftError {
         /// The table of the last load.
         was: TableName,
     },
+    /// The rows would wait where COPY cannot read them.
+    #[error(
+        "the staging prefix `{staging}` is in the region `{is}`, and the warehouse in `{warehouse}`: COPY reads Parquet files of its own region only"
+    )]
+    StagedElsewhere {
+        /// The prefix.
+        staging: S3Url,
+        /// The region of its bucket.
+        is: String,
+        /// The region that the warehouse is looked for in.
+        warehouse: String,
+    },
     /// The table is gone, and its ledger is not.
     #[error("the table `{table}` is gone, but its ledger says that it has entry {seq}")]
     TableGone {
@@ -173,6 +185,10 @@ impl RedshiftError {
             Self::OtherTable { was, .. } => Some(format!(
                 "set `table` back, and use a sink of another name for another table; if `{was}` itself was renamed, with its ledger, rename \
                  both back until a slice was loaded, which notes the sink in the ledger"
+            )),
+            Self::StagedElsewhere { warehouse, .. } => Some(format!(
+                "name a bucket in `{warehouse}` with `staging`; if the warehouse is in another region, name that with `region` below `aws` of \
+                 the target"
             )),
             Self::TableGone { table, .. } => Some(format!(
                 "restore the table; or drop its ledger as well to begin anew: `DROP TABLE {}`",

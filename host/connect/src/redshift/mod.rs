@@ -121,13 +121,14 @@ impl Sink for RedshiftSink {
     }
 
     async fn check_begin(&self, _log: &str, has_rows: bool) -> Result<(), SinkError> {
-        self.columns(has_rows).await.map(drop)
+        let bucket = self.bucket(&self.warehouse.staging).await?;
+        self.columns(&bucket, has_rows).await.map(drop)
     }
 
     async fn begin(&self, attempt: &Attempt) -> Result<Box<dyn Staging>, SinkError> {
         let prefix = self.staged_at(attempt.log.as_deref(), &attempt.id);
         let bucket = self.bucket(&prefix).await?;
-        let existing = self.columns(attempt.has_rows).await?;
+        let existing = self.columns(&bucket, attempt.has_rows).await?;
         Ok(Box::new(RedshiftStaging::new(
             self.clone(),
             bucket,
@@ -232,7 +233,11 @@ impl Sink for RedshiftSink {
 
 impl RedshiftSink {
     /// The columns of the table as it is, if it can get rows of this sink; none if there is no table.
-    async fn columns(&self, has_rows: bool) -> Result<Option<Vec<TargetColumn>>, SinkError> {
+    async fn columns(
+        &self,
+        staging: &Bucket,
+        has_rows: bool,
+    ) -> Result<Option<Vec<TargetColumn>>, SinkError> {
         let table = &self.table.table;
         let asked = async {
             let api = DataApi::new(&self.aws, &self.warehouse).await?;
@@ -242,6 +247,8 @@ impl RedshiftSink {
         let (api, existing) = asked
             .await
             .map_err(|said: ApiError| self.not_looked_at(said))?;
+        check_region(&self.warehouse.staging, staging.used_in(), api.region())
+            .map_err(|error| SinkError::redshift(&self.name, error))?;
         if existing.is_none()
             && let Ok(Reading::Ledger(ledger)) = self.read_ledger(&api).await
             && ledger.position != Position::START
@@ -372,6 +379,23 @@ impl RedshiftSink {
     }
 }
 
+/// Refuses a staging prefix in another region than the warehouse: the loading transaction would fail, once it is decided, whenever it is
+/// tried.
+fn check_region(
+    staging: &S3Url,
+    of_bucket: Option<&str>,
+    of_warehouse: Option<&str>,
+) -> Result<(), RedshiftError> {
+    match (of_bucket, of_warehouse) {
+        (Some(is), Some(warehouse)) if is != warehouse => Err(RedshiftError::StagedElsewhere {
+            staging: staging.clone(),
+            is: is.to_owned(),
+            warehouse: warehouse.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Whether an entry has appended its rows.
 fn is_appended(part: &Part) -> bool {
     let publish = serde_json::from_value(part.staged.clone());
@@ -389,5 +413,29 @@ async fn delete(bucket: &Bucket, prefix: &S3Url) -> Result<(), S3Error> {
 async fn give_up(bucket: &Bucket, sink: &str, prefix: &S3Url) {
     if let Err(error) = delete(bucket, prefix).await {
         tracing::warn!(sink, %error, "staged rows are left");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_staged_in_the_region_of_the_warehouse() {
+        let staging = S3Url::parse("s3://staging/orders/").unwrap();
+        let here = Some("eu-west-1");
+        check_region(&staging, here, here).unwrap();
+        // Of other makers' services nothing is known.
+        check_region(&staging, None, here).unwrap();
+        let error = check_region(&staging, Some("eu-central-1"), here).unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.starts_with(
+                "the staging prefix `s3://staging/orders/` is in the region `eu-central-1`, and the warehouse in `eu-west-1`"
+            ),
+            "{said}"
+        );
+        let hint = error.hint().unwrap();
+        assert!(hint.contains("a bucket in `eu-west-1`"), "{hint}");
     }
 }

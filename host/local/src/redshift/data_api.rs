@@ -14,7 +14,7 @@ use super::answers;
 use super::statements::{NotTaken, Statement, Status, Submission, Target};
 use super::{DATABASE, Redshift};
 use crate::access::{Server, Warehouse};
-use crate::router::Lost;
+use crate::router::{Lost, signed_region};
 
 /// Bytes of a request.
 const MOST_REQUEST: usize = 8 << 20;
@@ -51,12 +51,13 @@ pub(crate) async fn answer(redshift: &Redshift, mut request: Request<Body>) -> R
         .and_then(|target| target.to_str().ok())
         .unwrap_or_default();
     let operation = target.split('.').nth(1).unwrap_or_default().to_owned();
+    let region = signed_region(&request);
     let body = request.body_mut().store_all_limited(MOST_REQUEST).await;
     let answer = match body {
         Ok(bytes) => match serde_json::from_slice::<Value>(&bytes) {
             Ok(Value::Object(fields)) => {
                 let input = Input(fields);
-                input.log(redshift, &operation);
+                input.log(redshift, &operation, region.as_deref());
                 operate(redshift, &operation, &input).await
             }
             _ => Err(Refused(
@@ -132,7 +133,7 @@ struct Input(Map<String, Value>);
 
 impl Input {
     /// Logs the request. One that names no warehouse is about a statement or in a session.
-    fn log(&self, redshift: &Redshift, operation: &str) {
+    fn log(&self, redshift: &Redshift, operation: &str, region: Option<&str>) {
         let text = |name: &str| self.0.get(name).and_then(Value::as_str);
         let workgroup = text("WorkgroupName").map(Server::Workgroup);
         let cluster = || text("ClusterIdentifier").map(Server::Cluster);
@@ -142,7 +143,8 @@ impl Input {
             user: text("DbUser"),
             secret: text("SecretArn"),
         });
-        redshift.access.of_data_api(operation, warehouse.as_ref());
+        let access = &redshift.access;
+        access.of_data_api(operation, region, warehouse.as_ref());
     }
 
     fn text(&self, name: &str) -> Result<Option<String>, Refused> {

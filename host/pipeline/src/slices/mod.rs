@@ -60,7 +60,7 @@ pub struct SliceOptions {
     pub head: usize,
     /// Slices after which it ends; `None` for all that there are.
     pub max_slices: Option<u64>,
-    /// When it has to be over: no slice is begun that would probably not be, and each aims at a twentieth of the time until then.
+    /// When it has to be over: no slice is begun that would probably not be, and each aims at 4 % of the time until then.
     pub deadline: Option<Instant>,
     /// Ends it after the slice that it is at.
     pub after_slice: Cancel,

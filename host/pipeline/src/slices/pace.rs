@@ -1,8 +1,8 @@
 //! How much the next slice reads, from what the slices of this run before it took: for bounds on time and rows, which are known only
 //! afterwards.
 //!
-//! It begins with one file and at most doubles from one slice to the next, so that a run finds out what its machine can do. Nothing
-//! depends on it but how long a slice takes: entries say what was read.
+//! It begins with one file and at most doubles from one slice to the next, so that a run finds out what its machine can do. A run with a
+//! deadline ends with a smaller one, if that still fits. Nothing depends on it but how long a slice takes: entries say what was read.
 
 use std::time::Duration;
 
@@ -11,13 +11,17 @@ use transom_file::spec::SliceLimits;
 use super::choose::Bounds;
 
 /// The time for one slice is this part of the time for the run, if that has a deadline.
-const SHARE: f64 = 0.05;
+const SHARE: f64 = 0.04;
 /// The time of a slice is estimated as that of the slowest of so many before it.
 const LOOKED_BACK: usize = 5;
 /// What an estimate adds, since no two slices take the same time.
-const MARGIN: f64 = 1.5;
+const MARGIN: f64 = 1.25;
+/// The part of a slice's time that a smaller one is expected to take all the same: for requests, plans, the log.
+const FIXED: f64 = 0.5;
 /// How much larger than the one before it a slice is at most.
 const GROWTH: f64 = 2.0;
+/// The parts of a slice that may be the last one before a deadline, the largest first. Less is not worth a slice.
+const PARTS: [f64; 4] = [1.0, 0.75, 0.5, 0.25];
 
 /// What a slice was, and what it took.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,6 +43,8 @@ pub(super) struct Pace {
     /// What a slice is to take at most.
     time: Option<Duration>,
     measured: Vec<Measured>,
+    /// Whether only a part of a slice had time enough: it is the last one.
+    is_cut: bool,
 }
 
 impl Pace {
@@ -49,6 +55,7 @@ impl Pace {
             time: limits.time.into_iter().chain(share).min(),
             limits,
             measured: Vec::new(),
+            is_cut: false,
         }
     }
 
@@ -61,15 +68,29 @@ impl Pace {
         Bounds { files, bytes }
     }
 
-    /// What the next slice may read.
-    pub(super) fn bounds(&self) -> Bounds {
+    /// What the next slice may read, if so much time is left; none if it would probably not be over by then.
+    pub(super) fn bounds(&mut self, left: Option<Duration>) -> Option<Bounds> {
+        let growth = self.growth();
+        let (Some(growth), Some(left)) = (growth, left) else {
+            return Some(growth.map_or(Self::most(self.limits), |growth| self.size(growth)));
+        };
+        if self.is_cut {
+            return None;
+        }
+        let fits = |part: &f64| self.estimate(growth * part) < left;
+        let part = PARTS.iter().position(fits)?;
+        self.is_cut = part > 0;
+        Some(self.size(growth * PARTS[part]))
+    }
+
+    /// The bounds of a slice that is so many times as large as the last one.
+    fn size(&self, times: f64) -> Bounds {
         let most = Self::most(self.limits);
-        match (self.growth(), self.measured.last()) {
-            (None, _) => most,
-            (Some(_), None) => Bounds { files: 1, ..most },
-            (Some(growth), Some(last)) => Bounds {
-                files: scaled(last.files, growth).clamp(1, most.files),
-                bytes: scaled(last.bytes, growth).min(most.bytes),
+        match self.measured.last() {
+            None => Bounds { files: 1, ..most },
+            Some(last) => Bounds {
+                files: scaled(last.files, times).clamp(1, most.files),
+                bytes: scaled(last.bytes, times).min(most.bytes),
             },
         }
     }
@@ -79,12 +100,24 @@ impl Pace {
         self.growth().is_none()
     }
 
-    /// What the next slice will take, or less; nothing is known of the first one.
-    pub(super) fn estimate(&self) -> Duration {
+    /// Whether a slice like those before it would probably be over in the time that is left; nothing is known of the first one.
+    pub(super) fn fits(&self, left: Duration) -> bool {
+        self.estimate(1.0) < left
+    }
+
+    /// What a slice that is so many times as large as the last one will take, or less: what a slow one took of the last few.
+    fn estimate(&self, times: f64) -> Duration {
+        let next = self.size(times);
         let recent = self.measured.iter().rev().take(LOOKED_BACK);
-        let slowest = recent.map(|measured| measured.took).max();
-        let growth = self.growth().unwrap_or_default().max(1.0);
-        slowest.unwrap_or_default().mul_f64(growth * MARGIN)
+        let took = recent.map(|measured| {
+            let files = part_of(next.files, measured.files);
+            let bytes = part_of(next.bytes, measured.bytes);
+            // Of a much smaller one, most of the time may have been the part that stays.
+            let size = files.max(bytes).min(GROWTH);
+            let time = size.max(FIXED + (1.0 - FIXED) * size);
+            measured.took.mul_f64(time)
+        });
+        took.max().unwrap_or_default().mul_f64(MARGIN)
     }
 
     /// How much larger the next slice may be than the last one; none if the pipeline's bounds are all there are.
@@ -111,6 +144,14 @@ fn ratio(allowed: f64, taken: f64) -> f64 {
     match taken > 0.0 {
         true => allowed / taken,
         false => GROWTH,
+    }
+}
+
+/// The part that an amount is of another one; of nothing, all.
+fn part_of(amount: u64, whole: u64) -> f64 {
+    match whole {
+        0 => 1.0,
+        whole => amount as f64 / whole as f64,
     }
 }
 
@@ -144,10 +185,14 @@ mod tests {
         }
     }
 
+    fn files(pace: &mut Pace) -> u64 {
+        pace.bounds(None).unwrap().files
+    }
+
     /// The files of the slices that come of it, if so many files a second are loaded, and each slice takes a second more.
     fn slices(mut pace: Pace, per_second: f64, count: usize) -> Vec<u64> {
         let slice = |_| {
-            let files = pace.bounds().files;
+            let files = files(&mut pace);
             pace.add(measured(files, 1.0 + files as f64 / per_second));
             files
         };
@@ -157,22 +202,15 @@ mod tests {
     #[test]
     fn without_a_bound_on_time_or_rows_slices_are_as_large_as_the_pipeline_says() {
         let mut pace = Pace::new(LIMITS, None);
-        assert_eq!(
-            pace.bounds(),
-            Bounds {
-                files: 1000,
-                bytes: 1 << 30
-            }
-        );
+        let all = Some(Bounds {
+            files: 1000,
+            bytes: 1 << 30,
+        });
+        assert_eq!(pace.bounds(None), all);
         pace.add(measured(1000, 100.0));
-        assert_eq!(
-            pace.bounds(),
-            Bounds {
-                files: 1000,
-                bytes: 1 << 30
-            }
-        );
-        assert_eq!(pace.estimate(), Duration::from_secs(150));
+        assert_eq!(pace.bounds(None), all);
+        assert!(!pace.fits(Duration::from_secs(125)));
+        assert!(pace.fits(Duration::from_secs(126)));
     }
 
     #[test]
@@ -195,28 +233,22 @@ mod tests {
             rows: 0,
             took: Duration::ZERO,
         });
-        assert_eq!(pace.bounds(), Bounds { files: 2, bytes: 0 });
+        assert_eq!(pace.bounds(None), Some(Bounds { files: 2, bytes: 0 }));
     }
 
     #[test]
     fn slices_become_smaller_when_the_machine_becomes_slower() {
         let mut pace = within(30);
         pace.add(measured(100, 30.0));
-        assert_eq!(
-            pace.bounds(),
-            Bounds {
-                files: 100,
-                bytes: 100_000
-            }
-        );
+        let bounds = |files| {
+            Some(Bounds {
+                files,
+                bytes: files * 1000,
+            })
+        };
+        assert_eq!(pace.bounds(None), bounds(100));
         pace.add(measured(100, 60.0));
-        assert_eq!(
-            pace.bounds(),
-            Bounds {
-                files: 50,
-                bytes: 50_000
-            }
-        );
+        assert_eq!(pace.bounds(None), bounds(50));
     }
 
     #[test]
@@ -228,20 +260,20 @@ mod tests {
             },
             None,
         );
-        assert_eq!(pace.bounds().files, 1);
+        assert_eq!(files(&mut pace), 1);
         pace.add(measured(1, 1.0));
-        assert_eq!(pace.bounds().files, 2);
+        assert_eq!(files(&mut pace), 2);
         pace.add(measured(40, 1.0));
-        assert_eq!(pace.bounds().files, 50);
+        assert_eq!(files(&mut pace), 50);
         pace.add(measured(100, 1.0));
-        assert_eq!(pace.bounds().files, 50);
+        assert_eq!(files(&mut pace), 50);
     }
 
     #[test]
-    fn a_deadline_gives_each_slice_a_twentieth() {
+    fn a_deadline_gives_each_slice_a_part_of_the_time() {
         let mut pace = Pace::new(LIMITS, Some(Duration::from_secs(100)));
-        pace.add(measured(10, 10.0));
-        assert_eq!(pace.bounds().files, 5);
+        pace.add(measured(10, 8.0));
+        assert_eq!(files(&mut pace), 5);
         // The smaller time counts.
         let time = Some(Duration::from_secs(1));
         let mut pace = Pace::new(
@@ -249,20 +281,105 @@ mod tests {
             Some(Duration::from_secs(100)),
         );
         pace.add(measured(10, 10.0));
-        assert_eq!(pace.bounds().files, 1);
+        assert_eq!(files(&mut pace), 1);
     }
 
     #[test]
     fn an_estimate_is_the_slowest_of_the_last_five_and_more_if_the_slice_grows() {
         let mut pace = within(100);
-        assert_eq!(pace.estimate(), Duration::ZERO);
+        assert_eq!(pace.estimate(GROWTH), Duration::ZERO);
         pace.add(measured(1, 2.0));
-        assert_eq!(pace.estimate(), Duration::from_secs(6));
+        assert_eq!(pace.estimate(GROWTH), Duration::from_secs(5));
         pace.add(measured(2, 200.0));
-        assert_eq!(pace.estimate(), Duration::from_secs(300));
+        assert_eq!(pace.estimate(1.0), Duration::from_secs(250));
+        assert_eq!(pace.estimate(2.0), Duration::from_secs(500));
         for _ in 0..LOOKED_BACK {
             pace.add(measured(1, 100.0));
         }
-        assert_eq!(pace.estimate(), Duration::from_secs(150));
+        assert_eq!(pace.estimate(1.0), Duration::from_secs(125));
+        // However much smaller they were, those before are taken for half as large at most.
+        pace.add(measured(4, 10.0));
+        assert_eq!(pace.estimate(1.0), Duration::from_secs(250));
+        for _ in 0..LOOKED_BACK {
+            pace.add(measured(4, 100.0));
+        }
+        // A part of the time stays.
+        assert_eq!(pace.estimate(0.5), Duration::from_secs_f64(93.75));
+    }
+
+    #[test]
+    fn the_last_slice_before_a_deadline_is_as_large_as_there_is_time_for() {
+        let pace = || {
+            let mut pace = Pace::new(LIMITS, Some(Duration::from_secs(250)));
+            pace.add(measured(100, 10.0));
+            pace
+        };
+        // A whole one is given 12.5 seconds, a half 9.375, a quarter 7.8125.
+        for (left, expected) in [
+            (12.6, Some(100)),
+            (12.4, Some(75)),
+            (9.4, Some(50)),
+            (7.9, Some(25)),
+            (7.8, None),
+        ] {
+            let mut pace = pace();
+            let left = Some(Duration::from_secs_f64(left));
+            let files = pace.bounds(left).map(|bounds| bounds.files);
+            assert_eq!(files, expected, "{left:?}");
+            pace.add(measured(files.unwrap_or(100), 0.1));
+            let next = pace.bounds(left);
+            assert_eq!(next.is_some(), expected == Some(100), "{left:?}");
+        }
+        // One file cannot be divided.
+        let mut pace = Pace::new(LIMITS, Some(Duration::from_secs(250)));
+        pace.add(measured(1, 10.0));
+        assert_eq!(pace.bounds(Some(Duration::from_secs(12))), None);
+    }
+
+    /// The part of its time that a run is at work, until no slice fits. A slice takes `fixed`, and `each` of a file, as parts of the time,
+    /// by chance up to a fifth less and a quarter more.
+    fn worked(each: f64, fixed: f64, seed: u64) -> f64 {
+        const SECONDS: f64 = 100.0;
+        let limits = SliceLimits {
+            files: 1 << 40,
+            bytes: 1 << 50,
+            ..LIMITS
+        };
+        let mut pace = Pace::new(limits, Some(Duration::from_secs_f64(SECONDS)));
+        let (mut passed, mut random) = (0.0_f64, seed);
+        loop {
+            let left = Duration::from_secs_f64((SECONDS - passed).max(0.0));
+            let Some(bounds) = pace.bounds(Some(left)) else {
+                return passed / SECONDS;
+            };
+            random = random.wrapping_mul(6_364_136_223_846_793_005);
+            random = random.wrapping_add(1_442_695_040_888_963_407);
+            let luck = 0.8 + 0.45 * ((random >> 33) as f64 / (1_u64 << 31) as f64);
+            let took = SECONDS * (fixed + each * bounds.files as f64) * luck;
+            passed += took;
+            pace.add(measured(bounds.files, took));
+        }
+    }
+
+    #[test]
+    fn a_run_works_until_little_of_its_time_is_left() {
+        for (each, fixed) in [
+            (1e-6, 1e-3),
+            (1e-4, 1e-3),
+            (1e-4, 1e-2),
+            (1e-3, 1e-2),
+            (1e-2, 1e-2),
+            (1e-2, 1e-3),
+            (1e-4, 2e-2),
+        ] {
+            for seed in 0..500 {
+                let worked = worked(each, fixed, seed);
+                // Of an invocation, 4 % go off before that: for its begin and for its end.
+                assert!(
+                    (0.94..=1.0).contains(&worked),
+                    "{each} {fixed} {seed}: {worked}"
+                );
+            }
+        }
     }
 }

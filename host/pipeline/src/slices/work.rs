@@ -11,7 +11,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use arrow::datatypes::{Field, SchemaRef};
 use async_trait::async_trait;
@@ -51,6 +51,12 @@ const TEXT_KEYS: &str = "what was staged has text for keys";
 
 /// Files that are looked at at once.
 const AT_ONCE: usize = 16;
+
+/// The time that a run has until its deadline, if it has one.
+fn left(options: &SliceOptions) -> Option<Duration> {
+    let until = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
+    options.deadline.map(until)
+}
 
 /// What a run has compared with the log.
 #[derive(Debug, Default)]
@@ -104,6 +110,8 @@ pub(super) struct Slicer<'a> {
     /// Whether slices need nothing of those before them, once a plan has said so.
     stand_alone: Option<bool>,
     pace: Pace,
+    /// Whether the time that is left is too short for another slice.
+    is_late: bool,
     /// The last slice until its time is known: its attempt, when it was begun, what it has read.
     under_way: Option<(commit::Attempt, Instant, Measured)>,
     pub(super) staged: Vec<Staged>,
@@ -126,7 +134,6 @@ impl<'a> Slicer<'a> {
         observer: &'a dyn Observer,
         store: &Arc<dyn Store>,
     ) -> Result<Self> {
-        let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
         Ok(Self {
             sinks: Arc::new(sinks(job)),
             schemas: locked_schemas(&job.pipeline, job.lock.as_deref())?,
@@ -144,7 +151,8 @@ impl<'a> Slicer<'a> {
             idle: Vec::new(),
             ahead: None,
             stand_alone: None,
-            pace: Pace::new(job.pipeline.slices, options.deadline.map(left)),
+            pace: Pace::new(job.pipeline.slices, left(options)),
+            is_late: false,
             under_way: None,
             staged: Vec::new(),
             failure: None,
@@ -231,10 +239,9 @@ impl<'a> Slicer<'a> {
     /// Whether the run is to end before another slice.
     fn ends_here(&self) -> bool {
         let loaded = self.staged.len() as u64;
-        let is_late = |deadline: Instant| Instant::now() + self.pace.estimate() >= deadline;
         self.options.after_slice.is_cancelled()
             || self.options.max_slices.is_some_and(|most| loaded >= most)
-            || self.options.deadline.is_some_and(is_late)
+            || self.is_late
     }
 
     async fn next_slice(
@@ -379,12 +386,16 @@ impl<'a> Slicer<'a> {
     /// What the next slice reads; none if nothing is new.
     async fn choose(&mut self, state: &After) -> Result<Option<Chosen>> {
         self.look(state).await?;
+        let bounds = self.pace.bounds(left(self.options));
+        self.is_late = bounds.is_none();
         if self.incremental().next().is_none() {
             // Every run reads all there is, once.
             return Ok(self.staged.is_empty().then(Chosen::default));
         }
         let seen = |name: &str| Some(&self.seen.get(name)?.1);
-        self.choose_from(&seen, self.pace.bounds(), None)
+        // If it is late, only whether there is something.
+        let least = Bounds { files: 1, bytes: 0 };
+        self.choose_from(&seen, bounds.unwrap_or(least), None)
     }
 
     /// The sources that are loaded by and by.

@@ -12,7 +12,7 @@ use transom_file::spec::Incremental;
 
 use super::compare::{check_parts, staged_earlier};
 use super::computer::Order;
-use super::{Slicer, TEXT_KEYS, after_of, list_sources, slice_span};
+use super::{Slicer, TEXT_KEYS, after_of, left, list_sources, slice_span};
 use crate::error::{Error, Result};
 use crate::report::{Outcome, RunReport, SinkReport};
 use crate::run::RunFailure;
@@ -36,6 +36,7 @@ impl Slicer<'_> {
         if open.next == open.shares {
             return Ok(Some((commit::Attempt::random(), Draft::BackfillEnd {})));
         }
+        self.is_late = left(self.options).is_some_and(|left| !self.pace.fits(left));
         if self.ends_here() {
             return Ok(None);
         }
