@@ -1,8 +1,11 @@
 //! `transom package`. The function's program is played by `true`: it is for Linux, and Lambda takes it.
 #![cfg(target_os = "linux")]
 
-use serde_json::json;
+use std::path::Path;
 
+use serde_json::{Value, json};
+
+use crate::invoke::{orders, rows, succeeds};
 use crate::program::{Project, Ran};
 use crate::{assert_snapshot, plugged};
 
@@ -49,15 +52,8 @@ fn a_package_has_the_pipeline_as_it_is_written_and_its_plugins_as_machine_code()
     let ran = package(&project, &["--target", "s3", "--json"]);
     assert_eq!(ran.code, 0, "{}", ran.all());
     let report = ran.json();
-    let mut names: Vec<&str> = report["sizes"]["files"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|file| file[0].as_str().unwrap())
-        .collect();
-    names.sort_unstable();
     assert_eq!(
-        names,
+        names(&report),
         [
             "bootstrap",
             "compiled/echo.cwasm",
@@ -104,6 +100,128 @@ fn a_package_has_the_pipeline_as_it_is_written_and_its_plugins_as_machine_code()
     let again = self::package(&project, &["--target", "s3"]);
     assert_eq!(again.code, 0, "{}", again.all());
     assert!(zip == read(&format!("{package}/lambda.zip")));
+}
+
+/// The names of the files in a package's zip, sorted.
+fn names(report: &Value) -> Vec<&str> {
+    let files = report["sizes"]["files"].as_array().unwrap().iter();
+    let mut names: Vec<&str> = files.map(|file| file[0].as_str().unwrap()).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Orders whose customers go through a plugin in Python, with so many files on S3.
+fn masked_orders(files: usize) -> Project {
+    let project = orders(files);
+    succeeds(&project, &["init", "plugins/privacy", "--lang", "python"]);
+    let plugins = "plugins:\n  privacy: { path: plugins/privacy }\nsources:\n";
+    project.replace("transom.yaml", "sources:\n", plugins);
+    let masked = "privacy.mask_email(customer || '@example.com') AS customer";
+    let masked = format!("SELECT id, {masked},");
+    project.replace("transom.yaml", "SELECT id, customer,", &masked);
+    succeeds(&project, &["lock"]);
+    project
+}
+
+#[test]
+#[ignore = "slow: compiles the runner for Python anew"]
+fn a_package_with_a_plugin_in_python_has_its_runner_and_loads_what_a_run_loads() {
+    let expected = {
+        let project = masked_orders(3);
+        succeeds(&project, &["run", "--quiet"]);
+        rows(&project)
+    };
+    assert!(expected.0[0].contains("x***@example.com"), "{expected:?}");
+
+    let project = masked_orders(3);
+    let packaged = package(&project, &["--target", "prod", "--json"]);
+    assert_eq!(packaged.code, 0, "{}", packaged.all());
+    assert_eq!(
+        names(&packaged.json()),
+        [
+            "bootstrap",
+            "compiled/plugins.json",
+            "compiled/privacy.bytecode",
+            "compiled/privacy.zip",
+            "compiled/python.runner.cwasm",
+            "transom.lock",
+            "transom.yaml"
+        ]
+    );
+    let function = project.path().join(".transom/package/lambda");
+    let read = |path: &Path| std::fs::read(path).unwrap();
+    let built = project.path().join("plugins/privacy/.transom/privacy.zip");
+    assert!(read(&built) == read(&function.join("compiled/privacy.zip")));
+    let manifest: Value =
+        serde_json::from_slice(&read(&function.join("compiled/plugins.json"))).unwrap();
+    let machine = match std::env::consts::ARCH {
+        "x86_64" => "x86-64-v2",
+        other => other,
+    };
+    assert_eq!(manifest["machine"], machine);
+
+    // The function has nothing but its package, and its program in place of the one that plays it.
+    std::fs::rename(
+        project.path().join("plugins"),
+        project.path().join("elsewhere"),
+    )
+    .unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_transom")).with_file_name("bootstrap");
+    std::fs::copy(program, function.join("bootstrap")).unwrap();
+    let function = ["--function", ".transom/package/lambda"];
+    let invoke = ["invoke", "--target", "prod", "--until-done"];
+    let answer = succeeds(&project, &[&invoke[..], &function].concat()).json();
+    assert_eq!(
+        (&answer["done"], &answer["slices"]),
+        (&json!(true), &json!(3))
+    );
+    assert_eq!(rows(&project), expected);
+}
+
+#[test]
+fn a_function_for_arm_is_packaged_and_its_plugins_only_on_such_a_machine() {
+    // As much of a program for Linux as is read of it.
+    let mut program = vec![0; 64];
+    program[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+    let halves: [(usize, u16); 5] = [(16, 3), (18, 183), (52, 64), (54, 56), (58, 64)];
+    for (at, value) in halves {
+        program[at..at + 2].copy_from_slice(&value.to_le_bytes());
+    }
+    program[20] = 1;
+    let package = |project: &Project| {
+        project.write("arm", &program);
+        project.run(&["package", "--target", "s3", "--bootstrap", "arm"])
+    };
+    let project = pipeline();
+    let with_plugin = package(&project);
+    project.replace(
+        "transom.yaml",
+        "plugins:\n  echo: { path: echo.wasm }\n",
+        "",
+    );
+    project.write("sql/divisors.sql", "SELECT a AS divisor FROM pairs");
+    let ran = package(&project);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    let out = project.path().join(".transom/package");
+    let template = std::fs::read_to_string(out.join("template.yaml")).unwrap();
+    for said in ["- \"arm64\"\n", "CpuArchitecture: \"ARM64\"\n"] {
+        assert!(template.contains(said), "{said}");
+    }
+    if std::env::consts::ARCH == "x86_64" {
+        assert!(
+            ran.stderr
+                .contains("no image: this program is for x86-64-v2, and the function for aarch64"),
+            "{}",
+            ran.all()
+        );
+        assert_eq!(with_plugin.code, 3, "{}", with_plugin.all());
+        for said in [
+            "this program cannot compile for aarch64",
+            "package on a machine of the function's architecture",
+        ] {
+            assert!(with_plugin.stderr.contains(said), "{}", with_plugin.all());
+        }
+    }
 }
 
 #[test]

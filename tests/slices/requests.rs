@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use hyper::Method;
-use transom_pipeline::Job;
 use transom_pipeline::slices::SliceOptions;
+use transom_pipeline::{ErrorKind, Job};
 use transom_tests::proxy::{Fault, Proxy, Which};
 
+use crate::gc::ALL;
 use crate::world::{At, Kind, Silent, World};
 
 /// A job whose requests of a kind are counted; none of them fails.
@@ -42,4 +43,34 @@ async fn a_slice_that_keeps_partitions_reads_the_list_before_it_and_its_own_when
     let report = job.run_slices(&options, &Silent).await.unwrap();
     assert_eq!((report.slices.len(), proxy.met()), (1, 2));
     world.check("through the proxy").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn buckets_whose_requesters_pay_are_told_in_each_request() {
+    let all: Which = |_, _| true;
+    for kind in [Kind::Append, Kind::Days] {
+        let mut world = World::new(kind, At::S3).await;
+        let (address, _proxy) =
+            Proxy::start(world.endpoint(), Fault::Unpaid, all, usize::MAX).await;
+        let options = SliceOptions::default();
+        let unpaid = world.job_through(&address);
+        let refused = unpaid.run_slices(&options, &Silent).await.unwrap_err();
+        assert_eq!(refused.error.kind(), ErrorKind::Refused, "{refused:?}");
+
+        let region = "region: us-east-1";
+        let pays = format!("{region}, requester_pays: true");
+        world.edit("transom.yaml", region, &pays);
+        for day in 2..=3 {
+            world.add(&format!("day=2024-01-0{day}/a.csv"), &[("a", 7)]);
+            let job = world.job_through(&address);
+            job.run_slices(&options, &Silent).await.unwrap();
+        }
+        world.check("loaded").await;
+        // Files are listed, read, replaced and deleted.
+        world.job_through(&address).rewind(0, false).await.unwrap();
+        world.job_through(&address).gc(&ALL).await.unwrap();
+        let job = world.job_through(&address);
+        job.run_slices(&options, &Silent).await.unwrap();
+        world.check("loaded again").await;
+    }
 }

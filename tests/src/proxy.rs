@@ -30,6 +30,8 @@ pub enum Fault {
     Kept,
     /// It is kept for [`Proxy::carry_out`], and the connection closed: its client makes it again, which passes.
     KeptAndRepeated,
+    /// It is refused unless it says that its client pays, as by buckets whose requesters pay.
+    Unpaid,
 }
 
 /// Those that are over when the request is answered.
@@ -42,6 +44,9 @@ pub const FAULTS: [Fault; 7] = [
     Fault::AnswerLost,
     Fault::AnswerCut,
 ];
+
+/// The header of a request to S3 that says who pays.
+const PAYER: &str = "x-amz-request-payer";
 
 /// Which requests a fault meets: by their method, and their address or, of services that have one, the name of the operation.
 pub type Which = fn(&Method, &str) -> bool;
@@ -201,7 +206,12 @@ impl Proxy {
         let operation = request.headers().get("x-amz-target");
         let operation = operation.and_then(|operation| operation.to_str().ok());
         let struck = self.is_struck(request.method(), operation.unwrap_or(&url));
-        if let (true, Fault::Refused(status)) = (struck, self.fault) {
+        let refused = match self.fault {
+            Fault::Refused(status) => Some(status),
+            Fault::Unpaid if !request.headers().contains_key(PAYER) => Some(403),
+            _ => None,
+        };
+        if let (true, Some(status)) = (struck, refused) {
             return Ok(refusal(status));
         }
         let (mut parts, body) = request.into_parts();
