@@ -17,6 +17,13 @@ pub(crate) const PUBLIC: Id = 2200;
 /// The first number of objects that users create.
 pub(crate) const FIRST: Id = 100_000;
 
+/// What the schema of a session's temporary tables is called; a number may follow.
+pub(crate) const TEMPORARY: &str = "pg_temp";
+
+pub(crate) fn is_temporary(schema: &str) -> bool {
+    schema.starts_with(TEMPORARY)
+}
+
 /// A schema.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Schema {
@@ -45,7 +52,7 @@ pub(crate) struct Table {
 }
 
 /// A constraint, which informs and is not enforced.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Key {
     pub(crate) kind: String,
     pub(crate) columns: Vec<String>,
@@ -167,7 +174,7 @@ impl Catalog {
     pub(crate) fn schema_name(&self, id: Id) -> &str {
         match self.objects.get(&id) {
             Some(Object::Schema(schema)) => &schema.name,
-            _ => "pg_temp",
+            _ => TEMPORARY,
         }
     }
 

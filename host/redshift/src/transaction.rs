@@ -303,6 +303,34 @@ impl Transaction {
         }
     }
 
+    /// Waits until nothing else changes what a foreign key refers to: the columns and keys of a table.
+    pub(crate) async fn lock_referenced(&mut self, id: Id) -> Result<()> {
+        self.lock(id, true).await?;
+        let Some(snapshot) = &self.snapshot else {
+            return Ok(());
+        };
+        match (snapshot.get(id), self.shared.current().get(id)) {
+            (Some(Object::Table(then)), Some(Object::Table(now)))
+                if then.columns != now.columns || then.keys != now.keys =>
+            {
+                Err(self.conflict(id, now.changed))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// An error if somebody else has committed an object that is looked for.
+    pub(crate) fn check_others(&self, is_looked_for: impl Fn(&Object) -> bool) -> Result<()> {
+        let current = self.shared.current();
+        // What this transaction has changed itself is locked: nobody else has.
+        let is_own = |object: &Object| self.touched.get(&object.id()) == Some(&Touch::Write);
+        let mut others = current.objects().filter(|object| !is_own(object));
+        match others.find(|object| is_looked_for(object)) {
+            Some(found) => Err(self.conflict(found.id(), current.number)),
+            None => Ok(()),
+        }
+    }
+
     /// Waits until nothing else creates an object of the name.
     pub(crate) async fn lock_name(&mut self, schema: Id, name: &str) -> Result<()> {
         if schema == self.temporary {

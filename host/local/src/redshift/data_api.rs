@@ -1,6 +1,6 @@
 //! The Data API: JSON 1.1, one operation for each `X-Amz-Target`.
 //!
-//! What is asked for is checked as Amazon's models say, then the statement is submitted; what comes of it is looked at
+//! What is asked for is checked as Amazon's model says, then the statement is submitted; what comes of it is looked at
 //! with other operations. Numbers of limits are those of the documentation.
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use transom_redshift::Parameter;
 
 use super::answers;
+use super::model::{self, Wrong};
 use super::statements::{NotTaken, Statement, Status, Submission, Target};
 use super::{DATABASE, Redshift};
 use crate::access::{Server, Warehouse};
@@ -20,8 +21,10 @@ use crate::router::{Lost, signed_region};
 const MOST_REQUEST: usize = 8 << 20;
 /// Bytes of a statement.
 const MOST_SQL: usize = 100_000;
-/// Statements of a batch.
-const MOST_BATCH: usize = 40;
+/// Statements and sessions of a page.
+const MOST_LISTED: usize = 100;
+/// Databases, schemas, tables and columns of a page.
+const MOST_DESCRIBED: usize = 1_000;
 
 /// Seconds that a statement takes at most before its answer is lost.
 const LONGEST: u64 = 600;
@@ -35,6 +38,15 @@ impl Refused {
 }
 
 type Answer = Result<Value, Refused>;
+
+impl From<Wrong> for Refused {
+    fn from(wrong: Wrong) -> Self {
+        match wrong {
+            Wrong::Type(message) => Self("SerializationException", message),
+            Wrong::Invalid(message) => invalid(message),
+        }
+    }
+}
 
 fn invalid(message: impl Into<String>) -> Refused {
     Refused("ValidationException", message.into())
@@ -86,6 +98,7 @@ pub(crate) async fn answer(redshift: &Redshift, mut request: Request<Body>) -> R
 }
 
 async fn operate(redshift: &Redshift, operation: &str, input: &Input) -> Answer {
+    model::check(operation, &input.0)?;
     match operation {
         "ExecuteStatement" | "BatchExecuteStatement" => {
             submit(redshift, input, operation == "BatchExecuteStatement").await
@@ -110,13 +123,15 @@ async fn operate(redshift: &Redshift, operation: &str, input: &Input) -> Answer 
         }
         "ListStatements" => list(redshift, input),
         "ListSessions" => {
-            let sessions = redshift.statements.sessions();
+            let mut sessions = redshift.statements.sessions();
+            // Pages are of one order.
+            sessions.sort_unstable();
             let sessions = sessions.into_iter().map(|id| json!({ "SessionId": id }));
-            Ok(json!({ "Sessions": sessions.collect::<Value>() }))
+            input.page("Sessions", sessions.collect(), MOST_LISTED)
         }
         "ListDatabases" => {
-            input.target()?;
-            Ok(json!({ "Databases": [DATABASE] }))
+            input.place()?;
+            input.page("Databases", vec![json!(DATABASE)], MOST_DESCRIBED)
         }
         "ListSchemas" => schemas(redshift, input).await,
         "ListTables" => tables(redshift, input).await,
@@ -160,27 +175,46 @@ impl Input {
 
     fn needed(&self, name: &str) -> Result<String, Refused> {
         let text = self.text(name)?.filter(|text| !text.is_empty());
-        text.ok_or_else(|| {
-            invalid(format!(
-                "1 validation error detected: Value null at '{name}' failed to satisfy constraint: \
-                 Member must not be null"
-            ))
-        })
+        text.ok_or_else(|| invalid(model::message(&[model::missing(name)])))
     }
 
-    fn number(&self, name: &str, least: u64, most: u64) -> Result<Option<u64>, Refused> {
-        match self.0.get(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => match value
-                .as_u64()
-                .filter(|value| (least..=most).contains(value))
-            {
-                Some(value) => Ok(Some(value)),
-                None => Err(invalid(format!(
-                    "{name} must be between {least} and {most}"
-                ))),
-            },
+    /// A number, which the model has checked.
+    fn number(&self, name: &str) -> Option<u64> {
+        self.0.get(name)?.as_u64()
+    }
+
+    /// Where the page that is asked for begins.
+    fn start(&self) -> Result<usize, Refused> {
+        match self.text("NextToken")? {
+            None => Ok(0),
+            Some(token) => token.parse().map_err(|_| invalid("NextToken is not valid")),
         }
+    }
+
+    /// The part of a list that is asked for, of `most` members unless it says how many, with a token for the rest.
+    fn page(&self, name: &str, all: Vec<Value>, most: usize) -> Answer {
+        let asked = self.number("MaxResults").filter(|count| *count > 0);
+        let most = asked.map_or(most, |count| count as usize);
+        let start = self.start()?;
+        let is_last = all.len().saturating_sub(start) <= most;
+        let page = all.into_iter().skip(start).take(most);
+        let mut answer = Map::new();
+        answer.insert(name.to_owned(), page.collect());
+        if !is_last {
+            answer.insert("NextToken".to_owned(), json!((start + most).to_string()));
+        }
+        Ok(Value::Object(answer))
+    }
+
+    /// Checks the warehouse and the databases that a request about the catalog names.
+    fn place(&self) -> Result<(), Refused> {
+        self.target()?;
+        for name in ["ConnectedDatabase", "Database"] {
+            if let Some(database) = self.text(name)? {
+                check_database(&database)?;
+            }
+        }
+        Ok(())
     }
 
     fn target(&self) -> Result<Target, Refused> {
@@ -229,6 +263,15 @@ impl Input {
     }
 }
 
+fn check_database(name: &str) -> Result<(), Refused> {
+    match name == DATABASE {
+        true => Ok(()),
+        false => Err(invalid(format!(
+            "FATAL: database \"{name}\" does not exist"
+        ))),
+    }
+}
+
 fn checked_sql(sql: &str) -> Result<(), Refused> {
     match sql.len() > MOST_SQL {
         true => Err(invalid("Cannot process query string larger than 100kB")),
@@ -256,45 +299,19 @@ async fn submit(redshift: &Redshift, input: &Input, is_batch: bool) -> Answer {
     };
     let sqls = match is_batch {
         false => vec![input.needed("Sql")?],
-        true => match input.0.get("Sqls") {
-            Some(Value::Array(sqls)) if (1..=MOST_BATCH).contains(&sqls.len()) => {
-                let sqls = sqls.iter().map(|sql| sql.as_str().map(str::to_owned));
-                sqls.collect::<Option<Vec<_>>>()
-                    .ok_or_else(|| invalid("Sqls must be texts"))?
-            }
-            _ => {
-                return Err(invalid(format!(
-                    "Sqls must have between 1 and {MOST_BATCH} members"
-                )));
-            }
-        },
+        true => {
+            let sqls = input.0.get("Sqls").and_then(Value::as_array);
+            let sqls = sqls.into_iter().flatten().filter_map(Value::as_str);
+            sqls.map(str::to_owned).collect()
+        }
     };
     for sql in &sqls {
         checked_sql(sql)?;
     }
-    let auto_commit = match input.text("ExecutionMode")?.as_deref() {
-        None | Some("TRANSACTION") => false,
-        Some("AUTO_COMMIT") => true,
-        Some(other) => return Err(invalid(format!("ExecutionMode has no value {other}"))),
-    };
-    let is_csv = match input.text("ResultFormat")?.as_deref() {
-        None | Some("JSON") => false,
-        Some("CSV") => true,
-        Some(other) => return Err(invalid(format!("ResultFormat has no value {other}"))),
-    };
-    let token = input.text("ClientToken")?;
-    if token
-        .as_ref()
-        .is_some_and(|token| !(1..=64).contains(&token.len()))
-    {
-        return Err(invalid("ClientToken must have between 1 and 64 letters"));
-    }
-    if database != DATABASE {
-        return Err(invalid(format!(
-            "FATAL: database \"{database}\" does not exist"
-        )));
-    }
-    let wait = input.number("WaitTimeSeconds", 1, 30)?;
+    let auto_commit = input.text("ExecutionMode")?.as_deref() == Some("AUTO_COMMIT");
+    let is_csv = input.text("ResultFormat")?.as_deref() == Some("CSV");
+    check_database(&database)?;
+    let wait = input.number("WaitTimeSeconds");
     let submission = Submission {
         sqls,
         is_batch,
@@ -303,8 +320,8 @@ async fn submit(redshift: &Redshift, input: &Input, is_batch: bool) -> Answer {
         database,
         target,
         name: input.text("StatementName")?,
-        token,
-        keep_alive: input.number("SessionKeepAliveSeconds", 0, 86_400)?,
+        token: input.text("ClientToken")?,
+        keep_alive: input.number("SessionKeepAliveSeconds"),
         session,
         is_csv,
     };
@@ -331,7 +348,7 @@ async fn awaited(
     input: &Input,
 ) -> Result<(Statement, Option<usize>), Refused> {
     let id = input.needed("Id")?;
-    if let Some(seconds) = input.number("WaitTimeSeconds", 1, 30)? {
+    if let Some(seconds) = input.number("WaitTimeSeconds") {
         redshift.statements.wait(&id, seconds).await;
     }
     let found = redshift.statements.find(&id);
@@ -358,25 +375,12 @@ async fn result(redshift: &Redshift, input: &Input, is_second: bool) -> Answer {
         };
         return Err(invalid(format!("use {other} for results of this format")));
     }
-    let start = match input.text("NextToken")? {
-        None => 0,
-        Some(token) => token
-            .parse()
-            .map_err(|_| invalid("NextToken is not valid"))?,
-    };
-    Ok(answers::page(rows, start, is_second))
+    Ok(answers::page(rows, input.start()?, is_second))
 }
 
 fn list(redshift: &Redshift, input: &Input) -> Answer {
     let status = input.text("Status")?;
     let name = input.text("StatementName")?;
-    let most = input.number("MaxResults", 0, 100)?.unwrap_or(100) as usize;
-    let start: usize = match input.text("NextToken")? {
-        None => 0,
-        Some(token) => token
-            .parse()
-            .map_err(|_| invalid("NextToken is not valid"))?,
-    };
     let all = redshift.statements.all().into_iter().filter(|statement| {
         let in_status = match status.as_deref() {
             None | Some("ALL") => true,
@@ -388,19 +392,17 @@ fn list(redshift: &Redshift, input: &Input) -> Answer {
         });
         in_status && has_name
     });
-    let all: Vec<Statement> = all.collect();
-    let page = all.iter().skip(start).take(most.max(1));
-    let mut answer = json!({ "Statements": page.map(answers::listed).collect::<Value>() });
-    if start + most < all.len() {
-        answer["NextToken"] = json!((start + most).to_string());
-    }
-    Ok(answer)
+    let all = all.map(|statement| answers::listed(&statement)).collect();
+    input.page("Statements", all, MOST_LISTED)
 }
 
-/// A pattern of a request, or everything.
-fn pattern(input: &Input, name: &str) -> Result<String, Refused> {
-    let pattern = input.text(name)?.unwrap_or_else(|| "%".to_owned());
-    Ok(pattern.replace('\\', "\\\\").replace('\'', "''"))
+/// A condition on a column, if a request has a field that says what it must be.
+fn condition(input: &Input, field: &str, column: &str, operator: &str) -> Result<String, Refused> {
+    let Some(text) = input.text(field)? else {
+        return Ok(String::new());
+    };
+    let text = text.replace('\\', "\\\\").replace('\'', "''");
+    Ok(format!(" and {column} {operator} '{text}'"))
 }
 
 async fn query(redshift: &Redshift, sql: &str) -> Result<Vec<Vec<Option<String>>>, Refused> {
@@ -413,25 +415,22 @@ async fn query(redshift: &Redshift, sql: &str) -> Result<Vec<Vec<Option<String>>
 }
 
 async fn schemas(redshift: &Redshift, input: &Input) -> Answer {
-    input.target()?;
-    let pattern = pattern(input, "SchemaPattern")?;
+    input.place()?;
     let sql = format!(
-        "select schema_name from svv_all_schemas where schema_name like '{pattern}' order by 1"
+        "select schema_name from svv_all_schemas where true{} order by 1",
+        condition(input, "SchemaPattern", "schema_name", "like")?
     );
     let rows = query(redshift, &sql).await?;
-    let names = rows
-        .into_iter()
-        .filter_map(|row| row.into_iter().next().flatten());
-    Ok(json!({ "Schemas": names.collect::<Vec<_>>() }))
+    let names = rows.into_iter().map(|row| json!(row[0]));
+    input.page("Schemas", names.collect(), MOST_DESCRIBED)
 }
 
 async fn tables(redshift: &Redshift, input: &Input) -> Answer {
-    input.target()?;
+    input.place()?;
     let sql = format!(
-        "select table_schema, table_name, table_type from svv_tables \
-         where table_schema like '{}' and table_name like '{}' order by 1, 2",
-        pattern(input, "SchemaPattern")?,
-        pattern(input, "TablePattern")?
+        "select table_schema, table_name, table_type from svv_tables where true{}{} order by 1, 2",
+        condition(input, "SchemaPattern", "table_schema", "like")?,
+        condition(input, "TablePattern", "table_name", "like")?
     );
     let rows = query(redshift, &sql).await?;
     let tables = rows.into_iter().map(|row| {
@@ -441,18 +440,17 @@ async fn tables(redshift: &Redshift, input: &Input) -> Answer {
         };
         json!({ "schema": row[0], "name": row[1], "type": kind })
     });
-    Ok(json!({ "Tables": tables.collect::<Value>() }))
+    input.page("Tables", tables.collect(), MOST_DESCRIBED)
 }
 
 async fn describe_table(redshift: &Redshift, input: &Input) -> Answer {
-    input.target()?;
-    let table = input.needed("Table")?;
+    input.place()?;
     let sql = format!(
         "select column_name, data_type, is_nullable, character_maximum_length, numeric_precision, \
          numeric_scale, table_schema, table_name, column_default from svv_columns \
-         where table_schema like '{}' and table_name = '{}' order by ordinal_position",
-        pattern(input, "Schema")?,
-        table.replace('\\', "\\\\").replace('\'', "''")
+         where true{}{} order by table_schema, table_name, ordinal_position",
+        condition(input, "Schema", "table_schema", "=")?,
+        condition(input, "Table", "table_name", "=")?
     );
     let rows = query(redshift, &sql).await?;
     let columns = rows.into_iter().map(|row| {
@@ -473,5 +471,9 @@ async fn describe_table(redshift: &Redshift, input: &Input) -> Answer {
             "isSigned": number(5).is_some(),
         })
     });
-    Ok(json!({ "TableName": table, "ColumnList": columns.collect::<Value>() }))
+    let mut answer = input.page("ColumnList", columns.collect(), MOST_DESCRIBED)?;
+    if let Some(table) = input.text("Table")? {
+        answer["TableName"] = json!(table);
+    }
+    Ok(answer)
 }

@@ -2,13 +2,14 @@
 //! own, and where COPY and UNLOAD find S3.
 //!
 //! ```text
-//! request -> router -> data_api (checks, shapes) -> statements (what was submitted, and what became of it) -> sessions
+//! request -> router -> data_api (model, answers) -> statements (what was submitted, and what became of it) -> sessions
 //! bytes   -> wire (messages, portals, transactions)                                                       -> sessions
 //! ```
 
 mod answers;
 mod data_api;
 mod faults;
+mod model;
 mod objects;
 mod statements;
 pub(crate) mod wire;

@@ -5,7 +5,7 @@ use aws_sdk_redshiftdata::config::{BehaviorVersion, Config, Credentials, Region}
 use aws_sdk_redshiftdata::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_redshiftdata::operation::describe_statement::DescribeStatementOutput;
 use aws_sdk_redshiftdata::types::{
-    Field, ResultFormatString, SqlParameter, StatusString as Status,
+    ColumnMetadata, Field, ResultFormatString, SqlParameter, StatusString as Status,
 };
 use tempfile::TempDir;
 use transom_local::{Fault, FaultKind, LocalAws};
@@ -235,7 +235,7 @@ async fn tokens_are_remembered_failures_too() {
         let statement = warehouse
             .client
             .execute_statement()
-            .workgroup_name("w")
+            .workgroup_name("dwh")
             .database("dev");
         let statement = statement.sql(sql).client_token(token).send().await.unwrap();
         let id = statement.id.unwrap();
@@ -267,7 +267,7 @@ async fn parameters_pages_and_formats() {
     let insert = warehouse
         .client
         .execute_statement()
-        .workgroup_name("w")
+        .workgroup_name("dwh")
         .database("dev");
     let insert = insert
         .sql("insert into t values (:id, :name)")
@@ -294,7 +294,7 @@ async fn parameters_pages_and_formats() {
     let csv = warehouse
         .client
         .execute_statement()
-        .workgroup_name("w")
+        .workgroup_name("dwh")
         .database("dev");
     let csv = csv
         .sql("select 1 as a, 'x,y' as b")
@@ -329,7 +329,7 @@ async fn sessions_keep_temporary_tables() {
     let first = warehouse
         .client
         .execute_statement()
-        .workgroup_name("w")
+        .workgroup_name("dwh")
         .database("dev");
     let first = first
         .sql("create temp table mine as select 5 as id")
@@ -365,13 +365,13 @@ async fn the_catalog_is_listed() {
     let databases = warehouse
         .client
         .list_databases()
-        .workgroup_name("w")
+        .workgroup_name("dwh")
         .database("dev");
     assert_eq!(databases.send().await.unwrap().databases(), ["dev"]);
     let schemas = warehouse
         .client
         .list_schemas()
-        .workgroup_name("w")
+        .workgroup_name("dwh")
         .database("dev");
     let schemas = schemas.send().await.unwrap();
     assert!(
@@ -381,7 +381,7 @@ async fn the_catalog_is_listed() {
     let tables = warehouse
         .client
         .list_tables()
-        .workgroup_name("w")
+        .workgroup_name("dwh")
         .database("dev");
     let tables = tables.schema_pattern("public").send().await.unwrap();
     let names: Vec<_> = tables
@@ -393,7 +393,7 @@ async fn the_catalog_is_listed() {
     let described = warehouse
         .client
         .describe_table()
-        .workgroup_name("w")
+        .workgroup_name("dwh")
         .database("dev")
         .table("t");
     let described = described.send().await.unwrap();
@@ -407,6 +407,66 @@ async fn the_catalog_is_listed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_come_in_pages() {
+    let warehouse = warehouse().await;
+    for table in ["a", "b", "c", "d", "e"] {
+        warehouse
+            .run(&format!("create table {table} (x int, y int)"))
+            .await;
+    }
+    let tables = || {
+        let tables = warehouse.client.list_tables().workgroup_name("dwh");
+        tables.schema_pattern("public")
+    };
+    let mut pages = Vec::new();
+    let mut token = None;
+    loop {
+        let page = tables().database("dev").max_results(2);
+        let page = page.set_next_token(token).send().await.unwrap();
+        let names = page.tables().iter().filter_map(|table| table.name());
+        pages.push(names.collect::<Vec<_>>().join(" "));
+        token = page.next_token.clone();
+        if token.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, ["a b", "c d", "e"]);
+    let all = tables().database("dev").max_results(5);
+    assert_eq!(all.send().await.unwrap().next_token(), None);
+    for wrong in [
+        tables().database("dev").max_results(1_001),
+        tables().database("dev").max_results(-1),
+        tables().database("dev").next_token("x"),
+        tables().database("other"),
+        tables().database("dev").connected_database("other"),
+        tables().database("dev").workgroup_name("w"),
+    ] {
+        let refused = wrong.send().await.unwrap_err();
+        assert_eq!(refusal(&refused), "ValidationException");
+    }
+    let columns = || {
+        let columns = warehouse.client.describe_table().workgroup_name("dwh");
+        columns.database("dev").schema("public")
+    };
+    let first = columns().max_results(3).send().await.unwrap();
+    let names = |columns: &[ColumnMetadata]| {
+        let names = columns.iter().map(|column| {
+            let table = column.table_name().unwrap_or_default();
+            format!("{table}.{}", column.name().unwrap_or_default())
+        });
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(names(first.column_list()), ["a.x", "a.y", "b.x"]);
+    let next = columns().table("b").max_results(1).next_token("1");
+    assert_eq!(names(next.send().await.unwrap().column_list()), ["b.y"]);
+    let statements = || warehouse.client.list_statements();
+    let two = statements().max_results(2).send().await.unwrap();
+    assert_eq!((two.statements().len(), two.next_token()), (2, Some("2")));
+    let all = statements().max_results(0).send().await.unwrap();
+    assert_eq!((all.statements().len(), all.next_token()), (5, None));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_wrong_is_refused() {
     let warehouse = warehouse().await;
     let execute = || warehouse.client.execute_statement().database("dev");
@@ -414,7 +474,7 @@ async fn what_is_wrong_is_refused() {
     assert_eq!(refusal(&without), "ValidationException");
     let long = "x".repeat(100_001);
     let long = execute()
-        .workgroup_name("w")
+        .workgroup_name("dwh")
         .sql(long)
         .send()
         .await
@@ -423,7 +483,7 @@ async fn what_is_wrong_is_refused() {
     let many = warehouse
         .client
         .batch_execute_statement()
-        .workgroup_name("w")
+        .workgroup_name("dwh")
         .database("dev");
     let many = many
         .set_sqls(Some(vec!["select 1".to_owned(); 41]))
@@ -433,7 +493,7 @@ async fn what_is_wrong_is_refused() {
     assert_eq!(refusal(&many), "ValidationException");
     let empty = SqlParameter::builder().name("a").value("").build().unwrap();
     let empty = execute()
-        .workgroup_name("w")
+        .workgroup_name("dwh")
         .sql("select :a")
         .parameters(empty)
         .send()
@@ -494,7 +554,7 @@ async fn a_statement_is_cancelled_and_a_restart_keeps_rows() {
     let holds = warehouse
         .client
         .execute_statement()
-        .workgroup_name("w")
+        .workgroup_name("dwh")
         .database("dev");
     let holds = holds
         .sql("begin")

@@ -70,6 +70,9 @@ fn of_call(mut call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Ex
         }
         return Ok(Transformed::yes(condition));
     }
+    if let (functions::MOD, [left, right]) = (name, call.args.as_slice()) {
+        functions::check_mod(type_of(left, schema), type_of(right, schema))?;
+    }
     let Some((name, shown)) = BRANCHES.iter().find(|(branch, _)| *branch == name) else {
         return Ok(Transformed::no(Expr::ScalarFunction(call)));
     };

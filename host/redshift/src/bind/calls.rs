@@ -6,13 +6,14 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentClause, FunctionArgumentList, FunctionArguments, OrderByExpr, UnaryOperator,
-    Value, WindowFrameUnits, WindowSpec, WindowType,
+    Value, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType,
 };
 
 use transom_sql::walk::visit_expressions;
 
 use super::expr::{any, binary, call, call_cast, is_random, moment};
 use super::names::ident;
+use super::scope::is_same;
 use super::{Binder, syntax, unsupported};
 use crate::error::{self, Error, Result};
 use crate::functions::{self, How, Special};
@@ -54,11 +55,9 @@ impl Binder<'_> {
             FunctionArguments::List(list) => (list.duplicate_treatment, list.args, list.clauses),
             FunctionArguments::Subquery(_) => return Err(syntax("select")),
         };
-        if over.is_some() && duplicates == Some(DuplicateTreatment::Distinct) {
-            return Err(match name.as_str() {
-                "listagg" => Error::not_yet("LISTAGG(DISTINCT ..) as a window function"),
-                _ => unsupported("DISTINCT in a window function"),
-            });
+        let is_distinct = duplicates == Some(DuplicateTreatment::Distinct);
+        if over.is_some() && is_distinct && name != "listagg" {
+            return Err(unsupported("DISTINCT in a window function"));
         }
         let mut null_treatment = null_treatment;
         for clause in clauses {
@@ -89,7 +88,11 @@ impl Binder<'_> {
         if is_window && over.is_none() {
             return Err(syntax(&name).hint("a window function needs OVER"));
         }
-        let is_framed = !matches!(known.how, How::Ranking(_));
+        // Some of the others take no order, and say so.
+        let is_framed = !matches!(
+            known.how,
+            How::Ranking(_) | How::Special(Special::ListAgg | Special::RatioToReport)
+        );
         let over = over.map(|over| self.over(over, is_framed)).transpose()?;
         let within_group = self.orders(within_group)?;
         let rows = matches!(
@@ -319,51 +322,7 @@ impl Binder<'_> {
                 let value = self.aggregate("min", arguments, rest)?;
                 Ok(call("redshift_average", vec![sum, count, value]))
             }
-            Special::ListAgg => {
-                self.is_for_tables = true;
-                let mut arguments = arguments;
-                if arguments.len() == 1 {
-                    arguments.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(text(""))));
-                }
-                let mut rest = rest;
-                let order = std::mem::take(&mut rest.within_group);
-                if !order.is_empty() && rest.over.is_none() {
-                    let values = order.iter().map(|order| order.expr.clone());
-                    self.note_within(values.collect())?;
-                }
-                // What DataFusion tells apart by blanks at the end is sorted out of its list.
-                let is_distinct = matches!(rest.duplicates, Some(DuplicateTreatment::Distinct));
-                let delimiter = match arguments.as_mut_slice() {
-                    [
-                        _,
-                        FunctionArg::Unnamed(FunctionArgExpr::Expr(delimiter @ Expr::Value(_))),
-                    ] if is_distinct => {
-                        Some(std::mem::replace(delimiter, text(functions::BETWEEN)))
-                    }
-                    _ if is_distinct => {
-                        return Err(Error::not_yet(
-                            "LISTAGG(DISTINCT ..) with a delimiter that is computed",
-                        ));
-                    }
-                    _ => None,
-                };
-                let mut arguments = self.plain_arguments(arguments)?;
-                // What is ordered by distinct values has to be these values.
-                if let ([value, ..], false) = (arguments.as_mut_slice(), is_distinct) {
-                    let text = std::mem::replace(value, Expr::value(Value::Null));
-                    *value = call("redshift_listagg_input", vec![text]);
-                }
-                let arguments = arguments.into_iter().map(FunctionArgExpr::Expr);
-                let arguments = arguments.map(FunctionArg::Unnamed).collect();
-                let called = ordered(aggregate("string_agg", arguments, rest), order);
-                Ok(match delimiter {
-                    Some(delimiter) => {
-                        let delimiter = self.expr(delimiter)?;
-                        call("redshift_listagg_distinct", vec![called, delimiter])
-                    }
-                    None => call("redshift_listagg", vec![called]),
-                })
-            }
+            Special::ListAgg => self.list(arguments, rest),
             Special::PercentileCont => {
                 self.is_for_tables = true;
                 if let ([order], None) = (rest.within_group.as_slice(), &rest.over) {
@@ -381,6 +340,71 @@ impl Binder<'_> {
                 self.rewritten(special, arguments)
             }
         }
+    }
+
+    /// `LISTAGG`: values as texts with a delimiter between them. Of a window it is the list of the whole partition.
+    fn list(&mut self, mut arguments: Vec<FunctionArg>, mut rest: Rest) -> Result<Expr> {
+        self.is_for_tables = true;
+        let text = |text: &str| Expr::value(Value::SingleQuotedString(text.to_owned()));
+        if arguments.len() == 1 {
+            arguments.push(FunctionArg::Unnamed(FunctionArgExpr::Expr(text(""))));
+        }
+        let order = std::mem::take(&mut rest.within_group);
+        if !order.is_empty() && rest.over.is_none() {
+            let values = order.iter().map(|order| order.expr.clone());
+            self.note_within(values.collect())?;
+        }
+        // What stands again is left out of the list of all, where values that differ by blanks at the end are the same.
+        let is_distinct = rest.duplicates.take() == Some(DuplicateTreatment::Distinct);
+        let delimiter = match arguments.as_mut_slice() {
+            [
+                _,
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(delimiter @ Expr::Value(_))),
+            ] if is_distinct => Some(std::mem::replace(delimiter, text(functions::BETWEEN))),
+            _ if is_distinct => {
+                return Err(Error::not_yet(
+                    "LISTAGG(DISTINCT ..) with a delimiter that is computed",
+                ));
+            }
+            _ => None,
+        };
+        let mut arguments = self.plain_arguments(arguments)?;
+        if let Some(value) = arguments.first_mut() {
+            // Where a value stands that comes several times would not be known.
+            if is_distinct && order.iter().any(|order| !is_same(&order.expr, value)) {
+                return Err(Error::not_yet(
+                    "LISTAGG(DISTINCT ..) in the order of another expression",
+                ));
+            }
+            let given = std::mem::replace(value, Expr::value(Value::Null));
+            *value = call("redshift_listagg_input", vec![given]);
+        }
+        let arguments = arguments.into_iter().map(FunctionArgExpr::Expr);
+        let arguments = arguments.map(FunctionArg::Unnamed).collect();
+        let list = match &mut rest.over {
+            Some(WindowType::WindowSpec(window)) => {
+                if !window.order_by.is_empty() || window.window_frame.is_some() {
+                    return Err(syntax("order").hint("listagg takes PARTITION BY alone in OVER"));
+                }
+                if !order.is_empty() {
+                    window.order_by = order;
+                    window.window_frame = Some(WindowFrame {
+                        units: WindowFrameUnits::Rows,
+                        start_bound: WindowFrameBound::Preceding(None),
+                        end_bound: Some(WindowFrameBound::Following(None)),
+                    });
+                }
+                aggregate("string_agg", arguments, rest)
+            }
+            _ => ordered(aggregate("string_agg", arguments, rest), order),
+        };
+        Ok(match delimiter {
+            Some(delimiter) => {
+                let delimiter = self.expr(delimiter)?;
+                call("redshift_listagg_distinct", vec![list, delimiter])
+            }
+            None => call("redshift_listagg", vec![list]),
+        })
     }
 
     /// The value in the middle, or what is between the two.

@@ -139,7 +139,7 @@ impl Binder<'_> {
                 self.place = Place::From;
                 let subquery = Box::new(self.query(*subquery)?);
                 let columns = named_columns(&alias, self.finished.columns.take());
-                self.add_relation(&alias.name.value, columns);
+                self.add_relation(&alias.name.value, BTreeSet::new(), columns);
                 Ok(TableFactor::Derived {
                     lateral: false,
                     subquery,
@@ -150,10 +150,18 @@ impl Binder<'_> {
             TableFactor::NestedJoin {
                 table_with_joins,
                 alias,
-            } => Ok(TableFactor::NestedJoin {
-                table_with_joins: Box::new(self.tables(*table_with_joins)?),
-                alias: alias.map(plain_alias).transpose()?,
-            }),
+            } => {
+                let before = self.relations();
+                let table_with_joins = Box::new(self.tables(*table_with_joins)?);
+                let alias = alias.map(plain_alias).transpose()?;
+                if let Some(alias) = &alias {
+                    self.alias_join(before, &alias.name.value);
+                }
+                Ok(TableFactor::NestedJoin {
+                    table_with_joins,
+                    alias,
+                })
+            }
             TableFactor::Pivot { .. } => Err(Error::not_yet("PIVOT")),
             TableFactor::Unpivot { .. } => Err(Error::not_yet("UNPIVOT")),
             TableFactor::Function { lateral: true, .. } => Err(unsupported("LATERAL")),

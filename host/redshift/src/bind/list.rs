@@ -68,9 +68,7 @@ impl Binder<'_> {
                     options,
                 ) => {
                     let options = plain_wildcard(options)?;
-                    // Tables are known by their last name.
-                    let last = super::plain_name(&name).pop().unwrap_or_default();
-                    let name = ident(&last).into();
+                    let name = self.table_of_all(&name)?.into();
                     let kind = SelectItemQualifiedWildcardKind::ObjectName(name);
                     SelectItem::QualifiedWildcard(kind, options)
                 }

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::{Binder, plain_name, select, syntax};
-use crate::catalog::{Id, Object};
+use crate::catalog::{Id, Object, is_temporary};
 use crate::error::{self, Error, Result};
 use crate::syntax::check_names;
 
@@ -73,7 +73,7 @@ impl Binder<'_> {
                 false => Err(missing()),
             };
         }
-        if schema.starts_with("pg_temp") {
+        if is_temporary(schema) {
             let object = self.catalog.find(self.context.temporary, table);
             return object.cloned().map(Resolved::Object).ok_or_else(missing);
         }
@@ -118,12 +118,10 @@ impl Binder<'_> {
                 Some(schema) => Ok((*schema, name.clone())),
                 None => Err(Error::new(&error::UNDEFINED_SCHEMA, &[&"public"])),
             },
-            [schema, _] if temporary && !schema.starts_with("pg_temp") => {
+            [schema, _] if temporary && !is_temporary(schema) => {
                 Err(syntax(schema).hint("temporary tables have no schema"))
             }
-            [schema, name] if schema.starts_with("pg_temp") => {
-                Ok((self.context.temporary, name.clone()))
-            }
+            [schema, name] if is_temporary(schema) => Ok((self.context.temporary, name.clone())),
             [schema, name] => match self.catalog.schema(schema) {
                 Some(id) => Ok((id, name.clone())),
                 None if crate::run::system::is_schema(schema) => {
@@ -168,25 +166,31 @@ impl Binder<'_> {
                 Some(alias) => alias.name.value.clone(),
                 None => plain_name(&name).pop().unwrap_or_default(),
             };
-            self.add_relation(&shown, columns);
+            self.add_relation(&shown, BTreeSet::new(), columns);
             return Ok(table(name, alias));
         }
         let parts = plain_name(&name);
-        if let [relation, _, ..] = parts.as_slice()
-            && self.has_relation(relation)
-        {
-            return Err(Error::not_yet("the unnesting of SUPER values in FROM"));
-        }
         let shown = parts.last().cloned().unwrap_or_default();
+        let has_alias = alias.is_some();
         let alias = alias.unwrap_or_else(|| named(&shown));
         let known = alias.name.value.clone();
         let is_renamed = !alias.columns.is_empty();
         let alias = Some(alias);
-        let object = match self.resolve(&name)? {
+        let resolved = match (self.resolve(&name), parts.as_slice()) {
+            (Err(_), [relation, _, ..]) if self.has_relation(relation) => {
+                return Err(Error::not_yet("the unnesting of SUPER values in FROM"));
+            }
+            (resolved, _) => resolved?,
+        };
+        let schemas = match has_alias {
+            true => BTreeSet::new(),
+            false => self.schemas(&parts, &resolved),
+        };
+        let object = match resolved {
             Resolved::System(name) => {
                 let columns = crate::run::system::columns(&name);
                 let columns = columns.into_iter().map(str::to_owned).collect();
-                self.add_relation(&known, (!is_renamed).then_some(columns));
+                self.add_relation(&known, schemas, (!is_renamed).then_some(columns));
                 return Ok(table(ident(&format!("{TABLE}{name}")).into(), alias));
             }
             Resolved::Object(object) => object,
@@ -198,7 +202,7 @@ impl Binder<'_> {
                 let columns = found.columns.iter().map(|column| column.name.clone());
                 let name = ident(&format!("{TABLE}{}", found.id));
                 let Some(bound) = self.bound_columns.get(&found.id) else {
-                    self.add_relation(&known, (!is_renamed).then(|| columns.collect()));
+                    self.add_relation(&known, schemas, (!is_renamed).then(|| columns.collect()));
                     return Ok(table(name.into(), alias));
                 };
                 // A view keeps the columns that it was made with, under the names that they had.
@@ -217,7 +221,7 @@ impl Binder<'_> {
                     relation: table(name.into(), None),
                     joins: Vec::new(),
                 };
-                self.add_relation(&known, (!is_renamed).then_some(columns));
+                self.add_relation(&known, schemas, (!is_renamed).then_some(columns));
                 Ok(TableFactor::Derived {
                     lateral: false,
                     subquery: Box::new(select(items, vec![from], None)),
@@ -227,17 +231,40 @@ impl Binder<'_> {
             }
             Object::View(view) => {
                 let columns = view.columns.iter().map(|(name, _)| name.clone());
-                self.add_relation(&known, (!is_renamed).then(|| columns.collect()));
+                self.add_relation(&known, schemas, (!is_renamed).then(|| columns.collect()));
                 self.view(&view, alias)
             }
             Object::Schema(_) => Err(Error::new(&error::UNDEFINED_TABLE, &[&shown])),
         }
     }
 
+    /// The schemas that may stand before a table's name: its own, and the one that it was found by, which a view keeps.
+    fn schemas(&self, parts: &[String], found: &Resolved) -> BTreeSet<String> {
+        let own = match found {
+            Resolved::Object(object) => self.catalog.schema_name(object.key().0),
+            Resolved::System(name) => name.split('.').next().unwrap_or_default(),
+        };
+        let written = match parts {
+            [.., schema, _] if !is_temporary(schema) => Some(schema.clone()),
+            _ => None,
+        };
+        written.into_iter().chain([own.to_owned()]).collect()
+    }
+
     /// The target of a statement that changes rows, which are numbered.
-    pub(crate) fn numbered(&mut self, id: Id, name: &str) -> TableFactor {
+    pub(crate) fn numbered(&mut self, id: Id, alias: Option<&str>) -> Result<TableFactor> {
+        let catalog = self.catalog;
+        let target = catalog.table(id)?;
+        let schemas = match alias {
+            Some(_) => BTreeSet::new(),
+            None => BTreeSet::from([catalog.schema_name(target.schema).to_owned()]),
+        };
+        let shown = alias.unwrap_or(&target.name);
+        let columns = target.columns.iter().map(|column| column.name.clone());
+        self.add_relation(shown, schemas, Some(columns.collect()));
         self.tables.insert(id);
-        table(ident(&format!("{NUMBERED}{id}")).into(), Some(named(name)))
+        let name = ident(&format!("{NUMBERED}{id}"));
+        Ok(table(name.into(), Some(named(shown))))
     }
 }
 

@@ -1,17 +1,21 @@
 //! Paths into SUPER values: `orders.lines[0].price`, as a call of one function.
 //!
 //! The first parts of a path are a column, the rest are steps. Which is which depends on the names of FROM: tables go before columns,
-//! as for all names.
+//! as for all names. A schema before a table is the one that it is in; before an alias there is none.
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, Ident, JsonPath, JsonPathElem, Subscript, Value,
+    AccessExpr, Expr, Ident, JsonPath, JsonPathElem, ObjectName, Subscript, Value,
 };
 
-use super::Binder;
 use super::expr::{call, qualified};
-use crate::error::{Error, Result};
+use super::names::ident;
+use super::{Binder, plain_name};
+use crate::error::{self, Error, Result};
 use crate::functions;
 use crate::syntax::{OTHER_PATH, check_name};
+
+/// Parts of the longest name of a table: its database, its schema and its own.
+const LONGEST: usize = 3;
 
 /// What a step of a path takes.
 enum Step {
@@ -24,7 +28,7 @@ impl Binder<'_> {
     /// A column with or without a table before it and a path after it.
     pub(super) fn compound(&mut self, mut parts: Vec<Ident>) -> Result<Expr> {
         parts.iter().take(1).try_for_each(check_name)?;
-        let steps = parts.split_off(self.column_length(&parts));
+        let steps = parts.split_off(self.column_length(&parts)?);
         let steps = steps
             .into_iter()
             .map(|part| Step::Attribute(part.value))
@@ -41,12 +45,43 @@ impl Binder<'_> {
     }
 
     /// How many parts name the column.
-    fn column_length(&self, parts: &[Ident]) -> usize {
+    fn column_length(&self, parts: &[Ident]) -> Result<usize> {
+        let names: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
+        // Longer names of tables come last: what is an alias or a table goes before a schema of its name.
+        let is_table = |length: &usize| *length < names.len() && self.is_table(&names[..*length]);
+        if let Some(length) = (1..=LONGEST).find(is_table) {
+            return Ok(length + 1);
+        }
+        match names.as_slice() {
+            [_] => Ok(1),
+            [column, ..] if self.sees_column(column) => Ok(1),
+            [table, _] | [_, table, _] | [_, _, table, _] | [table, ..] => {
+                Err(Error::new(&error::MISSING_FROM, &[table]))
+            }
+            [] => Ok(0),
+        }
+    }
+
+    /// Whether parts are the name of a table that expressions see, with its schema and database or without.
+    fn is_table(&self, parts: &[&str]) -> bool {
         match parts {
-            [relation, _, ..] if self.sees_relation(&relation.value) => 2,
-            [_, relation, _, ..] if self.sees_relation(&relation.value) => 3,
-            [column, _, ..] if self.sees_column(&column.value) => 1,
-            _ => parts.len(),
+            [table] => self.sees_relation(table),
+            [schema, table] => self.sees_relation_of(schema, table),
+            [database, schema, table] => {
+                *database == self.context.database && self.sees_relation_of(schema, table)
+            }
+            _ => false,
+        }
+    }
+
+    /// The table of `table.*`, by the name that plans know it by.
+    pub(super) fn table_of_all(&self, name: &ObjectName) -> Result<Ident> {
+        let parts = plain_name(name);
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let table = parts.last().copied().unwrap_or_default();
+        match self.is_table(&parts) {
+            true => Ok(ident(table)),
+            false => Err(Error::new(&error::MISSING_FROM, &[&table])),
         }
     }
 

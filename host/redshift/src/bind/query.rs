@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 use transom_sql::walk::visit_relations;
 
 use super::from::{distinct_names, named_columns, plain_alias};
-use super::scope::{Finished, Scope};
+use super::scope::{Finished, Place, Scope};
 use super::{Binder, syntax, unsupported};
 use crate::error::{self, Error, Result};
 
@@ -50,8 +50,9 @@ impl Binder<'_> {
         if settings.is_some() || format_clause.is_some() || !pipe_operators.is_empty() {
             return Err(syntax("settings"));
         }
+        let place = std::mem::take(&mut self.place);
         let scopes = self.with.len();
-        let with = with.map(|with| self.with(with)).transpose()?;
+        let with = with.map(|with| self.with(with, place)).transpose()?;
         let mut limit_clause = limit_clause.map(|clause| self.limit(clause)).transpose()?;
         if let Some(fetch) = fetch {
             let Fetch {
@@ -73,10 +74,13 @@ impl Binder<'_> {
             }
             limit_clause = Some(self.top(top)?);
         }
-        let body = Box::new(self.body(*body)?);
-        self.scopes.push(Scope::closed());
+        let body = Box::new(self.body(*body, place)?);
+        // Subqueries of ORDER BY are not what is asked for afterwards.
+        let finished = std::mem::take(&mut self.finished);
+        self.scopes.push(Scope::order(place, &finished));
         let order_by = order_by.map(|order| self.order(order)).transpose()?;
         self.scopes.pop();
+        self.finished = finished;
         self.with.truncate(scopes);
         self.depth -= 1;
         Ok(Query {
@@ -93,7 +97,7 @@ impl Binder<'_> {
         })
     }
 
-    fn with(&mut self, with: With) -> Result<With> {
+    fn with(&mut self, with: With, place: Place) -> Result<With> {
         let With {
             with_token,
             recursive,
@@ -120,6 +124,7 @@ impl Binder<'_> {
             if recursive && let Some(names) = self.with.last_mut() {
                 names.insert(name.clone(), None);
             }
+            self.place = place;
             let query = Box::new(self.query(*query)?);
             let columns = named_columns(&alias, self.finished.columns.take());
             if let Some(names) = self.with.last_mut() {
@@ -140,10 +145,13 @@ impl Binder<'_> {
         })
     }
 
-    fn body(&mut self, body: SetExpr) -> Result<SetExpr> {
+    fn body(&mut self, body: SetExpr, place: Place) -> Result<SetExpr> {
         match body {
-            SetExpr::Select(select) => Ok(SetExpr::Select(Box::new(self.select(*select)?))),
-            SetExpr::Query(query) => Ok(SetExpr::Query(Box::new(self.query(*query)?))),
+            SetExpr::Select(select) => Ok(SetExpr::Select(Box::new(self.select(*select, place)?))),
+            SetExpr::Query(query) => {
+                self.place = place;
+                Ok(SetExpr::Query(Box::new(self.query(*query)?)))
+            }
             SetExpr::SetOperation {
                 left,
                 op,
@@ -167,13 +175,10 @@ impl Binder<'_> {
                     SetOperator::Minus => SetOperator::Except,
                     other => other,
                 };
-                let left = Box::new(self.body(*left)?);
+                let left = Box::new(self.body(*left, place)?);
                 let finished = std::mem::take(&mut self.finished);
-                let right = Box::new(self.body(*right)?);
-                self.finished = Finished {
-                    is_correlated: finished.is_correlated || self.finished.is_correlated,
-                    ..finished
-                };
+                let right = Box::new(self.body(*right, place)?);
+                self.finished = Finished::set_operation(finished, &self.finished);
                 if let (Some(left), Some(right)) = (width(&left), width(&right))
                     && left != right
                 {
@@ -196,7 +201,7 @@ impl Binder<'_> {
         }
     }
 
-    fn select(&mut self, select: Select) -> Result<Select> {
+    fn select(&mut self, select: Select, place: Place) -> Result<Select> {
         let Select {
             select_token,
             optimizer_hints: _,
@@ -250,7 +255,6 @@ impl Binder<'_> {
         if is_foreign || !named_window.is_empty() {
             return Err(syntax("select"));
         }
-        let place = std::mem::take(&mut self.place);
         self.scopes.push(Scope::new(place));
         let from = from
             .into_iter()
@@ -258,9 +262,7 @@ impl Binder<'_> {
             .collect::<Result<Vec<_>>>()?;
         distinct_names(&from)?;
         let projection = self.projection(projection)?;
-        self.begin_item();
-        let selection = self.optional_condition("redshift_where", selection)?;
-        self.check_rows("WHERE")?;
+        let selection = self.selection(selection)?;
         let group_by = self.group(group_by)?;
         let having = self.optional_condition("redshift_having", having)?;
         let qualify = self.optional_condition("redshift_qualify", qualify)?;
@@ -397,6 +399,14 @@ impl Binder<'_> {
 
     pub(super) fn optional(&mut self, expr: Option<Expr>) -> Result<Option<Expr>> {
         expr.map(|expr| self.expr(expr)).transpose()
+    }
+
+    /// The condition of WHERE, whose rows are not grouped yet.
+    pub(crate) fn selection(&mut self, selection: Option<Expr>) -> Result<Option<Expr>> {
+        self.begin_item();
+        let selection = self.optional_condition("redshift_where", selection)?;
+        self.check_rows("WHERE")?;
+        Ok(selection)
     }
 
     fn optional_condition(&mut self, place: &str, expr: Option<Expr>) -> Result<Option<Expr>> {

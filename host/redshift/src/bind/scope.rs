@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use datafusion::sql::sqlparser::ast::Expr;
 
 use super::Binder;
+use crate::catalog::{TEMPORARY, is_temporary};
 use crate::error::{self, Error, Result};
 
 /// Expressions that aliases may become in all: each use writes one out again.
@@ -25,6 +26,9 @@ pub(super) enum Place {
     /// In FROM, which does not see its neighbours.
     From,
 }
+
+/// Tables by their names in a query, with the schemas that may stand before these: none before an alias.
+pub(super) type Relations = BTreeMap<String, BTreeSet<String>>;
 
 /// What is known of an expression.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,8 +56,10 @@ struct Aliased {
 pub(super) struct Scope {
     place: Place,
     columns: BTreeSet<String>,
-    relations: BTreeSet<String>,
+    relations: Relations,
     has_unknown: bool,
+    /// Whether it is that of an ORDER BY: which expressions names without a table mean is a matter of the plan.
+    is_order: bool,
     aliases: BTreeMap<String, Aliased>,
     /// Whether each expression of the list has a correlated subquery.
     items: Vec<bool>,
@@ -73,8 +79,10 @@ pub(super) struct Scope {
 pub(super) struct Finished {
     /// Its columns; `None` if they are not known.
     pub(super) columns: Option<BTreeSet<String>>,
-    /// The names of the tables in its FROM.
-    pub(super) relations: BTreeSet<String>,
+    /// The tables of its FROM.
+    pub(super) relations: Relations,
+    /// The columns of these; `None` if they are not known.
+    from_columns: Option<BTreeSet<String>>,
     /// Whether it refers to the query around.
     pub(super) is_correlated: bool,
     pub(super) has_aggregate: bool,
@@ -88,11 +96,14 @@ impl Scope {
         }
     }
 
-    /// One in which nothing is looked for: names of ORDER BY are a matter of the plan.
-    pub(super) fn closed() -> Self {
+    /// That of the ORDER BY of a query.
+    pub(super) fn order(place: Place, query: &Finished) -> Self {
         Self {
-            has_unknown: true,
-            ..Self::default()
+            is_order: true,
+            has_unknown: query.from_columns.is_none(),
+            columns: query.from_columns.clone().unwrap_or_default(),
+            relations: query.relations.clone(),
+            ..Self::new(place)
         }
     }
 }
@@ -106,7 +117,7 @@ fn are_same(a: &[Expr], b: &[Expr]) -> bool {
 }
 
 /// Whether two expressions are the same; the table of a column may stand before it or not.
-fn is_same(a: &Expr, b: &Expr) -> bool {
+pub(super) fn is_same(a: &Expr, b: &Expr) -> bool {
     match (a, b) {
         (Expr::Identifier(name), Expr::CompoundIdentifier(parts))
         | (Expr::CompoundIdentifier(parts), Expr::Identifier(name)) => parts.last() == Some(name),
@@ -114,11 +125,33 @@ fn is_same(a: &Expr, b: &Expr) -> bool {
     }
 }
 
+impl Finished {
+    /// A set operation: its columns are those of the left query, and no table has them.
+    pub(super) fn set_operation(left: Self, right: &Self) -> Self {
+        Self {
+            relations: Relations::new(),
+            from_columns: left.columns.clone(),
+            is_correlated: left.is_correlated || right.is_correlated,
+            ..left
+        }
+    }
+}
+
 impl Binder<'_> {
-    /// Adds a table of FROM with its columns; `None` if they are not known.
-    pub(super) fn add_relation(&mut self, name: &str, columns: Option<BTreeSet<String>>) {
+    /// Before the tables of a statement that changes rows, which its expressions see.
+    pub(crate) fn begin_change(&mut self) {
+        self.scopes.push(Scope::new(Place::Expression));
+    }
+
+    /// Adds a table of FROM, the schemas that may stand before its name, and its columns; `None` if they are not known.
+    pub(super) fn add_relation(
+        &mut self,
+        name: &str,
+        schemas: BTreeSet<String>,
+        columns: Option<BTreeSet<String>>,
+    ) {
         if let Some(scope) = self.scopes.last_mut() {
-            scope.relations.insert(name.to_owned());
+            scope.relations.insert(name.to_owned(), schemas);
             match columns {
                 Some(columns) => scope.columns.extend(columns),
                 None => scope.has_unknown = true,
@@ -126,22 +159,65 @@ impl Binder<'_> {
         }
     }
 
+    /// The tables of FROM so far.
+    pub(super) fn relations(&self) -> Relations {
+        let scope = self.scopes.last();
+        scope
+            .map(|scope| scope.relations.clone())
+            .unwrap_or_default()
+    }
+
+    /// After a join with an alias, under which alone its tables are known; `before` are the tables that stand before it.
+    pub(super) fn alias_join(&mut self, before: Relations, alias: &str) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.relations = before;
+            scope.relations.insert(alias.to_owned(), BTreeSet::new());
+        }
+    }
+
     /// Whether FROM has a table of the name so far.
     pub(super) fn has_relation(&self, name: &str) -> bool {
         let scope = self.scopes.last();
-        scope.is_some_and(|scope| scope.relations.contains(name))
+        scope.is_some_and(|scope| scope.relations.contains_key(name))
+    }
+
+    /// The scopes in which a name is looked for, the innermost first: a query in FROM does not see its neighbours.
+    fn visible(&self) -> impl Iterator<Item = &Scope> {
+        let mut at = self.scopes.len();
+        std::iter::from_fn(move || {
+            let current = at.checked_sub(1)?;
+            let scope = &self.scopes[current];
+            at = match scope.place {
+                Place::Expression => current,
+                Place::From => current.saturating_sub(1),
+            };
+            Some(scope)
+        })
     }
 
     /// Whether this query or one around it has a table of the name.
     pub(super) fn sees_relation(&self, name: &str) -> bool {
-        let mut scopes = self.scopes.iter();
-        scopes.any(|scope| scope.relations.contains(name))
+        self.visible()
+            .any(|scope| scope.relations.contains_key(name))
     }
 
-    /// Whether this query or one around it has a column of the name, or an expression with that alias.
+    /// Whether this query or one around it has a table of the name that is in the schema.
+    pub(super) fn sees_relation_of(&self, schema: &str, name: &str) -> bool {
+        let schema = match is_temporary(schema) {
+            true => TEMPORARY,
+            false => schema,
+        };
+        self.visible().any(|scope| {
+            let schemas = scope.relations.get(name);
+            schemas.is_some_and(|schemas| schemas.contains(schema))
+        })
+    }
+
+    /// Whether this query or one around it has a column of the name, or may have it, or has an expression with that alias.
     pub(super) fn sees_column(&self, name: &str) -> bool {
-        let mut scopes = self.scopes.iter();
-        scopes.any(|scope| scope.columns.contains(name) || scope.aliases.contains_key(name))
+        self.visible().any(|scope| {
+            scope.has_unknown || scope.columns.contains(name) || scope.aliases.contains_key(name)
+        })
     }
 
     /// The columns of FROM; `None` if they are not known.
@@ -158,6 +234,7 @@ impl Binder<'_> {
         }
         self.finished = Finished {
             columns,
+            from_columns: (!scope.has_unknown).then_some(scope.columns),
             relations: scope.relations,
             is_correlated: scope.is_correlated,
             has_aggregate: scope.has_aggregate,
@@ -276,7 +353,7 @@ impl Binder<'_> {
         while let Some(current) = at.checked_sub(1) {
             let scope = &self.scopes[current];
             let is_found = match relation {
-                Some(relation) => scope.relations.contains(relation),
+                Some(relation) => scope.relations.contains_key(relation),
                 None => scope.columns.contains(name),
             };
             if is_found {
@@ -289,7 +366,7 @@ impl Binder<'_> {
                 }
                 return Ok(());
             }
-            if scope.has_unknown {
+            if scope.has_unknown || scope.is_order {
                 return Ok(());
             }
             at = match scope.place {
@@ -310,7 +387,7 @@ impl Binder<'_> {
     /// Whether a scope outside of another has the column.
     fn is_around(&self, inner: usize, relation: Option<&str>, name: &str) -> bool {
         self.scopes[..inner].iter().any(|scope| match relation {
-            Some(relation) => scope.relations.contains(relation),
+            Some(relation) => scope.relations.contains_key(relation),
             None => scope.columns.contains(name),
         })
     }

@@ -1,6 +1,5 @@
 //! Subqueries of expressions.
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
@@ -12,6 +11,7 @@ use transom_sql::walk::visit_expressions;
 use super::Binder;
 use super::calls::case;
 use super::expr::{balanced, call};
+use super::scope::Relations;
 use crate::error::Result;
 use crate::functions;
 
@@ -37,7 +37,7 @@ impl Binder<'_> {
 
 /// A scalar subquery without groups or limits as one that has one row at most. Conditions that are about the query
 /// around alone are checked there: DataFusion joins by columns of both.
-fn single(mut query: Query, relations: &BTreeSet<String>) -> Expr {
+fn single(mut query: Query, relations: &Relations) -> Expr {
     let mut around = Vec::new();
     if query.limit_clause.is_some() {
         return Expr::Subquery(Box::new(query));
@@ -68,12 +68,7 @@ fn single(mut query: Query, relations: &BTreeSet<String>) -> Expr {
 }
 
 /// Divides a condition into those that a subquery needs and those that are about the query around alone.
-fn divide(
-    condition: Expr,
-    relations: &BTreeSet<String>,
-    within: &mut Vec<Expr>,
-    around: &mut Vec<Expr>,
-) {
+fn divide(condition: Expr, relations: &Relations, within: &mut Vec<Expr>, around: &mut Vec<Expr>) {
     match condition {
         Expr::BinaryOp {
             left,
@@ -87,7 +82,7 @@ fn divide(
             let mut has_name = false;
             let visited = visit_expressions(&condition, |expr| match expr {
                 Expr::CompoundIdentifier(parts)
-                    if parts.len() == 2 && !relations.contains(&parts[0].value) =>
+                    if parts.len() == 2 && !relations.contains_key(&parts[0].value) =>
                 {
                     has_name = true;
                     ControlFlow::Continue(())

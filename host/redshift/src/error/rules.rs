@@ -56,6 +56,7 @@ rules! {
 
     // Names.
     UNDEFINED_TABLE, "42P01", 0, Known, "relation \"{}\" does not exist", "a table or view that is not there";
+    MISSING_FROM, "42P01", 0, Known, "missing FROM-clause entry for table \"{}\"", "a column of a table that the query does not have, or of another schema";
     DUPLICATE_TABLE, "42P07", 0, Known, "Relation \"{}\" already exists", "a table or view that is there already";
     UNIQUE_NAME, "23505", 0, Reported, "duplicate key violates unique constraint \"pg_class_relname_nsp_index\"", "two transactions that create one table";
     UNDEFINED_SCHEMA, "3F000", 0, Known, "schema \"{}\" does not exist", "a schema that is not there";

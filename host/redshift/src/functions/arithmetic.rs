@@ -46,7 +46,7 @@ impl Op {
 
 /// Before the operators of [`chain`] in its name.
 const CHAIN: &str = "redshift_";
-const MOD: &str = "redshift_mod";
+pub(crate) const MOD: &str = "redshift_mod";
 
 /// `a + b - c ..`, from left to right, as one call: each pass over a plan asks an expression for its type, which asks what is in it,
 /// so that a long chain of calls within calls would be planned in the cube of its length.
@@ -69,11 +69,37 @@ fn ops(call: &ScalarFunction) -> Option<Vec<Op>> {
 }
 
 pub(super) fn functions() -> Vec<ScalarUDF> {
-    vec![scalar(
-        MOD,
-        |arguments| chain_types(&[Op::Remainder], arguments),
-        |columns, types, _| chained(&[Op::Remainder], columns, types),
-    )]
+    vec![scalar(MOD, mod_types, |columns, types, result| {
+        let remainder = chained(&[Op::Remainder], columns, types)?;
+        match (types[0], result) {
+            // What remains is no greater than either number, so it fits.
+            (Type::Int8, Type::Int4) => cast(&remainder, Type::Int8, Type::Int4, Mode::Explicit),
+            _ => Ok(remainder),
+        }
+    })]
+}
+
+/// Those of `%`, but for what the page of MOD says: the remainder of an INTEGER and a BIGINT is an INTEGER.
+fn mod_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
+    let (wanted, result) = chain_types(&[Op::Remainder], arguments)?;
+    match arguments.types {
+        [Type::Int4, Type::Int8] | [Type::Int8, Type::Int4] => Ok((wanted, Type::Int4)),
+        _ => Ok((wanted, result)),
+    }
+}
+
+/// An error for a SMALLINT and a BIGINT, which MOD does not take together. Before literals have their types, nobody knows.
+pub(crate) fn check_mod(left: Option<Type>, right: Option<Type>) -> Result<()> {
+    match (left, right) {
+        (Some(left), Some(right))
+            if [left, right].contains(&Type::Int2) && [left, right].contains(&Type::Int8) =>
+        {
+            let types = format!("{}, {}", left.base_name(), right.base_name());
+            let error = Error::new(&error::WRONG_ARGUMENTS, &[&"mod", &types]);
+            Err(error.hint("cast one of the numbers"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether an expression is made by [`arithmetic`]: a number, whatever is in it.

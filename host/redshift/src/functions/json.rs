@@ -11,7 +11,7 @@ use datafusion::logical_expr::{Expr, ScalarUDF};
 use super::scalar::{Arguments, by_row, by_text, by_text_and_flag, is_set, scalar};
 use crate::error::{self, Error, Result};
 use crate::types::Type;
-use crate::types::json::Json;
+use crate::types::json::{Fault, Json};
 
 /// What a path into a SUPER value becomes: a value, and the path as a JSON array of names and places.
 pub(crate) const SUPER_PATH: &str = "redshift_super_path";
@@ -55,25 +55,24 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         scalar("redshift_is_valid_json", of_text, |columns, _, _| {
             by_text::<_, BooleanArray>(columns, |values| {
                 // Scalars alone are no JSON here.
-                let value = Json::read(values[0]);
-                Ok(Some(matches!(value, Ok(Json::Object(_) | Json::Array(_)))))
+                let value = document(values[0], true)?;
+                let is_valid = matches!(value, Some(Json::Object(_) | Json::Array(_)));
+                Ok(Some(is_valid))
             })
         }),
         scalar("redshift_is_valid_json_array", of_text, |columns, _, _| {
             by_text::<_, BooleanArray>(columns, |values| {
-                let value = Json::read(values[0]);
-                Ok(Some(matches!(value, Ok(Json::Array(_)))))
+                let value = document(values[0], true)?;
+                Ok(Some(matches!(value, Some(Json::Array(_)))))
             })
         }),
         scalar("json_array_length", length_types, |columns, _, _| {
             let flags = columns.get(1);
             by_text_and_flag::<_, Int64Array>(&columns[..1], flags, |values, is_lenient| {
-                match parsed(values[0]) {
-                    Ok(Json::Array(items)) => Ok(Some(items.len() as i64)),
-                    Ok(_) => Ok(None),
-                    Err(_) if is_lenient => Ok(None),
-                    Err(error) => Err(error),
-                }
+                Ok(match document(values[0], is_lenient)? {
+                    Some(Json::Array(items)) => Some(items.len() as i64),
+                    _ => None,
+                })
             })
         }),
         scalar("redshift_json_typeof", of_super, |columns, _, _| {
@@ -192,7 +191,20 @@ fn length_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
 }
 
 pub(crate) fn parsed(text: &str) -> Result<Json> {
-    Json::read(text).map_err(|error| Error::new(&error::INVALID_JSON, &[&error]))
+    Json::read(text).map_err(invalid)
+}
+
+fn invalid(fault: Fault) -> Error {
+    Error::new(&error::INVALID_JSON, &[&fault])
+}
+
+/// The value of a text. `None` if it is no JSON and need not be; whether one with too many levels is JSON is not known.
+fn document(text: &str, is_lenient: bool) -> Result<Option<Json>> {
+    match Json::read(text) {
+        Ok(value) => Ok(Some(value)),
+        Err(Fault::Invalid(_)) if is_lenient => Ok(None),
+        Err(fault) => Err(invalid(fault)),
+    }
 }
 
 /// The last argument may say that what is no JSON is NULL.
@@ -223,10 +235,8 @@ fn path(columns: &[ArrayRef], types: &[Type], _: Type) -> Result<ArrayRef> {
         _ => (columns, None),
     };
     by_text_and_flag::<_, StringArray>(texts, flags, |values, is_lenient| {
-        let document = match parsed(values[0]) {
-            Ok(document) => document,
-            Err(_) if is_lenient => return Ok(None),
-            Err(error) => return Err(error),
+        let Some(document) = document(values[0], is_lenient)? else {
+            return Ok(None);
         };
         let found = values[1..]
             .iter()
@@ -280,10 +290,8 @@ fn element(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     let places = columns[1].as_primitive::<Int64Type>();
     let flags = columns.get(2);
     let column = by_row::<_, StringArray>(&columns[..2], |row| {
-        let document = match parsed(texts.value(row)) {
-            Ok(document) => document,
-            Err(_) if is_set(flags, row) => return Ok(None),
-            Err(error) => return Err(error),
+        let Some(document) = document(texts.value(row), is_set(flags, row))? else {
+            return Ok(None);
         };
         let found = match &document {
             Json::Array(_) => document.step(&places.value(row).to_string()).map(as_text),

@@ -25,7 +25,7 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 use crate::types::show::Digits;
 
-pub(crate) use arithmetic::{Op, arithmetic, equal_floats, is_arithmetic};
+pub(crate) use arithmetic::{MOD, Op, arithmetic, check_mod, equal_floats, is_arithmetic};
 pub(crate) use branches::BRANCHES;
 pub(crate) use casts::{assigned, check_written, explicit};
 pub(crate) use conditions::{CONDITIONS, check_condition};

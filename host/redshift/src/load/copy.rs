@@ -161,7 +161,11 @@ pub(crate) async fn copy(
     let objects = &environment.shared.objects;
     let is_manifest = options.has("manifest");
     let sources = source::sources(objects, from, is_manifest, is_columnar).await?;
-    let numbers = !options.has("explicit_ids");
+    // A column that files have takes what they have: NULL is no value of it.
+    let mut own = target.table.columns.iter();
+    let identity = own.position(|column| column.identity.is_some());
+    let is_given = identity.is_some_and(|place| target.places.contains(&place));
+    let numbers = !is_given && !options.has("explicit_ids");
     let records = match is_columnar {
         true => None,
         false => {

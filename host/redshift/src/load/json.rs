@@ -130,7 +130,7 @@ impl Iterator for Structures<'_> {
                 match values.next()? {
                     Ok(value) => (
                         values.byte_offset(),
-                        Value::read(value.get()).map_err(wrong),
+                        Value::read(value.get()).map_err(|fault| format!("{NO_OBJECT} {fault}")),
                     ),
                     Err(error) => (broken(rest), Err(wrong(error))),
                 }

@@ -6,6 +6,7 @@ mod fields;
 mod json;
 mod parquet;
 mod parquet_file;
+mod parquet_schema;
 mod paths;
 mod records;
 mod source;

@@ -2,20 +2,28 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, new_null_array};
-use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use arrow::array::{
+    Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array,
+};
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Field, Schema, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType,
+};
 use bytes::Bytes;
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
 
 use super::copy::Target;
+use super::parquet_schema::{is_int96, moments, stored};
 use super::records::{replaced, replacement};
 use super::source::Source;
 use crate::catalog::Column;
 use crate::error::{self, Error, Result};
 use crate::syntax::Options;
-use crate::types::Type;
 use crate::types::cast::{Mode, cast, plain};
 use crate::types::json::Json;
+use crate::types::{Type, read, show};
 
 /// Bytes of a text within a SUPER value.
 const SUPER_TEXT: usize = 65_535;
@@ -31,10 +39,17 @@ pub(super) fn read(
     let replace_invalid = replacement(options)?;
     // Hints of Arrow's writers do not count: Redshift reads what Parquet itself says.
     let reader_options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, reader_options)
+    let footer = ArrowReaderMetadata::load(&bytes, reader_options.clone())
         .map_err(|error| source.unreadable(error))?;
     let columns = target.columns();
-    let fields = builder.schema().fields().clone();
+    let fields = footer.schema().fields().clone();
+    let schema = footer.metadata().file_metadata().schema_descr_ptr();
+    let is_int96: Vec<bool> = schema
+        .root_schema()
+        .get_fields()
+        .iter()
+        .map(|field| is_int96(field))
+        .collect();
     let counts = (columns.len(), fields.len());
     let is_filled = options.has("fillrecord") && fields.len() < columns.len();
     if counts.0 != counts.1 && !is_filled {
@@ -43,8 +58,8 @@ pub(super) fn read(
             &[&counts.0, &counts.1, &source.url],
         ));
     }
-    for (column, field) in columns.iter().zip(&fields) {
-        if !fits(field.data_type(), column.data_type) {
+    for ((column, field), is_int96) in columns.iter().zip(&fields).zip(&is_int96) {
+        if !fits(field.data_type(), *is_int96, column.data_type) {
             let names = (column.data_type.name(), field.data_type());
             return Err(Error::new(
                 &error::COPY_INCOMPATIBLE,
@@ -52,7 +67,12 @@ pub(super) fn read(
             ));
         }
     }
-    let reader = builder.with_batch_size(8_192).build();
+    let footer = stored(footer.metadata())
+        .and_then(|footer| ArrowReaderMetadata::try_new(Arc::new(footer), reader_options))
+        .map_err(|error| source.unreadable(error))?;
+    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, footer)
+        .with_batch_size(8_192)
+        .build();
     for batch in reader.map_err(|error| source.unreadable(error))? {
         let batch = batch.map_err(|error| match error.to_string().contains("non UTF-8") {
             // The reader gives no bytes of a column of texts that are none.
@@ -66,9 +86,10 @@ pub(super) fn read(
         let arrays = columns
             .iter()
             .enumerate()
-            .map(|(at, column)| match at < fields.len() {
-                true => value(batch.column(at), column, source, replace_invalid),
-                false => Ok(new_null_array(&column.data_type.arrow(), rows)),
+            .map(|(at, column)| match is_int96.get(at) {
+                Some(true) => value(&moments(batch.column(at))?, column, source, replace_invalid),
+                Some(false) => value(batch.column(at), column, source, replace_invalid),
+                None => Ok(new_null_array(&column.data_type.arrow(), rows)),
             });
         let arrays = arrays.collect::<Result<Vec<_>>>()?;
         if !hand_over(target.batch(arrays, rows)?) {
@@ -79,7 +100,7 @@ pub(super) fn read(
 }
 
 /// Which types of Parquet a column takes. Whole numbers keep their width, decimals their digits.
-fn fits(from: &DataType, to: Type) -> bool {
+fn fits(from: &DataType, is_int96: bool, to: Type) -> bool {
     match (from, to) {
         (DataType::Boolean, Type::Bool)
         | (DataType::Int8 | DataType::Int16 | DataType::Int32, Type::Int2 | Type::Int4)
@@ -99,9 +120,10 @@ fn fits(from: &DataType, to: Type) -> bool {
             *precision == p && u8::try_from(*scale) == Ok(s)
         }
         // INT96 has nanoseconds; INT64 must not.
-        (DataType::Timestamp(unit, _), Type::Timestamp | Type::TimestampTz) => {
-            *unit != TimeUnit::Second
-        }
+        (DataType::Timestamp(unit, _), Type::Timestamp | Type::TimestampTz) => match unit {
+            TimeUnit::Nanosecond => is_int96,
+            _ => true,
+        },
         _ => false,
     }
 }
@@ -113,8 +135,17 @@ fn value(
     replace_invalid: Option<char>,
 ) -> Result<ArrayRef> {
     let to = column.data_type;
-    if to == Type::Super {
-        return as_json(array);
+    match (array.data_type(), to) {
+        (_, Type::Super) => return as_json(array),
+        (DataType::Timestamp(unit, _), _) => return timestamps(array, *unit, to),
+        (DataType::Date32, _) => {
+            let mut days = array.as_primitive::<Date32Type>().iter().flatten();
+            return match days.find(|day| show::calendar(*day).is_none()) {
+                Some(day) => Err(out_of_range(&show::date(day))),
+                None => Ok(Arc::clone(array)),
+            };
+        }
+        _ => {}
     }
     let array = match (array.data_type(), to) {
         (DataType::Binary | DataType::BinaryView, Type::Varchar(_)) => {
@@ -140,11 +171,43 @@ fn value(
             return Ok(array);
         }
     }
-    // Zones of the file do not matter: its values are moments.
-    if array.data_type().is_temporal() && to.arrow().is_temporal() {
-        return arrow::compute::cast(&array, &to.arrow()).map_err(|error| source.unreadable(error));
+    // A file can hold more digits than its type has.
+    if let Type::Numeric(precision, _) = to {
+        let numbers = array.as_primitive::<Decimal128Type>().iter().flatten();
+        for number in numbers {
+            read::fits(number, precision)?;
+        }
     }
     cast(&array, from, to, Mode::Assignment)
+}
+
+fn out_of_range(moment: &str) -> Error {
+    Error::new(&error::DATE_RANGE, &[&moment])
+}
+
+/// Timestamps of a file as those of a column. Zones of the file do not matter: its values are moments.
+fn timestamps(array: &ArrayRef, unit: TimeUnit, to: Type) -> Result<ArrayRef> {
+    let micros: TimestampMicrosecondArray = match unit {
+        TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().clone(),
+        TimeUnit::Millisecond => {
+            let millis = array.as_primitive::<TimestampMillisecondType>().iter();
+            let micros = millis.map(|millis| match millis {
+                None => Ok(None),
+                Some(millis) => match millis.checked_mul(1_000) {
+                    Some(micros) => Ok(Some(micros)),
+                    None => Err(out_of_range(&format!("millisecond {millis}"))),
+                },
+            });
+            micros.collect::<Result<TimestampMicrosecondArray>>()?
+        }
+        other => return Err(Error::internal(format_args!("timestamps in {other:?}"))),
+    };
+    let mut moments = micros.iter().flatten();
+    if let Some(beyond) = moments.find(|micros| show::moment(*micros).is_none()) {
+        return Err(out_of_range(&show::timestamp(beyond)));
+    }
+    let zone: Option<Arc<str>> = (to == Type::TimestampTz).then(|| "UTC".into());
+    Ok(Arc::new(micros.with_timezone_opt(zone)))
 }
 
 fn invalid_text(source: &Source) -> Error {

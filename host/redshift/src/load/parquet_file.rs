@@ -23,8 +23,8 @@ use crate::types::show::{self, Digits};
 use crate::types::{Column, Type};
 
 /// The day number of 1970-01-01 that INT96 counts by.
-const EPOCH: i64 = 2_440_588;
-const DAY: i64 = 86_400_000_000;
+pub(super) const EPOCH: i64 = 2_440_588;
+pub(super) const DAY: i64 = 86_400_000_000;
 
 /// A file of so many bytes, or a few more, and how many rows are in it: as many groups as fit, one at least.
 pub(super) fn write(

@@ -41,7 +41,13 @@ pub(super) async fn alter(
         transaction.put(Object::View(Arc::new(view)))?;
         return Ok(outcome);
     }
+    let referenced = match &action {
+        AlterAction::AddKey(key) => keys::referenced(std::iter::once(key)),
+        _ => Vec::new(),
+    };
+    keys::lock_referenced(environment, transaction, &referenced).await?;
     let id = locked(environment, transaction, name, false).await?;
+    keys::lock_referenced(environment, transaction, &referenced).await?;
     let catalog = transaction.catalog().clone();
     let mut table = Table::clone(catalog.table(id)?);
     let is_temporary = table.schema == environment.context.temporary;
@@ -172,7 +178,7 @@ async fn drop_column(
     views.sort_unstable();
     views.dedup();
     let gone = Gone::Column(id, column.id);
-    let others = gone.referring(&catalog, &[id]);
+    let others = gone.referring(transaction, &[id])?;
     let mut kept = table.keys.clone();
     kept.retain(|key| !key.columns.contains(&column.name) && !gone.has(key));
     let is_placed = column.distribution_key || table.sort_keys.contains(&column.name);

@@ -67,7 +67,10 @@ pub(super) async fn table(
     let preview = transaction.preview();
     let binder = Binder::new(&preview, environment.context);
     let (schema, name) = binder.new_name(&create.name, create.temporary)?;
+    let own = create.columns.iter().flat_map(|column| &column.keys);
+    let referenced = keys::referenced(own.chain(&create.keys));
     transaction.lock_name(schema, &name).await?;
+    keys::lock_referenced(environment, transaction, &referenced).await?;
     let catalog = transaction.catalog().clone();
     if catalog.find(schema, &name).is_some() {
         return match create.if_not_exists {
@@ -80,6 +83,7 @@ pub(super) async fn table(
             false => Err(Error::new(&error::DUPLICATE_TABLE, &[&name])),
         };
     }
+    keys::lock_referenced(environment, transaction, &referenced).await?;
     let mut table = Table {
         id: environment.shared.new_id(),
         schema,

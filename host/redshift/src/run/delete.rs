@@ -60,7 +60,8 @@ pub(super) async fn delete(
     let table = catalog.table(id)?;
     let shown = bind::plain_name(name).pop().unwrap_or_default();
     let mut binder = Binder::new(&catalog, environment.context);
-    let relation = binder.numbered(id, &shown);
+    binder.begin_change();
+    let relation = binder.numbered(id, None)?;
     let mut tables = vec![TableWithJoins {
         relation,
         joins: Vec::new(),
@@ -69,9 +70,7 @@ pub(super) async fn delete(
         tables.push(binder.tables(table)?);
     }
     let is_all = selection.is_none() && tables.len() == 1;
-    let selection = selection
-        .map(|selection| binder.condition("redshift_where", selection))
-        .transpose()?;
+    let selection = binder.selection(selection)?;
     let item = SelectItem::ExprWithAlias {
         expr: qualified(&shown, ROW),
         alias: bind::ident(ROW),

@@ -70,19 +70,27 @@ pub(super) async fn drop(
         }
         all.sort_unstable();
         all.dedup();
-        let gone = Gone::Tables(all.clone());
-        let referring = gone.referring(&catalog, &all);
-        if (all.len() > 1 || !referring.is_empty()) && !cascade {
+        let refused = || {
             let what = match kind {
                 DropKind::Table => "table",
                 DropKind::View => "view",
                 DropKind::Schema => "schema",
             };
-            return Err(depends(&format!("{what} {shown}")));
+            depends(&format!("{what} {shown}"))
+        };
+        if all.len() > 1 && !cascade {
+            return Err(refused());
+        }
+        for id in &all {
+            transaction.lock(*id, false).await?;
+        }
+        let gone = Gone::Tables(all.clone());
+        let referring = gone.referring(transaction, &all)?;
+        if !referring.is_empty() && !cascade {
+            return Err(refused());
         }
         gone.release(transaction, referring).await?;
         for id in all {
-            transaction.lock(id, false).await?;
             transaction.remove(id)?;
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::sql::sqlparser::ast::Ident;
+use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
 
 use super::Environment;
 use crate::bind::Binder;
@@ -44,6 +44,30 @@ pub(super) fn add(
         let other = Binder::new(&catalog, environment.context).target(&other)?;
         let key = &mut table.keys[at];
         key.references = Some(reference(key.columns.len(), &other, named)?);
+    }
+    Ok(())
+}
+
+/// The tables that keys refer to.
+pub(super) fn referenced<'a>(keys: impl Iterator<Item = &'a KeyDefinition>) -> Vec<ObjectName> {
+    let references = keys.filter_map(|key| key.references.as_ref());
+    references.map(|(table, _)| table.clone()).collect()
+}
+
+/// Waits for tables that keys will refer to, so that nobody drops them. It is called before there is a snapshot, which then has what this has
+/// waited for, and once there is one: the name may stand for another table by then.
+pub(super) async fn lock_referenced(
+    environment: &Environment<'_>,
+    transaction: &mut Transaction,
+    tables: &[ObjectName],
+) -> Result<()> {
+    for table in tables {
+        let preview = transaction.preview();
+        let found = Binder::new(&preview, environment.context).target(table);
+        // One that is not there is an error when the key is added.
+        if let Ok(found) = found {
+            transaction.lock_referenced(found.id).await?;
+        }
     }
     Ok(())
 }
@@ -158,16 +182,24 @@ impl Gone {
         }
     }
 
-    /// Tables that have a foreign key to it, but for some.
-    pub(super) fn referring(&self, catalog: &Catalog, but_for: &[Id]) -> Vec<Id> {
-        let tables = catalog.objects().filter_map(|object| match object {
-            Object::Table(table) if !but_for.contains(&table.id) => Some(table),
-            _ => None,
-        });
-        tables
-            .filter(|table| table.keys.iter().any(|key| self.has(key)))
-            .map(|table| table.id)
-            .collect()
+    /// Tables that have a foreign key to it, but for some. It is locked by then, so no more will come; an error if one came after the
+    /// snapshot.
+    pub(super) fn referring(
+        &self,
+        transaction: &mut Transaction,
+        but_for: &[Id],
+    ) -> Result<Vec<Id>> {
+        let refers = |object: &Object| match object {
+            Object::Table(table) if !but_for.contains(&table.id) => {
+                table.keys.iter().any(|key| self.has(key))
+            }
+            _ => false,
+        };
+        let found = transaction.catalog().objects();
+        let found = found.filter(|object| refers(object)).map(Object::id);
+        let found: Vec<Id> = found.collect();
+        transaction.check_others(|object| refers(object) && !found.contains(&object.id()))?;
+        Ok(found)
     }
 
     /// Drops the foreign keys of tables to it.
@@ -205,7 +237,7 @@ pub(super) async fn drop(
         // Nothing refers to it.
         false => Gone::Tables(Vec::new()),
     };
-    let others = gone.referring(transaction.catalog(), &[table.id]);
+    let others = gone.referring(transaction, &[table.id])?;
     let is_free = others.is_empty() && !table.keys.iter().any(|key| gone.has(key));
     if !is_free && !cascade {
         return Err(depends(&format!(

@@ -153,6 +153,11 @@ impl Tables {
                 // A path into a column, for which MERGE has an error of its own.
                 (None, _) if is_column(&parts[0]) => ControlFlow::Continue(()),
                 _ if has_query => ControlFlow::Continue(()),
+                (None, _) => {
+                    let table = parts.iter().rev().nth(1);
+                    let table = table.map_or("", |table| table.value.as_str());
+                    ControlFlow::Break(Error::new(&error::MISSING_FROM, &[&table]))
+                }
                 _ => ControlFlow::Break(unknown()),
             }
         });
@@ -398,14 +403,7 @@ pub(super) async fn merge(
         }
     }
     let table = Table::clone(catalog.table(tables.target.id)?);
-    let mut work = Work {
-        environment,
-        catalog: &catalog,
-        binder: Binder::new(&catalog, environment.context),
-        table: &table,
-        tables: &tables,
-        on,
-    };
+    let mut work = Work::new(environment, &catalog, &table, &tables, on)?;
     let (rows, new) = match matched {
         MergeAction::Update(update) => {
             if update.update_predicate.is_some() || update.delete_predicate.is_some() {
@@ -417,11 +415,11 @@ pub(super) async fn merge(
                 &tables.target.shown,
                 update.assignments,
             )?;
-            let query = work.matched(items)?;
+            let query = work.matched(items);
             work.rewritten(query).await?
         }
         _ => {
-            let query = work.matched(vec![row(&tables.target.shown)])?;
+            let query = work.matched(vec![row(&tables.target.shown)]);
             (work.numbers(query).await?, Written::default())
         }
     };
@@ -462,15 +460,12 @@ pub(super) async fn remove_duplicates(
     if types(&table) != types(source) {
         return Err(Error::new(&error::MERGE_DUPLICATES, &[]));
     }
-    let mut work = Work {
-        environment,
-        catalog: &catalog,
-        binder: Binder::new(&catalog, environment.context),
-        table: &table,
-        tables: &tables,
-        on,
-    };
-    let query = work.matched(vec![row(&tables.target.shown)])?;
+    let mut identities = table.columns.iter().filter_map(|column| column.identity);
+    if identities.any(|identity| !identity.by_default) {
+        return Err(Error::new(&error::IDENTITY_INSERT, &[]));
+    }
+    let work = Work::new(environment, &catalog, &table, &tables, on)?;
+    let query = work.matched(vec![row(&tables.target.shown)]);
     let rows = work.numbers(query).await?;
     let shown = &tables.source.shown;
     let items = source
@@ -480,10 +475,9 @@ pub(super) async fn remove_duplicates(
             expr: qualified(shown, &column.name),
             alias: bind::ident(&column.name),
         });
-    let from = work.binder.tables(alone(tables.relation.clone()))?;
-    let query = bind::select(items.collect(), vec![from], None);
+    let query = bind::select(items.collect(), vec![work.source.clone()], None);
     let streams = bind::streams(environment.plan(&catalog, query).await?).await?;
-    let added = write(environment, &table, streams, true).await?;
+    let added = write(environment, &table, streams, false).await?;
     transaction.has_read([tables.target.id, tables.source.id]);
     let changed = added.rows;
     apply(transaction, &table, rows, [added, Written::default()])?;
@@ -523,18 +517,43 @@ struct Work<'a> {
     binder: Binder<'a>,
     table: &'a Table,
     tables: &'a Tables,
+    target: TableFactor,
+    source: TableWithJoins,
     on: Expr,
+}
+
+impl<'a> Work<'a> {
+    fn new(
+        environment: &'a Environment<'a>,
+        catalog: &'a Catalog,
+        table: &'a Table,
+        tables: &'a Tables,
+        on: Expr,
+    ) -> Result<Self> {
+        let mut binder = Binder::new(catalog, environment.context);
+        // Whatever is bound then sees both.
+        binder.begin_change();
+        let target = binder.numbered(tables.target.id, None)?;
+        let source = binder.tables(alone(tables.relation.clone()))?;
+        let on = binder.expr(on)?;
+        Ok(Self {
+            environment,
+            catalog,
+            binder,
+            table,
+            tables,
+            target,
+            source,
+            on,
+        })
+    }
 }
 
 impl Work<'_> {
     /// Rows of the target with a row of the source.
-    fn matched(&mut self, items: Vec<SelectItem>) -> Result<Query> {
-        let target = self
-            .binder
-            .numbered(self.tables.target.id, &self.tables.target.shown);
-        let source = self.binder.tables(alone(self.tables.relation.clone()))?;
-        let on = self.binder.expr(self.on.clone())?;
-        Ok(bind::select(items, vec![alone(target), source], Some(on)))
+    fn matched(&self, items: Vec<SelectItem>) -> Query {
+        let from = vec![alone(self.target.clone()), self.source.clone()];
+        bind::select(items, from, Some(self.on.clone()))
     }
 
     async fn rewritten(&self, query: Query) -> Result<(Vec<u64>, Written)> {
@@ -588,15 +607,11 @@ impl Work<'_> {
                 alias: bind::ident(&format!("\u{1}c{at}")),
             });
         }
-        let mut from = self.binder.tables(alone(self.tables.relation.clone()))?;
+        let mut from = self.source.clone();
         from.joins.push(Join {
-            relation: self
-                .binder
-                .numbered(self.tables.target.id, &self.tables.target.shown),
+            relation: self.target.clone(),
             global: false,
-            join_operator: JoinOperator::LeftOuter(JoinConstraint::On(
-                self.binder.expr(self.on.clone())?,
-            )),
+            join_operator: JoinOperator::LeftOuter(JoinConstraint::On(self.on.clone())),
         });
         let is_new = Expr::IsNull(Box::new(qualified(&self.tables.target.shown, ROW)));
         let query = bind::select(items, vec![from], Some(is_new));

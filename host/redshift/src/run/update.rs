@@ -53,13 +53,16 @@ pub(super) async fn update(
     let id = locked(environment, transaction, &name, false).await?;
     let catalog = transaction.catalog().clone();
     let table = catalog.table(id)?;
-    let shown = match &alias {
-        Some(alias) => alias.name.value.clone(),
-        None => bind::plain_name(&name).pop().unwrap_or_default(),
-    };
+    if alias
+        .as_ref()
+        .is_some_and(|alias| !alias.columns.is_empty())
+    {
+        return Err(near("("));
+    }
+    let alias = alias.map(|alias| alias.name.value);
     let mut binder = Binder::new(&catalog, environment.context);
-    let items = new_row(&mut binder, table, &shown, assignments)?;
-    let relation = binder.numbered(id, &shown);
+    binder.begin_change();
+    let relation = binder.numbered(id, alias.as_deref())?;
     let mut tables = vec![TableWithJoins {
         relation,
         joins: Vec::new(),
@@ -77,9 +80,9 @@ pub(super) async fn update(
         }
         Some(UpdateTableFromKind::BeforeSet(_)) => return Err(near("from")),
     }
-    let selection = selection
-        .map(|selection| binder.condition("redshift_where", selection))
-        .transpose()?;
+    let shown = alias.as_deref().unwrap_or(&table.name);
+    let items = new_row(&mut binder, table, shown, assignments)?;
+    let selection = binder.selection(selection)?;
     let query = bind::select(items, tables, selection);
     transaction.has_read(binder.tables);
     let again = match environment.one_match {

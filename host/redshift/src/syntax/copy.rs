@@ -201,6 +201,13 @@ fn options(words: &mut Words<'_>) -> Result<Options> {
                 }
             }
         };
+        let value = match value {
+            // The byte 0, whether its backslash is escaped or not.
+            OptionValue::Text(text) if *name == "null" && ["\\0", "\\000"].contains(&&*text) => {
+                OptionValue::Text("\0".to_owned())
+            }
+            value => value,
+        };
         if options.has(name) {
             return Err(Error::new(&error::REDUNDANT_OPTION, &[]));
         }

@@ -264,10 +264,42 @@ pub(super) fn column(words: &mut Words<'_>) -> Result<ColumnDefinition> {
         keys: Vec::new(),
     };
     loop {
+        let name = match words.take("constraint") {
+            true => Some(words.ident()?),
+            false => None,
+        };
+        let of = |kind| KeyDefinition::of(&column.name, kind);
+        let is_again = match words.word(0).as_str() {
+            "default" => column.default.is_some(),
+            "identity" | "generated" => column.identity.is_some(),
+            "encode" => column.encoding.is_some(),
+            _ => false,
+        };
+        // Only keys have a name afterwards, as in PostgreSQL 8.0.
         if words.take("not null") {
             column.not_null = true;
         } else if words.take("null") {
             column.nullable = true;
+        } else if words.take("primary key") {
+            let key = of("PRIMARY KEY");
+            column.keys.push(KeyDefinition { name, ..key });
+        } else if words.take("unique") {
+            let key = of("UNIQUE");
+            column.keys.push(KeyDefinition { name, ..key });
+        } else if words.is("references") {
+            let references = Some(references(words)?);
+            let key = KeyDefinition {
+                name,
+                references,
+                ..of("FOREIGN KEY")
+            };
+            column.keys.push(key);
+        } else if words.is("check") {
+            return Err(Error::new(&error::UNSUPPORTED, &[&"CHECK constraint"]));
+        } else if name.is_some() {
+            return Err(near(&words.parser.peek_token().token));
+        } else if is_again {
+            return Err(near(&words.parser.peek_token().token).hint("it stands twice"));
         } else if words.take("default") {
             // The NOT NULL of `DEFAULT 1 NOT NULL` belongs to the column, not to the value.
             let above = Redshift.prec_value(Precedence::Is);
@@ -291,20 +323,6 @@ pub(super) fn column(words: &mut Words<'_>) -> Result<ColumnDefinition> {
             column.distribution_key = true;
         } else if words.take("sortkey") {
             column.sort_key = true;
-        } else if words.take("primary key") {
-            column
-                .keys
-                .push(KeyDefinition::of(&column.name, "PRIMARY KEY"));
-        } else if words.take("unique") {
-            column.keys.push(KeyDefinition::of(&column.name, "UNIQUE"));
-        } else if words.is("references") {
-            let references = Some(references(words)?);
-            column.keys.push(KeyDefinition {
-                references,
-                ..KeyDefinition::of(&column.name, "FOREIGN KEY")
-            });
-        } else if words.is("check") {
-            return Err(Error::new(&error::UNSUPPORTED, &[&"CHECK constraint"]));
         } else if words.is("collate") {
             return Err(Error::not_yet("COLLATE"));
         } else if words.is("generated") {

@@ -41,23 +41,35 @@ fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>> {
         };
         Error::new(&error::SYNTAX_ERROR, &[&near])
     })?;
+    let mut is_after_null = false;
     for TokenWithSpan { token, .. } in &mut tokens {
         match token {
             Token::SingleQuotedString(written) | Token::NationalStringLiteral(written) => {
-                *written = unescaped(written)?;
+                *written = unescaped(written, is_after_null)?;
             }
             Token::Word(word) if word.quote_style == Some('"') => {
                 word.value = word.value.replace("\"\"", "\"");
             }
             _ => {}
         }
+        // A text after NULL, or after NULL AS, is the null string of COPY or UNLOAD: nowhere else does one stand there.
+        is_after_null = match token {
+            Token::Word(word) if word.quote_style.is_none() => match word.keyword {
+                Keyword::NULL => true,
+                Keyword::AS => is_after_null,
+                _ => false,
+            },
+            Token::Whitespace(_) => is_after_null,
+            _ => false,
+        };
     }
     Ok(tokens)
 }
 
 /// The text of a literal: `\n` and the like are characters of control, `\101` is a byte in octal digits, and a backslash before anything else
-/// is left out, as in PostgreSQL 8.0.
-fn unescaped(written: &str) -> Result<String> {
+/// is left out, as in PostgreSQL 8.0. A null string may hold the byte 0, and keeps a backslash before a capital letter: `'\N'` is documented to
+/// be a backslash and an N.
+fn unescaped(written: &str, is_null_string: bool) -> Result<String> {
     let mut bytes = Vec::with_capacity(written.len());
     let mut rest = written.as_bytes();
     while let [first, after @ ..] = rest {
@@ -78,6 +90,9 @@ fn unescaped(written: &str) -> Result<String> {
                 rest = &after[count..];
             }
             (b'\\', [escaped, after @ ..]) => {
+                if is_null_string && escaped.is_ascii_uppercase() {
+                    bytes.push(b'\\');
+                }
                 bytes.push(match escaped {
                     b'b' => 8,
                     b'f' => 12,
@@ -92,7 +107,7 @@ fn unescaped(written: &str) -> Result<String> {
         }
     }
     match String::from_utf8(bytes) {
-        Ok(text) if !text.contains('\0') => Ok(text),
+        Ok(text) if is_null_string || !text.contains('\0') => Ok(text),
         _ => Err(Error::not_yet(
             "octal digits in a text that make no UTF-8, or the byte 0",
         )),

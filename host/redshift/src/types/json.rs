@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::de::Error as _;
 use serde_json::value::RawValue;
+
+/// How deep arrays and objects of a SUPER value are nested at most.
+const MOST_LEVELS: usize = 1_000;
 
 /// A value of JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,55 +21,103 @@ pub(crate) enum Json {
     Object(Vec<(String, Self)>),
 }
 
-struct Entries<'a>(Vec<(String, &'a RawValue)>);
+/// Why a text is no value.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    Invalid(serde_json::Error),
+    TooDeep,
+}
 
-impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Read;
-        impl<'de> Visitor<'de> for Read {
-            type Value = Entries<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Entries(entries))
-            }
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(error) => write!(formatter, "{error}"),
+            Self::TooDeep => write!(formatter, "it has more than {MOST_LEVELS} levels"),
         }
-        deserializer.deserialize_map(Read)
     }
+}
+
+impl From<serde_json::Error> for Fault {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Invalid(error)
+    }
+}
+
+/// An array or object whose end was not read yet.
+enum Open {
+    Array(Vec<Json>),
+    /// Its entries, and the key whose value comes next.
+    Object(Vec<(String, Json)>, Option<String>),
+}
+
+/// Bytes of the string that a text begins with.
+fn string_length(text: &str) -> usize {
+    let mut at = 1;
+    let bytes = text.as_bytes();
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'\\' => at += 2,
+            b'"' => return at + 1,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
 }
 
 impl Json {
     /// The value of a text; an error if it is none.
-    pub(crate) fn read(text: &str) -> serde_json::Result<Self> {
-        Self::of(serde_json::from_str(text)?)
-    }
-
-    fn of(raw: &RawValue) -> serde_json::Result<Self> {
-        let text = raw.get();
-        Ok(match text.as_bytes().first() {
-            Some(b'{') => {
-                let Entries(entries) = serde_json::from_str(text)?;
-                let entries = entries.into_iter();
-                let entries = entries.map(|(key, value)| Ok((key, Self::of(value)?)));
-                Self::Object(entries.collect::<serde_json::Result<_>>()?)
+    pub(crate) fn read(text: &str) -> Result<Self, Fault> {
+        // What is read afterwards is known to be JSON: what separates values says nothing more.
+        let mut rest = serde_json::from_str::<&RawValue>(text)?.get();
+        let mut open: Vec<Open> = Vec::new();
+        loop {
+            rest = rest.trim_start_matches([' ', '\t', '\n', '\r', ',', ':']);
+            let (length, value) = match rest.as_bytes().first() {
+                Some(b'{' | b'[') if open.len() == MOST_LEVELS => return Err(Fault::TooDeep),
+                Some(bracket @ (b'{' | b'[')) => {
+                    open.push(match bracket {
+                        b'{' => Open::Object(Vec::new(), None),
+                        _ => Open::Array(Vec::new()),
+                    });
+                    rest = &rest[1..];
+                    continue;
+                }
+                Some(b'}' | b']') => match open.pop() {
+                    Some(Open::Array(items)) => (1, Self::Array(items)),
+                    Some(Open::Object(entries, _)) => (1, Self::Object(entries)),
+                    None => return Err(ended()),
+                },
+                Some(b'"') => {
+                    let length = string_length(rest);
+                    let text: String = serde_json::from_str(&rest[..length])?;
+                    if let Some(Open::Object(_, key @ None)) = open.last_mut() {
+                        *key = Some(text);
+                        rest = &rest[length..];
+                        continue;
+                    }
+                    (length, Self::Text(text))
+                }
+                Some(_) => {
+                    let ends = [' ', '\t', '\n', '\r', ',', ']', '}'];
+                    let length = rest.find(ends).unwrap_or(rest.len());
+                    let value = match &rest[..length] {
+                        "null" => Self::Null,
+                        word @ ("true" | "false") => Self::Bool(word == "true"),
+                        digits => Self::Number(digits.to_owned()),
+                    };
+                    (length, value)
+                }
+                None => return Err(ended()),
+            };
+            rest = &rest[length..];
+            match open.last_mut() {
+                Some(Open::Array(items)) => items.push(value),
+                Some(Open::Object(entries, key)) => {
+                    entries.push((key.take().unwrap_or_default(), value));
+                }
+                None => return Ok(value),
             }
-            Some(b'[') => {
-                let items: Vec<&RawValue> = serde_json::from_str(text)?;
-                let items = items.into_iter().map(Self::of);
-                Self::Array(items.collect::<serde_json::Result<_>>()?)
-            }
-            Some(b'"') => Self::Text(serde_json::from_str(text)?),
-            Some(b't' | b'f') => Self::Bool(text == "true"),
-            Some(b'n') => Self::Null,
-            _ => Self::Number(text.to_owned()),
-        })
+        }
     }
 
     /// The value of a key; the last, if it stands several times.
@@ -106,36 +156,52 @@ impl Json {
     }
 }
 
+/// What cannot be: the text was read once before.
+fn ended() -> Fault {
+    Fault::Invalid(serde_json::Error::custom("a value ends too early"))
+}
+
 /// A text in quotes, with what JSON escapes.
 pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::String(text.to_owned()).to_string()
 }
 
+impl Json {
+    fn write(&self, text: &mut String) {
+        match self {
+            Self::Null => text.push_str("null"),
+            Self::Bool(true) => text.push_str("true"),
+            Self::Bool(false) => text.push_str("false"),
+            Self::Number(digits) => text.push_str(digits),
+            Self::Text(value) => text.push_str(&quoted(value)),
+            Self::Array(items) => {
+                text.push('[');
+                for (at, item) in items.iter().enumerate() {
+                    text.push_str(if at == 0 { "" } else { "," });
+                    item.write(text);
+                }
+                text.push(']');
+            }
+            Self::Object(entries) => {
+                text.push('{');
+                for (at, (name, value)) in entries.iter().enumerate() {
+                    text.push_str(if at == 0 { "" } else { "," });
+                    text.push_str(&quoted(name));
+                    text.push(':');
+                    value.write(text);
+                }
+                text.push('}');
+            }
+        }
+    }
+}
+
 impl fmt::Display for Json {
     /// Without blanks.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Null => formatter.write_str("null"),
-            Self::Bool(value) => write!(formatter, "{value}"),
-            Self::Number(digits) => formatter.write_str(digits),
-            Self::Text(text) => formatter.write_str(&quoted(text)),
-            Self::Array(items) => {
-                formatter.write_str("[")?;
-                for (at, item) in items.iter().enumerate() {
-                    let comma = if at == 0 { "" } else { "," };
-                    write!(formatter, "{comma}{item}")?;
-                }
-                formatter.write_str("]")
-            }
-            Self::Object(entries) => {
-                formatter.write_str("{")?;
-                for (at, (name, value)) in entries.iter().enumerate() {
-                    let comma = if at == 0 { "" } else { "," };
-                    write!(formatter, "{comma}{}:{value}", quoted(name))?;
-                }
-                formatter.write_str("}")
-            }
-        }
+        let mut text = String::new();
+        self.write(&mut text);
+        formatter.write_str(&text)
     }
 }
 
@@ -158,5 +224,37 @@ mod tests {
             Some(&Json::Number("1.50".into()))
         );
         assert!(Json::read("{a}").is_err());
+    }
+
+    #[test]
+    fn values_are_found_whatever_is_around_them() {
+        for (text, compact) in [
+            (" [ ] ", "[]"),
+            ("{ }", "{}"),
+            ("\t-1.5E+3\n", "-1.5E+3"),
+            ("[[],[{}],{\"a\":[]}]", "[[],[{}],{\"a\":[]}]"),
+            ("[ true ,false\r\n, null]", "[true,false,null]"),
+            (
+                r#"{"\\" : "}]\"," , ",:" : "\\"}"#,
+                r#"{"\\":"}]\",",",:":"\\"}"#,
+            ),
+            (r#"["\u00e9", "é"]"#, r#"["é","é"]"#),
+        ] {
+            assert_eq!(Json::read(text).unwrap().to_string(), compact, "{text}");
+        }
+        for text in ["", " ", "[", "[1,]", "{\"a\"}", "[1}", "1 2", "\"\\ud800\""] {
+            assert!(matches!(Json::read(text), Err(Fault::Invalid(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn levels_are_bounded() {
+        let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+        let most = nested(MOST_LEVELS);
+        assert_eq!(Json::read(&most).unwrap().to_string(), most);
+        // Each level read again from its beginning would take minutes.
+        for levels in [MOST_LEVELS + 1, 1_000_000] {
+            assert!(matches!(Json::read(&nested(levels)), Err(Fault::TooDeep)));
+        }
     }
 }

@@ -177,13 +177,17 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 pub(crate) fn date(days: i32) -> String {
-    match EPOCH
-        .checked_add(days)
-        .and_then(NaiveDate::from_num_days_from_ce_opt)
-    {
+    match calendar(days) {
         Some(date) => day(date),
         None => format!("day {days}"),
     }
+}
+
+/// The date of a day since 1970, if it has one.
+pub(crate) fn calendar(days: i32) -> Option<NaiveDate> {
+    EPOCH
+        .checked_add(days)
+        .and_then(NaiveDate::from_num_days_from_ce_opt)
 }
 
 fn day(date: NaiveDate) -> String {

@@ -4,9 +4,9 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array,
-    Int64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
-    TimestampNanosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int16Array,
+    Int32Array, Int64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
+    TimestampMillisecondArray, TimestampNanosecondArray,
 };
 use arrow::datatypes::Int32Type;
 use parquet::arrow::ArrowWriter;
@@ -101,6 +101,31 @@ pub(crate) async fn fill(bucket: &OneBucket) {
     ]);
     let no_text = parquet(vec![("id", ids(&[Some(1)])), ("name", texts(&["qzq"]))]);
     let no_text = patched(no_text, b"qzq", b"q\xffq");
+    let numbered = parquet(vec![
+        ("id", ids(&[Some(1), None])),
+        ("name", texts(&["a", "b"])),
+    ]);
+    // Annotations say that these values are smaller than what is stored.
+    let small = parquet(vec![(
+        "n",
+        Arc::new(Int16Array::from(vec![12_345])) as ArrayRef,
+    )]);
+    let small = patched(small, &12_345_i32.to_le_bytes(), &70_000_i32.to_le_bytes());
+    let digits = Decimal128Array::from(vec![12_345])
+        .with_precision_and_scale(5, 2)
+        .unwrap();
+    let digits = parquet(vec![("n", Arc::new(digits) as ArrayRef)]);
+    let digits = patched(
+        digits,
+        &12_345_i32.to_le_bytes(),
+        &99_999_999_i32.to_le_bytes(),
+    );
+    let far_date = Date32Array::from(vec![i32::MAX]);
+    let far_date = parquet(vec![("d", Arc::new(far_date) as ArrayRef)]);
+    let far_millis = TimestampMillisecondArray::from(vec![i64::MAX]);
+    let far_millis = parquet(vec![("t", Arc::new(far_millis) as ArrayRef)]);
+    let far_micros = TimestampMicrosecondArray::from(vec![i64::MAX]);
+    let far_micros = parquet(vec![("t", Arc::new(far_micros) as ArrayRef)]);
     let length = two.len();
     let manifest = |url: &str, mandatory: bool, length: Option<usize>| {
         let meta = length.map_or_else(String::new, |length| {
@@ -222,6 +247,14 @@ pub(crate) async fn fill(bucket: &OneBucket) {
         ),
         ("fractions.txt", b"2020-01-02 03:04:05.5|1\n".to_vec()),
         ("nulls.txt", b"1|\\N\n|b\n".to_vec()),
+        ("null_marks.txt", b"a|\\N\nb|N\nc|\0\nd|x\0\ne|\n".to_vec()),
+        ("numbered.csv", b"1,a\n,b\n".to_vec()),
+        ("numbered.parquet", numbered),
+        ("small.parquet", small),
+        ("digits.parquet", digits),
+        ("far_date.parquet", far_date),
+        ("far_millis.parquet", far_millis),
+        ("far_micros.parquet", far_micros),
         (
             "deep.json",
             b"{\"id\": 5, \"name\": {\"x\": [\"y\"]}}".to_vec(),

@@ -167,6 +167,75 @@ async fn of_two_tables_of_one_name_the_second_is_refused() {
     );
 }
 
+/// Statements that add a foreign key to the table `t`.
+const ADD_KEY: [&str; 2] = [
+    "create table referring (id int references t)",
+    "alter table u add foreign key (id) references t",
+];
+
+async fn referred() -> (Fresh, Arc<Session>, Arc<Session>) {
+    let (fresh, a, b) = table(Isolation::Snapshot).await;
+    run(&a, &["drop table t", "create table t (id int primary key)"]).await;
+    (fresh, Arc::new(a), Arc::new(b))
+}
+
+/// The rule of the error of a statement that waits until another session commits.
+async fn refused_after_waiting(
+    waits: &Arc<Session>,
+    statement: &'static str,
+    commits: &Session,
+) -> &'static str {
+    let waiting = {
+        let waits = Arc::clone(waits);
+        tokio::spawn(async move { waits.run(statement, &[]).await })
+    };
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!waiting.is_finished(), "{statement}");
+    run(commits, &["commit"]).await;
+    waiting.await.unwrap().unwrap_err().rule().name
+}
+
+#[tokio::test]
+async fn a_foreign_key_and_a_drop_of_its_table_wait_for_each_other() {
+    for add in ADD_KEY {
+        let (_fresh, a, b) = referred().await;
+        run(&a, &["begin", add]).await;
+        let dropped = refused_after_waiting(&b, "drop table t", &a).await;
+        assert_eq!(dropped, "SCHEMA_NOT_EMPTY", "{add}");
+        let (_fresh, a, b) = referred().await;
+        run(&a, &["begin", "drop table t"]).await;
+        let added = refused_after_waiting(&b, add, &a).await;
+        assert_eq!(added, "UNDEFINED_TABLE", "{add}");
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_key_and_a_drop_that_do_not_see_each_other_end_in_1023() {
+    for add in ADD_KEY {
+        for drop in [
+            "drop table t",
+            "drop table t cascade",
+            "alter table t drop constraint t_pkey",
+        ] {
+            for (first, second) in [(add, drop), (drop, add)] {
+                let (_fresh, a, b) = referred().await;
+                run(&a, &["begin", "select 1"]).await;
+                run(&b, &[first]).await;
+                let refused = refused(&a, second).await;
+                assert_eq!(refused, "SERIALIZABLE", "{first}, then {second}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn rows_are_added_to_a_table_while_a_key_to_it_is_not_committed() {
+    let (_fresh, a, b) = referred().await;
+    run(&a, &["begin", ADD_KEY[0]]).await;
+    run(&b, &["insert into t values (1)"]).await;
+    run(&a, &["commit", "drop table referring", "drop table t"]).await;
+}
+
 #[tokio::test]
 async fn a_cancelled_statement_leaves_nothing() {
     let (_fresh, a, b) = table(Isolation::Snapshot).await;
