@@ -17,9 +17,15 @@ impl Server {
     }
 
     pub(crate) fn start_with(project: &Project, options: &[&str]) -> Self {
+        Self::start_in(project, options, &[])
+    }
+
+    /// With variables in its environment.
+    fn start_in(project: &Project, options: &[&str], variables: &[(&str, &str)]) -> Self {
         let arguments = [&["local", "up", "--http-port", "0"], options].concat();
         let mut command: Command = project.command(&arguments);
         let child = command
+            .envs(variables.iter().copied())
             .stderr(Stdio::null())
             .spawn()
             .expect("the program starts");
@@ -205,6 +211,75 @@ fn statements_run_on_the_local_redshift_whether_it_runs_or_not() {
     assert_eq!(failed.json()["error"]["message"], "22012: division by zero");
     assert_eq!(project.run(&["local", "sql", "nope.sql"]).code, 2);
     assert_eq!(server.interrupt(), Some(0));
+}
+
+#[test]
+fn copy_and_unload_reach_another_s3() {
+    let elsewhere = Project::empty();
+    let _s3 = Server::start(&elsewhere);
+    let status = elsewhere.run(&["local", "status", "--json"]).json();
+    let endpoint = status["owner"]["endpoint"].as_str().expect("an endpoint");
+    elsewhere.write("raw/one.csv", "1,a\n2,b\n");
+    elsewhere.write("raw/two.csv", "3,c\n");
+    let copied = elsewhere.run(&["local", "cp", "raw", "s3://lake/raw/"]);
+    assert_eq!(copied.code, 0, "{}", copied.stderr);
+
+    let project = Project::empty();
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", "transom"),
+        ("AWS_SECRET_ACCESS_KEY", "transom-local"),
+        ("AWS_REGION", "us-east-1"),
+    ];
+    let options = ["--s3-endpoint", endpoint];
+    let _server = Server::start_in(&project, &options, &variables);
+    let run = |sql: &str| {
+        project.write("all.sql", sql);
+        project.run(&["local", "sql", "all.sql", "--json"]).json()
+    };
+    let loaded = run("create table t (id int, name varchar(5));\n\
+         copy t from 's3://lake/raw/' iam_role default csv;\n\
+         unload ('select name from t order by id') to 's3://lake/out/names_' iam_role default csv parallel off;\n\
+         copy t from 's3://lake/raw/t' iam_role default csv;\n\
+         select count(*) from t;");
+    assert_eq!(loaded[4]["result"]["rows"], serde_json::json!([["4"]]));
+    for (sql, expected) in [
+        (
+            "unload ('select name from t') to 's3://lake/out/names_' iam_role default csv",
+            "Specified unload destination on S3 is not empty",
+        ),
+        (
+            "copy t from 's3://nope/x' iam_role default csv",
+            "The specified bucket does not exist: nope",
+        ),
+        (
+            "copy t from 's3://lake/nope' iam_role default csv manifest",
+            "it does not exist",
+        ),
+    ] {
+        let failed = run(sql);
+        let message = failed["error"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains(expected), "{sql}: {failed}");
+    }
+    run(
+        "unload ('select 1 from t where id = 1') to 's3://lake/out/names_' iam_role default csv parallel off cleanpath",
+    );
+    let copied = elsewhere.run(&["local", "cp", "s3://lake/out/", "out"]);
+    assert_eq!(copied.code, 0, "{}", copied.stderr);
+    let mut files = std::fs::read_dir(elsewhere.path().join("out")).expect("a folder");
+    let file = files.next().expect("a file").expect("a file");
+    assert_eq!(std::fs::read_to_string(file.path()).expect("a text"), "1\n");
+    assert!(files.next().is_none());
+    // The local S3 has none of it.
+    let status = project.run(&["local", "status", "--json"]).json();
+    assert_eq!(status["s3"]["buckets"], 0);
+
+    let wrong = project.run(&["local", "up", "--s3-endpoint", "lake.example"]);
+    assert_eq!(wrong.code, 2);
+    assert!(
+        wrong.stderr.contains("expected `aws`, or an address"),
+        "{}",
+        wrong.stderr
+    );
 }
 
 /// Each of these commands starts a local AWS more than once.

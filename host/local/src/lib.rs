@@ -33,8 +33,8 @@ pub use self::folder::{FolderError, Owner, clear_folder, owner_of};
 pub use self::lambda::{
     FunctionError, FunctionOptions, InvokeApi, LocalFunction, Outcome, request_id,
 };
-pub use self::redshift::{Fault, FaultKind};
+pub use self::redshift::{Exception, Fault, FaultKind};
 pub use self::s3::{Contents, Expired};
-pub use transom_redshift::{Isolation, THREAD_STACK};
+pub use transom_redshift::{Isolation, Object, ObjectError, Objects, THREAD_STACK};
 
 pub use self::server::{Credentials, LocalAws, Options, RedshiftPort, StartError, environment};

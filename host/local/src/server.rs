@@ -12,11 +12,11 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
-use transom_redshift::Isolation;
+use transom_redshift::{Isolation, Objects};
 
 use crate::access::AccessLog;
 use crate::folder::{DataFolder, FolderError};
-use crate::redshift::{self, Redshift};
+use crate::redshift::{self, Buckets, Redshift};
 use crate::router::{Connection, Router};
 use crate::s3::S3;
 
@@ -73,6 +73,8 @@ pub struct Options {
     /// A file to whose end each request to S3 and the Data API is written, as IAM would judge it: one JSON object a line, with
     /// `operation`, `action`, `resource` and, of listings, `prefix`.
     pub access_log: Option<PathBuf>,
+    /// The buckets that COPY reads and UNLOAD writes, if they are not those of the local S3.
+    pub objects: Option<Arc<dyn Objects>>,
 }
 
 impl Options {
@@ -90,6 +92,7 @@ impl Options {
             check_signatures: false,
             credentials: Credentials::default(),
             access_log: None,
+            objects: None,
         }
     }
 }
@@ -197,8 +200,11 @@ impl LocalAws {
             source: Box::new(error),
         })?;
         let path = folder.join("redshift");
-        let trusted = s3.trusted(&options.region);
-        let redshift = Redshift::open(&path, options.isolation, trusted, access);
+        let objects = options.objects.clone().unwrap_or_else(|| {
+            let trusted = s3.trusted(&options.region);
+            Arc::new(Buckets(trusted))
+        });
+        let redshift = Redshift::open(&path, options.isolation, objects, access);
         let redshift = redshift.map_err(|error| StartError::Data {
             path,
             source: Box::new(error),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use regex::Regex;
+use uuid::Uuid;
 
 /// Statements that are remembered.
 const REMEMBERED: usize = 1_000;
@@ -27,10 +28,19 @@ fn masked(text: String) -> String {
     }
 }
 
+/// What `sys_query_history` calls a statement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueryId {
+    /// `query_id`, which counts from the start of this program.
+    pub number: u64,
+    /// `query_uuid`, which no other statement has.
+    pub uuid: Uuid,
+}
+
 /// A statement that ran.
 #[derive(Debug, Clone)]
 pub(crate) struct Ran {
-    pub(crate) number: u64,
+    pub(crate) id: QueryId,
     pub(crate) transaction: u64,
     pub(crate) pid: u32,
     pub(crate) user: String,
@@ -54,8 +64,12 @@ pub(crate) struct Statements {
 
 impl Statements {
     /// Adds a statement, which gets the next number.
-    pub(crate) fn add(&self, mut ran: Ran) {
-        ran.number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
+    pub(crate) fn add(&self, mut ran: Ran) -> QueryId {
+        let id = QueryId {
+            number: self.next.fetch_add(1, Ordering::Relaxed) + 1,
+            uuid: Uuid::new_v4(),
+        };
+        ran.id = id;
         ran.text = masked(ran.text);
         let mut end = ran.text.len().min(TEXT);
         while !ran.text.is_char_boundary(end) {
@@ -67,6 +81,7 @@ impl Statements {
             all.pop_front();
         }
         all.push_back(ran);
+        id
     }
 
     pub(crate) fn all(&self) -> Vec<Ran> {

@@ -34,6 +34,7 @@ mod types;
 pub use deep::THREAD_STACK;
 pub use engine::{Engine, Isolation, OpenError, Options};
 pub use error::{Error, Rule, Source, rules};
+pub use history::QueryId;
 pub use load::{Object, ObjectError, Objects};
 pub use session::{Outcome, Parameter, Rows, Session, TransactionState};
 pub use types::{Column, Type, timestamp};

@@ -12,7 +12,7 @@ use crate::catalog::{Catalog, Id, Object};
 use crate::deep::deep;
 use crate::engine::Shared;
 use crate::error::{self, Error, Result};
-use crate::history::Ran;
+use crate::history::{QueryId, Ran};
 use crate::run::{self, settings::Settings};
 use crate::syntax::{self, Parameters, Statement};
 use crate::transaction::Transaction;
@@ -165,6 +165,15 @@ enum Block {
     Explicit,
 }
 
+/// What becomes of a statement that succeeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It is part of its transaction, or commits.
+    Kept,
+    /// It is killed before it can commit, and its transaction with it.
+    Killed,
+}
+
 #[derive(Debug, Default)]
 struct State {
     block: Block,
@@ -175,6 +184,7 @@ struct State {
     settings: Settings,
     last_copy: i64,
     last_unload: i64,
+    last_query: Option<QueryId>,
 }
 
 impl State {
@@ -231,6 +241,19 @@ impl Session {
         syntax::placeholders(statement)
     }
 
+    /// The names of a statement's parameters as they are written: `:name`, outside of texts and comments.
+    ///
+    /// # Errors
+    /// If the text has a quote without an end.
+    pub fn parameter_names(statement: &str) -> Result<Vec<String>> {
+        syntax::parameter_names(statement)
+    }
+
+    /// What `sys_query_history` calls the statement that ran last.
+    pub async fn last_query(&self) -> Option<QueryId> {
+        self.state.lock().await.last_query
+    }
+
     /// Cancels the statement that runs. One that is being made durable, and one that starts later, go on.
     pub fn cancel(&self) {
         self.cancel.notify_waiters();
@@ -241,7 +264,14 @@ impl Session {
     /// # Errors
     /// What Redshift would say, with its codes; the statement has changed nothing then.
     pub async fn run(&self, statement: &str, parameters: &[Parameter]) -> Result<Outcome> {
-        deep(self.run_in(statement, parameters, Block::None)).await
+        deep(self.run_in(statement, parameters, Block::None, End::Kept)).await
+    }
+
+    /// Runs one statement that is killed when all is done but its commit: what it did is taken back, with the transaction that it is
+    /// part of. Gives what a client hears of it: that it was cancelled, or the error with which it failed before that.
+    pub async fn run_and_kill(&self, statement: &str, parameters: &[Parameter]) -> Error {
+        let killed = deep(self.run_in(statement, parameters, Block::None, End::Killed)).await;
+        killed.err().unwrap_or_else(cancelled)
     }
 
     /// Runs one of several statements that a client sends together. They are one transaction, which
@@ -250,7 +280,7 @@ impl Session {
     /// # Errors
     /// As [`Session::run`]. The statements that came before are undone, too.
     pub async fn run_together(&self, statement: &str, parameters: &[Parameter]) -> Result<Outcome> {
-        deep(self.run_in(statement, parameters, Block::Implied)).await
+        deep(self.run_in(statement, parameters, Block::Implied, End::Kept)).await
     }
 
     /// Ends what [`Session::run_together`] began: durable when this returns. After an error it is undone already.
@@ -298,19 +328,24 @@ impl Session {
         statement: &str,
         parameters: &[Parameter],
         block: Block,
+        end: End,
     ) -> Result<Outcome> {
         let state = &mut *self.state.lock().await;
         let started = chrono::Utc::now().timestamp_micros();
         let mut kind = "OTHER";
-        let outcome = self.run_statement(state, statement, parameters, block, &mut kind);
-        let outcome = outcome.await;
+        let outcome = self.run_statement(state, statement, parameters, block, end, &mut kind);
+        let outcome = match (outcome.await, end) {
+            // A statement that has no commit of its own, such as SET.
+            (Ok(_), End::Killed) => Err(cancelled()),
+            (outcome, _) => outcome,
+        };
         let rows = outcome
             .as_ref()
             .ok()
             .and_then(|outcome| outcome.rows.as_ref());
         let error = outcome.as_ref().err();
-        self.shared.ran.add(Ran {
-            number: 0,
+        let id = self.shared.ran.add(Ran {
+            id: QueryId::default(),
             transaction: state.last_transaction,
             pid: self.pid,
             user: self.user.clone(),
@@ -323,6 +358,7 @@ impl Session {
             error: error.map(|error| error.text().to_owned()),
             is_cancelled: error.is_some_and(|error| error.rule() == &error::CANCELLED),
         });
+        state.last_query = Some(id);
         outcome
     }
 
@@ -332,6 +368,7 @@ impl Session {
         statement: &str,
         parameters: &[Parameter],
         block: Block,
+        end: End,
         kind: &mut &'static str,
     ) -> Result<Outcome> {
         let parameters = match parameters {
@@ -349,6 +386,12 @@ impl Session {
         };
         *kind = parsed.kind();
         match parsed {
+            Statement::Begin { .. } | Statement::Commit | Statement::Rollback
+                if end == End::Killed =>
+            {
+                state.transaction = None;
+                return Err(cancelled());
+            }
             Statement::Begin { read_only } => {
                 self.check(state)?;
                 return Ok(self.begin(state, read_only));
@@ -361,7 +404,7 @@ impl Session {
             }
             _ => self.check(state)?,
         }
-        self.run_parsed(state, parsed, block).await
+        self.run_parsed(state, parsed, block, end).await
     }
 
     /// The columns of a statement's result, without running it; `None` if it gives no rows.
@@ -487,6 +530,7 @@ impl Session {
         state: &mut State,
         statement: Statement,
         block: Block,
+        end: End,
     ) -> Result<Outcome> {
         match &statement {
             Statement::Set { name, value } => {
@@ -520,12 +564,14 @@ impl Session {
         let timeout = state.settings.statement_timeout();
         let done = tokio::select! {
             done = run::run(&environment, &mut transaction, statement) => done?,
-            () = self.cancel.notified() => return Err(Error::new(&error::CANCELLED, &[])),
+            () = self.cancel.notified() => return Err(cancelled()),
             () = after(timeout) => {
-                let cancelled = Error::new(&error::CANCELLED, &[]);
-                return Err(cancelled.hint("it took longer than statement_timeout allows"));
+                return Err(cancelled().hint("it took longer than statement_timeout allows"));
             }
         };
+        if end == End::Killed {
+            return Err(cancelled());
+        }
         if let Some(rows) = done.copied {
             state.last_copy = rows;
         }
@@ -541,6 +587,10 @@ impl Session {
         }
         Ok(done.outcome)
     }
+}
+
+fn cancelled() -> Error {
+    Error::new(&error::CANCELLED, &[])
 }
 
 /// Ends after a time, or never.

@@ -1,16 +1,18 @@
 //! `transom local`: the local AWS, started, asked and emptied.
 
+mod objects;
 mod sql;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::json;
-use transom_file::spec::{AwsOptions, S3Url};
+use transom_file::spec::{AwsOptions, Endpoint, S3Url};
 use transom_local::{
-    Client, ClientError, Contents, Credentials, FolderError, Isolation, LocalAws, Options, Owner,
-    RedshiftPort, StartError, Status, clear_folder, environment, owner_of,
+    Client, ClientError, Contents, Credentials, FolderError, Isolation, LocalAws, Objects, Options,
+    Owner, RedshiftPort, StartError, Status, clear_folder, environment, owner_of,
 };
 use transom_pipeline::S3Error;
 use transom_pipeline::report::{Bytes, counted};
@@ -66,6 +68,10 @@ enum Action {
         /// How transactions of Redshift see each other.
         #[arg(long, value_name = "HOW", value_enum, default_value_t = Isolated::Snapshot)]
         isolation: Isolated,
+        /// COPY and UNLOAD of Redshift reach the buckets of another S3 instead of the local one: an address such as
+        /// `http://127.0.0.1:9000`, or `aws` for Amazon's. They use the credentials that AWS's tools use.
+        #[arg(long, value_name = "URL", value_parser = objects::endpoint)]
+        s3_endpoint: Option<Endpoint>,
         /// Writes what clients ask for to the end of this file, as IAM would judge it: one action on one resource a line, in JSON.
         #[arg(long, value_name = "FILE")]
         access_log: Option<PathBuf>,
@@ -165,9 +171,11 @@ impl LocalCommand {
                 redshift_port,
                 region,
                 isolation,
+                s3_endpoint,
                 access_log,
                 check_signatures,
             } => {
+                let other = s3_endpoint.map(objects::OtherS3::new);
                 let options = Options {
                     http_port,
                     redshift_port: redshift_port.map_or(RedshiftPort::Usual, RedshiftPort::At),
@@ -178,6 +186,7 @@ impl LocalCommand {
                     },
                     access_log,
                     check_signatures,
+                    objects: other.map(|other| Arc::new(other) as Arc<dyn Objects>),
                     ..Options::new(data)
                 };
                 context.block_on(serve(context, options))

@@ -14,7 +14,7 @@ mod upload;
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,6 +28,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Credentials;
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime::client::retries::classifiers::HttpStatusCodeClassifier;
+use bytes::Bytes;
 use tokio::sync::OnceCell;
 use transom_file::spec::{AwsOptions, Endpoint, S3Url};
 
@@ -113,15 +114,64 @@ impl Aws {
     /// # Errors
     /// If the file cannot be read, or the service refuses; nothing of the object is visible then.
     pub async fn upload(&self, file: &Path, to: &S3Url) -> io::Result<()> {
+        let file = file.to_owned();
+        let fill = move |upload: &mut Upload| io::copy(&mut File::open(file)?, upload).map(drop);
+        self.write(to, fill).await
+    }
+
+    /// Writes an object, whatever is there.
+    ///
+    /// # Errors
+    /// If the service refuses; nothing of the object is visible then.
+    pub async fn put(&self, to: &S3Url, bytes: Bytes) -> io::Result<()> {
+        self.write(to, move |upload| upload.write_all(&bytes)).await
+    }
+
+    async fn write(
+        &self,
+        to: &S3Url,
+        fill: impl FnOnce(&mut Upload) -> io::Result<()> + Send + 'static,
+    ) -> io::Result<()> {
         let bucket = self.bucket(&to.bucket).await.map_err(io::Error::other)?;
         let mut upload = Upload::new(bucket, to.key.clone());
-        let file = file.to_owned();
         let filled = tokio::task::spawn_blocking(move || {
-            io::copy(&mut File::open(file)?, &mut upload)?;
+            fill(&mut upload)?;
             Ok::<_, io::Error>(upload)
         });
         let upload = filled.await.map_err(io::Error::other)??;
         upload.complete().await.map_err(io::Error::other)
+    }
+
+    /// All bytes of an object; none if there is none.
+    ///
+    /// # Errors
+    /// If the service refuses, or the object changes meanwhile.
+    pub async fn get(&self, from: &S3Url) -> Result<Option<Bytes>, S3Error> {
+        let bucket = self.bucket(&from.bucket).await?;
+        let Some(found) = bucket.head(&from.key).await? else {
+            return Ok(None);
+        };
+        let bytes = bucket.read(&from.key, &found.etag, 0..found.bytes).await?;
+        Ok(Some(bytes))
+    }
+
+    /// Deletes an object, if there is one.
+    ///
+    /// # Errors
+    /// If the service refuses.
+    pub async fn delete(&self, at: &S3Url) -> Result<(), S3Error> {
+        let bucket = self.bucket(&at.bucket).await?;
+        bucket.delete(std::slice::from_ref(&at.key)).await
+    }
+
+    /// The keys that begin with a prefix, which need not end with a slash, with the bytes of their objects.
+    ///
+    /// # Errors
+    /// If the service refuses.
+    pub async fn keys(&self, prefix: &S3Url) -> Result<Vec<(String, u64)>, S3Error> {
+        let bucket = self.bucket(&prefix.bucket).await?;
+        let listed = bucket.list(&prefix.key).await?.into_iter();
+        Ok(listed.map(|object| (object.key, object.bytes)).collect())
     }
 
     /// The objects of a prefix, each with what follows the prefix in its key; the one object of a key, with nothing.

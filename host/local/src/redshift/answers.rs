@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 use transom_redshift::{Column, Rows, Type};
 
-use super::statements::{Part, Statement};
+use super::sessions::{Listed, Place};
+use super::statements::{Part, Statement, Submission};
 
 /// Rows of a page.
 const PAGE: usize = 1_000;
@@ -25,14 +26,9 @@ fn result_rows(part: &Part) -> i64 {
 }
 
 fn size(part: &Part) -> i64 {
-    match &part.rows {
-        Some(rows) => rows
-            .texts()
-            .flatten()
-            .map(|cell| cell.map_or(0, |cell| cell.len() as i64))
-            .sum(),
-        None if part.status.is_over() => 0,
-        None => -1,
+    match part.status.is_over() {
+        true => part.bytes as i64,
+        false => -1,
     }
 }
 
@@ -42,62 +38,105 @@ fn part_fields(part: &Part, object: &mut Map<String, Value>) {
     object.insert("QueryString".to_owned(), json!(part.sql));
     object.insert("ResultRows".to_owned(), json!(result_rows(part)));
     object.insert("ResultSize".to_owned(), json!(size(part)));
-    object.insert("RedshiftQueryId".to_owned(), json!(0));
+    let number = part.query.map_or(0, |query| query.number);
+    object.insert("RedshiftQueryId".to_owned(), json!(number));
+    let uuid = part.query.map(|query| query.uuid.to_string());
+    put(object, "RedshiftQueryUuid", uuid);
+}
+
+fn result_format(submission: &Submission) -> &'static str {
+    match submission.is_csv {
+        true => "CSV",
+        false => "JSON",
+    }
+}
+
+/// The values of a statement's parameters, if it has any.
+fn parameters(submission: &Submission) -> Option<Value> {
+    let parameters = submission.parameters.iter();
+    let parameters = parameters
+        .map(|parameter| json!({ "name": parameter.name, "value": parameter.value }))
+        .collect::<Vec<_>>();
+    (!parameters.is_empty()).then_some(Value::Array(parameters))
+}
+
+/// Where something runs, and as whom.
+fn place_fields(place: &Place, object: &mut Map<String, Value>) {
+    object.insert("Database".to_owned(), json!(place.database));
+    put(object, "WorkgroupName", place.target.workgroup.clone());
+    put(object, "ClusterIdentifier", place.target.cluster.clone());
+    put(object, "DbUser", place.target.user.clone());
+}
+
+fn has_rows(statement: &Statement) -> bool {
+    statement.parts.iter().any(|part| part.rows.is_some())
+}
+
+/// What is said of a statement each time.
+fn identity(statement: &Statement) -> Map<String, Value> {
+    let mut object = Map::new();
+    object.insert("Id".to_owned(), json!(statement.id));
+    object.insert("CreatedAt".to_owned(), json!(statement.created));
+    object.insert("Status".to_owned(), json!(statement.status.name()));
+    place_fields(&statement.place, &mut object);
+    put(
+        &mut object,
+        "SecretArn",
+        statement.place.target.secret.clone(),
+    );
+    put(&mut object, "SessionId", statement.session.clone());
+    object
 }
 
 /// The answer to what was submitted.
 pub(super) fn submitted(statement: &Statement) -> Value {
-    let mut object = Map::new();
-    let target = &statement.submission.target;
-    object.insert("Id".to_owned(), json!(statement.id));
-    object.insert("CreatedAt".to_owned(), json!(statement.created));
-    object.insert("Database".to_owned(), json!(statement.submission.database));
-    put(&mut object, "WorkgroupName", target.workgroup.clone());
-    put(&mut object, "ClusterIdentifier", target.cluster.clone());
-    put(&mut object, "DbUser", target.user.clone());
-    put(&mut object, "SecretArn", target.secret.clone());
-    put(&mut object, "SessionId", statement.session.clone());
+    let mut object = identity(statement);
+    // The users here are in no groups.
+    object.insert("DbGroups".to_owned(), json!([]));
     Value::Object(object)
+}
+
+/// The answer to what was submitted by somebody who waited for it.
+pub(super) fn waited(statement: &Statement) -> Value {
+    let mut answer = submitted(statement);
+    answer["RedshiftPid"] = json!(statement.pid);
+    if statement.status.is_over() {
+        answer["HasResultSet"] = json!(has_rows(statement));
+    }
+    answer
 }
 
 /// A statement, or one of its parts, as `DescribeStatement` shows it.
 pub(super) fn described(statement: &Statement, place: Option<usize>) -> Value {
-    let Value::Object(mut object) = submitted(statement) else {
-        return Value::Null;
-    };
+    let mut object = identity(statement);
+    let submission = &statement.submission;
     let status = place.map_or(statement.status, |place| statement.parts[place].status);
     object.insert("Status".to_owned(), json!(status.name()));
     object.insert("UpdatedAt".to_owned(), json!(statement.updated));
     object.insert("RedshiftPid".to_owned(), json!(statement.pid));
-    let format = if statement.submission.is_csv {
-        "CSV"
-    } else {
-        "JSON"
-    };
-    object.insert("ResultFormat".to_owned(), json!(format));
+    object.insert("ResultFormat".to_owned(), json!(result_format(submission)));
     let error = match place {
         Some(place) => statement.parts[place].error.clone(),
         None => statement.error.clone(),
     };
     put(&mut object, "Error", error);
-    if !statement.submission.parameters.is_empty() {
-        let parameters = statement
-            .submission
-            .parameters
-            .iter()
-            .map(|parameter| json!({ "name": parameter.name, "value": parameter.value }));
-        object.insert("QueryParameters".to_owned(), parameters.collect());
+    put(&mut object, "QueryParameters", parameters(submission));
+    if submission.is_batch {
+        let mode = match submission.auto_commit {
+            true => "AUTO_COMMIT",
+            false => "TRANSACTION",
+        };
+        object.insert("ExecutionMode".to_owned(), json!(mode));
     }
-    match (statement.submission.is_batch, place) {
+    match (submission.is_batch, place) {
         (true, None) => {
             let took = statement
                 .parts
                 .iter()
                 .map(|part| part.took.as_nanos() as i64)
                 .sum::<i64>();
-            let has_rows = statement.parts.iter().any(|part| part.rows.is_some());
             object.insert("Duration".to_owned(), json!(took));
-            object.insert("HasResultSet".to_owned(), json!(has_rows));
+            object.insert("HasResultSet".to_owned(), json!(has_rows(statement)));
             object.insert("ResultRows".to_owned(), json!(-1));
             object.insert("ResultSize".to_owned(), json!(-1));
             object.insert("RedshiftQueryId".to_owned(), json!(0));
@@ -133,37 +172,45 @@ pub(super) fn described(statement: &Statement, place: Option<usize>) -> Value {
 
 /// A statement of a list.
 pub(super) fn listed(statement: &Statement) -> Value {
+    let submission = &statement.submission;
     let mut object = Map::new();
     object.insert("Id".to_owned(), json!(statement.id));
     object.insert("Status".to_owned(), json!(statement.status.name()));
     object.insert("CreatedAt".to_owned(), json!(statement.created));
     object.insert("UpdatedAt".to_owned(), json!(statement.updated));
-    object.insert(
-        "IsBatchStatement".to_owned(),
-        json!(statement.submission.is_batch),
-    );
-    let format = if statement.submission.is_csv {
-        "CSV"
-    } else {
-        "JSON"
-    };
-    object.insert("ResultFormat".to_owned(), json!(format));
+    object.insert("IsBatchStatement".to_owned(), json!(submission.is_batch));
+    object.insert("ResultFormat".to_owned(), json!(result_format(submission)));
+    put(&mut object, "StatementName", submission.name.clone());
     put(
         &mut object,
-        "StatementName",
-        statement.submission.name.clone(),
+        "SecretArn",
+        statement.place.target.secret.clone(),
     );
     put(&mut object, "SessionId", statement.session.clone());
-    match statement.submission.is_batch {
-        true => object.insert("QueryStrings".to_owned(), json!(statement.submission.sqls)),
-        false => object.insert(
-            "QueryString".to_owned(),
-            json!(statement.submission.sqls[0]),
-        ),
+    put(&mut object, "QueryParameters", parameters(submission));
+    match submission.is_batch {
+        true => object.insert("QueryStrings".to_owned(), json!(submission.sqls)),
+        false => object.insert("QueryString".to_owned(), json!(submission.sqls[0])),
     };
     Value::Object(object)
 }
 
+/// A session of a list.
+pub(super) fn session(session: &Listed) -> Value {
+    let mut object = Map::new();
+    object.insert("SessionId".to_owned(), json!(session.id));
+    object.insert("Status".to_owned(), json!(session.status.name()));
+    object.insert("CreatedAt".to_owned(), json!(session.created));
+    object.insert("UpdatedAt".to_owned(), json!(session.updated));
+    let keep_alive = session.keep_alive.as_secs();
+    object.insert("SessionAliveSeconds".to_owned(), json!(keep_alive));
+    place_fields(&session.place, &mut object);
+    put(&mut object, "SessionTtl", session.closes);
+    put(&mut object, "CurrentStatementId", session.statement.clone());
+    Value::Object(object)
+}
+
+/// A column of a result.
 fn metadata(column: &Column) -> Value {
     let (precision, scale) = match column.data_type {
         Type::Numeric(precision, scale) => (i64::from(precision), i64::from(scale)),
@@ -196,6 +243,24 @@ fn metadata(column: &Column) -> Value {
         "tableName": "",
         "typeName": column.data_type.short_name(),
     })
+}
+
+/// A column of a table, which has a schema and a name.
+pub(super) fn column(
+    column: &Column,
+    [schema, table]: [&str; 2],
+    is_nullable: bool,
+    default: Option<String>,
+) -> Value {
+    let mut object = metadata(column);
+    object["length"] = object["precision"].clone();
+    object["nullable"] = json!(i64::from(is_nullable));
+    object["schemaName"] = json!(schema);
+    object["tableName"] = json!(table);
+    if let Some(default) = default {
+        object["columnDefault"] = json!(default);
+    }
+    object
 }
 
 fn cell(text: Option<String>, data_type: Type) -> Value {

@@ -2,8 +2,8 @@
 //! own, and where COPY and UNLOAD find S3.
 //!
 //! ```text
-//! request -> router -> data_api (model, answers) -> statements (what was submitted, and what became of it) -> sessions
-//! bytes   -> wire (messages, portals, transactions)                                                       -> sessions
+//! request -> router -> data_api (model, answers) -> statements (what became of them; sessions: those that are kept) -> engine
+//! bytes   -> wire (messages, portals, transactions)                                                                 -> engine
 //! ```
 
 mod answers;
@@ -11,21 +11,23 @@ mod data_api;
 mod faults;
 mod model;
 mod objects;
+mod refused;
+mod sessions;
 mod statements;
 pub(crate) mod wire;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use transom_redshift::{Engine, Isolation, OpenError, Options, Session};
+use transom_redshift::{Engine, Isolation, Objects, OpenError, Options, Session};
 
-use self::objects::Buckets;
 use self::statements::Statements;
 use crate::access::AccessLog;
-use crate::s3::S3;
 
 pub(crate) use self::data_api::answer;
 pub use self::faults::{Fault, FaultKind};
+pub(crate) use self::objects::Buckets;
+pub use self::refused::Exception;
 
 /// The database that is there.
 pub(crate) const DATABASE: &str = "dev";
@@ -45,13 +47,13 @@ impl Redshift {
     pub(crate) fn open(
         folder: &Path,
         isolation: Isolation,
-        s3: S3,
+        objects: Arc<dyn Objects>,
         access: AccessLog,
     ) -> Result<Self, OpenError> {
         let engine = Engine::open(Options {
             data: folder.to_owned(),
             isolation,
-            objects: Arc::new(Buckets(s3)),
+            objects,
             database: DATABASE.to_owned(),
         })?;
         Ok(Self {

@@ -20,7 +20,7 @@ const KEY: &AsciiSet = &NON_ALPHANUMERIC
 const MOST_BYTES: usize = 16 << 30;
 
 #[derive(Debug)]
-pub(super) struct Buckets(pub(super) S3);
+pub(crate) struct Buckets(pub(crate) S3);
 
 impl Buckets {
     async fn call(

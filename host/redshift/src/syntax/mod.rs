@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::ast::{
 pub(crate) use copy::{OptionValue, Options};
 pub(crate) use names::{check_label, check_name, check_names};
 pub(crate) use table::{ColumnDefinition, CreateTable, KeyColumn, KeyDefinition, TableAttributes};
-pub(crate) use tokens::{OTHER_PATH, Parameters, placeholders, split, view_query};
+pub(crate) use tokens::{OTHER_PATH, Parameters, parameter_names, placeholders, split, view_query};
 
 use crate::error::Result;
 

@@ -195,6 +195,29 @@ pub(crate) fn placeholders(text: &str) -> Result<usize> {
     Ok(numbers.max().unwrap_or(0))
 }
 
+/// The name of a parameter, behind its colon.
+fn parameter_name(token: &Token) -> Option<&str> {
+    match token {
+        Token::Word(word) => Some(&word.value),
+        Token::Number(digits, false) => Some(digits),
+        _ => None,
+    }
+}
+
+/// The names of a text's `:name`, as they are written.
+pub(crate) fn parameter_names(text: &str) -> Result<Vec<String>> {
+    let tokens = tokenize(text)?;
+    let tokens = tokens.iter().map(|token| &token.token);
+    let mut tokens = tokens.filter(|token| !matches!(token, Token::Whitespace(_)));
+    let mut names = Vec::new();
+    while let Some(token) = tokens.next() {
+        if *token == Token::Colon {
+            names.extend(tokens.next().and_then(parameter_name).map(str::to_owned));
+        }
+    }
+    Ok(names)
+}
+
 /// The tokens of one statement, without blanks.
 pub(super) fn read(text: &str, parameters: &Parameters<'_>) -> Result<Vec<TokenWithSpan>> {
     if text.len() > MOST_BYTES {
@@ -236,12 +259,11 @@ pub(super) fn read(text: &str, parameters: &Parameters<'_>) -> Result<Vec<TokenW
             }
             Token::Colon => {
                 if let (Parameters::Given(given), Some(next)) = (parameters, tokens.peek())
-                    && let Token::Word(word) = &next.token
+                    && let Some(name) = parameter_name(&next.token)
                 {
-                    let name = word.value.clone();
                     let value = given
                         .iter()
-                        .find(|given| given.name.as_deref() == Some(&name));
+                        .find(|given| given.name.as_deref() == Some(name));
                     let name = format!(":{name}");
                     let missing = || Error::new(&error::PARAMETER_MISSING, &[&name]);
                     put(value.ok_or_else(missing)?, &token.span, &mut read);

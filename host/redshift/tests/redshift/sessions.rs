@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use transom_redshift::{Engine, Isolation, Options, Parameter, Session, TransactionState, Type};
+use bytes::Bytes;
+use transom_redshift::{
+    Engine, Isolation, Objects, Options, Parameter, Session, TransactionState, Type,
+};
 
 use crate::{Fresh, OneBucket, fresh, run};
 
@@ -88,6 +91,36 @@ async fn inserts_share_the_table_and_both_stay() {
     run(&b, &["begin", "insert into t values (4, 0)", "commit"]).await;
     run(&a, &["commit"]).await;
     assert_eq!(value(&a, "select count(*) from t").await, "4");
+}
+
+/// Under SNAPSHOT; SERIALIZABLE has one writer of a table.
+#[tokio::test]
+async fn copies_share_the_table_with_copies_and_inserts() {
+    const COPY: &str = "copy t from 's3://bucket/rows' iam_role default csv";
+    const INSERT: &str = "insert into t values (5, 0)";
+    for isolation in [Isolation::Snapshot, Isolation::Serializable] {
+        for (first, second) in [(COPY, INSERT), (INSERT, COPY), (COPY, COPY)] {
+            let (fresh, a, b) = table(isolation).await;
+            let rows = Bytes::from_static(b"3,0\n4,0\n");
+            fresh.bucket.put("bucket", "rows", rows).await.unwrap();
+            run(&a, &["begin", first]).await;
+            let what = format!("{first} and {second} under {isolation:?}");
+            let shares = isolation == Isolation::Snapshot;
+            let patience = Duration::from_millis(if shares { 30_000 } else { 100 });
+            match tokio::time::timeout(patience, b.run(second, &[])).await {
+                Ok(beside) => assert!(shares && beside.is_ok(), "{what}: {beside:?}"),
+                Err(_) => assert!(!shares, "{what}"),
+            }
+            run(&a, &["commit"]).await;
+            let rows = |statement: &str| if statement == COPY { 2 } else { 1 };
+            let mut expected = 2 + rows(first);
+            if shares {
+                expected += rows(second);
+            }
+            let found = value(&a, "select count(*) from t").await;
+            assert_eq!(found, expected.to_string(), "{what}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -249,6 +282,49 @@ async fn a_cancelled_statement_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_killed_statement_takes_back_itself_and_its_transaction() {
+    let (_fresh, a, b) = table(Isolation::Snapshot).await;
+    let count = async || value(&b, "select count(*) from t").await;
+    for statement in [
+        "insert into t values (3, 30)",
+        "truncate t",
+        "create table x (id int)",
+        "set query_group to 'x'",
+    ] {
+        let killed = a.run_and_kill(statement, &[]).await;
+        assert_eq!(killed.rule().name, "CANCELLED", "{statement}");
+        assert_eq!(a.transaction_state().await, TransactionState::Idle);
+    }
+    assert_eq!(refused(&b, "select * from x").await, "UNDEFINED_TABLE");
+    for last in ["truncate t", "delete from t", "commit"] {
+        run(&a, &["begin", "insert into t values (3, 30)"]).await;
+        let killed = a.run_and_kill(last, &[]).await;
+        assert_eq!(killed.rule().name, "CANCELLED", "{last}");
+        assert_eq!(a.transaction_state().await, TransactionState::Failed);
+        // Its locks are released.
+        run(&b, &["update t set v = v + 1"]).await;
+        run(&a, &["rollback"]).await;
+        assert_eq!(count().await, "2", "{last}");
+    }
+    // What fails by itself says why.
+    let failed = a.run_and_kill("select 1 / 0", &[]).await;
+    assert_eq!(failed.rule().name, "DIVISION_BY_ZERO");
+}
+
+#[tokio::test]
+async fn statements_have_a_number_and_an_id_in_the_history() {
+    let (_fresh, a, b) = table(Isolation::Snapshot).await;
+    assert_eq!(b.last_query().await, None);
+    assert_eq!(refused(&b, "select 1 / 0").await, "DIVISION_BY_ZERO");
+    let id = b.last_query().await.unwrap();
+    let history = format!(
+        "select query_text from sys_query_history where query_id = {} and query_uuid = '{}'",
+        id.number, id.uuid
+    );
+    assert_eq!(value(&a, &history).await, "select 1 / 0");
+}
+
+#[tokio::test]
 async fn truncate_commits_and_temporary_tables_are_the_sessions() {
     let (_fresh, a, b) = table(Isolation::Snapshot).await;
     run(
@@ -291,6 +367,14 @@ async fn parameters_are_values() {
         .await
         .unwrap();
     assert_eq!(outcome.rows.unwrap().len(), 1);
+    // A name is as it is written.
+    let given = [named("Id", "2"), named("1", "x")];
+    let upper = a.run("select :Id, :1", &given).await.unwrap();
+    assert_eq!(upper.rows.unwrap().len(), 1);
+    let other = a.run("select :id", &[named("Id", "2")]).await.unwrap_err();
+    assert_eq!(other.rule().name, "PARAMETER_MISSING");
+    let names = "select :a, ':b', 1::int -- :c\n from t where \"d:e\" = :A and x = :a /* :f */";
+    assert_eq!(Session::parameter_names(names).unwrap(), ["a", "A", "a"]);
     let placed = Parameter {
         name: None,
         value: Some("-5".to_owned()),

@@ -27,7 +27,7 @@ pub(super) fn load_errors(view: &View<'_>) -> Columns {
 pub(super) fn queries(view: &View<'_>) -> Columns {
     rows(view.ran.map(Statements::all).unwrap_or_default())
         .number("user_id", |_| OWNER_ID)
-        .number("query_id", |ran| ran.number as i64)
+        .number("query_id", |ran| ran.id.number as i64)
         .text("query_label", |ran| ran.label.clone())
         .number("transaction_id", |ran| ran.transaction as i64)
         .number("session_id", |ran| i64::from(ran.pid))
@@ -51,5 +51,6 @@ pub(super) fn queries(view: &View<'_>) -> Columns {
         .number("returned_rows", |ran| ran.rows as i64)
         .text("query_text", |ran| ran.text.clone())
         .text("username", |ran| ran.user.clone())
+        .text("query_uuid", |ran| ran.id.uuid.to_string())
         .done()
 }
