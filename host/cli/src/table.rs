@@ -6,9 +6,9 @@ use arrow::array::{Array, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
-use arrow::util::display::{ArrayFormatter, FormatOptions, array_value_to_string};
+use arrow::util::display::{FormatOptions, array_value_to_string};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
-use transom_pipeline::type_name;
+use transom_pipeline::{show, type_name};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The widest value that is shown whole.
@@ -116,7 +116,7 @@ impl Column {
 
 fn cells(array: &dyn Array) -> Result<Vec<String>, ArrowError> {
     let options = FormatOptions::default().with_null("NULL");
-    let formatter = ArrayFormatter::try_new(array, &options)?;
+    let formatter = show::formatter(array, &options)?;
     (0..array.len())
         .map(|row| {
             let text = formatter.value(row).try_to_string();

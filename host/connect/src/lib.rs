@@ -18,6 +18,7 @@ mod format;
 mod kind;
 mod lease;
 mod log_store;
+mod names;
 mod pointer;
 mod redshift;
 mod sink;

@@ -30,4 +30,4 @@ pub use plan::keys::required_keys;
 pub use transform_columns::transform_columns;
 pub use transom_connect::{Aws, S3Error, S3ErrorKind, Unwritable};
 pub use transom_query::{PlanThreads, SessionOptions, TransformColumns, remove_scratch};
-pub use transom_sql::{field_type_name, type_name};
+pub use transom_sql::{field_type_name, show, type_name};

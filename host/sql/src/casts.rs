@@ -3,6 +3,7 @@
 //! Arrow cuts fractions off, and makes an infinity of what is too large. Casts that change nothing stay DataFusion's own, which pruning
 //! and comparisons of columns see through.
 
+mod clocks;
 mod from_text;
 mod interval;
 mod nested;
@@ -23,15 +24,24 @@ use arrow::datatypes::{
     Int8Type, Int16Type, Int32Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
     IntervalUnit, TimeUnit, UInt8Type, UInt16Type, UInt32Type, UInt64Type, i256,
 };
+use arrow::util::display::FormatOptions;
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use crate::arithmetic::rescaled;
+use self::clocks::Way;
+use crate::arithmetic::{rescaled, stored};
 use crate::error::ValueError;
-use crate::time::per_second;
+use crate::time::{per_second, zone};
 use crate::type_name;
+use crate::zones::Zone;
+
+/// Of Arrow's casts: an error, not NULL, for what does not fit.
+pub(crate) const CHECKED: CastOptions<'static> = CastOptions {
+    safe: false,
+    format_options: FormatOptions::new(),
+};
 
 /// What becomes of a value that does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,7 +53,9 @@ pub(crate) enum Unfit {
 /// Whether values of `from` can change on their way to `to`.
 pub(crate) fn can_change(from: &DataType, to: &DataType) -> bool {
     match to {
-        to if is_text(from) => !is_text(to) && !is_bytes(to) && !to.is_nested() && !is_coded(to),
+        to if is_coded(from) || is_coded(to) => can_change(stored(from), stored(to)),
+        to if is_text(from) => !is_text(to) && !is_bytes(to) && !to.is_nested(),
+        to if Way::between(from, to).is_some() => true,
         to if is_text(to) => to_text::writes(from),
         to if to.is_integer() => from.is_floating() || from.is_decimal(),
         DataType::Decimal128(..) | DataType::Decimal256(..) => {
@@ -118,8 +130,16 @@ pub fn can_cast(from: &DataType, to: &DataType, value: Option<&ScalarValue>) -> 
 pub(crate) fn column(values: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     match can_change(values.data_type(), to) {
         true => Cast::new(to.clone(), Unfit::Error, None).cast(values),
-        false => Ok(arrow_cast(values, to)?),
+        false => Ok(arrow_cast_with_options(values, to, &CHECKED)?),
     }
+}
+
+/// The list with texts for items that are written [as text](to_text) here; `None` for other items.
+pub(crate) fn items_as_text(list: &DataType) -> Option<DataType> {
+    nested::with_items(list, &|item| match to_text::writes(stored(item)) {
+        true => Some(DataType::Utf8),
+        false => items_as_text(item),
+    })
 }
 
 /// The cast to `VARCHAR(length)`, which keeps the first characters, as in PostgreSQL.
@@ -192,15 +212,19 @@ impl ScalarUDFImpl for Cast {
 
 impl Cast {
     fn cast(&self, values: &ArrayRef) -> Result<ArrayRef> {
+        if let Some(way) = Way::between(values.data_type(), &self.to) {
+            return self.by_clocks(values, way);
+        }
         match values.data_type() {
             _ if self.length.is_some() => self.to_characters(values),
             from if from == &self.to => Ok(Arc::clone(values)),
+            from if is_coded(from) || is_coded(&self.to) => {
+                let plain = self.step(values, stored(from))?;
+                let cast = self.step(&plain, stored(&self.to))?;
+                Ok(arrow_cast_with_options(&cast, &self.to, &self.options())?)
+            }
             from if from.is_nested() => {
-                let inner =
-                    |values: &ArrayRef, to: &DataType| match can_change(values.data_type(), to) {
-                        true => Self::new(to.clone(), self.unfit, None).cast(values),
-                        false => Ok(arrow_cast_with_options(values, to, &self.options())?),
-                    };
+                let inner = |values: &ArrayRef, to: &DataType| self.step(values, to);
                 let inside = nested::inside(values, &self.to, &inner)?;
                 let values = inside.as_ref().unwrap_or(values);
                 Ok(arrow_cast_with_options(values, &self.to, &self.options())?)
@@ -223,6 +247,58 @@ impl Cast {
             DataType::Duration(unit) => self.of_difference(values, *unit),
             other => exec_err!("{other} is not cast here"),
         }
+    }
+
+    /// The same cast to another type, of what is inside a value or on the way.
+    fn step(&self, values: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+        match can_change(values.data_type(), to) {
+            true => Self::new(to.clone(), self.unfit, None).cast(values),
+            false => Ok(arrow_cast_with_options(values, to, &self.options())?),
+        }
+    }
+
+    /// Over the type of local times in the unit of the moments.
+    fn by_clocks(&self, values: &ArrayRef, way: Way<'_>) -> Result<ArrayRef> {
+        let local = |data_type: &DataType| match data_type {
+            DataType::Timestamp(unit, _) => Ok(DataType::Timestamp(*unit, None)),
+            other => exec_err!("{other} has no clocks"),
+        };
+        match way {
+            Way::Shown(name) => {
+                let shown = self.moved(values, &local(values.data_type())?, name, zone::shown)?;
+                self.step(&shown, &self.to)
+            }
+            Way::Meant(name) => {
+                let shown = self.step(values, &local(&self.to)?)?;
+                self.moved(&shown, &self.to, name, zone::meant)
+            }
+        }
+    }
+
+    /// Timestamps as ones of another type, each moved to where it is in a zone.
+    fn moved(
+        &self,
+        times: &ArrayRef,
+        to: &DataType,
+        name: &str,
+        there: fn(Zone, i64, i64) -> Option<i64>,
+    ) -> Result<ArrayRef> {
+        let DataType::Timestamp(unit, _) = to else {
+            return exec_err!("{to} has no unit");
+        };
+        let (zone, tick) = (zone::zone(name)?, per_second(*unit));
+        let there = |time| there(zone, time, tick);
+        let ticks = arrow_cast(times, &DataType::Int64)?;
+        let ticks = ticks.as_primitive::<Int64Type>();
+        let moved: PrimitiveArray<Int64Type> = match self.unfit {
+            Unfit::Null => ticks.unary_opt(there),
+            Unfit::Error => match ticks.try_unary(|time| there(time).ok_or(time)) {
+                Ok(moved) => moved,
+                Err(time) => return Err(zone::beyond(time, times.data_type(), name).into()),
+            },
+        };
+        let moved: ArrayRef = Arc::new(moved);
+        Ok(arrow_cast(&moved, to)?)
     }
 
     fn options(&self) -> CastOptions<'static> {

@@ -13,6 +13,7 @@ use datafusion::logical_expr::{
 };
 
 use crate::error::ValueError;
+use crate::time;
 use crate::type_name;
 
 /// The functions; `bytes` is what one of them may make of a batch of rows.
@@ -28,12 +29,16 @@ pub(crate) fn functions(bytes: u64) -> Vec<Arc<ScalarUDF>> {
             functions_nested::repeat::array_repeat_udf(),
             Guard::Items(bytes),
         ),
-        guarded(functions::datetime::to_char(), Guard::Format),
+        guarded(time::to_char(), Guard::Format),
         guarded(functions::datetime::to_date(), Guard::Date),
         guarded(functions::string::chr(), Guard::Character),
         guarded(functions::encoding::encode(), Guard::Padding),
     ]
 }
+
+/// What to do where a function would make too much.
+pub(crate) const MORE_MEMORY: &str =
+    "`--memory` sets the memory of the run; a function may use a quarter of it at once";
 
 /// What is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -116,7 +121,7 @@ impl Guarded {
             "`{}` would make {total} bytes of {of}; at most {limit} are allowed",
             self.inner.name()
         ))
-        .hint("`--memory` sets the memory of the run; a function may use a quarter of it at once")
+        .hint(MORE_MEMORY)
         .into())
     }
 

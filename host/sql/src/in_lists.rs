@@ -1,25 +1,23 @@
 //! `x IN (a, b, ..)` where DataFusion gets it wrong.
 //!
 //! - It looks values up in a set if each item of the list gives one value for a batch without rows. `CASE WHEN b THEN 2 ELSE y END` does:
-//!   2 stood for every row.
+//!   2 stood for every row. So it does where it asks whether a condition above an outer join leaves out rows that the join fills with NULL.
 //! - Lists of one column that meet in `AND` or `OR` become one, by rules that know no NULL and take items for different values that are
 //!   written differently: `x IN (1, y) AND x IN (1, z)` became `x IN (1)`; `x NOT IN (1, 2) OR x NOT IN (3, 4)` became true, also where
 //!   `x` is NULL.
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{disjunction, split_binary, split_binary_owned};
-use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
-};
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator, lit};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
-/// A node whose lists are compared item by item unless all items are constants, just before operators are made of it.
+use crate::same::{is_kept, kept};
+
+/// A node whose lists are compared item by item unless all items are constants.
 pub(crate) fn compared(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let names = NamePreserver::new(&node);
     map_keys(node, |expr| {
@@ -42,14 +40,14 @@ pub(crate) fn compared(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     })
 }
 
-/// The place of an item that could be taken for a constant. Where a column is listed, nothing is.
+/// The place of an item that could be taken for a constant. Where a column is listed, or something that is kept, nothing is.
 fn computed(expr: &Expr) -> Option<usize> {
     let Expr::InList(list) = expr else {
         return None;
     };
-    let is_column = |item: &Expr| matches!(item, Expr::Column(_));
+    let is_for_rows = |item: &Expr| matches!(item, Expr::Column(_)) || is_kept(item);
     let is_constant = |item: &Expr| matches!(item, Expr::Literal(..));
-    match list.list.iter().any(is_column) {
+    match list.list.iter().any(is_for_rows) {
         true => None,
         false => list.list.iter().position(|item| !is_constant(item)),
     }
@@ -57,11 +55,39 @@ fn computed(expr: &Expr) -> Option<usize> {
 
 type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 
-/// A rule of the optimizer that puts no lists together.
-pub(crate) fn apart(rule: Rule) -> Rule {
+/// A rule of the optimizer that sees lists as they are computed.
+pub(crate) fn seen(rule: Rule) -> Rule {
     match rule.name() {
         "simplify_expressions" => Arc::new(Apart(rule)),
+        "push_down_filter" => Arc::new(ItemByItem(rule)),
         _ => rule,
+    }
+}
+
+/// A rule that computes conditions for a row of NULL.
+#[derive(Debug)]
+struct ItemByItem(Rule);
+
+impl OptimizerRule for ItemByItem {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.0.apply_order()
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        match plan {
+            plan @ LogicalPlan::Filter(_) => {
+                compared(plan)?.transform_data(|plan| self.0.rewrite(plan, config))
+            }
+            plan => self.0.rewrite(plan, config),
+        }
     }
 }
 
@@ -84,12 +110,13 @@ impl OptimizerRule for Apart {
         config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
         let names = NamePreserver::new(&plan);
-        let hidden = map_keys(plan, |expr| match lists(&expr)? {
-            0 | 1 => Ok(Transformed::no(expr)),
-            _ => {
-                let name = names.save(&expr);
-                Ok(hidden(expr)?.update_data(|expr| name.restore(expr)))
-            }
+        let hidden = map_keys(plan, |expr| {
+            let mut lists = 0;
+            let hidden = hidden(expr.clone(), &mut lists)?.data;
+            Ok(match lists {
+                0 | 1 => Transformed::no(expr),
+                _ => Transformed::yes(names.save(&expr).restore(hidden)),
+            })
         })?;
         let simplified = self.0.rewrite(hidden.data, config)?;
         if !hidden.transformed {
@@ -103,28 +130,11 @@ impl OptimizerRule for Apart {
     }
 }
 
-/// How many lists an expression has.
-fn lists(expr: &Expr) -> Result<usize> {
-    let mut count = 0;
-    expr.apply(|expr| {
-        if is_list(expr) {
-            count += 1;
-            return Ok(TreeNodeRecursion::Jump);
-        }
-        if !is_or(expr) {
-            return Ok(TreeNodeRecursion::Continue);
-        }
-        for operand in split_binary(expr, Operator::Or) {
-            count += lists(operand)?;
-        }
-        Ok(TreeNodeRecursion::Jump)
-    })?;
-    Ok(count)
-}
-
-fn hidden(expr: Expr) -> Result<Transformed<Expr>> {
+/// The expression with its lists hidden, which are counted.
+fn hidden(expr: Expr, lists: &mut usize) -> Result<Transformed<Expr>> {
     expr.transform_down(|expr| {
         if is_list(&expr) {
+            *lists += 1;
             return Ok(Transformed::new(kept(expr), true, TreeNodeRecursion::Jump));
         }
         if !is_or(&expr) {
@@ -132,7 +142,7 @@ fn hidden(expr: Expr) -> Result<Transformed<Expr>> {
         }
         let operands = split_binary_owned(expr, Operator::Or).into_iter();
         let operands = operands
-            .map(|operand| hidden(operand).data())
+            .map(|operand| hidden(operand, lists).data())
             .collect::<Result<Vec<_>>>()?;
         let joined = disjunction(operands).unwrap_or_else(|| lit(false));
         Ok(Transformed::new(joined, true, TreeNodeRecursion::Jump))
@@ -141,13 +151,12 @@ fn hidden(expr: Expr) -> Result<Transformed<Expr>> {
 
 fn shown(expr: Expr) -> Transformed<Expr> {
     match expr {
-        Expr::ScalarFunction(mut call) if call.func.inner().downcast_ref::<Kept>().is_some() => {
-            match call.args.pop() {
-                Some(list) => Transformed::yes(list),
-                None => Transformed::no(Expr::ScalarFunction(call)),
-            }
-        }
-        other => Transformed::no(other),
+        expr if !is_kept(&expr) => Transformed::no(expr),
+        Expr::ScalarFunction(mut call) => match call.args.pop() {
+            Some(list) => Transformed::yes(list),
+            None => Transformed::no(Expr::ScalarFunction(call)),
+        },
+        expr => Transformed::no(expr),
     }
 }
 
@@ -183,44 +192,4 @@ fn map_keys(
         Expr::GroupingSet(_) => expr.map_children(&mut change),
         expr => change(expr),
     })
-}
-
-/// The value, as something of which nothing is known before there are rows.
-fn kept(value: Expr) -> Expr {
-    ScalarUDF::from(Kept {
-        signature: Signature::any(1, Volatility::Immutable),
-    })
-    .call(vec![value])
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Kept {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for Kept {
-    fn name(&self) -> &str {
-        "kept"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        Ok(arguments[0].clone())
-    }
-
-    fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        Ok(FieldRef::clone(&arguments.arg_fields[0]))
-    }
-
-    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match arguments.args.into_iter().next() {
-            Some(value) => Ok(ColumnarValue::Array(
-                value.into_array(arguments.number_rows)?,
-            )),
-            None => internal_err!("`kept` has a value"),
-        }
-    }
 }

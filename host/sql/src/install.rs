@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use datafusion::common::Result;
 use datafusion::execution::SessionStateBuilder;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
 use datafusion::optimizer::{Analyzer, Optimizer};
 use datafusion::prelude::SessionConfig;
 
 use crate::lazy::{Guarding, RiskyLast};
 use crate::planner::Operators;
 use crate::rules::Checked;
+use crate::same::Same;
 use crate::type_names::SqlTypes;
 use crate::{
-    captures, correlation, extremes, guard, in_lists, items, named, optimizer, ordered, patterns,
+    captures, correlation, extremes, guard, in_lists, items, optimizer, ordered, patterns,
     quantiles, rounding, subqueries, time, totals, unify,
 };
 
@@ -55,11 +56,12 @@ pub fn install(mut builder: SessionStateBuilder, memory: Option<usize>) -> Sessi
     let lists = totals::lists(functions);
     functions.extend(time::functions());
     functions.extend(guard::functions(at_once));
+    functions.extend(time::series(at_once));
     functions.extend(lists);
     functions.extend(items::functions());
     functions.extend(rounding::functions());
     functions.push(captures::function());
-    functions.push(Arc::new(named::function()));
+    functions.push(Arc::new(ScalarUDF::from(Same::Named)));
     functions.push(Arc::new(patterns::like_escape()));
     let aggregates = builder.aggregate_functions().get_or_insert_default();
     aggregates.extend(totals::functions());
@@ -70,7 +72,7 @@ pub fn install(mut builder: SessionStateBuilder, memory: Option<usize>) -> Sessi
     let mut rules = Analyzer::new().rules;
     rules.push(Arc::new(Checked));
     let optimizer = Optimizer::new().rules.into_iter();
-    let mut optimizer: Vec<_> = optimizer.map(in_lists::apart).collect();
+    let mut optimizer: Vec<_> = optimizer.map(in_lists::seen).collect();
     let common = optimizer
         .iter()
         .position(|rule| rule.name() == "common_sub_expression_eliminate");

@@ -447,6 +447,7 @@ fn is_total(call: &ScalarFunction) -> bool {
                 | "initcap"
                 | "isnan"
                 | "iszero"
+                | "kept"
                 | "least"
                 | "length_of_interval"
                 | "like_pattern"

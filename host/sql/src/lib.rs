@@ -9,6 +9,7 @@
 //! - [`with_one_nan`]: columns from outside as computations need them,
 //! - [`lossless`]: whether a type can become another without loss, and the cast that says which row cannot,
 //! - [`text`]: the value that a text stands for, exactly, or why it is none,
+//! - [`show`]: values for tables and messages,
 //! - [`zones`]: the offsets of zones in every year.
 //!
 //! Nothing here touches a file.
@@ -42,6 +43,8 @@ mod refused;
 mod rounding;
 mod rows;
 mod rules;
+mod same;
+pub mod show;
 mod statement;
 mod subqueries;
 pub mod text;

@@ -18,9 +18,9 @@ use arrow::datatypes::{
     Float32Type, Float64Type, IntervalUnit, TimeUnit,
 };
 use arrow::error::ArrowError;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow::util::display::FormatOptions;
 
-use crate::type_name;
+use crate::{show, type_name};
 
 /// How well a type becomes another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -409,8 +409,8 @@ fn strict() -> CastOptions<'static> {
 
 fn loss(array: &dyn Array, row: usize, to: &DataType) -> Loss {
     let options = FormatOptions::default();
-    let value = ArrayFormatter::try_new(array, &options)
-        .and_then(|formatter| formatter.value(row).try_to_string());
+    let value =
+        show::formatter(array, &options).and_then(|formatter| formatter.value(row).try_to_string());
     Loss {
         row,
         path: String::new(),

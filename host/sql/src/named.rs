@@ -5,19 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::sync::LazyLock;
 
-use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::{Result, internal_err};
-use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
-use datafusion::logical_expr::{
-    ColumnarValue, Expr as Planned, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility,
-};
 use datafusion::sql::sqlparser::ast::{
     Expr, GroupByExpr, Query, Select, SelectItem, Value, Visitor,
 };
 
+use crate::same::NAMED;
 use crate::statement::call;
 use crate::walk::{visit, visit_expressions_mut};
 
@@ -59,7 +52,7 @@ impl Alike {
                 let _ = visit_expressions_mut(expr, |expr| {
                     if let Expr::Cast { .. } = expr {
                         let name = Expr::value(Value::SingleQuotedString(expr.to_string()));
-                        *expr = call(NAME, [expr.clone(), name]);
+                        *expr = call(NAMED, [expr.clone(), name]);
                     }
                     ControlFlow::<()>::Continue(())
                 });
@@ -105,64 +98,5 @@ impl Visitor for Called {
             self.0.add(expr);
         }
         ControlFlow::Continue(())
-    }
-}
-
-const NAME: &str = "named";
-
-/// `named(value, 'name')`: the value.
-pub(crate) fn function() -> ScalarUDF {
-    ScalarUDF::from(Named)
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Named;
-
-static SIGNATURE: LazyLock<Signature> = LazyLock::new(|| Signature::any(2, Volatility::Immutable));
-
-impl ScalarUDFImpl for Named {
-    fn name(&self) -> &str {
-        NAME
-    }
-
-    fn signature(&self) -> &Signature {
-        &SIGNATURE
-    }
-
-    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        Ok(arguments[0].clone())
-    }
-
-    fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        Ok(FieldRef::clone(&arguments.arg_fields[0]))
-    }
-
-    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match arguments.args.into_iter().next() {
-            Some(value) => Ok(value),
-            None => internal_err!("`{NAME}` has a value"),
-        }
-    }
-
-    fn simplify(
-        &self,
-        arguments: Vec<Planned>,
-        _context: &SimplifyContext,
-    ) -> Result<ExprSimplifyResult> {
-        match arguments.into_iter().next() {
-            Some(value) => Ok(ExprSimplifyResult::Simplified(value)),
-            None => internal_err!("`{NAME}` has a value"),
-        }
-    }
-
-    fn schema_name(&self, arguments: &[Planned]) -> Result<String> {
-        Ok(match arguments {
-            [_, Planned::Literal(name, _)] => name.to_string(),
-            _ => NAME.to_owned(),
-        })
-    }
-
-    fn display_name(&self, arguments: &[Planned]) -> Result<String> {
-        self.schema_name(arguments)
     }
 }

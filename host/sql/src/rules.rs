@@ -18,8 +18,8 @@ use crate::arithmetic::{self, Op};
 use crate::casts::{self, Unfit};
 use crate::error::ValueError;
 use crate::patterns;
-use crate::time::{between, by_clocks};
-use crate::unify::{is_date, projected, refuse_nested};
+use crate::time::{between, is_shifted, shifted};
+use crate::unify::{is_date, is_interval, projected, refuse_nested};
 use crate::{keys, lazy, windows};
 
 /// Checked arithmetic and casts, also where DataFusion itself wrote them; patterns with any escape character.
@@ -217,22 +217,17 @@ fn makes_nan(call: &ScalarFunction) -> bool {
     )
 }
 
-/// The cast of a value that can change by it as a function of ours; what is left to DataFusion's cast of any other value.
+/// The cast of a value that can change by it as a function of ours; any other value itself, whose cast is left to DataFusion.
 fn changing(
     value: Expr,
     to: &DataType,
     unfit: Unfit,
     schema: &DFSchema,
-) -> Result<std::result::Result<Expr, Transformed<Expr>>> {
+) -> Result<std::result::Result<Expr, Expr>> {
     let from = value.get_type(schema)?;
     refuse_nested(&from, to)?;
-    let value = by_clocks(value, &from, to);
-    let from = match value.transformed {
-        true => value.data.get_type(schema)?,
-        false => from,
-    };
     Ok(match casts::can_change(&from, to) {
-        true => Ok(casts::call(value.data, to.clone(), unfit)),
+        true => Ok(casts::call(value, to.clone(), unfit)),
         false => Err(value),
     })
 }
@@ -258,6 +253,15 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             if operator == Op::Subtract && is_date(&types.0) && is_date(&types.1) {
                 return Ok(Transformed::yes(between(*left, *right)));
             }
+            if matches!(operator, Op::Add | Op::Subtract)
+                && is_shifted(&types.0)
+                && is_interval(&types.1)
+            {
+                return Ok(Transformed::yes(shifted(operator, *left, *right)));
+            }
+            if operator == Op::Add && is_interval(&types.0) && is_shifted(&types.1) {
+                return Ok(Transformed::yes(shifted(operator, *right, *left)));
+            }
             // The types of other results could differ from those that the plan was made with.
             match types.0.is_integer() && types.0 == types.1 {
                 true => Transformed::yes(arithmetic::call(operator, *left, *right)),
@@ -275,19 +279,19 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::Cast(Cast { expr, field }) => {
             match changing(*expr, field.data_type(), Unfit::Error, schema)? {
                 Ok(call) => Transformed::yes(call),
-                Err(value) => value.update_data(|value| {
+                Err(value) => {
                     let expr = Box::new(value);
-                    Expr::Cast(Cast { expr, field })
-                }),
+                    Transformed::no(Expr::Cast(Cast { expr, field }))
+                }
             }
         }
         Expr::TryCast(TryCast { expr, field }) => {
             match changing(*expr, field.data_type(), Unfit::Null, schema)? {
                 Ok(call) => Transformed::yes(call),
-                Err(value) => value.update_data(|value| {
+                Err(value) => {
                     let expr = Box::new(value);
-                    Expr::TryCast(TryCast { expr, field })
-                }),
+                    Transformed::no(Expr::TryCast(TryCast { expr, field }))
+                }
             }
         }
         // Becomes a cast later.
@@ -311,11 +315,21 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             };
             match changing(value, &to, unfit, schema)? {
                 Ok(call) => Transformed::yes(call),
-                Err(value) => value.update_data(|value| {
+                Err(value) => {
                     args[0] = value;
-                    Expr::ScalarFunction(ScalarFunction { func, args })
-                }),
+                    Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args }))
+                }
             }
+        }
+        Expr::ScalarFunction(mut call) if call.func.name() == "array_to_string" => {
+            let mut changed = false;
+            if let Some(list) = call.args.first_mut()
+                && let Some(texts) = casts::items_as_text(&list.get_type(schema)?)
+            {
+                *list = casts::call(std::mem::take(list), texts, Unfit::Error);
+                changed = true;
+            }
+            Transformed::new_transformed(Expr::ScalarFunction(call), changed)
         }
         Expr::ScalarFunction(call) if flags_of(call.func.name()).is_some() => regex_call(call)?,
         Expr::ScalarFunction(call) if makes_nan(&call) => {

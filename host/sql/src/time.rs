@@ -5,11 +5,14 @@
 mod bin;
 pub(crate) mod calendar;
 mod days;
+mod format;
 mod interval;
 mod length;
 mod now;
 mod parse;
 mod part;
+mod series;
+mod shift;
 mod truncate;
 pub(crate) mod zone;
 
@@ -27,8 +30,11 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{ColumnarValue, Expr, ExprSchemable, ScalarUDF, cast as cast_to};
 
 pub(crate) use days::{between, days};
+pub(crate) use format::to_char;
 pub(crate) use interval::{of_time, scaled};
 pub(crate) use length::length;
+pub(crate) use series::series;
+pub(crate) use shift::{is_shifted, shifted};
 
 /// All of them.
 pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -55,39 +61,10 @@ fn local(value: Expr, data_type: &DataType) -> Transformed<Expr> {
     }
 }
 
-/// What is left to cast: of a moment what clocks of its zone show, of what clocks show the moment in the zone that it is cast to.
-pub(crate) fn by_clocks(value: Expr, from: &DataType, to: &DataType) -> Transformed<Expr> {
-    let is_day = |data_type: &DataType| matches!(data_type, DataType::Date32 | DataType::Date64);
-    let (value, zone) = match (from, to) {
-        (DataType::Timestamp(..), DataType::Time32(_) | DataType::Time64(_)) => {
-            return local(value, from);
-        }
-        (DataType::Timestamp(..), to) if is_day(to) => return local(value, from),
-        (DataType::Timestamp(_, None), to) => (value, zone::own(to)),
-        (from, to) if is_day(from) && zone::own(to).is_some() => {
-            (cast_to(value, micros()), zone::own(to))
-        }
-        _ => (value, None),
-    };
-    match zone {
-        Some(zone) => Transformed::yes(zone::at_time_zone(value, zone)),
-        None => Transformed::no(value),
-    }
-}
-
-/// `to_char` and `to_local_time` of what clocks show. A format with an offset needs the moment.
+/// `to_local_time` and `to_time` of what clocks show.
 pub(crate) fn shown(mut call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    const OFFSETS: [&str; 7] = ["%z", "%:z", "%::z", "%#z", "%Z", "%+", "%s"];
-    let is_plain = match call.args.get(1) {
-        Some(Expr::Literal(format, _)) => {
-            let format = format.try_as_str().flatten().unwrap_or_default();
-            !OFFSETS.iter().any(|offset| format.contains(offset))
-        }
-        Some(_) => false,
-        None => true,
-    };
     let mut changed = false;
-    if let (Some(value), true) = (call.args.first_mut(), is_plain) {
+    if let Some(value) = call.args.first_mut() {
         let data_type = value.get_type(schema)?;
         let shown = local(std::mem::take(value), &data_type);
         (*value, changed) = (shown.data, shown.transformed);
@@ -110,10 +87,16 @@ pub(crate) fn date_part(mut call: ScalarFunction, schema: &DFSchema) -> Result<T
     let mut data_type = value.get_type(schema)?;
     let mut taken = std::mem::take(value);
     let mut changed = false;
+    // DataFusion makes nanoseconds of texts.
+    if is_text(&data_type) {
+        (taken, changed) = (cast_to(taken, micros()), true);
+        data_type = micros();
+    }
     // How long ago a moment is does not depend on clocks.
     if !name.eq_ignore_ascii_case("epoch") {
         let shown = local(taken, &data_type);
-        (taken, changed) = (shown.data, shown.transformed);
+        changed |= shown.transformed;
+        taken = shown.data;
         data_type = taken.get_type(schema)?;
     }
     match part::part(&name, taken, &data_type) {

@@ -24,7 +24,7 @@ use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
 use crate::casts;
 use crate::error::ValueError;
 use crate::subqueries::{with, without};
-use crate::time::micros;
+use crate::time::{micros, zone};
 use crate::type_name;
 use crate::unify::{align, is_date, ordered, sorted, transformed};
 
@@ -180,6 +180,40 @@ fn has_range(frame: &WindowFrame) -> bool {
         && (is_span(&frame.start_bound) || is_span(&frame.end_bound))
 }
 
+/// Days and months are counted by the clocks of a zone, whose rules DataFusion knows until 2099 alone.
+fn refuse_clocks(params: &WindowFunctionParams, schema: &DFSchema) -> Result<()> {
+    let frame = &params.window_frame;
+    let goes_by_clocks = |bound: &WindowFrameBound| match bound {
+        WindowFrameBound::Preceding(by) | WindowFrameBound::Following(by) => match by {
+            ScalarValue::IntervalMonthDayNano(Some(by)) => by.months != 0 || by.days != 0,
+            ScalarValue::IntervalDayTime(Some(by)) => by.days != 0,
+            ScalarValue::IntervalYearMonth(by) => by.is_some(),
+            _ => false,
+        },
+        WindowFrameBound::CurrentRow => false,
+    };
+    if frame.units != WindowFrameUnits::Range
+        || !(goes_by_clocks(&frame.start_bound) || goes_by_clocks(&frame.end_bound))
+    {
+        return Ok(());
+    }
+    let Some(sort) = params.order_by.first() else {
+        return Ok(());
+    };
+    let data_type = sort.expr.get_type(schema)?;
+    match zone::own(&data_type) {
+        None => Ok(()),
+        Some(zone) => Err(ValueError::refused(format!(
+            "a window has no RANGE of days or months of values of type {}",
+            type_name(&data_type)
+        ))
+        .hint(format!(
+            "ORDER BY t AT TIME ZONE '{zone}' has those of its clocks, AT TIME ZONE 'UTC' days of 24 hours"
+        ))
+        .into()),
+    }
+}
+
 /// DataFusion would cast the default to the type of the column, and cut it.
 fn widened(name: &str, value: &mut Expr, default: &mut Expr, schema: &DFSchema) -> Result<bool> {
     if align(&mut [&mut *value, &mut *default], schema)? {
@@ -215,6 +249,7 @@ fn widened(name: &str, value: &mut Expr, default: &mut Expr, schema: &DFSchema) 
 /// An aggregate function whose frames are computed again where taking out what leaves a frame would lose digits, or is not possible. Frames
 /// that only grow lose nothing, unless DataFusion reads the rows from their end, as it does where another window has sorted them so.
 pub(crate) fn exact(mut window: WindowFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    refuse_clocks(&window.params, schema)?;
     let WindowFunctionDefinition::AggregateUDF(function) = &window.fun else {
         return Ok(Transformed::no(Expr::WindowFunction(Box::new(window))));
     };

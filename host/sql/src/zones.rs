@@ -8,7 +8,8 @@ use std::str::FromStr;
 
 use arrow::array::timezone::{Tz, TzOffset};
 use chrono::{
-    DateTime, Datelike, Days, MappedLocalTime, NaiveDateTime, Offset, TimeDelta, TimeZone,
+    DateTime, Datelike, Days, FixedOffset, MappedLocalTime, NaiveDateTime, Offset, TimeDelta,
+    TimeZone,
 };
 
 /// A zone.
@@ -33,6 +34,13 @@ impl Zone {
     pub fn offset_at(self, seconds: i64) -> Option<i64> {
         let moment = known(DateTime::from_timestamp(seconds, 0)?.naive_utc())?;
         Some(east(self.0.offset_from_utc_datetime(&moment)))
+    }
+
+    /// A moment, in seconds since 1970 and nanoseconds, as clocks show it; `None` beyond the calendar.
+    #[must_use]
+    pub fn at(self, seconds: i64, nanos: u32) -> Option<DateTime<FixedOffset>> {
+        let offset = FixedOffset::east_opt(self.offset_at(seconds)?.try_into().ok()?)?;
+        Some(DateTime::from_timestamp(seconds, nanos)?.with_timezone(&offset))
     }
 
     /// Seconds east of UTC of a local time, in seconds since 1970 as clocks show them. A time that comes twice has the offset before the
@@ -108,6 +116,27 @@ mod tests {
             let found = Zone::find(zone).unwrap().offset_at(seconds(moment));
             assert_eq!(found, Some(hours * 3_600), "{zone} {moment}");
         }
+    }
+
+    #[test]
+    fn moments_have_the_offset_of_their_clocks() {
+        for (zone, moment, shown) in [
+            (
+                "Europe/Berlin",
+                "2150-07-01T12:00:00",
+                "2150-07-01T14:00:00+02:00",
+            ),
+            (
+                "Europe/Berlin",
+                "2024-01-31T12:00:00",
+                "2024-01-31T13:00:00+01:00",
+            ),
+            ("-05:30", "2150-07-01T12:00:00", "2150-07-01T06:30:00-05:30"),
+        ] {
+            let there = Zone::find(zone).unwrap().at(seconds(moment), 0).unwrap();
+            assert_eq!(there.to_rfc3339(), shown);
+        }
+        assert_eq!(Zone::find("UTC").unwrap().at(i64::MAX, 0), None);
     }
 
     #[test]

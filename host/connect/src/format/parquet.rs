@@ -43,9 +43,15 @@ pub(super) struct ParquetWriter<W: Write + Send> {
     compression: Compression,
     /// Bytes of a row group, as they are estimated while it is encoded.
     row_group_bytes: usize,
-    /// What is written to, until rows come: how columns are encoded depends on the first ones.
-    output: Option<W>,
-    open: Option<OpenFile<W>>,
+    state: State<W>,
+}
+
+enum State<W: Write + Send> {
+    /// Nothing is written to it: how columns are encoded depends on the first rows.
+    New(W),
+    Open(Box<OpenFile<W>>),
+    /// Its beginning could not be written.
+    Failed,
 }
 
 /// A file with rows.
@@ -70,17 +76,19 @@ impl<W: Write + Send> ParquetWriter<W> {
             schema: Arc::clone(schema),
             compression,
             row_group_bytes,
-            output: Some(output),
-            open: None,
+            state: State::New(output),
         }
     }
 
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        if let Some(output) = self.output.take() {
-            self.open = Some(self.open(output, batch)?);
+        self.state = match std::mem::replace(&mut self.state, State::Failed) {
+            State::New(output) => State::Open(Box::new(self.open(output, batch)?)),
+            state => state,
+        };
+        match &mut self.state {
+            State::Open(open) => open.write(batch),
+            State::New(_) | State::Failed => Err(not_open()),
         }
-        let open = self.open.as_mut();
-        open.map_or(Ok(()), |open| open.write(batch))
     }
 
     /// Writes the beginning of a file with these rows.
@@ -99,26 +107,40 @@ impl<W: Write + Send> ParquetWriter<W> {
 
     /// Ends the row group.
     pub(super) fn flush(&mut self) -> Result<()> {
-        self.open.as_mut().map_or(Ok(()), OpenFile::flush)
+        match &mut self.state {
+            State::Open(open) => open.flush(),
+            State::New(_) | State::Failed => Ok(()),
+        }
     }
 
     /// Bytes of memory that rows take which are not written yet.
     pub(super) fn memory_size(&self) -> usize {
-        self.open.as_ref().map_or(0, OpenFile::memory_size)
+        match &self.state {
+            State::Open(open) => open.memory_size(),
+            State::New(_) | State::Failed => 0,
+        }
     }
 
     /// What is written to, once there are rows.
     pub(super) fn inner(&self) -> Option<&W> {
-        self.open.as_ref().map(|open| open.file.inner())
+        match &self.state {
+            State::Open(open) => Some(open.file.inner()),
+            State::New(_) | State::Failed => None,
+        }
     }
 
     /// Writes the end of the file.
     pub(super) fn into_inner(mut self) -> Result<W> {
         self.write(&RecordBatch::new_empty(Arc::clone(&self.schema)))?;
-        let open = self.open.take();
-        let open = open.ok_or_else(|| ParquetError::General("the file is not open".to_owned()))?;
-        open.into_inner()
+        match self.state {
+            State::Open(open) => (*open).into_inner(),
+            State::New(_) | State::Failed => Err(not_open()),
+        }
     }
+}
+
+fn not_open() -> ParquetError {
+    ParquetError::General("the file is not open".to_owned())
 }
 
 /// How columns are encoded, by their first rows.

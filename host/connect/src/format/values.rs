@@ -10,12 +10,12 @@ use arrow::{
         TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
     },
     temporal_conversions::{as_datetime, date32_to_datetime},
-    util::display::{ArrayFormatter, FormatOptions},
+    util::display::FormatOptions,
 };
 
 use super::unwritable::{Unwritable, sql_name};
 use transom_file::spec::SinkFormat;
-use transom_sql::lossless::Loss;
+use transom_sql::{lossless::Loss, show};
 
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
@@ -199,7 +199,7 @@ fn in_all(is_json: bool, array: &ArrayRef, part: &str) -> Option<Bad> {
 /// A value for a message.
 pub(crate) fn shown(array: &dyn Array, row: usize) -> String {
     let options = FormatOptions::default().with_display_error(false);
-    let formatter = ArrayFormatter::try_new(array, &options);
+    let formatter = show::formatter(array, &options);
     let text = formatter.and_then(|values| values.value(row).try_to_string());
     text.unwrap_or_else(|_| raw(array, row))
 }

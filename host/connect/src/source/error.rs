@@ -78,6 +78,16 @@ pub enum SourceError {
         #[source]
         source: io::Error,
     },
+    /// A file, or a folder on the way to it, has a name that is not UTF-8.
+    #[error("source `{name}`: `{part}` on the way to `{path}` is not UTF-8")]
+    NotUtf8 {
+        /// Name of the source.
+        name: String,
+        /// The name, with escapes.
+        part: String,
+        /// The file.
+        path: PathBuf,
+    },
     /// Files lie in partition folders of different columns.
     #[error(
         "source `{name}` mixes partitions: `{first}` is partitioned by {first_columns}, `{second}` by {second_columns}"
@@ -619,6 +629,9 @@ impl SourceError {
                 "a pattern is a file, a folder or a glob such as `data/**/*.csv`; hidden files (`.x`, `_x`) are never taken"
                     .to_owned(),
             ),
+            Self::NotUtf8 { .. } => {
+                Some("rename it: names of files and folders are text here".to_owned())
+            }
             Self::MixedPartitions { .. } => {
                 Some("narrow the pattern to files that are partitioned alike".to_owned())
             }
@@ -720,6 +733,9 @@ impl SourceError {
                         "convert the text to UTF-8, or read the bytes with `columns: {{ {column}: binary }}`"
                     ),
                     _ if is_text => "convert the text to UTF-8".to_owned(),
+                    _ if found == expected && misfit.value == "`NULL`" => {
+                        "write the file again: a map has no key that is NULL".to_owned()
+                    }
                     _ if found == expected => {
                         format!("write the file again: `{expected}` has no such value")
                     }

@@ -97,7 +97,7 @@ async fn parquet_with_a_damaged_page() {
     assert_fails(
         &source(root.path(), "a.parquet", Format::Parquet),
         text_schema(DataType::Utf8),
-        "source `flights`: column `text` in row group 1 of `a.parquet` is damaged",
+        "source `flights`: column `text` in row group 2 of `a.parquet` is damaged",
     )
     .await;
 }

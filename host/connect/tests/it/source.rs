@@ -46,6 +46,47 @@ async fn a_pattern_is_a_file_a_folder_or_a_glob() {
 }
 
 #[tokio::test]
+async fn names_that_are_not_utf8_are_an_error_where_files_have_them() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, os::unix::fs::symlink};
+    let raw = |name: &[u8]| OsStr::from_bytes(name).to_owned();
+    let said = async |path: &[u8], pattern: &str| {
+        let root = tempdir().unwrap();
+        put(root.path(), "data/k=b/a.csv", "id\n1\n");
+        let path = root.path().join(raw(path));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "id\n1\n").unwrap();
+        match source(root.path(), pattern, CSV()).list().await {
+            Ok(inputs) => format!("{} files", inputs.pieces.len()),
+            Err(error) => error.to_string(),
+        }
+    };
+    let folder = "source `flights`: `k=\\xff` on the way to `data/k=\u{fffd}/a.csv` is not UTF-8";
+    assert_eq!(said(b"data/k=\xff/a.csv", "data").await, folder);
+    assert_eq!(said(b"data/k=\xff/a.csv", "data/*/a.csv").await, folder);
+    assert_eq!(said(b"data/k=\xff/a.csv", "data/k=*").await, folder);
+    let file = "source `flights`: `\\xfe.csv` on the way to `data/\u{fffd}.csv` is not UTF-8";
+    assert_eq!(said(b"data/\xfe.csv", "data").await, file);
+    assert_eq!(said(b"data/k=\xff/notes.txt", "data").await, "1 files");
+    assert_eq!(
+        said(b"data/k=\xff/a.csv", "data/k=b/*.csv").await,
+        "1 files"
+    );
+
+    let root = tempdir().unwrap();
+    put(root.path(), "data/k=b/a.csv", "id\n1\n");
+    let folder = root.path().join(raw(b"\xff"));
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("a.csv"), "id\n1\n").unwrap();
+    symlink(folder.join("a.csv"), root.path().join("data/b.csv")).unwrap();
+    let error = source(root.path(), "data", CSV()).list().await.unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("`\\xff` on the way to `data/b.csv`"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn what_is_named_as_a_file_and_is_none_is_an_error() {
     let root = tempdir().unwrap();
     put(root.path(), "data/a.csv", "id\n1\n");

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow::util::display::FormatOptions;
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::TryStreamExt;
@@ -24,6 +24,7 @@ use crate::report::{CheckReport, EXAMPLES, counted, wrong};
 use transom_connect::table_exists;
 use transom_file::spec::Place;
 use transom_file::{CheckKind, Pipeline, Severity};
+use transom_sql::show;
 
 /// The place, below that of the dead letters, for rows that fail a check. No step has such a name.
 fn folder_of(dead_letters: &Place, table: &str, check: &str) -> Place {
@@ -238,7 +239,7 @@ fn examples(rows: &RecordBatch, columns: &[String]) -> Vec<String> {
         .iter()
         .filter_map(|name| {
             let values = rows.column_by_name(name)?;
-            let formatter = ArrayFormatter::try_new(values, &options).ok()?;
+            let formatter = show::formatter(values, &options).ok()?;
             Some((name, formatter))
         })
         .collect();

@@ -12,8 +12,8 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 use arrow::error::ArrowError;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
-use transom_sql::type_name;
+use arrow::util::display::FormatOptions;
+use transom_sql::{show, type_name};
 
 use super::rows::scalars;
 use crate::error::{Error, Result};
@@ -91,7 +91,7 @@ impl<'a> Anonymous<'a> {
             return Err(Problems::from(problem.with_hint(hint)).into());
         }
         let options = FormatOptions::default();
-        let shown = ArrayFormatter::try_new(values, &options).map_err(failed)?;
+        let shown = show::formatter(values, &options).map_err(failed)?;
         let mut texts = Vec::with_capacity(values.len());
         for row in 0..values.len() {
             texts.push(match values.is_null(row) {

@@ -9,11 +9,11 @@ use arrow::array::AsArray;
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use arrow::error::ArrowError;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow::util::display::FormatOptions;
 use serde::Serialize;
 
 use super::yaml;
-use transom_sql::type_name;
+use transom_sql::{show, type_name};
 
 /// More rows than this are not looked at for pairs that are alike: a diff of so many rows is not read.
 const PAIRED_ROWS: usize = 500;
@@ -228,7 +228,7 @@ fn texts(array: &ArrayRef) -> Result<Vec<Option<String>>, ArrowError> {
             .collect());
     }
     let options = FormatOptions::default();
-    let formatter = ArrayFormatter::try_new(array, &options)?;
+    let formatter = show::formatter(array, &options)?;
     let text = |row| match array.is_null(row) {
         true => Ok(None),
         false => formatter.value(row).try_to_string().map(Some),

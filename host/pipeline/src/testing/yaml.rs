@@ -8,7 +8,8 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow::util::display::FormatOptions;
+use transom_sql::show;
 
 /// A row that is longer goes on in the next line.
 const LINE: usize = 110;
@@ -145,7 +146,7 @@ fn scalars(array: &ArrayRef, write: impl Fn(&str) -> String) -> Result<Vec<Strin
         _ => {}
     }
     let options = FormatOptions::default();
-    let formatter = ArrayFormatter::try_new(array, &options)?;
+    let formatter = show::formatter(array, &options)?;
     let value = |row| match array.is_null(row) {
         true => Ok(NULL.to_owned()),
         false => Ok(write(&formatter.value(row).try_to_string()?)),

@@ -22,6 +22,21 @@ fn item(data_type: &DataType) -> Option<&FieldRef> {
     }
 }
 
+/// The list with items of the type that they become; `None` if they stay, or if it is no list.
+pub(super) fn with_items(
+    list: &DataType,
+    become_of: &dyn Fn(&DataType) -> Option<DataType>,
+) -> Option<DataType> {
+    let item = item(list)?;
+    let data_type = become_of(item.data_type())?;
+    let item = Arc::new(Field::new_list_field(data_type, true));
+    Some(match list {
+        DataType::LargeList(_) => DataType::LargeList(item),
+        DataType::FixedSizeList(_, size) => DataType::FixedSizeList(item, *size),
+        _ => DataType::List(item),
+    })
+}
+
 /// The fields of two structs, if they are called alike and in one order; the keys and values of two maps, which may be called anything.
 fn fields<'a>(from: &'a DataType, to: &'a DataType) -> Option<(&'a Fields, &'a Fields)> {
     match (from, to) {

@@ -16,7 +16,7 @@ use datafusion::logical_expr::{
 use crate::arithmetic::Op;
 use crate::error::ValueError;
 
-const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+pub(super) const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 const DURATION: DataType = DataType::Duration(TimeUnit::Microsecond);
 const SECONDS_A_DAY: f64 = 86_400.0;
 const DAYS_A_MONTH: f64 = 30.0;

@@ -156,7 +156,7 @@ impl ScalarUDFImpl for ToTimestamp {
                 }
                 timestamps(Int64Array::from(times), &result, is_constant)
             }
-            DataType::Timestamp(..) => {
+            DataType::Timestamp(unit, _) if unit > self.unit => {
                 let (times, is_constant) = array(value)?;
                 let times = casts::column(&times, &result)?;
                 Ok(match is_constant {

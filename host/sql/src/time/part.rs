@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int32Array};
-use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::compute::{cast, cast_with_options};
 use arrow::datatypes::{
     DataType, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
     TimeUnit,
 };
-use arrow::util::display::FormatOptions;
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::{calendar, is_text, micros, per_second};
+use super::{calendar, micros, per_second};
+use crate::casts::CHECKED;
 
 /// `date_part(part, value)` as a function of ours; the value itself where DataFusion's does.
 pub(crate) fn part(
@@ -24,10 +24,6 @@ pub(crate) fn part(
 ) -> std::result::Result<Expr, Expr> {
     let Some(part) = Part::of(name, data_type) else {
         return Err(value);
-    };
-    let value = match is_text(data_type) {
-        true => datafusion::logical_expr::cast(value, micros()),
-        false => value,
     };
     Ok(ScalarUDF::from(DatePart {
         part,
@@ -60,7 +56,7 @@ impl Part {
         let is_date = matches!(
             data_type,
             DataType::Timestamp(..) | DataType::Date32 | DataType::Date64
-        ) || is_text(data_type);
+        );
         let is_time = is_date
             || is_interval
             || is_difference
@@ -85,12 +81,6 @@ impl Part {
         })
     }
 }
-
-/// An error, not NULL, for more days than there can be.
-const CHECKED: CastOptions<'static> = CastOptions {
-    safe: false,
-    format_options: FormatOptions::new(),
-};
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct DatePart {
@@ -209,7 +199,7 @@ impl DatePart {
             part => {
                 let (tick, ticks) = match values.data_type() {
                     DataType::Timestamp(unit, _) => (per_second(*unit), Arc::clone(values)),
-                    _ => (1_000_000, cast(values, &micros())?),
+                    _ => (1_000_000, cast_with_options(values, &micros(), &CHECKED)?),
                 };
                 let ticks = cast(&ticks, &DataType::Int64)?;
                 let years: Int32Array = ticks
@@ -276,7 +266,8 @@ fn nanos_of_minute(values: &ArrayRef) -> Result<Vec<Option<i64>>> {
         }
         DataType::Time32(unit) => ticks(*unit, &cast(values, &DataType::Int32)?),
         DataType::Date32 | DataType::Date64 => {
-            ticks(TimeUnit::Microsecond, &cast(values, &micros())?)
+            let times = cast_with_options(values, &micros(), &CHECKED)?;
+            ticks(TimeUnit::Microsecond, &times)
         }
         DataType::Interval(_) => {
             let intervals = cast(values, &DataType::Interval(IntervalUnit::MonthDayNano))?;

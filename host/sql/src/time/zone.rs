@@ -37,6 +37,26 @@ pub(crate) fn offset_of_local(zone: Zone, seconds: i64) -> Option<i64> {
     zone.offsets_of_local(seconds).map(|(_, offset)| offset)
 }
 
+/// What clocks of a zone show at a moment, both in ticks; `None` beyond the calendar.
+pub(crate) fn shown(zone: Zone, moment: i64, tick: i64) -> Option<i64> {
+    let offset = zone.offset_at(moment.div_euclid(tick))?;
+    moment.checked_add(offset.checked_mul(tick)?)
+}
+
+/// The moment at which clocks of a zone show a time, both in ticks; `None` beyond the calendar.
+pub(crate) fn meant(zone: Zone, local: i64, tick: i64) -> Option<i64> {
+    let offset = offset_of_local(zone, local.div_euclid(tick))?;
+    local.checked_sub(offset.checked_mul(tick)?)
+}
+
+/// The error for a time that a zone has none for.
+pub(crate) fn beyond(time: i64, data_type: &DataType, zone: &str) -> ValueError {
+    ValueError::new(format!(
+        "the time {time} ({}) is out of range in the zone '{zone}'",
+        crate::type_name(data_type)
+    ))
+}
+
 /// The zone of a column whose clocks are not those of UTC.
 pub(crate) fn own(data_type: &DataType) -> Option<&str> {
     match data_type {
@@ -144,23 +164,12 @@ impl ScalarUDFImpl for AtTimeZone {
                 }
             };
             let time = times.value(row);
-            let seconds = time.div_euclid(tick);
             let there = match is_local {
-                true => offset_of_local(zone, seconds).and_then(|o| time.checked_sub(o * tick)),
-                false => zone
-                    .offset_at(seconds)
-                    .and_then(|o| time.checked_add(o * tick)),
+                true => meant(zone, time, tick),
+                false => shown(zone, time, tick),
             };
-            match there {
-                Some(there) => moved.push(Some(there)),
-                None => {
-                    return Err(ValueError::new(format!(
-                        "the time {time} ({}) is out of range in the zone '{name}'",
-                        crate::type_name(&arguments.args[0].data_type())
-                    ))
-                    .into());
-                }
-            }
+            let there = there.ok_or_else(|| beyond(time, &arguments.args[0].data_type(), name))?;
+            moved.push(Some(there));
         }
         timestamps(Int64Array::from(moved), &result, is_constant && one_zone)
     }

@@ -7,6 +7,7 @@ use datafusion::logical_expr_common::type_coercion::binary::type_union_coercion;
 use super::refuse::refuse_mixture;
 use crate::arithmetic::stored;
 use crate::error::ValueError;
+use crate::numbers;
 use crate::type_name;
 
 pub(super) fn is_timestamp(data_type: &DataType) -> bool {
@@ -15,7 +16,9 @@ pub(super) fn is_timestamp(data_type: &DataType) -> bool {
 
 /// The type of the values of all, where DataFusion's would not hold them.
 pub(super) fn common(types: &[DataType]) -> Option<DataType> {
-    moment(types).or_else(|| number(types))
+    moment(types)
+        .or_else(|| number(types))
+        .or_else(|| time_of_day(types))
 }
 
 /// Whether values of this type have to be cast to the common one.
@@ -24,6 +27,7 @@ pub(super) fn gives_way(data_type: &DataType, common: &DataType) -> bool {
         DataType::Float64 | DataType::Decimal256(..) => {
             stored(data_type).is_numeric() && data_type != common
         }
+        DataType::Time64(_) => data_type != common && !data_type.is_null(),
         _ => is_date(data_type),
     }
 }
@@ -34,9 +38,33 @@ pub(crate) fn is_date(data_type: &DataType) -> bool {
 
 /// The timestamp that dates and timestamps have in common, where there are both. DataFusion makes nanoseconds of both, which end in 2262.
 pub(super) fn moment(types: &[DataType]) -> Option<DataType> {
-    if !types.iter().any(is_date) {
-        return None;
+    match types.iter().any(is_date) {
+        true => timestamp(types),
+        false => None,
     }
+}
+
+/// The type in which values are compared, where DataFusion's would not hold all of them.
+pub(super) fn compared(types: &[DataType]) -> Option<DataType> {
+    numbers::comparable(types).or_else(|| spelled(types))
+}
+
+/// The timestamp that texts stand for among timestamps, as in PostgreSQL. DataFusion makes nanoseconds of all, which end in 2262.
+pub(super) fn spelled(types: &[DataType]) -> Option<DataType> {
+    let can_be = |data_type: &DataType| {
+        is_timestamp(data_type)
+            || is_date(data_type)
+            || data_type.is_string()
+            || data_type.is_null()
+    };
+    match types.iter().any(DataType::is_string) && types.iter().all(can_be) {
+        true => timestamp(types),
+        false => None,
+    }
+}
+
+/// The timestamp that holds all timestamps among some types.
+fn timestamp(types: &[DataType]) -> Option<DataType> {
     let moments = types.iter().filter_map(|data_type| match data_type {
         DataType::Timestamp(unit, zone) => Some((*unit, zone.clone())),
         _ => None,
@@ -44,6 +72,22 @@ pub(super) fn moment(types: &[DataType]) -> Option<DataType> {
     let (unit, zone) = moments
         .reduce(|(unit, zone), (other, other_zone)| (unit.max(other), zone.or(other_zone)))?;
     Some(DataType::Timestamp(unit.max(TimeUnit::Microsecond), zone))
+}
+
+/// The finest of several times of day, for which DataFusion has no common type: literals count nanoseconds, most files microseconds.
+fn time_of_day(types: &[DataType]) -> Option<DataType> {
+    let mut finest: Option<TimeUnit> = None;
+    let mut differ = false;
+    for data_type in types.iter().filter(|data_type| !data_type.is_null()) {
+        let (DataType::Time32(unit) | DataType::Time64(unit)) = data_type else {
+            return None;
+        };
+        differ |= finest.is_some_and(|finest| finest != *unit);
+        finest = Some(finest.map_or(*unit, |finest| finest.max(*unit)));
+    }
+    // A coarser unit than microseconds is one of 32 bits.
+    let unit = finest?.max(TimeUnit::Microsecond);
+    differ.then_some(DataType::Time64(unit))
 }
 
 /// `float64` for floats among decimals, and for `float32` among whole numbers, as in PostgreSQL. DataFusion makes decimals of the first,

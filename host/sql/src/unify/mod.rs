@@ -16,12 +16,12 @@ use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast, when,
 };
 
-use self::common::{common, gives_way};
+use self::common::{common, compared, gives_way, spelled};
 pub(crate) use self::common::{is_date, number};
 pub(crate) use self::plans::projected;
 use self::plans::{converted, united};
-use self::refuse::{is_interval, refuse_cast, refuse_interval, refuse_mixture, refuse_try_cast};
-pub(crate) use self::refuse::{refuse_nested, refuse_number_of_time};
+pub(crate) use self::refuse::{is_interval, refuse_nested, refuse_number_of_time};
+use self::refuse::{refuse_cast, refuse_interval, refuse_mixture, refuse_try_cast};
 use crate::keys;
 use crate::numbers;
 use crate::ordered;
@@ -109,16 +109,28 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::ScalarFunction(call) if call.func.name() == "date_part" => {
             time::date_part(call, schema)?
         }
-        Expr::ScalarFunction(call) if matches!(call.func.name(), "to_char" | "to_local_time") => {
+        Expr::ScalarFunction(call) if matches!(call.func.name(), "to_local_time" | "to_time") => {
             time::shown(call, schema)?
         }
         Expr::ScalarFunction(ScalarFunction { func, mut args }) => {
             let of_one_type = ["coalesce", "nvl", "nvl2", "greatest", "least", "make_array"];
             let mut changed = false;
             if of_one_type.contains(&func.name()) {
-                refuse_mixture(&types_of(&args, schema)?)?;
+                let types = types_of(&args, schema)?;
+                refuse_mixture(&types)?;
+                // A column of texts stays one, and `nvl2` has a condition.
+                let is_constant = args.iter().zip(&types).all(|(value, data_type)| {
+                    !data_type.is_string() || matches!(value, Expr::Literal(..))
+                });
+                let spelled = match is_constant && func.name() != "nvl2" {
+                    true => spelled(&types),
+                    false => None,
+                };
                 let mut all: Vec<&mut Expr> = args.iter_mut().collect();
-                changed = align(&mut all, schema)?;
+                changed = match spelled {
+                    Some(timestamp) => all_cast(&mut all, &types, &timestamp),
+                    None => align(&mut all, schema)?,
+                };
             }
             if BY_VALUE.contains(&func.name()) {
                 let mut all: Vec<&mut Expr> = args.iter_mut().collect();
@@ -175,17 +187,25 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                     negated,
                 })));
             }
-            let Some(common) = numbers::comparable(&both).or_else(|| common(&both)) else {
+            let (common, has_all) = match compared(&both) {
+                Some(compared) => (Some(compared), true),
+                None => (common(&both), false),
+            };
+            let Some(common) = common else {
                 return Ok(Transformed::no(Expr::InSubquery(InSubquery {
                     expr,
                     subquery,
                     negated,
                 })));
             };
-            if gives_way(&column, &common) {
+            let is_cast = |data_type: &DataType| match has_all {
+                true => *data_type != common,
+                false => gives_way(data_type, &common),
+            };
+            if is_cast(&column) {
                 subquery.subquery = converted(&subquery.subquery, &[Some(common.clone())])?;
             }
-            let expr = match gives_way(&own, &common) {
+            let expr = match is_cast(&own) {
                 true => Box::new(cast(*expr, common)),
                 false => expr,
             };
@@ -259,8 +279,12 @@ fn keyed(
 
 /// `nullif(a, b)` as a comparison like any other, where DataFusion's compares bits.
 fn null_if(mut call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let types = types_of(&call.args, schema)?;
     let mut all: Vec<&mut Expr> = call.args.iter_mut().collect();
-    let changed = align(&mut all, schema)?;
+    let changed = match spelled(&types) {
+        Some(timestamp) => all_cast(&mut all, &types, &timestamp),
+        None => align(&mut all, schema)?,
+    };
     let data_type = call.args[0].get_type(schema)?;
     let is_compared = keys::has_floats(&data_type) || is_interval(&data_type);
     if !is_compared || call.args[0].is_volatile() {
@@ -311,17 +335,24 @@ fn comparable(exprs: &mut [&mut Expr], schema: &DFSchema) -> Result<bool> {
     Ok(true)
 }
 
-/// Casts decimals that are compared to one that holds all of them, where 38 digits would not.
+/// Casts values that are compared to a type that holds all of them: decimals where 38 digits would not, texts among timestamps.
 fn widened(exprs: &mut [&mut Expr], types: &[DataType]) -> bool {
-    let Some(wide) = numbers::comparable(types) else {
-        return false;
-    };
+    match compared(types) {
+        Some(wide) => all_cast(exprs, types, &wide),
+        None => false,
+    }
+}
+
+/// Casts all to one type; whether some had another.
+fn all_cast(exprs: &mut [&mut Expr], types: &[DataType], to: &DataType) -> bool {
+    let mut changed = false;
     for (expr, data_type) in exprs.iter_mut().zip(types) {
-        if *data_type != wide {
-            **expr = cast(std::mem::take(*expr), wide.clone());
+        if data_type != to {
+            **expr = cast(std::mem::take(*expr), to.clone());
+            changed = true;
         }
     }
-    true
+    changed
 }
 
 /// Casts the expressions that give way to the type that they have in common with the others.

@@ -13,7 +13,7 @@ use crate::error::ValueError;
 use crate::type_name;
 use crate::type_names::length;
 
-pub(super) fn is_interval(data_type: &DataType) -> bool {
+pub(crate) fn is_interval(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Interval(_))
 }
 

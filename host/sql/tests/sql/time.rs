@@ -199,7 +199,53 @@ async fn clocks_change_in_every_year() {
         ("TRY_CAST({z} AS DATE)", "2150-06-30"),
         ("CAST(CAST({z} AS TIME) AS VARCHAR)", "22:00:00"),
         ("to_char({z}, '%d.%m. %H:%M')", "30.06. 22:00"),
+        ("to_char({z}, '%H:%M %z')", "22:00 -0400"),
+        ("to_char({z}, concat('%H', '%:z %Z'))", "22-04:00 -04:00"),
+        (
+            "date_format({z}, '%+ %s')",
+            "2150-06-30T22:00:00-04:00 5695927200",
+        ),
+        (
+            "to_char({z}, CASE WHEN random() < 2 THEN '%z' END)",
+            "-0400",
+        ),
         ("to_local_time({z})", "2150-06-30T22:00:00"),
+        ("CAST(to_time({z}) AS VARCHAR)", "22:00:00"),
+        ("CAST({z} AS TIMESTAMP)", "2150-06-30T22:00:00"),
+        (
+            "arrow_cast(make_array({z}), 'List(Date32)')",
+            "[2150-06-30]",
+        ),
+        (
+            "arrow_cast({z}, 'Dictionary(Int32, Utf8)')",
+            "2150-06-30 22:00:00-04",
+        ),
+        (
+            "arrow_cast(make_array(TIMESTAMP '2150-06-30 22:00:00'), 'List(Timestamp(Microsecond, Some(\"America/New_York\")))')[1] = {z}",
+            "true",
+        ),
+        (
+            "array_to_string(make_array({z}, NULL), ', ', '-')",
+            "2150-06-30 22:00:00-04, -",
+        ),
+        (
+            "{z} + INTERVAL '6 months' = TIMESTAMPTZ '2150-12-31 03:00:00Z'",
+            "true",
+        ),
+        (
+            "INTERVAL '1 day' + {z} = TIMESTAMPTZ '2150-07-02 02:00:00Z'",
+            "true",
+        ),
+        (
+            "{z} - INTERVAL '1 day 2 hours' = TIMESTAMPTZ '2150-06-30 00:00:00Z'",
+            "true",
+        ),
+        ("{z} > '2150-06-30 21:59:59'", "true"),
+        ("{z} = '2150-07-01 02:00:00+00'", "true"),
+        (
+            "arrow_cast({z}, 'Timestamp(Second, Some(\"America/New_York\"))') + INTERVAL '1.5 seconds'",
+            "error: the interval is finer than timestamp(s, America/New_York)",
+        ),
         (
             "date_trunc('day', {z}) = TIMESTAMPTZ '2150-06-30 04:00:00Z'",
             "true",
@@ -212,6 +258,139 @@ async fn clocks_change_in_every_year() {
         .map(|(expression, value)| (expression.as_str(), *value))
         .collect();
     check_expressions(&cases).await;
+}
+
+#[tokio::test]
+async fn formats_and_parts_know_every_year() {
+    check_expressions(&[
+        ("to_char(TIMESTAMPTZ '9999-12-31 10:00:00Z', '%Y %z %Z')", "9999 +0000 +00:00"),
+        ("to_char('9999-12-31 10:00:00', '%Y %H')", "9999 10"),
+        ("to_char(TIMESTAMP '2024-01-31 10:00:00.5', '%H%.3f')", "10.500"),
+        ("to_char(DATE '9999-12-31', '%Y %H')", "9999 00"),
+        ("to_char(TIME '10:00:00', '%H')", "10"),
+        ("to_char(NULL, '%H')", "NULL"),
+        ("to_char(now(), NULL)", "NULL"),
+        ("to_char(TIMESTAMP '2024-01-31', '%H %z')", "error: cannot be written as '%H %z'"),
+        ("to_char(TIMESTAMP '2024-01-31', '%Q')", "error: cannot be written as '%Q'"),
+        ("to_char(INTERVAL '1 day', '%H')", "error: `to_char` takes a timestamp, a date or a time"),
+        ("date_part('year', '9999-12-31 10:00:00')", "9999"),
+        ("to_timestamp_nanos(TIMESTAMP '9999-12-31')", "error: exceeds the representable i64 range"),
+        ("arrow_cast(TIMESTAMP '2024-01-01', 'Timestamp(Millisecond, None)') + INTERVAL '1.5 milliseconds'", "error: the interval is finer than timestamp(ms)"),
+        ("arrow_cast(TIMESTAMP '2024-01-01', 'Timestamp(Millisecond, None)') - INTERVAL '1 month'", "2023-12-01T00:00:00"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn series_of_times_are_complete() {
+    let berlin = |time: &str| {
+        format!("arrow_cast('{time}', 'Timestamp(Microsecond, Some(\"Europe/Berlin\"))')")
+    };
+    let by_clocks = format!(
+        "array_to_string(generate_series({}, {}, INTERVAL '1 day'), ', ')",
+        berlin("2024-03-30 02:30:00"),
+        berlin("2024-04-02 02:30:00")
+    );
+    check_expressions(&[
+        (
+            "range(TIMESTAMP '9999-12-30', TIMESTAMP '9999-12-31', INTERVAL '12 hours')",
+            "[9999-12-30T00:00:00, 9999-12-30T12:00:00]",
+        ),
+        (
+            "generate_series(TIMESTAMPTZ '2450-01-02 00:00Z', TIMESTAMPTZ '2450-01-01 00:00Z', INTERVAL '-1 day')",
+            "[2450-01-02T00:00:00Z, 2450-01-01T00:00:00Z]",
+        ),
+        (
+            "range(DATE '2024-01-31', DATE '2024-03-01', INTERVAL '1 month')",
+            "[2024-01-31, 2024-02-29]",
+        ),
+        (
+            "generate_series(DATE '2024-01-31', DATE '2024-03-29', INTERVAL '1 month')",
+            "[2024-01-31, 2024-02-29, 2024-03-29]",
+        ),
+        (
+            "range(DATE '2024-01-02', DATE '2024-01-01', INTERVAL '1 day')",
+            "[]",
+        ),
+        // A time that clocks skip is an hour later, and so are those after it.
+        (
+            &by_clocks,
+            "2024-03-30 02:30:00+01, 2024-03-31 03:30:00+02, 2024-04-01 03:30:00+02",
+        ),
+        (
+            "range(CAST(NULL AS TIMESTAMP), TIMESTAMP '2024-01-01', INTERVAL '1 day')",
+            "NULL",
+        ),
+        ("range(1, 3)", "[1, 2]"),
+        (
+            "range(DATE '2024-01-01', DATE '2024-01-05', INTERVAL '36 hours')",
+            "error: the step of `range` has a part of a day",
+        ),
+        (
+            "generate_series(TIMESTAMP '2024-01-01', TIMESTAMP '2024-01-02', INTERVAL '0 days')",
+            "error: the step of `generate_series` must not be 0",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn texts_stand_for_timestamps_of_every_year() {
+    let context = context(2);
+    table(
+        &context,
+        "t",
+        "SELECT at, word FROM (VALUES (TIMESTAMP '9999-12-31', '9999-12-31 00:00:00'), (TIMESTAMP '2024-01-01', '9999-12-31')) AS t(at, word)",
+    )
+    .await;
+    check_queries(
+        &context,
+        &[
+            ("SELECT count(*) FROM t WHERE at > '2024-01-01'", "1"),
+            ("SELECT count(*) FROM t WHERE at = word", "1"),
+            (
+                "SELECT count(*) FROM t WHERE at BETWEEN '2024-01-01' AND word",
+                "2",
+            ),
+            (
+                "SELECT count(*) FROM t WHERE at IN ('9999-12-31', '2024-01-02')",
+                "1",
+            ),
+            (
+                "SELECT at IN (SELECT word FROM t) FROM t ORDER BY at",
+                "false;true",
+            ),
+            (
+                "SELECT count(*) FROM t WHERE word IN (SELECT at FROM t)",
+                "2",
+            ),
+            (
+                "SELECT count(*) FROM t JOIN (SELECT word AS at FROM t) AS s USING (at)",
+                "2",
+            ),
+            (
+                "SELECT nullif(at, '9999-12-31') FROM t ORDER BY at",
+                "2024-01-01T00:00:00;NULL",
+            ),
+            (
+                "SELECT coalesce(at, '2024-01-01') FROM t ORDER BY at",
+                "2024-01-01T00:00:00;9999-12-31T00:00:00",
+            ),
+            (
+                "SELECT greatest(at, '2024-06-01') FROM t ORDER BY at",
+                "2024-06-01T00:00:00;9999-12-31T00:00:00",
+            ),
+            (
+                "SELECT CASE at WHEN '9999-12-31' THEN 1 ELSE 2 END FROM t ORDER BY at",
+                "2;1",
+            ),
+            (
+                "SELECT count(*) FROM t WHERE at > 'x'",
+                "error: 'x' is not a valid timestamp",
+            ),
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -313,6 +492,14 @@ async fn dates_meet_timestamps() {
             ),
             ("SELECT date_trunc('day', at) FROM t", "9999-12-31T00:00:00"),
             ("SELECT count(*) FROM t WHERE at > now()", "1"),
+            (
+                "SELECT count(*) OVER (ORDER BY arrow_cast(day, 'Timestamp(Microsecond, Some(\"Europe/Berlin\"))') RANGE BETWEEN INTERVAL '1 day' PRECEDING AND CURRENT ROW) FROM days",
+                "error: a window has no RANGE of days or months",
+            ),
+            (
+                "SELECT count(*) OVER (ORDER BY arrow_cast(day, 'Timestamp(Microsecond, Some(\"Europe/Berlin\"))') RANGE BETWEEN INTERVAL '24 hours' PRECEDING AND CURRENT ROW) FROM days ORDER BY day",
+                "1;2;2",
+            ),
         ],
     )
     .await;

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use transom_file::spec::Place;
 
 use super::{Copied, Found, OutFile, Tree, TreeError, WrittenFile, text};
+use crate::names;
 
 /// What names of files begin with that have no name of their own yet. What a process that was killed leaves so is of no use, hidden from
 /// readers, and in no listing.
@@ -176,7 +177,7 @@ impl Tree for FolderTree {
             let mut names = Vec::new();
             for entry in found(fs::read_dir(folder))?.into_iter().flatten() {
                 let entry = entry?;
-                let mut name = entry.file_name().to_string_lossy().into_owned();
+                let mut name = names::readable(&entry.file_name()).into_owned();
                 if entry.file_type()?.is_dir() {
                     name.push('/');
                 }

@@ -24,6 +24,7 @@ pub(super) use self::{
 };
 use super::{OutFile, WrittenFile};
 use crate::aws::{Aws, Listed, S3Error, S3ErrorKind};
+use crate::names;
 
 /// What became of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +146,7 @@ fn nameless(table: &Place) -> TreeError {
 
 /// A path as trees have them.
 pub(super) fn text(path: &Path) -> String {
-    let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+    let parts: Vec<_> = path.iter().map(names::readable).collect();
     parts.join("/")
 }
 

@@ -11,6 +11,7 @@ use glob::Pattern;
 
 use super::{Wanted, compiled, holds, is_hidden};
 use crate::lease::{self, Asked};
+use crate::names;
 use crate::source::{FileSource, Input, Inputs, Location, SourceError};
 
 /// How often a version may disappear under the listing before it gives up. Each time means that two runs were published
@@ -266,6 +267,15 @@ impl Walk<'_> {
         resolved: PathBuf,
         metadata: &fs::Metadata,
     ) -> Result<(), SourceError> {
+        // Partitions are told by names, and files by their paths: two of them must not be one text.
+        let mut parts = path.iter().chain(resolved.iter());
+        if let Some(part) = parts.find(|part| part.to_str().is_none()) {
+            return Err(SourceError::NotUtf8 {
+                name: self.source.name.clone(),
+                part: names::readable(part).into_owned(),
+                path,
+            });
+        }
         let modified = metadata
             .modified()
             .map_err(|error| self.error(&path, error))?;
@@ -293,7 +303,7 @@ fn nothing(source: &FileSource, root: &Path, base: &Path) -> SourceError {
     let folder = root.join(nearest);
     let names = fs::read_dir(&folder).map(|entries| {
         let name = |entry: fs::DirEntry| {
-            let name = entry.file_name().to_string_lossy().into_owned();
+            let name = names::readable(&entry.file_name()).into_owned();
             match entry.path().is_dir() {
                 true => format!("{name}/"),
                 false => name,

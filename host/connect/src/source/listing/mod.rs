@@ -4,6 +4,8 @@
 mod bucket;
 mod folder;
 
+use std::path::Path;
+
 use glob::{MatchOptions, Pattern};
 use transom_file::spec::Format;
 
@@ -45,13 +47,16 @@ impl Wanted {
     }
 
     /// A file that matches is wanted whatever it is called; of a folder that matches, the files that are named as the format's.
-    fn if_matching(format: &Format, pattern: &Pattern, path: &std::path::Path, name: &str) -> Self {
-        if pattern.matches_path_with(path, MATCHING) {
+    fn if_matching(format: &Format, pattern: &Pattern, path: &Path, name: &str) -> Self {
+        // A name that is not UTF-8 is not passed over: what matches is taken, or an error.
+        let matches = |path: &Path| pattern.matches_with(&path.to_string_lossy(), MATCHING);
+        if matches(path) {
             return Self::Yes;
         }
-        let in_folder = path.ancestors().skip(1).any(|folder| {
-            !folder.as_os_str().is_empty() && pattern.matches_path_with(folder, MATCHING)
-        });
+        let in_folder = path
+            .ancestors()
+            .skip(1)
+            .any(|folder| !folder.as_os_str().is_empty() && matches(folder));
         match in_folder {
             true => Self::if_named(format, name),
             false => Self::No,

@@ -128,6 +128,28 @@ fn beyond_day<T: ArrowPrimitiveType<Native: Into<i64>>>(
     })
 }
 
+/// Refuses a key that is NULL. Files can call keys optional, and Arrow's maps have none: what is written of them no reader takes.
+fn check_keys(maps: &MapArray) -> Result<(), Loss> {
+    let (keys, offsets) = (maps.keys(), maps.offsets());
+    let Some(nulls) = keys.logical_nulls() else {
+        return Ok(());
+    };
+    let mut entries = offsets[0] as usize..offsets[offsets.len() - 1] as usize;
+    match entries.find(|entry| nulls.is_null(*entry)) {
+        None => Ok(()),
+        Some(entry) => {
+            let loss = Loss {
+                row: entry,
+                path: String::new(),
+                value: "NULL".to_owned(),
+                from: keys.data_type().clone(),
+                to: keys.data_type().clone(),
+            };
+            Err(within(offsets, loss, ".key"))
+        }
+    }
+}
+
 /// Bytes that stand for something: UUIDs where text is wanted, intervals where intervals are, INT96 where times are. Everything else
 /// as it is, decimals and times once they are seen to be of their type.
 fn decoded(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Loss> {
@@ -213,6 +235,7 @@ fn decoded(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Loss> {
         }
         (DataType::Map(entries, sorted), DataType::Map(wanted, _)) => {
             let given = array.as_map();
+            check_keys(given)?;
             // Keys and values have their places, whatever they are called.
             let (DataType::Struct(fields), DataType::Struct(wanted)) =
                 (entries.data_type(), wanted.data_type())
@@ -294,20 +317,25 @@ fn has_checks(data_type: &DataType) -> bool {
 }
 
 fn can_be_beyond(data_type: &DataType) -> bool {
-    data_type.is_decimal() || matches!(data_type, DataType::Time32(_) | DataType::Time64(_))
+    data_type.is_decimal()
+        || matches!(
+            data_type,
+            DataType::Time32(_) | DataType::Time64(_) | DataType::Map(..)
+        )
 }
 
 /// Whether a type is one that is looked for, or holds it.
 fn has_part(data_type: &DataType, is: &dyn Fn(&DataType) -> bool) -> bool {
-    match data_type {
+    let has_below = match data_type {
         DataType::Dictionary(_, values) => has_part(values, is),
         DataType::Struct(fields) => fields.iter().any(|field| has_part(field.data_type(), is)),
         DataType::List(item)
         | DataType::LargeList(item)
         | DataType::FixedSizeList(item, _)
         | DataType::Map(item, _) => has_part(item.data_type(), is),
-        other => is(other),
-    }
+        _ => false,
+    };
+    has_below || is(data_type)
 }
 
 fn uuids(bytes: &FixedSizeBinaryArray) -> ArrayRef {

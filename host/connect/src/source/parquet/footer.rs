@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use arrow::{
-    datatypes::{DataType, Field, FieldRef, Fields, Schema},
+    datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, FieldRef, Fields, Schema},
     ipc,
 };
 use parquet::{
@@ -496,6 +496,9 @@ fn of_leaf_column(descriptor: &ColumnDescriptor, data_type: &DataType) -> DataTy
         // How a file stores values is no matter of the table: another file may not repeat them, or need more digits.
         DataType::Dictionary(_, values) => of_leaf_column(descriptor, values),
         DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
+            DataType::Decimal128(*precision, *scale)
+        }
+        DataType::Decimal256(precision, scale) if *precision <= DECIMAL128_MAX_PRECISION => {
             DataType::Decimal128(*precision, *scale)
         }
         other => other.clone(),

@@ -30,18 +30,17 @@ pub(super) fn timestamps(bytes: &FixedSizeBinaryArray, to: &DataType) -> Result<
             return Ok(None);
         }
         let nanoseconds = nanoseconds(bytes.value(row));
-        let counted = match unit {
-            TimeUnit::Nanosecond => Some(nanoseconds),
-            _ => (nanoseconds % NANOSECONDS_PER_MICROSECOND == 0)
-                .then_some(nanoseconds / NANOSECONDS_PER_MICROSECOND),
-        };
-        let counted = counted.and_then(|counted| i64::try_from(counted).ok());
-        counted.map(Some).ok_or_else(|| Loss {
-            row,
-            path: String::new(),
-            value: text(nanoseconds),
-            from: DataType::Timestamp(other(unit), zone.clone()),
-            to: DataType::Timestamp(unit, zone.clone()),
+        counted(nanoseconds, unit).map(Some).ok_or_else(|| {
+            // Where no unit holds it, none is advised.
+            let fits_other = counted(nanoseconds, other(unit)).is_some();
+            let holds = if fits_other { other(unit) } else { unit };
+            Loss {
+                row,
+                path: String::new(),
+                value: text(nanoseconds),
+                from: DataType::Timestamp(holds, zone.clone()),
+                to: DataType::Timestamp(unit, zone.clone()),
+            }
         })
     };
     let values = (0..bytes.len()).map(value);
@@ -55,6 +54,18 @@ pub(super) fn timestamps(bytes: &FixedSizeBinaryArray, to: &DataType) -> Result<
             Arc::new(values.with_timezone_opt(zone))
         }
     })
+}
+
+/// Nanoseconds in a unit, if it holds them.
+fn counted(nanoseconds: i128, unit: TimeUnit) -> Option<i64> {
+    let counted = match unit {
+        TimeUnit::Nanosecond => nanoseconds,
+        _ if nanoseconds % NANOSECONDS_PER_MICROSECOND == 0 => {
+            nanoseconds / NANOSECONDS_PER_MICROSECOND
+        }
+        _ => return None,
+    };
+    i64::try_from(counted).ok()
 }
 
 /// The unit that may hold what the other does not: one is finer, one reaches farther.

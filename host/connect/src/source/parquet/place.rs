@@ -227,7 +227,7 @@ pub(in crate::source) fn diagnose(
                             name: source.name.clone(),
                             path: found.path.clone(),
                             column: field.name().clone(),
-                            row_group,
+                            row_group: row_group + 1,
                             source: Box::new(error),
                         });
                     }
