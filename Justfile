@@ -170,8 +170,9 @@ environment folder requirements:
         touch "{{ folder }}/complete"
     fi
 
-# Try the local Redshift with psycopg, redshift_connector, boto3, awswrangler, dbt, and psql if it is there
+# Try the local Redshift with psycopg, redshift_connector, boto3, awswrangler, psql and dbt
 test-redshift-peers: program (environment redshift_peers "host/local/tests/peers/redshift-requirements.txt") (environment dbt "host/local/tests/peers/dbt-requirements.txt")
+    ./dev ensure psql
     host/local/tests/peers/with-transom "{{ target_dir }}/debug/transom" "{{ redshift_peers }}/bin/python" host/local/tests/peers/redshift.py
     host/local/tests/peers/with-transom "{{ target_dir }}/debug/transom" host/local/tests/peers/with-dbt "{{ dbt }}/bin/dbt"
 
@@ -216,8 +217,8 @@ bench-s3: s3-peers
     TRANSOM_FIGURES=100000 cargo test {{ locked }} --workspace --test local -- --ignored --nocapture speed::
     TRANSOM_FIGURES=100000 host/local/tests/peers/with-seaweedfs "{{ s3_peers }}/bin/weed" cargo test {{ locked }} --workspace --test local -- --ignored --nocapture speed::
 
-# Feed the readers of files and of what guests hand over with made-up input, two targets at a time for some seconds: `just fuzz 3600 csv`
-fuzz seconds="60" *targets="batch description stamp csv json parquet":
+# Feed the readers of files, statements and what guests hand over with made-up input, two targets at a time, each for some seconds: `just fuzz 3600 csv`
+fuzz seconds="60" *targets="batch description stamp csv json parquet statement":
     #!/usr/bin/env bash
     set -euo pipefail
     export RUSTC_WORKSPACE_WRAPPER="$PWD/fuzz/instrument"

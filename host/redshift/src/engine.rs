@@ -13,6 +13,8 @@ use crate::catalog::{Catalog, Id, PUBLIC};
 use crate::error::{Error, Result};
 use crate::history::Statements;
 use crate::load::{LoadError, Objects};
+#[cfg(feature = "testing")]
+use crate::mutant::Mutant;
 use crate::session::Session;
 pub use crate::store::OpenError;
 use crate::store::{Change, Store};
@@ -70,11 +72,19 @@ pub(crate) struct Shared {
     /// Rows that were not loaded; they survive a rollback.
     pub(crate) load_errors: Mutex<Vec<LoadError>>,
     pub(crate) ran: Statements,
+    #[cfg(feature = "testing")]
+    mutant: std::sync::OnceLock<Mutant>,
 }
 
 impl Shared {
     pub(crate) fn current(&self) -> Arc<Catalog> {
         Arc::clone(&self.current.read())
+    }
+
+    /// Whether a rule is left out.
+    #[cfg(feature = "testing")]
+    pub(crate) fn is(&self, mutant: Mutant) -> bool {
+        self.mutant.get() == Some(&mutant)
     }
 
     fn reset(&self) -> Result<()> {
@@ -138,6 +148,8 @@ impl Engine {
             planner,
             load_errors: Mutex::default(),
             ran: Statements::default(),
+            #[cfg(feature = "testing")]
+            mutant: std::sync::OnceLock::new(),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -148,6 +160,12 @@ impl Engine {
     pub fn session(&self, user: &str) -> Session {
         let pid = self.shared.next_pid.fetch_add(1, Ordering::Relaxed);
         Session::new(Arc::clone(&self.shared), user, pid)
+    }
+
+    /// Leaves a rule out from now on. The first one counts.
+    #[cfg(feature = "testing")]
+    pub fn leave_out(&self, mutant: Mutant) {
+        self.shared.mutant.get_or_init(|| mutant);
     }
 
     /// The name of the database.

@@ -10,8 +10,17 @@ use uuid::Uuid;
 
 /// Statements that are remembered.
 const REMEMBERED: usize = 1_000;
-/// Bytes of a statement's text that are remembered.
+/// Bytes of a statement's text, and of its error's, that are remembered.
 const TEXT: usize = 4_000;
+
+/// The beginning of a text, in memory of its own: what follows it is not held.
+fn shortened(text: &str) -> String {
+    let mut end = text.len().min(TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}
 
 /// A text without the credentials of COPY and UNLOAD.
 fn masked(text: String) -> String {
@@ -70,12 +79,8 @@ impl Statements {
             uuid: Uuid::new_v4(),
         };
         ran.id = id;
-        ran.text = masked(ran.text);
-        let mut end = ran.text.len().min(TEXT);
-        while !ran.text.is_char_boundary(end) {
-            end -= 1;
-        }
-        ran.text.truncate(end);
+        ran.text = shortened(&masked(ran.text));
+        ran.error = ran.error.as_deref().map(shortened);
         let mut all = self.ran.lock();
         if all.len() == REMEMBERED {
             all.pop_front();
@@ -90,5 +95,19 @@ impl Statements {
 
     pub(crate) fn clear(&self) {
         self.ran.lock().clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_of_a_text_is_held_than_is_shown() {
+        let text = format!("x{}", "é".repeat(1 << 20));
+        let short = shortened(&text);
+        assert_eq!(short.len(), TEXT - 1);
+        assert!(text.starts_with(&short) && short.capacity() <= TEXT);
+        assert_eq!(shortened("é"), "é");
     }
 }

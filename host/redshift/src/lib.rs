@@ -24,6 +24,8 @@ mod error;
 mod functions;
 mod history;
 mod load;
+#[cfg(feature = "testing")]
+mod mutant;
 mod run;
 mod session;
 mod store;
@@ -36,5 +38,7 @@ pub use engine::{Engine, Isolation, OpenError, Options};
 pub use error::{Error, Rule, Source, rules};
 pub use history::QueryId;
 pub use load::{Object, ObjectError, Objects};
+#[cfg(feature = "testing")]
+pub use mutant::Mutant;
 pub use session::{Outcome, Parameter, Rows, Session, TransactionState};
 pub use types::{Column, Type, timestamp};

@@ -15,6 +15,8 @@ use tokio::sync::Notify;
 use crate::catalog::{Catalog, Id, Object, Table};
 use crate::engine::{Isolation, Shared};
 use crate::error::{self, Error, Result};
+#[cfg(feature = "testing")]
+use crate::mutant::Mutant;
 use crate::store::{self, Change, Folder, Segment};
 
 /// What is locked: an object, or a name that is about to be given to one.
@@ -287,6 +289,10 @@ impl Transaction {
         let Some(snapshot) = &self.snapshot else {
             return Ok(());
         };
+        #[cfg(feature = "testing")]
+        if shared.is(Mutant::VersionUnchecked) {
+            return Ok(());
+        }
         let current = shared.current();
         let then = snapshot.get(id);
         match (then, current.get(id)) {
@@ -354,6 +360,10 @@ impl Transaction {
     }
 
     pub(crate) fn has_read(&mut self, tables: impl IntoIterator<Item = Id>) {
+        #[cfg(feature = "testing")]
+        if self.shared.is(Mutant::ReadsForgotten) {
+            return;
+        }
         self.reads.extend(tables);
     }
 
@@ -426,6 +436,11 @@ impl Transaction {
             .filter(|(id, _)| is_persistent(id))
             .map(|(id, touch)| (*id, *touch))
             .collect();
+        #[cfg(feature = "testing")]
+        let touched: BTreeMap<Id, Touch> = match self.shared.is(Mutant::AppendsReplace) {
+            true => touched.into_keys().map(|id| (id, Touch::Write)).collect(),
+            false => touched,
+        };
         if touched.is_empty() && (self.isolation == Isolation::Snapshot || self.reads.is_empty()) {
             return Ok(temporaries);
         }

@@ -268,7 +268,10 @@ type Said = Vec<String>;
 
 impl Raw {
     async fn connect(warehouse: &Warehouse) -> Self {
-        let port = warehouse.local.redshift_port().unwrap();
+        Self::connect_to(warehouse.local.redshift_port().unwrap()).await
+    }
+
+    async fn connect_to(port: u16) -> Self {
         Self {
             stream: TcpStream::connect(("127.0.0.1", port)).await.unwrap(),
             read: BytesMut::new(),
@@ -277,7 +280,11 @@ impl Raw {
 
     /// Connects and logs in; returns the parameters of the server.
     async fn session(warehouse: &Warehouse) -> (Self, Vec<(String, String)>) {
-        let mut raw = Self::connect(warehouse).await;
+        Self::session_at(warehouse.local.redshift_port().unwrap()).await
+    }
+
+    async fn session_at(port: u16) -> (Self, Vec<(String, String)>) {
+        let mut raw = Self::connect_to(port).await;
         let login = [("user", "bob"), ("database", "dev")];
         raw.send(|out| frontend::startup_message(login, out).unwrap())
             .await;
@@ -722,4 +729,58 @@ async fn three_hundred_sessions_are_served_at_once() {
     assert_eq!(refused.said().await, ["53300", "closed"]);
     sessions.truncate(1);
     while Raw::connect_again(&warehouse).await.is_none() {}
+}
+
+/// The most memory that a process has had, in bytes.
+#[cfg(target_os = "linux")]
+fn most_memory(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = most.unwrap().trim().trim_end_matches(" kB");
+    kilobytes.parse::<u64>().unwrap() << 10
+}
+
+/// Of a process of its own, so that no other test's memory counts.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_stays_bounded_whatever_is_sent() {
+    const MORE: u64 = 64 << 20;
+    let folder = TempDir::new().unwrap();
+    let (_server, owner) = crate::kills::spawn(folder.path()).await;
+    let port = owner.redshift_port.unwrap();
+    let (mut raw, _) = Raw::session_at(port).await;
+    let taken = ["columns", "row", "SELECT", "ZI"];
+    let long = format!("select 1 /* {} */", "-".repeat((16 << 20) - 20));
+    // What an allocator keeps for more of the same is not what is held for ever.
+    for _ in 0..2 {
+        assert_eq!(raw.query(&long).await, taken);
+    }
+    let before = most_memory(owner.process);
+    for _ in 0..8 {
+        assert_eq!(raw.query(&long).await, taken);
+    }
+    assert_eq!(raw.query(&"-".repeat(64 << 20)).await, ["54000", "ZI"]);
+    let mut held = Vec::new();
+    for _ in 0..100 {
+        // Two gigabytes before a login, one after it; half of a message that may be as long as it says.
+        let mut start = Raw::connect_to(port).await;
+        start
+            .send(|out| out.extend_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0, 3, 0, 0]))
+            .await;
+        held.push(start);
+        for length in [1 << 30, 16 << 20] {
+            let (mut session, _) = Raw::session_at(port).await;
+            session
+                .send(|out| {
+                    out.extend_from_slice(b"Q");
+                    out.extend_from_slice(&u32::to_be_bytes(length));
+                    out.extend_from_slice(&[b's'; 1_000]);
+                })
+                .await;
+            held.push(session);
+        }
+    }
+    assert_eq!(raw.query("select 1").await, taken);
+    let more = most_memory(owner.process).saturating_sub(before);
+    assert!(more < MORE, "{} MiB more", more >> 20);
 }

@@ -261,9 +261,7 @@ def awswrangler_sql():
 
 
 def psql():
-    if shutil.which("psql") is None:
-        print("psql is not here: left out", file=sys.stderr)
-        return
+    assert shutil.which("psql"), "psql is not here: `./dev ensure psql` installs it"
     with postgres(autocommit=True) as connection:
         connection.execute("create table shown_in_psql (id int not null, name varchar(7))")
         connection.execute("insert into shown_in_psql values (1, null)")

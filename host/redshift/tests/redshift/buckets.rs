@@ -38,6 +38,10 @@ fn bzipped(text: &str) -> Vec<u8> {
     packed
 }
 
+fn zstd_packed(text: &str) -> Vec<u8> {
+    zstd::stream::encode_all(text.as_bytes(), 0).unwrap()
+}
+
 fn ids(ids: &[Option<i32>]) -> ArrayRef {
     Arc::new(Int32Array::from(ids.to_vec()))
 }
@@ -176,6 +180,11 @@ pub(crate) async fn fill(bucket: &OneBucket) {
             "two.csv.bz2",
             [bzipped("701,x\n"), bzipped("702,y\n")].concat(),
         ),
+        (
+            "two.csv.zst",
+            [zstd_packed("701,x\n"), zstd_packed("702,y\n")].concat(),
+        ),
+        ("turned.csv", b"c,80\n".to_vec()),
         ("bad.csv", b"1,a,\nx,b,\n3,c,\n".to_vec()),
         ("rows.txt", b"1|a|2020-01-02\n2||\n".to_vec()),
         (

@@ -611,3 +611,28 @@ async fn rows_that_came_one_by_one_are_there_after_changes_and_a_restart() {
     run(&session, &["truncate t"]).await;
     assert_eq!(files(), 0);
 }
+
+/// Not an answer without the rows that were in it.
+#[tokio::test]
+async fn a_file_of_rows_that_is_gone_is_an_error_of_this_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        data: folder.path().to_owned(),
+        isolation: Isolation::Snapshot,
+        objects: Arc::new(OneBucket::default()),
+        database: "dev".to_owned(),
+    };
+    let engine = Engine::open(options).unwrap();
+    let session = engine.session("a");
+    run(&session, &["create table t as select 1 as n"]).await;
+    run(&session, &["insert into t select n from t"; 7]).await;
+    run(&session, &["create table u as select a.n from t a, t b"]).await;
+    let sum = "select sum(n) from u";
+    assert_eq!(value(&session, sum).await, "16384");
+    let files = std::fs::read_dir(folder.path().join("data")).unwrap();
+    for file in files {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    assert_eq!(refused(&session, sum).await, "INTERNAL");
+    assert_eq!(value(&session, "select sum(n) from t").await, "128");
+}

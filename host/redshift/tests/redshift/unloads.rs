@@ -1,6 +1,8 @@
 //! What UNLOAD writes, and what it leaves as it was.
 
 use bytes::Bytes;
+use parquet::basic::{Repetition, Type as Physical};
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use transom_redshift::{Isolation, Objects, Session};
 
 use crate::{Fresh, OneBucket, fresh, run};
@@ -186,4 +188,73 @@ async fn packed_files_have_a_limit_too() {
     for object in objects {
         assert!(object.size <= 5 << 20, "{object:?}");
     }
+}
+
+#[tokio::test]
+async fn columns_of_parquet_are_optional_and_timestamps_have_twelve_bytes() {
+    let (fresh, session) = table().await;
+    run(
+        &session,
+        &[
+            "create table n (id int not null, at timestamp not null, zoned timestamptz, m decimal(18, 2))",
+            "insert into n values (1, '2020-01-02 03:04:05.000006', '2020-01-02 03:04:05+00', 1.5)",
+            "unload ('select * from n') to 's3://bucket/p/' iam_role default parquet parallel off",
+        ],
+    )
+    .await;
+    assert_eq!(keys(&fresh.bucket, "p/").await, ["p/000.parquet"]);
+    let bytes = fresh.bucket.get("bucket", "p/000.parquet").await.unwrap();
+    let reader = SerializedFileReader::new(bytes).unwrap();
+    let schema = reader.metadata().file_metadata().schema_descr();
+    let columns = schema.columns().iter().map(|column| {
+        let basic = column.self_type().get_basic_info();
+        (column.physical_type(), basic.repetition())
+    });
+    let columns: Vec<(Physical, Repetition)> = columns.collect();
+    let physical = [
+        Physical::INT32,
+        Physical::INT96,
+        Physical::INT96,
+        Physical::FIXED_LEN_BYTE_ARRAY,
+    ];
+    assert_eq!(columns, physical.map(|each| (each, Repetition::OPTIONAL)));
+}
+
+#[tokio::test]
+async fn without_rows_there_is_no_file_and_no_manifest() {
+    let (fresh, session) = table().await;
+    for format in [
+        "csv header",
+        "json",
+        "parquet",
+        "parquet partition by (day)",
+    ] {
+        let unload = format!(
+            "unload ('select * from u where day > 5') to 's3://bucket/none/' iam_role default {format} manifest"
+        );
+        run(&session, &[&unload]).await;
+        assert!(keys(&fresh.bucket, "none/").await.is_empty(), "{format}");
+    }
+}
+
+#[tokio::test]
+async fn overwriting_leaves_what_has_another_name() {
+    let (fresh, session) = table().await;
+    let bucket = &fresh.bucket;
+    let old = ["over/000", "over/manifest", "over/other"];
+    for key in old {
+        let bytes = Bytes::from_static(b"old");
+        bucket.put("bucket", key, bytes).await.unwrap();
+    }
+    let unload = "unload ('select day from u') to 's3://bucket/over/' iam_role default csv parallel off manifest";
+    let refused = session.run(unload, &[]).await.unwrap_err();
+    assert_eq!(refused.rule().name, "UNLOAD_NOT_EMPTY");
+    for key in old {
+        assert_eq!(text(bucket, key).await, "old", "{key}");
+    }
+    run(&session, &[&format!("{unload} allowoverwrite")]).await;
+    assert_eq!(keys(bucket, "over/").await, old);
+    assert_eq!(text(bucket, "over/000").await, "1\n");
+    assert_eq!(text(bucket, "over/other").await, "old");
+    assert!(text(bucket, "over/manifest").await.contains("over/000"));
 }
