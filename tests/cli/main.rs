@@ -21,6 +21,7 @@ mod reject;
 mod rows;
 mod s3;
 mod slices;
+mod sorted;
 mod streams;
 mod template;
 mod testing;

@@ -9,6 +9,7 @@ use arrow::array::RecordBatch;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Region;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use tempfile::TempDir;
 use transom_commit::Store;
 use transom_connect::{
@@ -141,6 +142,25 @@ impl Somewhere {
         let bytes = ByteStream::from(bytes.as_ref().to_vec());
         let put = client.put_object().bucket(bucket).key(key).body(bytes);
         put.send().await.unwrap();
+    }
+
+    /// Puts an object in parts, by a key below the root: all but the last one have 5 MiB at least.
+    pub(crate) async fn put_in_parts(&self, key: &str, parts: &[&[u8]]) {
+        let (client, S3Url { bucket, key }) = self.s3_of(key);
+        let begin = client.create_multipart_upload().bucket(&bucket).key(&key);
+        let upload = begin.send().await.unwrap().upload_id.unwrap();
+        let mut sent = CompletedMultipartUpload::builder();
+        for (number, part) in (1..).zip(parts) {
+            let put = client.upload_part().bucket(&bucket).key(&key);
+            let put = put.upload_id(&upload).part_number(number);
+            let put = put.body(ByteStream::from(part.to_vec()));
+            let etag = put.send().await.unwrap().e_tag;
+            let part = CompletedPart::builder().part_number(number);
+            sent = sent.parts(part.set_e_tag(etag).build());
+        }
+        let complete = client.complete_multipart_upload().bucket(bucket).key(key);
+        let complete = complete.upload_id(upload).multipart_upload(sent.build());
+        complete.send().await.unwrap();
     }
 
     /// Names of the folders below a key.

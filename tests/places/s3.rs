@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use transom_connect::{Attempt, Aws, ErrorKind, FileSink, Sink, SinkError, Source};
+use transom_connect::{
+    Attempt, Aws, ErrorKind, FileSink, Input, Location, Sink, SinkError, Source,
+};
 use transom_file::spec::{AwsOptions, Compression, CsvOptions, Endpoint, Format, SinkFormat};
 
 use crate::places::Somewhere;
@@ -30,6 +32,35 @@ async fn keys_are_taken_as_they_are() {
     let all = place.source("raw/", CSV()).list().await.unwrap();
     // Names that begin with a point are hidden from who lists.
     assert_eq!(all.pieces.len(), 3);
+}
+
+#[tokio::test]
+async fn an_object_that_was_put_in_other_parts_has_its_content() {
+    let place = Somewhere::local_s3().await;
+    let content = "id\n1234567\n".repeat((6 << 20) / 11);
+    let (first, second) = content.as_bytes().split_at(5 << 20);
+    let source = place.source("raw/a.csv", CSV());
+    let listed = async || source.list().await.unwrap().pieces[0].clone();
+    let etag = |piece: &Input| match &piece.location {
+        Location::Object { etag, .. } => etag.clone(),
+        Location::File(path) => panic!("{} is a file", path.display()),
+    };
+    place.put("raw/a.csv", &content).await;
+    let whole = listed().await;
+    place.put_in_parts("raw/a.csv", &[first, second]).await;
+    let in_parts = listed().await;
+    assert_ne!(etag(&whole), etag(&in_parts));
+    assert!(source.has_content(&in_parts, &etag(&whole)).await.unwrap());
+    // It is not read as another one than it was listed as.
+    let error = source.has_content(&whole, &etag(&in_parts)).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Temporary);
+    place.put("raw/a.csv", &content).await;
+    assert!(source.has_content(&whole, &etag(&in_parts)).await.unwrap());
+    place.put("raw/a.csv", content.replace('7', "8")).await;
+    let other = listed().await;
+    for before in [&whole, &in_parts] {
+        assert!(!source.has_content(&other, &etag(before)).await.unwrap());
+    }
 }
 
 #[tokio::test]

@@ -20,6 +20,48 @@ async fn a_file_that_has_changed_is_not_loaded_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_only_looks_changed_is_not_loaded_again() {
+    for kind in [Kind::Append, Kind::Days] {
+        let mut world = World::new(kind, At::Folder).await;
+        for day in ["02", "03", "04"] {
+            // More slices than one, of which some are computed beside the one before them.
+            world.add(&format!("day=2024-01-{day}/a.csv"), &[("c", 4)]);
+            world.add(&format!("day=2024-01-{day}/b.csv"), &[("d", 5)]);
+        }
+        world.run().await.unwrap();
+        let files = world.files.clone();
+        for times in 1..=2 {
+            // Written again as they are: their times are others.
+            for (name, rows) in &files {
+                let rows: Vec<(&str, i64)> =
+                    rows.iter().map(|(of, many)| (of.as_str(), *many)).collect();
+                world.add(name, &rows);
+            }
+            let slices = world.run().await.unwrap().slices.len();
+            assert_eq!(slices, 0, "{kind:?}, {times}");
+        }
+        // A slice writes down how they look now.
+        world.add("day=2024-01-05/new.csv", &[("e", 6)]);
+        let report = world.run().await.unwrap();
+        assert_eq!(report.slices[0].files, 1, "{kind:?}");
+        assert_eq!(world.run().await.unwrap().slices.len(), 0, "{kind:?}");
+        world.check("files were written again").await;
+        // One of its size with other rows is another one.
+        world.add("day=2024-01-02/a.csv", &[("x", 4)]);
+        match kind {
+            Kind::Days => assert_eq!(world.run().await.unwrap().slices.len(), 1),
+            _ => {
+                let error = world.run().await.unwrap_err().error.to_string();
+                assert!(
+                    error.contains("a.csv` was loaded and has changed"),
+                    "{error}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_day_is_not_replaced_by_less() {
     let mut world = World::new(Kind::Days, At::Folder).await;
     world.run().await.unwrap();

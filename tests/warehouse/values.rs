@@ -1,15 +1,16 @@
 //! Values arrive as they are, or are refused before anything is decided, with the row and the way out.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arrow::array::{
-    ArrayRef, BinaryArray, Date32Array, Float32Array, Float64Array, Int64Array, ListArray,
-    ListBuilder, RecordBatch, StringArray, StringBuilder, StructArray, TimestampMicrosecondArray,
-    UInt64Array,
+    Array as _, ArrayRef, AsArray as _, BinaryArray, Date32Array, Float32Array, Float64Array,
+    Int64Array, ListArray, ListBuilder, RecordBatch, StringArray, StringBuilder, StructArray,
+    TimestampMicrosecondArray, UInt64Array,
 };
-use arrow::datatypes::{DataType, Field, Int32Type, TimeUnit};
+use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, TimeUnit};
+use arrow::error::ArrowError;
 use transom_commit::Attempt;
-use transom_connect::{RedshiftSink, Sink};
+use transom_connect::{RedshiftSink, Refused, RefusedRows, Sink};
 use transom_file::spec::LoadMode;
 
 use crate::world::{World, chain, rows, stage, stage_as};
@@ -24,6 +25,87 @@ fn table(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
 async fn refused(sink: &RedshiftSink, rows: RecordBatch) -> String {
     let error = stage(sink, Attempt::random(), rows).await.unwrap_err();
     format!("{} -> {}", chain(&error), error.hint().unwrap_or_default())
+}
+
+/// Rows that were set apart: partition, number from 0, and why.
+#[derive(Debug, Default)]
+struct Apart(Mutex<Vec<(i64, u64, String)>>);
+
+impl RefusedRows for Apart {
+    fn put(&self, refused: Refused) -> Result<(), ArrowError> {
+        let ids = refused.rows.column(0).as_primitive::<Int64Type>().clone();
+        let numbers = refused.numbers.into_iter().zip(refused.reasons);
+        let of = |(row, (number, why))| {
+            (
+                if ids.is_valid(row) {
+                    ids.value(row)
+                } else {
+                    -1
+                },
+                number,
+                why,
+            )
+        };
+        self.0.lock().unwrap().extend(numbers.enumerate().map(of));
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn all_rows_that_the_table_cannot_hold_are_set_apart_and_no_others() {
+    let world = World::new().await;
+    world
+        .sql("CREATE TABLE public.daily (id INTEGER NOT NULL, t VARCHAR(4), _transom_seq BIGINT)")
+        .await;
+    let apart = Arc::new(Apart::default());
+    let sink = RedshiftSink {
+        refused: Some(Arc::clone(&apart) as _),
+        ..world.sink(LoadMode::Append)
+    };
+    // Misfits of several kinds, in both columns, next to each other and far apart; one row has two.
+    let wrong = |row: i64| match row {
+        3 | 999 => Some("`id`: the column is NOT NULL"),
+        0 | 4 | 255 => Some("`id`: the column is integer"),
+        5 | 6 | 700 => Some("`t`: it has a character NUL"),
+        2 | 256 | 998 => Some("`t`: it has 6 bytes, and the column is varchar(4)"),
+        _ => None,
+    };
+    let id = |row: i64| match wrong(row) {
+        Some(why) if why.ends_with("NOT NULL") => None,
+        Some(why) if why.ends_with("integer") => Some(row + (1 << 40)),
+        _ => Some(row),
+    };
+    let text = |row: i64| match wrong(row) {
+        Some(why) if why.ends_with("NUL") => "a\0b",
+        Some(why) if why.starts_with("`t`") => "abcdef",
+        Some(_) if row == 4 => "abcdef",
+        _ => "abcd",
+    };
+    let ids = (0..1000).map(id).collect::<Int64Array>();
+    let texts = StringArray::from_iter_values((0..1000).map(text));
+    let rows = table(vec![("id", Arc::new(ids)), ("t", Arc::new(texts))]);
+    world.load(&sink, [rows]).await.unwrap();
+    let counted = world.sql("SELECT count(*), count(DISTINCT id) FROM public.daily");
+    assert_eq!(counted.await, "989 989");
+    let mut apart = apart.0.lock().unwrap().clone();
+    apart.sort_by_key(|(_, number, _)| *number);
+    let expected = (0..1000).filter_map(|row| {
+        Some((
+            id(row).unwrap_or(-1),
+            row.unsigned_abs(),
+            wrong(row)?.to_owned(),
+        ))
+    });
+    assert_eq!(apart, expected.collect::<Vec<_>>());
+    // Nothing but such rows.
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["abcdef"]));
+    let rows = table(vec![
+        ("id", Arc::new(Int64Array::from(vec![7]))),
+        ("t", texts),
+    ]);
+    world.load(&sink, [rows]).await.unwrap();
+    let counted = world.sql("SELECT count(*) FROM public.daily");
+    assert_eq!(counted.await, "989");
 }
 
 #[tokio::test]

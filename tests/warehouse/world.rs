@@ -104,6 +104,7 @@ impl World {
                 varchar: None,
                 schema: SchemaChange::Fail,
             },
+            refused: None,
             limits: SinkLimits::default(),
         }
     }

@@ -28,7 +28,7 @@ pub use aws::{Aws, S3Error, S3ErrorKind};
 pub use format::{Unwritable, WriteProgress, encode};
 pub use kind::ErrorKind;
 pub use log_store::S3Store;
-pub use redshift::{ApiError, Load, RedshiftError, RedshiftSink};
+pub use redshift::{ApiError, Load, RedshiftError, RedshiftSink, Refused, RefusedRows};
 pub use sink::{
     AppendSink, Appended, Applied, Aside, Attempt, Expectation, Expected, FileSink, Finding,
     IsThere, Known, LastLoad, Noted, Pointed, PointedSink, Publish, Replaces, Rewound, Shapes,
@@ -37,6 +37,6 @@ pub use sink::{
 };
 pub use source::{
     FileSource, Input, Inputs, Location, Misfit, NoPartition, ORIGIN_FILE, ORIGIN_ROW,
-    ReadProgress, Sample, Source, SourceError, compare_partitions, origin_line, partition_value,
-    with_origin,
+    ReadProgress, Sample, Source, SourceError, compare_partitions, content_of, origin_line,
+    partition_value, with_origin,
 };

@@ -178,6 +178,9 @@ pub(crate) struct StepEntry {
         "partition_by": ["path"],
         "csv": ["path"],
         "compression": ["path"],
+        "sort_by": ["path"],
+        "file_size": ["path"],
+        "row_group_size": ["path"],
     },
 ))]
 pub(crate) struct SinkEntry {
@@ -199,6 +202,12 @@ pub(crate) struct SinkEntry {
     pub(crate) csv: Option<Spanned<CsvEntry>>,
     /// How the pages of Parquet files are compressed; `zstd` if it is left out.
     pub(crate) compression: Option<Spanned<Compression>>,
+    /// The order of the rows within each file.
+    pub(crate) sort_by: Option<Order>,
+    /// The size at which a file ends and another one begins, like `256MB`; 1GiB if it is left out.
+    pub(crate) file_size: Option<Spanned<Bytes>>,
+    /// The size at which a row group of a Parquet file ends, like `64MB`; 128MiB if it is left out.
+    pub(crate) row_group_size: Option<Spanned<Bytes>>,
 }
 
 /// How much one slice reads of incremental sources. A slice has at least one file or partition.
@@ -240,6 +249,9 @@ pub(crate) struct RedshiftTableEntry {
     /// What may be changed of a table that exists, when it lacks a column or a text is too long; `fail` if it is left out.
     #[schemars(with = "Option<SchemaChange>")]
     pub(crate) schema: Option<Option<SchemaChange>>,
+    /// What happens to rows with a value that the table cannot hold; `fail` if it is left out.
+    #[schemars(with = "Option<OnReject>")]
+    pub(crate) on_reject: Option<Option<OnReject>>,
 }
 
 /// A path, relative to this file, or of S3.
@@ -341,7 +353,7 @@ pub(crate) struct AwsEntry {
     pub(crate) kms_key: Option<String>,
 }
 
-/// What happens to rows that a transform rejects.
+/// What happens to rows that a transform, or a table of Redshift, does not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnReject {

@@ -235,6 +235,9 @@ pub enum SinkKind {
     Redshift {
         /// The table.
         redshift: RedshiftTable,
+        /// What happens to rows that it cannot hold.
+        #[serde(skip_serializing_if = "is_default")]
+        on_reject: OnReject,
     },
 }
 
@@ -251,6 +254,15 @@ pub struct FileTable {
     pub mode: Spanned<LoadMode>,
     /// The columns whose values become folders; all different.
     pub partition_by: Vec<Spanned<String>>,
+    /// The order of the rows within each file; any if it is empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sort_by: Vec<OrderBy>,
+    /// Bytes at which a file ends and another one goes on, if the file says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_size: Option<u64>,
+    /// Bytes at which a row group of Parquet ends, if the file says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub row_group_size: Option<u64>,
 }
 
 fn is_overwrite(mode: &Spanned<LoadMode>) -> bool {

@@ -315,6 +315,9 @@ impl Read for SinkEntry {
             partition_by: fields.optional("partition_by"),
             csv: fields.optional("csv"),
             compression: fields.optional("compression"),
+            sort_by: fields.optional("sort_by"),
+            file_size: fields.optional("file_size"),
+            row_group_size: fields.optional("row_group_size"),
         };
         fields.finish();
         check_sink_kind(reader, node);
@@ -323,7 +326,15 @@ impl Read for SinkEntry {
 }
 
 /// The keys that belong to a sink that writes files.
-const FILE_SINK_KEYS: [&str; 4] = ["format", "partition_by", "csv", "compression"];
+const FILE_SINK_KEYS: [&str; 7] = [
+    "format",
+    "partition_by",
+    "csv",
+    "compression",
+    "sort_by",
+    "file_size",
+    "row_group_size",
+];
 
 /// Reports a sink that has neither a path nor a table of Redshift, or both, or has a key of the other kind.
 fn check_sink_kind(reader: &mut Reader<'_>, node: &Node) {
@@ -391,6 +402,7 @@ impl Read for RedshiftTableEntry {
             sortkey: fields.optional("sortkey"),
             varchar: fields.optional("varchar"),
             schema: fields.optional("schema"),
+            on_reject: fields.optional("on_reject"),
         };
         fields.finish();
         Some(entry)

@@ -41,7 +41,7 @@ pub struct RunReport {
     pub dead_letters: Vec<SinkReport>,
     /// What the checks found.
     pub checks: Vec<CheckReport>,
-    /// Rows that transforms did not take, kept or not.
+    /// Rows that transforms and tables in Redshift did not take, kept or not.
     pub rows_rejected: u64,
     /// What plugins counted: by plugin, then by the plugin's own names.
     pub counters: BTreeMap<String, BTreeMap<String, u64>>,
@@ -191,7 +191,7 @@ impl fmt::Display for FailureReport {
 /// A table that was written.
 #[derive(Debug, Clone, Serialize)]
 pub struct SinkReport {
-    /// Name of the sink, or of the step for dead letters.
+    /// Name of the sink; for dead letters of the step, or of the sink with `.sink` behind it.
     pub name: String,
     /// Where the table is: `path` or `table`.
     #[serde(flatten)]
@@ -202,6 +202,9 @@ pub struct SinkReport {
     pub files: usize,
     /// Their size on the disk.
     pub bytes: u64,
+    /// Rows that its table in Redshift cannot hold, kept or not; none if such a row would end the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows_rejected: Option<u64>,
     /// Its first rows, as many as were asked for.
     #[serde(skip)]
     pub head: Vec<RecordBatch>,
@@ -366,11 +369,15 @@ impl fmt::Display for RunReport {
                 rows,
                 files,
                 bytes,
+                rows_rejected,
                 ..
             } in sinks
             {
                 let (rows, files) = (counted(*rows, "row"), counted(*files as u64, "file"));
                 write!(f, "{what:<10} {name}: {rows}, {files}, {}", Bytes(*bytes))?;
+                if let Some(rejected) = rows_rejected {
+                    write!(f, ", {} rejected", Count(*rejected))?;
+                }
                 match at {
                     TableAt::Path(path) => writeln!(f, " -> {}", shown(path))?,
                     TableAt::Table(table) => writeln!(f, " -> {table}")?,

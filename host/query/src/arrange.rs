@@ -1,7 +1,8 @@
 //! Rows brought together by keys, for sinks that write a file for each value.
 //!
 //! Rows of mixed keys would begin a file for every key in every batch. So they go, by a hash of the keys, to one stream for each
-//! key, and are sorted there by the keys; rows with equal keys stay in their order. The sort spills to disk beyond its memory.
+//! key, and are sorted there by the keys; rows with equal keys stay in their order, or come in the one that the sink asks for. The sort
+//! spills to disk beyond its memory.
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,21 +31,24 @@ use datafusion::physical_plan::{
 };
 use futures::TryStreamExt;
 
+use crate::transform::OrderBy;
+
 /// Memory of the sort in a session without a limit.
 const SORT_MEMORY: usize = 1 << 30;
 
 /// Rows that one stream numbers at most, as a power of two; the number of the stream comes above.
 const ROW_BITS: u32 = 44;
 
-/// The plan with rows of equal `keys` one after another, and the context to run it in. Nothing is added to a plan that is so
-/// already. `limited` says whether the session's memory is.
+/// The plan with rows of equal `keys` one after another, those of each key in this order, and the context to run it in. Nothing is added
+/// to a plan that is so already. `limited` says whether the session's memory is.
 pub(crate) fn by_keys(
     plan: Arc<dyn ExecutionPlan>,
     keys: &[String],
+    order: &[OrderBy],
     context: Arc<TaskContext>,
     limited: bool,
 ) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)> {
-    if keys.is_empty() || is_grouped(&plan, keys) {
+    if order.is_empty() && (keys.is_empty() || is_grouped(&plan, keys)) {
         return Ok((plan, context));
     }
     let schema = plan.schema();
@@ -53,6 +57,14 @@ pub(crate) fn by_keys(
     };
     let keys = keys.iter().map(|key| Ok(column(schema.index_of(key)?)));
     let keys = keys.collect::<Result<Vec<_>>>()?;
+    let order = order.iter().map(|by| {
+        let options = SortOptions::new(by.descending, by.nulls_first);
+        Ok(PhysicalSortExpr::new(
+            column(schema.index_of(&by.column)?),
+            options,
+        ))
+    });
+    let order = order.collect::<Result<Vec<_>>>()?;
     let numbered: Arc<dyn ExecutionPlan> =
         Arc::new(NumberRowsExec::new(plan, Arc::clone(&context)));
     let number = schema.fields().len();
@@ -60,14 +72,17 @@ pub(crate) fn by_keys(
     let partitions = context.session_config().target_partitions();
     let divided: Arc<dyn ExecutionPlan> = match partitions {
         1 if numbered.output_partitioning().partition_count() == 1 => numbered,
+        // Each stream is in order for itself.
+        _ if keys.is_empty() => numbered,
         _ => {
             let by_hash = Partitioning::Hash(keys.clone(), partitions);
             Arc::new(RepartitionExec::try_new(numbered, by_hash)?)
         }
     };
-    let ascending = keys.into_iter().chain([number]);
-    let ascending = ascending.map(|expr| PhysicalSortExpr::new(expr, SortOptions::default()));
-    let Some(order) = LexOrdering::new(ascending) else {
+    let ascending = |expr| PhysicalSortExpr::new(expr, SortOptions::default());
+    let keys = keys.into_iter().map(ascending);
+    let order = keys.chain(order).chain([ascending(number)]);
+    let Some(order) = LexOrdering::new(order) else {
         return internal_err!("an order without columns");
     };
     let sorted = SortExec::new(order, divided).with_preserve_partitioning(true);

@@ -43,7 +43,8 @@ use crate::spool;
 use crate::statement;
 use crate::transform::offer::{self, Unopened};
 use crate::transform::{
-    StateStore, TransformNode, TransformQueryPlanner, TransformSpec, TransformStep, transform_of,
+    OrderBy, StateStore, TransformNode, TransformQueryPlanner, TransformSpec, TransformStep,
+    transform_of,
 };
 
 /// How a run uses the machine.
@@ -565,14 +566,21 @@ impl Session {
 
     /// Starts a plan: a stream for each of its partitions.
     pub async fn execute(&self, plan: LogicalPlan) -> Result<Execution> {
-        self.execute_by_keys(plan, &[]).await
+        self.execute_by_keys(plan, &[], &[]).await
     }
 
-    /// Starts a plan whose streams have rows with equal `keys` one after another, in their order, those of each key in one
-    /// stream unless the plan is sorted by the keys already.
-    pub async fn execute_by_keys(&self, plan: LogicalPlan, keys: &[String]) -> Result<Execution> {
+    /// Starts a plan whose streams have rows with equal `keys` one after another, those of each key in one stream unless the plan is sorted
+    /// by the keys already. Rows with equal keys, or those of a stream if there are no keys, come in this `order`, and otherwise as they
+    /// were.
+    pub async fn execute_by_keys(
+        &self,
+        plan: LogicalPlan,
+        keys: &[String],
+        order: &[OrderBy],
+    ) -> Result<Execution> {
         let plan = self.optimize(plan).await?;
-        let (plan, task) = arrange::by_keys(plan, keys, self.context.task_ctx(), self.limited)?;
+        let task = self.context.task_ctx();
+        let (plan, task) = arrange::by_keys(plan, keys, order, task, self.limited)?;
         let partitions = plan.output_partitioning().partition_count();
         let streams = {
             // Operators spawn tasks on the runtime that they are started in.

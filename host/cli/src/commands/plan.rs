@@ -162,7 +162,7 @@ fn tables(pipeline: &Pipeline, planned: &Planned) -> String {
                     below.map_or_else(|| place.to_string(), |path| path.display().to_string());
                 labelled("files", path)
             }
-            SinkKind::Redshift { redshift } => labelled("table", &redshift.table),
+            SinkKind::Redshift { redshift, .. } => labelled("table", &redshift.table),
         };
         let reads = labelled("reads", &sink.from.value);
         let mut lines = vec![reads, target];
@@ -198,7 +198,7 @@ fn tables(pipeline: &Pipeline, planned: &Planned) -> String {
 fn mode(sink: &Sink) -> LoadMode {
     match &sink.kind {
         SinkKind::Files(files) => files.mode.value,
-        SinkKind::Redshift { redshift } => redshift.mode,
+        SinkKind::Redshift { redshift, .. } => redshift.mode,
     }
 }
 
@@ -269,7 +269,7 @@ fn to_json(pipeline: &Pipeline, planned: &Planned) -> Value {
         let mut shown = json!({ "name": sink.name.value, "reads": [sink.from.value] });
         match &sink.kind {
             SinkKind::Files(files) => shown["path"] = json!(files.path.value),
-            SinkKind::Redshift { redshift } => shown["table"] = json!(redshift.table),
+            SinkKind::Redshift { redshift, .. } => shown["table"] = json!(redshift.table),
         }
         if pipeline.is_sliced() {
             shown["mode"] = json!(mode(sink));

@@ -1,4 +1,4 @@
-//! `transom reject`: the rows that transforms did not take.
+//! `transom reject`: the rows that transforms, and tables of Redshift, did not take.
 
 use serde_json::{Value, json};
 use transom_pipeline::lines;
@@ -36,7 +36,7 @@ Examples:
   transom reject list --failed              after a run that `max_rejects` ended
   transom reject list --target prod --json")]
 struct ListCommand {
-    /// The step. [default: all that keep rejected rows]
+    /// The step, or `SINK.sink` for a sink in Redshift. [default: all that keep rejected rows]
     #[arg(value_name = "STEP")]
     step: Option<String>,
     /// Of the last run that failed because the step rejected too many, in place of the last that published.
@@ -65,7 +65,8 @@ impl RejectCommand {
 impl ListCommand {
     fn execute(self, context: &Context) -> Result<(), Failure> {
         let pipeline = context.pipeline()?;
-        let steps = self.steps(rejects::steps(&pipeline))?;
+        let keeping = rejects::tables(&pipeline);
+        let steps = self.steps(keeping.iter().map(String::as_str).collect())?;
         let found = context.block_on(async {
             let job = context.job(pipeline.clone(), Vec::new(), None).await?;
             let mut found = Vec::new();
@@ -91,8 +92,12 @@ impl ListCommand {
             hint: Some(hint),
         };
         if keeping.is_empty() {
-            let hint = "a transform with `on_reject: dead_letter` does".to_owned();
-            return Err(failure("no step of the pipeline keeps rejected rows", hint));
+            let hint =
+                "a transform or a sink in Redshift with `on_reject: dead_letter` does".to_owned();
+            return Err(failure(
+                "no step or sink of the pipeline keeps rejected rows",
+                hint,
+            ));
         }
         let Some(wanted) = &self.step else {
             return Ok(keeping);
@@ -100,7 +105,7 @@ impl ListCommand {
         match keeping.iter().find(|step| *step == wanted) {
             Some(step) => Ok(vec![step]),
             None => Err(failure(
-                &format!("no step `{wanted}` keeps rejected rows"),
+                &format!("no step or sink `{wanted}` keeps rejected rows"),
                 format!("these do: `{}`", keeping.join("`, `")),
             )),
         }

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use fs_err as fs;
 use transom_file::spec::{Endpoint, Place, S3Url};
-use transom_file::{CheckKind, OnReject, Pipeline, Problem, Problems, SinkKind, Step, StepKind};
+use transom_file::{CheckKind, Pipeline, Problem, Problems, SinkKind, StepKind};
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plugins::{self, COMPILED};
-use transom_pipeline::slices;
+use transom_pipeline::{rejects, slices};
 use transom_plugin::{Machine, compile_ahead};
 
 use crate::compilers::Compilers;
@@ -88,11 +88,7 @@ pub(crate) fn out_of_reach(pipeline: &Pipeline) -> Vec<Problem> {
 
 /// Whether rows can get into the dead letters.
 pub(super) fn has_dead_letters(pipeline: &Pipeline) -> bool {
-    let rejects = |step: &Step| match &step.kind {
-        StepKind::Transform(transform) => transform.on_reject == OnReject::DeadLetter,
-        StepKind::Sql(_) => false,
-    };
-    pipeline.steps.iter().any(rejects) || pipeline.checks().next().is_some()
+    !rejects::tables(pipeline).is_empty() || pipeline.checks().next().is_some()
 }
 
 /// What lies on this machine: a function has no folder that lasts.

@@ -40,8 +40,12 @@ mod verify;
 mod warehouse;
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use async_trait::async_trait;
 use transom_commit::{LogId, Part, Position, Reading, SinkErrorKind};
 use transom_file::spec::{LoadMode, RedshiftOptions, RedshiftTable, S3Url, TableName};
@@ -70,8 +74,32 @@ pub struct RedshiftSink {
     pub warehouse: RedshiftOptions,
     /// The table, and how it is loaded.
     pub table: RedshiftTable,
+    /// Where rows go that the table cannot hold; if there is none, the load fails.
+    pub refused: Option<Arc<dyn RefusedRows>>,
     /// Bounds on what writing takes.
     pub limits: SinkLimits,
+}
+
+/// Rows with values that a table cannot hold.
+#[derive(Debug)]
+pub struct Refused {
+    /// The rows, as the sink was given them.
+    pub rows: RecordBatch,
+    /// The stream that they came in.
+    pub stream: usize,
+    /// Their numbers within it, from 0.
+    pub numbers: Vec<u64>,
+    /// Of each row why it is refused.
+    pub reasons: Vec<String>,
+}
+
+/// Takes the rows that a table cannot hold. Streams are written at the same time.
+pub trait RefusedRows: fmt::Debug + Send + Sync {
+    /// Keeps or counts rows.
+    ///
+    /// # Errors
+    /// If they cannot be kept: the load fails.
+    fn put(&self, refused: Refused) -> Result<(), ArrowError>;
 }
 
 #[async_trait]

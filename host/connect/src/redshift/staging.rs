@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
+use arrow::compute::{CastOptions, cast_with_options, take_record_batch};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{OwnedRow, RowConverter, SortField};
@@ -20,12 +20,12 @@ use tokio::task::{JoinError, JoinSet};
 use transom_commit::fault;
 use transom_file::spec::{LoadMode, S3Url, SinkFormat};
 
-use super::RedshiftSink;
 use super::api::{MOST_STATEMENTS, MOST_TEXT};
 use super::document::{Load, Replaced};
 use super::error::RedshiftError;
 use super::target::{self, TargetColumn, folded, with_folded_names};
 use super::values::Columns;
+use super::{RedshiftSink, Refused, RefusedRows};
 use super::{sql, target::next_change};
 use crate::aws::{Bucket, S3Error, Upload};
 use crate::format::{Encoder, Unwritable, WriteProgress};
@@ -310,6 +310,8 @@ impl Writing {
             bucket: self.bucket.clone(),
             prefix: self.prefix.clone(),
             path: PathBuf::from(format!("part-{stream:05}.parquet")),
+            stream,
+            refused: self.sink.refused.clone(),
             row_group_bytes: self.sink.limits.row_group_bytes,
             buffered,
             table,
@@ -457,6 +459,9 @@ struct StreamEncoder {
     bucket: Bucket,
     prefix: S3Url,
     path: PathBuf,
+    /// Its number.
+    stream: usize,
+    refused: Option<Arc<dyn RefusedRows>>,
     row_group_bytes: usize,
     /// Memory of rows that are not in the file yet.
     buffered: usize,
@@ -473,6 +478,8 @@ impl StreamEncoder {
     ) -> Result<(Option<WrittenFile>, HashSet<OwnedRow>), SinkError> {
         let mut open: Option<Encoder> = None;
         let mut rows = 0;
+        // Those that the table does not take included.
+        let mut given = 0;
         let mut partitions = HashSet::new();
         loop {
             let batch = match batches.blocking_recv() {
@@ -481,8 +488,11 @@ impl StreamEncoder {
                 Some(None) => break,
                 None => return Err(SinkError::Unfinished { name: self.name }),
             };
-            let stored = self.table.columns.batch(&batch);
-            let stored = stored.map_err(|error| self.failed(error.after(rows)))?;
+            let stored = self.taken(&batch, given)?;
+            given += batch.num_rows() as u64;
+            if stored.num_rows() == 0 {
+                continue;
+            }
             let of_batch = self.table.partitions_of(&stored);
             partitions.extend(of_batch.map_err(|error| self.failed(error.into()))?);
             let mut encoder = match open.take() {
@@ -517,6 +527,29 @@ impl StreamEncoder {
             crc32: None,
         };
         Ok((Some(written), partitions))
+    }
+
+    /// The rows that the table takes, as files hold them; `given` others came before.
+    fn taken(&self, batch: &RecordBatch, given: u64) -> Result<RecordBatch, SinkError> {
+        let failed = |error: Unwritable| self.failed(error.after(given));
+        let Some(refused) = &self.refused else {
+            return self.table.columns.batch(batch).map_err(failed);
+        };
+        let (stored, misfits) = self.table.columns.sift(batch).map_err(failed)?;
+        if !misfits.is_empty() {
+            let places = misfits.keys().map(|row| *row as u64);
+            let rows = take_record_batch(batch, &UInt64Array::from_iter_values(places.clone()));
+            let put = rows.and_then(|rows| {
+                refused.put(Refused {
+                    rows,
+                    stream: self.stream,
+                    numbers: places.map(|row| given + row).collect(),
+                    reasons: misfits.values().cloned().collect(),
+                })
+            });
+            put.map_err(|error| self.failed(error.into()))?;
+        }
+        Ok(stored)
     }
 
     fn create(&self, schema: &Arc<Schema>) -> Result<Encoder, SinkError> {

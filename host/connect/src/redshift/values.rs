@@ -1,11 +1,12 @@
 //! Values of a batch in the types of the table. What COPY would refuse, or Redshift change, is found here: before
 //! anything is decided.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{CastOptions, cast_with_options, filter_record_batch};
 use arrow::datatypes::{
     DataType, Date32Type, Field, Float32Type, Float64Type, Schema, SchemaRef, TimeUnit,
     TimestampMicrosecondType,
@@ -21,6 +22,9 @@ const DATES: std::ops::RangeInclusive<i32> = -2_440_588..=106_751_990;
 /// The same for timestamps, as microseconds.
 const TIMESTAMPS: std::ops::RangeInclusive<i64> =
     -2_440_588 * 86_400_000_000..=106_751_990 * 86_400_000_000;
+
+/// Rows that are sifted at once: each that is found is looked for among them.
+const SIFTED: usize = 256;
 
 /// A column of the rows on its way into a column of the table.
 #[derive(Debug)]
@@ -54,7 +58,7 @@ impl Column {
     }
 
     /// # Errors
-    /// The first value that the column does not take.
+    /// The first value that was found which the column does not take.
     pub(super) fn convert(&self, array: &ArrayRef) -> Result<ArrayRef, Unwritable> {
         self.converted(array)
             .map_err(|Misfit(row, value, why, hint)| Unwritable::Value {
@@ -65,6 +69,24 @@ impl Column {
                 why,
                 hint,
             })
+    }
+
+    /// Adds all rows that the column does not take, each with why; `from` others stand before.
+    fn misfits(&self, array: &ArrayRef, from: usize, misfits: &mut BTreeMap<usize, String>) {
+        let mut open = vec![(0, array.len())];
+        while let Some((begin, end)) = open.pop() {
+            let part = array.slice(begin, end - begin);
+            let Err(Misfit(at, _, why, _)) = self.converted(&part) else {
+                continue;
+            };
+            // Without the value, which is in the row: rows are counted by their reasons.
+            let row = begin + at;
+            let reason = || format!("`{}`: {why}", self.from);
+            misfits.entry(from + row).or_insert_with(reason);
+            // One may have been found for another rule than those before it.
+            let parts = [(begin, row), (row + 1, end)].into_iter();
+            open.extend(parts.filter(|(begin, end)| begin < end));
+        }
     }
 
     fn converted(&self, array: &ArrayRef) -> Result<ArrayRef, Misfit> {
@@ -274,5 +296,30 @@ impl Columns {
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
         // Of dictionaries and the like within a SUPER, the type stays that of the rows.
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+
+    /// The rows of a batch that the table takes, as files hold them, and the places of the others, each with why.
+    ///
+    /// # Errors
+    /// If the rows cannot be converted for another reason than their values.
+    pub(super) fn sift(
+        &self,
+        batch: &RecordBatch,
+    ) -> Result<(RecordBatch, BTreeMap<usize, String>), Unwritable> {
+        let mut misfits = BTreeMap::new();
+        match self.batch(batch) {
+            Ok(stored) => return Ok((stored, misfits)),
+            Err(Unwritable::Value { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        for from in (0..batch.num_rows()).step_by(SIFTED) {
+            let rows = SIFTED.min(batch.num_rows() - from);
+            for (column, array) in self.columns.iter().zip(batch.columns()) {
+                column.misfits(&array.slice(from, rows), from, &mut misfits);
+            }
+        }
+        let taken = (0..batch.num_rows()).map(|row| Some(!misfits.contains_key(&row)));
+        let taken = filter_record_batch(batch, &taken.collect::<BooleanArray>())?;
+        Ok((self.batch(&taken)?, misfits))
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! A source is found ([`listing`]), its folder names are read ([`partitions`]), its columns are inferred or checked, and the result is
 //! a DataFusion table ([`table`]). CSV is read by [`csv`] and JSON by [`json`], whose errors have their place; [`parquet`] finds the place
-//! of an error of DataFusion's reader in the one file that it came from.
+//! of an error of DataFusion's reader in the one file that it came from. [`content`] tells whether a file is another one, or only looks so.
 
+mod content;
 mod csv;
 mod error;
 mod inputs;
@@ -23,6 +24,7 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use futures::{StreamExt, TryStreamExt, stream};
 
+pub use self::content::content_of;
 pub use self::partitions::{NoPartition, compare_partitions, partition_value};
 pub use self::progress::ReadProgress;
 pub use self::table::{ORIGIN_FILE, ORIGIN_ROW, origin_line, with_origin};

@@ -282,7 +282,7 @@ fn decimal(unscaled: i128, scale: usize) -> String {
     }
 }
 
-fn order_by(entry: &OrderEntry) -> Option<OrderBy> {
+pub(super) fn order_by(entry: &OrderEntry) -> Option<OrderBy> {
     let desc = entry.desc.unwrap_or(false);
     let nulls_first = entry.nulls_first.unwrap_or(desc);
     Some(OrderBy {

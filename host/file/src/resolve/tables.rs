@@ -7,16 +7,22 @@ use super::super::parts::IncrementalEntry;
 use super::super::paths::{Input, Output, collisions, is_pattern, normalized, place};
 use super::super::pipeline::{FileSource, FileTable, Plugin, Sink, SinkKind, Step, StepKind};
 use super::super::problem::{Span, list};
+use super::super::quantity::Bytes;
 use super::super::reader::{Spanned, Word};
 use super::super::spec::{
     CsvOptions, Encoding, Format, FormatName, Incremental, LoadMode, Place, RedshiftOptions, S3Url,
     SinkFormat,
 };
+use super::steps::order_by;
 use super::targets::Target;
 use super::{Resolver, entries};
 
 /// Rejected rows go beside the first sink unless the file says another place.
 const DEAD_LETTERS: &str = "dead_letters";
+/// Bytes of a file at most: S3 copies none of more than 5 GiB, and a file may go over its size by a row group.
+const MOST_OF_FILE: u64 = 4 << 30;
+/// Bytes of a row group at most: one that is written is in memory.
+const MOST_OF_ROW_GROUP: u64 = 512 << 20;
 /// What was loaded is kept beside the file unless the target says another place.
 const STATE: &str = ".transom/state";
 
@@ -162,6 +168,14 @@ impl Resolver<'_> {
             format,
             &[FormatName::Parquet],
         );
+        let row_groups = sink.row_group_size.as_ref().map(|said| said.span);
+        self.check_format(
+            "row_group_size",
+            row_groups,
+            &what,
+            format,
+            &[FormatName::Parquet],
+        );
         if let Some(said) = &sink.csv {
             let said = &said.value;
             let of_sources = [
@@ -286,7 +300,11 @@ impl Resolver<'_> {
                     table.and_then(|table| {
                         let redshift = self.redshift_table(&name.value, said, table)?;
                         tables.push((redshift.table.clone(), table.span));
-                        Some(SinkKind::Redshift { redshift })
+                        let on_reject = said.on_reject.flatten().unwrap_or_default();
+                        Some(SinkKind::Redshift {
+                            redshift,
+                            on_reject,
+                        })
                     })
                 }
                 None => self.file_table(name, sink, target).map(SinkKind::Files),
@@ -341,7 +359,33 @@ impl Resolver<'_> {
             format: format?,
             mode,
             partition_by,
+            sort_by: sink
+                .sort_by
+                .iter()
+                .flat_map(|order| &order.0)
+                .filter_map(order_by)
+                .collect(),
+            file_size: self.size("file_size", sink.file_size.as_ref(), MOST_OF_FILE),
+            row_group_size: self.size(
+                "row_group_size",
+                sink.row_group_size.as_ref(),
+                MOST_OF_ROW_GROUP,
+            ),
         })
+    }
+
+    /// A size of what is written; reports one that is too large.
+    fn size(&mut self, key: &str, said: Option<&Spanned<Bytes>>, most: u64) -> Option<u64> {
+        let Spanned {
+            value: Bytes(bytes),
+            span,
+        } = *said?;
+        if bytes > most {
+            let label = format!("at most {} MiB", most >> 20);
+            let problem = self.at(span, format!("`{key}` is too large"));
+            self.report(problem.with_label(label));
+        }
+        Some(bytes)
     }
 
     /// The place of what is written, which cannot be a pattern.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use arrow::datatypes::Schema;
 use datafusion::common::ScalarValue;
 use transom_connect::{
-    self as connect, AppendSink, Aws, FileSink, FileSource, PointedSink, RedshiftSink, Sink,
-    SinkLimits,
+    self as connect, AppendSink, Aws, FileSink, FileSource, PointedSink, RedshiftSink, RefusedRows,
+    Sink, SinkLimits,
 };
 use transom_file::spec::{LoadMode, Place, S3Url, SinkFormat};
 use transom_file::{FileTable, Pipeline, SinkKind, Value};
-use transom_query::Params;
+use transom_query::{OrderBy, Params};
 
 /// What the names of tables of dead letters begin with: no sink of the file has a name with a dot.
 pub(crate) const DEAD_LETTERS: &str = "dead_letters.";
@@ -49,21 +49,23 @@ pub(crate) fn file_source(
     }
 }
 
-/// A sink of the pipeline.
+/// A sink of the pipeline. `refused` takes the rows that a table of Redshift cannot hold, if they do not end the run.
 pub(crate) fn sink(
     pipeline: &Pipeline,
     sink: &transom_file::Sink,
     aws: &Aws,
     limits: SinkLimits,
+    refused: Option<Arc<dyn RefusedRows>>,
 ) -> Arc<dyn Sink> {
     let name = &sink.name.value;
     match (&sink.kind, &pipeline.redshift) {
         (SinkKind::Files(table), _) => files(pipeline, name, table, aws, limits),
-        (SinkKind::Redshift { redshift }, Some(warehouse)) => Arc::new(RedshiftSink {
+        (SinkKind::Redshift { redshift, .. }, Some(warehouse)) => Arc::new(RedshiftSink {
             name: name.clone(),
             aws: aws.clone(),
             warehouse: warehouse.clone(),
             table: redshift.clone(),
+            refused,
             limits,
         }),
         (SinkKind::Redshift { .. }, None) => {
@@ -87,7 +89,14 @@ fn files(
         aws: aws.clone(),
         format: table.format.clone(),
         partition_by: partition_by.collect(),
-        limits,
+        limits: SinkLimits {
+            file_bytes: table.file_size.unwrap_or(limits.file_bytes),
+            // The file says some hundred MiB at most.
+            row_group_bytes: table
+                .row_group_size
+                .map_or(limits.row_group_bytes, |bytes| bytes as usize),
+            ..limits
+        },
     };
     match (pipeline.is_sliced(), table.mode.value) {
         (false, _) => Arc::new(files),
@@ -96,7 +105,7 @@ fn files(
     }
 }
 
-/// The table of a step's rejected rows.
+/// The table of the rejected rows of a step, or of a sink by the name of that table.
 pub(crate) fn dead_letters(pipeline: &Pipeline, step: &str, aws: &Aws) -> Arc<dyn Sink> {
     let files = |name: String| FileSink {
         name,
@@ -111,6 +120,14 @@ pub(crate) fn dead_letters(pipeline: &Pipeline, step: &str, aws: &Aws) -> Arc<dy
             files: files(format!("{DEAD_LETTERS}{step}")),
         }),
         false => Arc::new(files(format!("dead letters of {step}"))),
+    }
+}
+
+pub(crate) fn order_by(said: &transom_file::OrderBy) -> OrderBy {
+    OrderBy {
+        column: said.column.value.clone(),
+        descending: said.desc,
+        nulls_first: said.nulls_first,
     }
 }
 

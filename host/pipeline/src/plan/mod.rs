@@ -19,7 +19,7 @@ pub use transom_connect::Sample;
 use transom_connect::{Aws, Inputs, Sink, SinkLimits, Source};
 use transom_file::spec::Unknown;
 use transom_plugin::{Cancel, LogicalTime};
-use transom_query::{KeepsState, Session, SessionOptions, TransformColumns};
+use transom_query::{KeepsState, OrderBy, Session, SessionOptions, TransformColumns};
 
 use self::part::Reads;
 use self::planner::Planner;
@@ -101,6 +101,10 @@ pub(crate) struct PlannedStep {
 pub(crate) struct PlannedSink {
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) from: String,
+    /// Where its rows go that a table of Redshift cannot hold, if they do not end the run.
+    pub(crate) rejected: Option<Arc<DeadLetterSpool>>,
+    /// The order of its rows: within a partition, if it has any.
+    pub(crate) sort_by: Vec<OrderBy>,
     /// The column that says which partitions of the table a slice computes anew, if it does so by partition.
     pub(crate) by: Option<String>,
 }
@@ -146,11 +150,9 @@ impl Planned {
             let set = self.session.set_source(&name, table, origin);
             set.map_err(|error| Error::of_query("registering sources", error))?;
         }
-        for letters in self
-            .steps
-            .iter()
-            .filter_map(|step| step.dead_letters.as_ref())
-        {
+        let of_steps = self.steps.iter().map(|step| &step.dead_letters);
+        let of_sinks = self.sinks.iter().map(|sink| &sink.rejected);
+        for letters in of_steps.chain(of_sinks).flatten() {
             letters.clear()?;
         }
         Ok(())
@@ -267,7 +269,7 @@ pub(crate) async fn plan_part(
             steps.push(planned);
         }
     }
-    let mut sinks = planner.sinks(&planned_sources, &steps);
+    let mut sinks = planner.sinks(&planned_sources, &steps)?;
     if pipeline.is_sliced() {
         planner.check_slices(&planned_sources, &mut steps, &mut sinks);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::Schema;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
-use transom_connect::{Aws, ErrorKind, Inputs, SinkLimits, Source, SourceError};
+use transom_connect::{Aws, ErrorKind, Inputs, RefusedRows, SinkLimits, Source, SourceError};
 use transom_plugin::Description;
 use transom_query::Session;
 
@@ -17,7 +17,8 @@ use super::{PlannedSink, PlannedSource, PlannedStep, Sources};
 use crate::error::{Error, Result};
 use crate::lock::Lock;
 use crate::plugins::Looked;
-use transom_file::{Pipeline, Problem, SinkKind, Step};
+use crate::rejects::dead_letters::{self, DeadLetterSpool};
+use transom_file::{OnReject, OrderBy, Pipeline, Problem, SinkKind, Spanned, Step};
 
 /// A pipeline that is being planned, with the mistakes that were found.
 pub(super) struct Planner<'a> {
@@ -191,13 +192,27 @@ impl<'a> Planner<'a> {
         &mut self,
         sources: &[PlannedSource],
         steps: &[PlannedStep],
-    ) -> Vec<PlannedSink> {
+    ) -> Result<Vec<PlannedSink>> {
         let mut sinks = Vec::new();
         let part = self.part;
         let written = self.pipeline.sinks.iter();
         for sink in written.filter(|sink| part.writes(&sink.name.value)) {
             let from = &sink.from.value;
-            let planned = convert::sink(self.pipeline, sink, self.aws, self.sink_limits);
+            let on_reject = match &sink.kind {
+                SinkKind::Redshift { on_reject, .. } => *on_reject,
+                SinkKind::Files(_) => OnReject::Fail,
+            };
+            let rejected = match on_reject {
+                OnReject::Fail => None,
+                _ => {
+                    let keeps = on_reject == OnReject::DeadLetter;
+                    let spool = DeadLetterSpool::for_sink(&sink.name.value, keeps)?;
+                    Some(Arc::new(spool))
+                }
+            };
+            let refused = rejected.clone().map(|spool| spool as Arc<dyn RefusedRows>);
+            let limits = self.sink_limits;
+            let planned = convert::sink(self.pipeline, sink, self.aws, limits, refused);
             let of_source = sources.iter().find(|planned| planned.source.name() == from);
             let of_step = steps.iter().find(|step| step.name == *from);
             let schema = of_source
@@ -205,6 +220,16 @@ impl<'a> Planner<'a> {
                 .or_else(|| {
                     of_step.map(|step| Arc::new(Schema::new(step.plan.schema().fields().to_vec())))
                 });
+            let sort_by: &[OrderBy] = match &sink.kind {
+                SinkKind::Files(files) => &files.sort_by,
+                SinkKind::Redshift { .. } => &[],
+            };
+            if let Some(schema) = &schema {
+                self.check_sort(from, sort_by, schema);
+                if on_reject == OnReject::DeadLetter {
+                    self.check_dead_letters(&sink.from, schema);
+                }
+            }
             if let Some(Err(error)) = schema.map(|schema| planned.check(&schema)) {
                 let message = error_chain(&error);
                 let partition_by = match &sink.kind {
@@ -223,9 +248,53 @@ impl<'a> Planner<'a> {
             sinks.push(PlannedSink {
                 sink: planned,
                 from: from.clone(),
+                rejected,
+                sort_by: sort_by.iter().map(convert::order_by).collect(),
                 by: None,
             });
         }
-        sinks
+        Ok(sinks)
+    }
+
+    /// Reports a column that dead letters have for themselves.
+    pub(super) fn check_dead_letters(&mut self, table: &Spanned<String>, schema: &Schema) -> bool {
+        let mut fields = schema.fields().iter();
+        let Some(clash) = fields.find(|field| dead_letters::is_added(field.name())) else {
+            return true;
+        };
+        let message = format!(
+            "`{}` has a column `{}`, which dead letters add to a rejected row",
+            table.value,
+            clash.name()
+        );
+        let problem = self.pipeline.problem_at(table.span, message);
+        self.problems
+            .push(problem.with_hint("give the column another name in the step before"));
+        false
+    }
+
+    /// Reports columns by which the rows of a table cannot be sorted.
+    fn check_sort(&mut self, table: &str, sort_by: &[OrderBy], schema: &Schema) {
+        for OrderBy { column, .. } in sort_by {
+            let fields = schema.fields().iter();
+            let names = || fields.clone().map(|field| field.name().as_str());
+            let (message, hint) = match schema.field_with_name(&column.value) {
+                Ok(field) if field.data_type().is_nested() => {
+                    let of = format!("rows cannot be sorted by `{}`", column.value);
+                    let hint = "sort by a column of a single value".to_owned();
+                    (format!("{of}, which has several values"), hint)
+                }
+                Ok(_) => continue,
+                Err(_) => {
+                    let hint = match transom_file::nearest(&column.value, names()) {
+                        Some(similar) => format!("did you mean `{similar}`?"),
+                        None => format!("it has: {}", transom_file::list(names())),
+                    };
+                    (format!("`{table}` has no column `{}`", column.value), hint)
+                }
+            };
+            let problem = self.pipeline.problem_at(column.span, message);
+            self.problems.push(problem.with_hint(hint));
+        }
     }
 }

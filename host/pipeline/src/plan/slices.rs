@@ -266,7 +266,7 @@ fn unfit(
                 .map(|column| column.value.as_str());
             (files.mode.value, columns.collect::<Vec<_>>())
         }
-        SinkKind::Redshift { redshift } => {
+        SinkKind::Redshift { redshift, .. } => {
             let columns = redshift.partition_by.iter().map(String::as_str);
             (redshift.mode, columns.collect())
         }

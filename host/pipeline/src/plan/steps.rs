@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
-use transom_query::{OnReject, OrderBy, TransformStep, WrongColumn, WrongColumns};
+use transom_query::{OnReject, TransformStep, WrongColumn, WrongColumns};
 
 use super::PlannedStep;
-use super::convert::params;
+use super::convert::{order_by, params};
 use super::messages::{
     find_word, missing_column, no_function, plan_message, sql_problem, sql_problems,
 };
 use super::planner::Planner;
 use crate::error::{Error, Result, source_of};
-use crate::rejects::dead_letters::{self, DeadLetterSpool};
+use crate::rejects::dead_letters::DeadLetterSpool;
 use transom_file::{MaxRejects, Problem, SqlStep, Step, StepKind};
 
 impl Planner<'_> {
@@ -212,15 +212,7 @@ impl Planner<'_> {
                 .iter()
                 .map(|column| column.value.clone())
                 .collect(),
-            order_by: transform
-                .order_by
-                .iter()
-                .map(|order| OrderBy {
-                    column: order.column.value.clone(),
-                    descending: order.desc,
-                    nulls_first: order.nulls_first,
-                })
-                .collect(),
+            order_by: transform.order_by.iter().map(order_by).collect(),
             options: serde_json::Value::Object(transform.options.clone()).to_string(),
             on_reject: match (&transform.on_reject, dead_letters) {
                 (_, Some(spool)) => OnReject::DeadLetter(spool),
@@ -285,23 +277,7 @@ impl Planner<'_> {
     ) -> Result<bool> {
         let input = self.session.plan_scan(&transform.input.value).await;
         let input = input.map_err(|error| Error::of_query(&format!("step `{name}`"), error))?;
-        let clash = input
-            .schema()
-            .fields()
-            .iter()
-            .find(|field| dead_letters::is_added(field.name()));
-        if let Some(clash) = clash {
-            let message = format!(
-                "`{}` has a column `{}`, which dead letters add to a rejected row",
-                transform.input.value,
-                clash.name()
-            );
-            let problem = self.pipeline.problem_at(transform.input.span, message);
-            self.problems
-                .push(problem.with_hint("give the column another name in the step before"));
-            return Ok(false);
-        }
-        Ok(true)
+        Ok(self.check_dead_letters(&transform.input, input.schema().as_arrow()))
     }
 
     /// Where in the file a transform's mistake is: at a column of its keys, at one of its options, at the transform's name.

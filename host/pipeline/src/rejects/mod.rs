@@ -1,4 +1,4 @@
-//! Rows that transforms did not take.
+//! Rows that transforms, and tables of Redshift, did not take.
 //!
 //! `dead_letters` keeps those of a run until they are published, `reasons` counts why; [`list`] reads what a step's last
 //! published run left.
@@ -21,12 +21,12 @@ use self::reasons::NUMBER;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::preview::collect;
-use transom_file::{OnReject, Pipeline, StepKind};
+use transom_file::{OnReject, Pipeline, SinkKind, StepKind};
 
-/// The rows that a step rejected.
+/// The rows that a step or a sink rejected.
 #[derive(Debug, Clone, Serialize)]
 pub struct Rejects {
-    /// Name of the step.
+    /// Name of the step, or of the sink's table.
     pub step: String,
     /// Where their table is; absolute.
     pub path: Place,
@@ -63,12 +63,16 @@ pub struct RejectedRow {
     pub row: i64,
 }
 
-/// Names of the steps that keep rejected rows.
+/// The tables of dead letters by their names: those of the steps that keep rejected rows, then those of the sinks that do, `<sink>.sink`.
 #[must_use]
-pub fn steps(pipeline: &Pipeline) -> Vec<&str> {
+pub fn tables(pipeline: &Pipeline) -> Vec<String> {
     let keeps = |kind: &StepKind| matches!(kind, StepKind::Transform(transform) if transform.on_reject == OnReject::DeadLetter);
     let steps = pipeline.steps.iter().filter(|step| keeps(&step.kind));
-    steps.map(|step| step.name.value.as_str()).collect()
+    let steps = steps.map(|step| step.name.value.clone());
+    let keeps = |kind: &SinkKind| matches!(kind, SinkKind::Redshift { on_reject, .. } if *on_reject == OnReject::DeadLetter);
+    let sinks = pipeline.sinks.iter().filter(|sink| keeps(&sink.kind));
+    let sinks = sinks.map(|sink| dead_letters::of_sink(&sink.name.value));
+    steps.chain(sinks).collect()
 }
 
 /// The dead letters of a step, with `examples` rows for each reason: of the last run that published, or of the last that `failed`

@@ -134,6 +134,7 @@ pub(crate) async fn stage_slice(
                 rows: part.result.written.rows,
                 files: part.result.written.files.len(),
                 bytes: part.result.written.bytes,
+                rows_rejected: part.rejected,
                 head: part.head,
             });
             let mut reports: Vec<SinkReport> = reports.take(tables).collect();
@@ -288,6 +289,8 @@ impl<'a> Run<'a> {
                 rows: result.written.rows,
                 files: result.written.files.len(),
                 bytes: result.written.bytes,
+                // Of tables in Redshift alone, which a log publishes.
+                rows_rejected: None,
                 head,
             });
         }

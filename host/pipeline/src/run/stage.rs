@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use transom_connect::{FileSink, Sink, SinkError, SinkLimits, Staging, WriteProgress, publish_all};
 use transom_file::spec::{Place, SinkFormat};
 use transom_file::{Pipeline, StepKind};
+use transom_query::OrderBy;
 
 use super::watch::watched;
 use super::{Run, RunOptions};
@@ -24,6 +25,8 @@ pub(super) struct Staged {
     pub(super) name: String,
     pub(super) sink: Arc<dyn Sink>,
     pub(super) result: transom_connect::Staged,
+    /// Of a sink that does not end the run for rows that its table cannot hold: how many there were.
+    pub(super) rejected: Option<u64>,
     /// Its first rows, for showing.
     pub(super) head: Vec<RecordBatch>,
 }
@@ -48,13 +51,21 @@ impl Staged {
 
 impl Run<'_> {
     pub(super) async fn sink(&mut self, sink: PlannedSink, options: &RunOptions) -> Result<Staged> {
-        let PlannedSink { sink, from, .. } = sink;
+        let PlannedSink {
+            sink,
+            from,
+            rejected,
+            sort_by,
+            ..
+        } = sink;
         let name = sink.name().to_owned();
         let begun = self.begin(&format!("sink {name}"));
         // The sink is asked first: a table that is not ours costs no computing.
         let staging = sink.begin(self.attempt_of(&name)).await?;
         let what = format!("sink `{name}`");
-        let written = self.fill(&sink, staging.as_ref(), &from, options).await;
+        let written = self
+            .fill(&sink, staging.as_ref(), (&from, &sort_by), options)
+            .await;
         let (rows, head) = match written {
             Ok(written) => written,
             Err(error) => {
@@ -68,6 +79,7 @@ impl Run<'_> {
             name,
             sink,
             result,
+            rejected: rejected.map(|rejected| rejected.rows()),
             head,
         })
     }
@@ -77,14 +89,16 @@ impl Run<'_> {
         &mut self,
         sink: &Arc<dyn Sink>,
         staging: &dyn Staging,
-        from: &str,
+        (from, sort_by): (&str, &[OrderBy]),
         options: &RunOptions,
     ) -> Result<(u64, Vec<RecordBatch>)> {
         let what = format!("sink `{}`", sink.name());
         let failed = |error| Error::of_query(&what, error);
         let plan = self.planned.session.plan_scan(from).await.map_err(failed)?;
         let session = &self.planned.session;
-        let execution = session.execute_by_keys(plan, sink.partition_by()).await;
+        let execution = session
+            .execute_by_keys(plan, sink.partition_by(), sort_by)
+            .await;
         let mut execution = execution.map_err(failed)?;
         let head = Arc::new(Mutex::new(Vec::new()));
         let streams = std::mem::take(&mut execution.streams);
@@ -101,7 +115,7 @@ impl Run<'_> {
         Ok((written.rows, head))
     }
 
-    /// A table for each step that keeps rejected rows, also if there are none: the last run's must not stay.
+    /// A table for each step and sink that keeps rejected rows, also if there are none: the last run's must not stay.
     pub(super) async fn dead_letters(
         &self,
         pipeline: &Pipeline,
@@ -116,7 +130,16 @@ impl Run<'_> {
             .filter_map(|step| step.dead_letters.as_ref())
         {
             let sink = plan::dead_letters(pipeline, spool.step(), &self.planned.aws);
-            staged.push(self.stage_rejected(pipeline, spool, sink).await?);
+            let input = self.input_of(pipeline, spool.step());
+            staged.push(self.stage_rejected(spool, &input, sink).await?);
+        }
+        for PlannedSink { from, rejected, .. } in &self.planned.sinks {
+            let Some(spool) = rejected.as_ref().filter(|spool| spool.keeps()) else {
+                continue;
+            };
+            let sink = plan::dead_letters(pipeline, spool.step(), &self.planned.aws);
+            let input = self.columns_of(from);
+            staged.push(self.stage_rejected(spool, &input, sink).await?);
         }
         Ok(())
     }
@@ -131,7 +154,8 @@ impl Run<'_> {
         let path = pipeline.dead_letters.join(&dead_letters::failed(step));
         let sink = self.table(&format!("dead letters of {step}"), path);
         let kept = async {
-            let staged = self.stage_rejected(pipeline, spool, sink).await?;
+            let input = self.input_of(pipeline, step);
+            let staged = self.stage_rejected(spool, &input, sink).await?;
             publish_all(&[(staged.sink, staged.result)]).await?;
             Ok::<_, Error>(())
         };
@@ -140,17 +164,16 @@ impl Run<'_> {
         }
     }
 
-    /// The table of a step's rejected rows, complete on the disk.
+    /// The table of the rejected rows of a step or a sink, which was given rows of these columns; complete on the disk.
     async fn stage_rejected(
         &self,
-        pipeline: &Pipeline,
         spool: &DeadLetterSpool,
+        input: &Schema,
         sink: Arc<dyn Sink>,
     ) -> Result<Staged> {
-        let what = format!("dead letters of step `{}`", spool.step());
-        let input = self.input_of(pipeline, spool.step());
+        let what = format!("dead letters of {}", dead_letters::keeper(spool.step()).0);
         let stream = spool
-            .read(&input)
+            .read(input)
             .map_err(|error| Error::of_query(&what, error))?;
         let staged = self.stage_table(sink, stream).await?;
         tracing::debug!(step = spool.step(), rows = spool.rows(), "dead letters");
@@ -197,6 +220,7 @@ impl Run<'_> {
             name,
             sink,
             result: staging.finish().await?,
+            rejected: None,
             head: vec![],
         })
     }
@@ -206,12 +230,17 @@ impl Run<'_> {
             Some(StepKind::Transform(transform)) => transform.input.value.as_str(),
             _ => return Schema::empty(),
         };
+        self.columns_of(input)
+    }
+
+    /// The columns of a source or step.
+    fn columns_of(&self, table: &str) -> Schema {
         let source = self
             .planned
             .sources
             .iter()
-            .find(|planned| planned.source.name() == input);
-        match (source, self.planned.step(input)) {
+            .find(|planned| planned.source.name() == table);
+        match (source, self.planned.step(table)) {
             (Some(source), _) => source.schema.as_ref().clone(),
             (_, Some(step)) => Schema::new(step.plan.schema().fields().to_vec()),
             _ => Schema::empty(),

@@ -74,6 +74,9 @@ impl Run<'_> {
         });
         let sources_read = self.planned.sources.iter();
         let rows_read = sources_read.map(|planned| planned.source.read().rows());
+        let by_transforms = transforms.iter().map(|transform| transform.rows_rejected);
+        let rejected = self.planned.sinks.iter().map(|sink| sink.rejected.as_ref());
+        let by_sinks = rejected.flatten().map(|rejected| rejected.rows());
         RunReport {
             outcome,
             rows_read: rows_read.sum(),
@@ -89,10 +92,7 @@ impl Run<'_> {
                 .map(PluginReport::of)
                 .collect(),
             sources,
-            rows_rejected: transforms
-                .iter()
-                .map(|transform| transform.rows_rejected)
-                .sum(),
+            rows_rejected: by_transforms.sum::<u64>() + by_sinks.sum::<u64>(),
             transforms,
             sinks,
             dead_letters,

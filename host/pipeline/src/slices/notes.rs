@@ -2,7 +2,8 @@
 
 use super::{SliceReport, SlicesReport};
 use crate::report::{
-    CheckReport, EXAMPLES, FailureReport, RunReport, SourceReport, TransformReport, wrong,
+    CheckReport, Count, EXAMPLES, FailureReport, RunReport, SinkReport, SourceReport,
+    TransformReport, counted, wrong,
 };
 use transom_file::CheckKind;
 
@@ -23,6 +24,11 @@ impl SlicesReport {
             let rejecting = |transform: &&TransformReport| transform.rows_rejected > 0;
             transforms.filter(rejecting).cloned().collect()
         };
+        let refusing = |report: &RunReport| -> Vec<SinkReport> {
+            let sinks = report.sinks.iter();
+            let refusing = |sink: &&SinkReport| sink.rows_rejected.is_some_and(|rows| rows > 0);
+            sinks.filter(refusing).cloned().collect()
+        };
         let failures = |report: &RunReport| report.function_failures.clone();
         let failed = |report: &RunReport| -> Vec<CheckReport> {
             let checks = report.checks.iter();
@@ -35,6 +41,14 @@ impl SlicesReport {
             &summed(slices, rejecting),
             TransformReport::to_string,
         ));
+        notes.extend(lines("sink", &summed(slices, refusing), |sink| {
+            let (rows, rejected) = (counted(sink.rows, "row"), sink.rows_rejected.unwrap_or(0));
+            format!(
+                "{}: {rows} written, {} rejected",
+                sink.name,
+                Count(rejected)
+            )
+        }));
         notes.extend(lines(
             "on_error",
             &summed(slices, failures),
@@ -78,6 +92,18 @@ impl Note for TransformReport {
         self.rows_in += other.rows_in;
         self.rows_out += other.rows_out;
         self.rows_rejected += other.rows_rejected;
+    }
+}
+
+impl Note for SinkReport {
+    fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+
+    fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        let rejected = self.rows_rejected.unwrap_or(0) + other.rows_rejected.unwrap_or(0);
+        self.rows_rejected = Some(rejected);
     }
 }
 

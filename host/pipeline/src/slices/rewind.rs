@@ -22,6 +22,7 @@ use super::{by, open_store};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::plan::DEAD_LETTERS;
+use crate::rejects::dead_letters::keeper;
 use crate::report::counted;
 
 impl Job {
@@ -137,10 +138,13 @@ fn check_sinks(sinks: &BTreeMap<String, Arc<dyn Sink>>, rewind: &Entry) -> Resul
         return Ok(());
     };
     let (table, back) = match gone.name.as_str().strip_prefix(DEAD_LETTERS) {
-        Some(step) => (
-            format!("the dead letters of step `{step}`"),
-            format!("give the pipeline its step `{step}` with `on_reject: dead_letter` back"),
-        ),
+        Some(table) => {
+            let (keeper, key) = keeper(table);
+            (
+                format!("the dead letters of {keeper}"),
+                format!("give the pipeline its {keeper} with `{key}` back"),
+            )
+        }
         None => (
             format!("the table of sink `{}`", gone.name),
             format!("give the pipeline its sink `{}` back", gone.name),

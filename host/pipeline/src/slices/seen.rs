@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! objects/<attempt>/<digest>   { "format": 1, "chunks": [ { "first": "raw/a.csv", "files": 1000, "object": "objects/.." }, .. ] }
-//! objects/<attempt>/<digest>   { "files": [ ["raw/a.csv", 1234, "<stamp>"], .. ] }
+//! objects/<attempt>/<digest>   { "files": [ ["raw/a.csv", 1234, "<stamp> <content>"], .. ] }
 //! ```
 //!
 //! A set of a hundred thousand files lies in a hundred chunks, sorted by path, so that a slice writes anew only those that it changes.
@@ -14,7 +14,7 @@ use std::time::UNIX_EPOCH;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use transom_commit::{Attempt, Digest, Object, Store};
-use transom_connect::{Input, Location};
+use transom_connect::{Input, Location, content_of};
 
 use crate::error::{Error, Result};
 
@@ -26,6 +26,8 @@ const FORMAT: u32 = 1;
 const CHUNK: usize = 1000;
 /// Chunks that are read at once.
 const AT_ONCE: usize = 16;
+/// Files whose content is looked at at once.
+const FILES_AT_ONCE: usize = 4;
 
 /// What tells a file that was loaded from another one in its place.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -65,6 +67,16 @@ impl Stamp {
     }
 }
 
+/// A stamp as it is written down, and what tells the content of a file of this machine, if that is known. An ETag has no blank.
+fn noted(text: String) -> (String, Option<String>) {
+    match text.split_once(' ') {
+        Some((time, content)) if time.bytes().all(|byte| byte.is_ascii_digit()) => {
+            (time.to_owned(), Some(content.to_owned()))
+        }
+        _ => (text, None),
+    }
+}
+
 /// The path by which a file is known.
 pub(super) fn path_of(piece: &Input) -> String {
     piece.path.to_string_lossy().into_owned()
@@ -74,6 +86,10 @@ pub(super) fn path_of(piece: &Input) -> String {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     files: BTreeMap<String, Stamp>,
+    /// Of files of this machine: what tells their content.
+    contents: BTreeMap<String, String>,
+    /// Those of which that was not looked at yet.
+    unread: BTreeMap<String, Input>,
     /// Where chunks begin, as they lie in the store.
     bounds: BTreeSet<String>,
     /// The chunks in the store, by the digests of their content.
@@ -126,6 +142,10 @@ impl Seen {
             .try_collect()
             .await?;
         for (path, bytes, text) in chunks.into_iter().flat_map(|chunk| chunk.files) {
+            let (text, content) = noted(text);
+            if let Some(content) = content {
+                seen.contents.insert(path.clone(), content);
+            }
             seen.files.insert(path, Stamp { bytes, text });
         }
         Ok(seen)
@@ -151,6 +171,12 @@ impl Seen {
                 _ => chunks.push(vec![(path, stamp)]),
             }
         }
+        let contents = &self.contents;
+        let entry = |(path, stamp): (&String, &Stamp)| {
+            let content = contents.get(path).map(|content| format!(" {content}"));
+            let text = format!("{}{}", stamp.text, content.unwrap_or_default());
+            (path.clone(), stamp.bytes, text)
+        };
         let pieces = |chunk: Vec<(&'_ String, &'_ Stamp)>| match chunk.len() < 2 * CHUNK {
             true => vec![chunk.into_iter().map(entry).collect::<Vec<_>>()],
             false => chunk
@@ -191,11 +217,51 @@ impl Seen {
     }
 
     pub(super) fn insert(&mut self, piece: &Input) {
-        self.files.insert(path_of(piece), Stamp::of(piece));
+        let path = path_of(piece);
+        self.remove(&path);
+        if let Location::File(_) = piece.location {
+            self.unread.insert(path.clone(), piece.clone());
+        }
+        self.files.insert(path, Stamp::of(piece));
     }
 
     pub(super) fn remove(&mut self, path: &str) {
         self.files.remove(path);
+        self.contents.remove(path);
+        self.unread.remove(path);
+    }
+
+    /// Looks at the content of files that have come in, so that they are known again when nothing but their time has changed.
+    pub(super) async fn read_contents(&mut self) {
+        let unread = std::mem::take(&mut self.unread);
+        let read = stream::iter(unread)
+            .map(|(path, piece)| async move { (path, content_of(&piece).await) })
+            .buffer_unordered(FILES_AT_ONCE)
+            .collect::<Vec<_>>()
+            .await;
+        for (path, content) in read {
+            if let Some(content) = content {
+                self.contents.insert(path, content);
+            }
+        }
+    }
+
+    /// What is known of the content of a file that looks changed and has its size: the ETag that it had, or what was noted.
+    pub(super) fn if_like(&self, piece: &Input) -> Option<&str> {
+        let path = path_of(piece);
+        let (was, is) = (self.files.get(&path)?, Stamp::of(piece));
+        if *was == is || was.bytes != is.bytes {
+            return None;
+        }
+        match piece.location {
+            Location::Object { .. } => Some(&was.text),
+            Location::File(_) => self.contents.get(&path).map(String::as_str),
+        }
+    }
+
+    /// A file has the content that was loaded: from now on it is known as it is.
+    pub(super) fn keep(&mut self, piece: &Input) {
+        self.files.insert(path_of(piece), Stamp::of(piece));
     }
 
     pub(super) fn paths(&self) -> impl Iterator<Item = &String> {
@@ -205,10 +271,6 @@ impl Seen {
     pub(super) fn files(&self) -> impl Iterator<Item = (&String, &Stamp)> {
         self.files.iter()
     }
-}
-
-fn entry((path, stamp): (&String, &Stamp)) -> (String, u64, String) {
-    (path.clone(), stamp.bytes, stamp.text.clone())
 }
 
 /// A document beside the log.

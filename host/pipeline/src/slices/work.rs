@@ -43,6 +43,7 @@ use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::lock::Lock;
 use crate::plan::{self, Part, Sources};
+use crate::rejects;
 use crate::report::RunReport;
 use crate::run::{FailingRows, Observer, RunFailure};
 
@@ -441,9 +442,51 @@ impl<'a> Slicer<'a> {
         self.former
             .retain(|name, _| state.sources.contains_key(name));
         match is_changed {
-            true => self.find_moved().await,
+            true => {
+                self.find_same().await?;
+                self.find_moved().await
+            }
             false => Ok(()),
         }
+    }
+
+    /// Finds the files that look changed, and whose content is the one that was loaded: they are known by how they look now, and no slice
+    /// reads them. The next slice writes that down.
+    async fn find_same(&mut self) -> Result<()> {
+        let listed = Arc::clone(&self.listed);
+        let mut same = Vec::new();
+        for (source, incremental) in self.incremental() {
+            let name = source.name.value.as_str();
+            let on_change = match incremental {
+                Incremental::NewFiles { on_change } => *on_change,
+                Incremental::By { .. } => OnChange::Load,
+            };
+            let (Some(inputs), Some((_, seen))) = (listed.get(name), self.seen.get(name)) else {
+                continue;
+            };
+            if on_change == OnChange::Ignore {
+                // Whatever their content is.
+                continue;
+            }
+            let files = &plan::file_source(&self.job.pipeline, source, &self.job.aws);
+            let pieces = inputs.pieces.iter();
+            let like = pieces.filter_map(|piece| Some((piece, seen.if_like(piece)?)));
+            for some in like.collect::<Vec<_>>().chunks(AT_ONCE) {
+                let asked = some.iter().map(|(piece, noted)| async move {
+                    let is_same = files.has_content(piece, noted).await?;
+                    Ok::<_, Error>(is_same.then_some(*piece))
+                });
+                let found = try_join_all(asked).await?;
+                same.extend(found.into_iter().flatten().map(|piece| (name, piece)));
+            }
+        }
+        for (name, piece) in same {
+            tracing::debug!(target: "transom", source = name, path = %piece.path.display(), "looks changed, and has the content that was loaded");
+            if let Some((_, seen)) = self.seen.get_mut(name) {
+                seen.keep(piece);
+            }
+        }
+        Ok(())
     }
 
     /// Finds the files that look new and were loaded before, as others that are gone.
@@ -703,12 +746,11 @@ pub(super) fn sinks(job: &Job) -> BTreeMap<String, Arc<dyn Sink>> {
     let pipeline = &job.pipeline;
     let limits = SinkLimits::default();
     let sinks = pipeline.sinks.iter();
-    let sinks = sinks.map(|sink| plan::sink(pipeline, sink, &job.aws, limits));
-    let dead_letters = pipeline
-        .steps
+    let sinks = sinks.map(|sink| plan::sink(pipeline, sink, &job.aws, limits, None));
+    let dead_letters = rejects::tables(pipeline);
+    let dead_letters = dead_letters
         .iter()
-        .filter(|step| matches!(&step.kind, transom_file::StepKind::Transform(transform) if transform.on_reject == transom_file::OnReject::DeadLetter))
-        .map(|step| plan::dead_letters(pipeline, &step.name.value, &job.aws));
+        .map(|table| plan::dead_letters(pipeline, table, &job.aws));
     sinks
         .chain(dead_letters)
         .map(|sink| (sink.name().to_owned(), sink))

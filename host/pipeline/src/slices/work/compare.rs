@@ -332,7 +332,7 @@ impl Slicer<'_> {
         let mut sinks = sinks.filter(|sink| sink.name.value == name);
         sinks.any(|sink| match &sink.kind {
             SinkKind::Files(table) => table.mode.value == LoadMode::Overwrite,
-            SinkKind::Redshift { redshift } => redshift.mode == LoadMode::Overwrite,
+            SinkKind::Redshift { redshift, .. } => redshift.mode == LoadMode::Overwrite,
         })
     }
 }

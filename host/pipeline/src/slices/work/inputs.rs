@@ -27,6 +27,7 @@ pub(super) async fn note_inputs(
     let mut noted = Vec::new();
     for (source, read) in &chosen.inputs {
         let mut seen = chosen.seen.get(source).cloned().unwrap_or_default();
+        seen.read_contents().await;
         let files = FilesRead::of(read);
         let (object, list) = futures::future::try_join(
             seen.save(store, attempt),

@@ -206,6 +206,7 @@ impl Slicer<'_> {
                     rows: part.rows,
                     files: usize::try_from(publish.files()).unwrap_or(usize::MAX),
                     bytes: publish.bytes(),
+                    rows_rejected: None,
                     head: vec![],
                 });
             }
