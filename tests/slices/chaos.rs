@@ -1,5 +1,6 @@
-//! Anything in any order: files that come, change and are late, kills, freezes, rivals, rewinds, backfills, collections, requests that are
-//! carried out late. In the end the tables are what the pipeline gives over all files, and nothing is left that no document names.
+//! Anything in any order: files that come, change and are late, kills, freezes, rivals, rewinds, backfills, collections, slices that wait
+//! or are given up, answers that are lost, requests that are carried out late, a server that is killed. In the end the tables are what the
+//! pipeline gives over all files, and nothing is left that no document names.
 //!
 //! `TRANSOM_MANY` says how many rounds there are in `just chaos`, `TRANSOM_SEED` with which it begins; a round that fails names its seed.
 
@@ -11,10 +12,12 @@ use transom_pipeline::{Error, ErrorKind};
 use transom_tests::proxy::{Fault, Proxy};
 
 use crate::census;
-use crate::world::{At, EVERYWHERE, Kind, Silent, Task, World, resume, wait_until_stopped};
+use crate::world::{At, EVERYWHERE, Kind, MORE, Silent, Task, World, resume, wait_until_stopped};
 
 /// Rounds in a test run: one for each kind of table in each place.
 const ROUNDS: u64 = EVERYWHERE.len() as u64;
+/// Those and all others; then again, with a server in a process of its own.
+const ALL_ROUNDS: u64 = ROUNDS + MORE.len() as u64;
 const STEPS: u64 = 12;
 
 /// Small, and the same on every machine.
@@ -81,6 +84,8 @@ struct Round {
     world: World,
     kind: Kind,
     at: At,
+    /// The server can be killed.
+    is_apart: bool,
     chance: Chance,
     files: u64,
     /// Requests that are not carried out yet.
@@ -91,15 +96,21 @@ struct Round {
 
 impl Round {
     async fn new(seed: u64) -> Self {
-        let (kind, at) = EVERYWHERE[usize::try_from(seed).unwrap() % EVERYWHERE.len()];
+        let which = usize::try_from(seed % ALL_ROUNDS).unwrap();
+        let (kind, at) = [&EVERYWHERE[..], &MORE].concat()[which];
+        let is_apart = at != At::Folder && (seed / ALL_ROUNDS) % 2 == 1;
         Self {
-            world: World::new(kind, at).await,
+            world: match is_apart {
+                true => World::beside_a_server(kind, at).await,
+                false => World::new(kind, at).await,
+            },
             kind,
             at,
+            is_apart,
             chance: Chance(seed),
             files: 0,
             late: Vec::new(),
-            told: vec![format!("{kind:?} {at:?}")],
+            told: vec![format!("{kind:?} {at:?}, server apart: {is_apart}")],
         }
     }
 
@@ -118,6 +129,88 @@ impl Round {
         let amount = i64::try_from(self.chance.below(100)).unwrap();
         self.tell(format!("file {name} {amount}"));
         self.world.add(&name, &[("a", amount), ("b", 1)]);
+    }
+
+    /// A file is written anew, where that is no mistake.
+    async fn change_file(&mut self) {
+        let is_open = self.world.job().open_backfill().await.unwrap().is_some();
+        if is_open || !matches!(self.kind, Kind::Days | Kind::Whole) {
+            return;
+        }
+        let names: Vec<String> = self.world.files.keys().cloned().collect();
+        let name = &names[usize::try_from(self.chance.below(names.len() as u64)).unwrap()];
+        let amount = i64::try_from(self.chance.below(100)).unwrap();
+        self.tell(format!("file {name} is {amount} now"));
+        self.world.add(name, &[("a", amount), ("c", 1)]);
+    }
+
+    /// A slice is staged, and loaded some time later, or not.
+    async fn stage_and_load(&mut self) {
+        self.new_file();
+        self.tell("a slice waits");
+        let options = SliceOptions {
+            stage_only: true,
+            ..SliceOptions::default()
+        };
+        let attempt = match self.world.job().run_slices(&options, &Silent).await {
+            Ok(report) => report.staged.map(|staged| staged.attempt),
+            Err(failure) => return self.ended("a run that stages", &failure.error),
+        };
+        match self.chance.below(4) {
+            0 => self.run().await,
+            1 => self.gc().await,
+            _ => {}
+        }
+        // What came since may be in its place.
+        if let Some(attempt) = attempt
+            && let Err(error) = self.world.ask(Command::Load { attempt }).await
+        {
+            self.tell(format!("not loaded: {error}"));
+        }
+    }
+
+    /// A slice that the warehouse does not take is given up.
+    async fn discard(&mut self) {
+        // The table is there, and nothing waits to be finished.
+        self.run().await;
+        let history = self.world.job().history(0).await.unwrap();
+        if history.backfill.is_some() || !history.done || history.sinks.is_empty() {
+            return;
+        }
+        self.new_file();
+        self.tell("a discard");
+        let of = self.world.decide_in_vain().await;
+        let discard = Command::Discard { of, redo: true };
+        if let Err(error) = self.world.ask(discard).await {
+            self.tell(format!("not discarded: {error}"));
+        }
+    }
+
+    /// The answer to a request that changes something is lost.
+    async fn lose_an_answer(&mut self) {
+        self.new_file();
+        let passing = usize::try_from(self.chance.below(16)).unwrap();
+        self.tell(format!("answer {passing} is lost"));
+        let endpoint = self.world.endpoint();
+        let starting = Proxy::start_after(endpoint, Fault::AnswerLost, changes, passing, 1);
+        let (address, _proxy) = starting.await;
+        let job = self.world.job_through(&address);
+        let ran = job.run_slices(&SliceOptions::default(), &Silent).await;
+        if let Err(failure) = ran {
+            self.ended("a run whose answer is lost", &failure.error);
+        }
+    }
+
+    /// The server dies in the middle of something.
+    async fn kill_the_server(&mut self) {
+        self.new_file();
+        let wait = 30 + self.chance.below(400);
+        self.tell(format!("the server is killed after {wait} ms"));
+        let mut run = self.world.spawn("");
+        tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
+        self.world.kill_server().await;
+        // It tries again for a while, or says that the server is away.
+        run.wait().unwrap();
     }
 
     /// A process may be overtaken, and then says that trying again helps.
@@ -158,6 +251,9 @@ impl Round {
 
     /// Opens a backfill, or goes on with the open one.
     async fn backfill(&mut self) {
+        if self.kind == Kind::Whole {
+            return self.run().await;
+        }
         let Some(open) = self.world.job().open_backfill().await.unwrap() else {
             let again = self.kind == Kind::Days && self.chance.below(2) == 0;
             let day = |day: u64| again.then(|| format!("2024-01-0{day}"));
@@ -223,7 +319,7 @@ impl Round {
         let endpoint = self.world.endpoint();
         let starting = Proxy::start_after(endpoint, Fault::Kept, changes, passing, 1);
         let (address, proxy) = starting.await;
-        let mut process = self.world.spawn_through(task, &address);
+        let mut process = self.world.spawn_through(task.clone(), &address);
         while !proxy.keeps() && process.try_wait().unwrap().is_none() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
@@ -248,7 +344,7 @@ impl Round {
         if !self.late.is_empty() && self.chance.below(3) == 0 {
             self.catch_up().await;
         }
-        match self.chance.below(14) {
+        match self.chance.below(20) {
             0..=2 => self.new_file(),
             3 => {
                 self.tell("run");
@@ -277,6 +373,11 @@ impl Round {
                 self.new_file();
                 self.delay().await;
             }
+            13 | 14 => self.change_file().await,
+            15 => self.stage_and_load().await,
+            16 if matches!(self.at, At::Redshift | At::Both | At::Two) => self.discard().await,
+            17 if self.at != At::Folder => self.lose_an_answer().await,
+            18 if self.is_apart => self.kill_the_server().await,
             _ => self.rewind().await,
         }
     }

@@ -239,6 +239,31 @@ async fn a_run_that_sleeps_while_a_gc_works_loses_and_doubles_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_has_staged_its_slice_sleeps_while_others_load_and_a_gc_works() {
+    for (kind, at) in [(Kind::Append, At::Folder), (Kind::Append, At::Both)] {
+        let mut world = loaded(kind, at).await;
+        for others in [0, 2] {
+            let when = format!("{kind:?} {at:?}: {others} slices of others");
+            world.add(&format!("day=2024-02-0{}/a.csv", 1 + others), &[("a", 1)]);
+            let mut frozen = world.spawn("entry.put_before:0:stop");
+            assert!(wait_until_stopped(&mut frozen), "{when}");
+            for number in 0..others {
+                world.add(&format!("day=2024-03-0{}/a.csv", 1 + number), &[("a", 1)]);
+                world.run().await.unwrap();
+            }
+            gc(&world).await;
+            resume(&frozen);
+            // It may find its folder gone.
+            let _ = frozen.wait().unwrap();
+            world.run().await.unwrap();
+            world.check(&when).await;
+            gc(&world).await;
+            census::agrees(&world, &when).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gc_that_is_killed_or_sleeps_deletes_nothing_that_is_needed() {
     for (kind, at) in EVERYWHERE {
         for point in ["gc.entry_after", "gc.deleted_half", "entry.put_before"] {

@@ -8,6 +8,28 @@ use crate::gc;
 use crate::verify::sound;
 use crate::world::{At, Kind, Silent, Task, World, resume, wait_until_stopped};
 
+/// More than one part, whatever compresses it.
+pub(crate) fn add_large(world: &mut World) {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut random = uuid::Uuid::new_v4().as_u128() | 1;
+    let texts: Vec<String> = (0..400)
+        .map(|_| {
+            let words = (0..3200).map(|_| {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                let digit = |place| ALPHABET[(random as u64 >> (6 * place)) as usize % 64];
+                (0..10)
+                    .map(|place| char::from(digit(place)))
+                    .collect::<String>()
+            });
+            words.collect()
+        })
+        .collect();
+    let rows: Vec<(&str, i64)> = texts.iter().map(|text| (text.as_str(), 1)).collect();
+    world.add("day=2024-01-02/large.csv", &rows);
+}
+
 /// What a request asks for, without the parameters that SDKs add.
 fn is_put(method: &Method, url: &str, folder: &str) -> bool {
     let path = url.split('?').next().unwrap_or_default();
@@ -19,14 +41,15 @@ fn is_list(url: &str) -> bool {
     path.ends_with(".json")
 }
 
-const ENTRY: (&str, Which) = ("an entry", |method, url| is_put(method, url, "/state/log/"));
+pub(crate) const ENTRY: (&str, Which) =
+    ("an entry", |method, url| is_put(method, url, "/state/log/"));
 const DONE: (&str, Which) = ("a note that an entry is done", |method, url| {
     is_put(method, url, "/state/done/")
 });
 const OBJECT: (&str, Which) = ("a document beside the log", |method, url| {
     is_put(method, url, "/state/objects/")
 });
-const COPY: (&str, Which) = ("a copy", |method, url| is_put(method, url, "/lake/out/"));
+pub(crate) const COPY: (&str, Which) = ("a copy", |method, url| is_put(method, url, "/lake/out/"));
 const POINTER: (&str, Which) = ("a pointer", |method, url| {
     is_put(method, url, "/lake/out/_transom/current")
 });
@@ -42,10 +65,10 @@ const LIST: (&str, Which) = ("a list of files", |method, url| {
         .any(|folder| is_put(method, url, folder))
         && is_list(url)
 });
-const LOAD: (&str, Which) = ("a load", |_, asked| {
+pub(crate) const LOAD: (&str, Which) = ("a load", |_, asked| {
     asked.ends_with(".BatchExecuteStatement")
 });
-const COMPLETE: (&str, Which) = ("an upload's end", |method, url| {
+pub(crate) const COMPLETE: (&str, Which) = ("an upload's end", |method, url| {
     *method == Method::POST && url.contains("uploadId")
 });
 const DELETE: (&str, Which) = ("a delete", |method, url| {
@@ -53,16 +76,22 @@ const DELETE: (&str, Which) = ("a delete", |method, url| {
 });
 
 /// What a run asks for, in the order in which it does.
-fn of_runs(kind: Kind, at: At) -> Vec<(&'static str, Which)> {
+pub(crate) fn of_runs(kind: Kind, at: At) -> Vec<(&'static str, Which)> {
     match (kind, at) {
-        (_, At::Redshift) => vec![STAGED, OBJECT, ENTRY, LOAD, DONE],
+        (_, At::Redshift | At::Two) => vec![STAGED, OBJECT, ENTRY, LOAD, DONE],
+        (Kind::Append, At::Both) => vec![STAGED, LIST, OBJECT, ENTRY, LOAD, COPY, DONE],
         (Kind::Days, _) => vec![STAGED, LIST, OBJECT, ENTRY, POINTER, DONE],
         _ => vec![STAGED, LIST, OBJECT, ENTRY, COPY, DONE],
     }
 }
 
 /// Has a process make a request that is kept, and kills it.
-async fn killed_at(world: &World, task: Task, which: Which, when: &str) -> std::sync::Arc<Proxy> {
+pub(crate) async fn killed_at(
+    world: &World,
+    task: Task,
+    which: Which,
+    when: &str,
+) -> std::sync::Arc<Proxy> {
     let (address, proxy) = Proxy::start(world.endpoint(), Fault::Kept, which, 1).await;
     let mut process = world.spawn_through(task, &address);
     while !proxy.keeps() {
@@ -169,6 +198,19 @@ async fn requests_of_a_run_that_loads_a_warehouse_come_late() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "slow: minutes"]
+async fn requests_of_a_run_with_other_modes_and_two_tables_come_late() {
+    for (kind, at) in [
+        (Kind::Append, At::Both),
+        (Kind::Append, At::Two),
+        (Kind::Days, At::Redshift),
+        (Kind::Merge, At::Redshift),
+    ] {
+        whatever_others_do(kind, at).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn requests_of_a_rewind_come_late() {
     let worlds = [
         (Kind::Append, At::S3, vec![ENTRY, DELETE, COPY, DONE]),
@@ -234,26 +276,7 @@ async fn an_upload_that_ends_late_adds_no_row_and_is_deleted() {
     for kind in [Kind::Append, Kind::Days] {
         let mut world = World::new(kind, At::S3).await;
         world.run().await.unwrap();
-        // More than one part, whatever compresses it.
-        const ALPHABET: &[u8; 64] =
-            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-        let mut random = uuid::Uuid::new_v4().as_u128() | 1;
-        let texts: Vec<String> = (0..400)
-            .map(|_| {
-                let words = (0..3200).map(|_| {
-                    random ^= random << 13;
-                    random ^= random >> 7;
-                    random ^= random << 17;
-                    let digit = |place| ALPHABET[(random as u64 >> (6 * place)) as usize % 64];
-                    (0..10)
-                        .map(|place| char::from(digit(place)))
-                        .collect::<String>()
-                });
-                words.collect()
-            })
-            .collect();
-        let rows: Vec<(&str, i64)> = texts.iter().map(|text| (text.as_str(), 1)).collect();
-        world.add("day=2024-01-02/large.csv", &rows);
+        add_large(&mut world);
         for others in [Others::Nothing, Others::Gc, Others::TwoSlices] {
             let when = format!("{kind:?}: {others:?}");
             let proxy = killed_at(&world, Task::Run, COMPLETE.1, &when).await;
@@ -348,7 +371,16 @@ async fn a_pointer_that_is_written_late_is_put_right() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_that_comes_between_a_discard_and_its_ledger_adds_no_row() {
-    let mut world = World::new(Kind::Append, At::Redshift).await;
+    load_late(At::Redshift).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_of_the_gate_that_comes_between_a_discard_and_its_ledger_adds_no_row() {
+    load_late(At::Two).await;
+}
+
+async fn load_late(at: At) {
+    let mut world = World::new(Kind::Append, at).await;
     world.run().await.unwrap();
     world.add("day=2024-01-02/a.csv", &[("a", 7)]);
     let proxy = killed_at(&world, Task::Run, LOAD.1, "a load").await;
@@ -362,6 +394,28 @@ async fn a_load_that_comes_between_a_discard_and_its_ledger_adds_no_row() {
     assert!(discarding.wait().unwrap().success());
     world.run().await.unwrap();
     world.check("the load came late").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_discard_that_comes_after_the_load_is_refused() {
+    for at in [At::Redshift, At::Both] {
+        let mut world = World::new(Kind::Append, at).await;
+        world.run().await.unwrap();
+        world.add("day=2024-01-02/a.csv", &[("a", 7)]);
+        let proxy = killed_at(&world, Task::Run, LOAD.1, "a load").await;
+        let of = world.job().history(0).await.unwrap().tail;
+        proxy.carry_out().await;
+        // The answer comes before the transaction.
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        for redo in [true, false] {
+            let error = world.ask(Command::Discard { of, redo }).await.unwrap_err();
+            let said = format!("sink `out` has entry {of} already");
+            assert!(error.to_string().contains(&said), "{error}");
+        }
+        world.run().await.unwrap();
+        world.check("the discard came late").await;
+        sound(&world, "the discard came late").await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -74,3 +74,28 @@ async fn buckets_whose_requesters_pay_are_told_in_each_request() {
         world.check("loaded again").await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_without_news_asks_the_warehouse_for_nothing() {
+    let which: Which = |_, asked| asked.starts_with("RedshiftData.");
+    for (kind, at) in [
+        (Kind::Append, At::Redshift),
+        (Kind::Days, At::Redshift),
+        (Kind::Merge, At::Redshift),
+        (Kind::Append, At::Both),
+        (Kind::Append, At::Two),
+    ] {
+        let mut world = World::new(kind, at).await;
+        world.run().await.unwrap();
+        let options = SliceOptions::default();
+        let (job, proxy) = counted(&world, which).await;
+        let report = job.run_slices(&options, &Silent).await.unwrap();
+        let asked = (report.slices.len(), proxy.met());
+        assert_eq!(asked, (0, 0), "{kind:?} {at:?}");
+        // With news it does, so that these are the requests which would be counted.
+        world.add("day=2024-01-02/a.csv", &[("a", 7)]);
+        job.run_slices(&options, &Silent).await.unwrap();
+        assert!(proxy.met() > 0, "{kind:?} {at:?}");
+        world.check("through the proxy").await;
+    }
+}

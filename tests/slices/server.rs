@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
 
-use transom_local::{Client, LocalAws, Options};
+use transom_local::{Client, Isolation, LocalAws, Options};
 use transom_tests::fault;
 
 /// In the environment of a server: the folder of its data.
@@ -27,9 +27,10 @@ pub(crate) struct Apart {
 }
 
 impl Server {
-    pub(crate) async fn here(data: &Path) -> Self {
+    pub(crate) async fn here(data: &Path, isolation: Isolation) -> Self {
         let options = Options {
             http_port: 0,
+            isolation,
             ..Options::new(data)
         };
         Self::Here(LocalAws::start(options).await.unwrap())

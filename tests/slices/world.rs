@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use transom_connect::Source as _;
 use transom_file::{LoadOptions, load};
+use transom_local::Isolation;
 use transom_pipeline::lock::Lock;
 use transom_pipeline::plan::{Part, Sources};
 use transom_pipeline::plugins;
 use transom_pipeline::run::Observer;
 use transom_pipeline::slices::{
-    Command as Asked, Commanded, Others, SliceOptions, SlicesFailure, SlicesReport,
+    BackfillOptions, Command as Asked, Commanded, Others, SliceOptions, SlicesFailure, SlicesReport,
 };
 use transom_pipeline::{Aws, BuildFailure, Builder, Found, Job};
 use transom_plugin::{Runtime, RuntimeOptions};
@@ -35,7 +36,7 @@ const TASK: &str = "TRANSOM_WORKER_TASK";
 const ENDPOINT: &str = "TRANSOM_WORKER_ENDPOINT";
 
 /// What a process does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Task {
     /// Loads slices.
     Run,
@@ -51,6 +52,10 @@ pub(crate) enum Task {
     Rewind(u64),
     /// Gives a slice up, whose files are loaded again.
     Discard(u64),
+    /// Loads the slice that was staged by this attempt.
+    Load(String),
+    /// Opens a backfill with so many shares.
+    Plan(u32),
 }
 
 pub(crate) struct Silent;
@@ -70,6 +75,10 @@ pub(crate) enum Kind {
     Days,
     /// The rows of a customer are numbered by a transform that keeps its state from slice to slice.
     Numbered,
+    /// Of a day's rows of a customer, the largest is kept. In Redshift alone.
+    Merge,
+    /// Each run computes everything anew.
+    Whole,
 }
 
 /// The day of all numbered rows: which row of a customer gets which number is up to the run.
@@ -82,6 +91,10 @@ pub(crate) enum At {
     S3,
     /// The tables in Redshift, the log on S3.
     Redshift,
+    /// A table in Redshift and one on S3, of the same rows.
+    Both,
+    /// Two tables in Redshift, of the same rows.
+    Two,
 }
 
 pub(crate) const EVERYWHERE: [(Kind, At); 6] = [
@@ -92,6 +105,22 @@ pub(crate) const EVERYWHERE: [(Kind, At); 6] = [
     (Kind::Append, At::Redshift),
     (Kind::Days, At::Redshift),
 ];
+
+/// The other modes, and pipelines with two sinks.
+pub(crate) const MORE: [(Kind, At); 9] = [
+    (Kind::Append, At::Both),
+    (Kind::Append, At::Two),
+    (Kind::Merge, At::Redshift),
+    (Kind::Whole, At::Redshift),
+    (Kind::Days, At::Both),
+    (Kind::Whole, At::Both),
+    (Kind::Merge, At::Two),
+    (Kind::Days, At::Two),
+    (Kind::Whole, At::Two),
+];
+
+/// Day, customer and amount of each row, sorted.
+pub(crate) type Rows = Vec<(String, String, i64)>;
 
 /// A pipeline, its files and a server of S3 if its tables lie there.
 pub(crate) struct World {
@@ -104,11 +133,16 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new(kind: Kind, at: At) -> Self {
+        Self::isolated(kind, at, Isolation::Snapshot).await
+    }
+
+    /// With a warehouse whose transactions see each other so.
+    pub(crate) async fn isolated(kind: Kind, at: At, isolation: Isolation) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("server");
         let server = match at {
             At::Folder => None,
-            At::S3 | At::Redshift => Some(Server::here(&data).await),
+            _ => Some(Server::here(&data, isolation).await),
         };
         Self::of(kind, at, folder, server).await
     }
@@ -133,19 +167,29 @@ impl World {
         };
         let (incremental, sql, mode) = match kind {
             Kind::Append => (
-                "new_files",
+                ", incremental: new_files",
                 "SELECT raw.day, raw.customer, raw.amount * rates.rate AS amount FROM raw JOIN rates ON true",
                 "append",
             ),
             Kind::Days => (
-                "{ by: day }",
+                ", incremental: { by: day }",
                 "SELECT day, customer, sum(amount) AS amount FROM raw GROUP BY day, customer",
                 "overwrite_partitions",
             ),
             Kind::Numbered => (
-                "new_files",
+                ", incremental: new_files",
                 "SELECT DATE '2024-01-01' AS day, customer, number AS amount FROM numbered",
                 "append",
+            ),
+            Kind::Merge => (
+                ", incremental: new_files",
+                "SELECT day, customer, amount FROM raw",
+                "merge, keys: [day, customer], order_by: [amount]",
+            ),
+            Kind::Whole => (
+                "",
+                "SELECT day, customer, sum(amount) AS amount FROM raw GROUP BY day, customer",
+                "overwrite",
             ),
         };
         let (plugins, numbered) = match kind {
@@ -153,34 +197,43 @@ impl World {
                 "plugins: { numbering: { path: numbering } }\n",
                 "  numbered: { transform: numbering.number, input: raw, partition_by: [customer] }\n",
             ),
-            Kind::Append | Kind::Days => ("", ""),
+            _ => ("", ""),
         };
-        let (sink, warehouse) = match at {
-            At::Folder | At::S3 => {
-                let path = format!("path: \"{root}out\", format: parquet, partition_by: [day]");
-                (format!("{path}, mode: {mode}"), "")
-            }
-            At::Redshift => {
-                let partition_by = match kind {
-                    Kind::Append | Kind::Numbered => "",
-                    Kind::Days => ", partition_by: [day]",
-                };
-                (
-                    format!("redshift: {{ table: public.out, mode: {mode}{partition_by} }}"),
-                    ", redshift: { workgroup: local, database: dev, staging: \"s3://lake/staging/\" }",
-                )
+        let files =
+            || format!("path: \"{root}out\", format: parquet, partition_by: [day], mode: {mode}");
+        let partition_by = match kind {
+            Kind::Days => ", partition_by: [day]",
+            _ => "",
+        };
+        let table = |name: &str| {
+            format!("redshift: {{ table: public.{name}, mode: {mode}{partition_by} }}")
+        };
+        let sinks = match at {
+            At::Folder | At::S3 => vec![("out", files())],
+            At::Redshift => vec![("out", table("out"))],
+            // The warehouse comes first, wherever it is written.
+            At::Both => vec![("lake", files()), ("out", table("out"))],
+            At::Two => vec![("out", table("out")), ("second", table("second"))],
+        };
+        let sinks = sinks
+            .iter()
+            .map(|(name, sink)| format!("  {name}: {{ from: out, {sink} }}\n"));
+        let sinks: String = sinks.collect();
+        let warehouse = match at {
+            At::Folder | At::S3 => "",
+            At::Redshift | At::Both | At::Two => {
+                ", redshift: { workgroup: local, database: dev, staging: \"s3://lake/staging/\" }"
             }
         };
         let text = format!(
             "name: orders
 {plugins}sources:
-  raw: {{ path: raw/, format: csv, incremental: {incremental} }}
+  raw: {{ path: raw/, format: csv{incremental} }}
   rates: {{ path: rates.csv, format: csv }}
 steps:
 {numbered}  out: {{ sql: \"{sql}\" }}
 sinks:
-  out: {{ from: out, {sink} }}
-slices: {{ files: 2 }}
+{sinks}slices: {{ files: 2 }}
 targets:
   test: {{ state: {{ path: \"{root}state\" }}{aws}{warehouse} }}
 "
@@ -273,6 +326,21 @@ targets:
             .await
     }
 
+    /// Loads all there is, the shares of an open backfill as well.
+    pub(crate) async fn run_all(&self) {
+        let options = SliceOptions {
+            compute_shares: true,
+            ..SliceOptions::default()
+        };
+        for _ in 0..3 {
+            let report = self.job().run_slices(&options, &Silent).await.unwrap();
+            if report.done {
+                return;
+            }
+        }
+        panic!("something is left to load");
+    }
+
     pub(crate) async fn ask(&self, command: Asked) -> Result<Commanded, transom_pipeline::Error> {
         self.job().command(&command).await
     }
@@ -328,18 +396,28 @@ targets:
         fault::was_killed(self.spawn_task(task, &format!("{fault}:kill")))
     }
 
-    /// What the table should hold: day, customer, amount of each row, sorted.
-    pub(crate) fn expected(&self) -> Vec<(String, String, i64)> {
+    /// What the table should hold.
+    pub(crate) fn expected(&self) -> Rows {
         let rows = self.files.iter().flat_map(|(name, rows)| {
             let day = name.split('/').next().unwrap().trim_start_matches("day=");
             rows.iter()
                 .map(move |(customer, amount)| (day.to_owned(), customer.clone(), *amount))
         });
-        let mut expected: Vec<(String, String, i64)> = match self.kind {
+        let mut expected: Rows = match self.kind {
             Kind::Append => rows
                 .map(|(day, customer, amount)| (day, customer, amount * 10))
                 .collect(),
-            Kind::Days => {
+            Kind::Merge => {
+                let mut largest = BTreeMap::new();
+                for (day, customer, amount) in rows {
+                    let kept = largest.entry((day, customer)).or_insert(amount);
+                    *kept = amount.max(*kept);
+                }
+                let rows = largest.into_iter();
+                rows.map(|((day, customer), amount)| (day, customer, amount))
+                    .collect()
+            }
+            Kind::Days | Kind::Whole => {
                 let mut sums = BTreeMap::new();
                 for (day, customer, amount) in rows {
                     *sums.entry((day, customer)).or_insert(0) += amount;
@@ -362,13 +440,29 @@ targets:
         expected
     }
 
-    /// What the table holds.
-    pub(crate) async fn rows(&self) -> Vec<(String, String, i64)> {
-        let job = self.job();
+    /// What the table holds; with two sinks, that of the one which is written first.
+    pub(crate) async fn rows(&self) -> Rows {
+        self.tables().await.swap_remove(0).1
+    }
+
+    /// What the table of each sink holds, with the sink's name.
+    pub(crate) async fn tables(&self) -> Vec<(String, Rows)> {
         let pipeline = load(&self.path().join("transom.yaml"), &LoadOptions::default()).unwrap();
-        let transom_file::SinkKind::Files(table) = &pipeline.sinks[0].kind else {
-            return self.rows_of_warehouse().await;
-        };
+        let mut tables = Vec::new();
+        for sink in &pipeline.sinks {
+            let rows = match &sink.kind {
+                transom_file::SinkKind::Files(table) => self.rows_of_files(table).await,
+                transom_file::SinkKind::Redshift { redshift } => {
+                    self.rows_of_warehouse(&redshift.table.to_string()).await
+                }
+            };
+            tables.push((sink.name.value.clone(), rows));
+        }
+        tables
+    }
+
+    async fn rows_of_files(&self, table: &transom_file::FileTable) -> Rows {
+        let job = self.job();
         let (root, pattern) = match &table.path.value {
             transom_file::spec::Place::Local(path) => (
                 self.path().into(),
@@ -406,10 +500,11 @@ targets:
         rows
     }
 
-    async fn rows_of_warehouse(&self) -> Vec<(String, String, i64)> {
+    async fn rows_of_warehouse(&self, table: &str) -> Rows {
         let client = query::client(self.server.as_ref().unwrap().endpoint());
-        let rows = "SELECT CAST(day AS VARCHAR), coalesce(customer, ''), amount FROM public.out";
-        let rows = match query::rows(&client, rows).await {
+        let rows =
+            format!("SELECT CAST(day AS VARCHAR), coalesce(customer, ''), amount FROM {table}");
+        let rows = match query::rows(&client, &rows).await {
             Ok(rows) => rows,
             Err(error) if error.contains("does not exist") => vec![],
             Err(error) => panic!("{error}"),
@@ -461,9 +556,11 @@ targets:
         query::rows(&client, text).await.unwrap();
     }
 
-    /// The table holds what it should, and the log is in order.
+    /// Each table holds what it should, and the log is in order.
     pub(crate) async fn check(&self, when: &str) {
-        assert_eq!(self.rows().await, self.expected(), "{when}");
+        for (sink, rows) in self.tables().await {
+            assert_eq!(rows, self.expected(), "{when}: sink `{sink}`");
+        }
         let history = self.job().history(u64::MAX).await.unwrap();
         assert!(history.done, "{when}: {history:?}");
         assert_eq!(history.entries.len() as u64, history.tail, "{when}");
@@ -488,7 +585,7 @@ fn read_files(root: &Path, folder: &Path, stored: &mut BTreeMap<String, Vec<u8>>
     }
 }
 
-fn rows_of(batch: &RecordBatch) -> Vec<(String, String, i64)> {
+fn rows_of(batch: &RecordBatch) -> Rows {
     let text = |column: usize| {
         let array = arrow::compute::cast(batch.column(column), &arrow::datatypes::DataType::Utf8);
         array.unwrap()
@@ -586,6 +683,14 @@ async fn carry_out(job: &Job, task: Task) -> Result<(), transom_pipeline::Error>
         Task::Discard(of) => {
             let discard = Asked::Discard { of, redo: true };
             return job.command(&discard).await.map(drop);
+        }
+        Task::Load(attempt) => return job.command(&Asked::Load { attempt }).await.map(drop),
+        Task::Plan(shares) => {
+            let shares = BackfillOptions {
+                shares: Some(shares),
+                ..BackfillOptions::default()
+            };
+            return job.plan_backfill(&shares, &Silent).await.map(drop);
         }
         Task::Run => {}
         Task::RespectfulRun => options.others = Others::Respected,

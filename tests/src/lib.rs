@@ -2,5 +2,6 @@
 
 pub mod fault;
 pub mod flights;
+pub mod mutants;
 pub mod proxy;
 pub mod runner;

@@ -32,6 +32,12 @@ pub enum Fault {
     KeptAndRepeated,
     /// It is refused unless it says that its client pays, as by buckets whose requesters pay.
     Unpaid,
+    /// It is answered with success, and in the answer is an error, as by S3 once a copy takes long. It is not carried out.
+    ErrorInside,
+    /// It is refused, since the client's credentials are over by now.
+    Expired,
+    /// It is carried out two times, and the second answer comes.
+    Twice,
 }
 
 /// Those that are over when the request is answered.
@@ -214,6 +220,11 @@ impl Proxy {
         if let (true, Some(status)) = (struck, refused) {
             return Ok(refusal(status));
         }
+        match self.fault {
+            Fault::ErrorInside if struck => return Ok(answered(200, ERROR_INSIDE)),
+            Fault::Expired if struck => return Ok(answered(400, EXPIRED)),
+            _ => {}
+        }
         let (mut parts, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
         parts.uri = format!("{}{url}", self.server).parse().unwrap();
@@ -226,6 +237,11 @@ impl Proxy {
             Fault::KeptAndRepeated if struck => {
                 self.keep(passed).await?;
                 return Err(Cut);
+            }
+            Fault::Twice if struck => {
+                let first = self.client.request(passed.clone()).await;
+                let body = first.map_err(|_| Cut)?.into_body();
+                body.collect().await.map_err(|_| Cut)?;
             }
             _ => {}
         }
@@ -248,8 +264,19 @@ impl Proxy {
     }
 }
 
+/// What S3 says inside an answer with status 200.
+const ERROR_INSIDE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>InternalError</Code><Message>We encountered an internal error. Please try again.</Message></Error>"#;
+
+/// What the Data API says of credentials that are over.
+const EXPIRED: &str = r#"{"__type":"ExpiredTokenException","message":"The security token included in the request is expired"}"#;
+
 fn refusal(status: u16) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::new()));
+    answered(status, "")
+}
+
+fn answered(status: u16, body: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(body.as_bytes())));
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
     response
 }

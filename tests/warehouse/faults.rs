@@ -3,6 +3,7 @@
 use hyper::Method;
 use transom_connect::{Aws, RedshiftSink};
 use transom_file::spec::{AwsOptions, LoadMode};
+use transom_local::Isolation;
 use transom_tests::proxy::{FAULTS, Fault, Proxy, Which};
 
 use crate::query::KEYS;
@@ -32,12 +33,31 @@ fn through(sink: &RedshiftSink, address: &str) -> RedshiftSink {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fault_of_any_request_loads_no_row_twice_and_loses_none() {
-    let world = World::new().await;
-    let mut sink = world.sink(LoadMode::Append);
+    loads_once(LoadMode::Append, Isolation::Snapshot).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "slow: a minute"]
+async fn a_fault_of_any_request_loads_no_row_twice_and_loses_none_in_any_mode() {
+    for isolation in [Isolation::Snapshot, Isolation::Serializable] {
+        for mode in [
+            LoadMode::Append,
+            LoadMode::Merge,
+            LoadMode::OverwritePartitions,
+            LoadMode::Overwrite,
+        ] {
+            loads_once(mode, isolation).await;
+        }
+    }
+}
+
+async fn loads_once(mode: LoadMode, isolation: Isolation) {
+    let world = World::with(isolation).await;
+    let mut sink = world.sink(mode);
     let mut id = 0;
     for fault in FAULTS {
         for (name, which) in OPERATIONS {
-            let what = format!("{fault:?} of {name}");
+            let what = format!("{mode:?} {isolation:?}: {fault:?} of {name}");
             let (address, proxy) = Proxy::start(world.endpoint(), fault, which, 1).await;
             // Also where the table is created.
             sink.table.table.name = format!("daily_{id}");
@@ -45,7 +65,8 @@ async fn a_fault_of_any_request_loads_no_row_twice_and_loses_none() {
             let faulty = through(&sink, &address);
             let mut load = || {
                 id += 1;
-                visits(&[&[id.to_string().as_str(), "-", "-", "x"]])
+                let day = format!("2026-11-{:02}", 1 + id % 28);
+                visits(&[&[id.to_string().as_str(), "2026-11-01 10:00:00", &day, "x"]])
             };
             let loads = [load(), load()];
             let loaded = world.load(&faulty, loads).await;
@@ -53,7 +74,11 @@ async fn a_fault_of_any_request_loads_no_row_twice_and_loses_none() {
             loaded.unwrap_or_else(|error| panic!("{what}: {error:?}"));
             let table = &sink.table.table;
             let rows = format!("SELECT count(*), count(DISTINCT id) FROM {table}");
-            assert_eq!(world.sql(&rows).await, "2 2", "{what}");
+            let expected = match mode {
+                LoadMode::Overwrite => "1 1",
+                _ => "2 2",
+            };
+            assert_eq!(world.sql(&rows).await, expected, "{what}");
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod faults;
 mod modes;
+mod mutants;
 mod protocol;
 mod query;
 mod schema;

@@ -38,7 +38,8 @@ pub(crate) struct World {
     pub(crate) store: MemoryStore,
     client: Client,
     local: LocalAws,
-    _folder: TempDir,
+    isolation: Isolation,
+    folder: TempDir,
 }
 
 impl World {
@@ -47,7 +48,25 @@ impl World {
     }
 
     pub(crate) async fn with(isolation: Isolation) -> Self {
-        let folder = TempDir::new().unwrap();
+        let world = Self::over(TempDir::new().unwrap(), MemoryStore::new(), isolation).await;
+        world.aws.create_bucket("staging").await.unwrap();
+        world
+    }
+
+    /// With services that are started anew: they have their data, and have forgotten what they were asked for.
+    pub(crate) async fn restarted(self) -> Self {
+        let Self {
+            store,
+            local,
+            isolation,
+            folder,
+            ..
+        } = self;
+        local.shutdown().await;
+        Self::over(folder, store, isolation).await
+    }
+
+    async fn over(folder: TempDir, store: MemoryStore, isolation: Isolation) -> Self {
         let options = Options {
             http_port: 0,
             isolation,
@@ -61,14 +80,14 @@ impl World {
             access_key,
             secret_key,
         );
-        aws.create_bucket("staging").await.unwrap();
         let client = query::client(local.endpoint());
         Self {
             aws,
-            store: MemoryStore::new(),
+            store,
             client,
             local,
-            _folder: folder,
+            isolation,
+            folder,
         }
     }
 

@@ -16,6 +16,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::id::Object;
+#[cfg(feature = "testing")]
+use crate::mutant::Mutant;
 
 pub use self::folder::FolderStore;
 pub use self::memory::MemoryStore;
@@ -110,7 +112,12 @@ pub fn deletable(objects: &[Object]) -> impl Iterator<Item = String> + '_ {
 /// Those of these keys that [`Store::delete_spent`] may delete.
 pub fn spent(keys: &[String]) -> impl Iterator<Item = &String> {
     use crate::keys::{RUNS, SHARES, STAGED};
-    let folders = [RUNS, SHARES, STAGED];
+    let folders: &[&str] = &[RUNS, SHARES, STAGED];
+    #[cfg(feature = "testing")]
+    let folders: &[&str] = match Mutant::from_env() {
+        Some(Mutant::LogEntryDeleted) => &[RUNS, SHARES, STAGED, crate::keys::LOG],
+        _ => folders,
+    };
     keys.iter()
         .filter(move |key| folders.iter().any(|folder| key.starts_with(folder)))
 }

@@ -164,6 +164,11 @@ impl Job {
             return Ok(gc);
         };
         gc.keeps = kept_so_far(log.log());
+        #[cfg(feature = "testing")]
+        if commit::Mutant::from_env() == Some(commit::Mutant::LogEntryDeleted) {
+            let before: Vec<String> = (1..gc.keeps).map(keys::entry).collect();
+            store.delete_spent(&before).await?;
+        }
         let done = log.is_done(log.log().tail()).await?;
         for named in named(log.log(), done, gc.keeps, &sinks) {
             let asides = named.sink.aside(&named.known).await;
@@ -552,6 +557,14 @@ impl Work for Collecting<'_> {
                 .is_none_or(|survey| survey.tail >= log.tail())
         );
         self.found = survey.filter(|survey| survey.moves || !survey.dead.is_empty());
+        #[cfg(feature = "testing")]
+        if commit::Mutant::from_env() == Some(commit::Mutant::GcWithoutEntry)
+            && let Some(found) = self.found.take()
+        {
+            let (id, dead) = (log.view().id(), Vec::from_iter(found.dead));
+            self.delete_staged(id, &dead).await?;
+            return Ok(None);
+        }
         Ok(self.found.as_ref().map(|survey| {
             let dead = survey.dead.iter().take(MAX_DEAD).copied().collect();
             let keeps = survey.keeps;
