@@ -62,3 +62,37 @@ fn a_column_that_is_cast_without_loss_is_taken() {
         checked("CAST(id AS INT) AS id, 2.50 AS price, CAST(id AS VARCHAR) AS \"first name\"");
     assert!(taken.starts_with("exit code 0"), "{taken}");
 }
+
+/// It reads all columns, whatever they are.
+const READS_ALL: &str = r#"import transom
+
+
+class Typed(transom.Transform):
+    def open(self, input):
+        return transom.Opened(reads=transom.ALL, passes=transom.ALL)
+
+    def process(self, batch, output):
+        output.emit({})
+"#;
+
+#[test]
+fn a_column_that_a_language_cannot_read_is_told_with_the_reason_and_what_it_reads() {
+    // In a query in single quotes, which are written twice.
+    let project = project(
+        "make_array(id) AS ids, named_struct(''a b'', id) AS pair, INTERVAL ''1 day'' AS span",
+    );
+    project.write("privacy/privacy.py", READS_ALL);
+    let ran = project.run(&["lock"]);
+    assert_eq!(ran.code, 0, "{}", ran.all());
+    let checked = project.run(&["check"]).all();
+    for part in [
+        "column `ids` is list<int64>, which a plugin in Python cannot read",
+        "write `array_to_string(ids, ',') AS ids` in the query of step `given`",
+        "column `pair` is struct<\"a b\": int64>, which a plugin in Python cannot read",
+        "write `pair['a b'] AS \"a b\"`",
+        "column `span` is interval, which a plugin in Python cannot read",
+    ] {
+        assert!(checked.contains(part), "no {part} in:\n{checked}");
+    }
+    assert!(!checked.contains("must be"), "{checked}");
+}

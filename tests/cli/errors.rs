@@ -131,6 +131,19 @@ fn a_function_gets_another_type() {
 }
 
 #[test]
+fn a_function_in_quotes_that_does_not_exist_is_marked() {
+    let told = run_with(
+        plugged(),
+        "transom.yaml",
+        "echo.shout(word)",
+        "echo.\\\"SHOUT\\\"(word)",
+    );
+    let marked = format!("\n   | {}{}\n", " ".repeat(27), "^".repeat(12));
+    assert!(told.contains("transom.yaml:10:28"), "{told}");
+    assert!(told.contains(&marked), "{told}");
+}
+
+#[test]
 fn a_function_does_not_exist() {
     assert_snapshot!(run_with(
         plugged(),

@@ -36,7 +36,7 @@ pub(crate) struct Case {
     /// The whole pipeline file, instead of the keys above.
     #[serde(default)]
     pipeline: Option<String>,
-    /// How it is run; plainly, or locked if there are later files.
+    /// How it is run; plainly and apart, or locked if there are later files.
     #[serde(default)]
     ways: Vec<String>,
     /// The last command, instead of `run`.
@@ -118,6 +118,8 @@ pub(crate) enum Way {
     AllLocked,
     /// As `Plain`, with text files compressed.
     Gzip,
+    /// As `Plain`, in four partitions whose batches have one row.
+    Apart,
     /// As `Plain` into a sink of this format, whose table a second pipeline reads into Parquet.
     Through(String),
 }
@@ -129,6 +131,7 @@ impl fmt::Display for Way {
             Self::Locked => f.write_str("locked"),
             Self::AllLocked => f.write_str("all locked"),
             Self::Gzip => f.write_str("gz"),
+            Self::Apart => f.write_str("apart"),
             Self::Through(format) => f.write_str(format),
         }
     }
@@ -147,9 +150,10 @@ impl Case {
     /// How it is run.
     pub(crate) fn ways(&self) -> Vec<Way> {
         if self.ways.is_empty() {
-            return match self.later.is_empty() {
-                true => vec![Way::Plain],
-                false => vec![Way::Locked],
+            return match (self.later.is_empty(), &self.command) {
+                (true, None) => vec![Way::Plain, Way::Apart],
+                (true, Some(_)) => vec![Way::Plain],
+                (false, _) => vec![Way::Locked],
             };
         }
         let way = |way: &String| match way.as_str() {
@@ -157,6 +161,7 @@ impl Case {
             "locked" => Way::Locked,
             "all locked" => Way::AllLocked,
             "gz" => Way::Gzip,
+            "apart" => Way::Apart,
             format @ ("csv" | "json" | "parquet") => Way::Through(format.to_owned()),
             other => panic!("{}: there is no way `{other}`", self.name()),
         };

@@ -1,9 +1,9 @@
 //! Values: what goes in, what SQL makes of it, and what must come out, as data.
 //!
 //! Each YAML file beside this one is a list of cases (`case.rs` says what a case holds). A case is a pipeline of one step, run
-//! by the program in a folder of its own, in one or several ways: plainly, with a lock file that was made before other files
-//! came, with compressed files, and through a sink whose table a second pipeline reads. Expectations are what is right, not what
-//! the program happens to do. `just test-values-judge` confirms them with DuckDB.
+//! by the program in a folder of its own, in one or several ways: plainly, in four partitions with batches of one row, with a lock
+//! file that was made before other files came, with compressed files, and through a sink whose table a second pipeline reads.
+//! Expectations are what is right, not what the program happens to do. `just test-values-judge` confirms them with DuckDB.
 //!
 //! After the cases comes a table: how many of each entry are right, are refused as they must be, and are wrong.
 
@@ -91,6 +91,10 @@ fn rooms(folder: &Path) -> BTreeMap<String, Vec<Case>> {
         let text = std::fs::read_to_string(&path).expect("a file of cases");
         let cases: Vec<Case> = serde_saphyr::from_str(&text)
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for case in &cases {
+            let says_nothing = case.error.iter().any(String::is_empty);
+            assert!(!says_nothing, "{}: what must the error say?", case.name());
+        }
         let room = path.file_stem().expect("a name").to_string_lossy();
         rooms.insert(room.into_owned(), cases);
     }

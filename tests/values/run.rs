@@ -69,7 +69,10 @@ pub(crate) fn run(case: &Case, way: &Way) -> Result<Outcome, String> {
             let command = case.command.as_deref().unwrap_or("run");
             let mut arguments: Vec<&str> = command.split_whitespace().collect();
             if arguments == ["run"] {
-                arguments.extend(["--partitions", "1"]);
+                arguments.extend(match way {
+                    Way::Apart => ["--partitions", "4", "--batch-rows", "1"].as_slice(),
+                    _ => &["--partitions", "1"],
+                });
                 if *way == Way::AllLocked {
                     arguments.push("--locked");
                 }

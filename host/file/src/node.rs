@@ -43,7 +43,9 @@ pub enum TextStyle {
     Plain,
     /// `|`: its lines are those of the file, moved to the right.
     Literal,
-    /// In quotes or folded: positions inside it are not followed.
+    /// In quotes: its characters are those of the file, but for escapes.
+    Quoted,
+    /// Folded: positions inside it are not followed.
     Other,
 }
 
@@ -265,6 +267,9 @@ fn scalar(text: &str, style: ScalarStyle) -> Yaml {
     match style {
         ScalarStyle::Plain => {}
         ScalarStyle::Literal => return Yaml::Text(owned, TextStyle::Literal),
+        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => {
+            return Yaml::Text(owned, TextStyle::Quoted);
+        }
         _ => return Yaml::Text(owned, TextStyle::Other),
     }
     match text {

@@ -17,8 +17,8 @@ impl Pipeline {
 
     /// A problem at a position in a step's query: `line` and `column` from 1 in the query's own text, in characters.
     ///
-    /// The problem is placed in the query's file, or in the pipeline's file if the query is written there. In a query
-    /// in quotes or folded over lines positions cannot be followed: the whole query is marked then.
+    /// The problem is placed in the query's file, or in the pipeline's file if the query is written there. In a query that is folded
+    /// over lines, or in quotes behind an escape of YAML's own, positions cannot be followed: the whole query is marked then.
     #[must_use]
     pub fn problem_in_sql(&self, step: &SqlStep, at: Span, message: impl Into<String>) -> Problem {
         if step.file.is_some() {
@@ -31,6 +31,18 @@ impl Pipeline {
                 line: step.span.line,
                 ..at
             },
+            // A length to the end of the line would pass the closing quote.
+            TextStyle::Quoted if line == 1 && at.length < usize::MAX => {
+                let lines = &mut self.source.text.lines();
+                let text = lines.nth(step.span.line.saturating_sub(1));
+                let column =
+                    text.and_then(|text| in_quotes(text, step.span.column, &step.text, column));
+                column.map_or(step.span, |column| Span {
+                    column,
+                    line: step.span.line,
+                    ..at
+                })
+            }
             TextStyle::Literal => self.in_literal(step, Span { line, column, ..at }),
             _ => step.span,
         };
@@ -88,11 +100,37 @@ impl Pipeline {
     }
 }
 
+/// The column in a line of a character of a text that stands there in quotes: both from 1, `opening` is that of the quote.
+fn in_quotes(line: &str, opening: usize, text: &str, column: usize) -> Option<usize> {
+    let mut written = line.chars().skip(opening.checked_sub(1)?);
+    let quote = written.next()?;
+    let escape = match quote {
+        '"' => '\\',
+        quote => quote,
+    };
+    let mut at = opening + 1;
+    for letter in text.chars().take(column.checked_sub(1)?) {
+        match written.next()? {
+            // A quote or a backslash behind it; other escapes stand for something else.
+            first if first == escape => {
+                let second = written.next()?;
+                if second != letter || (second != quote && second != escape) {
+                    return None;
+                }
+                at += 2;
+            }
+            same if same == letter => at += 1,
+            _ => return None,
+        }
+    }
+    Some(at)
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use super::{Pipeline, SqlStep, StepKind};
+    use super::{Pipeline, SqlStep, StepKind, in_quotes};
     use crate::{LoadOptions, Span, load};
 
     fn pipeline() -> Pipeline {
@@ -169,13 +207,38 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_in_quoted_sql_marks_the_whole_text() {
-        let at = Span {
+    fn a_problem_in_quoted_sql_is_placed_in_the_text() {
+        let at = |column, length| Span {
             line: 1,
-            column: 8,
-            length: 1,
+            column,
+            length,
         };
-        assert_eq!(marked("quoted", at).0, r#""select 'a: b' as text""#);
+        assert_eq!(marked("quoted", at(8, 6)).0, "'a: b'");
+        assert_eq!(marked("quoted", at(15, 2)).0, "as");
+        // What has no length, and what is on another line, is all of it.
+        let whole = r#""select 'a: b' as text""#;
+        assert_eq!(marked("quoted", at(1, usize::MAX)).0, whole);
+        let below = Span {
+            line: 2,
+            ..at(1, 1)
+        };
+        assert_eq!(marked("quoted", below).0, whole);
+    }
+
+    #[test]
+    fn escapes_of_quotes_are_counted() {
+        for (line, text, column, found) in [
+            (r"x: 'a ''b'' c'", "a 'b' c", 1, Some(5)),
+            (r"x: 'a ''b'' c'", "a 'b' c", 4, Some(9)),
+            (r"x: 'a ''b'' c'", "a 'b' c", 7, Some(13)),
+            (r#"x: "a \"b\" c""#, "a \"b\" c", 7, Some(13)),
+            (r#"x: "a\tb c""#, "a\tb c", 2, Some(6)),
+            (r#"x: "a\tb c""#, "a\tb c", 5, None),
+            // The rest of it is on the next line.
+            (r#"x: "a b"#, "a b c", 5, None),
+        ] {
+            assert_eq!(in_quotes(line, 4, text, column), found, "{line} {column}");
+        }
     }
 
     #[test]

@@ -18,7 +18,27 @@ use transom_sql::walk::visit_expressions;
 use transom_sql::{can_cast, type_name};
 
 /// Mistakes of one query, collected while it is planned: all are reported at once.
-pub(crate) type Mistakes = Arc<Mutex<Vec<ArgumentMistake>>>;
+pub(crate) type Mistakes = Arc<Mutex<Vec<Mistake>>>;
+
+/// A mistake of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Mistake {
+    /// An argument that the function does not take.
+    Argument(ArgumentMistake),
+    /// More or fewer arguments than it takes.
+    Count(CountMistake),
+}
+
+/// A call with another number of arguments than the function takes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct CountMistake {
+    /// `plugin.function`.
+    pub(crate) function: String,
+    /// The function with its arguments, as messages show it.
+    pub(crate) usage: String,
+    pub(crate) expected: usize,
+    pub(crate) given: usize,
+}
 
 /// An argument of a call that the function does not take.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +57,7 @@ pub(crate) struct ArgumentMistake {
     pub(crate) column: String,
 }
 
-/// A query passes arguments that functions do not take.
+/// A query passes arguments that functions do not take, or another number of them.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
 pub struct WrongArguments(pub Vec<WrongArgument>);
@@ -47,37 +67,23 @@ pub struct WrongArguments(pub Vec<WrongArgument>);
 pub struct WrongArgument {
     /// `plugin.function`.
     pub function: String,
-    /// Its name in the function.
-    pub argument: String,
-    /// What the function takes.
-    pub expected: String,
-    /// What the query passes.
-    pub given: String,
+    /// What is wrong with it.
+    pub message: String,
     /// What to write in its place, if there is a cast to what the function takes.
     pub cast: Option<String>,
-    /// Line, column and length of what is passed, from 1; none where it is not found in the query.
+    /// Line, column and length of what is passed, or of the call, from 1; none where it is not found in the query.
     pub place: Option<(usize, usize, usize)>,
 }
 
 impl fmt::Display for WrongArgument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            function,
-            argument,
-            expected,
-            given,
-            ..
-        } = self;
-        write!(
-            f,
-            "`{argument}` of `{function}` must be {expected}, but the query passes {given}"
-        )
+        f.write_str(&self.message)
     }
 }
 
 impl WrongArguments {
     /// Finds the mistakes in the statement that they were made in.
-    pub(crate) fn of(mistakes: &[ArgumentMistake], statement: &Statement) -> Self {
+    pub(crate) fn of(mistakes: &[Mistake], statement: &Statement) -> Self {
         let mut calls = Vec::new();
         if let Statement::Statement(statement) = statement {
             let _ = visit_expressions(statement.as_ref(), |expression| {
@@ -90,22 +96,55 @@ impl WrongArguments {
         Self(
             mistakes
                 .iter()
-                .map(|mistake| mistake.placed(&calls))
+                .map(|mistake| match mistake {
+                    Mistake::Argument(mistake) => mistake.placed(&calls),
+                    Mistake::Count(mistake) => mistake.placed(&calls),
+                })
                 .collect(),
         )
     }
 }
 
+/// The calls of a function, with the place of its name.
+fn calls_of<'a>(
+    calls: &'a [Function],
+    function: &'a str,
+) -> impl Iterator<Item = (&'a Function, Span)> {
+    calls.iter().filter_map(move |call| {
+        let mut names = call.name.0.iter().filter_map(|part| part.as_ident());
+        let name = names.find(|ident| ident.value == function)?;
+        Some((call, name.span))
+    })
+}
+
+impl CountMistake {
+    fn placed(&self, calls: &[Function]) -> WrongArgument {
+        let Self {
+            function,
+            usage,
+            expected,
+            given,
+        } = self;
+        let has_as_many = |call: &Function| match &call.args {
+            FunctionArguments::List(list) => list.args.len() == *given,
+            FunctionArguments::None => *given == 0,
+            FunctionArguments::Subquery(_) => *given == 1,
+        };
+        let found = calls_of(calls, function).find(|(call, _)| has_as_many(call));
+        let plural = if *expected == 1 { "" } else { "s" };
+        WrongArgument {
+            function: function.clone(),
+            message: format!("`{usage}` takes {expected} argument{plural}, not {given}"),
+            cast: None,
+            place: found.and_then(|(_, name)| place(name)),
+        }
+    }
+}
+
 impl ArgumentMistake {
     fn placed(&self, calls: &[Function]) -> WrongArgument {
-        let passed: Vec<&Expr> = calls
-            .iter()
-            .filter(|call| {
-                call.name.0.iter().any(|part| {
-                    part.as_ident()
-                        .is_some_and(|ident| ident.value == self.function)
-                })
-            })
+        let passed: Vec<&Expr> = calls_of(calls, &self.function)
+            .map(|(call, _)| call)
             .filter_map(|call| argument(call, self.index))
             .collect();
         // A function may be called more than once; a column is known by its name.
@@ -134,11 +173,16 @@ impl ArgumentMistake {
             }
             _ => None,
         };
+        let message = format!(
+            "`{}` of `{}` must be {}, but the query passes {}",
+            self.argument,
+            self.function,
+            accepts_name(&self.accepts),
+            type_name(&self.given)
+        );
         WrongArgument {
             function: self.function.clone(),
-            argument: self.argument.clone(),
-            expected: accepts_name(&self.accepts),
-            given: type_name(&self.given),
+            message,
             cast,
             place: found.and_then(|found| place(found.span())),
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, make_array};
 use arrow::compute::nullif;
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{Result, ScalarValue, plan_datafusion_err, plan_err};
+use datafusion::common::{Result, ScalarValue, plan_datafusion_err};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
@@ -18,7 +18,7 @@ use transom_plugin::{Accepts, FunctionDescription, Rejected, border_type};
 use transom_sql::lossless;
 use transom_sql::type_name;
 
-use crate::arguments::{ArgumentMistake, Mistakes, accepts_name, fits};
+use crate::arguments::{ArgumentMistake, CountMistake, Mistake, Mistakes, accepts_name, fits};
 use crate::error::{self, CallError, FailedRow, RowOf, RowsFailed};
 use crate::pool::InstancePool;
 use crate::spans;
@@ -141,20 +141,9 @@ impl ScalarUDFImpl for PluginFunction {
         &self.signature
     }
 
-    /// Checks how many there are. Their types stay as they are: what has to be cast is cast when it is called, where each value is looked at.
+    /// Types stay as they are: what has to be cast is cast when it is called, where each value is looked at. What is no argument, or
+    /// one too many, is a mistake that is reported with all others of the query.
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
-        let expected = &self.description.arguments;
-        let count_fits = given.len() == expected.len()
-            || self.description.variadic && !expected.is_empty() && given.len() >= expected.len();
-        if !count_fits {
-            let count = expected.len();
-            return plan_err!(
-                "`{}` takes {count} argument{}, not {}",
-                self.usage(),
-                if count == 1 { "" } else { "s" },
-                given.len()
-            );
-        }
         Ok(given.to_vec())
     }
 
@@ -340,8 +329,19 @@ impl PluginFunction {
     }
 
     /// Arguments that the function does not take.
-    fn mistakes_in(&self, arguments: &ReturnFieldArgs<'_>) -> Vec<ArgumentMistake> {
+    fn mistakes_in(&self, arguments: &ReturnFieldArgs<'_>) -> Vec<Mistake> {
         let expected = &self.description.arguments;
+        let count = arguments.arg_fields.len();
+        let count_fits = count == expected.len()
+            || self.description.variadic && !expected.is_empty() && count >= expected.len();
+        if !count_fits {
+            return vec![Mistake::Count(CountMistake {
+                function: self.name.clone(),
+                usage: self.usage(),
+                expected: expected.len(),
+                given: count,
+            })];
+        }
         let Some(last) = expected.len().checked_sub(1) else {
             return Vec::new();
         };
@@ -349,14 +349,16 @@ impl PluginFunction {
         let mistakes = given.enumerate().filter_map(|(index, (field, constant))| {
             let argument = &expected[index.min(last)];
             let given = field.data_type();
-            (!fits(&argument.accepts, given, *constant)).then(|| ArgumentMistake {
-                function: self.name.clone(),
-                index,
-                argument: argument.name.clone(),
-                accepts: argument.accepts.clone(),
-                given: given.clone(),
-                constant: constant.cloned(),
-                column: field.name().clone(),
+            (!fits(&argument.accepts, given, *constant)).then(|| {
+                Mistake::Argument(ArgumentMistake {
+                    function: self.name.clone(),
+                    index,
+                    argument: argument.name.clone(),
+                    accepts: argument.accepts.clone(),
+                    given: given.clone(),
+                    constant: constant.cloned(),
+                    column: field.name().clone(),
+                })
             })
         });
         mistakes.collect()

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::AsArray;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, FieldRef, Int64Type};
 use datafusion::common::{Result, ScalarValue};
@@ -13,27 +13,40 @@ use datafusion::logical_expr::{
 };
 
 use crate::error::ValueError;
-use crate::time;
-use crate::type_name;
+use crate::made::Made;
+use crate::{time, type_name};
 
 /// The functions; `bytes` is what one of them may make of a batch of rows.
 pub(crate) fn functions(bytes: u64) -> Vec<Arc<ScalarUDF>> {
     use datafusion::{functions, functions_nested};
-    let guarded =
-        |inner: Arc<ScalarUDF>, guard| Arc::new(ScalarUDF::from(Guarded { inner, guard }));
+    let sized = |inner, made| sized(inner, made, bytes);
     vec![
-        guarded(functions::string::repeat(), Guard::Times(bytes)),
-        guarded(functions::unicode::lpad(), Guard::Length(bytes)),
-        guarded(functions::unicode::rpad(), Guard::Length(bytes)),
-        guarded(
-            functions_nested::repeat::array_repeat_udf(),
-            Guard::Items(bytes),
+        sized(functions::string::repeat(), Made::Times),
+        sized(functions::unicode::lpad(), Made::Length),
+        sized(functions::unicode::rpad(), Made::Length),
+        sized(functions_nested::repeat::array_repeat_udf(), Made::Items),
+        sized(functions::string::concat(), Made::Together),
+        sized(functions::string::concat_ws(), Made::Between),
+        sized(
+            functions_nested::string::array_to_string_udf(),
+            Made::Joined,
         ),
+        sized(functions::string::replace(), Made::Replaced),
+        sized(functions::regex::regexp_replace(), Made::Matched),
         guarded(time::to_char(), Guard::Format),
         guarded(functions::datetime::to_date(), Guard::Date),
         guarded(functions::string::chr(), Guard::Character),
         guarded(functions::encoding::encode(), Guard::Padding),
     ]
+}
+
+/// A function that may make so many bytes of a batch of rows.
+pub(crate) fn sized(inner: Arc<ScalarUDF>, made: Made, bytes: u64) -> Arc<ScalarUDF> {
+    guarded(inner, Guard::Size(made, bytes))
+}
+
+fn guarded(inner: Arc<ScalarUDF>, guard: Guard) -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::from(Guarded { inner, guard }))
 }
 
 /// What to do where a function would make too much.
@@ -43,12 +56,8 @@ pub(crate) const MORE_MEMORY: &str =
 /// What is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Guard {
-    /// A text so many times.
-    Times(u64),
-    /// A text of so many characters.
-    Length(u64),
-    /// A value so many times, in a list.
-    Items(u64),
+    /// What it makes, and the bytes of it that are allowed.
+    Size(Made, u64),
     /// Formats are those of `strftime`; DataFusion gives others back as they are.
     Format,
     /// The same; and a number is one of days, of which no part can be kept.
@@ -67,9 +76,8 @@ struct Guarded {
 
 impl Guarded {
     fn check(&self, arguments: &ScalarFunctionArgs) -> Result<()> {
-        let rows = arguments.number_rows;
-        let limit = match self.guard {
-            Guard::Times(limit) | Guard::Length(limit) | Guard::Items(limit) => limit,
+        let (made, limit) = match self.guard {
+            Guard::Size(made, limit) => (made, limit),
             Guard::Character => return self.check_character(&arguments.args[0]),
             Guard::Padding => return Ok(()),
             Guard::Format | Guard::Date => {
@@ -79,37 +87,13 @@ impl Guarded {
                 return Ok(());
             }
         };
-        let [value, count, ..] = arguments.args.as_slice() else {
-            return Ok(());
-        };
         // One value stands for all rows only where all arguments do.
         let is_constant = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
-        let rows = match is_constant(value) && is_constant(count) {
+        let rows = match arguments.args.iter().all(is_constant) {
             true => 1,
-            false => rows,
+            false => arguments.number_rows,
         };
-        let counts = cast(&count.to_array(rows)?, &DataType::Int64)?;
-        let counts = counts.as_primitive::<Int64Type>();
-        let values = value.to_array(rows)?;
-        let width: Box<dyn Fn(usize) -> u64> = match self.guard {
-            Guard::Times(_) => {
-                let texts = cast(&values, &DataType::Utf8)?;
-                Box::new(move |row| texts.as_string::<i32>().value(row).len() as u64)
-            }
-            Guard::Length(_) => Box::new(|_| 1),
-            _ => {
-                let bytes = values.get_array_memory_size() as u64;
-                let each = bytes.div_ceil(rows.max(1) as u64).max(1);
-                Box::new(move |_| each)
-            }
-        };
-        let mut total = 0u64;
-        for row in 0..rows {
-            if counts.is_valid(row) && values.is_valid(row) {
-                let count = u64::try_from(counts.value(row)).unwrap_or(0);
-                total = total.saturating_add(width(row).saturating_mul(count));
-            }
-        }
+        let total = made.bytes(&arguments.args, rows, limit)?;
         if total <= limit {
             return Ok(());
         }

@@ -30,6 +30,7 @@ mod items;
 mod keys;
 mod lazy;
 pub mod lossless;
+mod made;
 mod named;
 mod numbers;
 mod optimizer;

@@ -44,7 +44,8 @@ pub(super) fn sql_problem(
     error: &DataFusionError,
 ) -> Problem {
     let message = plan_message(error);
-    if let Some(problem) = unknown_function(pipeline, looked, sql, &message) {
+    let span = diagnostic_span(error);
+    if let Some(problem) = unknown_function(pipeline, looked, sql, &message, span) {
         return problem;
     }
     if let Some(problem) = nested::dot_after_a_word(pipeline, sql, &message) {
@@ -65,22 +66,20 @@ pub(super) fn sql_problem(
             .problem_in_sql(sql, at, message)
             .with_near_name(&unknown.name, declared);
     }
-    let span = diagnostic_span(error)
-        .or_else(|| parser_span(&message))
-        .unwrap_or_else(|| {
-            // Messages about functions name them, and a function's call is easily found.
-            let quoted = message
-                .split(['`', '\'', '('])
-                .find(|word| word.contains('.') && find_in(&sql.text, word).is_some());
-            quoted.map_or(
-                Span {
-                    line: 1,
-                    column: 1,
-                    length: usize::MAX,
-                },
-                |word| find_word(&sql.text, word),
-            )
-        });
+    let span = span.or_else(|| parser_span(&message)).unwrap_or_else(|| {
+        // Messages about functions name them, and a function's call is easily found.
+        let quoted = message
+            .split(['`', '\'', '('])
+            .find(|word| word.contains('.') && find_in(&sql.text, word).is_some());
+        quoted.map_or(
+            Span {
+                line: 1,
+                column: 1,
+                length: usize::MAX,
+            },
+            |word| find_word(&sql.text, word),
+        )
+    });
     if let Some(ValueError { hint, .. }) = ValueError::find(error) {
         let problem = pipeline.problem_in_sql(sql, span, message);
         return match hint {
@@ -105,11 +104,13 @@ fn unknown_function(
     looked: &Looked,
     sql: &SqlStep,
     message: &str,
+    span: Option<Span>,
 ) -> Option<Problem> {
     let name = message.strip_prefix("Invalid function '")?;
     let name = name.split('\'').next()?;
     let (plugin, function) = name.split_once('.')?;
-    let at = find_word(&sql.text, name);
+    // A name in quotes or capitals stands there in another way.
+    let at = span.unwrap_or_else(|| find_word(&sql.text, name));
     let mut declared = pipeline.plugins.iter();
     let Some(found) = looked.described(plugin) else {
         if declared.any(|declared| declared.name.value == plugin) {

@@ -122,9 +122,14 @@ pub(crate) fn open(
         }
         let usual = usual_types(field.data_type());
         let taken = opening.first(column, usual.filter(|other| other != field.data_type()));
-        let expected = taken
-            .as_ref()
-            .map(|_| opening.offered.field(column).data_type().clone());
+        // What its language cannot read has no type that would be right.
+        let unreadable = refusal.unreadable(&field);
+        let expected = match unreadable {
+            Some(_) => None,
+            None => taken
+                .as_ref()
+                .map(|_| opening.offered.field(column).data_type().clone()),
+        };
         let name = expected.as_ref().map(type_name);
         let known = wrong.iter_mut().find(|wrong| wrong.column == *field.name());
         match known {
@@ -133,9 +138,12 @@ pub(crate) fn open(
                 transform: format!("{plugin}.{transform}"),
                 column: field.name().clone(),
                 given: Some(type_name(field.data_type())),
-                cast: expected.and_then(|to| cast_as(&field, &to)),
+                cast: match unreadable {
+                    Some(_) => part_of(&field),
+                    None => expected.and_then(|to| cast_as(&field, &to)),
+                },
                 expected: name,
-                said: refusal.said,
+                said: unreadable.unwrap_or(refusal.said),
             }),
         }
         match taken {
@@ -150,19 +158,40 @@ pub(crate) fn open(
 }
 
 fn cast_as(field: &Field, to: &DataType) -> Option<String> {
-    let name = field.name();
-    let is_plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    let name = match is_plain {
-        true => name.clone(),
-        false => format!("\"{}\"", name.replace('"', "\"\"")),
-    };
+    let name = quoted(field.name());
     Some(format!(
         "{} AS {name}",
         cast_of(&name, field.data_type(), to)?
     ))
+}
+
+/// What every language reads of a column that one cannot read.
+fn part_of(field: &Field) -> Option<String> {
+    let name = quoted(field.name());
+    match field.data_type() {
+        DataType::List(item) | DataType::LargeList(item) if !item.data_type().is_nested() => {
+            Some(format!("array_to_string({name}, ',') AS {name}"))
+        }
+        DataType::Struct(fields) => {
+            let first = fields.first()?.name();
+            let key = first.replace('\'', "''");
+            Some(format!("{name}['{key}'] AS {}", quoted(first)))
+        }
+        DataType::Map(..) => Some(format!("{name}['key'] AS {name}")),
+        _ => None,
+    }
+}
+
+/// A name as a query has it.
+fn quoted(name: &str) -> String {
+    let is_plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    match is_plain {
+        true => name.to_owned(),
+        false => format!("\"{}\"", name.replace('"', "\"\"")),
+    }
 }
 
 /// That a transform says no to its input.
@@ -187,6 +216,17 @@ impl Refusal {
             missing: missing.map(|(name, _)| name.to_owned()),
             said: error.message.clone(),
         })
+    }
+
+    /// The sentence of an SDK whose language cannot read the column, with the type's name in the place of Arrow's format.
+    fn unreadable(&self, field: &Field) -> Option<String> {
+        let (_, language) = self.said.split_once(", which a plugin in ")?;
+        let language = language.strip_suffix(" cannot read")?;
+        Some(format!(
+            "column `{}` is {}, which a plugin in {language} cannot read",
+            field.name(),
+            type_name(field.data_type())
+        ))
     }
 }
 

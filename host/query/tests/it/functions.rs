@@ -173,6 +173,34 @@ async fn a_wrong_number_of_arguments_is_refused_while_planning() {
 }
 
 #[tokio::test]
+async fn a_wrong_number_of_arguments_is_told_with_the_other_mistakes_of_a_query() {
+    let session = session();
+    let sql = "SELECT echo.gcd(s, 1),\n  echo.gcd(n, 1, 2), echo.gcd(n) FROM t";
+    let error = plan(&session, sql).await.unwrap_err();
+    let DataFusionError::External(error) = &error else {
+        panic!("{error}");
+    };
+    let WrongArguments(wrong) = error.downcast_ref().unwrap();
+    let shown: Vec<_> = wrong
+        .iter()
+        .map(|wrong| (wrong.to_string(), wrong.place.unwrap()))
+        .collect();
+    let count =
+        |given: usize| format!("`echo.gcd(a int64, b int64)` takes 2 arguments, not {given}");
+    assert_eq!(
+        shown,
+        [
+            (
+                "`a` of `echo.gcd` must be int64, but the query passes utf8".to_owned(),
+                (1, 17, 1)
+            ),
+            (count(3), (2, 3, 8)),
+            (count(1), (2, 22, 8)),
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_function_that_the_plugin_does_not_have_is_named() {
     let text = refused("SELECT echo.no_such(n) FROM t").await;
     assert!(text.contains("echo.no_such"), "{text}");

@@ -23,11 +23,13 @@ use super::{per_second, zone};
 use crate::casts::{self, CHECKED};
 use crate::error::ValueError;
 use crate::guard;
+use crate::made::Made;
 use crate::zones::Zone;
 
 /// Both; `bytes` is what one of them may make of a batch of rows.
 pub(crate) fn series(bytes: u64) -> [Arc<ScalarUDF>; 2] {
     [(range_udf(), false), (gen_series_udf(), true)].map(|(others, with_end)| {
+        let others = guard::sized(others, Made::Series, bytes);
         Arc::new(ScalarUDF::from(Series {
             others,
             with_end,

@@ -132,6 +132,52 @@ async fn what_is_too_large_or_of_another_dialect_is_refused() {
             "error: `array_repeat` would make",
         ),
         (
+            "octet_length(replace(repeat('x', 1000000), 'x', repeat('y', 1000)))",
+            "error: `replace` would make 1001000000 bytes of one value",
+        ),
+        // What is replaced is counted, where it could be too much.
+        (
+            "octet_length(replace(repeat('x', 1000000), 'z', repeat('y', 1000)))",
+            "1000000",
+        ),
+        (
+            "octet_length(regexp_replace(repeat('x', 1000000), 'x', repeat('y', 1000), 'g'))",
+            "error: `regexp_replace` would make",
+        ),
+        (
+            "octet_length(regexp_replace(repeat('x', 1000000), 'X', repeat('y', 1000), 'g'))",
+            "1000000",
+        ),
+        (
+            "octet_length(regexp_replace(repeat('x', 1000000), 'X', repeat('y', 1000), 'gi'))",
+            "error: `regexp_replace` would make",
+        ),
+        ("regexp_replace('aXa', '(x)', '<\\1>', 'i')", "a<X>a"),
+        (
+            "array_to_string(array_repeat('y', 100000), repeat('z', 10000))",
+            "error: `array_to_string` would make",
+        ),
+        ("array_to_string(make_array('a', NULL, 'b'), ',', '-')", "a,-,b"),
+        ("array_length(range(0, 500000000))", "error: `range` would make"),
+        (
+            "array_length(generate_series(500000000, 1, -1))",
+            "error: `generate_series` would make",
+        ),
+        ("array_length(generate_series(1, 1000))", "1000"),
+        ("array_length(range(5, 1))", "0"),
+        (
+            "array_length(generate_series(TIMESTAMP '2020-01-01', TIMESTAMP '2060-01-01', INTERVAL '1 second'))",
+            "error: `generate_series` would make",
+        ),
+        (
+            "array_length(generate_series(DATE '2020-01-01', DATE '2020-12-31', INTERVAL '1 month'))",
+            "12",
+        ),
+        (
+            "octet_length(concat_ws(repeat('y', 20000000), 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o'))",
+            "error: `concat_ws` would make 280000015 bytes of one value",
+        ),
+        (
             "to_char(TIMESTAMP '2020-01-02', 'YYYY')",
             "error: the format 'YYYY' of `to_char` is of another dialect",
         ),
