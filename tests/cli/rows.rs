@@ -126,6 +126,27 @@ fn the_row_of_a_function_is_told_in_the_file_of_the_source() {
 }
 
 #[test]
+fn a_test_that_cannot_be_made_of_real_rows_says_which_row_it_is() {
+    let project = overflowing();
+    project.replace("transom.yaml", "input: loud", "input: numbers");
+    let locked = project.run(&["lock"]);
+    assert_eq!(locked.code, 0, "{}", locked.all());
+    let create = ["test", "--create", "running"];
+    let ran = project.run(&create);
+    assert_eq!(ran.code, 1, "{}", ran.all());
+    assert!(
+        ran.stderr.contains(", line 3 of `data/numbers.csv`"),
+        "{}",
+        ran.all()
+    );
+    assert!(ran.stderr.contains("`--show-row`"), "{}", ran.all());
+    assert!(!ran.stderr.contains("Boris"), "{}", ran.all());
+    let shown = project.run(&[&create[..], &["--show-row"]].concat());
+    assert!(shown.stderr.contains("Boris"), "{}", shown.all());
+    assert!(!project.path().join("tests/running.yaml").exists());
+}
+
+#[test]
 fn the_error_of_a_transform_has_the_line_of_the_source() {
     let project = overflowing();
     project.replace("transom.yaml", "input: loud", "input: numbers");

@@ -162,6 +162,9 @@ impl Command {
         match self {
             Self::Run(command) => FailedRow::on_request(command.show_row),
             Self::Preview(command) => FailedRow::on_request(command.show_row),
+            Self::Test(command) if command.create.is_some() => {
+                FailedRow::on_request(command.show_row)
+            }
             _ => FailedRow::Untold,
         }
     }

@@ -85,16 +85,30 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("try_convert", "TRY_CAST(a AS INT)"),
     ("safe_cast", "TRY_CAST(a AS INT)"),
     ("try_to_number", "TRY_CAST(text AS DECIMAL(18, 2))"),
+    ("isnumeric", "TRY_CAST(text AS DECIMAL(38, 10)) IS NOT NULL"),
+    (
+        "strtol",
+        "CAST(text AS BIGINT), or a function of a plugin for other bases than ten",
+    ),
     ("to_number", "CAST(text AS DECIMAL(18, 2))"),
     ("to_decimal", "CAST(text AS DECIMAL(18, 2))"),
     (
         "to_varchar",
         "CAST(a AS VARCHAR), or to_char(t, '%Y-%m-%d')",
     ),
+    ("max_by", "first_value(a ORDER BY b DESC)"),
+    ("arg_max", "first_value(a ORDER BY b DESC)"),
+    ("argmax", "first_value(a ORDER BY b DESC)"),
+    ("min_by", "first_value(a ORDER BY b)"),
+    ("arg_min", "first_value(a ORDER BY b)"),
+    ("argmin", "first_value(a ORDER BY b)"),
     ("listagg", "string_agg(x, ',')"),
     ("group_concat", "string_agg(x, ',')"),
     ("collect_list", "array_agg(x)"),
     ("collect_set", "array_agg(DISTINCT x)"),
+    ("ucase", "upper(text)"),
+    ("lcase", "lower(text)"),
+    ("mid", "substr(text, 2, 3)"),
     ("len", "length(text)"),
     ("datalength", "octet_length(text)"),
     ("charindex", "strpos(text, 'x')"),
@@ -145,12 +159,65 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("generate_uuid", "uuid()"),
     ("sha2", "sha256(text)"),
     ("hash", "md5(text)"),
+    ("hashbytes", "sha256(text)"),
+    ("fnv_hash", "md5(text)"),
     ("split", "string_to_array(text, ',')"),
     ("strtok", "split_part(text, ',', 1)"),
     ("explode", "unnest(list)"),
     ("flatten", "unnest(list)"),
     ("array_size", "array_length(list)"),
+    ("current_user", USER),
+    ("session_user", USER),
+    ("current_role", USER),
+    ("user_name", USER),
 ];
+
+const USER: &str = "a variable `$user`, declared below `variables` of the pipeline's file";
+
+/// What to write instead of a type, by its name in small letters.
+const TYPES: &[(&str, &str)] = &[
+    (
+        "number",
+        "write DECIMAL(18, 2), or BIGINT for whole numbers",
+    ),
+    ("money", "write DECIMAL(19, 4)"),
+    ("smallmoney", "write DECIMAL(10, 4)"),
+    ("signed", "write BIGINT"),
+    ("signed integer", "write BIGINT"),
+    ("unsigned", "write BIGINT UNSIGNED"),
+    ("unsigned integer", "write BIGINT UNSIGNED"),
+    ("byteint", "write TINYINT"),
+    ("bit", "write BOOLEAN"),
+    ("uuid", "a UUID is a text: write VARCHAR"),
+    ("uniqueidentifier", "a UUID is a text: write VARCHAR"),
+    ("timestamp_ntz", "write TIMESTAMP"),
+    ("datetime2", "write TIMESTAMP"),
+    ("smalldatetime", "write TIMESTAMP"),
+    ("timestamp_ltz", "write TIMESTAMPTZ"),
+    ("timestamp_tz", "write TIMESTAMPTZ"),
+    ("datetimeoffset", "write TIMESTAMPTZ"),
+    ("varbinary", "write BYTEA"),
+    ("varbyte", "write BYTEA"),
+    ("blob", "write BYTEA"),
+    ("binary", "write BYTEA"),
+    ("json", JSON_TYPE),
+    ("jsonb", JSON_TYPE),
+    ("super", JSON_TYPE),
+    ("variant", JSON_TYPE),
+    ("object", JSON_TYPE),
+];
+
+const JSON_TYPE: &str = "JSON is a text in SQL: declare the column `json` in the source's `columns`, or its keys as a \
+     `struct<..>`, and write user['id']";
+
+/// What to write instead of a type that is not here.
+pub(crate) fn instead_of_type(name: &str) -> &'static str {
+    let found = TYPES.iter().find(|(known, _)| *known == name);
+    found.map_or(
+        "types are BOOLEAN, SMALLINT, INT, BIGINT, DECIMAL(18, 2), REAL, DOUBLE, VARCHAR, BYTEA, DATE, TIME, TIMESTAMP, TIMESTAMPTZ, INTERVAL",
+        |(_, instead)| *instead,
+    )
+}
 
 /// Functions of JSON, none of which is here.
 const JSON: &[&str] = &[
@@ -176,15 +243,14 @@ const JSON: &[&str] = &[
     "is_valid_json",
 ];
 
+const NO_JSON: &str = "SQL here does not parse JSON: declare the keys in the source's `columns` and write user['id'], or use a plugin";
+
 /// What to write instead of a function that is not here.
 #[must_use]
 pub fn instead_of(function: &str) -> Option<String> {
     let function = function.to_lowercase();
     if JSON.contains(&function.as_str()) {
-        return Some(
-            "SQL here does not parse JSON: declare the keys in the source's `columns` and write user['id'], or use a plugin"
-                .to_owned(),
-        );
+        return Some(NO_JSON.to_owned());
     }
     FUNCTIONS
         .iter()
@@ -244,24 +310,34 @@ pub fn translated(message: &str) -> Option<(Option<String>, String)> {
             "of a difference of timestamps write `b - a` for `-(a - b)`, or `(a - b) * -1`";
         return Some((Some(problem), instead.to_owned()));
     }
-    let unsupported = [
+    if let Some((_, types)) = message.split_once(NO_MATCH) {
+        let name = types.split('(').next().unwrap_or(types);
+        return Some(mismatched(name, message));
+    }
+    if message.contains("Fail to find the coerced type") {
+        let problem = match between(message, "Expect to get struct but got ", " ") {
+            Some(other) => format!("a struct and {other} have no type in common"),
+            None => "the arguments have no type in common".to_owned(),
+        };
+        let instead =
+            "CAST one of them to the type of the others, or take a field of the struct: user['id']";
+        return Some((Some(problem), instead.to_owned()));
+    }
+    if let Some(operator) = between(message, "Operator ", " is not yet supported") {
+        let problem = format!("the operator `{operator}` is not supported here");
+        return matches!(operator, "->" | "->>" | "#>" | "#>>")
+            .then(|| (Some(problem), NO_JSON.to_owned()));
+    }
+    if let Some(tree) = message.strip_prefix("Unsupported ast node") {
+        return Some(unsupported(tree));
+    }
+    let words = [
         ("TOP", "write LIMIT 10 at the end of the query"),
         ("MINUS", "write EXCEPT"),
-        (
-            "Pivot",
-            "write sum(a) FILTER (WHERE k = 'x') for each column",
-        ),
-        (
-            "PIVOT",
-            "write sum(a) FILTER (WHERE k = 'x') for each column",
-        ),
         ("DISTSTYLE", "a step is a query: write the SELECT alone"),
     ];
-    if message.contains("not implemented")
-        || message.contains("Unsupported ast node")
-        || message == "TOP"
-    {
-        return unsupported
+    if message.contains("not implemented") || message == "TOP" {
+        return words
             .iter()
             .find(|(word, _)| message.contains(word))
             .map(|(_, instead)| (None, (*instead).to_owned()));
@@ -269,16 +345,58 @@ pub fn translated(message: &str) -> Option<(Option<String>, String)> {
     None
 }
 
+/// What DataFusion says before the types of a call that fits no form of its function.
+const NO_MATCH: &str = "No function matches the given name and argument types '";
+
+/// Of syntax that the parser knows and the planner does not. The message shows the parser's tree.
+fn unsupported(tree: &str) -> (Option<String>, String) {
+    let tree = tree.trim_start_matches(" in sqltorel:").trim_start();
+    let node = tree.split(|c: char| !c.is_alphanumeric()).next();
+    let node = node.unwrap_or_default();
+    let is_try = tree.starts_with("Convert { is_try: true");
+    let (name, instead) = match node {
+        "Convert" if is_try => ("TRY_CONVERT", "write TRY_CAST(a AS INT)"),
+        "Convert" => ("CONVERT", "write CAST(a AS INT)"),
+        "RLike" if tree.contains("regexp: true") => ("REGEXP", "write text ~ '[0-9]+'"),
+        "RLike" => ("RLIKE", "write text ~ '[0-9]+'"),
+        "Pivot" => (
+            "PIVOT",
+            "write sum(a) FILTER (WHERE k = 'x') for each column",
+        ),
+        "Unpivot" => (
+            "UNPIVOT",
+            "write a SELECT for each column, with UNION ALL between them",
+        ),
+        node => (node, "write it as PostgreSQL has it"),
+    };
+    let problem = format!("{name} is not supported here");
+    (Some(problem), instead.to_owned())
+}
+
 /// Of a function that has several forms, none of which takes the arguments: DataFusion says that it is a mistake of its own.
 fn mismatched(name: &str, message: &str) -> (Option<String>, String) {
-    let given = between(message, "argument types '", "'").unwrap_or(name);
+    let given = between(message, "argument types '", "'. You").unwrap_or(name);
     let problem = format!("there is no function `{given}`");
     let of_name = |line: &&str| line.starts_with(name) && line[name.len()..].starts_with('(');
-    let forms: Vec<&str> = message.lines().map(str::trim).filter(of_name).collect();
+    let mut forms: Vec<String> = Vec::new();
+    for line in message.lines().map(str::trim).filter(of_name) {
+        let form = line.replace("Numeric(1)", "number");
+        let form = form.replace("Numeric", "number").replace("String", "utf8");
+        let form = form.to_lowercase();
+        if !forms.contains(&form) {
+            forms.push(form);
+        }
+    }
     let hint = match name {
         "substr" => {
             "substr(text, 2, 3) counts characters; regexp_match(text, 'pattern')[1] is what a pattern matches"
                 .to_owned()
+        }
+        "array_slice" if given.starts_with("array_slice(utf8") => {
+            "of a text write substr(text, 1, 2)".to_owned()
+        }
+        "decode" if given.matches(", ").count() > 1 => {
+            instead_of(name).unwrap_or_default()
         }
         _ if forms.is_empty() => "CAST the arguments to other types".to_owned(),
         _ => format!("it is called as {}", forms.join(", or ")),
@@ -320,11 +438,61 @@ mod tests {
     }
 
     #[test]
+    fn messages_have_neither_trees_nor_signatures() {
+        for (message, problem, hint) in [
+            (
+                "Unsupported ast node in sqltorel: Convert { is_try: false, expr: Identifier(Ident { value: \"int\" }) }",
+                "CONVERT is not supported here",
+                "write CAST(a AS INT)",
+            ),
+            (
+                "Unsupported ast node in sqltorel: RLike { negated: false, regexp: true }",
+                "REGEXP is not supported here",
+                "write text ~ '[0-9]+'",
+            ),
+            (
+                "Unsupported ast node Pivot { table: Table { name: ObjectName([]) } }",
+                "PIVOT is not supported here",
+                "write sum(a) FILTER (WHERE k = 'x') for each column",
+            ),
+            (
+                "Operator ->> is not yet supported",
+                "the operator `->>` is not supported here",
+                NO_JSON,
+            ),
+            (
+                "Function 'upper' requires String, but received Map(..) (DataType: map<utf8, int64>).. No function matches the \
+                 given name and argument types 'upper(map<utf8, int64>)'. You might need to add explicit type casts.\n\t\
+                 Candidate functions:\n\tupper(String)\n\tupper(String)",
+                "there is no function `upper(map<utf8, int64>)`",
+                "it is called as upper(utf8)",
+            ),
+            (
+                "Function 'decode' expects 2 arguments but received 4. No function matches the given name and argument types \
+                 'decode(int64, int64, int64, int64)'. You might need to add explicit type casts.\n\tCandidate functions:\n\t\
+                 decode(binary, String)",
+                "there is no function `decode(int64, int64, int64, int64)`",
+                "for `decode` write CASE a WHEN 1 THEN 'x' ELSE 'y' END",
+            ),
+            (
+                "Fail to find the coerced type, errors: Execution error: Expect to get struct but got binary",
+                "a struct and binary have no type in common",
+                "CAST one of them to the type of the others, or take a field of the struct: user['id']",
+            ),
+        ] {
+            let (found, instead) = translated(message).unwrap();
+            assert_eq!((found.as_deref(), instead.as_str()), (Some(problem), hint));
+        }
+    }
+
+    #[test]
     fn no_name_stands_twice() {
-        let mut names: Vec<&str> = FUNCTIONS.iter().map(|(name, _)| *name).collect();
-        names.sort_unstable();
-        let all = names.len();
-        names.dedup();
-        assert_eq!(names.len(), all);
+        for list in [FUNCTIONS, TYPES] {
+            let mut names: Vec<&str> = list.iter().map(|(name, _)| *name).collect();
+            names.sort_unstable();
+            let all = names.len();
+            names.dedup();
+            assert_eq!(names.len(), all);
+        }
     }
 }

@@ -132,15 +132,19 @@ impl Guarded {
         else {
             return Ok(());
         };
-        match format.contains('%') {
-            true => Ok(()),
-            false => Err(ValueError::refused(format!(
-                "the format '{format}' of `{}` is of another dialect",
-                self.inner.name()
-            ))
-            .hint("formats are strftime's: '%Y-%m-%d %H:%M:%S'; '%b' is a month's short name")
-            .into()),
-        }
+        check_format(self.inner.name(), format)
+    }
+}
+
+/// An error for a format that has none of strftime's parts.
+pub(crate) fn check_format(function: &str, format: &str) -> Result<()> {
+    match format.contains('%') {
+        true => Ok(()),
+        false => Err(ValueError::refused(format!(
+            "the format '{format}' of `{function}` is of another dialect"
+        ))
+        .hint("formats are strftime's: '%Y-%m-%d %H:%M:%S'; '%b' is a month's short name")
+        .into()),
     }
 }
 

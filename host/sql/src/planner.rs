@@ -2,8 +2,10 @@
 
 use arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{Expr, ExprSchemable, cast};
+use datafusion::logical_expr::planner::{
+    ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr,
+};
+use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, cast};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::arithmetic::{self, Op, is_rounded};
@@ -134,6 +136,37 @@ impl ExprPlanner for Operators {
             right: right_expr,
         }))
     }
+
+    fn plan_field_access(
+        &self,
+        expr: RawFieldAccessExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawFieldAccessExpr>> {
+        refuse_missing(&expr, schema)?;
+        Ok(PlannerResult::Original(expr))
+    }
+}
+
+/// An error for a field that a struct does not have, with those that it has.
+fn refuse_missing(expr: &RawFieldAccessExpr, schema: &DFSchema) -> Result<()> {
+    let GetFieldAccess::NamedStructField { name } = &expr.field_access else {
+        return Ok(());
+    };
+    let (Some(Some(name)), Ok(DataType::Struct(fields))) =
+        (name.try_as_str(), expr.expr.get_type(schema))
+    else {
+        return Ok(());
+    };
+    if fields.find(name).is_some() {
+        return Ok(());
+    }
+    let known = fields.iter().map(|field| format!("`{}`", field.name()));
+    let known = known.collect::<Vec<_>>().join(", ");
+    let value = match &expr.expr {
+        Expr::Column(column) => format!("`{}`", column.name),
+        _ => "the struct".to_owned(),
+    };
+    Err(ValueError::refused(format!("{value} has no field `{name}`; it has {known}")).into())
 }
 
 /// An error for a text and something nested that no text can be put into.

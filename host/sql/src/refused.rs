@@ -28,6 +28,43 @@ pub(crate) fn refuse(statement: &SqlStatement, is_scalar: &dyn Fn(&str) -> bool)
     }
 }
 
+/// An error for `CROSS APPLY`: the function behind it would be looked for as a table.
+pub(crate) fn refuse_apply(statement: &SqlStatement) -> Result<()> {
+    match visit(statement, &mut Applied) {
+        ControlFlow::Break(error) => Err(error.into()),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Applied;
+
+impl Visitor for Applied {
+    type Break = ValueError;
+
+    fn pre_visit_query(&mut self, query: &Query) -> Flow {
+        let mut open = vec![query.body.as_ref()];
+        while let Some(body) = open.pop() {
+            match body {
+                SetExpr::Select(select) => {
+                    let mut joins = select.from.iter().flat_map(|tables| &tables.joins);
+                    let is_applied = joins.any(|join| {
+                        matches!(
+                            join.join_operator,
+                            JoinOperator::CrossApply | JoinOperator::OuterApply
+                        )
+                    });
+                    ignored("APPLY", is_applied, ROWS_OF_LISTS)?;
+                }
+                SetExpr::SetOperation { left, right, .. } => {
+                    open.extend([left.as_ref(), right.as_ref()]);
+                }
+                _ => {}
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
 struct Refused<'a> {
     is_scalar: &'a dyn Fn(&str) -> bool,
 }
@@ -106,6 +143,8 @@ impl Visitor for Refused<'_> {
 const SAMPLE: &str = "write `WHERE random() < 0.1` for about every tenth row";
 
 const TIES: &str = "number the rows with `rank() OVER (ORDER BY ..) AS place`, and write WHERE place <= 10 around them";
+
+const ROWS_OF_LISTS: &str = "write `SELECT *, unnest(tags) AS tag FROM t`";
 
 const ORDERED: &str = "write ORDER BY";
 
@@ -197,8 +236,8 @@ fn select(select: &Select) -> Flow {
     ignored("SORT BY", !select.sort_by.is_empty(), ORDERED)?;
     let distributed = !select.distribute_by.is_empty();
     ignored("DISTRIBUTE BY", distributed, "leave it out")?;
-    let view = "write `SELECT *, unnest(tags) AS tag FROM t`";
-    ignored("LATERAL VIEW", !select.lateral_views.is_empty(), view)?;
+    let has_views = !select.lateral_views.is_empty();
+    ignored("LATERAL VIEW", has_views, ROWS_OF_LISTS)?;
     let (GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers)) = &select.group_by;
     let modifier = modifiers.first().map(ToString::to_string);
     let modifier = format!("GROUP BY .. {}", modifier.unwrap_or_default());

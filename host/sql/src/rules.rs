@@ -274,7 +274,17 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         Expr::Negative(value) => match arithmetic::can_negate(&value.get_type(schema)?) {
             true => Transformed::yes(arithmetic::negated(*value)),
-            false => Transformed::no(Expr::Negative(value)),
+            false => {
+                // DataFusion plans it, and has no kernel for it.
+                if let moment @ DataType::Timestamp(..) = value.get_type(schema)? {
+                    let moment = crate::type_name(&moment);
+                    let message = format!("`-` takes a number or an interval, not {moment}");
+                    return Err(ValueError::refused(message)
+                        .hint("a difference is written `a - b`")
+                        .into());
+                }
+                Transformed::no(Expr::Negative(value))
+            }
         },
         Expr::Cast(Cast { expr, field }) => {
             match changing(*expr, field.data_type(), Unfit::Error, schema)? {

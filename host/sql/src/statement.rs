@@ -19,17 +19,13 @@ use crate::{aliases, casts, named, precedence, refused, rows, using, window_name
 /// Digits that a decimal has at most.
 const DIGITS: usize = 38;
 
-/// An error for a statement that is no query.
+/// An error for a statement that is no query, or one whose tables cannot be told.
 pub fn only_query(statement: &Statement) -> Result<()> {
-    let is_query = match statement {
-        Statement::Statement(statement) => {
-            matches!(**statement, SqlStatement::Query(_))
+    match statement {
+        Statement::Statement(statement) if matches!(**statement, SqlStatement::Query(_)) => {
+            refused::refuse_apply(statement)
         }
-        _ => false,
-    };
-    match is_query {
-        true => Ok(()),
-        false => Err(ValueError::refused(
+        _ => Err(ValueError::refused(
             "a step is a query; it cannot create, change or set anything",
         )
         .hint("write the SELECT alone: the name of the step is the name of its table")

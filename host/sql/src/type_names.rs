@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
     CharacterLength, DataType as SqlType, ExactNumberInfo, TimezoneInfo,
 };
 
+use crate::dialects;
 use crate::error::ValueError;
 
 /// Says on the way from the name of a type to its cast how many characters a text may have.
@@ -81,8 +82,56 @@ impl TypePlanner for SqlTypes {
                 .hint(format!("write VARCHAR({length}), or rpad(text, {length})"))
                 .into());
             }
+            SqlType::Custom(..)
+            | SqlType::JSON
+            | SqlType::JSONB
+            | SqlType::Uuid
+            | SqlType::Bit(_)
+            | SqlType::Blob(_)
+            | SqlType::Binary(_)
+            | SqlType::Varbinary(_)
+            | SqlType::Signed
+            | SqlType::SignedInteger
+            | SqlType::Unsigned
+            | SqlType::UnsignedInteger
+            | SqlType::TimestampNtz(_)
+            | SqlType::Int16
+            | SqlType::Int32
+            | SqlType::Int64
+            | SqlType::UInt8
+            | SqlType::UInt16
+            | SqlType::UInt32
+            | SqlType::UInt64
+            | SqlType::Float32
+            | SqlType::Float64 => named(sql_type)?,
             _ => return Ok(None),
         };
         Ok(Some(Arc::new(Field::new("", data_type, true))))
     }
+}
+
+/// A type by the name that messages and files have for it. `INT8` is none of these: it has 8 bytes in PostgreSQL and Redshift, and
+/// the `int8` of files has 8 bits.
+fn named(sql_type: &SqlType) -> Result<DataType> {
+    let written = sql_type.to_string();
+    let name = written.to_lowercase();
+    Ok(match name.as_str() {
+        "int16" => DataType::Int16,
+        "int32" => DataType::Int32,
+        "int64" => DataType::Int64,
+        "uint8" => DataType::UInt8,
+        "uint16" => DataType::UInt16,
+        "uint32" => DataType::UInt32,
+        "uint64" => DataType::UInt64,
+        "float32" => DataType::Float32,
+        "float64" => DataType::Float64,
+        "utf8" => DataType::Utf8,
+        "binary" => DataType::Binary,
+        name => {
+            let plain = name.split('(').next().unwrap_or(name).trim();
+            return Err(ValueError::refused(format!("there is no type `{written}`"))
+                .hint(dialects::instead_of_type(plain))
+                .into());
+        }
+    })
 }

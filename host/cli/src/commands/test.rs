@@ -51,7 +51,7 @@ pub(crate) struct TestCommand {
     filter: Vec<String>,
     /// Writes a test of this step instead: given are the first rows of what it reads, expected what it makes of them.
     #[arg(long, value_name = "STEP", conflicts_with_all = ["filter", "update", "watch", "json"])]
-    create: Option<String>,
+    pub(crate) create: Option<String>,
     /// Rows of each table for the new test. [default: 5]
     #[arg(long, value_name = "N", requires = "create", value_parser = positive)]
     rows: Option<usize>,
@@ -63,6 +63,9 @@ pub(crate) struct TestCommand {
         value_delimiter = ','
     )]
     anonymize: Vec<String>,
+    /// With `--create`: shows the values of the row that a plugin failed on with its error.
+    #[arg(long, requires = "create")]
+    pub(crate) show_row: bool,
     /// Writes what was found into the tests, in place of what they expected.
     #[arg(long)]
     update: bool,

@@ -226,15 +226,17 @@ pub enum SourceError {
         columns: usize,
     },
     /// A CSV file seems to have another delimiter.
-    #[error("source `{name}`: `{path}` has one column, named `{column}`")]
+    #[error("source `{name}`: `{path}` has one column, {which} `{column}`")]
     OneColumn {
         /// Name of the source.
         name: String,
         /// The file.
         path: PathBuf,
-        /// The column.
+        /// What is shown of it: `named`, or `which holds` without a header.
+        which: &'static str,
+        /// The column's name, or its first value.
         column: String,
-        /// What its name seems to be delimited by.
+        /// What that seems to be delimited by.
         delimiter: char,
     },
     /// A quote in a CSV file does not close.
@@ -670,10 +672,16 @@ impl SourceError {
                 "change the header in the file, or name the columns yourself: `csv: { header: false, skip: 1 }` and `columns`"
                     .to_owned(),
             ),
-            Self::OneColumn { delimiter, .. } => {
+            Self::OneColumn {
+                which, delimiter, ..
+            } => {
                 let delimiter = delimiter.escape_default();
+                let declared = match *which {
+                    "named" => "",
+                    _ => ", or declare what it is: `columns: { column_1: utf8 }`",
+                };
                 Some(format!(
-                    "name the delimiter: `csv: {{ delimiter: \"{delimiter}\" }}`"
+                    "name the delimiter: `csv: {{ delimiter: \"{delimiter}\" }}`{declared}"
                 ))
             }
             Self::UnclosedQuote { .. } | Self::LongRow { .. } => Some(

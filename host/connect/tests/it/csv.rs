@@ -469,6 +469,58 @@ async fn files_with_another_ending_are_counted() {
     assert_eq!((found.pieces.len(), found.passed_over), (1, 0));
 }
 
+#[tokio::test]
+async fn another_delimiter_is_recognised_without_a_header() {
+    let headless = |text: &str| {
+        file(
+            text,
+            CsvOptions {
+                header: false,
+                ..CsvOptions::default()
+            },
+        )
+    };
+    for (text, held, delimiter) in [
+        ("1;2;3\n4;5;6\n", "1;2;3", ";"),
+        ("a b\tc\n", "a b\tc", "\\t"),
+    ] {
+        let (_root, source) = headless(text);
+        let found = failure(&source).await;
+        assert_eq!(
+            found,
+            format!(
+                "`a.csv` has one column, which holds `{held}`; name the delimiter: `csv: {{ delimiter: \"{delimiter}\" }}`, \
+                 or declare what it is: `columns: {{ column_1: utf8 }}`"
+            )
+        );
+    }
+    // Not in every row as often, in quotes, or declared.
+    let (_root, source) = headless("a;b\nc\n");
+    assert_eq!(rows(&source).await, "a;b;c");
+    let (_root, source) = headless("\"a;b\"\n\"c;d\"\n");
+    assert_eq!(rows(&source).await, "a;b;c;d");
+    let (_root, mut source) = headless("a;b\nc;d\n");
+    source.columns = Some(schema(&[("column_1", DataType::Utf8)]));
+    assert_eq!(rows(&source).await, "a;b;c;d");
+}
+
+#[tokio::test]
+async fn files_of_the_format_that_are_compressed_in_another_way_are_no_other_files() {
+    for (name, bytes, kind) in [
+        ("data/b.csv.zst", &b"\x28\xb5\x2f\xfd\x04\x00"[..], "zstd"),
+        ("data/b.CSV.BZ2", b"BZh91AY&SY", "bzip2"),
+        ("data/b.csv.xz", b"\xfd7zXZ\x00\x00", "xz"),
+    ] {
+        let root = tempdir().unwrap();
+        put(root.path(), "data/a.csv", "id\n1\n");
+        std::fs::write(root.path().join(name), bytes).unwrap();
+        let source = source(root.path(), "data", CSV());
+        let found = failure(&source).await;
+        let expected = format!("`{name}` is {kind}, not plain text; unpack it");
+        assert!(found.starts_with(&expected), "{found}");
+    }
+}
+
 /// Changes a file between its listing and its reading.
 async fn changed(root: &Path, path: &str, change: impl FnOnce(&Path)) -> Result<String, String> {
     let source = source(root, path, CSV());

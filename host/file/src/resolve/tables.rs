@@ -11,7 +11,7 @@ use super::super::quantity::Bytes;
 use super::super::reader::{Spanned, Word};
 use super::super::spec::{
     CsvOptions, Encoding, Format, FormatName, Incremental, LoadMode, Place, RedshiftOptions, S3Url,
-    SinkFormat,
+    SinkFormat, compression_not_read,
 };
 use super::steps::order_by;
 use super::targets::Target;
@@ -112,12 +112,24 @@ impl Resolver<'_> {
         let format = paths.clone().find_map(|path| by_ending(&path.value));
         // Without a path it was reported that it is missing.
         if let (None, Some(first)) = (format, paths.clone().next()) {
-            let message = format!("the format of the {what} `{}` is not known", name.value);
-            let formats = list(FormatName::WORDS.iter().map(|(word, _)| *word));
-            let problem = self
-                .at(first.span, message)
-                .with_label("the path's ending does not say it")
-                .with_hint(format!("add `format`, one of {formats}"));
+            let problem = match compression_not_read(&first.value) {
+                Some((compression, inner)) if by_ending(inner).is_some() => {
+                    let message = format!(
+                        "the {what} `{}` is {compression}, which is not read or written here",
+                        name.value
+                    );
+                    self.at(first.span, message)
+                        .with_label("the path's ending says so")
+                        .with_hint("unpack the files, or compress texts with gzip: `.csv.gz`")
+                }
+                _ => {
+                    let message = format!("the format of the {what} `{}` is not known", name.value);
+                    let formats = list(FormatName::WORDS.iter().map(|(word, _)| *word));
+                    self.at(first.span, message)
+                        .with_label("the path's ending does not say it")
+                        .with_hint(format!("add `format`, one of {formats}"))
+                }
+            };
             self.report(problem);
         }
         format

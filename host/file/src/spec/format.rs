@@ -214,6 +214,24 @@ impl Format {
     }
 }
 
+/// Compressions that are not read, by the endings of names.
+const NOT_READ: &[(&str, &str)] = &[
+    ("zst", "zstd"),
+    ("zstd", "zstd"),
+    ("bz2", "bzip2"),
+    ("xz", "xz"),
+    ("zip", "zip"),
+];
+
+/// The compression that a name's ending says, if it is one that is not read, and the name without the ending.
+#[must_use]
+pub fn compression_not_read(path: &str) -> Option<(&'static str, &str)> {
+    let (inner, ending) = path.rsplit_once('.')?;
+    let ending = ending.to_ascii_lowercase();
+    let (_, compression) = NOT_READ.iter().find(|(known, _)| *known == ending)?;
+    Some((*compression, inner))
+}
+
 /// Whether a file's bytes are gzip, by its name alone.
 #[must_use]
 pub fn is_gzip(path: &Path) -> bool {

@@ -10,7 +10,8 @@ pub use aws::{AwsOptions, Endpoint};
 
 pub(crate) use format::is_default;
 pub use format::{
-    Compression, CsvOptions, Encoding, Format, FormatName, SinkFormat, Unknown, is_gzip,
+    Compression, CsvOptions, Encoding, Format, FormatName, SinkFormat, Unknown,
+    compression_not_read, is_gzip,
 };
 pub use place::{Place, S3Url};
 pub use redshift::{

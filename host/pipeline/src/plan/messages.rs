@@ -90,6 +90,15 @@ pub(super) fn sql_problem(
     if let Some(hint) = nested::hint(&message) {
         return pipeline.problem_in_sql(sql, span, message).with_hint(hint);
     }
+    if let Some(name) = message.strip_prefix("Invalid function '")
+        && let Some((name, rest)) = name.split_once('\'')
+        && transom_sql::instead_of(name).is_none()
+    {
+        // DataFusion has a guess for every name.
+        let guess = rest.split('\'').nth(1);
+        let problem = pipeline.problem_in_sql(sql, span, format!("there is no function `{name}`"));
+        return problem.with_near_name(name, guess);
+    }
     match transom_sql::translated(&message) {
         Some((translated, hint)) => pipeline
             .problem_in_sql(sql, span, translated.unwrap_or(message))
@@ -201,7 +210,18 @@ pub(crate) fn plan_message(error: &DataFusionError) -> String {
     let text = own.map_or(text.as_str(), |own| {
         own.strip_prefix("Error during planning: ").unwrap_or(own)
     });
-    let text = text.strip_prefix("sql parser error: ").unwrap_or(text);
+    let mut text = text.strip_prefix("sql parser error: ").unwrap_or(text);
+    // An error within others has a prefix of its own.
+    while let Some(rest) = [
+        "Schema error: ",
+        "Error during planning: ",
+        "Execution error: ",
+    ]
+    .iter()
+    .find_map(|prefix| text.strip_prefix(prefix))
+    {
+        text = rest;
+    }
     // A newcomer is served better by "unknown column" than by the catalog's full names.
     transom_sql::readable(&text.replace("datafusion.public.", ""))
         .trim_end_matches('.')
@@ -257,6 +277,13 @@ mod tests {
                 length: 7
             }
         );
+    }
+
+    #[test]
+    fn prefixes_of_errors_within_others_are_left_out() {
+        let inner = DataFusionError::Plan("Execution error: no such column.".to_owned());
+        let outer = DataFusionError::External(Box::new(inner));
+        assert_eq!(plan_message(&outer), "no such column");
     }
 
     #[test]

@@ -76,9 +76,11 @@ pub async fn create(
         write_rows(&mut text, &table, &batch.project(&read).map_err(failed)?)?;
         given.insert(table, table_of(batch)?);
     }
-    let (computed, _) = tester
-        .compute(pipeline, step, &given, &options, false)
-        .await?;
+    let computed = tester.compute(pipeline, step, &given, &options, false);
+    let (computed, _) = match computed.await {
+        Ok(computed) => computed,
+        Err(error) => return Err(in_source(job, step, error).await),
+    };
     anonymous.all_found()?;
     text.push_str("    expect:\n");
     write_rows(&mut text, step, &computed.rows)?;
@@ -95,6 +97,15 @@ pub async fn create(
         text.insert_str(clock_at, &line);
     }
     Ok(text)
+}
+
+/// The error with the place in a source of the row that a plugin failed on: the rows that are given have no places.
+async fn in_source(job: &Job, step: &str, error: Error) -> Error {
+    match job.plan(Sources::Open, &Part::of(step)).await {
+        Ok(planned) => planned.located(&job.pipeline, error).await,
+        // What is wrong with that plan is not what went wrong.
+        Err(_) => error,
+    }
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

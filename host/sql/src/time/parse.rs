@@ -4,19 +4,21 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
-use arrow::datatypes::{DataType, Decimal128Type, TimeUnit};
+use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, TimeUnit};
 use chrono::format::{
     Fixed, Item, Numeric, ParseError, ParseErrorKind, Parsed, StrftimeItems, parse,
 };
 use chrono::{NaiveDateTime, TimeDelta};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 
 use super::{is_text, per_second, ticks, timestamps, zone};
 use crate::casts;
 use crate::error::ValueError;
+use crate::guard;
 use crate::zones::Zone;
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
@@ -95,6 +97,18 @@ impl ScalarUDFImpl for ToTimestamp {
             DataType::Timestamp(_, zone) => DataType::Timestamp(self.unit, zone.clone()),
             _ => DataType::Timestamp(self.unit, None),
         })
+    }
+
+    fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        for format in arguments.scalar_arguments.iter().skip(1).flatten() {
+            if let Some(Some(format)) = format.try_as_str() {
+                guard::check_format(self.name, format)?;
+            }
+        }
+        let types = arguments.arg_fields.iter();
+        let types: Vec<DataType> = types.map(|field| field.data_type().clone()).collect();
+        let result = self.return_type(&types)?;
+        Ok(Arc::new(Field::new(self.name, result, true)))
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -181,6 +181,10 @@ async fn what_is_too_large_or_of_another_dialect_is_refused() {
             "to_char(TIMESTAMP '2020-01-02', 'YYYY')",
             "error: the format 'YYYY' of `to_char` is of another dialect",
         ),
+        (
+            "to_timestamp(NULLIF('x', 'x'), 'YYYY-MM-DD')",
+            "error: the format 'YYYY-MM-DD' of `to_timestamp` is of another dialect",
+        ),
         ("to_char(TIMESTAMP '2020-01-02', '%Y')", "2020"),
         ("to_char(TIMESTAMP '9999-01-02', '%Y')", "9999"),
         (

@@ -1,5 +1,7 @@
 //! The header of a CSV file, and which of its columns are the table's.
 
+use std::path::{Path, PathBuf};
+
 use arrow::datatypes::Schema;
 
 use super::{CsvFile, Rows};
@@ -149,8 +151,65 @@ pub(super) fn one_column(file: &CsvFile<'_>, header: &Header, delimiter: char) -
     SourceError::OneColumn {
         name: file.source.name.clone(),
         path: file.path.to_owned(),
+        which: "named",
         column: header.names[0].clone(),
         delimiter,
+    }
+}
+
+/// What the values of a table's only column have in common, where no header tells.
+#[derive(Default)]
+pub(super) struct OnlyColumn {
+    /// The file, the first value, and how often each delimiter is in this one; 0 of those that are not as often in another.
+    first: Option<(PathBuf, String, [usize; DELIMITERS.len()])>,
+}
+
+impl OnlyColumn {
+    pub(super) fn observe(&mut self, path: &Path, text: &str, quoted: bool) {
+        let counts = DELIMITERS.map(|delimiter| match quoted {
+            // It holds what it holds on purpose.
+            true => 0,
+            false => text.bytes().filter(|byte| *byte == delimiter).count(),
+        });
+        match &mut self.first {
+            None => self.first = Some((path.to_owned(), text.to_owned(), counts)),
+            Some((_, _, known)) => {
+                for (known, found) in known.iter_mut().zip(counts) {
+                    if *known != found {
+                        *known = 0;
+                    }
+                }
+            }
+        }
+    }
+
+    /// An error if every value has another delimiter than the options say, and as often as the others.
+    pub(super) fn check(
+        self,
+        source: &FileSource,
+        options: &CsvOptions,
+    ) -> Result<(), SourceError> {
+        let Some((path, column, counts)) = self.first else {
+            return Ok(());
+        };
+        let others = DELIMITERS.into_iter().zip(counts);
+        let other = others
+            .filter(|(other, count)| match other {
+                // One comma may be that of a number.
+                b',' => *count > 1,
+                other => *count > 0 && *other != options.delimiter,
+            })
+            .max_by_key(|(_, count)| *count);
+        match other {
+            Some((delimiter, _)) => Err(SourceError::OneColumn {
+                name: source.name.clone(),
+                path,
+                which: "which holds",
+                column,
+                delimiter: char::from(delimiter),
+            }),
+            None => Ok(()),
+        }
     }
 }
 

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use arrow::datatypes::{DataType, Field, Schema};
 use transom_sql::text::Inference;
 
-use super::{CsvFile, Nulls, Rows, header::one_column};
+use super::{
+    CsvFile, Nulls, Rows,
+    header::{OnlyColumn, one_column},
+};
 use transom_file::spec::CsvOptions;
 
 use crate::source::{
@@ -30,6 +33,7 @@ pub(in crate::source) fn infer_schema(
     let rows_of_each = source.sample.of_each(files.len());
     let mut first: Option<(PathBuf, Vec<String>)> = None;
     let mut columns: Vec<Inference> = Vec::new();
+    let mut only = OnlyColumn::default();
     for found in files {
         let Some(mut file) = CsvFile::open(source, options, found)? else {
             continue;
@@ -72,6 +76,12 @@ pub(in crate::source) fn infer_schema(
                 (found.path.clone(), names.collect())
             });
             columns.resize(names.len(), Inference::default());
+            if file.header.is_none() && names.len() == 1 {
+                for row in 0..rows.len() {
+                    let (range, quoted) = rows.field(row, 0);
+                    only.observe(&found.path, &text[range], quoted);
+                }
+            }
             let nulls = Nulls(&options.null);
             for (column, inference) in columns.iter_mut().enumerate() {
                 let position = positions.as_ref().map_or(column, |at| at[column]);
@@ -85,6 +95,10 @@ pub(in crate::source) fn infer_schema(
                 }
             }
         }
+    }
+    // Who declares the column knows what it holds.
+    if source.columns.is_none() {
+        only.check(source, options)?;
     }
     Ok(first.map(|(_, names)| {
         columns.resize(names.len(), Inference::default());

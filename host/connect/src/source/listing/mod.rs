@@ -7,7 +7,7 @@ mod folder;
 use std::path::Path;
 
 use glob::{MatchOptions, Pattern};
-use transom_file::spec::Format;
+use transom_file::spec::{Format, compression_not_read};
 
 use super::{FileSource, SourceError};
 
@@ -38,8 +38,10 @@ enum Wanted {
 }
 
 impl Wanted {
+    /// A file of the format that is compressed in a way that is not read is one of the source's, too: reading it says so.
     fn if_named(format: &Format, name: &str) -> Self {
-        if format.takes(name) {
+        let is_packed = compression_not_read(name).is_some_and(|(_, inner)| format.takes(inner));
+        if format.takes(name) || is_packed {
             Self::Yes
         } else {
             Self::PassedOver
