@@ -1,4 +1,4 @@
-//! Runs that see each other.
+//! Runs that see each other, and what an earlier one could not do at once.
 
 use transom_pipeline::slices::{Others, SliceOptions};
 
@@ -41,5 +41,53 @@ async fn a_second_run_leaves_the_work_to_the_first() {
         let mut killed = world.spawn_task(Task::RespectfulRun, "log.listed:0:kill");
         killed.wait().unwrap();
         run(Others::Respected).await.unwrap();
+    }
+}
+
+/// Adds so many files, one for each day of a month.
+fn add_month(world: &mut World, month: u32, files: u32) {
+    for day in 1..=files {
+        let name = format!("day=2024-{month:02}-{day:02}/a.csv");
+        world.add(&name, &[("a", i64::from(day))]);
+    }
+}
+
+/// Runs; the files of each slice.
+async fn sizes(world: &World) -> Vec<u64> {
+    let slices = world.run().await.unwrap().slices;
+    slices.iter().map(|slice| slice.files).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slice_that_did_not_come_to_its_end_is_halved_by_the_next_run() {
+    for at in [At::Folder, At::S3] {
+        let mut world = World::new(Kind::Append, at).await;
+        world.edit("transom.yaml", "files: 2", "files: 8");
+        // With the first one, eight.
+        add_month(&mut world, 2, 7);
+        assert!(world.killed("attempt.staged:0"));
+        assert_eq!(sizes(&world).await, [4, 4], "{at:?}");
+        world.check("after a kill").await;
+        // That run has come to its end.
+        add_month(&mut world, 3, 8);
+        assert_eq!(sizes(&world).await, [8], "{at:?}");
+
+        // Whoever is killed in half of it leaves a quarter.
+        add_month(&mut world, 4, 8);
+        for _ in 0..2 {
+            assert!(world.killed("attempt.staged:0"));
+        }
+        assert_eq!(sizes(&world).await, [2, 2, 2, 2], "{at:?}");
+        world.check("after two kills").await;
+
+        // Rows that are wrong are no reason to take less.
+        let bad = world.path().join("raw/day=2024-05-01/bad.csv");
+        std::fs::create_dir_all(bad.parent().unwrap()).unwrap();
+        std::fs::write(&bad, "customer,amount\na,many\n").unwrap();
+        world.run().await.unwrap_err();
+        std::fs::remove_file(bad).unwrap();
+        add_month(&mut world, 6, 8);
+        assert_eq!(sizes(&world).await, [8], "{at:?}");
+        world.check("at the end").await;
     }
 }

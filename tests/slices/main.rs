@@ -12,6 +12,7 @@ mod kills;
 mod late;
 mod lifecycle;
 mod mutants;
+mod objects;
 mod operators;
 mod outages;
 #[path = "../warehouse/query.rs"]

@@ -228,6 +228,9 @@ async fn nothing_is_changed(world: &World, said: &str) {
         assert_eq!(error.to_string(), said, "{command:?}");
     }
     let job = world.job();
+    let discard = Command::Discard { of: 2, redo: true };
+    let error = job.check_slice(&discard).await.unwrap_err();
+    assert_eq!(error.to_string(), said);
     for to in [0, 1] {
         let error = job.check_rewind(to, false).await.unwrap_err();
         assert_eq!(error.to_string(), said);
@@ -569,4 +572,55 @@ async fn a_rewind_that_could_not_be_finished_is_not_begun() {
     }
     let error = world.job().check_rewind(0, false).await.unwrap_err();
     assert!(error.to_string().contains("file of no rows"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_discard_or_a_skip_would_do_is_known_before() {
+    let mut world = World::new(Kind::Append, At::Redshift).await;
+    world.run().await.unwrap();
+    world.add("day=2024-01-02/a.csv", &[("a", 7), ("b", 8)]);
+    let of = world.decide_in_vain().await;
+    let job = world.job();
+    let refused = async |command: Command| {
+        let error = job.check_slice(&command).await.unwrap_err();
+        error.to_string()
+    };
+    let sink = "out".to_owned();
+    let said = refused(Command::Skip { of, sink }).await;
+    assert_eq!(
+        said,
+        format!("sink `out` is the first warehouse of entry {of}: it cannot be skipped alone")
+    );
+    let sink = "other".to_owned();
+    let said = refused(Command::Skip { of, sink }).await;
+    assert_eq!(said, format!("entry {of} has nothing for sink `other`"));
+    for redo in [true, false] {
+        let discard = Command::Discard { of, redo };
+        let slice = job.check_slice(&discard).await.unwrap().unwrap();
+        assert_eq!((slice.entry, slice.files), (of, 1));
+        assert_eq!(slice.rows, [("out".to_owned(), 2)]);
+        // It was only told.
+        let history = job.history(0).await.unwrap();
+        assert_eq!((history.tail, history.done), (of, false));
+        let at = &history.sinks[0];
+        assert_eq!((at.entry, at.decided), (of - 1, Some(of)));
+    }
+    let discard = Command::Discard { of, redo: true };
+    world.ask(discard.clone()).await.unwrap();
+    assert!(job.check_slice(&discard).await.unwrap().is_none());
+    let settled = |of| {
+        format!("entry {of} is settled: it is done, discarded, or not the last entry any more")
+    };
+    let said = refused(Command::Discard { of, redo: false }).await;
+    assert_eq!(said, settled(of));
+
+    // The table has taken it after all, and who has loaded it was killed.
+    assert!(world.killed("gate.applied:0"));
+    let of = job.history(0).await.unwrap().tail;
+    let said = refused(Command::Discard { of, redo: true }).await;
+    assert_eq!(said, format!("sink `out` has entry {of} already"));
+    world.run().await.unwrap();
+    let said = refused(Command::Discard { of, redo: true }).await;
+    assert_eq!(said, settled(of));
+    world.check("in the end").await;
 }

@@ -550,6 +550,11 @@ targets:
         self.job().aws.upload(&file, &url).await.unwrap();
     }
 
+    /// S3, past our own code.
+    pub(crate) fn s3(&self) -> aws_sdk_s3::Client {
+        query::s3(self.server.as_ref().unwrap().endpoint())
+    }
+
     /// A statement in the warehouse.
     pub(crate) async fn sql(&self, text: &str) {
         let client = query::client(self.server.as_ref().unwrap().endpoint());

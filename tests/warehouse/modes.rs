@@ -1,10 +1,14 @@
 //! What each mode does with the rows that are there.
 
-use transom_commit::Task;
-use transom_connect::Replaces;
+use std::sync::Arc;
+
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use transom_commit::{Attempt, Task};
+use transom_connect::{Replaces, Sink as _, WriteProgress};
 use transom_file::spec::LoadMode;
 
-use crate::world::{Planned, World, visits};
+use crate::world::{Planned, World, slice, visits};
 
 const ALL: &str = "SELECT id, day, text FROM public.daily ORDER BY id, day, text";
 
@@ -135,4 +139,57 @@ async fn overwrite_replaces_everything_also_by_nothing() {
     assert_eq!(world.sql(ALL).await, "2 NULL b");
     world.load(&sink, [load.slice(0, 0)]).await.unwrap();
     assert_eq!(world.sql("SELECT count(*) FROM public.daily").await, "0");
+}
+
+/// A text of so many letters that no encoding makes small.
+fn long_text(seed: u64) -> String {
+    let mut state = seed;
+    let letters = (0..40_000).map(|_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        char::from(b'a' + (state >> 60) as u8)
+    });
+    letters.collect()
+}
+
+#[tokio::test]
+async fn files_that_are_staged_end_at_a_size() {
+    let world = World::new().await;
+    let mut sink = world.sink(LoadMode::Append);
+    // Each batch ends a row group, and each row group a file.
+    sink.limits.buffered_bytes = 0;
+    sink.limits.file_bytes = 1;
+    let texts: Vec<String> = (1..=3).map(long_text).collect();
+    let values: Vec<[&str; 4]> = ["1", "2", "3"]
+        .into_iter()
+        .zip(&texts)
+        .map(|(id, text)| [id, "2026-11-01 10:00:00", "2026-11-01", text.as_str()])
+        .collect();
+    let values: Vec<&[&str]> = values.iter().map(|row| &row[..]).collect();
+    let rows = visits(&values);
+    let batches: Vec<_> = (0..3).map(|row| Ok(rows.slice(row, 1))).collect();
+    let batches = futures::stream::iter(batches);
+    let stream: SendableRecordBatchStream =
+        Box::pin(RecordBatchStreamAdapter::new(rows.schema(), batches));
+    let attempt = transom_connect::Attempt::new(Attempt::random().to_string());
+    let staging = sink.begin(&attempt).await.unwrap();
+    let progress = Arc::new(WriteProgress::default());
+    staging.write(vec![stream], &progress).await.unwrap();
+    let staged = staging.finish().await.unwrap();
+    let files = staged.written.files.iter();
+    let files: Vec<_> = files
+        .map(|file| (file.path.to_str().unwrap(), file.rows))
+        .collect();
+    assert_eq!(
+        files,
+        [
+            ("part-00000-00000.parquet", 1),
+            ("part-00000-00001.parquet", 1),
+            ("part-00000-00002.parquet", 1),
+        ]
+    );
+    world.append(&sink, slice(staged)).await.unwrap();
+    let all = "SELECT id, len(text) FROM public.daily ORDER BY id";
+    assert_eq!(world.sql(all).await, "1 40000; 2 40000; 3 40000");
 }

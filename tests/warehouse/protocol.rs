@@ -404,20 +404,26 @@ async fn a_ledger_that_was_edited_is_named() {
 }
 
 #[tokio::test]
+async fn what_a_run_gives_up_stays_for_who_has_decided_it() {
+    let (world, sink, entry) = with_an_entry(LoadMode::Append).await;
+    let part = entry.part(&"mart".into()).unwrap();
+    let staged = transom_connect::Staged {
+        sink: "mart".to_owned(),
+        written: Default::default(),
+        publish: serde_json::from_value(part.staged.clone()).unwrap(),
+    };
+    sink.abandon(&staged).await;
+    let (applying, claim) = applying(&entry);
+    let loaded = sink.submit(&applying, &claim, Submission::random(), false);
+    loaded.await.unwrap();
+    assert_eq!(world.sql(COUNT).await, "3");
+}
+
+#[tokio::test]
 async fn staged_files_that_are_gone_or_are_others_are_not_loaded() {
     let (world, sink, entry) = with_an_entry(LoadMode::Append).await;
     let (applying, claim) = applying(&entry);
-    let staged = entry.part(&"mart".into()).unwrap();
-    let staged: transom_connect::Publish = serde_json::from_value(staged.staged.clone()).unwrap();
-    transom_connect::Sink::abandon(
-        &sink,
-        &transom_connect::Staged {
-            sink: "mart".to_owned(),
-            written: Default::default(),
-            publish: staged,
-        },
-    )
-    .await;
+    world.delete_staged().await;
     let error = sink
         .submit(&applying, &claim, Submission::random(), false)
         .await;

@@ -1,4 +1,4 @@
-//! Questions to a local Redshift, by its Data API.
+//! Clients of a local AWS: questions to its Redshift by the Data API, and S3 past our own code.
 
 use std::time::Duration;
 
@@ -19,6 +19,19 @@ pub(crate) fn client(endpoint: &str) -> Client {
         .credentials_provider(Credentials::new(KEYS.0, KEYS.1, None, None, "test"))
         .build();
     Client::from_conf(config)
+}
+
+/// A client of S3 at the same address.
+pub(crate) fn s3(endpoint: &str) -> aws_sdk_s3::Client {
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .endpoint_url(endpoint)
+        .force_path_style(true)
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new(KEYS.0, KEYS.1, None, None, "test"))
+        .build();
+    aws_sdk_s3::Client::from_conf(config)
 }
 
 /// The rows of a statement, each with its values as text.

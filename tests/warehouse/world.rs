@@ -128,6 +128,16 @@ impl World {
         }
     }
 
+    /// Deletes all that is staged.
+    pub(crate) async fn delete_staged(&self) {
+        let s3 = query::s3(self.local.endpoint());
+        let listed = s3.list_objects_v2().bucket("staging").send().await.unwrap();
+        for object in listed.contents() {
+            let gone = s3.delete_object().bucket("staging");
+            gone.key(object.key().unwrap()).send().await.unwrap();
+        }
+    }
+
     /// The rows of a query, values separated by blanks, rows by `; `.
     pub(crate) async fn sql(&self, sql: &str) -> String {
         self.try_sql(sql).await.unwrap()

@@ -30,10 +30,10 @@ pub use kind::ErrorKind;
 pub use log_store::S3Store;
 pub use redshift::{ApiError, Load, RedshiftError, RedshiftSink, Refused, RefusedRows};
 pub use sink::{
-    AppendSink, Appended, Applied, Aside, Attempt, Expectation, Expected, FileSink, Finding,
+    AppendSink, Appended, Applied, Aside, Attempt, Expectation, Expected, FileSink, Finding, Fit,
     IsThere, Known, LastLoad, Noted, Pointed, PointedSink, Publish, Replaces, Rewound, Shapes,
     Sink, SinkError, SinkLimits, Staged, Staging, TableAt, Unfit, Verified, Written, WrittenFile,
-    check_state, probe_state, probe_table, publish_all, table_exists,
+    check_rules, check_state, probe_state, publish_all, table_exists,
 };
 pub use source::{
     FileSource, Input, Inputs, Location, Misfit, NoPartition, ORIGIN_FILE, ORIGIN_ROW,

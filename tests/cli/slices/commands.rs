@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{one_file_a_slice, pipeline, rows_in, with_slices};
 use crate::assert_snapshot;
-use crate::invoke::succeeds;
+use crate::invoke::{orders, succeeds};
 
 #[test]
 fn a_slice_is_looked_at_before_it_is_loaded() {
@@ -60,6 +60,16 @@ fn a_backfill_is_computed_by_jobs_and_loaded_by_one() {
         .run(&["backfill", "plan", "--shares", "2", "--json"])
         .json();
     assert_eq!(planned["shares"], 2, "{planned}");
+    // What would be given up is told first, and nothing is.
+    let would = succeeds(&project, &["backfill", "end"]).stderr;
+    let said = "would close backfill 2: 0 of 2 shares loaded, which stay; 0 computed and not loaded, which are given up; \
+                2 not computed; say `--yes` to do it";
+    assert!(would.contains(said), "{would}");
+    let would = succeeds(&project, &["backfill", "end", "--json"]).json();
+    assert_eq!(
+        would,
+        json!({ "entry": 2, "shares": 2, "loaded": 0, "missing": 2 })
+    );
     // A scheduled run does not do the work of the jobs.
     let waits = project.run(&["run"]);
     assert_eq!(waits.code, 0);
@@ -129,6 +139,10 @@ fn a_backfill_is_computed_by_jobs_and_loaded_by_one() {
     let shown = succeeds(&project, &["runs", "show", ids[0]]).stdout;
     let staged = "staged     share 1 of backfill 2, 3 files; rows: 3 read, 3 written, 0 rejected";
     assert!(shown.contains(staged), "{shown}");
+    let plan = ["backfill", "plan", "--from", "2024-01-02"];
+    succeeds(&project, &plan);
+    let ended = succeeds(&project, &["backfill", "end", "--yes"]).stderr;
+    assert!(ended.contains("is in the log and in all sinks"), "{ended}");
     assert_snapshot!(
         "backfill_none_open",
         project.run(&["backfill", "end"]).all()
@@ -244,6 +258,84 @@ fn what_is_asked_in_vain_is_answered_with_the_reason() {
     ];
     let said = asked.map(|arguments| project.run(arguments).all());
     assert_snapshot!("asked_in_vain", said.join("\n"));
+}
+
+#[test]
+fn sinks_that_may_lack_the_last_entry_are_told() {
+    let project = with_slices();
+    let note = ".transom/state/orders/local/done/00000000000000000003.json";
+    std::fs::remove_file(project.path().join(note)).expect("all sinks have it");
+    let state = succeeds(&project, &["state", "show"]).stdout;
+    for line in [
+        "entry 3, not yet in all sinks: the next run finishes it\n",
+        "out: entry 2; entry 3 is decided, and not known to be there\n",
+    ] {
+        assert!(state.contains(line), "{state}");
+    }
+    let history = succeeds(&project, &["state", "history"]);
+    let said = "entry 3 is not yet in all sinks: the next run finishes it\n";
+    assert!(history.stderr.contains(said), "{}", history.all());
+    let state = succeeds(&project, &["state", "show", "--json"]).json();
+    assert_eq!(
+        state["sinks"],
+        json!([{ "name": "out", "entry": 2, "decided": 3, "skipped": false }])
+    );
+    succeeds(&project, &["run", "--quiet"]);
+    let state = succeeds(&project, &["state", "show"]).stdout;
+    assert!(state.contains("out: entry 4\n"), "{state}");
+}
+
+#[test]
+fn what_would_be_given_up_is_told_first() {
+    let project = orders(1);
+    succeeds(&project, &["run", "--quiet"]);
+    project.write("more/02.csv", "id,customer,amount\n2a,x,2\n2b,y,-2\n");
+    succeeds(&project, &["local", "cp", "more", "s3://raw/orders/"]);
+    // Not by `run`, which replaces what names attempts.
+    let staged = project
+        .command(&["run", "--stage-only", "--quiet"])
+        .output()
+        .expect("it starts");
+    let attempt = String::from_utf8(staged.stdout).expect("text");
+    let rename = |from: &str, to: &str| {
+        let text = format!("ALTER TABLE public.{from} RENAME TO {to}");
+        project.write("rename.sql", text);
+        succeeds(&project, &["local", "sql", "rename.sql"]);
+    };
+    // A slice that the warehouse does not take.
+    rename("orders", "hidden");
+    let vain = project.run(&["load", attempt.trim_end()]);
+    assert_ne!(vain.code, 0, "{}", vain.all());
+    rename("hidden", "orders");
+    for (asked, said) in [
+        (
+            &["slice", "discard", "3", "--redo"][..],
+            "give up entry 3 before any sink has it: the next slice loads its 1 file again",
+        ),
+        (
+            &["slice", "discard", "3", "--skip"],
+            "give up entry 3 before any sink has it: its 1 file would count as loaded, and its rows be lost",
+        ),
+        (
+            &["slice", "skip", "3", "--sink", "lake"],
+            "bring entry 3 into all sinks but `lake`, which would lack its 2 rows for good",
+        ),
+    ] {
+        let would = succeeds(&project, asked);
+        let said = format!("would {said}; say `--yes` to do it\n");
+        assert!(would.stderr.contains(&said), "{}", would.all());
+        assert!(would.stdout.contains("1 file; rows: "), "{}", would.all());
+        let would = succeeds(&project, &[asked, &["--json"]].concat()).json();
+        assert_eq!(would[0]["entry"], 3, "{would}");
+        let state = succeeds(&project, &["state", "show", "--json"]).json();
+        assert_eq!((&state["tail"], &state["done"]), (&json!(3), &json!(false)));
+    }
+    let redo = ["slice", "discard", "3", "--redo"];
+    succeeds(&project, &[&redo[..], &["--yes"]].concat());
+    let again = succeeds(&project, &redo).stderr;
+    assert!(again.contains("nothing is to be done"), "{again}");
+    let report = succeeds(&project, &["run", "--json"]).json();
+    assert_eq!(report["slices"][0]["files"], 1, "{report}");
 }
 
 #[test]

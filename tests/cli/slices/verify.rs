@@ -1,6 +1,7 @@
 //! What `verify` and `doctor` find.
 
 use super::with_slices;
+use crate::invoke::orders;
 use crate::program::Project;
 
 #[test]
@@ -36,6 +37,24 @@ fn the_doctor_tries_the_places_of_slices() {
     let left = std::fs::read_dir(project.path()).expect("it is there");
     let left = left.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     assert!(left.into_iter().all(|name| !name.contains("probe")));
+}
+
+#[test]
+fn the_doctor_tries_where_rows_wait_for_a_warehouse() {
+    let project = orders(1);
+    let found = project.run(&["doctor"]);
+    for line in [
+        "state in `s3://lake/state/`: one of 32 writers creates a name; no rule of the bucket deletes it\n",
+        "sink `lake` in `s3://lake/orders/`: one of 32 copies takes a name; no rule of the bucket deletes it\n",
+        "rows can be staged, and deleted; no rule of the bucket deletes it\n",
+    ] {
+        assert!(found.stdout.contains(line), "{}", found.all());
+    }
+    assert!(
+        found.stdout.contains("staging of sink `table` in `s3://"),
+        "{}",
+        found.all()
+    );
 }
 
 #[test]

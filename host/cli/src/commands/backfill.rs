@@ -77,6 +77,9 @@ struct AllCommand {
 /// Close the open backfill. What is loaded of it stays; the next run loads what is new.
 #[derive(Debug, clap::Args)]
 struct EndCommand {
+    /// Does it. Without this it is only said.
+    #[arg(long)]
+    yes: bool,
     /// Writes what became of it as JSON to stdout.
     #[arg(long)]
     json: bool,
@@ -87,10 +90,7 @@ impl BackfillCommand {
         match self.command {
             None => self.all.execute(context),
             Some(BackfillOf::Plan(command)) => command.execute(context),
-            Some(BackfillOf::End(command)) => {
-                let done = execute(context, &Command::EndBackfill)?;
-                report(context, &done, command.json)
-            }
+            Some(BackfillOf::End(command)) => command.execute(context),
         }
     }
 
@@ -122,6 +122,36 @@ impl PlanCommand {
                 counted(u64::from(shares), "share")
             )),
         }
+        Ok(())
+    }
+}
+
+impl EndCommand {
+    fn execute(self, context: &Context) -> Result<(), Failure> {
+        if self.yes {
+            let done = execute(context, &Command::EndBackfill)?;
+            return report(context, &done, self.json);
+        }
+        let pipeline = sliced(context)?;
+        let open = context.block_on(async {
+            let job = context.job(pipeline, Vec::new(), None).await?;
+            Ok(job.check_backfill_end().await?)
+        })?;
+        if self.json {
+            return context.printer.json(&open);
+        }
+        let Backfill {
+            entry,
+            shares,
+            loaded,
+            missing,
+        } = open;
+        let computed = (shares - loaded).saturating_sub(missing);
+        context.printer.say(format_args!(
+            "would close backfill {entry}: {loaded} of {} loaded, which stay; {computed} computed and not loaded, which are given up; \
+             {missing} not computed; say `--yes` to do it",
+            counted(u64::from(shares), "share")
+        ));
         Ok(())
     }
 }

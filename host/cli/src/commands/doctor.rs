@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 use transom_build::{BuildError, BuildOptions, cache_folder, toolchains};
+use transom_pipeline::slices::{Fit, Probed, Unfit};
 use transom_plugin::Limits;
 
 use crate::context::{Context, python_runner};
@@ -13,8 +14,8 @@ use crate::printer::{FAINT, NAME};
 
 /// See what there is on this machine to build and run plugins with, and whether the pipeline's places can be used.
 ///
-/// Of a pipeline that runs in slices, the places of its state and of its tables are tried with files that are removed again: whether one
-/// of many writers creates a name, and whether rules of a bucket would delete what is needed.
+/// Of a pipeline that runs in slices, the places of its state, of its tables and of what waits for a warehouse are tried with files that are
+/// removed again: whether one of many writers creates a name, and whether rules of a bucket would delete what is needed.
 ///
 /// Each line says what was found, or what is missing, what that is needed for, and the command that installs it. Ends with 1 if
 /// something is broken; a language whose tools are missing is only reported.
@@ -33,6 +34,8 @@ pub(crate) struct DoctorCommand {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Ok,
+    /// Nothing is broken, and something may become it.
+    Warning,
     /// Nothing is broken, but something cannot be done.
     Missing,
     /// Runs fail, or are slower than they need be.
@@ -202,7 +205,8 @@ fn link(_path: &Path) -> std::io::Result<()> {
     Err(std::io::Error::from(std::io::ErrorKind::Unsupported))
 }
 
-/// The places of the pipeline here, if there is one that runs in slices: one writer of many creates a name in each.
+/// The places of the pipeline here, if there is one that runs in slices: whether one writer of many creates a name in each, and rules of
+/// buckets spare what is needed.
 fn places(context: &Context) -> Vec<Check> {
     // Whatever is wrong with the file itself, `transom check` says.
     let Ok(pipeline) = context.pipeline() else {
@@ -216,17 +220,27 @@ fn places(context: &Context) -> Vec<Check> {
         Ok(job.probe().await)
     });
     match probed {
-        Ok(probed) => probed
-            .into_iter()
-            .map(|probed| {
-                let found = probed.found.map_err(|unfit| (unfit.problem, unfit.hint));
-                Check::of(probed.what, found, State::Broken)
-            })
-            .collect(),
+        Ok(probed) => probed.into_iter().map(of_place).collect(),
         Err(failure) => {
             let wrong = Err((failure.to_string(), None));
             vec![Check::of("places of the pipeline", wrong, State::Broken)]
         }
+    }
+}
+
+fn of_place(Probed { what, found }: Probed) -> Check {
+    let (state, found, hint) = match found {
+        Ok(Fit { found, warning }) => match warning {
+            None => (State::Ok, found, None),
+            Some(warning) => (State::Warning, found, Some(warning)),
+        },
+        Err(Unfit { problem, hint }) => (State::Broken, problem, hint),
+    };
+    Check {
+        what,
+        state,
+        found,
+        hint,
     }
 }
 
@@ -239,6 +253,7 @@ fn temporary() -> Check {
 fn word(state: State) -> &'static str {
     match state {
         State::Ok => "ok",
+        State::Warning => "warning",
         State::Missing => "missing",
         State::Broken => "broken",
     }

@@ -105,7 +105,14 @@ enum SliceOf {
 
 /// Give up a slice that the warehouse refuses, before any sink has it.
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("inputs").args(["redo", "skip"]).required(true))]
+#[command(
+    group = clap::ArgGroup::new("inputs").args(["redo", "skip"]).required(true),
+    after_help = "\
+Examples:
+  transom slice discard 42 --redo            says what would be loaded again
+  transom slice discard 42 --redo --yes      gives it up
+  transom slice discard 42 --skip --yes      gives it up with its rows"
+)]
 struct DiscardCommand {
     /// The number of the slice.
     #[arg(value_name = "ENTRY")]
@@ -116,6 +123,9 @@ struct DiscardCommand {
     /// Counts its inputs as loaded: their rows are lost.
     #[arg(long)]
     skip: bool,
+    /// Does it. Without this it is only said.
+    #[arg(long)]
+    yes: bool,
     /// Writes what became of it as JSON to stdout.
     #[arg(long)]
     json: bool,
@@ -123,6 +133,10 @@ struct DiscardCommand {
 
 /// Bring a slice into all sinks but one. The history shows that for ever.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  transom slice skip 42 --sink mart2          says which rows the sink would lack
+  transom slice skip 42 --sink mart2 --yes    moves it past them")]
 struct SkipCommand {
     /// The number of the slice.
     #[arg(value_name = "ENTRY")]
@@ -130,6 +144,9 @@ struct SkipCommand {
     /// The sink that goes without it.
     #[arg(long, value_name = "SINK")]
     sink: String,
+    /// Does it. Without this it is only said.
+    #[arg(long)]
+    yes: bool,
     /// Writes what became of it as JSON to stdout.
     #[arg(long)]
     json: bool,
@@ -146,13 +163,17 @@ impl StateCommand {
         if json {
             return printer.json(&history);
         }
-        match entries {
-            0 => show(&history, printer),
-            _ => history
-                .entries
-                .iter()
-                .try_for_each(|entry| show_entry(entry, printer)),
+        if entries == 0 {
+            return show(&history, printer);
         }
+        if !history.done {
+            printer.say(format_args!(
+                "entry {} is not yet in all sinks: the next run finishes it",
+                history.tail
+            ));
+        }
+        let mut entries = history.entries.iter();
+        entries.try_for_each(|entry| show_entry(entry, printer))
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -185,22 +206,70 @@ impl ResetCommand {
 
 impl SliceCommand {
     pub(crate) fn execute(self, context: &Context) -> Result<(), Failure> {
-        let (command, json) = match self.command {
+        let (command, yes, json) = match self.command {
             SliceOf::Discard(DiscardCommand {
-                entry, redo, json, ..
-            }) => (Command::Discard { of: entry, redo }, json),
-            SliceOf::Skip(SkipCommand { entry, sink, json }) => {
-                (Command::Skip { of: entry, sink }, json)
-            }
+                entry,
+                redo,
+                skip: _,
+                yes,
+                json,
+            }) => (Command::Discard { of: entry, redo }, yes, json),
+            SliceOf::Skip(SkipCommand {
+                entry,
+                sink,
+                yes,
+                json,
+            }) => (Command::Skip { of: entry, sink }, yes, json),
         };
-        let done = execute(context, &command)?;
-        report(context, &done, json)
+        if yes {
+            let done = execute(context, &command)?;
+            return report(context, &done, json);
+        }
+        let slice = check_slice(context, &command)?;
+        let printer = &context.printer;
+        if json {
+            return printer.json(&slice.as_slice());
+        }
+        let Some(slice) = slice else {
+            printer.say("nothing is to be done");
+            return Ok(());
+        };
+        show_entry(&slice, printer)?;
+        printer.say(format_args!(
+            "would {}; say `--yes` to do it",
+            would(&command, &slice)
+        ));
+        Ok(())
     }
 
     pub(crate) fn is_json(&self) -> bool {
         match &self.command {
             SliceOf::Discard(discard) => discard.json,
             SliceOf::Skip(skip) => skip.json,
+        }
+    }
+}
+
+/// What a command would do to a slice: what is loaded again, and what is lost.
+fn would(command: &Command, slice: &Decided) -> String {
+    let (entry, files) = (slice.entry, counted(slice.files, "file"));
+    match command {
+        Command::Discard { redo, .. } => {
+            let then = match redo {
+                true => format!("the next slice loads its {files} again"),
+                false => format!("its {files} would count as loaded, and its rows be lost"),
+            };
+            format!("give up entry {entry} before any sink has it: {then}")
+        }
+        Command::Skip { sink, .. } => {
+            let rows = slice.rows.iter().find(|(name, _)| name == sink);
+            let rows = counted(rows.map_or(0, |(_, rows)| *rows), "row");
+            format!(
+                "bring entry {entry} into all sinks but `{sink}`, which would lack its {rows} for good"
+            )
+        }
+        Command::Rewind { .. } | Command::Load { .. } | Command::EndBackfill => {
+            unreachable!("they are not about a slice")
         }
     }
 }
@@ -261,6 +330,14 @@ fn check_rewind(context: &Context, to: u64, force: bool) -> Result<(), Failure> 
     context.block_on(async {
         let job = context.job(pipeline, Vec::new(), None).await?;
         Ok(job.check_rewind(to, force).await?)
+    })
+}
+
+fn check_slice(context: &Context, command: &Command) -> Result<Option<Decided>, Failure> {
+    let pipeline = sliced(context)?;
+    context.block_on(async {
+        let job = context.job(pipeline, Vec::new(), None).await?;
+        Ok(job.check_slice(command).await?)
     })
 }
 
@@ -345,13 +422,21 @@ fn show(history: &History, printer: &Printer) -> Result<(), Failure> {
         ))?;
     }
     for sink in &history.sinks {
+        let at = match sink.entry {
+            0 => "nothing yet".to_owned(),
+            entry => format!("entry {entry}"),
+        };
         let gap = match sink.skipped {
             true => ", without its rows: it was moved past it",
             false => "",
         };
+        let decided = match sink.decided {
+            Some(decided) => format!("; entry {decided} is decided, and not known to be there"),
+            None => String::new(),
+        };
         printer.data(format_args!(
-            "{NAME}sink{NAME:#}       {}: entry {}{gap}",
-            sink.name, sink.entry
+            "{NAME}sink{NAME:#}       {}: {at}{gap}{decided}",
+            sink.name
         ))?;
     }
     Ok(())

@@ -102,7 +102,17 @@ pub(crate) fn of(pipeline: &Pipeline) -> Vec<Statement> {
     }
     if let (true, Place::S3(url)) = (pipeline.is_sliced(), &pipeline.state) {
         let reason = "The log of what was loaded, and the reports of runs";
-        policy.area("State", reason, None, &Area::below(url), &[GET, PUT]);
+        let state = Area::below(url);
+        policy.area("State", reason, None, &state, &[GET, PUT]);
+        let reason = "Each run looks for a rule of the bucket that would delete the log";
+        let actions = ["s3:GetLifecycleConfiguration"];
+        policy.add(
+            "StateRules",
+            reason,
+            None,
+            &actions,
+            vec![state.bucket_arn()],
+        );
     }
     if let Some(redshift) = &pipeline.redshift {
         policy.redshift(redshift, &region(pipeline));
@@ -387,8 +397,8 @@ impl Policy {
         let reason = "Rows wait in the staging prefix until COPY has loaded them";
         let objects = staging.objects();
         self.add("Staging", reason, None, &[PUT], objects);
-        let reason = "What was staged and is not to be loaded is deleted";
-        let only = Some("slices that are given up, and large files");
+        let reason = "What was staged and is not needed any more is deleted";
+        let only = Some("collections that the next run finishes, and large files");
         self.area("StagingTidy", reason, only, &staging, &[GET, DELETE, ABORT]);
         let warehouse = match &redshift.server {
             Server::Workgroup(_) => format!("${{{WORKGROUP}}}"),

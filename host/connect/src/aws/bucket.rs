@@ -12,7 +12,8 @@ use aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
 use aws_sdk_s3::types::{
-    Delete, ExpirationStatus, LifecycleRule, ObjectIdentifier, RequestPayer, ServerSideEncryption,
+    ChecksumAlgorithm, ChecksumMode, Delete, ExpirationStatus, LifecycleRule, MetadataDirective,
+    ObjectIdentifier, RequestPayer, ServerSideEncryption, TaggingDirective,
 };
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
@@ -40,7 +41,7 @@ pub(crate) struct Listed {
     pub(crate) modified: SystemTime,
 }
 
-/// A rule by which a bucket deletes objects.
+/// A rule by which a bucket deletes objects that have no tags.
 #[derive(Debug, Clone)]
 pub(crate) struct Expiration {
     pub(crate) id: String,
@@ -137,7 +138,7 @@ impl Bucket {
         }
     }
 
-    /// The rules by which the bucket deletes objects.
+    /// The rules by which the bucket deletes objects. Those that ask for tags are left out: nothing that is written here has any.
     pub(crate) async fn expirations(&self) -> Result<Vec<Expiration>, S3Error> {
         let asked = self.client().get_bucket_lifecycle_configuration();
         let rules = match asked.bucket(self.name()).send().await {
@@ -154,6 +155,12 @@ impl Bucket {
             }
             let filter = rule.filter.as_ref();
             let both = filter.and_then(|filter| filter.and.as_ref());
+            let tags = both.and_then(|both| both.tags.as_ref());
+            if filter.is_some_and(|filter| filter.tag.is_some())
+                || tags.is_some_and(|tags| !tags.is_empty())
+            {
+                return None;
+            }
             #[expect(deprecated, reason = "old rules have their prefix there")]
             let prefix = filter
                 .and_then(|filter| filter.prefix.clone())
@@ -256,32 +263,49 @@ impl Bucket {
 
     /// The object of this very key; none if there is none.
     pub(crate) async fn head(&self, key: &str) -> Result<Option<Listed>, S3Error> {
+        Ok(self.head_and_sum(key, None).await?.map(|(found, _)| found))
+    }
+
+    /// The object of this very key, with the CRC-32 of its bytes if S3 has that of the whole; none if there is none.
+    pub(crate) async fn summed(&self, key: &str) -> Result<Option<(Listed, Option<u32>)>, S3Error> {
+        self.head_and_sum(key, Some(ChecksumMode::Enabled)).await
+    }
+
+    async fn head_and_sum(
+        &self,
+        key: &str,
+        mode: Option<ChecksumMode>,
+    ) -> Result<Option<(Listed, Option<u32>)>, S3Error> {
         let asked = self
             .client()
             .head_object()
             .bucket(self.name())
             .key(key)
+            .set_checksum_mode(mode)
             .set_request_payer(self.payer())
             .send();
-        match asked.await {
-            Ok(found) => Ok(Some(Listed {
-                key: key.to_owned(),
-                bytes: found
-                    .content_length
-                    .unwrap_or_default()
-                    .try_into()
-                    .unwrap_or_default(),
-                etag: found.e_tag.unwrap_or_default(),
-                modified: found
-                    .last_modified
-                    .and_then(|at| at.try_into().ok())
-                    .unwrap_or(SystemTime::UNIX_EPOCH),
-            })),
-            Err(error) => match S3Error::of("look at", self.url(key), error) {
-                error if error.kind == S3ErrorKind::NotFound => Ok(None),
-                error => Err(error),
-            },
-        }
+        let found = match asked.await {
+            Ok(found) => found,
+            Err(error) => {
+                return match S3Error::of("look at", self.url(key), error) {
+                    error if error.kind == S3ErrorKind::NotFound => Ok(None),
+                    error => Err(error),
+                };
+            }
+        };
+        let sum = found.checksum_crc32().and_then(crc32_of);
+        let modified = found.last_modified.and_then(|at| at.try_into().ok());
+        let listed = Listed {
+            key: key.to_owned(),
+            bytes: found
+                .content_length
+                .unwrap_or_default()
+                .try_into()
+                .unwrap_or_default(),
+            etag: found.e_tag.unwrap_or_default(),
+            modified: modified.unwrap_or(SystemTime::UNIX_EPOCH),
+        };
+        Ok(Some((listed, sum)))
     }
 
     fn get_object(&self, key: &str) -> GetObjectFluentBuilder {
@@ -433,8 +457,9 @@ impl Bucket {
         })
     }
 
-    /// Copies an object to a key that is free. [`S3ErrorKind::Changed`] if it is taken, perhaps by this very call, since requests are
-    /// repeated; [`S3ErrorKind::NotFound`] if there is nothing to copy. Objects of more than 5 GiB cannot be copied.
+    /// Copies the bytes of an object to a key that is free, without tags and metadata that somebody has given it: to read its tags would take
+    /// a permission of its own. S3 notes the CRC-32 of the copy. [`S3ErrorKind::Changed`] if the key is taken, perhaps by this very call,
+    /// since requests are repeated; [`S3ErrorKind::NotFound`] if there is nothing to copy. Objects of more than 5 GiB cannot be copied.
     pub(crate) async fn copy_new(&self, from: &str, to: &str) -> Result<(), S3Error> {
         let (encryption, kms_key) = self.encryption();
         let copied = self
@@ -444,6 +469,9 @@ impl Bucket {
             .key(to)
             .copy_source(format!("{}/{}", self.name(), escaped(from)))
             .if_none_match("*")
+            .metadata_directive(MetadataDirective::Replace)
+            .tagging_directive(TaggingDirective::Replace)
+            .checksum_algorithm(ChecksumAlgorithm::Crc32)
             .set_request_payer(self.payer())
             .set_server_side_encryption(encryption)
             .set_ssekms_key_id(kms_key)
@@ -507,6 +535,12 @@ async fn fill(
     Ok(came)
 }
 
+/// The CRC-32 in an answer: four bytes in base64. That of an object in parts is one of the parts' sums, and has their number behind it.
+fn crc32_of(text: &str) -> Option<u32> {
+    let bytes = base64_simd::STANDARD.decode_to_vec(text).ok()?;
+    Some(u32::from_be_bytes(bytes.try_into().ok()?))
+}
+
 /// A key as the header of a copy has it: percent-encoded, but for the slashes.
 fn escaped(key: &str) -> String {
     use std::fmt::Write as _;
@@ -520,4 +554,17 @@ fn escaped(key: &str) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sum_of_a_whole_object_is_told_from_that_of_its_parts() {
+        // That of `123456789`, which is the check value of CRC-32.
+        assert_eq!(crc32_of("y/Q5Jg=="), Some(0xcbf4_3926));
+        assert_eq!(crc32_of("y/Q5Jg==-2"), None);
+        assert_eq!(crc32_of("rosUhgp5mIg="), None);
+    }
 }

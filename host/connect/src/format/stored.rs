@@ -2,6 +2,8 @@
 //!
 //! What is written must read back as it was. So a type that a format has no word for becomes one that holds all of its values
 //! (seconds become microseconds in Parquet), or is refused before anything runs; a value that does not fit is an error.
+//!
+//! Parquet's times count microseconds, also those that counted nanoseconds: that is what the readers of lakes know (Redshift, Athena).
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -9,7 +11,10 @@ use arrow::{
     array::RecordBatch,
     datatypes::{DataType, FieldRef, Fields, Schema, SchemaRef, TimeUnit},
 };
-use transom_sql::{lossless, type_name};
+use transom_sql::{
+    lossless::{self, Loss},
+    type_name,
+};
 
 use super::{
     unwritable::{Unwritable, sql_name},
@@ -87,8 +92,7 @@ impl Stored {
                         row: loss.row as u64 + 1,
                         format: self.format.name().shown(),
                         why: format!("it does not fit {}", type_name(&loss.to)),
-                        hint: "leave such rows out, or convert the column in the last step"
-                            .to_owned(),
+                        hint: hint_of(field.name(), &loss),
                     })
                 });
                 let columns = columns.collect::<Result<Vec<_>, _>>()?;
@@ -100,6 +104,28 @@ impl Stored {
             values::check(&self.format, name, batch.column(index).as_ref())?;
         }
         Ok(batch)
+    }
+}
+
+/// What to do about a value that the stored type does not hold.
+fn hint_of(column: &str, loss: &Loss) -> String {
+    let column = sql_name(column);
+    let whole = match (&loss.from, &loss.to) {
+        _ if !loss.path.is_empty() => None,
+        (DataType::Timestamp(TimeUnit::Nanosecond, _), DataType::Timestamp(_, None)) => {
+            Some(format!("CAST({column} AS TIMESTAMP)"))
+        }
+        (DataType::Timestamp(TimeUnit::Nanosecond, _), DataType::Timestamp(_, Some(_))) => {
+            Some(format!("CAST({column} AS TIMESTAMPTZ)"))
+        }
+        (DataType::Time64(TimeUnit::Nanosecond), _) => {
+            Some(format!("arrow_cast({column}, 'Time64(Microsecond)')"))
+        }
+        _ => None,
+    };
+    match whole {
+        Some(whole) => format!("round it in the last step: `{whole}`; or write it as text"),
+        None => "leave such rows out, or convert the column in the last step".to_owned(),
     }
 }
 
@@ -193,6 +219,7 @@ impl Place<'_> {
             DataType::Timestamp(unit, zone) => {
                 let unit = match unit {
                     TimeUnit::Second => TimeUnit::Microsecond,
+                    TimeUnit::Nanosecond if !self.is_text() => TimeUnit::Microsecond,
                     unit => *unit,
                 };
                 let zone = match zone {
@@ -203,6 +230,9 @@ impl Place<'_> {
                 DataType::Timestamp(unit, zone)
             }
             DataType::Time32(TimeUnit::Second) => DataType::Time32(TimeUnit::Millisecond),
+            DataType::Time64(TimeUnit::Nanosecond) if !self.is_text() => {
+                DataType::Time64(TimeUnit::Microsecond)
+            }
             DataType::Date64 => DataType::Date32,
             DataType::Decimal32(precision, scale)
             | DataType::Decimal64(precision, scale)

@@ -48,7 +48,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use async_trait::async_trait;
 use transom_commit::{LogId, Part, Position, Reading, SinkErrorKind};
-use transom_file::spec::{LoadMode, RedshiftOptions, RedshiftTable, S3Url, TableName};
+use transom_file::spec::{LoadMode, Place, RedshiftOptions, RedshiftTable, S3Url, TableName};
 
 use self::api::{DataApi, Row};
 pub use self::document::Load;
@@ -59,8 +59,8 @@ use self::warehouse::sink_of;
 use crate::aws::{Aws, Bucket, S3Error};
 use crate::kind::ErrorKind;
 use crate::sink::{
-    Applied, Aside, Asides, Attempt, Expected, Found, Known, LastLoad, Publish, Rewound, Sink,
-    SinkError, SinkLimits, Staged, Staging, Verified,
+    Applied, Aside, Asides, Attempt, Expected, Fit, Found, Known, LastLoad, Publish, Rewound, Sink,
+    SinkError, SinkLimits, Staged, Staging, Unfit, Verified, probe_staging,
 };
 
 /// A table of Redshift that a pipeline loads.
@@ -172,15 +172,7 @@ impl Sink for RedshiftSink {
 
     async fn tidy(&self, _: &Applied) {}
 
-    async fn abandon(&self, staged: &Staged) {
-        let Publish::Load(load) = &staged.publish else {
-            return;
-        };
-        match self.bucket(&load.staged).await {
-            Ok(bucket) => give_up(&bucket, &self.name, &load.staged).await,
-            Err(error) => tracing::warn!(sink = self.name, %error, "staged rows are left"),
-        }
-    }
+    async fn abandon(&self, _: &Staged) {}
 
     async fn verify(&self, expected: &Expected<'_>) -> Result<Verified, transom_commit::SinkError> {
         self.verify_table(expected).await
@@ -239,6 +231,12 @@ impl Sink for RedshiftSink {
             }
         }
         Ok(asides.into_unneeded().collect())
+    }
+
+    async fn probe(&self) -> Option<(Place, Result<Fit, Unfit>)> {
+        let staging = &self.warehouse.staging;
+        let fit = probe_staging(&self.aws, staging).await;
+        Some((Place::S3(staging.clone()), fit))
     }
 
     async fn delete_aside(&self, aside: &Aside) -> Result<(), transom_commit::SinkError> {
@@ -435,13 +433,6 @@ async fn delete(bucket: &Bucket, prefix: &S3Url) -> Result<(), S3Error> {
     let listed = bucket.list(&format!("{}/", prefix.key)).await?;
     let keys: Vec<String> = listed.into_iter().map(|object| object.key).collect();
     bucket.delete(&keys).await
-}
-
-/// [`delete`], where nothing depends on it.
-async fn give_up(bucket: &Bucket, sink: &str, prefix: &S3Url) {
-    if let Err(error) = delete(bucket, prefix).await {
-        tracing::warn!(sink, %error, "staged rows are left");
-    }
 }
 
 #[cfg(test)]

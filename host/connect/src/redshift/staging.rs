@@ -1,7 +1,7 @@
-//! Rows on their way into S3: each stream becomes a file in the table's types, the files become a manifest.
+//! Rows on their way into S3: each stream becomes files in the table's types, the files become a manifest.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
@@ -29,7 +29,9 @@ use super::{RedshiftSink, Refused, RefusedRows};
 use super::{sql, target::next_change};
 use crate::aws::{Bucket, S3Error, Upload};
 use crate::format::{Encoder, Unwritable, WriteProgress};
-use crate::sink::{OutFile, Publish, Replaces, SinkError, Staged, Staging, Written, WrittenFile};
+use crate::sink::{
+    OutFile, Publish, Replaces, SinkError, SinkLimits, Staged, Staging, Written, WrittenFile,
+};
 
 /// Batches that wait for the encoder of their stream.
 const BATCHES_AHEAD: usize = 2;
@@ -168,7 +170,7 @@ impl Staging for RedshiftStaging {
                             .write(stream, batches, table, progress, buffered)
                             .await
                     }
-                    None => Ok(None),
+                    None => Ok(vec![]),
                 }
             });
         }
@@ -245,9 +247,9 @@ impl Staging for RedshiftStaging {
         })
     }
 
+    /// What it leaves is for a gc, whose entry names the attempt first.
     async fn abandon(self: Box<Self>) {
         drop(self.0.encoding.write().await);
-        super::give_up(&self.0.bucket, &self.0.sink.name, &self.0.prefix).await;
     }
 }
 
@@ -302,18 +304,19 @@ impl Writing {
         table: Arc<Table>,
         progress: Arc<WriteProgress>,
         buffered: usize,
-    ) -> Result<Option<WrittenFile>, SinkError> {
+    ) -> Result<Vec<WrittenFile>, SinkError> {
         let (send, receive) = mpsc::channel(BATCHES_AHEAD);
         let held = Arc::clone(&self.encoding).read_owned().await;
         let encoder = StreamEncoder {
             name: self.sink.name.clone(),
             bucket: self.bucket.clone(),
             prefix: self.prefix.clone(),
-            path: PathBuf::from(format!("part-{stream:05}.parquet")),
             stream,
             refused: self.sink.refused.clone(),
-            row_group_bytes: self.sink.limits.row_group_bytes,
-            buffered,
+            limits: SinkLimits {
+                buffered_bytes: buffered,
+                ..self.sink.limits
+            },
             table,
             progress,
             runtime: Handle::current(),
@@ -341,12 +344,12 @@ impl Writing {
         };
         let (fed, encoded) = futures::join!(feeding, encoding);
         fed?;
-        let (file, partitions) = encoded.unwrap_or_else(|error| Err(self.interrupted(error)))?;
+        let (files, partitions) = encoded.unwrap_or_else(|error| Err(self.interrupted(error)))?;
         let mut shared = self.shared();
-        shared.files.extend(file.iter().cloned());
+        shared.files.extend(files.iter().cloned());
         shared.partitions.extend(partitions);
         shared.unfinished -= 1;
-        Ok(file)
+        Ok(files)
     }
 
     /// The partitions that are computed anew: the values of one column, as text.
@@ -453,31 +456,38 @@ fn write_error(name: &str, path: PathBuf, error: Unwritable) -> SinkError {
     }
 }
 
-/// The file of one stream. Works outside of the tasks of a runtime.
+/// The files of one stream. Works outside of the tasks of a runtime.
 struct StreamEncoder {
     name: String,
     bucket: Bucket,
     prefix: S3Url,
-    path: PathBuf,
     /// Its number.
     stream: usize,
     refused: Option<Arc<dyn RefusedRows>>,
-    row_group_bytes: usize,
-    /// Memory of rows that are not in the file yet.
-    buffered: usize,
+    /// Those of this stream.
+    limits: SinkLimits,
     table: Arc<Table>,
     progress: Arc<WriteProgress>,
     runtime: Handle,
 }
 
+/// A file that is open for writing.
+struct Open {
+    encoder: Encoder,
+    path: PathBuf,
+    rows: u64,
+}
+
 impl StreamEncoder {
-    /// Writes all rows; no file if there are none. Gives back the partitions that they are in.
+    /// Writes all rows, into as many files as their size asks for; none if there are none. Gives back the partitions that they are in.
     fn run(
         self,
         mut batches: mpsc::Receiver<Option<RecordBatch>>,
-    ) -> Result<(Option<WrittenFile>, HashSet<OwnedRow>), SinkError> {
-        let mut open: Option<Encoder> = None;
-        let mut rows = 0;
+    ) -> Result<(Vec<WrittenFile>, HashSet<OwnedRow>), SinkError> {
+        let mut open: Option<Open> = None;
+        let mut files = Vec::new();
+        // Those in files that are complete.
+        let mut before = 0;
         // Those that the table does not take included.
         let mut given = 0;
         let mut partitions = HashSet::new();
@@ -488,50 +498,51 @@ impl StreamEncoder {
                 Some(None) => break,
                 None => return Err(SinkError::Unfinished { name: self.name }),
             };
-            let stored = self.taken(&batch, given)?;
+            let path = self.path(files.len());
+            let stored = self.taken(&path, &batch, given)?;
             given += batch.num_rows() as u64;
             if stored.num_rows() == 0 {
                 continue;
             }
             let of_batch = self.table.partitions_of(&stored);
-            partitions.extend(of_batch.map_err(|error| self.failed(error.into()))?);
-            let mut encoder = match open.take() {
-                Some(encoder) => encoder,
-                None => {
-                    fault::at("attempt.file_open");
-                    self.create(&stored.schema())?
-                }
+            partitions.extend(of_batch.map_err(|error| self.failed(&path, error.into()))?);
+            let mut file = match open.take() {
+                Some(file) => file,
+                None => self.open(path, &stored.schema())?,
             };
-            encoder.write(&stored).map_err(|error| self.failed(error))?;
-            if encoder.buffered_bytes() > self.buffered {
-                encoder.flush().map_err(|error| self.failed(error.into()))?;
+            let written = file.encoder.write(&stored);
+            written.map_err(|error| self.failed(&file.path, error.after(before)))?;
+            if file.encoder.buffered_bytes() > self.limits.buffered_bytes {
+                let flushed = file.encoder.flush();
+                flushed.map_err(|error| self.failed(&file.path, error.into()))?;
             }
-            open = Some(encoder);
-            rows += stored.num_rows() as u64;
+            file.rows += stored.num_rows() as u64;
             self.progress.add_rows(stored.num_rows());
+            if file.encoder.written_bytes() >= self.limits.file_bytes {
+                before += file.rows;
+                files.push(self.close(file)?);
+            } else {
+                open = Some(file);
+            }
         }
-        let Some(encoder) = open else {
-            return Ok((None, partitions));
-        };
-        let (file, bytes) = encoder
-            .finish()
-            .map_err(|error| self.failed(error.into()))?;
-        let completed = self.runtime.block_on(file.complete());
-        completed.map_err(|error| self.failed(ArrowError::from(error).into()))?;
-        fault::at("attempt.file_done");
-        let written = WrittenFile {
-            path: self.path,
-            rows,
-            bytes,
-            partition: vec![],
-            crc32: None,
-        };
-        Ok((Some(written), partitions))
+        if let Some(file) = open {
+            files.push(self.close(file)?);
+        }
+        Ok((files, partitions))
+    }
+
+    fn path(&self, part: usize) -> PathBuf {
+        PathBuf::from(format!("part-{:05}-{part:05}.parquet", self.stream))
     }
 
     /// The rows that the table takes, as files hold them; `given` others came before.
-    fn taken(&self, batch: &RecordBatch, given: u64) -> Result<RecordBatch, SinkError> {
-        let failed = |error: Unwritable| self.failed(error.after(given));
+    fn taken(
+        &self,
+        path: &Path,
+        batch: &RecordBatch,
+        given: u64,
+    ) -> Result<RecordBatch, SinkError> {
+        let failed = |error: Unwritable| self.failed(path, error.after(given));
         let Some(refused) = &self.refused else {
             return self.table.columns.batch(batch).map_err(failed);
         };
@@ -547,23 +558,49 @@ impl StreamEncoder {
                     reasons: misfits.values().cloned().collect(),
                 })
             });
-            put.map_err(|error| self.failed(error.into()))?;
+            put.map_err(|error| self.failed(path, error.into()))?;
         }
         Ok(stored)
     }
 
-    fn create(&self, schema: &Arc<Schema>) -> Result<Encoder, SinkError> {
+    fn open(&self, path: PathBuf, schema: &Arc<Schema>) -> Result<Open, SinkError> {
+        fault::at("attempt.file_open");
         // An upload needs a runtime to send its parts.
         let _entered = self.runtime.enter();
-        let key = self.prefix.join(&self.path.to_string_lossy()).key;
+        let key = self.prefix.join(&path.to_string_lossy()).key;
         let upload = Upload::new(self.bucket.clone(), key);
-        let file = OutFile::upload(upload);
+        let output = OutFile::upload(upload);
         let format = SinkFormat::default();
-        let created = Encoder::create(file, &format, schema, self.row_group_bytes, &self.progress);
-        created.map_err(|error| self.failed(error))
+        let row_group = self.limits.row_group_bytes;
+        let created = Encoder::create(output, &format, schema, row_group, &self.progress);
+        Ok(Open {
+            encoder: created.map_err(|error| self.failed(&path, error))?,
+            path,
+            rows: 0,
+        })
     }
 
-    fn failed(&self, error: Unwritable) -> SinkError {
-        write_error(&self.name, self.path.clone(), error)
+    fn close(&self, file: Open) -> Result<WrittenFile, SinkError> {
+        let Open {
+            encoder,
+            path,
+            rows,
+        } = file;
+        let finished = encoder.finish();
+        let (output, bytes) = finished.map_err(|error| self.failed(&path, error.into()))?;
+        let completed = self.runtime.block_on(output.complete());
+        completed.map_err(|error| self.failed(&path, ArrowError::from(error).into()))?;
+        fault::at("attempt.file_done");
+        Ok(WrittenFile {
+            path,
+            rows,
+            bytes,
+            partition: vec![],
+            crc32: None,
+        })
+    }
+
+    fn failed(&self, path: &Path, error: Unwritable) -> SinkError {
+        write_error(&self.name, path.to_owned(), error)
     }
 }

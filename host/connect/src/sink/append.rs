@@ -30,12 +30,13 @@ use transom_commit::{self as commit, Applying, Published, SinkErrorKind, fault};
 use transom_file::spec::{Place, S3Url};
 
 use super::{
-    Appended, Applied, Aside, Attempt, Expectation, Expected, FileSink, IsThere, Known, Noted,
-    OutFile, Publish, Rewound, Shapes, Sink, SinkError, Staged, Staging, Verified, Written,
+    Appended, Applied, Aside, Attempt, Expectation, Expected, FileSink, Fit, IsThere, Known, Noted,
+    OutFile, Publish, Rewound, Shapes, Sink, SinkError, Staged, Staging, Unfit, Verified, Written,
     WrittenFile,
     aside::Asides,
     owner::{self, belongs, check_log, check_owner},
     partition::Splitter,
+    probe::probe_table,
     shape::Shape,
     staging::{Ending, FileStaging, Room},
     tree::{Copied, Tree, TreeError, split, text, tree_at},
@@ -45,6 +46,8 @@ use crate::format;
 
 /// Copies on their way at once.
 const AT_ONCE: usize = 16;
+/// The folder of what attempts have staged, in the table's own.
+const STAGED: &str = "staged";
 
 /// A table of files to which each slice adds.
 #[derive(Debug, Clone)]
@@ -97,11 +100,7 @@ impl AppendSink {
     /// The tree in which the table lies, and the names there.
     async fn tree(&self, table: &Place) -> Result<(Arc<dyn Tree>, Names), TreeError> {
         let (above, name) = split(table)?;
-        let names = Names {
-            own: format!(".{name}.transom"),
-            table: name,
-        };
-        Ok((tree_at(&above, &self.files.aws).await?, names))
+        Ok((tree_at(&above, &self.files.aws).await?, Names::new(name)))
     }
 
     /// What an entry adds.
@@ -427,8 +426,15 @@ struct Names {
 }
 
 impl Names {
+    fn new(table: String) -> Self {
+        Self {
+            own: format!(".{table}.transom"),
+            table,
+        }
+    }
+
     fn staged(&self, attempt: &str) -> String {
-        format!("{}/staged/{attempt}", self.own)
+        format!("{}/{STAGED}/{attempt}", self.own)
     }
 
     /// The folder of lists.
@@ -675,6 +681,18 @@ impl Sink for AppendSink {
         Ok(unneeded)
     }
 
+    async fn probe(&self) -> Option<(Place, Result<Fit, Unfit>)> {
+        let place = &self.files.path;
+        let fit = match split(place) {
+            Ok((_, name)) => {
+                let own = Names::new(name).own;
+                probe_table(&self.files.aws, place, &own, Some(STAGED)).await
+            }
+            Err(error) => Err(error.into()),
+        };
+        Some((place.clone(), fit))
+    }
+
     async fn delete_aside(&self, aside: &Aside) -> Result<(), commit::SinkError> {
         let failed = |error: TreeError| error.applying(&self.files.name);
         let (tree, _) = self.tree(&self.files.path).await.map_err(failed)?;
@@ -746,13 +764,9 @@ impl Room for StagedRoom {
         sealed.map_err(|error| error.staging(&self.sink))
     }
 
-    async fn remove(&self) {
-        if let Err(error) = self.tree.delete(&self.folder).await {
-            tracing::warn!(sink = self.sink, folder = self.folder, %error, "staged files are left");
-        }
-    }
-
     /// What a process leaves is collected when an entry says that it cannot win any more: it may have won.
+    async fn remove(&self) {}
+
     fn let_go(&self, _: bool) {}
 }
 
@@ -847,15 +861,20 @@ impl commit::Files for AppendSink {
                 text(&file.path)
             );
             let to = added.names.published(&added.attempt, &file.path);
-            let bytes = file.bytes;
+            let (bytes, crc32) = (file.bytes, file.crc32);
             async move {
                 let outcome = match tree.copy(&from, &to).await? {
                     Copied::Yes => Published::All,
                     // The name is this attempt's alone: what is there is its file, or what a rewind has put there.
-                    taken => match (tree.size(&to).await?, taken) {
-                        (Some(size), _) if size == bytes => Published::All,
-                        (Some(_), _) => Published::TakenBack,
-                        (None, _) => Published::Gone,
+                    Copied::Taken | Copied::Gone => match tree.summed(&to).await? {
+                        Some((size, sum)) => {
+                            let differs = sum.zip(crc32).is_some_and(|(is, was)| is != was);
+                            match size == bytes && !differs {
+                                true => Published::All,
+                                false => Published::TakenBack,
+                            }
+                        }
+                        None => Published::Gone,
                     },
                 };
                 fault::at("lake.copied_one");
@@ -908,10 +927,7 @@ mod tests {
 
     #[test]
     fn the_last_note_of_a_shape_before_an_entry_counts() {
-        let names = Names {
-            table: "out".to_owned(),
-            own: ".out.transom".to_owned(),
-        };
+        let names = Names::new("out".to_owned());
         let noted = |own: &[&str], before| {
             let own: Vec<String> = own.iter().map(|name| (*name).to_owned()).collect();
             let noted = names.noted_shape(&own, before)?;

@@ -11,6 +11,7 @@ mod append;
 mod aside;
 mod error;
 mod files;
+mod lifecycle;
 mod out_file;
 mod owner;
 mod partition;
@@ -32,12 +33,14 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
 use transom_commit::{LogId, Position, Reading};
+use transom_file::spec::Place;
 
 use crate::format::WriteProgress;
 
 pub(crate) use self::aside::Asides;
 pub(crate) use self::out_file::OutFile;
 pub(crate) use self::pointed::{VersionFiles, list_of};
+pub(crate) use self::probe::probe_staging;
 pub(crate) use self::tree::Found;
 pub(crate) use self::verify::redo;
 pub use self::{
@@ -46,7 +49,7 @@ pub use self::{
     error::SinkError,
     files::{FileSink, SinkLimits, table_exists},
     pointed::PointedSink,
-    probe::{Unfit, check_state, probe_state, probe_table},
+    probe::{Fit, Unfit, check_rules, check_state, probe_state},
     publish::publish_all,
     staged::{
         Appended, Applied, Attempt, LastLoad, Noted, Pointed, Publish, Replaces, Rewound, Shapes,
@@ -97,7 +100,8 @@ pub trait Sink: fmt::Debug + Send + Sync {
     /// came to no end. The table is right without it, so that failures are only logged.
     async fn tidy(&self, applied: &Applied);
 
-    /// Deletes what was staged and will not be applied: only while it cannot have been applied. Failures are only logged.
+    /// Deletes what was staged and will not be applied: only while it cannot have been applied. Failures are only logged. Where a log decides,
+    /// nothing is deleted: that is for a gc, whose entry names the attempt first.
     async fn abandon(&self, staged: &Staged);
 
     /// How its results become visible by an entry of a log; none if a run applies them itself ([`Self::apply`]).
@@ -200,6 +204,12 @@ pub trait Sink: fmt::Debug + Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Tries whether its place does what it stands on, with files of its own, which it removes; none if that cannot be tried. Of a table in a
+    /// warehouse that is where its rows are staged.
+    async fn probe(&self) -> Option<(Place, Result<Fit, Unfit>)> {
+        None
+    }
+
     /// Deletes what [`Self::aside`] has found of an attempt that is in the log. Harmless at any time later, since no attempt comes back.
     ///
     /// # Errors
@@ -210,7 +220,7 @@ pub trait Sink: fmt::Debug + Send + Sync {
 }
 
 /// A result that is being written. What was written and is dropped without [`Self::finish`] is given up; [`Self::abandon`] also deletes
-/// it where that takes requests.
+/// it where that takes requests, as [`Sink::abandon`] does.
 #[async_trait]
 pub trait Staging: fmt::Debug + Send + Sync {
     /// Writes streams to their ends, concurrently. They are numbered by position, after those that were written before: the same streams

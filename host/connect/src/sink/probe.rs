@@ -1,4 +1,5 @@
-//! Whether a place does what logs and sinks of slices stand on: one of many writers creates a name, by a put and by a copy.
+//! Whether a place does what logs and sinks of slices stand on: one of many writers creates a name, by a put and by a copy, and no rule of
+//! the bucket deletes what is needed.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,14 +8,58 @@ use futures::future::join_all;
 use transom_commit::{FolderStore, StoreErrorKind};
 use transom_file::spec::{Place, S3Url};
 
+use super::lifecycle::{Needed, Rules, below, rules_of};
 use super::tree::{Copied, TreeError, split, tree_at};
-use crate::aws::{Aws, Expiration, S3Error};
+use crate::aws::{Aws, S3Error};
 use crate::log_store::S3Store;
 
 /// Writers that race for a name.
 const WRITERS: usize = 32;
-/// Days that what is staged must live at least: longer than any run, and than a run waits to be completed.
-const STAGED_DAYS: i32 = 30;
+/// What a probe writes.
+const PROBE: &[u8] = b"probe";
+
+/// What was found out about a place that can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fit {
+    /// What it does.
+    pub found: String,
+    /// What may become a problem.
+    pub warning: Option<String>,
+}
+
+impl Fit {
+    fn new(found: impl Into<String>) -> Self {
+        Self {
+            found: found.into(),
+            warning: None,
+        }
+    }
+
+    /// The same, with what rules of its bucket leave of what is needed there.
+    async fn with_rules(
+        mut self,
+        aws: &Aws,
+        place: &Place,
+        needed: impl FnOnce(&S3Url) -> Needed,
+    ) -> Result<Self, Unfit> {
+        let Place::S3(url) = place else {
+            return Ok(self);
+        };
+        match rules_of(aws, &url.bucket, &needed(url)).await? {
+            Rules::Spare => self.found += "; no rule of the bucket deletes it",
+            Rules::Tolerated(rule) => {
+                self.warning = Some(format!(
+                    "{rule}: a slice that is not in all sinks by then cannot be completed, nor replayed"
+                ));
+            }
+            Rules::Unknown(why) => {
+                self.found +=
+                    &format!("; whether rules of the bucket delete it is not known: {why}");
+            }
+        }
+        Ok(self)
+    }
+}
 
 /// What keeps a place from being used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +71,7 @@ pub struct Unfit {
 }
 
 impl Unfit {
-    fn new(problem: impl Into<String>, hint: &str) -> Self {
+    pub(super) fn new(problem: impl Into<String>, hint: &str) -> Self {
         Self {
             problem: problem.into(),
             hint: Some(hint.to_owned()),
@@ -52,7 +97,7 @@ impl From<S3Error> for Unfit {
     }
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -73,31 +118,31 @@ fn probe_name() -> String {
 ///
 /// # Errors
 /// If not exactly one of them wins, or the place cannot be used.
-pub async fn probe_state(aws: &Aws, place: &Place) -> Result<String, Unfit> {
+pub async fn probe_state(aws: &Aws, place: &Place) -> Result<Fit, Unfit> {
     check_state(place)?;
     let name = probe_name();
     let raced = race(aws, place, &name).await;
     let tree = tree_at(place, aws).await?;
     tree.delete(&name).await?;
     raced?;
-    let mut found = format!("one of {WRITERS} writers creates a name");
-    if let Place::S3(url) = place {
-        found += &lifecycle(aws, url, None).await?;
-    }
-    Ok(found)
+    let found = Fit::new(format!("one of {WRITERS} writers creates a name"));
+    found.with_rules(aws, place, log_at).await
 }
 
-/// Copies a file beside a table as publishing does, and says what it has found out. Removes what it has written.
-///
-/// # Errors
-/// If not exactly one of many copies wins, or the place cannot be used.
-pub async fn probe_table(aws: &Aws, table: &Place) -> Result<String, Unfit> {
-    let (above, _) = split(table)?;
+/// Copies a file beside a table as publishing does, and says what it has found out. Removes what it has written. `own` is the folder beside
+/// the table that its sink keeps, and `staged` the one in it from which files are copied, if there is one.
+pub(super) async fn probe_table(
+    aws: &Aws,
+    table: &Place,
+    own: &str,
+    staged: Option<&str>,
+) -> Result<Fit, Unfit> {
+    let (above, name_of_table) = split(table)?;
     let tree = tree_at(&above, aws).await?;
     let name = probe_name();
     let raced = async {
         let from = format!("{name}/from");
-        tree.put(&from, Bytes::from_static(b"probe")).await?;
+        tree.put(&from, Bytes::from_static(PROBE)).await?;
         let to = format!("{name}/to");
         let copies = (0..WRITERS).map(|_| tree.copy(&from, &to));
         let copies = join_all(copies).await.into_iter();
@@ -107,7 +152,7 @@ pub async fn probe_table(aws: &Aws, table: &Place) -> Result<String, Unfit> {
             .filter(|copied| **copied == Copied::Yes)
             .count();
         match (won, tree.size(&to).await?) {
-            (1, Some(5)) => Ok(()),
+            (1, Some(size)) if size == PROBE.len() as u64 => Ok(()),
             (won, _) => Err(Unfit::new(
                 format!("{won} of {WRITERS} copies to one name succeeded, and it must be one"),
                 "use a server of S3 that knows `If-None-Match` of copies",
@@ -117,11 +162,70 @@ pub async fn probe_table(aws: &Aws, table: &Place) -> Result<String, Unfit> {
     let raced = raced.await;
     tree.delete(&name).await?;
     raced?;
-    let mut found = format!("one of {WRITERS} copies takes a name");
-    if let Place::S3(url) = table {
-        found += &lifecycle(aws, url, Some(STAGED_DAYS)).await?;
+    let found = Fit::new(format!("one of {WRITERS} copies takes a name"));
+    let needed = |url: &S3Url| {
+        let above = url.split().map(|(above, _)| below(&above));
+        let above = above.unwrap_or_default();
+        Needed {
+            kept: vec![format!("{above}{name_of_table}/"), format!("{above}{own}/")],
+            staged: staged
+                .map(|staged| format!("{above}{own}/{staged}/"))
+                .into_iter()
+                .collect(),
+            why: "rows would go from the table, or notes that say what it has: no rule may cover it, leave the deleting to `transom gc`",
+        }
+    };
+    found.with_rules(aws, table, needed).await
+}
+
+/// Writes a file where rows are staged for a warehouse, and says what it has found out. Removes it.
+pub(crate) async fn probe_staging(aws: &Aws, staging: &S3Url) -> Result<Fit, Unfit> {
+    let place = Place::S3(staging.clone());
+    let tree = tree_at(&place, aws).await?;
+    let name = probe_name();
+    let tried = async {
+        let rows = format!("{name}/rows");
+        tree.put(&rows, Bytes::from_static(PROBE)).await?;
+        match tree.size(&rows).await? {
+            Some(size) if size == PROBE.len() as u64 => Ok(()),
+            _ => Err(Unfit::new(
+                "what was written just now is not there",
+                "use a server of S3 that shows an object once it has acknowledged it",
+            )),
+        }
+    };
+    let tried = tried.await;
+    tree.delete(&name).await?;
+    tried?;
+    let needed = |url: &S3Url| Needed {
+        staged: vec![below(url)],
+        ..Needed::default()
+    };
+    let found = Fit::new("rows can be staged, and deleted");
+    found.with_rules(aws, &place, needed).await
+}
+
+/// What rules must spare of a log.
+fn log_at(url: &S3Url) -> Needed {
+    Needed {
+        kept: vec![below(url)],
+        staged: vec![],
+        why: "an entry of the log that is deleted can be written again: no rule may cover the state",
     }
-    Ok(found)
+}
+
+/// Whether no rule of its bucket deletes entries of a log, as far as rules can be read.
+///
+/// # Errors
+/// If one would.
+pub async fn check_rules(aws: &Aws, place: &Place) -> Result<(), Unfit> {
+    let Place::S3(url) = place else {
+        return Ok(());
+    };
+    if let Rules::Unknown(why) = rules_of(aws, &url.bucket, &log_at(url)).await? {
+        tracing::debug!(target: "transom", "whether rules of bucket `{}` delete the log is not known: {why}", url.bucket);
+    }
+    Ok(())
 }
 
 /// Whether a log may be kept at a place, as far as its name says.
@@ -174,52 +278,5 @@ async fn race(aws: &Aws, place: &Place, name: &str) -> Result<(), Unfit> {
             ),
             "use a server of S3 that knows `If-None-Match` of puts; on a folder, a file system with hard links",
         )),
-    }
-}
-
-/// Whether rules of the bucket delete what lies below a prefix; `after` so many days that is tolerated.
-async fn lifecycle(aws: &Aws, url: &S3Url, after: Option<i32>) -> Result<String, Unfit> {
-    let bucket = aws.bucket(&url.bucket).await?;
-    let rules = match bucket.expirations().await {
-        Ok(rules) => rules,
-        Err(error) => {
-            return Ok(format!(
-                "; whether rules of the bucket delete it is not known: {}",
-                with_causes(&error)
-            ));
-        }
-    };
-    // What is beside a table has its name after a dot.
-    let above = url.split().map_or(String::new(), |(above, _)| above.key);
-    let concerns = |rule: &&Expiration| {
-        let covered = match after {
-            Some(_) => above.as_str(),
-            None => url.key.as_str(),
-        };
-        covered.starts_with(rule.prefix.as_str()) || rule.prefix.starts_with(covered)
-    };
-    let hurts = |rule: &&Expiration| match (after, rule.days) {
-        (Some(after), Some(days)) => days < after,
-        _ => true,
-    };
-    match rules.iter().filter(concerns).find(hurts) {
-        None => Ok("; no rule of the bucket deletes it".to_owned()),
-        Some(Expiration { id, prefix, days }) => {
-            let when = days.map_or("at a date".to_owned(), |days| format!("after {days} days"));
-            Err(Unfit::new(
-                format!(
-                    "the rule `{id}` of bucket `{}` deletes objects below `{prefix}` {when}",
-                    url.bucket
-                ),
-                match after {
-                    None => {
-                        "an entry of the log that is deleted can be written again: no rule may cover the state"
-                    }
-                    Some(_) => {
-                        "files would go before they are published, or from the table: leave the deleting to `transom gc`"
-                    }
-                },
-            ))
-        }
     }
 }

@@ -34,7 +34,7 @@ pub(super) trait Room: fmt::Debug + Send + Sync {
     /// Waits until the names of all files, which are complete, outlive a power failure.
     async fn seal(&self, files: &[WrittenFile]) -> Result<(), SinkError>;
 
-    /// Deletes all that was written. Failures are only logged.
+    /// Deletes all that was written, unless a log decides what is needed of it. Failures are only logged.
     async fn remove(&self);
 
     /// Writing has ended: what was written is left to its document, or is to be deleted, as far as that takes no requests.

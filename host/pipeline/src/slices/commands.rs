@@ -7,12 +7,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::Serialize;
 use transom_commit::{
-    self as commit, Attempt, Disposition, Draft, Log, LogId, Runner, SinkError, SinkName, Store,
-    StoredLog, Task, Work,
+    self as commit, Answer, Attempt, Disposition, Draft, Log, LogId, Next, Process, RandomIds,
+    Reading, RunError, Runner, SinkError, SinkName, Store, StoredLog, Task, Work,
 };
 use transom_connect::Sink;
 
-use super::backfill::none_open;
+use super::backfill::{Backfill, none_open};
+use super::history::{Decided, decided};
+use super::sink::{applying, sink_failed};
 use super::staged::find;
 use super::work::compare::{check_parts, check_staged, compare_tables};
 use super::work::{delete_staged, sinks};
@@ -54,6 +56,32 @@ pub enum Command {
     EndBackfill,
 }
 
+impl Command {
+    /// The slice that it is about, and what a process does about it; none of commands that are about more than one.
+    fn of_slice(&self) -> Option<(u64, Task)> {
+        match self {
+            Self::Discard { of, redo } => {
+                let disposition = match redo {
+                    true => Disposition::Redo,
+                    false => Disposition::Skip,
+                };
+                Some((
+                    *of,
+                    Task::Discard {
+                        of: *of,
+                        disposition,
+                    },
+                ))
+            }
+            Self::Skip { of, sink } => {
+                let sink = SinkName::from(sink.as_str());
+                Some((*of, Task::Skip { of: *of, sink }))
+            }
+            Self::Rewind { .. } | Self::Load { .. } | Self::EndBackfill => None,
+        }
+    }
+}
+
 /// What became of a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Commanded {
@@ -74,40 +102,26 @@ impl Job {
     pub async fn command(&self, command: &Command) -> Result<Commanded> {
         let store = open_store(self).await?;
         let drafted = |draft| Some((Attempt::random(), draft));
-        let mut draft = None;
-        let task = match command {
-            Command::Rewind { to } => {
-                draft = drafted(Draft::Rewind { to: *to });
-                Task::Once
-            }
+        let (task, draft) = match command {
+            Command::Rewind { to } => (Task::Once, drafted(Draft::Rewind { to: *to })),
             Command::EndBackfill => {
-                if self.open_backfill().await?.is_none() {
-                    return Err(none_open());
-                }
-                draft = drafted(Draft::BackfillEnd {});
-                Task::Once
+                self.check_backfill_end().await?;
+                (Task::Once, drafted(Draft::BackfillEnd {}))
             }
             Command::Load { attempt } => {
                 let staged = find(store.as_ref(), attempt).await?;
                 check_parts(self, &staged.draft, STAGE_ANEW)?;
                 check_staged(&sinks(self), &staged.draft, STAGE_ANEW).await?;
-                draft = Some((staged.attempt, staged.draft));
-                Task::Load {
+                let load = Task::Load {
                     attempt: staged.attempt,
                     planned: staged.planned,
-                }
+                };
+                (load, Some((staged.attempt, staged.draft)))
             }
-            Command::Discard { of, redo } => Task::Discard {
-                of: *of,
-                disposition: match redo {
-                    true => Disposition::Redo,
-                    false => Disposition::Skip,
-                },
-            },
-            Command::Skip { of, sink } => Task::Skip {
-                of: *of,
-                sink: SinkName::from(sink.as_str()),
-            },
+            Command::Discard { .. } | Command::Skip { .. } => {
+                let (_, task) = command.of_slice().expect("it is about a slice");
+                (task, None)
+            }
         };
         let sinks = sinks(self);
         let stored = StoredLog::open(store.as_ref(), None).await?;
@@ -121,6 +135,66 @@ impl Job {
             ..commanded
         })
     }
+
+    /// The slice that [`Command::Discard`] or [`Command::Skip`] would settle; none if that was done before. Changes nothing.
+    ///
+    /// # Errors
+    /// What [`Self::command`] would refuse, by the log and the ledger as they are now.
+    pub async fn check_slice(&self, command: &Command) -> Result<Option<Decided>> {
+        let Some((of, task)) = command.of_slice() else {
+            return Ok(None);
+        };
+        let (store, sinks) = (open_store(self).await?, sinks(self));
+        let mut stored = StoredLog::open(store.as_ref(), None).await?;
+        stored.reach(of).await?;
+        compare_tables(&sinks, store.as_ref(), stored.log()).await?;
+        let done = stored.is_done(stored.log().tail()).await?;
+        let log = stored.log();
+        let mut process = Process::new(task);
+        let mut answered = |answer| {
+            process.answer(log.view(), answer, &mut RandomIds);
+            process.next(log.view())
+        };
+        let mut next = answered(Answer::Log { done });
+        if let Next::Block { seq, step, .. } = next {
+            // As if the block had not come through: the ledger, which is read then, says whether the table has the slice.
+            answered(Answer::Carried);
+            let reading = read_ledger(&sinks, log, seq, step).await?;
+            next = answered(Answer::Ledger(reading));
+        }
+        match next {
+            Next::Stop(stop) => Err(RunError::Stopped(Box::new(stop), None).into()),
+            Next::End => Ok(None),
+            _ => Ok(log.get(of).map(decided)),
+        }
+    }
+
+    /// The backfill that [`Command::EndBackfill`] would close. Changes nothing.
+    ///
+    /// # Errors
+    /// If none is open, or the log cannot be read.
+    pub async fn check_backfill_end(&self) -> Result<Backfill> {
+        self.open_backfill().await?.ok_or_else(none_open)
+    }
+}
+
+/// What the ledger says of the warehouse that a step of an entry changes.
+async fn read_ledger(
+    sinks: &BTreeMap<String, Arc<dyn Sink>>,
+    log: &Log,
+    seq: u64,
+    step: usize,
+) -> Result<Reading> {
+    let entry = log.get(seq).expect("the process has it from this log");
+    let at = entry.decision.steps().swap_remove(step);
+    let sink = sinks.get(at.name.as_str());
+    let Some(commit::Sink::Warehouse(warehouse)) = sink.and_then(|sink| sink.committed()) else {
+        return Err(RunError::NoSink { sink: at.name, seq }.into());
+    };
+    let reading = warehouse
+        .read(&applying(log, entry, &at.name, at.position))
+        .await;
+    reading.map_err(|source| sink_failed(&at.name, seq, source))
 }
 
 /// Does what was asked. The tables were compared with the log.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
-use transom_commit::{Decision, Done, Entry, Log, SinkName, Store, StoredLog, keys};
+use transom_commit::{Decision, Done, Entry, Log, SinkAt, SinkName, Store, StoredLog, keys};
 use transom_file::spec::Place;
 
 use super::backfill::Backfill;
@@ -41,7 +41,7 @@ pub struct History {
     pub sources: Vec<SourceState>,
     /// The states that steps keep from slice to slice.
     pub steps: Vec<KeptState>,
-    /// How far the sinks are, once the last entry is in all of them.
+    /// How far the sinks are.
     pub sinks: Vec<SinkState>,
     /// The entries, the last one first.
     pub entries: Vec<Decided>,
@@ -92,10 +92,31 @@ impl From<StepState> for KeptState {
 pub struct SinkState {
     /// Its name.
     pub name: String,
-    /// The last entry that has changed it.
+    /// The last entry that has changed it and is known to be there.
     pub entry: u64,
-    /// Whether it was moved past that entry without its rows.
+    /// The log's last entry, if it changes the sink and is not in all sinks yet: this one may have it or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided: Option<u64>,
+    /// Whether it was moved past `entry` without its rows.
     pub skipped: bool,
+}
+
+impl SinkState {
+    /// How far each sink is, by the log alone: what is decided may not be there yet.
+    fn of(log: &Log, done: bool) -> Vec<Self> {
+        let undone = log.last().filter(|_| !done);
+        let steps = undone.map_or_else(Vec::new, |entry| entry.decision.steps());
+        let state = |at: &SinkAt| {
+            let before = steps.iter().find(|step| step.name == at.name);
+            Self {
+                name: at.name.to_string(),
+                entry: before.unwrap_or(at).position.seq,
+                decided: before.map(|_| at.position.seq),
+                skipped: false,
+            }
+        };
+        log.view().sinks().iter().map(state).collect()
+    }
 }
 
 /// An entry.
@@ -159,9 +180,14 @@ impl Job {
             0 => vec![],
             _ => (first..=tail).rev().collect(),
         };
-        let of_sinks = state.sinks.iter().map(|at| at.position.seq);
+        let mut sinks = SinkState::of(log, done);
+        let of_sinks = sinks.iter().map(|sink| sink.entry);
         let skipped = skipped(store.as_ref(), numbers.iter().copied().chain(of_sinks)).await?;
         let skipped_at = |seq: u64| skipped.get(&seq).map_or(&[][..], Vec::as_slice);
+        for sink in &mut sinks {
+            let mut skipped = skipped_at(sink.entry).iter();
+            sink.skipped = skipped.any(|name| name.as_str() == sink.name);
+        }
         let taken_back = taken_back(log);
         Ok(History {
             pipeline: self.pipeline.name.clone(),
@@ -173,15 +199,7 @@ impl Job {
             backfill,
             sources,
             steps,
-            sinks: state
-                .sinks
-                .iter()
-                .map(|at| SinkState {
-                    name: at.name.to_string(),
-                    entry: at.position.seq,
-                    skipped: skipped_at(at.position.seq).contains(&at.name),
-                })
-                .collect(),
+            sinks,
             entries: numbers
                 .into_iter()
                 .filter_map(|seq| log.get(seq))
@@ -198,7 +216,7 @@ impl Job {
     }
 }
 
-fn decided(entry: &Entry) -> Decided {
+pub(super) fn decided(entry: &Entry) -> Decided {
     let (kind, files, rows, of) = match &entry.decision {
         Decision::Open {} => ("open", 0, vec![], None),
         Decision::Slice(slice) => {

@@ -2,9 +2,9 @@
 //!
 //! `choose` says which files the next slice reads: what is listed, less what counts as loaded (`seen`). `work` computes a slice and stages
 //! its results, and `buckets` has the state that transforms keep meanwhile; [`transom_commit`] brings it into the log and into all
-//! sinks. `pace` says how large slices are. `commands` changes the log as people ask for it (a rewind, a discard), `history` reads it.
-//! `gc` deletes what is not needed, `verify` compares the log with the tables, `sink` brings a table that was restored to where the log
-//! is, `hint` is how runs see each other, and `runs` keeps what they did.
+//! sinks. `pace` says how large slices are, and `unfinished` how large one was that did not come to its end. `commands` changes the log as
+//! people ask for it (a rewind, a discard), `history` reads it. `gc` deletes what is not needed, `verify` compares the log with the tables,
+//! `sink` brings a table that was restored to where the log is, `hint` is how runs see each other, and `runs` keeps what they did.
 
 mod backfill;
 mod buckets;
@@ -21,6 +21,7 @@ mod runs;
 mod seen;
 mod sink;
 mod staged;
+mod unfinished;
 mod verify;
 mod work;
 
@@ -49,7 +50,7 @@ use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::report::RunReport;
 use crate::run::{Observer, RunFailure, RunOptions};
-pub use transom_connect::Finding;
+pub use transom_connect::{Finding, Fit, Unfit};
 
 /// How far a run goes.
 #[derive(Debug, Clone, Default)]
@@ -157,17 +158,21 @@ impl SlicesFailure {
 
 /// The store of a pipeline's log.
 pub(crate) async fn open_store(job: &Job) -> Result<Arc<dyn Store>> {
-    transom_connect::check_state(&job.pipeline.state).map_err(|unfit| Error::State {
+    transom_connect::check_state(&job.pipeline.state).map_err(|unfit| unfit_state(job, unfit))?;
+    Ok(match &job.pipeline.state {
+        Place::Local(path) => Arc::new(FolderStore::new(path)),
+        Place::S3(url) => Arc::new(S3Store::open(&job.aws, url).await?),
+    })
+}
+
+fn unfit_state(job: &Job, unfit: Unfit) -> Error {
+    Error::State {
         message: format!(
             "the state cannot be kept in `{}`: {}",
             job.pipeline.state, unfit.problem
         ),
         hint: unfit.hint,
-    })?;
-    Ok(match &job.pipeline.state {
-        Place::Local(path) => Arc::new(FolderStore::new(path)),
-        Place::S3(url) => Arc::new(S3Store::open(&job.aws, url).await?),
-    })
+    }
 }
 
 /// Who this process is, for the log.
@@ -206,6 +211,9 @@ impl Job {
             Ok(store) => store,
             Err(error) => return Err(failed(error, report, None)),
         };
+        if let Err(unfit) = transom_connect::check_rules(&self.aws, &self.pipeline.state).await {
+            return Err(failed(unfit_state(self, unfit), report, None));
+        }
         let mut work = match Slicer::new(self, options, observer, &store) {
             Ok(work) => work,
             Err(error) => return Err(failed(error, report, None)),
@@ -234,6 +242,7 @@ impl Job {
             () = here.beat(store.as_ref(), others) => unreachable!("it never ends"),
         };
         work.stop_ahead().await;
+        work.end_sizes().await;
         here.leave(store.as_ref(), others).await;
         work.measure();
         report.done = work.is_done;

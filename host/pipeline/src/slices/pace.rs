@@ -1,8 +1,9 @@
 //! How much the next slice reads, from what the slices of this run before it took: for bounds on time and rows, which are known only
 //! afterwards.
 //!
-//! It begins with one file and at most doubles from one slice to the next, so that a run finds out what its machine can do. A run with a
-//! deadline ends with a smaller one, if that still fits. Nothing depends on it but how long a slice takes: entries say what was read.
+//! It begins with one file and at most doubles from one slice to the next, so that a run finds out what its machine can do. A slice that an
+//! earlier run did not come to the end of bounds all of a run's. A run with a deadline ends with a smaller one, if that still fits. Nothing
+//! depends on it but how long a slice takes: entries say what was read.
 
 use std::time::Duration;
 
@@ -57,6 +58,13 @@ impl Pace {
             measured: Vec::new(),
             is_cut: false,
         }
+    }
+
+    /// Takes half of such a slice at most: there was one that did not come to its end.
+    pub(super) fn halve(&mut self, Bounds { files, bytes }: Bounds) -> Bounds {
+        self.limits.files = self.limits.files.min((files / 2).max(1));
+        self.limits.bytes = self.limits.bytes.min(bytes / 2);
+        Self::most(self.limits)
     }
 
     pub(super) fn add(&mut self, measured: Measured) {
@@ -211,6 +219,30 @@ mod tests {
         assert_eq!(pace.bounds(None), all);
         assert!(!pace.fits(Duration::from_secs(125)));
         assert!(pace.fits(Duration::from_secs(126)));
+    }
+
+    #[test]
+    fn after_a_slice_that_did_not_come_to_its_end_none_is_larger_than_half_of_it() {
+        let half = |files, bytes| {
+            let mut pace = Pace::new(LIMITS, None);
+            pace.halve(Bounds { files, bytes });
+            pace.bounds()
+        };
+        assert_eq!(
+            half(8, 4000),
+            Bounds {
+                files: 4,
+                bytes: 2000
+            }
+        );
+        assert_eq!(half(1, 1), Bounds { files: 1, bytes: 0 });
+        assert_eq!(half(5000, 1 << 40), Pace::new(LIMITS, None).bounds());
+        let mut pace = within(30);
+        pace.halve(Bounds {
+            files: 12,
+            bytes: 1 << 30,
+        });
+        assert_eq!(slices(pace, 1e6, 5), [1, 2, 4, 6, 6]);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Whether the places of a pipeline that runs in slices do what its log and its tables stand on.
 
-use transom_connect::{Unfit, probe_state, probe_table};
-use transom_file::SinkKind;
+use transom_commit as commit;
+use transom_connect::{Fit, Unfit, probe_state};
 
+use super::work::sinks;
 use crate::job::Job;
+use crate::plan::DEAD_LETTERS;
 
 /// What was tried, and what came of it.
 #[derive(Debug)]
@@ -11,25 +13,31 @@ pub struct Probed {
     /// The place, and what it is for.
     pub what: String,
     /// What was found out; or what keeps it from being used.
-    pub found: Result<String, Unfit>,
+    pub found: Result<Fit, Unfit>,
 }
 
 impl Job {
-    /// Tries the place of the log, and those of all tables of files, with files of its own, which it removes.
+    /// Tries the place of the log, those of all tables of files, and those in which rows wait for warehouses, with files of its own, which it
+    /// removes.
     pub async fn probe(&self) -> Vec<Probed> {
         let state = &self.pipeline.state;
         let mut probed = vec![Probed {
             what: format!("state in `{state}`"),
             found: probe_state(&self.aws, state).await,
         }];
-        for sink in &self.pipeline.sinks {
-            if let SinkKind::Files(files) = &sink.kind {
-                let table = &files.path.value;
-                probed.push(Probed {
-                    what: format!("sink `{}` in `{table}`", sink.name.value),
-                    found: probe_table(&self.aws, table).await,
-                });
-            }
+        for (name, sink) in sinks(self) {
+            let Some((place, found)) = sink.probe().await else {
+                continue;
+            };
+            let who = match (name.strip_prefix(DEAD_LETTERS), sink.committed()) {
+                (Some(step), _) => format!("dead letters of step `{step}`"),
+                (None, Some(commit::Sink::Warehouse(_))) => format!("staging of sink `{name}`"),
+                (None, _) => format!("sink `{name}`"),
+            };
+            probed.push(Probed {
+                what: format!("{who} in `{place}`"),
+                found,
+            });
         }
         probed
     }

@@ -408,7 +408,13 @@ fn position(entry: &Entry) -> Position {
     Position::new(entry.seq, entry.attempt)
 }
 
-fn applying<'a>(log: &'a Log, entry: &'a Entry, sink: &SinkName, prev: Position) -> Applying<'a> {
+/// An entry with what a sink needs to apply it.
+pub(super) fn applying<'a>(
+    log: &'a Log,
+    entry: &'a Entry,
+    sink: &SinkName,
+    prev: Position,
+) -> Applying<'a> {
     let taken_back = match entry.decision {
         Decision::Rewind { to, .. } => (to + 1..entry.seq).filter_map(|seq| log.get(seq)).collect(),
         _ => Vec::new(),
@@ -421,7 +427,7 @@ fn applying<'a>(log: &'a Log, entry: &'a Entry, sink: &SinkName, prev: Position)
     }
 }
 
-fn sink_failed(sink: &SinkName, seq: u64, source: SinkError) -> Error {
+pub(super) fn sink_failed(sink: &SinkName, seq: u64, source: SinkError) -> Error {
     let sink = sink.clone();
     RunError::Sink { sink, seq, source }.into()
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use arrow::datatypes::{Field, SchemaRef};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use futures::future::try_join_all;
+use futures::future::{join, try_join_all};
 use tracing::Instrument as _;
 use transom_commit::{
     self as commit, After, Counts, Draft, Log, LogId, Object, SinkError, SinkName, StagedAttempt,
@@ -38,13 +38,14 @@ use super::choose::{
 use super::pace::{Measured, Pace};
 use super::seen::{Seen, path_of};
 use super::staged::keep;
+use super::unfinished::Sizes;
 use super::{SliceOptions, StagedReport};
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::lock::Lock;
 use crate::plan::{self, Part, Sources};
 use crate::rejects;
-use crate::report::RunReport;
+use crate::report::{Bytes, RunReport, counted};
 use crate::run::{FailingRows, Observer, RunFailure};
 
 /// Why documents can be written.
@@ -113,6 +114,7 @@ pub(super) struct Slicer<'a> {
     pace: Pace,
     /// Whether the time that is left is too short for another slice.
     is_late: bool,
+    sizes: Sizes,
     /// The last slice until its time is known: its attempt, when it was begun, what it has read.
     under_way: Option<(commit::Attempt, Instant, Measured)>,
     pub(super) staged: Vec<Staged>,
@@ -154,6 +156,7 @@ impl<'a> Slicer<'a> {
             stand_alone: None,
             pace: Pace::new(job.pipeline.slices, left(options)),
             is_late: false,
+            sizes: Sizes::default(),
             under_way: None,
             staged: Vec::new(),
             failure: None,
@@ -315,6 +318,11 @@ impl<'a> Slicer<'a> {
         Ok(Some((attempt, draft)))
     }
 
+    /// Says that this run computes no slice any more.
+    pub(super) async fn end_sizes(&mut self) {
+        self.sizes.end(self.store.as_ref()).await;
+    }
+
     /// Computes a slice and stages its results.
     async fn compute(&mut self, order: &Order) -> Result<Computed, Box<RunFailure>> {
         let mut computer = self.idle_computer();
@@ -323,22 +331,27 @@ impl<'a> Slicer<'a> {
         computed
     }
 
-    /// The same; the slice after it is begun as well, if it can be computed at the same time.
+    /// The same, with its size where the next run would look for it. The slice after it is begun as well, if it can be computed at the same
+    /// time.
     async fn compute_beside(
         &mut self,
         log: &Log,
         order: &Order,
     ) -> Result<Computed, Box<RunFailure>> {
+        let size = order.size();
         let mut computer = self.idle_computer();
-        let begun = self.begin_ahead(log, order, Some(&mut computer)).await;
-        let computed = match begun {
-            Ok(()) => {
-                let computing = computer.compute(order, self.observer);
-                computing.instrument(slice_span(log)).await
-            }
-            Err(failure) => Err(failure),
+        let saying = self.sizes.begin(&self.store, size);
+        let computing = async {
+            self.begin_ahead(log, order, Some(&mut computer)).await?;
+            let computing = computer.compute(order, self.observer);
+            computing.instrument(slice_span(log)).await
         };
+        let (computed, ()) = join(computing, saying).await;
         self.idle.push(computer);
+        let failed = computed.as_ref().err();
+        if failed.is_some_and(|failure| failure.error.lack().is_some()) {
+            self.sizes.leave(self.store.as_ref(), size).await;
+        }
         computed
     }
 
@@ -387,16 +400,42 @@ impl<'a> Slicer<'a> {
     /// What the next slice reads; none if nothing is new.
     async fn choose(&mut self, state: &After) -> Result<Option<Chosen>> {
         self.look(state).await?;
-        let bounds = self.pace.bounds(left(self.options));
-        self.is_late = bounds.is_none();
+        let bounds = self.bounds();
         if self.incremental().next().is_none() {
             // Every run reads all there is, once.
             return Ok(self.staged.is_empty().then(Chosen::default));
         }
+        let chosen = self.choose_loaded(bounds)?;
+        // Without news there is nothing to take less of.
+        if chosen.is_none() {
+            return Ok(None);
+        }
+        let Some(left) = self.sizes.left(self.store.as_ref()).await else {
+            return Ok(chosen);
+        };
+        let Bounds { files, bytes } = self.pace.halve(left);
+        tracing::warn!(
+            target: "transom",
+            "an earlier run did not come to the end of a slice of {} ({}): each slice of this run takes {} and {} at most, or one file or partition",
+            counted(left.files, "file"),
+            Bytes(left.bytes),
+            counted(files, "file"),
+            Bytes(bytes),
+        );
+        let bounds = self.bounds();
+        self.choose_loaded(bounds)
+    }
+
+    /// What the next slice may read. If it is late, it is only asked whether there is something.
+    fn bounds(&mut self) -> Bounds {
+        let bounds = self.pace.bounds(left(self.options));
+        self.is_late = bounds.is_none();
+        bounds.unwrap_or(Bounds { files: 1, bytes: 0 })
+    }
+
+    fn choose_loaded(&self, bounds: Bounds) -> Result<Option<Chosen>> {
         let seen = |name: &str| Some(&self.seen.get(name)?.1);
-        // If it is late, only whether there is something.
-        let least = Bounds { files: 1, bytes: 0 };
-        self.choose_from(&seen, bounds.unwrap_or(least), None)
+        self.choose_from(&seen, bounds, None)
     }
 
     /// The sources that are loaded by and by.

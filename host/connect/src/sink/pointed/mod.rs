@@ -35,11 +35,12 @@ use transom_commit::{self as commit, SinkErrorKind, Version};
 use transom_file::spec::Place;
 
 use super::{
-    Applied, Aside, Attempt, Expected, FileSink, Known, Noted, Pointed, Publish, Replaces, Rewound,
-    Sink, SinkError, Staged, Staging, Verified, Written,
+    Applied, Aside, Attempt, Expected, FileSink, Fit, Known, Noted, Pointed, Publish, Replaces,
+    Rewound, Sink, SinkError, Staged, Staging, Unfit, Verified, Written,
     append::{StagedRoom, absolute, delete_aside, table_of},
     aside::Asides,
     owner::{self, belongs, check_log, check_owner},
+    probe::probe_table,
     shape::Shape,
     staging::{Ending, FileStaging},
     tree::{Tree, TreeError, split, text},
@@ -640,6 +641,12 @@ impl Sink for PointedSink {
             ..aside
         });
         Ok(unneeded.collect())
+    }
+
+    async fn probe(&self) -> Option<(Place, Result<Fit, Unfit>)> {
+        let place = &self.files.path;
+        let fit = probe_table(&self.files.aws, place, &self.folder(), None).await;
+        Some((place.clone(), fit))
     }
 
     async fn delete_aside(&self, aside: &Aside) -> Result<(), commit::SinkError> {

@@ -67,6 +67,11 @@ impl Tree for BucketTree {
         Ok(found.map(|object| object.bytes))
     }
 
+    async fn summed(&self, path: &str) -> Result<Option<(u64, Option<u32>)>, TreeError> {
+        let found = self.bucket.summed(&self.key(path)).await?;
+        Ok(found.map(|(object, sum)| (object.bytes, sum)))
+    }
+
     async fn copy(&self, from: &str, to: &str) -> Result<Copied, TreeError> {
         match self.bucket.copy_new(&self.key(from), &self.key(to)).await {
             Ok(()) => Ok(Copied::Yes),

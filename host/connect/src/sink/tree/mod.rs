@@ -77,6 +77,11 @@ pub(super) trait Tree: fmt::Debug + Send + Sync {
     /// The size of a file; none if there is none.
     async fn size(&self, path: &str) -> Result<Option<u64>, TreeError>;
 
+    /// The same with the CRC-32 of its bytes, if that is known without reading them.
+    async fn summed(&self, path: &str) -> Result<Option<(u64, Option<u32>)>, TreeError> {
+        Ok(self.size(path).await?.map(|bytes| (bytes, None)))
+    }
+
     /// Gives a complete file another name, if that is free.
     async fn copy(&self, from: &str, to: &str) -> Result<Copied, TreeError>;
 

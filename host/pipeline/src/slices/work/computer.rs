@@ -18,7 +18,7 @@ use crate::plan::{Part, Planned, Slice, Sources};
 use crate::report::RunReport;
 use crate::run::{FailingRows, Observer, RunFailure, RunOptions, StagedSlice, stage_slice};
 use crate::slices::buckets::{Keeping, check_shares};
-use crate::slices::choose::Chosen;
+use crate::slices::choose::{Bounds, Chosen};
 
 /// A slice that is to be computed.
 pub(super) struct Order {
@@ -46,6 +46,15 @@ impl Order {
         inputs
             .map(|(name, inputs)| (name.clone(), inputs.clone()))
             .collect()
+    }
+
+    /// What it takes of the incremental sources.
+    pub(super) fn size(&self) -> Bounds {
+        let files = self.chosen.inputs.values();
+        Bounds {
+            files: files.map(|inputs| inputs.pieces.len() as u64).sum(),
+            bytes: self.chosen.bytes(),
+        }
     }
 
     /// Size of what is read, in bytes.
