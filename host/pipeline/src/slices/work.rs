@@ -237,7 +237,13 @@ impl<'a> Slicer<'a> {
         for lost in self.staged.iter().filter(|staged| staged.entry.is_none()) {
             self.failing.forget(&lost.attempt.to_string()).await;
         }
+        let before = self.staged.len();
         self.staged.retain(|staged| staged.entry.is_some());
+        if self.staged.len() < before {
+            // What the other process has read may be newer than this listing, and must not be replaced by what is older.
+            self.listed = Arc::default();
+            self.paths.clear();
+        }
     }
 
     /// Whether the run is to end before another slice.
