@@ -99,6 +99,10 @@ wheel: build python-runner bootstrap (wheel-of "release" lambda_programs / "boot
 test-wheel: program python-runner (wheel-of "debug" target_dir / "debug/bootstrap")
     host/cli/wheel/test "{{ target_dir }}"/wheels/debug/transom-*.whl
 
+# The same with the wheel that users get, where the first load of the runner counts too. Takes half an hour of a core, for the function
+test-wheel-release: wheel
+    host/cli/wheel/test --cold "{{ target_dir }}"/wheels/release/transom-*.whl
+
 [private]
 wheel-of profile bootstrap:
     rm -rf "{{ target_dir }}/wheels/{{ profile }}"
@@ -309,6 +313,10 @@ bench-redshift *groups: build (environment duckdb "tests/benches/requirements.tx
 # Measure whole processes: their start, the memory of long runs and of many batches, DuckDB on the same files; words select groups (tests/benches/process/main.rs)
 bench-process *groups: build python-runner (environment duckdb "tests/benches/requirements.txt")
     TRANSOM_BIN="{{ target_dir }}/release/transom" TRANSOM_JUDGE="{{ duckdb }}/bin/python" cargo bench {{ locked }} {{ bench_packages }} --bench process -- {{ groups }}
+
+# Run recipes in a fresh clone with empty caches, and print the minutes of each and of its processors: `just bench-cold demo test`
+bench-cold *recipes="demo":
+    tests/benches/cold {{ recipes }}
 
 # Count the instructions of plugin calls, per row, per call and once (needs valgrind); words select subjects
 bench-instructions *subjects:

@@ -5,6 +5,7 @@ mod batch;
 mod begin;
 mod bench;
 mod building;
+mod cache;
 mod checks;
 mod columns;
 mod commands;

@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
-use arrow::datatypes::{DataType, Field, Int64Type};
+use arrow::array::{ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
 use datafusion::datasource::MemTable;
 use futures::TryStreamExt;
 use transom_plugin::{Cancel, Error, InstanceOptions, Limits, LogicalTime, Plugin};
@@ -25,6 +25,9 @@ pub(crate) const TESTS: Tests = &[
         "a worn guest hands on the rows that it holds, and what it rejects",
         |_| worn_guests_that_hold_rows(),
     ),
+    ("a column comes in the type that is declared", |_| {
+        declared_types();
+    }),
     ("a mistake in the source is expected with its place", |_| {
         mistakes();
     }),
@@ -308,6 +311,33 @@ fn run_step(
         let metrics = execution.plan().metrics().unwrap();
         metrics.sum_by_name("replaced_guests").unwrap().as_usize()
     })
+}
+
+/// A transform that declares types gets columns of other types, cast without loss.
+fn declared_types() {
+    let plugin = plugin(
+        r#"
+import transom
+
+class Halved(transom.Transform):
+    """Half of each value, which it reads as a float."""
+
+    def open(self, input):
+        return transom.Opened(reads={"v": float}, computes={"half": float | None})
+
+    def process(self, batch, output):
+        assert all(type(v) is float for v in batch["v"] if v is not None)
+        output.emit(half=[v and v / 2 for v in batch["v"]])
+"#,
+    )
+    .unwrap();
+    let column: ArrayRef = Arc::new(Int32Array::from(vec![Some(3), None, Some(-1)]));
+    let batch = RecordBatch::try_from_iter_with_nullable([("v", column, true)]).unwrap();
+    let mut halves = Vec::new();
+    run_step(plugin, ("halved", "{}"), OnReject::Fail, [batch], |batch| {
+        halves.extend(batch.column(0).as_primitive::<Float64Type>().iter());
+    });
+    assert_eq!(halves, [Some(1.5), None, Some(-0.5)]);
 }
 
 fn mistakes() {

@@ -158,7 +158,7 @@ fn daily_of(batches: &[RecordBatch]) -> BTreeMap<(String, String), Daily> {
                 max_deviation: float("max_deviation"),
             };
             let twice = daily.insert((text("day"), text("carrier")), day);
-            assert_eq!(twice, None, "a day and carrier stands there twice");
+            assert_eq!(twice, None, "a day and carrier has two rows");
         }
     }
     daily

@@ -39,9 +39,21 @@ pub(crate) struct Case {
     /// How it is run; plainly and apart, or locked if there are later files.
     #[serde(default)]
     ways: Vec<String>,
+    /// Commands before the last one, which must succeed.
+    #[serde(default)]
+    pub(crate) before: Vec<String>,
     /// The last command, instead of `run`.
     #[serde(default)]
     pub(crate) command: Option<String>,
+    /// An input file that is cut to a quarter of its size as soon as the last command has begun to run the pipeline.
+    #[serde(default)]
+    pub(crate) cut: Option<String>,
+    /// A signal that the last command gets as soon as it has written temporary files.
+    #[serde(default)]
+    pub(crate) signal: Option<Signal>,
+    /// The size of the disk that the last command has for temporary files: `1m`. Where nothing can be mounted, the case is ignored.
+    #[serde(default)]
+    pub(crate) disk: Option<String>,
     /// The rows that must come out, in any order: see `table.rs`.
     #[serde(default)]
     pub(crate) rows: Option<String>,
@@ -67,6 +79,15 @@ pub(crate) struct Case {
 
 fn data() -> i32 {
     1
+}
+
+/// A signal that asks a program to end.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) enum Signal {
+    #[serde(rename = "INT")]
+    Interrupt,
+    #[serde(rename = "TERM")]
+    Terminate,
 }
 
 /// What a file holds.

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use serde_json::json;
 
-use crate::case::{Case, Content, Way};
+use crate::case::{Case, Content, Signal, Way};
 use crate::files;
 use crate::program::Project;
 use crate::table::Table;
@@ -41,7 +42,7 @@ pub(crate) fn run(case: &Case, way: &Way) -> Result<Outcome, String> {
         files::write(project.path(), name, content, gzip)?;
     }
     let locked = |project: &Project| -> Result<Option<Ran>, String> {
-        match transom(project, &["lock", "--quiet"])? {
+        match transom(project, &["lock", "--quiet"], &mut Trouble::None)? {
             Ran { code: 0, .. } => Ok(None),
             ran => Ok(Some(ran)),
         }
@@ -63,6 +64,15 @@ pub(crate) fn run(case: &Case, way: &Way) -> Result<Outcome, String> {
     if *way == Way::AllLocked {
         failed = locked(&project)?;
     }
+    if failed.is_none() {
+        for command in &case.before {
+            let arguments: Vec<&str> = command.split_whitespace().collect();
+            let ran = transom(&project, &arguments, &mut Trouble::None)?;
+            if ran.code != 0 {
+                return Err(format!("`transom {command}` failed: {}", ran.stderr));
+            }
+        }
+    }
     let ran = match failed {
         Some(ran) => ran,
         None => {
@@ -77,7 +87,7 @@ pub(crate) fn run(case: &Case, way: &Way) -> Result<Outcome, String> {
                     arguments.push("--locked");
                 }
             }
-            transom(&project, &arguments)?
+            transom(&project, &arguments, &mut Trouble::of(case, way, &project))?
         }
     };
     judge(case, way, &project, &ran)
@@ -159,7 +169,7 @@ fn back(project: &Project, expected: &Table, format: &str, case: &Case) -> Resul
         ),
     );
     let arguments = ["run", "--partitions", "1", "--file", "back.yaml"];
-    match transom(project, &arguments)? {
+    match transom(project, &arguments, &mut Trouble::None)? {
         Ran { code: 0, .. } => Ok(()),
         ran => Err(format!("the sink's table cannot be read: {}", ran.stderr)),
     }
@@ -186,7 +196,7 @@ pub(crate) fn refuse(path: &Path) -> Result<(), String> {
         "sinks": { "res": { "from": "src", "path": "out/res", "format": "parquet" } },
     });
     project.write("transom.yaml", pipeline.to_string());
-    let ran = transom(&project, &["run"])?;
+    let ran = transom(&project, &["run"], &mut Trouble::None)?;
     if ran.code != 1 {
         return Err(format!(
             "exit code {}, expected 1\n{}",
@@ -196,13 +206,120 @@ pub(crate) fn refuse(path: &Path) -> Result<(), String> {
     contains("the error", &ran.stderr, &[name])
 }
 
-/// Runs the program to its end, or for `LONGEST`.
-fn transom(project: &Project, arguments: &[&str]) -> Result<Ran, String> {
+/// What happens to a command while it runs.
+enum Trouble<'a> {
+    None,
+    /// This file loses its end when the run has begun.
+    Cut(PathBuf),
+    /// It gets this signal when it has written temporary files.
+    Signal(Signal),
+    /// Its disk for temporary files has this size.
+    Disk(&'a str),
+}
+
+impl<'a> Trouble<'a> {
+    fn of(case: &'a Case, way: &Way, project: &Project) -> Self {
+        if let Some(name) = &case.cut {
+            let ending = if *way == Way::Gzip { ".gz" } else { "" };
+            return Self::Cut(project.path().join(format!("{name}{ending}")));
+        }
+        match (case.signal, &case.disk) {
+            (Some(signal), _) => Self::Signal(signal),
+            (None, Some(size)) => Self::Disk(size),
+            (None, None) => Self::None,
+        }
+    }
+
+    /// Makes what happens once happen, when it is time.
+    fn happen(&mut self, child: &Child, stderr: &Path, temporary: &Path) -> Result<(), String> {
+        let happens = match &*self {
+            Self::None | Self::Disk(_) => false,
+            Self::Cut(_) => std::fs::read_to_string(stderr).is_ok_and(|text| text.contains("[1/")),
+            Self::Signal(_) => spills(temporary),
+        };
+        if !happens {
+            return Ok(());
+        }
+        match std::mem::replace(self, Self::None) {
+            Self::Cut(path) => {
+                let say = |error: std::io::Error| format!("{}: {error}", path.display());
+                let file = std::fs::File::options().write(true).open(&path);
+                let file = file.map_err(say)?;
+                let length = file.metadata().map_err(say)?.len();
+                file.set_len(length / 4).map_err(say)
+            }
+            Self::Signal(signal) => {
+                let signal = match signal {
+                    Signal::Interrupt => libc::SIGINT,
+                    Signal::Terminate => libc::SIGTERM,
+                };
+                let process = i32::try_from(child.id()).map_err(|error| error.to_string())?;
+                // SAFETY: kill(2) has no memory of ours; the process is a child that has not been waited for.
+                match unsafe { libc::kill(process, signal) } {
+                    0 => Ok(()),
+                    _ => Err(std::io::Error::last_os_error().to_string()),
+                }
+            }
+            Self::None | Self::Disk(_) => Ok(()),
+        }
+    }
+}
+
+/// Whether a run has begun to write temporary files: its folder has more than the file that it locks.
+fn spills(temporary: &Path) -> bool {
+    let count = |folder: &Path| std::fs::read_dir(folder).map_or(0, Iterator::count);
+    let folders = std::fs::read_dir(temporary).into_iter().flatten();
+    folders.flatten().any(|folder| count(&folder.path()) > 1)
+}
+
+/// Mounts a disk of the size `$0` where temporary files go, and becomes the program.
+const ON_DISK: &str = r#"mount -t tmpfs -o "size=$0" none "$TMPDIR" && exec "$@""#;
+
+/// The command with a disk of its own for temporary files, in a namespace that ends with it.
+fn on_disk(command: &Command, size: &str) -> Command {
+    let mut wrapped = Command::new("unshare");
+    wrapped.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
+    wrapped.args([ON_DISK, size]);
+    wrapped.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        wrapped.current_dir(folder);
+    }
+    wrapped
+}
+
+/// Whether this machine lets a test mount a disk, which many containers do not.
+pub(crate) fn mounts() -> bool {
+    static MOUNTS: OnceLock<bool> = OnceLock::new();
+    *MOUNTS.get_or_init(|| {
+        let mut command = Command::new("true");
+        command.env("TMPDIR", std::env::temp_dir());
+        let tried = on_disk(&command, "1m").stderr(Stdio::null()).status();
+        tried.is_ok_and(|status| status.success())
+    })
+}
+
+/// Runs the program to its end, or for `LONGEST`. It must leave no temporary files.
+fn transom(
+    project: &Project,
+    arguments: &[&str],
+    trouble: &mut Trouble<'_>,
+) -> Result<Ran, String> {
     let output = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let temporary = tempfile::tempdir().map_err(|error| error.to_string())?;
     let open = |name: &str| {
         std::fs::File::create(output.path().join(name)).map_err(|error| error.to_string())
     };
     let mut command = project.command(arguments);
+    command.env("TMPDIR", temporary.path());
+    if let Trouble::Disk(size) = trouble {
+        command = on_disk(&command, size);
+    }
     command
         .stdin(Stdio::null())
         .stdout(open("stdout")?)
@@ -218,6 +335,12 @@ fn transom(project: &Project, arguments: &[&str]) -> Result<Ran, String> {
             _ = child.wait();
             return Err(format!("`transom {}` hangs", arguments.join(" ")));
         }
+        if let Err(error) = trouble.happen(&child, &output.path().join("stderr"), temporary.path())
+        {
+            _ = child.kill();
+            _ = child.wait();
+            return Err(error);
+        }
         std::thread::sleep(Duration::from_millis(5));
     };
     let read = |name: &str| {
@@ -225,6 +348,12 @@ fn transom(project: &Project, arguments: &[&str]) -> Result<Ran, String> {
         String::from_utf8_lossy(&bytes).into_owned()
     };
     let (stdout, stderr) = (read("stdout"), read("stderr"));
+    if let Some(left) = std::fs::read_dir(temporary.path())
+        .ok()
+        .and_then(|mut files| files.next())
+    {
+        return Err(format!("a temporary file is left: {left:?}\n{stderr}"));
+    }
     match status.code() {
         Some(code) => Ok(Ran {
             code,

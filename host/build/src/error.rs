@@ -42,7 +42,7 @@ pub enum BuildError {
     },
 
     /// The manifest is not what a plugin's manifest looks like.
-    #[error("`{}` is no plugin's manifest: {problem}", path.display())]
+    #[error("`{}` is not a valid plugin manifest: {problem}", path.display())]
     Manifest {
         /// The manifest.
         path: PathBuf,

@@ -108,7 +108,7 @@ impl ValueType {
                 let time = parse("%Y-%m-%d %H:%M:%S%.f")
                     .or_else(|| parse("%Y-%m-%dT%H:%M:%S%.f"))
                     .or_else(midnight)?;
-                // Finer than the microseconds of the type would be lost without a word.
+                // Anything finer than the type's microseconds would be silently lost.
                 (time.and_utc().timestamp_subsec_nanos() % 1000 == 0)
                     .then_some(Value::Timestamp(time))?
             }

@@ -35,11 +35,11 @@ const POOL: u32 = 1000;
 /// Core instances that the pool holds. They take memory only when they are there.
 const CORE_INSTANCES: u32 = 100_000;
 
-/// Free places in the pool, last used by other components, from which on the next instance takes the oldest of them and not one
-/// that was never used. So about as many more places are ever used than there were instances at once.
+/// Once this many slots are idle, an instance takes the oldest of them, whatever component used it last, and not a fresh one. So
+/// about this many more slots are ever touched than there were instances at once.
 const WARM_SLOTS: u32 = 16;
 
-/// What a place that was used keeps of its memory when its instance has ended, in bytes.
+/// How much of its memory a slot keeps when its instance has ended, in bytes.
 const WARM_MEMORY: usize = 2 << 20;
 
 /// Stack of the thread that compiles: Cranelift recurses where code is nested.

@@ -257,7 +257,7 @@ pub fn stamp(bytes: &[u8]) {
 mod tests {
     use super::*;
 
-    /// Every file of a target's corpus, those of crashes that were mended among them.
+    /// Every file of a target's corpus, with those of crashes that have been fixed.
     fn corpus(target: &str, run: fn(&[u8])) {
         let folder = format!("{}/../../fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
         let mut files = 0;

@@ -11,6 +11,12 @@ pub(crate) fn plain(text: &str) -> String {
     text.replace(acts, "\u{fffd}")
 }
 
+/// A number of things: `1 row`, `3 rows`.
+pub(crate) fn counted(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
 /// At most `bytes` of the text, cut between characters, with a mark where something is missing; [`plain`].
 pub(crate) fn cut(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {
@@ -35,6 +41,8 @@ mod tests {
             "\u{fffd}[2Jall\tis\nwell\u{fffd}\u{fffd}2J\u{fffd}\u{fffd}"
         );
         assert_eq!(cut(text, 1), "\u{fffd}… (24 bytes more)");
+        assert_eq!(counted(1, "row"), "1 row");
+        assert_eq!(counted(0, "byte"), "0 bytes");
         assert_eq!(plain("Zoë 😀 שלום"), "Zoë 😀 שלום");
     }
 }

@@ -234,7 +234,7 @@ pub(crate) fn arguments(fields: &[FieldRef], columns: &[ArrayRef]) -> Option<Rec
 
 /// A transform rejected more rows than its step allows.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("step `{step}` rejected more than {allowed} rows")]
+#[error("step `{step}` rejected more than {allowed} {}", if *.allowed == 1 { "row" } else { "rows" })]
 pub struct TooManyRejected {
     /// Name of the step.
     pub step: String,

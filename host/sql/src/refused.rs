@@ -1,4 +1,4 @@
-//! What DataFusion takes and does not carry out, or gets wrong without a word: refused, with what to write.
+//! What DataFusion accepts and does not carry out, or silently gets wrong: refused, with what to write.
 //!
 //! - Clauses that its planner passes over, such as `TABLESAMPLE`, `PREWHERE`, `GROUP BY .. WITH ROLLUP`, and `DISTINCT`, `FILTER` and
 //!   `ORDER BY` of functions that are no aggregates.

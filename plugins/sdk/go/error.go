@@ -108,3 +108,11 @@ func asError(err error) *Error {
 // utf8Text is a text for a user with a mark for what is not UTF-8: an error often shows the data that it is about, and the contract
 // takes no other text.
 func utf8Text(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
+
+// counted is a number of things: 1 row, 3 rows.
+func counted(number int, thing string) string {
+	if number == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", number, thing)
+}

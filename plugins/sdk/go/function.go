@@ -136,7 +136,7 @@ func (f *function) output() Field {
 // check compares the types that a query gives with those that the function takes.
 func (f *function) check(given Schema) error {
 	if len(given) != len(f.names) {
-		return Config("the function `%s` takes %d arguments, not %d", f.name, len(f.names), len(given))
+		return Config("the function `%s` takes %s, not %d", f.name, counted(len(f.names), "argument"), len(given))
 	}
 	for i, argument := range f.body.arguments {
 		if !argument.reads(given[i]) {
@@ -264,7 +264,7 @@ func keep[R any](c *call, result *R) {
 // give makes the result column.
 func give[R any](c *call, values []R) {
 	if len(values) != c.rows {
-		c.err = Internal("the function `%s` gave %d rows for %d", c.function.name, len(values), c.rows)
+		c.err = Internal("the function `%s` gave %s for %d", c.function.name, counted(len(values), "row"), c.rows)
 		return
 	}
 	value := c.result.value

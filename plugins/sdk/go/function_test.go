@@ -214,7 +214,7 @@ func TestAQueryWithOtherTypesIsRefused(t *testing.T) {
 		wanted string
 	}{
 		{"shout", transom.Schema{{Format: "l"}}, "the argument `text` of the function `shout` is Utf8, not Int64"},
-		{"shout", nil, "the function `shout` takes 1 arguments, not 0"},
+		{"shout", nil, "the function `shout` takes 1 argument, not 0"},
 		{"whisper", nil, "there is no function `whisper`"},
 		{"times_ten", transom.Schema{{Format: "d:9,2"}}, "the argument `price` of the function `times_ten` is " +
 			"Decimal128(5, 2), not Decimal128(9, 2)"},

@@ -124,9 +124,9 @@ func (o *option) read(value json.RawMessage, to reflect.Value) error {
 		var mismatch *json.UnmarshalTypeError
 		switch {
 		case errors.As(err, &mismatch) && mismatch.Field != "":
-			return fmt.Errorf("the option `%s.%s` is %s, not %s", o.name, mismatch.Field, wanted(mismatch.Type), mismatch.Value)
+			return fmt.Errorf("the option `%s.%s` must be %s, not %s", o.name, mismatch.Field, wanted(mismatch.Type), mismatch.Value)
 		case errors.As(err, &mismatch):
-			return fmt.Errorf("the option `%s` is %s, not %s", o.name, wanted(mismatch.Type), shown(value))
+			return fmt.Errorf("the option `%s` must be %s, not %s", o.name, wanted(mismatch.Type), shown(value))
 		}
 		return fmt.Errorf("the option `%s` is wrong: %s", o.name, strings.TrimPrefix(err.Error(), "json: "))
 	}
@@ -142,13 +142,13 @@ func (o *option) read(value json.RawMessage, to reflect.Value) error {
 			text = text.Elem()
 		}
 		if !slices.Contains(o.allowed, text.String()) {
-			return fmt.Errorf("the option `%s` is one of `%s`, not `%s`", o.name, strings.Join(o.allowed, "`, `"), text)
+			return fmt.Errorf("the option `%s` must be one of `%s`, not `%s`", o.name, strings.Join(o.allowed, "`, `"), text)
 		}
 	}
 	return nil
 }
 
-// checkValue finds what encoding/json takes without a word, at any depth: a null and a field that is missing, which would be 0 or "",
+// checkValue finds what encoding/json silently accepts, at any depth: a null and a field that is missing, which would be 0 or "",
 // a name in other capitals, an array of another length. What is of another type is found when it is decoded.
 func checkValue(path string, t reflect.Type, value json.RawMessage) error {
 	isNull := string(bytes.TrimSpace(value)) == "null"
@@ -159,7 +159,7 @@ func checkValue(path string, t reflect.Type, value json.RawMessage) error {
 		}
 		return checkValue(path, t.Elem(), value)
 	case isNull:
-		return fmt.Errorf("the option `%s` is %s, not null", path, wanted(t))
+		return fmt.Errorf("the option `%s` must be %s, not null", path, wanted(t))
 	case reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()):
 		return nil
 	}
@@ -170,7 +170,7 @@ func checkValue(path string, t reflect.Type, value json.RawMessage) error {
 			return nil
 		}
 		if t.Kind() == reflect.Array && len(items) != t.Len() {
-			return fmt.Errorf("the option `%s` is a list of %d, not of %d", path, t.Len(), len(items))
+			return fmt.Errorf("the option `%s` must be a list of %d, not of %d", path, t.Len(), len(items))
 		}
 		for i, item := range items {
 			if err := checkValue(fmt.Sprintf("%s[%d]", path, i), t.Elem(), item); err != nil {

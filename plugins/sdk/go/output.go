@@ -54,7 +54,8 @@ func (o *Output) Emit(columns ...*Column) {
 	case !o.current:
 		o.fail("there is no current batch at the end: use EmitNew")
 	case len(columns) > 0 && columns[0].length != o.rows:
-		o.fail("emitted %d rows for a batch of %d: a rejected row needs a value too; other rows are for EmitRows and EmitNew", columns[0].length, o.rows)
+		o.fail("emitted %s for a batch of %d: a rejected row needs a value too; other rows are for EmitRows and EmitNew",
+			counted(columns[0].length, "row"), o.rows)
 	default:
 		o.push(part{columns: columns, length: o.rows, source: sourceOneToOne})
 	}
@@ -69,7 +70,7 @@ func (o *Output) EmitRows(sourceRowNumbers []uint32, columns ...*Column) {
 	}
 	for _, row := range sourceRowNumbers {
 		if int(row) >= o.rows {
-			o.fail("source row %d is not in a batch of %d rows", row, o.rows)
+			o.fail("source row %d is not in a batch of %s", row, counted(o.rows, "row"))
 			return
 		}
 	}
@@ -95,7 +96,7 @@ func (o *Output) EmitNew(columns ...*Column) {
 func (o *Output) Reject(row int, reason string) {
 	switch {
 	case !o.current || row < 0 || row >= o.rows:
-		o.fail("rejected row %d, which is not in a batch of %d rows", row, o.rows)
+		o.fail("rejected row %d, which is not in a batch of %s", row, counted(o.rows, "row"))
 		return
 	case o.places == nil:
 		o.places = newBitmap(o.rows)
@@ -124,11 +125,11 @@ func (o *Output) push(p part) {
 		c := p.columns[i]
 		switch {
 		case c.length != p.length:
-			o.fail("the column `%s` has %d rows, not %d", field.Name, c.length, p.length)
+			o.fail("the column `%s` has %s, not %d", field.Name, counted(c.length, "row"), p.length)
 		case !c.sameShape(field):
 			o.fail("the column `%s` is %s; the plan says %s", field.Name, typeName(c.format), typeName(field.Format))
 		case !field.Nullable && c.nulls > 0:
-			o.fail("the column `%s` has nulls; the plan says that it has none", field.Name)
+			o.fail("the column `%s` contains nulls; its field in the plan is not nullable", field.Name)
 		}
 	}
 	o.parts = append(o.parts, p)

@@ -102,7 +102,7 @@ func TestOutputThatIsNotAsPlannedIsAtFault(t *testing.T) {
 		{"carrying", "columns are carried over from the current batch", func(o *transom.Output) { o.EmitNew(n(1)) }},
 		{"carrying", "rejected row 3, which is not in a batch of 3 rows", func(o *transom.Output) { o.Reject(3, "") }},
 		{"computing", "the column `n` is Utf8; the plan says Int64", func(o *transom.Output) { o.EmitNew(texts("a")) }},
-		{"computing", "the column `n` has nulls", func(o *transom.Output) { o.EmitNew(maybe([]int64{1}, 0)) }},
+		{"computing", "the column `n` contains nulls; its field in the plan is not nullable", func(o *transom.Output) { o.EmitNew(maybe([]int64{1}, 0)) }},
 		{"computing", "has no method `Pull`", func(o *transom.Output) { o.More() }},
 	} {
 		emits = c.emit

@@ -10,3 +10,4 @@ mod round_trip;
 mod sink;
 mod source;
 mod support;
+mod upstream;

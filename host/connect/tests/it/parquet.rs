@@ -31,7 +31,7 @@ use transom_file::spec::{Format, Unknown};
 
 use crate::support::{open, put, query, session, source};
 
-fn write(root: &Path, path: &str, columns: &[(&str, ArrayRef)]) {
+pub(crate) fn write(root: &Path, path: &str, columns: &[(&str, ArrayRef)]) {
     let columns = columns
         .iter()
         .map(|(name, array)| (*name, Arc::clone(array), true));

@@ -1,7 +1,7 @@
 //! Arrow arrays on their way out of a guest: every buffer is checked before an array is built from it.
 //!
 //! Lengths and counts are checked here, everything inside the buffers (offsets, UTF-8, null counts of children) by arrow's own
-//! full validation, which `ArrayDataBuilder::build` runs; strings that are plainly well are spared it (`pieces`). A buffer is
+//! full validation, which `ArrayDataBuilder::build` runs; strings that are obviously valid skip it (`pieces`). A buffer is
 //! taken over without copying; only one that is not aligned to its type is copied.
 
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use arrow_data::{ArrayData, ArrayDataBuilder};
 use super::lower::fixed_width;
 use super::pieces::are_well;
 use crate::bindings::types;
+use crate::text::counted;
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
@@ -95,7 +96,8 @@ impl Parts {
     ) -> Result<ArrayDataBuilder, String> {
         let node = self.nodes.next().ok_or("its node is missing")?;
         if node.length as usize != length {
-            return Err(format!("{} rows where {length} were expected", node.length));
+            let rows = counted(node.length as usize, "row");
+            return Err(format!("{rows} where {length} were expected"));
         }
         if takes_no_bytes(data_type) {
             let more = length.saturating_sub(self.rows);
@@ -193,7 +195,7 @@ impl Parts {
         )
     }
 
-    /// Offsets and data of strings or bytes; arrow validates them unless they are plainly well.
+    /// Offsets and data of strings or bytes; arrow validates them unless they are obviously valid.
     fn pieces<O: OffsetSizeTrait, const WIDTH: usize>(
         &mut self,
         array: ArrayDataBuilder,
@@ -247,10 +249,12 @@ fn takes_no_bytes(data_type: &DataType) -> bool {
 fn fitting(bytes: Vec<u8>, name: &str, needed: usize) -> Result<Buffer, String> {
     match bytes.len() {
         length if length < needed => Err(format!(
-            "its {name} buffer has {length} bytes and needs {needed}"
+            "its {name} buffer has {} and needs {needed}",
+            counted(length, "byte")
         )),
         length if length >= needed.saturating_add(PADDING) => Err(format!(
-            "its {name} buffer has {length} bytes where {needed} were expected"
+            "its {name} buffer has {} where {needed} were expected",
+            counted(length, "byte")
         )),
         // Without the padding: arrow's validation asserts that offsets fill their buffer to the last byte.
         _ => Ok(Buffer::from_vec(bytes).slice_with_length(0, needed)),

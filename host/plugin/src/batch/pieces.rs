@@ -2,7 +2,7 @@
 //!
 //! Arrow looks at every offset on its own, which takes about as long as copying the strings does. Whether all is well can be seen
 //! of the whole column at once: offsets that begin at 0, never fall and end within the data point into it, and a text of
-//! ASCII can be cut anywhere. Only a yes is given here; what is not plainly well is left to arrow, which says what is wrong and
+//! ASCII can be cut anywhere. Only a yes is given here; what is not obviously valid is left to arrow, which says what is wrong and
 //! where.
 
 use arrow::array::OffsetSizeTrait;

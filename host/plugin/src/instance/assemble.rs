@@ -14,7 +14,7 @@ use crate::bindings::{scalar, table};
 use crate::error::{Error, Result};
 use crate::limits::Exceeded;
 use crate::plugin::Plugin;
-use crate::text::cut;
+use crate::text::{counted, cut};
 
 /// A batch of input for a transform: the columns of the schema it was opened with, some of them perhaps pruned.
 #[derive(Debug, Clone, Copy)]
@@ -221,8 +221,9 @@ fn source_rows_of(bytes: &[u8], rows: usize, input_rows: usize) -> Result<UInt32
     let (numbers, rest) = bytes.as_chunks::<4>();
     if numbers.len() != rows || !rest.is_empty() {
         return Err(format!(
-            "source rows of {} bytes for {rows} rows",
-            bytes.len()
+            "source rows of {} for {}",
+            counted(bytes.len(), "byte"),
+            counted(rows, "row")
         ));
     }
     let numbers: Vec<u32> = numbers

@@ -35,6 +35,7 @@ use crate::interrupt::Cancel;
 use crate::limits::{Exceeded, MemoryBudget, with_stack};
 use crate::plugin::Plugin;
 use crate::state::{State, Timing};
+use crate::text::counted;
 use crate::wasi::LogicalTime;
 
 /// What an instance shares with the query that uses it.
@@ -240,8 +241,9 @@ impl Instance {
                 };
                 if column.rows as usize != rows {
                     return Err(bad(format!(
-                        "{} rows for {rows} rows of arguments",
-                        column.rows
+                        "{} for {} of arguments",
+                        counted(column.rows as usize, "row"),
+                        counted(rows, "row")
                     )));
                 }
                 // Rows that failed have no value, so their nulls are no fault even where the result has none.

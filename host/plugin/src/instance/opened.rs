@@ -144,7 +144,7 @@ impl OpenedTransform {
             .find(|field| !names.insert(field.name().as_str()))
         {
             return Err(format!(
-                "output column `{}` stands there twice",
+                "the output has two columns named `{}`",
                 cut(twice.name(), 256)
             ));
         }

@@ -299,7 +299,7 @@ async fn a_rejected_row_too_many_ends_the_run() {
         assert_eq!(ran.is_err(), ends, "{message}");
         if ends {
             assert!(
-                message.contains("step `reject_odd_step` rejected more than 1 rows"),
+                message.contains("step `reject_odd_step` rejected more than 1 row"),
                 "{message}"
             );
         }

@@ -64,6 +64,30 @@ async fn datafusion_still_subtracts_what_leaves_a_frame() {
 }
 
 #[tokio::test]
+async fn datafusion_still_begins_groups_with_finite_floats() {
+    // https://github.com/apache/datafusion/blob/55.2.0/datafusion/functions-aggregate/src/min_max.rs
+    let nan = "SELECT max(x) AS m FROM (VALUES (1, arrow_cast('NaN', 'Float64')), (1, arrow_cast('1', 'Float64'))) AS t(k, x) GROUP BY k";
+    assert_eq!(plain(nan).await, "1.0");
+    let infinity =
+        "SELECT min(x) AS m FROM (VALUES (1, arrow_cast('inf', 'Float64'))) AS t(k, x) GROUP BY k";
+    assert_ne!(plain(infinity).await, "inf");
+}
+
+#[tokio::test]
+async fn datafusion_still_sorts_once_for_all_distinct_lists() {
+    // https://github.com/apache/datafusion/blob/55.2.0/datafusion/physical-plan/src/aggregates/mod.rs
+    let lists = "SELECT array_agg(DISTINCT s ORDER BY s DESC) AS a, array_agg(DISTINCT s ORDER BY s) AS b FROM (VALUES (2), (1), (3), (1)) AS t(s)";
+    assert_ne!(plain(lists).await, "[3, 2, 1]|[1, 2, 3]");
+}
+
+#[tokio::test]
+async fn datafusion_still_cancels_out_the_squares_of_correlations_in_groups() {
+    // https://github.com/apache/datafusion/blob/55.2.0/datafusion/functions-aggregate/src/correlation.rs
+    let line = "SELECT corr(x, y) AS c FROM (VALUES (1, 1e12, 1.0), (1, 1e12 + 1, 2.0), (1, 1e12 + 2, 3.0)) AS t(k, x, y) GROUP BY k";
+    assert_ne!(plain(line).await, "1.0");
+}
+
+#[tokio::test]
 async fn datafusion_still_adds_for_medians_and_weighs_percentiles_in_millionths() {
     let median = "SELECT median(x) AS m FROM (VALUES (1e308), (1.5e308)) AS t(x)";
     assert_eq!(plain(median).await, "inf");

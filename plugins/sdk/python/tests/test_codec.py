@@ -215,7 +215,7 @@ class WhatDoesNotFit(unittest.TestCase):
             with self.subTest(type=data_type.name, value=value):
                 misfit = self.misfit(data_type, [data_type.placeholder, value])
                 self.assertEqual((misfit.row, misfit.wrong_class), (1, True))
-                self.assertIn(f"is a `{type(value).__name__}`, not a `{data_type.python.__name__}`", misfit.reason)
+                self.assertRegex(misfit.reason, f"is an? `{type(value).__name__}`, not an? `{data_type.python.__name__}`")
         for data_type, value in [(types.float64, True), (types.float64, 3), (types.int64, True)]:
             encode(data_type, [value])
 
@@ -257,7 +257,7 @@ class Columns(unittest.TestCase):
                 with self.subTest(values=type(values).__name__, column=type(column).__name__):
                     self.assertEqual(encode(types.boolean, column), bools)
         for values in ([1, 0, 1], bytes([1, 2])):
-            with self.assertRaisesRegex(Misfit, f"{values[-1]} is a `int`|1 is a `int`"):
+            with self.assertRaisesRegex(Misfit, f"{values[-1]} is an `int`|1 is an `int`"):
                 encode(types.boolean, values)
 
     def test_a_mask_may_have_any_number_for_what_is_valid(self):

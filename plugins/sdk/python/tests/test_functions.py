@@ -180,7 +180,7 @@ class Rows(unittest.TestCase):
         with self.assertRaises(transom.Error) as raised:
             call_function(mixed, [None, 1000, 2, 3])
         self.assertEqual(raised.exception.row, 3)
-        self.assertIn("'3' is a `str`, not a `int`", str(raised.exception))
+        self.assertIn("'3' is a `str`, not an `int`", str(raised.exception))
 
     def test_a_wrong_result_of_a_cached_function_is_told_with_its_place(self):
         message = r"`cached` \(.*test_functions.py, line \d+\) returned a wrong value"
@@ -192,7 +192,7 @@ class Rows(unittest.TestCase):
             call_function(mistaken, [1, 3])
         self.assertEqual((raised.exception.kind, raised.exception.row), ("internal", 1))
         self.assertIn("`mistaken`", str(raised.exception))
-        self.assertIn("'3' is a `str`, not a `int`", str(raised.exception))
+        self.assertIn("'3' is a `str`, not an `int`", str(raised.exception))
 
     def test_another_exception_ends_the_run_with_traceback_and_row(self):
         with self.assertRaises(transom.Error) as raised:
@@ -303,7 +303,7 @@ class Columns(unittest.TestCase):
         def first(a: transom.Column[int]) -> transom.Column[int]:
             return a.values[:1]
 
-        with self.assertRaisesRegex(transom.Error, "`first` returned 1 rows for 2"):
+        with self.assertRaisesRegex(transom.Error, "`first` returned 1 row for 2"):
             call_function(first, [1, 2])
 
 
@@ -324,15 +324,19 @@ class Descriptions(unittest.TestCase):
         def undecided(a: int | str) -> int: ...
         def digits(a: "transom.Decimal") -> int: ...
         def starred(*a: int) -> int: ...
+        def doubly_starred(**a: int) -> int: ...
+        def by_name_alone(*, a: int) -> int: ...
         def swapped(a: Annotated[str, transom.int32]) -> int: ...
 
         for function, message in [
-            (missing, "the argument `a` has no annotation"),
-            (no_result, "the result has no annotation"),
+            (missing, "the argument `a` has no type: write one, for example `a: int`"),
+            (no_result, "the result has no type: write one, for example `-> int`"),
             (listed, "`list` is no type of a column; there are bool, bytes, date"),
             (undecided, "is several types at once"),
             (digits, "an annotation cannot be read"),
-            (starred, "the argument `a` is not a plain one"),
+            (starred, "`*a` is not supported"),
+            (doubly_starred, "`**a` is not supported"),
+            (by_name_alone, "`*, a` is not supported"),
             (swapped, "values of int32 are `int`, not `str`"),
         ]:
             with self.subTest(function=function.__name__), self.assertRaises(transom.Error) as raised:

@@ -124,11 +124,11 @@ class Emitting(unittest.TestCase):
         cases = [
             (lambda _, b, o: o.emit(), "the column `x`, which `open` promised, was not emitted"),
             (lambda _, b, o: o.emit(x=[1] * 3, y=[1] * 3), "emitted the column `y`; `open` promised `x`"),
-            (lambda _, b, o: o.emit(x=[1]), "the column `x` has 1 rows for a batch of 3"),
-            (lambda _, b, o: o.emit(x=[1, None, 3]), "the column `x` has nulls; `open` promised none"),
+            (lambda _, b, o: o.emit(x=[1]), "the column `x` has 1 row for a batch of 3"),
+            (lambda _, b, o: o.emit(x=[1, None, 3]), "the column `x` contains nulls; add `| None` to its type in `computes`"),
             (lambda _, b, o: o.emit(x=[1, "2", 3]), "the column `x` cannot hold what was emitted: '2' is a `str`"),
             (lambda _, b, o: o.emit_rows([3], x=[1]), "source row 3 is not in a batch of 3 rows"),
-            (lambda _, b, o: o.emit_rows([0, 1], x=[1]), "the column `x` has 1 rows, not 2"),
+            (lambda _, b, o: o.emit_rows([0, 1], x=[1]), "the column `x` has 1 row, not 2"),
             (lambda _, b, o: o.emit_new(x=[1]), "every row must have a row there"),
             (lambda _, b, o: o.reject(3, "no"), "rejected row 3, which is not in a batch of 3 rows"),
             (lambda _, b, o: b["id"], "the batch has no column `id`; `open` said that it reads none"),
@@ -185,6 +185,40 @@ class Layouts(unittest.TestCase):
         error = wire_error(raised.exception)
         self.assertEqual(error.message, "column `legs` has type +l, which a plugin in Python cannot read")
         self.assertEqual((error.kind, error.column), ("config", 1))
+
+    def test_columns_are_read_as_the_types_that_are_declared(self):
+        price = Annotated[Decimal, transom.decimal(18, 2)]
+        declared = whatever(reads={"text": str, 0: int | None, "price": price}, passes=["id"])
+        fields = [WireField("id", "l"), WireField("text", "u"), WireField("price", "d:18,2")]
+        _, opened = self.open(declared, fields)
+        self.assertEqual(opened.reads, [1, 0, 2])
+        for place, name, given, message in [
+            (0, "id", "i", "the column `id` is int32, not int64"),
+            (1, "text", "U", "the column `text` is large_utf8, not utf8"),
+            (2, "price", "d:10,2", "the column `price` is decimal128(10, 2), not decimal128(18, 2)"),
+            (2, "price", "tiM", "the column `price` is tiM, not decimal128(18, 2)"),
+        ]:
+            wrong = [*fields]
+            wrong[place] = WireField(name, given)
+            with self.subTest(message=message), self.assertRaises(Located) as raised:
+                self.open(declared, wrong)
+            error = wire_error(raised.exception)
+            self.assertEqual((error.kind, error.column, error.message), ("config", place, message))
+        nested = [WireField("id", "l"), WireField("text", "+l", children=1), WireField("item", "u"), *fields[2:]]
+        with self.assertRaises(Located) as raised:
+            self.open(declared, nested)
+        error = wire_error(raised.exception)
+        self.assertEqual((error.column, error.message), (1, "the column `text` is +l, not utf8"))
+
+    def test_a_declared_column_that_is_missing_is_told_with_those_there_are(self):
+        with self.assertRaises(transom.Config) as raised:
+            run_transform(whatever(reads={"x": int}), {}, TABLE)
+        self.assertEqual(str(raised.exception), "there is no column `x`; the input has `id`, `text`")
+
+    def test_a_declared_type_that_no_column_has_is_told_with_those_there_are(self):
+        with self.assertRaises(transom.Error) as raised:
+            run_transform(whatever(reads={"id": list}), {}, TABLE)
+        self.assertIn("the column `id` in `reads`: `list` is no type of a column; there are bool", str(raised.exception))
 
     def test_a_missing_column_is_told_with_those_there_are(self):
         with self.assertRaises(transom.Config) as raised:

@@ -14,6 +14,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from . import bits, native
+from .errors import kind_of
 
 
 class DataType:
@@ -70,7 +71,7 @@ class DataType:
 
     def other(self, value: object) -> str:
         """How a value is not of this class, for a message that begins with the value."""
-        return f"is a `{type(value).__name__}`, not a `{self.python.__name__}`"
+        return f"is {kind_of(type(value))}, not {kind_of(self.python)}"
 
 
 class Number(DataType):

@@ -71,6 +71,17 @@ def said(exception: BaseException) -> str:
         return f"(its message is not known: `__str__` raised {type(error).__name__})"
 
 
+def counted(number: int, thing: str) -> str:
+    """A number of things: `1 row`, `3 rows`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def kind_of(cls: type) -> str:
+    """A class with its article: ``a `str` ``, ``an `int` ``."""
+    name = cls.__name__
+    return f"an `{name}`" if name.lower().startswith(("a", "e", "i", "o", "u")) else f"a `{name}`"
+
+
 def failure(exception: BaseException, row: int | None = None) -> Error:
     """The error that `exception` is to the host: itself if it is one of the above, else an internal one.
 

@@ -16,11 +16,18 @@ from . import native
 from .codec import DataType
 from .column import Column, Misfit, encode, intersect, misfits, spread
 from .contract import Batch
-from .errors import Config, Error, Reject, failure, said
+from .errors import Config, Error, Reject, counted, failure, kind_of, said
 from .loops import loop_of, rows_of
 from .types import from_annotation, show
 
 VOLATILITIES = ("immutable", "stable", "volatile")
+
+#: What stands before an argument that has no place of its own.
+_STARS = {
+    inspect.Parameter.VAR_POSITIONAL: "*",
+    inspect.Parameter.VAR_KEYWORD: "**",
+    inspect.Parameter.KEYWORD_ONLY: "*, ",
+}
 
 #: Functions in the order of their definition, over all modules.
 registry: list[Function] = []
@@ -44,7 +51,7 @@ class Function:
         function = inspect.unwrap(self.function)
         code = getattr(function, "__code__", None)
         if code is None:
-            return f"a `{type(function).__name__}` of the module {getattr(function, '__module__', None)}"
+            return f"{kind_of(type(function))} of the module {getattr(function, '__module__', None)}"
         return f"{code.co_filename}, line {code.co_firstlineno}"
 
     @property
@@ -78,18 +85,18 @@ class Function:
         for parameter in inspect.signature(self.function).parameters.values():
             name = parameter.name
             if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-                raise self._wrong(f"the argument `{name}` is not a plain one")
+                raise self._wrong(f"`{_STARS[parameter.kind]}{name}` is not supported; SQL gives arguments by place")
             if name not in hints:
-                raise self._wrong(f"the argument `{name}` has no annotation: write `{name}: int` or its like")
+                raise self._wrong(f"the argument `{name}` has no type: write one, for example `{name}: int`")
             arguments.append((name, *self._annotated(hints[name], f"the argument `{name}`")))
         if "return" not in hints:
-            raise self._wrong("the result has no annotation: write `-> int` or its like")
+            raise self._wrong("the result has no type: write one, for example `-> int`")
         return arguments, *self._annotated(hints["return"], "the result")
 
     def _annotated(self, annotation: object, what: str) -> tuple[DataType, bool]:
         if self.by_column:
             if typing.get_origin(annotation) is not Column:
-                raise self._wrong(f"{what} is `{show(annotation)}`; by column it is `transom.Column[int]` or its like")
+                raise self._wrong(f"{what} is `{show(annotation)}`; a function by column takes and gives columns, for example `transom.Column[int]`")
             annotation = typing.get_args(annotation)[0]
         try:
             return from_annotation(annotation)
@@ -102,7 +109,8 @@ class Function:
     def open(self, given: Sequence[tuple[str, str]]) -> DataType:
         """Checks names and formats of the arguments that a query gives; returns the type of the result."""
         if len(given) != len(self.arguments):
-            raise Config(f"the function `{self.name}` takes {len(self.arguments)} arguments, not {len(given)}")
+            takes = counted(len(self.arguments), "argument")
+            raise Config(f"the function `{self.name}` takes {takes}, not {len(given)}")
         for (name, data_type, _), (_, format) in zip(self.arguments, given):
             if format != data_type.format:
                 raise Config(f"the argument `{name}` of the function `{self.name}` is {data_type.name}, not `{format}`")
@@ -124,9 +132,9 @@ class Function:
         try:
             length = len(result)
         except TypeError:
-            raise Error(f"`{self.name}` returned a `{type(result).__name__}`, not a column") from None
+            raise Error(f"`{self.name}` returned {kind_of(type(result))}, not a column") from None
         if length != rows:
-            raise Error(f"`{self.name}` returned {length} rows for {rows}")
+            raise Error(f"`{self.name}` returned {counted(length, 'row')} for {rows}")
         valid = None
         if not isinstance(result, (list, tuple, Column)):
             # An array has no place for nulls: a row is null where an argument is.

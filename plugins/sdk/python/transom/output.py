@@ -8,7 +8,7 @@ from itertools import compress
 
 from .column import Column, Misfit, encode
 from .contract import Batch, Part, Rejected, TableOutcome
-from .errors import Error, clean
+from .errors import Error, clean, counted
 from .schema import Field, join
 
 
@@ -40,7 +40,7 @@ class Output:
         for field, column in zip(self._computed, ordered):
             if len(column) != rows:
                 raise Error(
-                    f"the column `{field.name}` has {len(column)} rows for a batch of {rows}: "
+                    f"the column `{field.name}` has {counted(len(column), 'row')} for a batch of {rows}: "
                     "a rejected row needs a value too; other rows are for `emit_rows` and `emit_new`"
                 )
         self._parts.append([held(column) for column in ordered])
@@ -117,14 +117,14 @@ class Output:
         for field, column in zip(self._computed, columns):
             name = field.name
             if len(column) != rows:
-                raise Error(f"the column `{name}` has {len(column)} rows, not {rows}")
+                raise Error(f"the column `{name}` has {counted(len(column), 'row')}, not {rows}")
             assert field.type is not None
             try:
                 batch = encode(field.type, column)
             except Misfit as misfit:
                 raise Error(f"the column `{name}` cannot hold what was emitted: {misfit.reason}") from None
             if batch.nodes[0].null_count and not field.nullable:
-                raise Error(f"the column `{name}` has nulls; `open` promised none")
+                raise Error(f"the column `{name}` contains nulls; add `| None` to its type in `computes`")
             encoded.append(batch)
         return join(rows, encoded)
 

@@ -111,6 +111,8 @@ class Table:
         if not isinstance(opened, transforms.Opened):
             raise Error(f"`open` of the transform `{transform.name}` returned {opened!r}, not an `Opened`")
         self.places = opened.places(opened.reads, input)
+        for place, wanted in zip(self.places, opened.types):
+            input.check(place, wanted)
         self.reads = [input.readable(place) for place in self.places]
         self.names = [field.name for field in self.reads]
         self.passes = opened.places(opened.passes, input)

@@ -101,6 +101,14 @@ class Schema(Sequence[Field]):
         names = ", ".join(f"`{other}`" for other in self.names) or "none"
         raise Config(f"there is no column `{name}`; the input has {names}")
 
+    def check(self, place: int, wanted: DataType) -> None:
+        """`Config` if the column at a place is of another type than `wanted`; the host may offer it in that one then."""
+        field = self.fields[place]
+        # A nested column has the format of its outermost type alone.
+        if field.children or field.format != wanted.format:
+            given = field.type.name if field.type is not None else field.format
+            raise Config(f"the column `{field.name}` is {given}, not {wanted.name}", column=field.name)
+
     def readable(self, place: int) -> Field:
         """The column at a place, if Python can express its type; else `Config`."""
         field = self.fields[place]

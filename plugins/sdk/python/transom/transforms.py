@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from .codec import DataType
 from .column import Column
 from .errors import BadData, Config, Error
 from .schema import Field, Schema
+from .types import from_annotation
 
 if TYPE_CHECKING:
     from .output import Output
@@ -43,7 +45,10 @@ ALL = _All()
 class Opened:
     """What a transform says when it is opened: the columns that it reads, and those of its output.
 
-    `reads` names the columns that batches will hold, in this order. `passes` names those that the host carries over
+    `reads` names the columns that batches will hold, in this order; a mapping says as which types, too:
+    `{"customer": str, "second": int}`. The host casts to them where no value is lost, and a column of any other type is
+    a mistake in the pipeline, which is found before data is read. Whatever the type, a column may hold None: `str` and
+    `str | None` are the same here. `passes` names those that the host carries over
     to the output; one that is passed and not read never leaves the host. `computes` names the columns that the
     transform makes, with their types: `{"session": int, "note": str | None}`, or a list of `Field`. The output has
     first those passed, then those computed.
@@ -52,10 +57,15 @@ class Opened:
     def __init__(
         self,
         *,
-        reads: Iterable[str | int] | _All = (),
+        reads: Mapping[str | int, object] | Iterable[str | int] | _All = (),
         passes: Iterable[str | int] | _All = (),
         computes: Mapping[str, object] | Iterable[Field] = (),
     ):
+        #: The types that it reads columns as, in the order of `reads`; none if it takes them as they are.
+        self.types: list[DataType] = []
+        if isinstance(reads, Mapping):
+            self.types = [type_of(column, annotation) for column, annotation in reads.items()]
+            reads = list(reads)
         self.reads = reads
         self.passes = passes
         if isinstance(computes, Mapping):
@@ -77,6 +87,14 @@ class Opened:
             else:
                 raise Config(f"the input has {len(schema)} columns, none at place {column}")
         return places
+
+
+def type_of(column: str | int, annotation: object) -> DataType:
+    """The type that a column is to be read as."""
+    try:
+        return from_annotation(annotation)[0]
+    except TypeError as error:
+        raise Error(f"the column `{column}` in `reads`: {error}") from None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -139,6 +139,12 @@ impl<E: std::error::Error + 'static> From<E> for Error {
     }
 }
 
+/// A number of things: `1 row`, `3 rows`.
+pub(crate) fn counted(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

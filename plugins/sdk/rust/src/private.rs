@@ -6,6 +6,7 @@ pub use crate::function::{Accepts, Function, Gives, Registered, Volatility, argu
 pub use crate::transform::{Cells, OpenTable, Source, Table, TransformEntry, column_of, read_cell};
 
 use crate::Error;
+use crate::error::counted;
 use crate::function::column::Typed;
 use crate::function::row::Returned;
 use crate::function::value::Writable;
@@ -32,8 +33,8 @@ pub fn of_length<A: Array>(column: &A, rows: usize) -> Result<&A, Error> {
         Ok(column)
     } else {
         Err(Error::internal(format!(
-            "an argument has {} rows, not {rows}",
-            column.len()
+            "an argument has {}, not {rows}",
+            counted(column.len(), "row")
         )))
     }
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	transom "github.com/transom-data/transom/plugins/sdk/go"
 	"github.com/transom-data/transom/plugins/sdk/go/transomtest"
@@ -153,6 +154,17 @@ func TestFunctionsAgreeWithTheirDescription(t *testing.T) {
 	expect(t, string(reversed[0].V), "cba")
 	days, _ := transomtest.Call[transom.Date](t, "next_day", transom.NewColumn([]transom.Date{transom.DateOf(2024, 2, 28)}))
 	expect(t, days, []string{"2024-02-29"})
+	answers, _ := transomtest.Call[int64](t, "answer")
+	expect(t, answers, []int64{42})
+	letters := make([]*transom.Column, 7)
+	for i := range letters {
+		letters[i] = transom.NewColumn([]string{string(rune('a' + i))})
+	}
+	joined, _ := transomtest.Call[string](t, "joined", letters...)
+	expect(t, joined, []string{"abcdefg"})
+	at := transom.NewColumn([]transom.Timestamp{transom.TimestampOf(time.Date(2024, 7, 1, 12, 0, 0, 0, time.UTC))})
+	hours, _ := transomtest.Call[int64](t, "local_hour", at, transom.NewColumn([]string{"Europe/Berlin"}))
+	expect(t, hours, []int64{14})
 }
 
 func TestBenchmarkedFiltersKeepTheSameRows(t *testing.T) {

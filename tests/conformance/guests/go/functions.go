@@ -31,6 +31,9 @@ func init() {
 	transom.Function("checked(v)", "The value; rejects a negative one.", transom.Try1(checked))
 	transom.Function("unlucky(v)", "The value; panics at 13.", transom.Func1(unlucky))
 	transom.Function("blame(v)", "The value; from 1 to 4 an error of each kind.", transom.Try1(blame))
+	transom.Function("answer()", "Of all questions.", transom.Func0(func() int64 { return 42 }))
+	transom.Function("joined(a, b, c, d, e, f, g)", "All of them, in their order.", transom.Func7(joined))
+	transom.Function("local_hour(at, zone)", "The hour that clocks of a zone show at a time in UTC.", transom.Try2(localHour))
 }
 
 // add sees whole columns, for the speed of it.
@@ -82,6 +85,16 @@ func blame(v int64) (int64, error) {
 		return 0, transom.Internal("the plugin")
 	}
 	return v, nil
+}
+
+func joined(a, b, c, d, e, f, g string) string { return a + b + c + d + e + f + g }
+
+func localHour(at transom.Timestamp, zone string) (int64, error) {
+	location, err := time.LoadLocation(zone)
+	if err != nil {
+		return 0, err
+	}
+	return int64(at.Time().In(location).Hour()), nil
 }
 
 func lengths(words []string) []int64 {

@@ -122,10 +122,7 @@ fn values_must_fill_their_rows_and_may_be_padded() {
     );
     assert_eq!(padded.unwrap().len(), 2);
     let bits = problem(DataType::Boolean, 9, 0, vec![vec![], vec![0xff]]);
-    assert_eq!(
-        bits,
-        "column `a`: its values buffer has 1 bytes and needs 2"
-    );
+    assert_eq!(bits, "column `a`: its values buffer has 1 byte and needs 2");
     let fixed = problem(DataType::FixedSizeBinary(3), 2, 0, vec![vec![], vec![0; 5]]);
     assert_eq!(
         fixed,

@@ -7,6 +7,7 @@ pub mod row;
 pub mod value;
 
 use crate::Error;
+use crate::error::counted;
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
 
@@ -85,9 +86,9 @@ impl Function {
         let arguments = (self.arguments)();
         if arguments.len() != given.len() {
             return Err(Error::config(format!(
-                "the function `{}` takes {} arguments, not {}",
+                "the function `{}` takes {}, not {}",
                 self.name,
-                arguments.len(),
+                counted(arguments.len(), "argument"),
                 given.len()
             )));
         }
@@ -128,9 +129,9 @@ impl Function {
         let column = &called.column;
         if column.len() != rows {
             return Err(Error::internal(format!(
-                "the function `{}` gave {} rows for {rows}",
+                "the function `{}` gave {} for {rows}",
                 self.name,
-                column.len()
+                counted(column.len(), "row")
             )));
         }
         if !column.data_type().equals_datatype(promised) {

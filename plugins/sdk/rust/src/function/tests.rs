@@ -426,7 +426,7 @@ fn a_column_of_another_length_is_refused() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the function `shortened` gave 1 rows for 2"
+        "the function `shortened` gave 1 row for 2"
     );
 }
 

@@ -261,7 +261,7 @@ fn what_was_not_promised_is_refused() {
         ),
         (
             "nulls",
-            "the column `number` has nulls; `open` promised none",
+            "the column `number` contains nulls; its field in `computes` is not nullable",
         ),
         (
             "rows",

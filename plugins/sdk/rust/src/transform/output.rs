@@ -1,6 +1,7 @@
 //! Where a transform puts its rows, and the rows it rejects.
 
 use crate::Error;
+use crate::error::counted;
 use arrow_array::{Array, ArrayRef, UInt32Array, make_array};
 use arrow_data::transform::MutableArrayData;
 use arrow_schema::{Field, SchemaRef};
@@ -47,8 +48,9 @@ impl Output {
         let rows = columns.first().map_or(input, |first| first.len());
         if rows != input {
             return Err(Error::internal(format!(
-                "emitted {rows} rows for a batch of {input}: a rejected row needs a value too; other rows are for \
-                 `emit_rows` and `emit_new`"
+                "emitted {} for a batch of {input}: a rejected row needs a value too; other rows are for `emit_rows` \
+                 and `emit_new`",
+                counted(rows, "row")
             )));
         }
         self.push(columns, rows, Source::OneToOne)
@@ -171,8 +173,8 @@ fn check(field: &Field, column: &ArrayRef, rows: usize) -> Result<(), Error> {
     let name = field.name();
     if column.len() != rows {
         return Err(Error::internal(format!(
-            "the column `{name}` has {} rows, not {rows}",
-            column.len()
+            "the column `{name}` has {}, not {rows}",
+            counted(column.len(), "row")
         )));
     }
     if !column.data_type().equals_datatype(field.data_type()) {
@@ -184,7 +186,7 @@ fn check(field: &Field, column: &ArrayRef, rows: usize) -> Result<(), Error> {
     }
     if !field.is_nullable() && column.logical_null_count() > 0 {
         return Err(Error::internal(format!(
-            "the column `{name}` has nulls; `open` promised none"
+            "the column `{name}` contains nulls; its field in `computes` is not nullable"
         )));
     }
     Ok(())

@@ -73,6 +73,18 @@ def checked(v: int) -> int:
 
 
 @transom.function
+def answer() -> int:
+    """Of all questions."""
+    return 42
+
+
+@transom.function
+def joined(a: str, b: str, c: str, d: str, e: str, f: str, g: str) -> str:
+    """All of them, in their order."""
+    return "".join((a, b, c, d, e, f, g))
+
+
+@transom.function
 def unlucky(v: int) -> int:
     """The value; fails at 13."""
     if v == 13:

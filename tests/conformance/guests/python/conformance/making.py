@@ -43,7 +43,7 @@ class RunningSum(transom.Transform):
 
     def open(self, input: transom.Schema) -> transom.Opened:
         self.total = 0
-        return transom.Opened(reads=[self.options.column], passes=transom.ALL, computes={"sum": int})
+        return transom.Opened(reads={self.options.column: int}, passes=transom.ALL, computes={"sum": int})
 
     def process(self, batch: transom.RecordBatch, output: transom.Output) -> None:
         sums = []

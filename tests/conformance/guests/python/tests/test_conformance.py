@@ -36,6 +36,10 @@ class Functions(unittest.TestCase):
             with self.subTest(function=function.__name__):
                 self.assertEqual(call_function(function, [given, None]).values, [expected, None])
 
+    def test_functions_have_any_number_of_arguments(self):
+        self.assertEqual(call_function(functions.answer).values, [42])
+        self.assertEqual(call_function(functions.joined, *[[letter] for letter in "abcdefg"]).values, ["abcdefg"])
+
     def test_only_or_zero_sees_null(self):
         self.assertEqual(call_function(functions.or_zero, [None, 7]).values, [0, 7])
 

@@ -66,6 +66,18 @@ pub fn checked(v: i64) -> Result<i64, String> {
     }
 }
 
+/// Of all questions.
+#[function]
+pub fn answer() -> i64 {
+    42
+}
+
+/// All of them, in their order.
+#[function]
+pub fn joined(a: &str, b: &str, c: &str, d: &str, e: &str, f: &str, g: &str) -> String {
+    [a, b, c, d, e, f, g].concat()
+}
+
 /// The value; panics at 13.
 #[function]
 pub fn unlucky(v: i64) -> i64 {

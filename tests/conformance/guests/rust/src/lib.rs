@@ -20,6 +20,8 @@ plugin! {
         functions::checked,
         functions::unlucky,
         functions::blame,
+        functions::answer,
+        functions::joined,
     ],
     transforms: [
         transforms::Echo,

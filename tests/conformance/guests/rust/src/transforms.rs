@@ -159,7 +159,7 @@ impl Transform for RunningSum {
             state: Total::default(),
         };
         Ok(Opened::new(sum)
-            .reads([column])
+            .reads_as(column, DataType::Int64)
             .passes_all()
             .computes(Field::new("sum", DataType::Int64, false)))
     }
