@@ -30,8 +30,11 @@ fn pipeline(sink: &str) -> Project {
     project
 }
 
-/// Of each file below a folder: `value` and `id` of its rows, and its number of row groups.
-fn files(folder: &Path) -> Vec<(Vec<(Option<i64>, i64)>, usize)> {
+/// `value` and `id`.
+type Row = (Option<i64>, i64);
+
+/// Of each file below a folder: its rows, and its number of row groups.
+fn files(folder: &Path) -> Vec<(Vec<Row>, usize)> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();

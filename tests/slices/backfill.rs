@@ -326,7 +326,7 @@ async fn no_backfill_is_planned_for_a_table_of_another_log() {
         let before = world.rows().await;
         world.edit("transom.yaml", "state\" }", "another\" }");
         let said = match at {
-            At::Redshift => "belongs to another pipeline, with the log ",
+            At::Redshift | At::Both | At::Two => "belongs to another pipeline, with the log ",
             At::Folder | At::S3 => "belongs to the log ",
         };
         let planned = world.job().plan_backfill(&shares(2), &Silent).await;
@@ -438,10 +438,8 @@ async fn processes_that_are_killed_lose_and_double_nothing() {
             (Task::Batch, "entry.put_after:1"),
         ];
         for (task, fault) in children {
-            assert!(
-                world.killed_task(task, fault),
-                "{kind:?} {at:?}: {task:?} passes {fault}"
-            );
+            let when = format!("{kind:?} {at:?}: {task:?} passes {fault}");
+            assert!(world.killed_task(task, fault), "{when}");
         }
         load(&world).await;
         world.check("after all kills").await;

@@ -452,7 +452,7 @@ targets:
         for sink in &pipeline.sinks {
             let rows = match &sink.kind {
                 transom_file::SinkKind::Files(table) => self.rows_of_files(table).await,
-                transom_file::SinkKind::Redshift { redshift } => {
+                transom_file::SinkKind::Redshift { redshift, .. } => {
                     self.rows_of_warehouse(&redshift.table.to_string()).await
                 }
             };

@@ -611,7 +611,7 @@ async fn describe_table(redshift: &Redshift, input: &Input) -> Answer {
         };
         for column in found {
             let names = [&schema, &table, &column.name];
-            let stated = stated.remove(&names.map(|name| Some(name.clone())).to_vec());
+            let stated = stated.remove(names.map(|name| Some(name.clone())).as_slice());
             let (is_nullable, default) = stated.unwrap_or((true, None));
             let names = [schema.as_str(), table.as_str()];
             columns.push(answers::column(&column, names, is_nullable, default));

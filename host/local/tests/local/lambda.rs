@@ -184,6 +184,10 @@ async fn a_program_whose_start_takes_too_long_has_the_time_of_the_invocation_as_
 
 /// What a program does that a function has started; nothing in the process of the tests.
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is a process of its own, and how it ends is the point"
+)]
 fn program() {
     let Ok(does) = std::env::var(DOES) else {
         return;

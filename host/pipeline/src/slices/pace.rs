@@ -226,7 +226,7 @@ mod tests {
         let half = |files, bytes| {
             let mut pace = Pace::new(LIMITS, None);
             pace.halve(Bounds { files, bytes });
-            pace.bounds()
+            pace.bounds(None).unwrap()
         };
         assert_eq!(
             half(8, 4000),
@@ -236,7 +236,7 @@ mod tests {
             }
         );
         assert_eq!(half(1, 1), Bounds { files: 1, bytes: 0 });
-        assert_eq!(half(5000, 1 << 40), Pace::new(LIMITS, None).bounds());
+        assert_eq!(half(5000, 1 << 40), Pace::most(LIMITS));
         let mut pace = within(30);
         pace.halve(Bounds {
             files: 12,
