@@ -72,13 +72,16 @@ pub(crate) struct Statements {
 }
 
 impl Statements {
-    /// Adds a statement, which gets the next number.
-    pub(crate) fn add(&self, mut ran: Ran) -> QueryId {
-        let id = QueryId {
+    /// What a statement that begins is called.
+    pub(crate) fn next_id(&self) -> QueryId {
+        QueryId {
             number: self.next.fetch_add(1, Ordering::Relaxed) + 1,
             uuid: Uuid::new_v4(),
-        };
-        ran.id = id;
+        }
+    }
+
+    /// Adds a statement that is over.
+    pub(crate) fn add(&self, mut ran: Ran) {
         ran.text = shortened(&masked(ran.text));
         ran.error = ran.error.as_deref().map(shortened);
         let mut all = self.ran.lock();
@@ -86,7 +89,6 @@ impl Statements {
             all.pop_front();
         }
         all.push_back(ran);
-        id
     }
 
     pub(crate) fn all(&self) -> Vec<Ran> {

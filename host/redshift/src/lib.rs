@@ -36,6 +36,7 @@ mod types;
 pub use deep::THREAD_STACK;
 pub use engine::{Engine, Isolation, OpenError, Options};
 pub use error::{Error, Rule, Source, rules};
+pub use functions::function_names;
 pub use history::QueryId;
 pub use load::{Object, ObjectError, Objects};
 #[cfg(feature = "testing")]

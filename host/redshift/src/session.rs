@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use tokio::sync::{Mutex, Notify};
 
-use crate::bind::Context;
+use crate::bind::{Context, LastIds};
 use crate::catalog::{Catalog, Id, Object};
 use crate::deep::deep;
 use crate::engine::Shared;
@@ -185,6 +185,9 @@ struct State {
     last_copy: i64,
     last_unload: i64,
     last_query: Option<QueryId>,
+    /// The number of the statement that runs.
+    number: u64,
+    last_ids: LastIds,
 }
 
 impl State {
@@ -332,6 +335,8 @@ impl Session {
     ) -> Result<Outcome> {
         let state = &mut *self.state.lock().await;
         let started = chrono::Utc::now().timestamp_micros();
+        let id = self.shared.ran.next_id();
+        state.number = id.number;
         let mut kind = "OTHER";
         let outcome = self.run_statement(state, statement, parameters, block, end, &mut kind);
         let outcome = match (outcome.await, end) {
@@ -344,8 +349,12 @@ impl Session {
             .ok()
             .and_then(|outcome| outcome.rows.as_ref());
         let error = outcome.as_ref().err();
-        let id = self.shared.ran.add(Ran {
-            id: QueryId::default(),
+        // A COPY that read its files has a number, whatever it found in them.
+        if kind == "COPY" && error.is_some_and(|error| error.rule() == &error::COPY_ERRORS) {
+            state.last_ids.copy = Some(id.number);
+        }
+        self.shared.ran.add(Ran {
+            id,
             transaction: state.last_transaction,
             pid: self.pid,
             user: self.user.clone(),
@@ -445,10 +454,7 @@ impl Session {
                 }
                 Some(described?)
             }
-            Statement::Show(name) => Some(vec![Column {
-                name,
-                data_type: Type::Varchar(crate::types::MAX_VARCHAR),
-            }]),
+            Statement::Show(name) => Some(Settings::columns(&name)),
             _ => None,
         })
     }
@@ -521,7 +527,11 @@ impl Session {
             transaction_started: transaction.started,
             last_copy: state.last_copy,
             last_unload: state.last_unload,
+            number: state.number,
+            last_ids: state.last_ids,
             digits: state.settings.digits(),
+            settings: state.settings.clone(),
+            isolation: self.shared.isolation,
         }
     }
 
@@ -574,9 +584,14 @@ impl Session {
         }
         if let Some(rows) = done.copied {
             state.last_copy = rows;
+            state.last_ids.copy = Some(state.number);
         }
         if let Some(rows) = done.unloaded {
             state.last_unload = rows;
+            state.last_ids.unload = Some(state.number);
+        }
+        if done.on_compute_nodes {
+            state.last_ids.query = Some(state.number);
         }
         match state.block != Block::None && !commits {
             true => state.transaction = Some(transaction),

@@ -91,7 +91,14 @@ impl Binder<'_> {
         // Some of the others take no order, and say so.
         let is_framed = !matches!(
             known.how,
-            How::Ranking(_) | How::Special(Special::ListAgg | Special::RatioToReport)
+            How::Ranking(_)
+                | How::Special(
+                    Special::ListAgg
+                        | Special::PercentileCont
+                        | Special::PercentileDisc
+                        | Special::Median
+                        | Special::RatioToReport
+                )
         );
         let over = over.map(|over| self.over(over, is_framed)).transpose()?;
         let within_group = self.orders(within_group)?;
@@ -103,6 +110,7 @@ impl Binder<'_> {
                 | How::Special(
                     Special::ListAgg
                         | Special::PercentileCont
+                        | Special::PercentileDisc
                         | Special::Median
                         | Special::Sum
                         | Special::Avg
@@ -207,20 +215,26 @@ impl Binder<'_> {
     }
 
     pub(super) fn approximate(&mut self, expr: Expr) -> Result<Expr> {
-        // Exact counts are approximate ones, too.
-        match &expr {
-            Expr::Function(function)
-                if super::plain_name(&function.name) == ["count"]
-                    && matches!(
-                        &function.args,
-                        FunctionArguments::List(list)
-                            if list.duplicate_treatment == Some(DuplicateTreatment::Distinct)
-                    ) =>
-            {
-                self.expr(expr)
+        let refused =
+            || Error::not_yet("APPROXIMATE other than COUNT(DISTINCT ..) and PERCENTILE_DISC");
+        let Expr::Function(mut function) = expr else {
+            return Err(refused());
+        };
+        let name = super::plain_name(&function.name);
+        let is_distinct = matches!(
+            &function.args,
+            FunctionArguments::List(list)
+                if list.duplicate_treatment == Some(DuplicateTreatment::Distinct)
+        );
+        match name.as_slice() {
+            // Exact counts are approximate ones, too, and so are percentiles.
+            [name] if name == "count" && is_distinct => {}
+            [name] if name == "percentile_disc" && function.over.is_none() => {
+                function.name = ident(functions::APPROXIMATE_PERCENTILE).into();
             }
-            _ => Err(Error::not_yet("APPROXIMATE other than COUNT(DISTINCT ..)")),
+            _ => return Err(refused()),
         }
+        self.function(function)
     }
 
     fn special(
@@ -234,6 +248,7 @@ impl Binder<'_> {
             special,
             Special::ListAgg
                 | Special::PercentileCont
+                | Special::PercentileDisc
                 | Special::Median
                 | Special::Sum
                 | Special::Avg
@@ -247,6 +262,11 @@ impl Binder<'_> {
         let whole = |value: i64| {
             let literal = Expr::value(Value::Number(value.to_string(), false));
             call_cast(functions::CAST, literal, "bigint")
+        };
+        // Of a statement; -1 if there was none.
+        let number = |id: Option<u64>| {
+            let id = id.map_or_else(|| "-1".to_owned(), |id| id.to_string());
+            call_cast(functions::CAST, text(&id), "bigint")
         };
         match special {
             Special::GetDate => {
@@ -276,11 +296,13 @@ impl Binder<'_> {
             }
             Special::LeaderPrivilege => {
                 self.leader = Some(format!("{name}()"));
-                match name {
-                    "age" => Err(Error::not_yet("the function age()")),
-                    // There is one user, who owns everything.
-                    _ => Ok(Expr::value(Value::Boolean(true))),
-                }
+                // There is one user, who owns everything.
+                Ok(Expr::value(Value::Boolean(true)))
+            }
+            Special::LeaderToCome => {
+                self.plain_arguments(arguments)?;
+                self.leader = Some(format!("{name}()"));
+                Ok(call(functions::LEADER_TO_COME, vec![text(name)]))
             }
             Special::CurrentUser => Ok(text(&self.context.user)),
             Special::CurrentDatabase => Ok(text(&self.context.database)),
@@ -298,6 +320,34 @@ impl Binder<'_> {
             ))),
             Special::LastCopyCount => Ok(whole(self.context.last_copy)),
             Special::LastUnloadCount => Ok(whole(self.context.last_unload)),
+            Special::LastQueryId => Ok(number(self.context.last_ids.query)),
+            Special::LastCopyId => Ok(number(self.context.last_ids.copy)),
+            Special::LastUnloadId => Ok(number(self.context.last_ids.unload)),
+            Special::CurrentSetting => {
+                let arguments = self.plain_arguments(arguments)?;
+                match arguments.as_slice() {
+                    [Expr::Value(name)] => match &name.value {
+                        Value::SingleQuotedString(name) => {
+                            Ok(text(&self.context.setting(&name.to_lowercase())?))
+                        }
+                        other => Err(syntax(&other.to_string())),
+                    },
+                    _ => Err(Error::not_yet("CURRENT_SETTING of a name that is computed")),
+                }
+            }
+            Special::TimeOfDay => Ok(text(&time_of_day(self.context.now))),
+            Special::DatePartYear => {
+                let mut all = vec![text("year")];
+                let dates = self.plain_arguments(arguments)?.into_iter();
+                all.extend(dates.map(|date| call_cast(functions::CAST, date, "date")));
+                Ok(call("redshift_extract", all))
+            }
+            Special::IntervalCmp => {
+                let arguments = self.plain_arguments(arguments)?.into_iter();
+                let intervals = arguments.map(super::intervals::of_text);
+                let intervals = intervals.collect::<Result<_>>()?;
+                Ok(call("redshift_interval_cmp", intervals))
+            }
             Special::Owner => Ok(text(crate::run::system::OWNER)),
             Special::NoText => Ok(call_cast(
                 functions::CAST,
@@ -328,8 +378,9 @@ impl Binder<'_> {
                 if let ([order], None) = (rest.within_group.as_slice(), &rest.over) {
                     self.note_within(vec![order.expr.clone()])?;
                 }
-                self.aggregate("percentile_cont", arguments, rest)
+                self.percentile_cont(arguments, rest)
             }
+            Special::PercentileDisc => self.percentile_disc(name, arguments, rest),
             Special::Median => self.median(arguments, rest),
             _ => {
                 let since = self.copied;
@@ -419,6 +470,83 @@ impl Binder<'_> {
         Ok(aggregate("median", input, rest))
     }
 
+    /// As an aggregate, DataFusion has it by its own name; as a window function, it has the value before the percentile.
+    fn percentile_cont(&mut self, arguments: Vec<FunctionArg>, rest: Rest) -> Result<Expr> {
+        if rest.over.is_none() {
+            return self.aggregate("percentile_cont", arguments, rest);
+        }
+        let (percentile, order, rest) = self.percentile("percentile_cont", arguments, rest)?;
+        // From the other end, it is what is left of 1.
+        let share = match is_descending(&order) {
+            true => 1.0 - percentile,
+            false => percentile,
+        };
+        let share = Expr::value(Value::Number(share.to_string(), false));
+        Ok(aggregate(
+            "percentile_cont",
+            unnamed([order.expr, share]),
+            rest,
+        ))
+    }
+
+    /// Redshift has it as a window function, and as an aggregate that may approximate.
+    fn percentile_disc(
+        &mut self,
+        name: &str,
+        arguments: Vec<FunctionArg>,
+        rest: Rest,
+    ) -> Result<Expr> {
+        self.is_for_tables = true;
+        if rest.over.is_none() && name != functions::APPROXIMATE_PERCENTILE {
+            let refused = Error::not_yet("PERCENTILE_DISC without APPROXIMATE or OVER");
+            return Err(refused.hint("write APPROXIMATE PERCENTILE_DISC"));
+        }
+        let (percentile, order, rest) = self.percentile("percentile_disc", arguments, rest)?;
+        let share = Expr::value(Value::Number(percentile.to_string(), false));
+        let descending = Expr::value(Value::Boolean(is_descending(&order)));
+        let arguments = unnamed([order.expr, share, descending]);
+        Ok(aggregate(functions::PERCENTILE_DISC, arguments, rest))
+    }
+
+    /// The percentile of a call, what its values are ordered by, and the rest of the call.
+    fn percentile(
+        &mut self,
+        name: &str,
+        arguments: Vec<FunctionArg>,
+        mut rest: Rest,
+    ) -> Result<(f64, OrderByExpr, Rest)> {
+        if let Some(WindowType::WindowSpec(window)) = &rest.over
+            && (!window.order_by.is_empty() || window.window_frame.is_some())
+        {
+            return Err(syntax("order").hint(format!("{name} takes PARTITION BY alone in OVER")));
+        }
+        if rest.duplicates.is_some() || rest.null_treatment.is_some() {
+            return Err(syntax(name));
+        }
+        let mut order = std::mem::take(&mut rest.within_group).into_iter();
+        let (Some(order), None) = (order.next(), order.next()) else {
+            return Err(syntax(name).hint("write WITHIN GROUP (ORDER BY one expression)"));
+        };
+        let arguments = self.plain_arguments(arguments)?;
+        let percentile = match arguments.as_slice() {
+            [Expr::Value(value)] => match &value.value {
+                Value::Number(digits, false) => digits.parse::<f64>().ok(),
+                _ => None,
+            },
+            _ => None,
+        };
+        let Some(percentile) = percentile else {
+            return Err(Error::not_yet(
+                "a percentile that is no number as it is written",
+            ));
+        };
+        match (0.0..=1.0).contains(&percentile) {
+            true => Ok((percentile, order, rest)),
+            false => Err(Error::new(&error::INVALID_ARGUMENT, &[&name, &percentile])
+                .hint("a number between 0 and 1")),
+        }
+    }
+
     fn sum(&mut self, arguments: Vec<FunctionArg>, rest: Rest) -> Result<Expr> {
         let arguments = self.plain_arguments(arguments)?;
         let input = call("redshift_sum_input", arguments);
@@ -472,18 +600,6 @@ impl Binder<'_> {
             Special::CharIndex => {
                 let (what, within) = (next(), next());
                 call("strpos", vec![within, what])
-            }
-            Special::RegexpSubstr => {
-                let (mut value, pattern) = (next(), next());
-                if let Some(position) = arguments.next() {
-                    value = call("substr", vec![value, position]);
-                }
-                if arguments.next().is_some() {
-                    return Err(Error::not_yet(
-                        "occurrences and parameters of REGEXP_SUBSTR",
-                    ));
-                }
-                call("redshift_regexp_substr", vec![value, pattern])
             }
             Special::Trunc => {
                 let value = next();
@@ -693,6 +809,20 @@ fn is_constant(expr: &Expr) -> bool {
         _ => ControlFlow::Break(()),
     });
     found.is_continue()
+}
+
+fn unnamed<const N: usize>(arguments: [Expr; N]) -> Vec<FunctionArg> {
+    Vec::from(arguments.map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))))
+}
+
+fn is_descending(order: &OrderByExpr) -> bool {
+    order.options.asc == Some(false)
+}
+
+/// A moment as TIMEOFDAY shows it: `Thu Sep 19 22:53:50.333525 2013 UTC`.
+fn time_of_day(micros: i64) -> String {
+    let moment = chrono::DateTime::from_timestamp_micros(micros).unwrap_or_default();
+    moment.format("%a %b %d %H:%M:%S%.6f %Y UTC").to_string()
 }
 
 /// A call over the rows of a group or a window.

@@ -4,13 +4,13 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CaseWhen, CastKind, CeilFloorKind, DataType, DateTimeField, Expr,
-    Ident, JsonPathElem, Query, SelectItem, SetExpr, Subscript, TableFactor, TableWithJoins,
-    TrimWhereField, TypedString, UnaryOperator, Value, ValueWithSpan,
+    Ident, JsonPathElem, Query, SelectItem, SetExpr, Subscript, TableWithJoins, TrimWhereField,
+    TypedString, UnaryOperator, Value, ValueWithSpan,
 };
 
 use transom_sql::walk::visit_expressions;
 
-use super::names::{ident, named};
+use super::names::ident;
 use super::{Binder, intervals, plain_name, syntax, unsupported};
 use crate::error::{self, Error, Result};
 use crate::functions;
@@ -59,10 +59,10 @@ impl Binder<'_> {
                 let since = self.copied;
                 let expr = self.expr(*expr)?;
                 self.note_copies(since, list.len())?;
-                if matches!(expr, Expr::Tuple(_)) {
-                    return Err(Error::not_yet("tuples in IN lists"));
-                }
                 let list = self.exprs(list)?;
+                if let Expr::Tuple(values) = expr {
+                    return row_in_list(&values, list, negated);
+                }
                 let (op, and) = match negated {
                     true => (BinaryOperator::NotEq, BinaryOperator::And),
                     false => (BinaryOperator::Eq, BinaryOperator::Or),
@@ -73,14 +73,7 @@ impl Binder<'_> {
                 expr,
                 subquery,
                 negated,
-            } => match *expr {
-                Expr::Tuple(values) => self.tuple_in(values, *subquery, negated)?,
-                expr => Expr::InSubquery {
-                    expr: Box::new(self.expr(expr)?),
-                    subquery: Box::new(self.subquery(*subquery)?),
-                    negated,
-                },
-            },
+            } => self.in_subquery(*expr, *subquery, negated)?,
             Expr::Between {
                 expr,
                 negated,
@@ -147,16 +140,30 @@ impl Binder<'_> {
             },
             Expr::AnyOp {
                 left,
-                compare_op: BinaryOperator::Eq,
+                compare_op,
                 right,
                 is_some: _,
-            } => match *right {
-                Expr::Subquery(subquery) => Expr::InSubquery {
-                    expr: self.boxed(left)?,
-                    subquery: Box::new(self.subquery(*subquery)?),
-                    negated: false,
-                },
+            } => match (compare_op, *right) {
+                (BinaryOperator::Eq, Expr::Subquery(subquery)) => {
+                    self.in_subquery(*left, *subquery, false)?
+                }
+                (_, Expr::Subquery(_)) => {
+                    return Err(unsupported("ANY with another comparison than ="));
+                }
                 _ => return Err(syntax("any")),
+            },
+            Expr::AllOp {
+                left,
+                compare_op,
+                right,
+            } => match (compare_op, *right) {
+                (BinaryOperator::NotEq, Expr::Subquery(subquery)) => {
+                    self.in_subquery(*left, *subquery, true)?
+                }
+                (_, Expr::Subquery(_)) => {
+                    return Err(unsupported("ALL with another comparison than <>"));
+                }
+                _ => return Err(syntax("all")),
             },
             Expr::Cast {
                 kind,
@@ -478,51 +485,17 @@ impl Binder<'_> {
             UnaryOperator::PGAbs => call("abs", vec![expr]),
             UnaryOperator::PGSquareRoot => call("redshift_sqrt", vec![expr]),
             UnaryOperator::PGCubeRoot => call("cbrt", vec![expr]),
-            UnaryOperator::BitwiseNot => return Err(Error::not_yet("the operator ~")),
+            UnaryOperator::BitwiseNot => call("redshift_bitwise_not", vec![expr]),
             other => return Err(syntax(&other.to_string())),
         })
     }
 
-    /// `(a, b) IN (SELECT c, d ..)`
-    fn tuple_in(&mut self, values: Vec<Expr>, subquery: Query, negated: bool) -> Result<Expr> {
-        if negated {
-            return Err(Error::not_yet("tuples with NOT IN"));
-        }
-        let values = self.exprs(values)?;
-        let subquery = self.subquery(subquery)?;
-        let mut alias = named("\u{1}in");
-        let name = |at: usize| format!("\u{1}{at}");
-        alias.columns = (0..values.len())
-            .map(|at| datafusion::sql::sqlparser::ast::TableAliasColumnDef {
-                name: ident(&name(at)),
-                data_type: None,
-            })
-            .collect();
-        let conditions = values.into_iter().enumerate().map(|(at, value)| {
-            let column = Expr::CompoundIdentifier(vec![ident("\u{1}in"), ident(&name(at))]);
-            binary(value, BinaryOperator::Eq, column)
-        });
-        let condition = conditions
-            .reduce(|all, next| binary(all, BinaryOperator::And, next))
-            .ok_or_else(|| syntax("in"))?;
-        let relation = TableFactor::Derived {
-            lateral: false,
-            subquery: Box::new(subquery),
-            alias: Some(alias),
-            sample: None,
-        };
-        let one = SelectItem::UnnamedExpr(Expr::value(Value::Number("1".to_owned(), false)));
-        let select = select(
-            vec![one],
-            vec![TableWithJoins {
-                relation,
-                joins: Vec::new(),
-            }],
-            Some(condition),
-        );
-        Ok(Expr::Exists {
-            subquery: Box::new(select),
-            negated: false,
+    /// `a IN (SELECT ..)` and `(a, b) IN (SELECT ..)`; the room `sql` compares rows column by column.
+    fn in_subquery(&mut self, expr: Expr, subquery: Query, negated: bool) -> Result<Expr> {
+        Ok(Expr::InSubquery {
+            expr: Box::new(self.expr(expr)?),
+            subquery: Box::new(self.subquery(subquery)?),
+            negated,
         })
     }
 
@@ -673,6 +646,28 @@ pub(super) fn any(expr: Expr, list: Vec<Expr>, op: &BinaryOperator, and: &Binary
         .map(|item| binary(expr.clone(), op.clone(), item));
     let all = balanced(each.collect(), and);
     Expr::Nested(Box::new(all))
+}
+
+/// `(a, b) IN ((1, 2), (3, 4))`, which is NULL if no row is equal and one of the comparisons is NULL.
+fn row_in_list(values: &[Expr], list: Vec<Expr>, negated: bool) -> Result<Expr> {
+    let rows = list.into_iter().map(|row| match row {
+        Expr::Tuple(row) if row.len() == values.len() => {
+            let columns = values.iter().cloned().zip(row);
+            let equal = columns.map(|(value, other)| binary(value, BinaryOperator::Eq, other));
+            let all = balanced(equal.collect(), &BinaryOperator::And);
+            Ok(Expr::Nested(Box::new(all)))
+        }
+        _ => Err(Error::new(&error::ROW_ENTRIES, &[])),
+    });
+    let any = balanced(rows.collect::<Result<_>>()?, &BinaryOperator::Or);
+    let any = Expr::Nested(Box::new(any));
+    Ok(match negated {
+        true => Expr::UnaryOp {
+            op: UnaryOperator::Not,
+            expr: Box::new(any),
+        },
+        false => any,
+    })
 }
 
 /// A long list becomes a tree that is not deep.

@@ -47,6 +47,22 @@ pub(super) fn literal(interval: Interval) -> Result<Expr> {
     }))
 }
 
+/// A text that is written where a function takes an interval; other expressions as they are.
+pub(super) fn of_text(expr: Expr) -> Result<Expr> {
+    let is_text =
+        matches!(&expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)));
+    match is_text {
+        true => literal(Interval {
+            value: Box::new(expr),
+            leading_field: None,
+            leading_precision: None,
+            last_field: None,
+            fractional_seconds_precision: None,
+        }),
+        false => Ok(expr),
+    }
+}
+
 /// `None` if the parts do not fit in those of Arrow's intervals.
 fn shown(span: &Span) -> Option<String> {
     let months = i32::try_from(span.months).ok()?;

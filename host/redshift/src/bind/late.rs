@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{SelectItem, TableWithJoins, WildcardAdditionalOptions};
 
-use super::{Binder, Context, Query};
+use super::{Binder, Context, LastIds, Query};
 use crate::catalog::{Catalog, Object, View};
 use crate::engine::Shared;
 use crate::error::{self, Result, Rule};
+use crate::run::settings::Settings;
 use crate::types::Column;
 use crate::types::show::Digits;
 
@@ -53,7 +54,11 @@ async fn columns_of(
         transaction_started: 0,
         last_copy: 0,
         last_unload: 0,
+        number: 0,
+        last_ids: LastIds::default(),
         digits: Digits::default(),
+        settings: Settings::default(),
+        isolation: shared.isolation,
     };
     whole(shared, catalog, &context, view).await?.columns()
 }

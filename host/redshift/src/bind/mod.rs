@@ -34,7 +34,9 @@ pub(crate) use used::uses;
 
 use self::scope::{Finished, Place, Scope};
 use crate::catalog::{Catalog, Id};
+use crate::engine::Isolation;
 use crate::error::{self, Error, Result};
+use crate::run::settings::Settings;
 use crate::syntax::check_names;
 use crate::types::show::Digits;
 
@@ -54,8 +56,29 @@ pub(crate) struct Context {
     /// Rows of the last COPY and UNLOAD.
     pub(crate) last_copy: i64,
     pub(crate) last_unload: i64,
+    /// Numbers of the statement, and of those before it.
+    pub(crate) number: u64,
+    pub(crate) last_ids: LastIds,
     /// How many digits floats have as texts.
     pub(crate) digits: Digits,
+    pub(crate) settings: Settings,
+    pub(crate) isolation: Isolation,
+}
+
+/// Numbers of statements that a session ran.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct LastIds {
+    /// The last one that compute nodes had to do with.
+    pub(crate) query: Option<u64>,
+    pub(crate) copy: Option<u64>,
+    pub(crate) unload: Option<u64>,
+}
+
+impl Context {
+    /// The value of a parameter of the session.
+    fn setting(&self, name: &str) -> Result<String> {
+        self.settings.shown(name, self.isolation)
+    }
 }
 
 /// Rewrites a query.

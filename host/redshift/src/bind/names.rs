@@ -16,9 +16,6 @@ pub(super) const TABLE: char = '\u{1}';
 /// Prefix of a table whose rows are numbered.
 pub(super) const NUMBERED: char = '\u{2}';
 
-/// Beginnings of names that tables of Redshift's system have.
-const OF_SYSTEM: &[&str] = &["stl_", "stv_", "svcs_", "svl_", "svv_", "sys_"];
-
 /// What a name stands for.
 #[derive(Debug, Clone)]
 pub(crate) enum Resolved {
@@ -39,8 +36,9 @@ impl Binder<'_> {
             return Ok(Resolved::Object(object.clone()));
         }
         let missing = || {
-            let table = parts.last().map_or("", String::as_str);
-            match OF_SYSTEM.iter().any(|start| table.starts_with(start)) {
+            let mut last = parts.iter().rev().map(String::as_str);
+            let (table, schema) = (last.next().unwrap_or_default(), last.next());
+            match crate::run::system::is_to_come(schema, table) {
                 true => Error::not_yet(format_args!("the system table {full}")),
                 false => Error::new(&error::UNDEFINED_TABLE, &[&full]),
             }

@@ -113,32 +113,47 @@ pub(super) fn last_name<'a>(
     chain: &'a [AccessExpr],
     path: Option<&'a JsonPath>,
 ) -> Option<&'a str> {
-    let dots = chain.iter().rev().find_map(|access| match access {
+    let names = chain.iter().rev().find_map(|access| match access {
         AccessExpr::Dot(Expr::Identifier(name)) => Some(name.value.as_str()),
+        AccessExpr::Subscript(Subscript::Index { index }) => name_in_brackets(index),
         _ => None,
     });
-    dots.or_else(|| {
+    names.or_else(|| {
         path?.path.iter().rev().find_map(|step| match step {
             JsonPathElem::Dot { key, .. } => Some(key.as_str()),
+            JsonPathElem::Bracket { key } => name_in_brackets(key),
             _ => None,
         })
     })
+}
+
+fn name_in_brackets(index: &Expr) -> Option<&str> {
+    match index {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(name) => Some(name.as_str()),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn other() -> Error {
     Error::not_yet(OTHER_PATH)
 }
 
+/// What stands in brackets: a place, or a name as a text.
 fn element(index: &Expr) -> Result<Step> {
-    let place = match index {
-        Expr::Value(value) => match &value.value {
-            Value::Number(digits, _) => digits.parse().ok(),
-            _ => None,
-        },
-        _ => None,
+    let Expr::Value(value) = index else {
+        return Err(other());
     };
-    let place = place.ok_or_else(other);
-    Ok(Step::Element(place?))
+    match &value.value {
+        Value::Number(digits, _) => {
+            let place = digits.parse().map_err(|_| other());
+            Ok(Step::Element(place?))
+        }
+        Value::SingleQuotedString(name) => Ok(Step::Attribute(name.clone())),
+        _ => Err(other()),
+    }
 }
 
 /// Takes steps into a value. The path is one text, as JSON.

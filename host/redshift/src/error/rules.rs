@@ -94,6 +94,7 @@ rules! {
     RESERVED_COLUMN, "42701", 0, Documented, "column name \"{}\" conflicts with a system column name", "a column called oid, xmin, ..";
     SETTING_UNKNOWN, "42704", 0, Known, "unrecognized configuration parameter \"{}\"", "a parameter that is not there";
     SETTING_VALUE, "22023", 0, Known, "invalid value for parameter \"{}\": \"{}\"", "a parameter with a value that it does not take";
+    SETTING_FIXED, "55P02", 0, Known, "parameter \"{}\" cannot be changed", "a parameter that SHOW alone knows";
 
     // Inserting.
     TOO_MANY_EXPRESSIONS, "42601", 0, Known, "INSERT has more expressions than target columns", "more values than columns";
@@ -121,7 +122,9 @@ rules! {
     INVALID_TEXT, "22P02", 0, Known, "invalid input syntax for type {}: \"{}\"", "a text that is no value of a type";
     INVALID_DATE, "22007", 0, Known, "invalid input syntax for type {}: \"{}\"", "a text that is no date or time";
     DATE_RANGE, "22008", 0, Known, "date/time field value out of range: \"{}\"", "a date that is not in the calendar";
+    ROW_ENTRIES, "42601", 0, Known, "unequal number of entries in row expressions", "rows of different widths that are compared";
     CANNOT_CAST, "42846", 0, Known, "cannot cast type {} to {}", "two types without a cast";
+    NO_SUPER, "42846", 0, Documented, "{} could not convert type {} to super", "a date or a time in ARRAY or OBJECT";
     TYPE_MODIFIER, "22023", 0, Documented, "length for type {} cannot exceed {}", "a length or precision that a type does not have";
     DATA_EXCEPTION, "22000", 0, Known, "{}", "a value that a function does not take";
     INVALID_ARGUMENT, "22023", 0, Known, "invalid argument of {}: {}", "an argument that a function does not take";

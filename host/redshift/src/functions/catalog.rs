@@ -7,15 +7,29 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use datafusion::logical_expr::ScalarUDF;
 
 use super::scalar::scalar;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::types::Type;
 
+/// A function of the leader node that this program does not have yet; the argument is its name.
+pub(crate) const LEADER_TO_COME: &str = "redshift_leader_to_come";
+
 pub(super) fn functions() -> Vec<ScalarUDF> {
-    vec![scalar(
-        "redshift_format_type",
-        |_| Ok((vec![Type::Int8, Type::Int4], Type::Varchar(256))),
-        |columns, _, _| format_type(columns),
-    )]
+    vec![
+        scalar(
+            "redshift_format_type",
+            |_| Ok((vec![Type::Int8, Type::Int4], Type::Varchar(256))),
+            |columns, _, _| format_type(columns),
+        ),
+        // An error once a query is planned: what Redshift says of the query comes first.
+        scalar(
+            LEADER_TO_COME,
+            |arguments| {
+                let name = arguments.text(0).unwrap_or_default();
+                Err(Error::not_yet(format_args!("the function {name}()")))
+            },
+            |_, _, _| Err(Error::internal("a function that plans do not have")),
+        ),
+    ]
 }
 
 /// The name of a type by its number and its modifier.

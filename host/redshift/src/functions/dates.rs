@@ -478,7 +478,7 @@ fn length_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
     }
 }
 
-fn lengths(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
+pub(super) fn lengths(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     let values = columns[0].as_primitive::<IntervalMonthDayNanoType>();
     let column = by_row::<_, Int64Array>(columns, |row| {
         let value = values.value(row);

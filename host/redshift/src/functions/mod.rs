@@ -2,17 +2,25 @@
 
 mod arithmetic;
 mod branches;
+mod bytes;
 mod casts;
 mod catalog;
+mod compared;
 mod conditions;
 mod dates;
 mod finite;
 mod floats;
 mod formats;
+mod hashes;
 mod json;
+mod numbers;
+mod patterns;
+mod percentiles;
 mod repeated;
 mod scalar;
 mod single;
+mod sounds;
+mod supers;
 mod table;
 mod text;
 mod totals;
@@ -28,12 +36,15 @@ use crate::types::show::Digits;
 pub(crate) use arithmetic::{MOD, Op, arithmetic, check_mod, equal_floats, is_arithmetic};
 pub(crate) use branches::BRANCHES;
 pub(crate) use casts::{assigned, check_written, explicit};
+pub(crate) use catalog::LEADER_TO_COME;
 pub(crate) use conditions::{CONDITIONS, check_condition};
 pub(crate) use dates::{at_time, difference, divided, length, times};
 pub(crate) use formats::{DateFormat, Reading};
 pub(crate) use json::{SUPER_PATH, exact_of_super, number_of_super, parsed, text_of_super};
+pub(crate) use percentiles::PERCENTILE_DISC;
 pub(crate) use single::SINGLE;
-pub(crate) use table::{How, Special, find, is_to_come};
+pub use table::function_names;
+pub(crate) use table::{APPROXIMATE_PERCENTILE, How, Special, find, is_to_come};
 pub(crate) use totals::BETWEEN;
 
 /// `CAST(value, 'type')`
@@ -66,6 +77,13 @@ pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
     let mut all = casts::functions();
     all.extend(dates::functions());
     all.extend(branches::functions());
+    all.extend(bytes::functions());
+    all.extend(compared::functions());
+    all.extend(hashes::functions());
+    all.extend(numbers::functions());
+    all.extend(patterns::functions());
+    all.extend(sounds::functions());
+    all.extend(supers::functions());
     all.extend(floats::functions());
     all.extend(json::functions());
     all.extend(catalog::functions());
@@ -81,5 +99,6 @@ pub(crate) fn scalars() -> Vec<Arc<ScalarUDF>> {
 pub(crate) fn aggregates(all: &[Arc<AggregateUDF>]) -> Vec<Arc<AggregateUDF>> {
     let mut own = finite::functions(all);
     own.push(single::function());
+    own.push(percentiles::function());
     own
 }

@@ -34,6 +34,16 @@ impl Arguments<'_> {
         }
     }
 
+    /// A text that is written as an argument.
+    pub(crate) fn text(&self, at: usize) -> Option<&str> {
+        self.constants
+            .get(at)
+            .copied()
+            .flatten()?
+            .try_as_str()
+            .flatten()
+    }
+
     /// An error: the function does not take these types.
     pub(crate) fn refused(&self) -> Error {
         let types: Vec<_> = self

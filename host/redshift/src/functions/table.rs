@@ -25,11 +25,12 @@ pub(crate) enum Special {
     NullIf,
     Concat,
     CharIndex,
-    RegexpSubstr,
     GetDate,
     CurrentDate,
     /// A moment that only the leader node has.
     LeaderMoment,
+    /// What only the leader node has, and this program does not yet.
+    LeaderToCome,
     /// The name of the user, the schema or the database.
     CurrentUser,
     CurrentSchema,
@@ -38,6 +39,16 @@ pub(crate) enum Special {
     BackendPid,
     LastCopyCount,
     LastUnloadCount,
+    /// Numbers of the last query, COPY and UNLOAD.
+    LastQueryId,
+    LastCopyId,
+    LastUnloadId,
+    /// The value of a parameter of the session.
+    CurrentSetting,
+    TimeOfDay,
+    DatePartYear,
+    /// Texts are intervals.
+    IntervalCmp,
     /// The first argument is a part of dates: a word or a text.
     DatePart(&'static str),
     Trunc,
@@ -45,6 +56,7 @@ pub(crate) enum Special {
     Whole(&'static str),
     ListAgg,
     PercentileCont,
+    PercentileDisc,
     Median,
     Sum,
     Avg,
@@ -66,6 +78,12 @@ pub(crate) enum Special {
     ViewDefinition,
 }
 
+impl How {
+    fn is_to_come(self) -> bool {
+        matches!(self, Self::NotYet | Self::Special(Special::LeaderToCome))
+    }
+}
+
 /// A function's name, what computes it, and how many arguments it takes.
 #[derive(Debug)]
 pub(crate) struct Known {
@@ -85,15 +103,29 @@ pub(crate) fn is_to_come(name: &str) -> bool {
     FAMILIES.iter().any(|family| name.starts_with(family)) || TO_COME.contains(&name)
 }
 
+/// Functions that are not called as others are: the parser knows them.
+const WORDS: &[&str] = &["current_user_id", "extract", "try_cast"];
+
+/// The names of functions that Redshift has, in their order, and whether this program has the function, too.
+pub fn function_names() -> Vec<(&'static str, bool)> {
+    let known = KNOWN.iter();
+    let known = known.map(|known| (known.name, !known.how.is_to_come()));
+    let to_come = TO_COME.iter().map(|name| (*name, false));
+    let all = known.chain(to_come);
+    let mut all: Vec<_> = all
+        .map(|(name, is_here)| (name, is_here || WORDS.contains(&name)))
+        .collect();
+    all.sort_unstable();
+    all
+}
+
 /// Beginnings of names: of geometries, of hexagons, of sketches.
 const FAMILIES: &[&str] = &["st_", "h3_", "hll_"];
 
 const TO_COME: &[&str] = &[
     "addbbox",
-    "array_concat",
-    "array_flatten",
     "array_intersection",
-    "bttext_pattern_cmp",
+    "array_to_string",
     "change_query_priority",
     "change_session_priority",
     "change_user_priority",
@@ -102,8 +134,6 @@ const TO_COME: &[&str] = &[
     "current_aws_account",
     "current_namespace",
     "current_session_arn",
-    "date_cmp_timestamp",
-    "date_cmp_timestamptz",
     "db_collation",
     "decimal_precision",
     "decimal_scale",
@@ -112,50 +142,37 @@ const TO_COME: &[&str] = &[
     "explain_model",
     "explode_map",
     "farmfingerprint64",
-    "from_hex",
-    "from_varbyte",
     "geometrytype",
-    "get_byte",
     "get_number_attributes",
-    "getbit",
     "has_assumerole_privilege",
-    "is_bigint",
-    "is_boolean",
-    "is_char",
-    "is_decimal",
-    "is_float",
-    "is_integer",
-    "is_scalar",
-    "is_smallint",
-    "is_varchar",
+    "has_column_privilege",
     "isnull",
-    "json_serialize_to_varbyte",
     "last_user_query_id",
     "lower_attribute_names",
     "mask_internal_ip",
     "murmur3_32_hash",
     "object_transform",
     "pg_cancel_backend",
+    "pg_encoding_to_char",
+    "pg_function_is_visible",
     "pg_get_cols",
+    "pg_get_constraintdef",
     "pg_get_grantee_by_iam_role",
     "pg_get_iam_role_by_user",
+    "pg_get_ruledef",
     "pg_get_session_roles",
+    "pg_get_triggerdef",
+    "pg_operator_is_visible",
     "pg_terminate_backend",
+    "pg_type_is_visible",
     "reboot_cluster",
     "role_is_member_of",
     "set_config",
     "size",
     "slice_num",
-    "subarray",
     "supportsbbox",
     "text_to_int_alt",
     "text_to_numeric_alt",
-    "timestamp_cmp_date",
-    "timestamp_cmp_timestamptz",
-    "timestamptz_cmp",
-    "timestamptz_cmp_date",
-    "timestamptz_cmp_timestamp",
-    "to_varbyte",
     "try_cast",
     "typeof",
     "upper_attribute_names",
@@ -180,18 +197,22 @@ const fn special(special: Special) -> How {
 
 const MANY: usize = 1_000;
 
+/// A function that is two words in SQL, so that nothing else has its name.
+pub(crate) const APPROXIMATE_PERCENTILE: &str = "approximate percentile_disc";
+
 static KNOWN: &[Known] = &[
     // Texts.
     known("ascii", As("ascii"), 1, 1),
     known("btrim", As("btrim"), 1, 2),
-    known("bpcharcmp", NotYet, 2, 2),
+    known("bpcharcmp", As("redshift_bpcharcmp"), 2, 2),
+    known("bttext_pattern_cmp", As("redshift_bpcharcmp"), 2, 2),
     known("char_length", As("character_length"), 1, 1),
     known("character_length", As("character_length"), 1, 1),
     known("charindex", special(S::CharIndex), 2, 2),
     known("chr", As("redshift_chr"), 1, 1),
     known("concat", special(S::Concat), 2, 2),
-    known("crc32", NotYet, 1, 1),
-    known("difference", NotYet, 2, 2),
+    known("crc32", As("redshift_crc32"), 1, 1),
+    known("difference", As("redshift_difference"), 2, 2),
     known("func_sha1", As("redshift_sha1"), 1, 1),
     known("initcap", As("initcap"), 1, 1),
     known("left", As("left"), 2, 2),
@@ -202,13 +223,13 @@ static KNOWN: &[Known] = &[
     known("ltrim", As("ltrim"), 1, 2),
     known("md5", As("redshift_md5"), 1, 1),
     known("octet_length", As("octet_length"), 1, 1),
-    known("octetindex", NotYet, 2, 2),
+    known("octetindex", As("redshift_octetindex"), 2, 2),
     known("quote_ident", As("redshift_quote_ident"), 1, 1),
     known("quote_literal", As("redshift_quote_literal"), 1, 1),
-    known("regexp_count", As("regexp_count"), 2, 3),
-    known("regexp_instr", NotYet, 2, 6),
-    known("regexp_replace", As("redshift_regexp_replace"), 2, 3),
-    known("regexp_substr", special(S::RegexpSubstr), 2, 5),
+    known("regexp_count", As("redshift_regexp_count"), 2, 4),
+    known("regexp_instr", As("redshift_regexp_instr"), 2, 6),
+    known("regexp_replace", As("redshift_regexp_replace"), 2, 5),
+    known("regexp_substr", As("redshift_regexp_substr"), 2, 5),
     known("repeat", As("redshift_repeat"), 2, 2),
     known("replace", As("replace"), 3, 3),
     known("replicate", As("redshift_repeat"), 2, 2),
@@ -219,9 +240,9 @@ static KNOWN: &[Known] = &[
     known("sha", As("redshift_sha1"), 1, 1),
     known("sha1", As("redshift_sha1"), 1, 1),
     known("sha2", As("redshift_sha2"), 2, 2),
-    known("soundex", NotYet, 1, 1),
+    known("soundex", As("redshift_soundex"), 1, 1),
     known("split_part", As("redshift_split_part"), 3, 3),
-    known("split_to_array", NotYet, 1, 2),
+    known("split_to_array", As("redshift_split_to_array"), 1, 2),
     known("strpos", As("strpos"), 2, 2),
     known("strtol", As("redshift_strtol"), 2, 2),
     known("substr", As("substr"), 2, 3),
@@ -231,7 +252,12 @@ static KNOWN: &[Known] = &[
     known("translate", As("translate"), 3, 3),
     known("trim", As("btrim"), 1, 2),
     known("upper", As("upper"), 1, 1),
-    known("fnv_hash", NotYet, 1, 2),
+    known("fnv_hash", As("redshift_fnv_hash"), 1, 2),
+    // Bytes.
+    known("from_hex", As("redshift_from_hex"), 1, 1),
+    known("from_varbyte", As("redshift_from_varbyte"), 2, 2),
+    known("getbit", As("redshift_getbit"), 2, 2),
+    known("to_varbyte", As("redshift_to_varbyte"), 2, 2),
     // Numbers.
     known("abs", As("abs"), 1, 1),
     known("acos", As("redshift_acos"), 1, 1),
@@ -264,7 +290,7 @@ static KNOWN: &[Known] = &[
     known("sqrt", As("redshift_sqrt"), 1, 1),
     known("tan", As("tan"), 1, 1),
     known("trunc", special(S::Trunc), 1, 2),
-    known("to_number", NotYet, 2, 2),
+    known("to_number", As("redshift_to_number"), 2, 2),
     // Conditions.
     known("coalesce", As("redshift_coalesce"), 1, MANY),
     known("decode", special(S::Decode), 3, MANY),
@@ -277,25 +303,62 @@ static KNOWN: &[Known] = &[
     known("add_months", As("redshift_add_months"), 2, 2),
     known("convert_timezone", As("redshift_convert_timezone"), 2, 3),
     known("current_date", special(S::CurrentDate), 0, 0),
-    known("date_cmp", NotYet, 2, 2),
+    known("date_cmp", As("redshift_date_cmp"), 2, 2),
+    known(
+        "date_cmp_timestamp",
+        As("redshift_date_cmp_timestamp"),
+        2,
+        2,
+    ),
+    known(
+        "date_cmp_timestamptz",
+        As("redshift_date_cmp_timestamptz"),
+        2,
+        2,
+    ),
     known(
         "date_part",
         special(S::DatePart("redshift_date_part")),
         2,
         2,
     ),
-    known("date_part_year", NotYet, 1, 1),
+    known("date_part_year", special(S::DatePartYear), 1, 1),
     known("date_trunc", special(S::DatePart("date_trunc")), 2, 2),
     known("dateadd", special(S::DatePart("redshift_dateadd")), 3, 3),
     known("datediff", special(S::DatePart("redshift_datediff")), 3, 3),
     known("extract", NotYet, 1, 2),
     known("getdate", special(S::GetDate), 0, 0),
-    known("interval_cmp", NotYet, 2, 2),
+    known("interval_cmp", special(S::IntervalCmp), 2, 2),
     known("last_day", As("redshift_last_day"), 1, 1),
     known("months_between", As("redshift_months_between"), 2, 2),
     known("next_day", As("redshift_next_day"), 2, 2),
     known("sysdate", special(S::GetDate), 0, 0),
-    known("timestamp_cmp", NotYet, 2, 2),
+    known("timestamp_cmp", As("redshift_timestamp_cmp"), 2, 2),
+    known(
+        "timestamp_cmp_date",
+        As("redshift_timestamp_cmp_date"),
+        2,
+        2,
+    ),
+    known(
+        "timestamp_cmp_timestamptz",
+        As("redshift_timestamp_cmp_timestamptz"),
+        2,
+        2,
+    ),
+    known("timestamptz_cmp", As("redshift_timestamptz_cmp"), 2, 2),
+    known(
+        "timestamptz_cmp_date",
+        As("redshift_timestamptz_cmp_date"),
+        2,
+        2,
+    ),
+    known(
+        "timestamptz_cmp_timestamp",
+        As("redshift_timestamptz_cmp_timestamp"),
+        2,
+        2,
+    ),
     known("to_char", As("redshift_to_char"), 2, 2),
     known("to_date", As("redshift_to_date"), 2, 3),
     known("to_timestamp", As("redshift_to_timestamp"), 2, 3),
@@ -320,12 +383,30 @@ static KNOWN: &[Known] = &[
     known("json_extract_path_text", As("redshift_json_path"), 2, MANY),
     known("json_parse", As("redshift_json_parse"), 1, 1),
     known("json_serialize", As("redshift_json_serialize"), 1, 1),
-    known("json_size", NotYet, 1, 1),
+    known(
+        "json_serialize_to_varbyte",
+        As("redshift_json_serialize_to_varbyte"),
+        1,
+        1,
+    ),
+    known("json_size", As("redshift_json_size"), 1, 1),
     known("json_typeof", As("redshift_json_typeof"), 1, 1),
-    known("is_array", NotYet, 1, 1),
-    known("is_object", NotYet, 1, 1),
-    known("object", NotYet, 0, MANY),
-    known("array", NotYet, 0, MANY),
+    known("array", As("redshift_array"), 0, MANY),
+    known("array_concat", As("redshift_array_concat"), 2, 2),
+    known("array_flatten", As("redshift_array_flatten"), 1, 1),
+    known("is_array", As("redshift_is_array"), 1, 1),
+    known("is_bigint", As("redshift_is_bigint"), 1, 1),
+    known("is_boolean", As("redshift_is_boolean"), 1, 1),
+    known("is_char", As("redshift_is_char"), 1, 1),
+    known("is_decimal", As("redshift_is_decimal"), 1, 1),
+    known("is_float", As("redshift_is_float"), 1, 1),
+    known("is_integer", As("redshift_is_integer"), 1, 1),
+    known("is_object", As("redshift_is_object"), 1, 1),
+    known("is_scalar", As("redshift_is_scalar"), 1, 1),
+    known("is_smallint", As("redshift_is_smallint"), 1, 1),
+    known("is_varchar", As("redshift_is_varchar"), 1, 1),
+    known("object", As("redshift_object"), 0, MANY),
+    known("subarray", As("redshift_subarray"), 3, 3),
     // Aggregates.
     known("any_value", Aggregate("first_value"), 1, 1),
     known("avg", special(S::Avg), 1, 1),
@@ -341,7 +422,8 @@ static KNOWN: &[Known] = &[
     known("median", special(S::Median), 1, 1),
     known("min", special(S::Extreme("min")), 1, 1),
     known("percentile_cont", special(S::PercentileCont), 1, 1),
-    known("percentile_disc", NotYet, 1, 1),
+    known("percentile_disc", special(S::PercentileDisc), 1, 1),
+    known(APPROXIMATE_PERCENTILE, special(S::PercentileDisc), 1, 1),
     known("stddev", Aggregate("stddev"), 1, 1),
     known("stddev_pop", Aggregate("stddev_pop"), 1, 1),
     known("stddev_samp", Aggregate("stddev"), 1, 1),
@@ -363,19 +445,22 @@ static KNOWN: &[Known] = &[
     known("ratio_to_report", special(S::RatioToReport), 1, 1),
     known("row_number", Ranking("row_number"), 0, 0),
     // The session, and what only the leader node knows.
-    known("age", special(S::LeaderPrivilege), 1, 2),
+    known("age", special(S::LeaderToCome), 1, 2),
     known("current_database", special(S::CurrentDatabase), 0, 0),
     known("current_schema", special(S::CurrentSchema), 0, 0),
     // Only with a subscript: there are no arrays.
-    known("current_schemas", NotYet, 1, 1),
-    known("current_setting", NotYet, 1, 1),
+    known("current_schemas", special(S::LeaderToCome), 1, 1),
+    known("current_setting", special(S::CurrentSetting), 1, 1),
     known("current_time", special(S::LeaderMoment), 0, 0),
     known("current_timestamp", special(S::LeaderMoment), 0, 1),
     known("current_user", special(S::CurrentUser), 0, 0),
     known("current_user_id", NotYet, 0, 0),
+    known("get_bit", special(S::LeaderToCome), 2, 2),
+    known("get_byte", special(S::LeaderToCome), 2, 2),
     known("has_database_privilege", special(S::LeaderPrivilege), 2, 3),
     known("has_schema_privilege", special(S::LeaderPrivilege), 2, 3),
     known("has_table_privilege", special(S::LeaderPrivilege), 2, 3),
+    known("isfinite", special(S::LeaderToCome), 1, 1),
     known("localtime", special(S::LeaderMoment), 0, 0),
     known("localtimestamp", special(S::LeaderMoment), 0, 1),
     known("now", special(S::LeaderMoment), 0, 0),
@@ -388,12 +473,15 @@ static KNOWN: &[Known] = &[
     known("pg_get_indexdef", special(S::IndexDefinition), 1, 3),
     known("pg_get_viewdef", special(S::ViewDefinition), 1, 2),
     known("pg_last_copy_count", special(S::LastCopyCount), 0, 0),
-    known("pg_last_copy_id", NotYet, 0, 0),
-    known("pg_last_query_id", NotYet, 0, 0),
+    known("pg_last_copy_id", special(S::LastCopyId), 0, 0),
+    known("pg_last_query_id", special(S::LastQueryId), 0, 0),
+    known("pg_last_unload_id", special(S::LastUnloadId), 0, 0),
     known("pg_table_is_visible", special(S::IsVisible), 1, 1),
     known("pg_last_unload_count", special(S::LastUnloadCount), 0, 0),
     known("session_user", special(S::CurrentUser), 0, 0),
-    known("timeofday", NotYet, 0, 0),
+    known("set_bit", special(S::LeaderToCome), 3, 3),
+    known("set_byte", special(S::LeaderToCome), 3, 3),
+    known("timeofday", special(S::TimeOfDay), 0, 0),
     known("user", special(S::CurrentUser), 0, 0),
     known("version", special(S::Version), 0, 0),
 ];

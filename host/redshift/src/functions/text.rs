@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int32Array, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Decimal128Type, Field, Float64Type, Int32Type, Int64Type};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
-use regex::Regex;
 
 use super::formats;
 use super::scalar::{Arguments, by_row, by_text, by_text_and_flag, scalar};
@@ -23,11 +22,6 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             "redshift_md5",
             |_| Ok((vec![TEXT], Type::Varchar(32))),
             |columns, _, _| hashed(columns, "md5"),
-        ),
-        scalar(
-            "redshift_sha1",
-            |_| Ok((vec![TEXT], Type::Varchar(40))),
-            |_, _, _| Err(Error::not_yet("SHA1")),
         ),
         scalar(
             "redshift_sha2",
@@ -48,28 +42,6 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
                 by_text::<_, StringArray>(columns, |values| {
                     let text = values[0].replace('\\', "\\\\").replace('\'', "''");
                     Ok(Some(format!("'{text}'")))
-                })
-            },
-        ),
-        scalar(
-            "redshift_regexp_substr",
-            |_| Ok((vec![TEXT, TEXT], TEXT)),
-            |columns, _, _| {
-                by_text::<_, StringArray>(columns, |values| {
-                    let found = pattern(values[1])?.find(values[0]);
-                    Ok(Some(found.map_or("", |found| found.as_str()).to_owned()))
-                })
-            },
-        ),
-        scalar(
-            "redshift_regexp_replace",
-            |arguments| Ok((vec![TEXT; arguments.types.len()], TEXT)),
-            |columns, _, _| {
-                by_text::<_, StringArray>(columns, |values| {
-                    let with = values.get(2).copied().unwrap_or("");
-                    let with = dollars(with);
-                    let replaced = pattern(values[1])?.replace_all(values[0], with.as_str());
-                    Ok(Some(replaced.into_owned()))
                 })
             },
         ),
@@ -122,6 +94,17 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
                 let numbers = columns[0].as_primitive::<Int64Type>();
                 let letters = numbers.iter().map(|number| number.map_or(Ok(None), letter));
                 Ok(Arc::new(letters.collect::<Result<StringArray>>()?))
+            },
+        ),
+        // Counted in bytes.
+        scalar(
+            "redshift_octetindex",
+            |_| Ok((vec![TEXT, TEXT], Type::Int4)),
+            |columns, _, _| {
+                by_text::<_, Int32Array>(columns, |values| {
+                    let place = values[1].find(values[0]).map_or(0, |at| at + 1);
+                    i32::try_from(place).map(Some).map_err(Error::internal)
+                })
             },
         ),
         scalar("redshift_sign", sign_types, sign),
@@ -263,32 +246,6 @@ fn quoted(name: &str) -> String {
         true => name.to_owned(),
         false => format!("\"{}\"", name.replace('"', "\"\"")),
     }
-}
-
-fn pattern(pattern: &str) -> Result<Regex> {
-    Regex::new(pattern)
-        .map_err(|_| Error::new(&error::INVALID_ARGUMENT, &[&"regular expression", &pattern]))
-}
-
-/// `\1` names a group in SQL, `${1}` in Rust.
-fn dollars(text: &str) -> String {
-    let mut out = String::new();
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match (letter, letters.peek()) {
-            ('\\', Some(digit)) if digit.is_ascii_digit() => {
-                out.push_str(&format!("${{{digit}}}"));
-                letters.next();
-            }
-            ('$', Some(digit)) if digit.is_ascii_digit() => {
-                out.push_str(&format!("${{{digit}}}"));
-                letters.next();
-            }
-            ('$', _) => out.push_str("$$"),
-            (letter, _) => out.push(letter),
-        }
-    }
-    out
 }
 
 fn strtol(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {

@@ -203,7 +203,7 @@ pub(crate) async fn copy(
             ..Outcome::tagged("COPY")
         },
         copied: Some(rows as i64),
-        unloaded: None,
+        ..Done::default()
     })
 }
 

@@ -64,6 +64,8 @@ pub enum ObjectError {
 pub(crate) struct LoadError {
     pub(crate) table: u64,
     pub(crate) pid: u32,
+    /// The number of the COPY.
+    pub(crate) query: u64,
     pub(crate) transaction: u64,
     /// Microseconds since 1970.
     pub(crate) at: i64,

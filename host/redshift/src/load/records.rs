@@ -258,6 +258,7 @@ pub(super) struct Records {
     pub(super) target: Target,
     pub(super) format: Format,
     pid: u32,
+    query: u64,
     transaction: u64,
     now: i64,
     count: AtomicU64,
@@ -275,6 +276,7 @@ impl Records {
             target: target.clone(),
             format,
             pid: environment.context.pid,
+            query: environment.context.number,
             transaction,
             now: environment.context.now,
             count: AtomicU64::new(0),
@@ -300,6 +302,7 @@ impl Records {
             noted.push(LoadError {
                 table: self.target.table.id,
                 pid: self.pid,
+                query: self.query,
                 transaction: self.transaction,
                 at: self.now,
                 file: source.url.clone(),

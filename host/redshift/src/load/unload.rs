@@ -170,8 +170,8 @@ pub(crate) async fn unload(
             )],
             ..Outcome::tagged("UNLOAD")
         },
-        copied: None,
         unloaded: Some(rows_written as i64),
+        ..Done::default()
     })
 }
 

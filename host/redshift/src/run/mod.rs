@@ -50,6 +50,8 @@ pub(crate) struct Done {
     pub(crate) outcome: Outcome,
     pub(crate) copied: Option<i64>,
     pub(crate) unloaded: Option<i64>,
+    /// Whether it read or changed rows of tables, which the leader node does not have.
+    pub(crate) on_compute_nodes: bool,
 }
 
 impl From<Outcome> for Done {
@@ -71,13 +73,24 @@ pub(crate) async fn run(
     if changes && transaction.read_only {
         return Err(crate::error::Error::new(&crate::error::READ_ONLY, &[]));
     }
-    Ok(match statement {
+    let has_rows = match &statement {
+        Statement::Insert(_)
+        | Statement::Update(_)
+        | Statement::Delete(_)
+        | Statement::Merge(_)
+        | Statement::RemoveDuplicates { .. }
+        | Statement::Copy { .. }
+        | Statement::Unload { .. } => true,
+        Statement::CreateTable(table) => table.query.is_some(),
+        _ => false,
+    };
+    let mut done: Done = match statement {
         Statement::Query(query) => match query::into(&query) {
             Some((name, temporary, query)) => {
                 let table = crate::syntax::CreateTable::of_query(name, temporary, query);
                 create::table(environment, transaction, table).await?.into()
             }
-            None => query::run(environment, transaction, *query).await?.into(),
+            None => query::run(environment, transaction, *query).await?,
         },
         Statement::Insert(insert) => insert::insert(environment, transaction, *insert)
             .await?
@@ -179,7 +192,9 @@ pub(crate) async fn run(
         | Statement::Set { .. }
         | Statement::Reset(_)
         | Statement::Show(_) => Outcome::default().into(),
-    })
+    };
+    done.on_compute_nodes |= has_rows;
+    Ok(done)
 }
 
 /// Waits for a table that a statement changes. A first statement takes its snapshot only then.

@@ -7,7 +7,7 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::Schema;
 use datafusion::sql::sqlparser::ast::{ObjectName, Query as Sql, SelectInto, SetExpr};
 
-use super::Environment;
+use super::{Done, Environment};
 use crate::bind::{self, Binder, Context, Query};
 use crate::engine::Shared;
 use crate::error::{Error, Result};
@@ -19,26 +19,23 @@ pub(super) async fn run(
     environment: &Environment<'_>,
     transaction: &mut Transaction,
     query: Sql,
-) -> Result<Outcome> {
-    let rows = rows(environment, transaction, query).await?;
-    Ok(Outcome {
-        tag: "SELECT".to_owned(),
-        rows: Some(rows),
-        ..Outcome::default()
-    })
-}
-
-pub(crate) async fn rows(
-    environment: &Environment<'_>,
-    transaction: &mut Transaction,
-    query: Sql,
-) -> Result<Rows> {
-    let planned = plan(environment.shared, transaction, environment.context, query).await?;
+) -> Result<Done> {
+    let context = environment.context;
+    let (planned, on_compute_nodes) =
+        planned(environment.shared, transaction, context, query).await?;
     let columns = planned.columns()?;
     let batches = bind::run(planned).await?;
     let batches = batches.into_iter().map(|batch| canonical(batch, &columns));
     let batches = batches.collect::<Result<_>>()?;
-    Ok(Rows::new(columns, batches, environment.context.digits))
+    let outcome = Outcome {
+        tag: "SELECT".to_owned(),
+        rows: Some(Rows::new(columns, batches, context.digits)),
+        ..Outcome::default()
+    };
+    Ok(Done {
+        on_compute_nodes,
+        ..outcome.into()
+    })
 }
 
 /// The rows as Arrow holds the types of their columns: DataFusion has several forms of texts and numbers.
@@ -72,11 +69,24 @@ pub(crate) async fn plan(
     context: &Context,
     query: Sql,
 ) -> Result<Query> {
+    let (query, _) = planned(shared, transaction, context, query).await?;
+    Ok(query)
+}
+
+/// The plan of a query, and whether it reads tables that are not the system's.
+async fn planned(
+    shared: &Arc<Shared>,
+    transaction: &mut Transaction,
+    context: &Context,
+    query: Sql,
+) -> Result<(Query, bool)> {
     let catalog = transaction.catalog().clone();
     let mut binder = Binder::new(&catalog, context);
     let bound = binder.statement(query)?;
+    let has_tables = !binder.tables.is_empty();
     transaction.has_read(binder.tables);
-    Query::plan(shared, &catalog, bound, context.digits).await
+    let query = Query::plan(shared, &catalog, bound, context.digits).await?;
+    Ok((query, has_tables))
 }
 
 pub(crate) async fn describe(

@@ -10,26 +10,42 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{RecordBatch, StringArray};
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+
+/// All parameters, in SHOW and RESET.
+pub(crate) const ALL: &str = "all";
 
 /// Parameters with the values that they have at the start.
 const KNOWN: &[(&str, &str)] = &[
     ("analyze_threshold_percent", "10"),
     ("application_name", ""),
+    ("cast_super_null_on_error", "on"),
     ("client_encoding", "UNICODE"),
     ("client_min_messages", "notice"),
     ("cursor_close", "auto"),
     ("datestyle", "ISO, MDY"),
+    ("default_geometry_encoding", "2"),
     ("default_transaction_isolation", "serializable"),
     ("describe_field_name_in_uppercase", "off"),
+    ("downcase_delimited_identifier", "on"),
     ("enable_case_sensitive_identifier", "off"),
+    ("enable_case_sensitive_super_attribute", "off"),
     ("enable_result_cache_for_session", "on"),
+    ("enable_spectrum_oid", "true"),
+    ("enable_vacuum_boost", "false"),
     ("error_on_nondeterministic_update", "off"),
     ("extra_float_digits", "0"),
     ("intervalstyle", "postgres"),
+    ("json_serialization_enable", "false"),
+    ("json_serialization_parse_nested_strings", "false"),
     ("max_concurrency_scaling_clusters", "1"),
+    ("max_cursor_result_set_size", "0"),
+    ("mv_enable_aqmv_for_session", "true"),
+    ("navigate_super_null_on_error", "on"),
     ("query_group", "default"),
     ("search_path", "$user, public"),
+    ("spectrum_enable_pseudo_columns", "true"),
+    ("spectrum_query_maxerror", "-1"),
     ("standard_conforming_strings", "off"),
     ("statement_timeout", "0"),
     ("stored_proc_log_min_messages", "info"),
@@ -40,22 +56,70 @@ const KNOWN: &[(&str, &str)] = &[
     ("wlm_query_slot_count", "1"),
 ];
 
+/// Parameters that have another value in Redshift, where this program has the one of the start alone.
+const KEPT: &[&str] = &[
+    "cast_super_null_on_error",
+    "downcase_delimited_identifier",
+    "enable_case_sensitive_identifier",
+    "enable_case_sensitive_super_attribute",
+    "navigate_super_null_on_error",
+];
+
+/// Parameters that SHOW alone knows, as a connection tells them.
+const FIXED: &[(&str, &str)] = &[
+    ("integer_datetimes", "on"),
+    ("is_superuser", "off"),
+    ("server_encoding", "UNICODE"),
+    ("server_version", "8.0.2"),
+];
+
+/// Parameters that Redshift has and this program does not.
+const TO_COME: &[&str] = &[
+    "datashare_break_glass_session_var",
+    "enable_large_strings_opt_in",
+    "enable_numeric_rounding",
+    "json_parse_truncate_strings",
+    "session_authorization",
+];
+
+/// Whether a text is one of the words for yes, or one of those for no.
+fn flag(text: &str) -> Option<bool> {
+    match text {
+        "on" | "true" | "1" => Some(true),
+        "off" | "false" | "0" => Some(false),
+        _ => None,
+    }
+}
+
 /// Values of `extra_float_digits`.
 const DIGITS: RangeInclusive<i32> = -15..=2;
 
 /// Parameters of a session.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Settings(Values);
 
 impl Settings {
     fn known(name: &str) -> Result<&'static str> {
         let known = KNOWN.iter().find(|(known, _)| *known == name);
-        known
-            .map(|(_, value)| *value)
-            .ok_or_else(|| Error::new(&error::SETTING_UNKNOWN, &[&name]))
+        match known {
+            Some((_, value)) => Ok(*value),
+            None if name.contains('.') => Err(Error::not_yet("variables of sessions")),
+            None if TO_COME.contains(&name) => {
+                Err(Error::not_yet(format_args!("the parameter {name}")))
+            }
+            None => Err(Error::new(&error::SETTING_UNKNOWN, &[&name])),
+        }
+    }
+
+    fn fixed(name: &str) -> Option<&'static str> {
+        let fixed = FIXED.iter().find(|(fixed, _)| *fixed == name);
+        fixed.map(|(_, value)| *value)
     }
 
     pub(crate) fn set(&mut self, name: &str, value: &[String]) -> Result<Outcome> {
+        if Self::fixed(name).is_some() {
+            return Err(Error::new(&error::SETTING_FIXED, &[&name]));
+        }
         let start = Self::known(name)?;
         let text = value.join(", ");
         let lowered = text.to_lowercase();
@@ -64,10 +128,10 @@ impl Settings {
         }
         let invalid = || Error::new(&error::SETTING_VALUE, &[&name, &text]);
         match name {
-            "enable_case_sensitive_identifier"
-                if ["on", "true", "1"].contains(&lowered.as_str()) =>
+            name if KEPT.contains(&name)
+                && flag(&lowered).is_some_and(|on| Some(on) != flag(start)) =>
             {
-                return Err(Error::not_yet("enable_case_sensitive_identifier"));
+                return Err(Error::not_yet(name));
             }
             "timezone" if !["utc", "gmt", "etc/utc"].contains(&lowered.as_str()) => {
                 return Err(Error::not_yet("time zones of sessions other than UTC"));
@@ -79,8 +143,9 @@ impl Settings {
                 return Err(Error::not_yet("date styles other than ISO, MDY"));
             }
             "standard_conforming_strings" => return Err(invalid()),
-            _ if (start == "on" || start == "off")
-                && !["on", "off", "true", "false", "1", "0"].contains(&lowered.as_str()) =>
+            _ if start.parse::<i64>().is_err()
+                && flag(start).is_some()
+                && flag(&lowered).is_none() =>
             {
                 return Err(invalid());
             }
@@ -100,7 +165,7 @@ impl Settings {
     }
 
     pub(crate) fn reset(&mut self, name: &str) -> Result<Outcome> {
-        if name == "all" {
+        if name == ALL {
             self.0.clear();
         } else {
             Self::known(name)?;
@@ -118,8 +183,7 @@ impl Settings {
     }
 
     pub(crate) fn is_on(&self, name: &str) -> bool {
-        let text = self.text(name).unwrap_or_default();
-        ["on", "true", "1"].contains(&text.as_str())
+        flag(&self.text(name).unwrap_or_default()) == Some(true)
     }
 
     /// How long a statement may take; none is for ever.
@@ -142,27 +206,56 @@ impl Settings {
         }
     }
 
-    pub(crate) fn show(&self, name: &str, isolation: Isolation) -> Result<Outcome> {
-        let text = match name {
+    /// The value of a parameter as SHOW gives it.
+    pub(crate) fn shown(&self, name: &str, isolation: Isolation) -> Result<String> {
+        if let Some(value) = Self::fixed(name) {
+            return Ok(value.to_owned());
+        }
+        Ok(match name {
             "transaction_isolation" | "default_transaction_isolation" => match isolation {
                 Isolation::Snapshot => "snapshot isolation".to_owned(),
                 Isolation::Serializable => "serializable".to_owned(),
             },
             name => self.text(name)?,
+        })
+    }
+
+    /// The columns that SHOW gives.
+    pub(crate) fn columns(name: &str) -> Vec<Column> {
+        let names = match name {
+            ALL => vec!["name", "setting"],
+            name => vec![name],
         };
-        let data_type = Type::Varchar(MAX_VARCHAR);
-        let schema = arrow::datatypes::Schema::new(vec![data_type.field(name)]);
-        let batch = RecordBatch::try_new(
-            Arc::new(schema),
-            vec![Arc::new(StringArray::from(vec![text]))],
-        );
-        let column = Column {
+        let columns = names.into_iter().map(|name| Column {
             name: name.to_owned(),
-            data_type,
+            data_type: Type::Varchar(MAX_VARCHAR),
+        });
+        columns.collect()
+    }
+
+    pub(crate) fn show(&self, name: &str, isolation: Isolation) -> Result<Outcome> {
+        let texts = match name {
+            ALL => {
+                let settings = KNOWN.iter().filter(|(name, _)| *name != "transaction");
+                let names: Vec<&str> = settings.map(|(name, _)| *name).collect();
+                let values = names.iter().map(|name| self.shown(name, isolation));
+                vec![
+                    StringArray::from(names.clone()),
+                    StringArray::from(values.collect::<Result<Vec<_>>>()?),
+                ]
+            }
+            name => vec![StringArray::from(vec![self.shown(name, isolation)?])],
         };
+        let columns = Self::columns(name);
+        let fields = columns
+            .iter()
+            .map(|column| column.data_type.field(&column.name));
+        let schema = arrow::datatypes::Schema::new(fields.collect::<Vec<_>>());
+        let arrays = texts.into_iter().map(|text| Arc::new(text) as ArrayRef);
+        let batch = RecordBatch::try_new(Arc::new(schema), arrays.collect());
         Ok(Outcome {
             rows: Some(Rows::new(
-                vec![column],
+                columns,
                 vec![batch.map_err(Error::internal)?],
                 Digits::default(),
             )),

@@ -159,7 +159,7 @@ impl Dialect for Redshift {
             return None;
         }
         parser.next_token();
-        Some(parser.parse_expr().map(|value| Expr::Prefixed {
+        Some(parser.parse_prefix().map(|value| Expr::Prefixed {
             prefix: Ident::new("approximate"),
             value: Box::new(value),
         }))

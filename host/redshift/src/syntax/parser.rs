@@ -352,6 +352,9 @@ fn setting_name(words: &mut Words<'_>) -> Result<String> {
     if words.take("time zone") {
         return Ok("timezone".to_owned());
     }
+    if words.take("all") {
+        return Ok(crate::run::settings::ALL.to_owned());
+    }
     let name = words.name()?;
     Ok(crate::bind::plain_name(&name).join("."))
 }

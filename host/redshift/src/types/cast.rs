@@ -145,10 +145,18 @@ pub(crate) fn cast_with(
         Type::Super => {
             let value = |row| {
                 // JSON keeps a number as it is.
-                let text = show::text(array, row, Digits::All).unwrap_or_default();
+                let text = || show::text(array, row, Digits::All).unwrap_or_default();
                 Ok(match array.data_type() {
-                    DataType::Utf8 => json::quoted(&text),
-                    _ => text,
+                    DataType::Utf8 => json::quoted(&text()),
+                    DataType::Float32 => {
+                        let value = array.as_primitive::<Float32Type>().value(row);
+                        float_in_super(value.is_finite(), format!("{value:e}"))?
+                    }
+                    DataType::Float64 => {
+                        let value = array.as_primitive::<Float64Type>().value(row);
+                        float_in_super(value.is_finite(), format!("{value:e}"))?
+                    }
+                    _ => text(),
                 })
             };
             Arc::new(collect::<_, StringArray>(array, rows(), value)?)
@@ -378,6 +386,23 @@ pub(crate) fn divided(value: i256, divisor: i256) -> Option<i256> {
     }
 }
 
+/// A float as SUPER values hold it: with its exponent, which tells it from a decimal.
+fn float_in_super(is_finite: bool, digits: String) -> Result<String> {
+    match is_finite {
+        true if digits.contains("e-") => Ok(digits),
+        true => Ok(digits.replace('e', "e+")),
+        false => Err(Error::not_yet("SUPER values that are infinite or NaN")),
+    }
+}
+
+/// The digits of a float where others are cast, which have no exponent.
+fn without_exponent(digits: String) -> String {
+    match digits.parse::<f64>() {
+        Ok(float) if digits.contains(['e', 'E']) => float.to_string(),
+        _ => digits,
+    }
+}
+
 /// SUPER holds JSON: a scalar becomes its value, everything else NULL.
 fn from_super(array: &ArrayRef, to: Type, mode: Mode) -> Result<ArrayRef> {
     let texts = array.as_string::<i32>();
@@ -386,7 +411,9 @@ fn from_super(array: &ArrayRef, to: Type, mode: Mode) -> Result<ArrayRef> {
             return None;
         }
         match Json::read(texts.value(row)).ok()? {
-            Json::Text(text) | Json::Number(text) => Some(text),
+            Json::Text(text) => Some(text),
+            Json::Number(digits) if to.is_text() => Some(digits),
+            Json::Number(digits) => Some(without_exponent(digits)),
             Json::Bool(value) => Some(value.to_string()),
             Json::Null | Json::Array(_) | Json::Object(_) => None,
         }

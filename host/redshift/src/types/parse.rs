@@ -85,18 +85,28 @@ pub(crate) fn sql(data_type: &Sql, column: Option<&str>) -> Result<Type> {
             Some(BinaryLength::IntegerLength { length }) => varbyte(*length)?,
             Some(BinaryLength::Max) => Type::Varbyte(MAX_VARBYTE),
         },
+        Sql::Regclass if column.is_some() => return Err(unsupported()),
         Sql::Regclass => return Err(Error::not_yet("the type regclass")),
         Sql::Interval { .. } => {
             return Err(Error::not_yet("columns of intervals"));
         }
-        Sql::Custom(name, modifiers) => custom(&name.to_string(), modifiers, unsupported)?,
+        Sql::Custom(name, modifiers) => {
+            let name = name.to_string().to_lowercase();
+            let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
+            match column {
+                Some(_) if OF_CATALOGS.contains(&name) => return Err(unsupported()),
+                _ => custom(name, modifiers, unsupported)?,
+            }
+        }
         _ => return Err(unsupported()),
     })
 }
 
+/// Types of catalogs' columns, which no other column has.
+const OF_CATALOGS: &[&str] = &["name", "oid", "regclass", "regproc"];
+
 fn custom(name: &str, modifiers: &[String], unsupported: impl Fn() -> Error) -> Result<Type> {
-    let name = name.to_lowercase();
-    match name.strip_prefix("pg_catalog.").unwrap_or(&name) {
+    match name {
         // As catalogs show them.
         "oid" | "regproc" if modifiers.is_empty() => Ok(Type::Int8),
         "name" if modifiers.is_empty() => Ok(Type::Varchar(128)),

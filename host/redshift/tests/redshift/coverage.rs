@@ -138,7 +138,8 @@ fn rules_differ_by_name() {
 
 /// What the documentation says of the rules.
 fn documented() -> String {
-    let mut text = String::from(
+    let mut text = crate::documentation::generated();
+    text.push_str(
         "\n## Errors\n\n| rule | SQLSTATE | code | text | known from |\n| --- | --- | --- | --- | --- |\n",
     );
     for rule in rules() {

@@ -2,6 +2,7 @@
 
 mod buckets;
 mod coverage;
+mod documentation;
 mod history;
 mod sessions;
 mod statements;

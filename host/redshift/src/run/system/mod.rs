@@ -6,6 +6,7 @@
 mod pg;
 mod svv;
 mod sys;
+mod to_come;
 
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ use crate::error::{Error, Result};
 use crate::history::Statements;
 use crate::load::LoadError;
 use crate::types::{Column, Type};
+
+pub(crate) use to_come::is_to_come;
 
 /// The user who owns everything.
 pub(crate) const OWNER: &str = "transom";

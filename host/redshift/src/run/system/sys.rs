@@ -6,7 +6,7 @@ use crate::history::Statements;
 /// Rows that COPY did not load.
 pub(super) fn load_errors(view: &View<'_>) -> Columns {
     rows(view.load_errors)
-        .number("query_id", |error| error.transaction as i64)
+        .number("query_id", |error| error.query as i64)
         .number("transaction_id", |error| error.transaction as i64)
         .number("session_id", |error| i64::from(error.pid))
         .text("database_name", |_| view.database.to_owned())
