@@ -396,6 +396,19 @@ async fn load_late(at: At) {
     world.check("the load came late").await;
 }
 
+/// Waits until the table of the warehouse has all there is.
+async fn wait_until_loaded(world: &World) {
+    for _ in 0..600 {
+        let tables = world.tables().await;
+        let (_, rows) = tables.iter().find(|(sink, _)| sink == "out").unwrap();
+        if *rows == world.expected() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("nothing was loaded");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_discard_that_comes_after_the_load_is_refused() {
     for at in [At::Redshift, At::Both] {
@@ -406,7 +419,7 @@ async fn a_discard_that_comes_after_the_load_is_refused() {
         let of = world.job().history(0).await.unwrap().tail;
         proxy.carry_out().await;
         // The answer comes before the transaction.
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        wait_until_loaded(&world).await;
         for redo in [true, false] {
             let error = world.ask(Command::Discard { of, redo }).await.unwrap_err();
             let said = format!("sink `out` has entry {of} already");

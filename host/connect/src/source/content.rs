@@ -17,6 +17,8 @@ use crate::aws::{ObjectFile, S3Error};
 
 /// Bytes that are read at once.
 const PIECE: usize = 1 << 20;
+/// The same of a small file.
+const LEAST_PIECE: usize = 4 << 10;
 /// Sizes of parts that uploads have, in MiB: those of AWS's tools and SDKs, of s5cmd, rclone, Spark and this program.
 const PARTS: [u64; 15] = [5, 6, 8, 10, 15, 16, 20, 25, 32, 50, 64, 100, 128, 256, 512];
 
@@ -37,13 +39,15 @@ fn hash(path: &Path, listed: &Input) -> io::Result<Option<String>> {
     };
     let mut file = File::open(path)?;
     let mut hasher = XxHash64::with_seed(0);
-    each_piece(&mut file, |bytes| hasher.write(bytes))?;
+    each_piece(&mut file, listed.bytes, |bytes| hasher.write(bytes))?;
     let is_same = is_listed(&file.metadata()?);
     Ok(is_same.then(|| format!("{:016x}", hasher.finish())))
 }
 
-fn each_piece(read: &mut impl Read, mut take: impl FnMut(&[u8])) -> io::Result<()> {
-    let mut piece = vec![0; PIECE];
+/// Reads all there is, which are so many bytes as far as is known: a small file takes little memory.
+fn each_piece(read: &mut impl Read, bytes: u64, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+    let known = usize::try_from(bytes).unwrap_or(PIECE);
+    let mut piece = vec![0; known.clamp(LEAST_PIECE, PIECE)];
     loop {
         match read.read(&mut piece) {
             Ok(0) => return Ok(()),
@@ -73,9 +77,9 @@ impl FileSource {
         };
         let bucket = self.aws.bucket(&url.bucket).await.map_err(failed)?;
         let mut object = ObjectFile::new(bucket, &url.key, etag, piece.bytes).read_from(0);
-        let (name, path) = (self.name.clone(), piece.path.clone());
+        let (name, path, bytes) = (self.name.clone(), piece.path.clone(), piece.bytes);
         self.blocking(move || {
-            let compared = sums.are_of(&mut object);
+            let compared = sums.are_of(&mut object, bytes);
             compared.map_err(|source| match S3Error::find(&source) {
                 Some(said) => SourceError::S3 {
                     name,
@@ -117,8 +121,8 @@ impl Sums {
     }
 
     /// Whether a content is the one that the ETag was made of.
-    fn are_of(mut self, content: &mut impl Read) -> io::Result<bool> {
-        each_piece(content, |bytes| {
+    fn are_of(mut self, content: &mut impl Read, bytes: u64) -> io::Result<bool> {
+        each_piece(content, bytes, |bytes| {
             self.divided
                 .iter_mut()
                 .for_each(|divided| divided.add(bytes));
@@ -202,8 +206,9 @@ mod tests {
     use super::*;
 
     fn has(content: &[u8], etag: &str) -> bool {
-        let sums = Sums::of(etag, content.len() as u64);
-        sums.is_some_and(|sums| sums.are_of(&mut &content[..]).unwrap())
+        let bytes = content.len() as u64;
+        let sums = Sums::of(etag, bytes);
+        sums.is_some_and(|sums| sums.are_of(&mut &content[..], bytes).unwrap())
     }
 
     fn hex(digest: &[u8]) -> String {

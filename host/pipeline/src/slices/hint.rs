@@ -112,7 +112,7 @@ impl Runner {
 }
 
 /// Whether a process of this machine is alive; it is taken to be where that cannot be seen.
-fn is_alive(pid: u32) -> bool {
+pub(super) fn is_alive(pid: u32) -> bool {
     let processes = std::path::Path::new("/proc");
     !processes.join("self").exists() || processes.join(pid.to_string()).exists()
 }

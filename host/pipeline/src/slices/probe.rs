@@ -6,6 +6,7 @@ use transom_connect::{Fit, Unfit, probe_state};
 use super::work::sinks;
 use crate::job::Job;
 use crate::plan::DEAD_LETTERS;
+use crate::rejects::dead_letters::keeper;
 
 /// What was tried, and what came of it.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ impl Job {
                 continue;
             };
             let who = match (name.strip_prefix(DEAD_LETTERS), sink.committed()) {
-                (Some(step), _) => format!("dead letters of step `{step}`"),
+                (Some(table), _) => format!("dead letters of {}", keeper(table).0),
                 (None, Some(commit::Sink::Warehouse(_))) => format!("staging of sink `{name}`"),
                 (None, _) => format!("sink `{name}`"),
             };

@@ -13,6 +13,7 @@ use std::time::UNIX_EPOCH;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
 use transom_commit::{Attempt, Digest, Object, Store};
 use transom_connect::{Input, Location, content_of};
 
@@ -88,12 +89,32 @@ pub(super) struct Seen {
     files: BTreeMap<String, Stamp>,
     /// Of files of this machine: what tells their content.
     contents: BTreeMap<String, String>,
-    /// Those of which that was not looked at yet.
-    unread: BTreeMap<String, Input>,
+    /// Those of which that is not noted yet.
+    unread: BTreeMap<String, Arc<Unread>>,
     /// Where chunks begin, as they lie in the store.
     bounds: BTreeSet<String>,
     /// The chunks in the store, by the digests of their content.
     stored: Arc<There>,
+}
+
+/// A file that has come in. A slice that is computed ahead has those of the slices before it as well, and none is read twice for that.
+#[derive(Debug)]
+struct Unread {
+    piece: Input,
+    content: OnceCell<Option<String>>,
+}
+
+impl Unread {
+    fn new(piece: Input) -> Self {
+        let content = OnceCell::new();
+        Self { piece, content }
+    }
+
+    /// What tells its content, if that can be seen.
+    async fn content(&self) -> Option<String> {
+        let content = self.content.get_or_init(|| content_of(&self.piece));
+        content.await.clone()
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -220,7 +241,8 @@ impl Seen {
         let path = path_of(piece);
         self.remove(&path);
         if let Location::File(_) = piece.location {
-            self.unread.insert(path.clone(), piece.clone());
+            let unread = Arc::new(Unread::new(piece.clone()));
+            self.unread.insert(path.clone(), unread);
         }
         self.files.insert(path, Stamp::of(piece));
     }
@@ -235,7 +257,7 @@ impl Seen {
     pub(super) async fn read_contents(&mut self) {
         let unread = std::mem::take(&mut self.unread);
         let read = stream::iter(unread)
-            .map(|(path, piece)| async move { (path, content_of(&piece).await) })
+            .map(|(path, unread)| async move { (path, unread.content().await) })
             .buffer_unordered(FILES_AT_ONCE)
             .collect::<Vec<_>>()
             .await;
@@ -381,6 +403,33 @@ mod tests {
         let mut again = Seen::load(&store, Some(second)).await.unwrap();
         assert_eq!(again.get("raw/000007.csv"), Some(&Stamp::of(&piece(7, 2))));
         assert_eq!(again.save(&store, Attempt::of(1)).await.unwrap(), second);
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_once_for_all_sets_that_it_has_come_into() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.csv");
+        std::fs::write(&file, "a").unwrap();
+        let modified = std::fs::metadata(&file).unwrap().modified().unwrap();
+        let piece = Input {
+            location: Location::File(file.clone()),
+            modified,
+            ..piece(0, 1)
+        };
+        let mut first = Seen::default();
+        first.insert(&piece);
+        // As the set of the slice that is computed ahead of it.
+        let mut second = first.clone();
+        first.read_contents().await;
+        std::fs::remove_file(&file).unwrap();
+        second.read_contents().await;
+        let touched = Input {
+            modified: UNIX_EPOCH,
+            ..piece
+        };
+        let noted = first.if_like(&touched);
+        assert!(noted.is_some());
+        assert_eq!(second.if_like(&touched), noted);
     }
 
     #[tokio::test]
