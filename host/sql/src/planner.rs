@@ -40,6 +40,12 @@ impl ExprPlanner for Operators {
                 refuse_joined(&expr, schema)?;
                 return Ok(PlannerResult::Original(expr));
             }
+            BinaryOperator::Eq
+            | BinaryOperator::NotEq
+            | BinaryOperator::Lt
+            | BinaryOperator::LtEq
+            | BinaryOperator::Gt
+            | BinaryOperator::GtEq => return Ok(PlannerResult::Original(of_one_unit(expr, schema))),
             _ => return Ok(PlannerResult::Original(expr)),
         };
         let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema))
@@ -167,6 +173,21 @@ fn refuse_missing(expr: &RawFieldAccessExpr, schema: &DFSchema) -> Result<()> {
         _ => "the struct".to_owned(),
     };
     Err(ValueError::refused(format!("{value} has no field `{name}`; it has {known}")).into())
+}
+
+/// A comparison of times of day in the finer of two units: DataFusion has no type for both, and says so before rules see the expression.
+fn of_one_unit(expr: RawBinaryExpr, schema: &DFSchema) -> RawBinaryExpr {
+    let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema)) else {
+        return expr;
+    };
+    match unify::time_of_day(&[left, right]) {
+        Some(finest) => RawBinaryExpr {
+            op: expr.op,
+            left: cast(expr.left, finest.clone()),
+            right: cast(expr.right, finest),
+        },
+        None => expr,
+    }
 }
 
 /// An error for a text and something nested that no text can be put into.

@@ -75,7 +75,7 @@ fn timestamp(types: &[DataType]) -> Option<DataType> {
 }
 
 /// The finest of several times of day, for which DataFusion has no common type: literals count nanoseconds, most files microseconds.
-fn time_of_day(types: &[DataType]) -> Option<DataType> {
+pub(crate) fn time_of_day(types: &[DataType]) -> Option<DataType> {
     let mut finest: Option<TimeUnit> = None;
     let mut differ = false;
     for data_type in types.iter().filter(|data_type| !data_type.is_null()) {

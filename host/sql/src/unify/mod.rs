@@ -17,7 +17,7 @@ use datafusion::logical_expr::{
 };
 
 use self::common::{common, compared, gives_way, spelled};
-pub(crate) use self::common::{is_date, number};
+pub(crate) use self::common::{is_date, number, time_of_day};
 pub(crate) use self::plans::projected;
 use self::plans::{converted, united};
 pub(crate) use self::refuse::{is_interval, refuse_nested, refuse_number_of_time};

@@ -373,7 +373,7 @@ async fn texts_stand_for_timestamps_of_every_year() {
                 "2024-01-01T00:00:00;NULL",
             ),
             (
-                "SELECT coalesce(at, '2024-01-01') FROM t ORDER BY at",
+                "SELECT coalesce(at, TIMESTAMP '2024-01-01') FROM t ORDER BY at",
                 "2024-01-01T00:00:00;9999-12-31T00:00:00",
             ),
             (
