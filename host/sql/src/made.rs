@@ -45,17 +45,20 @@ impl Made {
     ) -> Result<u64> {
         match self {
             Self::Times | Self::Length | Self::Items => self.counted(arguments, rows),
-            Self::Together => Ok(sum(rows, |row| {
-                arguments.iter().map(|value| length(value, row)).sum()
-            })),
+            Self::Together => {
+                let texts: Vec<Texts<'_>> = arguments.iter().filter_map(Texts::of).collect();
+                Ok(sum(rows, |row| lengths(&texts, row)))
+            }
             Self::Between => {
                 let Some((between, values)) = arguments.split_first() else {
                     return Ok(0);
                 };
+                let texts: Vec<Texts<'_>> = values.iter().filter_map(Texts::of).collect();
+                let between = Texts::of(between);
+                let gaps = values.len().saturating_sub(1) as u64;
                 Ok(sum(rows, |row| {
-                    let lengths = values.iter().map(|value| length(value, row)).sum::<u64>();
-                    let gaps = values.len().saturating_sub(1) as u64;
-                    lengths.saturating_add(length(between, row).saturating_mul(gaps))
+                    let gap = length(between.as_ref(), row);
+                    lengths(&texts, row).saturating_add(gap.saturating_mul(gaps))
                 }))
             }
             Self::Joined => joined(arguments, rows),
@@ -72,6 +75,7 @@ impl Made {
         let counts = cast(&count.to_array(rows)?, &DataType::Int64)?;
         let counts = counts.as_primitive::<Int64Type>();
         let values = value.to_array(rows)?;
+        let texts = Texts::of(value);
         let each = match self {
             Self::Items => {
                 let bytes = values.get_array_memory_size() as u64;
@@ -85,7 +89,7 @@ impl Made {
             }
             let count = u64::try_from(counts.value(row)).unwrap_or(0);
             let width = match self {
-                Self::Times => length(value, row),
+                Self::Times => length(texts.as_ref(), row),
                 _ => each,
             };
             width.saturating_mul(count)
@@ -130,9 +134,13 @@ impl<'a> Texts<'a> {
 }
 
 /// The bytes of a text; 0 of what is none.
-fn length(value: &ColumnarValue, row: usize) -> u64 {
-    let text = Texts::of(value).and_then(|texts| texts.get(row));
+fn length(texts: Option<&Texts<'_>>, row: usize) -> u64 {
+    let text = texts.and_then(|texts| texts.get(row));
     text.map_or(0, |text| text.len() as u64)
+}
+
+fn lengths(texts: &[Texts<'_>], row: usize) -> u64 {
+    texts.iter().map(|texts| length(Some(texts), row)).sum()
 }
 
 fn joined(arguments: &[ColumnarValue], rows: usize) -> Result<u64> {
@@ -154,10 +162,11 @@ fn joined(arguments: &[ColumnarValue], rows: usize) -> Result<u64> {
             _ => 0,
         }
     };
+    let between = Texts::of(between);
+    let missing = missing.first().and_then(Texts::of);
     Ok(sum(rows, |row| {
-        let missing = missing.first().map_or(0, |missing| length(missing, row));
-        length(between, row)
-            .saturating_add(missing)
+        length(between.as_ref(), row)
+            .saturating_add(length(missing.as_ref(), row))
             .saturating_mul(items(row))
     }))
 }
@@ -205,47 +214,58 @@ fn matched(arguments: &[ColumnarValue], rows: usize, enough: u64) -> u64 {
             .and_then(|flags| flags.get(row))
             .unwrap_or("")
     };
-    let bytes = |row: usize, places: &mut dyn FnMut(&str, &str) -> usize| {
-        let (Some(text), Some(pattern), Some(to)) =
-            (texts.get(row), patterns.get(row), to.get(row))
-        else {
-            return 0;
-        };
-        let places = match flags(row).contains('g') {
-            true => places(text, pattern),
-            false => 1,
-        };
-        // Matches do not overlap, so that a group is no longer in all of them than the text.
-        let groups = to.matches(['\\', '$']).count() as u64 + 1;
+    let given = |row: usize| Some((texts.get(row)?, patterns.get(row)?, to.get(row)?));
+    // A group is within its match, and matches do not overlap: it is no longer in all of them than these are.
+    let bytes = |stays: usize, matched: usize, places: usize, to: &str| {
+        let groups = to.matches(['\\', '$']).count() as u64;
+        let of_groups = (matched as u64).saturating_mul(groups);
         let added = (to.len() as u64).saturating_mul(places as u64);
-        (text.len() as u64)
-            .saturating_mul(groups)
+        (stays as u64)
+            .saturating_add(of_groups)
             .saturating_add(added)
     };
-    let most = sum(rows, |row| bytes(row, &mut |text, _| text.len() + 1));
+    let places = |row: usize| match flags(row).contains('g') {
+        true => usize::MAX,
+        false => 1,
+    };
+    let most = sum(rows, |row| {
+        given(row).map_or(0, |(text, _, to)| {
+            let places = places(row).min(text.len() + 1);
+            bytes(text.len(), text.len(), places, to)
+        })
+    });
     if most <= enough {
         return most;
     }
-    let mut last: Option<(String, Option<Regex>)> = None;
+    let mut last: Option<((&str, &str), Option<Regex>)> = None;
     let mut total = 0u64;
     for row in 0..rows {
-        let flags: String = flags(row).chars().filter(|flag| *flag != 'g').collect();
-        let count = &mut |text: &str, pattern: &str| {
-            let pattern = match flags.is_empty() {
-                true => pattern.to_owned(),
-                false => format!("(?{flags}){pattern}"),
-            };
-            if last.as_ref().is_none_or(|(known, _)| *known != pattern) {
-                // What is no pattern is the function's to say.
-                let regex = Regex::new(&pattern).ok();
-                last = Some((pattern, regex));
-            }
-            let regex = last.as_ref().and_then(|(_, regex)| regex.as_ref());
-            regex.map_or(0, |regex| regex.find_iter(text).count())
+        let Some((text, pattern, to)) = given(row) else {
+            continue;
         };
-        total = total.saturating_add(bytes(row, count));
+        let own = (pattern, flags(row));
+        if last.as_ref().is_none_or(|(known, _)| *known != own) {
+            last = Some((own, compiled(pattern, flags(row))));
+        }
+        let regex = last.as_ref().and_then(|(_, regex)| regex.as_ref());
+        let found = regex.into_iter().flat_map(|regex| regex.find_iter(text));
+        let (mut matched, mut count) = (0, 0);
+        for found in found.take(places(row)) {
+            matched += found.len();
+            count += 1;
+        }
+        total = total.saturating_add(bytes(text.len() - matched, matched, count, to));
     }
     total
+}
+
+/// The pattern with its flags. What is no pattern is the function's to say.
+fn compiled(pattern: &str, flags: &str) -> Option<Regex> {
+    let flags: String = flags.chars().filter(|flag| *flag != 'g').collect();
+    match flags.is_empty() {
+        true => Regex::new(pattern).ok(),
+        false => Regex::new(&format!("(?{flags}){pattern}")).ok(),
+    }
 }
 
 fn series(arguments: &[ColumnarValue], rows: usize) -> Result<u64> {

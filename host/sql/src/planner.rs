@@ -45,7 +45,9 @@ impl ExprPlanner for Operators {
             | BinaryOperator::Lt
             | BinaryOperator::LtEq
             | BinaryOperator::Gt
-            | BinaryOperator::GtEq => return Ok(PlannerResult::Original(of_one_unit(expr, schema))),
+            | BinaryOperator::GtEq => {
+                return Ok(PlannerResult::Original(of_one_unit(expr, schema)));
+            }
             _ => return Ok(PlannerResult::Original(expr)),
         };
         let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema))

@@ -113,16 +113,12 @@ impl AggregateUDFImpl for Quantile {
                 let value = cast(&literal.value().to_array()?, &DataType::Float64)?;
                 fraction = value.as_primitive::<Float64Type>().value(0);
             }
-            if args
-                .order_bys
-                .first()
-                .is_some_and(|sort| sort.options.descending)
-            {
-                fraction = 1.0 - fraction;
-            }
         }
+        let first = args.order_bys.first().filter(|_| !self.is_median);
+        let is_descending = first.is_some_and(|sort| sort.options.descending);
         Ok(Box::new(Values {
             fraction,
+            is_descending,
             is_distinct: args.is_distinct,
             values: match args.expr_fields[0].data_type() {
                 DataType::Decimal128(..) => Numbers::Decimals(Vec::new()),
@@ -154,6 +150,8 @@ enum Numbers {
 #[derive(Debug)]
 struct Values {
     fraction: f64,
+    /// Whether places count from the greatest value.
+    is_descending: bool,
     is_distinct: bool,
     values: Numbers,
     input: DataType,
@@ -178,7 +176,7 @@ impl Values {
         }
     }
 
-    /// The places of the values around the one that is wanted, and how far that is between them.
+    /// The places of the values around the one that is wanted, in their order, and how far that is between them.
     fn places(&self, count: usize) -> (usize, usize, f64) {
         #[expect(clippy::cast_precision_loss, reason = "rows can be counted in a float")]
         let place = self.fraction * (count - 1) as f64;
@@ -188,7 +186,12 @@ impl Values {
             reason = "it is a place of a value"
         )]
         let (low, high) = (place.floor() as usize, place.ceil() as usize);
-        (low, high, place.fract())
+        // What is left of 1 would be rounded: of 0.9 it is less than 0.1.
+        let from_start = |place: usize| match self.is_descending {
+            true => count - 1 - place,
+            false => place,
+        };
+        (from_start(low), from_start(high), place.fract())
     }
 }
 

@@ -340,7 +340,7 @@ fn literal(number: &str) -> Result<Literal> {
         },
     };
     let written = format!("{whole}{fraction}");
-    let point = whole.len() as i64 + shift;
+    let point = shift.saturating_add(whole.len() as i64);
     let (whole, fraction) = if shift.unsigned_abs() > DIGITS as u64 * 2 {
         return Ok(Literal::Float);
     } else if point <= 0 {
@@ -394,7 +394,12 @@ mod tests {
         for number in ["1", "1.5", "12345678901234567.89", "18446744073709551615"] {
             assert_eq!(literal(number).unwrap(), Literal::AsWritten, "{number}");
         }
-        for number in ["1e300", "1e-300", "1e99999999999999999999"] {
+        for number in [
+            "1e300",
+            "1e-300",
+            "1e9223372036854775807",
+            "1e99999999999999999999",
+        ] {
             assert_eq!(literal(number).unwrap(), Literal::Float, "{number}");
         }
         assert!(literal("0.123456789012345678901234567890123456789").is_err());

@@ -324,8 +324,9 @@ pub(super) fn page(rows: &Rows, start: usize, is_csv: bool) -> Value {
     if is_csv {
         answer["ResultFormat"] = json!("CSV");
     }
-    if start + PAGE < total {
-        answer["NextToken"] = json!((start + PAGE).to_string());
+    let end = start.saturating_add(PAGE);
+    if end < total {
+        answer["NextToken"] = json!(end.to_string());
     }
     answer
 }

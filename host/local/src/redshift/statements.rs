@@ -619,15 +619,16 @@ impl Statements {
         let waiting = {
             let state = self.state();
             let kept = state.statements.get(of);
-            kept.map(|kept| Arc::clone(&kept.waiting))
+            let waiting = kept.map(|kept| Arc::clone(&kept.waiting));
+            // The statement's own is one of them, and this one is another. Others that come now are not counted yet.
+            let count = waiting.as_ref().map_or(0, Arc::strong_count);
+            if count > self.limits.waiting + 1 {
+                return Err(NotTaken::TooManyWait);
+            }
+            waiting
         };
-        // The statement's own is one of them, and this one is another.
-        if let Some(waiting) = &waiting
-            && Arc::strong_count(waiting) > self.limits.waiting + 1
-        {
-            return Err(NotTaken::TooManyWait);
-        }
         self.wait(id, seconds).await;
+        drop(waiting);
         Ok(())
     }
 
@@ -869,7 +870,11 @@ mod tests {
             let (statements, id) = (Arc::clone(&statements), first.id.clone());
             async move { statements.wait_beside(&id, 60).await }
         });
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        let begun = Instant::now();
+        while Arc::strong_count(&statements.state().statements[&first.id].waiting) == 1 {
+            assert!(begun.elapsed() < Duration::from_secs(30), "nobody waits");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         let refused = statements.wait_beside(&first.id, 60).await.unwrap_err();
         assert!(matches!(refused, NotTaken::TooManyWait), "{refused:?}");
         statements.wait_beside(&second.id, 0).await.unwrap();

@@ -329,6 +329,10 @@ async fn parameters_pages_and_formats() {
         count += page.unwrap().records.len();
     }
     assert_eq!(count, 1_500);
+    let beyond = warehouse.client.get_statement_result();
+    let beyond = beyond.id(described.id()).next_token(u64::MAX.to_string());
+    let beyond = beyond.send().await.unwrap();
+    assert_eq!((beyond.records.len(), beyond.next_token), (0, None));
     let csv = warehouse
         .client
         .execute_statement()

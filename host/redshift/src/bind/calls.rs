@@ -476,12 +476,13 @@ impl Binder<'_> {
             return self.aggregate("percentile_cont", arguments, rest);
         }
         let (percentile, order, rest) = self.percentile("percentile_cont", arguments, rest)?;
-        // From the other end, it is what is left of 1.
-        let share = match is_descending(&order) {
-            true => 1.0 - percentile,
-            false => percentile,
-        };
-        let share = Expr::value(Value::Number(share.to_string(), false));
+        let mut share = percentile.to_string();
+        // From the other end, it is what is left of 1, in as many digits: of 0.9 it is 0.1, and not a little less.
+        if is_descending(&order) {
+            let digits = share.split_once('.').map_or(0, |(_, behind)| behind.len());
+            share = format!("{:.digits$}", 1.0 - percentile);
+        }
+        let share = Expr::value(Value::Number(share, false));
         Ok(aggregate(
             "percentile_cont",
             unnamed([order.expr, share]),

@@ -7,10 +7,10 @@ use arrow::array::{ArrayRef, AsArray, Int32Array};
 use arrow::datatypes::{Date32Type, Int64Type, TimestampMicrosecondType};
 use datafusion::logical_expr::ScalarUDF;
 
-use super::dates::lengths;
+use super::dates::{lengths, moment_at, out_of_range};
 use super::scalar::{Arguments, by_row, by_text, scalar};
 use crate::error::{Error, Result};
-use crate::types::{MAX_VARCHAR, Type};
+use crate::types::{MAX_VARCHAR, Type, show};
 
 const TEXT: Type = Type::Varchar(MAX_VARCHAR);
 
@@ -105,11 +105,10 @@ fn types(arguments: &Arguments<'_>, taken: [Type; 2]) -> Result<(Vec<Type>, Type
 }
 
 fn compared(columns: &[ArrayRef], types: &[Type], _: Type) -> Result<ArrayRef> {
-    const DAY: i64 = 86_400_000_000;
     let moment = |at: usize, row: usize| match types[at] {
         Type::Date => {
             let days = columns[at].as_primitive::<Date32Type>().value(row);
-            Ok(i64::from(days) * DAY)
+            moment_at(days, 0).ok_or_else(|| out_of_range(show::date(days)))
         }
         Type::Timestamp | Type::TimestampTz => {
             let micros = columns[at].as_primitive::<TimestampMicrosecondType>();

@@ -16,7 +16,7 @@ use datafusion::logical_expr::{Expr, ScalarUDF};
 use super::scalar::{Arguments, by_row, scalar};
 use crate::error::{self, Error, Result};
 use crate::types::Type;
-use crate::types::show::moment;
+use crate::types::show::{self, moment};
 use crate::types::zones::Zone;
 
 const DAY: i64 = 86_400_000_000;
@@ -60,7 +60,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     ]
 }
 
-fn out_of_range(text: impl std::fmt::Display) -> Error {
+pub(super) fn out_of_range(text: impl std::fmt::Display) -> Error {
     Error::new(&error::DATE_RANGE, &[&text])
 }
 
@@ -82,6 +82,11 @@ fn dateadd_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
         },
     };
     Ok((vec![TEXT, Type::Int8, result], result))
+}
+
+/// Microseconds of so many days and what is left of one; `None` if they are too many.
+pub(super) fn moment_at(days: i32, micros: i64) -> Option<i64> {
+    i64::from(days).checked_mul(DAY)?.checked_add(micros)
 }
 
 fn micros(moment: NaiveDateTime) -> i64 {
@@ -324,7 +329,7 @@ fn part_of_interval(
 ) -> Result<Option<f64>> {
     let micros = value.nanoseconds / 1_000;
     if name == "epoch" && value.months == 0 {
-        let all = i64::from(value.days) * DAY + micros;
+        let all = moment_at(value.days, micros).ok_or_else(|| out_of_range("interval"))?;
         return Ok(Some(seconds.counted(all, 1_000_000)));
     }
     if micros < 0 || value.months < 0 || value.days < 0 || micros >= DAY {
@@ -506,11 +511,14 @@ fn at_time_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {
 fn joined(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     let days = columns[0].as_primitive::<Date32Type>();
     let times = columns[1].as_primitive::<Time64MicrosecondType>();
-    let moments = days
-        .iter()
-        .zip(times.iter())
-        .map(|(day, time)| Some(i64::from(day?) * DAY + time?));
-    Ok(Arc::new(moments.collect::<TimestampMicrosecondArray>()))
+    let column = by_row::<_, TimestampMicrosecondArray>(columns, |row| {
+        let day = days.value(row);
+        let moment = moment_at(day, times.value(row));
+        moment
+            .map(Some)
+            .ok_or_else(|| out_of_range(show::date(day)))
+    })?;
+    Ok(Arc::new(column))
 }
 
 fn datediff_types(arguments: &Arguments<'_>) -> Result<(Vec<Type>, Type)> {

@@ -1,7 +1,5 @@
 //! `SOUNDEX` and `DIFFERENCE`: how English texts sound, as a letter and three digits.
 
-use std::sync::Arc;
-
 use arrow::array::{Int32Array, StringArray};
 use datafusion::logical_expr::ScalarUDF;
 

@@ -293,9 +293,13 @@ fn split_part(columns: &[ArrayRef], _: &[Type], _: Type) -> Result<ArrayRef> {
     let numbers = columns[2].as_primitive::<Int64Type>();
     let column = by_row::<_, StringArray>(columns, |row| {
         let number = numbers.value(row);
-        let place = usize::try_from(number - 1);
-        let place =
-            place.map_err(|_| Error::new(&error::INVALID_ARGUMENT, &[&"split_part", &number]))?;
+        let place = number.checked_sub(1).map(usize::try_from);
+        let Some(Ok(place)) = place else {
+            return Err(Error::new(
+                &error::INVALID_ARGUMENT,
+                &[&"split_part", &number],
+            ));
+        };
         let (text, delimiter) = (texts.value(row), delimiters.value(row));
         let part = match delimiter.is_empty() {
             true => (place == 0).then_some(text),

@@ -206,7 +206,8 @@ fn truncated(text: &str, scale: u8) -> String {
     };
     let before = number.split('.').next().unwrap_or_default();
     let before = before.bytes().filter(u8::is_ascii_digit).count() as i64;
-    let kept = before + exponent + i64::from(scale);
+    // No text has digits enough for an exponent at the end of its range.
+    let kept = exponent.saturating_add(before + i64::from(scale));
     let mut count = 0;
     let digits = number.chars().map(|letter| {
         count += i64::from(letter.is_ascii_digit());
@@ -571,5 +572,22 @@ impl<'a> Gathered<'a> {
         let columns: Vec<_> = self.columns.iter_mut().map(std::mem::take).collect();
         let rows = std::mem::take(&mut self.rows);
         Ok(hand_over(self.records.batch(columns, rows)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::truncated;
+
+    #[test]
+    fn digits_that_a_scale_does_not_hold_are_zeros() {
+        for (text, cut) in [
+            ("1.259", "1.250"),
+            ("1.2559e1", "1.2550e1"),
+            ("1.5e9223372036854775807", "1.5e9223372036854775807"),
+            ("1.5e-9223372036854775808", "0.0e-9223372036854775808"),
+        ] {
+            assert_eq!(truncated(text, 2), cut);
+        }
     }
 }

@@ -180,7 +180,8 @@ pub(crate) fn cast_with(
                 DataType::Utf8 => read::timestamp_tz(array.as_string::<i32>().value(row)),
                 DataType::Date32 => {
                     let days = array.as_primitive::<Date32Type>().value(row);
-                    Ok(i64::from(days) * 86_400_000_000)
+                    let micros = i64::from(days).checked_mul(86_400_000_000);
+                    micros.ok_or_else(|| Error::new(&error::DATE_RANGE, &[&show::date(days)]))
                 }
                 _ => Ok(array.as_primitive::<TimestampMicrosecondType>().value(row)),
             };

@@ -112,7 +112,7 @@ pub(crate) fn decimal(text: &str, precision: u8, scale: u8) -> Result<i128> {
         .ok()
         .and_then(|point| digits.get(point));
     if next.is_some_and(|digit| *digit >= b'5') {
-        value += 1;
+        value = value.checked_add(1).ok_or_else(overflow)?;
     }
     fits(if is_negative { -value } else { value }, precision)
 }

@@ -96,15 +96,15 @@ impl Sum {
         }
         self.units.push(unit);
         let in_nanos = |amount: Amount, micros: i128| {
-            let micros = amount.times(micros)?.rounded();
+            let micros = amount.times(micros)?.rounded()?;
             micros.checked_mul(1_000)
         };
         let (mut months, mut days, mut nanos) = (0, 0, 0);
         match unit {
-            Unit::Millennia => months = amount.times(12_000)?.rounded(),
-            Unit::Centuries => months = amount.times(1_200)?.rounded(),
-            Unit::Decades => months = amount.times(120)?.rounded(),
-            Unit::Years => months = amount.times(12)?.rounded(),
+            Unit::Millennia => months = amount.times(12_000)?.rounded()?,
+            Unit::Centuries => months = amount.times(1_200)?.rounded()?,
+            Unit::Decades => months = amount.times(120)?.rounded()?,
+            Unit::Years => months = amount.times(12)?.rounded()?,
             Unit::Months | Unit::Weeks | Unit::Days => {
                 let (of_month, of_days) = match unit {
                     Unit::Months => (amount.whole, amount.fraction().times(DAYS_A_MONTH)?),
@@ -119,7 +119,7 @@ impl Sum {
             Unit::Seconds => nanos = in_nanos(amount, MICROS_A_SECOND)?,
             Unit::Milliseconds => nanos = in_nanos(amount, 1_000)?,
             Unit::Microseconds => nanos = in_nanos(amount, 1)?,
-            Unit::Nanoseconds => nanos = amount.rounded(),
+            Unit::Nanoseconds => nanos = amount.rounded()?,
         }
         self.months = self.months.checked_add(months)?;
         self.days = self.days.checked_add(days)?;
@@ -223,11 +223,12 @@ impl Amount {
         Self { whole: 0, ..self }
     }
 
-    /// Half to even.
-    fn rounded(self) -> i128 {
+    /// Half to even; `None` if it is out of range.
+    fn rounded(self) -> Option<i128> {
         let twice = self.fraction.abs() * 2;
         let is_up = twice > ONE || (twice == ONE && self.whole % 2 != 0);
-        self.whole + i128::from(is_up) * self.fraction.signum()
+        self.whole
+            .checked_add(i128::from(is_up) * self.fraction.signum())
     }
 }
 
@@ -467,6 +468,7 @@ mod tests {
             "1.2.3 days",
             "1:2:3:4",
             "1-2-3",
+            "170141183460469231731687303715884105727.9 nanoseconds",
             "99999999999 days",
             "99999999999999999999999999999999999999999 days",
             "infinity",

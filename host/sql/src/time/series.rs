@@ -192,7 +192,7 @@ impl Series {
         let mut time = start;
         while goes_on(time, end) || (self.with_end && time == end) {
             if (times.len() as u64 + 1).saturating_mul(8) > self.bytes {
-                return Err(ValueError::new(format!(
+                return Err(ValueError::memory(format!(
                     "`{}` would make more than the {} bytes that are allowed",
                     self.name(),
                     self.bytes

@@ -306,6 +306,7 @@ async fn medians_are_exact() {
             ("SELECT median(DISTINCT i) FROM t WHERE g = 2", "1.5"),
             ("SELECT percentile_cont(0.3333333333) WITHIN GROUP (ORDER BY d) FROM t WHERE g = 1", "1.4666666666300001"),
             ("SELECT percentile_cont(0.25) WITHIN GROUP (ORDER BY i DESC) FROM (VALUES (1), (2), (3), (4)) AS t(i)", "3.25"),
+            ("SELECT percentile_cont(0.9) WITHIN GROUP (ORDER BY i DESC) FROM unnest(range(1, 12)) AS t(i)", "2.0"),
             ("SELECT percentile_cont(1.5) WITHIN GROUP (ORDER BY d) FROM t", "error: must be between 0.0 and 1.0"),
             ("SELECT median(d) FROM t WHERE false", "NULL"),
             ("SELECT median(i) OVER (ORDER BY i ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t WHERE g = 2", "1.0;1.5;2.0"),

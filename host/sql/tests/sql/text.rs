@@ -152,6 +152,11 @@ async fn what_is_too_large_or_of_another_dialect_is_refused() {
             "octet_length(regexp_replace(repeat('x', 1000000), 'X', repeat('y', 1000), 'gi'))",
             "error: `regexp_replace` would make",
         ),
+        // Groups are as long as what is found.
+        (
+            "octet_length(regexp_replace(repeat('x', 3000000), '(y)', repeat('\\1', 100), 'g'))",
+            "3000000",
+        ),
         ("regexp_replace('aXa', '(x)', '<\\1>', 'i')", "a<X>a"),
         (
             "array_to_string(array_repeat('y', 100000), repeat('z', 10000))",
