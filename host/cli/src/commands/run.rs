@@ -181,7 +181,8 @@ impl RunCommand {
             let options = SliceOptions {
                 head,
                 max_slices: self.max_slices,
-                deadline: self.deadline.map(|time| begun + time),
+                // A time that no clock reaches is none.
+                deadline: self.deadline.and_then(|time| begun.checked_add(time)),
                 compute_shares: self.batch,
                 stage_only: self.stage_only,
                 others: match self.force || self.batch {
