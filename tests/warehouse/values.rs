@@ -90,7 +90,7 @@ async fn all_rows_that_the_table_cannot_hold_are_set_apart_and_no_others() {
     let mut apart = apart.0.lock().unwrap().clone();
     apart.sort();
     // Two streams load half of the rows each, and count their own.
-    let expected = (0..1000).filter_map(|row| {
+    let expected = (0..1000_i64).filter_map(|row| {
         let number = row.unsigned_abs() % 500;
         Some((id(row).unwrap_or(-1), number, wrong(row)?.to_owned()))
     });
