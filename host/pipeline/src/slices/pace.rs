@@ -64,6 +64,11 @@ impl Pace {
     pub(super) fn halve(&mut self, Bounds { files, bytes }: Bounds) -> Bounds {
         self.limits.files = self.limits.files.min((files / 2).max(1));
         self.limits.bytes = self.limits.bytes.min(bytes / 2);
+        self.most_of_each()
+    }
+
+    /// The bounds of each slice that are known before it is read.
+    pub(super) fn most_of_each(&self) -> Bounds {
         Self::most(self.limits)
     }
 

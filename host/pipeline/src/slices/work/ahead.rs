@@ -14,7 +14,6 @@ use transom_commit::{self as commit, Log, Position, SinkAt, SinkKind, SinkName};
 use super::computer::{Computed, Computer, Order, kind_of};
 use super::{Slicer, slice_span};
 use crate::run::{Observer, RunFailure};
-use crate::slices::pace::Pace;
 use crate::slices::seen::Seen;
 
 /// Bytes of two slices, as they lie in their files, up to which they are computed at the same time: larger ones have enough to do for all
@@ -147,8 +146,9 @@ impl Slicer<'_> {
             let after = order.chosen.seen.get(name);
             after.or_else(|| Some(&self.seen.get(name)?.1))
         };
-        let most = Pace::most(self.job.pipeline.slices);
-        let chosen = self.choose_from(&seen, most, None).ok()??;
+        let chosen = self
+            .choose_from(&seen, self.pace.most_of_each(), None)
+            .ok()??;
         let next = self.order(log, &state, chosen);
         (order.bytes() + next.bytes() <= MOST_BYTES).then_some(next)
     }
