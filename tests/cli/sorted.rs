@@ -42,6 +42,13 @@ fn files(folder: &Path) -> Vec<(Vec<Row>, usize)> {
             files.extend(self::files(&path));
             continue;
         }
+        // Beside them there is an empty one, which says that the table is complete.
+        if path
+            .extension()
+            .is_none_or(|extension| extension != "parquet")
+        {
+            continue;
+        }
         let file = File::open(&path).expect("it opens");
         let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("Parquet");
         let groups = reader.metadata().num_row_groups();

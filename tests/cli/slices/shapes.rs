@@ -288,7 +288,7 @@ slices: {{ files: 1 }}
         assert_eq!(tail(&project), 3, "{is_by_partition}");
         write(true);
         refused(&project, &["run", "--batch"], WAS_NUMBER);
-        succeeds(&project, &["backfill", "end"]);
+        succeeds(&project, &["backfill", "end", "--yes"]);
         succeeds(&project, &["run"]);
         succeeds(&project, &["verify"]);
         let sql = "SELECT id, v FROM out ORDER BY id";
