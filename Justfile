@@ -156,7 +156,7 @@ chaos rounds="1000" seed="0":
 
 # Run the tests that are marked as slow
 test-slow: python-runner && test-wheel
-    cargo test {{ locked }} --workspace --tests -- --ignored
+    cargo test {{ locked }} --workspace --tests -- --ignored --skip long::
     CARGO_TARGET_DIR="{{ target_dir }}" cargo test {{ locked }} --manifest-path host/commit/model/Cargo.toml -- --ignored
 
 # Confirm with DuckDB what tests/values expects: without the network, `just test-host` runs the same cases on what is recorded
@@ -185,6 +185,10 @@ test-lambda-peers bootstrap="": program python-runner (environment lambda_peers 
     # Without zig, with which it would compile. With a program that `just bootstrap` has built, the package is as it is deployed.
     [ -x "{{ lambda_peers }}/bin/cargo-lambda" ] || "{{ lambda_peers }}/bin/pip" install --quiet --no-deps cargo-lambda==1.9.2
     "{{ lambda_peers }}/bin/python" lambda/tests/peers/peers.py "{{ target_dir }}/debug/transom" {{ bootstrap }}
+
+# Kill, stop and race loads in every mode, with two tables, at both isolation levels: takes an hour of two cores
+test-loads-long:
+    cargo test {{ locked }} --workspace --test slices -- --ignored long::
 
 # Kill the local Redshift 500 times while sessions write, and look for an order of the random transactions of 100 engines
 test-redshift-long:

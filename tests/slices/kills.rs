@@ -148,24 +148,6 @@ async fn a_run_that_is_killed_between_two_tables_loses_and_doubles_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "slow: minutes"]
-async fn a_run_that_is_killed_loses_and_doubles_nothing_in_other_modes_and_two_tables() {
-    for (kind, at) in MORE {
-        killed_everywhere(kind, at).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "slow: minutes"]
-async fn a_run_that_is_killed_loses_and_doubles_nothing_in_a_serializable_warehouse() {
-    let of_warehouses = EVERYWHERE.into_iter().chain(MORE);
-    for (kind, at) in of_warehouses.filter(|(_, at)| *at == At::Redshift) {
-        let world = World::isolated(kind, at, Isolation::Serializable).await;
-        killed_everywhere_in(world, kind, at).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_first_run_that_is_killed_leaves_a_ledger_to_the_next() {
     for point in FIRST.iter().chain(&["redshift.submit_before:0"]) {
         let world = World::new(Kind::Append, At::Two).await;
@@ -225,12 +207,35 @@ async fn a_run_that_sleeps_between_two_tables_changes_nothing() {
     sleeps(Kind::Append, At::Redshift, FIRST[0]).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "slow: minutes"]
-async fn a_run_that_sleeps_changes_nothing_in_other_modes_and_two_tables() {
-    for (kind, at) in MORE {
-        for point in points(kind, at).iter().chain(&FIRST) {
-            sleeps(kind, at, point).await;
+/// The same wherever tables lie, many times.
+mod long {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "long: minutes"]
+    async fn a_run_that_is_killed_loses_and_doubles_nothing_in_other_modes_and_two_tables() {
+        for (kind, at) in MORE {
+            killed_everywhere(kind, at).await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "long: minutes"]
+    async fn a_run_that_is_killed_loses_and_doubles_nothing_in_a_serializable_warehouse() {
+        let of_warehouses = EVERYWHERE.into_iter().chain(MORE);
+        for (kind, at) in of_warehouses.filter(|(_, at)| *at == At::Redshift) {
+            let world = World::isolated(kind, at, Isolation::Serializable).await;
+            killed_everywhere_in(world, kind, at).await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "long: minutes"]
+    async fn a_run_that_sleeps_changes_nothing_in_other_modes_and_two_tables() {
+        for (kind, at) in MORE {
+            for point in points(kind, at).iter().chain(&FIRST) {
+                sleeps(kind, at, point).await;
+            }
         }
     }
 }

@@ -198,19 +198,6 @@ async fn requests_of_a_run_that_loads_a_warehouse_come_late() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "slow: minutes"]
-async fn requests_of_a_run_with_other_modes_and_two_tables_come_late() {
-    for (kind, at) in [
-        (Kind::Append, At::Both),
-        (Kind::Append, At::Two),
-        (Kind::Days, At::Redshift),
-        (Kind::Merge, At::Redshift),
-    ] {
-        whatever_others_do(kind, at).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn requests_of_a_rewind_come_late() {
     let worlds = [
         (Kind::Append, At::S3, vec![ENTRY, DELETE, COPY, DONE]),
@@ -461,4 +448,22 @@ async fn a_list_of_a_share_that_is_written_late_loses_no_row() {
     world.add("day=2024-03-05/a.csv", &[("a", 5)]);
     world.run().await.unwrap();
     world.check("the next slice goes on with them").await;
+}
+
+/// The same wherever tables lie, many times.
+mod long {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "long: minutes"]
+    async fn requests_of_a_run_with_other_modes_and_two_tables_come_late() {
+        for (kind, at) in [
+            (Kind::Append, At::Both),
+            (Kind::Append, At::Two),
+            (Kind::Days, At::Redshift),
+            (Kind::Merge, At::Redshift),
+        ] {
+            whatever_others_do(kind, at).await;
+        }
+    }
 }

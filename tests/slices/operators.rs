@@ -122,26 +122,31 @@ async fn a_discard_that_is_killed_or_sleeps_is_finished_by_others() {
     discards(Kind::Append, At::Both).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "slow: minutes"]
-async fn commands_that_are_killed_or_sleep_are_finished_by_others_wherever_tables_lie() {
-    for (kind, at) in EVERYWHERE {
-        rewinds(kind, at).await;
-        loads(kind, at).await;
-        backfills(kind, at).await;
-    }
-    discards(Kind::Append, At::Redshift).await;
-    // Merged rows stay when they are taken back, and are loaded again.
-    for (kind, at) in [
-        (Kind::Merge, At::Redshift),
-        (Kind::Merge, At::Two),
-        (Kind::Append, At::Two),
-        (Kind::Days, At::Both),
-        (Kind::Days, At::Two),
-    ] {
-        rewinds(kind, at).await;
-        loads(kind, at).await;
-        backfills(kind, at).await;
-        discards(kind, at).await;
+/// The same wherever tables lie, many times.
+mod long {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "long: minutes"]
+    async fn commands_that_are_killed_or_sleep_are_finished_by_others_wherever_tables_lie() {
+        for (kind, at) in EVERYWHERE {
+            rewinds(kind, at).await;
+            loads(kind, at).await;
+            backfills(kind, at).await;
+        }
+        discards(Kind::Append, At::Redshift).await;
+        // Merged rows stay when they are taken back, and are loaded again.
+        for (kind, at) in [
+            (Kind::Merge, At::Redshift),
+            (Kind::Merge, At::Two),
+            (Kind::Append, At::Two),
+            (Kind::Days, At::Both),
+            (Kind::Days, At::Two),
+        ] {
+            rewinds(kind, at).await;
+            loads(kind, at).await;
+            backfills(kind, at).await;
+            discards(kind, at).await;
+        }
     }
 }

@@ -91,22 +91,6 @@ async fn two_runs_that_find_the_same_entry_unfinished_load_it_once() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "slow: minutes"]
-async fn two_runs_that_find_the_same_entry_unfinished_load_it_once_a_hundred_times() {
-    for isolation in ISOLATIONS {
-        find_the_same(Kind::Append, At::Redshift, isolation, 100).await;
-    }
-    for (kind, at) in [
-        (Kind::Append, At::S3),
-        (Kind::Days, At::S3),
-        (Kind::Append, At::Both),
-        (Kind::Merge, At::Two),
-    ] {
-        find_the_same(kind, at, Isolation::Snapshot, 100).await;
-    }
-}
-
 /// Two runs that both begin the log, so many times.
 async fn begin(kind: Kind, at: At, isolation: Isolation, times: usize) {
     for number in 0..times {
@@ -121,18 +105,6 @@ async fn begin(kind: Kind, at: At, isolation: Isolation, times: usize) {
 async fn two_first_runs_create_one_ledger() {
     for isolation in ISOLATIONS {
         begin(Kind::Append, At::Redshift, isolation, 1).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "slow: minutes"]
-async fn two_first_runs_create_one_ledger_a_hundred_times() {
-    for isolation in ISOLATIONS {
-        begin(Kind::Append, At::Redshift, isolation, 100).await;
-        begin(Kind::Append, At::Two, isolation, 20).await;
-    }
-    for (kind, at) in [(Kind::Append, At::S3), (Kind::Days, At::S3)] {
-        begin(kind, at, Isolation::Snapshot, 100).await;
     }
 }
 
@@ -163,14 +135,6 @@ async fn both_rewind(kind: Kind, at: At, times: i64) {
 async fn two_rewinds_take_back_once() {
     for (kind, at) in [(Kind::Days, At::S3), (Kind::Append, At::Both)] {
         both_rewind(kind, at, 1).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "slow: minutes"]
-async fn two_rewinds_take_back_once_many_times() {
-    for (kind, at) in EVERYWHERE {
-        both_rewind(kind, at, 30).await;
     }
 }
 
@@ -228,14 +192,6 @@ async fn a_discard_beside_a_run_whose_table_was_mended_loses_and_doubles_nothing
     discarded_beside(At::Both, 2).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "slow: minutes"]
-async fn a_discard_beside_a_run_whose_table_was_mended_loses_and_doubles_nothing_many_times() {
-    for at in [At::Redshift, At::Both, At::Two] {
-        discarded_beside(at, 28).await;
-    }
-}
-
 async fn discarded_beside(at: At, times: u32) {
     let mut world = World::new(Kind::Append, at).await;
     world.run().await.unwrap();
@@ -269,4 +225,53 @@ fn says_that_it_is_late(error: &transom_pipeline::Error, of: u64, when: &str) {
         is_late || error.kind() == ErrorKind::Retryable,
         "{when}: {said}"
     );
+}
+
+/// The same wherever tables lie, many times.
+mod long {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "long: minutes"]
+    async fn two_runs_that_find_the_same_entry_unfinished_load_it_once_a_hundred_times() {
+        for isolation in ISOLATIONS {
+            find_the_same(Kind::Append, At::Redshift, isolation, 100).await;
+        }
+        for (kind, at) in [
+            (Kind::Append, At::S3),
+            (Kind::Days, At::S3),
+            (Kind::Append, At::Both),
+            (Kind::Merge, At::Two),
+        ] {
+            find_the_same(kind, at, Isolation::Snapshot, 100).await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "long: minutes"]
+    async fn two_first_runs_create_one_ledger_a_hundred_times() {
+        for isolation in ISOLATIONS {
+            begin(Kind::Append, At::Redshift, isolation, 100).await;
+            begin(Kind::Append, At::Two, isolation, 20).await;
+        }
+        for (kind, at) in [(Kind::Append, At::S3), (Kind::Days, At::S3)] {
+            begin(kind, at, Isolation::Snapshot, 100).await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "long: minutes"]
+    async fn two_rewinds_take_back_once_many_times() {
+        for (kind, at) in EVERYWHERE {
+            both_rewind(kind, at, 30).await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "long: minutes"]
+    async fn a_discard_beside_a_run_whose_table_was_mended_loses_and_doubles_nothing_many_times() {
+        for at in [At::Redshift, At::Both, At::Two] {
+            discarded_beside(at, 28).await;
+        }
+    }
 }
