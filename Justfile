@@ -188,7 +188,7 @@ test-lambda-peers bootstrap="": program python-runner (environment lambda_peers 
 
 # Kill, stop and race loads in every mode, with two tables, at both isolation levels: takes an hour of two cores
 test-loads-long:
-    cargo test {{ locked }} --workspace --test slices -- --ignored long::
+    cargo test {{ locked }} --workspace --test slices --test warehouse -- --ignored long::
 
 # Kill the local Redshift 500 times while sessions write, and look for an order of the random transactions of 100 engines
 test-redshift-long:

@@ -36,21 +36,6 @@ async fn a_fault_of_any_request_loads_no_row_twice_and_loses_none() {
     loads_once(LoadMode::Append, Isolation::Snapshot).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "slow: a minute"]
-async fn a_fault_of_any_request_loads_no_row_twice_and_loses_none_in_any_mode() {
-    for isolation in [Isolation::Snapshot, Isolation::Serializable] {
-        for mode in [
-            LoadMode::Append,
-            LoadMode::Merge,
-            LoadMode::OverwritePartitions,
-            LoadMode::Overwrite,
-        ] {
-            loads_once(mode, isolation).await;
-        }
-    }
-}
-
 async fn loads_once(mode: LoadMode, isolation: Isolation) {
     let world = World::with(isolation).await;
     let mut sink = world.sink(mode);
@@ -97,4 +82,24 @@ async fn a_service_that_carries_out_and_never_answers_is_settled_by_the_next_run
     world.load(&sink, [load("3")]).await.unwrap();
     let rows = "SELECT count(*), count(DISTINCT id) FROM public.daily";
     assert_eq!(world.sql(rows).await, "3 3");
+}
+
+/// The same in all modes, at both isolation levels.
+mod long {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "long: minutes"]
+    async fn a_fault_of_any_request_loads_no_row_twice_and_loses_none_in_any_mode() {
+        for isolation in [Isolation::Snapshot, Isolation::Serializable] {
+            for mode in [
+                LoadMode::Append,
+                LoadMode::Merge,
+                LoadMode::OverwritePartitions,
+                LoadMode::Overwrite,
+            ] {
+                loads_once(mode, isolation).await;
+            }
+        }
+    }
 }
