@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, ffi::OsStr};
 
-/// The name for a message: what is not UTF-8 has its bytes as escapes, so that names which differ are told apart.
+/// The name for a message: what is not UTF-8 has its bytes as escapes, so that two names never look the same.
 pub(crate) fn readable(name: &OsStr) -> Cow<'_, str> {
     match name.to_str() {
         Some(name) => name.into(),

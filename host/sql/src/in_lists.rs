@@ -57,24 +57,30 @@ type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 
 /// A rule of the optimizer that sees lists as they are computed.
 pub(crate) fn seen(rule: Rule) -> Rule {
-    match rule.name() {
-        "simplify_expressions" => Arc::new(Apart(rule)),
-        "push_down_filter" => Arc::new(ItemByItem(rule)),
-        _ => rule,
-    }
+    let rewrite = match rule.name() {
+        "simplify_expressions" => apart,
+        "push_down_filter" => item_by_item,
+        _ => return rule,
+    };
+    Arc::new(Seen { rule, rewrite })
 }
 
-/// A rule that computes conditions for a row of NULL.
-#[derive(Debug)]
-struct ItemByItem(Rule);
+type Rewrite = fn(&Rule, LogicalPlan, &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>>;
 
-impl OptimizerRule for ItemByItem {
+/// A rule that sees the lists of a plan otherwise than they stand there.
+#[derive(Debug)]
+struct Seen {
+    rule: Rule,
+    rewrite: Rewrite,
+}
+
+impl OptimizerRule for Seen {
     fn name(&self) -> &str {
-        self.0.name()
+        self.rule.name()
     }
 
     fn apply_order(&self) -> Option<ApplyOrder> {
-        self.0.apply_order()
+        self.rule.apply_order()
     }
 
     fn rewrite(
@@ -82,52 +88,48 @@ impl OptimizerRule for ItemByItem {
         plan: LogicalPlan,
         config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
-        match plan {
-            plan @ LogicalPlan::Filter(_) => {
-                compared(plan)?.transform_data(|plan| self.0.rewrite(plan, config))
-            }
-            plan => self.0.rewrite(plan, config),
-        }
+        (self.rewrite)(&self.rule, plan, config)
     }
 }
 
-/// A rule that sees no two lists at once.
-#[derive(Debug)]
-struct Apart(Rule);
-
-impl OptimizerRule for Apart {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn apply_order(&self) -> Option<ApplyOrder> {
-        self.0.apply_order()
-    }
-
-    fn rewrite(
-        &self,
-        plan: LogicalPlan,
-        config: &dyn OptimizerConfig,
-    ) -> Result<Transformed<LogicalPlan>> {
-        let names = NamePreserver::new(&plan);
-        let hidden = map_keys(plan, |expr| {
-            let mut lists = 0;
-            let hidden = hidden(expr.clone(), &mut lists)?.data;
-            Ok(match lists {
-                0 | 1 => Transformed::no(expr),
-                _ => Transformed::yes(names.save(&expr).restore(hidden)),
-            })
-        })?;
-        let simplified = self.0.rewrite(hidden.data, config)?;
-        if !hidden.transformed {
-            return Ok(simplified);
+/// For a rule that computes conditions for a row of NULL.
+fn item_by_item(
+    rule: &Rule,
+    plan: LogicalPlan,
+    config: &dyn OptimizerConfig,
+) -> Result<Transformed<LogicalPlan>> {
+    match plan {
+        plan @ LogicalPlan::Filter(_) => {
+            compared(plan)?.transform_data(|plan| rule.rewrite(plan, config))
         }
-        // The rule may have put a node on top of this one.
-        let shown = simplified.data.transform_down(|node| {
-            node.map_expressions(|expr| expr.transform_down(|expr| Ok(shown(expr))))
-        })?;
-        Ok(Transformed::yes(shown.data))
+        plan => rule.rewrite(plan, config),
     }
+}
+
+/// For a rule that must not see two lists at once.
+fn apart(
+    rule: &Rule,
+    plan: LogicalPlan,
+    config: &dyn OptimizerConfig,
+) -> Result<Transformed<LogicalPlan>> {
+    let names = NamePreserver::new(&plan);
+    let hidden = map_keys(plan, |expr| {
+        let mut lists = 0;
+        let hidden = hidden(expr.clone(), &mut lists)?.data;
+        Ok(match lists {
+            0 | 1 => Transformed::no(expr),
+            _ => Transformed::yes(names.save(&expr).restore(hidden)),
+        })
+    })?;
+    let simplified = rule.rewrite(hidden.data, config)?;
+    if !hidden.transformed {
+        return Ok(simplified);
+    }
+    // The rule may have put a node on top of this one.
+    let shown = simplified.data.transform_down(|node| {
+        node.map_expressions(|expr| expr.transform_down(|expr| Ok(shown(expr))))
+    })?;
+    Ok(Transformed::yes(shown.data))
 }
 
 /// The expression with its lists hidden, which are counted.

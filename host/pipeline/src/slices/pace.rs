@@ -85,7 +85,7 @@ impl Pace {
     pub(super) fn bounds(&mut self, left: Option<Duration>) -> Option<Bounds> {
         let growth = self.growth();
         let (Some(growth), Some(left)) = (growth, left) else {
-            return Some(growth.map_or(Self::most(self.limits), |growth| self.size(growth)));
+            return Some(growth.map_or(self.most_of_each(), |growth| self.size(growth)));
         };
         if self.is_cut {
             return None;
@@ -98,7 +98,7 @@ impl Pace {
 
     /// The bounds of a slice that is so many times as large as the last one.
     fn size(&self, times: f64) -> Bounds {
-        let most = Self::most(self.limits);
+        let most = self.most_of_each();
         match self.measured.last() {
             None => Bounds { files: 1, ..most },
             Some(last) => Bounds {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use datafusion::error::DataFusionError;
 use transom_file::ErrorPolicy;
 use transom_plugin::LogicalTime;
-use transom_query::{Params, SessionOptions, WrongArguments};
+use transom_query::{Params, SessionOptions, WrongArgument, WrongArguments};
 
 use crate::support::{add, answer, letters, plan, rows_of, run, session, session_with, whole};
 
@@ -98,15 +98,20 @@ async fn a_constant_is_taken_by_its_value() {
     assert!(text.contains("`a` of `echo.gcd` must be int64"), "{text}");
 }
 
-#[tokio::test]
-async fn all_arguments_of_another_type_are_refused_at_once_with_their_place() {
-    let session = session();
-    let sql = "SELECT echo.gcd(s, 1),\n  echo.gcd(n, t.k) FROM t";
-    let error = plan(&session, sql).await.unwrap_err();
-    let DataFusionError::External(error) = &error else {
+/// The mistakes that a query is refused for.
+async fn wrong_arguments(sql: &str) -> Vec<WrongArgument> {
+    let error = plan(&session(), sql).await.unwrap_err();
+    let DataFusionError::External(error) = error else {
         panic!("{error}");
     };
-    let WrongArguments(wrong) = error.downcast_ref().unwrap();
+    let WrongArguments(wrong) = *error.downcast().unwrap();
+    wrong
+}
+
+#[tokio::test]
+async fn all_arguments_of_another_type_are_refused_at_once_with_their_place() {
+    let sql = "SELECT echo.gcd(s, 1),\n  echo.gcd(n, t.k) FROM t";
+    let wrong = wrong_arguments(sql).await;
     let shown: Vec<_> = wrong
         .iter()
         .map(|wrong| {
@@ -174,13 +179,8 @@ async fn a_wrong_number_of_arguments_is_refused_while_planning() {
 
 #[tokio::test]
 async fn a_wrong_number_of_arguments_is_told_with_the_other_mistakes_of_a_query() {
-    let session = session();
     let sql = "SELECT echo.gcd(s, 1),\n  echo.gcd(n, 1, 2), echo.gcd(n) FROM t";
-    let error = plan(&session, sql).await.unwrap_err();
-    let DataFusionError::External(error) = &error else {
-        panic!("{error}");
-    };
-    let WrongArguments(wrong) = error.downcast_ref().unwrap();
+    let wrong = wrong_arguments(sql).await;
     let shown: Vec<_> = wrong
         .iter()
         .map(|wrong| (wrong.to_string(), wrong.place.unwrap()))
