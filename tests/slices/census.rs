@@ -114,7 +114,8 @@ impl Census {
         }
     }
 
-    /// Of a slice that adds files: its files, their list and, of one that is kept and in force, what is staged.
+    /// Of a slice that adds files: its files, their list and, of one that is kept and in force, what is staged. One that was discarded has
+    /// put no file into the table.
     fn need_files(
         &mut self,
         log: &[Entry],
@@ -126,6 +127,11 @@ impl Census {
         let list = format!(".out.transom/files/{attempt}.json");
         self.allowed
             .insert(format!(".out.transom/files/{attempt}.empty"));
+        let is_discarded = |later: &Entry| matches!(later.decision, Decision::Discard { of, .. } if of == entry.seq);
+        if log.iter().any(is_discarded) {
+            self.allowed.insert(list);
+            return;
+        }
         let is_taken_back = log.iter().any(
             |later| matches!(later.decision, Decision::Rewind { to, .. } if later.seq > entry.seq && to < entry.seq),
         );

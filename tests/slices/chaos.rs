@@ -320,12 +320,12 @@ impl Round {
         let starting = Proxy::start_after(endpoint, Fault::Kept, changes, passing, 1);
         let (address, proxy) = starting.await;
         let mut process = self.world.spawn_through(task.clone(), &address);
-        while !proxy.keeps() && process.try_wait().unwrap().is_none() {
+        while proxy.kept().is_empty() && process.try_wait().unwrap().is_none() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
         self.tell(format!(
-            "{task:?}: request {passing} is late: {}",
-            proxy.keeps()
+            "{task:?}: request {passing} is late: {:?}",
+            proxy.kept()
         ));
         process.kill().unwrap();
         process.wait().unwrap();

@@ -94,7 +94,7 @@ pub(crate) async fn killed_at(
 ) -> std::sync::Arc<Proxy> {
     let (address, proxy) = Proxy::start(world.endpoint(), Fault::Kept, which, 1).await;
     let mut process = world.spawn_through(task, &address);
-    while !proxy.keeps() {
+    while proxy.kept().is_empty() {
         assert_eq!(process.try_wait().unwrap(), None, "{when}: no such request");
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
@@ -110,7 +110,7 @@ async fn repeated(world: &World, which: Which, when: &str) -> std::sync::Arc<Pro
     let job = world.job_through(&address);
     let ran = job.run_slices(&SliceOptions::default(), &Silent).await;
     ran.unwrap_or_else(|failure| panic!("{when}: {:?}", failure.error));
-    assert!(proxy.keeps(), "{when}: no such request");
+    assert!(!proxy.kept().is_empty(), "{when}: no such request");
     proxy
 }
 
@@ -437,7 +437,7 @@ async fn a_list_of_a_share_that_is_written_late_loses_no_row() {
         let (address, proxy) = Proxy::start(world.endpoint(), fault, LIST.1, 1).await;
         let job = world.job_through(&address);
         assert!(job.stage_share(share, &Silent).await.unwrap().computed);
-        assert!(proxy.keeps());
+        assert!(!proxy.kept().is_empty());
         late.push(proxy);
     }
     world.run().await.unwrap();

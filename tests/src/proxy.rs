@@ -158,12 +158,16 @@ impl Proxy {
         self.left.load(Ordering::SeqCst)
     }
 
-    /// Whether a request is kept.
+    /// The requests that are kept, as method and address.
     ///
     /// # Panics
     /// If a thread of the proxy has.
-    pub fn keeps(&self) -> bool {
-        !self.kept.lock().unwrap().is_empty()
+    pub fn kept(&self) -> Vec<String> {
+        let kept = self.kept.lock().unwrap();
+        let told = kept
+            .iter()
+            .map(|request| format!("{} {}", request.method(), request.uri()));
+        told.collect()
     }
 
     /// Carries out what was kept; gives the answers' status.
