@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use transom_commit::{Decision, Entry, SinkKind};
+use transom_commit::{Decision, Entry, SinkKind, keys};
 
 use crate::verify::sound;
 use crate::world::World;
@@ -71,6 +71,9 @@ impl Census {
                 .insert(format!(".out.transom/shape.{:020}", entry.seq));
             let is_kept = entry.seq >= keeps;
             if is_kept {
+                // Whoever loads a slice that waited once more is told that it is there.
+                let waited = format!("state/{}", keys::staged(entry.attempt));
+                census.allowed.insert(waited);
                 let text = serde_json::to_string(entry).unwrap();
                 census.need_objects(&text, stored);
                 census.need_versions(&log, entry, stored);
