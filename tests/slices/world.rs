@@ -550,6 +550,16 @@ targets:
         self.job().aws.upload(&file, &url).await.unwrap();
     }
 
+    /// Copies the pipeline's files to S3, from where it reads them from now on.
+    pub(crate) async fn read_from_s3(&self) {
+        for name in self.files.keys() {
+            let file = self.path().join("raw").join(name);
+            let text = std::fs::read_to_string(file).unwrap();
+            self.put(&format!("raw/{name}"), &text).await;
+        }
+        self.edit("transom.yaml", "path: raw/", "path: \"s3://lake/raw/\"");
+    }
+
     /// S3, past our own code.
     pub(crate) fn s3(&self) -> aws_sdk_s3::Client {
         query::s3(self.server.as_ref().unwrap().endpoint())

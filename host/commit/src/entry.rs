@@ -187,6 +187,13 @@ pub struct After {
     pub sinks: Vec<SinkAt>,
 }
 
+impl After {
+    /// How far a sink is; none if the log does not know it.
+    pub fn sink(&self, name: &str) -> Option<&SinkAt> {
+        self.sinks.iter().find(|at| at.name.as_str() == name)
+    }
+}
+
 /// What counts as loaded of a source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

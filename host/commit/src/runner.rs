@@ -575,12 +575,8 @@ impl<'a> Runner<'a> {
         while seq > 0 {
             self.log.reach(seq).await?;
             let entry = self.log.log().get(seq).expect("it was read just now");
-            let at = entry
-                .after
-                .sinks
-                .iter()
-                .find(|at| at.name == *sink)
-                .map_or(0, |at| at.position.seq);
+            let at = entry.after.sink(sink.as_str());
+            let at = at.map_or(0, |at| at.position.seq);
             if at < seq {
                 seq = at;
                 continue;

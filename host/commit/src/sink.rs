@@ -9,7 +9,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::entry::{Entry, Part, parts};
-use crate::head::Disposition;
+use crate::head::{Disposition, SinkKind};
 use crate::id::{LogId, Position, SinkName, Submission};
 use crate::ledger::{Claim, Reading};
 
@@ -267,12 +267,19 @@ pub enum Sink<'a> {
     Pointer(&'a dyn Pointer),
 }
 
+impl Sink<'_> {
+    /// Its kind.
+    pub fn kind(self) -> SinkKind {
+        match self {
+            Self::Warehouse(_) => SinkKind::Warehouse,
+            Self::Files(_) => SinkKind::Files,
+            Self::Pointer(_) => SinkKind::Pointer,
+        }
+    }
+}
+
 impl fmt::Debug for Sink<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Warehouse(_) => "Warehouse",
-            Self::Files(_) => "Files",
-            Self::Pointer(_) => "Pointer",
-        })
+        fmt::Debug::fmt(&self.kind(), f)
     }
 }

@@ -20,6 +20,8 @@ use crate::sink::{VersionFiles, Written};
 
 /// Where the pointer lies below its table.
 pub(crate) const POINTER: &str = "_transom/current";
+/// The folder in which it lies there.
+const FOLDER: &str = "_transom/";
 /// Of a pointer to a version that is all that lies in its folder.
 const FORMAT: u32 = 1;
 /// Of a pointer to a version with a list of its files.
@@ -83,6 +85,14 @@ impl Pointer {
     /// What the keys of a version's files begin with.
     pub(crate) fn folder(table: &S3Url, version: &str) -> Option<String> {
         Some(format!("{}{version}/", Self::versions(table)?))
+    }
+
+    /// What stands below a table's prefix and is no pointer: a reader would take it for the table.
+    pub(crate) async fn foreign(bucket: &Bucket, table: &S3Url) -> Result<Option<String>, S3Error> {
+        let prefix = format!("{}/", table.key.trim_end_matches('/'));
+        let names = bucket.names(&prefix).await?;
+        let foreign = names.iter().find(|name| *name != FOLDER);
+        Ok(foreign.map(|name| format!("a prefix with `{name}`, not made by transom")))
     }
 
     /// The pointer of a table, with the ETag by which it is switched; none if nothing was published.

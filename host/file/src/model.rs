@@ -206,7 +206,7 @@ pub(crate) struct SinkEntry {
     pub(crate) sort_by: Option<Order>,
     /// The size at which a file ends and another one begins, like `256MB`; 1GiB if it is left out.
     pub(crate) file_size: Option<Spanned<Bytes>>,
-    /// The size at which a row group of a Parquet file ends, like `64MB`; 128MiB if it is left out.
+    /// The size at which a row group of a Parquet file ends, like `64MB`, 256MiB at most; 128MiB if it is left out.
     pub(crate) row_group_size: Option<Spanned<Bytes>>,
 }
 

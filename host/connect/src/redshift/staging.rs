@@ -157,7 +157,7 @@ impl Staging for RedshiftStaging {
     ) -> Result<Written, SinkError> {
         let writing = &self.0;
         let (first, table) = writing.enter(&streams)?;
-        let buffered = writing.sink.limits.buffered_bytes / streams.len().max(1);
+        let limits = writing.sink.limits.share(streams.len());
         let mut tasks = JoinSet::new();
         for (position, batches) in streams.into_iter().enumerate() {
             let (writing, progress) = (Arc::clone(writing), Arc::clone(progress));
@@ -167,7 +167,7 @@ impl Staging for RedshiftStaging {
                 match table {
                     Some(table) => {
                         writing
-                            .write(stream, batches, table, progress, buffered)
+                            .write(stream, batches, table, progress, limits)
                             .await
                     }
                     None => Ok(vec![]),
@@ -303,7 +303,7 @@ impl Writing {
         mut batches: SendableRecordBatchStream,
         table: Arc<Table>,
         progress: Arc<WriteProgress>,
-        buffered: usize,
+        limits: SinkLimits,
     ) -> Result<Vec<WrittenFile>, SinkError> {
         let (send, receive) = mpsc::channel(BATCHES_AHEAD);
         let held = Arc::clone(&self.encoding).read_owned().await;
@@ -313,10 +313,7 @@ impl Writing {
             prefix: self.prefix.clone(),
             stream,
             refused: self.sink.refused.clone(),
-            limits: SinkLimits {
-                buffered_bytes: buffered,
-                ..self.sink.limits
-            },
+            limits,
             table,
             progress,
             runtime: Handle::current(),

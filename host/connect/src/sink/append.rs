@@ -35,7 +35,6 @@ use super::{
     WrittenFile,
     aside::Asides,
     owner::{self, belongs, check_log, check_owner},
-    partition::Splitter,
     probe::probe_table,
     shape::Shape,
     staging::{Ending, FileStaging, Room},
@@ -124,24 +123,26 @@ impl AppendSink {
         let (tree, names) = self.tree(&table).await.map_err(failed)?;
         let path = names.list(&added.attempt);
         let list = tree.get(&path).await.map_err(failed)?;
+        let shown = tree.place().join(&path);
         let lost = || {
-            let list = tree.place().join(&path);
             let moved = match table == added.table {
                 true => String::new(),
                 false => format!("; the table was `{}` then", added.table),
             };
             broken(format!(
-                "sink `{name}`: `{list}`, which lists what was staged, is gone{moved}"
+                "sink `{name}`: `{shown}`, which lists what was staged, is gone{moved}"
             ))
         };
         let list = list.ok_or_else(lost)?;
-        let List { written, shape } = serde_json::from_slice(&list).map_err(|error| {
-            broken(format!("sink `{name}`: a list of files was changed")).because(error)
-        })?;
+        let changed = || {
+            broken(format!(
+                "sink `{name}`: `{shown}`, which lists what was staged, was changed"
+            ))
+        };
+        let List { written, shape } =
+            serde_json::from_slice(&list).map_err(|error| changed().because(error))?;
         if (written.files.len() as u64, written.bytes) != (added.files, added.bytes) {
-            return Err(broken(format!(
-                "sink `{name}`: a list of files was changed"
-            )));
+            return Err(changed());
         }
         let Appended {
             attempt, shapes, ..
@@ -785,17 +786,10 @@ struct Appending {
 impl Appending {
     /// A file of no rows, for a rewind.
     fn empty_file(&self, schema: &SchemaRef) -> Result<Vec<u8>, SinkError> {
-        let splitter = Splitter::try_new(schema, &self.sink.partition_by);
-        let splitter = splitter.map_err(|source| SinkError::Split {
-            name: self.sink.name.clone(),
-            source,
-        })?;
+        let splitter = self.sink.splitter(schema)?;
         let none = RecordBatch::new_empty(Arc::clone(splitter.file_schema()));
         let empty = format::encode(&none, &self.sink.format);
-        empty.map_err(|source| SinkError::Unwritable {
-            name: self.sink.name.clone(),
-            reason: Box::new(source),
-        })
+        empty.map_err(|reason| self.sink.unwritable(reason))
     }
 }
 

@@ -10,20 +10,24 @@ use async_trait::async_trait;
 use transom_sql::type_name;
 
 use super::{
-    Applied, Attempt, Publish, Sink, SinkError, Staged, Staging, partition,
+    Applied, Attempt, Publish, Sink, SinkError, Staged, Staging,
+    partition::{self, Splitter},
     staging::FileStaging,
     versions::{Switching, Version, VersionRoom, Versions, versions_of},
 };
-use crate::{aws::Aws, format::Stored};
-use transom_file::spec::{Place, SinkFormat};
+use crate::{
+    aws::Aws,
+    format::{Stored, Unwritable},
+};
+use transom_file::spec::{MOST_BUFFERED, Place, SinkFormat};
 
 /// A table that a pipeline writes, whole, at every run.
 ///
 /// On this machine `path` becomes a symbolic link to a folder of files; on S3 it becomes a prefix that holds a pointer to another
-/// prefix. All versions are beside it, in `.name.versions`. Within a version: `part-<stream>-<n>.<format>`, in Hive folders (`month=1/`) if the table is partitioned. Partition
-/// columns are not in the files; NULL is `__HIVE_DEFAULT_PARTITION__`, special characters are percent-encoded, both as Spark
-/// does. An empty result is one file without rows, in the NULL partition if there are partitions. The same streams give the
-/// same bytes.
+/// prefix. All versions are beside it, in `.name.versions`. Within a version: `part-<stream>-<n>.<format>`, in Hive folders (`month=1/`)
+/// if the table is partitioned. Partition columns are not in the files; NULL is `__HIVE_DEFAULT_PARTITION__`, special characters are
+/// percent-encoded, both as Spark does. An empty result is one file without rows, in the NULL partition if there are partitions. The same
+/// streams give the same bytes.
 #[derive(Debug, Clone)]
 pub struct FileSink {
     /// Name in the pipeline, for messages.
@@ -49,7 +53,7 @@ pub struct SinkLimits {
     /// Memory of rows that are not in a file yet, 256 MiB by default; beyond it, row groups end early. One batch may go
     /// over it.
     pub buffered_bytes: usize,
-    /// Encoded size at which a row group ends, 128 MiB by default.
+    /// Encoded size at which a row group ends, 128 MiB by default; it ends earlier if the memory for rows is full.
     pub row_group_bytes: usize,
     /// Encoded size at which a file ends and another one goes on, 1 GiB by default: readers and COPY work on files side by side, and S3
     /// copies none of more than 5 GiB. A file may go over it by a row group.
@@ -60,7 +64,7 @@ impl Default for SinkLimits {
     fn default() -> Self {
         Self {
             open_files: 64,
-            buffered_bytes: 256 << 20,
+            buffered_bytes: MOST_BUFFERED as usize,
             row_group_bytes: 128 << 20,
             file_bytes: 1 << 30,
         }
@@ -69,7 +73,7 @@ impl Default for SinkLimits {
 
 impl SinkLimits {
     /// The part of one of several concurrent streams.
-    pub(super) fn share(self, streams: usize) -> Self {
+    pub(crate) fn share(self, streams: usize) -> Self {
         let streams = streams.max(1);
         Self {
             open_files: (self.open_files / streams).max(1),
@@ -219,12 +223,28 @@ impl FileSink {
         let in_files = schema.fields().iter();
         let in_files = in_files.filter(|field| !partitions.contains(field.name()));
         let in_files: Vec<_> = in_files.cloned().collect();
-        Stored::try_new(&self.format, &Arc::new(Schema::new(in_files)))
-            .map(drop)
-            .map_err(|reason| SinkError::Unwritable {
-                name: name(),
-                reason: Box::new(reason),
-            })
+        self.stored(&Arc::new(Schema::new(in_files))).map(drop)
+    }
+
+    /// How its columns are divided between folders and files.
+    pub(super) fn splitter(&self, schema: &SchemaRef) -> Result<Splitter, SinkError> {
+        Splitter::try_new(schema, &self.partition_by).map_err(|source| SinkError::Split {
+            name: self.name.clone(),
+            source,
+        })
+    }
+
+    /// What its format makes of the columns of a file.
+    pub(super) fn stored(&self, in_file: &SchemaRef) -> Result<Stored, SinkError> {
+        Stored::try_new(&self.format, in_file).map_err(|reason| self.unwritable(reason))
+    }
+
+    /// The format cannot hold a column or a value.
+    pub(super) fn unwritable(&self, reason: Unwritable) -> SinkError {
+        SinkError::Unwritable {
+            name: self.name.clone(),
+            reason: Box::new(reason),
+        }
     }
 
     fn missing_column(&self, column: &str, schema: &Schema) -> SinkError {

@@ -12,10 +12,8 @@ use transom_sql::type_name;
 
 use super::{
     FileSink, SinkError, Verified,
-    partition::Splitter,
     tree::{Tree, TreeError},
 };
-use crate::format::Stored;
 use transom_file::spec::{CsvOptions, SinkFormat};
 
 /// What the files of a table are like, to which slices add files or partitions.
@@ -97,17 +95,9 @@ impl Shape {
     /// # Errors
     /// If the format cannot hold one of them.
     pub(super) fn of(sink: &FileSink, schema: &SchemaRef) -> Result<Self, SinkError> {
-        let splitter = Splitter::try_new(schema, &sink.partition_by);
-        let splitter = splitter.map_err(|source| SinkError::Split {
-            name: sink.name.clone(),
-            source,
-        })?;
+        let splitter = sink.splitter(schema)?;
         // Readers meet the types of the files, which may not be those of the rows.
-        let stored = Stored::try_new(&sink.format, splitter.file_schema());
-        let stored = stored.map_err(|reason| SinkError::Unwritable {
-            name: sink.name.clone(),
-            reason: Box::new(reason),
-        })?;
+        let stored = sink.stored(splitter.file_schema())?;
         let fields = || stored.schema().fields().iter();
         let names = fields().map(|field| field.name().clone());
         let columns = fields().map(|field| (field.name().clone(), type_name(field.data_type())));

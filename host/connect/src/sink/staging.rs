@@ -17,7 +17,6 @@ use tokio::{
 use super::{
     FileSink, Publish, SinkError, SinkLimits, Staged, Staging, Written, WrittenFile,
     out_file::OutFile,
-    partition::Splitter,
     writer::{Rows, StreamWriter},
 };
 use crate::format::WriteProgress;
@@ -248,8 +247,7 @@ impl Writing {
         limits: SinkLimits,
         rows: Rows,
     ) -> Result<Vec<WrittenFile>, SinkError> {
-        let splitter = Splitter::try_new(schema, &self.sink.partition_by);
-        let splitter = splitter.map_err(|error| self.split(error))?;
+        let splitter = self.sink.splitter(schema)?;
         let writer = StreamWriter::new(
             self.sink.clone(),
             Arc::clone(&self.room),
@@ -267,13 +265,6 @@ impl Writing {
         encoding
             .await
             .unwrap_or_else(|error| Err(self.interrupted(error)))
-    }
-
-    fn split(&self, source: arrow::error::ArrowError) -> SinkError {
-        SinkError::Split {
-            name: self.sink.name.clone(),
-            source,
-        }
     }
 
     fn interrupted(&self, error: tokio::task::JoinError) -> SinkError {

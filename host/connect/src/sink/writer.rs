@@ -313,10 +313,7 @@ fn write_error(sink: &FileSink, path: &Path, error: Unwritable) -> SinkError {
             Some(said) => SinkError::s3(&name, said.clone()),
             None => SinkError::Write { name, path, source },
         },
-        Unwritable::Type { .. } => SinkError::Unwritable {
-            name,
-            reason: Box::new(error),
-        },
+        Unwritable::Type { .. } => sink.unwritable(error),
         Unwritable::Value { .. } => SinkError::Value {
             name,
             path,

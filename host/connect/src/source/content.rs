@@ -59,17 +59,22 @@ fn each_piece(read: &mut impl Read, bytes: u64, mut take: impl FnMut(&[u8])) -> 
 }
 
 impl FileSource {
-    /// Whether a piece has the content of one of the same size that was noted: by its ETag, or by [`content_of`]. Reads all of it. Where the
-    /// note does not tell it is another one.
+    /// Whether a piece has the content of one of the same size that was noted: by its ETag, or by [`content_of`]. Reads all of it. None if
+    /// that cannot be told: by this note, or of a file that cannot be read as it was listed.
     ///
     /// # Errors
     /// If an object cannot be read as it was listed.
-    pub async fn has_content(&self, piece: &Input, noted: &str) -> Result<bool, SourceError> {
+    pub async fn has_content(
+        &self,
+        piece: &Input,
+        noted: &str,
+    ) -> Result<Option<bool>, SourceError> {
         let Location::Object { url, etag } = &piece.location else {
-            return Ok(content_of(piece).await.as_deref() == Some(noted));
+            let content = content_of(piece).await;
+            return Ok(content.map(|content| content == noted));
         };
         let Some(sums) = Sums::of(noted, piece.bytes) else {
-            return Ok(false);
+            return Ok(None);
         };
         let failed = |source: S3Error| SourceError::S3 {
             name: self.name.clone(),
@@ -80,13 +85,15 @@ impl FileSource {
         let (name, path, bytes) = (self.name.clone(), piece.path.clone(), piece.bytes);
         self.blocking(move || {
             let compared = sums.are_of(&mut object, bytes);
-            compared.map_err(|source| match S3Error::find(&source) {
-                Some(said) => SourceError::S3 {
-                    name,
-                    source: Box::new(said.clone()),
-                },
-                None => SourceError::Io { name, path, source },
-            })
+            compared
+                .map(Some)
+                .map_err(|source| match S3Error::find(&source) {
+                    Some(said) => SourceError::S3 {
+                        name,
+                        source: Box::new(said.clone()),
+                    },
+                    None => SourceError::Io { name, path, source },
+                })
         })
         .await
     }

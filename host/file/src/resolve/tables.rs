@@ -10,8 +10,8 @@ use super::super::problem::{Span, list};
 use super::super::quantity::Bytes;
 use super::super::reader::{Spanned, Word};
 use super::super::spec::{
-    CsvOptions, Encoding, Format, FormatName, Incremental, LoadMode, Place, RedshiftOptions, S3Url,
-    SinkFormat, compression_not_read,
+    CsvOptions, Encoding, Format, FormatName, Incremental, LoadMode, MOST_BUFFERED, Place,
+    RedshiftOptions, S3Url, SinkFormat, compression_not_read,
 };
 use super::steps::order_by;
 use super::targets::Target;
@@ -21,8 +21,6 @@ use super::{Resolver, entries};
 const DEAD_LETTERS: &str = "dead_letters";
 /// Bytes of a file at most: S3 copies none of more than 5 GiB, and a file may go over its size by a row group.
 const MOST_OF_FILE: u64 = 4 << 30;
-/// Bytes of a row group at most: one that is written is in memory.
-const MOST_OF_ROW_GROUP: u64 = 512 << 20;
 /// What was loaded is kept beside the file unless the target says another place.
 const STATE: &str = ".transom/state";
 
@@ -377,17 +375,29 @@ impl Resolver<'_> {
                 .flat_map(|order| &order.0)
                 .filter_map(order_by)
                 .collect(),
-            file_size: self.size("file_size", sink.file_size.as_ref(), MOST_OF_FILE),
+            file_size: self.size(
+                "file_size",
+                sink.file_size.as_ref(),
+                MOST_OF_FILE,
+                "S3 copies no object of more than 5 GiB",
+            ),
             row_group_size: self.size(
                 "row_group_size",
                 sink.row_group_size.as_ref(),
-                MOST_OF_ROW_GROUP,
+                MOST_BUFFERED,
+                "a row group is in memory until it ends, and a sink keeps no more rows there",
             ),
         })
     }
 
-    /// A size of what is written; reports one that is too large.
-    fn size(&mut self, key: &str, said: Option<&Spanned<Bytes>>, most: u64) -> Option<u64> {
+    /// A size of what is written; reports one that is too large, and why it is.
+    fn size(
+        &mut self,
+        key: &str,
+        said: Option<&Spanned<Bytes>>,
+        most: u64,
+        why: &str,
+    ) -> Option<u64> {
         let Spanned {
             value: Bytes(bytes),
             span,
@@ -395,7 +405,7 @@ impl Resolver<'_> {
         if bytes > most {
             let label = format!("at most {} MiB", most >> 20);
             let problem = self.at(span, format!("`{key}` is too large"));
-            self.report(problem.with_label(label));
+            self.report(problem.with_label(label).with_hint(why));
         }
         Some(bytes)
     }

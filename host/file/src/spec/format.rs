@@ -7,6 +7,10 @@ use schemars::JsonSchema;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+/// Bytes of rows that a sink keeps in memory at most until they are in a file. A row group of Parquet is written as a whole, so that none is
+/// larger.
+pub const MOST_BUFFERED: u64 = 256 << 20;
+
 /// The name of a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

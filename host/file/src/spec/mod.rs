@@ -10,7 +10,7 @@ pub use aws::{AwsOptions, Endpoint};
 
 pub(crate) use format::is_default;
 pub use format::{
-    Compression, CsvOptions, Encoding, Format, FormatName, SinkFormat, Unknown,
+    Compression, CsvOptions, Encoding, Format, FormatName, MOST_BUFFERED, SinkFormat, Unknown,
     compression_not_read, is_gzip,
 };
 pub use place::{Place, S3Url};

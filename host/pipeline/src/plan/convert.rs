@@ -91,7 +91,7 @@ fn files(
         partition_by: partition_by.collect(),
         limits: SinkLimits {
             file_bytes: table.file_size.unwrap_or(limits.file_bytes),
-            // The file says some hundred MiB at most.
+            // The file says no more than fits into memory.
             row_group_bytes: table
                 .row_group_size
                 .map_or(limits.row_group_bytes, |bytes| bytes as usize),

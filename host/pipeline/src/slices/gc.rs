@@ -271,19 +271,16 @@ fn named<'a>(
         .collect();
     let id = log.view().id().to_string();
     let named = sinks.values().filter_map(|sink| {
-        let (kind, needed) = match sink.committed()? {
-            commit::Sink::Warehouse(_) => (SinkKind::Warehouse, young.clone()),
-            commit::Sink::Files(_) => (SinkKind::Files, young.clone()),
-            commit::Sink::Pointer(_) => (
-                SinkKind::Pointer,
-                versions(log, keeps, &SinkName::from(sink.name())),
-            ),
-        };
+        let kind = sink.committed()?.kind();
+        let name = SinkName::from(sink.name());
         let known = Known {
             log: id.clone(),
             named: all.clone(),
-            needed,
-            taken_back: taken_back(log, done, &SinkName::from(sink.name())),
+            needed: match kind {
+                SinkKind::Warehouse | SinkKind::Files => young.clone(),
+                SinkKind::Pointer => versions(log, keeps, &name),
+            },
+            taken_back: taken_back(log, done, &name),
         };
         Some(Named {
             sink: sink.as_ref(),
@@ -412,9 +409,7 @@ async fn spent(
 /// The versions of a sink that some entry from `keeps` on shows.
 fn versions(log: &Log, keeps: u64, sink: &SinkName) -> BTreeSet<String> {
     let at = |seq: u64| {
-        let entry = log.get(seq)?;
-        let mut sinks = entry.after.sinks.iter();
-        let position = sinks.find(|at| at.name == *sink)?.position;
+        let position = log.get(seq)?.after.sink(sink.as_str())?.position;
         (position.seq > 0).then_some(position.seq)
     };
     let mut shown: BTreeSet<u64> = (keeps..=log.tail()).filter_map(at).collect();

@@ -1,19 +1,22 @@
 //! Runs of pipelines that load only what is new: one slice after another, each in the log exactly once.
 //!
-//! `choose` says which files the next slice reads: what is listed, less what counts as loaded (`seen`). `work` computes a slice and stages
-//! its results, and `buckets` has the state that transforms keep meanwhile; [`transom_commit`] brings it into the log and into all
-//! sinks. `pace` says how large slices are, and `unfinished` how large one was that did not come to its end. `commands` changes the log as
-//! people ask for it (a rewind, a discard), `history` reads it. `gc` deletes what is not needed, `verify` compares the log with the tables,
-//! `sink` brings a table that was restored to where the log is, `hint` is how runs see each other, and `runs` keeps what they did.
+//! `choose` says which files the next slice reads: what is listed, less what counts as loaded (`seen`); `comparisons` remembers which files
+//! only look otherwise. `work` computes a slice and stages its results, and `buckets` has the state that transforms keep meanwhile;
+//! [`transom_commit`] brings it into the log and into all sinks. `pace` says how large slices are, and `unfinished` how large one was that
+//! did not come to its end. `commands` changes the log as people ask for it (a rewind, a discard), `history` reads it. `gc` deletes what is
+//! not needed, `verify` compares the log with the tables, `sink` brings a table that was restored to where the log is. `others` is how runs
+//! see each other, `hints` where they leave word for the next ones, and `runs` keeps what they did.
 
 mod backfill;
 mod buckets;
 mod choose;
 mod commands;
+mod comparisons;
 mod gc;
-mod hint;
+mod hints;
 mod history;
 mod notes;
+mod others;
 mod pace;
 mod probe;
 mod rewind;
@@ -38,8 +41,8 @@ use transom_plugin::Cancel;
 pub use self::backfill::{Backfill, BackfillOptions, StagedShare};
 pub use self::commands::{Command, Commanded};
 pub use self::gc::{Garbage, Gc, GcOptions, Why};
-pub use self::hint::Others;
 pub use self::history::{Decided, History, KeptState, SinkState, SourceState};
+pub use self::others::Others;
 pub use self::probe::Probed;
 pub use self::runs::{Amounts, KeptError, KeptRun, KeptSlice, RunOutcome};
 pub use self::sink::{Behind, Replayed};
@@ -219,7 +222,7 @@ impl Job {
             Err(error) => return Err(failed(error, report, None)),
         };
         let by = by(options.run.as_deref());
-        let here = hint::Runner::new(by.clone());
+        let here = others::Runner::new(by.clone());
         let others = options.others;
         if let Err(error) = here.enter(store.as_ref(), others).await {
             return Err(failed(error, report, None));

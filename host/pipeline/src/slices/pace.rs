@@ -44,8 +44,16 @@ pub(super) struct Pace {
     /// What a slice is to take at most.
     time: Option<Duration>,
     measured: Vec<Measured>,
-    /// Whether only a part of a slice had time enough: it is the last one.
-    is_cut: bool,
+    /// Whether the last slice was begun.
+    is_ending: bool,
+}
+
+/// What a slice may read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Allowed {
+    pub(super) bounds: Bounds,
+    /// Whether there is time enough for a part of a slice alone: it is the last one of the run.
+    is_last: bool,
 }
 
 impl Pace {
@@ -56,7 +64,7 @@ impl Pace {
             time: limits.time.into_iter().chain(share).min(),
             limits,
             measured: Vec::new(),
-            is_cut: false,
+            is_ending: false,
         }
     }
 
@@ -82,18 +90,28 @@ impl Pace {
     }
 
     /// What the next slice may read, if so much time is left; none if it would probably not be over by then.
-    pub(super) fn bounds(&mut self, left: Option<Duration>) -> Option<Bounds> {
+    pub(super) fn next(&self, left: Option<Duration>) -> Option<Allowed> {
         let growth = self.growth();
         let (Some(growth), Some(left)) = (growth, left) else {
-            return Some(growth.map_or(self.most_of_each(), |growth| self.size(growth)));
+            return Some(Allowed {
+                bounds: growth.map_or(self.most_of_each(), |growth| self.size(growth)),
+                is_last: false,
+            });
         };
-        if self.is_cut {
+        if self.is_ending {
             return None;
         }
         let fits = |part: &f64| self.estimate(growth * part) < left;
         let part = PARTS.iter().position(fits)?;
-        self.is_cut = part > 0;
-        Some(self.size(growth * PARTS[part]))
+        Some(Allowed {
+            bounds: self.size(growth * PARTS[part]),
+            is_last: part > 0,
+        })
+    }
+
+    /// A slice is begun that may read so much.
+    pub(super) fn begin(&mut self, allowed: Allowed) {
+        self.is_ending = allowed.is_last;
     }
 
     /// The bounds of a slice that is so many times as large as the last one.
@@ -198,14 +216,18 @@ mod tests {
         }
     }
 
-    fn files(pace: &mut Pace) -> u64 {
-        pace.bounds(None).unwrap().files
+    fn bounds(pace: &Pace) -> Option<Bounds> {
+        Some(pace.next(None)?.bounds)
+    }
+
+    fn files(pace: &Pace) -> u64 {
+        bounds(pace).unwrap().files
     }
 
     /// The files of the slices that come of it, if so many files a second are loaded, and each slice takes a second more.
     fn slices(mut pace: Pace, per_second: f64, count: usize) -> Vec<u64> {
         let slice = |_| {
-            let files = files(&mut pace);
+            let files = files(&pace);
             pace.add(measured(files, 1.0 + files as f64 / per_second));
             files
         };
@@ -219,9 +241,9 @@ mod tests {
             files: 1000,
             bytes: 1 << 30,
         });
-        assert_eq!(pace.bounds(None), all);
+        assert_eq!(bounds(&pace), all);
         pace.add(measured(1000, 100.0));
-        assert_eq!(pace.bounds(None), all);
+        assert_eq!(bounds(&pace), all);
         assert!(!pace.fits(Duration::from_secs(125)));
         assert!(pace.fits(Duration::from_secs(126)));
     }
@@ -231,7 +253,7 @@ mod tests {
         let half = |files, bytes| {
             let mut pace = Pace::new(LIMITS, None);
             pace.halve(Bounds { files, bytes });
-            pace.bounds(None).unwrap()
+            bounds(&pace).unwrap()
         };
         assert_eq!(
             half(8, 4000),
@@ -270,22 +292,22 @@ mod tests {
             rows: 0,
             took: Duration::ZERO,
         });
-        assert_eq!(pace.bounds(None), Some(Bounds { files: 2, bytes: 0 }));
+        assert_eq!(bounds(&pace), Some(Bounds { files: 2, bytes: 0 }));
     }
 
     #[test]
     fn slices_become_smaller_when_the_machine_becomes_slower() {
         let mut pace = within(30);
         pace.add(measured(100, 30.0));
-        let bounds = |files| {
+        let expected = |files| {
             Some(Bounds {
                 files,
                 bytes: files * 1000,
             })
         };
-        assert_eq!(pace.bounds(None), bounds(100));
+        assert_eq!(bounds(&pace), expected(100));
         pace.add(measured(100, 60.0));
-        assert_eq!(pace.bounds(None), bounds(50));
+        assert_eq!(bounds(&pace), expected(50));
     }
 
     #[test]
@@ -297,20 +319,20 @@ mod tests {
             },
             None,
         );
-        assert_eq!(files(&mut pace), 1);
+        assert_eq!(files(&pace), 1);
         pace.add(measured(1, 1.0));
-        assert_eq!(files(&mut pace), 2);
+        assert_eq!(files(&pace), 2);
         pace.add(measured(40, 1.0));
-        assert_eq!(files(&mut pace), 50);
+        assert_eq!(files(&pace), 50);
         pace.add(measured(100, 1.0));
-        assert_eq!(files(&mut pace), 50);
+        assert_eq!(files(&pace), 50);
     }
 
     #[test]
     fn a_deadline_gives_each_slice_a_part_of_the_time() {
         let mut pace = Pace::new(LIMITS, Some(Duration::from_secs(100)));
         pace.add(measured(10, 8.0));
-        assert_eq!(files(&mut pace), 5);
+        assert_eq!(files(&pace), 5);
         // The smaller time counts.
         let time = Some(Duration::from_secs(1));
         let mut pace = Pace::new(
@@ -318,7 +340,7 @@ mod tests {
             Some(Duration::from_secs(100)),
         );
         pace.add(measured(10, 10.0));
-        assert_eq!(files(&mut pace), 1);
+        assert_eq!(files(&pace), 1);
     }
 
     #[test]
@@ -361,16 +383,22 @@ mod tests {
         ] {
             let mut pace = pace();
             let left = Some(Duration::from_secs_f64(left));
-            let files = pace.bounds(left).map(|bounds| bounds.files);
+            let allowed = pace.next(left);
+            let files = allowed.map(|allowed| allowed.bounds.files);
             assert_eq!(files, expected, "{left:?}");
+            // Who only asks begins nothing: once it is known that slices have to be smaller, it is asked again.
+            assert_eq!(pace.next(left), allowed, "{left:?}");
+            if let Some(allowed) = allowed {
+                pace.begin(allowed);
+            }
             pace.add(measured(files.unwrap_or(100), 0.1));
-            let next = pace.bounds(left);
+            let next = pace.next(left);
             assert_eq!(next.is_some(), expected == Some(100), "{left:?}");
         }
         // One file cannot be divided.
         let mut pace = Pace::new(LIMITS, Some(Duration::from_secs(250)));
         pace.add(measured(1, 10.0));
-        assert_eq!(pace.bounds(Some(Duration::from_secs(12))), None);
+        assert_eq!(pace.next(Some(Duration::from_secs(12))), None);
     }
 
     /// The part of its time that a run is at work, until no slice fits. A slice takes `fixed`, and `each` of a file, as parts of the time,
@@ -386,15 +414,17 @@ mod tests {
         let (mut passed, mut random) = (0.0_f64, seed);
         loop {
             let left = Duration::from_secs_f64((SECONDS - passed).max(0.0));
-            let Some(bounds) = pace.bounds(Some(left)) else {
+            let Some(allowed) = pace.next(Some(left)) else {
                 return passed / SECONDS;
             };
+            pace.begin(allowed);
+            let files = allowed.bounds.files;
             random = random.wrapping_mul(6_364_136_223_846_793_005);
             random = random.wrapping_add(1_442_695_040_888_963_407);
             let luck = 0.8 + 0.45 * ((random >> 33) as f64 / (1_u64 << 31) as f64);
-            let took = SECONDS * (fixed + each * bounds.files as f64) * luck;
+            let took = SECONDS * (fixed + each * files as f64) * luck;
             passed += took;
-            pace.add(measured(bounds.files, took));
+            pace.add(measured(files, took));
         }
     }
 

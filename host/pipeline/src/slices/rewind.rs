@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use transom_commit::{
-    self as commit, After, Attempt, Decision, Draft, Entry, Log, SinkAt, SinkKind, Store,
-    StoredLog, Task, Wanted,
+    self as commit, After, Attempt, Draft, Entry, Log, SinkAt, SinkName, Store, StoredLog, Task,
+    Wanted,
 };
 use transom_connect::{Rewound, Sink};
 
@@ -126,12 +126,8 @@ impl Job {
 fn check_sinks(sinks: &BTreeMap<String, Arc<dyn Sink>>, rewind: &Entry) -> Result<()> {
     let is_gone = |step: &&SinkAt| {
         let sink = sinks.get(step.name.as_str());
-        !matches!(
-            (sink.and_then(|sink| sink.committed()), step.kind),
-            (Some(commit::Sink::Warehouse(_)), SinkKind::Warehouse)
-                | (Some(commit::Sink::Files(_)), SinkKind::Files)
-                | (Some(commit::Sink::Pointer(_)), SinkKind::Pointer)
-        )
+        let sink = sink.and_then(|sink| sink.committed());
+        sink.map(commit::Sink::kind) != Some(step.kind)
     };
     let steps = rewind.decision.steps();
     let Some(gone) = steps.iter().find(is_gone) else {
@@ -169,13 +165,8 @@ async fn check_tables(sinks: &BTreeMap<String, Arc<dyn Sink>>, log: &Log, to: u6
         .filter(|entry| !gone.contains(&entry.seq))
         .collect();
     for (name, sink) in sinks {
-        let taken_back = goes.iter().filter_map(|entry| match &entry.decision {
-            Decision::Slice(slice) => {
-                let mut parts = slice.sinks.iter();
-                parts.find(|part| part.name.as_str() == *name)
-            }
-            _ => None,
-        });
+        let named = SinkName::from(name.as_str());
+        let taken_back = goes.iter().filter_map(|entry| entry.part(&named));
         let stays = stays.and_then(|state| after_of(state, name));
         let rewound = Rewound {
             taken_back: taken_back.collect(),

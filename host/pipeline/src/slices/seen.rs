@@ -31,7 +31,7 @@ const AT_ONCE: usize = 16;
 const FILES_AT_ONCE: usize = 4;
 
 /// What tells a file that was loaded from another one in its place.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub(super) struct Stamp {
     bytes: u64,
     /// Of an object its ETag, of a file the time of its last change, in nanoseconds since 1970.
@@ -55,9 +55,7 @@ impl Stamp {
             text,
         }
     }
-}
 
-impl Stamp {
     /// Whether two files that have it are the same one, wherever they lie: times of change have nanoseconds, unless a program has set them.
     pub(super) fn is_unique(&self) -> bool {
         const SECOND: u64 = 1_000_000_000;
@@ -86,15 +84,28 @@ pub(super) fn path_of(piece: &Input) -> String {
 /// The files of a source that count as loaded.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
-    files: BTreeMap<String, Stamp>,
-    /// Of files of this machine: what tells their content.
-    contents: BTreeMap<String, String>,
-    /// Those of which that is not noted yet.
-    unread: BTreeMap<String, Arc<Unread>>,
+    files: BTreeMap<String, Known>,
     /// Where chunks begin, as they lie in the store.
     bounds: BTreeSet<String>,
     /// The chunks in the store, by the digests of their content.
     stored: Arc<There>,
+}
+
+/// What is known of a file.
+#[derive(Debug, Clone)]
+struct Known {
+    stamp: Stamp,
+    content: Content,
+}
+
+/// What tells the content of a file that was loaded.
+#[derive(Debug, Clone)]
+enum Content {
+    /// Nothing but its stamp: it is an object, or could not be read.
+    Unknown,
+    Noted(String),
+    /// It is to be read for that.
+    Unread(Arc<Unread>),
 }
 
 /// A file that has come in. A slice that is computed ahead has those of the slices before it as well, and none is read twice for that.
@@ -164,10 +175,9 @@ impl Seen {
             .await?;
         for (path, bytes, text) in chunks.into_iter().flat_map(|chunk| chunk.files) {
             let (text, content) = noted(text);
-            if let Some(content) = content {
-                seen.contents.insert(path.clone(), content);
-            }
-            seen.files.insert(path, Stamp { bytes, text });
+            let stamp = Stamp { bytes, text };
+            let content = content.map_or(Content::Unknown, Content::Noted);
+            seen.files.insert(path, Known { stamp, content });
         }
         Ok(seen)
     }
@@ -185,20 +195,22 @@ impl Seen {
 
     /// Puts what has changed beside the log, for an attempt.
     pub(super) async fn save(&mut self, store: &dyn Store, attempt: Attempt) -> Result<Object> {
-        let mut chunks: Vec<Vec<(&String, &Stamp)>> = Vec::new();
-        for (path, stamp) in &self.files {
+        let mut chunks: Vec<Vec<(&String, &Known)>> = Vec::new();
+        for (path, file) in &self.files {
             match chunks.last_mut() {
-                Some(chunk) if !self.bounds.contains(path) => chunk.push((path, stamp)),
-                _ => chunks.push(vec![(path, stamp)]),
+                Some(chunk) if !self.bounds.contains(path) => chunk.push((path, file)),
+                _ => chunks.push(vec![(path, file)]),
             }
         }
-        let contents = &self.contents;
-        let entry = |(path, stamp): (&String, &Stamp)| {
-            let content = contents.get(path).map(|content| format!(" {content}"));
-            let text = format!("{}{}", stamp.text, content.unwrap_or_default());
-            (path.clone(), stamp.bytes, text)
+        let entry = |(path, file): (&String, &Known)| {
+            let time = &file.stamp.text;
+            let text = match &file.content {
+                Content::Noted(content) => format!("{time} {content}"),
+                Content::Unknown | Content::Unread(_) => time.clone(),
+            };
+            (path.clone(), file.stamp.bytes, text)
         };
-        let pieces = |chunk: Vec<(&'_ String, &'_ Stamp)>| match chunk.len() < 2 * CHUNK {
+        let pieces = |chunk: Vec<(&'_ String, &'_ Known)>| match chunk.len() < 2 * CHUNK {
             true => vec![chunk.into_iter().map(entry).collect::<Vec<_>>()],
             false => chunk
                 .chunks(CHUNK)
@@ -234,56 +246,61 @@ impl Seen {
     }
 
     pub(super) fn get(&self, path: &str) -> Option<&Stamp> {
-        self.files.get(path)
+        Some(&self.files.get(path)?.stamp)
     }
 
     pub(super) fn insert(&mut self, piece: &Input) {
-        let path = path_of(piece);
-        self.remove(&path);
-        if let Location::File(_) = piece.location {
-            let unread = Arc::new(Unread::new(piece.clone()));
-            self.unread.insert(path.clone(), unread);
-        }
-        self.files.insert(path, Stamp::of(piece));
+        let content = match piece.location {
+            Location::Object { .. } => Content::Unknown,
+            Location::File(_) => Content::Unread(Arc::new(Unread::new(piece.clone()))),
+        };
+        let stamp = Stamp::of(piece);
+        self.files.insert(path_of(piece), Known { stamp, content });
     }
 
     pub(super) fn remove(&mut self, path: &str) {
         self.files.remove(path);
-        self.contents.remove(path);
-        self.unread.remove(path);
     }
 
     /// Looks at the content of files that have come in, so that they are known again when nothing but their time has changed.
     pub(super) async fn read_contents(&mut self) {
-        let unread = std::mem::take(&mut self.unread);
-        let read = stream::iter(unread)
+        let unread = self.files.iter().filter_map(|(path, file)| {
+            let Content::Unread(unread) = &file.content else {
+                return None;
+            };
+            Some((path.clone(), Arc::clone(unread)))
+        });
+        let read = stream::iter(unread.collect::<Vec<_>>())
             .map(|(path, unread)| async move { (path, unread.content().await) })
             .buffer_unordered(FILES_AT_ONCE)
             .collect::<Vec<_>>()
             .await;
         for (path, content) in read {
-            if let Some(content) = content {
-                self.contents.insert(path, content);
+            if let Some(file) = self.files.get_mut(&path) {
+                file.content = content.map_or(Content::Unknown, Content::Noted);
             }
         }
     }
 
     /// What is known of the content of a file that looks changed and has its size: the ETag that it had, or what was noted.
     pub(super) fn if_like(&self, piece: &Input) -> Option<&str> {
-        let path = path_of(piece);
-        let (was, is) = (self.files.get(&path)?, Stamp::of(piece));
-        if *was == is || was.bytes != is.bytes {
+        let was = self.files.get(&path_of(piece))?;
+        let is = Stamp::of(piece);
+        if was.stamp == is || was.stamp.bytes != is.bytes {
             return None;
         }
-        match piece.location {
-            Location::Object { .. } => Some(&was.text),
-            Location::File(_) => self.contents.get(&path).map(String::as_str),
+        match (&piece.location, &was.content) {
+            (Location::Object { .. }, _) => Some(&was.stamp.text),
+            (Location::File(_), Content::Noted(content)) => Some(content),
+            (Location::File(_), Content::Unknown | Content::Unread(_)) => None,
         }
     }
 
     /// A file has the content that was loaded: from now on it is known as it is.
     pub(super) fn keep(&mut self, piece: &Input) {
-        self.files.insert(path_of(piece), Stamp::of(piece));
+        if let Some(file) = self.files.get_mut(&path_of(piece)) {
+            file.stamp = Stamp::of(piece);
+        }
     }
 
     pub(super) fn paths(&self) -> impl Iterator<Item = &String> {
@@ -291,7 +308,8 @@ impl Seen {
     }
 
     pub(super) fn files(&self) -> impl Iterator<Item = (&String, &Stamp)> {
-        self.files.iter()
+        let files = self.files.iter();
+        files.map(|(path, file)| (path, &file.stamp))
     }
 }
 

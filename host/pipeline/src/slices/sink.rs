@@ -54,28 +54,21 @@ impl Job {
         table.check_owner(self)?;
         let behind = table.behind()?;
         if let (Reading::Missing, Some(first)) = (&table.reading, table.chain().first())
-            && table
-                .sink
-                .is_there()
-                .await
-                .map_err(|error| table.failed(error))?
+            && table.is_there().await?
         {
-            return Err(table.refused(
+            return Err(refused(
                 format!(
                     "the ledger of sink `{}` is gone, and its table is there: entry {} would be loaded a second time",
                     behind.sink, first.seq
                 ),
-                format!("drop the table, or declare it right: `transom sink adopt {}`", behind.sink),
+                format!(
+                    "drop the table, or declare it right: `transom sink adopt {}`",
+                    behind.sink
+                ),
             ));
         }
-        if table.at().is_some_and(|at| at != Position::START)
-            && !table
-                .sink
-                .is_there()
-                .await
-                .map_err(|error| table.failed(error))?
-        {
-            return Err(table.refused(
+        if table.at().is_some_and(|at| at != Position::START) && !table.is_there().await? {
+            return Err(refused(
                 format!(
                     "the table of sink `{}` is gone, and its ledger is there: the ledger says nothing about what is missing",
                     behind.sink
@@ -89,7 +82,7 @@ impl Job {
             .iter()
             .find(|replayed| replayed.kind == "slice" && replayed.rows > 0 && replayed.entry < kept)
         {
-            return Err(table.refused(
+            return Err(refused(
                 format!(
                     "sink `{}` lacks entry {}, and a gc has deleted its staged rows: the first entry that was kept is {kept}",
                     behind.sink, lost.entry
@@ -120,7 +113,7 @@ impl Job {
             entries: Vec::new(),
         };
         if table.at().is_some_and(|at| at.seq > table.log().tail()) && table.is_ours() {
-            return Err(table.refused(
+            return Err(refused(
                 format!(
                     "the ledger of sink `{}` is at entry {}, and the log ends with {}: its end is missing",
                     behind.sink,
@@ -230,15 +223,14 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn is_ours(&self) -> bool {
-        matches!(&self.reading, Reading::Ledger(ledger) if ledger.log == self.log().view().id())
+    /// Whether there is a table, whatever its ledger says.
+    async fn is_there(&self) -> Result<bool> {
+        let is_there = self.sink.is_there().await;
+        is_there.map_err(|error| self.failed(error))
     }
 
-    fn refused(&self, message: String, hint: String) -> Error {
-        Error::State {
-            message,
-            hint: Some(hint),
-        }
+    fn is_ours(&self) -> bool {
+        matches!(&self.reading, Reading::Ledger(ledger) if ledger.log == self.log().view().id())
     }
 
     /// Refuses a table whose ledger names another sink of this log, or is at an entry of this log that has none for the sink.
@@ -280,11 +272,11 @@ impl<'a> Table<'a> {
                     "the ledger of sink `{name}` belongs to another log, {}",
                     ledger.log
                 );
-                return Err(self.refused(message, "write to another table".to_owned()));
+                return Err(refused(message, "write to another table".to_owned()));
             }
             Reading::Rows(rows) => {
                 let message = format!("the ledger of sink `{name}` has {rows} rows instead of one");
-                return Err(self.refused(message, adopt()));
+                return Err(refused(message, adopt()));
             }
         };
         let chain = self.chain();
@@ -298,7 +290,7 @@ impl<'a> Table<'a> {
                     let message = format!(
                         "the ledger of sink `{name}` is at entry {at}, which this log does not have for it"
                     );
-                    return Err(self.refused(message, adopt()));
+                    return Err(refused(message, adopt()));
                 }
             },
         };
@@ -339,7 +331,7 @@ impl<'a> Table<'a> {
     async fn is_skipped(&self, entry: &Entry, store: &dyn Store) -> Result<bool> {
         let key = keys::done(entry.seq);
         let unknown = |what: &str| {
-            self.refused(
+            refused(
                 format!(
                     "`{key}` {what}, which says whether the sink `{}` was moved past entry {} without its rows",
                     self.name, entry.seq
@@ -385,9 +377,10 @@ impl<'a> Table<'a> {
                         "the ledger of sink `{}` was moved while entry {} was loaded",
                         self.name, entry.seq
                     );
-                    return Err(
-                        self.refused(message, "see who works on it, and try again".to_owned())
-                    );
+                    return Err(refused(
+                        message,
+                        "see who works on it, and try again".to_owned(),
+                    ));
                 }
             };
             match outcome {
@@ -401,6 +394,13 @@ impl<'a> Table<'a> {
             tries: TRIES,
             source: said.map_or_else(|| "the ledger does not show it".into(), Into::into),
         }))
+    }
+}
+
+fn refused(message: String, hint: String) -> Error {
+    Error::State {
+        message,
+        hint: Some(hint),
     }
 }
 

@@ -2,7 +2,7 @@
 //! to the end of its slice, since it was killed or lacked room, and so would the next one. Of a run that is at work on this machine nothing is
 //! concluded; whether one on another machine is cannot be seen.
 //!
-//! It is a hint and nothing else: it may be lost or wrong, which costs time.
+//! It may be lost or wrong, which costs time.
 
 use std::sync::{Arc, LazyLock};
 
@@ -11,7 +11,8 @@ use transom_commit::Store;
 
 use super::by;
 use super::choose::Bounds;
-use super::hint::is_alive;
+use super::hints;
+use super::others::is_alive;
 
 const KEY: &str = "hints/slice.json";
 
@@ -84,8 +85,7 @@ impl Sizes {
         if std::mem::replace(&mut self.has_looked, true) {
             return None;
         }
-        let found = store.get(KEY).await.ok()??;
-        let found: UnderWay = serde_json::from_slice(&found).ok()?;
+        let found: UnderWay = hints::read(store, KEY).await?;
         let UnderWay { files, bytes, .. } = found;
         let is_under_way = found.process.is_some_and(|process| process.is_here());
         (files > 0 && !is_under_way).then_some(Bounds { files, bytes })
@@ -132,10 +132,7 @@ async fn say(store: &dyn Store, Bounds { files, bytes }: Bounds, process: Option
         bytes,
         process,
     };
-    let said = serde_json::to_vec(&said).expect("it has text for keys");
-    if let Err(error) = store.put(KEY, said.into()).await {
-        tracing::debug!(%error, "the size of the slice was not written");
-    }
+    hints::write(store, KEY, &said).await;
 }
 
 #[cfg(test)]

@@ -223,10 +223,8 @@ fn expected<'a>(
     deep: bool,
 ) -> Expected<'a> {
     let at = |entry: &Entry| {
-        let mut sinks = entry.after.sinks.iter();
-        sinks
-            .find(|at| at.name == *sink)
-            .map_or(Position::START, |at| at.position)
+        let at = entry.after.sink(sink.as_str());
+        at.map_or(Position::START, |at| at.position)
     };
     let tail = log.tail();
     let last = log.last();

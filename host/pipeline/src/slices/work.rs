@@ -35,7 +35,8 @@ use super::buckets::check_shares;
 use super::choose::{
     Bounds, Candidate, Chosen, Loaded, Moved, Paths, Range, Value, alike, choose, paths_of,
 };
-use super::pace::{Measured, Pace};
+use super::comparisons::Comparisons;
+use super::pace::{Allowed, Measured, Pace};
 use super::seen::{Seen, path_of};
 use super::staged::keep;
 use super::unfinished::Sizes;
@@ -53,6 +54,24 @@ const TEXT_KEYS: &str = "what was staged has text for keys";
 
 /// Files that are looked at at once.
 const AT_ONCE: usize = 16;
+
+/// What counts as loaded, by sources, each with the document that says so.
+type SeenOf = BTreeMap<String, (Option<Object>, Seen)>;
+
+/// Reads what counts as loaded of a source, unless that is known; says whether it was read.
+async fn read_again(
+    known: &mut SeenOf,
+    store: &dyn Store,
+    source: &str,
+    object: Option<Object>,
+) -> Result<bool> {
+    if known.get(source).is_some_and(|(known, _)| *known == object) {
+        return Ok(false);
+    }
+    let seen = Seen::load(store, object).await?;
+    known.insert(source.to_owned(), (object, seen));
+    Ok(true)
+}
 
 /// The time that a run has until its deadline, if it has one.
 fn left(options: &SliceOptions) -> Option<Duration> {
@@ -98,11 +117,13 @@ pub(super) struct Slicer<'a> {
     /// Of each of them, what was loaded before as other files.
     moved: BTreeMap<String, Moved>,
     /// What counts as loaded of each source, as it was last read or written.
-    seen: BTreeMap<String, (Option<Object>, Seen)>,
+    seen: SeenOf,
     /// What was loaded of sources that the pipeline does not have any more, once it was read.
-    former: BTreeMap<String, (Option<Object>, Seen)>,
+    former: SeenOf,
     /// What was compared with the log.
     has_compared: Compared,
+    /// What came of comparing files that look changed.
+    comparisons: Comparisons,
     /// What checks have found in the slices of the run.
     failing: Arc<FailingRows>,
     /// Those that compute nothing just now.
@@ -150,6 +171,7 @@ impl<'a> Slicer<'a> {
             seen: BTreeMap::new(),
             former: BTreeMap::new(),
             has_compared: Compared::default(),
+            comparisons: Comparisons::default(),
             failing: Arc::default(),
             idle: Vec::new(),
             ahead: None,
@@ -406,40 +428,39 @@ impl<'a> Slicer<'a> {
     /// What the next slice reads; none if nothing is new.
     async fn choose(&mut self, state: &After) -> Result<Option<Chosen>> {
         self.look(state).await?;
-        let bounds = self.bounds();
+        let mut allowed = self.pace.next(left(self.options));
+        let mut chosen = self.choose_within(allowed)?;
+        // Without news, or where all there is is read, there is nothing to take less of.
+        if chosen.is_some()
+            && self.incremental().next().is_some()
+            && let Some(unfinished) = self.sizes.left(self.store.as_ref()).await
+        {
+            let Bounds { files, bytes } = self.pace.halve(unfinished);
+            tracing::warn!(
+                target: "transom",
+                "an earlier run did not come to the end of a slice of {} ({}): each slice of this run takes {} and {} at most, or one file or partition",
+                counted(unfinished.files, "file"),
+                Bytes(unfinished.bytes),
+                counted(files, "file"),
+                Bytes(bytes),
+            );
+            allowed = self.pace.next(left(self.options));
+            chosen = self.choose_within(allowed)?;
+        }
+        self.is_late = allowed.is_none();
+        if let (Some(_), Some(allowed)) = (&chosen, allowed) {
+            self.pace.begin(allowed);
+        }
+        Ok(chosen)
+    }
+
+    /// What a slice reads that may read so much. If there is no time for one, it is only asked whether there is something.
+    fn choose_within(&self, allowed: Option<Allowed>) -> Result<Option<Chosen>> {
         if self.incremental().next().is_none() {
             // Every run reads all there is, once.
             return Ok(self.staged.is_empty().then(Chosen::default));
         }
-        let chosen = self.choose_loaded(bounds)?;
-        // Without news there is nothing to take less of.
-        if chosen.is_none() {
-            return Ok(None);
-        }
-        let Some(left) = self.sizes.left(self.store.as_ref()).await else {
-            return Ok(chosen);
-        };
-        let Bounds { files, bytes } = self.pace.halve(left);
-        tracing::warn!(
-            target: "transom",
-            "an earlier run did not come to the end of a slice of {} ({}): each slice of this run takes {} and {} at most, or one file or partition",
-            counted(left.files, "file"),
-            Bytes(left.bytes),
-            counted(files, "file"),
-            Bytes(bytes),
-        );
-        let bounds = self.bounds();
-        self.choose_loaded(bounds)
-    }
-
-    /// What the next slice may read. If it is late, it is only asked whether there is something.
-    fn bounds(&mut self) -> Bounds {
-        let bounds = self.pace.bounds(left(self.options));
-        self.is_late = bounds.is_none();
-        bounds.unwrap_or(Bounds { files: 1, bytes: 0 })
-    }
-
-    fn choose_loaded(&self, bounds: Bounds) -> Result<Option<Chosen>> {
+        let bounds = allowed.map_or(Bounds { files: 1, bytes: 0 }, |allowed| allowed.bounds);
         let seen = |name: &str| Some(&self.seen.get(name)?.1);
         self.choose_from(&seen, bounds, None)
     }
@@ -457,6 +478,7 @@ impl<'a> Slicer<'a> {
             let is_loaded = |name: &str| state.sources.contains_key(name);
             self.listed = Arc::new(list_sources(self.job, is_loaded).await?);
         }
+        let store: &dyn Store = self.store.as_ref();
         for (source, _) in self.incremental() {
             let name = &source.name.value;
             if let Some(inputs) = self.listed.get(name) {
@@ -464,24 +486,13 @@ impl<'a> Slicer<'a> {
                 paths.or_insert_with(|| paths_of(inputs));
             }
             let object = state.sources.get(name).and_then(|state| state.seen);
-            if self
-                .seen
-                .get(name)
-                .is_none_or(|(known, _)| *known != object)
-            {
-                let seen = Seen::load(self.store.as_ref(), object).await?;
-                self.seen.insert(name.clone(), (object, seen));
-                is_changed = true;
-            }
+            is_changed |= read_again(&mut self.seen, store, name, object).await?;
         }
         let sources = &self.job.pipeline.sources;
         for (name, loaded) in &state.sources {
             let is_here = sources.iter().any(|source| source.name.value == *name);
-            let known = self.former.get(name);
-            if !is_here && known.is_none_or(|(known, _)| *known != loaded.seen) {
-                let seen = Seen::load(self.store.as_ref(), loaded.seen).await?;
-                self.former.insert(name.clone(), (loaded.seen, seen));
-                is_changed = true;
+            if !is_here {
+                is_changed |= read_again(&mut self.former, store, name, loaded.seen).await?;
             }
         }
         self.former
@@ -496,9 +507,10 @@ impl<'a> Slicer<'a> {
     }
 
     /// Finds the files that look changed, and whose content is the one that was loaded: they are known by how they look now, and no slice
-    /// reads them. The next slice writes that down.
+    /// reads them. The next slice writes that down; until then no run reads them again for what it knows.
     async fn find_same(&mut self) -> Result<()> {
         let listed = Arc::clone(&self.listed);
+        let store: &dyn Store = self.store.as_ref();
         let mut same = Vec::new();
         for (source, incremental) in self.incremental() {
             let name = source.name.value.as_str();
@@ -516,15 +528,38 @@ impl<'a> Slicer<'a> {
             let files = &plan::file_source(&self.job.pipeline, source, &self.job.aws);
             let pieces = inputs.pieces.iter();
             let like = pieces.filter_map(|piece| Some((piece, seen.if_like(piece)?)));
-            for some in like.collect::<Vec<_>>().chunks(AT_ONCE) {
+            let like: Vec<_> = like.collect();
+            if like.is_empty() {
+                continue;
+            }
+            self.comparisons.look(store).await;
+            let mut unknown = Vec::new();
+            for (piece, noted) in like {
+                match self.comparisons.get(piece, noted) {
+                    Some(true) => same.push((name, piece)),
+                    Some(false) => {}
+                    None => unknown.push((piece, noted)),
+                }
+            }
+            for some in unknown.chunks(AT_ONCE) {
                 let asked = some.iter().map(|(piece, noted)| async move {
                     let is_same = files.has_content(piece, noted).await?;
-                    Ok::<_, Error>(is_same.then_some(*piece))
+                    Ok::<_, Error>((*piece, *noted, is_same))
                 });
-                let found = try_join_all(asked).await?;
-                same.extend(found.into_iter().flatten().map(|piece| (name, piece)));
+                for (piece, noted, is_same) in try_join_all(asked).await? {
+                    // What could not be told now is asked again.
+                    let Some(is_same) = is_same else {
+                        continue;
+                    };
+                    self.comparisons.add(piece, noted, is_same);
+                    if is_same {
+                        same.push((name, piece));
+                    }
+                }
+                self.comparisons.keep_now_and_then(store).await;
             }
         }
+        self.comparisons.keep(store).await;
         for (name, piece) in same {
             tracing::debug!(target: "transom", source = name, path = %piece.path.display(), "looks changed, and has the content that was loaded");
             if let Some((_, seen)) = self.seen.get_mut(name) {
@@ -534,7 +569,8 @@ impl<'a> Slicer<'a> {
         Ok(())
     }
 
-    /// Finds the files that look new and were loaded before, as others that are gone.
+    /// Finds the files that look new and were loaded before, as others that are gone. That is asked of their place in each run: a hint that
+    /// they were gone would decide of files that have come back.
     async fn find_moved(&mut self) -> Result<()> {
         let listed = Arc::clone(&self.listed);
         let mut moved = BTreeMap::new();
@@ -600,31 +636,24 @@ impl<'a> Slicer<'a> {
         let incremental: Vec<_> = self.incremental().collect();
         let listed = self.listed.as_ref();
         let mut partitions = BTreeMap::new();
-        let mut columns = BTreeMap::new();
+        let mut lookups: BTreeMap<&str, Lookup> = BTreeMap::new();
         for (source, incremental) in &incremental {
             let name = source.name.value.as_str();
             let Some(inputs) = listed.get(name) else {
                 continue;
             };
-            if let Incremental::By { column, .. } = incremental {
-                let field = self.field(name, column)?;
-                partitions.insert(name, partitions_of(name, inputs, &field)?);
-                columns.insert(name, field);
+            let field = match incremental {
+                Incremental::By { column, .. } => Some(self.field(name, column)?),
+                Incremental::NewFiles { .. } => None,
+            };
+            if let Some(field) = &field {
+                partitions.insert(name, partitions_of(name, inputs, field)?);
             }
+            let lookup = move |path: &str| -> Value {
+                connect::partition_value(Path::new(path), field.as_ref()?).unwrap_or_default()
+            };
+            lookups.insert(name, Box::new(lookup));
         }
-        let partition_of = |field: Option<&Field>, path: &str| -> Value {
-            let field = field?;
-            connect::partition_value(Path::new(path), field).unwrap_or_default()
-        };
-        let lookups: BTreeMap<&str, Lookup> = incremental
-            .iter()
-            .map(|(source, _)| {
-                let name = source.name.value.as_str();
-                let field = columns.get(name).cloned();
-                let lookup = move |path: &str| partition_of(field.as_ref(), path);
-                (name, Box::new(lookup) as Lookup)
-            })
-            .collect();
         let all = self.loaded(seen);
         let candidates = incremental.iter().filter_map(|(source, incremental)| {
             let name = source.name.value.as_str();
@@ -867,7 +896,7 @@ pub(super) fn has_rows(state: &After, sink: &str) -> bool {
 
 /// The attempt whose result a sink has, if an entry says so.
 pub(super) fn after_of(state: &After, sink: &str) -> Option<String> {
-    let at = state.sinks.iter().find(|at| at.name.as_str() == sink)?;
+    let at = state.sink(sink)?;
     (at.position.seq > 0).then(|| at.position.attempt_text())
 }
 

@@ -15,6 +15,8 @@ use crate::sink::tree::{BucketTree, Tree, TreeError};
 pub(super) struct BucketTable {
     tree: Arc<dyn Tree>,
     table: S3Url,
+    /// Where the table lies.
+    above: S3Url,
     /// The name of the folder of versions.
     folder: String,
     bucket: Bucket,
@@ -29,6 +31,7 @@ impl BucketTable {
         Self {
             tree: Arc::new(BucketTree::new(&above, bucket.clone())),
             table: table.clone(),
+            above,
             folder: lease::versions_folder_name(&name),
             bucket,
         }
@@ -42,12 +45,9 @@ impl Table for BucketTable {
     }
 
     async fn check_ours(&self) -> Result<(), Foreign> {
-        let prefix = format!("{}/", self.table.key.trim_end_matches('/'));
-        let names = self.bucket.names(&prefix).await.map_err(TreeError::S3)?;
-        if let Some(name) = names.iter().find(|name| *name != "_transom/") {
-            return Err(Foreign::Found(format!(
-                "a prefix with `{name}`, not made by transom"
-            )));
+        let foreign = Pointer::foreign(&self.bucket, &self.table).await;
+        if let Some(found) = foreign.map_err(TreeError::S3)? {
+            return Err(Foreign::Found(found));
         }
         let pointer = Pointer::read(&self.bucket, &self.table).await;
         match pointer.map_err(TreeError::S3)? {
@@ -123,8 +123,6 @@ impl Table for BucketTable {
 impl BucketTable {
     /// The key of what lies in the folder of versions.
     fn tree_key(&self, path: &str) -> String {
-        let above = self.table.split().map(|(above, _)| above);
-        let above = above.unwrap_or_else(|| self.table.clone());
-        above.join(&format!("{}/{path}", self.folder)).key
+        self.above.join(&format!("{}/{path}", self.folder)).key
     }
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::lease;
 use crate::sink::tree::{Copied, FolderTree, Tree, TreeError, create_folders, split_path, sync};
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct FolderTable {
     tree: Arc<dyn Tree>,
     /// The table's link.
@@ -68,12 +68,7 @@ impl FolderTable {
         action: &'static str,
         work: impl FnOnce(&Self) -> io::Result<T> + Send + 'static,
     ) -> Result<T, TreeError> {
-        let this = Self {
-            tree: Arc::clone(&self.tree),
-            visible: self.visible.clone(),
-            above: self.above.clone(),
-            folder: self.folder.clone(),
-        };
+        let this = self.clone();
         let path = Place::Local(self.visible.clone());
         let done = tokio::task::spawn_blocking(move || work(&this)).await;
         let done = done.map_err(TreeError::Interrupted)?;

@@ -58,17 +58,14 @@ impl BucketVersions {
         format!("{}{version}/{path}", self.versions)
     }
 
-    /// Objects that stand below the table's prefix and are no pointer: a reader would take them for the table.
+    /// Whether nothing but a pointer stands in the table's place.
     async fn check_free(&self) -> Result<(), SinkError> {
-        let prefix = format!("{}/", self.table.key.trim_end_matches('/'));
-        let names = self.failing(self.bucket.names(&prefix).await)?;
-        let foreign = names.into_iter().find(|name| name != "_transom/");
-        match foreign {
+        match self.failing(Pointer::foreign(&self.bucket, &self.table).await)? {
             None => Ok(()),
-            Some(name) => Err(SinkError::NotOurs {
+            Some(found) => Err(SinkError::NotOurs {
                 name: self.sink.clone(),
                 path: Place::S3(self.table.clone()),
-                found: format!("a prefix with `{name}`, not made by transom"),
+                found,
             }),
         }
     }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 use transom_commit::{self as commit, Log, Position, SinkAt, SinkKind, SinkName};
 
-use super::computer::{Computed, Computer, Order, kind_of};
+use super::computer::{Computed, Computer, Order};
 use super::{Slicer, slice_span};
 use crate::run::{Observer, RunFailure};
 use crate::slices::seen::Seen;
@@ -125,7 +125,7 @@ impl Slicer<'_> {
         let kinds = self
             .sinks
             .values()
-            .map(|sink| sink.committed().map(kind_of));
+            .map(|sink| sink.committed().map(commit::Sink::kind));
         if !kinds.eq(self.sinks.values().map(|_| Some(SinkKind::Files))) {
             return None;
         }

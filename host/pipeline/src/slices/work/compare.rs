@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use transom_commit::{
     self as commit, After, Applying, Decision, Draft, Entry, Log, Position, RunError, Settled,
-    SinkAt, SinkError, SinkErrorKind, SinkName, Stop, Store, StoredLog, keys,
+    SinkError, SinkErrorKind, SinkName, Stop, Store, StoredLog, keys,
 };
 use transom_connect::{LastLoad, Noted, Sink};
 use transom_file::SinkKind;
@@ -37,7 +37,7 @@ pub(in crate::slices) async fn compare_tables(
         let Some(noted) = noted.filter(is_of_log) else {
             continue;
         };
-        let at = at(&state, &noted.sink).map(|at| &at.position);
+        let at = state.sink(&noted.sink).map(|at| &at.position);
         let is_there =
             at.is_some_and(|at| at.seq == noted.seq && at.attempt_text() == noted.attempt);
         if !is_there && !is_in_log(store, &noted).await? {
@@ -70,7 +70,7 @@ async fn compare_new(sinks: &BTreeMap<String, Arc<dyn Sink>>, log: &Log) -> Resu
     let Some(last) = log.last() else {
         return Ok(());
     };
-    let new = sinks.iter().filter(|(name, _)| at(&state, name).is_none());
+    let new = sinks.iter().filter(|(name, _)| state.sink(name).is_none());
     for (name, sink) in new {
         let Some(commit::Sink::Warehouse(warehouse)) = sink.committed() else {
             continue;
@@ -229,7 +229,7 @@ impl Slicer<'_> {
             .iter()
             .map(|sink| sink.name.value.as_str());
         let (known, new): (Vec<&str>, Vec<&str>) =
-            sinks.partition(|name| at(state, name).is_some());
+            sinks.partition(|name| state.sink(name).is_some());
         // Before the first slice, and after a reset, nothing is loaded that could be missing.
         for name in new.into_iter().filter(|_| !state.sources.is_empty()) {
             tracing::warn!(
@@ -237,9 +237,9 @@ impl Slicer<'_> {
                 "sink `{name}` is new: it gets what is loaded from now on; `transom reset --yes` and `transom run` load all of it again"
             );
         }
-        let known: Vec<(&str, u64)> = known
+        let known: Vec<(SinkName, u64)> = known
             .into_iter()
-            .filter_map(|name| Some((name, at(state, name)?.position.seq)))
+            .filter_map(|name| Some((SinkName::from(name), state.sink(name)?.position.seq)))
             .collect();
         let Some(first) = known.iter().map(|(_, seq)| *seq).min() else {
             return Ok(());
@@ -265,10 +265,10 @@ impl Slicer<'_> {
     }
 
     /// Each sink goes on from what it has, and has all that was loaded.
-    async fn check_known(&self, log: &Log, tail: u64, known: &[(&str, u64)]) -> Result<()> {
+    async fn check_known(&self, log: &Log, tail: u64, known: &[(SinkName, u64)]) -> Result<()> {
         for (name, seq) in known {
-            if let (Ok(Some(last)), Some(sink)) = (last_of(log, name, *seq), self.sinks.get(*name))
-            {
+            let sink = self.sinks.get(name.as_str());
+            if let (Ok(Some(last)), Some(sink)) = (last_of(log, name, *seq), sink) {
                 sink.check_after(last).await?;
             }
             self.check_complete(log, tail, (name, *seq))?;
@@ -277,15 +277,15 @@ impl Slicer<'_> {
     }
 
     /// No slice was loaded while the sink was not in the pipeline.
-    fn check_complete(&self, log: &Log, tail: u64, (name, seq): (&str, u64)) -> Result<()> {
+    fn check_complete(&self, log: &Log, tail: u64, (name, seq): (&SinkName, u64)) -> Result<()> {
         // What replaces all rows has all there is in each slice.
-        if self.incremental().next().is_none() || self.replaces_all(name) {
+        if self.incremental().next().is_none() || self.replaces_all(name.as_str()) {
             return Ok(());
         }
         let taken_back = taken_back(log);
         let is_lacking = |entry: &&Entry| {
             matches!(entry.decision, Decision::Slice(_))
-                && part(entry, name).is_none()
+                && entry.part(name).is_none()
                 && !taken_back.contains(&entry.seq)
         };
         let later = (seq + 1..=tail).filter_map(|seq| log.get(seq));
@@ -319,13 +319,9 @@ impl Slicer<'_> {
     }
 }
 
-fn at<'a>(state: &'a After, sink: &str) -> Option<&'a SinkAt> {
-    state.sinks.iter().find(|at| at.name.as_str() == sink)
-}
-
 /// What the sink has loaded last, of what is in force at an entry, or else of all that was taken back; none if it has loaded nothing. The
 /// entry that has to be read for it, if it was not.
-fn last_of<'a>(log: &'a Log, sink: &str, at: u64) -> Result<Option<LastLoad<'a>>, u64> {
+fn last_of<'a>(log: &'a Log, sink: &SinkName, at: u64) -> Result<Option<LastLoad<'a>>, u64> {
     if let Some(part) = last_in_force(log, sink, at)? {
         let is_taken_back = false;
         return Ok(Some(LastLoad {
@@ -336,7 +332,7 @@ fn last_of<'a>(log: &'a Log, sink: &str, at: u64) -> Result<Option<LastLoad<'a>>
     let mut seq = at;
     while seq > 0 {
         let entry = log.get(seq).ok_or(seq)?;
-        if let Some(part) = part(entry, sink) {
+        if let Some(part) = entry.part(sink) {
             let is_taken_back = true;
             return Ok(Some(LastLoad {
                 part,
@@ -349,19 +345,21 @@ fn last_of<'a>(log: &'a Log, sink: &str, at: u64) -> Result<Option<LastLoad<'a>>
 }
 
 /// What the sink has loaded last, of what is in force at an entry.
-fn last_in_force<'a>(log: &'a Log, sink: &str, at: u64) -> Result<Option<&'a commit::Part>, u64> {
+fn last_in_force<'a>(
+    log: &'a Log,
+    sink: &SinkName,
+    at: u64,
+) -> Result<Option<&'a commit::Part>, u64> {
     let mut seq = at;
     while seq > 0 {
         let entry = log.get(seq).ok_or(seq)?;
         seq = match &entry.decision {
-            Decision::Slice(_) => return Ok(part(entry, sink)),
+            Decision::Slice(_) => return Ok(entry.part(sink)),
             Decision::Rewind { to: 0, .. } => 0,
             Decision::Rewind { to, .. } => {
                 let stays = log.get(*to).ok_or(*to)?;
-                let mut sinks = stays.after.sinks.iter();
-                sinks
-                    .find(|at| at.name.as_str() == sink)
-                    .map_or(0, |at| at.position.seq)
+                let at = stays.after.sink(sink.as_str());
+                at.map_or(0, |at| at.position.seq)
             }
             _ => before(entry, sink),
         };
@@ -370,16 +368,8 @@ fn last_in_force<'a>(log: &'a Log, sink: &str, at: u64) -> Result<Option<&'a com
 }
 
 /// The entry that the sink must have before this one; 0 if there is none, or this one does not change it.
-fn before(entry: &Entry, sink: &str) -> u64 {
+fn before(entry: &Entry, sink: &SinkName) -> u64 {
     let steps = entry.decision.steps();
-    let mut steps = steps.iter();
-    let step = steps.find(|at| at.name.as_str() == sink);
+    let step = steps.iter().find(|at| at.name == *sink);
     step.map_or(0, |at| at.position.seq)
-}
-
-fn part<'a>(entry: &'a Entry, sink: &str) -> Option<&'a commit::Part> {
-    match &entry.decision {
-        Decision::Slice(slice) => slice.sinks.iter().find(|part| part.name.as_str() == sink),
-        _ => None,
-    }
 }

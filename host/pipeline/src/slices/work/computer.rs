@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::future::join;
-use transom_commit::{
-    self as commit, After, Object, Part as EntryPart, Position, SinkKind, SinkName, Store,
-};
+use transom_commit::{self as commit, After, Object, Part as EntryPart, Position, SinkName, Store};
 use transom_connect::{self as connect, Attempt, Inputs, Sink};
 use transom_plugin::LogicalTime;
 
@@ -248,7 +246,7 @@ fn parts(results: &[(Arc<dyn Sink>, connect::Staged)]) -> Vec<EntryPart> {
         };
         parts.push(EntryPart {
             name: SinkName::from(sink.name()),
-            kind: kind_of(committed),
+            kind: committed.kind(),
             // The log's own counts.
             prev: Position::START,
             rows: result.written.rows,
@@ -257,12 +255,4 @@ fn parts(results: &[(Arc<dyn Sink>, connect::Staged)]) -> Vec<EntryPart> {
     }
     parts.sort_by_key(|part| part.kind);
     parts
-}
-
-pub(super) fn kind_of(sink: commit::Sink<'_>) -> SinkKind {
-    match sink {
-        commit::Sink::Warehouse(_) => SinkKind::Warehouse,
-        commit::Sink::Files(_) => SinkKind::Files,
-        commit::Sink::Pointer(_) => SinkKind::Pointer,
-    }
 }

@@ -1,6 +1,6 @@
 //! `hints/runner.json`: who runs the pipeline. A second run leaves the work to the first, since both would compute the same.
 //!
-//! It is politeness and nothing else: it may be lost or wrong, and two runs that do not see each other's are harmless.
+//! It is politeness and nothing else: two runs that do not see each other's are harmless.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use transom_commit::{By, Store};
 
+use super::hints;
 use crate::error::{Error, Result};
 
 const KEY: &str = "hints/runner.json";
@@ -64,8 +65,7 @@ impl Runner {
     /// [`Error::Busy`] if there is one, and it is respected. That the hint cannot be read or written is no matter.
     pub(super) async fn enter(&self, store: &dyn Store, others: Others) -> Result<()> {
         if others == Others::Respected
-            && let Ok(Some(bytes)) = store.get(KEY).await
-            && let Ok(other) = serde_json::from_slice::<Self>(&bytes)
+            && let Some(other) = hints::read::<Self>(store, KEY).await
             && other.is_there(&self.by)
         {
             return Err(Error::Busy {
@@ -104,10 +104,7 @@ impl Runner {
             has_ended,
             ..self.clone()
         };
-        let bytes = serde_json::to_vec(&runner).expect("it has text for keys");
-        if let Err(error) = store.put(KEY, bytes.into()).await {
-            tracing::debug!(%error, "the hint for other runs was not written");
-        }
+        hints::write(store, KEY, &runner).await;
     }
 }
 
