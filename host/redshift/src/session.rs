@@ -13,7 +13,10 @@ use crate::deep::deep;
 use crate::engine::Shared;
 use crate::error::{self, Error, Result};
 use crate::history::{QueryId, Ran};
-use crate::run::{self, settings::Settings};
+use crate::run::{
+    self,
+    settings::{READ_ONLY, Settings},
+};
 use crate::syntax::{self, Parameters, Statement};
 use crate::transaction::Transaction;
 use crate::types::show::{self, Digits};
@@ -198,6 +201,15 @@ impl State {
             (_, None) => TransactionState::Failed,
         }
     }
+
+    /// Ends what SET did with its transaction, if that is over.
+    fn end_settings(&mut self, is_done: bool) {
+        match self.at() {
+            TransactionState::Active => {}
+            TransactionState::Idle if is_done => self.settings.commit(),
+            TransactionState::Idle | TransactionState::Failed => self.settings.roll_back(),
+        }
+    }
 }
 
 impl Session {
@@ -296,15 +308,20 @@ impl Session {
             return Ok(());
         }
         state.block = Block::None;
-        match state.transaction.take() {
-            Some(transaction) => self.make_durable(&mut state, transaction).await,
-            None => Ok(()),
-        }
+        let Some(transaction) = state.transaction.take() else {
+            state.settings.roll_back();
+            return Ok(());
+        };
+        let settled = self.make_durable(&mut state, transaction).await;
+        state.end_settings(settled.is_ok());
+        settled
     }
 
     /// Ends the open transaction without its changes, for what a client did wrong outside of statements.
     pub async fn fail(&self) {
-        self.state.lock().await.transaction = None;
+        let mut state = self.state.lock().await;
+        state.transaction = None;
+        state.settings.roll_back();
     }
 
     /// Sets a parameter of the session, as `SET` does.
@@ -315,7 +332,10 @@ impl Session {
         let mut state = self.state.lock().await;
         let value = value.split(',').map(|part| part.trim().to_owned());
         let value: Vec<String> = value.collect();
-        state.settings.set(&name.to_lowercase(), &value).map(|_| ())
+        let name = name.to_lowercase();
+        let set = state.settings.set(&name, &value, false).map(|_| ());
+        state.end_settings(set.is_ok());
+        set
     }
 
     /// The value of a parameter of the session, as `SHOW` gives it.
@@ -344,6 +364,9 @@ impl Session {
             (Ok(_), End::Killed) => Err(cancelled()),
             (outcome, _) => outcome,
         };
+        if end == End::Killed {
+            state.transaction = None;
+        }
         let rows = outcome
             .as_ref()
             .ok()
@@ -368,6 +391,7 @@ impl Session {
             is_cancelled: error.is_some_and(|error| error.rule() == &error::CANCELLED),
         });
         state.last_query = Some(id);
+        state.end_settings(outcome.is_ok());
         outcome
     }
 
@@ -409,6 +433,7 @@ impl Session {
             Statement::Rollback => {
                 state.block = Block::None;
                 state.transaction = None;
+                state.settings.roll_back();
                 return Ok(Outcome::tagged("ROLLBACK"));
             }
             _ => self.check(state)?,
@@ -466,7 +491,7 @@ impl Session {
         }
     }
 
-    fn begin(&self, state: &mut State, read_only: bool) -> Outcome {
+    fn begin(&self, state: &mut State, read_only: Option<bool>) -> Outcome {
         let mut outcome = Outcome::tagged("BEGIN");
         if state.block == Block::Explicit {
             outcome
@@ -474,10 +499,10 @@ impl Session {
                 .push("there is already a transaction in progress".to_owned());
             return outcome;
         }
-        let mut transaction = self.transaction(state);
-        transaction.read_only = read_only;
-        state.block = Block::Explicit;
-        state.transaction = Some(transaction);
+        self.open(state, Block::Explicit);
+        if let Some(read_only) = read_only {
+            state.settings.set_read_only(read_only);
+        }
         outcome
     }
 
@@ -485,6 +510,7 @@ impl Session {
         let has_failed = state.at() == TransactionState::Failed;
         state.block = Block::None;
         let Some(transaction) = state.transaction.take() else {
+            state.settings.roll_back();
             return Ok(match has_failed {
                 true => Outcome::tagged("ROLLBACK"),
                 false => Outcome::tagged("COMMIT"),
@@ -515,6 +541,13 @@ impl Session {
         transaction
     }
 
+    /// Begins a block, in the transaction that is open if there is one.
+    fn open(&self, state: &mut State, block: Block) {
+        let transaction = self.transaction(state);
+        state.block = block;
+        state.transaction = Some(transaction);
+    }
+
     fn context(&self, state: &State, transaction: &Transaction) -> Context {
         let catalog = transaction.preview();
         Context {
@@ -542,16 +575,22 @@ impl Session {
         block: Block,
         end: End,
     ) -> Result<Outcome> {
-        match &statement {
-            Statement::Set { name, value } => {
-                return state
-                    .settings
-                    .set(name, value)
-                    .inspect_err(|_| state.transaction = None);
-            }
-            Statement::Reset(name) => return state.settings.reset(name),
-            Statement::Show(name) => return state.settings.show(name, self.shared.isolation),
-            _ => {}
+        let is_setting = matches!(statement, Statement::Set { .. } | Statement::Reset(_));
+        if is_setting && state.block == Block::None && block != Block::None {
+            self.open(state, block);
+        }
+        let set = match &statement {
+            Statement::Set {
+                name,
+                value,
+                is_local,
+            } => Some(state.settings.set(name, value, *is_local)),
+            Statement::Reset(name) => Some(state.settings.reset(name)),
+            Statement::Show(name) => Some(state.settings.show(name, self.shared.isolation)),
+            _ => None,
+        };
+        if let Some(set) = set {
+            return set.inspect_err(|_| state.transaction = None);
         }
         let commits = matches!(statement, Statement::Truncate(_));
         match outside_only(&statement) {
@@ -563,6 +602,7 @@ impl Session {
             _ => {}
         }
         let mut transaction = self.transaction(state);
+        transaction.read_only = state.settings.is_on(READ_ONLY);
         let context = self.context(state, &transaction);
         let nondeterministic = state.settings.is_on("error_on_nondeterministic_update");
         let environment = run::Environment {

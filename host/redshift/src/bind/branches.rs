@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, JoinType, NullEquality};
+use datafusion::common::{DFSchema, JoinType, NullEquality, ScalarValue};
 use datafusion::error::Result;
 use datafusion::functions::core;
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -119,15 +119,10 @@ fn beside(common: Type, has_written: bool) -> Type {
 }
 
 fn of_union(mut union: Union) -> Result<Transformed<LogicalPlan>> {
-    Ok(
-        match of_inputs("UNION", union.inputs.iter_mut().collect())? {
-            false => Transformed::no(LogicalPlan::Union(union)),
-            true => {
-                let union = Union::try_new_with_loose_types(union.inputs)?;
-                Transformed::yes(LogicalPlan::Union(union))
-            }
-        },
-    )
+    of_inputs("UNION", union.inputs.iter_mut().collect())?;
+    // Also where nothing was cast: a union among the inputs may have become of another type.
+    let union = Union::try_new_with_loose_types(union.inputs)?;
+    Ok(Transformed::yes(LogicalPlan::Union(union)))
 }
 
 /// DataFusion makes joins of INTERSECT and EXCEPT, in which NULL is NULL.
@@ -141,17 +136,13 @@ fn of_join(mut join: Join) -> Result<Transformed<LogicalPlan>> {
         JoinType::LeftSemi => "INTERSECT",
         _ => "EXCEPT",
     };
-    let changed = of_inputs(what, vec![&mut join.left, &mut join.right])?;
-    let plan = LogicalPlan::Join(join);
-    match changed {
-        false => Ok(Transformed::no(plan)),
-        true => Ok(Transformed::yes(plan.recompute_schema()?)),
-    }
+    of_inputs(what, vec![&mut join.left, &mut join.right])?;
+    let plan = LogicalPlan::Join(join).recompute_schema()?;
+    Ok(Transformed::yes(plan))
 }
 
-/// Casts texts that were written into one of these queries to the type of the others' column, and texts of several types to one; whether
-/// there were some.
-fn of_inputs(what: &str, inputs: Vec<&mut Arc<LogicalPlan>>) -> Result<bool> {
+/// Casts texts that were written into one of these queries to the type of the others' column, and texts of several types to one.
+fn of_inputs(what: &str, inputs: Vec<&mut Arc<LogicalPlan>>) -> Result<()> {
     let columns = inputs
         .first()
         .map_or(0, |input| input.schema().fields().len());
@@ -161,15 +152,19 @@ fn of_inputs(what: &str, inputs: Vec<&mut Arc<LogicalPlan>>) -> Result<bool> {
     let mut types = Vec::with_capacity(columns);
     for place in 0..columns {
         let of_column = inputs.iter().filter_map(|input| type_at(input, place));
-        let has_written = inputs.iter().any(|input| is_literal(input, place));
-        types.push(common(what, of_column)?.map(|common| beside(common, has_written)));
+        let all_written: Vec<Vec<ScalarValue>> = inputs
+            .iter()
+            .filter_map(|input| written(input, place))
+            .collect();
+        let common = common(what, of_column)?;
+        let common = common.map(|common| beside(common, !all_written.is_empty()));
+        types.push(common.map(|common| holding(common, &all_written.concat())));
     }
-    let mut changed = false;
     for input in inputs {
         let cast_to = |(place, common): (usize, &Option<Type>)| {
-            common.filter(|common| match common.is_text() {
-                false => is_literal(input, place),
-                true => type_at(input, place).is_some_and(|data_type| data_type != *common),
+            common.filter(|common| {
+                let is_other = type_at(input, place).is_some_and(|known| known != *common);
+                is_literal(input, place) || common.is_text() && is_other
             })
         };
         let casts: Vec<Option<Type>> = types.iter().enumerate().map(cast_to).collect();
@@ -180,11 +175,23 @@ fn of_inputs(what: &str, inputs: Vec<&mut Arc<LogicalPlan>>) -> Result<bool> {
             }
         }
         if casts.iter().any(Option::is_some) {
-            changed = true;
             *input = cast(input, &casts)?;
         }
     }
-    Ok(changed)
+    Ok(())
+}
+
+/// A VARCHAR as long as the longest of the texts that were written beside its values.
+fn holding(common: Type, written: &[ScalarValue]) -> Type {
+    let Type::Varchar(length) = common else {
+        return common;
+    };
+    let texts = written
+        .iter()
+        .filter_map(|value| value.try_as_str().flatten());
+    let longest = texts.map(str::len).max().unwrap_or_default();
+    let longest = u32::try_from(longest).unwrap_or(MAX_VARCHAR);
+    Type::Varchar(length.max(longest).min(MAX_VARCHAR))
 }
 
 /// The query with columns cast to the types given for them.

@@ -134,7 +134,7 @@ impl Binder<'_> {
                 // Drivers send such a subquery without an alias, so Redshift takes it.
                 let alias = match alias {
                     Some(alias) => plain_alias(alias)?,
-                    None => named(&format!("\u{1}{}", self.scopes.len())),
+                    None => named(&self.unnamed()),
                 };
                 self.place = Place::From;
                 let subquery = Box::new(self.query(*subquery)?);

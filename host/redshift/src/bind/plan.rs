@@ -15,7 +15,8 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan, lit};
 use datafusion::optimizer::AnalyzerRule;
-use datafusion::physical_plan::{ExecutionPlan, collect, execute_stream_partitioned};
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr, collect, execute_stream_partitioned};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator};
@@ -31,7 +32,7 @@ use crate::error::{self, Error, Result};
 use crate::functions::{self, Op, Parameters};
 use crate::store::Rows as TableRows;
 use crate::types::show::Digits;
-use crate::types::{Column, Type};
+use crate::types::{Column, MAX_VARCHAR, Type};
 
 /// A planned query.
 pub(crate) struct Query {
@@ -173,6 +174,32 @@ impl Query {
             .project(expressions)?
             .build()?;
         Ok(Self { plan, ..self })
+    }
+
+    /// The expression of a query that has one and no tables.
+    pub(crate) fn expression(&self) -> Option<&Expr> {
+        match &self.plan {
+            LogicalPlan::Projection(projection)
+                if matches!(*projection.input, LogicalPlan::EmptyRelation(_)) =>
+            {
+                match projection.expr.as_slice() {
+                    [expr] => Some(expr),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// What computes the expression of such a query, for as many rows as a batch has.
+    pub(crate) async fn computed(&self) -> Result<Arc<dyn PhysicalExpr>> {
+        let physical = self.physical().await?;
+        let projection = physical.downcast_ref::<ProjectionExec>();
+        let expressions = projection.map_or(&[] as &[_], ProjectionExec::expr);
+        match expressions {
+            [computed] => Ok(Arc::clone(&computed.expr)),
+            _ => Err(Error::internal("a default is no expression")),
+        }
     }
 
     /// References to the columns of the result.
@@ -408,6 +435,13 @@ impl ExprPlanner for Operators {
                 return Ok(PlannerResult::Planned(match expr.op {
                     BinaryOperator::Eq => is_equal,
                     _ => !is_equal,
+                }));
+            }
+            // Two NULLs are texts here, as two parameters are whose values are not known yet.
+            BinaryOperator::StringConcat if left.is_null() && right.is_null() => {
+                return Ok(PlannerResult::Original(RawBinaryExpr {
+                    left: functions::explicit(expr.left, Type::Varchar(MAX_VARCHAR)),
+                    ..expr
                 }));
             }
             BinaryOperator::BitwiseAnd

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Cte, Distinct, Expr, Fetch, GroupByExpr, GroupByWithModifier, LimitClause, Offset, OrderBy,
+    Cte, Distinct, Expr, GroupByExpr, GroupByWithModifier, LimitClause, Offset, OrderBy,
     OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, SetOperator,
     SetQuantifier, TableAlias, Top, TopQuantity, Value, With,
 };
@@ -15,6 +15,7 @@ use super::from::{distinct_names, named_columns, plain_alias};
 use super::scope::{Finished, Place, Scope};
 use super::{Binder, syntax, unsupported};
 use crate::error::{self, Error, Result};
+use crate::types::{Type, read};
 
 /// Queries inside of queries.
 pub(super) const DEPTH: usize = 60;
@@ -50,21 +51,13 @@ impl Binder<'_> {
         if settings.is_some() || format_clause.is_some() || !pipe_operators.is_empty() {
             return Err(syntax("settings"));
         }
+        if fetch.is_some() {
+            return Err(syntax("fetch").hint("Redshift has LIMIT, OFFSET and TOP"));
+        }
         let place = std::mem::take(&mut self.place);
         let scopes = self.with.len();
         let with = with.map(|with| self.with(with, place)).transpose()?;
         let mut limit_clause = limit_clause.map(|clause| self.limit(clause)).transpose()?;
-        if let Some(fetch) = fetch {
-            let Fetch {
-                with_ties: false,
-                percent: false,
-                quantity: Some(quantity),
-            } = fetch
-            else {
-                return Err(syntax("fetch"));
-            };
-            limit_clause = Some(limit(self.expr(quantity)?));
-        }
         let mut body = body;
         if let SetExpr::Select(select) = body.as_mut()
             && let Some(top) = select.top.take()
@@ -367,10 +360,10 @@ impl Binder<'_> {
         if !limit_by.is_empty() {
             return Err(syntax("by"));
         }
-        let limit = self.optional(limit)?;
+        let limit = limit.map(|limit| self.count(limit)).transpose()?;
         let offset = match offset {
             Some(Offset { value, rows }) => Some(Offset {
-                value: self.expr(value)?,
+                value: self.count(value)?,
                 rows,
             }),
             None => None,
@@ -379,6 +372,25 @@ impl Binder<'_> {
             limit,
             offset,
             limit_by: Vec::new(),
+        })
+    }
+
+    /// How many rows: a text that was written, as a parameter without a type is, becomes the number that it says.
+    fn count(&mut self, expr: Expr) -> Result<Expr> {
+        let mut inner = &expr;
+        while let Expr::Nested(nested) = inner {
+            inner = nested;
+        }
+        let number = match inner {
+            Expr::Value(value) => match &value.value {
+                Value::SingleQuotedString(text) => Some(read::whole(text, Type::Int8)?),
+                _ => None,
+            },
+            _ => None,
+        };
+        Ok(match number {
+            Some(number) => Expr::value(Value::Number(number.to_string(), false)),
+            None => self.expr(expr)?,
         })
     }
 
@@ -392,7 +404,7 @@ impl Binder<'_> {
             return Err(syntax("top"));
         };
         Ok(limit(match quantity {
-            TopQuantity::Expr(expr) => self.expr(expr)?,
+            TopQuantity::Expr(expr) => self.count(expr)?,
             TopQuantity::Constant(count) => Expr::value(Value::Number(count.to_string(), false)),
         }))
     }

@@ -167,6 +167,13 @@ impl Binder<'_> {
             .unwrap_or_default()
     }
 
+    /// The name of a subquery of FROM without one, which no other has: neither beside it nor around it.
+    pub(super) fn unnamed(&self) -> String {
+        let scope = self.scopes.last();
+        let before = scope.map_or(0, |scope| scope.relations.len());
+        format!("\u{1}{}_{before}", self.scopes.len())
+    }
+
     /// After a join with an alias, under which alone its tables are known; `before` are the tables that stand before it.
     pub(super) fn alias_join(&mut self, before: Relations, alias: &str) {
         if let Some(scope) = self.scopes.last_mut() {

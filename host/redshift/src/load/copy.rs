@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::is_not_null;
 use arrow::compute::kernels::zip::zip;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::PhysicalExpr;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
@@ -18,7 +18,7 @@ use super::source::{self, Source};
 use super::{csv, json, parquet};
 use crate::catalog::{Catalog, Column, Table};
 use crate::error::{self, Error, Result};
-use crate::run::rows::{constant, write};
+use crate::run::rows::{Usual, usual, write};
 use crate::run::{Done, Environment, locked};
 use crate::session::Outcome;
 use crate::syntax::{OptionValue, Options};
@@ -88,6 +88,46 @@ const REFUSED: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// What a column holds that a file says nothing of.
+#[derive(Debug, Clone)]
+enum Filling {
+    /// The same in all rows.
+    Same(ScalarValue),
+    /// Another value in each row.
+    Each(Arc<dyn PhysicalExpr>),
+}
+
+impl Filling {
+    async fn new(
+        environment: &Environment<'_>,
+        catalog: &Catalog,
+        column: &Column,
+    ) -> Result<Self> {
+        Ok(match usual(environment, catalog, column).await? {
+            Usual::Same(value) => Self::Same(value),
+            Usual::Each(query) => Self::Each(query.computed().await?),
+        })
+    }
+
+    fn is_null(&self) -> bool {
+        matches!(self, Self::Same(value) if value.is_null())
+    }
+
+    /// The values for so many rows.
+    fn values(&self, rows: usize) -> Result<ArrayRef> {
+        Ok(match self {
+            Self::Same(value) => value.to_array_of_size(rows)?,
+            Self::Each(computed) => {
+                let count = RecordBatchOptions::new().with_row_count(Some(rows));
+                let schema = Arc::new(Schema::empty());
+                let batch = RecordBatch::try_new_with_options(schema, Vec::new(), &count);
+                let batch = batch.map_err(Error::internal)?;
+                computed.evaluate(&batch)?.into_array(rows)?
+            }
+        })
+    }
+}
+
 /// What a COPY fills.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
@@ -95,9 +135,9 @@ pub(super) struct Target {
     /// Places of the file's columns in the table.
     pub(super) places: Vec<usize>,
     /// What the file's columns hold instead of NULL, where they are NOT NULL and have a default.
-    defaults: Vec<Option<ScalarValue>>,
+    defaults: Vec<Option<Filling>>,
     /// What the other columns hold.
-    others: Vec<(usize, ScalarValue)>,
+    others: Vec<(usize, Filling)>,
     pub(super) schema: SchemaRef,
 }
 
@@ -108,8 +148,12 @@ impl Target {
         places.map(|place| &self.table.columns[*place]).collect()
     }
 
-    /// What a column of the file, by its place in the file, holds instead of NULL.
-    pub(super) fn default(&self, at: usize) -> Option<&ScalarValue> {
+    /// Whether a column of the file, by its place in the file, holds something else instead of NULL.
+    pub(super) fn has_default(&self, at: usize) -> bool {
+        self.default(at).is_some()
+    }
+
+    fn default(&self, at: usize) -> Option<&Filling> {
         self.defaults.get(at)?.as_ref()
     }
 
@@ -120,14 +164,15 @@ impl Target {
             let column = match self.default(at) {
                 Some(default) if column.null_count() > 0 => {
                     let given = is_not_null(&column).map_err(Error::internal)?;
-                    zip(&given, &column, &default.to_scalar()?).map_err(Error::internal)?
+                    let usual = default.values(column.len())?;
+                    zip(&given, &column, &usual).map_err(Error::internal)?
                 }
                 _ => column,
             };
             arrays[*place] = Some(column);
         }
         for (place, value) in &self.others {
-            arrays[*place] = Some(value.to_array_of_size(rows)?);
+            arrays[*place] = Some(value.values(rows)?);
         }
         let arrays: Vec<ArrayRef> = arrays.into_iter().flatten().collect();
         RecordBatch::try_new(Arc::clone(&self.schema), arrays).map_err(Error::internal)
@@ -305,7 +350,8 @@ async fn target(
         let column = &table.columns[*place];
         let default = match column.not_null && column.default.is_some() {
             true => {
-                Some(usual(environment, catalog, column).await?).filter(|value| !value.is_null())
+                let filling = Filling::new(environment, catalog, column).await?;
+                Some(filling).filter(|filling| !filling.is_null())
             }
             false => None,
         };
@@ -319,7 +365,7 @@ async fn target(
         if column.not_null && column.default.is_none() && column.identity.is_none() {
             return Err(Error::new(&error::COPY_NOT_NULL, &[]));
         }
-        others.push((place, usual(environment, catalog, column).await?));
+        others.push((place, Filling::new(environment, catalog, column).await?));
     }
     let fields: Vec<_> = table
         .columns
@@ -333,18 +379,6 @@ async fn target(
         others,
         schema: Arc::new(Schema::new(fields)),
     })
-}
-
-/// What a column holds that a file says nothing of.
-async fn usual(
-    environment: &Environment<'_>,
-    catalog: &Catalog,
-    column: &Column,
-) -> Result<ScalarValue> {
-    match constant(environment, catalog, column).await? {
-        Expr::Literal(value, _) => Ok(value),
-        _ => Err(Error::internal("a default is no constant")),
-    }
 }
 
 /// Two streams read the files, one file after the other each.

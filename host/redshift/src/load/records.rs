@@ -373,7 +373,7 @@ impl Records {
             }
         }
         let Some(text) = text else {
-            return match column.not_null && self.target.default(at).is_none() {
+            return match column.not_null && !self.target.has_default(at) {
                 true => Err(refused(
                     1213,
                     "Missing data for not-null field".to_owned(),

@@ -142,7 +142,14 @@ pub(super) async fn completed(
                 }
                 functions::assigned(references[place].clone(), column.data_type)
             }
-            None => constant(environment, catalog, column).await?,
+            None => match usual(environment, catalog, column).await? {
+                Usual::Same(value) => lit(value),
+                Usual::Each(query) => {
+                    let expr = query.expression().cloned();
+                    let expr = expr.ok_or_else(|| Error::internal("a default is no expression"))?;
+                    expr.unalias()
+                }
+            },
         };
         expressions.push(expr.alias(&column.name));
     }
@@ -157,25 +164,39 @@ pub(super) fn mismatch(column: &Column, from: Type) -> Error {
     )
 }
 
-/// The default of a column as a constant; NULL where it has none.
-pub(crate) async fn constant(
+/// What a column holds that a statement gives no value for.
+pub(crate) enum Usual {
+    /// The same in all rows.
+    Same(ScalarValue),
+    /// Another value in each row, such as RANDOM gives: a query of the one expression.
+    Each(Box<Query>),
+}
+
+/// The default of a column; NULL where it has none.
+pub(crate) async fn usual(
     environment: &Environment<'_>,
     catalog: &Catalog,
     column: &Column,
-) -> Result<Expr> {
+) -> Result<Usual> {
     let mut binder = Binder::new(catalog, environment.context);
     let Some(value) = default(&mut binder, column)? else {
-        return Ok(lit(ScalarValue::try_from(&column.data_type.arrow())?));
+        let null = ScalarValue::try_from(&column.data_type.arrow())?;
+        return Ok(Usual::Same(null));
     };
     let item = ast::SelectItem::ExprWithAlias {
         expr: assigned(value, column),
         alias: crate::bind::ident("value"),
     };
     let query = crate::bind::select(vec![item], Vec::new(), None);
-    let batches = crate::bind::run(environment.plan(catalog, query).await?).await?;
+    let query = environment.plan(catalog, query).await?;
+    if query.expression().is_some_and(Expr::is_volatile) {
+        return Ok(Usual::Each(Box::new(query)));
+    }
+    let batches = crate::bind::run(query).await?;
     let batch = batches.first().filter(|batch| batch.num_rows() == 1);
     let batch = batch.ok_or_else(|| Error::internal("a default gave no value"))?;
-    Ok(lit(ScalarValue::try_from_array(batch.column(0), 0)?))
+    let value = ScalarValue::try_from_array(batch.column(0), 0)?;
+    Ok(Usual::Same(value))
 }
 
 /// Writes streams for a table, with numbers for its IDENTITY column.

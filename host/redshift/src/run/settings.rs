@@ -15,6 +15,24 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 /// All parameters, in SHOW and RESET.
 pub(crate) const ALL: &str = "all";
 
+/// Whether the transaction only reads.
+pub(crate) const READ_ONLY: &str = "transaction_read_only";
+
+/// Whether the transactions to come do, if they do not say it.
+const DEFAULT_READ_ONLY: &str = "default_transaction_read_only";
+
+/// Parameters of one transaction, as if SET LOCAL had set them.
+const OF_TRANSACTION: &[&str] = &["transaction_isolation", READ_ONLY];
+
+/// Levels of isolation. All are names of the one that the database has.
+pub(crate) const LEVELS: &[&str] = &[
+    "serializable",
+    "read committed",
+    "read uncommitted",
+    "repeatable read",
+    "snapshot",
+];
+
 /// Parameters with the values that they have at the start.
 const KNOWN: &[(&str, &str)] = &[
     ("analyze_threshold_percent", "10"),
@@ -26,6 +44,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("datestyle", "ISO, MDY"),
     ("default_geometry_encoding", "2"),
     ("default_transaction_isolation", "serializable"),
+    (DEFAULT_READ_ONLY, "off"),
     ("describe_field_name_in_uppercase", "off"),
     ("downcase_delimited_identifier", "on"),
     ("enable_case_sensitive_identifier", "off"),
@@ -50,9 +69,8 @@ const KNOWN: &[(&str, &str)] = &[
     ("statement_timeout", "0"),
     ("stored_proc_log_min_messages", "info"),
     ("timezone", "UTC"),
-    ("transaction", ""),
     ("transaction_isolation", "serializable"),
-    ("transaction_read_only", "off"),
+    (READ_ONLY, "off"),
     ("wlm_query_slot_count", "1"),
 ];
 
@@ -91,12 +109,21 @@ fn flag(text: &str) -> Option<bool> {
     }
 }
 
+/// What SHOW calls one of the levels of isolation.
+const SNAPSHOT: &str = "snapshot isolation";
+
 /// Values of `extra_float_digits`.
 const DIGITS: RangeInclusive<i32> = -15..=2;
 
-/// Parameters of a session.
+/// Parameters of a session. What is set in a transaction is undone with it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Settings(Values);
+pub(crate) struct Settings {
+    now: Values,
+    /// As they will be when the transaction has committed: without what SET LOCAL has set.
+    after: Values,
+    /// As they were when the transaction began.
+    before: Values,
+}
 
 impl Settings {
     fn known(name: &str) -> Result<&'static str> {
@@ -116,7 +143,8 @@ impl Settings {
         fixed.map(|(_, value)| *value)
     }
 
-    pub(crate) fn set(&mut self, name: &str, value: &[String]) -> Result<Outcome> {
+    /// Outside of a transaction a statement is one of its own, so that nothing comes of `is_local`.
+    pub(crate) fn set(&mut self, name: &str, value: &[String], is_local: bool) -> Result<Outcome> {
         if Self::fixed(name).is_some() {
             return Err(Error::new(&error::SETTING_FIXED, &[&name]));
         }
@@ -124,7 +152,8 @@ impl Settings {
         let text = value.join(", ");
         let lowered = text.to_lowercase();
         if lowered == "default" && value.len() == 1 {
-            return self.reset(name);
+            self.put(name, None, is_local);
+            return Ok(Outcome::tagged("SET"));
         }
         let invalid = || Error::new(&error::SETTING_VALUE, &[&name, &text]);
         match name {
@@ -143,6 +172,11 @@ impl Settings {
                 return Err(Error::not_yet("date styles other than ISO, MDY"));
             }
             "standard_conforming_strings" => return Err(invalid()),
+            "transaction_isolation" | "default_transaction_isolation"
+                if !LEVELS.contains(&lowered.as_str()) && lowered != SNAPSHOT =>
+            {
+                return Err(invalid().hint(LEVELS.join(", ")));
+            }
             _ if start.parse::<i64>().is_err()
                 && flag(start).is_some()
                 && flag(&lowered).is_none() =>
@@ -160,30 +194,68 @@ impl Settings {
             ("client_encoding", _) => vec!["UTF8".to_owned()],
             _ => value.to_vec(),
         };
-        self.0.insert(name.to_owned(), value);
+        self.put(name, Some(&value), is_local);
         Ok(Outcome::tagged("SET"))
     }
 
     pub(crate) fn reset(&mut self, name: &str) -> Result<Outcome> {
         if name == ALL {
-            self.0.clear();
+            // The modes of the transaction are none of the session's.
+            self.now
+                .retain(|name, _| OF_TRANSACTION.contains(&name.as_str()));
+            self.after.clear();
         } else {
             Self::known(name)?;
-            self.0.remove(name);
+            self.put(name, None, false);
         }
         Ok(Outcome::tagged("RESET"))
     }
 
+    fn put(&mut self, name: &str, value: Option<&[String]>, is_local: bool) {
+        let is_local = is_local || OF_TRANSACTION.contains(&name);
+        let after = (!is_local).then_some(&mut self.after);
+        for values in std::iter::once(&mut self.now).chain(after) {
+            match value {
+                Some(value) => values.insert(name.to_owned(), value.to_vec()),
+                None => values.remove(name),
+            };
+        }
+    }
+
+    /// After the modes of BEGIN.
+    pub(crate) fn set_read_only(&mut self, is_read_only: bool) {
+        let value = if is_read_only { "on" } else { "off" };
+        self.put(READ_ONLY, Some(&[value.to_owned()]), true);
+    }
+
+    /// After a transaction that has committed.
+    pub(crate) fn commit(&mut self) {
+        self.now.clone_from(&self.after);
+        self.before.clone_from(&self.after);
+    }
+
+    /// After a transaction that has not.
+    pub(crate) fn roll_back(&mut self) {
+        self.now.clone_from(&self.before);
+        self.after.clone_from(&self.before);
+    }
+
     pub(crate) fn text(&self, name: &str) -> Result<String> {
         let start = Self::known(name)?;
-        Ok(match self.0.get(name) {
+        let value = match self.now.get(name) {
+            // What has been set since the transaction began is for later ones.
+            None if name == READ_ONLY => self.before.get(DEFAULT_READ_ONLY),
+            value => value,
+        };
+        Ok(match value {
             Some(value) => value.join(", "),
             None => start.to_owned(),
         })
     }
 
     pub(crate) fn is_on(&self, name: &str) -> bool {
-        flag(&self.text(name).unwrap_or_default()) == Some(true)
+        let text = self.text(name).unwrap_or_default();
+        flag(&text.to_lowercase()) == Some(true)
     }
 
     /// How long a statement may take; none is for ever.
@@ -200,7 +272,7 @@ impl Settings {
     }
 
     pub(crate) fn search_path(&self) -> Vec<String> {
-        match self.0.get("search_path") {
+        match self.now.get("search_path") {
             Some(value) => value.clone(),
             None => vec!["$user".to_owned(), "public".to_owned()],
         }
@@ -213,7 +285,7 @@ impl Settings {
         }
         Ok(match name {
             "transaction_isolation" | "default_transaction_isolation" => match isolation {
-                Isolation::Snapshot => "snapshot isolation".to_owned(),
+                Isolation::Snapshot => SNAPSHOT.to_owned(),
                 Isolation::Serializable => "serializable".to_owned(),
             },
             name => self.text(name)?,
@@ -236,8 +308,7 @@ impl Settings {
     pub(crate) fn show(&self, name: &str, isolation: Isolation) -> Result<Outcome> {
         let texts = match name {
             ALL => {
-                let settings = KNOWN.iter().filter(|(name, _)| *name != "transaction");
-                let names: Vec<&str> = settings.map(|(name, _)| *name).collect();
+                let names: Vec<&str> = KNOWN.iter().map(|(name, _)| *name).collect();
                 let values = names.iter().map(|name| self.shown(name, isolation));
                 vec![
                     StringArray::from(names.clone()),

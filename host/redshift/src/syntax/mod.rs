@@ -73,7 +73,8 @@ pub(crate) enum Statement {
         options: Options,
     },
     Begin {
-        read_only: bool,
+        /// Whether it only reads, if it says so.
+        read_only: Option<bool>,
     },
     Commit,
     Rollback,
@@ -81,6 +82,8 @@ pub(crate) enum Statement {
     Set {
         name: String,
         value: Vec<String>,
+        /// For the transaction alone.
+        is_local: bool,
     },
     Reset(String),
     Show(String),

@@ -9,6 +9,7 @@ use super::dialect::Redshift;
 use super::names::{check_name, check_names};
 use super::{DropKind, Statement, alter, copy, table};
 use crate::error::{self, Error, Result};
+use crate::run::settings::{ALL, LEVELS, READ_ONLY};
 
 /// How deep expressions and queries are nested.
 const DEPTH: usize = 100;
@@ -320,29 +321,46 @@ fn through(words: &mut Words<'_>) -> Result<Statement> {
 fn begin(words: &mut Words<'_>) -> Result<Statement> {
     words.next();
     let _ = words.take("work") || words.take("transaction");
-    let mut read_only = false;
+    let read_only = match words.at_end() {
+        true => None,
+        false => modes(words)?,
+    };
+    Ok(Statement::Begin { read_only })
+}
+
+/// Modes of a transaction, with or without commas between them: whether it only reads, if they say so.
+fn modes(words: &mut Words<'_>) -> Result<Option<bool>> {
+    let mut read_only = None;
     loop {
-        if words.take("isolation level") {
-            // All are names of the isolation that the database has.
-            let levels = [
-                "serializable",
-                "read committed",
-                "read uncommitted",
-                "repeatable read",
-                "snapshot",
-            ];
-            if !levels.into_iter().any(|level| words.take(level)) {
-                return Err(near(&words.parser.peek_token().token));
-            }
-        } else if words.take("read only") {
-            read_only = true;
+        if words.take("read only") {
+            read_only = Some(true);
         } else if words.take("read write") {
-            read_only = false;
-        } else if !words.take_token(&Token::Comma) {
-            break;
+            read_only = Some(false);
+        } else if !words.take("isolation level") || !LEVELS.iter().any(|level| words.take(level)) {
+            return Err(near(&words.parser.peek_token().token));
+        }
+        if !words.take_token(&Token::Comma) && words.at_end() {
+            return Ok(read_only);
         }
     }
-    Ok(Statement::Begin { read_only })
+}
+
+/// Modes of this transaction, or of those to come, as the parameters that they are.
+fn set_modes(words: &mut Words<'_>, is_local: bool) -> Result<Statement> {
+    let (name, value) = match modes(words)? {
+        Some(true) => (READ_ONLY, "on"),
+        Some(false) => (READ_ONLY, "off"),
+        // The isolation stays the database's.
+        None => ("transaction_isolation", "default"),
+    };
+    Ok(Statement::Set {
+        name: match is_local {
+            true => name.to_owned(),
+            false => format!("default_{name}"),
+        },
+        value: vec![value.to_owned()],
+        is_local,
+    })
 }
 
 fn setting_name(words: &mut Words<'_>) -> Result<String> {
@@ -353,7 +371,7 @@ fn setting_name(words: &mut Words<'_>) -> Result<String> {
         return Ok("timezone".to_owned());
     }
     if words.take("all") {
-        return Ok(crate::run::settings::ALL.to_owned());
+        return Ok(ALL.to_owned());
     }
     let name = words.name()?;
     Ok(crate::bind::plain_name(&name).join("."))
@@ -364,17 +382,16 @@ fn set(words: &mut Words<'_>) -> Result<Statement> {
     if words.take("session authorization") {
         return Err(Error::not_yet("SET SESSION AUTHORIZATION"));
     }
-    if words.take("session characteristics as transaction") || words.take("transaction") {
-        let mut rest = Vec::new();
-        while !words.at_end() {
-            rest.push(words.next().to_string());
-        }
-        return Ok(Statement::Set {
-            name: "transaction".to_owned(),
-            value: rest,
-        });
+    if words.take("session characteristics as transaction") {
+        return set_modes(words, false);
     }
-    let _ = words.take("session") || words.take("local");
+    let is_local = words.take("local");
+    if !is_local {
+        words.take("session");
+    }
+    if words.take("transaction") {
+        return set_modes(words, true);
+    }
     let name = setting_name(words)?;
     if !words.take("to") && !words.take_token(&Token::Eq) && name != "timezone" {
         return Err(near(&words.parser.peek_token().token));
@@ -392,7 +409,11 @@ fn set(words: &mut Words<'_>) -> Result<Statement> {
             break;
         }
     }
-    Ok(Statement::Set { name, value })
+    Ok(Statement::Set {
+        name,
+        value,
+        is_local,
+    })
 }
 
 fn maintain(words: &mut Words<'_>) -> Result<Statement> {

@@ -258,6 +258,7 @@ pub(crate) async fn fill(bucket: &OneBucket) {
         ("nulls.txt", b"1|\\N\n|b\n".to_vec()),
         ("null_marks.txt", b"a|\\N\nb|N\nc|\0\nd|x\0\ne|\n".to_vec()),
         ("numbered.csv", b"1,a\n,b\n".to_vec()),
+        ("unset.csv", b",a\n,b\n,c\n".to_vec()),
         ("numbered.parquet", numbered),
         ("small.parquet", small),
         ("digits.parquet", digits),

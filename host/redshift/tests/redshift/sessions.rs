@@ -296,7 +296,12 @@ async fn a_killed_statement_takes_back_itself_and_its_transaction() {
         assert_eq!(a.transaction_state().await, TransactionState::Idle);
     }
     assert_eq!(refused(&b, "select * from x").await, "UNDEFINED_TABLE");
-    for last in ["truncate t", "delete from t", "commit"] {
+    for last in [
+        "truncate t",
+        "delete from t",
+        "commit",
+        "set query_group to 'x'",
+    ] {
         run(&a, &["begin", "insert into t values (3, 30)"]).await;
         let killed = a.run_and_kill(last, &[]).await;
         assert_eq!(killed.rule().name, "CANCELLED", "{last}");
@@ -388,6 +393,17 @@ async fn parameters_are_values() {
         outcome.rows.unwrap().texts().next().unwrap()[0].as_deref(),
         Some("6")
     );
+    // A count takes what has no type, and a text is joined before its value is known.
+    let limit = "select id from t order by id limit :n offset :n";
+    let limited = a.run(limit, &[named("n", "1")]).await.unwrap();
+    let limited: Vec<_> = limited.rows.unwrap().texts().collect();
+    assert_eq!(limited, [[Some("2".to_owned())]]);
+    let unknown = Parameter {
+        value: None,
+        ..named("x", "")
+    };
+    let joined = a.describe("select :x || :x", &[unknown]).await.unwrap();
+    assert!(matches!(joined.unwrap()[0].data_type, Type::Varchar(_)));
     let missing = a.run("select $2", &[placed]).await.unwrap_err();
     assert_eq!(missing.rule().name, "PARAMETER_MISSING");
     assert_eq!(refused(&a, "select 1; select 2").await, "MULTIPLE_COMMANDS");
@@ -509,6 +525,21 @@ async fn statements_that_are_run_together_are_one_transaction() {
     assert_eq!(count().await, "3");
     a.run_together("vacuum", &[]).await.unwrap();
     assert_eq!(a.transaction_state().await, TransactionState::Idle);
+    // Parameters are part of it, too.
+    for (last, label) in [("select 1", "x"), ("select 1 / 0", "default")] {
+        for set in [
+            "set query_group to 'x'",
+            "set local search_path to pg_catalog",
+        ] {
+            a.run_together(set, &[]).await.unwrap();
+        }
+        assert_eq!(a.setting("search_path").await.unwrap(), "pg_catalog");
+        assert_eq!(a.run_together(last, &[]).await.is_ok(), label == "x");
+        a.settle().await.unwrap();
+        assert_eq!(a.setting("query_group").await.unwrap(), label);
+        assert_eq!(a.setting("search_path").await.unwrap(), "$user, public");
+        run(&a, &["reset query_group"]).await;
+    }
 }
 
 #[tokio::test]
