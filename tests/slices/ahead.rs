@@ -63,21 +63,22 @@ fn staged(folder: &Path) -> usize {
     documents(&folder.join(".out.transom/files"))
 }
 
-/// Lets something happen in a run when a slice is staged, and the one after it as well.
+/// Lets something happen in a run when a slice is staged, and those after it as well.
 struct Beside<F> {
     folder: PathBuf,
     /// How many are staged then.
-    both: usize,
+    all: usize,
     /// Slices that are staged before.
     passing: AtomicUsize,
     then: F,
 }
 
 impl<F: Fn() + Send + Sync> Beside<F> {
+    /// In a run of three slices.
     fn new(world: &World, passing: usize, then: F) -> Self {
         Self {
             folder: world.path().to_owned(),
-            both: staged(world.path()) + passing + 2,
+            all: staged(world.path()) + 3,
             passing: AtomicUsize::new(passing),
             then,
         }
@@ -94,12 +95,12 @@ impl<F: Fn() + Send + Sync> Observer for Beside<F> {
             return;
         }
         for _ in 0..3000 {
-            if staged(&self.folder) == self.both {
+            if staged(&self.folder) == self.all {
                 return (self.then)();
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        panic!("no slice is computed beside it");
+        panic!("not all slices are computed at the same time");
     }
 }
 
@@ -141,11 +142,12 @@ async fn a_slice_that_was_computed_ahead_is_given_up_if_the_one_before_it_has_lo
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_second_slice_is_given_up_if_the_very_first_one_has_lost() {
+async fn the_slices_after_it_are_given_up_if_the_very_first_one_has_lost() {
     let mut world = World::new(Kind::Append, At::Folder).await;
     add(&mut world, 5);
     let (job, late) = (world.job(), world.path().join("raw").join(LATE));
-    // The rival takes the file that is there from the beginning, and a; the second slice was to come after one with b.
+    // The rival takes the file that is there from the beginning, and a; the second slice was to come after one with b, the third
+    // one after that.
     let observer = Beside::new(&world, 0, move || {
         std::fs::write(&late, "customer,amount\na,1\n").unwrap();
         assert_eq!(load_one(&job), [2]);
@@ -160,16 +162,16 @@ async fn the_second_slice_is_given_up_if_the_very_first_one_has_lost() {
     world.check("beside a rival").await;
     assert_eq!(files_of_entries(&world).await, [0, 2, 2, 2, 1]);
     let did = gc(&world).await;
-    assert_eq!(count(&did, Why::Dead), 2, "{did:?}");
+    assert_eq!(count(&did, Why::Dead), 3, "{did:?}");
     census::agrees(&world, "beside a rival").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_second_slice_is_computed_beside_the_very_first_one() {
+async fn two_slices_are_computed_beside_the_very_first_one() {
     let mut world = World::new(Kind::Append, At::Folder).await;
     add(&mut world, 5);
     for when in ["the first run", "after a reset"] {
-        // Nothing but the entry that opens it comes into the log before both are staged.
+        // Nothing but the entry that opens it comes into the log before all are staged.
         let log = world.path().join("state/log");
         let before = documents(&log).max(1);
         let observer = Beside::new(&world, 0, move || assert_eq!(documents(&log), before));

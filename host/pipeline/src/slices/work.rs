@@ -6,7 +6,7 @@ mod computer;
 mod inputs;
 mod shares;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::error::Error as StdError;
 use std::fmt;
 use std::path::Path;
@@ -128,8 +128,8 @@ pub(super) struct Slicer<'a> {
     failing: Arc<FailingRows>,
     /// Those that compute nothing just now.
     idle: Vec<Computer>,
-    /// The slice that comes next, if it is being computed already.
-    ahead: Option<Ahead>,
+    /// The slices that come next and are being computed already, each after the one before it.
+    ahead: VecDeque<Ahead>,
     /// Whether slices need nothing of those before them, once a plan has said so.
     stand_alone: Option<bool>,
     pace: Pace,
@@ -174,7 +174,7 @@ impl<'a> Slicer<'a> {
             comparisons: Comparisons::default(),
             failing: Arc::default(),
             idle: Vec::new(),
-            ahead: None,
+            ahead: VecDeque::new(),
             stand_alone: None,
             pace: Pace::new(job.pipeline.slices, left(options)),
             is_late: false,
@@ -291,7 +291,7 @@ impl<'a> Slicer<'a> {
         if let Err(error) = self.check_sinks(log).await {
             return Err(RunFailure::new(self.job, error));
         }
-        let order = match &self.ahead {
+        let order = match self.ahead.front() {
             Some(ahead) => Some(Arc::clone(&ahead.order)),
             None => match self.choose(&state).await {
                 Ok(chosen) => chosen.map(|chosen| Arc::new(self.order(log, &state, chosen))),
@@ -308,7 +308,7 @@ impl<'a> Slicer<'a> {
         if let Err(error) = self.check_tables(log).await {
             return Err(RunFailure::new(self.job, error));
         }
-        let ahead = self.ahead.take();
+        let ahead = self.ahead.pop_front();
         let begun = ahead
             .as_ref()
             .map_or_else(Instant::now, |ahead| ahead.begun);
@@ -359,8 +359,8 @@ impl<'a> Slicer<'a> {
         computed
     }
 
-    /// The same, with its size where the next run would look for it. The slice after it is begun as well, if it can be computed at the same
-    /// time.
+    /// The same, with its size where the next run would look for it. The slices after it are begun as well, if they can be computed at the
+    /// same time.
     async fn compute_beside(
         &mut self,
         log: &Log,

@@ -100,8 +100,6 @@ impl Binder<'_> {
                         | Special::RatioToReport
                 )
         );
-        let over = over.map(|over| self.over(over, is_framed)).transpose()?;
-        let within_group = self.orders(within_group)?;
         let rows = matches!(
             known.how,
             How::Aggregate(_)
@@ -118,17 +116,18 @@ impl Binder<'_> {
                         | Special::RatioToReport
                 )
         );
-        if rows {
-            self.note_aggregate(over.is_some());
-        }
+        let is_over = over.is_some();
+        let before = rows.then(|| self.begin_call());
+        let over = over.map(|over| self.over(over, is_framed)).transpose()?;
+        let within_group = self.orders(within_group)?;
         let rest = Rest {
             duplicates,
             over,
             within_group,
             null_treatment,
         };
-        match known.how {
-            How::NotYet => Err(Error::not_yet(format_args!("the function {name}()"))),
+        let call = match known.how {
+            How::NotYet => return Err(Error::not_yet(format_args!("the function {name}()"))),
             How::As(computed) => {
                 if rest.is_aggregate() {
                     return Err(syntax("over"));
@@ -139,16 +138,20 @@ impl Binder<'_> {
                 if computed == "redshift_coalesce" {
                     self.note_copies(since, 1)?;
                 }
-                Ok(call(computed, arguments))
+                call(computed, arguments)
             }
             How::Aggregate(computed) | How::Ranking(computed) | How::Framed(computed) => {
                 if computed == "nth_value" {
                     check_offset(&arguments)?;
                 }
-                self.aggregate(computed, arguments, rest)
+                self.aggregate(computed, arguments, rest)?
             }
-            How::Special(special) => self.special(special, &name, arguments, rest),
+            How::Special(special) => self.special(special, &name, arguments, rest)?,
+        };
+        if let Some(before) = before {
+            self.end_call(before, is_over)?;
         }
+        Ok(call)
     }
 
     fn plain_arguments(&mut self, arguments: Vec<FunctionArg>) -> Result<Vec<Expr>> {
@@ -163,7 +166,11 @@ impl Binder<'_> {
 
     fn aggregate(&mut self, name: &str, arguments: Vec<FunctionArg>, rest: Rest) -> Result<Expr> {
         let args = match arguments.as_slice() {
-            [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)] if name == "count" => arguments,
+            [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]
+                if name == "count" && rest.duplicates.is_none() =>
+            {
+                arguments
+            }
             [] if name == "count" => return Err(syntax(")")),
             _ => {
                 let arguments = self.plain_arguments(arguments)?;
@@ -195,7 +202,8 @@ impl Binder<'_> {
             Some(frame) if frame.units != WindowFrameUnits::Rows => {
                 return Err(syntax("range"));
             }
-            _ => {}
+            Some(frame) => check_frame(frame)?,
+            None => {}
         }
         let partition_by = self.exprs(partition_by)?;
         let order_by = self.orders(order_by)?;
@@ -794,6 +802,36 @@ fn check_offset(arguments: &[FunctionArg]) -> Result<()> {
         )),
         _ => Ok(()),
     }
+}
+
+/// An error for a frame that begins after its end.
+fn check_frame(frame: &WindowFrame) -> Result<()> {
+    // How many rows after the current one; `None` if that is not written as a number.
+    let place = |bound: &WindowFrameBound| match bound {
+        WindowFrameBound::CurrentRow => Some(0),
+        WindowFrameBound::Preceding(None) => Some(i64::MIN),
+        WindowFrameBound::Following(None) => Some(i64::MAX),
+        WindowFrameBound::Preceding(Some(rows)) => written_number(rows)?.checked_neg(),
+        WindowFrameBound::Following(Some(rows)) => written_number(rows),
+    };
+    let mut bounds = std::iter::once(&frame.start_bound).chain(&frame.end_bound);
+    let is_negative = bounds.any(|bound| match bound {
+        WindowFrameBound::Preceding(Some(rows)) | WindowFrameBound::Following(Some(rows)) => {
+            written_number(rows).is_some_and(|rows| rows < 0)
+        }
+        _ => false,
+    });
+    let start = place(&frame.start_bound);
+    let end = frame.end_bound.as_ref().map_or(Some(0), place);
+    let is_backward = matches!((start, end), (Some(start), Some(end)) if start > end);
+    let reason = match () {
+        () if is_negative => "an offset is negative",
+        () if start == Some(i64::MAX) => "it starts with UNBOUNDED FOLLOWING",
+        () if end == Some(i64::MIN) => "it ends with UNBOUNDED PRECEDING",
+        () if is_backward => "it starts after its end",
+        () => return Ok(()),
+    };
+    Err(Error::new(&error::FRAME_BOUNDS, &[&reason]))
 }
 
 /// Whether an expression that was rewritten consists of literals and their casts.

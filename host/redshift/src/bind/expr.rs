@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use transom_sql::walk::visit_expressions;
 
 use super::names::ident;
+use super::query::width;
 use super::{Binder, intervals, plain_name, syntax, unsupported};
 use crate::error::{self, Error, Result};
 use crate::functions;
@@ -389,7 +390,20 @@ impl Binder<'_> {
             | Op::PGBitwiseShiftRight => binary(left, op, right),
             Op::PGExp | Op::BitwiseXor => call("redshift_power", vec![left, right]),
             Op::PGBitwiseXor => binary(left, op, right),
-            other => return Err(syntax(&other.to_string())),
+            Op::PGLikeMatch | Op::PGILikeMatch | Op::PGNotLikeMatch | Op::PGNotILikeMatch => {
+                return Err(
+                    Error::not_yet(format_args!("the operator {op}")).hint("write LIKE or ILIKE")
+                );
+            }
+            other => {
+                let symbol = other.to_string();
+                let is_word = symbol.starts_with(|letter: char| letter.is_ascii_alphabetic());
+                if is_word || other == Op::Assignment {
+                    return Err(syntax(&symbol));
+                }
+                // An error names the types, which plans know.
+                binary(left, Op::Custom(symbol), right)
+            }
         })
     }
 
@@ -457,7 +471,11 @@ impl Binder<'_> {
     /// An expression that must be a boolean. `place` is the one of [`functions::CONDITIONS`] where it stands, which is called with it if its
     /// type is not plain to see.
     pub(crate) fn condition(&mut self, place: &str, expr: Expr) -> Result<Expr> {
-        let condition = self.expr(expr)?;
+        let condition = match place {
+            "redshift_on" => self.of_row("ON", expr)?,
+            "redshift_having" => self.of_group("HAVING", expr)?,
+            _ => self.expr(expr)?,
+        };
         if is_boolean(&condition) {
             return Ok(condition);
         }
@@ -492,16 +510,56 @@ impl Binder<'_> {
 
     /// `a IN (SELECT ..)` and `(a, b) IN (SELECT ..)`; the room `sql` compares rows column by column.
     fn in_subquery(&mut self, expr: Expr, subquery: Query, negated: bool) -> Result<Expr> {
+        let expr = self.expr(expr)?;
+        let subquery = self.subquery(subquery)?;
+        let columns = match &expr {
+            Expr::Tuple(values) => values.len(),
+            _ => 1,
+        };
+        match width(&subquery.body) {
+            Some(found) if found > columns => {
+                return Err(Error::new(
+                    &error::SUBQUERY_COLUMNS,
+                    &[&"has too many columns"],
+                ));
+            }
+            Some(found) if found < columns => {
+                return Err(Error::new(
+                    &error::SUBQUERY_COLUMNS,
+                    &[&"has too few columns"],
+                ));
+            }
+            _ => {}
+        }
         Ok(Expr::InSubquery {
-            expr: Box::new(self.expr(expr)?),
-            subquery: Box::new(self.subquery(subquery)?),
+            expr: Box::new(expr),
+            subquery: Box::new(subquery),
             negated,
         })
     }
 
-    /// An expression without columns, such as a default.
-    pub(crate) fn constant(&mut self, expr: Expr) -> Result<Expr> {
-        self.expr(expr)
+    /// An expression without columns, such as a default, and the clause that it stands in.
+    pub(crate) fn constant(&mut self, clause: &str, expr: Expr) -> Result<Expr> {
+        self.begin_change();
+        let expr = self.of_row(clause, expr);
+        self.end_change();
+        expr
+    }
+
+    /// An expression of a clause that has one row at a time.
+    pub(crate) fn of_row(&mut self, clause: &str, expr: Expr) -> Result<Expr> {
+        self.begin_item();
+        let expr = self.expr(expr)?;
+        self.check_rows(clause)?;
+        Ok(expr)
+    }
+
+    /// An expression of a clause that has one group at a time.
+    fn of_group(&mut self, clause: &str, expr: Expr) -> Result<Expr> {
+        self.begin_item();
+        let expr = self.expr(expr)?;
+        self.check_groups(clause)?;
+        Ok(expr)
     }
 }
 

@@ -22,7 +22,7 @@ struct Span {
 pub(super) fn literal(interval: Interval) -> Result<Expr> {
     let text = match *interval.value {
         Expr::Value(value) => match value.value {
-            Value::SingleQuotedString(text) | Value::Number(text, _) => text,
+            Value::SingleQuotedString(text) => text,
             other => return Err(syntax(&other.to_string())),
         },
         _ => return Err(syntax("interval")),

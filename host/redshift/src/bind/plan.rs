@@ -369,6 +369,18 @@ impl ExprPlanner for Operators {
         let is_literal =
             |expr: &Expr| matches!(expr, Expr::Literal(value, _) if is_text(&value.data_type()));
         let op = arithmetic(&expr.op);
+        // Nothing has an operator that the binder does not know.
+        if matches!(expr.op, BinaryOperator::Custom(_)) {
+            let own = |expr: &Expr| match is_literal(expr) {
+                true => Type::Unknown,
+                false => {
+                    let data_type = expr.get_type(schema).ok();
+                    let known = data_type.and_then(|data_type| Type::of_arrow(&data_type));
+                    known.unwrap_or(Type::Unknown)
+                }
+            };
+            return Err(undefined(&expr.op, own(&expr.left), own(&expr.right)).into());
+        }
         // The type of a long chain is not asked for at each of its operators.
         if let Some(op) = op
             && functions::is_arithmetic(&expr.left)

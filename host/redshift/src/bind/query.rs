@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Cte, Distinct, Expr, GroupByExpr, GroupByWithModifier, LimitClause, Offset, OrderBy,
-    OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, SetOperator,
-    SetQuantifier, TableAlias, Top, TopQuantity, Value, With,
+    Cte, Distinct, Expr, GroupByExpr, GroupByWithModifier, LimitClause, Offset, OffsetRows,
+    OrderBy, OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr,
+    SetOperator, SetQuantifier, TableAlias, Top, TopQuantity, UnaryOperator, Value, With,
 };
 
 use transom_sql::walk::visit_relations;
@@ -72,6 +72,7 @@ impl Binder<'_> {
         let finished = std::mem::take(&mut self.finished);
         self.scopes.push(Scope::order(place, &finished));
         let order_by = order_by.map(|order| self.order(order)).transpose()?;
+        check_set_order(&body, order_by.as_ref())?;
         self.scopes.pop();
         self.finished = finished;
         self.with.truncate(scopes);
@@ -304,7 +305,7 @@ impl Binder<'_> {
                 let mut group = Vec::new();
                 for expr in expressions {
                     self.begin_item();
-                    let expr = self.expr(expr)?;
+                    let expr = self.expr(item("GROUP BY", expr)?)?;
                     self.check_rows("GROUP BY")?;
                     self.check_group(&expr)?;
                     group.push(expr);
@@ -326,6 +327,11 @@ impl Binder<'_> {
         else {
             return Err(syntax("order by all"));
         };
+        let places = expressions.into_iter().map(|order| {
+            let expr = item("ORDER BY", order.expr)?;
+            Ok(OrderByExpr { expr, ..order })
+        });
+        let expressions = places.collect::<Result<Vec<_>>>()?;
         Ok(OrderBy {
             kind: OrderByKind::Expressions(self.orders(expressions)?),
             interpolate: None,
@@ -359,6 +365,13 @@ impl Binder<'_> {
         };
         if !limit_by.is_empty() {
             return Err(syntax("by"));
+        }
+        if let Some(Offset {
+            rows: OffsetRows::Row | OffsetRows::Rows,
+            ..
+        }) = offset
+        {
+            return Err(syntax("rows"));
         }
         let limit = limit.map(|limit| self.count(limit)).transpose()?;
         let offset = match offset {
@@ -409,10 +422,6 @@ impl Binder<'_> {
         }))
     }
 
-    pub(super) fn optional(&mut self, expr: Option<Expr>) -> Result<Option<Expr>> {
-        expr.map(|expr| self.expr(expr)).transpose()
-    }
-
     /// The condition of WHERE, whose rows are not grouped yet.
     pub(crate) fn selection(&mut self, selection: Option<Expr>) -> Result<Option<Expr>> {
         self.begin_item();
@@ -459,8 +468,61 @@ fn check_recursion(alias: &TableAlias, query: &Query) -> Result<()> {
     }
 }
 
+/// An item of ORDER BY or GROUP BY: a constant is a place in the list, in parentheses, too. What is beyond its end, plans know.
+fn item(clause: &str, expr: Expr) -> Result<Expr> {
+    let number = |expr: &Expr| match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) => Some(digits.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let mut inner = &expr;
+    while let Expr::Nested(within) = inner {
+        inner = within;
+    }
+    let place = match inner {
+        Expr::Value(_) => number(inner),
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr: digits,
+        } if number(digits).is_some() => number(digits).map(|digits| format!("-{digits}")),
+        _ => return Ok(expr),
+    };
+    match place.and_then(|place| place.parse::<i64>().ok()) {
+        None => Err(Error::new(&error::NON_INTEGER, &[&clause])),
+        Some(place) if place < 1 => Err(Error::new(&error::NO_PLACE, &[&clause, &place])),
+        Some(_) => Ok(inner.clone()),
+    }
+}
+
+/// An error for an ORDER BY of a set operation by anything but its columns.
+fn check_set_order(body: &SetExpr, order_by: Option<&OrderBy>) -> Result<()> {
+    let Some(OrderBy {
+        kind: OrderByKind::Expressions(expressions),
+        ..
+    }) = order_by
+    else {
+        return Ok(());
+    };
+    let is_column = |order: &OrderByExpr| {
+        let mut expr = &order.expr;
+        while let Expr::Nested(inner) = expr {
+            expr = inner;
+        }
+        matches!(expr, Expr::Identifier(_) | Expr::Value(_))
+    };
+    match matches!(body, SetExpr::SetOperation { .. }) && !expressions.iter().all(is_column) {
+        true => {
+            Err(Error::new(&error::SET_ORDER, &[])
+                .hint("put the operation into a subquery in FROM"))
+        }
+        false => Ok(()),
+    }
+}
+
 /// Columns of a body, if it has no wildcard.
-fn width(body: &SetExpr) -> Option<usize> {
+pub(super) fn width(body: &SetExpr) -> Option<usize> {
     match body {
         SetExpr::Select(select) => {
             let mut items = select.projection.iter();

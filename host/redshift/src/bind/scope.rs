@@ -39,7 +39,14 @@ struct Facts {
     is_random: bool,
     /// Whether a subquery in it refers to the query around.
     has_correlated: bool,
+    calls: Calls,
+}
+
+/// Which functions over rows an expression calls.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Calls {
     has_aggregate: bool,
+    has_window: bool,
 }
 
 /// An expression that has an alias.
@@ -141,6 +148,11 @@ impl Binder<'_> {
     /// Before the tables of a statement that changes rows, which its expressions see.
     pub(crate) fn begin_change(&mut self) {
         self.scopes.push(Scope::new(Place::Expression));
+    }
+
+    /// After it.
+    pub(super) fn end_change(&mut self) {
+        self.scopes.pop();
     }
 
     /// Adds a table of FROM, the schemas that may stand before its name, and its columns; `None` if they are not known.
@@ -277,8 +289,18 @@ impl Binder<'_> {
     /// After an expression of a clause whose rows are not grouped yet.
     pub(super) fn check_rows(&self, clause: &str) -> Result<()> {
         let scope = self.scopes.last();
-        match scope.is_some_and(|scope| scope.facts.has_aggregate) {
+        match scope.is_some_and(|scope| scope.facts.calls.has_aggregate) {
             true => Err(Error::new(&error::AGGREGATE_PLACE, &[&clause])),
+            false => self.check_groups(clause),
+        }
+    }
+
+    /// After an expression of a clause of which there are no windows yet.
+    pub(super) fn check_groups(&self, clause: &str) -> Result<()> {
+        let scope = self.scopes.last();
+        match scope.is_some_and(|scope| scope.facts.calls.has_window) {
+            true => Err(Error::new(&error::WINDOW_PLACE, &[&clause])
+                .hint("put it into a subquery in FROM, or its condition into QUALIFY")),
             false => Ok(()),
         }
     }
@@ -326,17 +348,34 @@ impl Binder<'_> {
         }
     }
 
-    /// Notes a function over rows.
-    pub(super) fn note_aggregate(&mut self, is_window: bool) {
-        if let Some(scope) = self.scopes.last_mut() {
-            match is_window {
-                true => scope.has_window = true,
-                false => {
-                    scope.has_aggregate = true;
-                    scope.facts.has_aggregate = true;
-                }
+    /// Before the arguments of a function over rows: the calls that the expression has without them.
+    pub(super) fn begin_call(&mut self) -> Calls {
+        let scope = self.scopes.last_mut();
+        let calls = scope.map(|scope| std::mem::take(&mut scope.facts.calls));
+        calls.unwrap_or_default()
+    }
+
+    /// After them, with the calls before. Aggregates are computed of rows, and windows of rows or groups.
+    pub(super) fn end_call(&mut self, before: Calls, is_window: bool) -> Result<()> {
+        let Some(scope) = self.scopes.last_mut() else {
+            return Ok(());
+        };
+        let within = scope.facts.calls;
+        match is_window {
+            true if within.has_window => return Err(Error::new(&error::NESTED_WINDOW, &[])),
+            false if within.has_window || within.has_aggregate => {
+                return Err(Error::new(&error::NESTED_AGGREGATE, &[])
+                    .hint("compute the inner one in a subquery in FROM"));
             }
+            _ => {}
         }
+        scope.has_window |= is_window;
+        scope.has_aggregate |= !is_window;
+        scope.facts.calls = Calls {
+            has_aggregate: before.has_aggregate || within.has_aggregate || !is_window,
+            has_window: before.has_window || is_window,
+        };
+        Ok(())
     }
 
     /// Notes what an aggregate function is in the order of, which all of a query share.
@@ -419,7 +458,8 @@ impl Binder<'_> {
             ));
         }
         scope.facts.has_correlated |= aliased.facts.has_correlated;
-        scope.facts.has_aggregate |= aliased.facts.has_aggregate;
+        scope.facts.calls.has_aggregate |= aliased.facts.calls.has_aggregate;
+        scope.facts.calls.has_window |= aliased.facts.calls.has_window;
         scope.facts.weight += aliased.facts.weight;
         match scope.facts.weight > MOST_WRITTEN {
             true => Err(Error::new(&error::TOO_DEEP, &[])),

@@ -11,8 +11,9 @@ use transom_sql::walk::visit_expressions;
 use super::Binder;
 use super::calls::case;
 use super::expr::{balanced, call};
+use super::query::width;
 use super::scope::Relations;
-use crate::error::Result;
+use crate::error::{self, Error, Result};
 use crate::functions;
 
 impl Binder<'_> {
@@ -26,6 +27,10 @@ impl Binder<'_> {
     /// A subquery that is one value.
     pub(super) fn scalar_subquery(&mut self, query: Query) -> Result<Expr> {
         let query = self.subquery(query)?;
+        if width(&query.body).is_some_and(|columns| columns > 1) {
+            let only_one = "must return only one column";
+            return Err(Error::new(&error::SUBQUERY_COLUMNS, &[&only_one]));
+        }
         Ok(
             match self.finished.is_correlated && !self.finished.has_aggregate {
                 true => single(query, &self.finished.relations),

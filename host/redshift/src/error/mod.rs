@@ -1,5 +1,6 @@
 //! Errors: what Redshift would say, with its codes, or that the local Redshift cannot do it yet.
 
+mod refused;
 mod rules;
 
 use std::fmt;
@@ -10,6 +11,9 @@ use transom_sql::{ValueError, ValueErrorKind};
 pub(crate) use rules::*;
 
 use crate::types::Type;
+
+/// How the room `sql` ends what it says of moments.
+const OUT_OF_RANGE: &str = " is out of range";
 
 /// Characters of an error of DataFusion's that are shown.
 const MOST_OF_PLANS: usize = 200;
@@ -135,8 +139,14 @@ impl Error {
             ValueErrorKind::Overflow(to) if to.is_floating() => Self::new(&FLOAT_RANGE, &[]),
             ValueErrorKind::Overflow(to) => match Type::of_arrow(to) {
                 Some(to) if to.is_whole() => Self::new(&INTEGER_RANGE, &[&to.base_name()]),
+                Some(to) if to.is_moment() => Self::new(&MOMENT_RANGE, &[&to.base_name()]),
                 _ => Self::new(&DATA_EXCEPTION, &[error]),
             },
+            // Moments and intervals alone are said to be so.
+            ValueErrorKind::Other if error.message.ends_with(OUT_OF_RANGE) => {
+                let sum = error.message.trim_end_matches(OUT_OF_RANGE);
+                Self::new(&MOMENT_RANGE, &[&sum])
+            }
             ValueErrorKind::Memory | ValueErrorKind::Other => Self::new(&DATA_EXCEPTION, &[error]),
         }
     }
@@ -177,23 +187,16 @@ impl From<DataFusionError> for Error {
                 }
                 other => Self::not_yet(other),
             },
-            DataFusionError::Plan(text) if text.contains("must be in GROUP BY") => {
-                let column = text.split('"').nth(1).unwrap_or("?column?");
-                Self::new(&GROUPING, &[&column])
-            }
-            DataFusionError::Plan(text) if text.contains("must appear in the GROUP BY") => {
-                let column = text.split('"').nth(1).unwrap_or("?column?");
-                Self::new(&GROUPING, &[&column])
-            }
-            DataFusionError::ArrowError(error, _) => match error.as_ref() {
-                arrow::error::ArrowError::DivideByZero => Self::new(&DIVISION_BY_ZERO, &[]),
-                other => Self::not_yet(other),
-            },
-            DataFusionError::Execution(text) if text.contains("more than one row") => {
-                Self::new(&SUBQUERY_ROWS, &[])
+            DataFusionError::ArrowError(of_arrow, _)
+                if matches!(of_arrow.as_ref(), arrow::error::ArrowError::DivideByZero) =>
+            {
+                Self::new(&DIVISION_BY_ZERO, &[])
             }
             other => {
                 let text = other.strip_backtrace();
+                if let Some(known) = refused::known(&error, &text) {
+                    return known;
+                }
                 let text = text.lines().next().unwrap_or_default();
                 let text: String = text.chars().take(MOST_OF_PLANS).collect();
                 Self::not_yet(format_args!("this statement ({text})"))
@@ -251,8 +254,8 @@ mod tests {
             ),
             (
                 ValueErrorKind::Overflow(DataType::Date32),
-                "DATA_EXCEPTION",
-                "1 does not fit int64",
+                "MOMENT_RANGE",
+                "date out of range",
             ),
             (
                 ValueErrorKind::DivisionByZero,

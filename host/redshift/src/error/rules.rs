@@ -84,13 +84,28 @@ rules! {
     DUPLICATE_ALIAS, "42712", 0, Known, "table name \"{}\" specified more than once", "two tables of one name in a FROM clause";
     UNDEFINED_FUNCTION, "42883", 0, Known, "function {}() does not exist", "functions that Redshift does not have";
     UNDEFINED_OPERATOR, "42883", 0, Known, "operator does not exist: {} {} {}", "operators that two types do not have";
+    NO_SIGN, "42883", 0, Known, "operator does not exist: {} {}", "a sign before a text or a date";
     WRONG_ARGUMENTS, "42883", 0, Known, "function {}({}) does not exist", "a function with arguments that it does not take";
     UNDEFINED_TYPE, "42704", 0, Known, "type \"{}\" does not exist", "a type that is not there";
     NOT_A_TABLE, "42809", 0, Known, "\"{}\" is not a table", "a view where a table must be";
     NOT_A_VIEW, "42809", 0, Known, "\"{}\" is not a view", "a table where a view must be";
     TOO_MANY_COLUMNS, "54011", 0, Documented, "tables can have at most 1600 columns", "a table of more than 1,600 columns";
+    WITH_NAME, "42712", 0, Known, "WITH query name \"{}\" specified more than once", "two queries of one name in a WITH clause";
+    ALIAS_COLUMNS, "42P10", 0, Known, "table has {} columns available but {} columns specified", "more names of columns after an alias than there are columns";
+    NO_PLACE, "42P10", 0, Known, "{} position {} is not in select list", "a number in GROUP BY or ORDER BY that is no place in the list";
+    NON_INTEGER, "42601", 0, Known, "non-integer constant in {}", "a text or another constant in GROUP BY or ORDER BY";
+    DISTINCT_ORDER, "42P10", 0, Known, "for SELECT DISTINCT, ORDER BY expressions must appear in select list", "SELECT DISTINCT in the order of something else";
+    NO_TABLES, "42601", 0, Known, "SELECT * with no tables specified is not valid", "* without FROM";
+    SET_ORDER, "0A000", 0, Known, "ORDER BY on a UNION/INTERSECT/EXCEPT result must be on one of the result columns", "a set operation in the order of an expression";
     GROUPING, "42803", 0, Known, "column \"{}\" must appear in the GROUP BY clause or be used in an aggregate function", "a column that is not grouped";
-    AGGREGATE_PLACE, "42803", 0, Known, "aggregates not allowed in {} clause", "a sum or a count in WHERE or GROUP BY";
+    AGGREGATE_PLACE, "42803", 0, Known, "aggregates not allowed in {} clause", "a sum or a count in WHERE, GROUP BY, ON, SET, VALUES or a default";
+    NESTED_AGGREGATE, "42803", 0, Reported, "aggregate function calls may not have nested aggregate or window function", "a sum of sums, or of a window function";
+    WINDOW_PLACE, "42P20", 0, Known, "window functions not allowed in {} clause", "a window function in WHERE, GROUP BY, HAVING, ON, SET, VALUES or a default";
+    NESTED_WINDOW, "42P20", 0, Known, "window function calls cannot be nested", "a window function within another one, or in its OVER";
+    FRAME_BOUNDS, "42P20", 0, Documented, "invalid window frame: {}", "a frame that starts after its end";
+    NTILE_ARGUMENT, "22014", 0, Known, "argument of ntile must be greater than zero", "NTILE of no groups";
+    NEGATIVE_LIMIT, "2201W", 0, Known, "LIMIT must not be negative", "a LIMIT below 0";
+    NEGATIVE_OFFSET, "2201X", 0, Known, "OFFSET must not be negative", "an OFFSET below 0";
     RESERVED_COLUMN, "42701", 0, Documented, "column name \"{}\" conflicts with a system column name", "a column called oid, xmin, ..";
     SETTING_UNKNOWN, "42704", 0, Known, "unrecognized configuration parameter \"{}\"", "a parameter that is not there";
     SETTING_VALUE, "22023", 0, Known, "invalid value for parameter \"{}\": \"{}\"", "a parameter with a value that it does not take";
@@ -122,6 +137,7 @@ rules! {
     INVALID_TEXT, "22P02", 0, Known, "invalid input syntax for type {}: \"{}\"", "a text that is no value of a type";
     INVALID_DATE, "22007", 0, Known, "invalid input syntax for type {}: \"{}\"", "a text that is no date or time";
     DATE_RANGE, "22008", 0, Known, "date/time field value out of range: \"{}\"", "a date that is not in the calendar";
+    MOMENT_RANGE, "22008", 0, Known, "{} out of range", "a sum with a date or a timestamp that is beyond its type";
     ROW_ENTRIES, "42601", 0, Known, "unequal number of entries in row expressions", "rows of different widths that are compared";
     CANNOT_CAST, "42846", 0, Known, "cannot cast type {} to {}", "two types without a cast";
     NO_SUPER, "42846", 0, Documented, "{} could not convert type {} to super", "a date or a time in ARRAY or OBJECT";
@@ -131,6 +147,8 @@ rules! {
     LISTAGG_LIMIT, "XX000", 8001, Documented, "Result size exceeds LISTAGG limit", "a list of more than 65,535 bytes";
     TEXT_LIMIT, "XX000", 8001, Known, "Result size exceeds {} limit", "a text of more than 65,535 bytes from REPEAT, LPAD or RPAD";
     SUBQUERY_ROWS, "21000", 0, Known, "more than one row returned by a subquery used as an expression", "a scalar subquery with several rows";
+    SUBQUERY_COLUMNS, "42601", 0, Known, "subquery {}", "a subquery as an expression, or after IN, with more or fewer columns than are compared";
+    SUBSTRING_LENGTH, "22011", 0, Known, "negative substring length not allowed", "SUBSTRING of less than no characters";
     INVALID_JSON, "XX000", 8001, Known, "Invalid JSON: {}", "a text that is no JSON";
 
     // Transactions.

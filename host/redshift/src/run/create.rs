@@ -98,6 +98,11 @@ pub(super) async fn table(
         changed: 0,
     };
     check_placement(&create)?;
+    let encoded = create.columns.iter();
+    let encoded: BTreeSet<String> = encoded
+        .filter(|column| column.encoding.is_some())
+        .map(|column| column.name.value.clone())
+        .collect();
     let mut keys = Vec::new();
     for definition in create.columns {
         keys.extend(add(environment, &catalog, &mut table, definition)?);
@@ -119,6 +124,10 @@ pub(super) async fn table(
     }
     let Some(query) = create.query else {
         attributes(&mut table, &create.attributes)?;
+        // Without any, Redshift chooses them as it goes.
+        if !encoded.is_empty() {
+            leave_sorted_raw(&mut table, &encoded);
+        }
         transaction.put(Object::Table(Arc::new(table)))?;
         return Ok(Outcome::tagged("CREATE TABLE"));
     };
@@ -144,6 +153,7 @@ pub(super) async fn table(
         push(&mut table, name, data_type)?;
     }
     attributes(&mut table, &create.attributes)?;
+    leave_sorted_raw(&mut table, &encoded);
     let given = Given::new(&table, &[])?;
     let query = completed(environment, &catalog, &table, &given, planned).await?;
     let streams = bind::streams(query).await?;
@@ -219,6 +229,15 @@ fn encoding(data_type: Type) -> &'static str {
     }
 }
 
+/// Columns of the sort key are not compressed, but for those whose encoding is written.
+fn leave_sorted_raw(table: &mut Table, encoded: &BTreeSet<String>) {
+    for column in &mut table.columns {
+        if table.sort_keys.contains(&column.name) && !encoded.contains(&column.name) {
+            "none".clone_into(&mut column.encoding);
+        }
+    }
+}
+
 /// Adds a column as a definition has it; its keys are left.
 pub(super) fn add(
     environment: &Environment<'_>,
@@ -231,7 +250,7 @@ pub(super) fn add(
     let default = match definition.default {
         Some(default) => {
             let mut binder = Binder::new(catalog, environment.context);
-            binder.constant(default.clone())?;
+            binder.constant("DEFAULT", default.clone())?;
             if has_columns(&default) {
                 return Err(Error::new(&error::UNSUPPORTED, &[&"a column in a default"]));
             }

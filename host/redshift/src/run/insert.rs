@@ -183,7 +183,7 @@ fn values_query(
                 Expr::Identifier(word) if word.value == "default" => {
                     default_value(environment.shared, &mut binder, table, column)?
                 }
-                _ => binder.expr(cell)?,
+                _ => binder.constant("VALUES", cell)?,
             };
             Ok(assigned(value, column))
         });

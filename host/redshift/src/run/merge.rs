@@ -535,7 +535,7 @@ impl<'a> Work<'a> {
         binder.begin_change();
         let target = binder.numbered(tables.target.id, None)?;
         let source = binder.tables(alone(tables.relation.clone()))?;
-        let on = binder.expr(on)?;
+        let on = binder.of_row("ON", on)?;
         Ok(Self {
             environment,
             catalog,
@@ -600,7 +600,7 @@ impl Work<'_> {
                     super::rows::default(&mut self.binder, column)?
                         .unwrap_or(Expr::value(Value::Null))
                 }
-                value => self.binder.expr(value.clone())?,
+                value => self.binder.of_row("VALUES", value.clone())?,
             };
             items.push(SelectItem::ExprWithAlias {
                 expr: assigned(value, column),

@@ -37,7 +37,7 @@ pub(super) fn default(binder: &mut Binder<'_>, column: &Column) -> Result<Option
         return Err(Error::internal("a default is no expression"));
     };
     match select.projection.into_iter().next() {
-        Some(ast::SelectItem::UnnamedExpr(expr)) => binder.constant(expr).map(Some),
+        Some(ast::SelectItem::UnnamedExpr(expr)) => binder.constant("DEFAULT", expr).map(Some),
         _ => Err(Error::internal("a default is no expression")),
     }
 }

@@ -54,6 +54,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("enable_vacuum_boost", "false"),
     ("error_on_nondeterministic_update", "off"),
     ("extra_float_digits", "0"),
+    ("interval_forbid_composite_literals", "false"),
     ("intervalstyle", "postgres"),
     ("json_serialization_enable", "false"),
     ("json_serialization_parse_nested_strings", "false"),
@@ -61,6 +62,8 @@ const KNOWN: &[(&str, &str)] = &[
     ("max_cursor_result_set_size", "0"),
     ("mv_enable_aqmv_for_session", "true"),
     ("navigate_super_null_on_error", "on"),
+    ("parse_super_null_on_error", "off"),
+    ("pg_federation_repeatable_read", "true"),
     ("query_group", "default"),
     ("search_path", "$user, public"),
     ("spectrum_enable_pseudo_columns", "true"),
@@ -71,6 +74,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("timezone", "UTC"),
     ("transaction_isolation", "serializable"),
     (READ_ONLY, "off"),
+    ("use_fips_ssl", "false"),
     ("wlm_query_slot_count", "1"),
 ];
 
@@ -80,7 +84,10 @@ const KEPT: &[&str] = &[
     "downcase_delimited_identifier",
     "enable_case_sensitive_identifier",
     "enable_case_sensitive_super_attribute",
+    "interval_forbid_composite_literals",
     "navigate_super_null_on_error",
+    "parse_super_null_on_error",
+    "use_fips_ssl",
 ];
 
 /// Parameters that SHOW alone knows, as a connection tells them.
@@ -97,6 +104,7 @@ const TO_COME: &[&str] = &[
     "enable_large_strings_opt_in",
     "enable_numeric_rounding",
     "json_parse_truncate_strings",
+    "seed",
     "session_authorization",
 ];
 
@@ -112,8 +120,22 @@ fn flag(text: &str) -> Option<bool> {
 /// What SHOW calls one of the levels of isolation.
 const SNAPSHOT: &str = "snapshot isolation";
 
-/// Values of `extra_float_digits`.
-const DIGITS: RangeInclusive<i32> = -15..=2;
+/// Whole numbers that parameters take.
+const RANGES: &[(&str, RangeInclusive<i64>)] = &[
+    ("default_geometry_encoding", 1..=2),
+    ("extra_float_digits", -15..=2),
+    ("max_concurrency_scaling_clusters", 0..=10),
+    ("max_cursor_result_set_size", 0..=14_400_000),
+    ("spectrum_query_maxerror", -MOST..=MOST),
+    ("statement_timeout", 0..=MOST),
+    ("wlm_query_slot_count", 1..=50),
+];
+
+/// The greatest number of 32 bits.
+const MOST: i64 = 2_147_483_647;
+
+/// Values of `analyze_threshold_percent`.
+const PERCENT: RangeInclusive<f64> = 0.0..=100.0;
 
 /// Parameters of a session. What is set in a transaction is undone with it.
 #[derive(Debug, Clone, Default)]
@@ -156,6 +178,14 @@ impl Settings {
             return Ok(Outcome::tagged("SET"));
         }
         let invalid = || Error::new(&error::SETTING_VALUE, &[&name, &text]);
+        let range = RANGES.iter().find(|(ranged, _)| *ranged == name);
+        if let Some((_, range)) = range
+            && !text
+                .parse::<i64>()
+                .is_ok_and(|number| range.contains(&number))
+        {
+            return Err(invalid().hint(format!("{} to {}", range.start(), range.end())));
+        }
         match name {
             name if KEPT.contains(&name)
                 && flag(&lowered).is_some_and(|on| Some(on) != flag(start)) =>
@@ -183,9 +213,12 @@ impl Settings {
             {
                 return Err(invalid());
             }
-            "statement_timeout" if text.parse::<i64>().is_err() => return Err(invalid()),
-            "extra_float_digits" if !DIGITS.contains(&text.parse().unwrap_or(i32::MAX)) => {
-                return Err(invalid().hint("-15 to 2"));
+            "analyze_threshold_percent"
+                if !text
+                    .parse::<f64>()
+                    .is_ok_and(|share| PERCENT.contains(&share)) =>
+            {
+                return Err(invalid().hint("0 to 100"));
             }
             _ => {}
         }

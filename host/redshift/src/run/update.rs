@@ -156,7 +156,7 @@ pub(super) fn new_row(
             Expr::Identifier(word) if word.value == "default" && word.quote_style.is_none() => {
                 default(binder, column)?.unwrap_or(Expr::value(Value::Null))
             }
-            _ => binder.expr(value)?,
+            _ => binder.of_row("SET", value)?,
         };
         values[place] = Some(assigned(value, column));
     }

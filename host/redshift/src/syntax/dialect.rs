@@ -4,8 +4,10 @@ use std::any::TypeId;
 use std::iter::Peekable;
 use std::str::Chars;
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, UnaryOperator};
-use datafusion::sql::sqlparser::dialect::{Dialect, Precedence, RedshiftSqlDialect};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Ident, UnaryOperator};
+use datafusion::sql::sqlparser::dialect::{
+    Dialect, PostgreSqlDialect, Precedence, RedshiftSqlDialect,
+};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -29,6 +31,11 @@ impl Dialect for Redshift {
     /// The parser asks for the dialect by its type in many places.
     fn dialect(&self) -> TypeId {
         TypeId::of::<RedshiftSqlDialect>()
+    }
+
+    /// Of MySQL's backticks, Redshift knows nothing.
+    fn is_delimited_identifier_start(&self, letter: char) -> bool {
+        letter == '"'
     }
 
     fn is_nested_delimited_identifier_start(&self, letter: char) -> bool {
@@ -119,6 +126,54 @@ impl Dialect for Redshift {
         true
     }
 
+    /// PostgreSQL's order of operators, which is Redshift's: `^` before `*` before `+` before all that PostgreSQL 8.0 calls "any other"
+    /// before LIKE, BETWEEN and IN before comparisons. IS is below those, as it is since PostgreSQL 9.5.
+    fn prec_value(&self, precedence: Precedence) -> u8 {
+        PostgreSqlDialect {}.prec_value(precedence)
+    }
+
+    /// The other operators, which sqlparser spreads over several levels.
+    fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
+        match parser.peek_token_ref().token {
+            Token::StringConcat
+            | Token::Sharp
+            | Token::ShiftLeft
+            | Token::ShiftRight
+            | Token::DoubleEq
+            | Token::Spaceship
+            | Token::Tilde
+            | Token::TildeAsterisk
+            | Token::ExclamationMarkTilde
+            | Token::ExclamationMarkTildeAsterisk
+            | Token::DoubleTilde
+            | Token::DoubleTildeAsterisk
+            | Token::ExclamationMarkDoubleTilde
+            | Token::ExclamationMarkDoubleTildeAsterisk => {
+                Some(Ok(self.prec_value(Precedence::PgOther)))
+            }
+            _ => None,
+        }
+    }
+
+    /// `==`, which sqlparser takes for `=`, is an operator that no type has.
+    fn parse_infix(
+        &self,
+        parser: &mut Parser<'_>,
+        left: &Expr,
+        precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        if parser.peek_token_ref().token != Token::DoubleEq {
+            return None;
+        }
+        parser.next_token();
+        let right = parser.parse_subexpr(precedence);
+        Some(right.map(|right| Expr::BinaryOp {
+            left: Box::new(left.clone()),
+            op: BinaryOperator::Custom("==".to_owned()),
+            right: Box::new(right),
+        }))
+    }
+
     /// What follows AS in a list is a name, whatever it is.
     fn is_column_alias(&self, keyword: &Keyword, parser: &mut Parser<'_>) -> bool {
         BASE.is_column_alias(keyword, parser) && !is_reserved_here(parser)
@@ -133,18 +188,20 @@ impl Dialect for Redshift {
         BASE.is_table_factor_alias(explicit, keyword, parser) && !is_reserved_here(parser)
     }
 
-    /// `APPROXIMATE COUNT(DISTINCT a)`, and operators that sqlparser has for PostgreSQL alone.
+    /// `APPROXIMATE COUNT(DISTINCT a)`, and operators before an operand: signs go before `^`, the others after `+`.
     fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
         let op = match parser.peek_token().token {
-            Token::PGSquareRoot => Some(UnaryOperator::PGSquareRoot),
-            Token::PGCubeRoot => Some(UnaryOperator::PGCubeRoot),
-            Token::AtSign => Some(UnaryOperator::PGAbs),
+            Token::Minus => Some((UnaryOperator::Minus, Precedence::AtTz)),
+            Token::Plus => Some((UnaryOperator::Plus, Precedence::AtTz)),
+            Token::PGSquareRoot => Some((UnaryOperator::PGSquareRoot, Precedence::PgOther)),
+            Token::PGCubeRoot => Some((UnaryOperator::PGCubeRoot, Precedence::PgOther)),
+            Token::AtSign => Some((UnaryOperator::PGAbs, Precedence::PgOther)),
+            Token::Tilde => Some((UnaryOperator::BitwiseNot, Precedence::PgOther)),
             _ => None,
         };
-        if let Some(op) = op {
+        if let Some((op, binding)) = op {
             parser.next_token();
-            let binding = self.prec_value(Precedence::PlusMinus);
-            let operand = parser.parse_subexpr(binding);
+            let operand = parser.parse_subexpr(self.prec_value(binding));
             return Some(operand.map(|expr| Expr::UnaryOp {
                 op,
                 expr: Box::new(expr),

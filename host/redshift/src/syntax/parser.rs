@@ -1,6 +1,8 @@
 //! The parser of statements: ours looks first, sqlparser does the rest.
 
-use datafusion::sql::sqlparser::ast::{CreateView, Ident, ObjectName, Statement as Sql};
+use datafusion::sql::sqlparser::ast::{
+    CreateTableOptions, CreateView, Ident, ObjectName, Statement as Sql, ViewColumnDef,
+};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -179,9 +181,20 @@ impl Words<'_> {
 pub(super) fn statement(mut tokens: Vec<TokenWithSpan>, text: &str) -> Result<Statement> {
     // `DELETE t` is Redshift's alone.
     let is = |at: usize, keyword| matches!(tokens.get(at).map(|token| &token.token), Some(Token::Word(word)) if word.keyword == keyword);
+    let is_insert = is(0, Keyword::INSERT) && is(1, Keyword::INTO);
     if is(0, Keyword::DELETE) && !is(1, Keyword::FROM) {
         let from = Token::make_word("from", None);
         tokens.insert(1, TokenWithSpan::wrap(from));
+    }
+    if is_insert {
+        // As many as are nested elsewhere.
+        for _ in 0..DEPTH {
+            let Some((open, close)) = parentheses_of_source(&tokens) else {
+                break;
+            };
+            tokens.remove(close);
+            tokens.remove(open);
+        }
     }
     // sqlparser knows UNPIVOT after a table only.
     let is_of_super = tokens.windows(3).any(|three| {
@@ -203,6 +216,35 @@ pub(super) fn statement(mut tokens: Vec<TokenWithSpan>, text: &str) -> Result<St
         true => Ok(statement),
         false => Err(near(&words.parser.peek_token().token)),
     }
+}
+
+/// Where the parentheses are around the query of `INSERT INTO t (WITH ..)`, which sqlparser takes for those of a list of columns.
+fn parentheses_of_source(tokens: &[TokenWithSpan]) -> Option<(usize, usize)> {
+    let token = |at: usize| tokens.get(at).map(|token| &token.token);
+    let open = tokens
+        .iter()
+        .position(|token| token.token == Token::LParen)?;
+    // A name, which has points between its words.
+    let mut name = tokens.get(2..open)?.iter().enumerate();
+    let is_name = open % 2 == 1
+        && name.all(|(at, token)| match at % 2 {
+            0 => matches!(token.token, Token::Word(_)),
+            _ => token.token == Token::Period,
+        });
+    let is_query = match token(open + 1) {
+        Some(Token::Word(word)) => word.quote_style.is_none() && word.keyword == Keyword::WITH,
+        other => other == Some(&Token::LParen),
+    };
+    let mut depth = 0;
+    let close = (open..tokens.len()).find(|at| {
+        match token(*at) {
+            Some(Token::LParen) => depth += 1,
+            Some(Token::RParen) => depth -= 1,
+            _ => {}
+        }
+        depth == 0
+    })?;
+    (is_name && is_query && close + 1 == tokens.len()).then_some((open, close))
 }
 
 fn dispatch(words: &mut Words<'_>, text: &str) -> Result<Statement> {
@@ -476,32 +518,100 @@ fn create(words: &mut Words<'_>, text: &str) -> Result<Statement> {
         ("index", _) | ("unique", "index") => {
             Err(Error::new(&error::INDEX_UNSUPPORTED, &[&"create index"]))
         }
-        ("sequence", _) => Err(Error::new(&error::UNSUPPORTED, &[&"CREATE SEQUENCE"])),
-        ("trigger", _) => Err(Error::new(&error::UNSUPPORTED, &[&"CREATE TRIGGER"])),
-        ("domain" | "type" | "tablespace" | "rule" | "extension", _) => {
-            let what = format!("CREATE {}", words.word(1).to_uppercase());
+        (what, _) if NO_OBJECTS.contains(&what) => {
+            let what = format!("CREATE {}", what.to_uppercase());
             Err(Error::new(&error::UNSUPPORTED, &[&what]))
         }
-        (what, _) => Err(Error::not_yet(format_args!(
+        ("or", "replace") if REPLACED.contains(&words.word(3).as_str()) => Err(Error::not_yet(
+            format_args!("CREATE OR REPLACE {}", words.word(3).to_uppercase()),
+        )),
+        ("or", "replace") => Err(near(&words.parser.peek_nth_token(3).token)),
+        (what, _) if OTHERS.contains(&what) => Err(Error::not_yet(format_args!(
             "CREATE {}",
             what.to_uppercase()
         ))),
+        _ => Err(near(&words.parser.peek_nth_token(1).token)),
     }
 }
 
+/// What Redshift creates and drops beside tables, views and schemas, each by its first word.
+const OTHERS: &[&str] = &[
+    "database",
+    "datashare",
+    "external",
+    "function",
+    "group",
+    "identity",
+    "library",
+    "masking",
+    "materialized",
+    "model",
+    "procedure",
+    "rls",
+    "role",
+    "template",
+    "user",
+];
+
+/// Those of them that `CREATE OR REPLACE` has.
+const REPLACED: &[&str] = &["external", "function", "library", "procedure", "template"];
+
+/// What PostgreSQL creates and drops, and Redshift does not.
+const NO_OBJECTS: &[&str] = &[
+    "aggregate",
+    "cast",
+    "conversion",
+    "domain",
+    "extension",
+    "language",
+    "operator",
+    "rule",
+    "sequence",
+    "tablespace",
+    "trigger",
+    "type",
+];
+
 fn view(words: &mut Words<'_>, text: &str) -> Result<Statement> {
     let Sql::CreateView(CreateView {
+        or_alter,
         or_replace,
         materialized: false,
+        secure,
         name,
+        name_before_not_exists: _,
         columns,
         query,
+        options,
+        cluster_by,
+        comment,
         with_no_schema_binding,
-        ..
+        if_not_exists,
+        temporary,
+        copy_grants,
+        to,
+        params,
     }) = words.parser.parse_statement().map_err(failed)?
     else {
         return Err(Error::not_yet("this kind of view"));
     };
+    if if_not_exists {
+        return Err(Error::new(&error::SYNTAX_ERROR, &[&"not"])
+            .hint("CREATE VIEW has no IF NOT EXISTS: write CREATE OR REPLACE VIEW"));
+    }
+    let is_foreign = or_alter
+        || secure
+        || options != CreateTableOptions::None
+        || !cluster_by.is_empty()
+        || comment.is_some()
+        || temporary
+        || copy_grants
+        || to.is_some()
+        || params.is_some();
+    let is_typed = |column: &ViewColumnDef| column.data_type.is_some() || column.options.is_some();
+    if is_foreign || columns.iter().any(is_typed) {
+        return Err(Error::new(&error::SYNTAX_ERROR, &[&"view"]));
+    }
     Ok(Statement::CreateView {
         name,
         columns: columns.into_iter().map(|column| column.name).collect(),
@@ -519,12 +629,17 @@ fn drop(words: &mut Words<'_>) -> Result<Statement> {
         "view" => DropKind::View,
         "schema" => DropKind::Schema,
         "index" => return Err(Error::new(&error::INDEX_UNSUPPORTED, &[&"drop index"])),
-        other => {
+        other if OTHERS.contains(&other) => {
             return Err(Error::not_yet(format_args!(
                 "DROP {}",
                 other.to_uppercase()
             )));
         }
+        other if NO_OBJECTS.contains(&other) => {
+            let what = format!("DROP {}", other.to_uppercase());
+            return Err(Error::new(&error::UNSUPPORTED, &[&what]));
+        }
+        _ => return Err(near(&words.parser.peek_token().token)),
     };
     words.next();
     let if_exists = words.take("if exists");

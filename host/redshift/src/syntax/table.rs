@@ -168,6 +168,11 @@ pub(super) fn create(words: &mut Words<'_>) -> Result<Statement> {
             return Err(Error::new(&error::UNSUPPORTED, &[&what]));
         }
     }
+    if if_not_exists && words.is("as") {
+        return Err(
+            near(&words.parser.peek_token().token).hint("CREATE TABLE AS has no IF NOT EXISTS")
+        );
+    }
     if words.take("as") {
         table.query = Some(words.parser.parse_query().map_err(failed)?);
     } else if elements == 0 {

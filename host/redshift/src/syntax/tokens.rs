@@ -242,6 +242,10 @@ pub(super) fn read(text: &str, parameters: &Parameters<'_>) -> Result<Vec<TokenW
             Token::Word(word) if word.quote_style == Some('[') => {
                 return Err(Error::not_yet(OTHER_PATH));
             }
+            Token::Word(word) if word.quote_style.is_some() && word.value.is_empty() => {
+                return Err(Error::new(&error::SYNTAX_ERROR, &[&"\"\""])
+                    .hint("a name in quotation marks has a letter at least"));
+            }
             Token::Word(word) => fold(word),
             // The escapes are read already.
             Token::EscapedStringLiteral(text) => {

@@ -91,10 +91,106 @@ class Rows(unittest.TestCase):
         self.assertIsNone(next(rows, None))
         self.assertIsNone(next(rows, None))
 
+    def test_a_value_that_someone_keeps_is_not_written_to(self):
+        texts = [f"text number {row}" for row in range(2000)]
+        for data_type, values in [
+            (types.int64, [row * 1_000_003**(row % 3) - 700 for row in range(2000)]),
+            (types.float64, [row / 7 for row in range(2000)]),
+            (types.utf8, texts),
+            (types.utf8, [text * (row % 5) for row, text in enumerate(texts)]),
+            (types.utf8, ["", "a", "ab", "Łódź", "long " * 50] * 400),
+            (types.date32, [dt.date.fromordinal(1 + row) for row in range(2000)]),
+            (types.timestamp("us", ""), [dt.datetime(2020, 1, 1) + dt.timedelta(hours=row) for row in range(2000)]),
+            (types.timestamp("us", "UTC"), [dt.datetime.fromtimestamp(row * 1e7, dt.UTC) for row in range(2000)]),
+            (types.decimal(38, 2), [Decimal(row**9) / 100 for row in range(2000)]),
+        ]:
+            batch = encode(data_type, values)
+            column = Column.from_wire(data_type, batch.nodes[0], batch.buffers[0], batch.buffers[1:])
+            for columns in [(column.wire,), (column.wire, column.wire)]:
+                with self.subTest(data_type=data_type, columns=len(columns)):
+                    kept, hashes, objects = [], [], set()
+                    for row, value in enumerate(native.loops.rows(columns, 2000, None)):
+                        value = value if len(columns) == 1 else value[1]
+                        self.assertEqual(value, values[row])
+                        hashes.append(hash(value))
+                        objects.add(id(value))
+                        if row % 5 in (0, 1):
+                            kept.append((row, value))
+                    self.assertEqual([value for _, value in kept], [values[row] for row, _ in kept])
+                    self.assertEqual(hashes, [hash(value) for value in values])
+                    # Others are made the next value; ints are laid out for it since Python 3.12.
+                    if data_type != types.int64 or sys.version_info >= (3, 12):
+                        self.assertLess(len(objects), 1900)
+
+    def test_a_text_that_is_interned_is_not_written_to(self):
+        texts = [f"text to be interned, number {row}" for row in range(100)]
+        batch = encode(types.utf8, texts)
+        rows = native.loops.rows((("u", None, *batch.buffers[1:]),), 100, None)
+        for row, value in enumerate(rows):
+            if row % 3 == 0:
+                self.assertIs(sys.intern(value), value)
+        self.assertEqual([sys.intern(text) for text in texts], texts)
+
     def test_the_buffers_live_as_long_as_the_rows(self):
         rows = native.loops.rows((("u", None, array("i", [0, 3]).tobytes(), b"a" * 3),), 1, bytes([1]))
         gc.collect()
         self.assertEqual(list(rows), ["aaa"])
+
+
+@unittest.skipUnless(native.loops, "the extension `_transom_native` is not here")
+class Calls(unittest.TestCase):
+    COLUMNS = (("i", None, INT32),)
+
+    def calls(self, results, format="l", selected=None):
+        slot = [None]
+        rows = native.loops.calls(self.COLUMNS, 3, selected, format, slot)
+        for _, result in zip(rows, results):
+            slot[0] = result
+        return rows
+
+    def test_a_result_is_taken_once_and_a_row_without_one_is_null(self):
+        slot = [None]
+        rows = native.loops.calls(self.COLUMNS, 3, None, "u", slot)
+        result = "a result of its own".upper()
+        count = sys.getrefcount(result)
+        self.assertEqual(next(rows), 1)
+        slot[0] = result
+        self.assertEqual((next(rows), slot, native.loops.given(rows)), (2, [None], 2))
+        self.assertEqual((next(rows), next(rows, "end")), (3, "end"))
+        self.assertEqual(sys.getrefcount(result), count)
+        offsets = array("i", [0, 19, 19, 19]).tobytes()
+        self.assertEqual(native.loops.finish(rows), (None, 3, 2, b"\1", offsets, b"A RESULT OF ITS OWN"))
+        # It is over.
+        for function in (native.loops.finish, native.loops.given):
+            self.assertIsNone(function(rows))
+
+    def test_from_the_first_result_that_does_not_go_all_are_left(self):
+        for wrong in ["one", 2**63, object()]:
+            left, rows, null_count, _, slots = native.loops.finish(self.calls([7, wrong, 9]))
+            self.assertEqual((left, rows, null_count, slots[:8]), ([wrong, 9], 1, 0, array("q", [7]).tobytes()))
+
+    def test_rows_that_are_not_selected_are_null(self):
+        left, rows, null_count, bitmap, slots = native.loops.finish(self.calls([8, 9], selected=b"\0\1\1"))
+        self.assertEqual((left, rows, null_count, bitmap, slots), (None, 3, 1, b"\6", array("q", [0, 8, 9]).tobytes()))
+
+    def test_a_slot_that_is_none_harms_nobody(self):
+        slot = [None]
+        rows = native.loops.calls(self.COLUMNS, 3, None, "l", slot)
+        next(rows)
+        slot.clear()
+        next(rows)
+        slot[:] = [1, 2]
+        self.assertEqual(list(rows), [3])
+        self.assertEqual(native.loops.finish(rows)[2], 3)
+        for call in [
+            lambda: native.loops.calls(self.COLUMNS, 3, None, "l", (None,)),
+            lambda: native.loops.calls(self.COLUMNS, 3, None, "?", slot),
+            lambda: native.loops.calls(self.COLUMNS, 4, None, "l", slot),
+            lambda: native.loops.given(slot),
+            lambda: native.loops.finish(slot),
+            lambda: native.loops.finish(native.loops.rows(self.COLUMNS, 3, None)),
+        ]:
+            self.assertIsNone(call())
 
 
 @unittest.skipUnless(native.loops, "the extension `_transom_native` is not here")

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 from . import native
 from .codec import DataType
 from .column import Column, Misfit, encode, intersect, misfits, spread
-from .contract import Batch
+from .contract import Batch, Node
 from .errors import Config, Error, Reject, counted, failure, kind_of, said
-from .loops import loop_of, rows_of
+from .loops import loop_of, rows_of, storing_loop_of
 from .types import from_annotation, show
 
 VOLATILITIES = ("immutable", "stable", "volatile")
@@ -167,10 +167,34 @@ class Call:
         for column, (_, _, sees_null) in zip(self.columns, arguments):
             if not sees_null:
                 self.selected = intersect(self.selected, column.valid)
-        results = self._results()
-        batch = self._encode(results)
+        calls = native.calls(self.columns, self.rows, self.selected, self.function.output.format)
+        if calls is None:
+            batch = self._encode(self._results())
+        else:
+            batch = self._called(calls)
         self.rejected.sort()
         return batch, self.rejected
+
+    def _called(self, calls: native.Calls) -> Batch:
+        """Calls where rows and results are native."""
+        function = self.function.function
+        loop = storing_loop_of(len(self.columns))
+        while True:
+            try:
+                loop(function, calls.rows, calls.slot)
+                break
+            except ValueError as error:
+                # Without a result the row is null.
+                self._reject(calls.given - 1, said(error) or type(error).__name__)
+            except Exception as error:
+                raise failure(error, self._row(calls.given - 1)) from None
+        encoded = calls.finish()
+        if encoded is None:
+            return self._encode(calls.results())
+        null_count, buffers = encoded
+        if self._has_too_many_nulls(null_count):
+            self._check_none(calls.results())
+        return Batch(self.rows, [Node(self.rows, null_count)], buffers)
 
     def _arguments(self) -> list[Iterable]:
         """The values of each argument, for selected rows only."""
@@ -268,10 +292,16 @@ class Call:
             except Misfit as misfit:
                 # What is left is too long together, or changes while it is looked at.
                 raise self._wrong_value(misfit, misfit.row) from None
-        allowed = self.rows - len(results) + len(self.rejected) - self.unreadable
-        if not function.gives_null and batch.nodes[0].null_count > allowed:
+        if self._has_too_many_nulls(batch.nodes[0].null_count):
             self._check_none(results)
         return batch
+
+    def _has_too_many_nulls(self, null_count: int) -> bool:
+        """Whether there are nulls that the function gave and may not give."""
+        if self.function.gives_null or not null_count:
+            return False
+        called = self.rows if self.selected is None else self.selected.count(1)
+        return null_count > self.rows - called + len(self.rejected) - self.unreadable
 
     def _encoded(self, results: list) -> Batch:
         return encode(self.function.output, results, selected=self.selected)

@@ -25,6 +25,11 @@ def loop_of(arity: int) -> Callable[[Callable, Iterator, list], None]:
     return _LOOPS[arity] if arity < len(_LOOPS) else _many
 
 
+def storing_loop_of(arity: int) -> Callable[[Callable, Iterator, list], None]:
+    """The loop that leaves each result in `slot[0]`, for rows that take it from there (`native.Calls`)."""
+    return _STORING[arity] if arity < len(_STORING) else _store_many
+
+
 def _none(function: Callable, rows: Iterator, results: list) -> None:
     for _ in rows:
         results.append(function())
@@ -65,4 +70,41 @@ def _many(function: Callable, rows: Iterator, results: list) -> None:
         results.append(function(*row))
 
 
+def _store_one(function: Callable, rows: Iterator, slot: list) -> None:
+    for a in rows:
+        slot[0] = function(a)
+
+
+def _store_two(function: Callable, rows: Iterator, slot: list) -> None:
+    for a, b in rows:
+        slot[0] = function(a, b)
+
+
+def _store_three(function: Callable, rows: Iterator, slot: list) -> None:
+    for a, b, c in rows:
+        slot[0] = function(a, b, c)
+
+
+def _store_four(function: Callable, rows: Iterator, slot: list) -> None:
+    for a, b, c, d in rows:
+        slot[0] = function(a, b, c, d)
+
+
+def _store_five(function: Callable, rows: Iterator, slot: list) -> None:
+    for a, b, c, d, e in rows:
+        slot[0] = function(a, b, c, d, e)
+
+
+def _store_six(function: Callable, rows: Iterator, slot: list) -> None:
+    for a, b, c, d, e, f in rows:
+        slot[0] = function(a, b, c, d, e, f)
+
+
+def _store_many(function: Callable, rows: Iterator, slot: list) -> None:
+    for row in rows:
+        slot[0] = function(*row)
+
+
 _LOOPS = [_none, _one, _two, _three, _four, _five, _six]
+# Without arguments there are no columns that could be native.
+_STORING = [_store_many, _store_one, _store_two, _store_three, _store_four, _store_five, _store_six]

@@ -1,7 +1,8 @@
-//! A small slice is computed while the one before it is: what waits for S3 in one of them is work in the other.
+//! Small slices are computed while the one before them is, and while it comes into the log: what waits for S3 in one of them is work in
+//! another one.
 //!
-//! It is computed as it will be if the one before it becomes the log's next entry. If that does not happen, or it fails, nothing is made of
-//! it, and the slice is computed anew.
+//! Each is computed as it will be if the one before it becomes the log's next entry. If that does not happen, or it fails, nothing is made of
+//! it and those after it, and the slice is computed anew.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,8 +17,11 @@ use super::{Slicer, slice_span};
 use crate::run::{Observer, RunFailure};
 use crate::slices::seen::Seen;
 
-/// Bytes of two slices, as they lie in their files, up to which they are computed at the same time: larger ones have enough to do for all
-/// cores, and would take memory twice.
+/// Slices that are computed ahead at most. While one comes into the log, there are two for the cores to compute.
+const MOST: usize = 2;
+
+/// Bytes of slices, as they lie in their files, up to which they are computed at the same time: larger ones have enough to do for all
+/// cores, and would take memory several times.
 const MOST_BYTES: u64 = 64 << 20;
 
 /// A slice that is being computed while the one before it is not in the log yet.
@@ -49,7 +53,7 @@ impl Slicer<'_> {
     /// Keeps what is computed ahead if it follows the log's last entry.
     pub(super) async fn keep_ahead(&mut self, log: &Log) {
         let last = log.last().map(|entry| (entry.seq, entry.attempt));
-        if let Some(ahead) = &self.ahead
+        if let Some(ahead) = self.ahead.front()
             && last != Some(ahead.follows)
         {
             self.stop_ahead().await;
@@ -58,57 +62,68 @@ impl Slicer<'_> {
 
     /// Ends what is computed ahead. What it has staged is for a gc.
     pub(in crate::slices) async fn stop_ahead(&mut self) {
-        if let Some(mut ahead) = self.ahead.take() {
+        for mut ahead in std::mem::take(&mut self.ahead) {
             ahead.computing.shutdown().await;
             tracing::debug!(target: "transom", attempt = %ahead.order.attempt, "given up, as another slice than the one before it came into the log");
         }
     }
 
-    /// Begins the slice that comes after this one, if both are small and neither needs what the other leaves. `computer` is to compute this
+    /// Begins the slices that come after this one, if they are small and none needs what another leaves. `computer` is to compute this
     /// one, and its plan says whether slices do; none if this one was begun ahead itself.
     pub(super) async fn begin_ahead(
         &mut self,
         log: &Log,
         order: &Order,
-        computer: Option<&mut Computer>,
+        mut computer: Option<&mut Computer>,
     ) -> Result<(), Box<RunFailure>> {
-        let Some(next) = self.order_after(log, order) else {
-            return Ok(());
-        };
-        if let (None, Some(computer)) = (self.stand_alone, computer) {
-            let planning = computer.stands_alone(order);
-            let planned = planning.instrument(slice_span(log)).await;
-            let stand_alone = planned.map_err(|error| RunFailure::new(self.job, error))?;
-            self.stand_alone = Some(stand_alone);
+        while self.ahead.len() < MOST
+            && let Some(next) = self.order_after(log, order)
+        {
+            if let (None, Some(computer)) = (self.stand_alone, computer.as_deref_mut()) {
+                let planning = computer.stands_alone(order);
+                let planned = planning.instrument(slice_span(log)).await;
+                let stand_alone = planned.map_err(|error| RunFailure::new(self.job, error))?;
+                self.stand_alone = Some(stand_alone);
+            }
+            if self.stand_alone != Some(true) {
+                break;
+            }
+            self.compute_ahead(next);
         }
-        if self.stand_alone != Some(true) {
-            return Ok(());
-        }
-        let next = Arc::new(next);
+        Ok(())
+    }
+
+    fn compute_ahead(&mut self, next: Next) {
+        let Next { order, follows } = next;
+        let order = Arc::new(order);
         let mut computer = self.idle_computer();
-        let span = tracing::info_span!(target: "transom", "slice", seq = log.tail() + 2);
+        let span = tracing::info_span!(target: "transom", "slice", seq = follows.0 + 1);
         let mut computing = JoinSet::new();
         let observed = Arc::new(Observed::default());
-        let (ordered, observer) = (Arc::clone(&next), Arc::clone(&observed));
+        let (ordered, observer) = (Arc::clone(&order), Arc::clone(&observed));
         let compute = async move {
             let computed = computer.compute(&ordered, observer.as_ref()).await;
             (computer, computed)
         };
         computing.spawn(compute.instrument(span));
-        self.ahead = Some(Ahead {
-            order: next,
+        self.ahead.push_back(Ahead {
+            order,
             begun: Instant::now(),
-            follows: (log.tail() + 1, order.attempt),
+            follows,
             computing,
             observed,
         });
-        Ok(())
     }
 
-    fn order_after(&self, log: &Log, order: &Order) -> Option<Order> {
+    /// The slice that comes after this one and all that are computed ahead.
+    fn order_after(&self, log: &Log, order: &Order) -> Option<Next> {
         let options = self.options;
-        let loaded = self.staged.len() as u64;
-        let is_last = options.max_slices.is_some_and(|most| loaded + 2 > most);
+        let ahead = self.ahead.iter().map(|ahead| ahead.order.as_ref());
+        let before: Vec<&Order> = std::iter::once(order).chain(ahead).collect();
+        let last = *before.last()?;
+        let loaded = (self.staged.len() + before.len()) as u64;
+        let is_last = options.max_slices.is_some_and(|most| loaded >= most);
+        let bytes: u64 = before.iter().map(|order| order.bytes()).sum();
         // A run with a deadline ends with nothing begun, one with little memory has none for two.
         if is_last
             || options.stage_only
@@ -117,7 +132,7 @@ impl Slicer<'_> {
             || !self.pace.is_even()
             || self.incremental().next().is_none()
             || self.stand_alone == Some(false)
-            || order.bytes() > MOST_BYTES
+            || bytes > MOST_BYTES
         {
             return None;
         }
@@ -132,7 +147,8 @@ impl Slicer<'_> {
         // What counts as loaded stays as it is: if nothing does yet, the tables need not be there.
         let mut state = order.state.clone();
         log.id()?;
-        let position = Position::new(log.tail() + 1, order.attempt);
+        let follows = (log.tail() + before.len() as u64, last.attempt);
+        let position = Position::new(follows.0, follows.1);
         state.sinks = self
             .sinks
             .keys()
@@ -142,16 +158,29 @@ impl Slicer<'_> {
                 position,
             })
             .collect();
+        // The last one that has read a source has what was read of it before.
         let seen = |name: &str| -> Option<&Seen> {
-            let after = order.chosen.seen.get(name);
+            let mut after = before.iter().rev();
+            let after = after.find_map(|order| order.chosen.seen.get(name));
             after.or_else(|| Some(&self.seen.get(name)?.1))
         };
         let chosen = self
             .choose_from(&seen, self.pace.most_of_each(), None)
             .ok()??;
         let next = self.order(log, &state, chosen);
-        (order.bytes() + next.bytes() <= MOST_BYTES).then_some(next)
+        let fits = bytes + next.bytes() <= MOST_BYTES;
+        fits.then_some(Next {
+            order: next,
+            follows,
+        })
     }
+}
+
+/// A slice that may be computed ahead.
+struct Next {
+    order: Order,
+    /// The entry before it.
+    follows: (u64, commit::Attempt),
 }
 
 /// Keeps the stages of a slice until it is its turn: on a screen, those of two slices at once could not be told apart.

@@ -320,6 +320,8 @@ def any_result(case: Case, output: DataType, arguments: list[DataType]) -> Calla
     made = case.with_strange(case.values(output, 50, nulls=False)) or [None]
     rejects = case.random.random() < 0.3
     fails = case.random.randrange(2000)
+    keeps = case.random.choice([0, 0, 2, 3, 7])
+    kept: list[object] = []
     calls = iter(range(10**9))
 
     def function(*values: object) -> object:
@@ -328,6 +330,18 @@ def any_result(case: Case, output: DataType, arguments: list[DataType]) -> Calla
             raise ValueError(f"row {call}")
         if call == fails:
             raise KeyError(call)
+        if keeps and given:
+            # What somebody holds stays what it is, also as a key. Sometimes all is let go.
+            if call % keeps:
+                kept.append(values[given[0]])
+                places = {value: place for place, value in enumerate(kept[-3:])}
+                assert [kept[-3:][places[value]] for value in kept[-3:]] == kept[-3:]
+            if type(values[0]) is str and call % 11 == 0:
+                kept.append(sys.intern(values[0]) and values[given[0]])
+            result = kept[call * 7 % len(kept)] if kept else None
+            if call % 23 == 0:
+                kept.clear()
+            return result
         return values[given[0]] if given else made[call % len(made)]
 
     return function

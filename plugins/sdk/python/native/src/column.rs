@@ -8,10 +8,11 @@ use crate::calendar::DAYS;
 use crate::kind::{Kind, Unit};
 use crate::known::{Key, Known};
 use crate::layout::{self, SPANS};
+use crate::plain::{self, Again};
 use crate::python::{
     Borrowed, Builtin, Owned, PyBytes_FromStringAndSize, PyFloat_FromDouble,
-    PyLong_FromUnsignedLongLong, PyTuple_GetItem, PyTuple_Size, PyUnicode_DecodeUTF8, bytes_of,
-    int, is_of, none, text_of, truth,
+    PyLong_FromUnsignedLongLong, PyTuple_GetItem, PyTuple_Size, bytes_of, int, is_of, none,
+    text_of, truth,
 };
 
 /// A column, whose buffers hold what its rows need: reading one cannot fail, but for memory.
@@ -20,6 +21,7 @@ pub(crate) struct Column {
     /// One byte for each row, 0 for null; or null, where no row is.
     valid: *const u8,
     known: Known,
+    again: Again,
     /// Keeps the buffers.
     _given: Owned,
 }
@@ -61,6 +63,7 @@ impl Column {
                 values,
                 valid: valid.map_or(null(), <[u8]>::as_ptr),
                 known: Known::new(),
+                again: Again::new(),
                 _given: Owned::another(given),
             };
             let Some(offset) = kind.offset() else {
@@ -172,19 +175,22 @@ impl Column {
         }
     }
 
-    /// The value of a row; None only with an exception.
+    /// The value of a row; None only with an exception. With `PASSING`, values are mostly let go before the row after the next.
     ///
     /// # Safety
     /// `row` is one of the rows.
     #[inline(always)]
-    pub(crate) unsafe fn value(&mut self, row: usize) -> Option<Owned> {
+    pub(crate) unsafe fn value<const PASSING: bool>(&mut self, row: usize) -> Option<Owned> {
         // SAFETY: buffers and values were checked when the column was read.
         unsafe {
             if !self.valid.is_null() && *self.valid.add(row) == 0 {
                 return Some(Owned::another(none()));
             }
             match self.values {
-                Values::Slots(kind, slots) => slot(kind, slots, row, &mut self.known),
+                Values::Slots(kind, slots) => {
+                    let again = PASSING.then_some(&mut self.again);
+                    slot(kind, slots, row, &mut self.known, again)
+                }
                 Values::Ranges { text: false, .. } => {
                     let (_, bytes) = self.range(row);
                     Owned::new(PyBytes_FromStringAndSize(
@@ -195,9 +201,13 @@ impl Column {
                 Values::Ranges { .. } => {
                     let (_, text) = self.range(row);
                     // Not borrowed from the column, which is about to change what it knows.
-                    let (text, length) = (text.as_ptr(), text.len());
-                    let make = || Owned::new(PyUnicode_DecodeUTF8(text, length as isize, null()));
-                    match Key::text(core::slice::from_raw_parts(text, length)) {
+                    let text = core::slice::from_raw_parts(text.as_ptr(), text.len());
+                    let again = PASSING.then_some(&mut self.again);
+                    let make = || match again {
+                        Some(again) => again.text(text),
+                        None => plain::text(text),
+                    };
+                    match Key::text(text) {
                         Some(key) => self.known.get(key, make),
                         None => make(),
                     }
@@ -289,7 +299,13 @@ unsafe fn wide(slots: *const u8, row: usize) -> i128 {
 /// # Safety
 /// The slot is there, and was checked.
 #[inline(always)]
-unsafe fn slot(kind: Kind, slots: *const u8, row: usize, known: &mut Known) -> Option<Owned> {
+unsafe fn slot(
+    kind: Kind,
+    slots: *const u8,
+    row: usize,
+    known: &mut Known,
+    again: Option<&mut Again>,
+) -> Option<Owned> {
     // SAFETY: as the caller says.
     unsafe {
         macro_rules! read {
@@ -297,39 +313,63 @@ unsafe fn slot(kind: Kind, slots: *const u8, row: usize, known: &mut Known) -> O
                 slots.cast::<$type>().add(row).read_unaligned()
             };
         }
-        let object = match kind {
+        let int = |number, again: Option<&mut Again>| match again {
+            Some(again) => again.int(number),
+            None => int(number),
+        };
+        let float = |number, again: Option<&mut Again>| match again {
+            Some(again) => again.float(number),
+            None => Owned::new(PyFloat_FromDouble(number)),
+        };
+        let date = |days: i64, again: Option<&mut Again>, known: &mut Known| {
+            known.get(Key::number(days as u64, 0), || match again {
+                Some(again) => again.object(
+                    |date| {
+                        layout::set_date(date, days);
+                        Some(())
+                    },
+                    || layout::date(days),
+                ),
+                None => layout::date(days),
+            })
+        };
+        match kind {
             Kind::Bool => {
                 let set = *slots.add(row >> 3) >> (row & 7) & 1 != 0;
-                return Some(Owned::another(truth(set)));
+                Some(Owned::another(truth(set)))
             }
-            Kind::Int8 => return int(read!(i8).into()),
-            Kind::Int16 => return int(read!(i16).into()),
-            Kind::Int32 => return int(read!(i32).into()),
-            Kind::Int64 => return int(read!(i64)),
-            Kind::UInt8 => return int(read!(u8).into()),
-            Kind::UInt16 => return int(read!(u16).into()),
-            Kind::UInt32 => return int(read!(u32).into()),
-            Kind::UInt64 => PyLong_FromUnsignedLongLong(read!(u64)),
-            Kind::Float32 => PyFloat_FromDouble(read!(f32).into()),
-            Kind::Float64 => PyFloat_FromDouble(read!(f64)),
+            Kind::Int8 => int(read!(i8).into(), again),
+            Kind::Int16 => int(read!(i16).into(), again),
+            Kind::Int32 => int(read!(i32).into(), again),
+            Kind::Int64 => int(read!(i64), again),
+            Kind::UInt8 => int(read!(u8).into(), again),
+            Kind::UInt16 => int(read!(u16).into(), again),
+            Kind::UInt32 => int(read!(u32).into(), again),
+            Kind::UInt64 => Owned::new(PyLong_FromUnsignedLongLong(read!(u64))),
+            Kind::Float32 => float(read!(f32).into(), again),
+            Kind::Float64 => float(read!(f64), again),
             Kind::FixedBinary(width) => {
                 let at = slots.add(row * width as usize);
-                PyBytes_FromStringAndSize(at, width as isize)
+                Owned::new(PyBytes_FromStringAndSize(at, width as isize))
             }
-            Kind::Date32 => {
-                let days = read!(i32).into();
-                return known.get(Key::number(days as u64, 0), || layout::date(days));
-            }
-            Kind::Date64 => {
-                let days = read!(i64) / Unit::Millisecond.a_day();
-                return known.get(Key::number(days as u64, 0), || layout::date(days));
-            }
-            Kind::Time32(unit) => return layout::time(i64::from(read!(i32)) * unit.micros()),
-            Kind::Time64 => return layout::time(read!(i64)),
+            Kind::Date32 => date(read!(i32).into(), again, known),
+            Kind::Date64 => date(read!(i64) / Unit::Millisecond.a_day(), again, known),
+            Kind::Time32(unit) => layout::time(i64::from(read!(i32)) * unit.micros()),
+            Kind::Time64 => layout::time(read!(i64)),
             Kind::Timestamp { unit, utc } => {
-                return layout::datetime(read!(i64) * unit.micros(), utc);
+                let micros = read!(i64) * unit.micros();
+                match again {
+                    Some(again) => again.object(
+                        |moment| {
+                            layout::set_datetime(moment, micros);
+                            Some(())
+                        },
+                        || layout::datetime(micros, utc),
+                    ),
+                    None => layout::datetime(micros, utc),
+                }
             }
-            Kind::Duration(unit) => return layout::duration(read!(i64), unit),
+            Kind::Duration(unit) => layout::duration(read!(i64), unit),
             Kind::Decimal { width, scale, .. } => {
                 let number = match width {
                     4 => read!(i32).into(),
@@ -338,13 +378,18 @@ unsafe fn slot(kind: Kind, slots: *const u8, row: usize, known: &mut Known) -> O
                 };
                 let key = Key::number(number as u64, (number >> 64) as u64);
                 let (negative, magnitude) = (number < 0, number.unsigned_abs());
-                return known.get(key, || {
-                    layout::new_decimal(negative, magnitude, -isize::from(scale))
-                });
+                let exponent = -isize::from(scale);
+                let make = || layout::new_decimal(negative, magnitude, exponent);
+                known.get(key, || match again {
+                    Some(again) => again.object(
+                        |decimal| layout::set_decimal(decimal, negative, magnitude, exponent),
+                        make,
+                    ),
+                    None => make(),
+                })
             }
             // Their values are no slots.
-            Kind::Utf8 | Kind::LargeUtf8 | Kind::Binary | Kind::LargeBinary => return None,
-        };
-        Owned::new(object)
+            Kind::Utf8 | Kind::LargeUtf8 | Kind::Binary | Kind::LargeBinary => None,
+        }
     }
 }

@@ -2,10 +2,11 @@
 
 use core::ptr::null;
 
-use crate::bits::bytes_for;
+use crate::bits::{bytes_for, copy};
 use crate::decimal::{digits, scaled};
 use crate::kind::{Kind, Unit};
 use crate::layout;
+use crate::plain::{ascii_of, float_of, int_of};
 use crate::python::{
     _PyBytes_Resize, Borrowed, Builtin, Owned, PyBytes_FromStringAndSize, PyFloat_AsDouble,
     PyLong_AsLongLong, PyLong_AsUnsignedLongLong, PyTuple_New, PyTuple_SetItem, bytes_of,
@@ -41,9 +42,8 @@ pub(crate) unsafe fn encode(kind: Kind, values: Borrowed, marks: &Marks<'_>) -> 
             Marks::Valid(_) => return None,
             Marks::Selected(selected) => selected.len(),
         };
-        let mut bitmap = Bytes::zeros(bytes_for(rows))?;
-        let mut out = Out::new(kind, rows)?;
-        let (mut next, mut nulls) = (0, 0);
+        let mut encoder = Encoder::new(kind, rows)?;
+        let mut next = 0;
         for row in 0..rows {
             let value = match marks {
                 Marks::None => values[row],
@@ -55,21 +55,78 @@ pub(crate) unsafe fn encode(kind: Kind, values: Borrowed, marks: &Marks<'_>) -> 
                     *values.get(next - 1)?
                 }
             };
-            if value == none() {
-                nulls += 1;
-                out.null(row);
-            } else {
-                bitmap.set_bit(row);
-                out.put(kind, row, value)?;
-            }
+            encoder.push(value)?;
         }
         if matches!(marks, Marks::Selected(_)) && next != given {
             return None;
         }
-        if nulls == 0 {
-            bitmap = Bytes::zeros(0)?;
+        encoder.finish([])
+    }
+}
+
+/// A column to which values are added one by one.
+pub(crate) struct Encoder {
+    kind: Kind,
+    bitmap: Bytes,
+    out: Out,
+    /// Where the next value goes.
+    row: usize,
+    nulls: usize,
+}
+
+impl Encoder {
+    /// None with an exception.
+    pub(crate) fn new(kind: Kind, rows: usize) -> Option<Self> {
+        Some(Self {
+            kind,
+            bitmap: Bytes::zeros(bytes_for(rows))?,
+            out: Out::new(kind, rows)?,
+            row: 0,
+            nulls: 0,
+        })
+    }
+
+    /// How many rows there are by now.
+    pub(crate) const fn rows(&self) -> usize {
+        self.row
+    }
+
+    /// Adds a value, where None is null. If it is not one of the type as it is, nothing is added.
+    ///
+    /// # Safety
+    /// `value` is an object, and there are fewer rows than this was made for.
+    #[inline(always)]
+    pub(crate) unsafe fn push(&mut self, value: Borrowed) -> Option<()> {
+        // SAFETY: as the caller says.
+        unsafe {
+            if value == none() {
+                self.push_null();
+                return Some(());
+            }
+            self.out.put(self.kind, self.row, value)?;
+            self.bitmap.set_bit(self.row);
         }
-        out.finish(nulls, bitmap)
+        self.row += 1;
+        Some(())
+    }
+
+    /// # Safety
+    /// There are fewer rows than this was made for.
+    #[inline(always)]
+    pub(crate) unsafe fn push_null(&mut self) {
+        // SAFETY: as the caller says.
+        unsafe { self.out.null(self.row) };
+        self.nulls += 1;
+        self.row += 1;
+    }
+
+    /// `(*first, null count, bitmap, *buffers)`; the bitmap is empty without nulls. None with an exception.
+    pub(crate) fn finish<const COUNT: usize>(self, first: [Owned; COUNT]) -> Option<Owned> {
+        let bitmap = match self.nulls {
+            0 => Bytes::zeros(0)?,
+            _ => self.bitmap,
+        };
+        self.out.finish(first, self.nulls, bitmap)
     }
 }
 
@@ -251,10 +308,12 @@ impl Out {
                     copy(bytes, first.start.add(row * width));
                 }
                 Kind::Binary | Kind::LargeBinary | Kind::Utf8 | Kind::LargeUtf8 => {
-                    let bytes = if kind.is_text() {
-                        text_of(value)?
-                    } else {
+                    let bytes = if !kind.is_text() {
                         bytes_of(value)?
+                    } else if let Some(text) = ascii_of(value) {
+                        text
+                    } else {
+                        text_of(value)?
                     };
                     let data = self.data.as_mut()?;
                     data.push(bytes)?;
@@ -265,8 +324,13 @@ impl Out {
         Some(())
     }
 
-    /// `(null count, bitmap, *buffers)`; None with an exception.
-    fn finish(self, nulls: usize, bitmap: Bytes) -> Option<Owned> {
+    /// `(*first, null count, bitmap, *buffers)`; None with an exception.
+    fn finish<const COUNT: usize>(
+        self,
+        first: [Owned; COUNT],
+        nulls: usize,
+        bitmap: Bytes,
+    ) -> Option<Owned> {
         // SAFETY: a tuple's items are given to it, as many as it has places.
         unsafe {
             let data = match self.data {
@@ -280,8 +344,10 @@ impl Out {
                 Some(self.first.object),
                 data.map(|data| data.object),
             ];
-            let tuple = Owned::new(PyTuple_New(items.iter().flatten().count() as isize))?;
-            for (place, item) in items.into_iter().flatten().enumerate() {
+            let count = COUNT + items.iter().flatten().count();
+            let tuple = Owned::new(PyTuple_New(count as isize))?;
+            let items = first.into_iter().chain(items.into_iter().flatten());
+            for (place, item) in items.enumerate() {
                 if PyTuple_SetItem(tuple.borrow(), place as isize, item.give()) != 0 {
                     return None;
                 }
@@ -339,43 +405,6 @@ impl Data {
     }
 }
 
-/// Copies bytes; a few of them without a call.
-///
-/// # Safety
-/// There is room for as many at `target`, and they do not overlap.
-#[inline(always)]
-unsafe fn copy(bytes: &[u8], mut target: *mut u8) {
-    let (mut source, mut left) = (bytes.as_ptr(), bytes.len());
-    // SAFETY: as the caller says; `left` counts what is left of both.
-    unsafe {
-        if left > 64 {
-            target.copy_from_nonoverlapping(source, left);
-            return;
-        }
-        macro_rules! step {
-            ($type:ty) => {
-                let value = source.cast::<$type>().read_unaligned();
-                target.cast::<$type>().write_unaligned(value);
-                source = source.add(size_of::<$type>());
-                target = target.add(size_of::<$type>());
-                left -= size_of::<$type>();
-            };
-        }
-        while left >= 8 {
-            step!(u64);
-        }
-        if left >= 4 {
-            step!(u32);
-        }
-        if left >= 2 {
-            step!(u16);
-        }
-        if left >= 1 {
-            target.write(source.read());
-        }
-    }
-}
-
 /// A whole number of 64 bits; None for any other, and for what is no `int`.
 ///
 /// # Safety
@@ -384,6 +413,9 @@ unsafe fn copy(bytes: &[u8], mut target: *mut u8) {
 unsafe fn signed(value: Borrowed) -> Option<i64> {
     // SAFETY: as the caller says.
     unsafe {
+        if let Some(number) = int_of(value) {
+            return Some(number);
+        }
         if !is_of(value, Builtin::Int) {
             return None;
         }
@@ -414,6 +446,9 @@ unsafe fn unsigned(value: Borrowed) -> Option<u64> {
 unsafe fn float(value: Borrowed, exact: i64) -> Option<f64> {
     // SAFETY: as the caller says.
     unsafe {
+        if let Some(number) = float_of(value) {
+            return Some(number);
+        }
         if !is_float(value) {
             let number = signed(value)?;
             return (-exact..=exact).contains(&number).then_some(number as f64);

@@ -3,7 +3,7 @@
 //! It has been the same from Python 3.3 (`decimal`) and 3.7 (`datetime`) to 3.14. It is checked when the module is
 //! imported, on values that are made both ways; if one differs, what needs it is left to Python.
 
-use core::ffi::{c_char, c_int};
+use core::ffi::{CStr, c_char, c_int};
 use core::ops::RangeInclusive;
 use core::ptr::{null, null_mut};
 
@@ -164,11 +164,15 @@ unsafe fn attribute(module: *const c_char, name: *const c_char) -> Option<Owned>
     }
 }
 
-/// Bytes of an object of `class`, without those that depend on its length.
-unsafe fn size_of_objects(class: Borrowed) -> Option<usize> {
-    // SAFETY: `class` is one, as the caller sees to.
+/// What a class says about the size of its objects: `__basicsize__` is the bytes that do not depend on their length,
+/// `__itemsize__` those that do.
+///
+/// # Safety
+/// `class` is an object.
+pub(crate) unsafe fn size_of_objects(class: Borrowed, which: &CStr) -> Option<usize> {
+    // SAFETY: as the caller says.
     unsafe {
-        let size = Owned::new(PyObject_GetAttrString(class, c"__basicsize__".as_ptr()))?;
+        let size = Owned::new(PyObject_GetAttrString(class, which.as_ptr()))?;
         PyLong_AsLongLong(size.borrow()).try_into().ok()
     }
 }
@@ -176,7 +180,7 @@ unsafe fn size_of_objects(class: Borrowed) -> Option<usize> {
 /// Whether objects of `class` are as long as a `T`: nothing behind it must be read.
 unsafe fn is_as_long_as<T>(class: Borrowed) -> Option<bool> {
     // SAFETY: as the caller says.
-    unsafe { Some(size_of_objects(class)? == size_of::<T>()) }
+    unsafe { Some(size_of_objects(class, c"__basicsize__")? == size_of::<T>()) }
 }
 
 unsafe fn are_lists_as_expected() -> Option<bool> {
@@ -198,7 +202,7 @@ unsafe fn are_lists_as_expected() -> Option<bool> {
 unsafe fn find_items_of_tuples() -> Option<usize> {
     // SAFETY: a tuple has its items behind what all tuples have, and the size of that is asked for.
     unsafe {
-        let begin = size_of_objects(&raw mut PyTuple_Type)?;
+        let begin = size_of_objects(&raw mut PyTuple_Type, c"__basicsize__")?;
         let tuple = Owned::new(PyTuple_New(2))?;
         for (place, item) in [none(), truth(true)].into_iter().enumerate() {
             PyTuple_SetItem(tuple.borrow(), place as isize, Owned::another(item).give());
@@ -246,6 +250,28 @@ pub(crate) unsafe fn items_of_tuple(tuple: Borrowed) -> *mut Borrowed {
     unsafe { tuple.byte_add(TUPLE_ITEMS).cast() }
 }
 
+/// Whether [`set_only_item`] may be used.
+pub(crate) fn knows_lists() -> bool {
+    // SAFETY: written once, while the module was imported.
+    unsafe { KNOWS_LISTS }
+}
+
+/// Puts an item into a list of one in place of the one that is there; None if it has not one.
+///
+/// # Safety
+/// [`knows_lists`], and `list` is one.
+#[inline(always)]
+pub(crate) unsafe fn set_only_item(list: Borrowed, item: Owned) -> Option<Owned> {
+    // SAFETY: as the caller says.
+    unsafe {
+        let list = &*list.cast::<List>();
+        if list.length != 1 {
+            return None;
+        }
+        Owned::new(list.items.cast_mut().replace(item.give()))
+    }
+}
+
 unsafe fn are_dates_as_expected() -> Option<bool> {
     // 2001-02-03 04:05:06.700008, and the span from 1970 to there.
     const MOMENT: i64 = (11_356 * 86_400 + 14_706) * SECOND + 700_008;
@@ -273,9 +299,21 @@ unsafe fn are_dates_as_expected() -> Option<bool> {
                 && moment_of(utc.borrow(), false).is_none()
                 && time_of(time.borrow()) == Some(MOMENT.rem_euclid(DAY))
                 && span_of(span.borrow()) == Some(-MOMENT)
-                && (*utc.borrow().cast::<Timed<10>>()).zone == dates.utc,
+                && (*utc.borrow().cast::<Timed<10>>()).zone == dates.utc
+                && can_be_set(&day, &date(0)?, |day| set_date(day, 0))
+                && can_be_set(&naive, &datetime(-1, false)?, |naive| {
+                    set_datetime(naive, -1)
+                })
+                && can_be_set(&utc, &datetime(-1, true)?, |utc| set_datetime(utc, -1)),
         )
     }
+}
+
+/// Whether an object, written anew, is the other one to Python as well.
+unsafe fn can_be_set(ours: &Owned, theirs: &Owned, set: impl FnOnce(Borrowed)) -> bool {
+    set(ours.borrow());
+    // SAFETY: both are objects.
+    unsafe { PyObject_RichCompareBool(ours.borrow(), theirs.borrow(), EQUAL) == 1 }
 }
 
 unsafe fn are_decimals_as_expected() -> Option<bool> {
@@ -309,8 +347,10 @@ unsafe fn are_decimals_as_expected() -> Option<bool> {
         if !within || decimal_of(theirs.borrow()) != Some((true, MAGNITUDE, -3)) {
             return Some(false);
         }
-        let ours = new_decimal(true, MAGNITUDE, -3)?;
-        Some(PyObject_RichCompareBool(theirs.borrow(), ours.borrow(), EQUAL) == 1)
+        let ours = new_decimal(false, 7, 2)?;
+        Some(can_be_set(&ours, &theirs, |ours| {
+            set_decimal(ours, true, MAGNITUDE, -3);
+        }))
     }
 }
 
@@ -339,6 +379,48 @@ pub(crate) unsafe fn datetime(micros: i64, utc: bool) -> Option<Owned> {
         Owned::new((dates.new_datetime)(
             year, month, day, hour, minute, second, micro, zone, class,
         ))
+    }
+}
+
+/// Makes a date another one.
+///
+/// # Safety
+/// It was made by [`date`], and nothing else refers to it; `days` is in [`calendar::DAYS`].
+#[inline(always)]
+pub(crate) unsafe fn set_date(object: Borrowed, days: i64) {
+    let (year, month, day) = calendar::civil(days);
+    // SAFETY: as the caller says.
+    unsafe {
+        let date = object.cast::<Dated<4>>();
+        (*date).hash = -1;
+        (*date).fields = [(year >> 8) as u8, year as u8, month as u8, day as u8];
+    }
+}
+
+/// Makes a datetime another one, with the zone that it has.
+///
+/// # Safety
+/// It was made by [`datetime`], and nothing else refers to it; the day of `micros` is in [`calendar::DAYS`].
+#[inline(always)]
+pub(crate) unsafe fn set_datetime(object: Borrowed, micros: i64) {
+    let (year, month, day) = calendar::civil(micros.div_euclid(DAY));
+    let (hour, minute, second, micro) = clock(micros.rem_euclid(DAY));
+    // SAFETY: as the caller says.
+    unsafe {
+        let moment = object.cast::<Timed<10>>();
+        (*moment).hash = -1;
+        (*moment).fields = [
+            (year >> 8) as u8,
+            year as u8,
+            month as u8,
+            day as u8,
+            hour as u8,
+            minute as u8,
+            second as u8,
+            (micro >> 16) as u8,
+            (micro >> 8) as u8,
+            micro as u8,
+        ];
     }
 }
 
@@ -492,11 +574,28 @@ pub(crate) unsafe fn new_decimal(
     magnitude: u128,
     exponent: isize,
 ) -> Option<Owned> {
-    let (words, length) = to_words::<NativeWord, WORDS>(magnitude)?;
     // SAFETY: the class makes objects of the size of `Decimal`, as was checked.
     unsafe {
         let made = Owned::new(PyType_GenericAlloc(DECIMAL, 0))?;
-        let decimal = made.borrow().cast::<Decimal>();
+        set_decimal(made.borrow(), negative, magnitude, exponent)?;
+        Some(made)
+    }
+}
+
+/// Makes a decimal another one; None where there is no room for it.
+///
+/// # Safety
+/// It was made by [`new_decimal`], and nothing else refers to it.
+pub(crate) unsafe fn set_decimal(
+    object: Borrowed,
+    negative: bool,
+    magnitude: u128,
+    exponent: isize,
+) -> Option<()> {
+    let (words, length) = to_words::<NativeWord, WORDS>(magnitude)?;
+    // SAFETY: as the caller says.
+    unsafe {
+        let decimal = object.cast::<Decimal>();
         (*decimal).hash = -1;
         (*decimal).flags = WITHIN | if negative { NEGATIVE } else { 0 };
         (*decimal).exponent = exponent;
@@ -505,8 +604,8 @@ pub(crate) unsafe fn new_decimal(
         (*decimal).allocated = WORDS as isize;
         (*decimal).words = words;
         (*decimal).data = (&raw const (*decimal).words).cast();
-        Some(made)
     }
+    Some(())
 }
 
 /// Whether a decimal has room for a coefficient.

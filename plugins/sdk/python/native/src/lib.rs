@@ -25,6 +25,8 @@ mod layout;
 #[cfg(not(test))]
 mod module;
 #[cfg(not(test))]
+mod plain;
+#[cfg(not(test))]
 mod python;
 #[cfg(not(test))]
 mod rows;

@@ -8,10 +8,11 @@ use crate::column::Column;
 use crate::encode::{Marks, encode};
 use crate::kind::Kind;
 use crate::layout;
+use crate::plain;
 use crate::python::{
     Borrowed, Builtin, FAST_CALL, Function, HEAD, Method, Module, Owned, PyBytes_FromStringAndSize,
     PyList_New, PyList_SetItem, PyLong_AsLongLong, PyModule_Create2, answer, bytes_of,
-    bytes_to_write, find_small_numbers, has_raised, is_of, none, text_of,
+    bytes_to_write, find_small_numbers, has_raised, int, is_of, none, text_of,
 };
 use crate::rows;
 
@@ -49,6 +50,31 @@ unsafe extern "C" fn rows_of(_: Borrowed, first: *const Borrowed, count: isize) 
     })
 }
 
+/// `calls(columns, rows, selected, format, slot)`: the same, which takes a value of `format` out of `slot` after each row.
+unsafe extern "C" fn calls(_: Borrowed, first: *const Borrowed, count: isize) -> Borrowed {
+    // SAFETY: Python calls this with objects.
+    answer(unsafe {
+        arguments(first, count).and_then(|[columns, rows, selected, format, slot]| {
+            let kind = Kind::of(text_of(*format)?)?;
+            rows::calls(*columns, count_of(*rows)?, *selected, kind, *slot)
+        })
+    })
+}
+
+/// `given(iterator)`: how many rows an iterator of `calls` has given.
+unsafe extern "C" fn given(_: Borrowed, first: *const Borrowed, count: isize) -> Borrowed {
+    // SAFETY: Python calls this with objects.
+    answer(unsafe {
+        arguments(first, count).and_then(|[iterator]| int(rows::given(*iterator)? as i64))
+    })
+}
+
+/// `finish(iterator)`: `(left, rows, null count, bitmap, *buffers)` of what an iterator of `calls` has taken.
+unsafe extern "C" fn finish(_: Borrowed, first: *const Borrowed, count: isize) -> Borrowed {
+    // SAFETY: Python calls this with objects.
+    answer(unsafe { arguments(first, count).and_then(|[iterator]| rows::finish(*iterator)) })
+}
+
 /// `decode(column, rows)`: a list of values, None for null.
 unsafe extern "C" fn decode(_: Borrowed, first: *const Borrowed, count: isize) -> Borrowed {
     // SAFETY: Python calls this with objects.
@@ -58,7 +84,7 @@ unsafe extern "C" fn decode(_: Borrowed, first: *const Borrowed, count: isize) -
             let mut column = Column::read(*column, rows)?;
             let list = Owned::new(PyList_New(rows as isize))?;
             for row in 0..rows {
-                let value = column.value(row)?;
+                let value = column.value::<false>(row)?;
                 if PyList_SetItem(list.borrow(), row as isize, value.give()) != 0 {
                     return None;
                 }
@@ -110,8 +136,11 @@ const fn method(name: &'static core::ffi::CStr, call: Function) -> Method {
     }
 }
 
-static mut METHODS: [Method; 5] = [
+static mut METHODS: [Method; 8] = [
     method(c"rows", rows_of),
+    method(c"calls", calls),
+    method(c"given", given),
+    method(c"finish", finish),
     method(c"decode", decode),
     method(c"encode", encode_list),
     method(c"unpack", unpack),
@@ -147,6 +176,7 @@ pub unsafe extern "C" fn PyInit__transom_native() -> Borrowed {
     // SAFETY: Python imports one module at a time.
     unsafe {
         layout::find();
+        plain::find();
         // What is not there is left to Python, and no reason not to be imported.
         let _ = Owned::new(answer(None));
         if find_small_numbers().is_none() || rows::create_class().is_none() {

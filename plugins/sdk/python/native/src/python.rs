@@ -3,6 +3,7 @@
 //! By hand, since bindings such as `pyo3-ffi` need `std` and a Python to configure themselves after.
 
 use core::ffi::{c_char, c_int, c_void};
+use core::ops::RangeInclusive;
 use core::ptr::{NonNull, null_mut};
 
 /// The head of every object.
@@ -173,6 +174,19 @@ pub(crate) enum Builtin {
     Str = 28,
 }
 
+impl Builtin {
+    #[inline(always)]
+    fn class(self) -> Borrowed {
+        match self {
+            Self::Int => &raw mut PyLong_Type,
+            Self::List => &raw mut PyList_Type,
+            Self::Tuple => &raw mut PyTuple_Type,
+            Self::Bytes => &raw mut PyBytes_Type,
+            Self::Str => &raw mut PyUnicode_Type,
+        }
+    }
+}
+
 unsafe extern "C" {
     pub(crate) fn PyModule_Create2(module: *mut Module, version: c_int) -> Borrowed;
     pub(crate) fn PyType_FromSpec(spec: *mut Spec) -> Borrowed;
@@ -198,8 +212,9 @@ unsafe extern "C" {
         length: isize,
         errors: *const c_char,
     ) -> Borrowed;
+    pub(crate) fn PyUnicode_InternFromString(text: *const c_char) -> Borrowed;
     pub(crate) fn PyUnicode_AsUTF8AndSize(object: Borrowed, length: *mut isize) -> *const u8;
-    fn PyLong_FromLongLong(number: i64) -> Borrowed;
+    pub(crate) fn PyLong_FromLongLong(number: i64) -> Borrowed;
     pub(crate) fn PyLong_FromUnsignedLongLong(number: u64) -> Borrowed;
     pub(crate) fn PyLong_AsLongLong(object: Borrowed) -> i64;
     pub(crate) fn PyLong_AsUnsignedLongLong(object: Borrowed) -> u64;
@@ -207,6 +222,7 @@ unsafe extern "C" {
     pub(crate) fn PyFloat_AsDouble(object: Borrowed) -> f64;
     pub(crate) fn PyList_New(length: isize) -> Borrowed;
     pub(crate) fn PyList_SetItem(list: Borrowed, place: isize, value: Borrowed) -> c_int;
+    pub(crate) fn PyList_Append(list: Borrowed, value: Borrowed) -> c_int;
     pub(crate) fn PyTuple_New(length: isize) -> Borrowed;
     pub(crate) fn PyTuple_Size(object: Borrowed) -> isize;
     pub(crate) fn PyTuple_SetItem(tuple: Borrowed, place: isize, value: Borrowed) -> c_int;
@@ -261,29 +277,40 @@ pub(crate) unsafe fn is_float(object: Borrowed) -> bool {
 #[inline(always)]
 pub(crate) unsafe fn is_of(object: Borrowed, builtin: Builtin) -> bool {
     // SAFETY: as the caller says.
-    let class = unsafe { (*object).class };
-    let itself = match builtin {
-        Builtin::Int => &raw mut PyLong_Type,
-        Builtin::List => &raw mut PyList_Type,
-        Builtin::Tuple => &raw mut PyTuple_Type,
-        Builtin::Bytes => &raw mut PyBytes_Type,
-        Builtin::Str => &raw mut PyUnicode_Type,
-    };
+    let class = unsafe { class_of(object) };
     // Mostly it is the class itself, which costs no call to find out.
-    class == itself || PyType_GetFlags(class) as u32 & (1 << builtin as u32) != 0
+    class == builtin.class() || PyType_GetFlags(class) as u32 & (1 << builtin as u32) != 0
 }
 
-/// The whole numbers that Python keeps, each as one object: -5 to 256.
+/// Whether the object is of a built-in class, and of none derived from it.
+///
+/// # Safety
+/// `object` is an object.
+#[inline(always)]
+pub(crate) unsafe fn is_exactly(object: Borrowed, builtin: Builtin) -> bool {
+    // SAFETY: as the caller says.
+    unsafe { class_of(object) == builtin.class() }
+}
+
+/// # Safety
+/// `object` is an object.
+#[inline(always)]
+pub(crate) unsafe fn class_of(object: Borrowed) -> Borrowed {
+    // SAFETY: as the caller says.
+    unsafe { (*object).class }
+}
+
+/// The whole numbers that Python keeps, each as one object.
+pub(crate) const SMALL_NUMBERS: RangeInclusive<i64> = -5..=256;
 static mut SMALL: [Borrowed; SMALLS] = [null_mut(); SMALLS];
 const SMALLS: usize = 262;
-const SMALLEST: i64 = -5;
 
 /// Gets the small numbers; None with an exception.
 ///
 /// # Safety
 /// Called once, while the module is imported.
 pub(crate) unsafe fn find_small_numbers() -> Option<()> {
-    for (place, number) in (SMALLEST..).take(SMALLS).enumerate() {
+    for (place, number) in SMALL_NUMBERS.enumerate() {
         // SAFETY: as the caller says. They are kept for good.
         unsafe { SMALL[place] = Owned::new(PyLong_FromLongLong(number))?.give() };
     }
@@ -293,7 +320,7 @@ pub(crate) unsafe fn find_small_numbers() -> Option<()> {
 /// A whole number; None with an exception.
 #[inline(always)]
 pub(crate) fn int(number: i64) -> Option<Owned> {
-    let place = number.wrapping_sub(SMALLEST) as u64;
+    let place = number.wrapping_sub(*SMALL_NUMBERS.start()) as u64;
     // SAFETY: the module is imported, so the small numbers are there.
     unsafe {
         if place < SMALLS as u64 {

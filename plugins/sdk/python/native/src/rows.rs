@@ -1,14 +1,18 @@
-//! An iterator over the rows of some columns: a value for one column, else a tuple that is used again.
+//! An iterator over the rows of some columns: a value for one column, else a tuple that is used again. It may take the result of
+//! each row before it gives the next one, and write it into a column.
 
 use core::ffi::c_void;
 use core::ptr::null_mut;
 
 use crate::column::Column;
+use crate::encode::Encoder;
+use crate::kind::Kind;
 use crate::layout;
 use crate::python::{
     Borrowed, Builtin, DEALLOC, ITER, ITER_NEXT, NO_CALLS, Object, Owned, PyErr_NoMemory,
-    PyMem_Calloc, PyMem_Free, PyObject_Free, PyTuple_GetItem, PyTuple_New, PyTuple_Size,
-    PyType_FromSpec, PyType_GenericAlloc, Slot, Spec, bytes_of, is_of, none,
+    PyList_Append, PyList_New, PyMem_Calloc, PyMem_Free, PyObject_Free, PyTuple_GetItem,
+    PyTuple_New, PyTuple_Size, PyType_FromSpec, PyType_GenericAlloc, Slot, Spec, answer, bytes_of,
+    class_of, int, is_exactly, is_of, none,
 };
 
 #[repr(C)]
@@ -24,6 +28,66 @@ struct Rows {
     kept: Option<Owned>,
     /// The row that was given last, with more than one column.
     tuple: Option<Owned>,
+    /// In memory of our own; null if results are the caller's.
+    results: *mut Results,
+}
+
+/// The results of rows.
+struct Results {
+    encoder: Encoder,
+    /// A list of one, where the caller leaves the result of the row that was given last. Without one it is null.
+    slot: Owned,
+    /// Whether there is such a row.
+    due: bool,
+    /// How many rows were given.
+    given: usize,
+    /// From the first result that is none of the type as it is, a list of all.
+    left: Option<Owned>,
+}
+
+impl Results {
+    /// Takes the result of the row that was given last; None with an exception.
+    #[inline(always)]
+    unsafe fn take(&mut self) -> Option<()> {
+        if !core::mem::take(&mut self.due) {
+            return Some(());
+        }
+        // SAFETY: what is in the list is an object, and results are as many as rows at most.
+        unsafe {
+            let nothing = Owned::another(none());
+            let value = match layout::set_only_item(self.slot.borrow(), nothing) {
+                Some(value) => value,
+                None => Owned::another(none()),
+            };
+            if self.left.is_none() && self.encoder.push(value.borrow()).is_some() {
+                return Some(());
+            }
+            self.leave(value)
+        }
+    }
+
+    #[cold]
+    unsafe fn leave(&mut self, value: Owned) -> Option<()> {
+        // SAFETY: they are a list and an object.
+        unsafe {
+            if self.left.is_none() {
+                // Python will say what is wrong with the value.
+                drop(Owned::new(answer(None))?);
+                self.left = Some(Owned::new(PyList_New(0))?);
+            }
+            let left = self.left.as_ref()?;
+            (PyList_Append(left.borrow(), value.borrow()) == 0).then_some(())
+        }
+    }
+
+    /// The row that comes next in the column has no result.
+    #[inline(always)]
+    unsafe fn skip(&mut self) {
+        if self.left.is_none() {
+            // SAFETY: there are no more than all rows.
+            unsafe { self.encoder.push_null() };
+        }
+    }
 }
 
 /// The class of iterators.
@@ -87,6 +151,76 @@ pub(crate) unsafe fn over(columns: Borrowed, rows: usize, selected: Borrowed) ->
     }
 }
 
+/// The same, which takes what is left in `slot` for each row as a value of `kind`.
+///
+/// # Safety
+/// All are objects.
+pub(crate) unsafe fn calls(
+    columns: Borrowed,
+    rows: usize,
+    selected: Borrowed,
+    kind: Kind,
+    slot: Borrowed,
+) -> Option<Owned> {
+    // SAFETY: as the caller says. The memory is written to before it is read.
+    unsafe {
+        if !layout::knows(kind) || !layout::knows_lists() || !is_exactly(slot, Builtin::List) {
+            return None;
+        }
+        let iterator = over(columns, rows, selected)?;
+        let encoder = Encoder::new(kind, rows)?;
+        let results = PyMem_Calloc(1, size_of::<Results>()).cast::<Results>();
+        if results.is_null() {
+            PyErr_NoMemory();
+            return None;
+        }
+        results.write(Results {
+            encoder,
+            slot: Owned::another(slot),
+            due: false,
+            given: 0,
+            left: None,
+        });
+        (*iterator.borrow().cast::<Rows>()).results = results;
+        Some(iterator)
+    }
+}
+
+/// How many rows an iterator of [`calls`] has given; None for any other object.
+///
+/// # Safety
+/// `object` is one.
+pub(crate) unsafe fn given(object: Borrowed) -> Option<usize> {
+    // SAFETY: as the caller says; the class says what the object is.
+    unsafe { Some(results_of(object)?.as_ref()?.given) }
+}
+
+/// What an iterator of [`calls`] has taken, once: `(left, rows, null count, bitmap, *buffers)`. `left` are the results that are
+/// not in the buffers, or None.
+///
+/// # Safety
+/// `object` is one.
+pub(crate) unsafe fn finish(object: Borrowed) -> Option<Owned> {
+    // SAFETY: as the caller says; the class says what the object is. The memory is given back after what is in it was taken out.
+    unsafe {
+        let place = results_of(object)?;
+        if place.is_null() {
+            return None;
+        }
+        (*object.cast::<Rows>()).results = null_mut();
+        let results = place.read();
+        PyMem_Free(place.cast());
+        let rows = int(results.encoder.rows() as i64)?;
+        let left = results.left.unwrap_or_else(|| Owned::another(none()));
+        results.encoder.finish([left, rows])
+    }
+}
+
+unsafe fn results_of(object: Borrowed) -> Option<*mut Results> {
+    // SAFETY: as the caller says; the class says what the object is.
+    unsafe { (class_of(object) == CLASS).then(|| (*object.cast::<Rows>()).results) }
+}
+
 unsafe extern "C" fn dealloc(object: Borrowed) {
     // SAFETY: Python calls this for objects of the class, once, when nothing refers to them.
     unsafe {
@@ -95,6 +229,10 @@ unsafe extern "C" fn dealloc(object: Borrowed) {
             (*this).columns.add(place).drop_in_place();
         }
         PyMem_Free((*this).columns.cast());
+        if !(*this).results.is_null() {
+            (*this).results.drop_in_place();
+            PyMem_Free((*this).results.cast());
+        }
         (&raw mut (*this).kept).drop_in_place();
         (&raw mut (*this).tuple).drop_in_place();
         let class = Owned::new((*object).class);
@@ -115,9 +253,18 @@ unsafe extern "C" fn next(object: Borrowed) -> Borrowed {
     let this = unsafe { &mut *object.cast::<Rows>() };
     // SAFETY: there are marks for all rows, and rows below the last are those of all columns.
     unsafe {
+        let mut results = this.results.as_mut();
+        if let Some(results) = &mut results {
+            if results.take().is_none() {
+                return null_mut();
+            }
+        }
         if !this.selected.is_null() {
             while this.next < this.rows && *this.selected.add(this.next) == 0 {
                 this.next += 1;
+                if let Some(results) = &mut results {
+                    results.skip();
+                }
             }
         }
         if this.next >= this.rows {
@@ -125,8 +272,14 @@ unsafe extern "C" fn next(object: Borrowed) -> Borrowed {
         }
         let row = this.next;
         this.next += 1;
+        if let Some(results) = results {
+            results.due = true;
+            results.given += 1;
+        }
         if this.made == 1 {
-            return (*this.columns).value(row).map_or(null_mut(), Owned::give);
+            return (*this.columns)
+                .value::<true>(row)
+                .map_or(null_mut(), Owned::give);
         }
         fill(this, row).map_or(null_mut(), Owned::give)
     }
@@ -147,7 +300,7 @@ unsafe fn fill(this: &mut Rows, row: usize) -> Option<Owned> {
         };
         let items = layout::items_of_tuple(tuple.borrow());
         for place in 0..this.made {
-            let value = (*this.columns.add(place)).value(row)?;
+            let value = (*this.columns.add(place)).value::<true>(row)?;
             // A new tuple has null in its places.
             let before = items.add(place).replace(value.give());
             drop(Owned::new(before));
