@@ -187,6 +187,17 @@ async fn two_slices_are_computed_beside_the_very_first_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn slices_are_computed_ahead_for_a_table_that_is_not_there_yet() {
+    let world = six_new_files(At::Folder).await;
+    let added = "  added: { from: out, path: \"added\", format: parquet, partition_by: [day], mode: append }\n";
+    world.edit("transom.yaml", "slices:", &format!("{added}slices:"));
+    assert_eq!(world.run().await.unwrap().slices.len(), 3);
+    sound(&world, "a sink was added").await;
+    let did = gc(&world).await;
+    assert_eq!(count(&did, Why::Dead), 0, "{did:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_slice_that_was_computed_ahead_is_given_up_if_another_one_came_between() {
     for at in [At::Folder, At::S3] {
         let when = format!("{at:?}");

@@ -98,3 +98,25 @@ async fn a_slice_that_did_not_come_to_its_end_is_halved_by_the_next_run() {
         world.check("at the end").await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_slices_that_are_computed_at_once_the_largest_is_halved_by_the_next_run() {
+    let mut world = World::new(Kind::Append, At::Folder).await;
+    // The first slice has the file that is there from the beginning and a small one, the second one is larger.
+    world.add("day=2024-02-01/a.csv", &[("a", 1)]);
+    let large = ["day=2024-02-02/a.csv", "day=2024-02-03/a.csv"];
+    for name in large {
+        world.add(name, &[("a", 1); 100]);
+    }
+    assert!(world.killed("attempt.staged:0"));
+    let hint = std::fs::read(world.path().join("state/hints/slice.json")).unwrap();
+    let hint: serde_json::Value = serde_json::from_slice(&hint).unwrap();
+    let bytes = large.map(|name| {
+        let file = world.path().join("raw").join(name);
+        std::fs::metadata(file).unwrap().len()
+    });
+    assert_eq!(hint["files"], 2);
+    assert_eq!(hint["bytes"], bytes.iter().sum::<u64>());
+    assert_eq!(sizes(&world).await, [1; 4]);
+    world.check("after a kill").await;
+}

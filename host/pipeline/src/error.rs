@@ -396,16 +396,17 @@ impl Error {
                 source: value.clone().into(),
             };
         }
-        match source_of::<RowsFailed>(&error) {
-            Some(rows) => Self::Rows {
+        if let Some(rows) = source_of::<RowsFailed>(&error) {
+            return Self::Rows {
                 what,
                 source: Box::new(rows.clone()),
-            },
-            None => Self::Query {
-                what,
-                source: readable(error),
-            },
+            };
         }
+        let source = match ValueError::of_internal(&error) {
+            Some(internal) => internal.into(),
+            None => readable(error),
+        };
+        Self::Query { what, source }
     }
 }
 
@@ -418,7 +419,7 @@ pub fn causes(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
     while let Some(cause) = source {
         let text = match cause.downcast_ref::<DataFusionError>() {
             // Without "Execution error: " and the like, which say nothing to the author of a pipeline.
-            Some(error) => error.message().into_owned(),
+            Some(error) => ValueError::without_report(&error.message()),
             None => cause.to_string(),
         };
         // Libraries differ in whether a message repeats its cause.

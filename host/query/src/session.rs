@@ -513,6 +513,18 @@ impl Session {
                 );
             }
         }
+        for order in &step.order_by {
+            let data_type = schema.field_with_name(&order.column)?.data_type();
+            // A sort takes a NULL within a value for what it takes NULL for.
+            if data_type.is_nested() && order.nulls_first != order.descending {
+                return plan_err!(
+                    "`order_by` has no column `{}` of type {} with `nulls_first: {}`, which would be about NULL within values, too;                      leave `nulls_first` out",
+                    order.column,
+                    transom_sql::type_name(data_type),
+                    order.nulls_first
+                );
+            }
+        }
         let failed = |error| {
             let what = format!("opening `{}.{}`", step.plugin, step.transform);
             DataFusionError::from(CallError::new(what, error))

@@ -77,6 +77,33 @@ impl ValueError {
         Some(Self::new(format!("{value} does not fit {to}")).hint("TRY_CAST gives NULL instead"))
     }
 
+    /// What DataFusion calls an internal error, for those who wrote the query; `None` of another error.
+    #[must_use]
+    pub fn of_internal(error: &DataFusionError) -> Option<Self> {
+        match error.find_root() {
+            DataFusionError::Internal(message) => {
+                let message = crate::readable(message.trim_end_matches('.'));
+                let message = format!("a part of the query cannot be carried out: {message}");
+                Some(Self::new(message).hint(concat!(
+                    "write it in another way, and report the query, which is not at fault: ",
+                    env!("CARGO_PKG_REPOSITORY"),
+                    "/issues"
+                )))
+            }
+            _ => None,
+        }
+    }
+
+    /// A message without what DataFusion adds to internal errors: whom to tell.
+    #[must_use]
+    pub fn without_report(message: &str) -> String {
+        const REPORT: &str = "This issue was likely caused by a bug in DataFusion's code. Please help us to resolve this by filing a bug report in our issue tracker: https://github.com/apache/datafusion/issues";
+        match message.contains(REPORT) {
+            true => message.replace(REPORT, "").trim_end().to_owned(),
+            false => message.to_owned(),
+        }
+    }
+
     /// The error in an error of DataFusion, however deep: contexts, diagnostics and shared errors wrap it.
     #[must_use]
     pub fn find(error: &DataFusionError) -> Option<&Self> {
@@ -94,5 +121,30 @@ impl ValueError {
 impl From<ValueError> for DataFusionError {
     fn from(error: ValueError) -> Self {
         Self::External(Box::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn internal_errors_are_told_as_ours() {
+        let inner = DataFusionError::Internal("no Int64 here".to_owned());
+        // DataFusion still asks for a report to it.
+        assert!(inner.message().ends_with("apache/datafusion/issues"));
+        let plain = ValueError::without_report(&inner.message());
+        assert_eq!(plain, "no Int64 here.");
+        let outer = DataFusionError::Shared(Arc::new(inner.context("a rule")));
+        let found = ValueError::of_internal(&outer).unwrap();
+        assert_eq!(
+            found.message,
+            "a part of the query cannot be carried out: no int64 here"
+        );
+        assert!(found.hint.unwrap().ends_with("transom/issues"));
+        let other = DataFusionError::Plan("no such column".to_owned());
+        assert_eq!(ValueError::of_internal(&other), None);
     }
 }

@@ -1,8 +1,11 @@
-//! `min` and `max` of floats in groups, where NaN is larger than every number.
+//! `min` and `max` of floats in groups, where NaN is larger than every number, and of lists, structs and maps, which have
+//! [one order](crate::nested) here.
 //!
 //! DataFusion begins a group with the largest or smallest finite number, and passes over NaN: an infinity became 1.8e308
 //! (<https://github.com/apache/datafusion/blob/55.2.0/datafusion/functions-aggregate/src/min_max.rs>). Without groups, and over windows, it
 //! is right.
+
+mod keyed;
 
 use std::mem::size_of;
 use std::sync::Arc;
@@ -19,6 +22,8 @@ use datafusion::logical_expr::{
     ReversedUDAF, SetMonotonicity, Signature, StatisticsArgs,
 };
 
+use self::keyed::Keyed;
+
 /// `min` and `max`.
 pub(crate) fn functions() -> [Arc<AggregateUDF>; 2] {
     [min_udaf(), max_udaf()].map(|others| Arc::new(AggregateUDF::from(Extreme { others })))
@@ -26,8 +31,14 @@ pub(crate) fn functions() -> [Arc<AggregateUDF>; 2] {
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Extreme {
-    /// DataFusion's function, for all but floats in groups.
+    /// DataFusion's function, for all others.
     others: Arc<AggregateUDF>,
+}
+
+impl Extreme {
+    fn is_max(&self) -> bool {
+        self.others.name() == "max"
+    }
 }
 
 impl AggregateUDFImpl for Extreme {
@@ -48,7 +59,11 @@ impl AggregateUDFImpl for Extreme {
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        self.others.accumulator(args)
+        let result = args.return_field.data_type();
+        match result.is_nested() {
+            true => Ok(Box::new(Keyed::new(result, self.is_max())?.one())),
+            false => self.others.accumulator(args),
+        }
     }
 
     fn create_sliding_accumulator(
@@ -62,6 +77,7 @@ impl AggregateUDFImpl for Extreme {
         match args.return_field.data_type() {
             // One accumulator for each group, which is slow and right.
             DataType::Float16 => false,
+            nested if nested.is_nested() => true,
             _ => self.others.groups_accumulator_supported(args),
         }
     }
@@ -70,8 +86,9 @@ impl AggregateUDFImpl for Extreme {
         &self,
         args: AccumulatorArgs<'_>,
     ) -> Result<Box<dyn GroupsAccumulator>> {
-        let is_max = self.others.name() == "max";
+        let is_max = self.is_max();
         Ok(match args.return_field.data_type() {
+            nested if nested.is_nested() => Box::new(Keyed::new(nested, is_max)?),
             DataType::Float32 => Box::new(Groups::<Float32Type>::new(is_max)),
             DataType::Float64 => Box::new(Groups::<Float64Type>::new(is_max)),
             _ => return self.others.create_groups_accumulator(args),
@@ -91,7 +108,10 @@ impl AggregateUDFImpl for Extreme {
     }
 
     fn value_from_stats(&self, args: &StatisticsArgs<'_>) -> Option<ScalarValue> {
-        self.others.value_from_stats(args)
+        match args.return_type.is_nested() {
+            true => None,
+            false => self.others.value_from_stats(args),
+        }
     }
 
     fn set_monotonicity(&self, data_type: &DataType) -> SetMonotonicity {
@@ -101,6 +121,24 @@ impl AggregateUDFImpl for Extreme {
     fn documentation(&self) -> Option<&Documentation> {
         self.others.documentation()
     }
+}
+
+/// Whether a row counts.
+fn is_passed(filter: Option<&BooleanArray>) -> impl Fn(usize) -> bool {
+    move |row| filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
+}
+
+/// The state of every row alone.
+fn of_rows_that_pass(values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
+    let Some(filter) = filter else {
+        return Ok(vec![Arc::clone(&values[0])]);
+    };
+    // What does not pass, or is neither, is left out.
+    let passes: BooleanArray = filter
+        .iter()
+        .map(|passes| Some(passes == Some(true)))
+        .collect();
+    Ok(vec![nullif(&values[0], &not(&passes)?)?])
 }
 
 trait Float: Copy + Send + 'static {
@@ -164,8 +202,7 @@ impl<T: ArrowPrimitiveType<Native: Float>> GroupsAccumulator for Groups<T> {
             }
             return Ok(());
         }
-        let passes =
-            |row: usize| opt_filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
+        let passes = is_passed(opt_filter);
         for (row, (&group, value)) in group_indices.iter().zip(values).enumerate() {
             if let Some(value) = value
                 && passes(row)
@@ -199,15 +236,7 @@ impl<T: ArrowPrimitiveType<Native: Float>> GroupsAccumulator for Groups<T> {
         values: &[ArrayRef],
         opt_filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
-        let Some(filter) = opt_filter else {
-            return Ok(vec![Arc::clone(&values[0])]);
-        };
-        // What does not pass, or is neither, is left out.
-        let passes: BooleanArray = filter
-            .iter()
-            .map(|passes| Some(passes == Some(true)))
-            .collect();
-        Ok(vec![nullif(&values[0], &not(&passes)?)?])
+        of_rows_that_pass(values, opt_filter)
     }
 
     fn size(&self) -> usize {

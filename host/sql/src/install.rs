@@ -14,8 +14,8 @@ use crate::rules::Checked;
 use crate::same::Same;
 use crate::type_names::SqlTypes;
 use crate::{
-    captures, correlation, extremes, guard, in_lists, items, optimizer, ordered, patterns,
-    quantiles, rounding, subqueries, time, totals, unify,
+    captures, correlation, extremes, guard, in_lists, items, lists, nested, optimizer, ordered,
+    patterns, quantiles, rounding, subqueries, time, totals, unify,
 };
 
 /// What a function may make of a batch of rows, in bytes.
@@ -26,6 +26,13 @@ const AT_ONCE: u64 = 256 << 20;
 pub fn configure(mut config: SessionConfig) -> SessionConfig {
     // 0.1 + 0.2 is 0.3.
     config.options_mut().sql_parser.parse_float_as_decimal = true;
+    // The smallest and largest values that are known until then let files pass over rows that another aggregate needs: of
+    // `min(a), max(b + 1)`, and of one whose FILTER has found no row yet. https://github.com/apache/datafusion/issues/24816 and
+    // https://github.com/apache/datafusion/issues/25147
+    config
+        .options_mut()
+        .optimizer
+        .enable_aggregate_dynamic_filter_pushdown = false;
     // It compares what is nullable, which operators see in other ways than plans do, and refuses plans that are right.
     config
         .options_mut()
@@ -53,12 +60,15 @@ pub fn install(mut builder: SessionStateBuilder, memory: Option<usize>) -> Sessi
     let functions = builder.scalar_functions().get_or_insert_default();
     // It cuts what is before 1970 to the wrong second.
     functions.retain(|function| function.name() != "to_unixtime");
-    let lists = totals::lists(functions);
+    let list_totals = totals::lists(functions);
+    let best = nested::functions(functions);
     functions.extend(time::functions());
     functions.extend(guard::functions(at_once));
     functions.extend(time::series(at_once));
-    functions.extend(lists);
+    functions.extend(list_totals);
+    functions.extend(best);
     functions.extend(items::functions());
+    functions.extend(lists::functions());
     functions.extend(rounding::functions());
     functions.push(captures::function());
     functions.push(Arc::new(ScalarUDF::from(Same::Named)));

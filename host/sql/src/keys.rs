@@ -1,7 +1,7 @@
 //! What values are ordered, grouped and compared by where Arrow's own order differs from SQL's.
 //!
 //! In SQL -0.0 is 0.0, and every NaN is the same one, larger than all other numbers. Arrow's order of bits sets them apart wherever rows
-//! are sorted or lists are compared. Intervals are ordered by what they last.
+//! are sorted or lists are compared. Intervals are ordered by what they last, lists, structs and maps by a [key](nested::key) of their own.
 
 use std::sync::Arc;
 
@@ -16,11 +16,15 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, cast,
 };
 
+use crate::nested;
 use crate::time::length;
 
 /// What rows are sorted or divided by, and whether that is another expression than the value.
 pub(crate) fn order(value: Expr, data_type: &DataType) -> (Expr, bool) {
     match data_type {
+        // What DISTINCT has by value is sorted by the key of the same.
+        nested if nested.is_nested() && has_floats(nested) => (nested::key(equal(value)), true),
+        nested if nested.is_nested() => (nested::key(value), true),
         DataType::Interval(_) => (cast(length(value), DataType::Int64), true),
         // Only numbers have ranges.
         DataType::Duration(_) => (cast(value, DataType::Int64), true),
@@ -63,15 +67,25 @@ pub fn column_with_one_nan(column: &ArrayRef) -> Result<ArrayRef> {
     changed(column, Change::OneNan)
 }
 
+/// The column with -0.0 as 0.0 and one NaN, inside lists and structs too.
+pub(crate) fn column_as_equal(column: &ArrayRef) -> Result<ArrayRef> {
+    changed(column, Change::Equal)
+}
+
 /// Whether values of this type are or hold floats.
 pub fn has_floats(data_type: &DataType) -> bool {
+    holds(data_type, &DataType::is_floating)
+}
+
+/// Whether values of a type are or hold some of a kind.
+pub(crate) fn holds(data_type: &DataType, is: &dyn Fn(&DataType) -> bool) -> bool {
     match data_type {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
-            has_floats(item.data_type())
+            holds(item.data_type(), is)
         }
-        DataType::Struct(fields) => fields.iter().any(|field| has_floats(field.data_type())),
-        DataType::Map(entries, _) => has_floats(entries.data_type()),
-        other => other.is_floating(),
+        DataType::Struct(fields) => fields.iter().any(|field| holds(field.data_type(), is)),
+        DataType::Map(entries, _) => holds(entries.data_type(), is),
+        other => is(other),
     }
 }
 

@@ -460,6 +460,7 @@ fn is_total(call: &ScalarFunction) -> bool {
                 | "nvl"
                 | "octet_length"
                 | "one_nan"
+                | "order_key"
                 | "random"
                 | "replace"
                 | "rtrim"

@@ -9,6 +9,7 @@ use std::mem::size_of;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
+use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::functions_aggregate::array_agg::array_agg_udaf;
@@ -23,6 +24,7 @@ use datafusion::logical_expr::{
 use datafusion::physical_expr::expressions::Literal;
 
 use crate::error::ValueError;
+use crate::{lists, nested};
 
 pub(crate) fn functions() -> [Arc<AggregateUDF>; 3] {
     [array_agg_udaf(), string_agg_udaf(), nth_value_udaf()].map(|others| ordered(&others))
@@ -51,6 +53,22 @@ struct Ordered {
 impl Ordered {
     fn is_item(&self) -> bool {
         self.others.name() == "nth_value"
+    }
+
+    /// The values as a list. DataFusion sorts what DISTINCT leaves by the values; those that have keys are sorted by them here.
+    fn list(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        match args.order_bys {
+            [by] if args.is_distinct && nested::is_key_of(&by.expr, &args.exprs[0]) => {
+                Ok(Box::new(Sorted {
+                    options: by.options,
+                    values: self.lists.accumulator(AccumulatorArgs {
+                        order_bys: &[],
+                        ..args
+                    })?,
+                }))
+            }
+            _ => self.lists.accumulator(args),
+        }
     }
 }
 
@@ -101,13 +119,14 @@ impl AggregateUDFImpl for Ordered {
                 Ok(Box::new(Item {
                     place: *place,
                     result,
-                    values: self.lists.accumulator(AccumulatorArgs {
+                    values: self.list(AccumulatorArgs {
                         exprs: &args.exprs[..1],
                         expr_fields: &args.expr_fields[..1],
                         ..args
                     })?,
                 }))
             }
+            _ if self.others.name() == self.lists.name() => self.list(args),
             _ => self.others.accumulator(args),
         }
     }
@@ -152,6 +171,38 @@ impl AggregateUDFImpl for Ordered {
 
     fn documentation(&self) -> Option<&Documentation> {
         self.others.documentation()
+    }
+}
+
+/// A list whose values are sorted in the end.
+#[derive(Debug)]
+struct Sorted {
+    options: SortOptions,
+    values: Box<dyn Accumulator>,
+}
+
+impl Accumulator for Sorted {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.values.update_batch(values)
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        self.values.merge_batch(states)
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        self.values.state()
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let ScalarValue::List(list) = self.values.evaluate()? else {
+            return internal_err!("`array_agg` makes lists");
+        };
+        ScalarValue::try_from_array(&lists::sorted(list.as_ref(), self.options)?, 0)
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.values.size()
     }
 }
 

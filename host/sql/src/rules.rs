@@ -19,8 +19,8 @@ use crate::casts::{self, Unfit};
 use crate::error::ValueError;
 use crate::patterns;
 use crate::time::{between, is_shifted, shifted};
-use crate::unify::{is_date, is_interval, projected, refuse_nested};
-use crate::{keys, lazy, windows};
+use crate::unify::{is_date, is_interval, projected, refuse_nested, transformed};
+use crate::{keys, lazy, nested, windows};
 
 /// Checked arithmetic and casts, also where DataFusion itself wrote them; patterns with any escape character.
 #[derive(Debug)]
@@ -246,6 +246,12 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                     right: Box::new(regex),
                 })));
             }
+            if nested::is_order(op) {
+                let (mut left, mut right) = (*left, *right);
+                let changed = nested::compared(&mut [&mut left, &mut right], schema)?;
+                let expr = BinaryExpr::new(Box::new(left), op, Box::new(right));
+                return Ok(transformed(Expr::BinaryExpr(expr), changed));
+            }
             let Some(operator) = Op::of(op) else {
                 return Ok(original(left, right));
             };
@@ -271,6 +277,26 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 }
                 false => original(left, right),
             }
+        }
+        Expr::Between(mut between) => {
+            let changed = nested::compared(
+                &mut [&mut between.expr, &mut between.low, &mut between.high],
+                schema,
+            )?;
+            transformed(Expr::Between(between), changed)
+        }
+        Expr::SetComparison(comparison) if nested::is_order(comparison.op) => {
+            if comparison.expr.get_type(schema)?.is_nested() {
+                let op = comparison.op;
+                return Err(ValueError::refused(format!(
+                    "lists, structs and maps have no `{op} ANY` and `{op} ALL` of a subquery"
+                ))
+                .hint(format!(
+                    "for ANY write EXISTS (SELECT 1 FROM t WHERE x {op} y), for ALL compare with its min(y) or max(y)"
+                ))
+                .into());
+            }
+            Transformed::no(Expr::SetComparison(comparison))
         }
         Expr::Negative(value) => match arithmetic::can_negate(&value.get_type(schema)?) {
             true => Transformed::yes(arithmetic::negated(*value)),
@@ -340,6 +366,17 @@ fn checked(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 changed = true;
             }
             Transformed::new_transformed(Expr::ScalarFunction(call), changed)
+        }
+        Expr::ScalarFunction(call) if call.func.name() == "array_sort" => {
+            let mut words = call.args.iter().skip(1);
+            if words.any(Expr::any_column_refs) {
+                return Err(ValueError::refused(
+                    "the order of `array_sort` must be the same for all rows",
+                )
+                .hint("write CASE WHEN .. THEN array_sort(x, 'ASC') ELSE array_sort(x, 'DESC') END")
+                .into());
+            }
+            Transformed::no(Expr::ScalarFunction(call))
         }
         Expr::ScalarFunction(call) if flags_of(call.func.name()).is_some() => regex_call(call)?,
         Expr::ScalarFunction(call) if makes_nan(&call) => {

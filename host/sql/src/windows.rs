@@ -22,6 +22,7 @@ use datafusion::logical_expr_common::type_coercion::binary::type_union_coercion;
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
 
 use crate::casts;
+use crate::distinct;
 use crate::error::ValueError;
 use crate::subqueries::{with, without};
 use crate::time::{micros, zone};
@@ -31,8 +32,9 @@ use crate::unify::{align, is_date, ordered, sorted, transformed};
 /// The function with the keys of its window as SQL orders them, and the default of `lag` and `lead` in one type with the column.
 pub(crate) fn unified(mut window: WindowFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let name = window.fun.name().to_owned();
+    let is_counted = distinct::counted_in_window(&mut window);
     let params = &mut window.params;
-    let mut changed = without_constants(params)?;
+    let mut changed = without_constants(params)? || is_counted;
     if let Some(sort) = params.order_by.first_mut()
         && has_range(&params.window_frame)
     {
@@ -71,6 +73,7 @@ pub(crate) fn unified(mut window: WindowFunction, schema: &DFSchema) -> Result<T
     changed |= sorted(&mut params.order_by, schema)?;
     let mut parts: Vec<&mut Expr> = params.partition_by.iter_mut().collect();
     changed |= ordered(&mut parts, schema)?;
+    changed |= without_range(params, schema)?;
     if matches!(name.as_str(), "lag" | "lead") {
         match params.args.as_mut_slice() {
             // DataFusion takes it for 1.
@@ -120,6 +123,39 @@ fn without_constants(params: &mut WindowFunctionParams) -> Result<bool> {
         }
         params.window_frame = WindowFrame::new(None);
     }
+    Ok(true)
+}
+
+/// Gives a frame that ends with the peers of a row GROUPS instead of RANGE, which is the same. DataFusion has no RANGE over the keys of
+/// nested values, bytes and times of day, also where nothing is added to them.
+fn without_range(params: &mut WindowFunctionParams, schema: &DFSchema) -> Result<bool> {
+    let Some(sort) = params.order_by.first() else {
+        return Ok(false);
+    };
+    let frame = &params.window_frame;
+    if frame.units != WindowFrameUnits::Range || has_range(frame) {
+        return Ok(false);
+    }
+    let is_ranged = !matches!(
+        sort.expr.get_type(schema)?,
+        DataType::Binary
+            | DataType::LargeBinary
+            | DataType::BinaryView
+            | DataType::FixedSizeBinary(_)
+            | DataType::Time32(_)
+            | DataType::Time64(_)
+    );
+    if is_ranged {
+        return Ok(false);
+    }
+    let unbounded = || ScalarValue::UInt64(None);
+    let counted = |bound: &WindowFrameBound| match bound {
+        WindowFrameBound::Preceding(_) => WindowFrameBound::Preceding(unbounded()),
+        WindowFrameBound::Following(_) => WindowFrameBound::Following(unbounded()),
+        WindowFrameBound::CurrentRow => WindowFrameBound::CurrentRow,
+    };
+    let (start, end) = (counted(&frame.start_bound), counted(&frame.end_bound));
+    params.window_frame = WindowFrame::new_bounds(WindowFrameUnits::Groups, start, end);
     Ok(true)
 }
 
@@ -254,7 +290,13 @@ pub(crate) fn exact(mut window: WindowFunction, schema: &DFSchema) -> Result<Tra
         return Ok(Transformed::no(Expr::WindowFunction(Box::new(window))));
     };
     let is_exact = match function.name() {
-        "count" | "min" | "max" => true,
+        _ if distinct::is_counted(function) => false,
+        "count" => true,
+        // DataFusion compares what leaves a frame in an order of its own.
+        "min" | "max" => match window.params.args.first() {
+            Some(value) => !value.get_type(schema)?.is_nested(),
+            None => true,
+        },
         // Totals of whole numbers and decimals are exact.
         "sum" | "avg" => match window.params.args.first() {
             Some(value) => !value.get_type(schema)?.is_floating(),
@@ -340,7 +382,7 @@ impl AggregateUDFImpl for Anew {
 
 /// What an accumulator is made from.
 #[derive(Debug)]
-struct Call {
+pub(crate) struct Call {
     return_field: FieldRef,
     schema: SchemaRef,
     ignore_nulls: bool,
@@ -349,11 +391,11 @@ struct Call {
     name: String,
     is_distinct: bool,
     exprs: Vec<Arc<dyn PhysicalExpr>>,
-    expr_fields: Vec<FieldRef>,
+    pub(crate) expr_fields: Vec<FieldRef>,
 }
 
 impl Call {
-    fn of(args: &AccumulatorArgs<'_>) -> Self {
+    pub(crate) fn of(args: &AccumulatorArgs<'_>) -> Self {
         Self {
             return_field: Arc::clone(&args.return_field),
             schema: Arc::new(args.schema.clone()),
@@ -367,7 +409,7 @@ impl Call {
         }
     }
 
-    fn args(&self) -> AccumulatorArgs<'_> {
+    pub(crate) fn args(&self) -> AccumulatorArgs<'_> {
         AccumulatorArgs {
             return_field: Arc::clone(&self.return_field),
             schema: &self.schema,

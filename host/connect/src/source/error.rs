@@ -104,6 +104,18 @@ pub enum SourceError {
         /// Its partition columns.
         second_columns: Box<str>,
     },
+    /// Two folders on the way to a file are the same column.
+    #[error("source `{name}`: `{path}` lies in two folders of one column, `{outer}` and `{inner}`")]
+    DoubledPartition {
+        /// Name of the source.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// One folder.
+        outer: Box<str>,
+        /// The one within it.
+        inner: Box<str>,
+    },
     /// The value in a folder's name is not of the column's type.
     #[error(
         "source `{name}`: partition `{column}={value}` of `{path}` is not a valid value of type {}",
@@ -636,6 +648,9 @@ impl SourceError {
             }
             Self::MixedPartitions { .. } => {
                 Some("narrow the pattern to files that are partitioned alike".to_owned())
+            }
+            Self::DoubledPartition { .. } => {
+                Some("rename one of the folders, or name a path below the first".to_owned())
             }
             Self::PartitionEscapes { .. } => Some(
                 "rename the folder: letters need no escape there, and `%25` is a percent sign"

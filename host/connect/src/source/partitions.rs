@@ -1,6 +1,7 @@
 //! Columns that stand in the names of folders (`month=1/`): which there are, of which types, and each file's values.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
@@ -40,6 +41,18 @@ impl Partitions {
         let Some(first) = paths.first() else {
             return Ok(Self::default());
         };
+        if let Some((file, [outer, inner])) = files
+            .iter()
+            .zip(&paths)
+            .find_map(|(file, path)| Some((file, doubled(path)?)))
+        {
+            return Err(SourceError::DoubledPartition {
+                name: source.name.clone(),
+                path: file.path.clone(),
+                outer: outer.into(),
+                inner: inner.into(),
+            });
+        }
         let columns_of =
             |path: &PartitionPath| quoted(path.iter().map(|(column, _)| column.as_str()));
         for (file, path) in files.iter().zip(&paths) {
@@ -103,6 +116,18 @@ impl Partitions {
     pub(super) fn contains(&self, column: &str) -> bool {
         self.columns.iter().any(|field| field.name() == column)
     }
+}
+
+/// Two folders on the way to a file that are the same column, as they are called.
+fn doubled(path: &[(String, Option<String>)]) -> Option<[String; 2]> {
+    let called = |(column, value): &(String, Option<String>)| {
+        let value = value.as_deref().unwrap_or(hive::NULL_PARTITION);
+        format!("{column}={value}")
+    };
+    path.iter().enumerate().find_map(|(depth, inner)| {
+        let outer = path[..depth].iter().find(|outer| outer.0 == inner.0)?;
+        Some([called(outer), called(inner)])
+    })
 }
 
 /// # Errors
@@ -173,10 +198,21 @@ pub fn compare_partitions(a: &str, b: &str, data_type: &DataType) -> Ordering {
     compared.unwrap_or_else(|| a.cmp(b))
 }
 
+/// The type of values that are not declared. What differs in the folders differs in the column, too.
 fn infer_type<'a>(values: impl Iterator<Item = Option<&'a str>>) -> DataType {
+    let texts: BTreeSet<&str> = values.flatten().collect();
     let mut inference = Inference::default();
-    values.flatten().for_each(|value| inference.observe(value));
-    inference.data_type().unwrap_or(DataType::Utf8)
+    texts.iter().for_each(|text| inference.observe(text));
+    let data_type = inference.data_type().unwrap_or(DataType::Utf8);
+    let written = texts.iter().map(|&text| {
+        let value = value_of(Some(text), &data_type, Origin::Inferred)?;
+        let written = value.cast_to(&DataType::Utf8).ok()?;
+        written.try_as_str().flatten().map(str::to_owned)
+    });
+    match written.collect::<Option<BTreeSet<_>>>() {
+        Some(written) if written.len() == texts.len() => data_type,
+        _ => DataType::Utf8,
+    }
 }
 
 fn parse(
@@ -202,10 +238,19 @@ fn parse(
     })
 }
 
-/// A number may be written `01` in a folder, if it is declared as one: `month=01` is Spark's.
+/// A number may be written `01` in a folder, if it is declared as one: `month=01` is Spark's. Otherwise it is none, and 1.10 is not 1.1:
+/// a version, which would become another one.
 fn value_of(value: Option<&str>, data_type: &DataType, origin: Origin) -> Option<ScalarValue> {
     let array = text::column(std::iter::once(value), data_type, origin).ok()?;
-    ScalarValue::try_from_array(&array, 0).ok()
+    let scalar = ScalarValue::try_from_array(&array, 0).ok()?;
+    let has_one_text = data_type.is_numeric() || *data_type == DataType::Boolean;
+    match value {
+        Some(text) if origin == Origin::Inferred && has_one_text => {
+            let written = scalar.cast_to(&DataType::Utf8).ok()?;
+            (written.try_as_str() == Some(Some(text))).then_some(scalar)
+        }
+        _ => Some(scalar),
+    }
 }
 
 #[cfg(test)]
@@ -267,6 +312,14 @@ mod tests {
     }
 
     #[test]
+    fn a_column_is_one_folder_of_a_path() {
+        let doubled = |path: &str| doubled(&folders(Path::new(path)).unwrap());
+        assert_eq!(doubled("d/k=1/j=2/a.csv"), None);
+        let both = ["k=1", "k=2"].map(str::to_owned);
+        assert_eq!(doubled("d/k=1/j=3/k=2/a.csv"), Some(both));
+    }
+
+    #[test]
     fn a_type_is_inferred_only_if_no_value_would_be_written_otherwise() {
         let tell = |values: &[&str]| infer_type(values.iter().map(|value| Some(*value)));
         assert_eq!(tell(&["1", "-2"]), DataType::Int64);
@@ -275,6 +328,18 @@ mod tests {
         assert_eq!(tell(&["2024-1-31"]), DataType::Utf8);
         assert_eq!(tell(&["true", "false"]), DataType::Boolean);
         assert_eq!(tell(&["t"]), DataType::Utf8);
+        assert_eq!(tell(&["1.1", "2.5"]), DataType::Float64);
+        assert_eq!(tell(&["1.0", "-0.5"]), DataType::Float64);
+        assert_eq!(tell(&["1.1", "1.10"]), DataType::Utf8);
+        assert_eq!(tell(&["1.10"]), DataType::Utf8);
+        assert_eq!(tell(&["1", "1.0"]), DataType::Utf8);
+        assert_eq!(tell(&["1e+5", "0.5"]), DataType::Utf8);
+        assert_eq!(tell(&["true", "TRUE"]), DataType::Utf8);
+        let moments = ["2024-01-01 00:00:00", "2024-01-01 01:00:00"];
+        let timestamp = DataType::Timestamp(TimeUnit::Microsecond, None);
+        assert_eq!(tell(&moments), timestamp);
+        let twice = ["2024-01-01 00:00:00", "2024-01-01T00:00:00"];
+        assert_eq!(tell(&twice), DataType::Utf8);
         assert_eq!(infer_type([None].into_iter()), DataType::Utf8);
     }
 }

@@ -22,7 +22,12 @@ use parquet::{
     data_type::{
         self, ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int96, Int96Type,
     },
-    file::{metadata::KeyValue, properties::WriterProperties, writer::SerializedFileWriter},
+    file::{
+        metadata::{KeyValue, ParquetMetaDataReader, ParquetMetaDataWriter},
+        properties::WriterProperties,
+        statistics::Statistics,
+        writer::SerializedFileWriter,
+    },
     schema::parser::parse_message_type,
 };
 use tempfile::{TempDir, tempdir};
@@ -331,6 +336,70 @@ async fn statistics_do_not_become_values() {
         rows(&source, "SELECT min(n), max(n), count(n), count(*) FROM t").await,
         "7 9 2 2"
     );
+}
+
+/// Writes the footer of a file anew, in which no statistics say how many NULLs there are.
+fn leave_out_null_counts(path: &Path) {
+    let file = fs::File::open(path).unwrap();
+    let metadata = ParquetMetaDataReader::new()
+        .parse_and_finish(&file)
+        .unwrap();
+    let mut row_groups = metadata.row_groups().to_vec();
+    for column in row_groups.iter_mut().flat_map(|group| group.columns_mut()) {
+        let Some(Statistics::Int64(known)) = column.statistics() else {
+            panic!("a column of whole numbers has statistics");
+        };
+        let (min, max) = (known.min_opt().copied(), known.max_opt().copied());
+        let uncounted = Statistics::int64(min, max, None, None, false);
+        let builder = column.clone().into_builder();
+        *column = builder.set_statistics(uncounted).build().unwrap();
+    }
+    let metadata = metadata.into_builder().set_row_groups(row_groups).build();
+    let mut bytes = fs::read(path).unwrap();
+    // At the end: the length of the footer, and four letters.
+    let length: [u8; 4] = bytes[bytes.len() - 8..][..4].try_into().unwrap();
+    bytes.truncate(bytes.len() - 8 - u32::from_le_bytes(length) as usize);
+    let mut footer = Vec::new();
+    let writer = ParquetMetaDataWriter::new(&mut footer, &metadata);
+    writer.finish().unwrap();
+    bytes.extend(footer);
+    fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn nulls_that_no_statistics_count_are_there() {
+    let root = tempdir().unwrap();
+    let values = [
+        Some(0),
+        Some(1),
+        None,
+        Some(100),
+        None,
+        None,
+        Some(200),
+        Some(201),
+    ];
+    let column: ArrayRef = Arc::new(Int64Array::from(values.to_vec()));
+    write(root.path(), "data/a.parquet", &[("k", column)]);
+    leave_out_null_counts(&root.path().join("data/a.parquet"));
+    let source = parquet(&root);
+    for (sql, expected) in [
+        ("count(k), count(*) FROM t", "5 8"),
+        ("count(*) FROM t WHERE k IS NULL", "3"),
+        ("count(*) FROM t WHERE k IS NOT NULL", "5"),
+        ("count(*) FROM t WHERE (k > 50) IS NOT TRUE", "5"),
+        (
+            "coalesce(k, -1) FROM t ORDER BY k NULLS FIRST LIMIT 4",
+            "-1; -1; -1; 0",
+        ),
+        (
+            "coalesce(k, -1) FROM t ORDER BY k DESC NULLS FIRST LIMIT 4",
+            "-1; -1; -1; 201",
+        ),
+    ] {
+        let found = rows(&source, &format!("SELECT {sql}")).await;
+        assert_eq!(found, expected, "{sql}");
+    }
 }
 
 #[tokio::test]

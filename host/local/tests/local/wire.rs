@@ -421,6 +421,16 @@ async fn the_server_says_what_redshift_says_and_no_protocol_of_its_own() {
     assert_eq!(value("client_encoding"), Some("UNICODE"));
     let said = raw.query("set client_encoding to 'utf8'").await;
     assert_eq!(said, ["SET", "client_encoding=UTF8", "ZI"]);
+    // It goes with the transaction that has set it: with that of a text, too.
+    let said = raw
+        .query("set local client_encoding to unicode; set query_group to 'a'")
+        .await;
+    assert_eq!(said, ["SET", "SET", "ZI"]);
+    raw.query("begin").await;
+    let said = raw.query("set client_encoding to unicode").await;
+    assert_eq!(said, ["SET", "client_encoding=UNICODE", "ZT"]);
+    let said = raw.query("rollback").await;
+    assert_eq!(said, ["ROLLBACK", "client_encoding=UTF8", "ZI"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -99,10 +99,17 @@ pub(super) fn sql_problem(
         let problem = pipeline.problem_in_sql(sql, span, format!("there is no function `{name}`"));
         return problem.with_near_name(name, guess);
     }
-    match transom_sql::translated(&message) {
-        Some((translated, hint)) => pipeline
+    if let Some((translated, hint)) = transom_sql::translated(&message) {
+        return pipeline
             .problem_in_sql(sql, span, translated.unwrap_or(message))
-            .with_hint(hint),
+            .with_hint(hint);
+    }
+    let internal = ValueError::of_internal(error).and_then(|internal| {
+        let hint = internal.hint?;
+        Some((internal.message, hint))
+    });
+    match internal {
+        Some((message, hint)) => pipeline.problem_in_sql(sql, span, message).with_hint(hint),
         None => pipeline.problem_in_sql(sql, span, message),
     }
 }
@@ -200,9 +207,9 @@ pub(crate) fn plan_message(error: &DataFusionError) -> String {
         DataFusionError::Diagnostic(_, inner) | DataFusionError::Context(_, inner) => {
             return plan_message(inner);
         }
-        DataFusionError::External(inner) => inner.to_string(),
+        DataFusionError::External(inner) => ValueError::without_report(&inner.to_string()),
         DataFusionError::SQL(inner, _) => inner.to_string(),
-        other => other.message().into_owned(),
+        other => ValueError::without_report(&other.message()),
     };
     // What a function says of its arguments comes wrapped into two sentences of DataFusion's.
     let own = text.split_once("user-defined coercion failed with: ");
@@ -216,6 +223,7 @@ pub(crate) fn plan_message(error: &DataFusionError) -> String {
         "Schema error: ",
         "Error during planning: ",
         "Execution error: ",
+        "Internal error: ",
     ]
     .iter()
     .find_map(|prefix| text.strip_prefix(prefix))

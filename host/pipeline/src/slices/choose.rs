@@ -35,6 +35,16 @@ pub(super) struct Bounds {
     pub(super) bytes: u64,
 }
 
+impl Bounds {
+    /// Those that both keep to.
+    pub(super) fn around(self, other: Self) -> Self {
+        Self {
+            files: self.files.max(other.files),
+            bytes: self.bytes.max(other.bytes),
+        }
+    }
+}
+
 /// An incremental source, as it is now and as it was loaded.
 pub(super) struct Candidate<'a> {
     pub(super) name: &'a str,

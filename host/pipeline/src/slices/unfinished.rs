@@ -1,6 +1,6 @@
-//! `hints/slice.json`: how large the slices are that a run computes. Who finds such a size of an earlier run takes less: that run did not come
-//! to the end of its slice, since it was killed or lacked room, and so would the next one. Of a run that is at work on this machine nothing is
-//! concluded; whether one on another machine is cannot be seen.
+//! `hints/slice.json`: how large the slices are that a run computes, also ahead of the log. Who finds such a size of an earlier run takes less:
+//! that run did not come to the end of its slice, since it was killed or lacked room, and so would the next one. Of a run that is at work on
+//! this machine nothing is concluded; whether one on another machine is cannot be seen.
 //!
 //! It may be lost or wrong, which costs time.
 
@@ -98,10 +98,7 @@ impl Sizes {
         size: Bounds,
     ) -> impl Future<Output = ()> + use<> {
         let said = self.said.unwrap_or(Bounds { files: 0, bytes: 0 });
-        let most = Bounds {
-            files: said.files.max(size.files),
-            bytes: said.bytes.max(size.bytes),
-        };
+        let most = said.around(size);
         let news = (most != said).then_some(most);
         self.said = news.or(self.said);
         let (store, process) = (Arc::clone(store), self.process.clone());

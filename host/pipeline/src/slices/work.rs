@@ -316,12 +316,15 @@ impl<'a> Slicer<'a> {
             None => self.compute_beside(log, &order).await?,
             Some(ahead) => {
                 self.begin_ahead(log, &order, None).await?;
-                match ahead.computed(self.observer).await {
+                let size = self.size_under_way(&order);
+                let saying = self.sizes.begin(&self.store, size);
+                let (computed, ()) = join(ahead.computed(self.observer), saying).await;
+                match computed {
                     Some((computer, computed)) => {
                         self.idle.push(computer);
                         computed
                     }
-                    // It is computed again on its own, and an error is reported then.
+                    // It is computed again, and an error is reported then.
                     None => {
                         self.stop_ahead().await;
                         return Box::pin(self.next_slice(log)).await;
@@ -359,28 +362,36 @@ impl<'a> Slicer<'a> {
         computed
     }
 
-    /// The same, with its size where the next run would look for it. The slices after it are begun as well, if they can be computed at the
+    /// The same, with the size where the next run would look for it. The slices after it are begun as well, if they can be computed at the
     /// same time.
     async fn compute_beside(
         &mut self,
         log: &Log,
         order: &Order,
     ) -> Result<Computed, Box<RunFailure>> {
-        let size = order.size();
         let mut computer = self.idle_computer();
-        let saying = self.sizes.begin(&self.store, size);
         let computing = async {
             self.begin_ahead(log, order, Some(&mut computer)).await?;
+            let size = self.size_under_way(order);
+            let saying = self.sizes.begin(&self.store, size);
             let computing = computer.compute(order, self.observer);
-            computing.instrument(slice_span(log)).await
+            let computing = computing.instrument(slice_span(log));
+            let (computed, ()) = join(computing, saying).await;
+            computed
         };
-        let (computed, ()) = join(computing, saying).await;
+        let computed = computing.await;
         self.idle.push(computer);
         let failed = computed.as_ref().err();
         if failed.is_some_and(|failure| failure.error.lack().is_some()) {
-            self.sizes.leave(self.store.as_ref(), size).await;
+            self.sizes.leave(self.store.as_ref(), order.size()).await;
         }
         computed
+    }
+
+    /// How large this slice is, and those that are computed beside it.
+    fn size_under_way(&self, order: &Order) -> Bounds {
+        let ahead = self.ahead.iter().map(|ahead| ahead.order.size());
+        ahead.fold(order.size(), Bounds::around)
     }
 
     fn idle_computer(&mut self) -> Computer {

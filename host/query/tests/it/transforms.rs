@@ -403,6 +403,28 @@ async fn mistakes_of_a_step_are_named_while_planning() {
 }
 
 #[tokio::test]
+async fn lists_are_ordered_with_nulls_where_their_items_have_them() {
+    let mut session = session();
+    let lists = "SELECT make_array(n) AS l, n FROM t";
+    let lists = plan(&session, lists).await.unwrap();
+    session.add_step("lists", lists).unwrap();
+    let by = |nulls_first| TransformStep {
+        order_by: vec![OrderBy {
+            column: "l".to_owned(),
+            descending: true,
+            nulls_first,
+        }],
+        ..step("running", r#"{"column": "n"}"#)
+    };
+    let planned = session.plan_transform(by(true), "lists").await;
+    planned.unwrap();
+    let error = session.plan_transform(by(false), "lists").await;
+    let error = whole(&error.unwrap_err());
+    let text = "`order_by` has no column `l` of type list<int64> with `nulls_first: false`";
+    assert!(error.contains(text), "{error}");
+}
+
+#[tokio::test]
 async fn a_column_is_cast_to_the_type_that_a_transform_reads_and_carried_over_as_it_is() {
     let mut session = session();
     let numbers = Arc::new(arrow::array::Int32Array::from(vec![1, 2, 3])) as ArrayRef;

@@ -409,11 +409,7 @@ impl Binder<'_> {
 
     /// `(current_schemas(true))[1]`: there are no arrays beyond that.
     fn schema_of_path(&self, root: &Expr, index: &Expr) -> Option<Expr> {
-        let mut call = root;
-        while let Expr::Nested(inner) = call {
-            call = inner;
-        }
-        let Expr::Function(function) = call else {
+        let Expr::Function(function) = unnested(root) else {
             return None;
         };
         let is_path = plain_name(&function.name)
@@ -656,11 +652,19 @@ fn is_boolean(expr: &Expr) -> bool {
 }
 
 fn is_written_text(expr: &Expr) -> bool {
-    match expr {
-        Expr::Nested(inner) => is_written_text(inner),
+    match unnested(expr) {
         Expr::Value(value) => matches!(value.value, Value::SingleQuotedString(_)),
         _ => false,
     }
+}
+
+/// An expression without the parentheses around it.
+pub(super) fn unnested(expr: &Expr) -> &Expr {
+    let mut expr = expr;
+    while let Expr::Nested(inner) = expr {
+        expr = inner;
+    }
+    expr
 }
 
 pub(super) fn is_random(expr: &Expr) -> bool {

@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use transom_sql::walk::visit_relations;
 
+use super::expr::unnested;
 use super::from::{distinct_names, named_columns, plain_alias};
 use super::scope::{Finished, Place, Scope};
 use super::{Binder, syntax, unsupported};
@@ -390,11 +391,7 @@ impl Binder<'_> {
 
     /// How many rows: a text that was written, as a parameter without a type is, becomes the number that it says.
     fn count(&mut self, expr: Expr) -> Result<Expr> {
-        let mut inner = &expr;
-        while let Expr::Nested(nested) = inner {
-            inner = nested;
-        }
-        let number = match inner {
+        let number = match unnested(&expr) {
             Expr::Value(value) => match &value.value {
                 Value::SingleQuotedString(text) => Some(read::whole(text, Type::Int8)?),
                 _ => None,
@@ -477,10 +474,7 @@ fn item(clause: &str, expr: Expr) -> Result<Expr> {
         },
         _ => None,
     };
-    let mut inner = &expr;
-    while let Expr::Nested(within) = inner {
-        inner = within;
-    }
+    let inner = unnested(&expr);
     let place = match inner {
         Expr::Value(_) => number(inner),
         Expr::UnaryOp {
@@ -506,10 +500,7 @@ fn check_set_order(body: &SetExpr, order_by: Option<&OrderBy>) -> Result<()> {
         return Ok(());
     };
     let is_column = |order: &OrderByExpr| {
-        let mut expr = &order.expr;
-        while let Expr::Nested(inner) = expr {
-            expr = inner;
-        }
+        let expr = unnested(&order.expr);
         matches!(expr, Expr::Identifier(_) | Expr::Value(_))
     };
     match matches!(body, SetExpr::SetOperation { .. }) && !expressions.iter().all(is_column) {

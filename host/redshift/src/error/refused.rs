@@ -144,6 +144,10 @@ fn to_come(text: &str) -> Option<Error> {
         () if has("common type to coerce") && has("SIMILAR TO expression") => {
             Error::not_yet("SIMILAR TO of a value that is no text").hint("cast it to VARCHAR")
         }
+        () if has("common argument type for regex operation") => {
+            Error::not_yet("~ of a value that is no text").hint("cast it to VARCHAR")
+        }
+        () if has("NTILE requires a positive integer") => Error::not_yet("NTILE of NULL"),
         () if has("only support Literal types for field")
             || has("literal for the second argument of nth_value") =>
         {

@@ -24,7 +24,13 @@ pub fn integer<T: FromStr<Err = ParseIntError>>(text: &str, origin: Origin) -> R
     if origin == Origin::Inferred && (has_leading(text) || text == "-0") {
         return Err(Reason::Leading);
     }
-    text.parse()
+    // An unsigned type knows no sign, and there is one zero.
+    let digits = match text.strip_prefix('-') {
+        Some(zeros) if !zeros.is_empty() && zeros.bytes().all(|digit| digit == b'0') => zeros,
+        _ => text,
+    };
+    digits
+        .parse()
         .map_err(|error: ParseIntError| match error.kind() {
             IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => Reason::Range,
             // An unsigned type refuses the sign, not the size.
@@ -312,6 +318,9 @@ mod tests {
             assert_eq!(integer::<i64>(text, Inferred), inferred, "{text}");
         }
         assert_eq!(integer::<u8>("-1", Declared), Err(Reason::Range));
+        assert_eq!(integer::<u8>("-0", Declared), Ok(0));
+        assert_eq!(integer::<u64>("-00", Declared), Ok(0));
+        assert_eq!(integer::<u64>("-", Declared), Err(Reason::Syntax));
         assert_eq!(
             integer::<u64>("18446744073709551615", Declared),
             Ok(u64::MAX)

@@ -20,9 +20,12 @@ use self::common::{common, compared, gives_way, spelled};
 pub(crate) use self::common::{is_date, number, time_of_day};
 pub(crate) use self::plans::projected;
 use self::plans::{converted, united};
-pub(crate) use self::refuse::{is_interval, refuse_nested, refuse_number_of_time};
-use self::refuse::{refuse_cast, refuse_interval, refuse_mixture, refuse_try_cast};
+pub(crate) use self::refuse::{is_interval, refuse_interval, refuse_nested, refuse_number_of_time};
+use self::refuse::{refuse_cast, refuse_mixture, refuse_try_cast};
+use crate::distinct;
 use crate::keys;
+use crate::lists;
+use crate::nested;
 use crate::numbers;
 use crate::ordered;
 use crate::rules::rewrite;
@@ -114,6 +117,9 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         Expr::ScalarFunction(ScalarFunction { func, mut args }) => {
             let of_one_type = ["coalesce", "nvl", "nvl2", "greatest", "least", "make_array"];
+            let own = lists::own(&func);
+            let is_foreign = own.is_some();
+            let func = own.unwrap_or(func);
             let mut changed = false;
             if of_one_type.contains(&func.name()) {
                 let types = types_of(&args, schema)?;
@@ -141,6 +147,7 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                     refuse_interval(&arg.get_type(schema)?, &format!("`{}`", func.name()))?;
                 }
             }
+            let changed = changed || is_foreign;
             transformed(Expr::ScalarFunction(ScalarFunction { func, args }), changed)
         }
         Expr::WindowFunction(window) => windows::unified(*window, schema)?,
@@ -152,15 +159,23 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let params = &mut call.params;
             if let Some(first) = params.args.first() {
                 let data_type = first.get_type(schema)?;
-                if params.distinct || matches!(call.func.name(), "min" | "max") {
+                let is_extreme = matches!(call.func.name(), "min" | "max");
+                if params.distinct || is_extreme {
                     refuse_interval(&data_type, &format!("`{}`", call.func.name()))?;
                 }
+                if is_extreme {
+                    nested::refuse_without_order(&data_type, &format!("`{}`", call.func.name()))?;
+                }
                 // DataFusion compares bits, in which -0.0 is not 0.0.
-                if params.distinct && keys::has_floats(&data_type) {
-                    let mut all: Vec<&mut Expr> = params.args.iter_mut().collect();
+                if params.distinct {
+                    let is_constant = |value: &Expr| matches!(value, Expr::Literal(..));
+                    let all = params.args.iter_mut();
+                    let mut all: Vec<&mut Expr> = all.filter(|value| !is_constant(value)).collect();
                     changed |= keyed(&mut all, schema, &keys::has_floats)?;
                 }
             }
+            changed |= distinct::counted(&mut call);
+            let params = &mut call.params;
             if !call.func.supports_within_group_clause() {
                 changed |= sorted(&mut params.order_by, schema)?;
             }
@@ -254,6 +269,7 @@ pub(crate) fn ordered(exprs: &mut [&mut Expr], schema: &DFSchema) -> Result<bool
     let mut changed = false;
     for expr in exprs {
         let data_type = expr.get_type(schema)?;
+        nested::refuse_without_order(&data_type, "ORDER BY")?;
         let (key, is_other) = keys::order(std::mem::take(*expr), &data_type);
         **expr = key;
         changed |= is_other;

@@ -11,7 +11,7 @@ use datafusion::logical_expr::{
 
 use super::common::{column_of_union, common, gives_way};
 use super::refuse::{refuse_interval, refuse_mixture};
-use super::{sorted, widened};
+use super::{ordered, sorted, widened};
 use crate::keys;
 use crate::windows;
 
@@ -139,6 +139,23 @@ pub(super) fn united(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
             Ok(Transformed::yes(LogicalPlan::Distinct(Distinct::All(
                 input,
             ))))
+        }
+        LogicalPlan::Distinct(Distinct::On(mut distinct)) => {
+            let schema = Arc::clone(distinct.input.schema());
+            let sorts = distinct.sort_expr.iter_mut().flatten();
+            let keys = sorts.map(|sort| &mut sort.expr);
+            let mut changed = false;
+            // DataFusion sorts by what it groups by, so that both have keys or none.
+            for key in distinct.on_expr.iter_mut().chain(keys) {
+                if key.get_type(&schema)?.is_nested() {
+                    changed |= ordered(&mut [key], &schema)?;
+                }
+            }
+            let distinct = LogicalPlan::Distinct(Distinct::On(distinct));
+            Ok(match changed {
+                true => Transformed::yes(distinct),
+                false => Transformed::no(distinct),
+            })
         }
         other => Ok(Transformed::no(other)),
     }

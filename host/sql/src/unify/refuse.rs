@@ -10,6 +10,7 @@ use super::common::{is_date, is_timestamp};
 use crate::arithmetic::stored;
 use crate::casts::{self, Unfit};
 use crate::error::ValueError;
+use crate::keys;
 use crate::type_name;
 use crate::type_names::length;
 
@@ -18,8 +19,8 @@ pub(crate) fn is_interval(data_type: &DataType) -> bool {
 }
 
 /// Where DataFusion takes 30 days and a month for different intervals.
-pub(super) fn refuse_interval(data_type: &DataType, by: &str) -> Result<()> {
-    match is_interval(data_type) {
+pub(crate) fn refuse_interval(data_type: &DataType, by: &str) -> Result<()> {
+    match keys::holds(data_type, &is_interval) {
         false => Ok(()),
         true => Err(ValueError::refused(format!(
             "{by} would take 1 month and 30 days for different intervals, which are equal in SQL"

@@ -3,6 +3,7 @@
 //! Expected values are PostgreSQL's, except where a comment says otherwise.
 
 mod conditions;
+mod nested;
 mod numbers;
 mod text;
 mod time;
@@ -48,8 +49,12 @@ async fn collect(context: &SessionContext, sql: &str) -> Result<Vec<RecordBatch>
 
 /// The rows of a query: values with `|` between them, rows with `;`.
 async fn rows(context: &SessionContext, sql: &str) -> Result<String> {
+    Ok(shown(&collect(context, sql).await?))
+}
+
+fn shown(batches: &[RecordBatch]) -> String {
     let mut rows = Vec::new();
-    for batch in collect(context, sql).await? {
+    for batch in batches {
         for row in 0..batch.num_rows() {
             let values = batch.columns().iter().map(|column| {
                 if column.is_null(row) {
@@ -60,7 +65,7 @@ async fn rows(context: &SessionContext, sql: &str) -> Result<String> {
             rows.push(values.collect::<Vec<_>>().join("|"));
         }
     }
-    Ok(rows.join(";"))
+    rows.join(";")
 }
 
 fn message(error: &DataFusionError) -> String {

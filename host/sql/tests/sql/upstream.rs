@@ -1,8 +1,11 @@
 //! What DataFusion does without this room. A test that fails here is good news: something of ours can go.
 
+use std::sync::Arc;
+
+use datafusion::datasource::MemTable;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use super::rows;
+use super::{rows, shown};
 
 async fn plain(sql: &str) -> String {
     let context = SessionContext::new();
@@ -149,4 +152,73 @@ async fn datafusion_still_puts_lists_together_that_may_be_null() {
     let columns =
         "SELECT a IN (1, b, 3, 4) AND a IN (1, c, 5, 6) AS v FROM (VALUES (2, 2, 2)) AS t(a, b, c)";
     assert_eq!(plain(columns).await, "false");
+}
+
+/// What DataFusion makes of a query whose plan nothing of ours has seen.
+async fn alone(sql: &str) -> String {
+    let rows = async {
+        let frame = SessionContext::new().sql(sql).await?;
+        frame.collect().await
+    };
+    match rows.await {
+        Ok(batches) => shown(&batches),
+        Err(error) => format!("error: {error}"),
+    }
+}
+
+#[tokio::test]
+async fn datafusion_still_has_several_orders_of_null_within_values() {
+    // https://github.com/apache/datafusion/blob/55.2.0/datafusion/physical-expr-common/src/datum.rs
+    assert_eq!(
+        alone("SELECT a < b AS x FROM (VALUES (ARRAY[1, NULL], ARRAY[1, 2])) AS t(a, b)").await,
+        "true"
+    );
+    let sorted = "SELECT i FROM (VALUES (ARRAY[1, NULL], 1), (ARRAY[1, 2], 2)) AS t(l, i) ORDER BY l NULLS FIRST";
+    assert_eq!(alone(sorted).await, "1;2");
+    // https://github.com/apache/datafusion/blob/55.2.0/datafusion/common/src/scalar/mod.rs
+    let largest = "SELECT max(s) AS m FROM (VALUES (named_struct('a', 2)), (named_struct('a', NULL))) AS t(s)";
+    assert_eq!(alone(largest).await, "{a: 2}");
+    let lists = "SELECT max(s) AS m FROM (VALUES (named_struct('l', ARRAY[1])), (named_struct('l', ARRAY[2]))) AS t(s)";
+    assert!(alone(lists).await.contains("Uncomparable values"));
+}
+
+#[tokio::test]
+async fn datafusion_still_loses_nested_rows_behind_the_threshold_of_a_limit() {
+    // https://github.com/apache/datafusion/blob/55.2.0/datafusion/physical-plan/src/topk/mod.rs
+    let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
+    let lists = "SELECT * FROM (VALUES (ARRAY[1, 2]), (ARRAY[1, 3]), (ARRAY[1, NULL])) AS t(l)";
+    let lists = context.sql(lists).await.unwrap().collect().await.unwrap();
+    let batches = (0..3).map(|row| lists[0].slice(row, 1)).collect();
+    let table = MemTable::try_new(lists[0].schema(), vec![batches]).unwrap();
+    context.register_table("t", Arc::new(table)).unwrap();
+    let first = "SELECT l FROM t ORDER BY l DESC LIMIT 1";
+    let first = context.sql(first).await.unwrap().collect().await.unwrap();
+    assert_eq!(shown(&first), "[1, 3]");
+}
+
+#[tokio::test]
+async fn datafusion_still_finds_null_in_lists_and_sorts_it_first() {
+    let lists = "SELECT array_has_any(ARRAY[1, NULL], ARRAY[NULL, 2]) AS o, ARRAY[1, NULL] @> ARRAY[1, NULL] AS c";
+    assert_eq!(alone(lists).await, "true|true");
+    assert_eq!(
+        alone("SELECT array_sort(ARRAY[3, NULL, 1]) AS l").await,
+        "[, 1, 3]"
+    );
+    let by_row = "SELECT array_sort(l, o) AS l FROM (VALUES (ARRAY[1, 2], 'ASC'), (ARRAY[1, 2], 'DESC')) AS t(l, o)";
+    assert_eq!(alone(by_row).await, "[1, 2];[1, 2]");
+}
+
+#[tokio::test]
+async fn datafusion_still_passes_over_distinct() {
+    // https://github.com/apache/datafusion/blob/55.2.0/datafusion/functions-aggregate/src/regr.rs
+    let pairs = "SELECT regr_count(DISTINCT x, y) AS n FROM (VALUES (1, 1), (1, 1)) AS t(x, y)";
+    assert_eq!(alone(pairs).await, "2");
+    let two = "SELECT stddev(DISTINCT x) AS s, count(DISTINCT y) AS n FROM (VALUES (1, 1), (2, 1)) AS t(x, y)";
+    assert!(alone(two).await.starts_with("error: "));
+}
+
+#[tokio::test]
+async fn datafusion_still_has_no_range_of_bytes() {
+    let window = "SELECT rank() OVER (ORDER BY b) AS r FROM (VALUES (X'00')) AS t(b)";
+    assert!(alone(window).await.contains("Cannot run range queries"));
 }

@@ -25,6 +25,7 @@ use parquet::{
             ColumnChunkMetaData, FileMetaData, KeyValue, ParquetMetaData, RowGroupMetaData,
         },
         page_index::column_index::ColumnIndexMetaData,
+        statistics::Statistics,
     },
     schema::types::{ColumnDescriptor, SchemaDescPtr, SchemaDescriptor, Type},
 };
@@ -135,10 +136,15 @@ fn check_sizes(row_group: &RowGroupMetaData, bytes: u64) -> Result<(), ParquetEr
     Ok(())
 }
 
-/// Whether the smallest and largest value say nothing sure about the values: NaN is left out, the order is not the values' own, or an
-/// old writer compared bytes as signed ones.
+/// Whether statistics say nothing sure about the values: NaN is left out, the order is not the values' own, an old writer compared bytes as
+/// signed ones, or they do not say how many NULLs there are, which DataFusion takes for none (apache/datafusion#25239).
 fn is_misleading(column: &ColumnChunkMetaData) -> bool {
     let descriptor = column.column_descr();
+    let has_nulls = descriptor.max_def_level() > 0;
+    let counts_none = |statistics: &Statistics| statistics.null_count_opt().is_none();
+    if has_nulls && column.statistics().is_some_and(counts_none) {
+        return true;
+    }
     let float16 = matches!(descriptor.logical_type_ref(), Some(LogicalType::Float16));
     let deprecated = column
         .statistics()

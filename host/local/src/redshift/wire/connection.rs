@@ -143,14 +143,15 @@ impl Connection<'_> {
 
     /// Ends what was sent together.
     async fn sync(&mut self) -> io::Result<()> {
+        if let Err(error) = self.session.settle().await {
+            self.wire.put_error(&error.into());
+        }
+        // As it is when that is over, for what SET did with it.
         if let Ok(encoding) = self.session.setting(ENCODING).await
             && encoding != self.encoding
         {
             self.wire.put_parameter(ENCODING, &encoding);
             self.encoding = encoding;
-        }
-        if let Err(error) = self.session.settle().await {
-            self.wire.put_error(&error.into());
         }
         self.is_skipping = false;
         self.ready().await

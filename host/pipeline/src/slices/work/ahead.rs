@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
-use transom_commit::{self as commit, Log, Position, SinkAt, SinkKind, SinkName};
+use transom_commit::{self as commit, Log, SinkKind};
 
 use super::computer::{Computed, Computer, Order};
 use super::{Slicer, slice_span};
@@ -64,7 +64,7 @@ impl Slicer<'_> {
     pub(in crate::slices) async fn stop_ahead(&mut self) {
         for mut ahead in std::mem::take(&mut self.ahead) {
             ahead.computing.shutdown().await;
-            tracing::debug!(target: "transom", attempt = %ahead.order.attempt, "given up, as another slice than the one before it came into the log");
+            tracing::debug!(target: "transom", attempt = %ahead.order.attempt, "given up");
         }
     }
 
@@ -144,20 +144,9 @@ impl Slicer<'_> {
         if !kinds.eq(self.sinks.values().map(|_| Some(SinkKind::Files))) {
             return None;
         }
-        // What counts as loaded stays as it is: if nothing does yet, the tables need not be there.
-        let mut state = order.state.clone();
+        // The table has the name of its log beside it.
         log.id()?;
         let follows = (log.tail() + before.len() as u64, last.attempt);
-        let position = Position::new(follows.0, follows.1);
-        state.sinks = self
-            .sinks
-            .keys()
-            .map(|name| SinkAt {
-                name: SinkName::from(name.as_str()),
-                kind: SinkKind::Files,
-                position,
-            })
-            .collect();
         // The last one that has read a source has what was read of it before.
         let seen = |name: &str| -> Option<&Seen> {
             let mut after = before.iter().rev();
@@ -167,7 +156,8 @@ impl Slicer<'_> {
         let chosen = self
             .choose_from(&seen, self.pace.most_of_each(), None)
             .ok()??;
-        let next = self.order(log, &state, chosen);
+        // Of those before it, it needs to know what they read, and nothing else: where they begin a table, that is not there yet.
+        let next = self.order(log, &log.state(), chosen);
         let fits = bytes + next.bytes() <= MOST_BYTES;
         fits.then_some(Next {
             order: next,
