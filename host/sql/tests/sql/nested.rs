@@ -73,7 +73,7 @@ async fn nested_values_within_others_have_an_order() {
                 "{f: NaN}",
             ),
             (
-                "SELECT i FROM (VALUES (ARRAY[CAST('-0.0' AS DOUBLE), 2.0], 1), (ARRAY[CAST('0.0' AS DOUBLE), 1.0], 2)) AS t(l, i) ORDER BY l",
+                "SELECT i FROM (VALUES (ARRAY[CAST('-0.0' AS DOUBLE), 2], 1), (ARRAY[CAST('0.0' AS DOUBLE), 1], 2)) AS t(l, i) ORDER BY l",
                 "2;1",
             ),
             (

@@ -21,6 +21,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Context, Decimal
+from types import FrameType
 
 import transom
 from transom import native, types
@@ -270,7 +271,7 @@ def cut(value: object) -> str:
 def check(seed: int) -> None:
     """One case. AssertionError says where both differ."""
     case = Case(seed)
-    case.random.choice([check_encode, check_decode, check_rows, check_columns, check_emit])(case)
+    case.random.choice([check_encode, check_decode, check_rows, check_held, check_columns, check_emit])(case)
 
 
 def check_encode(case: Case) -> None:
@@ -389,6 +390,113 @@ def check_rows(case: Case) -> None:
         return called(function, arguments, given, rows)
 
     same(f"a function of {arguments} that gives {function.output}", work)
+
+
+def begun(value: object) -> Callable[[], object]:
+    def generator(value: object) -> Iterator[object]:
+        yield
+        yield value
+
+    made = generator(value)
+    next(made)
+    return lambda: next(made)
+
+
+def not_begun(value: object) -> Callable[[], object]:
+    def generator(value: object) -> Iterator[object]:
+        yield value
+
+    made = generator(value)
+    return lambda: next(made)
+
+
+def on_its_stack(value: object) -> Callable[[], object]:
+    def generator(value: object) -> Iterator[object]:
+        kept = [value, (yield)]
+        value = None
+        yield kept[0]
+
+    made = generator(value)
+    next(made)
+    return lambda: made.send(None)
+
+
+def in_a_coroutine(value: object) -> Callable[[], object]:
+    async def coroutine(value: object) -> object:
+        return value
+
+    made = coroutine(value)
+
+    def ask() -> object:
+        try:
+            made.send(None)
+        except StopIteration as end:
+            return end.value
+
+    return ask
+
+
+def in_a_closure(value: object) -> Callable[[], object]:
+    return lambda: value
+
+
+def in_a_frame(value: object) -> Callable[[], object]:
+    def frame(value: object) -> FrameType:
+        return sys._getframe()
+
+    kept = frame(value)
+    return lambda: kept.f_locals["value"]
+
+
+def in_an_error(value: object) -> Callable[[], object]:
+    def fail(value: object) -> None:
+        raise KeyError
+
+    try:
+        fail(value)
+    except KeyError as error:
+        kept = error.__traceback__.tb_next
+    return lambda: kept.tb_frame.f_locals["value"]
+
+
+WAYS_TO_HOLD = [begun, not_begun, on_its_stack, in_a_coroutine, in_a_closure, in_a_frame, in_an_error]
+
+
+def check_held(case: Case) -> None:
+    """What holds an argument after the call has the value that was given, though Python's frames borrow."""
+    arguments = [case.any_type() for _ in range(case.random.choice([1, 1, 2]))]
+    arguments = [data_type for data_type in arguments if data_type.format != "n"] or [types.int64]
+    rows = case.rows()
+    given = [case.column(data_type, rows) for data_type in arguments]
+    ways = case.random.choices(WAYS_TO_HOLD, k=50)
+    lets_go = case.random.choice([3, 10, rows + 1])
+
+    def work() -> list:
+        held: list[Callable[[], object]] = []
+        shown: list[object] = []
+
+        def let_go() -> None:
+            shown.extend(ask() for ask in held)
+            held.clear()
+
+        # Its own frame borrows the arguments, too: they are no tuple's.
+        def one(a: object) -> None:
+            held.append(ways[len(shown) % 50](a))
+            if len(held) % lets_go == 0:
+                let_go()
+
+        def two(a: object, b: object) -> None:
+            one(b)
+
+        function = Function(lambda: None, "holds", "immutable", False)
+        signature = [(f"a{place}", data_type, True) for place, data_type in enumerate(arguments)]
+        function._signature = (signature, arguments[0], True)
+        function.function = one if len(arguments) == 1 else two
+        outcome = called(function, arguments, given, rows)
+        let_go()
+        return [outcome, shown]
+
+    same(f"what holds values of {arguments[-1]}", work)
 
 
 def column_function(case: Case, output: DataType) -> Callable:

@@ -12,7 +12,7 @@ use crate::plain;
 use crate::python::{
     Borrowed, Builtin, FAST_CALL, Function, HEAD, Method, Module, Owned, PyBytes_FromStringAndSize,
     PyList_New, PyList_SetItem, PyLong_AsLongLong, PyModule_Create2, answer, bytes_of,
-    bytes_to_write, find_small_numbers, has_raised, int, is_of, none, text_of,
+    bytes_to_write, counts_as_expected, find_small_numbers, has_raised, int, is_of, none, text_of,
 };
 use crate::rows;
 
@@ -175,6 +175,10 @@ const STABLE_ABI: c_int = 3;
 pub unsafe extern "C" fn PyInit__transom_native() -> Borrowed {
     // SAFETY: Python imports one module at a time.
     unsafe {
+        // Before any object is looked at.
+        if !counts_as_expected() {
+            return null_mut();
+        }
         layout::find();
         plain::find();
         // What is not there is left to Python, and no reason not to be imported.

@@ -1,7 +1,8 @@
 //! Ints, floats and texts in place: read, and written anew, without a call of Python's.
 //!
 //! How they are laid out is no part of the stable ABI. It is looked at when the module is imported, on values that Python makes;
-//! where it differs (ints before Python 3.12), Python's own functions do the work.
+//! where it differs, Python's own functions do the work: for ints and texts before Python 3.12, whose texts may also keep another
+//! form of themselves (`wstr`), which one that is written anew would still have.
 
 use core::ptr::null;
 
@@ -59,8 +60,8 @@ struct State {
     ascii: u32,
 }
 
-/// Of Python 3.14, whose first half is for texts that are interned; of 3.12 and 3.13; and of 3.11.
-const STATES: [State; 3] = [
+/// Of Python 3.14, whose first half is for texts that are interned; and of 3.12 and 3.13.
+const STATES: [State; 2] = [
     State {
         mask: 0x003F_FFFF,
         ascii: 0x0019_0000,
@@ -68,10 +69,6 @@ const STATES: [State; 3] = [
     State {
         mask: 0xFF,
         ascii: 0x64,
-    },
-    State {
-        mask: 0xFF,
-        ascii: 0xE4,
     },
 ];
 
@@ -236,7 +233,7 @@ unsafe fn find_bytes_of_texts() -> Option<(usize, State)> {
         }
         // Written anew, it is the other text to Python as well.
         let (ours, theirs) = (text("before")?, text("now")?);
-        write(ours.borrow(), begin, b"now");
+        write_text(ours.borrow(), begin, b"now");
         let same = PyObject_RichCompareBool(ours.borrow(), theirs.borrow(), EQUAL) == 1;
         same.then_some((begin, state))
     }
@@ -292,7 +289,7 @@ unsafe fn write_int(object: Borrowed, room: usize, number: i64) -> bool {
 /// # Safety
 /// `object` is a text of ASCII with room for as many bytes that nothing else refers to.
 #[inline(always)]
-unsafe fn write(object: Borrowed, begin: usize, text: &[u8]) {
+unsafe fn write_text(object: Borrowed, begin: usize, text: &[u8]) {
     // SAFETY: as the caller says.
     unsafe {
         let head = object.cast::<Text>();
@@ -367,6 +364,11 @@ pub(crate) unsafe fn text(text: &[u8]) -> Option<Owned> {
 
 /// Two objects that a column gave, in turns: the one of the row before last, which is most often nobody's any more, is
 /// made the next value. (The loops of the SDK still hold the last row's.)
+///
+/// It is nobody's if its count is 1, which is the reference here. That is proof although Python 3.14's frames borrow what they do not
+/// count: each borrows from another reference, one that is counted and stays as long, and nobody borrows from the one here. What
+/// outlives a call (a generator, a coroutine, the frame of an error) takes references of its own. Only the table of interned texts
+/// has references without one that is counted, and the state of a text says so. Weak references to these classes there are none.
 pub(crate) struct Again {
     objects: [Option<Owned>; 2],
     /// Digits or bytes for which there is room.
@@ -483,7 +485,7 @@ impl Again {
                     && room <= length * 2 + SPARE
                     && (*object.cast::<Text>()).state & STATE.mask == STATE.ascii
                 {
-                    write(object, TEXT_BYTES, text);
+                    write_text(object, TEXT_BYTES, text);
                     return self.taken();
                 }
             }

@@ -2,7 +2,7 @@
 //!
 //! By hand, since bindings such as `pyo3-ffi` need `std` and a Python to configure themselves after.
 
-use core::ffi::{c_char, c_int, c_void};
+use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ops::RangeInclusive;
 use core::ptr::{NonNull, null_mut};
 
@@ -227,6 +227,8 @@ unsafe extern "C" {
     pub(crate) fn PyTuple_Size(object: Borrowed) -> isize;
     pub(crate) fn PyTuple_SetItem(tuple: Borrowed, place: isize, value: Borrowed) -> c_int;
     pub(crate) fn PyTuple_GetItem(tuple: Borrowed, place: isize) -> Borrowed;
+    safe fn Py_GetVersion() -> *const c_char;
+    fn PyErr_SetString(class: Borrowed, text: *const c_char);
     safe fn PyErr_Occurred() -> Borrowed;
     safe fn PyErr_Clear();
     safe fn PyErr_ExceptionMatches(class: Borrowed) -> c_int;
@@ -235,6 +237,7 @@ unsafe extern "C" {
     static mut _Py_NoneStruct: Object;
     static mut _Py_TrueStruct: Object;
     static mut _Py_FalseStruct: Object;
+    static PyExc_ImportError: Borrowed;
     static PyExc_MemoryError: Borrowed;
     static mut PyFloat_Type: Object;
     static mut PyLong_Type: Object;
@@ -328,6 +331,28 @@ pub(crate) fn int(number: i64) -> Option<Owned> {
         }
         Owned::new(PyLong_FromLongLong(number))
     }
+}
+
+/// Whether objects have the head that is declared here; false with an ImportError. Python without its global lock has another one, and
+/// objects that nobody else refers to are not those with a count of 1. In WebAssembly there is no such Python.
+///
+/// # Safety
+/// Python runs.
+pub(crate) unsafe fn counts_as_expected() -> bool {
+    if cfg!(target_family = "wasm") {
+        return true;
+    }
+    // SAFETY: Python's version is a text that stays, such as `3.14.0 free-threading build (main, ..`.
+    let version = unsafe { CStr::from_ptr(Py_GetVersion()) }.to_bytes();
+    let other = b"free-threading";
+    if version.windows(other.len()).all(|words| words != other) {
+        return true;
+    }
+    let problem =
+        c"_transom_native needs Python with its global lock, this is a free-threading build";
+    // SAFETY: a class of exceptions that Python sets before any module is imported.
+    unsafe { PyErr_SetString(PyExc_ImportError, problem.as_ptr()) };
+    false
 }
 
 /// Whether a function of Python's has raised.

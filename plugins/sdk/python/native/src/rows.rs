@@ -37,7 +37,7 @@ struct Results {
     encoder: Encoder,
     /// A list of one, where the caller leaves the result of the row that was given last. Without one it is null.
     slot: Owned,
-    /// Whether there is such a row.
+    /// Whether there is such a row, whose result was not taken yet.
     due: bool,
     /// How many rows were given.
     given: usize,
@@ -46,12 +46,14 @@ struct Results {
 }
 
 impl Results {
-    /// Takes the result of the row that was given last; None with an exception.
+    /// Takes the result of the row that was given last, whose turn it is; None with an exception. The caller lets it go, when nothing
+    /// of this is borrowed.
+    ///
+    /// # Safety
+    /// There is such a row.
     #[inline(always)]
-    unsafe fn take(&mut self) -> Option<()> {
-        if !core::mem::take(&mut self.due) {
-            return Some(());
-        }
+    unsafe fn take(&mut self) -> Option<Owned> {
+        self.due = false;
         // SAFETY: what is in the list is an object, and results are as many as rows at most.
         unsafe {
             let nothing = Owned::another(none());
@@ -59,15 +61,15 @@ impl Results {
                 Some(value) => value,
                 None => Owned::another(none()),
             };
-            if self.left.is_none() && self.encoder.push(value.borrow()).is_some() {
-                return Some(());
+            if self.left.is_some() || self.encoder.push(value.borrow()).is_none() {
+                self.leave(value.borrow())?;
             }
-            self.leave(value)
+            Some(value)
         }
     }
 
     #[cold]
-    unsafe fn leave(&mut self, value: Owned) -> Option<()> {
+    unsafe fn leave(&mut self, value: Borrowed) -> Option<()> {
         // SAFETY: they are a list and an object.
         unsafe {
             if self.left.is_none() {
@@ -76,7 +78,7 @@ impl Results {
                 self.left = Some(Owned::new(PyList_New(0))?);
             }
             let left = self.left.as_ref()?;
-            (PyList_Append(left.borrow(), value.borrow()) == 0).then_some(())
+            (PyList_Append(left.borrow(), value) == 0).then_some(())
         }
     }
 
@@ -248,17 +250,22 @@ unsafe extern "C" fn iter(object: Borrowed) -> Borrowed {
 
 /// The next row; null at the end, and with an exception.
 unsafe extern "C" fn next(object: Borrowed) -> Borrowed {
-    // SAFETY: Python calls this with an object of the class. Making values runs no code of an author's, which could call
-    // this again meanwhile.
-    let this = unsafe { &mut *object.cast::<Rows>() };
-    // SAFETY: there are marks for all rows, and rows below the last are those of all columns.
+    // SAFETY: Python calls this with an object of the class. There are marks for all rows, and rows below the last are those of all
+    // columns.
     unsafe {
-        let mut results = this.results.as_mut();
-        if let Some(results) = &mut results {
-            if results.take().is_none() {
-                return null_mut();
+        // A result that goes may run code of an author's (`__del__`), which finds this iterator in the frames of the loop and may ask it
+        // for rows, or end it. So nothing is borrowed then, and all is looked at anew. What follows runs no such code.
+        while let Some(results) = (*object.cast::<Rows>()).results.as_mut() {
+            if !results.due {
+                break;
             }
+            let Some(result) = results.take() else {
+                return null_mut();
+            };
+            drop(result);
         }
+        let this = &mut *object.cast::<Rows>();
+        let mut results = this.results.as_mut();
         if !this.selected.is_null() {
             while this.next < this.rows && *this.selected.add(this.next) == 0 {
                 this.next += 1;
@@ -286,7 +293,8 @@ unsafe extern "C" fn next(object: Borrowed) -> Borrowed {
 }
 
 /// The values of a row, in the tuple of the row before if nothing else refers to it.
-/// The loops of the SDK take it apart at once: none asks for its hash, which the tuples of Python 3.14 keep.
+/// The loops of the SDK take it apart at once, or hold it until the next one (`_many`, `_store_many`): so nobody has asked for its
+/// hash, which the tuples of Python 3.14 keep.
 ///
 /// # Safety
 /// `row` is one of the rows.
