@@ -2,7 +2,7 @@
 
 use transom_pipeline::slices::{Command, SliceOptions};
 
-use crate::world::{At, EVERYWHERE, Kind, Silent, World};
+use crate::world::{At, EVERYWHERE, Kind, Silent, World, resume, wait_until_stopped};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_is_new_is_loaded() {
@@ -31,6 +31,25 @@ async fn only_what_is_new_is_loaded() {
         assert!(report.slices.len() > 1, "{kind:?} {at:?}");
         world.check("new files").await;
         assert_eq!(world.run().await.unwrap().slices.len(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_replaced_after_it_was_listed_is_loaded_once_as_it_is_then() {
+    for rows in [[("a", 2)].as_slice(), &[("a", 2), ("b", 3)]] {
+        let when = format!("{rows:?}");
+        let mut world = World::new(Kind::Append, At::Folder).await;
+        world.run().await.unwrap();
+        let name = "day=2024-01-02/a.csv";
+        world.add(name, &[("a", 1)]);
+        let mut planned = world.spawn("plan.made:0:stop");
+        assert!(wait_until_stopped(&mut planned), "{when}");
+        world.add(name, rows);
+        resume(&planned);
+        assert!(!planned.wait().unwrap().success(), "{when}");
+        assert_eq!(world.run().await.unwrap().slices.len(), 1, "{when}");
+        assert_eq!(world.run().await.unwrap().slices.len(), 0, "{when}");
+        world.check(&when).await;
     }
 }
 

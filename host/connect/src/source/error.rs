@@ -562,7 +562,7 @@ pub enum SourceError {
     },
     /// A file is not the one that was listed.
     #[error(
-        "source `{name}`: `{path}` was changed while it was read: it had {listed} bytes when the run was planned and has {now} now"
+        "source `{name}`: `{path}` was changed while it was read: {}", what_changed(*listed, *now)
     )]
     Changed {
         /// Name of the source.
@@ -790,6 +790,13 @@ impl SourceError {
             }
             _ => None,
         }
+    }
+}
+
+fn what_changed(listed: u64, now: u64) -> String {
+    match listed == now {
+        true => "its time of change is another one than when the run was planned".to_owned(),
+        false => format!("it had {listed} bytes when the run was planned and has {now} now"),
     }
 }
 

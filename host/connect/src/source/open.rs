@@ -1,7 +1,7 @@
 //! Opens text files: as long as they were when they were listed, decompressed, in UTF-8, without a byte order mark.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Cursor, Read, Seek, SeekFrom},
     ops::Range,
 };
@@ -10,7 +10,7 @@ use encoding_rs::{Decoder, DecoderResult, mem::convert_latin1_to_utf8};
 
 use super::{
     FileSource, SourceError,
-    inputs::{Input, Location},
+    inputs::{Input, Inputs, Location},
     io_error,
 };
 use crate::format::marks::{BYTE_ORDER_MARK, Kind, MARK, begins_as};
@@ -109,6 +109,44 @@ pub(super) fn open_bytes(
         left: found.bytes.saturating_sub(from),
         last: b'\n',
     }))
+}
+
+impl FileSource {
+    /// # Errors
+    /// If a file of this machine is gone, or another size or time of change says that it is not the one that was listed. Reads of an object
+    /// say which one they mean.
+    pub(super) fn check_unchanged(&self, found: &Input) -> Result<(), SourceError> {
+        let failed = |error| io_error(self, &found.path, error);
+        let Location::File(path) = &found.location else {
+            return Ok(());
+        };
+        let metadata = fs::metadata(path).map_err(failed)?;
+        let modified = metadata.modified().map_err(failed)?;
+        if metadata.len() == found.bytes && modified == found.modified {
+            return Ok(());
+        }
+        Err(SourceError::Changed {
+            name: self.name.clone(),
+            path: found.path.clone(),
+            listed: found.bytes,
+            now: metadata.len(),
+        })
+    }
+
+    /// Whether all pieces are still the files that were listed, once they have been read. Text is read as far as a file went when it was
+    /// listed, whatever has become of it, which is right for one that grows, and not for one that counts as loaded.
+    ///
+    /// # Errors
+    /// If a file is gone or was changed: reading what was listed is to begin anew.
+    pub async fn check_listed(&self, inputs: &Inputs) -> Result<(), SourceError> {
+        let (source, pieces) = (self.clone(), inputs.pieces.clone());
+        self.blocking(move || {
+            pieces
+                .iter()
+                .try_for_each(|piece| source.check_unchanged(piece))
+        })
+        .await
+    }
 }
 
 /// A table was made of pieces of another source's bucket.

@@ -66,13 +66,11 @@ impl Stamp {
     }
 }
 
-/// A stamp as it is written down, and what tells the content of a file of this machine, if that is known. An ETag has no blank.
+/// A stamp as it is written down, and what tells the content of the file, if that is known. Neither a time nor an ETag has a blank.
 fn noted(text: String) -> (String, Option<String>) {
     match text.split_once(' ') {
-        Some((time, content)) if time.bytes().all(|byte| byte.is_ascii_digit()) => {
-            (time.to_owned(), Some(content.to_owned()))
-        }
-        _ => (text, None),
+        Some((stamp, content)) => (stamp.to_owned(), Some(content.to_owned())),
+        None => (text, None),
     }
 }
 
@@ -103,6 +101,7 @@ struct Known {
 enum Content {
     /// Nothing but its stamp: it is an object, or could not be read.
     Unknown,
+    /// Of an object: the ETag that it was loaded with, since the one that it has now may not tell what it is made of.
     Noted(String),
     /// It is to be read for that.
     Unread(Arc<Unread>),
@@ -289,17 +288,23 @@ impl Seen {
         if was.stamp == is || was.stamp.bytes != is.bytes {
             return None;
         }
-        match (&piece.location, &was.content) {
-            (Location::Object { .. }, _) => Some(&was.stamp.text),
-            (Location::File(_), Content::Noted(content)) => Some(content),
-            (Location::File(_), Content::Unknown | Content::Unread(_)) => None,
+        match (&was.content, &piece.location) {
+            (Content::Noted(content), _) => Some(content),
+            (Content::Unknown | Content::Unread(_), Location::Object { .. }) => {
+                Some(&was.stamp.text)
+            }
+            (Content::Unknown | Content::Unread(_), Location::File(_)) => None,
         }
     }
 
     /// A file has the content that was loaded: from now on it is known as it is.
     pub(super) fn keep(&mut self, piece: &Input) {
-        if let Some(file) = self.files.get_mut(&path_of(piece)) {
-            file.stamp = Stamp::of(piece);
+        let Some(file) = self.files.get_mut(&path_of(piece)) else {
+            return;
+        };
+        let before = std::mem::replace(&mut file.stamp, Stamp::of(piece));
+        if let (Content::Unknown, Location::Object { .. }) = (&file.content, &piece.location) {
+            file.content = Content::Noted(before.text);
         }
     }
 
@@ -387,6 +392,7 @@ mod tests {
     use std::path::PathBuf;
 
     use transom_commit::MemoryStore;
+    use transom_file::spec::S3Url;
 
     use super::*;
 
@@ -421,6 +427,33 @@ mod tests {
         let mut again = Seen::load(&store, Some(second)).await.unwrap();
         assert_eq!(again.get("raw/000007.csv"), Some(&Stamp::of(&piece(7, 2))));
         assert_eq!(again.save(&store, Attempt::of(1)).await.unwrap(), second);
+    }
+
+    #[tokio::test]
+    async fn an_object_is_compared_with_the_etag_that_it_was_loaded_with() {
+        let object = |etag: &str| Input {
+            location: Location::Object {
+                url: S3Url {
+                    bucket: "lake".to_owned(),
+                    key: "raw/000001.csv".to_owned(),
+                },
+                etag: etag.to_owned(),
+            },
+            ..piece(1, 7)
+        };
+        let store = MemoryStore::default();
+        let mut seen = Seen::default();
+        seen.insert(&object("first"));
+        assert_eq!(seen.if_like(&object("first")), None);
+        assert_eq!(seen.if_like(&object("other-2")), Some("first"));
+        seen.keep(&object("other-2"));
+        seen.keep(&object("third-3"));
+        let saved = seen.save(&store, Attempt::of(1)).await.unwrap();
+        let seen = Seen::load(&store, Some(saved)).await.unwrap();
+        assert_eq!(seen.if_like(&object("third-3")), None);
+        for etag in ["first", "other-2"] {
+            assert_eq!(seen.if_like(&object(etag)), Some("first"), "{etag}");
+        }
     }
 
     #[tokio::test]

@@ -43,7 +43,7 @@ use futures::{StreamExt, stream, stream::BoxStream};
 use object_store::ObjectStore;
 use parquet::errors::ParquetError;
 
-use super::{place, reader};
+use super::place;
 use crate::source::{
     FileSource, SourceError,
     inputs::Input,
@@ -122,7 +122,7 @@ impl Files {
     async fn placed(self: Arc<Self>, found: Arc<Input>, error: DataFusionError) -> DataFusionError {
         let (files, looked_at) = (Arc::clone(&self), Arc::clone(&found));
         let placed = tokio::task::spawn_blocking(move || {
-            reader::check_unchanged(&files.source, &looked_at)?;
+            files.source.check_unchanged(&looked_at)?;
             place::diagnose(&files.source, &looked_at, Some(&files.table))
         });
         match placed.await {

@@ -147,7 +147,7 @@ async fn footer(
         Err(DataFusionError::ParquetError(error)) => *error,
         Err(error) => ParquetError::External(Box::new(error)),
     };
-    reader::check_unchanged(source, found)?;
+    source.check_unchanged(found)?;
     Err(damaged(source, found, error))
 }
 

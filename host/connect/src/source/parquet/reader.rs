@@ -1,6 +1,6 @@
 //! Hands DataFusion footers that can be trusted, and bytes of the very file that was listed.
 
-use std::{fs, ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc};
 
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
@@ -29,27 +29,6 @@ use crate::source::{
     io_error,
     open::unknown_bucket,
 };
-
-/// # Errors
-/// If the file is gone, or another size or time of change says that it is not the one that was listed.
-pub(super) fn check_unchanged(source: &FileSource, found: &Input) -> Result<(), SourceError> {
-    let failed = |error| io_error(source, &found.path, error);
-    // Reads of an object say which one they mean.
-    let Location::File(path) = &found.location else {
-        return Ok(());
-    };
-    let metadata = fs::metadata(path).map_err(failed)?;
-    let modified = metadata.modified().map_err(failed)?;
-    if metadata.len() == found.bytes && modified == found.modified {
-        return Ok(());
-    }
-    Err(SourceError::Changed {
-        name: source.name.clone(),
-        path: found.path.clone(),
-        listed: found.bytes,
-        now: metadata.len(),
-    })
-}
 
 /// Readers of the files of a source.
 #[derive(Debug)]
@@ -146,7 +125,8 @@ impl Reader {
 
     /// The store opens the file by name at each read. What was read is the listed file's if that has not changed since.
     fn check(&self) -> ParquetResult<()> {
-        check_unchanged(&self.source, &self.found)
+        self.source
+            .check_unchanged(&self.found)
             .map_err(|error| ParquetError::External(Box::new(error)))
     }
 }

@@ -12,7 +12,7 @@ use super::inputs::{NotedInputs, note_inputs};
 use super::{TEXT_KEYS, after_of, has_rows};
 use crate::error::Result;
 use crate::job::Job;
-use crate::plan::{Part, Planned, Slice, Sources};
+use crate::plan::{Part, Planned, Slice, Sources, file_source};
 use crate::report::RunReport;
 use crate::run::{FailingRows, Observer, RunFailure, RunOptions, StagedSlice, stage_slice};
 use crate::slices::buckets::{Keeping, check_shares};
@@ -131,6 +131,7 @@ impl Computer {
         let (StagedSlice { results, report }, keeping) = staged?;
         let kept = async {
             let noted = noted?;
+            self.check_listed(order).await?;
             let mut buckets = Vec::new();
             for keeping in keeping {
                 buckets.push(keeping.finish().await?);
@@ -147,6 +148,18 @@ impl Computer {
             }),
             Err(error) => Err(Box::new(RunFailure { error, report })),
         }
+    }
+
+    /// Whether what was read is what is noted as loaded.
+    async fn check_listed(&self, order: &Order) -> Result<()> {
+        let pipeline = &self.job.pipeline;
+        for source in &pipeline.sources {
+            if let Some(read) = order.chosen.inputs.get(&source.name.value) {
+                let files = file_source(pipeline, source, &self.job.aws);
+                files.check_listed(read).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn stage(

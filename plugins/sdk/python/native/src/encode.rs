@@ -8,8 +8,8 @@ use crate::kind::{Kind, Unit};
 use crate::layout;
 use crate::plain::{ascii_of, float_of, int_of};
 use crate::python::{
-    _PyBytes_Resize, Borrowed, Builtin, Owned, PyBytes_FromStringAndSize, PyFloat_AsDouble,
-    PyLong_AsLongLong, PyLong_AsUnsignedLongLong, PyTuple_New, PyTuple_SetItem, bytes_of,
+    _PyBytes_Resize, Borrowed, Builtin, Owned, PyBytes_FromStringAndSize, PyErr_Clear,
+    PyFloat_AsDouble, PyLong_AsLongLong, PyLong_AsUnsignedLongLong, PyTuple_New, PyTuple_SetItem, bytes_of,
     bytes_to_write, has_raised, int, is_float, is_of, none, text_of, truth,
 };
 
@@ -376,8 +376,15 @@ impl Data {
         if length > self.most {
             return None;
         }
-        let room = length.saturating_mul(2).min(self.most);
-        let bigger = Bytes::new(room)?;
+        let mut room = length.saturating_mul(2).min(self.most);
+        let mut bigger = Bytes::new(room);
+        if bigger.is_none() {
+            // Where there is no memory for more, there may be for this.
+            PyErr_Clear();
+            room = length;
+            bigger = Bytes::new(room);
+        }
+        let bigger = bigger?;
         // SAFETY: both have room for what is there, and are two objects.
         unsafe {
             bigger

@@ -230,7 +230,7 @@ unsafe extern "C" {
     safe fn Py_GetVersion() -> *const c_char;
     fn PyErr_SetString(class: Borrowed, text: *const c_char);
     safe fn PyErr_Occurred() -> Borrowed;
-    safe fn PyErr_Clear();
+    pub(crate) safe fn PyErr_Clear();
     safe fn PyErr_ExceptionMatches(class: Borrowed) -> c_int;
     pub(crate) safe fn PyErr_NoMemory() -> Borrowed;
     fn _Py_Dealloc(object: Borrowed);
