@@ -21,10 +21,14 @@ const CAUGHT: [(&str, &str); 3] = [
 /// What goes well without the rule: a mutant that loads nothing would be caught by anything.
 const NOT_CAUGHT: &str = "modes::merge_keeps_the_newest_row_of_each_key";
 
+/// What a race shows does not show each time on a busy machine: there, one of two comes to its end before the other one begins.
+const TRIES: u32 = 3;
+
 #[test]
 fn each_mutant_is_caught() {
     for (mutant, test) in CAUGHT {
         assert!(passes(NOT_CAUGHT, mutant), "{mutant} loads nothing");
-        assert!(!passes(test, mutant), "`{test}` passes with {mutant}");
+        let is_caught = (0..TRIES).any(|_| !passes(test, mutant));
+        assert!(is_caught, "`{test}` passes with {mutant}");
     }
 }

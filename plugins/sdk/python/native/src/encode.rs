@@ -9,8 +9,8 @@ use crate::layout;
 use crate::plain::{ascii_of, float_of, int_of};
 use crate::python::{
     _PyBytes_Resize, Borrowed, Builtin, Owned, PyBytes_FromStringAndSize, PyErr_Clear,
-    PyFloat_AsDouble, PyLong_AsLongLong, PyLong_AsUnsignedLongLong, PyTuple_New, PyTuple_SetItem, bytes_of,
-    bytes_to_write, has_raised, int, is_float, is_of, none, text_of, truth,
+    PyFloat_AsDouble, PyLong_AsLongLong, PyLong_AsUnsignedLongLong, PyTuple_New, PyTuple_SetItem,
+    bytes_of, bytes_to_write, has_raised, int, is_float, is_of, none, text_of, truth,
 };
 
 /// Which rows there are, and which of them are null whatever their values.
