@@ -70,6 +70,9 @@ def starts(server: Server) -> None:
         other = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             while True:
+                if other.poll() is not None:
+                    # Such as for a port that another program has.
+                    sys.exit("the local AWS does not start")
                 with contextlib.suppress(psycopg.OperationalError):
                     options = {"host": "127.0.0.1", "port": port, "user": "bob", "password": os.environ["PGPASSWORD"]}
                     with psycopg.connect(dbname="dev", client_encoding="utf8", **options) as connection:
